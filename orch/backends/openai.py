@@ -1,0 +1,163 @@
+"""Any server that speaks OpenAI's chat completions: llama.cpp, vLLM, LM Studio, Ollama's own `/v1`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from orch.backends import wire
+from orch.backends.http import QUICK_S, Http, drain, with_deadlines
+from orch.config.spec import Provider
+from orch.errors import BackendError
+from orch.types import ChatRequest, Completion, Delta, Installed, Message, ModelInfo
+
+EMBED_TIMEOUT_S = 120.0
+_NOT_SENT = ("num_ctx", "keep_alive", "think", "num_predict")
+
+
+class OpenAIBackend:
+    """One OpenAI-compatible server, at one or several addresses; `/v1` is added where the address lacks it."""
+
+    fixed_ctx = True
+
+    def __init__(self, provider: Provider) -> None:
+        self._http = Http([_with_v1(url) for url in provider.urls], provider.api_key)
+        self.local = self._http.local
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """`/v1/chat/completions`, streamed."""
+        collected = _Collected()
+        stream = with_deadlines(self._events(request), request.first_token_timeout_s, request.token_timeout_s)
+        async with aclosing(stream) as events:
+            async for event in events:
+                if event is None:
+                    await drain(events)
+                    break
+                if "error" in event:
+                    raise BackendError("stream_error", _said(event["error"]))
+                delta = collected.add(event)
+                if delta is not None:
+                    yield delta
+        if not collected.finish_reason:
+            raise BackendError("cut", "the stream ended before the model was done")
+        yield collected.last()
+
+    async def _events(self, request: ChatRequest) -> AsyncGenerator[dict[str, Any] | None]:
+        async with self._http.stream("POST", "chat/completions", _payload(request)) as response:
+            if "application/json" in response.headers.get("content-type", ""):
+                # a server that does not stream answers in one piece
+                yield wire.parse_object(await response.aread())
+                return
+            async for event in wire.sse(response.aiter_bytes()):
+                yield event
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """`/v1/embeddings`."""
+        answer = await self._http.json("POST", "embeddings", {"model": model, "input": list(texts)}, timeout_s=EMBED_TIMEOUT_S)
+        rows = sorted(answer.get("data", []), key=lambda row: row.get("index", 0))
+        return [list(row["embedding"]) for row in rows]
+
+    async def installed(self) -> list[Installed]:
+        """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
+        answer = await self._http.json("GET", "models")
+        return [Installed(name=str(entry.get("id", "")), resident=True) for entry in answer.get("data") or []]
+
+    async def info(self, model: str) -> ModelInfo:
+        """Such servers tell nothing that could be relied on."""
+        return ModelInfo()
+
+    async def health(self) -> str:
+        """How many models it lists."""
+        answer = await self._http.json("GET", "models", timeout_s=QUICK_S)
+        return f"{len(answer.get('data') or [])} models"
+
+    async def aclose(self) -> None:
+        """Closes the connections of this event loop."""
+        await self._http.aclose()
+
+
+def _with_v1(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    url = url.rstrip("/")
+    return url if urlsplit(url).path else f"{url}/v1"
+
+
+def _said(error: Any) -> str:
+    return " ".join(str(error.get("message", error) if isinstance(error, dict) else error).split())
+
+
+def _payload(request: ChatRequest) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "model": request.model,
+        "messages": [_message(message) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **{key: value for key, value in request.options.items() if key not in _NOT_SENT},
+    }
+    if request.max_tokens is not None:
+        payload["max_tokens"] = request.max_tokens
+    if request.tools:
+        payload["tools"] = request.tools
+    if request.response_format is not None:
+        payload["response_format"] = request.response_format
+    return payload
+
+
+def _message(message: Message) -> Message:
+    """Ollama's `images` as OpenAI's parts."""
+    images = message.get("images")
+    if not images:
+        return message
+    parts = [{"type": "text", "text": message.get("content", "")}]
+    parts += [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}} for image in images]
+    return {**{key: value for key, value in message.items() if key != "images"}, "content": parts}
+
+
+class _Collected:
+    """What the events of one stream add up to: tool calls come in pieces, usage comes after the finish reason."""
+
+    def __init__(self) -> None:
+        self.finish_reason = ""
+        self._usage: dict[str, Any] = {}
+        self._timings: dict[str, Any] = {}
+        self._calls: dict[int, dict[str, Any]] = {}
+
+    def add(self, event: dict[str, Any]) -> Delta | None:
+        self._usage = event.get("usage") or self._usage
+        self._timings = event.get("timings") or self._timings
+        choice = (event.get("choices") or [None])[0]
+        if not isinstance(choice, dict):
+            return None
+        self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        piece = choice.get("delta") or choice.get("message") or {}
+        for position, call in enumerate(piece.get("tool_calls") or ()):
+            self._add_call(call.get("index", position), call)
+        content, thinking = piece.get("content") or "", piece.get("reasoning_content") or piece.get("reasoning") or ""
+        return Delta(content, thinking) if content or thinking else None
+
+    def _add_call(self, index: int, call: dict[str, Any]) -> None:
+        whole = self._calls.setdefault(index, {"type": "function", "function": {"name": "", "arguments": ""}})
+        function = call.get("function") or {}
+        whole["function"]["name"] += function.get("name") or ""
+        whole["function"]["arguments"] += function.get("arguments") or ""
+        if call.get("id"):
+            whole["id"] = call["id"]
+
+    def last(self) -> Delta:
+        calls = tuple(self._calls[index] for index in sorted(self._calls))
+        return Delta(tool_calls=calls, done=self._completion())
+
+    def _completion(self) -> Completion:
+        def seconds(key: str) -> float | None:
+            value = self._timings.get(key)
+            return value / 1000 if isinstance(value, (int, float)) else None
+
+        return Completion(
+            finish_reason=self.finish_reason,
+            prompt_tokens=self._usage.get("prompt_tokens"),
+            completion_tokens=self._usage.get("completion_tokens"),
+            prefill_s=seconds("prompt_ms"),
+            decode_s=seconds("predicted_ms"),
+        )

@@ -1,0 +1,126 @@
+"""Bytes of a stream to its events, whatever way the bytes were split; knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
+
+from orch.errors import BackendError
+
+MAX_LINE = 16_000_000
+
+
+class LineSplitter:
+    """Cuts bytes into lines at \\n, without the line end. A line over 16 MB raises BackendError."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that this piece completes."""
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        if len(self._pending) > MAX_LINE:
+            raise BackendError("bad_response", "the server sent a line of over 16 MB")
+        return lines
+
+    def rest(self) -> bytes:
+        """What came after the last line end."""
+        rest, self._pending = self._pending, b""
+        return rest
+
+
+async def lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Every line that is not blank."""
+    splitter = LineSplitter()
+    async for chunk in chunks:
+        for line in splitter.feed(chunk):
+            if line.strip():
+                yield line
+    if (rest := splitter.rest()).strip():
+        yield rest
+
+
+async def ndjson(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
+    """The objects of a stream with one JSON object a line."""
+    async for line in lines(chunks):
+        yield parse_object(line)
+
+
+async def sse(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any] | None]:
+    """The objects of server-sent events as OpenAI's API sends them: one `data:` line an event; None for `[DONE]`."""
+    async for line in lines(chunks):
+        text = line.strip()
+        if text.startswith(b"data:"):
+            data = text[5:].strip()
+            yield None if data == b"[DONE]" else parse_object(data)
+        elif text.startswith(b"error:"):
+            yield {"error": text[6:].decode("utf-8", "replace").strip()}
+        elif not text.startswith((b":", b"event:", b"id:", b"retry:")):
+            raise BackendError("bad_response", f"the server sent a line that is no event: {_excerpt(text)}")
+
+
+def parse_object(line: bytes) -> dict[str, Any]:
+    """One JSON object. Raises BackendError for anything else."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BackendError("bad_response", f"the server sent a broken line: {_excerpt(line)}") from None
+    if not isinstance(value, dict):
+        raise BackendError("bad_response", f"the server sent no object: {_excerpt(line)}")
+    return value
+
+
+def _excerpt(line: bytes) -> str:
+    return repr(line[:60].decode("utf-8", "replace"))
+
+
+class ThinkSplitter:
+    """Parts `<think>…</think>` at the head of an answer from what is meant to be read: some servers leave the tags in."""
+
+    OPEN, CLOSE = "<think>", "</think>"
+
+    def __init__(self) -> None:
+        self._state = "start"
+        self._held = ""
+
+    def feed(self, text: str) -> tuple[str, str]:
+        """(content, thinking) that this piece settles; what may still become a tag is held back."""
+        if self._state == "answer":
+            return text, ""
+        if self._state == "gap":
+            return self._gap(text)
+        self._held += text
+        return self._start() if self._state == "start" else self._inside()
+
+    def _start(self) -> tuple[str, str]:
+        head = self._held.lstrip()
+        if head.startswith(self.OPEN):
+            self._state, self._held = "thinking", head[len(self.OPEN) :]
+            return self._inside()
+        if self.OPEN.startswith(head):
+            return "", ""
+        return self._answer(self._held)
+
+    def _inside(self) -> tuple[str, str]:
+        thought, tag, after = self._held.partition(self.CLOSE)
+        if tag:
+            self._state, self._held = "gap", ""
+            content, _ = self._gap(after)
+            return content, thought
+        keep = next((n for n in range(len(self.CLOSE) - 1, 0, -1) if self._held.endswith(self.CLOSE[:n])), 0)
+        settled, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return "", settled
+
+    def _gap(self, text: str) -> tuple[str, str]:
+        text = text.lstrip()
+        return self._answer(text) if text else ("", "")
+
+    def _answer(self, text: str) -> tuple[str, str]:
+        self._state, self._held = "answer", ""
+        return text, ""
+
+    def rest(self) -> tuple[str, str]:
+        """(content, thinking) still held when the stream ends."""
+        held, self._held = self._held, ""
+        return (held, "") if self._state == "start" else ("", held)

@@ -1,0 +1,96 @@
+"""The `orch` command: its subcommands by name, loaded when they are called, and one place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from orch.errors import EXIT_CODES, OrchError
+from orch.version import VERSION
+
+COMMANDS = {
+    "run": ("orch.cli.run", "Answer a task with the model that will do it well soonest."),
+    "route": ("orch.cli.route", "Show which model would take a task, and why; run nothing."),
+    "models": ("orch.cli.models", "List, show, fetch and add models."),
+    "health": ("orch.cli.health", "Check everything an answer needs, and say what to type next."),
+    "stats": ("orch.cli.stats", "Show real times, errors and fallbacks, by model and by type."),
+    "config": ("orch.cli.config", "Validate, show and begin models.yaml and routing.yaml."),
+}
+"""Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are imported when they are asked for by name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, imported now; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = get_command(import_module(COMMANDS[cmd_name][0]).app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog='One-liners: orch run "What is a mutex?" · git diff | orch run "review this" - · orch route "Design a schema"',
+)
+def orch(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version.")] = False,
+    config: Annotated[str, typer.Option("--config", metavar="DIR", help="Folder of models.yaml and routing.yaml.", show_default=False)] = "",
+    models: Annotated[bool, typer.Option("--models", hidden=True)] = False,
+    health: Annotated[bool, typer.Option("--health", hidden=True)] = False,
+) -> None:
+    """One command in front of all your local models: tells what kind of task it is, picks the model, runs it, and says why."""
+    if version:
+        typer.echo(f"orch {VERSION}")
+        raise typer.Exit()
+    if config:
+        os.environ["ORCH_CONFIG"] = config
+    if models or health:
+        alias = "models" if models else "health"
+        command = get_command(import_module(COMMANDS[alias][0]).app)
+        command.main(args=[], prog_name=f"orch {alias}")
+
+
+def main() -> None:
+    """Entry point of the `orch` command."""
+    try:
+        app(prog_name="orch")
+    except OrchError as problem:
+        from orch import render
+
+        render.error(problem)
+        _leave(problem.exit_code)
+    except BrokenPipeError:
+        _leave(EXIT_CODES["reader_gone"])
+    except KeyboardInterrupt:
+        _leave(EXIT_CODES["interrupted"])
+
+
+def _leave(code: int) -> None:
+    """Ends the process; a reader that is gone must not raise once more at the last flush."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

@@ -1,0 +1,85 @@
+"""`orch route`: the decision as a table or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orch.cli.run import Context, Dial, Files, Json, Model, Options, Profile, Quality, Speed, System, Type, Words, chosen_profile, make_task
+from orch.errors import OrchError
+
+if TYPE_CHECKING:
+    from orch.task import Task
+    from orch.types import Candidate, Decision
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def route(
+    words: Words = [],  # noqa: B006 - Typer copies it
+    model: Model = "",
+    task_type: Type = "",
+    speed: Speed = False,
+    quality: Quality = False,
+    profile: Profile = "",
+    dial: Dial = None,
+    system: System = "",
+    files: Files = [],  # noqa: B006
+    context: Context = [],  # noqa: B006
+    option: Options = [],  # noqa: B006
+    as_json: Json = False,
+    no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone: for loops and cron.")] = False,
+) -> None:
+    """Show which model would take a task, and why; run nothing."""
+    from orch import json_form, render
+
+    try:
+        task = make_task(
+            words, no_stdin=no_stdin, files=files, model=model, task_type=task_type, profile=chosen_profile(speed, quality, profile, dial),
+            dial=dial, system=system, context=context, options=option, schema="", timeout=None, fresh=False, recall=False, remember=None,
+            session="", fallback=None,
+        )  # fmt: skip
+        show_decision(task, as_json=as_json)
+    except OrchError as error:
+        if not as_json:
+            raise
+        render.show_json(json_form.of_error(error))
+        raise typer.Exit(error.exit_code) from None
+
+
+def show_decision(task: Task, *, as_json: bool) -> None:
+    """Decides and shows it. Raises OrchError when no model can take the task."""
+    from orch import json_form, render
+    from orch.config.load import load
+    from orch.orchestrator import Orchestrator
+
+    orchestrator = Orchestrator(config=load(), face="cli")
+    decision = asyncio.run(orchestrator.decide_task(task, close=True))
+    warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
+    if as_json:
+        render.show_json(json_form.of_decision(decision, warnings))
+        return
+    for warning in warnings:
+        render.say(f"! {warning}")
+    _show(decision)
+
+
+def _show(decision: Decision) -> None:
+    from orch import render
+
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in decision.weights.items())
+    render.show(f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} · {decision.reason}")
+    render.show(f"weights ({decision.profile}): {weights} · about {decision.prompt_tokens:,} tokens of prompt\n")
+    columns = ("model", "score", *decision.weights, "expected", "numbers", "why")
+    render.table(columns, [_row(candidate, decision) for candidate in decision.candidates])
+
+
+def _row(candidate: Candidate, decision: Decision) -> tuple[Any, ...]:
+    if candidate.eliminated:
+        return (candidate.model_id, "-", *("-" for _ in decision.weights), "-", "-", f"out: {candidate.eliminated}")
+    terms = (f"{candidate.terms.get(name, 0.0):.3f}" for name in decision.weights)
+    numbers = candidate.provenance.get("speed", "rated")
+    return (candidate.model_id, f"{candidate.score:.3f}", *terms, f"{candidate.expected_s:.1f} s", numbers, candidate.reason)

@@ -1,0 +1,101 @@
+"""Piped input and files: when stdin is read, how much, and what is text."""
+
+from __future__ import annotations
+
+import base64
+import os
+import select
+import stat
+import sys
+from pathlib import Path
+
+from orch import render
+from orch.errors import InputError, OrchError
+from orch.task import CHARS_PER_TOKEN, Attachment
+
+MAX_BYTES = 64_000_000
+PATIENCE_S = 2.0
+_CHUNK = 1 << 16
+_IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+
+
+def is_piped() -> bool:
+    """Whether stdin is a pipe, a socket or a file: not a terminal, not /dev/null, not closed."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def read() -> str:
+    """All of stdin as text. A slow producer is waited for; after two silent seconds one line on stderr says so. Raises InputError."""
+    pieces: list[bytes] = []
+    size, waiting_said = 0, False
+    while True:
+        if not waiting_said and size == 0 and not _ready(PATIENCE_S):
+            render.say("orch: waiting for piped input; --no-stdin runs without it")
+            waiting_said = True
+        piece = os.read(0, _CHUNK)
+        if not piece:
+            return as_text(b"".join(pieces), "stdin")
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BYTES:
+            raise too_long(f"stdin holds over {MAX_BYTES // 1_000_000} MB", size)
+
+
+def _ready(seconds: float) -> bool:
+    if sys.platform == "win32":  # select knows no pipes there
+        return True
+    return bool(select.select([0], [], [], seconds)[0])
+
+
+def too_long(what: str, size: int) -> OrchError:
+    """The error for input that no context can hold."""
+    return OrchError(
+        f"{what}, over {int(size / CHARS_PER_TOKEN):,} tokens: no model's context holds that",
+        "pipe the part that matters, such as through tail, grep or head -c",
+        code="context_overflow",
+    )
+
+
+def as_text(data: bytes, where: str) -> str:
+    """Bytes as text: UTF-8, UTF-16 with its mark, or Windows-1252. Raises InputError for anything that is no text."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if _looks_binary(data):
+            raise _binary(where) from None
+        render.say(f"! {where} is not UTF-8: read as Windows-1252")
+        return data.decode("cp1252", "replace")
+    if "\0" in text:
+        raise _binary(where)
+    return text
+
+
+def _looks_binary(data: bytes) -> bool:
+    head = data[:8192]
+    controls = sum(byte < 32 and byte not in (9, 10, 12, 13, 27) for byte in head)
+    return b"\0" in head or controls > len(head) * 0.01
+
+
+def _binary(where: str) -> InputError:
+    return InputError(f"{where} is binary, not text", "convert it first, such as with pdftotext or strings")
+
+
+def attachment(path: str) -> Attachment:
+    """A file as text, or as an image for models that can see. Raises InputError."""
+    file = Path(path)
+    try:
+        size = file.stat().st_size
+        if size > MAX_BYTES:
+            raise too_long(f"{path} holds {size / 1e6:,.0f} MB", size)
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", "check the name; -f takes a file") from None
+    if any(data.startswith(mark) for mark in _IMAGES):
+        return Attachment(path, image=base64.b64encode(data).decode("ascii"))
+    return Attachment(path, text=as_text(data, path))

@@ -1,0 +1,62 @@
+"""Bounds the time a user's regular expression can take, before it is ever run.
+
+Python's `re` can't be interrupted, so a pattern is refused when its worst case on the text that it is given could take long. The bound
+is the product of the choices of its repeats and alternatives, times the places where a match may start.
+"""
+
+from __future__ import annotations
+
+import re
+
+# the standard library's own parser; private, but stable since 3.11 and only read here
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+MAX_LENGTH = 300
+READ_CHARS = 2_000
+MAX_STEPS = 50_000_000
+"""About half a second of `re` on one core in the very worst case; a usual pattern stays under 10,000."""
+
+
+def _steps(item: tuple[Any, Any], length: int) -> int:
+    code, value = item
+    if code in (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT):
+        low, high, body = value
+        inner = _product(body, length)
+        high = min(int(high), length)
+        return int(min((high - int(low) + 1) * inner ** (high if inner > 1 else 1), MAX_STEPS + 1))
+    if code is op.BRANCH:
+        return sum(_product(branch, length) for branch in value[1])
+    if code is op.SUBPATTERN:
+        return _product(value[3], length)
+    if code in (op.ASSERT, op.ASSERT_NOT):
+        return _product(value[1], length)
+    if code is op.ATOMIC_GROUP:
+        return _product(value, length)
+    if code is op.GROUPREF_EXISTS:
+        return sum(_product(branch, length) for branch in value[1:] if branch)
+    return 1
+
+
+def _product(items: Any, length: int) -> int:
+    total = 1
+    for item in items:
+        total = min(total * _steps(item, length), MAX_STEPS + 1)
+    return total
+
+
+def problem(pattern: str, read_chars: int = READ_CHARS) -> str | None:
+    """Why a pattern can't be used, or None."""
+    if len(pattern) > MAX_LENGTH:
+        return f"the pattern has {len(pattern)} characters; {MAX_LENGTH} are allowed"
+    try:
+        tree = _parser.parse(pattern)
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"not a regular expression: {error}"
+    anchored = len(tree) > 0 and tree[0] in ((op.AT, op.AT_BEGINNING), (op.AT, op.AT_BEGINNING_STRING))
+    starts = 1 if anchored else read_chars
+    if _product(tree, read_chars) * starts > MAX_STEPS:
+        return "the pattern could take too long on some texts; bound its repeats, such as .{0,40} for .*"
+    return None

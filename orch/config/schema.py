@@ -1,0 +1,226 @@
+"""Checks a parsed file against the keys in `spec`: every fault at once, with allowed values and a did-you-mean; and gives the JSON Schemas.
+
+The only module that imports pydantic, and only when no cached config fits.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any
+
+import pydantic
+
+from orch.config import patterns, spec
+from orch.config.source import Document, Path, Problem
+
+MODELS, ROUTING = "models", "routing"
+_ROOTS = {MODELS: spec.Models, ROUTING: spec.Routing}
+
+
+@cache
+def model_of(cls: type[Any]) -> type[pydantic.BaseModel]:
+    """The pydantic model of a `spec` dataclass: same fields, bounds and explanations, unknown keys refused."""
+    hints = typing.get_type_hints(cls)
+    members: dict[str, Any] = {f.name: (_annotation(hints[f.name]), _field_info(f)) for f in fields(cls)}
+    config = pydantic.ConfigDict(extra="forbid", protected_namespaces=())
+    return pydantic.create_model(cls.__name__, __config__=config, __doc__=cls.__doc__, **members)
+
+
+def _field_info(f: Field[Any]) -> Any:
+    bounds = dict(f.metadata)
+    if f.default is not MISSING:
+        return pydantic.Field(f.default, **bounds)
+    if f.default_factory is not MISSING:
+        factory = f.default_factory
+        return pydantic.Field(default_factory=model_of(factory) if is_dataclass(factory) else factory, **bounds)  # type: ignore[arg-type]
+    return pydantic.Field(**bounds)
+
+
+def _annotation(hint: Any) -> Any:
+    if is_dataclass(hint):
+        return model_of(hint)  # type: ignore[arg-type]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is dict:
+        return dict[arguments[0], _annotation(arguments[1])]  # type: ignore[misc,valid-type]
+    if origin is tuple:
+        return tuple[_annotation(arguments[0]), ...]  # type: ignore[misc]
+    return hint
+
+
+def json_schema(which: str) -> dict[str, Any]:
+    """The JSON Schema of models.yaml (`models`) or routing.yaml (`routing`)."""
+    schema = model_of(_ROOTS[which]).model_json_schema()
+    title = f"orch {which}.yaml"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def normalise(which: str, data: Any) -> Any:
+    """Accepts the short form `journal: off` for `journal: {mode: off}`."""
+    if which == ROUTING and isinstance(data, dict):
+        return {key: {"mode": value} if key in ("journal", "cache") and isinstance(value, str) else value for key, value in data.items()}
+    return data
+
+
+def check(which: str, document: Document, data: Any) -> tuple[dict[str, Any], list[Problem]]:
+    """Checked data (defaults left out) and every fault of one file."""
+    if not isinstance(data, dict):
+        return {}, [document.problem((), f"{which}.yaml must be a mapping of keys, such as `version: 1`")]
+    root = model_of(_ROOTS[which])
+    try:
+        checked = root.model_validate(data).model_dump(mode="json", exclude_unset=True)
+    except pydantic.ValidationError as error:
+        return {}, [_problem(document, root, dict(fault)) for fault in error.errors()]
+    found = _check_models(document, checked) if which == MODELS else _check_routing(document, checked)
+    return checked, list(found)
+
+
+# ---------------------------------------------------------------- pydantic's faults in our words
+
+
+def _problem(document: Document, root: type[pydantic.BaseModel], fault: dict[str, Any]) -> Problem:
+    path = _in_file(document, fault["loc"])
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _known_keys(root, path[:-1])
+        return document.problem(path, f"unknown key{_did_you_mean(str(path[-1]), known)}; allowed: {', '.join(known)}")
+    if kind == "missing":
+        return document.problem(path, "is missing")
+    if kind in ("literal_error", "enum"):
+        allowed = str(context["expected"]).replace("'", "")
+        words = [word.strip() for word in allowed.replace(" or ", ",").split(",")]
+        return document.problem(path, f"{fault['input']!r} is not allowed{_did_you_mean(str(fault['input']), words)}; allowed: {allowed}")
+    message = fault["msg"].replace("Input should be", "must be")
+    return document.problem(path, f"{message[0].lower()}{message[1:]}, not {_short(fault['input'])}")
+
+
+def _in_file(document: Document, loc: tuple[str | int, ...]) -> Path:
+    """pydantic's location without the parts that are no key of the file (branches of a union, `[key]`)."""
+    path: Path = ()
+    for index, part in enumerate(loc):
+        last_is_new = index == len(loc) - 1 and part not in ("[key]", "float") and not str(part).startswith("literal[")
+        if (*path, part) in document.places or last_is_new:
+            path = (*path, part)
+    return path
+
+
+def _known_keys(root: type[pydantic.BaseModel], path: Path) -> list[str]:
+    model: Any = root
+    for part in path:
+        if isinstance(model, type) and issubclass(model, pydantic.BaseModel):
+            model = model.model_fields[str(part)].annotation
+        else:
+            model = typing.get_args(model)[0 if typing.get_origin(model) is tuple else 1]
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, pydantic.BaseModel) else []
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# ---------------------------------------------------------------- what one key says of another
+
+
+def _check_models(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+    providers = data.get("providers", {})
+    for name, provider in providers.items():
+        yield from _check_provider(document, ("providers", name), provider)
+    seen: dict[str, Path] = {}
+    for index, model in enumerate(data.get("models", [])):
+        path: Path = ("models", index)
+        used = model.get("provider", "ollama")
+        if used not in providers:
+            near = _did_you_mean(used, list(providers))
+            yield document.problem((*path, "provider"), f"no provider is called {used!r}{near}; there are: {', '.join(providers) or 'none'}")
+        yield from _check_numbers(document, path, model)
+        for key, name in _names(path, model):
+            full = spec.canonical(name)
+            if full in seen and seen[full] != path:
+                yield document.problem(key, f"{name!r} is already a name of {_owner(data, seen[full])}")
+            seen.setdefault(full, path)
+
+
+def _names(path: Path, model: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    yield (*path, "id"), model["id"]
+    for number, alias in enumerate(model.get("aliases", [])):
+        yield (*path, "aliases", number), alias
+
+
+def _owner(data: dict[str, Any], path: Path) -> str:
+    return str(data["models"][path[1]]["id"])
+
+
+def _check_provider(document: Document, path: Path, provider: dict[str, Any]) -> Iterator[Problem]:
+    one, several = provider.get("base_url"), provider.get("base_urls")
+    if provider["kind"] == "llamacpp":
+        if one or several:
+            yield document.problem((*path, "base_url"), "a llamacpp provider runs inside orch and has no address")
+        return
+    if not one and not several:
+        yield document.problem((*path, "base_url"), f"a provider of kind {provider['kind']} needs base_url, such as http://127.0.0.1:11434")
+    if one and several:
+        yield document.problem((*path, "base_urls"), "give base_url or base_urls, not both")
+    for url in [one] if one else several or []:
+        if fault := url_fault(url):
+            yield document.problem((*path, "base_url" if one else "base_urls"), fault)
+
+
+def url_fault(url: str) -> str | None:
+    """Why an address can't be used, or None."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port != 0
+    except ValueError as error:
+        return f"{url!r} is not an address: {error}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good:
+        return f"{url!r} is not an address; it must look like http://127.0.0.1:11434"
+    return None
+
+
+def _check_numbers(document: Document, path: Path, model: dict[str, Any]) -> Iterator[Problem]:
+    window, num_ctx = model.get("context_window"), model.get("num_ctx")
+    if window and num_ctx and num_ctx > window:
+        yield document.problem((*path, "num_ctx"), f"{num_ctx} is more than context_window, {window}")
+    both = set(model.get("strengths", [])) & set(model.get("weaknesses", []))
+    if both:
+        yield document.problem((*path, "weaknesses"), f"{', '.join(sorted(both))}: a strength and a weakness at once")
+
+
+def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+    sets: list[tuple[Path, dict[str, float]]] = [(("weights",), data["weights"])]
+    sets += [(("profiles", name), weights) for name, weights in data.get("profiles", {}).items()]
+    for path, weights in sets:
+        total = sum(weights.values())
+        if abs(total - 1) > 1e-6:
+            yield document.problem(path, f"the weights sum to {total:g}, not 1")
+    for name, rule in data.get("task_types", {}).items():
+        for index, pattern in enumerate(rule.get("patterns", [])):
+            if fault := patterns.problem(pattern):
+                yield document.problem(("task_types", name, "patterns", index), fault)
+    for name, pattern in data.get("redaction", {}).get("patterns", {}).items():
+        if fault := patterns.problem(pattern, read_chars=1):
+            yield document.problem(("redaction", "patterns", name), fault)
+
+
+def unknown_preferences(models: spec.Models, routing: spec.Routing, document: Document) -> list[Problem]:
+    """Ids in `prefer` that models.yaml lacks: a warning, since people write their own models.yaml beside the shipped routing.yaml."""
+    listed = {spec.canonical(name) for model in models.models for name in (model.id, *model.aliases)}
+    return [
+        document.problem(("task_types", str(task_type), "prefer", index), f"models.yaml has no model {name!r}")
+        for task_type, rule in routing.task_types.items()
+        for index, name in enumerate(rule.prefer)
+        if spec.canonical(name) not in listed
+    ]
+
+

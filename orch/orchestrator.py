@@ -1,0 +1,149 @@
+"""The library: decide, run with streaming, run whole, and what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from orch.attempt import Chunk
+from orch.config.load import Config
+from orch.decide import plan
+from orch.errors import OrchError, UsageError
+from orch.run import OnPartial, Run
+from orch.runtime import ConfigLike, Runtime, config_from, open_runtime
+from orch.stats import by_model
+from orch.task import Task
+from orch.types import Decision, Message, RunResult, TaskType
+
+_T = TypeVar("_T")
+
+
+class Orchestrator:
+    """Routes tasks to local models. Can be used from several event loops; prints nothing, logs nothing.
+
+    `models` and `routing` are paths or parsed config; left out, they are the files that the command would find.
+    Raises ConfigError with every fault of both.
+    """
+
+    def __init__(self, models: ConfigLike = None, routing: ConfigLike = None, *, config: Config | None = None, face: str = "library") -> None:
+        self.runtime: Runtime = open_runtime(config or config_from(models, routing))
+        self._face = face
+
+    # ------------------------------------------------------------ running
+
+    async def execute(self, text: str = "", **wishes: Any) -> RunResult:
+        """Runs a task and gives the whole answer. Takes what `execute_streaming` takes. Raises OrchError with `.partial` and `.attempts`."""
+        return await self.execute_task(task_of(text, **wishes))
+
+    def execute_streaming(self, text: str = "", **wishes: Any) -> AsyncGenerator[Chunk]:
+        """Runs a task and yields chunks: `metadata` first, `done` or `error` last, then raises OrchError after `error`.
+
+        Takes `system_prompt=`, `context=`, `store_memory=`, `retrieve_context=`, `model=`, `task_type=`, `profile=`, `dial=` (0..10),
+        `messages=`, `options=`, `tools=`, `response_format=`, `session=`, `fresh=`, `fallback=`, `timeout_s=`.
+        """
+        return self.stream_task(task_of(text, **wishes), "continue")
+
+    async def execute_task(self, task: Task) -> RunResult:
+        """`execute` for a Task that is made already."""
+        async with aclosing(self.stream_task(task, "restart")) as chunks:
+            async for chunk in chunks:
+                if chunk["type"] == "done":
+                    result: RunResult = chunk["result"]
+                    return result
+        raise OrchError("the run ended without an answer")
+
+    def stream_task(self, task: Task, on_partial: OnPartial) -> AsyncGenerator[Chunk]:
+        """`execute_streaming` for a Task; `on_partial` says what happens when a model fails after it gave text."""
+        return Run(task, self.runtime, on_partial, self._face).chunks()
+
+    # ------------------------------------------------------------ deciding
+
+    def decide(self, text: str = "", **wishes: Any) -> Decision:
+        """The decision alone: nothing is run. Raises OrchError when no model can take the task."""
+        return _blocking(self.decide_task(task_of(text, **wishes), close=True))
+
+    async def decide_task(self, task: Task, *, close: bool = False) -> Decision:
+        """The decision for a Task. `close` gives back the connections of this event loop."""
+        try:
+            return (await plan(task, self.runtime)).decision
+        finally:
+            if close:
+                for backend in self.runtime.backends.values():
+                    if not backend.fixed_ctx:
+                        await backend.aclose()
+
+    # ------------------------------------------------------------ the rest
+
+    def get_stats(self, since: float = 0.0) -> dict[str, dict[str, Any]]:
+        """Real times by model since a time (seconds since the epoch)."""
+        return by_model(self.runtime.journal.attempts(since))
+
+    async def aclose(self) -> None:
+        """Closes connections, the embedded engine and the journal."""
+        await self.runtime.aclose()
+
+    async def __aenter__(self) -> Orchestrator:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def get_orchestrator() -> Orchestrator:
+    """An Orchestrator for the models.yaml and routing.yaml that the command would find."""
+    return Orchestrator()
+
+
+def task_of(
+    text: str = "",
+    *,
+    context: Sequence[str] | str | None = None,
+    messages: Sequence[Message] | None = None,
+    task_type: TaskType | str | None = None,
+    options: dict[str, Any] | None = None,
+    **wishes: Any,
+) -> Task:
+    """A Task from what callers write. Raises UsageError for what makes no sense."""
+    if not text.strip() and not messages and not wishes.get("attachments"):
+        raise UsageError("there is no task", 'give one, such as "What is a mutex?"')
+    try:
+        kind = TaskType(task_type) if task_type is not None else None
+        return Task(
+            text=text,
+            context=(context,) if isinstance(context, str) else tuple(context or ()),
+            messages=tuple(messages or ()),
+            task_type=kind,
+            options=dict(options or {}),
+            **wishes,
+        )
+    except ValueError:
+        raise UsageError(f"{task_type!r} is no task type", f"there are: {', '.join(TaskType)}") from None
+    except TypeError as error:
+        raise UsageError(str(error).replace("Task.__init__() ", "")) from None
+
+
+def _blocking(work: Coroutine[Any, Any, _T]) -> _T:
+    """Runs a coroutine from code that is not async, also where an event loop is running in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    box: list[Any] = []
+
+    def in_thread() -> None:
+        try:
+            box.append((True, asyncio.run(work)))
+        except BaseException as error:  # handed to the caller's thread
+            box.append((False, error))
+
+    thread = threading.Thread(target=in_thread, daemon=True)
+    thread.start()
+    thread.join()
+    went_well, value = box[0]
+    if not went_well:
+        raise value
+    result: _T = value
+    return result

@@ -1,0 +1,62 @@
+"""Where orch keeps its files: XDG directories, all replaced by ORCH_HOME; every file its owner's alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_XDG = {
+    "config": ("XDG_CONFIG_HOME", ".config", "APPDATA"),
+    "data": ("XDG_DATA_HOME", ".local/share", "LOCALAPPDATA"),
+    "cache": ("XDG_CACHE_HOME", ".cache", "LOCALAPPDATA"),
+}
+
+
+def _directory(kind: str, env: Mapping[str, str]) -> Path:
+    home = env.get("ORCH_HOME")
+    if home:
+        root = Path(home).expanduser()
+        return root / "cache" if kind == "cache" else root
+    variable, default, windows = _XDG[kind]
+    base = env.get(windows) if os.name == "nt" else env.get(variable)
+    # the XDG specification: a relative path is to be ignored
+    if base and os.path.isabs(base):
+        return Path(base) / "orch" / ("cache" if os.name == "nt" and kind == "cache" else "")
+    return Path(os.path.expanduser("~")) / default / "orch"
+
+
+def config_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """The folder of the user's own models.yaml and routing.yaml."""
+    return _directory("config", env)
+
+
+def data_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """The folder of the journal."""
+    return _directory("data", env)
+
+
+def cache_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """The folder of what can be made again."""
+    return _directory("cache", env)
+
+
+def make_private(directory: Path) -> None:
+    """Creates a folder (and its parents) that only its owner can enter. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def touch_private(path: Path) -> None:
+    """Creates an empty file that only its owner can read, unless it is there. Raises OSError."""
+    make_private(path.parent)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file in one step with one that only its owner can read. Raises OSError."""
+    make_private(path.parent)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(scratch, path)

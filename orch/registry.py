@@ -1,0 +1,174 @@
+"""Which models can be used now: what models.yaml lists, joined with what the providers have and hold loaded, and what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from orch import machine
+from orch.backends import Backend
+from orch.config.spec import Models, ModelSpec, canonical
+from orch.errors import BackendError
+from orch.journal import Journal
+from orch.router import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
+from orch.types import Installed, Measured, ModelInfo
+
+_SHOWS_AT_ONCE = 8
+_SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
+_ACTIVE = re.compile(r"-a(\d+(?:\.\d+)?)b\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is there now: every model, the providers that can't be reached (name to why), and memory for models in bytes."""
+
+    states: tuple[ModelState, ...]
+    down: Mapping[str, str]
+    memory_bytes: int | None
+
+
+class Registry:
+    """Asks the providers and the journal; keeps nothing itself."""
+
+    def __init__(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float) -> None:
+        self._models, self._backends, self._journal, self._budget_gb = models, backends, journal, budget_gb
+
+    async def available(self, *, with_unlisted: bool | None = None) -> Survey:
+        """Every listed model with its state, and the installed unlisted ones (as models.yaml says, unless told otherwise)."""
+        use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
+        names = list(self._backends)
+        answers = await asyncio.gather(*(self._ask(name) for name in names))
+        had = {name: answer for name, answer in zip(names, answers, strict=True) if isinstance(answer, dict)}
+        down = {name: answer for name, answer in zip(names, answers, strict=True) if isinstance(answer, str)}
+        pairs = [(spec, had.get(spec.provider, {}).get(canonical(spec.id))) for spec in self._models.models]
+        if use_unlisted:
+            pairs += self._unlisted(had)
+        infos = await self._infos([(spec.provider, item) for spec, item in pairs if item])
+        measured = self._journal.measured([spec.id for spec, item in pairs if item])
+        states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
+        return Survey(states, down, self._memory(states))
+
+    async def _ask(self, provider: str) -> dict[str, Installed] | str:
+        try:
+            return {canonical(item.name): item for item in await self._backends[provider].installed()}
+        except BackendError as error:
+            return error.message
+
+    def _unlisted(self, had: Mapping[str, dict[str, Installed]]) -> list[tuple[ModelSpec, Installed | None]]:
+        listed = {(spec.provider, canonical(spec.id)) for spec in self._models.models}
+        return [
+            (ModelSpec(id=item.name, provider=provider), item)
+            for provider, items in sorted(had.items())
+            for full, item in sorted(items.items())
+            if (provider, full) not in listed
+        ]
+
+    async def _infos(self, items: list[tuple[str, Installed]]) -> dict[str, ModelInfo]:
+        """What `/api/show` says, by digest: asked once per digest, then read from the journal."""
+        wanted = {item.digest: (provider, item.name) for provider, item in items if item.digest}
+        known = self._journal.model_info(list(wanted))
+        gate = asyncio.Semaphore(_SHOWS_AT_ONCE)
+
+        async def ask(digest: str, provider: str, name: str) -> None:
+            async with gate:
+                try:
+                    info = await self._backends[provider].info(name)
+                except BackendError:
+                    return  # asked again next time; the model's own facts do until then
+            known[digest] = info
+            self._journal.keep_model_info(digest, info)
+
+        await asyncio.gather(*(ask(digest, *place) for digest, place in wanted.items() if digest not in known))
+        return known
+
+    def _state(
+        self,
+        spec: ModelSpec,
+        item: Installed | None,
+        down: Mapping[str, str],
+        infos: Mapping[str, ModelInfo],
+        measured: Mapping[str, Measured],
+    ) -> ModelState:
+        backend = self._backends[spec.provider]
+        if item is None:
+            reason = ("provider_down", f"provider {spec.provider} is down: {down[spec.provider]}") if spec.provider in down else None
+            unavailable = reason or ("not_installed", "not installed")
+            return ModelState(spec, unavailable, local=backend.local, context_window=spec.context_window or DEFAULT_NUM_CTX)
+        info = infos.get(item.digest, ModelInfo())
+        unlisted = all((spec.provider, spec.id) != (listed.provider, listed.id) for listed in self._models.models)
+        window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx else DEFAULT_NUM_CTX)
+        return ModelState(
+            spec=replace(with_priors(spec, item, info), id=spec.id),
+            local=backend.local,
+            resident=item.resident,
+            resident_ctx=item.resident_ctx,
+            resident_bytes=item.resident_bytes,
+            size_bytes=item.size_bytes,
+            digest=item.digest,
+            capabilities=_capabilities(item, info),
+            context_window=min(window, info.context_window or window),
+            kv_bytes_per_token=info.kv_bytes_per_token,
+            measured=measured.get(spec.id),
+            unlisted=unlisted,
+            fixed_ctx=backend.fixed_ctx,
+        )
+
+    def _memory(self, states: tuple[ModelState, ...]) -> int | None:
+        """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked only when that does not do."""
+        if self._budget_gb != "auto":
+            return int(self._budget_gb * 1e9)
+        free = machine.free_memory_bytes()
+        if free is None:
+            return None
+        budget = free + sum(state.resident_bytes for state in states if state.local)
+        needs = [memory_needed(s, s.num_ctx) for s in states if s.local and not s.resident and not s.unavailable]
+        return budget + machine.gpu_memory_bytes() if max(needs, default=0) > budget else budget
+
+
+# ---------------------------------------------------------------- priors
+
+
+def with_priors(spec: ModelSpec, item: Installed, info: ModelInfo) -> ModelSpec:
+    """A spec whose missing facts are guessed from size, family and capabilities; 6 and 6 where nothing is known.
+
+    The curves go through the ratings of the shipped models: 8B gives quality 7 and speed 8, 14B gives 8 and 6.6.
+    """
+    if spec.quality_rating is not None and spec.speed_rating is not None and spec.strengths:
+        return spec
+    size = info.parameters_b or _parameters(item.parameter_size)
+    active = _ACTIVE.search(spec.id)
+    quality = min(max(4.0 + 1.45 * math.log(size), 1.0), 9.5) if size else 6.0
+    speed_size = float(active.group(1)) if active else size
+    speed = min(max(12.2 - 2.1 * math.log(speed_size), 1.0), 9.5) if speed_size else 6.0
+    return replace(
+        spec,
+        quality_rating=spec.quality_rating if spec.quality_rating is not None else round(quality, 1),
+        speed_rating=spec.speed_rating if spec.speed_rating is not None else round(speed, 1),
+        strengths=spec.strengths or _strengths(spec.id, info),
+    )
+
+
+def _parameters(text: str) -> float | None:
+    match = _SIZE.search(text)
+    if not match:
+        return None
+    try:
+        return float(match.group(1)) / (1000 if match.group(2).upper() == "M" else 1)
+    except ValueError:
+        return None
+
+
+def _strengths(name: str, info: ModelInfo) -> tuple[str, ...]:
+    if "code" in name.lower() or "codestral" in name.lower():
+        return ("coding",)
+    return ("reasoning",) if "thinking" in (info.capabilities or ()) else ()
+
+
+def _capabilities(item: Installed, info: ModelInfo) -> frozenset[str] | None:
+    if info.capabilities is not None:
+        return frozenset(info.capabilities)
+    return frozenset({"embedding"}) if "bert" in item.family else None

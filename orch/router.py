@@ -1,0 +1,306 @@
+"""Ranks the models for a task: hard requirements eliminate with a reason, then four weighted terms make a score (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orch.config.spec import ModelSpec, Routing, TaskTypeRule, Weights, canonical
+from orch.types import Candidate, Classification, Measured, Need, TaskType
+
+DEFAULT_NUM_CTX = 8_192
+UNKNOWN_CTX = 1 << 20
+"""Stands for the context of a model whose server tells nothing: it is not ruled out for a limit that nobody knows."""
+DEFAULT_RATING = 6.0
+PREFER_BONUS = 0.1
+ANSWER_ROOM = 2_048
+"""Tokens kept free for an answer of unstated length, or a quarter of num_ctx where that is less (design, decision 5)."""
+FASTEST_S, SLOWEST_S = 0.5, 120.0
+"""Expected seconds that give a speed of 1 and of 0, on a logarithmic scale between."""
+LOAD_GB_PER_S = 1.2
+"""Reading weights from an ordinary SSD, until a cold load was measured."""
+LOAD_FIXED_S = 0.5
+PREFILL_TO_DECODE = 10.0
+"""Prompt tokens are read some ten times as fast as answer tokens are written, until measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model as it stands now: its facts, and what its provider and the journal say. `unavailable` is (code, reason) or None."""
+
+    spec: ModelSpec
+    unavailable: tuple[str, str] | None = None
+    local: bool = True
+    resident: bool = False
+    resident_ctx: int | None = None
+    resident_bytes: int = 0
+    size_bytes: int = 0
+    digest: str = ""
+    capabilities: frozenset[str] | None = None
+    context_window: int = DEFAULT_NUM_CTX
+    kv_bytes_per_token: int | None = None
+    measured: Measured | None = None
+    unlisted: bool = False
+    fixed_ctx: bool = False
+
+    @property
+    def num_ctx(self) -> int:
+        """The context it is loaded with unless a task needs more: the model's own, or a larger one that is loaded already."""
+        own = min(self.spec.num_ctx or (self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX), self.context_window)
+        return min(max(own, self.resident_ctx or 0), self.context_window)
+
+    def tokens(self, estimate: int) -> int:
+        """An estimate corrected by what this model's server counted before."""
+        ratio = self.measured.token_ratio if self.measured and self.measured.token_ratio else 1.0
+        return math.ceil(estimate * min(max(ratio, 0.5), 2.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What routing.yaml says for this task: the weights in force, the type's rule, and memory for models (None: no limit known)."""
+
+    weights: Mapping[str, float]
+    rule: TaskTypeRule
+    memory_bytes: int | None = None
+
+    @classmethod
+    def of(cls, routing: Routing, task_type: TaskType, weights: Mapping[str, float], memory_bytes: int | None) -> Policy:
+        """The policy for one task type."""
+        return cls(weights, routing.task_types.get(task_type, TaskTypeRule()), memory_bytes)
+
+
+def rank(classification: Classification, states: Sequence[ModelState], need: Need, policy: Policy) -> tuple[Candidate, ...]:
+    """Every model as a Candidate: those that can take the task by falling score, then the eliminated ones.
+
+    The order does not depend on the order of `states`: ties break by quality, then by id.
+    """
+    weighed = [(_weigh(state, classification, need, policy), quality(state) * 10) for state in states]
+    floor = policy.rule.quality_floor
+    if any(not candidate.eliminated and rating >= floor for candidate, rating in weighed):
+        # where no model reaches the floor, the best of them still beats no answer
+        weighed = [(_below_floor(candidate, floor) if rating < floor else candidate, rating) for candidate, rating in weighed]
+    candidates = [candidate for candidate, _ in weighed]
+    able = sorted((c for c in candidates if not c.eliminated), key=lambda c: (-c.score, -c.terms["quality"], c.model_id))
+    return (*able, *sorted((c for c in candidates if c.eliminated), key=lambda c: c.model_id))
+
+
+def _below_floor(candidate: Candidate, floor: float) -> Candidate:
+    if candidate.eliminated:
+        return candidate
+    reason = f"its quality is below {floor:g}, the floor of this type"
+    return replace(candidate, eliminated=reason, eliminated_code="quality_floor", score=0.0, terms={})
+
+
+# ---------------------------------------------------------------- hard requirements
+
+
+def eliminate(state: ModelState, need: Need, policy: Policy) -> tuple[str, str] | None:
+    """Why a model can't take the task, as (code, reason), or None. Nothing here merely scores."""
+    if state.unavailable:
+        return state.unavailable
+    if state.capabilities is not None and "completion" not in state.capabilities:
+        return "capability", "it only embeds"
+    missing = sorted(need.capabilities - {"completion"} - (state.capabilities or frozenset()))
+    if missing and state.capabilities is not None:
+        return "capability", f"it has no {' and no '.join(missing)}"
+    tokens, limit = context_needed(state, need), state.num_ctx if state.fixed_ctx else state.context_window
+    if tokens > limit:
+        return "context_overflow", f"needs {tokens:,} tokens of context, it holds {limit:,}"
+    return _too_large(state, need, policy)
+
+
+def _too_large(state: ModelState, need: Need, policy: Policy) -> tuple[str, str] | None:
+    if policy.memory_bytes is None or state.resident or not state.local:
+        return None
+    bytes_needed = memory_needed(state, num_ctx_for(state, need))
+    if bytes_needed <= policy.memory_bytes:
+        return None
+    return "memory", f"needs {bytes_needed / 1e9:.1f} GB, there are {policy.memory_bytes / 1e9:.1f} GB"
+
+
+def answer_room(state: ModelState, need: Need) -> int:
+    """Tokens to keep free for the answer: what was asked for, else 2,048 or a quarter of num_ctx, the smaller."""
+    return need.max_tokens or min(ANSWER_ROOM, state.num_ctx // 4)
+
+
+def context_needed(state: ModelState, need: Need) -> int:
+    """Tokens of context for prompt and answer."""
+    return state.tokens(need.prompt_tokens) + answer_room(state, need)
+
+
+def num_ctx_for(state: ModelState, need: Need) -> int:
+    """The context to load a model with: its own unless the task needs more, then the next power of two, at most its window."""
+    if need.num_ctx:
+        return min(need.num_ctx, state.context_window)
+    tokens, own = context_needed(state, need), state.num_ctx
+    if tokens <= own or state.fixed_ctx:
+        return own
+    return min(1 << (tokens - 1).bit_length(), state.context_window)
+
+
+def memory_needed(state: ModelState, num_ctx: int) -> int:
+    """Bytes of weights and of the KV cache at that context. A rating's memory_gb counts as weights and usual context together."""
+    rated = int((state.spec.memory_gb or 0) * 1e9)
+    if state.kv_bytes_per_token:
+        return max(state.size_bytes + state.kv_bytes_per_token * num_ctx, rated)
+    return max(rated, int(state.size_bytes * 1.1))
+
+
+# ---------------------------------------------------------------- the four terms, each 0 to 1 (fit to 1.1)
+
+
+def base_fit(state: ModelState, task_type: TaskType) -> float:
+    """1 for a strength, 0 for a weakness, else .5."""
+    return 1.0 if task_type in state.spec.strengths else 0.0 if task_type in state.spec.weaknesses else 0.5
+
+
+def preference(state: ModelState, rule: TaskTypeRule) -> tuple[float, int]:
+    """What the place in `prefer` adds to fit, and the place (0 where it is not there)."""
+    for place, name in enumerate(rule.prefer):
+        if canonical(name) == canonical(state.spec.id) or name in state.spec.aliases:
+            return PREFER_BONUS * (len(rule.prefer) - place) / len(rule.prefer), place + 1
+    return 0.0, 0
+
+
+def quality(state: ModelState) -> float:
+    """How good the model is, 0 to 1: its rating."""
+    return (state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING) / 10
+
+
+def generality(state: ModelState) -> float:
+    """The share of the eight types that a model is as good at as at its best one: 1 for a model without strengths and weaknesses."""
+    fits = [base_fit(state, task_type) for task_type in TaskType]
+    return fits.count(max(fits)) / len(fits)
+
+
+def expected_seconds(state: ModelState, need: Need, answer_tokens: int) -> float:
+    """Seconds until the answer stands there: load (0 if resident with that context) + prefill + decode; measured, else from the rating.
+
+    A rated speed r stands for 3 * 1.5^r tokens/s: 115 at 9, 34 at 6, which is about what 8B and 14B models at 4 bits give on one consumer GPU.
+    """
+    rating = state.spec.speed_rating if state.spec.speed_rating is not None else DEFAULT_RATING
+    measured = state.measured
+    decode = (measured.decode_tps if measured else None) or 3.0 * 1.5**rating
+    prefill = (measured.prefill_tps if measured else None) or decode * PREFILL_TO_DECODE
+    tokens = min(answer_tokens, need.max_tokens or answer_tokens, state.spec.max_tokens or answer_tokens)
+    return load_seconds(state, need) + state.tokens(need.prompt_tokens) / prefill + tokens / decode
+
+
+def load_seconds(state: ModelState, need: Need) -> float:
+    """Seconds of a cold load: 0 for a model that is loaded with the context the task needs."""
+    if state.resident and (state.resident_ctx is None or num_ctx_for(state, need) == state.resident_ctx):
+        return 0.0
+    if state.measured and state.measured.load_s:
+        return state.measured.load_s
+    weights_gb = (state.spec.memory_gb or 0) or state.size_bytes / 1e9
+    return LOAD_FIXED_S + weights_gb / LOAD_GB_PER_S
+
+
+def speed(expected_s: float) -> float:
+    """Expected seconds as 0 to 1: 1 at half a second, 0 at two minutes, logarithmic between."""
+    span = math.log(SLOWEST_S / FASTEST_S)
+    return min(max(1.0 - math.log(max(expected_s, 1e-3) / FASTEST_S) / span, 0.0), 1.0)
+
+
+def _fit_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
+    return base_fit(state, classification.task_type) + preference(state, policy.rule)[0]
+
+
+def _quality_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
+    return quality(state)
+
+
+def _speed_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
+    return speed(expected_s)
+
+
+def _confidence_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
+    sure = classification.confidence
+    return sure * base_fit(state, classification.task_type) + (1.0 - sure) * generality(state)
+
+
+TERMS: dict[str, Callable[[ModelState, Classification, Policy, float], float]] = {
+    "fit": _fit_term,
+    "quality": _quality_term,
+    "speed": _speed_term,
+    "confidence": _confidence_term,
+}
+
+
+def _weigh(state: ModelState, classification: Classification, need: Need, policy: Policy) -> Candidate:
+    spec = state.spec
+    out = eliminate(state, need, policy)
+    if out:
+        return Candidate(
+            spec.id, spec.label, spec.provider, eliminated=out[1], eliminated_code=out[0], resident=state.resident, unlisted=state.unlisted
+        )
+    expected_s = expected_seconds(state, need, policy.rule.answer_tokens)
+    terms = {name: policy.weights[name] * term(state, classification, policy, expected_s) for name, term in TERMS.items()}
+    return Candidate(
+        spec.id,
+        spec.label,
+        spec.provider,
+        score=sum(terms.values()),
+        terms=terms,
+        reason=explain(state, classification, policy),
+        expected_s=expected_s,
+        provenance=provenance(state),
+        resident=state.resident,
+        unlisted=state.unlisted,
+        num_ctx=num_ctx_for(state, need),
+    )
+
+
+# ---------------------------------------------------------------- words
+
+
+def explain(state: ModelState, classification: Classification, policy: Policy) -> str:
+    """Why this model, in a few words: `best for coding, loaded`."""
+    task_type, place = classification.task_type, preference(state, policy.rule)[1]
+    parts = []
+    if place == 1:
+        parts.append(f"best for {task_type}")
+    elif place:
+        parts.append(f"choice {place} for {task_type}")
+    if task_type in state.spec.strengths and not place:
+        parts.append(f"good at {task_type}")
+    if task_type in state.spec.weaknesses:
+        parts.append(f"weak at {task_type}")
+    if not parts:
+        parts.append("general")
+    parts.append("loaded" if state.resident else "not loaded")
+    if state.unlisted:
+        parts.append("unlisted")
+    return ", ".join(parts)
+
+
+def provenance(state: ModelState) -> dict[str, str]:
+    """Where the numbers come from: `rated`, or `measured (n=5, 2026-11-24)`."""
+    said = {"quality": "rated", "speed": "rated"}
+    if state.measured and state.measured.decode_tps:
+        said["speed"] = f"measured (n={state.measured.n}, {_day(state.measured.last_at)})"
+    return said
+
+
+def _day(at: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
+
+
+# ---------------------------------------------------------------- weights
+
+
+def weights_for(routing: Routing, profile: str, dial: float | None) -> dict[str, float]:
+    """The weights of a profile, or of the dial: 0 is speed alone, 5 the balanced weights, 10 quality alone, straight lines between.
+
+    Raises KeyError for a profile that routing.yaml does not have.
+    """
+    balanced = routing.weights.as_dict()
+    if dial is not None:
+        end: dict[str, float] = dict.fromkeys(balanced, 0.0) | ({"quality": 1.0} if dial > 5 else {"speed": 1.0})
+        share = abs(dial - 5) / 5
+        return {term: balanced[term] * (1 - share) + end[term] * share for term in balanced}
+    chosen: Weights = routing.weights if profile == "balanced" and profile not in routing.profiles else routing.profiles[profile]
+    return chosen.as_dict()

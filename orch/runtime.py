@@ -1,0 +1,100 @@
+"""Wires orch together: config, journal, backends, registry and classifier, each made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orch import paths
+from orch.backends import Backend
+from orch.classifier.rules import RuleClassifier
+from orch.config.load import Config, from_data, load
+from orch.config.spec import Models, Provider, seconds
+from orch.journal import Journal
+from orch.redact import Redactor
+from orch.registry import Registry
+
+if TYPE_CHECKING:
+    from orch.config.spec import Routing
+
+JOURNAL_FILE = "journal.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything a run needs, made from one config."""
+
+    config: Config
+    journal: Journal
+    backends: Mapping[str, Backend]
+    registry: Registry
+    classifier: RuleClassifier
+
+    async def aclose(self) -> None:
+        """Closes the connections of this event loop and the embedded engine; the journal too."""
+        for backend in self.backends.values():
+            await backend.aclose()
+        self.journal.close()
+
+
+def open_runtime(config: Config) -> Runtime:
+    """The parts for a config. Touches neither disk nor network."""
+    routing = config.routing
+    redactor = Redactor(routing.redaction.patterns if routing.redaction.enabled else {})
+    journal = Journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
+    backends = {name: _backend(name, provider, config.models) for name, provider in config.models.providers.items()}
+    registry = Registry(config.models, backends, journal, routing.memory_budget_gb)
+    return Runtime(config, journal, backends, registry, RuleClassifier(routing.task_types))
+
+
+def _backend(name: str, provider: Provider, models: Models) -> Backend:
+    # one kind is imported, not three
+    if provider.kind == "ollama":
+        from orch.backends.ollama import OllamaBackend
+
+        return OllamaBackend(provider)
+    if provider.kind == "openai":
+        from orch.backends.openai import OpenAIBackend
+
+        return OpenAIBackend(provider)
+    from orch.backends.llamacpp import LlamaCppBackend
+
+    return LlamaCppBackend([spec for spec in models.models if spec.provider == name])
+
+
+ConfigLike = str | Path | dict[str, Any] | None
+
+
+def config_from(models: ConfigLike | Models, routing: ConfigLike | Routing) -> Config:
+    """A Config from paths or parsed data; None means the files that the command would find. Raises ConfigError."""
+    if models is None and routing is None:
+        return load()
+    return from_data(_data("models", models), _data("routing", routing))
+
+
+def _data(which: str, given: Any) -> dict[str, Any] | None:
+    if given is None or isinstance(given, dict):
+        return given
+    if isinstance(given, (str, Path)):
+        return _file_data(which, Path(given))
+    from dataclasses import asdict
+
+    return asdict(given)
+
+
+def _file_data(which: str, path: Path) -> dict[str, Any]:
+    from orch.config import schema, source
+    from orch.config.load import FILES
+    from orch.errors import ConfigError
+
+    file = path / FILES[which] if path.is_dir() else path
+    try:
+        document = source.parse(str(file), file.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from None
+    if document.problems:
+        raise ConfigError("\n".join(map(str, document.problems)), problems=[str(problem) for problem in document.problems])
+    data: dict[str, Any] = schema.normalise(which, document.data)
+    return data

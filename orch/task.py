@@ -1,0 +1,130 @@
+"""What was asked, and the messages that a model gets for it: instruction, piped text and files fenced apart (pure)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orch.types import Message, Need, TaskType
+
+TOKENS_PER_MESSAGE = 5
+TOKENS_PER_IMAGE = 800
+CHARS_PER_TOKEN = 3.6
+"""English prose has about 4.2 characters a token, code and Spanish 3 to 3.6 (Llama 3 and Qwen 2.5 tokenizers); the journal learns the rest."""
+EXTRA_PER_NON_ASCII_BYTE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text or an image (base64) beside the instruction. `name` is empty for piped text."""
+
+    name: str
+    text: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One request, as every face of orch hands it on."""
+
+    text: str
+    system_prompt: str | None = None
+    context: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+    model: str | None = None
+    task_type: TaskType | None = None
+    profile: str = "balanced"
+    dial: float | None = None
+    session: str | None = None
+    fresh: bool = False
+    fallback: bool | None = None
+    timeout_s: float | None = None
+    store_memory: bool | None = None
+    retrieve_context: bool | None = None
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens of answer that were asked for."""
+        asked = (self.options.get(name) for name in ("max_tokens", "max_completion_tokens", "num_predict"))
+        return next((int(value) for value in asked if isinstance(value, int) and value > 0), None)
+
+
+def messages_of(task: Task) -> list[Message]:
+    """System prompt, earlier messages, then the instruction with its context and attachments."""
+    messages: list[Message] = [{"role": "system", "content": task.system_prompt}] if task.system_prompt else []
+    messages += task.messages
+    text = "\n\n".join(part for part in (task.text, _context(task.context), *map(_fenced, task.attachments)) if part)
+    images = [attachment.image for attachment in task.attachments if attachment.image]
+    if text or images:
+        messages.append({"role": "user", "content": text, **({"images": images} if images else {})})
+    return messages
+
+
+def _context(context: Sequence[str]) -> str:
+    return "Context:\n" + "\n".join(f"- {item}" for item in context) if context else ""
+
+
+def _fenced(attachment: Attachment) -> str:
+    """The text between two fences that it does not contain, so that it can't be taken for the instruction."""
+    if attachment.image:
+        return ""
+    longest = max((len(run) for run in re.findall(r"`{3,}", attachment.text)), default=2)
+    fence = "`" * (longest + 1)
+    title = f"File {attachment.name}:" if attachment.name else "Input:"
+    return f"{title}\n{fence}\n{attachment.text.rstrip(chr(10))}\n{fence}"
+
+
+def text_to_classify(task: Task) -> str:
+    """The instruction; for a conversation its last user turn."""
+    if task.text.strip():
+        return task.text
+    turns = [message for message in task.messages if message.get("role") == "user"]
+    return content_text(turns[-1]) if turns else "\n".join(attachment.text for attachment in task.attachments)
+
+
+def content_text(message: Message) -> str:
+    """A message's text, whether it is a string or OpenAI's list of parts."""
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return str(content)
+
+
+def need_of(task: Task, messages: Sequence[Message]) -> Need:
+    """What any model must offer to take the task."""
+    capabilities = {"completion"}
+    if any(_images(message) for message in messages):
+        capabilities.add("vision")
+    if task.tools:
+        capabilities.add("tools")
+    num_ctx = task.options.get("num_ctx")
+    return Need(
+        prompt_tokens=estimate_tokens(messages) + estimate_text(str(task.tools) if task.tools else ""),
+        max_tokens=task.max_tokens,
+        capabilities=frozenset(capabilities),
+        num_ctx=num_ctx if isinstance(num_ctx, int) and num_ctx > 0 else None,
+    )
+
+
+def _images(message: Message) -> int:
+    content = message.get("content")
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") == "image_url"] if isinstance(content, list) else []
+    return len(parts) + len(message.get("images") or ())
+
+
+def estimate_tokens(messages: Sequence[Message]) -> int:
+    """Tokens of a conversation, before any server has counted them."""
+    return sum(TOKENS_PER_MESSAGE + estimate_text(content_text(message)) + TOKENS_PER_IMAGE * _images(message) for message in messages)
+
+
+def estimate_text(text: str) -> int:
+    """Tokens of a text: characters / 3.6, and more where they take several bytes (a CJK character is about one token)."""
+    extra_bytes = 0 if text.isascii() else len(text.encode("utf-8", "replace")) - len(text)
+    return math.ceil(len(text) / CHARS_PER_TOKEN + extra_bytes * EXTRA_PER_NON_ASCII_BYTE)

@@ -1,0 +1,242 @@
+"""The nouns of orch: frozen values that every other module speaks in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Message = dict[str, Any]
+"""One chat message as the OpenAI and Ollama APIs know it: `role`, `content`, and what else the client sent."""
+
+
+class TaskType(StrEnum):
+    """The eight kinds of work a task can ask for."""
+
+    CODING = "coding"
+    REASONING = "reasoning"
+    EXPLORATION = "exploration"
+    WRITING = "writing"
+    SIMPLE = "simple"
+    ANALYSIS = "analysis"
+    CREATIVE = "creative"
+    RESEARCH = "research"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing in the text that spoke for a task type. `kind` is keyword, pattern or forced; `weight` is in logits."""
+
+    task_type: TaskType
+    kind: str
+    feature: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What kind of task a text is. `scores` holds a probability for every type and sums to 1; `language` is en, es or empty."""
+
+    task_type: TaskType
+    confidence: float
+    scores: dict[TaskType, float]
+    evidence: tuple[Evidence, ...] = ()
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a task asks of any model: tokens of prompt and of answer room, and capabilities (vision, tools)."""
+
+    prompt_tokens: int
+    max_tokens: int | None = None
+    capabilities: frozenset[str] = frozenset({"completion"})
+    num_ctx: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model as the router saw it. `terms` are already weighted and sum to `score`; `eliminated` says why it is out."""
+
+    model_id: str
+    model_name: str
+    provider: str
+    score: float = 0.0
+    terms: dict[str, float] = field(default_factory=dict)
+    eliminated: str | None = None
+    eliminated_code: str = ""
+    reason: str = ""
+    expected_s: float = 0.0
+    provenance: dict[str, str] = field(default_factory=dict)
+    resident: bool = False
+    unlisted: bool = False
+    num_ctx: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which model takes a task, and every candidate that was weighed, best first, the eliminated ones last."""
+
+    model_id: str
+    model_name: str
+    provider: str
+    task_type: TaskType
+    confidence: float
+    reason: str
+    candidates: tuple[Candidate, ...]
+    profile: str
+    weights: dict[str, float]
+    prompt_tokens: int
+    config_hash: str
+    pinned: bool = False
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a run, as the server counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: to the first visible token, in all, and of loading the model (0 when it was resident)."""
+
+    ttft_s: float | None = None
+    total_s: float = 0.0
+    load_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One model that was asked. `outcome` is ok, failed or partial; `offset` is how many characters the caller had seen before it."""
+
+    model: str
+    provider: str
+    outcome: str
+    code: str = ""
+    message: str = ""
+    offset: int = 0
+    total_s: float = 0.0
+    ttft_s: float | None = None
+    load_s: float | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prefill_s: float | None = None
+    decode_s: float | None = None
+    estimated_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the model said."""
+
+    content: str
+    usage: Usage = Usage()
+    thinking: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run: the answer, how it was decided, and every model that was asked on the way."""
+
+    decision: Decision
+    task_type: TaskType
+    confidence: float
+    response: Response
+    timing: Timing
+    attempts: tuple[Attempt, ...]
+    warnings: tuple[str, ...]
+    run_id: str
+    recalled: tuple[dict[str, Any], ...] = ()
+    degraded: bool = False
+    source: str = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of a model's stream: why it ended, tokens, and the provider's own timings in seconds (None where it gives none)."""
+
+    finish_reason: str = "stop"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    load_s: float | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One piece of a model's stream; `done` is set on the last one only."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    done: Completion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What a backend is asked. Times are seconds of silence that are allowed before the first token and between two."""
+
+    model: str
+    messages: list[Message]
+    options: dict[str, Any] = field(default_factory=dict)
+    num_ctx: int | None = None
+    max_tokens: int | None = None
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+    first_token_timeout_s: float = 300.0
+    token_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A model that a provider has. Sizes in bytes; `resident_ctx` is the context length it is loaded with, None when it is not loaded."""
+
+    name: str
+    digest: str = ""
+    size_bytes: int = 0
+    family: str = ""
+    parameter_size: str = ""
+    resident: bool = False
+    resident_ctx: int | None = None
+    resident_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a provider knows about a model. `capabilities` is None where the provider does not say."""
+
+    capabilities: tuple[str, ...] | None = None
+    context_window: int | None = None
+    parameters_b: float | None = None
+    kv_bytes_per_token: int | None = None
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What this machine measured of a model: seconds of a cold load, tokens per second of prefill and decode, each None until seen."""
+
+    n: int
+    last_at: float
+    load_s: float | None = None
+    prefill_tps: float | None = None
+    decode_tps: float | None = None
+    token_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One line of a health check: seconds it took, and what to type next when it is not ok."""
+
+    name: str
+    status: str
+    detail: str = ""
+    hint: str = ""
+    latency_s: float | None = None
