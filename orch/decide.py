@@ -84,7 +84,7 @@ def _hold_back(candidates: tuple[Candidate, ...], states: dict[str, ModelState],
     # floors do not count for them, and they do not count against others
     real = [c for c in candidates if c.model_id not in last]
     resorts = [c for c in candidates if c.model_id in last]
-    allowed = _last_resort_allowed(runtime, survey, {states[name].spec.provider for name in last})
+    allowed = last_resort_allowed(runtime, survey, {states[name].spec.provider for name in last})
     held = []
     for candidate in resorts:
         if candidate.eliminated_code in ("", "quality_floor"):
@@ -95,7 +95,7 @@ def _hold_back(candidates: tuple[Candidate, ...], states: dict[str, ModelState],
     return (*able, *(c for c in (*real, *held) if c.eliminated))
 
 
-def _last_resort_allowed(runtime: Runtime, survey: Survey, own_providers: set[str]) -> bool:
+def last_resort_allowed(runtime: Runtime, survey: Survey, own_providers: set[str]) -> bool:
     """`auto`: no other provider can be reached, and no real model ever answered on this machine."""
     rule = runtime.config.routing.fallback.last_resort
     if rule != "auto":
@@ -186,7 +186,8 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
         why = "; ".join(f"{c.model_id}: {c.eliminated}" for c in out if c.eliminated_code in ("capability", "memory"))
         return OrchError(f"no model can take this task: {why}", "orch models shows what each one can do", code="all_failed")
     if survey.down and codes <= {"provider_down"}:
-        return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(), code="no_provider")
+        held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
+        return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(held), code="no_provider")
     missing = [c.model_id for c in out if c.eliminated_code == "not_installed"]
     name = missing[0] if missing else "llama3.1:8b"
     also = f" (and {down})" if down else ""
@@ -215,10 +216,13 @@ def _pinned_is_out(pinned: Candidate, states: dict[str, ModelState]) -> OrchErro
     return OrchError(f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, ""), code=code)
 
 
-def how_to_get_a_model() -> str:
-    """The exact lines that bring Ollama or the embedded model."""
-    lines = ["start Ollama:", "  ollama serve", "or bring the embedded model (100 MB, small, no server):", *(f"  {line}" for line in embedded_lines())]
-    return "\n".join(lines)
+def how_to_get_a_model(held_back: str | None = None) -> str:
+    """The exact lines that bring Ollama or the embedded model, or that let a held back one answer."""
+    if held_back:
+        other = [f"or ask the small embedded model: -m {held_back} (fallback.last_resort: always in routing.yaml does so unasked)"]
+    else:
+        other = ["or bring the embedded model (100 MB, small, no server):", *(f"  {line}" for line in embedded_lines())]
+    return "\n".join(["start Ollama:", "  ollama serve", *other])
 
 
 def embedded_lines() -> list[str]:

@@ -273,3 +273,38 @@ def _is_item(line: str) -> bool:
 def _last_lines(text: str, count: int) -> str:
     lines = text.split("\n")
     return text if len(lines) <= count else "\n".join(lines[-max(count, 1) :])
+
+
+# ---------------------------------------------------------------- progress
+
+
+class Progress:
+    """A download's progress on stderr: a bar on a terminal, a line for each step elsewhere."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._last = title, ""
+        self._bar: Any = None
+        self._job: Any = None
+
+    def __enter__(self) -> Progress:
+        if is_terminal(sys.stderr):
+            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+            from rich.progress import Progress as Bar
+
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=console(stderr=True), transient=True)
+            self._job = self._bar.add_task(self._title, total=None)
+            self._bar.start()
+        return self
+
+    def show(self, step: str, done: int | None = None, total: int | None = None) -> None:
+        """One step; `done` and `total` in bytes where they are known."""
+        if self._bar is not None:
+            self._bar.update(self._job, description=f"{self._title}: {step}", completed=done or 0, total=total)
+        elif step != self._last:
+            say(f"{self._title}: {step}")
+        self._last = step
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -17,7 +17,7 @@ from orch.journal import RunRecord
 from orch.router import context_needed, num_ctx_for
 from orch.runtime import Runtime
 from orch.task import Task
-from orch.types import Attempt, Candidate, ChatRequest, Response, RunResult, Timing, Usage
+from orch.types import Attempt, Candidate, ChatRequest, Message, Response, RunResult, Timing, Usage
 
 FIRST_TOKEN_S, TOKEN_S = 300.0, 60.0
 BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 2.0
@@ -117,7 +117,7 @@ class Run:
 
     def _asking(self, made: Plan, candidate: Candidate) -> Asking:
         state = made.states[candidate.model_id]
-        messages = [*made.messages, {"role": "assistant", "content": self._course.shown}] if self._course.shown else made.messages
+        messages = _for_model(made.messages, state.spec.system, self._course.shown)
         estimate = state.tokens(made.need.prompt_tokens) + len(self._course.shown) // 3
         num_ctx = num_ctx_for(state, made.need)
         if not state.fixed_ctx and estimate + 16 > num_ctx:
@@ -285,6 +285,14 @@ class Run:
 
 
 _OWN_OPTIONS = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
+
+
+def _for_model(messages: list[Message], system: str | None, shown: str) -> list[Message]:
+    """The messages with the model's own system prompt where the task has none, and with the text to go on from."""
+    before: list[Message] = []
+    if system and all(message.get("role") != "system" for message in messages):
+        before = [{"role": "system", "content": system}]
+    return [*before, *messages, *([{"role": "assistant", "content": shown}] if shown else [])]
 
 
 def _metadata(made: Plan, candidate: Candidate) -> Chunk:

@@ -62,6 +62,7 @@ class ModelSpec:
     quality_rating: float | None = _key("How good it is, 0 to 10; a prior until measured. Default: from its size, else 6.", None, ge=0, le=10)
     memory_gb: float | None = _key("Memory it takes when loaded, GB. Default: its file's size.", None, ge=0)
     options: dict[str, Any] = _key("Sampling options it is always given. Default none.", factory=dict)
+    system: str | None = _key("System prompt for tasks that bring none. Default none.", None)
     gguf: str | None = _key("llamacpp only: its file, or package:NAME/FILE. Default none.", None)
     last_resort: bool = _key("Answers only where nothing else can (see fallback.last_resort). Default false.", False)
 

@@ -1,0 +1,45 @@
+"""`orch health`: every check with its latency, its cause and what to type next."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orch.types import Probe
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def health(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Check everything an answer needs, and say what to type next."""
+    from orch import render
+
+    rows, could_answer = asyncio.run(_probe())
+    if as_json:
+        render.show_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
+    else:
+        render.table(("check", "", "latency", "what"), [(row.name, row.status, _latency(row), _what(row)) for row in rows])
+        render.show("\na task could be answered now" if could_answer else "\nno task could be answered now: the lines marked fail say what to type")
+    raise typer.Exit(0 if could_answer else 3)
+
+
+def _latency(row: Probe) -> str:
+    return f"{row.latency_s * 1000:.0f} ms" if row.latency_s is not None else ""
+
+
+def _what(row: Probe) -> str:
+    return f"{row.detail} → {row.hint.replace(chr(10), ' && ')}" if row.hint else row.detail
+
+
+async def _probe() -> tuple[list[Probe], bool]:
+    from orch.config.load import load
+    from orch.health import probes
+    from orch.orchestrator import Orchestrator
+
+    async with Orchestrator(config=load(), face="cli") as orchestrator:
+        return await probes(orchestrator.runtime)

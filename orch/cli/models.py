@@ -1,0 +1,204 @@
+"""`orch models`: list, show, pull, add."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orch.errors import BackendError, ConfigError, OrchError
+
+if TYPE_CHECKING:
+    from orch.orchestrator import Orchestrator
+    from orch.registry import Survey
+    from orch.router import ModelState
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help="List, show, fetch and add models.")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+Name = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def models(ctx: typer.Context, as_json: Json = False) -> None:
+    """List, show, fetch and add models."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from orch import render
+
+    orchestrator = _open()
+    survey = asyncio.run(_survey(orchestrator))
+    if as_json:
+        render.show_json({"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)})
+        return
+    columns = ("model", "provider", "state", "size", "context", "can", "quality", "speed", "good at")
+    render.table(columns, [_row(state) for state in survey.states])
+    for name, why in survey.down.items():
+        render.say(f"! provider {name}: {why}")
+
+
+@app.command("show")
+def show(model: Name, as_json: Json = False) -> None:
+    """Show everything that is known about one model."""
+    from orch import render
+
+    orchestrator = _open()
+    state = _find(asyncio.run(_survey(orchestrator)), model)
+    known = facts(state)
+    if as_json:
+        render.show_json({"v": 1, **known})
+        return
+    for key, value in known.items():
+        render.show(f"{key:20} {_text(value)}")
+
+
+@app.command("pull")
+def pull(model: Name, provider: Annotated[str, typer.Option(help="The Ollama to fetch it into.")] = "") -> None:
+    """Fetch a model into Ollama, with progress."""
+    asyncio.run(_pull(model, provider))
+
+
+@app.command("add")
+def add(model: Name, provider: Annotated[str, typer.Option(help="Where it is. Default: the provider that has it.")] = "") -> None:
+    """Write an installed model into models.yaml, with what its provider says of it."""
+    from orch import models_file, render
+
+    orchestrator = _open()
+    state, name = asyncio.run(_to_add(orchestrator, model, provider))
+    path = models_file.own_file()
+    window = state.context_window if state.context_window < 1 << 20 else None
+    memory_gb = round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes else None
+    models_file.add(path, models_file.entry(state.spec, window, memory_gb))
+    render.show(f"added {name} to {path}")
+
+
+# ---------------------------------------------------------------- asking
+
+
+def _open() -> Orchestrator:
+    from orch.config.load import load
+    from orch.orchestrator import Orchestrator
+
+    return Orchestrator(config=load(), face="cli")
+
+
+async def _survey(orchestrator: Orchestrator) -> Survey:
+    async with orchestrator:
+        return await orchestrator.runtime.registry.available(with_unlisted=True)
+
+
+def _find(survey: Survey, name: str) -> ModelState:
+    import difflib
+
+    from orch.config.spec import canonical
+
+    for state in survey.states:
+        spec = state.spec
+        if canonical(name) in (canonical(each) for each in (spec.id, *spec.aliases, spec.name, f"{spec.provider}/{spec.id}")):
+            return state
+    near = difflib.get_close_matches(name, [state.spec.id for state in survey.states], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "orch models lists what is there"
+    raise OrchError(f"no model is called {name!r}", hint, code="model_not_found")
+
+
+async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple[ModelState, str]:
+    from orch.config.spec import canonical
+
+    listed = [spec for spec in orchestrator.runtime.config.models.models if canonical(spec.id) == canonical(name)]
+    if listed:
+        raise ConfigError(f"{name} is in models.yaml already", f"orch models show {name}")
+    survey = await _survey(orchestrator)
+    states = [s for s in survey.states if canonical(s.spec.id) == canonical(name) and provider in ("", s.spec.provider)]
+    if not states:
+        _find(survey, name)
+        raise OrchError(f"{provider} has no model {name!r}", "orch models lists what is there", code="model_not_found")
+    return states[0], states[0].spec.id
+
+
+async def _pull(name: str, provider: str) -> None:
+    from orch import render
+    from orch.backends.ollama import OllamaBackend
+
+    async with _open() as orchestrator:
+        ollamas = {key: backend for key, backend in orchestrator.runtime.backends.items() if isinstance(backend, OllamaBackend)}
+        chosen = provider or next(iter(ollamas), "")
+        if chosen not in ollamas:
+            raise ConfigError(f"models.yaml has no Ollama provider {chosen!r}", f"there are: {', '.join(ollamas) or 'none'}")
+        try:
+            with render.Progress(name) as progress:
+                async for line in ollamas[chosen].pull(name):
+                    progress.show(str(line.get("status", "")), line.get("completed"), line.get("total"))
+        except BackendError as failure:
+            code = "no_provider" if failure.code == "connect" else "model_not_found"
+            hint = "ollama serve" if code == "no_provider" else "check the name at https://ollama.com/library"
+            raise OrchError(f"{name} could not be fetched: {failure.message}", hint, code=code) from None
+    render.show(f"{name} is installed")
+
+
+# ---------------------------------------------------------------- showing
+
+
+def facts(state: ModelState) -> dict[str, Any]:
+    """Everything known about a model, as plain values. Sizes in bytes, times in seconds."""
+    from dataclasses import asdict
+
+    spec, measured = state.spec, state.measured
+    return {
+        "id": spec.id,
+        "name": spec.label,
+        "provider": spec.provider,
+        "installed": state.unavailable is None,
+        "unavailable": state.unavailable[1] if state.unavailable else None,
+        "resident": state.resident,
+        "unlisted": state.unlisted,
+        "last_resort": spec.last_resort,
+        "size_bytes": state.size_bytes or None,
+        "context_window": state.context_window,
+        "num_ctx": state.num_ctx,
+        "capabilities": sorted(state.capabilities) if state.capabilities is not None else None,
+        "strengths": list(spec.strengths),
+        "weaknesses": list(spec.weaknesses),
+        "quality_rating": spec.quality_rating,
+        "speed_rating": spec.speed_rating,
+        "measured": asdict(measured) if measured else None,
+        "digest": state.digest or None,
+    }
+
+
+def _row(state: ModelState) -> tuple[str, ...]:
+    spec = state.spec
+    words = ["loaded" if state.resident else "installed" if not state.unavailable else state.unavailable[1].split(":")[0]]
+    words += ["unlisted"] if state.unlisted else []
+    can = ", ".join(sorted(state.capabilities - {"completion"})) or "chat" if state.capabilities else "?"
+    return (
+        spec.id,
+        spec.provider,
+        ", ".join(words),
+        f"{state.size_bytes / 1e9:.1f} GB" if state.size_bytes else "-",
+        f"{state.context_window:,}" if state.context_window < 1 << 20 else "?",
+        can if not state.unavailable else "-",
+        f"{spec.quality_rating:g} rated" if spec.quality_rating is not None else "-",
+        _speed(state),
+        ", ".join(spec.strengths) or "-",
+    )
+
+
+def _speed(state: ModelState) -> str:
+    from orch.router import provenance
+
+    if state.measured and state.measured.decode_tps:
+        return f"{state.measured.decode_tps:.0f} tokens/s {provenance(state)['speed']}"
+    return f"{state.spec.speed_rating:g} rated" if state.spec.speed_rating is not None else "-"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items() if entry is not None)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

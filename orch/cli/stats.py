@@ -1,0 +1,73 @@
+"""`orch stats`: what really happened, by model and by type."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated, Any
+
+import typer
+
+from orch.errors import OrchError, UsageError
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+_COLUMNS = ("runs", "errors", "fallbacks", "tokens", "ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")
+_HEADS = ("runs", "errors", "fallbacks", "tokens", "TTFT p50", "p95", "total p50", "p95", "tokens/s")
+
+
+@app.command()
+def stats(
+    since: Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show real times, errors and fallbacks, by model and by type."""
+    from orch import render
+    from orch.config.load import load
+    from orch.orchestrator import Orchestrator
+    from orch.stats import by_type
+
+    begin = since_when(since)
+    orchestrator = Orchestrator(config=load(), face="cli")
+    journal = orchestrator.runtime.journal
+    if journal.mode == "off":
+        raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: meta} to keep times without texts", code="not_kept")
+    models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
+    for warning in journal.warnings:
+        render.say(f"! {warning}")
+    if as_json:
+        render.show_json({"v": 1, "models": models, "types": types})
+    elif not models:
+        render.show("no runs yet" if not since else f"no runs since {since}")
+    else:
+        render.table(("model", *_HEADS), [_row(name, figures) for name, figures in models.items()])
+        render.show("")
+        render.table(("type", *_HEADS), [_row(name, figures) for name, figures in types.items()])
+
+
+def _row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
+    return (name, *(_cell(column, figures[column]) for column in _COLUMNS))
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if column.endswith("_s") and column != "tokens_per_s":
+        return f"{value:.2f} s"
+    return f"{value:.1f}" if isinstance(value, float) else f"{value:,}"
+
+
+def since_when(text: str) -> float:
+    """Seconds since the epoch of `7d` (ago) or of a date; 0 for nothing. Raises UsageError."""
+    from datetime import datetime
+
+    from orch.config.spec import seconds
+
+    if not text:
+        return 0.0
+    if re.fullmatch(r"\d{1,6}[smhdw]", text):
+        return time.time() - seconds(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise UsageError(f"--since {text!r} is no time", "write 24h, 7d or 2026-11-01") from None
