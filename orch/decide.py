@@ -107,9 +107,7 @@ def last_resort_allowed(runtime: Runtime, survey: Survey, own_providers: set[str
 # ---------------------------------------------------------------- the order
 
 
-def _order(
-    task: Task, candidates: tuple[Candidate, ...], states: dict[str, ModelState], survey: Survey
-) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[str, ModelState], survey: Survey) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     able = tuple(c for c in candidates if not c.eliminated)
     if task.model is None:
         if not able:
@@ -118,7 +116,7 @@ def _order(
     pinned = find_model(task.model, candidates, states)
     if pinned is None:
         raise _unknown_model(task.model, candidates, survey)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if pinned.eliminated and pinned.eliminated_code in _OVERRIDABLE:
         said = f"{pinned.model_id}: {pinned.eliminated}; it is asked all the same, since it was named"
         warnings = (said,) if pinned.eliminated_code == "memory" else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 
 class Redactor:
@@ -18,11 +19,11 @@ class Redactor:
         if self._compiled is None:
             self._compiled = [(name, re.compile(pattern)) for name, pattern in self._sources.items()]
         for name, pattern in self._compiled:
-            text = pattern.sub(lambda match, name=name: _blacken(match, name), text)
+            text = pattern.sub(partial(_blacken, name), text)
         return text
 
 
-def _blacken(match: re.Match[str], name: str) -> str:
+def _blacken(name: str, match: re.Match[str]) -> str:
     mark = f"[redacted: {name}]"
     if "secret" not in match.re.groupindex or match.group("secret") is None:
         return mark

@@ -232,9 +232,7 @@ def _weigh(state: ModelState, classification: Classification, need: Need, policy
     spec = state.spec
     out = eliminate(state, need, policy)
     if out:
-        return Candidate(
-            spec.id, spec.label, spec.provider, eliminated=out[1], eliminated_code=out[0], resident=state.resident, unlisted=state.unlisted
-        )
+        return Candidate(spec.id, spec.label, spec.provider, eliminated=out[1], eliminated_code=out[0], resident=state.resident, unlisted=state.unlisted)
     expected_s = expected_seconds(state, need, policy.rule.answer_tokens)
     terms = {name: policy.weights[name] * term(state, classification, policy, expected_s) for name, term in TERMS.items()}
     return Candidate(

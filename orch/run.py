@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from orch.attempt import Asking, Chunk
 from orch.decide import REAL_MODEL_ANSWERED, Plan, plan
@@ -169,7 +169,11 @@ class Run:
             "timeout": "--timeout SECONDS waits longer",
             "context_overflow": "shorten the input, or add a model with a larger context",
         }
-        hint = "--continue-partial lets another model go on from here" if shown and self._on_partial == "stop" else hints.get(code, "orch health shows what is wrong")
+        hint = (
+            "--continue-partial lets another model go on from here"
+            if shown and self._on_partial == "stop"
+            else hints.get(code, "orch health shows what is wrong")
+        )
         return OrchError(message, hint, code=code)
 
     # ------------------------------------------------------------ the end
@@ -189,7 +193,8 @@ class Run:
 
     def _result(self) -> RunResult:
         made, asking = self._plan, self._course.asking
-        assert made is not None and asking is not None
+        assert made is not None
+        assert asking is not None
         last = self._course.attempts[-1]
         decision = made.decision
         if asking.candidate.model_id != decision.model_id:
@@ -240,7 +245,7 @@ class Run:
 
     def _interrupted(self, code: str) -> None:
         asking = self._course.asking
-        if asking is not None and len(self._course.attempts) == 0 or asking and self._course.attempts[-1].model != asking.candidate.model_id:
+        if (asking is not None and len(self._course.attempts) == 0) or (asking and self._course.attempts[-1].model != asking.candidate.model_id):
             outcome = "partial" if asking.partial else "failed"
             self._course.attempts.append(asking.attempt(outcome, code="interrupted", message=code, offset=self._offset(asking)))
         partial = self._course.shown or (asking.partial if asking else "")

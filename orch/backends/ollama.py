@@ -203,9 +203,13 @@ def _kv_bytes(facts: dict[str, Any], arch: str) -> int | None:
         kv_heads = max(kv_heads, default=0)
     if isinstance(heads, list):
         heads = max(heads, default=0)
-    if not all(isinstance(number, int) and number > 0 for number in (layers, heads, kv_heads, width)):
+    if not (_count(layers) and _count(heads) and _count(kv_heads) and _count(width)):
         return None
-    head = width // heads
+    head = int(width or 0) // int(heads or 1)
     key = facts.get(f"{arch}.attention.key_length") or head
     value = facts.get(f"{arch}.attention.value_length") or head
-    return int(layers * kv_heads * (key + value) * 2)
+    return int(layers or 0) * int(kv_heads or 0) * int(key + value) * 2
+
+
+def _count(number: Any) -> bool:
+    return isinstance(number, int) and number > 0

@@ -10,7 +10,13 @@ import typer
 
 from orch.errors import ConfigError, UsageError
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True, help="Validate, show and begin models.yaml and routing.yaml.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Validate, show and begin models.yaml and routing.yaml.",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 

@@ -285,8 +285,9 @@ def _fill_and_find_unset(data: Any, env: Mapping[str, str]) -> tuple[Any, list[t
         value = data
         for part in path:
             value = value[part]
-        for name, default in _VARIABLE.findall(value):
-            if name not in env and f"${{{name}:-" not in value:
+        for match in _VARIABLE.finditer(value):
+            name = match.group(1)
+            if match.group(2) is None and name not in env:
                 unset.append((path, name))
                 stand_in[name] = "http://127.0.0.1:1"
     return interpolate(data, stand_in), unset
@@ -331,9 +332,7 @@ def _with_ollama_host(models: spec.Models, env: Mapping[str, str]) -> spec.Model
 
     url = ollama_url(host)
     providers = {
-        name: replace(provider, base_url=url)
-        if provider.kind == "ollama" and (provider.base_url or "").rstrip("/") == spec.DEFAULT_OLLAMA_URL
-        else provider
+        name: replace(provider, base_url=url) if provider.kind == "ollama" and (provider.base_url or "").rstrip("/") == spec.DEFAULT_OLLAMA_URL else provider
         for name, provider in models.providers.items()
     }
     return replace(models, providers=providers)

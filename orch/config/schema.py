@@ -36,7 +36,7 @@ def _field_info(f: Field[Any]) -> Any:
         return pydantic.Field(f.default, **bounds)
     if f.default_factory is not MISSING:
         factory = f.default_factory
-        return pydantic.Field(default_factory=model_of(factory) if is_dataclass(factory) else factory, **bounds)  # type: ignore[arg-type]
+        return pydantic.Field(default_factory=model_of(factory) if is_dataclass(factory) else factory, **bounds)
     return pydantic.Field(**bounds)
 
 
@@ -222,5 +222,3 @@ def unknown_preferences(models: spec.Models, routing: spec.Routing, document: Do
         for index, name in enumerate(rule.prefer)
         if spec.canonical(name) not in listed
     ]
-
-

@@ -131,9 +131,7 @@ class Request:
 class FakeOllama:
     """The server: models and faults go in, requests come out, and it runs between start() and stop()."""
 
-    def __init__(
-        self, models: Sequence[FakeModel] = (), version: str = "0.12.0", latency_s: float = 0.0, port: int = 0
-    ) -> None:
+    def __init__(self, models: Sequence[FakeModel] = (), version: str = "0.12.0", latency_s: float = 0.0, port: int = 0) -> None:
         self.version = version
         self.latency_s = latency_s
         self.models: dict[str, FakeModel] = {}
@@ -155,9 +153,7 @@ class FakeOllama:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def add(self, model: FakeModel) -> None:
