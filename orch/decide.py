@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -193,6 +192,8 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
 
 
 def _unknown_model(name: str, candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
+    import difflib  # only for people who mistype
+
     near = difflib.get_close_matches(name, [c.model_id for c in candidates], n=1, cutoff=0.5)
     if survey.down and not near:
         down = "; ".join(f"{provider}: {why}" for provider, why in survey.down.items())

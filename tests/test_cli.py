@@ -121,3 +121,13 @@ def test_route_runs_nothing(ollama: FakeOllama) -> None:
 def test_stats_show_what_ran(ollama: FakeOllama) -> None:
     orch("run", "Write a Python function that sorts a list")
     assert json.loads(orch("stats", "--json").stdout)["models"][CODER]["runs"] == 1
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["models"], ["run", "hi"]])
+def test_a_command_imports_nothing_heavy(ollama: FakeOllama, words: list[str]) -> None:
+    orch(*words)  # fills the cache of the parsed config
+    heavy = ("qdrant_client", "qdrant_edge", "numpy", "fastapi", "rich", "pydantic", "yaml", "ruamel")
+    code = f"import sys\nsys.argv = ['orch', *{words!r}]\nfrom orch.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+    code += f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert done.stderr.decode().splitlines()[-1] == "[]"

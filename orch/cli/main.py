@@ -11,7 +11,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from orch.errors import EXIT_CODES, OrchError
 from orch.version import VERSION
 
 COMMANDS = {
@@ -76,15 +75,24 @@ def main() -> None:
     """Entry point of the `orch` command."""
     try:
         app(prog_name="orch")
-    except OrchError as problem:
-        from orch import render
+    except (Exception, KeyboardInterrupt) as problem:
+        _leave(_exit_code(problem))
 
+
+def _exit_code(problem: BaseException) -> int:
+    """Says what went wrong and gives the exit code; what orch does not know is raised again."""
+    # 1.3x `python -c pass` that --help need not pay
+    from orch import render
+    from orch.errors import EXIT_CODES, OrchError
+
+    if isinstance(problem, OrchError):
         render.error(problem)
-        _leave(problem.exit_code)
-    except BrokenPipeError:
-        _leave(EXIT_CODES["reader_gone"])
-    except KeyboardInterrupt:
-        _leave(EXIT_CODES["interrupted"])
+        return problem.exit_code
+    if isinstance(problem, BrokenPipeError):
+        return EXIT_CODES["reader_gone"]
+    if isinstance(problem, KeyboardInterrupt):
+        return EXIT_CODES["interrupted"]
+    raise problem
 
 
 def _leave(code: int) -> None:
