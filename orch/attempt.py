@@ -23,6 +23,8 @@ class Asking:
     def __init__(self, candidate: Candidate, state: ModelState, backend: Backend, request: ChatRequest, estimate: int) -> None:
         self.candidate, self.state = candidate, state
         self.content, self.thinking = "", ""
+        self.told = False
+        """Whether `attempt` was asked what came of it."""
         self.tool_calls: list[dict[str, Any]] = []
         self.done: Completion | None = None
         self._backend, self._request, self._estimate = backend, request, estimate
@@ -80,6 +82,7 @@ class Asking:
 
     def attempt(self, outcome: str, *, code: str = "", message: str = "", offset: int = 0) -> Attempt:
         """What came of it. Seconds are the provider's own where it tells them, else the clock's."""
+        self.told = True
         done, now = self.done or Completion(), time.perf_counter()
         ttft_s = self._first_at - self._begun if self._first_at else None
         decode_s = done.decode_s if done.decode_s is not None else (now - self._first_at if self._first_at else None)

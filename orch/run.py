@@ -245,7 +245,7 @@ class Run:
 
     def _interrupted(self, code: str) -> None:
         asking = self._course.asking
-        if (asking is not None and len(self._course.attempts) == 0) or (asking and self._course.attempts[-1].model != asking.candidate.model_id):
+        if asking is not None and not asking.told:
             outcome = "partial" if asking.partial else "failed"
             self._course.attempts.append(asking.attempt(outcome, code="interrupted", message=code, offset=self._offset(asking)))
         partial = self._course.shown or (asking.partial if asking else "")

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 
+NO_FIGURES = dict.fromkeys(("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")) | dict.fromkeys(("errors", "fallbacks", "tokens"), 0)
 COMMAND = [sys.executable, "-c", "from orch.cli.main import main; main()"]
 
 
@@ -97,6 +98,7 @@ def test_a_signal_keeps_the_partial_text_and_ends_generation(ollama: FakeOllama,
     assert process.returncode == code
     assert b"Traceback" not in words
     ollama.wait_for(lambda: ollama.chats()[-1].aborted)
+    assert json.loads(orch("stats", "--json").stdout)["models"]["slow:latest"] == {**NO_FIGURES, "runs": 1}
 
 
 def test_a_reader_that_leaves_ends_the_run_with_141(ollama: FakeOllama) -> None:
