@@ -129,7 +129,7 @@ def test_stats_show_what_ran(ollama: FakeOllama) -> None:
 def test_a_command_imports_nothing_heavy(ollama: FakeOllama, words: list[str]) -> None:
     orch(*words)  # fills the cache of the parsed config
     heavy = ("qdrant_client", "qdrant_edge", "numpy", "fastapi", "rich", "pydantic", "yaml", "ruamel")
-    code = f"import sys\nsys.argv = ['orch', *{words!r}]\nfrom orch.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+    code = f"import sys\nsys.argv = ['orch', *{words!r}]\nfrom orch.cli.main import command\ncommand()\n"
     code += f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
     assert done.stderr.decode().splitlines()[-1] == "[]"
