@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orch.config.spec import ModelSpec, Routing, TaskTypeRule, Weights, canonical
 from orch.types import Candidate, Classification, Measured, Need, TaskType
 
+_TYPES = frozenset(task_type.value for task_type in TaskType)
 DEFAULT_NUM_CTX = 8_192
 UNKNOWN_CTX = 1 << 20
 """Stands for the context of a model whose server tells nothing: it is not ruled out for a limit that nobody knows."""
@@ -63,11 +64,26 @@ class Policy:
     weights: Mapping[str, float]
     rule: TaskTypeRule
     memory_bytes: int | None = None
+    places: Mapping[str, int] = field(default_factory=dict)
+    """The place in `prefer`, from 1, by full model name."""
 
     @classmethod
     def of(cls, routing: Routing, task_type: TaskType, weights: Mapping[str, float], memory_bytes: int | None) -> Policy:
         """The policy for one task type."""
-        return cls(weights, routing.task_types.get(task_type, TaskTypeRule()), memory_bytes)
+        rule = routing.task_types.get(task_type, TaskTypeRule())
+        return cls(weights, rule, memory_bytes, {canonical(name): place for place, name in reversed(tuple(enumerate(rule.prefer, 1)))})
+
+
+@dataclass(slots=True)
+class Weighing:
+    """One model on the scales: what the terms look at. `num_ctx` in tokens, `expected_s` in seconds."""
+
+    state: ModelState
+    classification: Classification
+    policy: Policy
+    num_ctx: int
+    expected_s: float
+    place: int
 
 
 def rank(classification: Classification, states: Sequence[ModelState], need: Need, policy: Policy) -> tuple[Candidate, ...]:
@@ -95,8 +111,8 @@ def _below_floor(candidate: Candidate, floor: float) -> Candidate:
 # ---------------------------------------------------------------- hard requirements
 
 
-def eliminate(state: ModelState, need: Need, policy: Policy) -> tuple[str, str] | None:
-    """Why a model can't take the task, as (code, reason), or None. Nothing here merely scores."""
+def eliminate(state: ModelState, need: Need, policy: Policy, num_ctx: int) -> tuple[str, str] | None:
+    """Why a model can't take the task with that context, as (code, reason), or None. Nothing here merely scores."""
     if state.unavailable:
         return state.unavailable
     if state.capabilities is not None and "completion" not in state.capabilities:
@@ -107,13 +123,13 @@ def eliminate(state: ModelState, need: Need, policy: Policy) -> tuple[str, str] 
     tokens, limit = context_needed(state, need), state.num_ctx if state.fixed_ctx else state.context_window
     if tokens > limit:
         return "context_overflow", f"needs {tokens:,} tokens of context, it holds {limit:,}"
-    return _too_large(state, need, policy)
+    return _too_large(state, policy, num_ctx)
 
 
-def _too_large(state: ModelState, need: Need, policy: Policy) -> tuple[str, str] | None:
+def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> tuple[str, str] | None:
     if policy.memory_bytes is None or state.resident or not state.local:
         return None
-    bytes_needed = memory_needed(state, num_ctx_for(state, need))
+    bytes_needed = memory_needed(state, num_ctx)
     if bytes_needed <= policy.memory_bytes:
         return None
     return "memory", f"needs {bytes_needed / 1e9:.1f} GB, there are {policy.memory_bytes / 1e9:.1f} GB"
@@ -155,12 +171,13 @@ def base_fit(state: ModelState, task_type: TaskType) -> float:
     return 1.0 if task_type in state.spec.strengths else 0.0 if task_type in state.spec.weaknesses else 0.5
 
 
-def preference(state: ModelState, rule: TaskTypeRule) -> tuple[float, int]:
-    """What the place in `prefer` adds to fit, and the place (0 where it is not there)."""
-    for place, name in enumerate(rule.prefer):
-        if canonical(name) == canonical(state.spec.id) or name in state.spec.aliases:
-            return PREFER_BONUS * (len(rule.prefer) - place) / len(rule.prefer), place + 1
-    return 0.0, 0
+def place_in(policy: Policy, spec: ModelSpec) -> int:
+    """The model's place in `prefer`, from 1; 0 where it is not there."""
+    for name in (spec.id, *spec.aliases):
+        place = policy.places.get(canonical(name))
+        if place:
+            return place
+    return 0
 
 
 def quality(state: ModelState) -> float:
@@ -170,11 +187,12 @@ def quality(state: ModelState) -> float:
 
 def generality(state: ModelState) -> float:
     """The share of the eight types that a model is as good at as at its best one: 1 for a model without strengths and weaknesses."""
-    fits = [base_fit(state, task_type) for task_type in TaskType]
-    return fits.count(max(fits)) / len(fits)
+    strong = len(_TYPES.intersection(state.spec.strengths))
+    ordinary = len(_TYPES) - len(_TYPES.intersection(state.spec.weaknesses))
+    return (strong or ordinary or len(_TYPES)) / len(_TYPES)
 
 
-def expected_seconds(state: ModelState, need: Need, answer_tokens: int) -> float:
+def expected_seconds(state: ModelState, need: Need, answer_tokens: int, num_ctx: int) -> float:
     """Seconds until the answer stands there: load (0 if resident with that context) + prefill + decode; measured, else from the rating.
 
     A rated speed r stands for 3 * 1.5^r tokens/s: 115 at 9, 34 at 6, which is about what 8B and 14B models at 4 bits give on one consumer GPU.
@@ -184,12 +202,12 @@ def expected_seconds(state: ModelState, need: Need, answer_tokens: int) -> float
     decode = (measured.decode_tps if measured else None) or 3.0 * 1.5**rating
     prefill = (measured.prefill_tps if measured else None) or decode * PREFILL_TO_DECODE
     tokens = min(answer_tokens, need.max_tokens or answer_tokens, state.spec.max_tokens or answer_tokens)
-    return load_seconds(state, need) + state.tokens(need.prompt_tokens) / prefill + tokens / decode
+    return load_seconds(state, num_ctx) + state.tokens(need.prompt_tokens) / prefill + tokens / decode
 
 
-def load_seconds(state: ModelState, need: Need) -> float:
-    """Seconds of a cold load: 0 for a model that is loaded with the context the task needs."""
-    if state.resident and (state.resident_ctx is None or num_ctx_for(state, need) == state.resident_ctx):
+def load_seconds(state: ModelState, num_ctx: int) -> float:
+    """Seconds of a cold load: 0 for a model that is loaded with that context."""
+    if state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx):
         return 0.0
     if state.measured and state.measured.load_s:
         return state.measured.load_s
@@ -203,24 +221,26 @@ def speed(expected_s: float) -> float:
     return min(max(1.0 - math.log(max(expected_s, 1e-3) / FASTEST_S) / span, 0.0), 1.0)
 
 
-def _fit_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
-    return base_fit(state, classification.task_type) + preference(state, policy.rule)[0]
+def _fit_term(weighing: Weighing) -> float:
+    prefer = len(weighing.policy.rule.prefer)
+    bonus = PREFER_BONUS * (prefer - weighing.place + 1) / prefer if weighing.place else 0.0
+    return base_fit(weighing.state, weighing.classification.task_type) + bonus
 
 
-def _quality_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
-    return quality(state)
+def _quality_term(weighing: Weighing) -> float:
+    return quality(weighing.state)
 
 
-def _speed_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
-    return speed(expected_s)
+def _speed_term(weighing: Weighing) -> float:
+    return speed(weighing.expected_s)
 
 
-def _confidence_term(state: ModelState, classification: Classification, policy: Policy, expected_s: float) -> float:
-    sure = classification.confidence
-    return sure * base_fit(state, classification.task_type) + (1.0 - sure) * generality(state)
+def _confidence_term(weighing: Weighing) -> float:
+    sure, state = weighing.classification.confidence, weighing.state
+    return sure * base_fit(state, weighing.classification.task_type) + (1.0 - sure) * generality(state)
 
 
-TERMS: dict[str, Callable[[ModelState, Classification, Policy, float], float]] = {
+TERMS: dict[str, Callable[[Weighing], float]] = {
     "fit": _fit_term,
     "quality": _quality_term,
     "speed": _speed_term,
@@ -229,33 +249,34 @@ TERMS: dict[str, Callable[[ModelState, Classification, Policy, float], float]] =
 
 
 def _weigh(state: ModelState, classification: Classification, need: Need, policy: Policy) -> Candidate:
-    spec = state.spec
-    out = eliminate(state, need, policy)
+    spec, num_ctx = state.spec, num_ctx_for(state, need)
+    out = eliminate(state, need, policy, num_ctx)
     if out:
         return Candidate(spec.id, spec.label, spec.provider, eliminated=out[1], eliminated_code=out[0], resident=state.resident, unlisted=state.unlisted)
-    expected_s = expected_seconds(state, need, policy.rule.answer_tokens)
-    terms = {name: policy.weights[name] * term(state, classification, policy, expected_s) for name, term in TERMS.items()}
+    expected_s = expected_seconds(state, need, policy.rule.answer_tokens, num_ctx)
+    weighing = Weighing(state, classification, policy, num_ctx, expected_s, place_in(policy, spec))
+    terms = {name: policy.weights[name] * term(weighing) for name, term in TERMS.items()}
     return Candidate(
         spec.id,
         spec.label,
         spec.provider,
         score=sum(terms.values()),
         terms=terms,
-        reason=explain(state, classification, policy),
+        reason=explain(weighing),
         expected_s=expected_s,
         provenance=provenance(state),
         resident=state.resident,
         unlisted=state.unlisted,
-        num_ctx=num_ctx_for(state, need),
+        num_ctx=num_ctx,
     )
 
 
 # ---------------------------------------------------------------- words
 
 
-def explain(state: ModelState, classification: Classification, policy: Policy) -> str:
+def explain(weighing: Weighing) -> str:
     """Why this model, in a few words: `best for coding, loaded`."""
-    task_type, place = classification.task_type, preference(state, policy.rule)[1]
+    state, task_type, place = weighing.state, weighing.classification.task_type, weighing.place
     parts = []
     if place == 1:
         parts.append(f"best for {task_type}")

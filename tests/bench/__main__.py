@@ -1,0 +1,43 @@
+"""Runs the benchmarks and prints their figures as Markdown, with machine, date and n."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orch import __version__
+from tests.bench import deciding, startup, streaming
+
+BENCHES: dict[str, Callable[[int], list[str]]] = {"startup": startup.report, "deciding": deciding.report, "streaming": streaming.report}
+
+
+def machine() -> str:
+    """Cores, processor and Python, as one line."""
+    facts = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in facts.splitlines() if line.startswith("model name")]
+    return (
+        f"{os.cpu_count()} cores, {names[0] if names else platform.processor() or platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    )
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("which", nargs="*", help=f"Of {', '.join(BENCHES)}. Default: all.")
+    parser.add_argument("-n", type=int, default=20, help="Rounds. Default 20.")
+    args = parser.parse_args()
+    unknown = [name for name in args.which if name not in BENCHES]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}: there are {', '.join(BENCHES)}")
+    print(f"orch {__version__} · {machine()} · {datetime.now(UTC).date()} · n={args.n}")
+    for name in args.which or BENCHES:
+        print(f"\n### {name}\n", flush=True)
+        print("\n".join(BENCHES[name](args.n)))
+
+
+if __name__ == "__main__":
+    main()

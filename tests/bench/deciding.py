@@ -1,0 +1,69 @@
+"""Deciding by rules: classify and rank, without I/O, in this process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from orch.classifier.rules import RuleClassifier
+from orch.config.load import load
+from orch.config.spec import ModelSpec
+from orch.router import ModelState, Policy, rank, weights_for
+from orch.types import Need
+
+TASKS = (
+    "Write a Python function that merges two sorted lists",
+    "Compare the pros and cons of PostgreSQL and SQLite for a small shop",
+    "¿Por qué se cae el servidor cuando hay muchas conexiones?",
+    "Write a short poem about the sea at night",
+    "Find all the places where the config is read",
+)
+SIZES = {10: 0.000_3, 1_000: 0.020}
+"""Models to the goal in seconds."""
+
+
+def report(rounds: int) -> list[str]:
+    """A Markdown table of medians, quartiles and goals."""
+    lines = ["| models | p50 | p95 | goal |", "|---|---|---|---|"]
+    for size, goal in SIZES.items():
+        seconds = _seconds(size, rounds * (50 if size < 100 else 2))
+        p95 = statistics.quantiles(seconds, n=20)[-1]
+        lines.append(f"| {size:,} | {_said(statistics.median(seconds))} | {_said(p95)} | {_said(goal)} |")
+    return lines
+
+
+def _said(seconds: float) -> str:
+    return f"{seconds * 1e6:.0f} µs" if seconds < 0.001 else f"{seconds * 1e3:.1f} ms"
+
+
+def _seconds(size: int, rounds: int) -> list[float]:
+    routing = load().routing
+    classifier = RuleClassifier(routing.task_types)
+    states = _states(size)
+    weights, need = weights_for(routing, "balanced", None), Need(200)
+    spent = []
+    for number in range(rounds):
+        begun = time.perf_counter()
+        found = classifier.classify(TASKS[number % len(TASKS)])
+        rank(found, states, need, Policy.of(routing, found.task_type, weights, 16_000_000_000))
+        spent.append(time.perf_counter() - begun)
+    return spent
+
+
+def _states(size: int) -> list[ModelState]:
+    """Models that differ in every fact; a tenth is loaded, a tenth is not installed."""
+    kinds = (("coding",), ("reasoning", "analysis"), (), ("writing", "creative"))
+    return [
+        ModelState(
+            ModelSpec(
+                id=f"model-{n}:7b", provider="ollama", strengths=kinds[n % 4], quality_rating=5 + n % 5, speed_rating=4 + n % 6, memory_gb=float(2 + n % 9)
+            ),
+            unavailable=("not_installed", "not installed") if n % 10 == 9 else None,
+            resident=n % 10 == 0,
+            size_bytes=(2 + n % 9) * 1_000_000_000,
+            capabilities=frozenset({"completion", "tools"}),
+            context_window=32_768,
+            kv_bytes_per_token=131_072,
+        )
+        for n in range(size)
+    ]

@@ -1,0 +1,65 @@
+"""CPU seconds (user and system) of whole processes, as ratios to `python -c pass` in the same interleaved rounds."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fakes.ollama import FakeModel, FakeOllama
+
+CHUNKS = 50
+MODEL = "qwen2.5-coder:7b-instruct-q4_K_M"
+GOALS = {"import orch": 3.0, "orch --version": 8.0, "orch --help": 8.0, f"orch run, {CHUNKS} chunks": 22.0}
+
+
+def report(rounds: int) -> list[str]:
+    """A Markdown table of medians and goals."""
+    with tempfile.TemporaryDirectory() as home, FakeOllama([FakeModel(MODEL, reply=["word "] * CHUNKS)]) as server:
+        env = {**os.environ, "ORCH_HOME": home, "OLLAMA_HOST": server.url}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's machine keeps bytecode
+        env.pop("ORCH_CONFIG", None)
+        seconds = _interleaved(_commands(), rounds, env, Path(home))
+    base = statistics.median(seconds.pop("python -c pass"))
+    lines = ["| process | CPU / `python -c pass` | quartiles | goal |", "|---|---|---|---|"]
+    for name, spent in seconds.items():
+        low, middle, high = statistics.quantiles([value / base for value in spent], n=4)
+        goal = f"{GOALS[name]:g}x" if name in GOALS else "-"
+        lines.append(f"| `{name}` | {middle:.1f}x | {low:.1f}-{high:.1f} | {goal} |")
+    return [*lines, "", f"`python -c pass`: {base * 1000:.1f} ms of CPU."]
+
+
+def _commands() -> dict[str, list[str]]:
+    python, orch = sys.executable, str(Path(sys.executable).with_name("orch"))
+    task = "fix this code"
+    return {
+        "python -c pass": [python, "-c", "pass"],
+        "import orch": [python, "-c", "import orch"],
+        "orch --version": [orch, "--version"],
+        "orch --help": [orch, "--help"],
+        f"orch run, {CHUNKS} chunks": [orch, "run", task],
+        "orch route": [orch, "route", task],
+        "orch models": [orch, "models"],
+    }
+
+
+def _interleaved(commands: dict[str, list[str]], rounds: int, env: dict[str, str], cwd: Path) -> dict[str, list[float]]:
+    """CPU seconds by command; a round runs each once, so that a drifting machine is fair to all. One round warms the caches."""
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, words in commands.items():
+            spent = _cpu_seconds(words, env, cwd)
+            if number:
+                seconds[name].append(spent)
+    return seconds
+
+
+def _cpu_seconds(words: list[str], env: dict[str, str], cwd: Path) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
