@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from io import StringIO
 from typing import Any
 
 from orch.backends import Backend
@@ -22,14 +23,14 @@ class Asking:
 
     def __init__(self, candidate: Candidate, state: ModelState, backend: Backend, request: ChatRequest, estimate: int) -> None:
         self.candidate, self.state = candidate, state
-        self.content, self.thinking = "", ""
         self.told = False
         """Whether `attempt` was asked what came of it."""
         self.tool_calls: list[dict[str, Any]] = []
         self.done: Completion | None = None
         self._backend, self._request, self._estimate = backend, request, estimate
         self._splitter = ThinkSplitter()
-        self._parts: list[str] = []
+        # not a list of pieces: a chunk of five letters would take sixty bytes
+        self._text, self._thought = StringIO(), StringIO()
         self._blank = ""
         self._begun = time.perf_counter()
         self._first_at: float | None = None
@@ -51,7 +52,7 @@ class Asking:
     def _split(self, content: str, thought: str, more_thought: str) -> list[Chunk]:
         chunks: list[Chunk] = []
         if thought or more_thought:
-            self.thinking += thought + more_thought
+            self._thought.write(thought + more_thought)
             chunks.append({"type": "thinking", "chunk": thought + more_thought})
         if content and self._first_at is None and not content.strip():
             # blank so far: it belongs to the answer only when something follows
@@ -59,26 +60,30 @@ class Asking:
         elif content:
             content, self._blank = self._blank + content, ""
             self._first_at = self._first_at or time.perf_counter()
-            self._parts.append(content)
+            self._text.write(content)
             chunks.append({"type": "content", "chunk": content})
         return chunks
 
     def _check(self) -> None:
-        self.content = "".join(self._parts)
-        if not self.content and not self.tool_calls:
+        if not self.partial and not self.tool_calls:
             why = " (it only thought)" if self.thinking else ""
             length = self.done is not None and self.done.finish_reason == "length"
             raise BackendError("empty", f"the answer was empty{why}{', cut at its token limit' if length else ''}")
         if self._request.response_format is not None and not self.tool_calls:
             try:
-                json.loads(self.content)
+                json.loads(self.partial)
             except ValueError:
                 raise BackendError("invalid_json", "the answer is not the JSON that was asked for") from None
 
     @property
     def partial(self) -> str:
         """What came so far."""
-        return "".join(self._parts)
+        return self._text.getvalue()
+
+    @property
+    def thinking(self) -> str:
+        """What the model thought so far."""
+        return self._thought.getvalue()
 
     def attempt(self, outcome: str, *, code: str = "", message: str = "", offset: int = 0) -> Attempt:
         """What came of it. Seconds are the provider's own where it tells them, else the clock's."""

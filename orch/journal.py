@@ -1,20 +1,16 @@
-"""One SQLite file that every run is written to as it ends, and what the machine measured; it outlives kills, full disks and corruption."""
+"""Every run as it ended, and what the machine measured: rows in, rows out."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from orch import paths
-from orch.errors import JournalError
+from orch.database import Database, transaction
 from orch.redact import Redactor
 from orch.types import Attempt, Measured, ModelInfo
 
@@ -42,7 +38,6 @@ _MIGRATIONS = (
 _RECENT = 20
 _COLD_S = 0.1
 """A load shorter than this is a model that was there already: Ollama reports some milliseconds for those."""
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,126 +80,17 @@ class Journal:
 
     def __init__(self, path: Path, redactor: Redactor, mode: str = "full", keep_s: int = 365 * 86400) -> None:
         self.path, self.mode = path, mode
-        self.warnings: list[str] = []
+        self._database = Database(path, _MIGRATIONS, "the journal")
         self._redactor, self._keep_s = redactor, keep_s
-        self._connection: sqlite3.Connection | None = None
-        self._broken: str | None = None
-        self._lock = threading.RLock()
 
-    # ------------------------------------------------------------ opening
-
-    def open(self) -> sqlite3.Connection:
-        """The open database. Sets a corrupt file aside and begins a new one. Raises JournalError."""
-        with self._lock:
-            if self._connection is None:
-                if self._broken:
-                    raise JournalError(self._broken)
-                try:
-                    self._connection = self._open()
-                except JournalError as error:
-                    self._broken = error.message
-                    raise
-            return self._connection
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            paths.touch_private(self.path)
-        except OSError as error:
-            return self._open_to_read(error)
-        try:
-            return self._connect()
-        except sqlite3.DatabaseError as error:
-            if not _is_corrupt(error):
-                raise JournalError(f"the journal can't be opened: {error}", f"see {self.path}") from error
-            self._set_aside(error)
-            return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=15.0, isolation_level=None, check_same_thread=False)
-        try:
-            _retrying(lambda: connection.execute("PRAGMA journal_mode=WAL"))
-            connection.execute("PRAGMA synchronous=NORMAL")
-            self._migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        version = _version(connection)
-        if version > len(_MIGRATIONS):
-            raise JournalError(
-                f"the journal {self.path} was written by a newer orch (form {version}, this one knows {len(_MIGRATIONS)}); it is left untouched",
-                "upgrade orch, or set ORCH_HOME to another folder",
-            )
-        if version == len(_MIGRATIONS):
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for number in range(_version(connection), len(_MIGRATIONS)):
-                for statement in _MIGRATIONS[number].split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={number + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-    def _open_to_read(self, cause: OSError) -> sqlite3.Connection:
-        said = f"the journal {self.path} can't be written ({cause.strerror or cause}): nothing is recorded"
-        try:
-            connection = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
-            _version(connection)
-        except (sqlite3.Error, ValueError):
-            raise JournalError(said, "set ORCH_HOME to a folder of your own") from cause
-        self._warn(said)
-        return connection
-
-    def _set_aside(self, error: Exception) -> None:
-        """Renames a corrupt journal; one process does it, the others find the new file."""
-        with _file_lock(self.path.with_suffix(".lock")):
-            with contextlib.suppress(sqlite3.DatabaseError):
-                self._connect().close()
-                return
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}-{os.getpid()}{self.path.suffix}")
-            os.replace(self.path, aside)
-            for tail in ("-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(f"{self.path}{tail}", f"{aside}{tail}")
-            paths.touch_private(self.path)
-        self._warn(f"the journal was corrupt ({error}): set aside as {aside}, a new one is begun")
-
-    def _warn(self, message: str) -> None:
-        if message not in self.warnings:
-            self.warnings.append(message)
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong with the file so far."""
+        return self._database.warnings
 
     def close(self) -> None:
         """Closes the file; a later use opens it again."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def _ask(self, question: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
-        """Reads or writes; a journal that fails is said once, and `otherwise` stands in."""
-        try:
-            with self._lock:
-                return self._again_if_corrupt(question)
-        except (sqlite3.Error, JournalError) as error:
-            message = error.message if isinstance(error, JournalError) else f"the journal can't be used ({error}): nothing is recorded"
-            self._warn(message)
-            return otherwise
-
-    def _again_if_corrupt(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        try:
-            return question(self.open())
-        except sqlite3.DatabaseError as error:
-            if not _is_corrupt(error):
-                raise
-            self.close()
-            self._set_aside(error)
-            return question(self.open())
+        self._database.close()
 
     # ------------------------------------------------------------ writing
 
@@ -215,14 +101,14 @@ class Journal:
         row, attempts = self._row(run), [_attempt_row(run, n, attempt) for n, attempt in enumerate(run.attempts)]
 
         def write(connection: sqlite3.Connection) -> bool:
-            with _transaction(connection):
+            with transaction(connection):
                 _insert(connection, "runs", row)
                 for attempt in attempts:
                     _insert(connection, "attempts", attempt)
                 self._prune(connection, run.at)
             return True
 
-        return self._ask(write, False)
+        return self._database.ask(write, False)
 
     def _row(self, run: RunRecord) -> dict[str, Any]:
         row = {name: getattr(run, name) for name in RunRecord.__slots__ if name != "attempts"}
@@ -251,12 +137,12 @@ class Journal:
 
     def fact(self, name: str) -> str | None:
         """A fact about this machine, such as `real_model_answered`."""
-        row = self._ask(lambda c: c.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone(), None)
+        row = self._database.ask(lambda c: c.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone(), None)
         return str(row[0]) if row else None
 
     def set_fact(self, name: str, value: str) -> None:
         """Writes a fact; written even where runs are not recorded."""
-        self._ask(lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)), None)
+        self._database.ask(lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)), None)
 
     def model_info(self, digests: Sequence[str]) -> dict[str, ModelInfo]:
         """What providers said about models, by digest: asked once, then read from here."""
@@ -266,11 +152,11 @@ class Journal:
             rows = connection.execute(f"SELECT digest, info FROM model_info WHERE digest IN ({marks})", tuple(digests))
             return {digest: _info(json.loads(text)) for digest, text in rows}
 
-        return self._ask(read, {}) if digests else {}
+        return self._database.ask(read, {}) if digests else {}
 
     def keep_model_info(self, digest: str, info: ModelInfo) -> None:
         """Keeps what a provider said about a model."""
-        self._ask(
+        self._database.ask(
             lambda c: c.execute("INSERT OR REPLACE INTO model_info VALUES (?, ?, ?)", (digest, time.time(), _json(asdict(info)))),
             None,
         )
@@ -284,7 +170,7 @@ class Journal:
             found = ((model, _measured(connection, model)) for model in models)
             return {model: measured for model, measured in found if measured is not None}
 
-        return self._ask(read, {})
+        return self._database.ask(read, {})
 
     def attempts(self, since: float = 0.0) -> list[dict[str, Any]]:
         """Every attempt since a time, oldest first, with its run's task type."""
@@ -296,7 +182,7 @@ class Journal:
 
     def count(self) -> int:
         """How many runs it holds. Raises JournalError where it can't be read."""
-        row = self.open().execute("SELECT count(*) FROM runs").fetchone()
+        row = self._database.open().execute("SELECT count(*) FROM runs").fetchone()
         return int(row[0])
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[dict[str, Any]]:
@@ -305,7 +191,7 @@ class Journal:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
-        return self._ask(read, [])
+        return self._database.ask(read, [])
 
 
 # ---------------------------------------------------------------- rows
@@ -356,52 +242,3 @@ def _info(data: dict[str, Any]) -> ModelInfo:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-# ---------------------------------------------------------------- SQLite's ways
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _retrying(act: Callable[[], Any], seconds: float = 15.0) -> None:
-    """Switching to WAL needs the file alone and does not heed SQLite's own busy timeout."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            act()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextlib.contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    paths.touch_private(path)
-    with path.open("r+b") as stream:
-        try:
-            import fcntl
-        except ImportError:  # Windows: setting aside is not guarded there
-            yield
-            return
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

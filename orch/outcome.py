@@ -1,0 +1,134 @@
+"""What becomes of a run: its result, the words for its failure, its row in the journal (pure)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from orch.attempt import Asking
+from orch.decide import Plan
+from orch.errors import OrchError, run_code
+from orch.journal import RunRecord
+from orch.task import Task
+from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage
+
+FAR_OFF = 2.0
+"""An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
+WORTH_COMPARING_TOKENS = 200
+_HINTS = {
+    "no_provider": "orch health shows what is reachable",
+    "timeout": "--timeout SECONDS waits longer",
+    "context_overflow": "shorten the input, or add a model with a larger context",
+}
+
+
+@dataclass(slots=True)
+class Course:
+    """How a run is going. `before` is what the caller had seen when the model now `asking` began; `held` says that nothing is shown before the end."""
+
+    run_id: str
+    face: str
+    held: bool
+    at: float = field(default_factory=time.time)
+    begun: float = field(default_factory=time.perf_counter)
+    plan: Plan | None = None
+    asking: Asking | None = None
+    before: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def shown(self) -> str:
+        """The text the caller has seen."""
+        return "" if self.held else self.before + (self.asking.partial if self.asking else "")
+
+    @property
+    def timing(self) -> Timing:
+        """Seconds so far; to the first visible token of what is shown, failed attempts included."""
+        waited, load_s = 0.0, self.attempts[-1].load_s if self.attempts else None
+        for attempt in self.attempts:
+            if attempt.ttft_s is not None and attempt.outcome != "failed":
+                return Timing(waited + attempt.ttft_s, time.perf_counter() - self.begun, load_s)
+            waited += attempt.total_s
+        return Timing(None, time.perf_counter() - self.begun, load_s)
+
+
+def result_of(course: Course) -> RunResult:
+    """The finished run. The decision names the model that answered, also when it was not the first choice."""
+    plan, asking, last = course.plan, course.asking, course.attempts[-1]
+    assert plan is not None
+    assert asking is not None
+    decision, degraded = plan.decision, asking.state.spec.last_resort
+    if asking.candidate.model_id != decision.model_id:
+        took = asking.candidate
+        decision = replace(decision, model_id=took.model_id, model_name=took.model_name, provider=took.provider, reason=f"fallback: {took.reason}")
+    finish = asking.done.finish_reason if asking.done else "stop"
+    usage = Usage(last.prompt_tokens, last.completion_tokens)
+    return RunResult(
+        decision=replace(decision, degraded=degraded),
+        task_type=decision.task_type,
+        confidence=decision.confidence,
+        response=Response(course.before + asking.partial, usage, asking.thinking, tuple(asking.tool_calls), finish),
+        timing=course.timing,
+        attempts=tuple(course.attempts),
+        warnings=(),
+        run_id=course.run_id,
+        degraded=degraded,
+    )
+
+
+def gave_up(attempts: Sequence[Attempt], shown: str) -> OrchError:
+    """The error of a run whose models all failed; `shown` is the text that can't be taken back."""
+    last, code = attempts[-1], "all_failed" if shown else run_code(attempts)
+    message = f"{last.model} failed: {last.message}"
+    if len(attempts) > 1:
+        message = "every model that was asked failed: " + "; ".join(f"{each.model}: {each.message}" for each in attempts)
+    hint = f"orch models pull {last.model}" if code == "model_not_found" else _HINTS.get(code, "orch health shows what is wrong")
+    return OrchError(message, "--continue-partial lets another model go on from here" if shown else hint, code=code)
+
+
+def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:
+    """What is known only at the end: how far the estimate was off, whether the answer was cut."""
+    said = []
+    expected, counted = asking.state.tokens(attempt.estimated_tokens), attempt.prompt_tokens
+    if counted and expected >= WORTH_COMPARING_TOKENS and not expected / FAR_OFF <= counted <= expected * FAR_OFF:
+        cut = " (it may have been cut)" if counted < expected else ""
+        said.append(f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were expected{cut}")
+    if asking.done and asking.done.finish_reason == "length":
+        said.append(f"the answer was cut at {attempt.completion_tokens:,} tokens; -o max_tokens=N allows more")
+    return said
+
+
+def record_of(course: Course, task: Task, status: str, remember: bool, *, result: RunResult | None = None, error: OrchError | None = None) -> RunRecord:
+    """The journal's row: of a `result` where there is one, else of what came before the `error`."""
+    plan, timing = course.plan, course.timing
+    decision: Decision | None = result.decision if result else plan.decision if plan else None
+    last = course.attempts[-1] if course.attempts else None
+    return RunRecord(
+        run_id=course.run_id,
+        at=course.at,
+        face=course.face,
+        status=status,
+        task=task.text,
+        system=task.system_prompt,
+        messages=plan.messages if plan else [],
+        answer=result.response.content if result else error.partial if error else "",
+        task_type=str(decision.task_type) if decision else None,
+        confidence=decision.confidence if decision else None,
+        decision=asdict(decision) if decision else None,
+        attempts=course.attempts,
+        model=last.model if last else None,
+        provider=last.provider if last else None,
+        session=task.session,
+        remember=remember,
+        error_code=error.code if error else None,
+        error=error.message if error else None,
+        degraded=bool(result and result.degraded),
+        prompt_tokens=last.prompt_tokens if last else None,
+        completion_tokens=last.completion_tokens if last else None,
+        load_s=timing.load_s,
+        ttft_s=timing.ttft_s,
+        total_s=timing.total_s,
+        config_hash=decision.config_hash if decision else None,
+    )
