@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orch import paths
-from orch.config.load import FILES, find, packaged
+from orch.config.find import FILES, find, packaged
 from orch.config.spec import ModelSpec
 from orch.errors import ConfigError
 

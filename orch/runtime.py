@@ -86,7 +86,7 @@ def _data(which: str, given: Any) -> dict[str, Any] | None:
 
 def _file_data(which: str, path: Path) -> dict[str, Any]:
     from orch.config import schema, source
-    from orch.config.load import FILES
+    from orch.config.find import FILES
     from orch.errors import ConfigError
 
     file = path / FILES[which] if path.is_dir() else path

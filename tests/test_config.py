@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.config.load import load, ollama_url, packaged
+from orch.config.addresses import ollama_url
+from orch.config.find import packaged
+from orch.config.load import load
 from orch.config.patterns import problem
 from orch.config.schema import json_schema
 from orch.config.source import parse

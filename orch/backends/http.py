@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orch.config.load import is_loopback
+from orch.config.addresses import is_loopback
 from orch.errors import BackendError
 
 if TYPE_CHECKING:

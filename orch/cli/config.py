@@ -96,7 +96,7 @@ def path(as_json: Json = False) -> None:
     import os
 
     from orch import paths, render
-    from orch.config.load import find, packaged
+    from orch.config.find import find, packaged
 
     found, notes = find(None, os.environ, Path.cwd())
     if as_json:
@@ -117,7 +117,7 @@ def init(
 ) -> None:
     """Write models.yaml and routing.yaml with their schemas, to be edited."""
     from orch import paths, render
-    from orch.config.load import FILES, packaged
+    from orch.config.find import FILES, packaged
     from orch.config.schema import json_schema
 
     folder = Path(to).expanduser() if to else paths.config_dir()

@@ -1,0 +1,28 @@
+"""Addresses: which are on this machine, and what OLLAMA_HOST means (pure)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from orch.errors import ConfigError
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is on this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or host.startswith("127.")
+
+
+def ollama_url(host: str) -> str:
+    """The address that OLLAMA_HOST means: scheme and port filled in, 0.0.0.0 read as this machine. Raises ConfigError."""
+    scheme, _, rest = host.rpartition("://")
+    try:
+        parts = urlsplit(f"//{rest}")
+        port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
+    except ValueError:
+        raise ConfigError(f"OLLAMA_HOST: {host!r} is not an address", "it looks like 127.0.0.1:11434") from None
+    name = parts.hostname or "127.0.0.1"
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
+    return f"{scheme or 'http'}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"

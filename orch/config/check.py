@@ -1,0 +1,87 @@
+"""Checks both files whole: every fault at once, each with its place. Imports YAML and pydantic, so only where no cached config fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orch.config import schema, source, spec
+from orch.config.find import Source, packaged, read
+from orch.config.trust import LOCAL_MAY_SET, overreach
+from orch.config.variables import fill_and_find_unset, strings_with_variables
+from orch.errors import ConfigError
+
+
+def checked(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]) -> dict[str, Any]:
+    """The data of both files before `${…}`. Raises ConfigError with every fault."""
+    result, problems = check_sources(found, base, env)
+    if problems:
+        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+        raise ConfigError(
+            f"{count} in the configuration\n" + "\n".join(f"  {problem}" for problem in problems),
+            "orch config validate checks again; orch config schema lists every key",
+            problems=problems,
+        )
+    return result
+
+
+def check_sources(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """The data of both files before `${…}`, and every fault of both as file:line:column: path: what."""
+    result: dict[str, Any] = {}
+    problems: list[source.Problem] = []
+    for which, file in found.items():
+        document = source.parse(str(file.path), file.text)
+        raw = schema.normalise(which, document.data)
+        if not document.problems:
+            filled, unset = fill_and_find_unset(raw, env)
+            document.problems += [document.problem(path, f"the environment variable {name} is not set; write ${{{name}:-default}}") for path, name in unset]
+            if which == "routing":
+                filled = _over_shipped(filled)
+            _, faults = schema.check(which, document, filled)
+            document.problems += faults
+        if base[which] is not None and not document.problems:
+            document.problems += overreach(which, document, raw, (_parsed(which, base[which]), _shipped(which)))
+        problems += document.problems
+        if not document.problems:
+            result[which] = _typed(which, document, raw, base[which])
+    return result, [str(problem) for problem in problems]
+
+
+def _typed(which: str, document: source.Document, raw: dict[str, Any], base: Source | None) -> dict[str, Any]:
+    """Checked data for the cache. `${…}` stays as text: it is filled in again at every load."""
+    if base is not None:
+        raw = {key: value for key, value in raw.items() if key in LOCAL_MAY_SET[which]} | {
+            key: value for key, value in _parsed(which, base).items() if key not in LOCAL_MAY_SET[which]
+        }
+    merged = _over_shipped(raw) if which == "routing" else raw
+    if next(strings_with_variables(merged), None) is None:
+        checked, _ = schema.check(which, document, merged)
+        return dict(checked)
+    return dict(merged)
+
+
+def _parsed(which: str, file: Source | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    data = schema.normalise(which, source.parse(str(file.path), file.text).data)
+    return data if isinstance(data, dict) else {}
+
+
+def _over_shipped(data: Any) -> Any:
+    """What a routing.yaml leaves out is taken from the shipped one; lists and weights are replaced whole."""
+    if not isinstance(data, dict):
+        return data
+    return _merge(_shipped("routing"), data)
+
+
+def _shipped(which: str) -> dict[str, Any]:
+    return _parsed(which, read(which, packaged(which), "package"))
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        beneath = under.get(key)
+        whole = key == "weights" or (isinstance(beneath, dict) and set(beneath) == set(spec.TERMS))
+        merged[key] = _merge(beneath, value) if isinstance(beneath, dict) and isinstance(value, dict) and not whole else value
+    return merged

@@ -1,0 +1,38 @@
+"""What a models.yaml or routing.yaml of the working directory may set, and what only the user's own may (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from orch import paths
+from orch.config.addresses import is_loopback
+from orch.config.source import Document, Problem
+from orch.config.variables import strings_with_variables
+
+LOCAL_MAY_SET = {"models": ("version", "unlisted", "providers", "models"), "routing": ("version", "weights", "profiles", "task_types")}
+
+
+def overreach(which: str, document: Document, data: dict[str, Any], allowed: Sequence[dict[str, Any]]) -> Iterator[Problem]:
+    """What a file of the working directory may not set: a cloned repository must not redirect anyone's prompts.
+
+    A value that one of the `allowed` files sets too is no overreach.
+    """
+    said = "may not be set by a file of the working directory; put it into {} or use --config"
+    own = said.format(paths.config_dir())
+    for key, value in data.items():
+        if key not in LOCAL_MAY_SET[which] and all(value != other.get(key) for other in allowed):
+            yield document.problem((key,), own)
+    for path in strings_with_variables(data):
+        yield document.problem(path, "${…} " + own)
+    for name, provider in data.get("providers", {}).items():
+        path = ("providers", name)
+        if provider.get("api_key"):
+            yield document.problem((*path, "api_key"), own)
+        urls = [provider["base_url"]] if provider.get("base_url") else provider.get("base_urls", [])
+        for url in urls:
+            if not is_loopback(url):
+                yield document.problem((*path, "base_url"), f"{url} is not on this machine: it {own}")
+    for index, model in enumerate(data.get("models", [])):
+        if not str(model.get("gguf") or "package:").startswith("package:"):
+            yield document.problem(("models", index, "gguf"), own)
