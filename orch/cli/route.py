@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from orch.cli.run import Context, Dial, Files, Json, Model, Options, Profile, Quality, Speed, System, Type, Words, chosen_profile, make_task
+from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Profile, Quality, Speed, System, Type, Words, make_task
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 @app.command()
 def route(
+    ctx: typer.Context,
     words: Words = [],  # noqa: B006 - Typer copies it
     model: Model = "",
     task_type: Type = "",
@@ -31,18 +32,13 @@ def route(
     context: Context = [],  # noqa: B006
     option: Options = [],  # noqa: B006
     as_json: Json = False,
-    no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone: for loops and cron.")] = False,
+    no_stdin: NoStdin = False,
 ) -> None:
     """Show which model would take a task, and why; run nothing."""
     from orch import json_form, render
 
     try:
-        task = make_task(
-            words, no_stdin=no_stdin, files=files, model=model, task_type=task_type, profile=chosen_profile(speed, quality, profile, dial),
-            dial=dial, system=system, context=context, options=option, schema="", timeout=None, fresh=False, recall=False, remember=None,
-            session="", fallback=None,
-        )  # fmt: skip
-        show_decision(task, as_json=as_json)
+        show_decision(make_task(ctx.params), as_json=as_json)
     except OrchError as error:
         if not as_json:
             raise

@@ -1,4 +1,4 @@
-"""`orch run`: argv and stdin to a Task, the run's chunks to stdout."""
+"""`orch run`: the task that argv and stdin ask for, the run's chunks to stdout."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import os
 import signal
 import sys
 from contextlib import aclosing
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orch.errors import EXIT_CODES, InputError, OrchError, UsageError
+from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Params, Profile, Quality, Speed, System, Type, Words, make_task
+from orch.errors import EXIT_CODES, OrchError, UsageError
 
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
@@ -22,35 +23,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-ASK, SHOW, INPUT = "Choosing", "Output", "Input"
-
-
-def complete_model(incomplete: str) -> list[str]:
-    """Model ids for shell completion, from models.yaml alone: no network."""
-    from orch.config.load import load
-
-    try:
-        return [spec.id for spec in load().models.models if spec.id.startswith(incomplete)]
-    except OrchError:
-        return []
-
-
-Words = Annotated[list[str], typer.Argument(metavar="[TASK] [-]", help="The task; - reads stdin.", show_default=False)]
-Model = Annotated[str, typer.Option("-m", "--model", help="Ask this model.", autocompletion=complete_model, show_default=False)]
-Type = Annotated[str, typer.Option("-t", "--type", help="Say what kind of task it is.", show_default=False)]
-Speed = Annotated[bool, typer.Option("--speed", help="Soonest answer first.")]
-Quality = Annotated[bool, typer.Option("--quality", help="Best answer first.")]
-Profile = Annotated[str, typer.Option("--profile", help="A profile of routing.yaml.", show_default=False)]
-Dial = Annotated[float | None, typer.Option("--dial", help="0 speed alone, 5 balanced, 10 quality alone.", show_default=False)]
-System = Annotated[str, typer.Option("-s", "--system", help="System prompt.", show_default=False)]
-Files = Annotated[list[str], typer.Option("-f", "--file", help="A file to go with the task; can be repeated.", show_default=False)]
-Context = Annotated[list[str], typer.Option("--context", help="A fact to go with the task; can be repeated.", show_default=False)]
-Options = Annotated[list[str], typer.Option("-o", metavar="KEY=VALUE", help="A sampling option, such as temperature=0.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object, also on failure.")]
-
 
 @app.command(no_args_is_help=False)
 def run(
+    ctx: typer.Context,
     words: Words = [],  # noqa: B006 - Typer copies it
     model: Model = "",
     task_type: Type = "",
@@ -74,7 +50,7 @@ def run(
     as_json: Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="The run's events, one JSON object a line.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="No Markdown rendering on a terminal.")] = False,
-    no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone: for loops and cron.")] = False,
+    no_stdin: NoStdin = False,
     no_server: Annotated[bool, typer.Option("--no-server", help="Work alone, without a running orch server.")] = False,
     show_thinking: Annotated[bool, typer.Option("--show-thinking", help="What the model thinks, on stderr.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide only: what orch route does.")] = False,
@@ -86,18 +62,13 @@ def run(
     if as_json and jsonl:
         raise UsageError("--json and --jsonl say two things", "give one of them")
     try:
-        task = make_task(
-            words, no_stdin=no_stdin, files=files, model=model, task_type=task_type, profile=chosen_profile(speed, quality, profile, dial),
-            dial=dial, system=system, context=context, options=option, schema=schema, timeout=timeout, fresh=fresh, recall=recall,
-            remember=remember, session=session, fallback=fallback,
-        )  # fmt: skip
+        task = make_task(ctx.params)
         if dry_run:
             from orch.cli.route import show_decision
 
             show_decision(task, as_json=as_json)
             return
-        face = _Face(as_json, jsonl, stream, plain, show_thinking, quiet, continue_partial)
-        code = _in_loop(task, face)
+        code = _in_loop(task, Face.of(ctx.params))
     except OrchError as error:
         if not as_json:
             raise
@@ -107,110 +78,45 @@ def run(
         raise typer.Exit(code)
 
 
-def chosen_profile(speed: bool, quality: bool, profile: str, dial: float | None) -> str:
-    """The one of --speed, --quality, --profile and --dial that was given. Raises UsageError for two."""
-    given = [name for name, there in (("--speed", speed), ("--quality", quality), ("--profile", profile), ("--dial", dial is not None)) if there]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} say the same thing twice", "give one of them")
-    return "speed" if speed else "quality" if quality else profile or "balanced"
-
-
-def make_task(words: list[str], *, no_stdin: bool, files: list[str], **given: Any) -> Task:
-    """The Task that argv and stdin ask for. Raises UsageError and InputError."""
-    from orch.cli import stdin
-    from orch.orchestrator import task_of
-    from orch.task import Attachment
-
-    reads = "-" in words
-    text = " ".join(word for word in words if word != "-").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    attachments = [stdin.attachment(path) for path in files]
-    if reads or (not no_stdin and stdin.is_piped()):
-        piped = stdin.read()
-        if not text.strip():
-            text = piped
-        elif piped.strip():
-            attachments.insert(0, Attachment("", text=piped))
-    if not text.strip():
-        empty = "stdin is empty and there is no task" if reads or stdin.is_piped() else "there is no task"
-        raise UsageError(empty, 'orch run "What is a mutex?"')
-    return task_of(
-        text,
-        system_prompt=given["system"] or None,
-        context=given["context"],
-        attachments=tuple(attachments),
-        options=parse_options(given["options"]),
-        response_format=read_schema(given["schema"]),
-        model=given["model"] or None,
-        task_type=given["task_type"] or None,
-        profile=given["profile"],
-        dial=given["dial"],
-        session=given["session"] or None,
-        fresh=given["fresh"],
-        fallback=given["fallback"],
-        timeout_s=_positive(given["timeout"]),
-        store_memory=given["remember"],
-        retrieve_context=True if given["recall"] else None,
-    )
-
-
-def _positive(timeout: float | None) -> float | None:
-    if timeout is not None and timeout <= 0:
-        raise UsageError(f"--timeout must be more than 0 seconds, not {timeout:g}")
-    return timeout
-
-
-def parse_options(pairs: list[str]) -> dict[str, Any]:
-    """`temperature=0` to a dict; a value is JSON where it reads as JSON, else text. Raises UsageError."""
-    options = {}
-    for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key.strip():
-            raise UsageError(f"-o {pair!r} is not KEY=VALUE", "such as -o temperature=0")
-        try:
-            options[key.strip()] = json.loads(value)
-        except ValueError:
-            options[key.strip()] = value
-    return options
-
-
-def read_schema(path: str) -> dict[str, Any] | None:
-    """A JSON Schema file as OpenAI's response_format. Raises InputError."""
-    if not path:
-        return None
-    try:
-        schema = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"--schema {path}: {error}", "it must be a file with a JSON Schema") from None
-    if not isinstance(schema, dict):
-        raise InputError(f"--schema {path}: a JSON Schema is an object")
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
-
-
 # ---------------------------------------------------------------- running
 
 
-class _Face:
-    """How this run is shown."""
+@dataclass
+class Face:
+    """How this run is shown: one JSON object, one a line, or a screen; `held` text is shown at the end only."""
 
-    def __init__(self, as_json: bool, jsonl: bool, stream: bool, plain: bool, thinking: bool, quiet: bool, continue_partial: bool) -> None:
+    as_json: bool
+    jsonl: bool
+    live: bool
+    show_thinking: bool
+    quiet: bool
+    on_partial: OnPartial
+
+    @classmethod
+    def of(cls, params: Params) -> Face:
+        """The face that the options and stdout ask for."""
         from orch import render
 
-        self.as_json, self.jsonl = as_json, jsonl
-        self._thinking, self._quiet = thinking, quiet
-        self._live = not plain and not as_json and not jsonl and stream and render.is_terminal(sys.stdout)
-        goes_on = jsonl or continue_partial or sys.stdout.isatty()
-        self.on_partial: OnPartial = "restart" if as_json or not stream else "continue" if goes_on else "stop"
-        self.held = self.on_partial == "restart"
+        as_json, jsonl, stream = params["as_json"], params["jsonl"], params["stream"]
+        live = stream and not (params["plain"] or as_json or jsonl) and render.is_terminal(sys.stdout)
+        goes_on = jsonl or params["continue_partial"] or sys.stdout.isatty()
+        on_partial: OnPartial = "restart" if as_json or not stream else "continue" if goes_on else "stop"
+        return cls(as_json, jsonl, live, params["show_thinking"], params["quiet"], on_partial)
+
+    @property
+    def held(self) -> bool:
+        """Whether a failed model's text is dropped, so that nothing may be shown before the end."""
+        return self.on_partial == "restart"
 
     def screen(self) -> Any:
+        """The screen for a person or a pipe."""
         from orch import render
 
-        if self._live:
-            return render.TerminalScreen(thinking=self._thinking, quiet=self._quiet)
-        return render.PipeScreen(thinking=self._thinking, quiet=self._quiet)
+        kind = render.TerminalScreen if self.live else render.PipeScreen
+        return kind(thinking=self.show_thinking, quiet=self.quiet)
 
 
-def _in_loop(task: Task, face: _Face) -> int:
+def _in_loop(task: Task, face: Face) -> int:
     from orch import render
 
     try:
@@ -232,7 +138,7 @@ class _Ended(Exception):
         self.reason = reason
 
 
-async def _run(task: Task, face: _Face) -> int:
+async def _run(task: Task, face: Face) -> int:
     from orch.config.load import load
     from orch.orchestrator import Orchestrator
 
@@ -268,7 +174,7 @@ def _listen_to_signals() -> list[str]:
     return reasons
 
 
-async def _fold(orchestrator: Orchestrator, task: Task, face: _Face) -> None:
+async def _fold(orchestrator: Orchestrator, task: Task, face: Face) -> None:
     """Hands the run's chunks to the screen, or gathers them into one JSON object."""
     from orch import json_form, render
 
@@ -302,7 +208,7 @@ def _hold(chunk: dict[str, Any], held: list[str]) -> list[dict[str, Any]]:
     return [chunk]
 
 
-def _say_journal_warnings(orchestrator: Orchestrator, face: _Face) -> None:
+def _say_journal_warnings(orchestrator: Orchestrator, face: Face) -> None:
     from orch import render
 
     for warning in orchestrator.runtime.journal.warnings:

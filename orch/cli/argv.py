@@ -1,0 +1,122 @@
+"""What `orch run` and `orch route` have in common: the options, and argv and stdin to a Task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orch.errors import InputError, OrchError, UsageError
+
+if TYPE_CHECKING:
+    from orch.task import Task
+
+Params = dict[str, Any]
+"""The options of a command by name, as Typer parsed them (`ctx.params`)."""
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Model ids for shell completion, from models.yaml alone: no network."""
+    from orch.config.load import load
+
+    try:
+        return [spec.id for spec in load().models.models if spec.id.startswith(incomplete)]
+    except OrchError:
+        return []
+
+
+Words = Annotated[list[str], typer.Argument(metavar="[TASK] [-]", help="The task; - reads stdin.", show_default=False)]
+Model = Annotated[str, typer.Option("-m", "--model", help="Ask this model.", autocompletion=complete_model, show_default=False)]
+Type = Annotated[str, typer.Option("-t", "--type", help="Say what kind of task it is.", show_default=False)]
+Speed = Annotated[bool, typer.Option("--speed", help="Soonest answer first.")]
+Quality = Annotated[bool, typer.Option("--quality", help="Best answer first.")]
+Profile = Annotated[str, typer.Option("--profile", help="A profile of routing.yaml.", show_default=False)]
+Dial = Annotated[float | None, typer.Option("--dial", help="0 speed alone, 5 balanced, 10 quality alone.", show_default=False)]
+System = Annotated[str, typer.Option("-s", "--system", help="System prompt.", show_default=False)]
+Files = Annotated[list[str], typer.Option("-f", "--file", help="A file to go with the task; can be repeated.", show_default=False)]
+Context = Annotated[list[str], typer.Option("--context", help="A fact to go with the task; can be repeated.", show_default=False)]
+Options = Annotated[list[str], typer.Option("-o", metavar="KEY=VALUE", help="A sampling option, such as temperature=0.", show_default=False)]
+NoStdin = Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone: for loops and cron.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object, also on failure.")]
+
+
+def make_task(params: Params) -> Task:
+    """The Task that argv and stdin ask for. Raises UsageError and InputError."""
+    from orch.cli import stdin
+    from orch.orchestrator import task_of
+    from orch.task import Attachment
+
+    profile = _profile(params)
+    words, reads = params["words"], "-" in params["words"]
+    text = " ".join(word for word in words if word != "-").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    attachments = [stdin.attachment(path) for path in params["files"]]
+    if reads or (not params["no_stdin"] and stdin.is_piped()):
+        piped = stdin.read()
+        if not text.strip():
+            text = piped
+        elif piped.strip():
+            attachments.insert(0, Attachment("", text=piped))
+    if not text.strip():
+        empty = "stdin is empty and there is no task" if reads or stdin.is_piped() else "there is no task"
+        raise UsageError(empty, 'orch run "What is a mutex?"')
+    return task_of(
+        text,
+        system_prompt=params["system"] or None,
+        context=params["context"],
+        attachments=tuple(attachments),
+        options=parse_options(params["option"]),
+        response_format=read_schema(params.get("schema", "")),
+        model=params["model"] or None,
+        task_type=params["task_type"] or None,
+        profile=profile,
+        dial=params["dial"],
+        session=params.get("session") or None,
+        fresh=params.get("fresh", False),
+        fallback=params.get("fallback"),
+        timeout_s=_positive(params.get("timeout")),
+        store_memory=params.get("remember"),
+        retrieve_context=True if params.get("recall") else None,
+    )
+
+
+def _profile(params: Params) -> str:
+    """The one of --speed, --quality, --profile and --dial that was given. Raises UsageError for two."""
+    given = [f"--{name}" for name in ("speed", "quality", "profile") if params[name]] + (["--dial"] if params["dial"] is not None else [])
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} say the same thing twice", "give one of them")
+    return "speed" if params["speed"] else "quality" if params["quality"] else params["profile"] or "balanced"
+
+
+def _positive(timeout: float | None) -> float | None:
+    if timeout is not None and timeout <= 0:
+        raise UsageError(f"--timeout must be more than 0 seconds, not {timeout:g}")
+    return timeout
+
+
+def parse_options(pairs: list[str]) -> dict[str, Any]:
+    """`temperature=0` to a dict; a value is JSON where it reads as JSON, else text. Raises UsageError."""
+    options = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"-o {pair!r} is not KEY=VALUE", "such as -o temperature=0")
+        try:
+            options[key.strip()] = json.loads(value)
+        except ValueError:
+            options[key.strip()] = value
+    return options
+
+
+def read_schema(path: str) -> dict[str, Any] | None:
+    """A JSON Schema file as OpenAI's response_format. Raises InputError."""
+    if not path:
+        return None
+    try:
+        schema = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--schema {path}: {error}", "it must be a file with a JSON Schema") from None
+    if not isinstance(schema, dict):
+        raise InputError(f"--schema {path}: a JSON Schema is an object")
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
