@@ -44,7 +44,22 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     states = {state.spec.id: state for state in survey.states}
     candidates = _hold_back(candidates, states, survey, runtime)
     order, warnings = _order(task, candidates, states, survey)
-    decision = _decision(task, order[0], candidates, classification, need, weights, runtime, states)
+    first = order[0]
+    decision = Decision(
+        model_id=first.model_id,
+        model_name=first.model_name,
+        provider=first.provider,
+        task_type=classification.task_type,
+        confidence=classification.confidence,
+        reason=first.reason,
+        candidates=candidates,
+        profile="dial" if task.dial is not None else task.profile,
+        weights=weights,
+        prompt_tokens=need.prompt_tokens,
+        config_hash=runtime.config.hash,
+        pinned=task.model is not None,
+        degraded=states[first.model_id].spec.last_resort,
+    )
     return Plan(decision, order, states, messages, need, warnings)
 
 
@@ -140,33 +155,6 @@ def find_model(name: str, candidates: Sequence[Candidate], states: dict[str, Mod
             if any(canonical(each) == full for each in names(candidate)[place]):
                 return candidate
     return None
-
-
-def _decision(
-    task: Task,
-    first: Candidate,
-    candidates: tuple[Candidate, ...],
-    classification: Classification,
-    need: Need,
-    weights: dict[str, float],
-    runtime: Runtime,
-    states: dict[str, ModelState],
-) -> Decision:
-    return Decision(
-        model_id=first.model_id,
-        model_name=first.model_name,
-        provider=first.provider,
-        task_type=classification.task_type,
-        confidence=classification.confidence,
-        reason=first.reason,
-        candidates=candidates,
-        profile="dial" if task.dial is not None else task.profile,
-        weights=weights,
-        prompt_tokens=need.prompt_tokens,
-        config_hash=runtime.config.hash,
-        pinned=task.model is not None,
-        degraded=states[first.model_id].spec.last_resort,
-    )
 
 
 # ---------------------------------------------------------------- why nobody can
