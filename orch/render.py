@@ -88,11 +88,16 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for index, column in enumerate(columns):
-        grid.add_column(column, overflow="fold", no_wrap=index > 0 and index < len(columns) - 1)
+        figures = all(_is_figure(row[index]) for row in rows)
+        grid.add_column(column, overflow="fold", no_wrap=0 < index < len(columns) - 1, justify="right" if figures else "left")
     for row in rows:
         # Text, not markup: names and reasons may hold brackets
         grid.add_row(*(Text(str(cell), style=_STYLES.get(str(cell), "")) for cell in row))
     console().print(grid)
+
+
+def _is_figure(cell: str) -> bool:
+    return str(cell) == "-" or str(cell)[:1].isdigit()
 
 
 _STYLES = {"ok": "green", "fail": "red", "warn": "yellow", "loaded": "green"}
@@ -165,12 +170,13 @@ class TerminalScreen:
     """stdout is a terminal: a header, then the answer as Markdown while it streams, the time at the end.
 
     A Markdown block that is complete is printed for good; only the last one is redrawn, so that an answer longer than the screen scrolls as usual.
+    `out` and `notes` stand in for stdout and stderr.
     """
 
-    def __init__(self, *, thinking: bool, quiet: bool) -> None:
+    def __init__(self, *, thinking: bool, quiet: bool, out: Console | None = None, notes: Console | None = None) -> None:
         from rich.live import Live
 
-        self._console, self._notes = console(), console(stderr=True)
+        self._console, self._notes = out or console(), notes or console(stderr=True)
         self._thinking, self._quiet = thinking, quiet
         self._pending, self._live = "", Live(console=self._console, transient=True, auto_refresh=True, refresh_per_second=12)
         self._live.start()

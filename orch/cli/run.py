@@ -40,11 +40,13 @@ def run(
     option: Options = [],  # noqa: B006
     schema: Annotated[str, typer.Option(metavar="FILE", help="JSON Schema the answer must follow.", show_default=False)] = "",
     stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Show the answer as it comes.")] = True,
-    timeout: Annotated[float | None, typer.Option(help="Seconds to the first token (300); between tokens at most 60.", show_default=False)] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Seconds to the first token (300); between tokens at most 60.", show_default=False)
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask again, whatever was answered before.")] = False,
     recall: Annotated[bool, typer.Option("--recall", help="Put what memory finds before the task.")] = False,
     remember: Annotated[bool | None, typer.Option("--remember/--no-remember", help="Whether it can be recalled later.", show_default=False)] = None,
-    session: Annotated[str, typer.Option(help="The conversation it belongs to.", show_default=False)] = "",
+    session: Annotated[str, typer.Option(metavar="NAME", help="The conversation it belongs to.", show_default=False)] = "",
     fallback: Annotated[bool | None, typer.Option("--fallback/--no-fallback", help="Whether other models may take over.", show_default=False)] = None,
     continue_partial: Annotated[bool, typer.Option("--continue-partial", help="Into a pipe: let another model go on from a cut answer.")] = False,
     as_json: Json = False,

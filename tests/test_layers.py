@@ -1,0 +1,78 @@
+"""Imports point down only: each layer knows the ones before it, and none beside it unless it says so."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "orch"
+LAYERS = [
+    {"version"},
+    {"types"},
+    {"errors", "paths", "redact"},
+    {"config.addresses", "config.find", "config.patterns", "config.source", "config.spec", "config.variables", "database", "json_form", "machine", "stats"},
+    {"config.schema", "config.trust", "journal", "task", "router", "classifier.rules", "backends.wire", "render"},
+    {"config.check", "backends.http", "request"},
+    {"config.load", "backends.ollama", "backends.openai"},
+    {"backends", "backends.llamacpp", "classifier", "models_file"},
+    {"registry"},
+    {"runtime"},
+    {"attempt", "decide"},
+    {"health", "outcome"},
+    {"run"},
+    {"orchestrator"},
+    {"cli.stdin"},
+    {"cli.argv"},
+    {"cli.run", "cli.route", "cli.models", "cli.health", "cli.stats", "cli.config"},
+    {"cli.main"},
+]
+"""The lowest first. `orch`, `config` and `cli` themselves hold no code of their own."""
+PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+BESIDE = {("cli.run", "cli.route")}
+"""--dry-run is `orch route`."""
+RICH, BARE = {"render"}, {"", "config", "cli"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of orch by its dotted name inside the package."""
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").rstrip("."): path for path in ROOT.rglob("*.py")}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a module imports from orch, by dotted name, lazily or not; what only the type checker sees is left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unseen = {id(each) for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" for each in ast.walk(node)}
+    known = modules()
+    for node in ast.walk(tree):
+        if id(node) in unseen or not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("orch"):
+            continue
+        base = (node.module or "").removeprefix("orch").lstrip(".")
+        for alias in node.names:
+            full = f"{base}.{alias.name}".lstrip(".")
+            yield full if full in known else base
+
+
+def test_every_module_has_its_layer() -> None:
+    assert set(modules()) - BARE == set(PLACE)
+
+
+@pytest.mark.parametrize("name", sorted(PLACE))
+def test_imports_point_down(name: str) -> None:
+    up = [other for other in imported(modules()[name]) if other not in BARE and PLACE[other] >= PLACE[name] and (name, other) not in BESIDE]
+    assert not up
+
+
+def test_only_render_imports_rich() -> None:
+    importers = {name for name, path in modules().items() if "rich" in {root.split(".")[0] for root in _roots(path)}}
+    assert importers == RICH
+
+
+def _roots(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
