@@ -21,15 +21,29 @@ from orch.types import Probe
 QDRANT_URL = "http://localhost:6333"
 LITTLE_DISK_GB = 1.0
 
+Finding = tuple[str, str, str]
+"""Status (ok, warn, fail, off), what was found, and what to type next."""
+
 
 async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
     """Every check, and whether a task could be answered now."""
     survey = await runtime.registry.available()
-    rows = [_config(runtime), _journal(runtime), _disk()]
-    rows += await asyncio.gather(*(_provider(name, backend, runtime) for name, backend in runtime.backends.items()))
-    rows += [_model(state) for state in survey.states]
-    rows += await _qdrant(runtime)
-    return rows, _could_answer(survey, runtime)
+    checks: dict[str, Callable[[], Awaitable[Finding]]] = {
+        "config": lambda: _config(runtime),
+        "journal": lambda: _journal(runtime),
+        "disk": _disk,
+        **{f"provider {name}": lambda name=name: _provider(name, runtime) for name in runtime.backends},  # type: ignore[misc]
+        **{f"model {state.spec.id}": lambda state=state: _model(state, runtime.backends[state.spec.provider]) for state in survey.states},  # type: ignore[misc]
+        "qdrant (embedded)": _qdrant_edge,
+        "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory.qdrant_url),
+    }
+    return list(await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))), _could_answer(survey, runtime)
+
+
+async def _timed(name: str, check: Callable[[], Awaitable[Finding]]) -> Probe:
+    begun = time.perf_counter()
+    status, detail, hint = await check()
+    return Probe(name, status, detail, hint, time.perf_counter() - begun)
 
 
 def _could_answer(survey: Survey, runtime: Runtime) -> bool:
@@ -40,81 +54,76 @@ def _could_answer(survey: Survey, runtime: Runtime) -> bool:
     return bool(usable) and last_resort_allowed(runtime, survey, {state.spec.provider for state in usable})
 
 
-def _config(runtime: Runtime) -> Probe:
+async def _config(runtime: Runtime) -> Finding:
     config = runtime.config
     where = ", ".join(f"{source.path.name} ({source.place})" for source in config.sources)
-    return Probe("config", "warn" if config.notes else "ok", "; ".join((where, *config.notes)), "orch config validate" if config.notes else "")
+    return "warn" if config.notes else "ok", "; ".join((where, *config.notes)), "orch config validate" if config.notes else ""
 
 
-def _journal(runtime: Runtime) -> Probe:
-    begun = time.perf_counter()
+async def _journal(runtime: Runtime) -> Finding:
+    journal = runtime.journal
     try:
-        count = runtime.journal.count()
+        count = journal.count()
     except JournalError as error:
-        return Probe("journal", "fail", error.message, error.hint)
+        return "fail", error.message, error.hint
     except Exception as error:  # whatever SQLite says of a broken file
-        return Probe("journal", "fail", str(error), f"move {runtime.journal.path} away")
-    said = runtime.journal.warnings
-    status = "warn" if said or runtime.journal.mode != "full" else "ok"
-    return Probe("journal", status, "; ".join((f"{count:,} runs, mode {runtime.journal.mode}", *said)), "", time.perf_counter() - begun)
+        return "fail", str(error), f"move {journal.path} away"
+    said = journal.warnings
+    return "warn" if said or journal.mode != "full" else "ok", "; ".join((f"{count:,} runs, mode {journal.mode}", *said)), ""
 
 
-def _disk() -> Probe:
+async def _disk() -> Finding:
     folder = paths.data_dir()
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e9
-    return Probe("disk", "ok" if free > LITTLE_DISK_GB else "warn", f"{free:.1f} GB free", "" if free > LITTLE_DISK_GB else "make room")
+    much = free > LITTLE_DISK_GB
+    return "ok" if much else "warn", f"{free:.1f} GB free", "" if much else "make room"
 
 
-async def _provider(name: str, backend: Backend, runtime: Runtime) -> Probe:
+async def _provider(name: str, runtime: Runtime) -> Finding:
     provider = runtime.config.models.providers[name]
     at = f" at {', '.join(provider.urls)}" if provider.urls else ""
-    said, seconds, error = await _timed(backend.health)
-    if error is None:
-        return Probe(f"provider {name}", "ok", f"{said}{at}", "", seconds)
-    hints = {"ollama": "ollama serve", "openai": f"start the server{at}", "llamacpp": "\n".join(embedded_lines())}
-    optional = provider.kind == "llamacpp"
-    return Probe(f"provider {name}", "warn" if optional else "fail", error, hints[provider.kind], seconds)
-
-
-async def _timed(ask: Callable[[], Awaitable[str]]) -> tuple[str, float, str | None]:
-    begun = time.perf_counter()
     try:
-        return await ask(), time.perf_counter() - begun, None
+        return "ok", f"{await runtime.backends[name].health()}{at}", ""
     except BackendError as failure:
-        return "", time.perf_counter() - begun, failure.message
+        hints = {"ollama": "ollama serve", "openai": f"start the server{at}", "llamacpp": "\n".join(embedded_lines())}
+        return "warn" if provider.kind == "llamacpp" else "fail", failure.message, hints[provider.kind]
 
 
-def _model(state: ModelState) -> Probe:
-    name = f"model {state.spec.id}"
+async def _model(state: ModelState, backend: Backend) -> Finding:
     if state.unavailable:
-        code, reason = state.unavailable
-        hint = f"orch models pull {state.spec.id}" if code == "not_installed" and not state.spec.gguf else ""
-        if state.spec.gguf:
-            hint = "\n".join(embedded_lines())
-        return Probe(name, "warn", reason if code == "not_installed" else f"provider {state.spec.provider} is down", hint)
+        return _unavailable(state, *state.unavailable)
+    try:
+        await backend.info(state.spec.id)
+    except BackendError as failure:
+        return "fail", failure.message, f"orch models pull {state.spec.id}"
     parts = ["loaded" if state.resident else "installed"]
     parts += ["unlisted"] if state.unlisted else []
     parts += ["only embeds"] if state.capabilities is not None and "completion" not in state.capabilities else []
-    return Probe(name, "ok", ", ".join(parts))
+    return "ok", ", ".join(parts), ""
 
 
-async def _qdrant(runtime: Runtime) -> list[Probe]:
-    url = runtime.config.routing.memory.qdrant_url
-    edge = find_spec("qdrant_edge") is not None
-    rows = [Probe("qdrant (embedded)", "ok" if edge else "off", "installed" if edge else "not installed; memory search comes with a later version")]
+def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
+    if code == "provider_down":
+        return "warn", f"provider {state.spec.provider} is down", "\n".join(embedded_lines()) if state.spec.gguf else ""
+    return "warn", reason, "\n".join(embedded_lines()) if state.spec.gguf else f"orch models pull {state.spec.id}"
+
+
+async def _qdrant_edge() -> Finding:
+    there = find_spec("qdrant_edge") is not None
+    return "ok" if there else "off", "installed" if there else "not installed; memory search comes with a later version", ""
+
+
+async def _qdrant_server(url: str | None) -> Finding:
     http = Http([url or QDRANT_URL])
     try:
-        said, seconds, error = await _timed(lambda: _qdrant_version(http))
+        said = await _qdrant_version(http)
+    except BackendError as failure:
+        return ("warn", failure.message, f"start Qdrant at {url}") if url else ("off", f"none at {QDRANT_URL}; none is needed", "")
     finally:
         await http.aclose()
-    if error is None:
-        hint = "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
-        return [*rows, Probe("qdrant (server)", "ok", f"{said} at {url or QDRANT_URL}", hint, seconds)]
-    if url:
-        return [*rows, Probe("qdrant (server)", "warn", error, f"start Qdrant at {url}", seconds)]
-    return [*rows, Probe("qdrant (server)", "off", f"none at {QDRANT_URL}; none is needed", "", seconds)]
+    return "ok", f"{said} at {url or QDRANT_URL}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
 
 
 async def _qdrant_version(http: Http) -> str:

@@ -29,7 +29,7 @@ def health(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
 
 def _latency(row: Probe) -> str:
-    return f"{row.latency_s * 1000:.0f} ms" if row.latency_s is not None else ""
+    return f"{row.latency_s * 1000:.1f} ms" if row.latency_s is not None else ""
 
 
 def _what(row: Probe) -> str:
