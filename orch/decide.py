@@ -12,7 +12,7 @@ from orch.registry import Survey
 from orch.router import ModelState, Policy, rank, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, messages_of, need_of, text_to_classify
-from orch.types import Candidate, Classification, Decision, Message, Need
+from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need
 
 REAL_MODEL_ANSWERED = "real_model_answered"
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
@@ -26,7 +26,7 @@ class Plan:
 
     decision: Decision
     order: tuple[Candidate, ...]
-    states: dict[str, ModelState]
+    states: dict[ModelKey, ModelState]
     messages: list[Message]
     need: Need
     warnings: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     survey = await runtime.registry.available(with_unlisted=True if task.model else None)
     policy = Policy.of(runtime.config.routing, classification.task_type, weights, survey.memory_bytes)
     candidates = rank(classification, survey.states, need, policy)
-    states = {state.spec.id: state for state in survey.states}
+    states = {state.key: state for state in survey.states}
     candidates = _hold_back(candidates, states, survey, runtime)
     order, warnings = _order(task, candidates, states, survey)
     first = order[0]
@@ -58,7 +58,7 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
         prompt_tokens=need.prompt_tokens,
         config_hash=runtime.config.hash,
         pinned=task.model is not None,
-        degraded=states[first.model_id].spec.last_resort,
+        degraded=states[first.key].spec.last_resort,
     )
     return Plan(decision, order, states, messages, need, warnings)
 
@@ -90,15 +90,15 @@ def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
 # ---------------------------------------------------------------- the last resort
 
 
-def _hold_back(candidates: tuple[Candidate, ...], states: dict[str, ModelState], survey: Survey, runtime: Runtime) -> tuple[Candidate, ...]:
+def _hold_back(candidates: tuple[Candidate, ...], states: dict[ModelKey, ModelState], survey: Survey, runtime: Runtime) -> tuple[Candidate, ...]:
     """Puts last_resort models behind all others, or out, as fallback.last_resort says."""
     last = {name for name, state in states.items() if state.spec.last_resort}
     if not last:
         return candidates
     # floors do not count for them, and they do not count against others
-    real = [c for c in candidates if c.model_id not in last]
-    resorts = [c for c in candidates if c.model_id in last]
-    allowed = last_resort_allowed(runtime, survey, {states[name].spec.provider for name in last})
+    real = [c for c in candidates if c.key not in last]
+    resorts = [c for c in candidates if c.key in last]
+    allowed = last_resort_allowed(runtime, survey)
     held = []
     for candidate in resorts:
         if candidate.eliminated_code in ("", "quality_floor"):
@@ -109,19 +109,21 @@ def _hold_back(candidates: tuple[Candidate, ...], states: dict[str, ModelState],
     return (*able, *(c for c in (*real, *held) if c.eliminated))
 
 
-def last_resort_allowed(runtime: Runtime, survey: Survey, own_providers: set[str]) -> bool:
+def last_resort_allowed(runtime: Runtime, survey: Survey) -> bool:
     """`auto`: no other provider can be reached, and no real model ever answered on this machine."""
     rule = runtime.config.routing.fallback.last_resort
     if rule != "auto":
         return rule == "always"
-    others = set(runtime.backends) - own_providers
+    specs = runtime.config.models.models
+    only_last = {spec.provider for spec in specs} - {spec.provider for spec in specs if not spec.last_resort}
+    others = set(runtime.backends) - only_last
     return others <= set(survey.down) and runtime.journal.fact(REAL_MODEL_ANSWERED) is None
 
 
 # ---------------------------------------------------------------- the order
 
 
-def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[str, ModelState], survey: Survey) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey, ModelState], survey: Survey) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     able = tuple(c for c in candidates if not c.eliminated)
     if task.model is None:
         if not able:
@@ -138,16 +140,16 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[str, Mode
     if pinned.eliminated:
         raise _pinned_is_out(pinned, states)
     pinned = replace(pinned, reason="named by you")
-    rest = tuple(c for c in able if c.model_id != pinned.model_id) if task.fallback else ()
+    rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted)) if task.fallback else ()
     return (pinned, *rest), warnings
 
 
-def find_model(name: str, candidates: Sequence[Candidate], states: dict[str, ModelState]) -> Candidate | None:
+def find_model(name: str, candidates: Sequence[Candidate], states: dict[ModelKey, ModelState]) -> Candidate | None:
     """A model by id, alias, PROVIDER/ID or display name, in that order."""
     full = canonical(name)
 
     def names(candidate: Candidate) -> tuple[tuple[str, ...], ...]:
-        spec = states[candidate.model_id].spec
+        spec = states[candidate.key].spec
         return (spec.id,), spec.aliases, (f"{spec.provider}/{spec.id}",), (spec.name,)
 
     for place in range(4):
@@ -190,7 +192,7 @@ def _unknown_model(name: str, candidates: tuple[Candidate, ...], survey: Survey)
     return OrchError(f"no model is called {name!r}", hint, code="model_not_found")
 
 
-def _pinned_is_out(pinned: Candidate, states: dict[str, ModelState]) -> OrchError:
+def _pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> OrchError:
     code = _CODES.get(pinned.eliminated_code, "all_failed")
     hints = {
         "model_not_found": f"orch models pull {pinned.model_id}",
@@ -198,7 +200,7 @@ def _pinned_is_out(pinned: Candidate, states: dict[str, ModelState]) -> OrchErro
         "context_overflow": "shorten the input, or leave -m out so that a model with a larger context is chosen",
         "usage": "leave -m out so that a model that can is chosen",
     }
-    if states[pinned.model_id].spec.gguf and code in ("model_not_found", "no_provider"):
+    if states[pinned.key].spec.gguf and code in ("model_not_found", "no_provider"):
         hints[code] = "\n".join(embedded_lines())
     return OrchError(f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, ""), code=code)
 

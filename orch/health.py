@@ -51,7 +51,7 @@ def _could_answer(survey: Survey, runtime: Runtime) -> bool:
     usable = [s for s in survey.states if not s.unavailable and (s.capabilities is None or "completion" in s.capabilities)]
     if any(not state.spec.last_resort for state in usable):
         return True
-    return bool(usable) and last_resort_allowed(runtime, survey, {state.spec.provider for state in usable})
+    return bool(usable) and last_resort_allowed(runtime, survey)
 
 
 async def _config(runtime: Runtime) -> Finding:

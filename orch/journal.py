@@ -12,7 +12,7 @@ from typing import Any
 
 from orch.database import Database, transaction
 from orch.redact import Redactor
-from orch.types import Attempt, Measured, ModelInfo
+from orch.types import Attempt, Measured, ModelInfo, ModelKey
 
 _MIGRATIONS = (
     """
@@ -163,12 +163,12 @@ class Journal:
 
     # ------------------------------------------------------------ reading
 
-    def measured(self, models: Sequence[str]) -> dict[str, Measured]:
-        """What this machine measured, by model: medians over the last 20 answers and the last 5 cold loads."""
+    def measured(self, models: Sequence[ModelKey]) -> dict[ModelKey, Measured]:
+        """What this machine measured, by provider and model: medians over the last 20 answers and the last 5 cold loads."""
 
-        def read(connection: sqlite3.Connection) -> dict[str, Measured]:
-            found = ((model, _measured(connection, model)) for model in models)
-            return {model: measured for model, measured in found if measured is not None}
+        def read(connection: sqlite3.Connection) -> dict[ModelKey, Measured]:
+            found = ((key, _measured(connection, *key)) for key in models)
+            return {key: measured for key, measured in found if measured is not None}
 
         return self._database.ask(read, {})
 
@@ -203,22 +203,26 @@ def _attempt_row(run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:
     return {**row, "offset_chars": attempt.offset, "run_id": run.run_id, "n": n, "at": run.at, "task_type": run.task_type}
 
 
+def _storable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
     marks = ",".join("?" * len(row))
-    connection.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({marks})", tuple(row.values()))
+    connection.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({marks})", tuple(map(_storable, row.values())))
 
 
-def _measured(connection: sqlite3.Connection, model: str) -> Measured | None:
+def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Measured | None:
     rows = connection.execute(
         "SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, estimated_tokens FROM attempts"
-        " WHERE model=? AND outcome='ok' ORDER BY id DESC LIMIT ?",
-        (model, _RECENT),
+        " WHERE model=? AND provider=? AND outcome='ok' ORDER BY id DESC LIMIT ?",
+        (model, provider, _RECENT),
     ).fetchall()
     if not rows:
         return None
     loads = connection.execute(
-        f"SELECT load_s FROM attempts WHERE model=? AND load_s > {_COLD_S} ORDER BY id DESC LIMIT 5",
-        (model,),
+        f"SELECT load_s FROM attempts WHERE model=? AND provider=? AND load_s > {_COLD_S} ORDER BY id DESC LIMIT 5",
+        (model, provider),
     ).fetchall()
     return Measured(
         n=len(rows),

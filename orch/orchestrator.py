@@ -72,8 +72,7 @@ class Orchestrator:
         finally:
             if close:
                 for backend in self.runtime.backends.values():
-                    if not backend.fixed_ctx:
-                        await backend.aclose()
+                    await backend.release()
 
     # ------------------------------------------------------------ the rest
 

@@ -15,7 +15,7 @@ from orch.config.spec import Models, ModelSpec, canonical
 from orch.errors import BackendError
 from orch.journal import Journal
 from orch.router import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
-from orch.types import Installed, Measured, ModelInfo
+from orch.types import Installed, Measured, ModelInfo, ModelKey
 
 _SHOWS_AT_ONCE = 8
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
@@ -29,6 +29,8 @@ class Survey:
     states: tuple[ModelState, ...]
     down: Mapping[str, str]
     memory_bytes: int | None
+    unlisted_take_part: bool = True
+    """Whether an unlisted model may be chosen; named, it may always."""
 
 
 class Registry:
@@ -48,9 +50,9 @@ class Registry:
         if use_unlisted:
             pairs += self._unlisted(had)
         infos = await self._infos([(spec.provider, item) for spec, item in pairs if item])
-        measured = self._journal.measured([spec.id for spec, item in pairs if item])
+        measured = self._journal.measured([(spec.provider, spec.id) for spec, item in pairs if item])
         states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
-        return Survey(states, down, self._memory(states))
+        return Survey(states, down, self._memory(states), self._models.unlisted == "use")
 
     async def _ask(self, provider: str) -> dict[str, Installed] | str:
         try:
@@ -91,7 +93,7 @@ class Registry:
         item: Installed | None,
         down: Mapping[str, str],
         infos: Mapping[str, ModelInfo],
-        measured: Mapping[str, Measured],
+        measured: Mapping[ModelKey, Measured],
     ) -> ModelState:
         backend = self._backends[spec.provider]
         if item is None:
@@ -112,7 +114,7 @@ class Registry:
             capabilities=_capabilities(item, info),
             context_window=min(window, info.context_window or window),
             kv_bytes_per_token=info.kv_bytes_per_token,
-            measured=measured.get(spec.id),
+            measured=measured.get((spec.provider, spec.id)),
             unlisted=unlisted,
             fixed_ctx=backend.fixed_ctx,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orch.router import ModelState, context_needed, num_ctx_for
+from orch.router import ModelState, answer_room, num_ctx_for
 from orch.task import Task
 from orch.types import ChatRequest, Message, Need
 
@@ -17,7 +17,7 @@ _SIZES = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 def chat_request(task: Task, messages: list[Message], need: Need, state: ModelState, shown: str = "") -> ChatRequest:
     """The request for one model; `shown` is text of a model that failed, from which this one goes on."""
-    estimate = state.tokens(need.prompt_tokens) + len(shown) // CHARS_PER_SHOWN_TOKEN
+    estimate = state.tokens(prompt_estimate(need, shown))
     num_ctx = _num_ctx(state, need, estimate)
     room = max(num_ctx - int(estimate * PROMPT_MARGIN) - LEAST_ROOM, LEAST_ROOM)
     asked = task.max_tokens or state.spec.max_tokens
@@ -34,12 +34,18 @@ def chat_request(task: Task, messages: list[Message], need: Need, state: ModelSt
     )
 
 
+def prompt_estimate(need: Need, shown: str) -> int:
+    """Tokens of the prompt with the text to go on from, before a model's own ratio corrects it."""
+    return need.prompt_tokens + len(shown) // CHARS_PER_SHOWN_TOKEN
+
+
 def _num_ctx(state: ModelState, need: Need, estimate: int) -> int:
     """The router's context, or a larger one where the text to go on from has filled it."""
     num_ctx = num_ctx_for(state, need)
     if state.fixed_ctx or estimate + LEAST_ROOM <= num_ctx:
         return num_ctx
-    return min(max(num_ctx, context_needed(state, need) * 2), state.context_window)
+    tokens = estimate + answer_room(state, need)
+    return min(max(num_ctx, 1 << (tokens - 1).bit_length()), state.context_window)
 
 
 def _for_model(messages: list[Message], system: str | None, shown: str) -> list[Message]:

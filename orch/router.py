@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orch.config.spec import ModelSpec, Routing, TaskTypeRule, Weights, canonical
-from orch.types import Candidate, Classification, Measured, Need, TaskType
+from orch.types import Candidate, Classification, Measured, ModelKey, Need, TaskType
 
 _TYPES = frozenset(task_type.value for task_type in TaskType)
 DEFAULT_NUM_CTX = 8_192
@@ -46,6 +46,11 @@ class ModelState:
     fixed_ctx: bool = False
 
     @property
+    def key(self) -> ModelKey:
+        """Provider and id."""
+        return self.spec.provider, self.spec.id
+
+    @property
     def num_ctx(self) -> int:
         """The context it is loaded with unless a task needs more: the model's own, or a larger one that is loaded already."""
         own = min(self.spec.num_ctx or (self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX), self.context_window)
@@ -64,14 +69,17 @@ class Policy:
     weights: Mapping[str, float]
     rule: TaskTypeRule
     memory_bytes: int | None = None
-    places: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, int] = field(init=False)
     """The place in `prefer`, from 1, by full model name."""
+
+    def __post_init__(self) -> None:
+        places = {canonical(name): place for place, name in reversed(tuple(enumerate(self.rule.prefer, 1)))}
+        object.__setattr__(self, "places", places)
 
     @classmethod
     def of(cls, routing: Routing, task_type: TaskType, weights: Mapping[str, float], memory_bytes: int | None) -> Policy:
         """The policy for one task type."""
-        rule = routing.task_types.get(task_type, TaskTypeRule())
-        return cls(weights, rule, memory_bytes, {canonical(name): place for place, name in reversed(tuple(enumerate(rule.prefer, 1)))})
+        return cls(weights, routing.task_types.get(task_type, TaskTypeRule()), memory_bytes)
 
 
 @dataclass(slots=True)
@@ -91,21 +99,21 @@ def rank(classification: Classification, states: Sequence[ModelState], need: Nee
 
     The order does not depend on the order of `states`: ties break by quality, then by id.
     """
-    weighed = [(_weigh(state, classification, need, policy), quality(state) * 10) for state in states]
+    weighed = [(state, _weigh(state, classification, need, policy)) for state in states]
     floor = policy.rule.quality_floor
-    if any(not candidate.eliminated and rating >= floor for candidate, rating in weighed):
+    if any(not candidate.eliminated and rating(state) >= floor and not state.spec.last_resort for state, candidate in weighed):
         # where no model reaches the floor, the best of them still beats no answer
-        weighed = [(_below_floor(candidate, floor) if rating < floor else candidate, rating) for candidate, rating in weighed]
-    candidates = [candidate for candidate, _ in weighed]
-    able = sorted((c for c in candidates if not c.eliminated), key=lambda c: (-c.score, -c.terms["quality"], c.model_id))
-    return (*able, *sorted((c for c in candidates if c.eliminated), key=lambda c: c.model_id))
+        weighed = [(state, _below_floor(candidate, floor) if rating(state) < floor else candidate) for state, candidate in weighed]
+    candidates = [candidate for _, candidate in weighed]
+    able = sorted((c for c in candidates if not c.eliminated), key=lambda c: (-c.score, -c.terms["quality"], c.model_id, c.provider))
+    return (*able, *sorted((c for c in candidates if c.eliminated), key=lambda c: (c.model_id, c.provider)))
 
 
 def _below_floor(candidate: Candidate, floor: float) -> Candidate:
+    """Out, but with its terms: a last resort comes back in."""
     if candidate.eliminated:
         return candidate
-    reason = f"its quality is below {floor:g}, the floor of this type"
-    return replace(candidate, eliminated=reason, eliminated_code="quality_floor", score=0.0, terms={})
+    return replace(candidate, eliminated=f"its quality is below {floor:g}, the floor of this type", eliminated_code="quality_floor")
 
 
 # ---------------------------------------------------------------- hard requirements
@@ -182,7 +190,12 @@ def place_in(policy: Policy, spec: ModelSpec) -> int:
 
 def quality(state: ModelState) -> float:
     """How good the model is, 0 to 1: its rating."""
-    return (state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING) / 10
+    return rating(state) / 10
+
+
+def rating(state: ModelState) -> float:
+    """How good the model is said to be, 0 to 10."""
+    return state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING
 
 
 def generality(state: ModelState) -> float:
@@ -250,9 +263,9 @@ TERMS: dict[str, Callable[[Weighing], float]] = {
 
 def _weigh(state: ModelState, classification: Classification, need: Need, policy: Policy) -> Candidate:
     spec, num_ctx = state.spec, num_ctx_for(state, need)
-    out = eliminate(state, need, policy, num_ctx)
-    if out:
-        return Candidate(spec.id, spec.label, spec.provider, eliminated=out[1], eliminated_code=out[0], resident=state.resident, unlisted=state.unlisted)
+    code, reason = eliminate(state, need, policy, num_ctx) or ("", None)
+    if state.unavailable:
+        return Candidate(spec.id, spec.label, spec.provider, eliminated=reason, eliminated_code=code, unlisted=state.unlisted)
     expected_s = expected_seconds(state, need, policy.rule.answer_tokens, num_ctx)
     weighing = Weighing(state, classification, policy, num_ctx, expected_s, place_in(policy, spec))
     terms = {name: policy.weights[name] * term(weighing) for name, term in TERMS.items()}
@@ -262,6 +275,8 @@ def _weigh(state: ModelState, classification: Classification, need: Need, policy
         spec.provider,
         score=sum(terms.values()),
         terms=terms,
+        eliminated=reason,
+        eliminated_code=code,
         reason=explain(weighing),
         expected_s=expected_s,
         provenance=provenance(state),

@@ -14,7 +14,7 @@ from orch.attempt import Asking, Chunk
 from orch.decide import REAL_MODEL_ANSWERED, Plan, plan
 from orch.errors import BackendError, OrchError
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
-from orch.request import chat_request
+from orch.request import chat_request, prompt_estimate
 from orch.runtime import Runtime
 from orch.task import Task
 from orch.types import Attempt, Candidate, RunResult
@@ -96,10 +96,10 @@ class Run:
                 yield _metadata(made, queue[0])
 
     def _ask(self, made: Plan, candidate: Candidate) -> Asking:
-        course, state = self._course, made.states[candidate.model_id]
+        course, state = self._course, made.states[candidate.key]
         course.before, course.asking = course.shown, None
         request = chat_request(self._task, made.messages, made.need, state, course.before)
-        course.asking = Asking(candidate, state, self._runtime.backends[candidate.provider], request, made.need.prompt_tokens)
+        course.asking = Asking(candidate, state, self._runtime.backends[candidate.provider], request, prompt_estimate(made.need, course.before))
         return course.asking
 
     def _failed_attempt(self, asking: Asking, failure: BackendError) -> Attempt:
@@ -157,7 +157,7 @@ def _metadata(made: Plan, candidate: Candidate) -> Chunk:
         "task_type": str(decision.task_type),
         "confidence": decision.confidence,
         "reason": candidate.reason,
-        "degraded": made.states[candidate.model_id].spec.last_resort,
+        "degraded": made.states[candidate.key].spec.last_resort,
     }
 
 

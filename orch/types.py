@@ -9,6 +9,9 @@ from typing import Any
 Message = dict[str, Any]
 """One chat message as the OpenAI and Ollama APIs know it: `role`, `content`, and what else the client sent."""
 
+ModelKey = tuple[str, str]
+"""Provider and model id."""
+
 
 class TaskType(StrEnum):
     """The eight kinds of work a task can ask for."""
@@ -71,6 +74,11 @@ class Candidate:
     resident: bool = False
     unlisted: bool = False
     num_ctx: int | None = None
+
+    @property
+    def key(self) -> ModelKey:
+        """Two providers may have a model of the same name."""
+        return self.provider, self.model_id
 
 
 @dataclass(frozen=True, slots=True)

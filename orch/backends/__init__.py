@@ -36,6 +36,10 @@ class Backend(Protocol):
         """Its version, or another word that it lives."""
         ...
 
+    async def release(self) -> None:
+        """Closes the connections of this event loop; models stay loaded."""
+        ...
+
     async def aclose(self) -> None:
-        """Ends what it holds open in this event loop."""
+        """Ends what it holds open: connections of this event loop, and models inside orch."""
         ...

@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orch.config.addresses import is_loopback
-from orch.errors import BackendError
+from orch.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
     import httpx
@@ -28,6 +28,8 @@ class Http:
     """The addresses of one provider. A client for each event loop and address, made at first use."""
 
     def __init__(self, urls: Sequence[str], api_key: str | None = None) -> None:
+        if api_key and not (api_key.isascii() and api_key.isprintable()):
+            raise ConfigError("an api_key holds what no HTTP header can carry (a line end, an accent)", "look at the variable it comes from")
         self.urls = tuple(url.rstrip("/") for url in urls)
         self._headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {api_key}"} if api_key else {})}
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, httpx.AsyncClient]] = weakref.WeakKeyDictionary()
@@ -78,7 +80,9 @@ class Http:
             client = self._client(url)
             timeout = httpx.Timeout(timeout_s, connect=CONNECT_S)
             try:
-                request = client.build_request(method, path, json=body, timeout=timeout)
+                content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+                headers = None if body is None else {"Content-Type": "application/json"}
+                request = client.build_request(method, path, content=content, headers=headers, timeout=timeout)
                 response = await client.send(request, stream=True)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 failure = _translated(error, url)

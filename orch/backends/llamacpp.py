@@ -86,6 +86,11 @@ class LlamaCppBackend:
 
         return f"{ENGINE} {version(ENGINE)}"
 
+    async def release(self) -> None:
+        """Closes the connections of this event loop; the models stay loaded."""
+        for engine in list(self._engines.values()):
+            await engine.backend.release()
+
     async def aclose(self) -> None:
         """Ends the engines and frees their memory."""
         engines, self._engines = list(self._engines.values()), {}

@@ -35,7 +35,8 @@ class OllamaBackend:
             async for line in lines:
                 if "error" in line:
                     raise _stream_error(line["error"])
-                delta = _delta(line)
+                with wire.shape():
+                    delta = _delta(line)
                 if delta.done:
                     await drain(lines)
                     yield delta
@@ -73,17 +74,21 @@ class OllamaBackend:
         """`/api/embed`, again with `truncate: false`."""
         body = {"model": model, "input": list(texts), "truncate": False}
         answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
-        return [list(vector) for vector in answer.get("embeddings", [])]
+        with wire.shape():
+            return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
 
     async def installed(self) -> list[Installed]:
         """`/api/tags` and `/api/ps` in one."""
         tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
-        loaded = {canonical(entry.get("name") or entry.get("model", "")): entry for entry in running}
-        return [_installed(entry, loaded.get(canonical(entry.get("name", "")))) for entry in tags.get("models") or []]
+        with wire.shape():
+            loaded = {canonical(entry.get("name") or entry.get("model", "")): entry for entry in running}
+        with wire.shape():
+            return [_installed(entry, loaded.get(canonical(entry.get("name", "")))) for entry in tags.get("models") or []]
 
     async def _running(self) -> list[dict[str, Any]]:
         try:
-            return list((await self._http.json("GET", "/api/ps")).get("models") or [])
+            running = (await self._http.json("GET", "/api/ps")).get("models") or []
+            return running if isinstance(running, list) else []
         except BackendError as error:
             # old servers and look-alikes have no /api/ps: nothing is known to be loaded then
             if error.code in ("model_not_found", "bad_response", "rejected"):
@@ -92,7 +97,9 @@ class OllamaBackend:
 
     async def info(self, model: str) -> ModelInfo:
         """`/api/show`: capabilities, context, parameters and what a token of KV cache takes."""
-        return _info(await self._http.json("POST", "/api/show", {"model": model}))
+        show = await self._http.json("POST", "/api/show", {"model": model})
+        with wire.shape():
+            return _info(show)
 
     async def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
         """`/api/pull`: its progress lines (status, digest, total and completed in bytes)."""
@@ -106,9 +113,13 @@ class OllamaBackend:
         """`/api/version`."""
         return f"Ollama {(await self._http.json('GET', '/api/version', timeout_s=QUICK_S)).get('version', '?')}"
 
-    async def aclose(self) -> None:
+    async def release(self) -> None:
         """Closes the connections of this event loop."""
         await self._http.aclose()
+
+    async def aclose(self) -> None:
+        """The same: the models are the server's."""
+        await self.release()
 
 
 def _stream_error(error: Any) -> BackendError:
@@ -122,9 +133,9 @@ def _delta(line: dict[str, Any]) -> Delta:
     if not isinstance(message, dict):
         message = {}
     return Delta(
-        content=message.get("content") or "",
-        thinking=message.get("thinking") or "",
-        tool_calls=tuple(message.get("tool_calls") or ()),
+        content=wire.text(message.get("content")),
+        thinking=wire.text(message.get("thinking")),
+        tool_calls=wire.calls(message.get("tool_calls")),
         done=_completion(line) if line.get("done") else None,
     )
 

@@ -36,12 +36,15 @@ class OpenAIBackend:
                     break
                 if "error" in event:
                     raise BackendError("stream_error", _said(event["error"]))
-                delta = collected.add(event)
+                with wire.shape():
+                    delta = collected.add(event)
                 if delta is not None:
                     yield delta
         if not collected.finish_reason:
             raise BackendError("cut", "the stream ended before the model was done")
-        yield collected.last()
+        with wire.shape():
+            last = collected.last()
+        yield last
 
     async def _events(self, request: ChatRequest) -> AsyncGenerator[dict[str, Any] | None]:
         async with self._http.stream("POST", "chat/completions", _payload(request)) as response:
@@ -55,13 +58,15 @@ class OpenAIBackend:
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """`/v1/embeddings`."""
         answer = await self._http.json("POST", "embeddings", {"model": model, "input": list(texts)}, timeout_s=EMBED_TIMEOUT_S)
-        rows = sorted(answer.get("data", []), key=lambda row: row.get("index", 0))
-        return [list(row["embedding"]) for row in rows]
+        with wire.shape():
+            rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
+            return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
 
     async def installed(self) -> list[Installed]:
         """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
         answer = await self._http.json("GET", "models")
-        return [Installed(name=str(entry.get("id", "")), resident=True) for entry in answer.get("data") or []]
+        with wire.shape():
+            return [Installed(name=str(entry.get("id", "")), resident=True) for entry in answer.get("data") or []]
 
     async def info(self, model: str) -> ModelInfo:
         """Such servers tell nothing that could be relied on."""
@@ -72,9 +77,13 @@ class OpenAIBackend:
         answer = await self._http.json("GET", "models", timeout_s=QUICK_S)
         return f"{len(answer.get('data') or [])} models"
 
-    async def aclose(self) -> None:
+    async def release(self) -> None:
         """Closes the connections of this event loop."""
         await self._http.aclose()
+
+    async def aclose(self) -> None:
+        """The same: the models are the server's."""
+        await self.release()
 
 
 def _with_v1(url: str) -> str:
@@ -134,7 +143,7 @@ class _Collected:
         piece = choice.get("delta") or choice.get("message") or {}
         for position, call in enumerate(piece.get("tool_calls") or ()):
             self._add_call(call.get("index", position), call)
-        content, thinking = piece.get("content") or "", piece.get("reasoning_content") or piece.get("reasoning") or ""
+        content, thinking = wire.text(piece.get("content")), wire.text(piece.get("reasoning_content") or piece.get("reasoning"))
         return Delta(content, thinking) if content or thinking else None
 
     def _add_call(self, index: int, call: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from orch.errors import BackendError
@@ -20,7 +21,7 @@ class LineSplitter:
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that this piece completes."""
         *lines, self._pending = (self._pending + data).split(b"\n")
-        if len(self._pending) > MAX_LINE:
+        if max(map(len, (*lines, self._pending))) > MAX_LINE:
             raise BackendError("bad_response", "the server sent a line of over 16 MB")
         return lines
 
@@ -69,6 +70,29 @@ def parse_object(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BackendError("bad_response", f"the server sent no object: {_excerpt(line)}")
     return value
+
+
+@contextmanager
+def shape() -> Iterator[None]:
+    """Reading JSON of another shape than the API promises is a bad response."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise BackendError("bad_response", f"the server sent JSON of another shape: {error}") from None
+
+
+def text(value: Any) -> str:
+    """A text, or nothing; anything else raises TypeError."""
+    if value is None or isinstance(value, str):
+        return (value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    raise TypeError(f"no text: {_excerpt(str(value).encode())}")
+
+
+def calls(value: Any) -> tuple[dict[str, Any], ...]:
+    """Tool calls; anything but objects raises TypeError."""
+    if not all(isinstance(call, dict) for call in value or ()):
+        raise TypeError("a tool call is no object")
+    return tuple(value or ())
 
 
 def _excerpt(line: bytes) -> str:

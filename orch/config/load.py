@@ -13,7 +13,7 @@ from typing import Any
 from orch import paths
 from orch.config import spec
 from orch.config.addresses import ollama_url
-from orch.config.find import FILES, Source, find, packaged, read, trusted_base
+from orch.config.find import FILES, Source, find, packaged, trusted_base
 from orch.config.variables import interpolate, strings_with_variables
 from orch.version import VERSION
 
@@ -32,7 +32,7 @@ class Config:
 def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Config:
     """Both files, from the cache where it fits. Raises ConfigError with every fault of both."""
     found, notes = find(config_dir, env, cwd or Path.cwd())
-    base = {which: trusted_base(which, env) if source.place == "directory" else None for which, source in found.items()}
+    base = _bases(found, env)
     shipped = packaged("routing").read_text(encoding="utf-8")
     digest = hashlib.sha256(VERSION.encode())
     for text in (*(source.text for source in found.values()), shipped, *(b.text for b in base.values() if b), *(s.place for s in found.values())):
@@ -49,15 +49,20 @@ def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cw
 
 
 def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env: Mapping[str, str] = os.environ) -> Config:
-    """A Config from parsed data; what is None is the shipped file. Raises ConfigError."""
-    found = {which: read(which, packaged(which), "package") for which in FILES}
+    """A Config from parsed data; what is None is the file that the command would find. Raises ConfigError."""
+    found, _ = find(None, env, Path.cwd())
     for which, data in (("models", models), ("routing", routing)):
         if data is not None:
             found[which] = Source(which, Path(f"<{which}>"), "flag", json.dumps(data))
-    checked = _checked(found, {which: None for which in FILES}, env, "")
+    checked = _checked(found, _bases(found, env), env, "")
     filled = {which: interpolate(checked[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
-    return Config(spec.build_models(filled["models"]), spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()))
+    built = _with_ollama_host(spec.build_models(filled["models"]), env)
+    return Config(built, spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()))
+
+
+def _bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
+    return {which: trusted_base(which, env) if source.place == "directory" else None for which, source in found.items()}
 
 
 def _checked(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str], key: str) -> dict[str, Any]:
