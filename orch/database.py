@@ -53,7 +53,7 @@ class Database:
             return self._connect()
         except sqlite3.DatabaseError as error:
             if not _is_corrupt(error):
-                raise JournalError(f"{self._what} can't be opened: {error}", f"see {self.path}") from error
+                raise JournalError(f"{self._what} can't be opened ({error}): nothing is recorded", f"see {self.path}") from error
             self._set_aside(error)
             return self._connect()
 
@@ -85,7 +85,8 @@ class Database:
                 connection.execute(f"PRAGMA user_version={number + 1}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
             raise
 
     def _open_to_read(self, cause: OSError) -> sqlite3.Connection:

@@ -98,7 +98,7 @@ class Journal:
         """Writes one run and its attempts in one transaction; whether it now stands there. Never raises."""
         if self.mode == "off":
             return False
-        row, attempts = self._row(run), [_attempt_row(run, n, attempt) for n, attempt in enumerate(run.attempts)]
+        row, attempts = self._row(run), [self._attempt_row(run, n, attempt) for n, attempt in enumerate(run.attempts)]
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
@@ -116,15 +116,22 @@ class Journal:
             "task": run.task,
             "system": run.system,
             "answer": run.answer,
-            "messages": _json([message for message in run.messages if message.get("role") != "system"]) if run.messages else None,
+            "messages": [message for message in run.messages if message.get("role") != "system"] or None,
             "error": run.error,
-            "decision": _json(run.decision) if run.decision else None,
+            "decision": run.decision,
         }
-        clean = {name: self._redactor.redact(text) if text else text for name, text in texts.items()}
-        row["redacted"] = int(clean != texts)
+        clean = {name: self._redactor.redact_all(text) for name, text in texts.items()}
+        row["redacted"] = int(_json(clean) != _json(texts))
         if self.mode == "meta":
             clean.update(task=None, system=None, answer=None, messages=None, error=None)
-        return {**row, **clean, "remember": int(run.remember), "degraded": int(run.degraded)}
+        packed = {name: _json(clean[name]) if clean[name] else None for name in ("messages", "decision")}
+        return {**row, **clean, **packed, "remember": int(run.remember), "degraded": int(run.degraded)}
+
+    def _attempt_row(self, run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:
+        row = {name: getattr(attempt, name) for name in Attempt.__slots__ if name != "offset"}
+        # a server may repeat the key, or the prompt, in what it says
+        row["message"] = None if self.mode == "meta" else self._redactor.redact(attempt.message)
+        return {**row, "offset_chars": attempt.offset, "run_id": run.run_id, "n": n, "at": run.at, "task_type": run.task_type}
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
         """Once a day, deletes the runs that are older than `keep`."""
@@ -195,12 +202,6 @@ class Journal:
 
 
 # ---------------------------------------------------------------- rows
-
-
-def _attempt_row(run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:
-    names = [name for name in Attempt.__slots__ if name != "offset"]
-    row = {name: getattr(attempt, name) for name in names}
-    return {**row, "offset_chars": attempt.offset, "run_id": run.run_id, "n": n, "at": run.at, "task_type": run.task_type}
 
 
 def _storable(value: Any) -> Any:

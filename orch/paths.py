@@ -43,7 +43,10 @@ def cache_dir(env: Mapping[str, str] = os.environ) -> Path:
 
 def make_private(directory: Path) -> None:
     """Creates a folder (and its parents) that only its owner can enter. Raises OSError."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not directory.is_dir():
+        # mkdir's own `parents` would give the parents the usual mode
+        make_private(directory.parent)
+        directory.mkdir(exist_ok=True, mode=0o700)
 
 
 def touch_private(path: Path) -> None:

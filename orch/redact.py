@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 
 class Redactor:
@@ -13,6 +14,14 @@ class Redactor:
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._sources = dict(patterns)
         self._compiled: list[tuple[str, re.Pattern[str]]] | None = None
+
+    def redact_all(self, value: Any) -> Any:
+        """The same value with every text in it redacted: before it becomes JSON, whose escapes would hide where a word begins."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, dict):
+            return {key: self.redact_all(entry) for key, entry in value.items()}
+        return [self.redact_all(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
     def redact(self, text: str) -> str:
         """The text without its secrets. The same text when it has none."""
