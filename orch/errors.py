@@ -16,6 +16,7 @@ EXIT_CODES = {
     "context_overflow": 5,
     "timeout": 6,
     "all_failed": 7,
+    "hung_up": 129,
     "interrupted": 130,
     "reader_gone": 141,
     "terminated": 143,

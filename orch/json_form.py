@@ -50,6 +50,11 @@ def of_error(error: OrchError) -> dict[str, Any]:
     }
 
 
+def error_chunk(error: OrchError) -> dict[str, Any]:
+    """The last line of `--jsonl` of a run that could not tell it itself."""
+    return {"type": "error", "error": {"code": error.code, "message": error.message, "hint": error.hint}, "partial": error.partial}
+
+
 def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
     """One line of `--jsonl`."""
     return {**chunk, "result": of_result(chunk["result"])} if chunk["type"] == "done" else chunk

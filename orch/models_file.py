@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from orch import paths
-from orch.config.find import FILES, find, packaged
+from orch.config.find import FILES, find, packaged, working_directory
 from orch.config.spec import ModelSpec
 from orch.errors import ConfigError
 
 
-def own_file() -> Path:
+def own_file(config_dir: Path | None = None) -> Path:
     """The models.yaml in force, if it is the user's to edit; else where the user's own belongs (copied there from the shipped one)."""
-    found, _ = find(None, os.environ, Path.cwd())
+    found, _ = find(config_dir, os.environ, working_directory())
     source = found["models"]
     if source.place in ("environment", "flag", "directory", "user"):
         return source.path

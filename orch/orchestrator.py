@@ -57,7 +57,11 @@ class Orchestrator:
 
     def stream_task(self, task: Task, on_partial: OnPartial) -> AsyncGenerator[Chunk]:
         """`execute_streaming` for a Task; `on_partial` says what happens when a model fails after it gave text."""
-        return Run(task, self.runtime, on_partial, self._face).chunks()
+        return self.start(task, on_partial).chunks()
+
+    def start(self, task: Task, on_partial: OnPartial) -> Run:
+        """The run itself, for who wants to know after an interruption what had come."""
+        return Run(task, self.runtime, on_partial, self._face)
 
     # ------------------------------------------------------------ deciding
 

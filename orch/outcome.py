@@ -41,7 +41,12 @@ class Course:
     @property
     def shown(self) -> str:
         """The text the caller has seen."""
-        return "" if self.held else self.before + (self.asking.partial if self.asking else "")
+        return "" if self.held else self.text
+
+    @property
+    def text(self) -> str:
+        """The text that came, whether it was shown or held back."""
+        return self.before + (self.asking.partial if self.asking else "")
 
     @property
     def timing(self) -> Timing:
@@ -69,7 +74,7 @@ def result_of(course: Course) -> RunResult:
         decision=replace(decision, degraded=degraded),
         task_type=decision.task_type,
         confidence=decision.confidence,
-        response=Response(course.before + asking.partial, usage, asking.thinking, tuple(asking.tool_calls), finish),
+        response=Response(course.text, usage, asking.thinking, tuple(asking.tool_calls), finish),
         timing=course.timing,
         attempts=tuple(course.attempts),
         warnings=(),
@@ -78,14 +83,14 @@ def result_of(course: Course) -> RunResult:
     )
 
 
-def gave_up(attempts: Sequence[Attempt], shown: str) -> OrchError:
-    """The error of a run whose models all failed; `shown` is the text that can't be taken back."""
+def gave_up(attempts: Sequence[Attempt], shown: str, others: bool) -> OrchError:
+    """The error of a run whose models all failed; `shown` is the text that can't be taken back, `others` says that more could have been asked."""
     last, code = attempts[-1], "all_failed" if shown else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
     if len(attempts) > 1:
         message = "every model that was asked failed: " + "; ".join(f"{each.model}: {each.message}" for each in attempts)
     hint = f"orch models pull {last.model}" if code == "model_not_found" else _HINTS.get(code, "orch health shows what is wrong")
-    return OrchError(message, "--continue-partial lets another model go on from here" if shown else hint, code=code)
+    return OrchError(message, "--continue-partial lets another model go on from here" if shown and others else hint, code=code)
 
 
 def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:

@@ -33,6 +33,9 @@ class Run:
         self._stops = on_partial == "stop" or (whole and on_partial == "continue")
         self._task, self._runtime = task, runtime
         self._course = Course(new_run_id(), face, held=on_partial == "restart")
+        self._recorded = False
+        self.error: OrchError | None = None
+        """Why it ended without an answer, with the partial text; also after an interruption, when no chunk can tell it any more."""
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
         """`metadata` first, `done` or `error` last; after `error` raises OrchError. Every run is journaled, also one that was interrupted."""
@@ -41,7 +44,7 @@ class Run:
                 async for chunk in chunks:
                     yield chunk
         except OrchError as error:
-            error = self._failed(error)
+            self._ended("failed", error)
             yield {"type": "error", "error": {"code": error.code, "message": error.message, "hint": error.hint}, "partial": error.partial}
             raise error from None
         except asyncio.CancelledError as cancelled:
@@ -88,8 +91,9 @@ class Run:
             except BackendError as failure:
                 course.attempts.append(self._failed_attempt(asking, failure))
                 queue = self._still_worth_asking(queue, candidate, failure)
-                if not queue or left <= 0 or (course.shown and self._stops):
-                    raise gave_up(course.attempts, course.shown) from None
+                others = bool(queue) and left > 0
+                if not others or (course.shown and self._stops):
+                    raise gave_up(course.attempts, course.shown, others) from None
                 if failure.code == "rate_limited" and queue[0].provider == candidate.provider:
                     await asyncio.sleep(min(failure.retry_after_s or BACKOFF_S, LONGEST_BACKOFF_S))
                 yield _fallback(candidate, queue[0], failure, len(course.shown))
@@ -127,22 +131,24 @@ class Run:
     def _all_warnings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self._course.warnings, *self._runtime.journal.warnings)))
 
-    def _failed(self, error: OrchError) -> OrchError:
+    def _ended(self, status: str, error: OrchError) -> None:
         course = self._course
-        error.partial, error.attempts, error.run_id = course.shown, tuple(course.attempts), course.run_id
-        self._record("failed", error=error)
+        error.partial, error.attempts, error.run_id = course.text, tuple(course.attempts), course.run_id
+        self._record(status, error=error)
         error.warnings = self._all_warnings()
-        return error
+        self.error = error
 
     def _interrupted(self, code: str) -> None:
+        if self._recorded:
+            return  # the answer was whole; only its reader was not
         course, asking = self._course, self._course.asking
         if asking is not None and not asking.told:
             outcome = "partial" if asking.partial else "failed"
             course.attempts.append(asking.attempt(outcome, code="interrupted", message=code, offset=len(course.before)))
-        partial = course.before + (asking.partial if asking else "")
-        self._record("interrupted", error=OrchError("interrupted", code=code, partial=partial))
+        self._ended("interrupted", OrchError(code.replace("_", " "), code=code))
 
     def _record(self, status: str, *, result: RunResult | None = None, error: OrchError | None = None) -> None:
+        self._recorded = True
         remember = self._runtime.config.routing.memory.remember if self._task.store_memory is None else self._task.store_memory
         self._runtime.journal.record(record_of(self._course, self._task, status, remember, result=result, error=error))
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"health", "outcome"},
     {"run"},
     {"orchestrator"},
-    {"cli.stdin"},
+    {"cli.stdin", "cli.opening"},
     {"cli.argv"},
     {"cli.run", "cli.route", "cli.models", "cli.health", "cli.stats", "cli.config"},
     {"cli.main"},

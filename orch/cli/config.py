@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orch.cli import opening
 from orch.errors import ConfigError, UsageError
 
 app = typer.Typer(
@@ -23,15 +24,15 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 @app.command()
 def validate(
+    ctx: typer.Context,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check both files: every fault at once, with its place."""
     from orch import render
-    from orch.config.load import load
 
     try:
-        config = load()
+        config = opening.config(ctx)
         errors, warnings = [], [*config.notes, *_unknown_preferences(config)]
     except ConfigError as error:
         errors, warnings = render.config_problems(error), []
@@ -57,14 +58,13 @@ def _unknown_preferences(config: Any) -> list[str]:
 
 
 @app.command()
-def show(as_json: Json = False) -> None:
+def show(ctx: typer.Context, as_json: Json = False) -> None:
     """Show the configuration in force, defaults filled in, keys hidden."""
     from dataclasses import asdict
 
     from orch import render
-    from orch.config.load import load
 
-    config = load()
+    config = opening.config(ctx)
     data = {"models": asdict(config.models), "routing": asdict(config.routing)}
     for provider in data["models"]["providers"].values():
         provider["api_key"] = "(set)" if provider["api_key"] else None
@@ -91,14 +91,14 @@ def schema(which: Annotated[str, typer.Argument(metavar="[models|routing]", show
 
 
 @app.command()
-def path(as_json: Json = False) -> None:
+def path(ctx: typer.Context, as_json: Json = False) -> None:
     """Show which files are used and where they are looked for."""
     import os
 
     from orch import paths, render
-    from orch.config.find import find, packaged
+    from orch.config.find import find, packaged, working_directory
 
-    found, notes = find(None, os.environ, Path.cwd())
+    found, notes = find(opening.config_dir(ctx), os.environ, working_directory())
     if as_json:
         render.show_json({"v": 1, "files": {w: str(s.path) for w, s in found.items()}, "user_dir": str(paths.config_dir()), "notes": notes})
         return

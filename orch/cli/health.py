@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orch.cli import opening
+
 if TYPE_CHECKING:
     from orch.types import Probe
 
@@ -15,11 +17,11 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 
 @app.command()
-def health(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+def health(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """Check everything an answer needs, and say what to type next."""
     from orch import render
 
-    rows, could_answer = asyncio.run(_probe())
+    rows, could_answer = asyncio.run(_probe(ctx))
     if as_json:
         render.show_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
     else:
@@ -36,10 +38,8 @@ def _what(row: Probe) -> str:
     return f"{row.detail} → {row.hint.replace(chr(10), ' && ')}" if row.hint else row.detail
 
 
-async def _probe() -> tuple[list[Probe], bool]:
-    from orch.config.load import load
+async def _probe(ctx: typer.Context) -> tuple[list[Probe], bool]:
     from orch.health import probes
-    from orch.orchestrator import Orchestrator
 
-    async with Orchestrator(config=load(), face="cli") as orchestrator:
+    async with opening.orchestrator(ctx) as orchestrator:
         return await probes(orchestrator.runtime)

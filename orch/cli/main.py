@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -40,6 +41,27 @@ class LazyGroup(TyperGroup):
         command.name = cmd_name
         return command
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that argv names. Raises UsageError with what was probably meant."""
+        if args[0] in COMMANDS or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches
+
+        from orch.errors import UsageError
+
+        near = get_close_matches(args[0], COMMANDS, n=1)
+        hint = f"orch {near[0]}" if near else f"orch run {shlex.quote(' '.join(args))}" if " " in args[0] else "orch --help lists the commands"
+        raise UsageError(f"there is no command {args[0]!r}", hint)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; for a reader that is gone Typer would give exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            from orch.errors import EXIT_CODES
+
+            raise typer.Exit(EXIT_CODES["reader_gone"]) from None
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of commands, from the table alone."""
         with formatter.section("Commands"):
@@ -64,12 +86,11 @@ def orch(
     if version:
         typer.echo(f"orch {VERSION}")
         raise typer.Exit()
-    if config:
-        os.environ["ORCH_CONFIG"] = config
     if models or health:
         alias = "models" if models else "health"
-        command = get_command(import_module(COMMANDS[alias][0]).app)
-        command.main(args=[], prog_name=f"orch {alias}")
+        aliased = get_command(import_module(COMMANDS[alias][0]).app)
+        with aliased.make_context(f"orch {alias}", [], parent=ctx) as sub:
+            aliased.invoke(sub)
 
 
 def main() -> None:
@@ -81,6 +102,7 @@ def command() -> int:
     """Runs what argv asks for and gives the exit code of the process."""
     # a short process makes little garbage: collecting it 30 times while importing costs 0.8x `python -c pass`
     gc.set_threshold(20_000, 20, 50)
+    _mend_streams()
     try:
         app(prog_name="orch")
     except SystemExit as leaving:
@@ -88,6 +110,20 @@ def command() -> int:
     except (Exception, KeyboardInterrupt) as problem:
         return _exit_code(problem)
     return 0
+
+
+def _mend_streams() -> None:
+    """Gives closed streams /dev/null (or the journal would get their number), and makes the others speak UTF-8, whatever the locale."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+        elif stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _exit_code(problem: BaseException) -> int:

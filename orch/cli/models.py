@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orch.cli import opening
 from orch.errors import BackendError, ConfigError, OrchError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
         return
     from orch import render
 
-    orchestrator = _open()
+    orchestrator = opening.orchestrator(ctx)
     survey = asyncio.run(_survey(orchestrator))
     if as_json:
         render.show_json({"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)})
@@ -39,11 +40,11 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command("show")
-def show(model: Name, as_json: Json = False) -> None:
+def show(ctx: typer.Context, model: Name, as_json: Json = False) -> None:
     """Show everything that is known about one model."""
     from orch import render
 
-    orchestrator = _open()
+    orchestrator = opening.orchestrator(ctx)
     state = _find(asyncio.run(_survey(orchestrator)), model)
     known = facts(state)
     if as_json:
@@ -54,19 +55,19 @@ def show(model: Name, as_json: Json = False) -> None:
 
 
 @app.command("pull")
-def pull(model: Name, provider: Annotated[str, typer.Option(help="The Ollama to fetch it into.")] = "") -> None:
+def pull(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(help="The Ollama to fetch it into.")] = "") -> None:
     """Fetch a model into Ollama, with progress."""
-    asyncio.run(_pull(model, provider))
+    asyncio.run(_pull(ctx, model, provider))
 
 
 @app.command("add")
-def add(model: Name, provider: Annotated[str, typer.Option(help="Where it is. Default: the provider that has it.")] = "") -> None:
+def add(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(help="Where it is. Default: the provider that has it.")] = "") -> None:
     """Write an installed model into models.yaml, with what its provider says of it."""
     from orch import models_file, render
 
-    orchestrator = _open()
+    orchestrator = opening.orchestrator(ctx)
     state, name = asyncio.run(_to_add(orchestrator, model, provider))
-    path = models_file.own_file()
+    path = models_file.own_file(opening.config_dir(ctx))
     window = state.context_window if state.context_window < 1 << 20 else None
     memory_gb = round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes else None
     models_file.add(path, models_file.entry(state.spec, window, memory_gb))
@@ -74,13 +75,6 @@ def add(model: Name, provider: Annotated[str, typer.Option(help="Where it is. De
 
 
 # ---------------------------------------------------------------- asking
-
-
-def _open() -> Orchestrator:
-    from orch.config.load import load
-    from orch.orchestrator import Orchestrator
-
-    return Orchestrator(config=load(), face="cli")
 
 
 async def _survey(orchestrator: Orchestrator) -> Survey:
@@ -116,11 +110,11 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
     return states[0], states[0].spec.id
 
 
-async def _pull(name: str, provider: str) -> None:
+async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
     from orch import render
     from orch.backends.ollama import OllamaBackend
 
-    async with _open() as orchestrator:
+    async with opening.orchestrator(ctx) as orchestrator:
         ollamas = {key: backend for key, backend in orchestrator.runtime.backends.items() if isinstance(backend, OllamaBackend)}
         chosen = provider or next(iter(ollamas), "")
         if chosen not in ollamas:

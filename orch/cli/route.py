@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from orch.cli import opening
 from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Profile, Quality, Speed, System, Type, Words, make_task
 from orch.errors import OrchError
 
@@ -38,7 +39,7 @@ def route(
     from orch import json_form, render
 
     try:
-        show_decision(make_task(ctx.params), as_json=as_json)
+        show_decision(ctx, make_task(ctx.params), as_json=as_json)
     except OrchError as error:
         if not as_json:
             raise
@@ -46,13 +47,11 @@ def route(
         raise typer.Exit(error.exit_code) from None
 
 
-def show_decision(task: Task, *, as_json: bool) -> None:
+def show_decision(ctx: typer.Context, task: Task, *, as_json: bool) -> None:
     """Decides and shows it. Raises OrchError when no model can take the task."""
     from orch import json_form, render
-    from orch.config.load import load
-    from orch.orchestrator import Orchestrator
 
-    orchestrator = Orchestrator(config=load(), face="cli")
+    orchestrator = opening.orchestrator(ctx)
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from contextlib import aclosing
@@ -13,15 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orch.cli import opening
 from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Params, Profile, Quality, Speed, System, Type, Words, make_task
-from orch.errors import EXIT_CODES, OrchError, UsageError
+from orch.errors import OrchError, UsageError
 
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
-    from orch.run import OnPartial
+    from orch.run import OnPartial, Run
     from orch.task import Task
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+ENDED_BY = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung_up"}
+ENDED = tuple(ENDED_BY.values())
 
 
 @app.command(no_args_is_help=False)
@@ -63,21 +66,25 @@ def run(
 
     if as_json and jsonl:
         raise UsageError("--json and --jsonl say two things", "give one of them")
+    face = Face.of(ctx.params)
     try:
         task = make_task(ctx.params)
         if dry_run:
             from orch.cli.route import show_decision
 
-            show_decision(task, as_json=as_json)
+            show_decision(ctx, task, as_json=as_json or jsonl)
             return
-        code = _in_loop(task, Face.of(ctx.params))
+        asyncio.run(_run(ctx, task, face))
     except OrchError as error:
-        if not as_json:
+        if error.code == "reader_gone":
+            raise BrokenPipeError from None
+        if not (as_json or jsonl):
             raise
-        render.show_json(json_form.of_error(error))
+        if as_json:
+            render.show_json(json_form.of_error(error))
+        elif not error.run_id or error.code in ENDED:
+            face.show_line(json_form.error_chunk(error))  # a failed run has told it already
         raise typer.Exit(error.exit_code) from None
-    if code:
-        raise typer.Exit(code)
 
 
 # ---------------------------------------------------------------- running
@@ -110,6 +117,12 @@ class Face:
         """Whether a failed model's text is dropped, so that nothing may be shown before the end."""
         return self.on_partial == "restart"
 
+    def show_line(self, chunk: dict[str, Any]) -> None:
+        """One line of --jsonl."""
+        from orch import render
+
+        render.write(render.encode(json.dumps(chunk, ensure_ascii=False) + "\n"))
+
     def screen(self) -> Any:
         """The screen for a person or a pipe."""
         from orch import render
@@ -118,44 +131,21 @@ class Face:
         return kind(thinking=self.show_thinking, quiet=self.quiet)
 
 
-def _in_loop(task: Task, face: Face) -> int:
-    from orch import render
-
-    try:
-        return asyncio.run(_run(task, face))
-    except _Ended as ended:
-        if ended.reason == "reader_gone":
-            # nothing may be written any more, also not by Python's last flush
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        else:
-            render.say(f"orch: {ended.reason}")
-        return EXIT_CODES[ended.reason]
-
-
-class _Ended(Exception):
-    """The run was ended from outside; `reason` is interrupted, terminated or reader_gone."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-async def _run(task: Task, face: Face) -> int:
-    from orch.config.load import load
-    from orch.orchestrator import Orchestrator
-
-    orchestrator = Orchestrator(config=load(), face="cli")
+async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
+    """Runs the task. Raises OrchError, also for a run that was ended from outside, with what had come."""
+    orchestrator = opening.orchestrator(ctx)
     reasons = _listen_to_signals()
+    run = orchestrator.start(task, face.on_partial)
     try:
-        await _fold(orchestrator, task, face)
+        await _fold(run, face)
     except asyncio.CancelledError:
-        raise _Ended(reasons[0] if reasons else "interrupted") from None
+        raise run.error or OrchError(reasons[0].replace("_", " "), code=reasons[0]) from None
     except BrokenPipeError:
-        raise _Ended("reader_gone") from None
+        raise OrchError("the reader is gone", code="reader_gone") from None
     finally:
         await orchestrator.aclose()
-        _say_journal_warnings(orchestrator, face)
-    return 0
+        if not face.quiet:
+            _say_journal_warnings(orchestrator)
 
 
 def _listen_to_signals() -> list[str]:
@@ -168,25 +158,25 @@ def _listen_to_signals() -> list[str]:
         reasons.append(reason)
         running.cancel(reason)
 
-    for number, reason in ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")):
+    for name, reason in ENDED_BY.items():
         try:
-            asyncio.get_running_loop().add_signal_handler(number, end, reason)
-        except (NotImplementedError, RuntimeError):
+            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), end, reason)
+        except (AttributeError, NotImplementedError, RuntimeError):
             pass  # Windows, or not the main thread: asyncio.run's own handling of Ctrl-C stays
     return reasons
 
 
-async def _fold(orchestrator: Orchestrator, task: Task, face: Face) -> None:
+async def _fold(run: Run, face: Face) -> None:
     """Hands the run's chunks to the screen, or gathers them into one JSON object."""
     from orch import json_form, render
 
     screen = None if face.as_json or face.jsonl else face.screen()
     held: list[str] = []
     try:
-        async with aclosing(orchestrator.stream_task(task, face.on_partial)) as chunks:
+        async with aclosing(run.chunks()) as chunks:
             async for chunk in chunks:
                 if face.jsonl:
-                    render.write(render.encode(json.dumps(json_form.of_chunk(chunk), ensure_ascii=False) + "\n"))
+                    face.show_line(json_form.of_chunk(chunk))
                 elif face.as_json:
                     if chunk["type"] == "done":
                         render.show_json(json_form.of_result(chunk["result"]))
@@ -210,7 +200,7 @@ def _hold(chunk: dict[str, Any], held: list[str]) -> list[dict[str, Any]]:
     return [chunk]
 
 
-def _say_journal_warnings(orchestrator: Orchestrator, face: Face) -> None:
+def _say_journal_warnings(orchestrator: Orchestrator) -> None:
     from orch import render
 
     for warning in orchestrator.runtime.journal.warnings:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orch.cli import opening
 from orch.errors import OrchError, UsageError
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -18,17 +19,16 @@ _HEADS = ("runs", "errors", "fallbacks", "tokens", "TTFT p50", "p95", "total p50
 
 @app.command()
 def stats(
+    ctx: typer.Context,
     since: Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show real times, errors and fallbacks, by model and by type."""
     from orch import render
-    from orch.config.load import load
-    from orch.orchestrator import Orchestrator
     from orch.stats import by_type
 
     begin = since_when(since)
-    orchestrator = Orchestrator(config=load(), face="cli")
+    orchestrator = opening.orchestrator(ctx)
     journal = orchestrator.runtime.journal
     if journal.mode == "off":
         raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: meta} to keep times without texts", code="not_kept")

@@ -30,7 +30,15 @@ def packaged(which: str) -> Path:
     return inside if inside.exists() else Path(__file__).parents[2] / FILES[which]
 
 
-def find(config_dir: Path | None, env: Mapping[str, str], cwd: Path) -> tuple[dict[str, Source], list[str]]:
+def working_directory() -> Path | None:
+    """The working directory; None where it was deleted under us."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def find(config_dir: Path | None, env: Mapping[str, str], cwd: Path | None) -> tuple[dict[str, Source], list[str]]:
     """The file to use for each of the two, and remarks about files that were passed over. Raises ConfigError."""
     found: dict[str, Source] = {}
     notes: list[str] = []
@@ -44,7 +52,7 @@ def find(config_dir: Path | None, env: Mapping[str, str], cwd: Path) -> tuple[di
             raise ConfigError(f"{what}: {directory} holds neither models.yaml nor routing.yaml", "orch config init --to DIR writes both")
         for which, path in here.items():
             found.setdefault(which, read(which, path, place))
-    if not named and cwd.resolve() != paths.config_dir(env).resolve():
+    if not named and cwd is not None and cwd.resolve() != paths.config_dir(env).resolve():
         found, notes = _in_directory(cwd)
     for which, name in FILES.items():
         own = paths.config_dir(env) / name

@@ -13,7 +13,7 @@ from typing import Any
 from orch import paths
 from orch.config import spec
 from orch.config.addresses import ollama_url
-from orch.config.find import FILES, Source, find, packaged, trusted_base
+from orch.config.find import FILES, Source, find, packaged, trusted_base, working_directory
 from orch.config.variables import interpolate, strings_with_variables
 from orch.version import VERSION
 
@@ -31,7 +31,7 @@ class Config:
 
 def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Config:
     """Both files, from the cache where it fits. Raises ConfigError with every fault of both."""
-    found, notes = find(config_dir, env, cwd or Path.cwd())
+    found, notes = find(config_dir, env, cwd or working_directory())
     base = _bases(found, env)
     shipped = packaged("routing").read_text(encoding="utf-8")
     digest = hashlib.sha256(VERSION.encode())
@@ -50,7 +50,7 @@ def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cw
 
 def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env: Mapping[str, str] = os.environ) -> Config:
     """A Config from parsed data; what is None is the file that the command would find. Raises ConfigError."""
-    found, _ = find(None, env, Path.cwd())
+    found, _ = find(None, env, working_directory())
     for which, data in (("models", models), ("routing", routing)):
         if data is not None:
             found[which] = Source(which, Path(f"<{which}>"), "flag", json.dumps(data))

@@ -1,0 +1,32 @@
+"""Opens what a command works with: the config that --config or the usual places give, and an Orchestrator on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+    from orch.config.load import Config
+    from orch.orchestrator import Orchestrator
+
+
+def config_dir(ctx: typer.Context) -> Path | None:
+    """The folder that --config names."""
+    named = ctx.find_root().params.get("config")
+    return Path(named).expanduser() if named else None
+
+
+def config(ctx: typer.Context) -> Config:
+    """The checked config. Raises ConfigError."""
+    from orch.config.load import load
+
+    return load(config_dir(ctx))
+
+
+def orchestrator(ctx: typer.Context) -> Orchestrator:
+    """An Orchestrator for this command. Raises ConfigError."""
+    from orch.orchestrator import Orchestrator
+
+    return Orchestrator(config=config(ctx), face="cli")
