@@ -15,6 +15,7 @@ from orch.task import Task, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need
 
 REAL_MODEL_ANSWERED = "real_model_answered"
+MOST_NAMED = 5
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
 """Eliminations that -m overrules: the user knows what he asks for."""
 _CODES = {"provider_down": "no_provider", "not_installed": "model_not_found", "context_overflow": "context_overflow", "capability": "usage"}
@@ -167,7 +168,8 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
     codes = {c.eliminated_code for c in out}
     down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
     if "context_overflow" in codes:
-        numbers = "; ".join(f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow")
+        short = [f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow"]
+        numbers = "; ".join(short[:MOST_NAMED]) + (f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else "")
         return OrchError(f"the task fits no model: {numbers}", "shorten the input, or add a model with a larger context", code="context_overflow")
     if "capability" in codes or "memory" in codes:
         why = "; ".join(f"{c.model_id}: {c.eliminated}" for c in out if c.eliminated_code in ("capability", "memory"))

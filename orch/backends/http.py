@@ -77,9 +77,9 @@ class Http:
         for turn in range(len(self.urls)):
             index = (self._first + turn) % len(self.urls)
             url, last = self.urls[index], turn == len(self.urls) - 1
-            client = self._client(url)
             timeout = httpx.Timeout(timeout_s, connect=CONNECT_S)
             try:
+                client = self._client(url)
                 content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
                 headers = None if body is None else {"Content-Type": "application/json"}
                 request = client.build_request(method, path, content=content, headers=headers, timeout=timeout)

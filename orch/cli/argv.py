@@ -90,8 +90,8 @@ def _profile(params: Params) -> str:
 
 
 def _positive(timeout: float | None) -> float | None:
-    if timeout is not None and timeout <= 0:
-        raise UsageError(f"--timeout must be more than 0 seconds, not {timeout:g}")
+    if timeout is not None and not timeout > 0:  # also not a number
+        raise UsageError(f"--timeout must be more than 0 seconds, not {timeout:g}", "such as --timeout 60; left out, it is 300 to the first token")
     return timeout
 
 
@@ -116,7 +116,8 @@ def read_schema(path: str) -> dict[str, Any] | None:
     try:
         schema = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise InputError(f"--schema {path}: {error}", "it must be a file with a JSON Schema") from None
+        said = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"--schema {path}: {said}", "it must be a file with a JSON Schema") from None
     if not isinstance(schema, dict):
         raise InputError(f"--schema {path}: a JSON Schema is an object")
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}

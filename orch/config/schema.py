@@ -15,6 +15,7 @@ from typing import Any
 import pydantic
 
 from orch.config import patterns, spec
+from orch.config.addresses import is_host
 from orch.config.source import Document, Path, Problem
 
 MODELS, ROUTING = "models", "routing"
@@ -59,9 +60,11 @@ def json_schema(which: str) -> dict[str, Any]:
 
 
 def normalise(which: str, data: Any) -> Any:
-    """Accepts the short form `journal: off` for `journal: {mode: off}`."""
+    """Accepts the short form `journal: off` for `journal: {mode: off}`, and `models:` with nothing behind it."""
     if which == ROUTING and isinstance(data, dict):
         return {key: {"mode": value} if key in ("journal", "cache") and isinstance(value, str) else value for key, value in data.items()}
+    if which == MODELS and isinstance(data, dict) and "models" in data and data["models"] is None:
+        return {**data, "models": []}
     return data
 
 
@@ -93,7 +96,7 @@ def _problem(document: Document, root: type[pydantic.BaseModel], fault: dict[str
         allowed = str(context["expected"]).replace("'", "")
         words = [word.strip() for word in allowed.replace(" or ", ",").split(",")]
         return document.problem(path, f"{fault['input']!r} is not allowed{_did_you_mean(str(fault['input']), words)}; allowed: {allowed}")
-    message = fault["msg"].replace("Input should be", "must be")
+    message = fault["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list").replace("a valid dictionary", "a mapping of keys")
     return document.problem(path, f"{message[0].lower()}{message[1:]}, not {_short(fault['input'])}")
 
 
@@ -183,7 +186,7 @@ def url_fault(url: str) -> str | None:
         port_is_good = parts.port != 0
     except ValueError as error:
         return f"{url!r} is not an address: {error}"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good or not is_host(parts.hostname):
         return f"{url!r} is not an address; it must look like http://127.0.0.1:11434"
     return None
 
