@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from orch.errors import ConfigError, OrchError
+from orch.markdown import Blocks, harmless
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderResult
 
-BLOCK_BREAK = "\n\n"
+DEGRADED = "! answered by the small embedded model, a last resort: start Ollama for real answers"
+LEAST_WIDTH = 24
+"""Columns of the terminal that the last column of a table is worth."""
 
 
 def is_terminal(stream: Any) -> bool:
@@ -72,32 +75,55 @@ def config_problems(problem: ConfigError) -> list[str]:
 # ---------------------------------------------------------------- tables
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None) -> None:
-    """Rows under a header: a rich table on a terminal, aligned columns elsewhere."""
-    if is_coloured(stream or sys.stdout):
-        _rich_table(columns, rows)
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[str] = ()) -> None:
+    """Rows under a header: a rich table on a terminal, aligned columns elsewhere.
+
+    On a terminal that is too narrow, the columns of `drop` are left out, the first one first.
+    """
+    cells = [[harmless(str(cell)) for cell in row] for row in rows]
+    if is_coloured(sys.stdout):
+        _rich_table(columns, cells, drop)
         return
-    widths = [max(len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)]
-    for row in (columns, *rows):
-        show("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for row, widths in ((row, _widths(columns, cells)) for row in (columns, *cells)):
+        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    out = console()
+    shown = _that_fit(columns, rows, drop, out.width)
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
+    for place, index in enumerate(shown):
         figures = all(_is_figure(row[index]) for row in rows)
-        grid.add_column(column, overflow="fold", no_wrap=0 < index < len(columns) - 1, justify="right" if figures else "left")
+        grid.add_column(columns[index], overflow="fold", no_wrap=place < len(shown) - 1, justify="right" if figures else "left")
     for row in rows:
         # Text, not markup: names and reasons may hold brackets
-        grid.add_row(*(Text(str(cell), style=_STYLES.get(str(cell), "")) for cell in row))
-    console().print(grid)
+        grid.add_row(*(Text(row[index], style=_STYLES.get(row[index], "")) for index in shown))
+    out.print(grid)
+    hidden = [name for index, name in enumerate(columns) if index not in shown]
+    if hidden:
+        out.print(_plain(f"too narrow for: {', '.join(hidden)} (--json has them)", "dim"))
+
+
+def _that_fit(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], width: int) -> list[int]:
+    """Indices of the columns that fit; the last one may fold down to LEAST_WIDTH."""
+    widths, shown = _widths(columns, rows), list(range(len(columns)))
+    for name in drop:
+        needed = sum(widths[index] + 2 for index in shown[:-1]) + min(widths[shown[-1]], LEAST_WIDTH)
+        if needed <= width:
+            break
+        shown.remove(columns.index(name))
+    return shown
 
 
 def _is_figure(cell: str) -> bool:
-    return str(cell) == "-" or str(cell)[:1].isdigit()
+    return cell == "-" or cell[:1].isdigit()
 
 
 _STYLES = {"ok": "green", "fail": "red", "warn": "yellow", "loaded": "green"}
@@ -136,7 +162,8 @@ class PipeScreen:
         """One chunk of the run. Raises BrokenPipeError when the reader is gone."""
         kind = chunk["type"]
         if kind == "content":
-            write(encode(chunk["chunk"]))
+            # a pipe gets the model's bytes, a person's terminal none that could drive it
+            write(encode(harmless(chunk["chunk"]) if self._on_terminal else chunk["chunk"]))
             self._ends_open = not chunk["chunk"].endswith("\n")
         elif kind == "metadata":
             self._headline = headline(chunk)
@@ -157,13 +184,31 @@ class PipeScreen:
     def _finish(self, result: Any) -> None:
         if self._on_terminal and self._ends_open:
             write(b"\n")
+        if self._quiet:
+            return
         if result.degraded:
-            say("! answered by the small embedded model, a last resort: start Ollama for real answers")
-        if not self._quiet:
-            say(f"{self._headline} · {result.timing.total_s:.2f} s")
+            say(DEGRADED)
+        say(f"{self._headline} · {result.timing.total_s:.2f} s")
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+class _Tail:
+    """The Markdown that is still being written, drawn when the screen is refreshed, not at every token: the last rows that fit."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.markdown import Markdown
+        from rich.segment import Segment
+
+        height = max(console.height - 2, 1)
+        rows = console.render_lines(Markdown(self._blocks.tail(height * 2)), options, pad=False)
+        for row in rows[-height:]:
+            yield from row
+            yield Segment.line()
 
 
 class TerminalScreen:
@@ -178,14 +223,16 @@ class TerminalScreen:
 
         self._console, self._notes = out or console(), notes or console(stderr=True)
         self._thinking, self._quiet = thinking, quiet
-        self._pending, self._live = "", Live(console=self._console, transient=True, auto_refresh=True, refresh_per_second=12)
+        self._blocks = Blocks()
+        self._writes = False
+        self._live = Live(console=self._console, transient=True, auto_refresh=True, refresh_per_second=12)
         self._live.start()
 
     def show(self, chunk: dict[str, Any]) -> None:
         """One chunk of the run."""
         kind = chunk["type"]
         if kind == "content":
-            self._add(chunk["chunk"])
+            self._add(harmless(chunk["chunk"]))
         elif kind == "metadata":
             self._metadata(chunk)
         elif kind == "tool_call":
@@ -194,7 +241,7 @@ class TerminalScreen:
             self._think(chunk["chunk"])
         elif kind == "fallback":
             if not chunk["offset"]:
-                self._pending = ""
+                self._blocks = Blocks()
             self._note(fallback_line(chunk), "yellow")
         elif kind == "warning":
             self._note(f"! {chunk['message']}", "yellow")
@@ -206,8 +253,8 @@ class TerminalScreen:
 
         if not self._quiet:
             self._note(headline(chunk), "cyan")
-        if not self._pending:
-            self._live.update(Spinner("dots", text=f"{chunk['model_name']} …"))
+        if not self._writes:
+            self._live.update(Spinner("dots", text=harmless(f"{chunk['model_name']} …")))
 
     def _think(self, text: str) -> None:
         if self._thinking:
@@ -218,67 +265,43 @@ class TerminalScreen:
         self._notes.print(_plain(text, style))
 
     def _add(self, text: str) -> None:
+        ready = self._blocks.feed(text)
+        if ready.strip():
+            self._print(ready)
+            self._console.print()
+        if not self._writes or ready:
+            self._writes = True
+            self._live.update(_Tail(self._blocks))
+
+    def _print(self, markdown: str) -> None:
         from rich.markdown import Markdown
 
-        self._pending += text
-        ready, self._pending = split_blocks(self._pending)
-        if ready.strip():
-            self._live.update("")
-            self._console.print(Markdown(ready))
-            self._console.print()
-        self._live.update(Markdown(_last_lines(self._pending, self._console.height - 2)))
+        self._live.update("")
+        self._console.print(Markdown(markdown))
 
     def _finish(self, result: Any) -> None:
         self.close()
+        if self._quiet:
+            return
         if result.degraded:
-            self._note("! answered by the small embedded model, a last resort: start Ollama for real answers", "yellow")
-        if not self._quiet:
-            tokens = f" · {result.response.usage.completion_tokens} tokens" if result.response.usage.completion_tokens else ""
-            self._note(f"{result.timing.total_s:.2f} s{tokens}", "dim")
+            self._note(DEGRADED, "yellow")
+        tokens = f" · {result.response.usage.completion_tokens} tokens" if result.response.usage.completion_tokens else ""
+        self._note(f"{result.timing.total_s:.2f} s{tokens}", "dim")
 
     def close(self) -> None:
         """Prints what is still being redrawn and gives the terminal back."""
-        from rich.markdown import Markdown
-
         if self._live.is_started:
+            rest = self._blocks.rest()
             self._live.update("")
             self._live.stop()
-            if self._pending.strip():
-                self._console.print(Markdown(self._pending))
-            self._pending = ""
+            if rest.strip():
+                self._print(rest)
 
 
 def _plain(text: str, style: str) -> Any:
     from rich.text import Text
 
-    return Text(text, style=style)
-
-
-def split_blocks(text: str) -> tuple[str, str]:
-    """(complete Markdown blocks, the rest). A blank line ends a block, but not inside a code fence nor within a list."""
-    cut, fence, position = 0, "", 0
-    lines = text.split("\n")
-    for number, line in enumerate(lines[:-1]):
-        stripped = line.lstrip()
-        mark = stripped[:3] if stripped.startswith(("```", "~~~")) else ""
-        if mark and (not fence or mark == fence):
-            fence = "" if fence else mark
-        position += len(line) + 1
-        following = lines[number + 1]
-        begins_block = bool(following) and not following[0].isspace() and not _is_item(following)
-        if not line.strip() and not fence and begins_block:
-            cut = position
-    return text[:cut], text[cut:]
-
-
-def _is_item(line: str) -> bool:
-    head = line.split(" ", 1)[0]
-    return head in ("-", "*", "+") or head.rstrip(".)").isdigit()
-
-
-def _last_lines(text: str, count: int) -> str:
-    lines = text.split("\n")
-    return text if len(lines) <= count else "\n".join(lines[-max(count, 1) :])
+    return Text(harmless(text), style=style)
 
 
 # ---------------------------------------------------------------- progress

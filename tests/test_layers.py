@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "orch"
 LAYERS = [
     {"version"},
     {"types"},
-    {"errors", "paths", "redact"},
+    {"errors", "markdown", "paths", "redact"},
     {"config.addresses", "config.find", "config.patterns", "config.source", "config.spec", "config.variables", "database", "json_form", "machine", "stats"},
     {"config.schema", "config.trust", "journal", "task", "router", "classifier.rules", "backends.wire", "render"},
     {"config.check", "backends.http", "request"},

@@ -34,7 +34,7 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
         render.show_json({"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)})
         return
     columns = ("model", "provider", "state", "size", "context", "can", "quality", "speed", "good at")
-    render.table(columns, [_row(state) for state in survey.states])
+    render.table(columns, [_row(state) for state in survey.states], drop=("can", "context", "provider", "size", "good at", "quality", "speed"))
     for name, why in survey.down.items():
         render.say(f"! provider {name}: {why}")
 

@@ -69,7 +69,9 @@ def _show(decision: Decision) -> None:
     render.show(f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} · {decision.reason}")
     render.show(f"weights ({decision.profile}): {weights} · about {decision.prompt_tokens:,} tokens of prompt\n")
     columns = ("model", "score", *decision.weights, "expected", "numbers", "why")
-    render.table(columns, [_row(candidate, decision) for candidate in decision.candidates])
+    render.table(
+        columns, [_row(candidate, decision) for candidate in decision.candidates], drop=("numbers", "confidence", "fit", "speed", "quality", "expected")
+    )
 
 
 def _row(candidate: Candidate, decision: Decision) -> tuple[Any, ...]:

@@ -1,0 +1,56 @@
+"""Cuts Markdown that is still coming into blocks that are complete and a tail that may still change (pure)."""
+
+from __future__ import annotations
+
+
+class Blocks:
+    """Takes text as it comes. A blank line ends a block, but not inside a code fence nor within a list. Every line is looked at once."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._partial = ""
+        self._fence = ""
+        self._after_blank = False
+
+    def feed(self, text: str) -> str:
+        """The blocks that this piece completes, empty for most pieces."""
+        *lines, self._partial = (self._partial + text).split("\n")
+        return "".join([self._take(f"{line}\n") for line in lines])
+
+    def _take(self, line: str) -> str:
+        ready, stripped = "", line.strip()
+        if self._after_blank and stripped and not line[0].isspace() and not _is_item(line):
+            ready, self._lines = "".join(self._lines), []
+        self._lines.append(line)
+        mark = stripped[:3]
+        if not self._fence and mark in ("```", "~~~"):
+            self._fence = line
+        elif self._fence and stripped == self._fence.strip()[:3]:
+            self._fence = ""
+        self._after_blank = not stripped and not self._fence
+        return ready
+
+    def tail(self, lines: int) -> str:
+        """The end of what is not complete, at most so many lines; a code block that was cut begins with its fence again."""
+        kept = self._lines[-lines:]
+        opened = self._fence if self._fence and self._fence not in kept else ""
+        return opened + "".join(kept) + self._partial
+
+    def rest(self) -> str:
+        """Everything that is not complete; empty afterwards."""
+        rest = "".join(self._lines) + self._partial
+        self.__init__()  # type: ignore[misc]
+        return rest
+
+
+def _is_item(line: str) -> bool:
+    head = line.split(" ", 1)[0].strip()
+    return head in ("-", "*", "+") or head.rstrip(".)").isdigit()
+
+
+_UNSEEN = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def harmless(text: str) -> str:
+    """Text without control codes: what a model says must not drive the terminal."""
+    return text.translate(_UNSEEN)
