@@ -50,6 +50,7 @@ WORDS = {
     "the task does not fit the context": "la tarea no cabe en el contexto",
     "timed out": "se agotó el tiempo",
     "every candidate failed (with `-m`: it failed)": "fallaron todos los candidatos (con `-m`: falló ese)",
+    "the terminal is gone (SIGHUP); the partial answer is kept": "la terminal se fue (SIGHUP); se guarda la respuesta parcial",
     "interrupted (Ctrl-C); the partial answer is kept": "interrumpido (Ctrl-C); se guarda la respuesta parcial",
     "the reader is gone (`| head -1`)": "el lector se fue (`| head -1`)",
     "terminated (SIGTERM); the partial answer is kept": "terminado (SIGTERM); se guarda la respuesta parcial",

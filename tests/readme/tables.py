@@ -29,6 +29,7 @@ EXITS = {
     5: "the task does not fit the context",
     6: "timed out",
     7: "every candidate failed (with `-m`: it failed)",
+    129: "the terminal is gone (SIGHUP); the partial answer is kept",
     130: "interrupted (Ctrl-C); the partial answer is kept",
     141: "the reader is gone (`| head -1`)",
     143: "terminated (SIGTERM); the partial answer is kept",
