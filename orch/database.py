@@ -80,7 +80,7 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for number in range(_version(connection), len(self._migrations)):
-                for statement in self._migrations[number].split(";"):
+                for statement in _statements(self._migrations[number]):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={number + 1}")
             connection.execute("COMMIT")
@@ -144,6 +144,16 @@ class Database:
             self.close()
             self._set_aside(error)
             return question(self.open())
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script; a trigger's own semicolons do not end it. (`executescript` would end the transaction.)"""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _version(connection: sqlite3.Connection) -> int:

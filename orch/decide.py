@@ -11,7 +11,7 @@ from orch.errors import OrchError, UsageError
 from orch.registry import Survey
 from orch.router import ModelState, Policy, rank, weights_for
 from orch.runtime import Runtime
-from orch.task import Task, messages_of, need_of, text_to_classify
+from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need
 
 REAL_MODEL_ANSWERED = "real_model_answered"
@@ -62,6 +62,13 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
         degraded=states[first.key].spec.last_resort,
     )
     return Plan(decision, order, states, messages, need, warnings)
+
+
+def with_message(made: Plan, message: Message) -> Plan:
+    """The plan with one more message, before the last one."""
+    messages = [*made.messages[:-1], message, *made.messages[-1:]]
+    need = replace(made.need, prompt_tokens=made.need.prompt_tokens + estimate_tokens([message]))
+    return replace(made, messages=messages, need=need)
 
 
 def classify_task(task: Task, runtime: Runtime) -> Classification:

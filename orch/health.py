@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from orch import paths
@@ -16,10 +17,21 @@ from orch.errors import BackendError, JournalError
 from orch.registry import Survey
 from orch.router import ModelState
 from orch.runtime import Runtime
-from orch.types import Probe
 
 QDRANT_URL = "http://localhost:6333"
 LITTLE_DISK_GB = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One line of a health check: seconds it took, and what to type next when it is not ok."""
+
+    name: str
+    status: str
+    detail: str = ""
+    hint: str = ""
+    latency_s: float | None = None
+
 
 Finding = tuple[str, str, str]
 """Status (ok, warn, fail, off), what was found, and what to type next."""

@@ -34,6 +34,13 @@ _MIGRATIONS = (
     CREATE TABLE model_info (digest TEXT PRIMARY KEY, at REAL NOT NULL, info TEXT NOT NULL);
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN title TEXT;
+    CREATE TABLE forgotten (seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL);
+    CREATE TRIGGER runs_are_forgotten AFTER DELETE ON runs BEGIN
+        INSERT INTO forgotten (run_id) VALUES (old.run_id);
+    END;
+    """,
 )
 _RECENT = 20
 _COLD_S = 0.1
@@ -80,17 +87,17 @@ class Journal:
 
     def __init__(self, path: Path, redactor: Redactor, mode: str = "full", keep_s: int = 365 * 86400) -> None:
         self.path, self.mode = path, mode
-        self._database = Database(path, _MIGRATIONS, "the journal")
+        self.database = Database(path, _MIGRATIONS, "the journal")
         self._redactor, self._keep_s = redactor, keep_s
 
     @property
     def warnings(self) -> list[str]:
         """What went wrong with the file so far."""
-        return self._database.warnings
+        return self.database.warnings
 
     def close(self) -> None:
         """Closes the file; a later use opens it again."""
-        self._database.close()
+        self.database.close()
 
     # ------------------------------------------------------------ writing
 
@@ -108,7 +115,7 @@ class Journal:
                 self._prune(connection, run.at)
             return True
 
-        return self._database.ask(write, False)
+        return self.database.ask(write, False)
 
     def _row(self, run: RunRecord) -> dict[str, Any]:
         row = {name: getattr(run, name) for name in RunRecord.__slots__ if name != "attempts"}
@@ -144,12 +151,12 @@ class Journal:
 
     def fact(self, name: str) -> str | None:
         """A fact about this machine, such as `real_model_answered`."""
-        row = self._database.ask(lambda c: c.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone(), None)
+        row = self.database.ask(lambda c: c.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone(), None)
         return str(row[0]) if row else None
 
     def set_fact(self, name: str, value: str) -> None:
         """Writes a fact; written even where runs are not recorded."""
-        self._database.ask(lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)), None)
+        self.database.ask(lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)), None)
 
     def model_info(self, digests: Sequence[str]) -> dict[str, ModelInfo]:
         """What providers said about models, by digest: asked once, then read from here."""
@@ -159,11 +166,11 @@ class Journal:
             rows = connection.execute(f"SELECT digest, info FROM model_info WHERE digest IN ({marks})", tuple(digests))
             return {digest: _info(json.loads(text)) for digest, text in rows}
 
-        return self._database.ask(read, {}) if digests else {}
+        return self.database.ask(read, {}) if digests else {}
 
     def keep_model_info(self, digest: str, info: ModelInfo) -> None:
         """Keeps what a provider said about a model."""
-        self._database.ask(
+        self.database.ask(
             lambda c: c.execute("INSERT OR REPLACE INTO model_info VALUES (?, ?, ?)", (digest, time.time(), _json(asdict(info)))),
             None,
         )
@@ -177,7 +184,7 @@ class Journal:
             found = ((key, _measured(connection, *key)) for key in models)
             return {key: measured for key, measured in found if measured is not None}
 
-        return self._database.ask(read, {})
+        return self.database.ask(read, {})
 
     def attempts(self, since: float = 0.0) -> list[dict[str, Any]]:
         """Every attempt since a time, oldest first, with its run's task type."""
@@ -187,9 +194,25 @@ class Journal:
         """Runs since a time, newest first."""
         return self._rows("SELECT * FROM runs WHERE at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
 
+    def turns(self, session: str, limit: int) -> list[dict[str, Any]]:
+        """The answered tasks of a session, newest first."""
+        query = "SELECT task, answer, redacted FROM runs WHERE session = ? AND status = 'ok' AND task IS NOT NULL ORDER BY seq DESC LIMIT ?"
+        return self._rows(query, (session, limit))
+
+    def latest_session(self) -> str | None:
+        """The session of the last run that was answered; a run without one begins it. None without any run."""
+
+        def find(connection: sqlite3.Connection) -> str | None:
+            row = connection.execute("SELECT run_id, session FROM runs WHERE status = 'ok' AND face != 'memory' ORDER BY seq DESC LIMIT 1").fetchone()
+            if row and row[1] is None:
+                connection.execute("UPDATE runs SET session = run_id WHERE run_id = ?", (row[0],))
+            return str(row[1] or row[0]) if row else None
+
+        return self.database.ask(find, None)
+
     def count(self) -> int:
         """How many runs it holds. Raises JournalError where it can't be read."""
-        row = self._database.open().execute("SELECT count(*) FROM runs").fetchone()
+        row = self.database.open().execute("SELECT count(*) FROM runs").fetchone()
         return int(row[0])
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[dict[str, Any]]:
@@ -198,7 +221,7 @@ class Journal:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
-        return self._database.ask(read, [])
+        return self.database.ask(read, [])
 
 
 # ---------------------------------------------------------------- rows

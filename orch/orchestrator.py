@@ -75,14 +75,18 @@ class Orchestrator:
             return (await plan(task, self.runtime)).decision
         finally:
             if close:
-                for backend in self.runtime.backends.values():
-                    await backend.release()
+                await self.release()
 
     # ------------------------------------------------------------ the rest
 
     def get_stats(self, since: float = 0.0) -> dict[str, dict[str, Any]]:
         """Real times by model since a time (seconds since the epoch)."""
         return by_model(self.runtime.journal.attempts(since))
+
+    async def release(self) -> None:
+        """Gives back the connections of this event loop; models inside orch stay loaded."""
+        for backend in self.runtime.backends.values():
+            await backend.release()
 
     async def aclose(self) -> None:
         """Closes connections, the embedded engine and the journal."""

@@ -10,7 +10,7 @@ from orch.attempt import Asking
 from orch.decide import Plan
 from orch.errors import OrchError, run_code
 from orch.journal import RunRecord
-from orch.task import Task
+from orch.task import Task, messages_of
 from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage
 
 FAR_OFF = 2.0
@@ -35,6 +35,7 @@ class Course:
     plan: Plan | None = None
     asking: Asking | None = None
     before: str = ""
+    recalled: tuple[dict[str, object], ...] = ()
     attempts: list[Attempt] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -79,6 +80,7 @@ def result_of(course: Course) -> RunResult:
         attempts=tuple(course.attempts),
         warnings=(),
         run_id=course.run_id,
+        recalled=course.recalled,
         degraded=degraded,
     )
 
@@ -117,19 +119,20 @@ def record_of(course: Course, task: Task, status: str, remember: bool, *, result
         status=status,
         task=task.text,
         system=task.system_prompt,
-        messages=plan.messages if plan else [],
+        messages=messages_of(replace(task, history=())) if plan else [],
         answer=result.response.content if result else error.partial if error else "",
         task_type=str(decision.task_type) if decision else None,
         confidence=decision.confidence if decision else None,
         decision=asdict(decision) if decision else None,
         attempts=course.attempts,
-        model=last.model if last else None,
-        provider=last.provider if last else None,
+        model=last.model if last else decision.model_id if result and decision else None,
+        provider=last.provider if last else decision.provider if result and decision else None,
         session=task.session,
         remember=remember,
         error_code=error.code if error else None,
         error=error.message if error else None,
         degraded=bool(result and result.degraded),
+        source=result.source if result else "model",
         prompt_tokens=last.prompt_tokens if last else None,
         completion_tokens=last.completion_tokens if last else None,
         load_s=timing.load_s,

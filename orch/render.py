@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 DEGRADED = "! answered by the small embedded model, a last resort: start Ollama for real answers"
+MANY = 100
+"""Things worth a progress bar."""
 LEAST_WIDTH = 24
 """Columns of the terminal that the last column of a table is worth."""
 
@@ -144,6 +146,17 @@ def headline(chunk: dict[str, Any]) -> str:
     return f"→ {chunk['model_name']} · {chunk['task_type']} {chunk['confidence']:.2f} · {chunk['reason']}"
 
 
+def recalled_lines(result: Any) -> list[str]:
+    """What memory put before the task, one line a row."""
+    return [f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}" for row in result.recalled]
+
+
+def _day(at: float) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d")
+
+
 def fallback_line(chunk: dict[str, Any]) -> str:
     """Which model failed, why, and which one goes on."""
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
@@ -186,6 +199,8 @@ class PipeScreen:
             write(b"\n")
         if self._quiet:
             return
+        for line in recalled_lines(result):
+            say(line)
         if result.degraded:
             say(DEGRADED)
         say(f"{self._headline} · {result.timing.total_s:.2f} s")
@@ -283,6 +298,8 @@ class TerminalScreen:
         self.close()
         if self._quiet:
             return
+        for line in recalled_lines(result):
+            self._note(line, "dim")
         if result.degraded:
             self._note(DEGRADED, "yellow")
         tokens = f" · {result.response.usage.completion_tokens} tokens" if result.response.usage.completion_tokens else ""
@@ -308,7 +325,7 @@ def _plain(text: str, style: str) -> Any:
 
 
 class Progress:
-    """A download's progress on stderr: a bar on a terminal, a line for each step elsewhere."""
+    """Progress on stderr: a bar on a terminal, a line for each step elsewhere. The bar appears at the first step."""
 
     def __init__(self, title: str) -> None:
         self._title, self._last = title, ""
@@ -316,23 +333,35 @@ class Progress:
         self._job: Any = None
 
     def __enter__(self) -> Progress:
-        if is_terminal(sys.stderr):
-            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-            from rich.progress import Progress as Bar
-
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-            self._bar = Bar(*columns, console=console(stderr=True), transient=True)
-            self._job = self._bar.add_task(self._title, total=None)
-            self._bar.start()
         return self
 
     def show(self, step: str, done: int | None = None, total: int | None = None) -> None:
         """One step; `done` and `total` in bytes where they are known."""
-        if self._bar is not None:
+        if self._begin(sized=True):
             self._bar.update(self._job, description=f"{self._title}: {step}", completed=done or 0, total=total)
         elif step != self._last:
             say(f"{self._title}: {step}")
         self._last = step
+
+    def count(self, done: int, total: int) -> None:
+        """So many things of so many; a few things are not worth a word."""
+        if total >= MANY and self._begin(sized=False):
+            self._bar.update(self._job, completed=done, total=total)
+        elif total >= MANY and done >= total:
+            say(f"{self._title}: {done:,}")
+
+    def _begin(self, *, sized: bool) -> bool:
+        """Whether there is a bar."""
+        if self._bar is None and is_terminal(sys.stderr):
+            from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+            from rich.progress import Progress as Bar
+
+            amounts = (DownloadColumn(), TransferSpeedColumn()) if sized else (MofNCompleteColumn(),)
+            columns = (TextColumn("{task.description}"), BarColumn(), *amounts, TimeRemainingColumn())
+            self._bar = Bar(*columns, console=console(stderr=True), transient=True)
+            self._job = self._bar.add_task(self._title, total=None)
+            self._bar.start()
+        return self._bar is not None
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

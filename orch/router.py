@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from orch.config.spec import ModelSpec, Routing, TaskTypeRule, Weights, canonical
 from orch.types import Candidate, Classification, Measured, ModelKey, Need, TaskType
@@ -82,8 +83,7 @@ class Policy:
         return cls(weights, routing.task_types.get(task_type, TaskTypeRule()), memory_bytes)
 
 
-@dataclass(slots=True)
-class Weighing:
+class Weighing(NamedTuple):
     """One model on the scales: what the terms look at. `num_ctx` in tokens, `expected_s` in seconds."""
 
     state: ModelState

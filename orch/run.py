@@ -11,13 +11,17 @@ from dataclasses import replace
 from typing import Literal
 
 from orch.attempt import Asking, Chunk
-from orch.decide import REAL_MODEL_ANSWERED, Plan, plan
+from orch.cache import Answer
+from orch.conversation import History, history_of
+from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, with_message
 from orch.errors import BackendError, OrchError
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
 from orch.request import chat_request, prompt_estimate
+from orch.router import context_needed
+from orch.reuse import PIECE_CHARS, age
 from orch.runtime import Runtime
 from orch.task import Task
-from orch.types import Attempt, Candidate, RunResult
+from orch.types import Attempt, Candidate, Decision, RunResult
 
 BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 2.0
 
@@ -37,6 +41,11 @@ class Run:
         self.error: OrchError | None = None
         """Why it ended without an answer, with the partial text; also after an interruption, when no chunk can tell it any more."""
 
+    @property
+    def decision(self) -> Decision | None:
+        """What was decided, None before that."""
+        return self._course.plan.decision if self._course.plan else None
+
     async def chunks(self) -> AsyncGenerator[Chunk]:
         """`metadata` first, `done` or `error` last; after `error` raises OrchError. Every run is journaled, also one that was interrupted."""
         try:
@@ -55,24 +64,79 @@ class Run:
             raise
 
     async def _answer(self) -> AsyncGenerator[Chunk]:
+        history, reuse = self._history(), self._runtime.reuse
+        key = reuse.key(self._task)
+        async with reuse.alone(key):
+            found = await reuse.answer(key) if key and not self._task.fresh else None
+            async with aclosing(self._replayed(found) if found else self._asked(history, key)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _replayed(self, found: Answer) -> AsyncGenerator[Chunk]:
+        """An earlier answer as the stream it was."""
+        result = found.restored(self._course.run_id, self._course.begun)
+        decision = replace(result.decision, reason=f"cached, {age(found.at)}; --fresh asks again")
+        self._course.before, result = result.response.content, replace(result, decision=decision)
+        yield _metadata(decision)
+        for begin in range(0, len(result.response.content), PIECE_CHARS):
+            yield {"type": "content", "chunk": result.response.content[begin : begin + PIECE_CHARS]}
+        self._record("ok", result=result)
+        yield {"type": "done", "result": replace(result, warnings=self._all_warnings())}
+
+    async def _asked(self, history: History, key: str | None) -> AsyncGenerator[Chunk]:
         course = self._course
         made = course.plan = await plan(self._task, self._runtime)
-        yield _metadata(made, made.order[0])
-        recall = ["recall is not available yet: the task was run without it"] if self._task.retrieve_context else []
-        for warning in (*self._runtime.config.notes, *made.warnings, *recall):
+        yield _metadata(_asks(made, made.order[0]))
+        near = await self._runtime.reuse.suggestion(self._task)
+        for warning in (*self._runtime.config.notes, *history.warnings, *made.warnings, *([near] if near else ())):
             yield self._warning(warning)
+        if self._recalls():
+            made, said = await self._recall(made)
+            for warning in said:
+                yield self._warning(warning)
         async with aclosing(self._attempts(made)) as chunks:
             async for chunk in chunks:
                 yield chunk
         assert course.asking is not None
         for warning in late_warnings(course.asking, course.attempts[-1]):
             yield self._warning(warning)
-        yield {"type": "done", "result": self._result()}
+        result = self._result()
+        if key:
+            self._runtime.reuse.keep(key, self._task, result, course.asking.state.digest)
+        yield {"type": "done", "result": result}
 
     def _warning(self, message: str) -> Chunk:
         if message not in self._course.warnings:
             self._course.warnings.append(message)
         return {"type": "warning", "message": message}
+
+    # ------------------------------------------------------------ what was said before
+
+    def _history(self) -> History:
+        """The session's earlier turns go before the task, unless the caller brings the conversation himself."""
+        if self._task.session is None or self._task.messages:
+            return History()
+        history = history_of(self._task.session, self._runtime.journal)
+        self._task = replace(self._task, history=history.messages)
+        return history
+
+    def _recalls(self) -> bool:
+        wish = self._task.retrieve_context
+        return self._runtime.config.routing.memory.recall if wish is None else wish
+
+    async def _recall(self, made: Plan) -> tuple[Plan, list[str]]:
+        """The plan with what memory found before the task, as far as the chosen model's context has room, and warnings."""
+        from orch.memory.recall import MOST_ROWS, described, message_of
+
+        found, said = await self._runtime.memory.recall(self._task.text, MOST_ROWS)
+        state = made.states[made.order[0].key]
+        message, used = message_of([each.row for each in found], state.num_ctx - context_needed(state, made.need))
+        if message is None:
+            return made, said
+        scores = {each.row.run_id: each.score for each in found}
+        self._course.recalled = tuple(described(row, scores[row.run_id]) for row in used)
+        self._course.plan = with_message(made, message)
+        return self._course.plan, said
 
     # ------------------------------------------------------------ the models, in order
 
@@ -97,7 +161,7 @@ class Run:
                 if failure.code == "rate_limited" and queue[0].provider == candidate.provider:
                     await asyncio.sleep(min(failure.retry_after_s or BACKOFF_S, LONGEST_BACKOFF_S))
                 yield _fallback(candidate, queue[0], failure, len(course.shown))
-                yield _metadata(made, queue[0])
+                yield _metadata(_asks(made, queue[0]))
 
     def _ask(self, made: Plan, candidate: Candidate) -> Asking:
         course, state = self._course, made.states[candidate.key]
@@ -150,21 +214,26 @@ class Run:
     def _record(self, status: str, *, result: RunResult | None = None, error: OrchError | None = None) -> None:
         self._recorded = True
         remember = self._runtime.config.routing.memory.remember if self._task.store_memory is None else self._task.store_memory
+        if result and result.source == "cache":
+            remember = False  # the run that gave the answer is remembered
         self._runtime.journal.record(record_of(self._course, self._task, status, remember, result=result, error=error))
 
 
-def _metadata(made: Plan, candidate: Candidate) -> Chunk:
-    decision = made.decision
-    return {
-        "type": "metadata",
-        "model_id": candidate.model_id,
-        "model_name": candidate.model_name,
-        "provider": candidate.provider,
-        "task_type": str(decision.task_type),
-        "confidence": decision.confidence,
-        "reason": candidate.reason,
-        "degraded": made.states[candidate.key].spec.last_resort,
-    }
+def _asks(made: Plan, candidate: Candidate) -> Decision:
+    """The decision when this candidate is asked, the first choice or a later one."""
+    return replace(
+        made.decision,
+        model_id=candidate.model_id,
+        model_name=candidate.model_name,
+        provider=candidate.provider,
+        reason=candidate.reason,
+        degraded=made.states[candidate.key].spec.last_resort,
+    )
+
+
+def _metadata(decision: Decision) -> Chunk:
+    names = ("model_id", "model_name", "provider", "confidence", "reason", "degraded")
+    return {"type": "metadata", "task_type": str(decision.task_type), **{name: getattr(decision, name) for name in names}}
 
 
 def _fallback(failed: Candidate, then: Candidate, failure: BackendError, offset: int) -> Chunk:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from orch import paths
 from orch.backends import Backend
+from orch.cache import Cache
 from orch.classifier.rules import RuleClassifier
 from orch.config.load import Config, from_data, load
 from orch.config.spec import Models, Provider, seconds
 from orch.journal import Journal
+from orch.memory.lazy import LazyMemory
 from orch.redact import Redactor
 from orch.registry import Registry
+from orch.reuse import Reuse
 
 if TYPE_CHECKING:
     from orch.config.spec import Routing
 
-JOURNAL_FILE = "journal.sqlite3"
+JOURNAL_FILE, CACHE_FILE = "journal.sqlite3", "answers.sqlite3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,14 @@ class Runtime:
     backends: Mapping[str, Backend]
     registry: Registry
     classifier: RuleClassifier
+    memory: LazyMemory
+    reuse: Reuse
 
     async def aclose(self) -> None:
         """Closes the connections of this event loop and the embedded engine; the journal too."""
         for backend in self.backends.values():
             await backend.aclose()
+        self.reuse.cache.close()
         self.journal.close()
 
 
@@ -46,7 +52,10 @@ def open_runtime(config: Config) -> Runtime:
     journal = Journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
     backends = {name: _backend(name, provider, config.models) for name, provider in config.models.providers.items()}
     registry = Registry(config.models, backends, journal, routing.memory_budget_gb)
-    return Runtime(config, journal, backends, registry, RuleClassifier(routing.task_types))
+    memory = LazyMemory(routing.memory, journal, backends, redactor)
+    cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
+    reuse = Reuse(cache, config, backends, memory, redactor)
+    return Runtime(config, journal, backends, registry, RuleClassifier(routing.task_types), memory, reuse)
 
 
 def _backend(name: str, provider: Provider, models: Models) -> Backend:

@@ -33,6 +33,7 @@ class Task:
     text: str
     system_prompt: str | None = None
     context: tuple[str, ...] = ()
+    history: tuple[Message, ...] = ()
     messages: tuple[Message, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
@@ -57,9 +58,9 @@ class Task:
 
 
 def messages_of(task: Task) -> list[Message]:
-    """System prompt, earlier messages, then the instruction with its context and attachments."""
+    """System prompt, earlier turns, the caller's messages, then the instruction with its context and attachments."""
     messages: list[Message] = [{"role": "system", "content": task.system_prompt}] if task.system_prompt else []
-    messages += task.messages
+    messages += (*task.history, *task.messages)
     text = "\n\n".join(part for part in (task.text, _context(task.context), *map(_fenced, task.attachments)) if part)
     images = [attachment.image for attachment in task.attachments if attachment.image]
     if text or images:
@@ -72,13 +73,17 @@ def _context(context: Sequence[str]) -> str:
 
 
 def _fenced(attachment: Attachment) -> str:
-    """The text between two fences that it does not contain, so that it can't be taken for the instruction."""
+    """So that it can't be taken for the instruction."""
     if attachment.image:
         return ""
-    longest = max((len(run) for run in re.findall(r"`{3,}", attachment.text)), default=2)
+    return fenced(f"File {attachment.name}" if attachment.name else "Input", attachment.text)
+
+
+def fenced(title: str, text: str) -> str:
+    """A text under a title, between two fences that it does not contain."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
-    title = f"File {attachment.name}:" if attachment.name else "Input:"
-    return f"{title}\n{fence}\n{attachment.text.rstrip(chr(10))}\n{fence}"
+    return f"{title}:\n{fence}\n{text.rstrip(chr(10))}\n{fence}"
 
 
 def text_to_classify(task: Task) -> str:

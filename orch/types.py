@@ -237,14 +237,3 @@ class Measured:
     prefill_tps: float | None = None
     decode_tps: float | None = None
     token_ratio: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One line of a health check: seconds it took, and what to type next when it is not ok."""
-
-    name: str
-    status: str
-    detail: str = ""
-    hint: str = ""
-    latency_s: float | None = None

@@ -48,7 +48,7 @@ def make_task(params: Params) -> Task:
     from orch.orchestrator import task_of
     from orch.task import Attachment
 
-    profile = _profile(params)
+    profile = chosen_profile(params)
     words, reads = params["words"], "-" in params["words"]
     text = " ".join(word for word in words if word != "-").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     attachments = [stdin.attachment(path) for path in params["files"]]
@@ -81,7 +81,7 @@ def make_task(params: Params) -> Task:
     )
 
 
-def _profile(params: Params) -> str:
+def chosen_profile(params: Params) -> str:
     """The one of --speed, --quality, --profile and --dial that was given. Raises UsageError for two."""
     given = [f"--{name}" for name in ("speed", "quality", "profile") if params[name]] + (["--dial"] if params["dial"] is not None else [])
     if len(given) > 1:

@@ -11,7 +11,7 @@ import typer
 from orch.cli import opening
 
 if TYPE_CHECKING:
-    from orch.types import Probe
+    from orch.health import Probe
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 

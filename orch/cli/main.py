@@ -17,9 +17,12 @@ from orch.version import VERSION
 
 COMMANDS = {
     "run": ("orch.cli.run", "Answer a task with the model that will do it well soonest."),
+    "chat": ("orch.cli.chat", "Talk with your models, turn by turn."),
     "route": ("orch.cli.route", "Show which model would take a task, and why; run nothing."),
     "models": ("orch.cli.models", "List, show, fetch and add models."),
     "health": ("orch.cli.health", "Check everything an answer needs, and say what to type next."),
+    "memory": ("orch.cli.memory", "Search, read, add to and forget what was said."),
+    "cache": ("orch.cli.cache", "Look into the answers that are kept, and drop them."),
     "stats": ("orch.cli.stats", "Show real times, errors and fallbacks, by model and by type."),
     "config": ("orch.cli.config", "Validate, show and begin models.yaml and routing.yaml."),
 }
@@ -101,7 +104,7 @@ def main() -> None:
 def command() -> int:
     """Runs what argv asks for and gives the exit code of the process."""
     # a short process makes little garbage: collecting it 30 times while importing costs 0.8x `python -c pass`
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(100_000, 20, 50)
     _mend_streams()
     try:
         app(prog_name="orch")

@@ -59,10 +59,11 @@ def show_decision(ctx: typer.Context, task: Task, *, as_json: bool) -> None:
         return
     for warning in warnings:
         render.say(f"! {warning}")
-    _show(decision)
+    show(decision)
 
 
-def _show(decision: Decision) -> None:
+def show(decision: Decision) -> None:
+    """A decision as a table."""
     from orch import render
 
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in decision.weights.items())

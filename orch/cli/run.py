@@ -7,8 +7,8 @@ import json
 import signal
 import sys
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -49,6 +49,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask again, whatever was answered before.")] = False,
     recall: Annotated[bool, typer.Option("--recall", help="Put what memory finds before the task.")] = False,
     remember: Annotated[bool | None, typer.Option("--remember/--no-remember", help="Whether it can be recalled later.", show_default=False)] = None,
+    carry_on: Annotated[bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")] = False,
     session: Annotated[str, typer.Option(metavar="NAME", help="The conversation it belongs to.", show_default=False)] = "",
     fallback: Annotated[bool | None, typer.Option("--fallback/--no-fallback", help="Whether other models may take over.", show_default=False)] = None,
     continue_partial: Annotated[bool, typer.Option("--continue-partial", help="Into a pipe: let another model go on from a cut answer.")] = False,
@@ -66,6 +67,8 @@ def run(
 
     if as_json and jsonl:
         raise UsageError("--json and --jsonl say two things", "give one of them")
+    if carry_on and session:
+        raise UsageError("--continue and --session both name a conversation", "give one of them")
     face = Face.of(ctx.params)
     try:
         task = make_task(ctx.params)
@@ -90,8 +93,7 @@ def run(
 # ---------------------------------------------------------------- running
 
 
-@dataclass
-class Face:
+class Face(NamedTuple):
     """How this run is shown: one JSON object, one a line, or a screen; `held` text is shown at the end only."""
 
     as_json: bool
@@ -134,10 +136,14 @@ class Face:
 async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
     """Runs the task. Raises OrchError, also for a run that was ended from outside, with what had come."""
     orchestrator = opening.orchestrator(ctx)
-    reasons = _listen_to_signals()
+    reasons = listen_to_signals()
+    if ctx.params["carry_on"]:
+        from orch.conversation import session_named
+
+        task = replace(task, session=session_named("", True, orchestrator.runtime.journal))
     run = orchestrator.start(task, face.on_partial)
     try:
-        await _fold(run, face)
+        await fold(run, face)
     except asyncio.CancelledError:
         raise run.error or OrchError(reasons[0].replace("_", " "), code=reasons[0]) from None
     except BrokenPipeError:
@@ -148,7 +154,7 @@ async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
             _say_journal_warnings(orchestrator)
 
 
-def _listen_to_signals() -> list[str]:
+def listen_to_signals() -> list[str]:
     """Ctrl-C and SIGTERM cancel the run, which ends generation and journals what came; gives the list that the reason is put into."""
     reasons: list[str] = []
     running = asyncio.current_task()
@@ -166,7 +172,7 @@ def _listen_to_signals() -> list[str]:
     return reasons
 
 
-async def _fold(run: Run, face: Face) -> None:
+async def fold(run: Run, face: Face) -> None:
     """Hands the run's chunks to the screen, or gathers them into one JSON object."""
     from orch import json_form, render
 

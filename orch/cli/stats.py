@@ -57,7 +57,7 @@ def _cell(column: str, value: Any) -> str:
     return f"{value:.1f}" if isinstance(value, float) else f"{value:,}"
 
 
-def since_when(text: str) -> float:
+def since_when(text: str, option: str = "--since") -> float:
     """Seconds since the epoch of `7d` (ago) or of a date; 0 for nothing. Raises UsageError."""
     from datetime import datetime
 
@@ -70,4 +70,4 @@ def since_when(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise UsageError(f"--since {text!r} is no time", "write 24h, 7d or 2026-11-01") from None
+        raise UsageError(f"{option} {text!r} is no time", "write 24h, 7d or 2026-11-01") from None

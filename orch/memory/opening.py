@@ -1,0 +1,46 @@
+"""Chooses the store and the embedder that routing.yaml asks for, and makes the memory of one journal from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from orch import paths
+from orch.backends import Backend
+from orch.config import spec
+from orch.journal import Journal
+from orch.memory.embed import Embedder, embedder_for
+from orch.memory.index import Memory
+from orch.memory.source import Source
+from orch.memory.store import Store
+from orch.redact import Redactor
+
+
+async def memory_for(rule: spec.Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor) -> Memory:
+    """The memory, not yet opened. Raises OrchError where the embedder can't be had."""
+    embedder, warning = embedder_for(rule.embedder, backends)
+    dimension = await embedder.dimension()
+    name = index_name(embedder, dimension)
+    memory = Memory(Source(journal.database, redactor), store_for(rule, name, dimension), embedder, journal, f"{rule.qdrant_url or 'here'}/{name}")
+    memory.notes += [warning] if warning else []
+    return memory
+
+
+def index_name(embedder: Embedder, dimension: int | None) -> str:
+    """The name of an index says what its vectors are: another embedder means another index."""
+    return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.name.lower()).strip('-')}-{dimension or 0}"
+
+
+def store_for(rule: spec.Memory, name: str, dimension: int | None) -> Store:
+    """A Qdrant server where routing.yaml names one, else Qdrant's engine inside orch, else the client's local mode."""
+    folder = paths.data_dir() / "memory"
+    if not rule.qdrant_url and find_spec("qdrant_edge") is not None:
+        from orch.memory.edge import EdgeStore
+
+        return EdgeStore(folder, name, dimension)
+    from orch.memory.qdrant import QdrantStore
+
+    if rule.qdrant_url:
+        return QdrantStore(name, dimension, url=rule.qdrant_url, api_key=rule.qdrant_api_key)
+    return QdrantStore(name, dimension, path=folder / "local")

@@ -1,0 +1,34 @@
+"""Finds the earlier task that one answer would serve as well: by vectors, then by guards that look at every word."""
+
+from __future__ import annotations
+
+from orch.cache import Cache
+from orch.errors import OrchError
+from orch.memory.lazy import LazyMemory
+from orch.near import same_answer
+
+MOST = 2_000
+"""Earlier tasks that are compared."""
+MOST_CHARS = 400
+"""A longer task is not compared: guards are made for questions."""
+
+
+async def nearest(text: str, cache: Cache, memory: LazyMemory) -> tuple[str, str] | None:
+    """Key and task of the nearest earlier task; None where none is near enough, or nothing can be embedded."""
+    if len(text) > MOST_CHARS:
+        return None
+    try:
+        embedder = memory.embedder()
+        vector = await embedder.query(text)
+        if vector is None:
+            return None
+        new = [(key, task) for key, task in cache.without_vector(embedder.name, MOST) if len(task) <= MOST_CHARS]
+        import numpy  # the embedder has brought it
+
+        kept = [(key, numpy.asarray(await embedder.query(task), dtype=numpy.float32).tobytes()) for key, task in new]
+        cache.keep_vectors(embedder.name, kept)
+        question = numpy.asarray(vector, dtype=numpy.float32)
+        scored = [(float(numpy.frombuffer(blob, dtype=numpy.float32) @ question), key, task) for key, task, blob in cache.vectors(embedder.name, MOST)]
+    except (OrchError, ImportError):
+        return None
+    return next(((key, task) for score, key, task in sorted(scored, reverse=True) if task != text and same_answer(text, task, score)), None)
