@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from orch import paths
 from orch.backends import Backend
 from orch.backends.http import Http
 from orch.decide import embedded_lines, last_resort_allowed
-from orch.errors import BackendError, JournalError
+from orch.errors import BackendError, JournalError, OrchError
+from orch.memory.embed import embedder_for
 from orch.registry import Survey
 from orch.router import ModelState
 from orch.runtime import Runtime
@@ -46,7 +47,8 @@ async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
         "disk": _disk,
         **{f"provider {name}": lambda name=name: _provider(name, runtime) for name in runtime.backends},  # type: ignore[misc]
         **{f"model {state.spec.id}": lambda state=state: _model(state, runtime.backends[state.spec.provider]) for state in survey.states},  # type: ignore[misc]
-        "qdrant (embedded)": _qdrant_edge,
+        "memory": lambda: _memory(runtime),
+        "embedder": lambda: _embedder(runtime),
         "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory.qdrant_url),
     }
     return list(await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))), _could_answer(survey, runtime)
@@ -122,9 +124,30 @@ def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
     return "warn", reason, "\n".join(embedded_lines()) if state.spec.gguf else f"orch models pull {state.spec.id}"
 
 
-async def _qdrant_edge() -> Finding:
-    there = find_spec("qdrant_edge") is not None
-    return "ok" if there else "off", "installed" if there else "not installed; memory search comes with a later version", ""
+async def _memory(runtime: Runtime) -> Finding:
+    """The index: what it holds, and how far it is behind the journal."""
+    try:
+        memory = await runtime.memory.memory()
+        try:
+            memory.store.open()
+            count, lag = memory.store.count(), memory.lag()
+        finally:
+            memory.close()
+    except (OrchError, sqlite3.Error, ImportError) as error:
+        hint = error.hint if isinstance(error, OrchError) else "pip install 'orch-llm[memory]'"
+        return "off" if isinstance(error, ImportError) else "warn", str(error), hint
+    said = f"{count:,} pieces in {memory.name}, {lag:,} rows behind the journal" if lag else f"{count:,} pieces in {memory.name}, up to date"
+    return "warn" if memory.store.notes else "ok", "; ".join((said, *memory.store.notes)), ""
+
+
+async def _embedder(runtime: Runtime) -> Finding:
+    rule = runtime.config.routing.memory.embedder
+    try:
+        embedder, warning = embedder_for(rule, runtime.backends)
+        dimension = await embedder.dimension()
+    except OrchError as error:
+        return "warn", error.message, error.hint
+    return ("warn", warning, "") if warning else ("ok", f"{embedder.name}, {dimension} numbers a vector", "")
 
 
 async def _qdrant_server(url: str | None) -> Finding:

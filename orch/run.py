@@ -17,8 +17,8 @@ from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, with_message
 from orch.errors import BackendError, OrchError
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
 from orch.request import chat_request, prompt_estimate
-from orch.router import context_needed
 from orch.reuse import PIECE_CHARS, age
+from orch.router import context_needed
 from orch.runtime import Runtime
 from orch.task import Task
 from orch.types import Attempt, Candidate, Decision, RunResult
@@ -126,9 +126,10 @@ class Run:
 
     async def _recall(self, made: Plan) -> tuple[Plan, list[str]]:
         """The plan with what memory found before the task, as far as the chosen model's context has room, and warnings."""
-        from orch.memory.recall import MOST_ROWS, described, message_of
+        from orch.memory.recall import MOST_ROWS, described, message_of, worth_telling
 
-        found, said = await self._runtime.memory.recall(self._task.text, MOST_ROWS)
+        hits, said = await self._runtime.memory.recall(self._task.text, MOST_ROWS)
+        found = worth_telling(hits)
         state = made.states[made.order[0].key]
         message, used = message_of([each.row for each in found], state.num_ctx - context_needed(state, made.need))
         if message is None:

@@ -10,10 +10,10 @@ from uuid import UUID, uuid5
 
 from orch.memory import documents
 from orch.memory.embed import Embedder
-from orch.memory.fuse import REACH, fuse
+from orch.memory.fuse import REACH, Place, fuse
 from orch.memory.source import Remembered, Source
 from orch.memory.store import Hit, Point, Store, Where
-from orch.memory.text import document_weights, query_weights
+from orch.memory.text import document_weights, query_weights, speaker
 
 BATCH = 16
 """Rows that are embedded and written at once: a kill loses no more than the work on these."""
@@ -116,9 +116,9 @@ class Memory:
         lexical = _best(self.store.lexical(query_weights(question), DEPTH, where))
         dense = _best(self.store.dense(vector, DEPTH, where)) if vector is not None else {}
         near = self.source.neighbours(list(dict.fromkeys((*lexical, *dense))), REACH)
-        ranked = fuse(lexical, dense, near)
-        rows = self.source.by_ids([run_id for run_id, _ in ranked[: limit * 4]])
-        found = [Found(rows[run_id], score) for run_id, score in ranked if run_id in rows]
+        rows = self.source.by_ids(list(dict.fromkeys((*near, *(run_id for around in near.values() for run_id, _ in around)))))
+        ranked = fuse(question, lexical, dense, near, {run_id: _place(row) for run_id, row in rows.items()})
+        found = [Found(rows[run_id], score) for run_id, score in ranked if run_id in rows and score > 0]
         return [each for each in found if _passes(each.row, where)][:limit]
 
 
@@ -128,6 +128,10 @@ def _best(hits: Sequence[Hit]) -> dict[str, float]:
     for hit in hits:
         best[hit.run_id] = max(hit.score, best.get(hit.run_id, hit.score))
     return best
+
+
+def _place(row: Remembered) -> Place:
+    return Place(row.session, speaker(row.task) if row.is_note else "", row.at)
 
 
 def _passes(row: Remembered, where: Where) -> bool:

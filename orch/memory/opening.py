@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 from orch import paths
 from orch.backends import Backend
@@ -22,7 +23,13 @@ async def memory_for(rule: spec.Memory, journal: Journal, backends: Mapping[str,
     embedder, warning = embedder_for(rule.embedder, backends)
     dimension = await embedder.dimension()
     name = index_name(embedder, dimension)
-    memory = Memory(Source(journal.database, redactor), store_for(rule, name, dimension), embedder, journal, f"{rule.qdrant_url or 'here'}/{name}")
+    memory = Memory(
+        Source(journal.database, redactor),
+        store_for(rule, name, dimension, paths.data_dir() / "memory"),
+        embedder,
+        journal,
+        f"{rule.qdrant_url or 'here'}/{name}",
+    )
     memory.notes += [warning] if warning else []
     return memory
 
@@ -32,9 +39,8 @@ def index_name(embedder: Embedder, dimension: int | None) -> str:
     return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.name.lower()).strip('-')}-{dimension or 0}"
 
 
-def store_for(rule: spec.Memory, name: str, dimension: int | None) -> Store:
+def store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path) -> Store:
     """A Qdrant server where routing.yaml names one, else Qdrant's engine inside orch, else the client's local mode."""
-    folder = paths.data_dir() / "memory"
     if not rule.qdrant_url and find_spec("qdrant_edge") is not None:
         from orch.memory.edge import EdgeStore
 

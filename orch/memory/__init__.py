@@ -1,0 +1,1 @@
+"""Finds what was said before: an index built from the journal, searched by words and by meaning."""

@@ -1,0 +1,314 @@
+"""Memory in Qdrant's own engine inside this process, behind a file lock of ours: without one, two processes corrupt it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as qdrant
+
+from orch import paths
+from orch.memory.lock import FileLock
+from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
+
+_TAIL = 1000
+"""Points that may stay in the part of the index that is read into memory at each start (15 µs a point)."""
+_TAIL_SHARE = 20
+"""One in so many may stay there too, so that packing (40 µs a point of the whole index) is paid for by that many new points."""
+_UNFLUSHED = 10_000
+"""Points after which the write-ahead log is given free; it takes 2.3 KB a point."""
+_LOG_BYTES = 33 << 20
+"""More than one file of the write-ahead log holds (32 MiB)."""
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Troubles of the machine, not of the index: it is left alone."""
+
+
+class EdgeStore:
+    """The index `name` in a folder. `dimension` is that of the dense vectors, None for lexical only.
+
+    One process at a time: another waits `patience_s` in `open`, then gets StoreError with the code `locked`.
+    """
+
+    def __init__(self, folder: Path, name: str, dimension: int | None, patience_s: float = 5.0) -> None:
+        self.path = folder / name
+        self.created, self.notes = False, list[str]()
+        self._dimension = dimension
+        self._lock = FileLock(folder / f"{name}.lock", patience_s)
+        self._shard: qdrant.EdgeShard | None = None
+        self._unflushed = 0
+
+    # ------------------------------------------------------------ opening and closing
+
+    def open(self) -> None:
+        """Takes the lock and loads the index; sets a corrupt one aside and begins a new one. Raises StoreError."""
+        if self._shard is not None:
+            return
+        with _translated(self.path):
+            self._lock.take()
+        try:
+            self._open()
+        except BaseException:
+            self._release()
+            raise
+
+    def _open(self) -> None:
+        self._remove_scratch()
+        self.created = not self.path.exists()
+        with _translated(self.path):
+            if self.created:
+                self._begin()
+        try:
+            self._load()
+        except StoreError as error:
+            if error.code != "corrupt":
+                raise
+            self._set_aside(error)
+            with _translated(self.path):
+                self._begin()
+            self._load()
+
+    def _load(self) -> None:
+        with _translated(self.path):
+            theirs = _dimension_of(self.path)
+            if theirs != self._dimension:
+                raise wrong_dimension(self.path.name, theirs, self._dimension)
+            self._shard = qdrant.EdgeShard.load(str(self.path))
+
+    def _begin(self) -> None:
+        """Makes an empty index under another name, then renames it: what has the name is whole."""
+        scratch = self.path.with_name(f"{self.path.name}.new")
+        paths.make_private(scratch)
+        shard = qdrant.EdgeShard.create(str(scratch), _config(self._dimension))
+        for field, kind in INDEXED.items():
+            shard.update(qdrant.UpdateOperation.create_field_index(field, _INDEXES[kind](memory=qdrant.Memory.Cold)))
+        shard.close()
+        os.replace(scratch, self.path)
+
+    def _set_aside(self, error: StoreError) -> None:
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        os.replace(self.path, aside)
+        self.created = True
+        self.notes.append(f"{error.message}: set aside as {aside}, a new one is built from the journal")
+
+    def _remove_scratch(self) -> None:
+        """What a killed process left half made or half removed."""
+        for tail in (".new", ".gone"):
+            shutil.rmtree(self.path.with_name(f"{self.path.name}{tail}"), ignore_errors=True)
+
+    def close(self) -> None:
+        """Packs the index where many points were added, and gives the lock free."""
+        try:
+            if self._shard is not None:
+                self._pack()
+        finally:
+            self._release()
+
+    def _pack(self) -> None:
+        """Moves new points to the part that is not read at each start, where there are many of them."""
+        with _translated(self.path):
+            self._opened.flush()
+            if _tail(self.path) > max(_TAIL, self.count() // _TAIL_SHARE):
+                self._opened.optimize()
+
+    def _release(self) -> None:
+        shard, self._shard = self._shard, None
+        try:
+            if shard is not None:
+                with _translated(self.path):
+                    shard.close()
+                _make_private(self.path)
+        finally:
+            self._lock.give()
+
+    def drop(self) -> None:
+        """Removes the index; the lock is kept until `close`, so that nobody begins another meanwhile."""
+        shard, self._shard = self._shard, None
+        with _translated(self.path):
+            self._lock.take()
+            if shard is not None:
+                shard.close()
+            gone = self.path.with_name(f"{self.path.name}.gone")
+            if self.path.exists():
+                os.replace(self.path, gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
+    # ------------------------------------------------------------ writing
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Writes points as one entry of the write-ahead log."""
+        if not points:
+            return
+        self._check(points)
+        with _translated(self.path):
+            self._opened.update(qdrant.UpdateOperation.upsert_points([_point(point) for point in points]))
+            self._unflushed += len(points)
+            if self._unflushed >= _UNFLUSHED:
+                self._opened.flush()
+                self._unflushed = 0
+
+    def _check(self, points: Sequence[Point]) -> None:
+        """The engine's own log would replay a refused point at each start."""
+        for point in points:
+            if point.dense is not None and len(point.dense) != self._dimension:
+                raise wrong_dimension(self.path.name, self._dimension, len(point.dense))
+
+    def delete(self, run_ids: Sequence[str]) -> None:
+        """Takes out all points of these runs."""
+        if run_ids:
+            with _translated(self.path):
+                self._opened.update(qdrant.UpdateOperation.delete_points_by_filter(_of_runs(run_ids)))
+
+    def compact(self) -> None:
+        """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a million points)."""
+        with _translated(self.path):
+            self._opened.optimize()
+            self._roll_log()
+
+    def _roll_log(self) -> None:
+        """A change of nothing that is larger than a file of the log ends that file, and once flushed the engine removes it.
+
+        Removing it by hand would restart the count of changes, and the engine silently ignores changes that it takes for old ones.
+        """
+        nothing = {"x": "0" * _LOG_BYTES}
+        self._opened.update(qdrant.UpdateOperation.set_payload_by_filter(_of_runs([_NOBODY]), nothing))
+        self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
+        self._opened.flush()
+        self._unflushed = 0
+
+    # ------------------------------------------------------------ reading
+
+    def dense(self, vector: Sequence[float], limit: int, where: Where) -> list[Hit]:
+        """The nearest points by cosine, compared one by one (no graph: 50 ms at 100,000 points)."""
+        if self._dimension is None:
+            return []
+        if len(vector) != self._dimension:
+            raise wrong_dimension(self.path.name, self._dimension, len(vector))
+        return self._nearest(DENSE, list(vector), limit, where)
+
+    def lexical(self, weights: Mapping[int, float], limit: int, where: Where) -> list[Hit]:
+        """The points that share terms with a query."""
+        return self._nearest(LEXICAL, _sparse(weights), limit, where) if weights else []
+
+    def _nearest(self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Where) -> list[Hit]:
+        query = qdrant.Query.Nearest(vector, using=using)
+        request = qdrant.QueryRequest(limit=limit, query=query, filter=_filter(where), with_payload=["run_id", "part"])
+        with _translated(self.path):
+            return [_hit(point) for point in self._opened.query(request)]
+
+    def newest_seq(self) -> int:
+        """The largest row number in the index."""
+        last = qdrant.OrderBy("seq", qdrant.Direction.Desc)
+        with _translated(self.path):
+            records, _ = self._opened.scroll(qdrant.ScrollRequest(limit=1, order_by=last, with_payload=["seq"]))
+        return int((records[0].payload or {})["seq"]) if records else 0
+
+    def count(self) -> int:
+        """How many points there are."""
+        with _translated(self.path):
+            return self._opened.count(qdrant.CountRequest())
+
+    @property
+    def _opened(self) -> qdrant.EdgeShard:
+        if self._shard is None:
+            raise StoreError("the memory index is not open")
+        return self._shard
+
+
+_INDEXES: dict[str, Any] = {"keyword": qdrant.KeywordIndexParams, "float": qdrant.FloatIndexParams, "integer": qdrant.IntegerIndexParams}
+
+
+def _config(dimension: int | None) -> qdrant.EdgeConfig:
+    """Everything stays in files until it is asked for, half precision, one packed segment, no graph: measured in tests/bench/store.py."""
+    cold = qdrant.Memory.Cold
+    no_graph = qdrant.HnswIndexConfig(m=0, ef_construct=64, full_scan_threshold=10_000)
+    half = qdrant.VectorStorageDatatype.Float16
+    dense = qdrant.EdgeVectorParams(dimension, qdrant.Distance.Cosine, memory=cold, datatype=half, hnsw_config=no_graph) if dimension else None
+    # each segment costs 20 ms at each start; the rest makes one deleted point enough for `optimize` to rewrite
+    optimizers = qdrant.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1, deleted_threshold=1e-9, vacuum_min_vector_number=1)
+    return qdrant.EdgeConfig(
+        vectors={DENSE: dense} if dense else None,
+        sparse_vectors={LEXICAL: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf, memory=cold)},
+        payload_memory=cold,
+        optimizers=optimizers,
+        max_search_threads=2,
+        wal_enabled=True,
+    )
+
+
+def _dimension_of(folder: Path) -> int | None:
+    """The dimension an index was made with."""
+    config = json.loads((folder / "edge_config.json").read_text(encoding="utf-8"))
+    dense = (config.get("vectors") or {}).get(DENSE)
+    return int(dense["size"]) if dense else None
+
+
+def _tail(folder: Path) -> int:
+    """Points in the parts that are read into memory at each start: their lists have 8 bytes a point."""
+    return sum(each.stat().st_size // 8 for each in folder.glob("segments/*/mutable_id_tracker.versions"))
+
+
+def _make_private(folder: Path) -> None:
+    """The engine makes the next file of its log in a thread of its own, whenever it likes."""
+    for each in (folder / "wal").glob("*"):
+        each.chmod(0o600)
+
+
+def _point(point: Point) -> qdrant.Point:
+    vectors: dict[str, Any] = {}
+    if point.dense is not None:
+        vectors[DENSE] = list(point.dense)
+    if point.sparse:
+        vectors[LEXICAL] = _sparse(point.sparse)
+    return qdrant.Point(point.id, vectors, point.payload())
+
+
+def _sparse(weights: Mapping[int, float]) -> qdrant.SparseVector:
+    return qdrant.SparseVector(list(weights), list(weights.values()))
+
+
+def _of_runs(run_ids: Sequence[str]) -> qdrant.Filter:
+    return qdrant.Filter(must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))])
+
+
+def _filter(where: Where) -> qdrant.Filter | None:
+    conditions: list[Any] = [qdrant.FieldCondition(key, match=qdrant.MatchValue(value)) for key, value in where.wanted().items()]
+    if where.is_timed():
+        conditions.append(qdrant.FieldCondition("at", range=qdrant.RangeFloat(gte=where.since, lt=where.before)))
+    return qdrant.Filter(must=conditions) if conditions else None
+
+
+def _hit(point: qdrant.ScoredPoint) -> Hit:
+    payload = point.payload or {}
+    return Hit(str(point.id), payload["run_id"], payload["part"], point.score)
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Files that only their owner can read, and the engine's troubles as StoreError. A panic of the engine is no Exception in Python."""
+    mask = os.umask(0o077)
+    try:
+        yield
+    except StoreError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise _translate(path, error) from error
+    finally:
+        os.umask(mask)
+
+
+def _translate(path: Path, error: BaseException) -> StoreError:
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    reasons = [os.strerror(number) for number in _MACHINE]
+    if getattr(error, "errno", None) in _MACHINE or any(reason in str(error) for reason in reasons):
+        return StoreError(f"the memory index {path} can't be used ({said})", "see the folder's disk space and rights")
+    return StoreError(f"the memory index {path.name} is corrupt ({said})", REINDEX, code="corrupt")
