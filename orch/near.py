@@ -86,12 +86,17 @@ space espacio; tab tabulador; comma coma; color colour; date fecha; time tiempo;
 library biblioteca libreria; test-n prueba; terminal consola console; mode modo; weather; distribution; electricity electricidad; rain lluvia; snow nieve; wind viento; fire fuego
 """
 TECH = set(
-    ["python", "java", "javascript", "typescript", "c", "c++", "c#", "go", "rust", "ruby", "php", "sql", "bash", "linux", "windows", "mac", "ubuntu", "debian", "fedora", "git", "github", "docker", "kubernetes", "css", "node", "react", "vue", "pandas", "numpy", "excel", "vim", "vscode", "postgresql", "mysql", "mongodb", "redis", "sqlite", "nginx", "curl", "ssh", "ollama", "terminal", "powershell", "android", "ios", "swift", "kotlin", "django", "flask", "npm", "jquery", "perl", "scala", "systemctl"]
+    """python java javascript typescript c c++ c# go rust ruby php sql bash linux windows mac ubuntu debian fedora git github docker kubernetes css
+    node react vue pandas numpy excel vim vscode postgresql mysql mongodb redis sqlite nginx curl ssh ollama terminal powershell android ios
+    swift kotlin django flask npm jquery perl scala systemctl""".split()
 )
 """Tools and languages: `in`, `with`, `for` and plain juxtaposition mean the same before these."""
 ALIASES = dict(
     pair.split("=")
-    for pair in ["js=javascript", "ts=typescript", "nodejs=node", "node.js=node", "vue.js=vue", "react.js=react", "postgres=postgresql", "k8s=kubernetes", "py=python", "python3=python", "golang=go", "macos=mac", "cpp=c++", "csharp=c#", "centre=center", "colour=color", "one=1", "two=2", "three=3", "four=4", "five=5", "six=6", "seven=7", "eight=8", "nine=9", "ten=10", "twelve=12", "hundred=100", "uno=1", "dos=2", "tres=3", "cuatro=4", "cinco=5", "seis=6", "siete=7", "ocho=8", "nueve=9", "diez=10", "doce=12", "cien=100", "dont=don't", "whats=what's", "hows=how's", "wheres=where's"]
+    for pair in """js=javascript ts=typescript nodejs=node node.js=node vue.js=vue react.js=react postgres=postgresql k8s=kubernetes py=python python3=python
+    golang=go macos=mac cpp=c++ csharp=c# centre=center colour=color one=1 two=2 three=3 four=4 five=5 six=6 seven=7 eight=8 nine=9 ten=10
+    twelve=12 hundred=100 uno=1 dos=2 tres=3 cuatro=4 cinco=5 seis=6 siete=7 ocho=8 nueve=9 diez=10 doce=12 cien=100 dont=don't whats=what's
+    hows=how's wheres=where's""".split()
 )
 UNITS = """
 km kilometer kilometre kilometro; m meter metre metro; cm centimeter centimetre centimetro; mm millimeter milimetro; mile mi milla; foot feet ft pie; inch inches pulgada;
@@ -100,7 +105,8 @@ eur euro; gbp; celsius °c c°; fahrenheit °f; kelvin; percent %; kb; mb; gb; t
 """
 BIGGER = dict(
     pair.split("=")
-    for pair in ["bigger=big", "larger=big", "greater=big", "smaller=small", "longer=long", "shorter=short", "higher=high", "taller=high", "lower=low", "faster=fast", "slower=slow", "older=old", "newer=new", "cheaper=cheap", "safer=safe", "easier=easy", "harder=hard", "hotter=hot", "colder=cold", "deeper=deep", "stronger=strong"]
+    for pair in """bigger=big larger=big greater=big smaller=small longer=long shorter=short higher=high taller=high lower=low faster=fast slower=slow
+    older=old newer=new cheaper=cheap safer=safe easier=easy harder=hard hotter=hot colder=cold deeper=deep stronger=strong""".split()
 )
 IMPLIED = {
     "file": set(["csv", "json", "pdf", "zip", "txt", "xml", "yaml", "png", "jpg", "excel"]),
@@ -113,9 +119,9 @@ IMPLIED = {
 """A word that says nothing beside one of these."""
 
 # ---------------------------------------------------------------- function words
-DROPPED = set(["the", "a", "an", "is", "are", "be", "am", "there", "do", "does", "did", "was", "were", "will", "my", "our", "this", "that", "which", "please"])
+DROPPED = set("""the a an is are be am there do does did was were will my our this that which please""".split())
 DROPPED_ES = DROPPED | set(
-    ["el", "la", "los", "las", "lo", "un", "una", "unos", "unas", "es", "son", "esta", "estan", "este", "estos", "hay", "mi", "mis", "nuestro", "se", "que", "quien", "fue", "fueron", "era", "eran", "sera", "ser", "estar"]
+    """el la los las lo un una unos unas es son esta estan este estos hay mi mis nuestro se que quien fue fueron era eran sera ser estar""".split()
 )
 ARTICLES = set(["the", "el", "la", "los", "las", "lo", "a", "an", "un", "una", "unos", "unas", "my", "mi", "mis"])
 PREPOSITIONS = {
@@ -138,8 +144,8 @@ LOOSE = [{"", "of", "de"}, {"", "de", "in"}, {"of", "in"}, {"", "for"}, {"de", "
 NEUTRAL = {"", "of", "de", "in", "with", "for"}
 JOINTS = {"and": "and", "y": "and", "e": "and", "or": "or", "o": "or", "u": "or", "vs": "and", "versus": "and", ",": ","}
 FIXED = {
-    **dict.fromkeys(["not", "no", "never", "nunca", "jamas", "neither", "nor", "ni", "without", "sin", "except", "excepto", "salvo", "cannot", "impossible", "imposible"], "negation"),
-    **dict.fromkeys(["before", "after", "if", "unless", "while", "until", "since", "than", "instead", "more", "less"], "order of words"),
+    **dict.fromkeys("""not no never nunca jamas neither nor ni without sin except excepto salvo cannot impossible imposible""".split(), "negation"),
+    **dict.fromkeys("""before after if unless while until since than instead more less""".split(), "order of words"),
 }
 """Words that act on what follows: they never change places. With the reason that they give."""
 SYNONYMS = {
@@ -153,11 +159,11 @@ SYNONYMS = {
     "cuando": "when",
     "imposible": "impossible",
 }
-LETTERED = set(["letter", "letra", "vowel", "vocal", "variable", "vitamin", "vitamina", "option", "opcion", "plan", "type", "tipo", "grupo", "group", "team", "hepatitis"])
+LETTERED = set("""letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis""".split())
 """A single letter after these is a name."""
 PAST = set(["was", "were", "did", "had", "fue", "fueron", "era", "eran", "estaba", "estuvo", "hubo", "habia"])
 FUTURE = set(["will", "sera", "seran"])
-KEPT_PLURAL = set(["news", "means", "goods", "arms", "customs", "series", "species", "physics", "mathematics", "glasses", "pants", "lens", "kubernetes"])
+KEPT_PLURAL = set("""news means goods arms customs series species physics mathematics glasses pants lens kubernetes""".split())
 
 # ---------------------------------------------------------------- frames, tried in order on the folded text
 _TELL = r"(?:tell|explain|write|give|show|list|summari[sz]e|translate|describe|generate|suggest|recommend|draft|define|correct)"
@@ -596,9 +602,12 @@ def _heads(a: Reading, b: Reading, pairs: Pairs) -> bool:
 # ---------------------------------------------------------------- reading
 _QUOTE = re.compile(r"`+([^`]+)`+|\"([^\"]+)\"|“([^”]+)”|«([^»]+)»|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
 _CODE = re.compile(r"[_/\\()\[\]{}<>=*&|^~$@#+]|\w\.\w|^-|^\.\w|:\w|\w:$|!\w")
-_ENGLISH = set(["the", "is", "are", "how", "what", "what's", "why", "when", "where", "who", "which", "do", "does", "can", "could", "my", "to", "of", "in", "for", "with", "me", "i", "from", "this", "and", "into", "please", "need", "that"])
+_ENGLISH = set(
+    """the is are how what what's why when where who which do does can could my to of in for with me i from this and into please need that""".split()
+)
 _SPANISH = set(
-    ["el", "la", "los", "las", "un", "una", "unos", "de", "del", "que", "es", "en", "con", "por", "para", "como", "cual", "cuales", "cuando", "donde", "quien", "qué", "cómo", "y", "al", "sin", "dame", "dime", "explica", "escribe", "pasa", "convierte", "traduce", "trenes", "receta"]
+    """el la los las un una unos de del que es en con por para como cual cuales cuando donde quien qué cómo y al sin dame dime explica escribe pasa
+    convierte traduce trenes receta""".split()
 )
 
 
@@ -799,7 +808,8 @@ def _word(token: str, quotes: list[str]) -> Word:
 
 # ---------------------------------------------------------------- the lexicon
 _ENDINGS = tuple(
-    ["andolo", "arlo", "arla", "arse", "erse", "irse", "ando", "iendo", "yendo", "endo", "aron", "ieron", "abamos", "ados", "adas", "ado", "ada", "ido", "ida", "idos", "idas", "amos", "emos", "imos", "aria", "eria", "iria", "ara", "era", "ira", "aran", "eran", "iran", "aba", "aban", "ia", "ian", "ar", "er", "ir", "an", "en", "as", "es", "a", "e", "o", "io", "eo"]
+    """andolo arlo arla arse erse irse ando iendo yendo endo aron ieron abamos ados adas ado ada ido ida idos idas amos emos imos aria eria iria
+    ara era ira aran eran iran aba aban ia ian ar er ir an en as es a e o io eo""".split()
 )
 Entry = tuple[str, str, bool, bool]
 """Concept, kind, whether the form is past, whether it is plural."""

@@ -17,7 +17,8 @@ REACH = 2
 SECONDS_A_DAY = 86_400
 
 _LATEST = frozenset(
-    ["latest", "newest", "recent", "recently", "last", "lately", "yesterday", "today", "tonight", "currently", "now", "ultimo", "ultima", "ultimos", "ultimas", "ultimamente", "reciente", "recientes", "recientemente", "ayer", "hoy", "ahora", "actualmente"]
+    """latest newest recent recently last lately yesterday today tonight currently now ultimo ultima ultimos ultimas ultimamente reciente recientes
+    recientemente ayer hoy ahora actualmente""".split()
 )
 
 
@@ -31,7 +32,7 @@ class Fusion:
     """Share of a hit's score that goes to the rows next to it and to those after next, on both sides."""
     session: float = 0.4
     """Share of a session's best hit that goes to each of its rows. A row without a session is one of its own."""
-    speaker: float = 2.0
+    speaker: float = 2.5
     """For rows said by someone whom the question names."""
     latest: float = 2.0
     """For the newest row where the question asks for the latest; half for one that is `half_life_days` older."""

@@ -27,17 +27,28 @@ PAIR_BUCKETS = 2**16
 
 _WORD = re.compile(r"[^\W_]+")
 _ENGLISH = frozenset(
-    ["a", "about", "above", "after", "again", "against", "all", "also", "am", "an", "and", "any", "are", "aren", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "cannot", "could", "couldn", "d", "did", "didn", "do", "does", "doesn", "doing", "don", "down", "during", "each", "few", "for", "from", "further", "had", "hadn", "has", "hasn", "have", "haven", "having", "he", "her", "here", "hers", "herself", "him", "himself", "his", "how", "i", "if", "in", "into", "is", "isn", "it", "its", "itself", "just", "ll", "m", "me", "more", "most", "mustn", "my", "myself", "no", "nor", "not", "now", "o", "of", "off", "on", "once", "only", "or", "other", "our", "ours", "ourselves", "out", "over", "own", "re", "s", "same", "shall", "shan", "she", "should", "shouldn", "so", "some", "such", "t", "than", "that", "the", "their", "theirs", "them", "themselves", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "ve", "very", "was", "wasn", "we", "were", "weren", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "won", "would", "wouldn", "you", "your", "yours", "yourself", "yourselves"]
+    """a about above after again against all also am an and any are aren as at be because been before being below between both but by can cannot
+    could couldn d did didn do does doesn doing don down during each few for from further had hadn has hasn have haven having he her here
+    hers herself him himself his how i if in into is isn it its itself just ll m me more most mustn my myself no nor not now o of off on
+    once only or other our ours ourselves out over own re s same shall shan she should shouldn so some such t than that the their theirs
+    them themselves then there these they this those through to too under until up us ve very was wasn we were weren what when where which
+    while who whom whose why will with won would wouldn you your yours yourself yourselves""".split()
 )
 _SPANISH = frozenset(
-    ["a", "al", "algo", "algun", "alguna", "algunas", "alguno", "algunos", "ante", "antes", "aquel", "aquella", "aquellas", "aquello", "aquellos", "aqui", "asi", "aun", "aunque", "cada", "como", "con", "contra", "cual", "cuales", "cualquier", "cuando", "cuanta", "cuantas", "cuanto", "cuantos", "de", "del", "desde", "donde", "dos", "durante", "e", "el", "ella", "ellas", "ello", "ellos", "en", "entre", "era", "eran", "eras", "eres", "es", "esa", "esas", "ese", "eso", "esos", "esta", "estaba", "estaban", "estado", "estamos", "estan", "estar", "estas", "este", "esto", "estos", "estoy", "fue", "fueron", "fui", "ha", "habia", "habian", "haber", "hace", "hacia", "han", "has", "hasta", "hay", "he", "hemos", "la", "las", "le", "les", "lo", "los", "mas", "me", "mi", "mia", "mias", "mio", "mios", "mis", "mucho", "muy", "nada", "ni", "no", "nos", "nosotros", "nuestra", "nuestras", "nuestro", "nuestros", "o", "os", "otra", "otras", "otro", "otros", "para", "pero", "poco", "por", "porque", "pues", "que", "quien", "quienes", "se", "sea", "sean", "ser", "si", "sido", "sin", "sobre", "sois", "solo", "somos", "son", "soy", "su", "sus", "suya", "suyas", "suyo", "suyos", "tal", "tambien", "tan", "tanto", "te", "tenia", "tiene", "tienen", "toda", "todas", "todo", "todos", "tu", "tus", "tuya", "tuyo", "un", "una", "unas", "uno", "unos", "usted", "ustedes", "va", "vosotros", "y", "ya", "yo"]
+    """a al algo algun alguna algunas alguno algunos ante antes aquel aquella aquellas aquello aquellos aqui asi aun aunque cada como con contra
+    cual cuales cualquier cuando cuanta cuantas cuanto cuantos de del desde donde dos durante e el ella ellas ello ellos en entre era eran
+    eras eres es esa esas ese eso esos esta estaba estaban estado estamos estan estar estas este esto estos estoy fue fueron fui ha habia
+    habian haber hace hacia han has hasta hay he hemos la las le les lo los mas me mi mia mias mio mios mis mucho muy nada ni no nos
+    nosotros nuestra nuestras nuestro nuestros o os otra otras otro otros para pero poco por porque pues que quien quienes se sea sean ser
+    si sido sin sobre sois solo somos son soy su sus suya suyas suyo suyos tal tambien tan tanto te tenia tiene tienen toda todas todo todos
+    tu tus tuya tuyo un una unas uno unos usted ustedes va vosotros y ya yo""".split()
 )
 _STOP_WORDS = {"en": _ENGLISH, "es": _SPANISH}
 _STEMMERS = {"en": "english", "es": "spanish"}
 _MONTHS = dict(
     zip(
-        ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "setiembre", "octubre", "noviembre", "diciembre"],
-        ["january", "february", "march", "april", "may", "june", "july", "august", "september", "september", "october", "november", "december"],
+        """enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre""".split(),
+        """january february march april may june july august september september october november december""".split(),
         strict=True,
     )
 )
