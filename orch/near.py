@@ -18,72 +18,104 @@ LOWEST_COSINE = 0.86
 LONGEST_CHARS = 400
 """A longer task says too much to be compared word by word."""
 
+
+def _set(words: str) -> frozenset[str]:
+    """A set as it is written most readably."""
+    return frozenset(words.split())
+
+
 # ---------------------------------------------------------------- words: concepts are separated by ;, the first form names it
 VERBS = """
-delete remove erase|borr elimin suprim quit; create generate|cre gener; make prepare cook made!|hac hag hic hizo! prepar cocin; run execute ran!|ejecut; jog|corr;
-write wrote! written!|escrib; reverse invert|invert inviert; undo revert undid! undone!|deshac deshag deshic revert reviert;
-convert transform|convert conviert transform; change modify|cambi modific; update|actualiz; rename|renombr; copy|copi; move|mov muev; open|abr; close|cerr cierr;
-exit quit|sal salg; read|le; find search locate|encontr encuentr busc; count|cont cuent; add sum|añad agreg sum; start begin began! begun!|empez empiez comenz comienz inici;
-end finish|termin acab finaliz; stop|par deten detien; restart|reinici; install|instal; uninstall|desinstal; enable activate|activ habilit; sort|orden;
-disable deactivate|desactiv deshabilit; connect|conect; disconnect|desconect; use|us utiliz emple; check verify|comprob comprueb verific; kill|mat; clone|clon;
-merge combine|fusion combin; divide|divid; split|separ; multiply|multiplic; subtract|rest; compare|compar; translate|traduc traduzc; summarize summarise|resum;
-explain|explic; discover|descubr; invent|invent; paint|pint; win won!|gan; lose lost!|perd pierd; die|mor muer mur; fall fell! fallen!|ca;
-build built!|constru construy; live|viv; sleep slept!|dorm duerm; eat ate! eaten!|com; drink drank!|beb; learn|aprend; teach taught!|enseñ; buy bought!|compr;
-sell sold!|vend; pay paid!|pag; speak spoke!|habl; say said!|dec dic dig dijo!; show display|mostr muestr; hide hid! hidden!|ocult escond; increase|aument increment;
-decrease reduce|reduc reduzc disminu; upload|sub; download|descarg; improve|mejor; work|funcion trabaj; prevent avoid|evit; mix|mezcl; send sent!|envi; receive|recib;
-save|guard; print|imprim; iterate|recorr iter; fix solve repair|arregl solucion resolv resuelv repar; correct|correg corrig; replace|reemplaz sustitu; filter|filtr;
-compile|compil; debug|depur; deploy|despleg desplieg; test|prob prueb; import|import; export|export; encrypt|cifr encript; decrypt|descifr desencript;
-compress|comprim; extract|extra; lock|bloque; unlock|desbloque; mount|mont; unmount|desmont; configure|configur; happen occur|ocurr suced; grow grew!|crec;
-fly flew!|vol vuel; purr|ronrone; bark|ladr; boil|herv hierv; cause|caus; need|necesit; want|quer quier; help|ayud; choose chose!|eleg elij elig; play|jug jueg;
-draw drew!|dibuj; sing sang!|cant; travel|viaj; record|grab; share|compart; sign|firm; validate|valid; wait|esper; cut|cort; clean|limpi; wash|lav; squash|aplast;
-get obtain got!|obten obtien; call|llam; measure|med mid; break broke! broken!|romp; push|empuj; pull; format|formate;
-spell|deletre; pronounce|pronunci; rotate|rot; round|redonde; parse|pars analiz; join|un; compute calculate|calcul; produce|produc; freeze froze! frozen!|congel;
-remember|record; forget forgot! forgotten!|olvid; contain|conten contien; protect|proteg protej; store|almacen; cancel|cancel; register|registr
+delete remove erase|borr elimin suprim quit; create generate|cre gener; make prepare cook made!|hac hag hic hizo! prepar cocin; run execute ran!|ejecut;
+jog|corr; write wrote! written!|escrib; reverse invert|invert inviert; undo revert undid! undone!|deshac deshag deshic revert reviert;
+convert transform|convert conviert transform; change modify|cambi modific; update|actualiz; rename|renombr; copy|copi; move|mov muev; open|abr;
+close|cerr cierr; exit quit|sal salg; read|le; find search locate|encontr encuentr busc; count|cont cuent; add sum|añad agreg sum;
+start begin began! begun!|empez empiez comenz comienz inici; end finish|termin acab finaliz; stop|par deten detien deteng; restart|reinici; install|instal;
+uninstall|desinstal; enable activate|activ habilit; sort|orden; disable deactivate|desactiv deshabilit; connect|conect; disconnect|desconect;
+use|us utiliz emple; check verify|comprob comprueb verific; kill|mat; clone|clon; merge combine|fusion combin; divide|divid; split|separ; multiply|multiplic;
+subtract|rest; compare|compar; translate|traduc traduzc; summarize summarise|resum; explain|explic; discover|descubr; invent|invent; paint|pint;
+win won!|gan; lose lost!|perd pierd; die|mor muer mur; fall fell! fallen!|ca; build built!|constru construy; live|viv; sleep slept!|dorm duerm;
+eat ate! eaten!|com; drink drank!|beb; learn|aprend; teach taught!|enseñ; buy bought!|compr; sell sold!|vend; pay paid!|pag; speak spoke!|habl;
+say said!|dec dic dig dijo!; show display|mostr muestr; hide hid! hidden!|ocult escond; increase|aument increment; decrease reduce|reduc reduzc disminu;
+upload|sub; download|descarg; improve|mejor; work|funcion trabaj; prevent avoid|evit; mix|mezcl; send sent!|envi; receive|recib; save|guard; print|imprim;
+iterate|recorr iter; fix solve repair|arregl solucion resolv resuelv repar; correct|correg corrig; replace|reemplaz sustitu; filter|filtr; compile|compil;
+debug|depur; deploy|despleg desplieg; test|prob prueb; import|import; export|export; encrypt|cifr encript; decrypt|descifr desencript; compress|comprim;
+extract|extra; lock|bloque; unlock|desbloque; mount|mont; unmount|desmont; configure|configur; happen occur|ocurr suced; grow grew!|crec; fly flew!|vol vuel;
+purr|ronrone; bark|ladr; boil|herv hierv; cause|caus; need|necesit; want|quer quier; help|ayud; choose chose!|eleg elij elig; play|jug jueg;
+draw drew!|dibuj; sing sang!|cant; travel|viaj; record|grab; share|compart; sign|firm; validate|valid; wait|esper; cut|cort; clean|limpi; wash|lav;
+squash|aplast; get obtain got!|obten obtien; call|llam; measure|med mid; break broke! broken!|romp; push|empuj; pull; format|formate; spell|deletre;
+pronounce|pronunci; rotate|rot; round|redonde; parse|pars analiz; join concatenate|concaten; center|centr; match; see view saw! seen! ver veo vemos;
+know knew! saber sabe; compute calculate|calcul; produce|produc; freeze froze! frozen!|congel; remember|record; forget forgot! forgotten!|olvid;
+contain|conten contien; protect|proteg protej; store|almacen; cancel|cancel; register|registr
 """
 """English | Spanish stems; `!` marks a past form."""
 ADJECTIVES = """
-big large grande gran; small pequeño; fast quick quickly rapido rapidamente rapid; slow slowly lento lentamente; long largo; short corto breve; high tall alto; low;
-old viejo antiguo; new nuevo; good bueno; bad malo; cheap barato; expensive caro; safe safely seguro; dangerous peligroso; free gratis gratuito; easy facil; deep profundo;
-hard difficult dificil; hot caliente; cold frio; last latest ultimo; ord1 first 1st primero primer; ord2 second 2nd segundo; ord3 third 3rd tercero tercer; virtual;
-relational relacional; blue azul; red rojo; green verde; black negro; white blanco; yellow amarillo; empty vacio; local; remote remoto; public publico; private privado;
-electric electrico; solar; human humano; healthy sano saludable; homemade casero; linked enlazado; double doble doubly doblemente; random aleatorio; simple sencillo;
-important importante; famous famoso; rich rico; poor pobre; strong fuerte; weak debil; full lleno completo complete; necessary necesario; legal; illegal ilegal;
-automatic automatico; quantum cuantico; renewable renovable; nuclear; global; natural; artificial; square cuadrado; formal; informal; hidden oculto; dark oscuro;
-asynchronous async asincrono; synchronous sync sincrono; vegan vegano; vegetarian vegetariano; normal; common comun; different distinto diferente; same mismo
+big large grande gran; small pequeño; fast quick quickly rapido rapidamente rapid; slow slowly lento lentamente; long largo; short corto breve;
+high tall alto; low; old viejo antiguo; new nuevo; good bueno; bad malo; cheap barato; expensive caro; safe safely seguro; dangerous peligroso;
+free gratis gratuito; easy facil; deep profundo; hard difficult dificil; hot caliente; cold frio; last latest ultimo; ord1 first 1st primero primer;
+ord2 second 2nd segundo; ord3 third 3rd tercero tercer; virtual; relational relacional; blue azul; red rojo; green verde; black negro; white blanco;
+yellow amarillo; empty vacio; local; remote remoto; public publico; private privado; electric electrico; solar; human humano; healthy sano saludable;
+homemade casero; linked enlazado; double doble doubly doblemente; random aleatorio; simple sencillo; important importante; famous famoso; rich rico;
+poor pobre; strong fuerte; weak debil; full lleno completo complete; necessary necesario; legal; illegal ilegal; automatic automatico; quantum cuantico;
+renewable renovable; nuclear; global; natural; artificial; square cuadrado; formal; informal; hidden oculto; dark oscuro; asynchronous async asincrono;
+synchronous sync sincrono; vegan vegano; vegetarian vegetariano; normal; common comun; different distinto diferente; same mismo; foreign foraneo;
+salty salado; chemical quimico; unit-ary unitario; round redondo; flat plano; sweet dulce; bitter amargo; cheap; heavy pesado; light-weight ligero;
+tired cansado; sad triste; happy feliz; sick enfermo; alive vivo; dead muerto; broken roto; clean-ed limpio; dirty sucio; wide ancho; thin fino; dry seco;
+wet mojado
 """
 NOUNS = """
-file archivo fichero; folder directory carpeta directorio; branch rama; repository repo repositorio; list lista; dictionary dict diccionario; tuple tupla; string cadena;
-integer int entero; function funcion; class clase; object objeto; loop bucle; array arreglo; error; database db bbdd; table tabla; column columna; row fila; index indice indices;
-query consulta; user usuario; username; password contraseña; key clave; server servidor; network red; container contenedor; image imagen; volume volumen volumenes;
-process proceso; port puerto; service servicio; package paquete; version; environment entorno; script; command comando; line linea; word palabra; sentence frase oracion;
-text texto; letter letra; number numero; email mail correo e-mail; message mensaje; link enlace; page pagina; web; button boton; screen pantalla; computer ordenador computadora;
-phone telefono movil; key-board teclado; mouse raton; memory memoria; disk disco; cpu procesador; capital; city ciudad; country pais paises; continent continente; world mundo;
-river rio; mountain montaña; sea mar; ocean oceano; lake lago; island isla; planet planeta; moon luna; sun sol; earth tierra; star estrella; sky cielo; light luz luces;
-speed velocidad; distance distancia; height altura; weight peso; price precio; age edad; size tamaño; length longitud; population poblacion habitante; currency moneda;
-temperature temperatura; meaning significado; definition definicion; difference diferencia; advantage benefit pro ventaja beneficio; example ejemplo; symptom sintoma;
-disadvantage drawback desventaja inconveniente; cat gato; dog perro; bird pajaro ave; fish pez peces pescado; horse caballo; animal; fruit fruta; flu gripe; fever fiebre;
-headache dolor-de-cabeza; bread pan; egg huevo; rice arroz; chicken pollo; potato patata papa; omelette tortilla; milk leche; cheese queso; sugar azucar; salt sal; oil aceite;
-water agua; coffee cafe; tea te; wine vino; beer cerveza; cake pastel tarta; soup sopa; salad ensalada; breakfast desayuno desayunar; lunch almuerzo almorzar; dinner supper cena cenar; tower torre; wall muro; bridge puente; light-year año-luz;
-year año; month mes meses; week semana; day dia; hour hora; minute minuto; second-s seconds segundos; today hoy; tomorrow mañana; yesterday ayer; now ahora; leap bisiesto;
-spring primavera; summer verano; autumn fall-season otoño; winter invierno; king rey; queen reina; president presidente; war guerra; history historia; story cuento relato;
-poem poema; song cancion; joke chiste; novel novela; book libro; author autor; movie film pelicula; idea; tip consejo; gift present regalo; birthday cumpleaños; friend amigo;
-boss jefe; mother madre; father padre; child niño; woman mujer; man hombre; people persona person gente; doctor medico; teacher profesor maestro; student estudiante alumno;
-company empresa compañia; job position trabajo empleo puesto; work-n; meeting reunion; holiday vacation vacaciones; house casa; car coche carro auto; engine motor; train tren;
-plane avion; road carretera; energy energia; hole agujero; recursion recursividad; inheritance herencia; programming programacion; programmer programador; thread hilo;
-algorithm algoritmo; cloud nube; security seguridad; injection inyeccion; photosynthesis fotosintesis; gravity gravedad; inflation inflacion; penicillin penicilina; cell celula;
-bacterium bacteria; virus; vaccine vacuna; blood sangre; heart corazon; brain cerebro; body cuerpo; bone hueso; bleach lejia; ammonia amoniaco; diesel; polymorphism polimorfismo;
-encryption cifrado; democracy democracia; revolution revolucion; war-ww1 ww1; war-ww2 ww2; climate clima; change-n; plot argumento trama; summary resumen; recipe receta;
-japan japon; spain españa; france francia; germany alemania; italy italia; england inglaterra; switzerland suiza; sweden suecia; mexico; brazil brasil; greece grecia; egypt egipto;
-usa us eeuu; uk; europe europa; africa; asia; america; london londres; rome roma; netherlands holanda; poland polonia; turkey turquia; russia rusia; norway noruega; canada;
-english ingles; spanish español castellano; french frances; german aleman; italian italiano; portuguese portugues; japanese japones; chinese chino; russian ruso; catalan;
-quixote quijote; argentina; peru; ireland irlanda; denmark dinamarca; finland finlandia; belgium belgica; hungary hungria; morocco marruecos; india; china; portugal; chile;
-all every each todo cada; only solo solamente; always siempre; more mas; less menos; better; best; worse peor; average promedio media; sum-n suma; prime primo; even par;
-odd impar; factorial; square-root raiz-cuadrada; percent porcentaje percentage; vowel vocal; palindrome palindromo; duplicate repetido duplicado; element item elemento;
-compiler compilador; interface interfaz interfaces; pointer puntero; stack pila; queue cola; tree arbol; graph grafo; node-n nodo; lambda; closure; exception excepcion;
-request peticion solicitud; api; regex; url; mutex; deadlock interbloqueo; kernel nucleo; shell; firewall cortafuegos; backup; token; cookie; certificate certificado;
-machine-learning; neural neuronal; data dato; model modelo; science ciencia; language idioma lenguaje; greeting saludo; birth nacimiento; death muerte; museum museo; art arte;
-space espacio; tab tabulador; comma coma; color colour; date fecha; time tiempo; value valor; name nombre; type tipo; parameter parametro; argument; method metodo; module modulo;
-library biblioteca libreria; test-n prueba; terminal consola console; mode modo; weather; distribution; electricity electricidad; rain lluvia; snow nieve; wind viento; fire fuego
+file archivo fichero; folder directory carpeta directorio; branch rama; repository repo repositorio; list lista listar listo; dictionary dict diccionario;
+tuple tupla; string cadena; integer int entero; function funcion; class clase; object objeto; loop bucle; array arreglo; error; database db bbdd;
+table tabla; column columna; row fila; index indice indices; query consulta; user usuario; username; password contraseña; key clave; server servidor;
+network red; container contenedor; image imagen; volume volumen volumenes; process proceso; port puerto; service servicio; package paquete; version;
+environment entorno; script; command comando; line linea; word palabra; sentence frase oracion; text texto; letter letra; number numero;
+email mail correo e-mail; message mensaje; link enlace; page pagina; web; button boton; screen pantalla; computer ordenador computadora;
+phone telephone telefono movil; key-board teclado; mouse raton; memory memoria; disk disco; cpu procesador; capital; city ciudad; country pais paises;
+continent continente; world mundo; river rio; mountain montaña; sea mar; ocean oceano; lake lago; island isla; planet planeta; moon luna; sun sol;
+earth tierra; star estrella; sky cielo; light luz luces; speed velocidad; distance distancia; height altura; weight peso; price precio; age edad;
+size tamaño; length longitud; population poblacion habitante; currency moneda; temperature temperatura; meaning significado; definition definicion;
+difference diferencia; advantage benefit pro ventaja beneficio; example ejemplo; symptom sintoma; disadvantage drawback desventaja inconveniente; cat gato;
+dog perro; bird pajaro ave; fish pez peces pescado; horse caballo; animal; fruit fruta; flu gripe; fever fiebre; headache dolor-de-cabeza; bread pan;
+egg huevo; rice arroz; chicken pollo; potato patata papa; omelette tortilla; milk leche; cheese queso; sugar azucar; salt sal; oil aceite; water agua;
+coffee cafe; tea te; wine vino; beer cerveza; cake pastel tarta; soup sopa; salad ensalada; breakfast desayuno desayunar; lunch almuerzo almorzar;
+dinner supper cena cenar; tower torre; wall muro; bridge puente; light-year año-luz; year año; month mes meses; week semana; day dia; hour hora;
+minute minuto; second-s seconds segundos; today hoy; tomorrow mañana; yesterday ayer; now ahora; leap bisiesto; spring primavera; summer verano;
+autumn fall-season otoño; winter invierno; king rey; queen reina; president presidente; war guerra; history historia; story cuento relato; poem poema;
+song cancion; joke chiste; novel novela; book libro; author autor; movie film pelicula; idea; tip consejo; gift present regalo; birthday cumpleaños;
+friend amigo; boss jefe; mother madre; father padre; child niño; woman mujer; man hombre; people persona person gente; doctor medico;
+teacher profesor maestro; student estudiante alumno; company empresa compañia; job position trabajo empleo puesto; work-n; meeting reunion;
+holiday vacation vacaciones; house casa; car coche carro auto; engine motor; train tren; plane avion; road carretera; energy energia; hole agujero;
+recursion recursividad; inheritance herencia; programming programacion; programmer programador; thread hilo; algorithm algoritmo; cloud nube;
+security seguridad; injection inyeccion; photosynthesis fotosintesis; gravity gravedad; inflation inflacion; penicillin penicilina; cell celula;
+bacterium bacteria; virus; vaccine vacuna; blood sangre; heart corazon; brain cerebro; body cuerpo; bone hueso; bleach lejia; ammonia amoniaco; diesel;
+polymorphism polimorfismo; encryption cifrado; democracy democracia; revolution revolucion; war-ww1 ww1; war-ww2 ww2; climate clima; change-n;
+plot argumento trama; summary resumen; recipe receta; japan japon; spain españa; france francia; germany alemania; italy italia; england inglaterra;
+switzerland suiza; sweden suecia; mexico; brazil brasil; greece grecia; egypt egipto; usa us eeuu; uk; europe europa; africa; asia; america; london londres;
+rome roma; netherlands holanda; poland polonia; turkey turquia; russia rusia; norway noruega; canada; english ingles; spanish español castellano;
+french frances; german aleman; italian italiano; portuguese portugues; japanese japones; chinese chino; russian ruso; catalan; quixote quijote; argentina;
+peru; ireland irlanda; denmark dinamarca; finland finlandia; belgium belgica; hungary hungria; morocco marruecos; india; china; portugal; chile;
+all every each todo cada; only solo solamente; always siempre; more mas; less menos; better; best; worse peor; average promedio media; sum-n suma;
+prime primo; even par; odd impar; factorial; square-root raiz-cuadrada; percent porcentaje percentage; vowel vocal; palindrome palindromo;
+duplicate repetido duplicado; element item elemento; compiler compilador; interface interfaz interfaces; pointer puntero; stack pila; queue cola; tree arbol;
+graph grafo; node-n nodo; lambda; closure; exception excepcion; request peticion solicitud; api; regex; url; mutex; deadlock interbloqueo; kernel nucleo;
+shell; firewall cortafuegos; backup; token; cookie; certificate certificado; machine-learning; neural neuronal; data dato; model modelo; science ciencia;
+language idioma lenguaje; greeting saludo; birth nacimiento; death muerte; museum museo; art arte; space espacio; tab tabulador; comma coma; color colour;
+date fecha; time tiempo; value valor; name nombre; type tipo; parameter parametro; argument; method metodo; module modulo; library biblioteca libreria;
+test-n prueba; terminal consola console; mode modo; weather; distribution; electricity electricidad; rain lluvia; snow nieve; wind viento; fire fuego;
+sheet hoja; field campo; path ruta; header cabecera; response respuesta; question pregunta; exam examen; school escuela; money dinero; bank banco;
+tax impuesto; law ley; health salud; disease enfermedad; pain dolor; head cabeza; eye ojo; hand mano; tooth teeth diente; hair pelo; skin piel;
+exercise ejercicio; sport deporte; football soccer futbol; game juego; player jugador; team equipo; guitar guitarra; garden jardin; plant planta;
+flower flor; bee abeja; spider araña; snake serpiente; wolf wolves lobo; lion leon; whale ballena; shark tiburon; volcano volcan; earthquake terremoto;
+storm tormenta; desert desierto; forest bosque; beach playa; border frontera; century siglo; empire imperio; church iglesia; god dios; soul alma;
+dream sueño; love amor; fear miedo; happiness felicidad; binary binario; search-n busqueda; substring subcadena; character caracter caracteres;
+comment comentario; permission permiso; owner propietario; printer impresora; browser navegador; form formulario; chart grafico; report informe;
+invoice factura; contract contrato; budget presupuesto; salary sueldo salario; interview entrevista; lowercase minuscula; uppercase mayuscula; news noticia;
+street calle; address direccion; weekend; morning; night noche; nail uña; shoe zapato; shirt camisa; chair silla; bed cama; door puerta; window-pane ventana;
+kitchen cocina; apple manzana; orange-fruit naranja; lemon limon; tomato tomate; onion cebolla; garlic ajo; carrot zanahoria; bean judia alubia frijol;
+meat carne; beef ternera; pork cerdo; honey miel; butter mantequilla; flour harina; pepper pimienta; pancake tortita; knife cuchillo; spoon cuchara;
+glass vaso vidrio; iron hierro; gold oro; silver plata; copper cobre; wood madera; stone piedra; paper papel; heat calor; ice hielo; sound sonido; wave onda;
+force fuerza; mass masa; noun sustantivo; verb verbo; grammar gramatica; spelling ortografia; paragraph parrafo; essay ensayo; title titulo;
+chapter capitulo; page-n; magazine revista
 """
 TECH = set(
     """python java javascript typescript c c++ c# go rust ruby php sql bash linux windows mac ubuntu debian fedora git github docker kubernetes css
@@ -99,9 +131,10 @@ ALIASES = dict(
     hows=how's wheres=where's""".split()
 )
 UNITS = """
-km kilometer kilometre kilometro; m meter metre metro; cm centimeter centimetre centimetro; mm millimeter milimetro; mile mi milla; foot feet ft pie; inch inches pulgada;
-yard yarda; kg kilo kilogram kilogramo; g gram gramo; lb lbs pound libra; oz ounce onza; l liter litre litro; ml milliliter mililitro; cup taza; gallon galon; usd dollar dolar;
-eur euro; gbp; celsius °c c°; fahrenheit °f; kelvin; percent %; kb; mb; gb; tb; byte; bit; h hour hora; min minute minuto; s; ms; kwh; w watt vatio; kmh km/h; mph; ha hectarea
+km kilometer kilometre kilometro; m meter metre metro; cm centimeter centimetre centimetro; mm millimeter milimetro; mile mi milla; foot feet ft pie;
+inch inches pulgada; yard yarda; kg kilo kilogram kilogramo; g gram gramo; lb lbs pound libra; oz ounce onza; l liter litre litro; ml milliliter mililitro;
+cup taza; gallon galon; usd dollar dolar; eur euro; gbp; celsius °c c°; fahrenheit °f; kelvin; percent %; kb; mb; gb; tb; byte; bit; h hour hora;
+min minute minuto; s; ms; kwh; w watt vatio; kmh km/h; mph; ha hectarea
 """
 BIGGER = dict(
     pair.split("=")
@@ -159,12 +192,32 @@ SYNONYMS = {
     "cuando": "when",
     "imposible": "impossible",
 }
+PHRASAL = _set("check log sign plug zoom fill break opt")
+"""Verbs that mean something else with `in`, also before the name of a tool."""
 LETTERED = set("""letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis""".split())
 """A single letter after these is a name."""
 PAST = set(["was", "were", "did", "had", "fue", "fueron", "era", "eran", "estaba", "estuvo", "hubo", "habia"])
 FUTURE = set(["will", "sera", "seran"])
 KEPT_PLURAL = set("""news means goods arms customs series species physics mathematics glasses pants lens kubernetes""".split())
 
+COGNATES = [
+    ("ph", "f"),
+    ("th", "t"),
+    ("tion", "cion"),
+    ("ss", "s"),
+    ("([b-df-hj-np-tv-z])\\1", r"\1"),
+    ("y", "i"),
+    ("k|qu|ch", "c"),
+    ("idad$", "iti"),
+    ("[aeo]$", ""),
+]
+"""What makes an English and a Spanish word of one root alike; only words that no table knows, of two tasks in two languages."""
+COGNATE_CHARS = 6
+FALSE_FRIENDS = _set(
+    "fabric fabrica carpet carpeta library libreria parent pariente college colegio idiom idioma lecture lectura notice noticia success suceso billion billon argument argumento"
+    " compromise compromiso contest contesta deception decepcion gracious gracioso luxury lujuria relative relativo sentence sentencia sympathetic simpatico support soporta torment"
+    " tormenta casualty casualidad commodity comodidad direction direccion patron bizarre bizarro conference conferencia editor collar balance sensible discuss attend actual"
+)
 # ---------------------------------------------------------------- frames, tried in order on the folded text
 _TELL = r"(?:tell|explain|write|give|show|list|summari[sz]e|translate|describe|generate|suggest|recommend|draft|define|correct)"
 _DI = r"(?:dec|explic|escrib|d|mostr|enumer|resum|traduc|describ|gener|suger|recomend|redact|correg|defin)(?:a|e|i)r"
@@ -214,11 +267,20 @@ IDIOMS = [
     (r"\bshut down\b", "shutdown"),
     (r"\bd(?:ar|oy|a)(?:le)? la vuelta a~? ", "invertir "),
     (r"\bget rid of\b", "delete"),
-    (r"\b(?:search|look) for\b", "find"),
+    (r"\b(?:search|look) for\b|\bfind out\b", "find"),
+    (r"\bcount (?:the )?number of\b|\bcontar el numero de\b", "count"),
+    (r"^como (puedo )?cuento ", "como contar "),
+    (r"\bdon (?:quijote|quixote)\b", "quixote"),
+    (r"\bprueba unitaria\b|\btest unitario\b|\bunit test\b", "unit-test"),
+    (r"\bpruebas unitarias\b|\btests unitarios\b|\bunit tests\b", "unit-tests"),
+    (r"\b(?:running|listening) on port\b", "on port"),
+    (r"^(?:is there|hay) (?:a|any|an|alguna|una) (?:easy )?(?:way|forma|manera) (?:to|de|of) ", "how to "),
+    (r"^i (?:want|need|would like) to ", "how to "),
+    (r"^(?:quiero|necesito|quisiera) (?=\w+[aei]r\b)", "how to "),
     (r"\bmake (.+) faster$|\bspeed up (.+)$|\bhacer (?:que )?(.+) mas rapid[oa]$|\baceler(?:o|ar) (.+)$", r"speed-up \1\2\3\4"),
     (
         r"\b(?:send|make|do|perform|hago|hacer|hace|envio|enviar) (?:an? |una? )?(?:http )?(?:(?:peticion|solicitud) )?(get|post|put|delete)(?: request)?\b",
-        r"request-\1",
+        r"make request-\1",
     ),
     (r"\b(?:iterate|loop) (?:over|through)\b|\biter(?:o|ar) sobre\b", "iterate"),
     (r"\b(?:give|make|write|haz|da|hacer|escribe) (?:a|un) (?:summary|resumen) (?:of|de)\b", "summarize"),
@@ -237,7 +299,8 @@ IDIOMS = [
     (r"\bantes de(l)?\b|\bbefore\b", "before"),
     (r"\bdespues de(l)?\b|\bafter\b", "after"),
     (
-        r"\b(?:without (?:an? )?|sin )gpu\b|\b(?:on|with) (?:the |a )?cpu(?: only)?$|\bonly on (?:the |a )?cpu\b|\b(?:en|con) (?:la )?cpu(?: solo| solamente)?$",
+        r"\b(?:without (?:an? )?|sin )gpu\b|\b(?:on|with) (?:the |a )?cpu(?: only)?$|\bonly on (?:the |a )?cpu\b|\b(?:en"
+        r"|con) (?:la )?cpu(?: solo| solamente)?$",
         "without gpu",
     ),
     (r"\bgoing to |\bv(?:a|an) a~? ", "will "),
@@ -252,7 +315,8 @@ IDIOMS = [
     (r"\bmas rapido\b(?! que)", "faster"),
     (r"\bmejor\b", "better"),
     (
-        r"\bmas (grande|pequeñ[oa]|larg[oa]|cort[oa]|alt[oa]|rapid[oa]|lent[oa]|viej[oa]|antigu[oa]|barat[oa]|car[oa]|profund[oa]|importante|famos[oa]|ric[oa]|pobre|peligros[oa])s?\b",
+        r"\bmas (grande|pequeñ[oa]|larg[oa]|cort[oa]|alt[oa]|rapid[oa]|lent[oa]|viej[oa]|antigu[oa]|barat[oa]|car[oa]|profund[oa]"
+        r"|importante|famos[oa]|ric[oa]|pobre|peligros[oa])s?\b",
         r"most \1",
     ),
     (r"\b(mayor|menor) (planeta|pais|ciudad|lago|oceano|rio|desierto|isla)\b", r"\1~ \2"),
@@ -276,6 +340,7 @@ IDIOMS = [
     (r"^how fast is ", "what is the speed of "),
     (r"^(?:how do|in what way do|in what ways do) (\S+ and \S+)(.*?) differ(?: from each other)?(.*)$", r"what is difference between \1\2\3"),
     (r"^how (?:do|does|is|are) (\S+) (?:differ|different) from (\S+)(.*)$", r"what is difference between \1 and \2\3"),
+    (r"^en que se diferencia (.+?) de(?: la| el| los| las| un| una|l)? (\S+)$", r"what is difference between \1 and \2"),
     (r"^en que se diferencian? (.+)$", r"what is difference between \1"),
     (r"^(?:que|cual(?:es)?) (?:es |son )?(?:la |las )?diferencias? (?:hay |existe )?entre ", "what is difference between "),
     (
@@ -302,7 +367,8 @@ FRAMES: list[tuple[str, str, str]] = [
     (r"^cause (.+)$", "cause", r"\1"),
     (rf"^what is the ({_VIA})(?: command| code| query| syntax)? (?:to|for|that) (.+)$", "howto", r"\2 with \1"),
     (
-        r"^(?:what|which) (?:is|are) (?:the |a |some )?(?:best |right |proper |correct |good |usual )?(?:ways?|methods?|steps|commands?|procedure) (?:to|of|for|that) (.+)$",
+        r"^(?:what|which) (?:is|are) (?:the |a |some )?(?:best |right |proper |correct |good |usual )?(?:ways?|methods?|steps"
+        r"|commands?|procedure) (?:to|of|for|that) (.+)$",
         "howto",
         r"\1",
     ),
@@ -320,29 +386,42 @@ FRAMES: list[tuple[str, str, str]] = [
     ),
     (r"^cual(?:es)? (?:es|son) (?:la|el|los|las) (?:mejor )?(?:forma|manera|modo|metodo|comando|pasos) (?:de|para|que) (.+)$", "howto", r"\1"),
     (
-        r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:puedo|podria|podemos|se puede|se podria|debo|se debe|hago para|se hace para|hay que) (.+)$",
+        r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:puedo|podria|podemos|se puede|se podria|debo|se debe"
+        r"|hago para|se hace para|hay que) (.+)$",
         "howto",
         r"\1",
     ),
     (r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:se|me) (.+)$", "howto", r"\1"),
-    (r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (\w+(?:o|oy|ar|er|ir|arse|erse|irse|arlo|amos|emos|imos)\b.*)$", "howto", r"\1"),
-    (r"^(?:explain |describe )?how (?:do|does|did|is|are|was|were )?(?!many|much|long|often|come)(.+)$|^(?:explica )?como (.+)$", "how", r"\1\2"),
+    (
+        r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (\w+(?:o|oy|ar|er|ir|arse|erse|irse|arlo|amos|emos"
+        r"|imos)\b.*|(?:make|convert|delete|summarize|enable|disable|configure|backup|login|logout|find|count)\b.*)$",
+        "howto",
+        r"\1",
+    ),
+    (r"^(?:explain |describe )?how (?:do |does |did |is |are |was |were )?(?!many|much|long|often|come)(.+)$|^(?:explica )?como (.+)$", "how", r"\1\2"),
     (r"^how many (.+?) (?:do|does|did) (.+) have((?: in .+)?)$|^cuant[ao]s (.+?) tienen? (.+)$", "how many", r"\1\4 \2\5\3"),
     (r"^how many (.+)$|^cuant[ao]s (.+)$", "how many", r"\1\2"),
     (r"^how long (?:does it take|do i need|will it take) to (.+)$|^how much time (?:does it take|do i need|is needed) to (.+)$", "how long", r"\1\2"),
     (r"^cuanto (?:tiempo )?(?:se tarda|tarda|tardo|lleva|se necesita|hace falta) (?:en|para)? ?(.+)$", "how long", r"\1"),
+    (r"^(?:calculate|compute|calcula|how much is|cuanto es|cuanto son) (.+)$", "list", r"\1"),
     (r"^how (much|long|often|come) (.+)$", r"how \1", r"\2"),
     (r"^cuant(?:o|a) (.+)$", "how much", r"\1"),
     (r"^(?:explain |describe |explica |tell )?(?:why|por que) (.+)$", "why", r"\1"),
     (r"^(?:when|in (?:what|which) year|what year|cuando|en que año) (.+)$", "when", r"\1"),
     (r"^(?:where|donde) (?:is |are |esta |estan |se encuentra |se encuentran |queda )?(.+)$", "where", r"\1"),
     (r"^(?:who|quien(?:es)?) (.+)$", "who", r"\1"),
-    (r"^(?:what|which) is (.+) used for$|^what is (.+) for$|^para que (?:sirven?|se usan?|se utilizan?) (.+)$|^que utilidad tienen? (.+)$", "use", r"\1\2\3\4"),
+    (
+        r"^(?:what|which) is (.+) used for$|^what is (.+) for$|^para que (?:sirven?|se usan?|se utilizan?) (.+)$"
+        r"|^que utilidad tienen? (.+)$",
+        "use",
+        r"\1\2\3\4",
+    ),
     (r"^what (?:is|are) the (?:purpose|use) of (.+)$|^cual es la utilidad de (.+)$", "use", r"\1\2"),
     (r"^what (?:do|does) (.+) do( in .+)?$|^que hacen? (.+)$", "does", r"\1\2\3"),
     (r"^what stand (.+)$", "what", r"stand \1"),
     (
-        r"^que (ventajas|desventajas|beneficios|inconvenientes|sintomas|funciones) (?:tienen?|ofrecen?|presentan?|hay en) (?:(?:usar|utilizar|el uso de|using) )?(.+)$",
+        r"^que (ventajas|desventajas|beneficios|inconvenientes|sintomas|funciones) (?:tienen?|ofrecen?|presentan?"
+        r"|hay en) (?:(?:usar|utilizar|el uso de|using) )?(.+)$",
         "what",
         r"\1 de \2",
     ),
@@ -359,7 +438,6 @@ FRAMES: list[tuple[str, str, str]] = [
     (r"^(?:explain|explica) (?:what|que) (?:is|are|es|son) (.+)$|^(?:explain|explica|tell about) (.+)$", "explain", r"\1\2"),
     (r"^(?:define|what is the definition of|give a definition of|da una definicion de) (.+)$", "define", r"\1"),
     (r"^(?:list|enumera|name|give|tell|di|dime|da) (?:the|all the|el|la|los|las) (.+)$", "list", r"\1"),
-    (r"^(?:calculate|compute|calcula|how much is|cuanto es|cuanto son) (.+)$", "list", r"\1"),
     (r"^(?:que|cual(?:es)?) (?:es|son) (.+)$|^(?:what|which) (?:is|are) (.+)$", "what", r"\1\2"),
     (r"^(?:what|which) (?:do|does|did) (.+)$", "what object", r"\1"),
     (r"^(?:what|which) (.+)$|^(?:que|cual(?:es)?) (.+)$", "which", r"\1\2"),
@@ -369,7 +447,8 @@ FRAMES: list[tuple[str, str, str]] = [
     (r"^(?:is it|is|are|do|does|did|was|were|es|son|esta|estan|hay) (.+)$", "yes or no", r"\1"),
     (
         r"^(?:write|create|generate|draft|compose|escribe|crea|genera|redacta|haz|give|da|i need|necesito|i want|quiero|i would like|quisiera|make) "
-        r"(?:a|an|un|una) ((?:\S+ ){0,3}?(?:function|script|program|regex|query|poem|haiku|letter|email|summary|story|essay|tweet|funcion|programa|consulta|poema|carta|correo|resumen|cuento)\b.*)$",
+        r"(?:a|an|un|una) ((?:\S+ ){0,3}?(?:function|script|program|regex|query|poem|haiku|letter|email|summary|story|essay|tweet"
+        r"|funcion|programa|consulta|poema|carta|correo|resumen|cuento)\b.*)$",
         "write",
         r"\1",
     ),
@@ -424,6 +503,8 @@ def difference(a: str, b: str) -> str | None:
     if "\n" in a.strip() + b.strip():
         return "more than one line"
     first, second = _read(a), _read(b)
+    if first.spanish != second.spanish:
+        first, second = _levelled(first), _levelled(second)
     if not first.words or not second.words:
         return "too few words"
     return next((reason for guard in GUARDS if (reason := guard(first, second))), None)
@@ -469,7 +550,8 @@ def _names(a: Reading, b: Reading) -> str | None:
 
 
 def _words(a: Reading, b: Reading) -> str | None:
-    return _unequal("words", a.concepts(), b.concepts())
+    apart = (a.concepts() - b.concepts()) + (b.concepts() - a.concepts())
+    return _unequal("names" if apart and set(apart) <= a.names | b.names else "words", a.concepts(), b.concepts())
 
 
 def _number(a: Reading, b: Reading) -> str | None:
@@ -502,7 +584,6 @@ GUARDS: tuple[Callable[[Reading, Reading], str | None], ...] = (
     _kinds("negation", "negation"),
     _question,
     _tense,
-    _kinds("name", "names"),
     _names,
     _kinds("tech", "names"),
     _words,
@@ -550,6 +631,8 @@ def _movable(a: Reading, b: Reading, one: tuple[int, int], other: tuple[int, int
     kinds = {x.kind, y.kind}
     if "joint" in kinds:
         return True
+    if "number" in kinds and len(kinds) == 2 and len(a.concepts("number")) == 1:
+        return x.phrase == y.phrase and v.phrase == w.phrase and not kinds & {"fixed", "negation", "quote"}
     if kinds & {"fixed", "negation", "number", "quote"}:
         return False
     if _in_a_row(x, y) and _in_a_row(v, w):
@@ -748,7 +831,7 @@ def _words_of(tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[W
             role, new, joined = PREPOSITIONS[token], True, False
             if not found:
                 found.append(Word(PARTICLES.get(token, token), "fixed"))
-            elif before and found[-1].kind == "verb" and at == last + 1 and role in {"in", "of", "for"}:
+            elif found[-1].kind == "verb" and at == last + 1 and role in {"in", "of", "for"} and (after not in TECH or found[-1].concept in PHRASAL):
                 role = "+" + role
         elif not letter and token in JOINTS:
             new = joined = True
@@ -806,6 +889,19 @@ def _word(token: str, quotes: list[str]) -> Word:
     return Word(concept, kind, plural=plural)
 
 
+def _levelled(reading: Reading) -> Reading:
+    """With words that no table knows brought to what English and Spanish have in common: system and sistema."""
+    return replace(reading, words=tuple(replace(word, concept=_cognate(word.concept)) if word.kind == "word" else word for word in reading.words))
+
+
+def _cognate(word: str) -> str:
+    if len(word) < COGNATE_CHARS or word in FALSE_FRIENDS or not word.isalpha():
+        return word
+    for pattern, to in COGNATES:
+        word = re.sub(pattern, to, word)
+    return word
+
+
 # ---------------------------------------------------------------- the lexicon
 _ENDINGS = tuple(
     """andolo arlo arla arse erse irse ando iendo yendo endo aron ieron abamos ados adas ado ada ido ida idos idas amos emos imos aria eria iria
@@ -858,7 +954,10 @@ def _listed(token: str) -> str:
 
 
 def _singular(token: str) -> str:
-    return token[:-1] if token.endswith("s") and len(token) > 3 and not token.endswith(("ss", "us", "is")) and token not in KEPT_PLURAL else token
+    """Without the ending of a plural, or of the third person."""
+    if not token.endswith("s") or len(token) < 4 or token.endswith(("ss", "us", "is")) or token in KEPT_PLURAL:
+        return token
+    return token[:-2] if token.endswith(("ches", "shes", "sses", "xes")) else token[:-1]
 
 
 def _inflections(token: str, singular: str) -> Iterator[str]:

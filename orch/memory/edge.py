@@ -43,7 +43,7 @@ class EdgeStore:
         self._dimension = dimension
         self._lock = FileLock(folder / f"{name}.lock", patience_s)
         self._shard: qdrant.EdgeShard | None = None
-        self._unflushed = 0
+        self._unflushed, self._written = 0, False
 
     # ------------------------------------------------------------ opening and closing
 
@@ -113,13 +113,17 @@ class EdgeStore:
 
     def _pack(self) -> None:
         """Moves new points to the part that is not read at each start, where there are many of them."""
+        if not self._written:
+            return
         with _translated(self.path):
+            # the next start replays the last change: let it be a small one
+            self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
             self._opened.flush()
             if _tail(self.path) > max(_TAIL, self.count() // _TAIL_SHARE):
                 self._opened.optimize()
 
     def _release(self) -> None:
-        shard, self._shard = self._shard, None
+        shard, self._shard, self._written = self._shard, None, False
         try:
             if shard is not None:
                 with _translated(self.path):
@@ -149,6 +153,7 @@ class EdgeStore:
         self._check(points)
         with _translated(self.path):
             self._opened.update(qdrant.UpdateOperation.upsert_points([_point(point) for point in points]))
+            self._written = True
             self._unflushed += len(points)
             if self._unflushed >= _UNFLUSHED:
                 self._opened.flush()

@@ -6,6 +6,7 @@ its conversations and tried on two others; most values around them do as well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -116,4 +117,4 @@ class _Bonus:
         if self._newest is None:
             return 0.0
         days = (self._newest - place.at) / SECONDS_A_DAY
-        return self._fusion.latest * 0.5 ** (days / self._fusion.half_life_days)
+        return self._fusion.latest * math.exp2(-days / self._fusion.half_life_days)

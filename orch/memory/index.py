@@ -57,6 +57,7 @@ class Memory:
     async def open(self, progress: Progress | None = None) -> None:
         """Opens the store and brings it up to the journal."""
         self.store.open()
+        self.notes += self.store.notes
         if self.store.created:
             self._facts.set_fact(self._mark, "0")
         await self.catch_up(progress)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import pairwise
 from zlib import crc32
 
 from orch.classifier.rules import fold, language
@@ -103,13 +104,16 @@ def _tokens(own: Iterable[str]) -> Iterator[int]:
 
 
 def _pairs(own: list[str]) -> Iterator[int]:
-    return (crc32(f"{first} {second}".encode()) % PAIR_BUCKETS for first, second in zip(own, own[1:], strict=False))
+    return (crc32(f"{first} {second}".encode()) % PAIR_BUCKETS for first, second in pairwise(own))
 
 
 def _language(text: str, all_words: list[str]) -> str:
-    """en or es. Many short questions have none of the classifier's words: then the longer lists here decide, and English where they don't."""
+    """en or es. Many short questions have none of the classifier's words: then the longer lists here decide, and English where they don't.
+
+    One word is too little for that: `sea` is one of Spanish's.
+    """
     spanish, english = (sum(word in stop for word in all_words) for stop in (_SPANISH, _ENGLISH))
-    return language(text, all_words) or ("es" if spanish > english else "en")
+    return language(text, all_words) or ("es" if spanish > max(english, 1) else "en")
 
 
 @cache
