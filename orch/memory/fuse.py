@@ -1,7 +1,7 @@
 """Joins what the index finds by words and by meaning into one order, and lets the rows around a hit have a part in it (pure).
 
-Scores are added, not ranks: reciprocal-rank fusion of the same two lists is worse than BM25 alone on LoCoMo. Every constant was chosen on three of
-its conversations and tried on two others; most values around them do as well.
+Scores are added, not ranks: reciprocal-rank fusion of the same two lists is worse than BM25 alone on LoCoMo. The constants were chosen on its
+conversations 1 to 3 (Recall@10 81.9; 80.5 to 82.5 with any of 81 settings around them) and tried on 4 and 5 at the end (78.0).
 """
 
 from __future__ import annotations

