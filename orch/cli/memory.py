@@ -17,7 +17,7 @@ from orch.cli import opening
 from orch.errors import InputError, JournalError, UsageError
 
 if TYPE_CHECKING:
-    from orch.memory.index import Found, Memory
+    from orch.memory.index import Found, Memory, Progress
     from orch.memory.source import Remembered
     from orch.memory.store import Where
 
@@ -49,7 +49,7 @@ def search(
     from orch import render
 
     where = _where(session=session, kind=kind, model=model, since=since)
-    found = _with_index(ctx, lambda memory: memory.search(" ".join(query), k, where))
+    found = _with_memory(ctx, lambda memory, progress: memory.find(" ".join(query), k, where, progress))
     if as_json:
         render.show_json({"v": 1, "hits": [{"score": each.score, **_facts(each.row)} for each in found]})
     elif not found:
@@ -171,17 +171,7 @@ def reindex(ctx: typer.Context) -> None:
     """Build the index anew from the journal."""
     from orch import render
 
-    async def build() -> int:
-        async with opening.orchestrator(ctx) as orchestrator:
-            with _in_words():
-                memory = await orchestrator.runtime.memory.memory()
-                try:
-                    with _progress() as progress:
-                        return await memory.reindex(progress)
-                finally:
-                    memory.close()
-
-    render.show(f"indexed {asyncio.run(build()):,} entries")
+    render.show(f"indexed {_with_memory(ctx, lambda memory, progress: memory.reindex(progress)):,} entries")
 
 
 # ---------------------------------------------------------------- opening
@@ -190,21 +180,28 @@ def reindex(ctx: typer.Context) -> None:
 def _with_index(ctx: typer.Context, work: Callable[[Memory], Awaitable[_T]]) -> _T:
     """Does something with the memory opened and brought up to the journal. Raises OrchError."""
 
+    async def opened(memory: Memory, progress: Progress) -> _T:
+        await memory.open(progress)
+        return await work(memory)
+
+    return _with_memory(ctx, opened)
+
+
+def _with_memory(ctx: typer.Context, work: Callable[[Memory, Progress], Awaitable[_T]]) -> _T:
+    """Does something with the memory, which it opens itself. Raises OrchError."""
+
     async def run() -> _T:
         from orch import render
 
         async with opening.orchestrator(ctx) as orchestrator:
-            with _in_words():
+            with _in_words(), render.Progress("indexing") as bar:
                 memory = await orchestrator.runtime.memory.memory()
                 try:
-                    with _progress() as progress:
-                        await memory.open(progress)
-                    result = await work(memory)
+                    return await work(memory, bar.count)
                 finally:
                     memory.close()
                     for note in (*memory.notes, *orchestrator.runtime.journal.warnings):
                         render.say(f"! {note}")
-                return result
 
     return asyncio.run(run())
 
@@ -226,14 +223,6 @@ def _in_words() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise JournalError(f"the journal can't be used: {error}", "orch health shows where it is") from None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    from orch import render
-
-    with render.Progress("indexing") as bar:
-        yield lambda done, total: bar.count(done, total)
 
 
 # ---------------------------------------------------------------- the work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +57,7 @@ class Memory:
 
     async def open(self, progress: Progress | None = None) -> None:
         """Opens the store and brings it up to the journal."""
-        self.store.open()
+        await asyncio.to_thread(self.store.open)
         self.notes += self.store.notes
         if self.store.created:
             self._facts.set_fact(self._mark, "0")
@@ -111,9 +112,20 @@ class Memory:
 
     # ------------------------------------------------------------ searching
 
+    async def find(self, question: str, limit: int = 10, where: Where = Where(), progress: Progress | None = None) -> list[Found]:
+        """Opens and searches: the question is embedded while the store opens, each on a core of its own."""
+        vector = asyncio.ensure_future(self.embedder.query(question))
+        try:
+            await self.open(progress)
+            return self._search(question, await vector, limit, where)
+        finally:
+            vector.cancel()
+
     async def search(self, question: str, limit: int = 10, where: Where = Where()) -> list[Found]:
         """The rows that answer a question best, best first."""
-        vector = await self.embedder.query(question)
+        return self._search(question, await self.embedder.query(question), limit, where)
+
+    def _search(self, question: str, vector: list[float] | None, limit: int, where: Where) -> list[Found]:
         lexical = _best(self.store.lexical(query_weights(question), DEPTH, where))
         dense = _best(self.store.dense(vector, DEPTH, where)) if vector is not None else {}
         near = self.source.neighbours(list(dict.fromkeys((*lexical, *dense))), REACH)

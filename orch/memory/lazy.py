@@ -43,8 +43,7 @@ class LazyMemory:
         try:
             memory = await self.memory()
             try:
-                await memory.open()
-                found = await memory.search(question, limit)
+                found = await memory.find(question, limit)
             finally:
                 memory.close()
             return found, [*memory.notes]

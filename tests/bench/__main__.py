@@ -10,9 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orch import __version__
-from tests.bench import deciding, startup, streaming
+from tests.bench import deciding, durability, memory, startup, streaming
 
-BENCHES: dict[str, Callable[[int], list[str]]] = {"startup": startup.report, "deciding": deciding.report, "streaming": streaming.report}
+BENCHES: dict[str, Callable[[int], list[str]]] = {
+    "startup": startup.report,
+    "deciding": deciding.report,
+    "streaming": streaming.report,
+    "memory": memory.report,
+    "durability": durability.report,
+}
 
 
 def machine() -> str:
