@@ -12,13 +12,31 @@ ROOT = Path(__file__).parents[1] / "orch"
 LAYERS = [
     {"version"},
     {"types"},
-    {"errors", "markdown", "paths", "redact"},
+    {"errors", "markdown", "near", "paths", "redact"},
     {"config.addresses", "config.find", "config.patterns", "config.source", "config.spec", "config.variables", "database", "json_form", "machine", "stats"},
-    {"config.schema", "config.trust", "journal", "task", "router", "classifier.rules", "backends.wire", "render"},
-    {"config.check", "backends.http", "request"},
-    {"config.load", "backends.ollama", "backends.openai"},
+    {"memory.documents", "memory.store"},
+    {
+        "config.schema",
+        "config.trust",
+        "journal",
+        "task",
+        "router",
+        "classifier.rules",
+        "backends.wire",
+        "render",
+        "memory.lock",
+        "memory.notes",
+        "memory.source",
+    },
+    {"config.check", "backends.http", "request", "cache", "conversation", "memory.text", "memory.edge", "memory.qdrant"},
+    {"config.load", "backends.ollama", "backends.openai", "memory.fuse"},
     {"backends", "backends.llamacpp", "classifier", "models_file"},
-    {"registry"},
+    {"registry", "memory.embed"},
+    {"memory.index"},
+    {"memory.opening", "memory.recall"},
+    {"memory.lazy"},
+    {"nearest"},
+    {"reuse"},
     {"runtime"},
     {"attempt", "decide"},
     {"health", "outcome"},
@@ -26,14 +44,16 @@ LAYERS = [
     {"orchestrator"},
     {"cli.stdin", "cli.opening"},
     {"cli.argv"},
-    {"cli.run", "cli.route", "cli.models", "cli.health", "cli.stats", "cli.config"},
+    {"cli.run", "cli.route", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache"},
+    {"cli.memory"},
+    {"cli.chat"},
     {"cli.main"},
 ]
-"""The lowest first. `orch`, `config` and `cli` themselves hold no code of their own."""
+"""The lowest first. `orch`, `config`, `memory` and `cli` themselves hold no code of their own."""
 PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {("cli.run", "cli.route")}
 """--dry-run is `orch route`."""
-RICH, BARE = {"render"}, {"", "config", "cli"}
+RICH, BARE = {"render"}, {"", "config", "cli", "memory"}
 
 
 def modules() -> dict[str, Path]:
