@@ -68,7 +68,7 @@ NOUNS = """
 file archivo fichero; folder directory carpeta directorio; branch rama; repository repo repositorio; list lista listar listo; dictionary dict diccionario;
 tuple tupla; string cadena; integer int entero; function funcion; class clase; object objeto; loop bucle; array arreglo; error; database db bbdd;
 table tabla; column columna; row fila; index indice indices; query consulta; user usuario; username; password contraseña; key clave; server servidor;
-network red; container contenedor; image imagen; volume volumen volumenes; process proceso; port puerto; service servicio; package paquete; version;
+network redes; container contenedor; image imagen; volume volumen volumenes; process proceso; port puerto; service servicio; package paquete; version;
 environment entorno; script; command comando; line linea; word palabra; sentence frase oracion; text texto; letter letra; number numero;
 email mail correo e-mail; message mensaje; link enlace; page pagina; web; button boton; screen pantalla; computer ordenador computadora;
 phone telephone telefono movil; key-board teclado; mouse raton; memory memoria; disk disco; cpu procesador; capital; city ciudad; country pais paises;
@@ -118,10 +118,10 @@ glass vaso vidrio; iron hierro; gold oro; silver plata; copper cobre; wood mader
 force fuerza; mass masa; noun sustantivo; verb verbo; grammar gramatica; spelling ortografia; paragraph parrafo; essay ensayo; title titulo;
 chapter capitulo; page-n; magazine revista
 """
-TECH = set(
-    """python java javascript typescript c c++ c# go rust ruby php sql bash linux windows mac ubuntu debian fedora git github docker kubernetes css
-    node react vue pandas numpy excel vim vscode postgresql mysql mongodb redis sqlite nginx curl ssh ollama terminal powershell android ios
-    swift kotlin django flask npm jquery perl scala systemctl""".split()
+TECH = _set(
+    "python java javascript typescript c c++ c# go rust ruby php sql bash linux windows mac ubuntu debian fedora git github docker kubernetes css node"
+    " react vue pandas numpy excel vim vscode postgresql mysql mongodb redis sqlite nginx curl ssh ollama terminal powershell android ios swift kotlin"
+    " django flask npm jquery perl scala systemctl"
 )
 """Tools and languages: `in`, `with`, `for` and plain juxtaposition mean the same before these."""
 ALIASES = dict(
@@ -143,7 +143,7 @@ BIGGER = dict(
     older=old newer=new cheaper=cheap safer=safe easier=easy harder=hard hotter=hot colder=cold deeper=deep stronger=strong""".split()
 )
 IMPLIED = {
-    "file": set(["csv", "json", "pdf", "zip", "txt", "xml", "yaml", "png", "jpg", "excel"]),
+    "file": _set("csv json pdf zip txt xml yaml png jpg excel"),
     "server": {"nginx", "apache"},
     "city": {"capital"},
     "acronym": {"stand"},
@@ -153,25 +153,28 @@ IMPLIED = {
 """A word that says nothing beside one of these."""
 
 # ---------------------------------------------------------------- function words
-DROPPED = set("""the a an is are be am there do does did was were will my our this that which please""".split())
-DROPPED_ES = DROPPED | set(
-    """el la los las lo un una unos unas es son esta estan este estos hay mi mis nuestro se que quien fue fueron era eran sera ser estar""".split()
-)
-ARTICLES = set(["the", "el", "la", "los", "las", "lo", "a", "an", "un", "una", "unos", "unas", "my", "mi", "mis"])
+DROPPED = _set("the a an is are be am there do does did was were will that which please")
+DROPPED_ES = DROPPED | _set("el la los las lo un una unos unas es son esta estan hay se que quien fue fueron era eran sera ser estar")
+ARTICLES = _set("the el la los las lo a an un una unos unas my mi mis")
 PREPOSITIONS = {
-    **dict.fromkeys(["of", "'s"], "of"),
-    **dict.fromkeys(["de", "del"], "de"),
-    **dict.fromkeys(["in", "on", "at", "en", "within"], "in"),
-    **dict.fromkeys(["for", "para"], "for"),
-    **dict.fromkeys(["with", "using", "con", "usando", "mediante"], "with"),
-    **dict.fromkeys(["from", "desde"], "from"),
-    **dict.fromkeys(["to", "into", "hacia"], "to"),
-    **dict.fromkeys(["a~", "al"], "a"),
-    **dict.fromkeys(["about", "sobre"], "about"),
-    **dict.fromkeys(["by", "por"], "by"),
-    **dict.fromkeys(["between", "entre"], "between"),
+    **dict.fromkeys(_set("of 's"), "of"),
+    **dict.fromkeys(_set("de del"), "de"),
+    **dict.fromkeys(_set("in on at en within"), "in"),
+    **dict.fromkeys(_set("for para"), "for"),
+    **dict.fromkeys(_set("with using con usando mediante"), "with"),
+    **dict.fromkeys(_set("from desde"), "from"),
+    **dict.fromkeys(_set("to into hacia"), "to"),
+    **dict.fromkeys(_set("a~ al"), "a"),
+    **dict.fromkeys(_set("about sobre"), "about"),
+    **dict.fromkeys(_set("by por"), "by"),
+    **dict.fromkeys(_set("between entre"), "between"),
     "than": "than",
 }
+DEFINITE, INDEFINITE = _set("the el la los las"), _set("a an un una")
+POSSESSIVES = _set("my our mi mis nuestro nuestra")
+THESE = _set("this these este estos estas")
+IMPERSONAL = {"howto", "can", "should", "write", "give"}
+"""Kinds in which `my` says nothing: how do I lock my screen, how do I lock a screen."""
 PARTICLES = {"en": "in", "con": "with", "de": "of", "para": "for", "sobre": "about", "desde": "from", "por": "by", "entre": "between", "al": "to"}
 LOOSE = [{"", "of", "de"}, {"", "de", "in"}, {"of", "in"}, {"", "for"}, {"de", "for"}, {"de", "from"}, {"a", "to"}]
 """Prepositions that stand for one another."""
@@ -195,11 +198,11 @@ SYNONYMS = {
 }
 PHRASAL = _set("check log sign plug zoom fill break opt")
 """Verbs that mean something else with `in`, also before the name of a tool."""
-LETTERED = set("""letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis""".split())
+LETTERED = _set("letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis")
 """A single letter after these is a name."""
-PAST = set(["was", "were", "did", "had", "fue", "fueron", "era", "eran", "estaba", "estuvo", "hubo", "habia"])
-FUTURE = set(["will", "sera", "seran"])
-KEPT_PLURAL = set("""news means goods arms customs series species physics mathematics glasses pants lens kubernetes""".split())
+PAST = _set("was were did had fue fueron era eran estaba estuvo hubo habia")
+FUTURE = _set("will sera seran")
+KEPT_PLURAL = _set("news means goods arms customs series species physics mathematics glasses pants lens kubernetes")
 
 COGNATES = [
     ("ph", "f"),
@@ -270,6 +273,7 @@ IDIOMS = [
     (r"\bshut down\b", "shutdown"),
     (r"\bd(?:ar|oy|a)(?:le)? la vuelta a~? ", "invertir "),
     (r"\bget rid of\b", "delete"),
+    (r"\b(una|la|mi) red\b", r"\1 network"),
     (r"\b(?:search|look) for\b|\bfind out\b", "find"),
     (r"\bcount (?:the )?number of\b|\bcontar el numero de\b", "count"),
     (r"^como (puedo )?cuento ", "como contar "),
@@ -343,6 +347,7 @@ IDIOMS = [
     (r"^how fast is ", "what is the speed of "),
     (r"^(?:how do|in what way do|in what ways do) (\S+ and \S+)(.*?) differ(?: from each other)?(.*)$", r"what is difference between \1\2\3"),
     (r"^how (?:do|does|is|are) (\S+) (?:differ|different) from (\S+)(.*)$", r"what is difference between \1 and \2\3"),
+    (r"^(.+) vs (.+?) , (?:what is the|cual es la) (?:difference|diferencia)$", r"what is difference between \1 and \2"),
     (r"^en que se diferencia (.+?) de(?: la| el| los| las| un| una|l)? (\S+)$", r"what is difference between \1 and \2"),
     (r"^en que se diferencian? (.+)$", r"what is difference between \1"),
     (r"^(?:que|cual(?:es)?) (?:es |son )?(?:la |las )?diferencias? (?:hay |existe )?entre ", "what is difference between "),
@@ -377,7 +382,8 @@ FRAMES: list[tuple[str, str, str]] = [
     ),
     (r"^(?:explain |show |describe )?how to (.+)$", "howto", r"\1"),
     (
-        r"^(?:explain |show )?how (?:do|can|could|would|should|might) (?:i|you|we|one) (.+)$|^(?:explain |show )?how (?:i|you|we|one) can (.+)$",
+        r"^(?:explain |show )?how (?:do|can|could|would|should|might) (?:i|we|one|you(?! (?:feel|work|know|think|like|sleep|live|want|look|help|do)\b)) (.+)$"
+        r"|^(?:explain |show )?how (?:i|you|we|one) can (.+)$",
         "howto",
         r"\1\2",
     ),
@@ -444,9 +450,9 @@ FRAMES: list[tuple[str, str, str]] = [
     (r"^(?:que|cual(?:es)?) (?:es|son) (.+)$|^(?:what|which) (?:is|are) (.+)$", "what", r"\1\2"),
     (r"^(?:what|which) (?:do|does|did) (.+)$", "what object", r"\1"),
     (r"^(?:what|which) (.+)$|^(?:que|cual(?:es)?) (.+)$", "which", r"\1\2"),
-    (r"^(?:is it possible to|is it possible for me to|can (?:i|you|we|one)|es posible|se puede|puedo|podemos) (.+)$", "can", r"\1"),
+    (r"^(?:is it possible to|is it possible for me to|can (?:i|we|one)|es posible|se puede|puedo|podemos) (.+)$", "can", r"\1"),
     (r"^can (.+)$|^puede[ns]? (.+)$", "can", r"\1\2"),
-    (r"^(?:should (?:i|we|you|one)|deberia(?:mos)?|debo) (.+)$", "should", r"\1"),
+    (r"^(?:should (?:i|we|one)|deberia(?:mos)?|debo) (.+)$", "should", r"\1"),
     (r"^(?:is it|is|are|do|does|did|was|were|es|son|esta|estan|hay) (.+)$", "yes or no", r"\1"),
     (
         r"^(?:write|create|generate|draft|compose|escribe|crea|genera|redacta|haz|give|da|i need|necesito|i want|quiero|i would like|quisiera|make) "
@@ -462,6 +468,9 @@ ONE_ANSWER = [{"what", "explain"}, {"what", "define"}, {"what", "list"}, {"what"
 """Kinds of question that one answer serves, beside equal ones."""
 WISHES = {"", "write", "give"}
 """Kinds in which one thing asked for is not several."""
+
+
+DEFINING = {"what", "explain", "define", "list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,6 +493,7 @@ class Reading:
     tense: str
     spanish: bool
     words: tuple[Word, ...]
+    article: str
     names: frozenset[str]
     things: frozenset[str]
 
@@ -552,6 +562,11 @@ def _names(a: Reading, b: Reading) -> str | None:
     return f"name or thing: {' '.join(sorted(both))}" if both else None
 
 
+def _article_differs(a: Reading, b: Reading) -> str | None:
+    """The cloud is not a cloud."""
+    return "the one or one of many" if a.kind in DEFINING and {a.article, b.article} == {"the", "a"} else None
+
+
 def _words(a: Reading, b: Reading) -> str | None:
     apart = (a.concepts() - b.concepts()) + (b.concepts() - a.concepts())
     return _unequal("names" if apart and set(apart) <= a.names | b.names else "words", a.concepts(), b.concepts())
@@ -588,6 +603,7 @@ GUARDS: tuple[Callable[[Reading, Reading], str | None], ...] = (
     _question,
     _tense,
     _names,
+    _article_differs,
     _kinds("tech", "names"),
     _words,
     _number,
@@ -688,12 +704,10 @@ def _heads(a: Reading, b: Reading, pairs: Pairs) -> bool:
 # ---------------------------------------------------------------- reading
 _QUOTE = re.compile(r"`+([^`]+)`+|\"([^\"]+)\"|“([^”]+)”|«([^»]+)»|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
 _CODE = re.compile(r"[_/\\()\[\]{}<>=*&|^~$@#+]|\w\.\w|^-|^\.\w|:\w|\w:$|!\w")
-_ENGLISH = set(
-    """the is are how what what's why when where who which do does can could my to of in for with me i from this and into please need that""".split()
-)
-_SPANISH = set(
-    """el la los las un una unos de del que es en con por para como cual cuales cuando donde quien qué cómo y al sin dame dime explica escribe pasa
-    convierte traduce trenes receta""".split()
+_ENGLISH = _set("the is are how what what's why when where who which do does can could my to of in for with me i from this and into please need that")
+_SPANISH = _set(
+    "el la los las un una unos de del que es en con por para como cual cuales cuando donde quien qué cómo y al sin dame dime explica escribe pasa"
+    " convierte traduce trenes receta"
 )
 
 
@@ -712,10 +726,16 @@ def _read(text: str) -> Reading:
     folded = [_fold(token, at, tokens, spanish) for at, token in enumerate(tokens)]
     plain = _plain(" ".join(folded).strip(" ,"))
     kind, rest = _frame(plain)
-    words = tuple(_words_of(rest.split(), quotes, spanish))
+    words = tuple(word for word in _words_of(kind, rest.split(), quotes, spanish) if not (spanish and kind == "howto" and word.concept == "i"))
     names = frozenset(_bare(token) for at, token in enumerate(tokens[1:], 1) if token[:1].isupper() and tokens[at - 1].lower() not in ARTICLES)
     things = frozenset(_bare(token) for at, token in enumerate(tokens[1:], 1) if token.islower() and tokens[at - 1].lower() in {"a", "an", "un", "una"})
-    return Reading(kind, _tense_of(plain.split()), spanish, words, names, things)
+    return Reading(kind, _tense_of(plain.split()), spanish, words, _article(rest), names, things)
+
+
+def _article(rest: str) -> str:
+    """Whether the thing asked about is the one, one of many, or neither is said."""
+    first = rest.partition(" ")[0]
+    return "the" if first in DEFINITE else "a" if first in INDEFINITE else ""
 
 
 def _tokens(token: str, last: bool) -> Iterator[str]:
@@ -723,13 +743,13 @@ def _tokens(token: str, last: bool) -> Iterator[str]:
     if token.startswith('"') and token[1:].isdigit():
         yield token
         return
+    if not any(each.isalnum() for each in token):
+        if not (last and set(token) <= set("?!.…")):
+            yield token
+        return
     bare = token.lstrip("¿¡([\"'").rstrip("?.…,;:)]\"'")
     if not re.search(r"\d!", bare):
-        bare = bare.rstrip("!?.,") if bare.strip("!?.,") else bare
-    if not bare:
-        if token.strip("¿?¡!.,;:…'\"") or not last:
-            yield "," if set(token) <= set(",;:.…") else token
-        return
+        bare = bare.rstrip("!?.,")
     if token.endswith((")", "]")) and re.search(r"\w[(\[]", bare):
         bare = token.rstrip("?.,;:")
     number = re.fullmatch(r"([$€£]?)(\d[\d.,]*)(°?[A-Za-zº%°/€$£]*)", bare)
@@ -770,6 +790,8 @@ def _fold(token: str, at: int, tokens: list[str], spanish: bool) -> str:
     if token == "I" and at and tokens[at - 1][:1].isupper() and at > 1 and tokens[at - 1].lower() != "war":
         return "^i"
     plain = _bare(token)
+    if lower == "esta":
+        return "este"
     if plain == "a" and at:
         return "^a" if token == "A" else "a~" if spanish or not _is_english(tokens) else "a"
     if lower != plain or lower.endswith(("aron", "ieron", "aba", "aban")):
@@ -822,10 +844,11 @@ def _tense_of(tokens: list[str]) -> str:
     return "past" if any(token in PAST or token.endswith("<") or _lookup(token)[2] for token in tokens) else "present"
 
 
-def _words_of(tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[Word]:
+def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[Word]:
     """The words that carry meaning, each with its place."""
     found: list[Word] = []
     role, degree, phrase, row, last, new, joined = "", "", 0, 0, -1, True, False
+    silent = (DROPPED_ES if spanish else DROPPED) | (POSSESSIVES if kind in IMPERSONAL else set()) | (THESE if quotes else set())
     for at, token in enumerate(tokens):
         before, after = tokens[at - 1] if at else "", tokens[at + 1] if at + 1 < len(tokens) else ""
         letter = len(token) == 1 and (before in LETTERED or not after or (token in JOINTS and token != "," and not spanish))
@@ -840,12 +863,14 @@ def _words_of(tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[W
             new = joined = True
             if JOINTS[token] == "or":
                 found.append(Word("or", "joint"))
-        elif not letter and not measured and token in (DROPPED_ES if spanish else DROPPED):
+        elif not letter and not measured and token in silent:
             new = True
         elif token in {"most", "more", "less"} and _lookup(after)[1] == "adjective":
             degree = token + "-"
         else:
             word = Word(_units()[token], "unit") if measured else _word(token, quotes)
+            if spanish and (person := _person(token)):
+                found.append(Word(person, "word", "", phrase + 1, row + 1))
             acts = word.kind in {"verb", "negation", "fixed"}
             new, role = new or acts, "" if acts else role
             phrase, row = phrase + new, row + (new and (acts or not joined))
@@ -854,12 +879,20 @@ def _words_of(tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[W
     return _trimmed(found)
 
 
+def _person(token: str) -> str:
+    """I or you, which a Spanish verb says by its ending (of `how do I`, cómo borro, that says nothing)."""
+    if not _listed(token).endswith("-") or _lookup(token)[1] != "verb":
+        return ""
+    return "i" if token.endswith("o") and not token.endswith(("ado", "ido", "ndo")) else "you" if token.endswith(("as", "es")) else ""
+
+
 def _trimmed(words: list[Word]) -> Iterator[Word]:
     """Without words that others imply; a number and its unit in one."""
     concepts = {word.concept for word in words}
     held: Word | None = None
-    for word in words:
-        if IMPLIED.get(word.concept, set()) & concepts or (word.concept in {"sentence", "text"} and any(each.kind == "quote" for each in words)):
+    for at, word in enumerate(words):
+        quoted = any(each.kind == "quote" and each.phrase - word.phrase < 2 and each.role in {"", "of", "de", word.role} for each in words[at + 1 :])
+        if IMPLIED.get(word.concept, set()) & concepts or (word.concept in {"sentence", "text"} and quoted):
             continue
         if held is not None:
             joined = word.kind == "unit"
@@ -886,6 +919,8 @@ def _word(token: str, quotes: list[str]) -> Word:
     if token.endswith("est") and (base := BIGGER.get(token.removesuffix("st") + "r")) is not None:
         return Word("most-" + base, "adjective")
     token = SYNONYMS.get(token, token)
+    if token in POSSESSIVES | THESE:
+        return Word("my" if token in POSSESSIVES else "this", "word")
     if token in FIXED:
         return Word(token, "negation" if FIXED[token] == "negation" else "fixed")
     concept, kind, _, plural = _lookup(token)

@@ -62,6 +62,13 @@ DIFFERENT = {
         ("Foods with vitamin A", "Foods with vitamin E"),
     ],
     "preposition": [("A book about my father", "A book for my father"), ("Write to my boss", "Write from my boss"), ("What is on TV?", "What is TV?")],
+    "article": [("What is the cloud?", "What is a cloud?"), ("¿Qué es la nube?", "¿Qué es una nube?")],
+    "whose": [
+        ("What is my IP?", "What is an IP?"),
+        ("¿Cuál es mi IP?", "¿Qué es una IP?"),
+        ("Fix this error", "Fix an error"),
+        ("Can you swim?", "Can I swim?"),
+    ],
     "across": [("¿Cómo borro un archivo?", "How do I create a file?"), ("¿Quién es el rey?", "Who was the king?"), ("Receta sin gluten", "Recipe with gluten")],
 }
 SAME = [
