@@ -20,6 +20,12 @@ EXIT_CODES = {
     "interrupted": 130,
     "reader_gone": 141,
     "terminated": 143,
+    "locked": 1,
+    "corrupt": 1,
+    "memory": 1,
+    "denied": 2,
+    "dimension": 2,
+    "unreachable": 3,
     "error": 1,
 }
 """`error.code` of a run to the exit code of the process."""

@@ -22,11 +22,14 @@ _TAIL = 1000
 """Points that may stay in the part of the index that is read into memory at each start (15 µs a point)."""
 _TAIL_SHARE = 20
 """One in so many may stay there too, so that packing (40 µs a point of the whole index) is paid for by that many new points."""
+_TAIL_MOST = 100_000
+"""Points after which they are packed while more are written: they take 3 KB of memory each."""
 _UNFLUSHED = 10_000
 """Points after which the write-ahead log is given free; it takes 2.3 KB a point."""
 _LOG_BYTES = 33 << 20
 """More than one file of the write-ahead log holds (32 MiB)."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The nil UUID: no point's id and no run's."""
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Troubles of the machine, not of the index: it is left alone."""
 
@@ -81,6 +84,7 @@ class EdgeStore:
             if theirs != self._dimension:
                 raise wrong_dimension(self.path.name, theirs, self._dimension)
             self._shard = qdrant.EdgeShard.load(str(self.path))
+        self.newest_seq()  # a lost index of the payload shows at the first question, not at loading
 
     def _begin(self) -> None:
         """Makes an empty index under another name, then renames it: what has the name is whole."""
@@ -93,6 +97,7 @@ class EdgeStore:
         os.replace(scratch, self.path)
 
     def _set_aside(self, error: StoreError) -> None:
+        self._shard = None  # which closes it
         aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
         os.replace(self.path, aside)
         self.created = True
@@ -118,9 +123,14 @@ class EdgeStore:
         with _translated(self.path):
             # the next start replays the last change: let it be a small one
             self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
-            self._opened.flush()
-            if _tail(self.path) > max(_TAIL, self.count() // _TAIL_SHARE):
-                self._opened.optimize()
+            self._flush(max(_TAIL, self.count() // _TAIL_SHARE))
+
+    def _flush(self, tail: int) -> None:
+        """Gives the log free, and packs where more than `tail` points are not."""
+        self._opened.flush()
+        self._unflushed = 0
+        if _tail(self.path) > tail:
+            self._opened.optimize()
 
     def _release(self) -> None:
         shard, self._shard, self._written = self._shard, None, False
@@ -156,8 +166,7 @@ class EdgeStore:
             self._written = True
             self._unflushed += len(points)
             if self._unflushed >= _UNFLUSHED:
-                self._opened.flush()
-                self._unflushed = 0
+                self._flush(_TAIL_MOST)
 
     def _check(self, points: Sequence[Point]) -> None:
         """The engine's own log would replay a refused point at each start."""

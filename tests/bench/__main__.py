@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orch import __version__
-from tests.bench import deciding, durability, memory, startup, streaming
+from tests.bench import deciding, durability, memory, startup, store, streaming
 
 BENCHES: dict[str, Callable[[int], list[str]]] = {
     "startup": startup.report,
     "deciding": deciding.report,
     "streaming": streaming.report,
+    "store": store.report,
     "memory": memory.report,
     "durability": durability.report,
 }

