@@ -5,7 +5,7 @@ from __future__ import annotations
 from orch.cache import Cache
 from orch.errors import OrchError
 from orch.memory.lazy import LazyMemory
-from orch.near import same_answer
+from orch.near.guards import same_answer
 
 MOST = 2_000
 """Earlier tasks that are compared."""

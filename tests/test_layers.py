@@ -12,9 +12,22 @@ ROOT = Path(__file__).parents[1] / "orch"
 LAYERS = [
     {"version"},
     {"types"},
-    {"errors", "markdown", "near", "paths", "redact"},
-    {"config.addresses", "config.find", "config.patterns", "config.source", "config.spec", "config.variables", "database", "json_form", "machine", "stats"},
-    {"memory.documents", "memory.store"},
+    {"errors", "markdown", "near.function_words", "near.vocabulary", "paths", "redact"},
+    {
+        "config.addresses",
+        "config.find",
+        "config.patterns",
+        "config.source",
+        "config.spec",
+        "config.variables",
+        "database",
+        "json_form",
+        "machine",
+        "near.frames",
+        "near.lexicon",
+        "stats",
+    },
+    {"memory.documents", "memory.store", "near.tokens"},
     {
         "config.schema",
         "config.trust",
@@ -27,8 +40,9 @@ LAYERS = [
         "memory.lock",
         "memory.notes",
         "memory.source",
+        "near.reading",
     },
-    {"config.check", "backends.http", "request", "cache", "conversation", "memory.text", "memory.edge", "memory.qdrant"},
+    {"config.check", "backends.http", "request", "cache", "conversation", "memory.text", "memory.edge", "memory.qdrant", "near.guards"},
     {"config.load", "backends.ollama", "backends.openai", "memory.fuse"},
     {"backends", "backends.llamacpp", "classifier", "models_file"},
     {"registry", "memory.embed"},
@@ -49,11 +63,11 @@ LAYERS = [
     {"cli.chat"},
     {"cli.main"},
 ]
-"""The lowest first. `orch`, `config`, `memory` and `cli` themselves hold no code of their own."""
+"""The lowest first. `orch`, `config`, `memory`, `near` and `cli` themselves hold no code of their own."""
 PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {("cli.run", "cli.route")}
 """--dry-run is `orch route`."""
-RICH, BARE = {"render"}, {"", "config", "cli", "memory"}
+RICH, BARE = {"render"}, {"", "config", "cli", "memory", "near"}
 
 
 def modules() -> dict[str, Path]:

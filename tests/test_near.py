@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.near import difference, same_answer
+from orch.near.guards import difference, same_answer
 from tests.evals.near_cache import OWN, Pair, Tally, main, measure, read, total
 
 PAIRS = read(OWN)

@@ -111,7 +111,8 @@ def main() -> None:
         print(json.dumps(everything))
         return
     print("| conversation | R@5 | R@10 | MRR | R@10 by category | n |\n|---|---|---|---|---|---|")
-    for name, asked in (*rows.items(), ("**all**", [each for asked in rows.values() for each in asked])):
+    rows["**all**"] = [each for asked in rows.values() for each in asked]
+    for name, asked in rows.items():
         one = figures(asked)
         kinds = ", ".join(f"{kind}: {share * 100:.0f}" for kind, share in one["by_category"].items())
         print(f"| {name} | {one['recall@5'] * 100:.1f} | {one['recall@10'] * 100:.1f} | {one['mrr'] * 100:.1f} | {kinds} | {one['n']} |")
