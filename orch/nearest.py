@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
+from operator import mul
+
 from orch.cache import Cache
 from orch.errors import OrchError
 from orch.memory.lazy import LazyMemory
@@ -23,12 +27,16 @@ async def nearest(text: str, cache: Cache, memory: LazyMemory) -> tuple[str, str
         if vector is None:
             return None
         new = [(key, task) for key, task in cache.without_vector(embedder.name, MOST) if len(task) <= MOST_CHARS]
-        import numpy  # the embedder has brought it
-
-        kept = [(key, numpy.asarray(await embedder.query(task), dtype=numpy.float32).tobytes()) for key, task in new]
+        kept = [(key, array("f", await embedder.query(task) or ()).tobytes()) for key, task in new]
         cache.keep_vectors(embedder.name, kept)
-        question = numpy.asarray(vector, dtype=numpy.float32)
-        scored = [(float(numpy.frombuffer(blob, dtype=numpy.float32) @ question), key, task) for key, task, blob in cache.vectors(embedder.name, MOST)]
+        scored = [(_cosine(vector, blob), key, task) for key, task, blob in cache.vectors(embedder.name, MOST)]
     except (OrchError, ImportError):
         return None
     return next(((key, task) for score, key, task in sorted(scored, reverse=True) if task != text and same_answer(text, task, score)), None)
+
+
+def _cosine(vector: Sequence[float], blob: bytes) -> float:
+    """Of two vectors of length 1."""
+    other = array("f")
+    other.frombytes(blob)
+    return float(sum(map(mul, vector, other)))

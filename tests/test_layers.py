@@ -27,7 +27,7 @@ LAYERS = [
         "near.lexicon",
         "stats",
     },
-    {"memory.documents", "memory.store", "near.tokens"},
+    {"memory.documents", "memory.engine", "memory.store", "near.tokens"},
     {
         "config.schema",
         "config.trust",

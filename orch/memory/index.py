@@ -18,7 +18,7 @@ from orch.memory.text import document_weights, query_weights, speaker
 
 BATCH = 16
 """Rows that are embedded and written at once: a kill loses no more than the work on these."""
-DEPTH = 300
+DEPTH = 200
 """Pieces asked for from each of the two parts of the index, before they are joined."""
 _IDS = UUID("6f1d6a52-7c0f-4f0e-9d6e-0c2b5a6a9e11")
 

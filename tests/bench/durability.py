@@ -16,7 +16,7 @@ from pathlib import Path
 
 from orch.errors import OrchError
 from orch.journal import Journal
-from orch.memory.embed import DIMENSION
+from orch.memory.engine import DIMENSION
 from orch.memory.index import Memory
 from orch.memory.opening import index_name, store_for
 from orch.memory.source import Source

