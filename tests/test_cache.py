@@ -127,3 +127,13 @@ def _ids(home: Path) -> list[str]:
     names = [row[0][:12] for row in connection.execute("SELECT key FROM answers")]
     connection.close()
     return names
+
+
+def test_a_near_task_is_named_and_never_answered_by_itself(ollama: FakeOllama, home: Path) -> None:
+    home.mkdir()
+    (home / "routing.yaml").write_text("version: 1\ncache: suggest\n")
+    orch("run", "How do I delete a file in Linux?")
+    near, other = orch("run", "How can I remove a file in Linux?"), orch("run", "How do I delete a folder in Linux?")
+    assert b"asked before: 'How do I delete a file in Linux?'; orch cache use" in near.stderr
+    assert b"asked before" not in other.stderr
+    assert len(ollama.chats()) == 3

@@ -186,3 +186,11 @@ def test_a_binary_and_an_empty_note_are_told(ollama: FakeOllama, tmp_path: Path)
     (tmp_path / "blob").write_bytes(b"\x7fELF\0\0\1\2")
     assert orch("memory", "add", "-f", str(tmp_path / "blob")).returncode == 2
     assert orch("memory", "add", stdin=b"").returncode == 2
+
+
+def test_a_document_that_is_too_large_is_told(ollama: FakeOllama, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "huge.txt").write_bytes(b"a line of text\n" * 3_500_000)
+    done = orch("memory", "add", "-f", str(tmp_path / "huge.txt"))
+    assert done.returncode == 2
+    assert b"4 are the most" in done.stderr
+    assert not (home / "memory").exists()

@@ -32,6 +32,8 @@ Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="Only this 
 Since = Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)]
 Count = Annotated[int, typer.Option("-k", metavar="N", min=1, max=1000, help="How many.")]
 _T = TypeVar("_T")
+MOST_CHARS = 4_000_000
+"""Of one note: 4,000 pieces, which take the embedder some six minutes."""
 
 
 @app.command()
@@ -102,6 +104,11 @@ def add(
     from orch.memory.notes import notes_of
 
     texts = _given(text, files)
+    for title, whole in texts:
+        if len(whole) > MOST_CHARS:
+            raise InputError(
+                f"{title or 'the text'} has {len(whole) / 1e6:.0f} million characters, {MOST_CHARS / 1e6:.0f} are the most", "add the parts that matter"
+            )
     notes = [note for title, whole in texts for note in notes_of(whole, title, session or None)]
     if not notes:
         raise UsageError("there is nothing to add", 'orch memory add "the staging server is called nemo"')

@@ -23,7 +23,7 @@ from orch.memory.source import Source
 from orch.redact import Redactor
 from tests.bench.memory import ReadyVectors
 
-KILLS, PROCESSES, SECONDS = 8, 8, 10.0
+KILLS, PROCESSES, SECONDS = 50, 8, 60.0
 
 
 def report(rounds: int) -> list[str]:
