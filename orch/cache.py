@@ -111,9 +111,9 @@ class Cache:
 
     def put(self, key: str, task: Task, result: RunResult, digest: str) -> None:
         """Keeps an answer; makes room for it."""
-        text = json.dumps(_packed(result), ensure_ascii=False)
+        text, asked = json.dumps(_packed(result)), task.text.encode("utf-8", "replace").decode()
         now, single = time.time(), int(is_single(task))
-        row = (key, now, now, 0, len(text) + len(task.text), result.run_id, task.text, result.decision.provider, result.decision.model_id, digest, text, single)
+        row = (key, now, now, 0, len(text) + len(asked), result.run_id, asked, result.decision.provider, result.decision.model_id, digest, text, single)
 
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):

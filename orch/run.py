@@ -78,6 +78,8 @@ class Run:
         decision = replace(result.decision, reason=f"cached, {age(found.at)}; --fresh asks again")
         self._course.before, result = result.response.content, replace(result, decision=decision)
         yield _metadata(decision)
+        if result.response.thinking:
+            yield {"type": "thinking", "chunk": result.response.thinking}
         for begin in range(0, len(result.response.content), PIECE_CHARS):
             yield {"type": "content", "chunk": result.response.content[begin : begin + PIECE_CHARS]}
         self._record("ok", result=result)

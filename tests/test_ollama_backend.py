@@ -186,7 +186,7 @@ async def test_what_a_model_is_gets_asked_once_for_each_digest(ollama: FakeOllam
 
 async def test_the_estimate_learns_from_what_ollama_counted(ollama: FakeOllama) -> None:
     turns = [{"role": "user", "content": "hi"}] * 100
-    first, second = [(await run(ollama, messages=turns), sent(ollama)["options"]["num_predict"]) for _ in range(2)]
+    first, second = [(await run(ollama, messages=turns, fresh=True), sent(ollama)["options"]["num_predict"]) for _ in range(2)]
     counted = first[0].response.usage.prompt_tokens
     assert first[0].decision.prompt_tokens < counted
     assert second[1] < first[1]
