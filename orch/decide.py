@@ -12,7 +12,7 @@ from orch.registry import Survey
 from orch.router import ModelState, Policy, rank, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
-from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need
+from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
 REAL_MODEL_ANSWERED = "real_model_answered"
 MOST_NAMED = 5
@@ -76,10 +76,18 @@ def classify_task(task: Task, runtime: Runtime) -> Classification:
     text = text_to_classify(task)
     if task.task_type is not None:
         return forced(task.task_type, text)
-    found = runtime.classifier.classify(text)
-    if not found.evidence and task.attachments:
-        return runtime.classifier.classify("\n".join((text, *(attachment.text for attachment in task.attachments))))
+    corrections = runtime.journal.corrections() if runtime.journal.mode == "full" else []
+    found = runtime.classifier.classify(text, _former_type(task, runtime), corrections)
+    if found.unsure and task.attachments:
+        with_input = "\n".join((text, *(attachment.text for attachment in task.attachments)))
+        found = max(found, runtime.classifier.classify(with_input, None, corrections), key=lambda each: each.confidence)
     return found
+
+
+def _former_type(task: Task, runtime: Runtime) -> TaskType | None:
+    """The type of the conversation's former turn."""
+    former = runtime.journal.former_type(task.session) if task.session and task.history else None
+    return TaskType(former) if former in tuple(TaskType) else None
 
 
 def _weights(task: Task, runtime: Runtime) -> dict[str, float]:

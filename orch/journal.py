@@ -41,6 +41,12 @@ _MIGRATIONS = (
         INSERT INTO forgotten (run_id) VALUES (old.run_id);
     END;
     """,
+    """
+    CREATE TABLE corrections (run_id TEXT PRIMARY KEY, at REAL NOT NULL, task TEXT NOT NULL, said TEXT, task_type TEXT NOT NULL);
+    CREATE TRIGGER corrections_are_forgotten AFTER DELETE ON runs BEGIN
+        DELETE FROM corrections WHERE run_id = old.run_id;
+    END;
+    """,
 )
 _RECENT = 20
 _COLD_S = 0.1
@@ -209,6 +215,34 @@ class Journal:
             return str(row[1] or row[0]) if row else None
 
         return self.database.ask(find, None)
+
+    # ------------------------------------------------------------ the user's word
+
+    def find_run(self, name: str) -> dict[str, Any] | None:
+        """The run whose id begins so, or for `last` the last one that was answered; None where there is none, or several."""
+        if name == "last":
+            rows = self._rows("SELECT * FROM runs WHERE status = 'ok' AND face != 'memory' ORDER BY seq DESC LIMIT 1", ())
+        else:
+            rows = self._rows("SELECT * FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2", (len(name), name))
+        return rows[0] if len(rows) == 1 else None
+
+    def correct(self, run: dict[str, Any], task_type: str) -> bool:
+        """Keeps what kind of task a run really was; whether it now stands there."""
+        row = (run["run_id"], time.time(), run["task"], run["task_type"], task_type)
+        return self.database.ask(lambda c: bool(c.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)", row)), False)
+
+    def corrections(self, limit: int = 500) -> list[tuple[str, str]]:
+        """Task and right type of what the user corrected, newest first."""
+        return self.database.ask(lambda c: c.execute("SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?", (limit,)).fetchall(), [])
+
+    def corrected(self, since: float) -> int:
+        """How often the user corrected a type since a time."""
+        return int(self._rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,))[0]["n"]) if self.mode == "full" else 0
+
+    def former_type(self, session: str) -> str | None:
+        """The type of the last answered turn of a session."""
+        rows = self._rows("SELECT task_type FROM runs WHERE session = ? AND status = 'ok' ORDER BY seq DESC LIMIT 1", (session,))
+        return rows[0]["task_type"] if rows else None
 
     def count(self) -> int:
         """How many runs it holds. Raises JournalError where it can't be read."""

@@ -249,7 +249,8 @@ def _speed_term(weighing: Weighing) -> float:
 
 
 def _confidence_term(weighing: Weighing) -> float:
-    sure, state = weighing.classification.confidence, weighing.state
+    state = weighing.state
+    sure = 0.0 if weighing.classification.unsure else weighing.classification.confidence
     return sure * base_fit(state, weighing.classification.task_type) + (1.0 - sure) * generality(state)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orch import paths
 from orch.backends import Backend
 from orch.cache import Cache
-from orch.classifier.rules import RuleClassifier
+from orch.classifier.classifier import Classifier
 from orch.config.load import Config, from_data, load
 from orch.config.spec import Models, Provider, seconds
 from orch.journal import Journal
@@ -33,7 +33,7 @@ class Runtime:
     journal: Journal
     backends: Mapping[str, Backend]
     registry: Registry
-    classifier: RuleClassifier
+    classifier: Classifier
     memory: LazyMemory
     reuse: Reuse
 
@@ -55,7 +55,7 @@ def open_runtime(config: Config) -> Runtime:
     memory = LazyMemory(routing.memory, journal, backends, redactor)
     cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
     reuse = Reuse(cache, config, backends, memory, redactor)
-    return Runtime(config, journal, backends, registry, RuleClassifier(routing.task_types), memory, reuse)
+    return Runtime(config, journal, backends, registry, Classifier(config.own_rules), memory, reuse)
 
 
 def _backend(name: str, provider: Provider, models: Models) -> Backend:

@@ -28,7 +28,7 @@ class TaskType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing in the text that spoke for a task type. `kind` is keyword, pattern or forced; `weight` is in logits."""
+    """One thing in the text that spoke for a task type. `kind` is keyword, pattern, learned, correction, turn or forced; `weight` is in logits."""
 
     task_type: TaskType
     kind: str
@@ -38,13 +38,19 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What kind of task a text is. `scores` holds a probability for every type and sums to 1; `language` is en, es or empty."""
+    """What kind of task a text is. `scores` holds a probability for every type and sums to 1; `language` is en, es or empty.
+
+    `confidence` is the probability that the type is the right one or a defensible second; `second` is offered where it is close,
+    and `unsure` says that the confidence is too low to trust a specialist.
+    """
 
     task_type: TaskType
     confidence: float
     scores: dict[TaskType, float]
     evidence: tuple[Evidence, ...] = ()
     language: str = ""
+    second: TaskType | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,11 @@ def fold(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
 
 
+def words_of(folded: str) -> list[str]:
+    """The words of a folded text."""
+    return _WORD.findall(folded)
+
+
 class RuleClassifier:
     """The rules of one routing.yaml, ready to use."""
 
@@ -116,6 +121,11 @@ class RuleClassifier:
         words = tuple(_WORD.findall(fold(keyword)))
         if words:
             self._phrases.setdefault(words[0], []).append((words, task_type, keyword))
+
+    def evidence(self, text: str) -> tuple[Evidence, ...]:
+        """The keywords and patterns that occur in a text. Reads its head and its tail."""
+        read = text if len(text) <= READ_CHARS + TAIL_CHARS else f"{text[:READ_CHARS]}\n{text[-TAIL_CHARS:]}"
+        return tuple(self._evidence(read, words_of(fold(read))))
 
     def classify(self, text: str) -> Classification:
         """What kind of task a text is. Reads its head and its tail; any text is allowed."""

@@ -19,11 +19,13 @@ COMMANDS = {
     "run": ("orch.cli.run", "Answer a task with the model that will do it well soonest."),
     "chat": ("orch.cli.chat", "Talk with your models, turn by turn."),
     "route": ("orch.cli.route", "Show which model would take a task, and why; run nothing."),
+    "classify": ("orch.cli.classify", "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every line."),
     "models": ("orch.cli.models", "List, show, fetch and add models."),
     "health": ("orch.cli.health", "Check everything an answer needs, and say what to type next."),
     "memory": ("orch.cli.memory", "Search, read, add to and forget what was said."),
     "cache": ("orch.cli.cache", "Look into the answers that are kept, and drop them."),
     "stats": ("orch.cli.stats", "Show real times, errors and fallbacks, by model and by type."),
+    "rate": ("orch.cli.rate", "Say what a run really was: similar tasks are told apart better at once."),
     "config": ("orch.cli.config", "Validate, show and begin models.yaml and routing.yaml."),
 }
 """Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,12 +34,13 @@ def route(
     option: Options = [],  # noqa: B006
     as_json: Json = False,
     no_stdin: NoStdin = False,
+    why: Annotated[bool, typer.Option("--why", help="Also what spoke for the type, and for the second.")] = False,
 ) -> None:
     """Show which model would take a task, and why; run nothing."""
     from orch import json_form, render
 
     try:
-        show_decision(ctx, make_task(ctx.params), as_json=as_json)
+        show_decision(ctx, make_task(ctx.params), as_json=as_json, why=why)
     except OrchError as error:
         if not as_json:
             raise
@@ -47,19 +48,24 @@ def route(
         raise typer.Exit(error.exit_code) from None
 
 
-def show_decision(ctx: typer.Context, task: Task, *, as_json: bool) -> None:
+def show_decision(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = False) -> None:
     """Decides and shows it. Raises OrchError when no model can take the task."""
     from orch import json_form, render
+    from orch.cli.classify import facts, show_evidence
+    from orch.decide import classify_task
 
     orchestrator = opening.orchestrator(ctx)
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
+    found = classify_task(task, orchestrator.runtime) if why else None
     if as_json:
-        render.show_json(json_form.of_decision(decision, warnings))
+        render.show_json(json_form.of_decision(decision, warnings) | ({"classification": facts(found)} if found else {}))
         return
     for warning in warnings:
         render.say(f"! {warning}")
     show(decision)
+    if found is not None:
+        show_evidence(found)
 
 
 def show(decision: Decision) -> None:

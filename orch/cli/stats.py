@@ -35,14 +35,17 @@ def stats(
     models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
     for warning in journal.warnings:
         render.say(f"! {warning}")
+    corrected = journal.corrected(begin)
     if as_json:
-        render.show_json({"v": 1, "models": models, "types": types})
+        render.show_json({"v": 1, "models": models, "types": types, "corrected": corrected})
     elif not models:
         render.show("no runs yet" if not since else f"no runs since {since}")
     else:
         render.table(("model", *_HEADS), [_row(name, figures) for name, figures in models.items()])
         render.show("")
         render.table(("type", *_HEADS), [_row(name, figures) for name, figures in types.items()])
+        if corrected:
+            render.show(f"\nyou corrected the type of {corrected:,} {'task' if corrected == 1 else 'tasks'}")
 
 
 def _row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from orch.errors import ConfigError
 
 
 def checked(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]) -> dict[str, Any]:
-    """The data of both files before `${…}`. Raises ConfigError with every fault."""
+    """The data of both files before `${…}`, and under `own` the user's rules. Raises ConfigError with every fault."""
     result, problems = check_sources(found, base, env)
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
@@ -23,7 +23,23 @@ def checked(found: dict[str, Source], base: dict[str, Source | None], env: Mappi
             "orch config validate checks again; orch config schema lists every key",
             problems=problems,
         )
-    return result
+    return {**result, "own": _own_rules(result["routing"].get("task_types", {}), _shipped("routing")["task_types"])}
+
+
+def _own_rules(rules: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
+    """The keywords and patterns of each type that the shipped file does not have: what the user said himself."""
+    own = {}
+    for name, rule in rules.items():
+        known = shipped.get(name, {})
+        words = {language: _new(rule.get("keywords", {}).get(language), known.get("keywords", {}).get(language)) for language in ("en", "es")}
+        patterns = _new(rule.get("patterns"), known.get("patterns"))
+        if any((*words.values(), patterns)):
+            own[name] = {"keywords": words, "patterns": patterns}
+    return own
+
+
+def _new(these: list[str] | None, those: list[str] | None) -> list[str]:
+    return [each for each in these or [] if each not in (those or [])]
 
 
 def check_sources(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

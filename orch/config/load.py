@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from orch.config import spec
 from orch.config.addresses import ollama_url
 from orch.config.find import FILES, Source, find, packaged, trusted_base, working_directory
 from orch.config.variables import interpolate, strings_with_variables
+from orch.types import TaskType
 from orch.version import VERSION
 
 
@@ -27,6 +28,8 @@ class Config:
     hash: str
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
+    own_rules: Mapping[TaskType, spec.TaskTypeRule] = field(default_factory=dict)
+    """The user's own keywords and patterns: what the shipped routing.yaml does not have."""
 
 
 def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Config:
@@ -45,7 +48,8 @@ def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cw
         data = _checked(found, base, env, key)  # names the unset variable and its place
         filled = {which: interpolate(data[which], env) for which in FILES}
     models = _with_ollama_host(spec.build_models(filled["models"]), env)
-    return Config(models, spec.build_routing(filled["routing"]), key[:12], tuple(found.values()), tuple(notes))
+    own = spec.build_rules(data["own"])
+    return Config(models, spec.build_routing(filled["routing"]), key[:12], tuple(found.values()), tuple(notes), own)
 
 
 def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env: Mapping[str, str] = os.environ) -> Config:
@@ -58,7 +62,8 @@ def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env
     filled = {which: interpolate(checked[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
     built = _with_ollama_host(spec.build_models(filled["models"]), env)
-    return Config(built, spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()))
+    own = spec.build_rules(checked["own"])
+    return Config(built, spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()), own_rules=own)
 
 
 def _bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
@@ -85,7 +90,7 @@ def _cached(key: str, env: Mapping[str, str]) -> dict[str, Any] | None:
         data = json.loads(_cache_file(key, env).read_bytes())
     except (OSError, ValueError):
         return None
-    return data if isinstance(data, dict) and set(data) == set(FILES) else None
+    return data if isinstance(data, dict) and set(data) == {*FILES, "own"} else None
 
 
 def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:

@@ -208,6 +208,11 @@ def _build_rule(data: dict[str, Any]) -> TaskTypeRule:
     return rule
 
 
+def build_rules(data: dict[str, Any]) -> dict[TaskType, TaskTypeRule]:
+    """Rules by task type from data that `schema` has checked."""
+    return {TaskType(name): _build_rule(entry) for name, entry in data.items()}
+
+
 _SECTIONS = {"fallback": Fallback, "cache": Cache, "memory": Memory, "journal": JournalRule, "redaction": Redaction}
 
 
@@ -217,7 +222,7 @@ def build_routing(data: dict[str, Any]) -> Routing:
         version=1,
         weights=Weights(**data["weights"]),
         profiles={name: Weights(**entry) for name, entry in data.get("profiles", {}).items()},
-        task_types={TaskType(name): _build_rule(entry) for name, entry in data.get("task_types", {}).items()},
+        task_types=build_rules(data.get("task_types", {})),
         memory_budget_gb=data.get("memory_budget_gb", "auto"),
         **{name: _build(cls, data.get(name, {})) for name, cls in _SECTIONS.items()},
     )

@@ -33,6 +33,8 @@ WORDS = {
     "Drop one answer for good.": "Tira una respuesta del todo.",
     "Drop every answer for good.": "Tira todas las respuestas del todo.",
     "Go on with the last conversation.": "Sigue la última conversación.",
+    "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every line.": "Dice qué clase de tarea es un texto o cada línea de un JSONL.",
+    "Say what a run really was: similar tasks are told apart better at once.": "Di qué era de verdad una ejecución: las tareas parecidas se distinguen mejor en seguida.",
     "Ask this model.": "Pregunta a este modelo.",
     "Say what kind of task it is.": "Dice qué clase de tarea es.",
     "Soonest answer first.": "Primero la respuesta más pronta.",

@@ -1,0 +1,66 @@
+"""What kind of task a text is: the learned part, and over it the user's own rules and corrections (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from orch.classifier.learned import LearnedClassifier
+from orch.classifier.rules import RuleClassifier, fold, words_of
+from orch.config.spec import TaskTypeRule
+from orch.types import Classification, Evidence, TaskType
+
+OWN_RULE = 4.0
+"""Logits of a keyword or pattern of the user's own: two of them outvote the learned part wherever it is, one does where it is not very sure."""
+CORRECTION = 8.0
+"""Logits of a correction of the very same words; less for less alike ones, none below LEAST_ALIKE."""
+LEAST_ALIKE = 0.5
+READ_CHARS = 2_000
+_FLOOR = 1e-6
+
+Corrections = Sequence[tuple[str, str]]
+"""Task and right type of what the user corrected."""
+
+
+class Classifier:
+    """The classifier of one configuration. `own` are the rules that the user wrote himself."""
+
+    def __init__(self, own: Mapping[TaskType, TaskTypeRule]) -> None:
+        self._rules = RuleClassifier(own) if own else None
+
+    def classify(self, text: str, previous: TaskType | None = None, corrections: Corrections = ()) -> Classification:
+        """The type of a text. `previous` is that of the former turn; any text is allowed."""
+        found = LearnedClassifier.shipped().classify(text, previous)
+        votes = (*self._own(text), *_corrected(text, corrections))
+        return _outvoted(found, votes) if votes else found
+
+    def _own(self, text: str) -> Iterator[Evidence]:
+        if self._rules is not None:
+            yield from (replace(each, weight=OWN_RULE) for each in self._rules.evidence(text))
+
+
+def _corrected(text: str, corrections: Corrections) -> Iterator[Evidence]:
+    """The nearest corrected task, if it shares half of the words."""
+    own = frozenset(words_of(fold(text[:READ_CHARS]))) if corrections else frozenset()
+    alike = [(_alike(own, frozenset(words_of(fold(task[:READ_CHARS])))), task, kind) for task, kind in corrections]
+    share, task, kind = max(alike, default=(0.0, "", ""))
+    if share >= LEAST_ALIKE and kind in tuple(TaskType):
+        yield Evidence(TaskType(kind), "correction", " ".join(task.split())[:60], CORRECTION * share)
+
+
+def _alike(a: frozenset[str], b: frozenset[str]) -> float:
+    """Words in common of words in all (Jaccard)."""
+    return len(a & b) / len(a | b) if a and b else 0.0
+
+
+def _outvoted(found: Classification, votes: Sequence[Evidence]) -> Classification:
+    logits = {kind: math.log(max(score, _FLOOR)) for kind, score in found.scores.items()}
+    for vote in votes:
+        logits[vote.task_type] += vote.weight
+    top = max(logits.values())
+    weights = {kind: math.exp(value - top) for kind, value in logits.items()}
+    total = sum(weights.values())
+    scores = {kind: weight / total for kind, weight in weights.items()}
+    best = max(TaskType, key=lambda kind: scores[kind])
+    return replace(found, task_type=best, confidence=scores[best], scores=scores, evidence=(*votes, *found.evidence), second=None, unsure=False)
