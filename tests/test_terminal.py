@@ -102,7 +102,7 @@ def poet(ollama: FakeOllama) -> FakeOllama:
 
 def test_a_header_says_which_model_what_type_how_sure_and_why(ollama: FakeOllama) -> None:
     lines, _ = shown("run", TASK)
-    assert re.match(r"→ Qwen 2\.5 Coder 7B · coding 0\.\d\d · best for coding", lines[0])
+    assert re.match(r"→ Qwen 2\.5 Coder 7B · coding [01]\.\d\d · best for coding", lines[0])
 
 
 def test_the_time_stands_at_the_end(ollama: FakeOllama) -> None:
