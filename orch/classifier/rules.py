@@ -26,67 +26,8 @@ SIMPLE_PRIOR = 0.5
 TAIL_CHARS = 1_000
 
 _WORD = re.compile(r"\w+")
-_ES = frozenset(
-    [
-        "el",
-        "la",
-        "los",
-        "las",
-        "un",
-        "una",
-        "de",
-        "del",
-        "que",
-        "y",
-        "en",
-        "por",
-        "para",
-        "con",
-        "como",
-        "es",
-        "son",
-        "mi",
-        "tu",
-        "su",
-        "al",
-        "lo",
-        "se",
-        "cual",
-        "este",
-        "esta",
-        "esto",
-    ]
-)
-_EN = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "and",
-        "to",
-        "in",
-        "for",
-        "with",
-        "is",
-        "are",
-        "my",
-        "your",
-        "this",
-        "that",
-        "what",
-        "how",
-        "which",
-        "it",
-        "on",
-        "from",
-        "do",
-        "does",
-        "i",
-        "you",
-        "be",
-    ]
-)
+_ES = frozenset("el la los las un una de del que y en por para con como es son mi tu su al lo se cual este esta esto".split())
+_EN = frozenset("the a an of and to in for with is are my your this that what how which it on from do does i you be".split())
 
 
 def fold(text: str) -> str:
