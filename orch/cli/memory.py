@@ -247,7 +247,9 @@ async def _forget(ctx: typer.Context, memory: Memory, prefixes: list[str], where
     if not chosen:
         raise UsageError("nothing matches: nothing was forgotten", "orch memory list shows what there is")
     memory.forget(chosen)
-    opening.orchestrator(ctx).runtime.reuse.cache.forget(run_ids=chosen)
+    everything = not ids and where == type(where)()
+    # also answers whose run the journal no longer has
+    opening.orchestrator(ctx).runtime.reuse.cache.forget(run_ids=None if everything else chosen)
     return chosen
 
 
