@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from orch.classifier.features import features, parts
 from orch.classifier.learned import WEIGHTS, LearnedClassifier
+from orch.classifier.vocabulary import Vocabulary
 from orch.types import TaskType
 
 LEARNED = LearnedClassifier.shipped()
+WORDS = LEARNED.vocabulary
 
 
 def test_the_weights_are_those_of_the_report() -> None:
@@ -64,6 +66,11 @@ def test_where_nothing_speaks_it_is_simple_and_unsure(text: str) -> None:
         "Напиши функцию, которая сравнивает два списка",
         "请写一个函数比较两个列表",
         "Escreva uma função que compara as listas e não repita os nomes",
+        "Proszę napisać krótkie opowiadanie o kocie, który boi się deszczu",
+        "Kirjoita lyhyt runo syksystä ja metsästä",
+        "Írj egy rövid verset az őszről",
+        "Andika shairi fupi kuhusu mvua",
+        "Skriv en kort dikt om havet",
     ],
 )
 def test_an_unknown_language_is_never_sure(text: str) -> None:
@@ -91,8 +98,32 @@ def test_accents_and_case_change_nothing(text: str) -> None:
     assert LEARNED.classify(plain).scores == LEARNED.classify(text).scores
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("fucntion", "function"), ("funtion", "function"), ("functiom", "function"), ("funcction", "function"), ("resmue", "resume"), ("traducee", "traduce")],
+)
+def test_a_slip_of_the_fingers_is_read_as_the_word_that_was_meant(typed: str, meant: str) -> None:
+    assert WORDS.meant([typed]) == [meant]
+
+
+def test_known_short_and_odd_words_are_left_as_they_are() -> None:
+    words = ["write", "teh", "x1", "qzxwvk", "größe", "__init__"]
+    assert WORDS.meant(words) == words
+
+
+def test_of_two_words_that_were_meant_the_more_frequent_is_taken() -> None:
+    assert Vocabulary(["string", "strong"]).meant(["strng", "strxng"]) == ["strng", "string"]
+
+
+def test_a_vocabulary_comes_back_from_its_bytes() -> None:
+    again = Vocabulary.from_bytes(WORDS.to_bytes())
+    assert len(again) == len(WORDS) > 5_000
+    with pytest.raises(ValueError, match="not a vocabulary"):
+        Vocabulary.from_bytes(b"words")
+
+
 def test_politeness_is_not_part_of_the_request() -> None:
-    assert features("Please write a poem about the sea, thanks!")["words"] == features("write a poem about the sea")["words"]
+    assert features("Please write a poem about the sea, thanks!", WORDS)["words"] == features("write a poem about the sea", WORDS)["words"]
 
 
 def test_a_pasted_block_is_told_from_the_request() -> None:
