@@ -135,6 +135,16 @@ class Database:
             self._warn(message)
             return otherwise
 
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows a query finds, by column name; none where the file can't be read."""
+
+        def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+            cursor = connection.execute(query, tuple(values))
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+        return self.ask(read, [])
+
     def _again_if_corrupt(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
         try:
             return question(self.open())
@@ -175,6 +185,17 @@ def _retrying(act: Callable[[], Any], seconds: float = _PATIENCE_S) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any], *, replace: bool = False) -> None:
+    """Writes one row, in the place of one with the same key if `replace`. Half characters are written as question marks."""
+    marks = ",".join("?" * len(row))
+    verb = "INSERT OR REPLACE" if replace else "INSERT"
+    connection.execute(f"{verb} INTO {table} ({','.join(row)}) VALUES ({marks})", tuple(map(_storable, row.values())))
+
+
+def _storable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 @contextlib.contextmanager

@@ -10,47 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.database import Database, transaction
+from orch.database import Database, insert, transaction
+from orch.journal_tables import MIGRATIONS
+from orch.judgements import Judgements
+from orch.measurements import Measurements
 from orch.redact import Redactor
-from orch.types import Attempt, Measured, ModelInfo, ModelKey
-
-_MIGRATIONS = (
-    """
-    CREATE TABLE runs (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, at REAL NOT NULL, face TEXT NOT NULL, session TEXT,
-        status TEXT NOT NULL, task TEXT, system TEXT, messages TEXT, answer TEXT, redacted INTEGER NOT NULL, remember INTEGER NOT NULL,
-        task_type TEXT, confidence REAL, model TEXT, provider TEXT, decision TEXT, error_code TEXT, error TEXT, degraded INTEGER NOT NULL,
-        source TEXT NOT NULL, prompt_tokens INTEGER, completion_tokens INTEGER, load_s REAL, ttft_s REAL, total_s REAL, config_hash TEXT);
-    CREATE INDEX runs_at ON runs (at);
-    CREATE INDEX runs_session ON runs (session, seq) WHERE session IS NOT NULL;
-    CREATE TABLE attempts (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, n INTEGER NOT NULL, at REAL NOT NULL, task_type TEXT,
-        model TEXT NOT NULL, provider TEXT NOT NULL, outcome TEXT NOT NULL, code TEXT, message TEXT, offset_chars INTEGER,
-        ttft_s REAL, total_s REAL, load_s REAL, prefill_s REAL, decode_s REAL, prompt_tokens INTEGER, completion_tokens INTEGER,
-        estimated_tokens INTEGER);
-    CREATE INDEX attempts_run ON attempts (run_id);
-    CREATE INDEX attempts_model ON attempts (model, outcome, id);
-    CREATE INDEX attempts_loads ON attempts (model, id) WHERE load_s > 0.1;
-    CREATE TABLE model_info (digest TEXT PRIMARY KEY, at REAL NOT NULL, info TEXT NOT NULL);
-    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-    """,
-    """
-    ALTER TABLE runs ADD COLUMN title TEXT;
-    CREATE TABLE forgotten (seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL);
-    CREATE TRIGGER runs_are_forgotten AFTER DELETE ON runs BEGIN
-        INSERT INTO forgotten (run_id) VALUES (old.run_id);
-    END;
-    """,
-    """
-    CREATE TABLE corrections (run_id TEXT PRIMARY KEY, at REAL NOT NULL, task TEXT NOT NULL, said TEXT, task_type TEXT NOT NULL);
-    CREATE TRIGGER corrections_are_forgotten AFTER DELETE ON runs BEGIN
-        DELETE FROM corrections WHERE run_id = old.run_id;
-    END;
-    """,
-)
-_RECENT = 20
-_COLD_S = 0.1
-"""A load shorter than this is a model that was there already: Ollama reports some milliseconds for those."""
+from orch.types import Attempt, ModelInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +58,9 @@ class Journal:
 
     def __init__(self, path: Path, redactor: Redactor, mode: str = "full", keep_s: int = 365 * 86400) -> None:
         self.path, self.mode = path, mode
-        self.database = Database(path, _MIGRATIONS, "the journal")
+        self.database = Database(path, MIGRATIONS, "the journal")
+        self.judgements = Judgements(self.database, redactor, mode)
+        self.measurements = Measurements(self.database)
         self._redactor, self._keep_s = redactor, keep_s
 
     @property
@@ -115,9 +82,9 @@ class Journal:
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
-                _insert(connection, "runs", row)
+                insert(connection, "runs", row)
                 for attempt in attempts:
-                    _insert(connection, "attempts", attempt)
+                    insert(connection, "attempts", attempt)
                 self._prune(connection, run.at)
             return True
 
@@ -183,27 +150,18 @@ class Journal:
 
     # ------------------------------------------------------------ reading
 
-    def measured(self, models: Sequence[ModelKey]) -> dict[ModelKey, Measured]:
-        """What this machine measured, by provider and model: medians over the last 20 answers and the last 5 cold loads."""
-
-        def read(connection: sqlite3.Connection) -> dict[ModelKey, Measured]:
-            found = ((key, _measured(connection, *key)) for key in models)
-            return {key: measured for key, measured in found if measured is not None}
-
-        return self.database.ask(read, {})
-
     def attempts(self, since: float = 0.0) -> list[dict[str, Any]]:
         """Every attempt since a time, oldest first, with its run's task type."""
-        return self._rows("SELECT * FROM attempts WHERE at >= ? ORDER BY id", (since,))
+        return self.database.rows("SELECT * FROM attempts WHERE at >= ? ORDER BY id", (since,))
 
     def runs(self, since: float = 0.0, limit: int = -1) -> list[dict[str, Any]]:
         """Runs since a time, newest first."""
-        return self._rows("SELECT * FROM runs WHERE at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
+        return self.database.rows("SELECT * FROM runs WHERE at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
 
     def turns(self, session: str, limit: int) -> list[dict[str, Any]]:
         """The answered tasks of a session, newest first."""
         query = "SELECT task, answer, redacted FROM runs WHERE session = ? AND status = 'ok' AND task IS NOT NULL ORDER BY seq DESC LIMIT ?"
-        return self._rows(query, (session, limit))
+        return self.database.rows(query, (session, limit))
 
     def latest_session(self) -> str | None:
         """The session of the last run that was answered; a run without one begins it. None without any run."""
@@ -216,32 +174,17 @@ class Journal:
 
         return self.database.ask(find, None)
 
-    # ------------------------------------------------------------ the user's word
-
     def find_run(self, name: str) -> dict[str, Any] | None:
         """The run whose id begins so, or for `last` the last one that was answered; None where there is none, or several."""
         if name == "last":
-            rows = self._rows("SELECT * FROM runs WHERE status = 'ok' AND face != 'memory' ORDER BY seq DESC LIMIT 1", ())
+            rows = self.database.rows("SELECT * FROM runs WHERE status = 'ok' AND face != 'memory' ORDER BY seq DESC LIMIT 1", ())
         else:
-            rows = self._rows("SELECT * FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2", (len(name), name))
+            rows = self.database.rows("SELECT * FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2", (len(name), name))
         return rows[0] if len(rows) == 1 else None
-
-    def correct(self, run: dict[str, Any], task_type: str) -> bool:
-        """Keeps what kind of task a run really was; whether it now stands there."""
-        row = (run["run_id"], time.time(), run["task"], run["task_type"], task_type)
-        return self.database.ask(lambda c: bool(c.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)", row)), False)
-
-    def corrections(self, limit: int = 500) -> list[tuple[str, str]]:
-        """Task and right type of what the user corrected, newest first."""
-        return self.database.ask(lambda c: c.execute("SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?", (limit,)).fetchall(), [])
-
-    def corrected(self, since: float) -> int:
-        """How often the user corrected a type since a time."""
-        return int(self._rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,))[0]["n"]) if self.mode == "full" else 0
 
     def former_type(self, session: str) -> str | None:
         """The type of the last answered turn of a session."""
-        rows = self._rows("SELECT task_type FROM runs WHERE session = ? AND status = 'ok' ORDER BY seq DESC LIMIT 1", (session,))
+        rows = self.database.rows("SELECT task_type FROM runs WHERE session = ? AND status = 'ok' ORDER BY seq DESC LIMIT 1", (session,))
         return rows[0]["task_type"] if rows else None
 
     def count(self) -> int:
@@ -249,52 +192,8 @@ class Journal:
         row = self.database.open().execute("SELECT count(*) FROM runs").fetchone()
         return int(row[0])
 
-    def _rows(self, query: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-        def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-            cursor = connection.execute(query, tuple(values))
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
-
-        return self.database.ask(read, [])
-
 
 # ---------------------------------------------------------------- rows
-
-
-def _storable(value: Any) -> Any:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
-    marks = ",".join("?" * len(row))
-    connection.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({marks})", tuple(map(_storable, row.values())))
-
-
-def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Measured | None:
-    rows = connection.execute(
-        "SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, estimated_tokens FROM attempts"
-        " WHERE model=? AND provider=? AND outcome='ok' ORDER BY id DESC LIMIT ?",
-        (model, provider, _RECENT),
-    ).fetchall()
-    if not rows:
-        return None
-    loads = connection.execute(
-        f"SELECT load_s FROM attempts WHERE model=? AND provider=? AND load_s > {_COLD_S} ORDER BY id DESC LIMIT 5",
-        (model, provider),
-    ).fetchall()
-    return Measured(
-        n=len(rows),
-        last_at=rows[0][0],
-        load_s=_median([row[0] for row in loads]),
-        prefill_tps=_median([row[3] / row[1] for row in rows if row[1] and (row[3] or 0) >= 32]),
-        decode_tps=_median([row[4] / row[2] for row in rows if row[2] and (row[4] or 0) >= 8]),
-        token_ratio=_median([row[3] / row[5] for row in rows if row[5] and (row[3] or 0) >= 64]),
-    )
-
-
-def _median(values: list[float]) -> float | None:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2] if ordered else None
 
 
 def _info(data: dict[str, Any]) -> ModelInfo:

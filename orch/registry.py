@@ -50,7 +50,7 @@ class Registry:
         if use_unlisted:
             pairs += self._unlisted(had)
         infos = await self._infos([(spec.provider, item) for spec, item in pairs if item])
-        measured = self._journal.measured([(spec.provider, spec.id) for spec, item in pairs if item])
+        measured = self._journal.measurements.of([(spec.provider, spec.id) for spec, item in pairs if item])
         states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
         return Survey(states, down, self._memory(states), self._models.unlisted == "use")
 

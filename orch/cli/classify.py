@@ -30,7 +30,7 @@ def classify(
     from orch import render
 
     runtime = opening.orchestrator(ctx).runtime
-    corrections = runtime.journal.corrections() if runtime.journal.mode == "full" else []
+    corrections = runtime.journal.judgements.corrections()
     if len(words) == 1 and (words[0] == "-" or words[0].endswith(".jsonl")):
         for line in _labelled(_lines(words[0]), runtime.classifier, corrections):
             render.write(render.encode(line + "\n"))

@@ -35,7 +35,7 @@ def stats(
     models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
     for warning in journal.warnings:
         render.say(f"! {warning}")
-    corrected = journal.corrected(begin)
+    corrected = journal.judgements.corrected(begin)
     if as_json:
         render.show_json({"v": 1, "models": models, "types": types, "corrected": corrected})
     elif not models:
