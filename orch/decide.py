@@ -40,10 +40,8 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     classification = classify_task(task, runtime)
     weights = _weights(task, runtime)
     survey = await runtime.registry.available(with_unlisted=True if task.model else None)
-    policy = Policy.of(runtime.config.routing, classification.task_type, weights, survey.memory_bytes)
-    candidates = rank(classification, survey.states, need, policy)
-    states = {state.key: state for state in survey.states}
-    candidates = _hold_back(candidates, states, survey, runtime)
+    states = judged_states(text_to_classify(task), classification, survey, runtime)
+    candidates = ranked(classification, states, need, weights, survey, runtime)
     order, warnings = _order(task, candidates, states, survey)
     first = order[0]
     decision = Decision(
@@ -64,6 +62,20 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     return Plan(decision, order, states, messages, need, warnings)
 
 
+def judged_states(text: str, classification: Classification, survey: Survey, runtime: Runtime) -> dict[ModelKey, ModelState]:
+    """The survey's models with what is known of their quality at such a task."""
+    judged = runtime.judged.estimates(text, classification.scores)
+    return {state.key: replace(state, judged=judged.get(state.key)) if judged else state for state in survey.states}
+
+
+def ranked(
+    classification: Classification, states: dict[ModelKey, ModelState], need: Need, weights: dict[str, float], survey: Survey, runtime: Runtime
+) -> tuple[Candidate, ...]:
+    """Every model as a candidate, the last resort behind the others or out."""
+    policy = Policy.of(runtime.config.routing, classification.task_type, weights, survey.memory_bytes)
+    return _hold_back(rank(classification, tuple(states.values()), need, policy), states, survey, runtime)
+
+
 def with_message(made: Plan, message: Message) -> Plan:
     """The plan with one more message, before the last one."""
     messages = [*made.messages[:-1], message, *made.messages[-1:]]
@@ -76,10 +88,15 @@ def classify_task(task: Task, runtime: Runtime) -> Classification:
     text = text_to_classify(task)
     if task.task_type is not None:
         return forced(task.task_type, text)
-    corrections = runtime.journal.corrections() if runtime.journal.mode == "full" else []
-    found = runtime.classifier.classify(text, _former_type(task, runtime), corrections)
-    if found.unsure and task.attachments:
-        with_input = "\n".join((text, *(attachment.text for attachment in task.attachments)))
+    return classify_text(text, [attachment.text for attachment in task.attachments], _former_type(task, runtime), runtime)
+
+
+def classify_text(text: str, attached: Sequence[str], former: TaskType | None, runtime: Runtime) -> Classification:
+    """The classifier's type of an instruction; where that says nothing, the texts that came with it are read too. `former` is the turn before."""
+    corrections = runtime.journal.judgements.corrections()
+    found = runtime.classifier.classify(text, former, corrections)
+    if found.unsure and attached:
+        with_input = "\n".join((text, *attached))
         found = max(found, runtime.classifier.classify(with_input, None, corrections), key=lambda each: each.confidence)
     return found
 

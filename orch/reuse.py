@@ -100,5 +100,6 @@ def age(at: float) -> str:
     seconds = max(time.time() - at, 0)
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
+            count = round(seconds / size)
+            return f"{count} {'day' if count == 1 and unit == 'days' else unit} ago"
     return f"{seconds:.0f} s ago"

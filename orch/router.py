@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from orch.config.spec import ModelSpec, Routing, TaskTypeRule, Weights, canonical
-from orch.types import Candidate, Classification, Measured, ModelKey, Need, TaskType
+from orch.types import Candidate, Classification, Estimate, Measured, ModelKey, Need, TaskType
 
 _TYPES = frozenset(task_type.value for task_type in TaskType)
 DEFAULT_NUM_CTX = 8_192
@@ -20,6 +20,8 @@ ANSWER_ROOM = 2_048
 """Tokens kept free for an answer of unstated length, or a quarter of num_ctx where that is less (design, decision 5)."""
 FASTEST_S, SLOWEST_S = 0.5, 120.0
 """Expected seconds that give a speed of 1 and of 0, on a logarithmic scale between."""
+ENOUGH_GRADED = 5
+"""Graded answers to such tasks from which two models are compared by them: 20 a type settle an order, a quarter tell that two are near."""
 LOAD_GB_PER_S = 1.2
 """Reading weights from an ordinary SSD, until a cold load was measured."""
 LOAD_FIXED_S = 0.5
@@ -45,6 +47,8 @@ class ModelState:
     measured: Measured | None = None
     unlisted: bool = False
     fixed_ctx: bool = False
+    judged: Estimate | None = None
+    """What is known of its quality at this very task, None where nothing was graded."""
 
     @property
     def key(self) -> ModelKey:
@@ -70,6 +74,7 @@ class Policy:
     weights: Mapping[str, float]
     rule: TaskTypeRule
     memory_bytes: int | None = None
+    quality_margin: float = 0.0
     places: Mapping[str, int] = field(init=False)
     """The place in `prefer`, from 1, by full model name."""
 
@@ -92,6 +97,7 @@ class Weighing(NamedTuple):
     num_ctx: int
     expected_s: float
     place: int
+    best: ModelState | None
 
 
 def rank(classification: Classification, states: Sequence[ModelState], need: Need, policy: Policy) -> tuple[Candidate, ...]:
@@ -99,7 +105,8 @@ def rank(classification: Classification, states: Sequence[ModelState], need: Nee
 
     The order does not depend on the order of `states`: ties break by quality, then by id.
     """
-    weighed = [(state, _weigh(state, classification, need, policy)) for state in states]
+    best = _best_measured(states)
+    weighed = [(state, _weigh(state, classification, need, policy, best)) for state in states]
     floor = policy.rule.quality_floor
     if any(not candidate.eliminated and rating(state) >= floor and not state.spec.last_resort for state, candidate in weighed):
         # where no model reaches the floor, the best of them still beats no answer
@@ -107,6 +114,12 @@ def rank(classification: Classification, states: Sequence[ModelState], need: Nee
     candidates = [candidate for _, candidate in weighed]
     able = sorted((c for c in candidates if not c.eliminated), key=lambda c: (-c.score, -c.terms["quality"], c.model_id, c.provider))
     return (*able, *sorted((c for c in candidates if c.eliminated), key=lambda c: (c.model_id, c.provider)))
+
+
+def _best_measured(states: Sequence[ModelState]) -> ModelState | None:
+    """The model that was measured to be the best at this task, of those that can be asked."""
+    measured = [state for state in states if not state.unavailable and is_measured(state)]
+    return max(measured, key=lambda state: (quality(state), state.spec.id), default=None)
 
 
 def _below_floor(candidate: Candidate, floor: float) -> Candidate:
@@ -189,12 +202,19 @@ def place_in(policy: Policy, spec: ModelSpec) -> int:
 
 
 def quality(state: ModelState) -> float:
-    """How good the model is, 0 to 1: its rating."""
-    return rating(state) / 10
+    """How good the model is at this task, 0 to 1: what was learned, else its rating."""
+    return state.judged.mean if state.judged else rating(state) / 10
+
+
+def is_measured(state: ModelState) -> bool:
+    """Whether enough answers to such tasks were graded to compare the model with others."""
+    return state.judged is not None and state.judged.n >= ENOUGH_GRADED
 
 
 def rating(state: ModelState) -> float:
-    """How good the model is said to be, 0 to 10."""
+    """How good the model is, 0 to 10: as learned, else as rated."""
+    if state.judged:
+        return state.judged.mean * 10
     return state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING
 
 
@@ -241,7 +261,16 @@ def _fit_term(weighing: Weighing) -> float:
 
 
 def _quality_term(weighing: Weighing) -> float:
-    return quality(weighing.state)
+    """Where the measured best model is not better by more than the margin, the two count as equals."""
+    return quality(weighing.best) if weighing.best and is_as_good(weighing) else quality(weighing.state)
+
+
+def is_as_good(weighing: Weighing) -> bool:
+    """Whether a measured model is within the margin of the measured best one, and is not that one."""
+    state, best = weighing.state, weighing.best
+    if best is None or state is best or not is_measured(state):
+        return False
+    return quality(state) >= quality(best) - weighing.policy.quality_margin
 
 
 def _speed_term(weighing: Weighing) -> float:
@@ -262,13 +291,13 @@ TERMS: dict[str, Callable[[Weighing], float]] = {
 }
 
 
-def _weigh(state: ModelState, classification: Classification, need: Need, policy: Policy) -> Candidate:
+def _weigh(state: ModelState, classification: Classification, need: Need, policy: Policy, best: ModelState | None) -> Candidate:
     spec, num_ctx = state.spec, num_ctx_for(state, need)
     code, reason = eliminate(state, need, policy, num_ctx) or ("", None)
     if state.unavailable:
         return Candidate(spec.id, spec.label, spec.provider, eliminated=reason, eliminated_code=code, unlisted=state.unlisted)
     expected_s = expected_seconds(state, need, policy.rule.answer_tokens, num_ctx)
-    weighing = Weighing(state, classification, policy, num_ctx, expected_s, place_in(policy, spec))
+    weighing = Weighing(state, classification, policy, num_ctx, expected_s, place_in(policy, spec), best)
     terms = {name: policy.weights[name] * term(weighing) for name, term in TERMS.items()}
     return Candidate(
         spec.id,
@@ -302,6 +331,8 @@ def explain(weighing: Weighing) -> str:
         parts.append(f"good at {task_type}")
     if task_type in state.spec.weaknesses:
         parts.append(f"weak at {task_type}")
+    if weighing.best and is_as_good(weighing):
+        parts.append(f"as good as {weighing.best.spec.label} here")
     if not parts:
         parts.append("general")
     parts.append("loaded" if state.resident else "not loaded")
@@ -312,7 +343,7 @@ def explain(weighing: Weighing) -> str:
 
 def provenance(state: ModelState) -> dict[str, str]:
     """Where the numbers come from: `rated`, or `measured (n=5, 2026-11-24)`."""
-    said = {"quality": "rated", "speed": "rated"}
+    said = {"quality": state.judged.source if state.judged else "rated", "speed": "rated"}
     if state.measured and state.measured.decode_tps:
         said["speed"] = f"measured (n={state.measured.n}, {_day(state.measured.last_at)})"
     return said

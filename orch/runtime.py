@@ -14,6 +14,7 @@ from orch.classifier.classifier import Classifier
 from orch.config.load import Config, from_data, load
 from orch.config.spec import Models, Provider, seconds
 from orch.journal import Journal
+from orch.judged import JudgedQuality
 from orch.memory.lazy import LazyMemory
 from orch.redact import Redactor
 from orch.registry import Registry
@@ -34,6 +35,7 @@ class Runtime:
     backends: Mapping[str, Backend]
     registry: Registry
     classifier: Classifier
+    judged: JudgedQuality
     memory: LazyMemory
     reuse: Reuse
 
@@ -55,7 +57,9 @@ def open_runtime(config: Config) -> Runtime:
     memory = LazyMemory(routing.memory, journal, backends, redactor)
     cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
     reuse = Reuse(cache, config, backends, memory, redactor)
-    return Runtime(config, journal, backends, registry, Classifier(config.own_rules), memory, reuse)
+    classifier = Classifier(config.own_rules)
+    judged = JudgedQuality(journal.judgements, config.models.models, lambda text: classifier.classify(text).scores)
+    return Runtime(config, journal, backends, registry, classifier, judged, memory, reuse)
 
 
 def _backend(name: str, provider: Provider, models: Models) -> Backend:

@@ -54,6 +54,16 @@ class Classification:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """How good a model's answer would be, 0 to 1; `sd` is the mean's own uncertainty, `n` the graded answers to texts like this."""
+
+    mean: float
+    sd: float
+    n: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """What a task asks of any model: tokens of prompt and of answer room, and capabilities (vision, tools)."""
 

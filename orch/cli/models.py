@@ -34,7 +34,10 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
         render.show_json({"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)})
         return
     columns = ("model", "provider", "state", "size", "context", "can", "quality", "speed", "good at")
-    render.table(columns, [_row(state) for state in survey.states], drop=("can", "context", "provider", "size", "good at", "quality", "speed"))
+    grades = orchestrator.runtime.journal.judgements.mean_grades()
+    render.table(
+        columns, [_row(state, grades.get(state.key)) for state in survey.states], drop=("can", "context", "provider", "size", "good at", "quality", "speed")
+    )
     for name, why in survey.down.items():
         render.say(f"! provider {name}: {why}")
 
@@ -45,7 +48,7 @@ def show(ctx: typer.Context, model: Name, as_json: Json = False) -> None:
     from orch import render
 
     orchestrator = opening.orchestrator(ctx)
-    state = _find(asyncio.run(_survey(orchestrator)), model)
+    state = find(asyncio.run(_survey(orchestrator)), model)
     known = facts(state)
     if as_json:
         render.show_json({"v": 1, **known})
@@ -82,7 +85,8 @@ async def _survey(orchestrator: Orchestrator) -> Survey:
         return await orchestrator.runtime.registry.available(with_unlisted=True)
 
 
-def _find(survey: Survey, name: str) -> ModelState:
+def find(survey: Survey, name: str) -> ModelState:
+    """The model of that id, alias, display name or PROVIDER/ID. Raises OrchError with what was probably meant."""
     import difflib
 
     from orch.config.spec import canonical
@@ -105,7 +109,7 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
     survey = await _survey(orchestrator)
     states = [s for s in survey.states if canonical(s.spec.id) == canonical(name) and provider in ("", s.spec.provider)]
     if not states:
-        _find(survey, name)
+        find(survey, name)
         raise OrchError(f"{provider} has no model {name!r}", "orch models lists what is there", code="model_not_found")
     return states[0], states[0].spec.id
 
@@ -160,7 +164,7 @@ def facts(state: ModelState) -> dict[str, Any]:
     }
 
 
-def _row(state: ModelState) -> tuple[str, ...]:
+def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
     spec = state.spec
     words = ["loaded" if state.resident else "installed" if not state.unavailable else state.unavailable[1].split(":")[0]]
     words += ["unlisted"] if state.unlisted else []
@@ -172,17 +176,23 @@ def _row(state: ModelState) -> tuple[str, ...]:
         f"{state.size_bytes / 1e9:.1f} GB" if state.size_bytes else "-",
         f"{state.context_window:,}" if state.context_window < 1 << 20 else "?",
         can if not state.unavailable else "-",
-        f"{spec.quality_rating:g} rated" if spec.quality_rating is not None else "-",
+        _quality(state, grade),
         _speed(state),
         ", ".join(spec.strengths) or "-",
     )
 
 
-def _speed(state: ModelState) -> str:
-    from orch.router import provenance
+def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:
+    rated = f"{state.spec.quality_rating:g} rated" if state.spec.quality_rating is not None else "-"
+    return f"{grade[0]:.2f} of 1 measured (n={grade[1]:,}), {rated}" if grade else rated
 
-    if state.measured and state.measured.decode_tps:
-        return f"{state.measured.decode_tps:.0f} tokens/s {provenance(state)['speed']}"
+
+def _speed(state: ModelState) -> str:
+    from orch.reuse import age
+
+    measured = state.measured
+    if measured and measured.decode_tps:
+        return f"{measured.decode_tps:.0f} tokens/s measured (n={measured.n}, {age(measured.last_at)})"
     return f"{state.spec.speed_rating:g} rated" if state.spec.speed_rating is not None else "-"
 
 

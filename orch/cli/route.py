@@ -85,5 +85,10 @@ def _row(candidate: Candidate, decision: Decision) -> tuple[Any, ...]:
     if candidate.eliminated:
         return (candidate.model_id, "-", *("-" for _ in decision.weights), "-", "-", f"out: {candidate.eliminated}")
     terms = (f"{candidate.terms.get(name, 0.0):.3f}" for name in decision.weights)
-    numbers = candidate.provenance.get("speed", "rated")
-    return (candidate.model_id, f"{candidate.score:.3f}", *terms, f"{candidate.expected_s:.1f} s", numbers, candidate.reason)
+    return (candidate.model_id, f"{candidate.score:.3f}", *terms, f"{candidate.expected_s:.1f} s", _numbers(candidate), candidate.reason)
+
+
+def _numbers(candidate: Candidate) -> str:
+    """Where quality and speed come from."""
+    quality, speed = (candidate.provenance.get(name, "rated") for name in ("quality", "speed"))
+    return speed if quality == speed else f"quality {quality}, speed {speed}"

@@ -13,7 +13,7 @@ from typing import Any
 from orch import paths
 from orch.config import spec
 from orch.config.addresses import ollama_url
-from orch.config.find import FILES, Source, find, packaged, trusted_base, working_directory
+from orch.config.find import FILES, Source, find, packaged, read, trusted_base, working_directory
 from orch.config.variables import interpolate, strings_with_variables
 from orch.types import TaskType
 from orch.version import VERSION
@@ -32,9 +32,10 @@ class Config:
     """The user's own keywords and patterns: what the shipped routing.yaml does not have."""
 
 
-def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Config:
-    """Both files, from the cache where it fits. Raises ConfigError with every fault of both."""
+def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None, named: Mapping[str, Path] | None = None) -> Config:
+    """Both files, from the cache where it fits; `named` (models, routing) go before what is found. Raises ConfigError with every fault of both."""
     found, notes = find(config_dir, env, cwd or working_directory())
+    found |= {which: read(which, path, "flag") for which, path in (named or {}).items()}
     base = _bases(found, env)
     shipped = packaged("routing").read_text(encoding="utf-8")
     digest = hashlib.sha256(VERSION.encode())

@@ -172,6 +172,9 @@ class Routing:
     weights: Weights = _key("The weights of the score, unless a profile is asked for.")
     profiles: dict[str, Weights] = _key("Other weights by name; speed and quality are what --speed and --quality ask for.", factory=dict)
     task_types: dict[TaskType, TaskTypeRule] = _key("The eight task types.", factory=dict)
+    quality_margin: float = _key(
+        "Measured qualities this close to the best one count as equal to it, so that the sooner model is taken. Default .02. 0 to 1.", 0.02, ge=0, le=1
+    )
     fallback: Fallback = _key("What happens when a model fails.", factory=Fallback)
     memory_budget_gb: Literal["auto"] | float = _key("Memory for models, GB. Default auto: what is free, on GPUs too.", "auto")
     cache: Cache = _key("Answers that were given before.", factory=Cache)
@@ -223,6 +226,7 @@ def build_routing(data: dict[str, Any]) -> Routing:
         weights=Weights(**data["weights"]),
         profiles={name: Weights(**entry) for name, entry in data.get("profiles", {}).items()},
         task_types=build_rules(data.get("task_types", {})),
+        quality_margin=data.get("quality_margin", 0.02),
         memory_budget_gb=data.get("memory_budget_gb", "auto"),
         **{name: _build(cls, data.get(name, {})) for name, cls in _SECTIONS.items()},
     )

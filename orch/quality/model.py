@@ -1,0 +1,201 @@
+"""Says how good each model's answer to a text would be; fitting needs numpy, asking does not (pure)."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orch.quality.lines import Lines, column_sum, packed, unpacked
+from orch.quality.table import Graded, Kinds, Row, Table, checked, filled
+from orch.quality.words import BUCKETS, Groups, hashed
+from orch.types import Estimate
+
+MAGIC = b"orchqua1"
+RATING_FADES = 20
+"""Graded answers from which on a rating is not worth a mention."""
+KIND_VARIANCE = 0.03
+"""Of a model's means from kind to kind, for texts of which the kind says nothing."""
+STEP = 50.0
+"""What an online step is divided by; 30 to 60 are alike, 5 loses .01 (streams of the same set)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text as the model sees it: buckets with the value that each counts, shares of kinds, and how far words are to be believed (0 to 1)."""
+
+    groups: Groups
+    shares: list[float]
+    trust: float
+
+
+class QualityModel:
+    """Means by kind and model, and what the words of a text add to them."""
+
+    def __init__(self, models: Sequence[str], labels: Sequence[str], table: Table, lines: Lines, rated: Iterable[str], kinds: Kinds | None) -> None:
+        self._at = {model: at for at, model in enumerate(models)}
+        self._labels = {label: at for at, label in enumerate(labels)}
+        self._table, self._lines, self._rated, self._kinds = table, lines, frozenset(rated), kinds
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Their names, in the order they were given."""
+        return tuple(self._at)
+
+    @classmethod
+    def fit(cls, rows: Iterable[Row], models: Sequence[str], priors: Mapping[str, float], *, kinds: Kinds | None = None) -> QualityModel:
+        """Learns from graded answers, of which there may be none. Answers of models that are not in `models` are ignored.
+
+        `priors` are ratings from 0 to 1. `kinds`, where given, is P(kind | text); else it is learned from the rows' kinds, which takes numpy.
+        Raises ValueError for scores outside 0 to 1 and for models named twice.
+        """
+        models = list(models)
+        if len(set(models)) != len(models):
+            raise ValueError("a model is named twice")
+        graded = Graded.of(rows, models, kinds)
+        rated = {model: checked(priors[model]) for model in models if model in priors}
+        lines, shares = _learned(graded) or (Lines(), graded.given or [[]] * len(graded.texts))
+        labels = graded.labels if kinds or lines.kinds else []
+        table = filled(graded, [rated.get(model) for model in models], shares, len(labels))
+        return cls(models, labels, table, lines, rated, kinds)
+
+    def predict(self, text: str) -> dict[str, Estimate]:
+        """An estimate for every model. Any text is allowed; what is read of it is bounded."""
+        reading = self._read(text)
+        return {model: self._estimate(reading, model, at) for model, at in self._at.items()}
+
+    def update(self, text: str, model_name: str, score: float) -> None:
+        """Learns from one more graded answer, in time that doesn't depend on how many there were. Raises ValueError for a model that is not known."""
+        if model_name not in self._at:
+            raise ValueError(f"no model is called {model_name!r}")
+        model, score = self._at[model_name], checked(score)
+        for label in self._kinds(text) if self._kinds else ():
+            self._open(label)
+        reading = self._read(text)
+        error = score - self._mean(reading, model)
+        self._table.add(reading.shares, model, score)
+        if self._lines.models:
+            column = self._lines.models[model]
+            for at, value in reading.groups:
+                for bucket in at:
+                    column[bucket] += error * value / STEP
+
+    def _open(self, label: str) -> None:
+        """Makes room for a kind that was not among the graded answers."""
+        if label not in self._labels:
+            self._labels[label] = len(self._labels)
+            self._table.counts.append([0.0] * len(self._at))
+            self._table.totals.append([0.0] * len(self._at))
+
+    def choose(self, text: str, costs: Mapping[str, float], dial: float = 0.0) -> str:
+        """The model with the largest mean - dial * cost / largest cost; of equals the cheapest. `costs` in seconds; a missing one counts as the median.
+
+        Raises ValueError where there is no model, and for a cost or a dial that is negative or not finite.
+        """
+        if not self._at:
+            raise ValueError("there is no model to choose from")
+        shares = _cost_shares(costs, list(self._at))
+        if not 0 <= dial < math.inf:
+            raise ValueError("the dial is a number from 0 up")
+        means = {model: each.mean for model, each in self.predict(text).items()}
+        return max(means, key=lambda model: (means[model] - dial * shares[model], -shares[model]))
+
+    def _read(self, text: str) -> Reading:
+        """Sums the columns over the text's buckets."""
+        lines = self._lines
+        groups = hashed(text) if lines.columns() else []
+        scores = lines.scores(groups)
+        shares = self._shares(text, scores)
+        newness = column_sum(lines.newness[0], groups, square=True) / len(groups) if lines.newness else 0.0
+        flat, by_kind, by_newness = lines.trust
+        return Reading(groups, shares, _sigmoid(flat + by_kind * max(scores, default=0.0) + by_newness * newness))
+
+    def _shares(self, text: str, scores: list[float]) -> list[float]:
+        if self._kinds is None:
+            return self._lines.shares(scores)
+        given = self._kinds(text)
+        return [float(given.get(label, 0.0)) for label in self._labels]
+
+    def _mean(self, reading: Reading, model: int) -> float:
+        """The model's own mean, and what kind and words add as far as they are believed."""
+        base = self._table.base(model)
+        words = column_sum(self._lines.models[model], reading.groups) if self._lines.models else 0.0
+        kind = (self._table.mean(reading.shares, model) - base) * (reading.trust if self._kinds is None else 1.0)
+        return min(max(base + kind + reading.trust * words, 0.0), 1.0)
+
+    def _estimate(self, reading: Reading, name: str, model: int) -> Estimate:
+        n = round(self._table.evidence(reading.shares, model))
+        variance = self._table.variance(reading.shares, model) + (1 - reading.trust) * KIND_VARIANCE
+        return Estimate(self._mean(reading, model), math.sqrt(variance), n, self._source(name, model, n))
+
+    def _source(self, name: str, model: int, n: int) -> str:
+        rated = name in self._rated
+        if not self._table.count[model]:
+            return "rated" if rated else "assumed"
+        if not n:
+            return "measured on other kinds (n=0)"
+        return f"measured and rated (n={n})" if rated and n < RATING_FADES else f"measured (n={n})"
+
+    def to_bytes(self) -> bytes:
+        """A head of JSON and the columns as 32-bit floats, with a checksum."""
+        table, lines = self._table, self._lines
+        head = {
+            "models": list(self._at),
+            "labels": list(self._labels),
+            "rated": sorted(self._rated),
+            "given": self._kinds is not None,
+            "table": [table.prior, table.weight, table.count, table.total, table.counts, table.totals],
+            "lines": [len(lines.kinds), lines.offsets, lines.temperature, len(lines.models), len(lines.newness), lines.trust],
+        }
+        text = json.dumps(head).encode()
+        body = len(text).to_bytes(4, "little") + text + b"".join(packed(column) for column in lines.columns())
+        return MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+
+    @classmethod
+    def from_bytes(cls, data: bytes, kinds: Kinds | None = None) -> QualityModel:
+        """What `to_bytes` wrote. A model that was fitted with `kinds` needs them again. Raises ValueError for anything else."""
+        body = memoryview(data)[12:]
+        if data[:8] != MAGIC or not body or zlib.crc32(body) != int.from_bytes(data[8:12], "little"):
+            raise ValueError("not a quality model of this version")
+        size = 4 + int.from_bytes(body[:4], "little")
+        head = json.loads(bytes(body[4:size]))
+        try:
+            return cls._read_back(head, body[size:], kinds)
+        except (KeyError, TypeError, StopIteration) as error:
+            raise ValueError("not a quality model of this version") from error
+
+    @classmethod
+    def _read_back(cls, head: Mapping[str, Any], body: memoryview, kinds: Kinds | None) -> QualityModel:
+        if head["given"] and kinds is None:
+            raise ValueError("this quality model was fitted with a classifier's kinds, and needs them")
+        columns = iter([unpacked(body[start : start + 4 * BUCKETS]) for start in range(0, len(body), 4 * BUCKETS)])
+        of_kinds, offsets, temperature, of_models, of_newness, trust = head["lines"]
+        parts = [[next(columns) for _ in range(count)] for count in (of_kinds, of_models, of_newness)]
+        lines = Lines(parts[0], offsets, temperature, parts[1], parts[2], trust)
+        return cls(head["models"], head["labels"], Table(*head["table"]), lines, head["rated"], kinds)
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-min(max(x, -30.0), 30.0)))
+
+
+def _learned(graded: Graded) -> tuple[Lines, list[list[float]]] | None:
+    try:
+        from orch.quality.learn import learned  # numpy: a tenth of a second, and not installed everywhere
+    except ImportError:
+        return None
+    return learned(graded)
+
+
+def _cost_shares(costs: Mapping[str, float], models: list[str]) -> dict[str, float]:
+    """Costs as shares of the largest."""
+    known = [costs[model] for model in models if model in costs]
+    if not all(0 <= cost < math.inf for cost in known):
+        raise ValueError("a cost is a number of seconds from 0 up")
+    ordered, half = sorted(known), len(known) // 2
+    median = (ordered[half] + ordered[~half]) / 2 if known else 0.0
+    largest = max(known, default=0.0) or 1.0
+    return {model: costs.get(model, median) / largest for model in models}
