@@ -90,6 +90,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[
         show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The same as Markdown."""
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (columns, ["---"] * len(columns), *rows)]
+    show("\n".join(f"| {' | '.join(row)} |" for row in cells))
+
+
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
 

@@ -78,6 +78,13 @@ class LlamaCppBackend:
         """The engine chats; the rest stands in models.yaml."""
         return ModelInfo(capabilities=("completion",))
 
+    async def unload(self, model: str) -> None:
+        """Ends the model's engine and frees its memory; it is loaded again at its next use."""
+        engine = self._engines.pop(model, None)
+        if engine is not None:
+            await engine.backend.aclose()
+            engine.stop()
+
     async def health(self) -> str:
         """The engine's version."""
         if find_spec(ENGINE) is None:

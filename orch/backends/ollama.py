@@ -14,6 +14,7 @@ from orch.errors import BackendError
 from orch.types import ChatRequest, Completion, Delta, Installed, Message, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
+UNLOAD_TIMEOUT_S = 30.0
 _BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
@@ -108,6 +109,10 @@ class OllamaBackend:
                 if "error" in line:
                     raise BackendError("rejected", str(line["error"]))
                 yield line
+
+    async def unload(self, model: str) -> None:
+        """Asks that the model leaves memory now; `installed` tells when it has."""
+        await self._http.json("POST", "/api/generate", {"model": model, "keep_alive": 0}, timeout_s=UNLOAD_TIMEOUT_S)
 
     async def health(self) -> str:
         """`/api/version`."""

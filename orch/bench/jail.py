@@ -1,0 +1,217 @@
+"""The child that runs code written by a model, after it has taken every right from itself: Landlock for files, seccomp for the rest.
+
+Started by `sandbox` as a script of its own under `-I -S`, so it imports nothing of orch. It is told on stdin, and answers on one inherited pipe.
+It knows the tests only once the code has been loaded. Linux on x86_64 and aarch64 only.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import ctypes
+import json
+import os
+import platform
+import resource
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+MAX_MESSAGE = 200
+_NO_NEW_PRIVS, _SET_SECCOMP, _SET_PDEATHSIG = 38, 22, 1
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_RULESET_VERSION = 1
+_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
+"""Landlock's version to how many rights on files it knows; all are taken away."""
+_LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | 1
+_NUMBER_AT, _ARCH_AT, _SECOND_ARGUMENT_AT = 0, 4, 24
+_FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: with F_SETOWN a process could have signals sent to others."""
+
+_ARCHES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+_FCNTL = (72, 25)
+_SYSCALLS = """
+read 0 63|write 1 64|close 3 57|fstat 5 80|lseek 8 62|mmap 9 222|mprotect 10 226|munmap 11 215|brk 12 214|rt_sigaction 13 134|rt_sigprocmask 14 135
+rt_sigreturn 15 139|pread64 17 67|readv 19 65|writev 20 66|sched_yield 24 124|mremap 25 216|madvise 28 233|dup 32 23|nanosleep 35 101|getpid 39 172
+exit 60 93|uname 63 160|getcwd 79 17|chdir 80 49|gettimeofday 96 169|getrusage 98 165|times 100 153|getuid 102 174|getgid 104 176
+geteuid 107 175|getegid 108 177|getppid 110 173|sigaltstack 131 132|gettid 186 178|futex 202 98|sched_getaffinity 204 123|getdents64 217 61
+clock_gettime 228 113|clock_getres 229 114|clock_nanosleep 230 115|exit_group 231 94|openat 257 56|newfstatat 262 79|readlinkat 267 78
+faccessat 269 48|pselect6 270 72|ppoll 271 73|dup3 292 24|getrandom 318 278|membarrier 324 283|statx 332 291|rseq 334 293|faccessat2 439 439
+open 2 -|stat 4 -|lstat 6 -|poll 7 -|access 21 -|select 23 -|dup2 33 -|readlink 89 -
+"""
+"""All that is allowed: name, number on x86_64, number on aarch64. What makes processes, sockets, signals, owners or modes is not among them."""
+
+
+def allowed(column: int) -> list[int]:
+    """The numbers of the allowed calls, `fcntl` apart."""
+    entries = [entry.split() for line in _SYSCALLS.split("\n") for entry in line.split("|") if entry]
+    return [int(entry[1 + column]) for entry in entries if entry[1 + column] != "-"]
+
+
+def seccomp_program(arch: int, column: int) -> bytes:
+    """The filter in BPF: another architecture kills, an allowed call passes, every other is refused with EPERM."""
+    lines = [(_LOAD, 0, 0, _ARCH_AT), (_JUMP_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER_AT)]
+    for number in allowed(column):
+        lines += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
+    lines += [(_JUMP_EQUAL, 1, 0, _FCNTL[column]), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, _SECOND_ARGUMENT_AT)]
+    for command in _FCNTL_COMMANDS:
+        lines += [(_JUMP_EQUAL, 0, 1, command), (_RETURN, 0, 0, _ALLOW)]
+    return b"".join(struct.pack("=HBBI", *line) for line in [*lines, (_RETURN, 0, 0, _REFUSE)])
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+    return result
+
+
+def restrict_files(libc: Any, readable: list[str]) -> None:
+    """Takes every right on files but reading these. Raises OSError where the kernel has no Landlock (before 5.13, or not switched on)."""
+    version = _checked(libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION), "Landlock")
+    rights = ctypes.c_uint64((1 << _FS_RIGHTS[min(version, max(_FS_RIGHTS))]) - 1)
+    ruleset = _checked(libc.syscall(_LANDLOCK_CREATE, ctypes.byref(rights), ctypes.c_size_t(8), 0), "Landlock")
+    for path in readable:
+        if os.path.exists(path):
+            file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            what = _READ_FILE | _READ_DIR if os.path.isdir(path) else _READ_FILE
+            rule = ctypes.create_string_buffer(struct.pack("=Qi", what, file))
+            _checked(libc.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0), "Landlock")
+            os.close(file)
+    _checked(libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "Landlock")
+    os.close(ruleset)
+
+
+def restrict_calls(libc: Any) -> None:
+    """Leaves only the allowed system calls, for good. Raises OSError."""
+    if platform.machine() not in _ARCHES:
+        raise OSError(f"no list of system calls for {platform.machine()}")
+    program = seccomp_program(*_ARCHES[platform.machine()])
+    code = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    _checked(libc.prctl(_SET_SECCOMP, 2, ctypes.create_string_buffer(header, len(header)), 0, 0), "seccomp")
+
+
+def restrict_resources(limits: dict[str, int]) -> None:
+    """Bounds on CPU, memory, open files; no file may grow, no process be made, no core be dumped."""
+    bounds = {
+        resource.RLIMIT_CPU: limits["cpu_s"],
+        resource.RLIMIT_AS: limits["memory_bytes"],
+        resource.RLIMIT_NOFILE: 32,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for which, most in bounds.items():
+        resource.setrlimit(which, (most, most))
+
+
+def readable_paths() -> list[str]:
+    """What Python needs to import its own library: that library, and the system's shared ones. The working directory may be listed."""
+    system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"]
+    return [*sys.path, os.path.join(sys.base_prefix, "lib"), *system, "."]
+
+
+def confine(limits: dict[str, int]) -> None:
+    """Every restriction, the irrevocable last. Raises OSError where one can't be had."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _checked(libc.prctl(_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+    _checked(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    restrict_resources(limits)
+    restrict_files(libc, readable_paths())
+    restrict_calls(libc)
+
+
+def _open_for_writing() -> None:
+    os.open("probe", os.O_WRONLY | os.O_CREAT)
+
+
+FORBIDDEN: dict[str, Callable[[], object]] = {
+    "open a socket": lambda: socket.socket(),
+    "make a process": lambda: os.fork(),
+    "start a program": lambda: os.execv(sys.executable, [sys.executable, "-V"]),
+    "send a signal": lambda: os.kill(os.getppid(), 0),
+    "list the root directory": lambda: os.listdir("/"),
+    "read /etc/passwd": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "write a file": _open_for_writing,
+    "change a file's mode": lambda: os.chmod(".", 0o700),
+}
+
+
+def leak() -> str:
+    """What the jail still lets through although it must not; empty when it holds."""
+    for what, attempt in FORBIDDEN.items():
+        try:
+            attempt()
+        except PermissionError:
+            continue
+        except OSError as error:
+            return f"{what}: {error}"
+        return what
+    return ""
+
+
+# ---------------------------------------------------------------- code and tests
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_MESSAGE]
+
+
+def load(code: str, space: dict[str, Any]) -> str:
+    """Runs the model's code as a module that is not the main one. What went wrong, or empty; what it defined before that stays."""
+    try:
+        exec(compile(code, "<answer>", "exec", dont_inherit=True), space)
+    except BaseException as error:  # sys.exit() and KeyboardInterrupt must not end the runner
+        return _said(error)
+    return ""
+
+
+def judge(tests: str, space: dict[str, Any]) -> list[list[Any]]:
+    """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup that fails is told as a failure too."""
+    results: list[list[Any]] = []
+    for statement in ast.parse(tests).body:
+        counts = any(isinstance(node, ast.Assert) for node in ast.walk(statement))
+        try:
+            exec(compile(ast.Module([statement], []), "<tests>", "exec", dont_inherit=True), space)
+        except BaseException as error:  # as in load
+            source = ast.unparse(statement)[:MAX_MESSAGE]
+            results.append([False, f"{source}: {_said(error)}" if str(error) or not isinstance(error, AssertionError) else source])
+        else:
+            results += [[True, ""]] if counts else []
+    return results
+
+
+def main() -> None:
+    """The protocol, one JSON line each: job in, `fault` out, then `loaded`, tests with a token in, results with that token out."""
+    out = int(sys.argv[1])
+    write, dump, parse, end, run_tests = os.write, json.JSONEncoder().encode, json.loads, os._exit, judge
+    job = parse(sys.stdin.readline())
+    try:
+        confine(job["limits"])
+        fault = leak()
+    except OSError as error:
+        fault = str(error)
+    write(out, f"{dump({'fault': fault})}\n".encode())
+    if fault or not job["code"]:
+        end(0)
+    pristine = dict(vars(builtins))
+    space: dict[str, Any] = {"__name__": "answer", "__builtins__": dict(pristine)}
+    trouble = load(job["code"], space)
+    vars(builtins).update(pristine)
+    write(out, f"{dump({'loaded': trouble})}\n".encode())
+    order = parse(sys.stdin.readline())
+    sys.settrace(None)
+    named = {name: value for name, value in space.items() if name not in pristine}
+    results = run_tests(order["tests"], {**named, "__name__": "tests", "__builtins__": dict(pristine)})
+    write(out, f"{dump({'token': order['token'], 'results': results})}\n".encode())
+    end(0)
+
+
+if __name__ == "__main__":
+    main()

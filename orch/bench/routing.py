@@ -1,0 +1,41 @@
+"""What the router would choose for the tasks of a suite, from answers to other tasks (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orch.bench.suite import Task
+from orch.config.spec import Routing
+from orch.grades import Graded
+from orch.judged import fitted, moved_estimates, name_of
+from orch.router import ModelState, Policy, rank, weights_for
+from orch.task import Task as Asked
+from orch.task import messages_of, need_of
+from orch.types import Classification, ModelKey
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """The router on a suite. Every model counts as loaded, as it was when its seconds were measured."""
+
+    tasks: Mapping[str, Task]
+    states: Sequence[ModelState]
+    routing: Routing
+    classify: Callable[[str], Classification]
+
+    def __call__(self, learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
+        """The model for each task to decide, by its id; `dial` from 0 (speed) to 10 (quality), None for the weights of routing.yaml."""
+        rated = {name_of(state.key): state.spec.quality_rating / 10 for state in self.states if state.spec.quality_rating is not None}
+        model, move = fitted(learn, (), rated, lambda text: self.classify(text).scores)
+        weights = weights_for(self.routing, "balanced", dial)
+        chosen = {}
+        for each in decide:
+            task = self.tasks[each]
+            found = self.classify(task.prompt)
+            judged = moved_estimates(model, move, task.prompt)
+            states = [replace(state, judged=judged.get(state.key), resident=True, resident_ctx=None) for state in self.states]
+            asked = Asked(text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens})
+            candidates = rank(found, states, need_of(asked, messages_of(asked)), Policy.of(self.routing, found.task_type, weights, None))
+            chosen[each] = candidates[0].key
+        return chosen

@@ -1,0 +1,219 @@
+"""Measures cells of a speed bench one after the other, and keeps each in the journal at once, so that what ends a bench early loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from orch.attempt import Asking
+from orch.backends import Backend
+from orch.bench.plan import COLD, DOES_NOT_FIT, SHORT, STAYS_LOADED, TOGETHER, Cell, context_needed, left, new_tokens, num_ctx_of, prompt, prompt_tokens
+from orch.config.spec import canonical
+from orch.errors import BackendError
+from orch.journal import Journal
+from orch.router import ModelState
+from orch.speeds import Speed
+from orch.types import Candidate, ChatRequest, Completion, Installed, ModelKey
+
+OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}
+"""keep_alive: where the configured one is 0, no cell would be warm."""
+UNLOAD_S, POLL_S = 20.0, 0.1
+"""How long a server may take to give a model's memory back, and how often it is asked whether it has."""
+OPEN_FACT, OPEN_S = "bench_open", 24 * 3600.0
+"""A bench that was ended early is gone on with for a day: later, the machine is another one."""
+MOST_SAID = 200
+
+
+@runtime_checkable
+class Unloads(Protocol):
+    """A backend that can be told to take a model out of memory, without which there is no cold load to measure."""
+
+    async def unload(self, model: str) -> None:
+        """Takes the model out of memory. Raises BackendError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a bench is: what is measured next and what comes after it, and about how many seconds that takes (None: not known yet)."""
+
+    todo: Sequence[Cell]
+    left_s: float | None
+
+
+class Meter:
+    """Measures models for one bench. `rows` is everything measured so far, also by the calls that this one goes on from."""
+
+    def __init__(self, bench: str, states: Sequence[ModelState], sizes: Sequence[str], backends: Mapping[str, Backend], journal: Journal) -> None:
+        self.rows = journal.measurements.bench(bench)
+        self.num_ctx = {state.key: num_ctx_of(state, sizes) for state in states}
+        self._bench, self._backends, self._journal = bench, backends, journal
+        self._states = {state.key: state for state in states}
+        self._warm: ModelKey | None = None
+
+    @property
+    def never_cold(self) -> frozenset[ModelKey]:
+        """The models whose provider can't be told to unload them."""
+        return frozenset(key for key in self._states if not isinstance(self._backends[key[0]], Unloads))
+
+    async def measure(self, cells: Sequence[Cell], budget_s: float | None = None) -> AsyncGenerator[Step]:
+        """Measures what is left of the cells; yields before each. Stops before a cell that would likely end after `budget_s` seconds."""
+        begun, count = time.monotonic(), 0
+        while todo := left(cells, self.rows):
+            gone_s = time.monotonic() - begun
+            mean_s = gone_s / count if count else None
+            if budget_s is not None and mean_s is not None and gone_s + mean_s > budget_s:
+                return
+            yield Step(todo, mean_s * len(todo) if mean_s is not None else None)
+            rows = await self._cell(todo[0])
+            self._journal.measurements.add(rows)
+            self.rows += rows
+            count += 1
+
+    async def _cell(self, cell: Cell) -> list[Speed]:
+        row = self._row(cell)
+        if context_needed(cell.size) > self.num_ctx[cell.model]:
+            return [replace(row, error=DOES_NOT_FIT)]
+        if cell.kind == COLD and not await self._unload(cell.model):
+            return [replace(row, error=STAYS_LOADED)]
+        if cell.kind != COLD and self._warm != cell.model:
+            row = await self._answer(replace(cell, size=SHORT), row)  # its figures are not kept: it may have loaded the model
+        rows = [row] if row.error else await asyncio.gather(*(self._answer(cell, self._row(cell)) for _ in range(cell.concurrency)))
+        self._warm = None if any(each.error for each in rows) else cell.model
+        now = await self._installed(cell.model)
+        return [replace(each, resident_bytes=now.resident_bytes or None if now else None) for each in rows]
+
+    def _row(self, cell: Cell) -> Speed:
+        provider, model = cell.model
+        digest = self._states[cell.model].digest
+        return Speed(time.time(), self._bench, cell.name, cell.round, model, provider, digest, cell.kind, cell.size, cell.concurrency, "clock")
+
+    # ------------------------------------------------------------ one answer
+
+    async def _answer(self, cell: Cell, row: Speed) -> Speed:
+        asking, begun, first_at = self._asking(cell), time.perf_counter(), 0.0
+        try:
+            async for _ in asking.chunks():
+                first_at = first_at or time.perf_counter()
+        except BackendError as failure:
+            if failure.code == "context_overflow":
+                return replace(row, error=DOES_NOT_FIT)
+            if not (failure.code == "empty" and asking.thinking):  # thinking is as fast as answering
+                return replace(row, error=failure.message[:MOST_SAID])
+        first_s = first_at - begun if first_at else None
+        return _timed(row, asking, first_s, time.perf_counter() - begun)
+
+    def _asking(self, cell: Cell) -> Asking:
+        state = self._states[cell.model]
+        spec = state.spec
+        request = ChatRequest(
+            model=spec.id,
+            messages=[{"role": "user", "content": prompt(cell.size, os.urandom(8).hex())}],
+            options={**spec.options, **OPTIONS},
+            num_ctx=None if state.fixed_ctx else self.num_ctx[cell.model],
+            max_tokens=new_tokens(cell.size),
+        )
+        return Asking(Candidate(spec.id, spec.label, spec.provider), state, self._backends[spec.provider], request, prompt_tokens(cell.size))
+
+    # ------------------------------------------------------------ what is loaded
+
+    async def _unload(self, key: ModelKey) -> bool:
+        """Takes the model out of memory and waits until it has left; whether it has."""
+        backend, deadline = self._backends[key[0]], time.monotonic() + UNLOAD_S
+        assert isinstance(backend, Unloads)
+        try:
+            # asked for also where it seems not to be loaded: old servers do not tell
+            await backend.unload(key[1])
+        except BackendError:
+            return False
+        while (now := await self._installed(key)) and now.resident:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(POLL_S)
+        return True
+
+    async def _installed(self, key: ModelKey) -> Installed | None:
+        try:
+            there = await self._backends[key[0]].installed()
+        except BackendError:
+            return None  # the next question to the model says what is wrong
+        return next((item for item in there if canonical(item.name) == canonical(key[1])), None)
+
+
+def _timed(row: Speed, asking: Asking, first_s: float | None, total_s: float) -> Speed:
+    """The row with its figures: the provider's own where it tells them, else the clock's, by which prefill ends with the first token."""
+    done = asking.done or Completion()
+    own = done.prefill_s is not None and done.decode_s is not None
+    alone = first_s is not None and row.kind not in (COLD, TOGETHER)
+    return replace(
+        row,
+        timed_by="provider" if own else "clock",
+        prompt_tokens=done.prompt_tokens,
+        completion_tokens=done.completion_tokens,
+        load_s=done.load_s if row.kind != TOGETHER else None,
+        prefill_s=done.prefill_s if own else first_s if alone else None,
+        decode_s=done.decode_s if own else total_s - first_s if first_s is not None else None,
+        ttft_s=asking.attempt("ok").ttft_s,
+        total_s=total_s,
+    )
+
+
+# ---------------------------------------------------------------- benches that were ended early
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A bench as the journal knows it until it is finished: what was asked for, and the models that this meant. `at` in seconds since the epoch."""
+
+    name: str
+    at: float
+    asked: dict[str, Any]
+    models: tuple[ModelKey, ...]
+
+
+def open_bench(journal: Journal, asked: dict[str, Any]) -> Bench | None:
+    """The unfinished bench of the same wishes, begun within a day."""
+    try:
+        kept = json.loads(journal.fact(OPEN_FACT) or "{}")
+        found = Bench(kept["name"], float(kept["at"]), kept["asked"], tuple((provider, model) for provider, model in kept["models"]))
+    except (ValueError, KeyError, TypeError):
+        return None  # none, or of another version's form
+    return found if found.asked == asked and time.time() - found.at < OPEN_S else None
+
+
+def keep_open(journal: Journal, bench: Bench) -> None:
+    """Keeps the bench, so that the same command goes on with it."""
+    journal.set_fact(OPEN_FACT, json.dumps(asdict(bench)))
+
+
+def finish(journal: Journal) -> None:
+    """Nothing is open any more."""
+    journal.set_fact(OPEN_FACT, "")
+
+
+# ---------------------------------------------------------------- where it was measured
+
+
+def this_machine() -> dict[str, Any]:
+    """System, processor, cores and memory in bytes (None where the system does not say): figures of speed are worth nothing without."""
+    try:
+        memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        memory = None
+    return {"system": f"{platform.system()} {platform.release()}", "processor": _processor(), "cores": os.cpu_count(), "memory_bytes": memory}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()

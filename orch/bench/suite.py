@@ -1,0 +1,327 @@
+"""The suite of graded tasks: its form in YAML or JSON lines, and every fault of a user's file at once, each with its place."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from orch.bench.schema_check import checked, did_you_mean, lists, schema_faults
+from orch.config import patterns
+from orch.config.source import MAX_BYTES, Document, Problem, parse
+from orch.config.source import Path as Place
+from orch.errors import ConfigError
+from orch.types import TaskType
+
+SHIPPED = Path(__file__).with_name("tasks.yaml")
+READ_CHARS = 8_000
+"""Characters of an answer that a pattern is tried on."""
+READ_LINE_CHARS = 300
+"""Characters of a line that a pattern which begins with ^ is tried on."""
+DEFAULT_MAX_TOKENS = 400
+
+
+def _at_least_1() -> Any:
+    return field(default=None, metadata={"ge": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """One of these answers; with `answer_only: false` also as the conclusion of a longer text that names no rival beside it."""
+
+    exact: tuple[str, ...] = field(metadata={"min_length": 1})
+    answer_only: bool = True
+    rivals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """The final number of the answer, within the tolerance."""
+
+    number: float = field(metadata={"allow_inf_nan": False})
+    tolerance: float = field(default=0.0, metadata={"ge": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regex:
+    """A pattern that is found in the answer, or in its code."""
+
+    regex: str
+    inside: Literal["answer", "code"] = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """A set of things, each with its other names. Score: F1, or recall where extra ones are allowed; `ordered` counts the longest run in order."""
+
+    items: tuple[tuple[str, ...], ...] = field(metadata={"min_length": 1})
+    extra: Literal["penalise", "allow"] = "penalise"
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonSchema:
+    """JSON that fits a schema, and has these values at these paths."""
+
+    json_schema: dict[str, Any]
+    equals: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitTests:
+    """Python tests for code. For sql, regex and text they see the answer's code as the string `answer`."""
+
+    language: Literal["python", "sql", "regex", "text"] = "python"
+    entry: str = ""
+    code: str = field(metadata={"min_length": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rubric:
+    """Conditions on a text, each a bound, a phrase, or a /pattern/ (a /^pattern/ is about lines); the score is the share that is met,
+    times the share of the limits (`max_...`, `must_not`) that are kept: what an empty answer would meet earns nothing.
+
+    `must` holds lists of alternatives; `*` ends a word that may go on. `lines` are patterns for the first lines, in order.
+    """
+
+    language: Literal["en", "es"] | None = None
+    min_words: int | None = _at_least_1()
+    max_words: int | None = _at_least_1()
+    min_lines: int | None = _at_least_1()
+    max_lines: int | None = _at_least_1()
+    min_sentences: int | None = _at_least_1()
+    max_sentences: int | None = _at_least_1()
+    max_sentence_words: int | None = _at_least_1()
+    max_chars: int | None = _at_least_1()
+    starts: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    acrostic: str | None = None
+    lines: tuple[str, ...] = ()
+    must: tuple[tuple[str, ...], ...] = ()
+    must_not: tuple[str, ...] = ()
+
+
+Check = Exact | Number | Regex | Items | JsonSchema | UnitTests | Rubric
+GRADERS: dict[str, type[Any]] = {
+    "exact": Exact,
+    "number": Number,
+    "regex": Regex,
+    "items": Items,
+    "json_schema": JsonSchema,
+    "tests": UnitTests,
+    "rubric": Rubric,
+}
+"""The key that names a grader, and its form. The keys of `tests` and `rubric` stand inside, those of the others beside."""
+_INSIDE = ("tests", "rubric")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Root:
+    version: Literal[1] = 1
+    extends: Literal["shipped"] | None = None
+    tasks: list[Any] = field(metadata={"min_length": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    id: str = field(metadata={"min_length": 1, "max_length": 100})
+    type: TaskType
+    lang: Literal["en", "es"]
+    prompt: str
+    system: str | None = None
+    max_tokens: int = field(default=DEFAULT_MAX_TOKENS, metadata={"ge": 1, "le": 32_000})
+    grade: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of the suite; several checks count with their mean."""
+
+    id: str
+    type: TaskType
+    lang: str
+    prompt: str
+    checks: tuple[Check, ...]
+    system: str | None = None
+    max_tokens: int = DEFAULT_MAX_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The tasks in their order; `name` is shipped or the file's name, `digest` the SHA-256 of all that was read, which tells suites apart."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    digest: str
+
+
+def load(path: Path | None = None) -> Suite:
+    """The suite of a file, or the shipped one. Raises ConfigError with every fault."""
+    text = _read(path or SHIPPED)
+    document = _parse_lines(str(path), text) if path and path.suffix == ".jsonl" else parse(str(path or SHIPPED), text)
+    tasks, extends = _tasks(document)
+    if document.problems:
+        raise _error(document.problems)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if not extends:
+        return Suite(path.name if path else "shipped", tuple(tasks), digest)
+    base, own = load(), {task.id for task in tasks}
+    kept = tuple(task for task in base.tasks if task.id not in own)
+    return Suite(f"shipped + {path.name if path else ''}", (*kept, *tasks), hashlib.sha256(f"{base.digest} {digest}".encode()).hexdigest())
+
+
+def _error(problems: list[Problem]) -> ConfigError:
+    found = [str(problem) for problem in sorted(problems, key=lambda problem: (problem.line, problem.column))]
+    count = f"{len(found)} problems" if len(found) > 1 else "a problem"
+    return ConfigError(f"{count} in the suite\n" + "\n".join(f"  {each}" for each in found), f"{SHIPPED} shows the form", problems=found)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}", "--suite takes a YAML or JSONL file of tasks") from None
+
+
+def _parse_lines(file: str, text: str) -> Document:
+    """One task a line; a first line without `id` may hold `version` and `extends`."""
+    document = Document(file, {"tasks": []})
+    if len(text) > MAX_BYTES:
+        document.problems.append(Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters"))
+        return document
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            column = error.colno if isinstance(error, json.JSONDecodeError) else 1
+            document.problems.append(Problem(file, number, column, "", f"not valid JSON: {error}"))
+            continue
+        if number == 1 and isinstance(data, dict) and "id" not in data and data.keys() & {"version", "extends"}:
+            document.data |= data
+        else:
+            document.places["tasks", len(document.data["tasks"])] = (number, 1)
+            document.data["tasks"].append(data)
+    return document
+
+
+# ---------------------------------------------------------------- from data to tasks
+
+
+def _tasks(document: Document) -> tuple[list[Task], bool]:
+    """The tasks that are right, and whether the shipped ones come with them; what is wrong goes to the document's problems."""
+    root = checked(document, (), _Root, document.data) if document.data is not None else None
+    if root is None:
+        return [], False
+    tasks = [task for index, entry in enumerate(root["tasks"]) if (task := _task(document, ("tasks", index), entry))]
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(root["tasks"]):
+        name = entry.get("id") if isinstance(entry, dict) else None
+        if isinstance(name, str) and seen.setdefault(name, index) != index:
+            document.problems.append(document.problem(("tasks", index, "id"), f"{name!r} is already the id of tasks[{seen[name]}]"))
+    return tasks, root["extends"] is not None
+
+
+def _task(document: Document, path: Place, data: Any) -> Task | None:
+    entry = checked(document, path, _Entry, data)
+    if entry is None:
+        grade = data.get("grade") if isinstance(data, dict) else None
+        if isinstance(grade, dict):
+            _checks(document, (*path, "grade"), grade)
+        return None
+    if not entry["prompt"].strip():
+        document.problems.append(document.problem((*path, "prompt"), "is empty"))
+    checks = _checks(document, (*path, "grade"), entry.pop("grade"))
+    return Task(**{**entry, "prompt": entry["prompt"].strip()}, checks=checks)
+
+
+def _checks(document: Document, path: Place, grade: dict[str, Any]) -> tuple[Check, ...]:
+    if "all" not in grade:
+        found = [_check(document, path, grade)]
+    elif len(grade) > 1 or not isinstance(grade["all"], list) or not grade["all"]:
+        document.problems.append(document.problem((*path, "all"), "must be a list of graders, with nothing beside it"))
+        found = []
+    else:
+        found = [_check(document, (*path, "all", index), each) for index, each in enumerate(grade["all"])]
+    return tuple(check for check in found if check is not None)
+
+
+def _check(document: Document, path: Place, grade: Any) -> Check | None:
+    """One grader. None, with the fault told, where it can't be used."""
+    names = [name for name in GRADERS if isinstance(grade, dict) and name in grade]
+    if len(names) != 1:
+        near = "".join(did_you_mean(key, list(GRADERS)) for key in grade) if isinstance(grade, dict) and not names else ""
+        what = f"two graders, {' and '.join(names)}; write them under `all`" if names else f"no grader{near}"
+        document.problems.append(document.problem(path, f"{what}; there are: {', '.join(GRADERS)}, all"))
+        return None
+    name = names[0]
+    if name in _INSIDE and len(grade) > 1:
+        other = next(key for key in grade if key != name)
+        document.problems.append(document.problem((*path, other), f"unknown key; the keys of {name} stand inside it"))
+    inside, data = ((*path, name), grade[name]) if name in _INSIDE else (path, grade)
+    values = checked(document, inside, GRADERS[name], lists(GRADERS[name], data))
+    if values is None:
+        return None
+    check: Check = GRADERS[name](**values)
+    document.problems += [document.problem((*inside, *at), fault) for at, fault in _FAULTS.get(type(check), lambda _: ())(check)]
+    return check
+
+
+# ---------------------------------------------------------------- what a grader itself can have wrong
+
+
+def _regex_faults(check: Regex) -> Iterator[tuple[Place, str]]:
+    if fault := patterns.problem(check.regex, READ_CHARS):
+        yield ("regex",), fault
+
+
+def _schema_faults(check: JsonSchema) -> Iterator[tuple[Place, str]]:
+    yield from ((("json_schema", *at), fault) for at, fault in schema_faults(check.json_schema))
+
+
+def _tests_faults(check: UnitTests) -> Iterator[tuple[Place, str]]:
+    if check.language == "python" and not check.entry.isidentifier():
+        yield ("entry",), "must name the function or class that the tests call"
+    try:
+        tree = ast.parse(check.code)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        yield ("code",), f"the tests are not valid Python: {error}"
+        return
+    if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+        yield ("code",), "the tests have no assert"
+
+
+def _rubric_faults(check: Rubric) -> Iterator[tuple[Place, str]]:
+    if check == Rubric():
+        yield (), "has no condition"
+    phrases: list[tuple[Place, str]] = [
+        ((name, index), phrase) for name in ("starts", "ends", "sections", "must_not") for index, phrase in enumerate(getattr(check, name))
+    ]
+    phrases += [(("must", index), phrase) for index, group in enumerate(check.must) for phrase in group]
+    yield from ((("lines", index), fault) for index, line in enumerate(check.lines) if (fault := patterns.problem(line, READ_LINE_CHARS)))
+    for at, phrase in phrases:
+        if not phrase.strip("/ "):
+            yield at, "is empty"
+        elif (pattern := pattern_of(phrase)) and (fault := patterns.problem(pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS)):
+            yield at, fault
+
+
+def pattern_of(phrase: str) -> str:
+    """The pattern of a phrase written as /pattern/, else empty."""
+    return phrase[1:-1] if len(phrase) > 2 and phrase[0] == phrase[-1] == "/" else ""
+
+
+_FAULTS: dict[type[Any], Callable[[Any], Iterable[tuple[Place, str]]]] = {
+    Regex: _regex_faults,
+    JsonSchema: _schema_faults,
+    UnitTests: _tests_faults,
+    Rubric: _rubric_faults,
+}

@@ -1,0 +1,186 @@
+"""`orch bench --quality`: answers are graded and kept, the report is honest, and what was learned decides."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orch.bench.quality import jobs
+from orch.bench.report import interval, report, sentence
+from orch.bench.suite import load
+from orch.config.spec import ModelSpec
+from orch.grades import Graded
+from orch.router import ModelState
+from orch.types import ModelKey
+from tests.conftest import CODER, LLAMA
+from tests.fakes.ollama import FakeOllama, Fault
+from tests.test_cli import orch
+
+CAPITALS = ("France", "Peru", "Chile", "Kenya", "Norway", "Egypt", "Ghana", "Cuba", "Nepal", "Malta")
+
+
+@pytest.fixture
+def suite() -> Path:
+    """Ten simple questions whose right answer is always Paris."""
+    tasks = [
+        {
+            "id": f"capital-{name}",
+            "type": "simple",
+            "lang": "en",
+            "prompt": f"What is the capital of {name}?",
+            "grade": {"exact": ["Paris"], "answer_only": True},
+        }
+        for name in CAPITALS
+    ]
+    path = Path("suite.jsonl")
+    path.write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    return path
+
+
+def _says(ollama: FakeOllama, model: str, text: str) -> None:
+    ollama.models[model].reply = [text]
+
+
+def test_the_model_that_answers_right_is_taken_from_then_on(ollama: FakeOllama, suite: Path) -> None:
+    _says(ollama, CODER, "Paris")
+    _says(ollama, LLAMA, "London")
+    before = json.loads(orch("route", "--json", "What is the capital of Spain?").stdout)
+    done = orch("bench", "--quality", "--suite", str(suite), "--json")
+    after = json.loads(orch("route", "--json", "What is the capital of Spain?").stdout)
+    assert done.returncode == 0, done.stderr.decode()
+    assert before["model"] == LLAMA
+    assert after["model"] == CODER
+    assert _provenance(after, CODER).startswith("measured")
+    assert _provenance(before, CODER) == "rated"
+
+
+def _provenance(decided: dict[str, Any], model: str) -> str:
+    return next(str(each["provenance"]["quality"]) for each in decided["decision"]["candidates"] if each["model_id"] == model)
+
+
+def test_the_report_has_the_router_the_best_single_model_and_the_oracle(ollama: FakeOllama, suite: Path) -> None:
+    _says(ollama, CODER, "Paris")
+    _says(ollama, LLAMA, "London")
+    told = json.loads(orch("bench", "--quality", "--suite", str(suite), "--json", "--svg", "curve.svg").stdout)
+    assert [(line["name"].split(":")[0], line["quality"]) for line in told["lines"]] == [("router", 1.0), ("best single", 1.0), ("oracle", 1.0)]
+    assert told["best"] == CODER
+    assert "one model is enough" in told["sentence"]
+    assert len(told["curve"]) == 11
+    assert ET.parse("curve.svg").getroot().tag.endswith("svg")
+
+
+def test_answers_are_kept_and_not_asked_again(ollama: FakeOllama, suite: Path) -> None:
+    orch("bench", "--quality", "--suite", str(suite))
+    asked = len(ollama.chats())
+    orch("bench", "--quality", "--suite", str(suite))
+    assert len(ollama.chats()) == asked == 20
+
+
+def test_regrading_asks_nobody_and_follows_the_graders(ollama: FakeOllama, suite: Path) -> None:
+    _says(ollama, CODER, "Paris")
+    orch("bench", "--quality", "--suite", str(suite))
+    asked = len(ollama.chats())
+    suite.write_text(suite.read_text().replace('"Paris"', '"Rome"'))
+    done = orch("bench", "--regrade", "--suite", str(suite))
+    assert "10 have another score" in done.stderr.decode()
+    assert len(ollama.chats()) == asked
+
+
+def test_a_model_that_fails_is_told_and_the_others_go_on(ollama: FakeOllama, suite: Path, home: Path) -> None:
+    ollama.models[CODER].faults.append(Fault("status", status=500, message="out of memory", times=-1))
+    done = orch("bench", "--quality", "--suite", str(suite))
+    assert done.returncode == 0
+    assert f"! {CODER}: " in done.stderr.decode()
+    rows = sqlite3.connect(home / "journal.sqlite3").execute("SELECT model, count(score), count(error) FROM graded GROUP BY model ORDER BY model").fetchall()
+    assert rows == [(LLAMA, 10, 0), (CODER, 0, 3)]
+
+
+def test_where_every_model_fails_the_exit_code_says_so(ollama: FakeOllama, suite: Path) -> None:
+    for model in (CODER, LLAMA):
+        ollama.models[model].faults.append(Fault("status", status=500, times=-1))
+    assert orch("bench", "--quality", "--suite", str(suite)).returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--suite", "none.yaml"], 2, "none.yaml"),
+        (["--regrade"], 2, "no kept answer"),
+        (["nomodel:1b"], 4, "nomodel:1b"),
+    ],
+)
+def test_what_makes_no_sense_is_told(ollama: FakeOllama, words: list[str], code: int, said: str) -> None:
+    done = orch("bench", "--quality", *words)
+    assert done.returncode == code
+    assert said in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_a_suite_with_faults_names_their_lines(ollama: FakeOllama) -> None:
+    Path("bad.jsonl").write_text('{"id": "a", "type": "simple", "lang": "en", "prompt": "x", "grade": {"exact": "y"}}\n{"id": "a", "type": "simpel"}\n')
+    done = orch("bench", "--quality", "--suite", "bad.jsonl")
+    assert done.returncode == 2
+    assert "bad.jsonl:2:" in done.stderr.decode()
+
+
+def test_without_a_journal_of_texts_nothing_is_graded(ollama: FakeOllama, home: Path) -> None:
+    home.mkdir()
+    (home / "routing.yaml").write_text("version: 1\njournal: meta\n")
+    assert orch("bench", "--quality").returncode == 2
+
+
+# ---------------------------------------------------------------- the report alone
+
+A, B = ("ollama", "a"), ("ollama", "b")
+
+
+def _row(task: int, model: ModelKey, score: float, seconds: float = 1.0, how: str = "graded") -> Graded:
+    kind = "coding" if task % 2 else "simple"
+    return Graded(0.0, f"t{task}", "h", kind, "en", f"prompt {task}", model[1], model[0], "", "answer", score, how, "", seconds)
+
+
+def _by_kind(learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
+    return {task: A if int(task[1:]) % 2 else B for task in decide}
+
+
+def _always_a(learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
+    return {task: A for task in decide}
+
+
+def test_a_router_that_pays_is_said_to_pay() -> None:
+    rows = [_row(task, model, float((task % 2 == 1) == (model == A))) for task in range(40) for model in (A, B)]
+    found = report(rows, _by_kind)
+    assert [line.quality for line in found.lines] == [1.0, 0.5, 1.0]
+    assert sentence(found).startswith("routing pays in quality")
+
+
+def test_where_one_model_wins_everywhere_one_is_enough() -> None:
+    rows = [_row(task, model, float(model == A)) for task in range(40) for model in (A, B)]
+    found = report(rows, _always_a)
+    assert sentence(found).startswith("one model is enough: a")
+
+
+def test_code_that_was_not_run_is_no_evidence() -> None:
+    rows = [_row(task, model, 1.0, how="static") for task in range(10) for model in (A, B)]
+    found = report(rows, _by_kind)
+    assert not found.lines
+    assert set(found.by_model[A]) == {"coding (form)", "simple (form)"}
+
+
+def test_the_interval_of_a_few_answers_is_wide() -> None:
+    few, many = interval([1.0, 0.0]), interval([1.0, 0.0] * 50)
+    assert few.mean == many.mean == 0.5
+    assert few.high - few.low > many.high - many.low
+
+
+def test_a_bench_that_is_cut_short_is_balanced() -> None:
+    states = [ModelState(ModelSpec(id=name)) for name in ("a", "b")]
+    first = jobs(load().tasks, states)[:16]
+    assert len({job.task.type for job in first}) == 8
+    assert [job.state.spec.id for job in first] == ["a"] * 8 + ["b"] * 8
