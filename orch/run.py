@@ -219,7 +219,17 @@ class Run:
         remember = self._runtime.config.routing.memory.remember if self._task.store_memory is None else self._task.store_memory
         if result and result.source == "cache":
             remember = False  # the run that gave the answer is remembered
+        if result and result.source == "model":
+            self._note_rerun(result.decision)
         self._runtime.journal.record(record_of(self._course, self._task, status, remember, result=result, error=error))
+
+    def _note_rerun(self, answered: Decision) -> None:
+        """The same words again, pinned or fresh, say something of the model before; where more than words was asked, they may ask something else."""
+        task = self._task
+        more = task.attachments or task.context or task.messages or task.history
+        if task.text and not more and (task.model is not None or task.fresh):
+            text = task.text.encode("utf-8", "replace").decode()  # as it is stored, also where it holds half characters
+            self._runtime.journal.judgements.note_rerun(text, (answered.provider, answered.model_id), self._course.at)
 
 
 def _asks(made: Plan, candidate: Candidate) -> Decision:

@@ -12,8 +12,23 @@ ROOT = Path(__file__).parents[1] / "orch"
 LAYERS = [
     {"version"},
     {"types"},
-    {"errors", "markdown", "near.function_words", "near.vocabulary", "paths", "redact"},
     {
+        "bench.jail",
+        "classifier.vocabulary",
+        "errors",
+        "grades",
+        "speeds",
+        "journal_tables",
+        "markdown",
+        "near.function_words",
+        "near.vocabulary",
+        "paths",
+        "quality.table",
+        "quality.words",
+        "redact",
+    },
+    {
+        "bench.sandbox",
         "config.addresses",
         "config.find",
         "config.patterns",
@@ -25,10 +40,12 @@ LAYERS = [
         "machine",
         "near.frames",
         "near.lexicon",
+        "quality.lines",
         "stats",
     },
-    {"memory.documents", "memory.engine", "memory.store", "near.tokens"},
+    {"judgements", "measurements", "memory.documents", "memory.engine", "memory.store", "near.tokens", "quality.learn"},
     {
+        "bench.report",
         "config.schema",
         "config.trust",
         "journal",
@@ -41,10 +58,36 @@ LAYERS = [
         "memory.notes",
         "memory.source",
         "near.reading",
+        "quality.model",
     },
-    {"classifier.features", "config.check", "backends.http", "request", "cache", "conversation", "memory.text", "memory.edge", "memory.qdrant", "near.guards"},
-    {"classifier.learned", "config.load", "backends.ollama", "backends.openai", "memory.fuse"},
-    {"backends", "backends.llamacpp", "classifier.classifier", "classifier.train", "models_file"},
+    {
+        "backends.http",
+        "bench.curve",
+        "bench.schema_check",
+        "cache",
+        "classifier.features",
+        "config.check",
+        "conversation",
+        "memory.edge",
+        "memory.qdrant",
+        "memory.text",
+        "near.guards",
+        "quality",
+        "request",
+    },
+    {"backends.ollama", "backends.openai", "bench.suite", "classifier.learned", "classifier.train.rows", "config.load", "judged", "memory.fuse"},
+    {
+        "backends",
+        "backends.llamacpp",
+        "bench.reading",
+        "bench.routing",
+        "classifier.classifier",
+        "classifier.train.fitting",
+        "classifier.train.report",
+        "classifier.train.teacher",
+        "models_file",
+    },
+    {"bench.graders", "classifier.train.__main__"},
     {"classifier"},
     {"registry", "memory.embed"},
     {"memory.index"},
@@ -54,22 +97,22 @@ LAYERS = [
     {"reuse"},
     {"runtime"},
     {"attempt", "decide"},
-    {"health", "outcome"},
-    {"run"},
+    {"bench.plan", "bench.quality", "health", "outcome", "replay"},
+    {"bench.chart", "bench.speed", "run"},
     {"orchestrator"},
     {"cli.stdin", "cli.opening"},
     {"cli.argv"},
-    {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache", "cli.rate"},
-    {"cli.route"},
+    {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache"},
+    {"cli.bench_quality", "cli.rate", "cli.replay", "cli.route"},
     {"cli.memory"},
-    {"cli.chat"},
+    {"cli.bench", "cli.chat"},
     {"cli.main"},
 ]
-"""The lowest first. `orch`, `config`, `memory`, `near` and `cli` themselves hold no code of their own."""
+"""The lowest first. `orch`, `bench`, `classifier.train`, `config`, `memory`, `near` and `cli` themselves hold no code of their own."""
 PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {("cli.run", "cli.route")}
 """--dry-run is `orch route`."""
-RICH, BARE = {"render"}, {"", "config", "cli", "memory", "near"}
+RICH, BARE = {"render"}, {"", "bench", "classifier.train", "cli", "config", "memory", "near"}
 
 
 def modules() -> dict[str, Path]:

@@ -25,7 +25,9 @@ COMMANDS = {
     "memory": ("orch.cli.memory", "Search, read, add to and forget what was said."),
     "cache": ("orch.cli.cache", "Look into the answers that are kept, and drop them."),
     "stats": ("orch.cli.stats", "Show real times, errors and fallbacks, by model and by type."),
-    "rate": ("orch.cli.rate", "Say what a run really was: similar tasks are told apart better at once."),
+    "bench": ("orch.cli.bench", "Measure the models on this machine: speed, and with --quality how good each is at what."),
+    "rate": ("orch.cli.rate", "Say what a run was worth, or what kind of task it really was: the next decisions know it."),
+    "replay": ("orch.cli.replay", "Decide every task of the journal again, under another configuration; run nothing."),
     "config": ("orch.cli.config", "Validate, show and begin models.yaml and routing.yaml."),
 }
 """Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""

@@ -1,0 +1,217 @@
+"""Decides the tasks of the journal again, under the configuration of a runtime, without running a model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orch.classifier.rules import forced
+from orch.decide import classify_text, judged_states, ranked
+from orch.registry import Survey
+from orch.router import quality, weights_for
+from orch.runtime import Runtime
+from orch.task import Task, content_text, need_of, text_to_classify
+from orch.types import Candidate, Message, ModelKey, Need, TaskType
+
+MOST_RUNS = 10_000
+_FENCED = re.compile(r"^(?:File [^\n]*|Input):\n(`{3,})\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
+"""What `orch.task.fenced` wrote: a text that came beside the instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A task as it was decided then. `former` is the type of the conversation's turn before it, `model` the first choice, not a fallback that answered.
+
+    `need` has the recorded tokens of the prompt; that it asked for tools, or for an answer of some length, was not recorded.
+    """
+
+    run_id: str
+    at: float
+    text: str
+    attached: tuple[str, ...]
+    task_type: TaskType
+    forced: bool
+    former: TaskType | None
+    model: ModelKey
+    profile: str
+    weights: Mapping[str, float]
+    need: Need
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """How a task is decided now: every model as a candidate, the best first and the eliminated last, and the quality (0 to 1) of each."""
+
+    task_type: TaskType
+    candidates: tuple[Candidate, ...]
+    qualities: Mapping[ModelKey, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """One task decided again: the model of then and the one of now (None: no model could take it), and what is expected of both by what is known now.
+
+    Qualities are from 0 to 1, times are seconds, `at` is seconds since the epoch; None for a model that is not there any more.
+    """
+
+    run_id: str
+    at: float
+    task: str
+    task_type: str
+    before: str
+    after: str | None
+    reason: str
+    quality: tuple[float | None, float | None]
+    seconds: tuple[float | None, float | None]
+
+    @property
+    def changed(self) -> bool:
+        """Whether another model would take it."""
+        return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Every task that was decided again, newest first; how many had no text, and how many were not orch's own to decide (pinned, cached, notes)."""
+
+    decisions: tuple[Again, ...]
+    without_text: int = 0
+    left_out: int = 0
+
+    @property
+    def changes(self) -> tuple[Again, ...]:
+        """The decisions that are others now."""
+        return tuple(each for each in self.decisions if each.changed)
+
+    def by_type(self) -> dict[str, list[Again]]:
+        """The decisions by the type that the task has now."""
+        found: dict[str, list[Again]] = {}
+        for each in self.decisions:
+            found.setdefault(each.task_type, []).append(each)
+        return dict(sorted(found.items()))
+
+
+def replay(rows: Sequence[Mapping[str, Any]], decide_again: Callable[[Past], Redecided]) -> Replay:
+    """Decides each row of `runs` (newest first) again that was decided by orch and not by -m, a cache or a memory command."""
+    decisions, without_text, left_out = [], 0, 0
+    for row, former in zip(rows, _former_types(rows), strict=True):
+        decision = json.loads(row["decision"]) if row["decision"] else {"pinned": True}
+        messages: list[Message] = json.loads(row["messages"]) if row["messages"] else []
+        text = text_to_classify(Task(text=row["task"] or "", messages=tuple(messages)))
+        if decision["pinned"] or row["source"] != "model" or row["face"] == "memory":
+            left_out += 1
+        elif not text.strip():
+            without_text += 1
+        else:
+            past = _past(row, decision, messages, text, former)
+            decisions.append(_compared(past, decide_again(past)))
+    return Replay(tuple(decisions), without_text, left_out)
+
+
+def mean(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, float] | None:
+    """Means before and after of those where both are known; None where there are none."""
+    known = [(before, after) for before, after in pairs if before is not None and after is not None]
+    if not known:
+        return None
+    return sum(before for before, _ in known) / len(known), sum(after for _, after in known) / len(known)
+
+
+# ---------------------------------------------------------------- then
+
+
+def _former_types(rows: Sequence[Mapping[str, Any]]) -> list[TaskType | None]:
+    """For each row, newest first, the type of its session's answered turn before it."""
+    last: dict[str, str | None] = {}
+    found = []
+    for row in reversed(rows):
+        former = last.get(row["session"]) if row["session"] else None
+        found.append(TaskType(former) if former in tuple(TaskType) else None)
+        if row["session"] and row["status"] == "ok":
+            last[row["session"]] = row["task_type"]
+    return found[::-1]
+
+
+def _past(row: Mapping[str, Any], decision: Mapping[str, Any], messages: Sequence[Message], text: str, former: TaskType | None) -> Past:
+    first = next((each for each in decision["candidates"] if not each["eliminated"]), decision)
+    return Past(
+        run_id=row["run_id"],
+        at=row["at"],
+        text=text,
+        attached=tuple(match[2] for message in messages for match in _FENCED.finditer(content_text(message)) if message.get("role") == "user"),
+        task_type=TaskType(decision["task_type"]),
+        # the classifier is never as sure as -t
+        forced=decision["confidence"] == 1.0,
+        former=former,
+        model=(first["provider"], first["model_id"]),
+        profile=decision["profile"],
+        weights=decision["weights"],
+        need=replace(need_of(Task(text=text), messages), prompt_tokens=decision["prompt_tokens"]),
+    )
+
+
+# ---------------------------------------------------------------- now
+
+
+def as_if_up(survey: Survey, runtime: Runtime) -> tuple[Survey, tuple[str, ...]]:
+    """The survey with the listed models of providers that are down taken for installed and not loaded, and those providers.
+
+    A decision of the past is not about today's outage. Models of last resort stay as they are: they answer in an outage only.
+    """
+    down = {s.key for s in survey.states if s.unavailable and s.unavailable[0] == "provider_down" and not s.spec.last_resort}
+    measured = runtime.journal.measurements.of(sorted(down))
+    states = tuple(replace(s, unavailable=None, measured=measured.get(s.key)) if s.key in down else s for s in survey.states)
+    lifted = {provider for provider, _ in down}
+    return replace(survey, states=states, down={name: why for name, why in survey.down.items() if name not in lifted}), tuple(sorted(lifted))
+
+
+def decider(runtime: Runtime, survey: Survey) -> Callable[[Past], Redecided]:
+    """Decides by a runtime's configuration, its journal's knowledge, and a survey that is taken once."""
+
+    def decide_again(past: Past) -> Redecided:
+        found = forced(past.task_type, past.text) if past.forced else classify_text(past.text, past.attached, past.former, runtime)
+        states = judged_states(past.text, found, survey, runtime)
+        candidates = ranked(found, states, past.need, _weights(past, runtime), survey, runtime)
+        return Redecided(found.task_type, candidates, {key: quality(state) for key, state in states.items()})
+
+    return decide_again
+
+
+def _weights(past: Past, runtime: Runtime) -> dict[str, float]:
+    """Those that the profile has now; those of then where it was the dial, or the profile is gone."""
+    try:
+        return weights_for(runtime.config.routing, past.profile, None)
+    except KeyError:
+        return dict(past.weights)
+
+
+def _compared(past: Past, now: Redecided) -> Again:
+    """Then and now, both by what is known now. A model of then whose provider is gone is the one of the same id."""
+    same_id = [each for each in now.candidates if each.model_id == past.model[1]]
+    old = next((each for each in same_id if each.key == past.model), next(iter(same_id), None))
+    new = next((each for each in now.candidates if not each.eliminated), None)
+    before, after = _names(old.key if old else past.model, new.key if new else None)
+    return Again(
+        run_id=past.run_id,
+        at=past.at,
+        task=past.text,
+        task_type=str(now.task_type),
+        before=before,
+        after=after,
+        reason=new.reason if new else "no model can take it",
+        quality=(now.qualities[old.key] if old else None, now.qualities[new.key] if new else None),
+        seconds=(_seconds(old), _seconds(new)),
+    )
+
+
+def _names(old: ModelKey, new: ModelKey | None) -> tuple[str, str | None]:
+    """Their ids, with the providers where the ids alone would be the same."""
+    if new is None:
+        return old[1], None
+    return ("/".join(old), "/".join(new)) if old[1] == new[1] and old != new else (old[1], new[1])
+
+
+def _seconds(candidate: Candidate | None) -> float | None:
+    return candidate.expected_s if candidate and candidate.expected_s else None
