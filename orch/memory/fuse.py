@@ -49,6 +49,10 @@ class Place:
     at: float = 0.0
 
 
+ROUNDING = 1e-9
+"""A spread of cosines below it is an error of arithmetic: equal ones are equal."""
+
+
 def fuse(
     question: str,
     lexical: Mapping[str, float],
@@ -80,7 +84,7 @@ def _hits(lexical: Mapping[str, float], dense: Mapping[str, float], weight: floa
     spread = pstdev(dense.values(), middle) if dense else 0.0
     scores = dict(lexical)
     for row, cosine in dense.items():
-        above = max(cosine - middle, 0.0) / spread if spread else 0.0
+        above = max(cosine - middle, 0.0) / spread if spread > ROUNDING else 0.0
         scores[row] = scores.get(row, 0.0) + weight * above
     return scores
 
