@@ -67,8 +67,9 @@ class Judgements:
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
+                connection.execute("DELETE FROM ratings WHERE run_id = ?", (run["run_id"],))
                 for row in rows:
-                    insert(connection, "ratings", row, replace=True)
+                    insert(connection, "ratings", row)
             return True
 
         return self._database.ask(write, False)

@@ -85,7 +85,7 @@ class Policy:
     @classmethod
     def of(cls, routing: Routing, task_type: TaskType, weights: Mapping[str, float], memory_bytes: int | None) -> Policy:
         """The policy for one task type."""
-        return cls(weights, routing.task_types.get(task_type, TaskTypeRule()), memory_bytes)
+        return cls(weights, routing.task_types.get(task_type, TaskTypeRule()), memory_bytes, routing.quality_margin)
 
 
 class Weighing(NamedTuple):

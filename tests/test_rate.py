@@ -226,3 +226,19 @@ def test_a_run_whose_text_was_not_kept_is_told_so(ollama: FakeOllama, home: Path
     (home / "routing.yaml").unlink()
     done = orch("rate", "last", "good")
     assert (done.returncode, b"was not kept" in done.stderr) == (2, True)
+
+
+def test_another_word_on_a_run_takes_back_all_of_the_first(ollama: FakeOllama, home: Path) -> None:
+    orch("run", TASK)
+    orch("rate", "last", "--better", LLAMA)
+    orch("rate", "last", "good")
+    with closing(sqlite3.connect(home / "journal.sqlite3")) as connection:
+        assert connection.execute("SELECT model, score FROM ratings").fetchall() == [(CODER, 1.0)]
+
+
+def test_a_bad_answer_is_not_given_again_from_the_cache(ollama: FakeOllama) -> None:
+    orch("run", TASK)
+    orch("rate", "last", "bad")
+    asked = len(ollama.chats())
+    orch("run", TASK)
+    assert len(ollama.chats()) == asked + 1

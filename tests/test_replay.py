@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from orch.classifier.classifier import Classifier
 from orch.orchestrator import Orchestrator
-from orch.replay import Past, Redecided, mean, replay
-from orch.types import Candidate, TaskType
+from orch.replay import Past, Redecided, decider, mean, replay
+from orch.types import Candidate, Classification, TaskType
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
 from tests.test_cli import orch
@@ -95,7 +96,9 @@ def test_for_people_it_is_a_sentence_a_table_and_a_list(history: FakeOllama, tmp
 
 
 def test_a_keyword_of_the_new_file_classifies_anew(history: FakeOllama, tmp_path: Path) -> None:
-    (tmp_path / "new.yaml").write_text("version: 1\ntask_types: {research: {keywords: {en: [capital, france]}, patterns: ['capital of']}}\n")
+    (tmp_path / "new.yaml").write_text(
+        "version: 1\ntask_types: {research: {keywords: {en: [capital, france, capital of france]}, patterns: ['capital of', 'of F']}}\n"
+    )
     assert list(_replay("--routing", str(tmp_path / "new.yaml"))["types"]) == ["coding", "research"]
 
 
@@ -145,16 +148,34 @@ def test_a_forced_type_stays_forced(ollama: FakeOllama) -> None:
     assert list(_replay()["types"]) == ["coding"]
 
 
-def test_what_was_piped_in_helps_to_tell_the_type_again(ollama: FakeOllama) -> None:
-    orch("run", "and the second one?", stdin=b"def f(x):\n    return sorted(x)\n\nfix the bug in this python function")
-    assert list(_replay()["types"]) == ["coding"]
+class _Hesitant:
+    """A classifier that goes by the former turn, else by what looks like code, and is never sure: the trained one is trained again and again."""
+
+    def classify(self, text: str, previous: TaskType | None = None, corrections: object = ()) -> Classification:
+        code = "def " in text
+        kind = previous or (TaskType.CODING if code else TaskType.SIMPLE)
+        return Classification(kind, 0.4 if code else 0.3, {kind: 1.0}, unsure=True)
+
+
+async def _told_again(orchestrator: Orchestrator) -> list[str]:
+    """The types of the journal's tasks as a hesitant classifier tells them, newest first."""
+    runtime = replace(orchestrator.runtime, classifier=cast(Classifier, _Hesitant()))
+    survey = await runtime.registry.available()
+    return [each.task_type for each in replay(runtime.journal.runs(), decider(runtime, survey)).decisions]
+
+
+async def test_what_was_piped_in_helps_to_tell_the_type_again(ollama: FakeOllama) -> None:
+    orch("run", "and this?", stdin=b"def f(x):\n    return x\n")
+    orch("run", "and this?", stdin=b"a poem\n")
+    async with Orchestrator() as orchestrator:
+        assert await _told_again(orchestrator) == ["simple", "coding"]
 
 
 async def test_the_turn_before_helps_to_tell_the_type_again(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
-        for text in (CODE, "and now in the other order"):
-            await orchestrator.execute(text, session="talk")
-    assert _replay()["types"]["coding"]["runs"] == 2
+        await orchestrator.execute("yes", session="talk", task_type="research")
+        await orchestrator.execute("and now?", session="talk")
+        assert await _told_again(orchestrator) == ["research", "research"]
 
 
 def test_an_image_still_needs_eyes(ollama: FakeOllama, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from orch import OrchError, Orchestrator
 from orch.config.load import from_data
 from orch.config.spec import TERMS, ModelSpec, Routing, TaskTypeRule
 from orch.router import ModelState, Policy, rank, weights_for
-from orch.types import Candidate, Classification, Decision, Measured, Need, TaskType
+from orch.types import Candidate, Classification, Decision, Estimate, Measured, Need, TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 
 SMALL, MIDDLE, LARGE = "small:3b", "middle:8b", "large:14b"
@@ -193,6 +193,26 @@ def test_the_place_in_prefer_adds_to_fit_and_an_alias_counts() -> None:
     fit = {candidate.model_id: candidate.terms["fit"] for candidate in ranked}
     assert fit["c"] > fit["b"] > fit["a"]
     assert ranked[0].reason.startswith("best for coding")
+
+
+def _judged(name: str, mean: float, speed: float, n: int = 20) -> ModelState:
+    return state(name, facts={"speed_rating": speed}, judged=Estimate(mean, 0.05, n, f"measured (n={n})"))
+
+
+@pytest.mark.parametrize(("mean", "n", "first"), [(0.79, 20, "sooner"), (0.70, 20, "better"), (0.79, 2, "better")])
+def test_the_sooner_model_is_enough_where_it_was_measured_to_be_as_good(mean: float, n: int, first: str) -> None:
+    weights = {"fit": 0.0, "quality": 0.99, "speed": 0.01, "confidence": 0.0}
+    policy = Policy.of(shipped(), TaskType.CODING, weights, None)
+    found = rank(sure(), [_judged("better", 0.80, 7), _judged("sooner", mean, 8, n)], HI, policy)
+    assert found[0].model_id == first
+    assert ("as good as better here" in found[0].reason) == (first == "sooner")
+
+
+def test_what_was_learned_goes_before_the_rating_and_is_said() -> None:
+    found = rank(sure(), [_judged("rated-low", 0.9, 7), state("rated-high", facts={"quality_rating": 8})], HI, policy_of(TaskTypeRule(), EVEN))
+    assert found[0].model_id == "rated-low"
+    assert found[0].provenance["quality"] == "measured (n=20)"
+    assert found[1].provenance["quality"] == "rated"
 
 
 def test_a_model_at_the_floor_is_not_below_it() -> None:

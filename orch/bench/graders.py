@@ -170,7 +170,7 @@ def _tests(check: UnitTests, asked: _Asked) -> Grade:
     code = python_of(asked.text, check.entry) if python else _unwrapped(check.language, asked.text)
     fault = _code_fault(check, code)
     if fault:
-        return Grade(0.0, fault, "static")
+        return Grade(0.0, fault, "static" if asked.execute is None else "graded")
     if asked.execute is None:
         return Grade(1.0, "it looks complete; it was not run", "static")
     outcome = asked.execute(code if python else f"answer = {code!r}", check.code)

@@ -151,4 +151,4 @@ def interval(scores: Iterable[float]) -> Cell:
     values = list(scores)
     n, share = len(values), sum(values) / len(values)
     middle, half = share + Z * Z / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return Cell(share, (middle - half) / (1 + Z * Z / n), (middle + half) / (1 + Z * Z / n), n)
+    return Cell(share, max((middle - half) / (1 + Z * Z / n), 0.0), min((middle + half) / (1 + Z * Z / n), 1.0), n)

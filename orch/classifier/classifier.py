@@ -13,8 +13,8 @@ from orch.types import Classification, Evidence, TaskType
 
 OWN_RULE = 4.0
 """Logits of a keyword or pattern of the user's own: two of them outvote the learned part wherever it is, one does where it is not very sure."""
-CORRECTION = 8.0
-"""Logits of a correction of the very same words; less for less alike ones, none below LEAST_ALIKE."""
+CORRECTION, SAME = 8.0, 8.0
+"""Logits of a correction; less for less alike words, none below LEAST_ALIKE, and of the very same words more than any doubt."""
 LEAST_ALIKE = 0.5
 READ_CHARS = 2_000
 _FLOOR = 1e-6
@@ -46,7 +46,7 @@ def _corrected(text: str, corrections: Corrections) -> Iterator[Evidence]:
     alike = [(_alike(own, frozenset(words_of(fold(task[:READ_CHARS])))), task, kind) for task, kind in corrections]
     share, task, kind = max(alike, default=(0.0, "", ""))
     if share >= LEAST_ALIKE and kind in tuple(TaskType):
-        yield Evidence(TaskType(kind), "correction", " ".join(task.split())[:60], CORRECTION * share)
+        yield Evidence(TaskType(kind), "correction", " ".join(task.split())[:60], CORRECTION * share + (SAME if share == 1.0 else 0.0))
 
 
 def _alike(a: frozenset[str], b: frozenset[str]) -> float:

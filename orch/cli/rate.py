@@ -101,6 +101,8 @@ def _judge(orchestrator: Orchestrator, run: dict[str, Any], scores: dict[ModelKe
     runtime = orchestrator.runtime
     if not runtime.journal.judgements.rate(run, scores, "better" if better else "word"):
         raise JournalError("; ".join(runtime.journal.warnings) or "the rating could not be written")
+    if word != "good":
+        runtime.reuse.cache.forget(run_ids=[run["run_id"]])  # or the same answer would be given again
     runtime.judged.fit()
     known = runtime.judged.estimates(run["task"], classify_text(run["task"], (), None, runtime).scores)
     models = [model for _, model in scores] if len({model for _, model in scores}) == len(scores) else ["/".join(key) for key in scores]
