@@ -9,8 +9,8 @@ from orch.bench.report import Line, Report
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 400, 64, 340
 _STYLE = (
-    "<style>text{font:13px sans-serif;fill:#222}.axis{stroke:#888}.curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}"
-    "@media(prefers-color-scheme:dark){text{fill:#ddd}.curve{stroke:#6cb2eb}.dot{fill:#6cb2eb}.other{fill:#f0a060}}</style>"
+    "<style>text{font:13px sans-serif;fill:#222}.axis{stroke:#888}.curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}.oracle{fill:none;stroke:#c2571a;stroke-width:2}"
+    "@media(prefers-color-scheme:dark){text{fill:#ddd}.curve{stroke:#6cb2eb}.dot{fill:#6cb2eb}.other{fill:#f0a060}.oracle{stroke:#f0a060}}</style>"
 )
 
 
@@ -29,11 +29,20 @@ def drawn(found: Report) -> str:
     curve = " ".join(scale.at(line) for _, line in found.curve)
     dots = "".join(f'<circle class="dot" r="4" cx="{scale.x(line)}" cy="{scale.y(line)}"><title>dial {dial}</title></circle>' for dial, line in found.curve)
     ends = "".join(scale.label(line, f"dial {dial}") for dial, line in found.curve if dial in (0, 10))
-    others = "".join(
-        f'<rect class="other" width="8" height="8" x="{scale.x(line) - 4}" y="{scale.y(line) - 4}"/>{scale.label(line, line.name, above=False)}'
-        for line in found.lines[1:]
-    )
-    return f'{head}{scale.axes()}<polyline class="curve" points="{curve}"/>{dots}{ends}{others}</svg>\n'
+    others = "".join(f'<rect class="{_mark(line)}" width="8" height="8" x="{scale.x(line) - 4}" y="{scale.y(line) - 4}"/>' for line in found.lines[1:])
+    told = "".join(_named(place, line) for place, line in enumerate(reversed(found.lines[1:])))
+    return f'{head}{scale.axes()}<polyline class="curve" points="{curve}"/>{dots}{ends}{others}{told}</svg>\n'
+
+
+def _mark(line: Line) -> str:
+    return "oracle" if line.name == "oracle" else "other"
+
+
+def _named(place: int, line: Line) -> str:
+    """A line of the legend, in the corner where no point lies: answers are neither free nor all wrong."""
+    x, y = LEFT + 24, BOTTOM - 20 - 22 * place
+    said = html.escape(f"{line.name} ({line.quality:.2f}, {line.seconds:.1f} s)")
+    return f'<rect class="{_mark(line)}" width="8" height="8" x="{x}" y="{y - 9}"/><text x="{x + 16}" y="{y}">{said}</text>'
 
 
 class _Scale:
@@ -51,9 +60,9 @@ class _Scale:
     def at(self, line: Line) -> str:
         return f"{self.x(line)},{self.y(line)}"
 
-    def label(self, line: Line, text: str, *, above: bool = True) -> str:
+    def label(self, line: Line, text: str) -> str:
         anchor = "end" if self.x(line) > WIDTH * 0.6 else "start"
-        return f'<text text-anchor="{anchor}" x="{self.x(line)}" y="{self.y(line) + (-10 if above else 22)}">{html.escape(text)}</text>'
+        return f'<text text-anchor="{anchor}" x="{self.x(line)}" y="{self.y(line) - 10}">{html.escape(text)}</text>'
 
     def axes(self) -> str:
         ticks = "".join(f'<text text-anchor="end" x="{LEFT - 8}" y="{BOTTOM - share * (BOTTOM - 30) + 4:.1f}">{share:.1f}</text>' for share in (0.0, 0.5, 1.0))
