@@ -9,7 +9,8 @@ from orch.bench.report import Line, Report
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 400, 64, 340
 _STYLE = (
-    "<style>text{font:13px sans-serif;fill:#222}.axis{stroke:#888}.curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}.oracle{fill:none;stroke:#c2571a;stroke-width:2}"
+    "<style>text{font:13px sans-serif;fill:#222}.axis{stroke:#888}.curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}"
+    ".oracle{fill:none;stroke:#c2571a;stroke-width:2}"
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.curve{stroke:#6cb2eb}.dot{fill:#6cb2eb}.other{fill:#f0a060}.oracle{stroke:#f0a060}}</style>"
 )
 
