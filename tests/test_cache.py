@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def source(*words: str) -> str:
 def test_the_same_question_asks_the_model_once(ollama: FakeOllama) -> None:
     first, second = orch("run", TASK), orch("run", TASK)
     assert (first.stdout, second.stdout) == (b"def f(): pass", b"def f(): pass")
-    assert b"cached, 0 s ago; --fresh asks again" in second.stderr
+    assert re.search(rb"cached, \d+ s ago; --fresh asks again", second.stderr)
     assert len(ollama.chats()) == 1
 
 
