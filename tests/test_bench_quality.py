@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from orch.router import ModelState
 from orch.types import ModelKey
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
-from tests.test_cli import orch
+from tests.test_cli import COMMAND, orch
 
 CAPITALS = ("France", "Peru", "Chile", "Kenya", "Norway", "Egypt", "Ghana", "Cuba", "Nepal", "Malta")
 
@@ -80,6 +82,27 @@ def test_answers_are_kept_and_not_asked_again(ollama: FakeOllama, suite: Path) -
     asked = len(ollama.chats())
     orch("bench", "--quality", "--suite", str(suite))
     assert len(ollama.chats()) == asked == 20
+
+
+def test_the_report_is_the_same_while_the_provider_is_down(ollama: FakeOllama, suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _says(ollama, CODER, "Paris")
+    _says(ollama, LLAMA, "London")
+    orch("bench", "--quality", "--suite", str(suite))
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    told = json.loads(orch("bench", "--report", "--suite", str(suite), "--json").stdout)
+    assert [line["quality"] for line in told["lines"]] == [1.0, 1.0, 1.0]
+
+
+def test_ctrl_c_keeps_what_was_graded_and_the_same_command_goes_on(ollama: FakeOllama, suite: Path, home: Path) -> None:
+    ollama.models[CODER].chunk_delay_s = 0.2
+    with subprocess.Popen([*COMMAND, "bench", "--quality", "--suite", str(suite)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
+        while len(ollama.chats()) < 3:
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=60)[1].decode()
+    assert (running.returncode, "the same command goes on" in said, "Traceback" in said) == (130, True, False)
+    assert orch("bench", "--quality", "--suite", str(suite)).returncode == 0
+    assert sqlite3.connect(home / "journal.sqlite3").execute("SELECT count(*) FROM graded WHERE score IS NOT NULL").fetchone() == (20,)
 
 
 def test_regrading_asks_nobody_and_follows_the_graders(ollama: FakeOllama, suite: Path) -> None:

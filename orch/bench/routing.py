@@ -17,7 +17,7 @@ from orch.types import Classification, ModelKey
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
-    """The router on a suite. Every model counts as loaded, as it was when its seconds were measured."""
+    """The router on a suite. Every model counts as there and loaded, as it was when its seconds were measured."""
 
     tasks: Mapping[str, Task]
     states: Sequence[ModelState]
@@ -34,7 +34,7 @@ class Chooser:
             task = self.tasks[each]
             found = self.classify(task.prompt)
             judged = moved_estimates(model, move, task.prompt)
-            states = [replace(state, judged=judged.get(state.key), resident=True, resident_ctx=None) for state in self.states]
+            states = [replace(state, judged=judged.get(state.key), unavailable=None, resident=True, resident_ctx=None) for state in self.states]
             asked = Asked(text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens})
             candidates = rank(found, states, need_of(asked, messages_of(asked)), Policy.of(self.routing, found.task_type, weights, None))
             chosen[each] = candidates[0].key

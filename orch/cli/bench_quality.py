@@ -48,12 +48,18 @@ class Wishes:
 
 def quality(ctx: typer.Context, wishes: Wishes) -> None:
     """Asks what was not asked yet (unless only a report or new grades are wanted), then reports."""
+    from orch import render
+
     orchestrator = opening.orchestrator(ctx)
     journal = orchestrator.runtime.journal
     if journal.mode != "full":
         raise OrchError(f"grading needs the answers' texts, and the journal keeps none (journal.mode is {journal.mode})", code="not_kept")
     suite, execute = load(Path(wishes.suite) if wishes.suite else None), _execute(wishes.allow_exec)
-    asyncio.run(_quality(orchestrator, suite, execute, wishes))
+    try:
+        asyncio.run(_quality(orchestrator, suite, execute, wishes))
+    except KeyboardInterrupt:
+        render.say("interrupted: what was graded is kept; the same command goes on")
+        raise
 
 
 def _execute(allowed: bool) -> Execute | None:
