@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orch.types import Message, Need, TaskType
+from orch.types import Message, ModelKey, Need, TaskType
 
 TOKENS_PER_MESSAGE = 5
 TOKENS_PER_IMAGE = 800
@@ -39,11 +39,18 @@ class Task:
     options: dict[str, Any] = field(default_factory=dict)
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Fields of a request that orch does not know: the model's server gets them as they are."""
     model: str | None = None
     task_type: TaskType | None = None
     profile: str = "balanced"
     dial: float | None = None
     session: str | None = None
+    stay_with: ModelKey | None = None
+    """The model that answered this conversation before: it keeps it unless another is clearly better."""
+    client: str = ""
+    batch: bool = False
+    """Whether it may wait behind the tasks of people who sit there."""
     fresh: bool = False
     fallback: bool | None = None
     timeout_s: float | None = None

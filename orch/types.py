@@ -214,6 +214,10 @@ class ChatRequest:
     max_tokens: int | None = None
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What the client sent beside these: handed on as it is, at the top of the body."""
+    affinity: str = ""
+    """What the requests of one conversation share: of several addresses the one that has its prompt cached is asked."""
     first_token_timeout_s: float = 300.0
     token_timeout_s: float = 60.0
 

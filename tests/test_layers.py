@@ -90,6 +90,7 @@ LAYERS = [
     {"bench.graders", "classifier.train.__main__"},
     {"classifier"},
     {"registry", "memory.embed"},
+    {"gate"},
     {"memory.index"},
     {"memory.opening", "memory.recall"},
     {"memory.lazy"},

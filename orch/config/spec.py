@@ -35,8 +35,11 @@ class Provider:
         "How it is spoken to. No default. ollama: native API; openai: any OpenAI-compatible server; llamacpp: inside orch."
     )
     base_url: str | None = _key("Its address. Needed by ollama and openai, unless base_urls is given. http:// or https://.", None)
-    base_urls: tuple[str, ...] = _key("Several addresses of the same models, tried in order. Default none.", (), max_length=32)
+    base_urls: tuple[str, ...] = _key("Several addresses of the same models; the least busy one is asked. Default none.", (), max_length=32)
     api_key: str | None = _key('Its key, best as "${NAME}" from the environment. Default none.', None)
+    parallel: int | None = _key(
+        "Requests it answers at once; `orch serve` lets the others wait. Default 4 for ollama, 1 for llamacpp, 32 for openai.", None, ge=1, le=100_000
+    )
     keep_alive: str | None = _key("How long Ollama keeps a model loaded after a run. Default: the server's. 5m, 1h, 0, -1.", None)
 
     @property
@@ -157,6 +160,18 @@ class JournalRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """How `orch serve` lets requests wait."""
+
+    queue: int = _key("Requests that may wait for one provider; beyond it they get status 429. Default 64. 0 to 100000.", 64, ge=0, le=100_000)
+    most_wait: str = _key(
+        "How long requests for models that are loaded may go before one that waits. Default 30s. A number with s, m, h, d or w.",
+        "30s",
+        pattern=r"^\d+[smhdw]$",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
     """What is blackened before anything is written."""
 
@@ -175,11 +190,15 @@ class Routing:
     quality_margin: float = _key(
         "Measured qualities this close to the best one count as equal to it, so that the sooner model is taken. Default .02. 0 to 1.", 0.02, ge=0, le=1
     )
+    session_margin: float = _key(
+        "How much better another model must score to take over a conversation, since a switch loses the prompt cache. Default .1. 0 to 1.", 0.1, ge=0, le=1
+    )
     fallback: Fallback = _key("What happens when a model fails.", factory=Fallback)
     memory_budget_gb: Literal["auto"] | float = _key("Memory for models, GB. Default auto: what is free, on GPUs too.", "auto")
     cache: Cache = _key("Answers that were given before.", factory=Cache)
     memory: Memory = _key("What is remembered and recalled.", factory=Memory)
     journal: JournalRule = _key("What is written down of each run.", factory=JournalRule)
+    serve: Serve = _key("How `orch serve` lets requests wait.", factory=Serve)
     redaction: Redaction = _key("Secrets.", factory=Redaction)
 
 
@@ -216,7 +235,7 @@ def build_rules(data: dict[str, Any]) -> dict[TaskType, TaskTypeRule]:
     return {TaskType(name): _build_rule(entry) for name, entry in data.items()}
 
 
-_SECTIONS = {"fallback": Fallback, "cache": Cache, "memory": Memory, "journal": JournalRule, "redaction": Redaction}
+_SECTIONS = {"fallback": Fallback, "cache": Cache, "memory": Memory, "journal": JournalRule, "serve": Serve, "redaction": Redaction}
 
 
 def build_routing(data: dict[str, Any]) -> Routing:
@@ -227,6 +246,7 @@ def build_routing(data: dict[str, Any]) -> Routing:
         profiles={name: Weights(**entry) for name, entry in data.get("profiles", {}).items()},
         task_types=build_rules(data.get("task_types", {})),
         quality_margin=data.get("quality_margin", 0.02),
+        session_margin=data.get("session_margin", 0.1),
         memory_budget_gb=data.get("memory_budget_gb", "auto"),
         **{name: _build(cls, data.get(name, {})) for name, cls in _SECTIONS.items()},
     )
