@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from orch.classifier.rules import forced
 from orch.config.spec import canonical
 from orch.errors import OrchError, UsageError
+from orch.gate import Ticket
 from orch.registry import Survey
-from orch.router import ModelState, Policy, rank, weights_for
+from orch.request import FIRST_TOKEN_S
+from orch.router import ModelState, Policy, memory_needed, num_ctx_for, rank, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
@@ -43,6 +46,8 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     states = judged_states(text_to_classify(task), classification, survey, runtime)
     candidates = ranked(classification, states, need, weights, survey, runtime)
     order, warnings = _order(task, candidates, states, survey)
+    if task.model is None:
+        order = _ready_first(_staying(order, _stay_with(task, runtime), runtime.config.routing.session_margin), states, need, task, runtime)
     first = order[0]
     decision = Decision(
         model_id=first.model_id,
@@ -101,10 +106,19 @@ def classify_text(text: str, attached: Sequence[str], former: TaskType | None, r
     return found
 
 
+def _former_turn(task: Task, runtime: Runtime) -> dict[str, Any]:
+    """Type, model and provider of the conversation's former turn."""
+    return (runtime.journal.former_turn(task.session) if task.session and task.history else None) or {}
+
+
 def _former_type(task: Task, runtime: Runtime) -> TaskType | None:
-    """The type of the conversation's former turn."""
-    former = runtime.journal.former_type(task.session) if task.session and task.history else None
+    former = _former_turn(task, runtime).get("task_type")
     return TaskType(former) if former in tuple(TaskType) else None
+
+
+def _stay_with(task: Task, runtime: Runtime) -> ModelKey | None:
+    former = _former_turn(task, runtime)
+    return task.stay_with or ((former["provider"], former["model"]) if former.get("model") else None)
 
 
 def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
@@ -175,6 +189,33 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey,
     pinned = replace(pinned, reason="named by you")
     rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted)) if task.fallback else ()
     return (pinned, *rest), warnings
+
+
+def _staying(order: tuple[Candidate, ...], former: ModelKey | None, margin: float) -> tuple[Candidate, ...]:
+    """A conversation's model first, unless the best one scores better by more than the margin: a switch loses the prompt cache."""
+    best = order[0]
+    kept = next((c for c in order if c.key == former), best)
+    if kept is best or kept.score < best.score - margin:
+        return order
+    kept = replace(kept, reason=f"stays with this conversation; {best.model_name} is better by less than {margin:g}")
+    return (kept, *(c for c in order if c.key != former))
+
+
+def _ready_first(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], need: Need, task: Task, runtime: Runtime) -> tuple[Candidate, ...]:
+    """A loaded model that is good enough goes before one that would wait for memory."""
+    waits = {c.key: runtime.gate.must_wait(ticket_for(states[c.key], need, task, "")) for c in order[:1]}
+    why = waits[order[0].key]
+    ready = next((c for c in order[1:] if why and c.resident and not states[c.key].spec.last_resort), None)
+    if ready is None:
+        return order
+    first = replace(ready, reason=f"{ready.reason}; {order[0].model_name} would wait for memory: {why}")
+    return (first, *(c for c in order if c.key != ready.key))
+
+
+def ticket_for(state: ModelState, need: Need, task: Task, run_id: str) -> Ticket:
+    """The wish to ask a model, for the gate."""
+    footprint = memory_needed(state, num_ctx_for(state, need))
+    return Ticket(run_id, state.key, footprint, client=task.client, batch=task.batch, patience_s=task.timeout_s or FIRST_TOKEN_S)
 
 
 def find_model(name: str, candidates: Sequence[Candidate], states: dict[ModelKey, ModelState]) -> Candidate | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from orch.types import Attempt
+if TYPE_CHECKING:  # a thin client says errors without the 25 classes of orch.types
+    from orch.types import Attempt
 
 EXIT_CODES = {
     "usage": 2,
@@ -66,6 +68,7 @@ class OrchError(Exception):
         attempts: Sequence[Attempt] = (),
         warnings: Sequence[str] = (),
         run_id: str = "",
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -75,6 +78,7 @@ class OrchError(Exception):
         self.attempts = tuple(attempts)
         self.warnings = tuple(warnings)
         self.run_id = run_id
+        self.retry_after_s = retry_after_s
 
     @property
     def exit_code(self) -> int:

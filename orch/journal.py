@@ -48,6 +48,7 @@ class RunRecord:
     ttft_s: float | None = None
     total_s: float | None = None
     config_hash: str | None = None
+    client: str = ""
 
 
 class Journal:
@@ -182,10 +183,10 @@ class Journal:
             rows = self.database.rows("SELECT * FROM runs WHERE substr(run_id, 1, ?) = ? LIMIT 2", (len(name), name))
         return rows[0] if len(rows) == 1 else None
 
-    def former_type(self, session: str) -> str | None:
-        """The type of the last answered turn of a session."""
-        rows = self.database.rows("SELECT task_type FROM runs WHERE session = ? AND status = 'ok' ORDER BY seq DESC LIMIT 1", (session,))
-        return rows[0]["task_type"] if rows else None
+    def former_turn(self, session: str) -> dict[str, Any] | None:
+        """Type, model and provider of the last answered turn of a session."""
+        rows = self.database.rows("SELECT task_type, model, provider FROM runs WHERE session = ? AND status = 'ok' ORDER BY seq DESC LIMIT 1", (session,))
+        return rows[0] if rows else None
 
     def count(self) -> int:
         """How many runs it holds. Raises JournalError where it can't be read."""

@@ -55,4 +55,5 @@ MIGRATIONS = (
     CREATE INDEX speeds_bench ON speeds (bench);
     CREATE TABLE learned (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, data BLOB NOT NULL);
     """,
+    "ALTER TABLE runs ADD COLUMN client TEXT;",
 )

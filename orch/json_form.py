@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orch.errors import OrchError
-from orch.types import Decision, RunResult
+from orch.types import Decision, RunResult, plain
 
 VERSION = 1
 
@@ -52,12 +52,17 @@ def of_error(error: OrchError) -> dict[str, Any]:
 
 def error_chunk(error: OrchError) -> dict[str, Any]:
     """The last line of `--jsonl` of a run that could not tell it itself."""
-    return {"type": "error", "error": {"code": error.code, "message": error.message, "hint": error.hint}, "partial": error.partial}
+    form = of_error(error)
+    return {"type": "error", **{name: form[name] for name in ("error", "partial", "attempts", "warnings", "run_id")}}
 
 
 def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
     """One line of `--jsonl`."""
-    return {**chunk, "result": of_result(chunk["result"])} if chunk["type"] == "done" else chunk
+    if chunk["type"] == "done":
+        return {**chunk, "result": of_result(chunk["result"])}
+    if chunk["type"] == "error":
+        return {**chunk, "attempts": [asdict(attempt) for attempt in chunk["attempts"]], "warnings": list(chunk["warnings"]), "run_id": chunk["run_id"] or None}
+    return chunk
 
 
 def _decided(decision: Decision) -> dict[str, Any]:
@@ -67,5 +72,5 @@ def _decided(decision: Decision) -> dict[str, Any]:
         "model": decision.model_id,
         "model_name": decision.model_name,
         "provider": decision.provider,
-        "decision": {"reason": decision.reason, **asdict(decision)},
+        "decision": {"reason": decision.reason, **plain(decision)},
     }

@@ -13,7 +13,7 @@ from orch.config.load import Config
 from orch.decide import plan
 from orch.errors import OrchError, UsageError
 from orch.run import OnPartial, Run
-from orch.runtime import ConfigLike, Runtime, config_from, open_runtime
+from orch.runtime import ConfigLike, Runtime, Wiring, config_from
 from orch.stats import by_model
 from orch.task import Task
 from orch.types import Decision, Message, RunResult, TaskType
@@ -28,8 +28,10 @@ class Orchestrator:
     Raises ConfigError with every fault of both.
     """
 
-    def __init__(self, models: ConfigLike = None, routing: ConfigLike = None, *, config: Config | None = None, face: str = "library") -> None:
-        self.runtime: Runtime = open_runtime(config or config_from(models, routing))
+    def __init__(
+        self, models: ConfigLike = None, routing: ConfigLike = None, *, config: Config | None = None, face: str = "library", wiring: Wiring | None = None
+    ) -> None:
+        self.runtime: Runtime = (wiring or Wiring()).open(config or config_from(models, routing))
         self._face = face
 
     # ------------------------------------------------------------ running

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from orch.attempt import Asking
 from orch.decide import Plan
 from orch.errors import OrchError, run_code
 from orch.journal import RunRecord
-from orch.task import Task, messages_of
-from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage
+from orch.task import Task, messages_of, text_to_classify
+from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage, plain
 
 FAR_OFF = 2.0
 """An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
@@ -19,6 +19,7 @@ WORTH_COMPARING_TOKENS = 200
 _HINTS = {
     "no_provider": "orch health shows what is reachable",
     "timeout": "--timeout SECONDS waits longer",
+    "busy": "try again when the requests before it are done; orch health shows the queue",
     "context_overflow": "shorten the input, or add a model with a larger context",
 }
 
@@ -85,14 +86,15 @@ def result_of(course: Course) -> RunResult:
     )
 
 
-def gave_up(attempts: Sequence[Attempt], shown: str, others: bool) -> OrchError:
+def gave_up(attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s: float | None = None) -> OrchError:
     """The error of a run whose models all failed; `shown` is the text that can't be taken back, `others` says that more could have been asked."""
     last, code = attempts[-1], "all_failed" if shown else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
     if len(attempts) > 1:
         message = "every model that was asked failed: " + "; ".join(f"{each.model}: {each.message}" for each in attempts)
     hint = f"orch models pull {last.model}" if code == "model_not_found" else _HINTS.get(code, "orch health shows what is wrong")
-    return OrchError(message, "--continue-partial lets another model go on from here" if shown and others else hint, code=code)
+    hint = "--continue-partial lets another model go on from here" if shown and others else hint
+    return OrchError(message, hint, code=code, retry_after_s=retry_after_s)
 
 
 def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:
@@ -117,17 +119,18 @@ def record_of(course: Course, task: Task, status: str, remember: bool, *, result
         at=course.at,
         face=course.face,
         status=status,
-        task=task.text,
+        task=text_to_classify(task),
         system=task.system_prompt,
         messages=messages_of(replace(task, history=())) if plan else [],
         answer=result.response.content if result else error.partial if error else "",
         task_type=str(decision.task_type) if decision else None,
         confidence=decision.confidence if decision else None,
-        decision=asdict(decision) if decision else None,
+        decision=plain(decision) if decision else None,
         attempts=course.attempts,
         model=last.model if last else decision.model_id if result and decision else None,
         provider=last.provider if last else decision.provider if result and decision else None,
         session=task.session,
+        client=task.client,
         remember=remember,
         error_code=error.code if error else None,
         error=error.message if error else None,

@@ -30,7 +30,7 @@ def chat_request(task: Task, messages: list[Message], need: Need, state: ModelSt
         tools=task.tools,
         response_format=task.response_format,
         extra=task.extra,
-        affinity=task.session or "",
+        affinity=task.affinity or task.session or "",
         first_token_timeout_s=task.timeout_s or FIRST_TOKEN_S,
         token_timeout_s=min(task.timeout_s or TOKEN_S, TOKEN_S),
     )

@@ -13,14 +13,14 @@ from typing import Literal
 from orch.attempt import Asking, Chunk
 from orch.cache import Answer
 from orch.conversation import History, history_of
-from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, with_message
+from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, ticket_for, with_message
 from orch.errors import BackendError, OrchError
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
 from orch.request import chat_request, prompt_estimate
 from orch.reuse import PIECE_CHARS, age
 from orch.router import context_needed
 from orch.runtime import Runtime
-from orch.task import Task
+from orch.task import Task, text_to_classify
 from orch.types import Attempt, Candidate, Decision, RunResult
 
 BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 2.0
@@ -42,6 +42,11 @@ class Run:
         """Why it ended without an answer, with the partial text; also after an interruption, when no chunk can tell it any more."""
 
     @property
+    def run_id(self) -> str:
+        """Its name in the journal."""
+        return self._course.run_id
+
+    @property
     def decision(self) -> Decision | None:
         """What was decided, None before that."""
         return self._course.plan.decision if self._course.plan else None
@@ -54,7 +59,14 @@ class Run:
                     yield chunk
         except OrchError as error:
             self._ended("failed", error)
-            yield {"type": "error", "error": {"code": error.code, "message": error.message, "hint": error.hint}, "partial": error.partial}
+            yield {
+                "type": "error",
+                "error": {"code": error.code, "message": error.message, "hint": error.hint},
+                "partial": error.partial,
+                "attempts": error.attempts,
+                "warnings": error.warnings,
+                "run_id": error.run_id,
+            }
             raise error from None
         except asyncio.CancelledError as cancelled:
             self._interrupted(str(cancelled.args[0]) if cancelled.args else "interrupted")
@@ -130,7 +142,7 @@ class Run:
         """The plan with what memory found before the task, as far as the chosen model's context has room, and warnings."""
         from orch.memory.recall import MOST_ROWS, described, message_of, worth_telling
 
-        hits, said = await self._runtime.memory.recall(self._task.text, MOST_ROWS)
+        hits, said = await self._runtime.memory.recall(text_to_classify(self._task), MOST_ROWS)
         found = worth_telling(hits)
         state = made.states[made.order[0].key]
         message, used = message_of([each.row for each in found], state.num_ctx - context_needed(state, made.need))
@@ -150,7 +162,7 @@ class Run:
             candidate, left = queue.pop(0), left - 1
             asking = self._ask(made, candidate)
             try:
-                async with aclosing(asking.chunks()) as chunks:
+                async with self._runtime.gate.turn(ticket_for(asking.state, made.need, self._task, course.run_id)), aclosing(asking.chunks()) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 course.attempts.append(asking.attempt("ok", offset=len(course.before)))
@@ -160,7 +172,7 @@ class Run:
                 queue = self._still_worth_asking(queue, candidate, failure)
                 others = bool(queue) and left > 0
                 if not others or (course.shown and self._stops):
-                    raise gave_up(course.attempts, course.shown, others) from None
+                    raise gave_up(course.attempts, course.shown, others, failure.retry_after_s) from None
                 if failure.code == "rate_limited" and queue[0].provider == candidate.provider:
                     await asyncio.sleep(min(failure.retry_after_s or BACKOFF_S, LONGEST_BACKOFF_S))
                 yield _fallback(candidate, queue[0], failure, len(course.shown))
@@ -178,8 +190,8 @@ class Run:
         return asking.attempt(outcome, code=failure.code, message=failure.message, offset=len(self._course.before))
 
     def _still_worth_asking(self, queue: list[Candidate], candidate: Candidate, failure: BackendError) -> list[Candidate]:
-        if failure.code == "connect":
-            # the provider is gone: asking its other models would only take time
+        if failure.code in ("connect", "busy"):
+            # the provider is gone, or has no place left: asking its other models would only take time
             return [other for other in queue if other.provider != candidate.provider]
         asked_once = sum(attempt.model == candidate.model_id for attempt in self._course.attempts) == 1
         if failure.code == "rate_limited" and not queue and asked_once:

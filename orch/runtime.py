@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from orch import paths
 from orch.backends import Backend
 from orch.cache import Cache
 from orch.classifier.classifier import Classifier
 from orch.config.load import Config, from_data, load
-from orch.config.spec import Models, Provider, seconds
+from orch.config.spec import Memory, Models, Provider, seconds
+from orch.gate import Gate, OpenGate
 from orch.journal import Journal
 from orch.judged import JudgedQuality
 from orch.memory.lazy import LazyMemory
@@ -38,6 +39,7 @@ class Runtime:
     judged: JudgedQuality
     memory: LazyMemory
     reuse: Reuse
+    gate: Gate
 
     async def aclose(self) -> None:
         """Closes the connections of this event loop and the embedded engine; the journal too."""
@@ -47,34 +49,54 @@ class Runtime:
         self.journal.close()
 
 
-def open_runtime(config: Config) -> Runtime:
-    """The parts for a config. Touches neither disk nor network."""
-    routing = config.routing
-    redactor = Redactor(routing.redaction.patterns if routing.redaction.enabled else {})
-    journal = Journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
-    backends = {name: _backend(name, provider, config.models) for name, provider in config.models.providers.items()}
-    registry = Registry(config.models, backends, journal, routing.memory_budget_gb)
-    memory = LazyMemory(routing.memory, journal, backends, redactor)
-    cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
-    reuse = Reuse(cache, config, backends, memory, redactor)
-    classifier = Classifier(config.own_rules)
-    judged = JudgedQuality(journal.judgements, config.models.models, lambda text: classifier.classify(text).scores)
-    return Runtime(config, journal, backends, registry, classifier, judged, memory, reuse)
+class Wiring:
+    """Makes the parts of a Runtime, each once. A server puts parts of its own in their place."""
 
+    many = False
+    """Whether many requests run at once."""
 
-def _backend(name: str, provider: Provider, models: Models) -> Backend:
-    # one kind is imported, not three
-    if provider.kind == "ollama":
-        from orch.backends.ollama import OllamaBackend
+    def __init__(self, gate: Gate | None = None) -> None:
+        self.gate: Gate = gate or OpenGate()
 
-        return OllamaBackend(provider)
-    if provider.kind == "openai":
-        from orch.backends.openai import OpenAIBackend
+    def open(self, config: Config) -> Runtime:
+        """The parts for a config. Touches neither disk nor network."""
+        routing = config.routing
+        redactor = Redactor(routing.redaction.patterns if routing.redaction.enabled else {})
+        journal = self.journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
+        backends = {name: self.backend(name, provider, config.models) for name, provider in config.models.providers.items()}
+        registry = self.registry(config.models, backends, journal, routing.memory_budget_gb)
+        memory = self.memory(routing.memory, journal, backends, redactor)
+        cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
+        reuse = Reuse(cache, config, backends, memory, redactor)
+        classifier = Classifier(config.own_rules)
+        judged = JudgedQuality(journal.judgements, config.models.models, lambda text: classifier.classify(text).scores)
+        return Runtime(config, journal, backends, registry, classifier, judged, memory, reuse, self.gate)
 
-        return OpenAIBackend(provider)
-    from orch.backends.llamacpp import LlamaCppBackend
+    def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
+        """Where runs are written down."""
+        return Journal(path, redactor, mode, keep_s)
 
-    return LlamaCppBackend([spec for spec in models.models if spec.provider == name])
+    def registry(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float) -> Registry:
+        """What tells which models there are."""
+        return Registry(models, backends, journal, budget_gb)
+
+    def memory(self, rule: Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor) -> LazyMemory:
+        """What remembers."""
+        return LazyMemory(rule, journal, backends, redactor)
+
+    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+        """What speaks to a provider. One kind is imported, not three."""
+        if provider.kind == "ollama":
+            from orch.backends.ollama import OllamaBackend
+
+            return OllamaBackend(provider)
+        if provider.kind == "openai":
+            from orch.backends.openai import OpenAIBackend
+
+            return OpenAIBackend(provider)
+        from orch.backends.llamacpp import LlamaCppBackend
+
+        return LlamaCppBackend([spec for spec in models.models if spec.provider == name])
 
 
 ConfigLike = str | Path | dict[str, Any] | None

@@ -48,6 +48,8 @@ class Task:
     session: str | None = None
     stay_with: ModelKey | None = None
     """The model that answered this conversation before: it keeps it unless another is clearly better."""
+    affinity: str = ""
+    """What the requests of one conversation have in common, where it is no session of ours."""
     client: str = ""
     batch: bool = False
     """Whether it may wait behind the tasks of people who sit there."""
