@@ -76,17 +76,22 @@ class Journal:
     # ------------------------------------------------------------ writing
 
     def record(self, run: RunRecord) -> bool:
-        """Writes one run and its attempts in one transaction; whether it now stands there. Never raises."""
+        """Writes one run and its attempts; whether it now stands there. Never raises."""
+        return self.record_all([run])
+
+    def record_all(self, runs: Sequence[RunRecord]) -> bool:
+        """Writes runs and their attempts in one transaction; whether they now stand there. Never raises."""
         if self.mode == "off":
             return False
-        row, attempts = self._row(run), [self._attempt_row(run, n, attempt) for n, attempt in enumerate(run.attempts)]
+        rows = [(self._row(run), [self._attempt_row(run, n, attempt) for n, attempt in enumerate(run.attempts)]) for run in runs]
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
-                insert(connection, "runs", row)
-                for attempt in attempts:
-                    insert(connection, "attempts", attempt)
-                self._prune(connection, run.at)
+                for row, attempts in rows:
+                    insert(connection, "runs", row)
+                    for attempt in attempts:
+                        insert(connection, "attempts", attempt)
+                self._prune(connection, runs[-1].at)
             return True
 
         return self.database.ask(write, False)

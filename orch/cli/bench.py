@@ -190,7 +190,7 @@ def _opened(orchestrator: Orchestrator, wishes: Wishes, survey: Survey) -> tuple
     from orch import render
     from orch.bench.plan import choose
     from orch.bench.speed import Bench, open_bench
-    from orch.cli.models import find
+    from orch.model_facts import find
     from orch.run import new_run_id
 
     journal = orchestrator.runtime.journal

@@ -19,7 +19,7 @@ from orch.bench.report import Cell, Report, report, sentence
 from orch.bench.routing import Chooser
 from orch.bench.suite import Suite, load
 from orch.cli import opening
-from orch.cli.models import find
+from orch.model_facts import find
 from orch.errors import OrchError, UsageError
 from orch.registry import Survey
 

@@ -27,6 +27,7 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from orch import render
+    from orch.model_facts import facts
 
     orchestrator = opening.orchestrator(ctx)
     survey = asyncio.run(_survey(orchestrator))
@@ -46,6 +47,7 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
 def show(ctx: typer.Context, model: Name, as_json: Json = False) -> None:
     """Show everything that is known about one model."""
     from orch import render
+    from orch.model_facts import facts, find
 
     orchestrator = opening.orchestrator(ctx)
     state = find(asyncio.run(_survey(orchestrator)), model)
@@ -85,23 +87,9 @@ async def _survey(orchestrator: Orchestrator) -> Survey:
         return await orchestrator.runtime.registry.available(with_unlisted=True)
 
 
-def find(survey: Survey, name: str) -> ModelState:
-    """The model of that id, alias, display name or PROVIDER/ID. Raises OrchError with what was probably meant."""
-    import difflib
-
-    from orch.config.spec import canonical
-
-    for state in survey.states:
-        spec = state.spec
-        if canonical(name) in (canonical(each) for each in (spec.id, *spec.aliases, spec.name, f"{spec.provider}/{spec.id}")):
-            return state
-    near = difflib.get_close_matches(name, [state.spec.id for state in survey.states], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "orch models lists what is there"
-    raise OrchError(f"no model is called {name!r}", hint, code="model_not_found")
-
-
 async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple[ModelState, str]:
     from orch.config.spec import canonical
+    from orch.model_facts import find
 
     listed = [spec for spec in orchestrator.runtime.config.models.models if canonical(spec.id) == canonical(name)]
     if listed:
@@ -135,33 +123,6 @@ async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
 
 
 # ---------------------------------------------------------------- showing
-
-
-def facts(state: ModelState) -> dict[str, Any]:
-    """Everything known about a model, as plain values. Sizes in bytes, times in seconds."""
-    from dataclasses import asdict
-
-    spec, measured = state.spec, state.measured
-    return {
-        "id": spec.id,
-        "name": spec.label,
-        "provider": spec.provider,
-        "installed": state.unavailable is None,
-        "unavailable": state.unavailable[1] if state.unavailable else None,
-        "resident": state.resident,
-        "unlisted": state.unlisted,
-        "last_resort": spec.last_resort,
-        "size_bytes": state.size_bytes or None,
-        "context_window": state.context_window,
-        "num_ctx": state.num_ctx,
-        "capabilities": sorted(state.capabilities) if state.capabilities is not None else None,
-        "strengths": list(spec.strengths),
-        "weaknesses": list(spec.weaknesses),
-        "quality_rating": spec.quality_rating,
-        "speed_rating": spec.speed_rating,
-        "measured": asdict(measured) if measured else None,
-        "digest": state.digest or None,
-    }
 
 
 def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
