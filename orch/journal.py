@@ -164,6 +164,10 @@ class Journal:
         """Runs since a time, newest first."""
         return self.database.rows("SELECT * FROM runs WHERE at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
 
+    def attempts_of(self, run_id: str) -> list[dict[str, Any]]:
+        """The attempts of one run, in order."""
+        return self.database.rows("SELECT * FROM attempts WHERE run_id = ? ORDER BY n", (run_id,))
+
     def turns(self, session: str, limit: int) -> list[dict[str, Any]]:
         """The answered tasks of a session, newest first."""
         query = "SELECT task, answer, redacted FROM runs WHERE session = ? AND status = 'ok' AND task IS NOT NULL ORDER BY seq DESC LIMIT ?"
@@ -200,6 +204,11 @@ class Journal:
 
 
 # ---------------------------------------------------------------- rows
+
+
+def unpacked(row: dict[str, Any]) -> dict[str, Any]:
+    """A run's row with its messages and decision as values."""
+    return {**row, **{name: json.loads(row[name]) if row[name] else None for name in ("messages", "decision")}}
 
 
 def _info(data: dict[str, Any]) -> ModelInfo:

@@ -18,6 +18,18 @@ def by_type(attempts: Sequence[Row]) -> dict[str, Row]:
     return _grouped(attempts, "task_type")
 
 
+def by_client(runs: Sequence[Row]) -> dict[str, Row]:
+    """Runs, errors and tokens by the name of the key that asked; the empty name is who needs none."""
+    found: dict[str, Row] = {}
+    for run in runs:
+        row = found.setdefault(run["client"] or "", {"runs": 0, "errors": 0, "prompt_tokens": 0, "completion_tokens": 0})
+        row["runs"] += 1
+        row["errors"] += run["status"] != "ok"
+        for kind in ("prompt_tokens", "completion_tokens"):
+            row[kind] += run[kind] or 0
+    return found
+
+
 def _grouped(attempts: Sequence[Row], key: str) -> dict[str, Row]:
     last = {row["run_id"]: row["n"] for row in attempts}
     groups: dict[str, list[Row]] = {}

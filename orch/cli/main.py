@@ -28,6 +28,7 @@ COMMANDS = {
     "bench": ("orch.cli.bench", "Measure the models on this machine: speed, and with --quality how good each is at what."),
     "rate": ("orch.cli.rate", "Say what a run was worth, or what kind of task it really was: the next decisions know it."),
     "replay": ("orch.cli.replay", "Decide every task of the journal again, under another configuration; run nothing."),
+    "serve": ("orch.cli.serve", "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."),
     "config": ("orch.cli.config", "Validate, show and begin models.yaml and routing.yaml."),
 }
 """Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""

@@ -1,0 +1,147 @@
+"""`orch serve`: the endpoint, in the foreground or behind; stop, status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from orch.cli import opening
+from orch.errors import OrchError, UsageError
+
+app = typer.Typer(
+    rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help="Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."
+)
+
+PORT = 11_435
+START_S, STOP_S = 30.0, 20.0
+Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; any but loopback needs --api-key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="0 takes a free one.")] = PORT,
+    api_key: Annotated[
+        str, typer.Option("--api-key", metavar="FILE|VARIABLE", help="Keys, one `name: key` a line, or the variable that holds one.", show_default=False)
+    ] = "",
+    allow_host: Annotated[list[str], typer.Option("--allow-host", metavar="NAME", help="A host name it also answers to.", show_default=False)] = [],  # noqa: B006
+    allow_origin: Annotated[list[str], typer.Option("--allow-origin", metavar="ORIGIN", help="Pages that may ask it (CORS).", show_default=False)] = [],  # noqa: B006
+    max_body_mb: Annotated[float, typer.Option("--max-body-mb", metavar="MB", help="The largest request.", min=0.001)] = 32,
+    detach: Annotated[bool, typer.Option("--detach", help="In the background; orch serve stop ends it.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without the page.")] = False,
+) -> None:
+    """Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."""
+    if ctx.invoked_subcommand is not None:
+        return
+    _needs()
+    from orch.server.guard import Rules
+    from orch.server.keys import Keys
+    from orch.server.process import Address, serve
+    from orch.server.protocol import Bounds
+
+    rules = Rules.at(host, hosts=allow_host, origins=allow_origin, keys=Keys.read(api_key), most_body_bytes=int(max_body_mb * 2**20))
+    if detach:
+        _detach(ctx, sys.argv)
+        return
+    serve(opening.config_dir(ctx), Address(host, port), rules, Bounds())
+
+
+def _needs() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("fastapi", "uvicorn", "httptools", "watchfiles", "prometheus_client") if find_spec(name) is None]
+    if missing:
+        raise OrchError(f"orch serve needs {', '.join(missing)}", "pip install 'orch-llm[serve]'")
+
+
+# ---------------------------------------------------------------- in the background
+
+
+def _detach(ctx: typer.Context, argv: list[str]) -> None:
+    """Starts the same command without --detach, and waits until it answers. Raises OrchError with what it said."""
+    import subprocess
+
+    from orch import paths, render
+
+    there = running()
+    if there:
+        raise OrchError(f"orch serves already, at {there['url']} (process {there['pid']})", "orch serve stop")
+    log = paths.data_dir() / "serve.log"
+    paths.touch_private(log)
+    words = [word for word in argv[1:] if word != "--detach"]
+    begin = log.stat().st_size
+    with log.open("ab") as stream:
+        command = [sys.executable, "-c", "from orch.cli.main import main; main()", *words]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
+    there = _until(lambda: running() or process.poll() is not None, START_S) and running()
+    if not there:
+        said = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
+        raise OrchError(f"orch serve did not begin: {said.splitlines()[0].removeprefix('orch: ') if said else 'it said nothing'}", f"see {log}")
+    render.show(f"orch serves at {there['url']} (process {there['pid']}); orch serve stop ends it")
+
+
+def running() -> dict[str, Any] | None:
+    """What the running server says of itself; None where none runs."""
+    from orch.remote import NoServerError, ask
+
+    try:
+        return ask("GET", "/orch/server", timeout_s=5)[1]
+    except NoServerError:
+        return None
+
+
+def _until(condition: Any, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@app.command("stop")
+def stop() -> None:
+    """End the running server; answers under way get some seconds."""
+    from orch import render
+
+    there = running()
+    if there is None:
+        raise UsageError("no server is running", "orch serve --detach begins one")
+    os.kill(there["pid"], signal.SIGTERM)
+    if not _until(lambda: running() is None, STOP_S):
+        raise OrchError(f"process {there['pid']} does not end", f"kill -9 {there['pid']}")
+    render.show("orch serves no more")
+
+
+@app.command("status")
+def status(as_json: Json = False) -> None:
+    """Show whether a server runs, and what it does."""
+    from orch import render
+
+    there = running()
+    if as_json:
+        render.show_json({"v": 1, "running": there is not None, "server": there})
+    elif there is None:
+        render.show("no server is running")
+    else:
+        ours = "" if there["fingerprint"] == _fingerprint() else "; the commands here have another version, folder or configuration and work alone"
+        said = (
+            f"orch {there['version']} serves at {there['url']} (process {there['pid']}), for {there['uptime_s'] / 60:.0f} min, {there['running']} running{ours}"
+        )
+        render.show(said)
+        if there["config_fault"]:
+            render.say(f"! the configuration that stands there now is not used: {there['config_fault']}")
+    raise typer.Exit(0 if there else 1)
+
+
+def _fingerprint() -> str:
+    from orch.config.find import find, working_directory
+    from orch.fingerprint import fingerprint
+
+    return fingerprint(find(None, os.environ, working_directory())[0].values(), os.environ)

@@ -1,0 +1,56 @@
+"""Brings a model into memory, or out of it, where its provider lets itself be told."""
+
+from __future__ import annotations
+
+from orch.errors import BackendError, OrchError
+from orch.gate import Ticket
+from orch.model_facts import find
+from orch.router import ModelState, memory_needed
+from orch.runtime import Runtime
+
+
+async def load(runtime: Runtime, name: str) -> str:
+    """Loads a model with its usual context, when it is its turn; says so in a sentence. Raises OrchError."""
+    state = await _named(runtime, name)
+    backend = runtime.backends[state.spec.provider]
+    if not hasattr(backend, "load"):
+        raise _cannot(state)
+    embeds = state.capabilities is not None and "completion" not in state.capabilities
+    ticket = Ticket(f"load {state.spec.id}", state.key, memory_needed(state, state.num_ctx), embeds=embeds)
+    try:
+        async with runtime.gate.turn(ticket):
+            await backend.load(state.spec.id, None if embeds else state.num_ctx)
+    except BackendError as failure:
+        raise _failed(state, failure) from None
+    return f"{state.spec.id} is loaded"
+
+
+async def unload(runtime: Runtime, name: str) -> str:
+    """Frees a model's memory; says so in a sentence. Raises OrchError."""
+    state = await _named(runtime, name)
+    backend = runtime.backends[state.spec.provider]
+    if not hasattr(backend, "unload"):
+        raise _cannot(state)
+    if not state.resident:
+        return f"{state.spec.id} is not loaded"
+    try:
+        await backend.unload(state.spec.id)
+    except BackendError as failure:
+        raise _failed(state, failure) from None
+    return f"{state.spec.id} is unloaded"
+
+
+async def _named(runtime: Runtime, name: str) -> ModelState:
+    state = find(await runtime.registry.available(with_unlisted=True), name)
+    if state.unavailable:
+        code = {"provider_down": "no_provider", "not_installed": "model_not_found"}.get(state.unavailable[0], "error")
+        raise OrchError(f"{state.spec.id}: {state.unavailable[1]}", f"orch models show {state.spec.id}", code=code)
+    return state
+
+
+def _cannot(state: ModelState) -> OrchError:
+    return OrchError(f"provider {state.spec.provider} loads and unloads its models itself", "it can't be told to", code="usage")
+
+
+def _failed(state: ModelState, failure: BackendError) -> OrchError:
+    return OrchError(f"{state.spec.id}: {failure.message}", "orch health shows what is wrong", code="busy" if failure.code == "busy" else "all_failed")

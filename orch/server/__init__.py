@@ -1,0 +1,1 @@
+"""The endpoint: OpenAI's and Ollama's APIs and orch's own over one runtime."""

@@ -1,0 +1,120 @@
+"""The FastAPI application: every route in one table, the guard in front, the configuration watched behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Lifespan
+
+from orch.server import openai_chat, openai_forms, openai_models, own_api, own_forms
+from orch.server.exchange import Endpoint, service_of
+from orch.server.reload import watch
+from orch.server.service import Service
+from orch.version import VERSION
+
+
+class Entry(NamedTuple):
+    """One route: what it is called in the documentation is its endpoint's docstring."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    form: type[BaseModel] | None = None
+
+
+async def metrics(request: Request) -> Response:
+    """`GET /metrics`: Prometheus' text form."""
+    service = service_of(request)
+    service.flush()
+    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+ROUTES = (
+    Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat),
+    Entry("GET", "/v1/models", openai_models.models),
+    Entry("GET", "/v1/models/{model:path}", openai_models.model),
+    Entry("POST", "/orch/run", own_api.run, own_forms.Run),
+    Entry("POST", "/orch/route", own_api.route, own_forms.Asked),
+    Entry("GET", "/orch/health", own_api.health),
+    Entry("GET", "/orch/stats", own_api.stats),
+    Entry("GET", "/orch/models", own_api.models),
+    Entry("POST", "/orch/models/load", own_api.load_model, own_forms.Loaded),
+    Entry("POST", "/orch/models/unload", own_api.unload_model, own_forms.Loaded),
+    Entry("POST", "/orch/memory/{name}", own_api.memory, own_forms.Arguments),
+    Entry("GET", "/orch/runs", own_api.runs),
+    Entry("GET", "/orch/runs/{run_id}", own_api.one_run),
+    Entry("POST", "/orch/runs/{run_id}/end", own_api.end, own_forms.Ended),
+    Entry("POST", "/orch/rate", own_api.rate, own_forms.Rate),
+    Entry("GET", "/orch/server", own_api.server),
+    Entry("GET", "/metrics", metrics),
+)
+"""Every route of the endpoint."""
+
+
+def application(service: Service) -> FastAPI:
+    """The application over a service, which it closes when it ends."""
+    app = FastAPI(title="orch", version=VERSION, description="One endpoint in front of all your local models.", lifespan=_lifespan(service))
+    app.state.service = service
+    for entry in ROUTES:
+        # Starlette's own route: FastAPI's would read and check the body a second time (some 60 µs a request)
+        app.router.routes.append(Route(entry.path, entry.endpoint, methods=[entry.method]))
+    app.openapi = lambda: documented(app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(service: Service) -> Lifespan[FastAPI]:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch(service))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await service.aclose()
+
+    return lifespan
+
+
+# ---------------------------------------------------------------- documentation
+
+
+def documented(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: the routes of the table, their forms, the answers that any of them may give."""
+    if app.openapi_schema is None:
+        schemas: dict[str, Any] = {}
+        paths: dict[str, Any] = {}
+        for entry in ROUTES:
+            paths.setdefault(entry.path.replace(":path}", "}"), {})[entry.method.lower()] = _operation(entry, schemas)
+        info = {"title": app.title, "version": app.version, "description": app.description}
+        app.openapi_schema = {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
+    return app.openapi_schema
+
+
+def _operation(entry: Entry, schemas: dict[str, Any]) -> dict[str, Any]:
+    about = (entry.endpoint.__doc__ or "").partition(": ")[2] or (entry.endpoint.__doc__ or "")
+    name = entry.path.replace(":path}", "}")
+    operation: dict[str, Any] = {"summary": about.strip(), "operationId": f"{entry.method} {name}", "tags": [name.split("/")[1]], "responses": dict(_RESPONSES)}
+    names = [part[1:-1] for part in name.split("/") if part.startswith("{")]
+    if names:
+        operation["parameters"] = [{"name": each, "in": "path", "required": True, "schema": {"type": "string"}} for each in names]
+    if entry.form is not None:
+        schema = entry.form.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[f"{entry.form.__module__.rsplit('.', 1)[-1]}.{entry.form.__name__}"] = schema
+        reference = {"$ref": f"#/components/schemas/{entry.form.__module__.rsplit('.', 1)[-1]}.{entry.form.__name__}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+    return operation
+
+
+_RESPONSES = {
+    "200": {"description": "The answer; with x-orch-model, x-orch-task-type, x-orch-run-id and x-orch-fallback where a model gave it."},
+    "default": {"description": "An error in the API's own form."},
+}

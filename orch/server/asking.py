@@ -1,0 +1,53 @@
+"""What a client of any API asks for, as a Task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+
+from orch.server.conversations import key_of
+from orch.server.exchange import client_of, service_of
+from orch.server.names import choice_of
+from orch.task import Task
+from orch.types import Message
+
+
+@dataclass(slots=True, kw_only=True)
+class Wishes:
+    """A request in orch's words: `options` are sampling options, `extra` what orch does not know."""
+
+    model: str
+    messages: list[Message]
+    options: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+
+
+def task_for(request: Request, wishes: Wishes) -> Task:
+    """The Task. Reads `x-orch-session`, `x-orch-priority` (interactive, batch) and `x-orch-cache` (use). Raises OrchError for an unknown `auto:…`.
+
+    An earlier answer is given again only where the client asks for it, or for a temperature of 0: asking the same again is how clients
+    ask for another answer.
+    """
+    choice, client = choice_of(wishes.model), client_of(request)
+    key = key_of(wishes.messages, client, request.headers.get("x-orch-session", ""))
+    again = wishes.options.get("temperature") == 0 or request.headers.get("x-orch-cache") == "use"
+    return Task(
+        text="",
+        messages=tuple(wishes.messages),
+        options=wishes.options,
+        extra=wishes.extra,
+        tools=wishes.tools,
+        response_format=wishes.response_format,
+        model=choice.model,
+        task_type=choice.task_type,
+        profile=choice.profile,
+        stay_with=service_of(request).conversations.model_of(key) if len(wishes.messages) > 1 else None,
+        affinity=key,
+        client=client,
+        batch=request.headers.get("x-orch-priority", "").lower() == "batch",
+        fresh=not again,
+    )

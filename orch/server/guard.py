@@ -1,0 +1,430 @@
+"""Who may ask and for how long: host, origin and key are checked before the app sees a request; its body, its answer and its reader have bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
+
+from orch.errors import UsageError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from orch.server.keys import Keys
+
+Refuse = Callable[[str, int, str, str], tuple[bytes, str]]
+"""Path, status, code and message of a refusal to its body and content type."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback"
+"""The headers that a page of a listed origin may read."""
+
+REFUSALS = {
+    "ambiguous_header": (400, "a header that may be there once is there twice"),
+    "missing_api_key": (401, "this server wants an API key, as Authorization: Bearer KEY or as x-api-key: KEY"),
+    "invalid_api_key": (401, "the API key is not one of this server's"),
+    # not 421, which invites a browser to try again over another connection
+    "host_not_allowed": (403, "this server does not answer under that host name"),
+    "origin_not_allowed": (403, "this server does not answer pages of that origin"),
+    "body_too_slow": (408, "the request's body did not arrive in time"),
+    "body_too_large": (413, "the request's body is too large"),
+    "internal_error": (500, "something broke in the server"),
+    "stopping": (503, "the server is stopping"),
+    "answer_too_long": (504, "the answer took too long"),
+    "reader_too_slow": (408, "the answer was not read"),
+}
+"""Why a request is refused or an answer ended: code to status and message."""
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 408: "timeout_error", 504: "timeout_error", 500: "server_error", 503: "server_error"}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{0,5})?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
+_SINGLE = frozenset({b"host", b"origin", b"authorization", b"x-api-key", b"content-length", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+_MOST_HOSTS_KEPT = 64
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is allowed; hosts are names without port. Raises UsageError for one that could never match."""
+
+    allowed_hosts: frozenset[str] = frozenset(LOOPBACK)
+    allowed_origins: frozenset[str] = frozenset()
+    keys: Keys | None = None
+    most_body_bytes: int = 32 * _MB
+    body_s: float = 30.0
+    """For a body to arrive whole, from the request's beginning."""
+    stream_s: float = 3600.0
+    """The longest answer, from the request's beginning."""
+    write_s: float = 30.0
+    """The longest that one piece of an answer may wait for the client to read."""
+    linger_s: float = 1.0
+    """For a client that was refused to read why, while its body is thrown away."""
+    public_paths: frozenset[str] = frozenset()
+    """Paths that are answered without a key."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed_hosts", frozenset(map(_listed_host, self.allowed_hosts)))
+        object.__setattr__(self, "allowed_origins", frozenset(map(_listed_origin, self.allowed_origins)))
+
+    @classmethod
+    def at(cls, address: str, *, hosts: Iterable[str] = (), origins: Iterable[str] = (), keys: Keys | None = None, **bounds: Any) -> Self:
+        """The rules of a server that listens at an address. Raises UsageError when that is not loopback and there are no keys."""
+        if keys is None and not is_loopback(address):
+            raise UsageError(
+                f"--host {address or '(all addresses)'} lets other machines in, and there is no API key",
+                "give --api-key FILE or set ORCH_API_KEY, or stay on 127.0.0.1",
+            )
+        named = frozenset((*LOOPBACK, address or "0.0.0.0", *hosts))
+        return cls(allowed_hosts=named, allowed_origins=frozenset(origins), keys=keys, **bounds)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach what listens there; no for a name that is not localhost, whatever it resolves to today."""
+    try:
+        return address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def over_unix(scope: Scope) -> bool:
+    """Whether a request came over the Unix socket, which is its owner's alone."""
+    # not by `client`: uvicorn has none either for a TCP client that is gone already
+    server = scope.get("server")
+    return server is not None and server[1] is None
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, in lower case and without port and last dot; an IPv6 address short and in brackets. Empty when it is none."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return ""
+    name = match[1].lower()
+    if name[0] != "[":
+        return name
+    try:
+        return f"[{ipaddress.IPv6Address(name[1:-1])}]"
+    except ValueError:
+        return ""
+
+
+def _listed_host(host: str) -> str:
+    bare = f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host
+    name = host_name(bare)
+    if not name or bare.rpartition("]")[2].count(":"):
+        raise UsageError(f"{host!r} is no host name", "write it whole and without port, like nas.local or 192.168.1.5")
+    return name
+
+
+def _listed_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin.lower()):
+        raise UsageError(f"{origin!r} is no origin", "write it whole, like https://chat.example or http://localhost:3000; * is not possible")
+    return origin.lower()
+
+
+def envelope(path: str, status: int, code: str, message: str) -> tuple[bytes, str]:
+    """An error as the API of that path writes it: OpenAI's, Ollama's or orch's own."""
+    error: dict[str, Any] = {"v": 1, "ok": False, "error": {"code": code, "message": message, "hint": ""}}
+    if path.startswith("/v1/"):
+        error = {"error": {"message": message, "type": _TYPES.get(status, "invalid_request_error"), "code": code}}
+    elif path.startswith("/api/"):
+        error = {"error": message}
+    return json.dumps(error).encode(), "application/json"
+
+
+class Answer:
+    """One request under way: what its body and its answer have come to, and since when one waits for the client."""
+
+    __slots__ = (
+        "_begun",
+        "_blocked",
+        "_reading",
+        "_receive",
+        "_rules",
+        "_send",
+        "_size",
+        "_task",
+        "cut",
+        "done",
+        "headers",
+        "origin",
+        "scope",
+        "started",
+        "whole",
+    )
+
+    def __init__(self, rules: Rules, scope: Scope, receive: Receive, send: Send) -> None:
+        self._rules, self._receive, self._send = rules, receive, send
+        self._task, self._begun = asyncio.current_task(), monotonic()
+        self._blocked, self._reading, self._size = 0.0, False, 0
+        self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.origin = b""
+        self.cut = ""
+        self.whole = self.started = self.done = False
+
+    async def receive(self) -> Message:
+        """The app's `receive`: counts the body, and ends a request whose body is more than allowed."""
+        if self.whole:
+            return await self._receive()
+        self._reading = True
+        try:
+            message = await self._receive()
+        finally:
+            self._reading = False
+        self._size += len(message.get("body", b""))
+        self.whole = not message.get("more_body", False)
+        if self._size > self._rules.most_body_bytes:
+            self.end("body_too_large")
+            return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The app's `send`; of an answer that was ended nothing goes out any more."""
+        if self.cut:
+            return
+        if self.started:
+            self.done = not message.get("more_body", False)
+        elif message["type"] == "http.response.start":
+            self.started = True
+            if self.origin:
+                message = {**message, "headers": [*message.get("headers", ()), *self.cors()]}
+        await self.push(message)
+
+    async def push(self, message: Message) -> None:
+        """Sends, and lets the guard see how long that waits."""
+        self._blocked = monotonic()
+        try:
+            await self._send(message)
+        finally:
+            self._blocked = 0.0
+
+    def cors(self) -> list[tuple[bytes, bytes]]:
+        """What lets a page of a listed origin read the answer."""
+        return [(b"access-control-allow-origin", self.origin), (b"access-control-expose-headers", EXPOSED), (b"vary", b"origin")]
+
+    def watch(self, now: float) -> None:
+        """Ends the answer when the client or the app takes too long."""
+        rules, slow = self._rules, self._blocked and now - self._blocked > self._rules.write_s
+        if slow:
+            self.hang_up()
+        if self.cut:
+            return
+        if slow:
+            self.end("reader_too_slow")
+        elif self._reading and now - self._begun > rules.body_s:
+            self.end("body_too_slow")
+        elif now - self._begun > rules.stream_s:
+            self.end("answer_too_long")
+
+    def end(self, code: str) -> None:
+        """Cancels the app's work; the guard then refuses with this code or hangs up."""
+        self.cut = code
+        if self._task is not None:
+            self._task.cancel()
+
+    def hang_up(self) -> None:
+        """Cuts the connection now, where the server can."""
+        cut = (self.scope.get("extensions") or {}).get("orch.cut")
+        if cut is not None:
+            cut["now"]()
+
+    async def drain(self, *, until_gone: bool) -> None:
+        """Throws away what comes, to the end of the body or to the end of the connection, for a moment."""
+        try:
+            async with asyncio.timeout(self._rules.linger_s):
+                while (message := await self._receive())["type"] != "http.disconnect" and (until_gone or message.get("more_body")):
+                    pass
+        except TimeoutError:
+            pass
+
+
+class Guard:
+    """The outermost ASGI app. Over the Unix socket only the bounds hold. Lives in one event loop."""
+
+    def __init__(self, app: ASGIApp, rules: Rules, refuse: Refuse = envelope) -> None:
+        self.app, self.rules, self._refusal = app, rules, refuse
+        self._origins = frozenset(origin.encode() for origin in rules.allowed_origins)
+        self._hosts: set[bytes] = set()
+        self._under_way: set[Answer] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick_s = min(1.0, rules.body_s / 5, rules.stream_s / 5, rules.write_s / 5)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request, if it may be served, and ends it in an orderly way whatever happens."""
+        if scope["type"] != "http":
+            await self._not_http(scope, receive, send)
+            return
+        answer = Answer(self.rules, scope, receive, send)
+        self._under_way.add(answer)
+        if self._timer is None:
+            self._watch()
+        try:
+            await self._serve(scope, answer)
+        except asyncio.CancelledError:
+            await self._end(answer, answer.cut or "stopping")
+        except Exception as error:
+            if not answer.cut:
+                # without its message, which may quote the prompt
+                logging.getLogger("orch.server").error("%s", whereabouts(error))
+            await self._end(answer, answer.cut or "internal_error")
+        else:
+            if answer.cut:
+                await self._end(answer, answer.cut)
+        finally:
+            self._under_way.discard(answer)
+
+    async def _serve(self, scope: Scope, answer: Answer) -> None:
+        headers, local = answer.headers, over_unix(scope)
+        code = "" if local else self._misplaced(scope, headers)
+        if not code and b"origin" in headers and headers[b"origin"] in self._origins and not local:
+            answer.origin = headers[b"origin"]
+            if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+                await _preflight(answer)
+                return
+        code = code or self._unnamed(scope, headers, local) or self._oversized(headers)
+        if code:
+            await self._refuse(answer, code)
+        else:
+            await self.app(scope, answer.receive, answer.send)
+
+    async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            headers, local = dict(scope["headers"]), over_unix(scope)
+            if (not local and self._misplaced(scope, headers)) or self._unnamed(scope, headers, local):
+                # before it is accepted, which servers write as 403
+                await send({"type": "websocket.close", "code": 1008})
+                return
+        await self.app(scope, receive, send)
+
+    def _misplaced(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
+        """Why a request may not come from where it comes, if so."""
+        if len(headers) != len(scope["headers"]) and _ambiguous(scope["headers"]):
+            return "ambiguous_header"
+        host = headers.get(b"host", b"")
+        if host not in self._hosts and not self._is_ours(host, scope):
+            return "host_not_allowed"
+        if b"origin" in headers:
+            origin = headers[b"origin"]
+            if origin not in self._origins and origin.lower() not in (b"http://" + host.lower(), b"https://" + host.lower()):
+                return "origin_not_allowed"
+        elif headers.get(b"sec-fetch-site") == b"cross-site" and not _navigates(scope, headers):
+            return "origin_not_allowed"
+        return ""
+
+    def _is_ours(self, host: bytes, scope: Scope) -> bool:
+        name = host_name(host.decode("latin-1"))
+        allowed = self.rules.allowed_hosts
+        ours = name in allowed
+        if not ours and name and not allowed.isdisjoint(("0.0.0.0", "[::]")):
+            # listening everywhere: the address the connection came in by is one of ours, and no rebound name
+            ours = name in (_at := (scope.get("server") or ("",))[0], f"[{_at}]")
+        if ours and len(self._hosts) < _MOST_HOSTS_KEPT:
+            self._hosts.add(host)
+        return ours
+
+    def _unnamed(self, scope: Scope, headers: dict[bytes, bytes], local: bool) -> str:
+        """Why a client's key is not good, if so; else writes the client's name down."""
+        client: str | None = ""
+        if self.rules.keys is not None and not local and scope["path"] not in self.rules.public_paths:
+            presented = _presented(headers)
+            client = self.rules.keys.name_of(presented)
+            if client is None:
+                return "invalid_api_key" if presented else "missing_api_key"
+        scope.setdefault("state", {})["client"] = client
+        return ""
+
+    def _oversized(self, headers: dict[bytes, bytes]) -> str:
+        length = headers.get(b"content-length")
+        return "body_too_large" if length is not None and (len(length) > 18 or int(length) > self.rules.most_body_bytes) else ""
+
+    async def _end(self, answer: Answer, code: str) -> None:
+        """Refuses or hangs up, after the app was cancelled or broke."""
+        answer.cut = code
+        try:
+            # a cancellation that the app did not live to see would strike here
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            pass
+        if answer.done:
+            return
+        if not answer.started:
+            await self._refuse(answer, code)
+            return
+        # half an answer must not look whole
+        answer.hang_up()
+        await answer.drain(until_gone=True)
+
+    async def _refuse(self, answer: Answer, code: str) -> None:
+        status, message = REFUSALS[code]
+        body, kind = self._refusal(answer.scope.get("path", ""), status, code, message)
+        headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
+        headers += answer.cors() if answer.origin else [(b"vary", b"origin")] if b"origin" in answer.headers else []
+        if status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if status == 503:
+            headers.append((b"retry-after", b"1"))
+        unread = not answer.whole and (b"transfer-encoding" in answer.headers or answer.headers.get(b"content-length", b"0") != b"0")
+        if unread:
+            headers.append((b"connection", b"close"))
+        answer.started = True
+        await answer.push({"type": "http.response.start", "status": status, "headers": headers})
+        await answer.push({"type": "http.response.body", "body": body, "more_body": unread})
+        if unread:
+            # the client has all of it; closing on what it still sends would reset the connection and take the refusal away
+            await answer.drain(until_gone=False)
+            await answer.push({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _watch(self) -> None:
+        now = monotonic()
+        for answer in self._under_way:
+            answer.watch(now)
+        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._watch) if self._under_way else None
+
+
+async def _preflight(answer: Answer) -> None:
+    headers = [
+        *answer.cors(),
+        (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+        (b"access-control-allow-headers", answer.headers.get(b"access-control-request-headers", b"")),
+        (b"access-control-max-age", b"600"),
+        (b"vary", b"access-control-request-headers"),
+    ]
+    if answer.headers.get(b"access-control-request-private-network") == b"true":
+        headers.append((b"access-control-allow-private-network", b"true"))
+    answer.started = True
+    await answer.push({"type": "http.response.start", "status": 204, "headers": headers})
+    await answer.push({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    names = [name for name, _ in headers if name in _SINGLE]
+    return len(names) != len(set(names))
+
+
+def _navigates(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether somebody followed a link to a page of ours, not a page that embeds or calls us."""
+    return scope.get("method") == "GET" and (headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")) == (b"navigate", b"document")
+
+
+def _presented(headers: dict[bytes, bytes]) -> str:
+    scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+    return (key.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")).decode("latin-1")
+
+
+def whereabouts(error: BaseException) -> str:
+    """An error's kind and the last places it passed, without a word of what it says."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    places, step = [], error.__traceback__
+    while step is not None:
+        places.append(f"{'/'.join(Path(step.tb_frame.f_code.co_filename).parts[-3:])}:{step.tb_lineno}")
+        step = step.tb_next
+    return f"{type(error).__name__} at {' < '.join(reversed(places[-4:]))}"

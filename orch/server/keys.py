@@ -1,0 +1,152 @@
+"""API keys: several, named, read from a file or the environment, and compared in constant time. They are kept as digests and never shown."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Self
+
+from orch.errors import UsageError
+
+VARIABLE = "ORCH_API_KEY"
+"""What is read when no option names a source."""
+
+SHORTEST = 16
+_MOST_BYTES = 64 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NEW_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes a good one"
+
+
+class _Entry(NamedTuple):
+    place: str
+    """Where it stands; messages name this, since what is read as a name may be the key itself."""
+    name: str
+    key: str
+
+
+class Keys:
+    """Named keys. Shows the names and nothing else."""
+
+    __slots__ = ("_digests",)
+
+    def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
+        # digests are all of one length, so comparing them says nothing of how long a key is
+        self._digests = tuple((name, _digest(key)) for name, key in entries)
+
+    @classmethod
+    def read(cls, source: str = "", env: Mapping[str, str] = os.environ, *, variable: str = VARIABLE) -> Self | None:
+        """The keys of a file or of an environment variable; of `variable` when no source is given, None when that is not set. Raises UsageError.
+
+        A file has lines `name: key`, or one bare key; a variable has `name=key,name2=key2`, or one bare key. A bare key is called default.
+        """
+        if not source:
+            return cls._of(_of_variable(variable, env[variable])) if env.get(variable) else None
+        # before the file: a file of that name in a cloned folder must not take the variable's place
+        if _VARIABLE.fullmatch(source) and source in env:
+            return cls._of(_of_variable(source, env[source]))
+        return cls._of(_of_file(source))
+
+    @classmethod
+    def _of(cls, entries: Iterator[_Entry]) -> Self:
+        return cls((entry.name, entry.key) for entry in _checked(list(entries)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who has a key, in the order they were read."""
+        return tuple(name for name, _ in self._digests)
+
+    def name_of(self, presented: str) -> str | None:
+        """Whose key this is, None when nobody's. Takes as long for every key that is wrong."""
+        digest, found = _digest(presented), None
+        for name, known in self._digests:
+            if hmac.compare_digest(known, digest):
+                found = name
+        return found
+
+    def __repr__(self) -> str:
+        return f"Keys({', '.join(self.names)})"
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _of_variable(name: str, value: str) -> Iterator[_Entry]:
+    value = value.strip()
+    # a key in base64 may end in =
+    if "," not in value and "=" not in value.rstrip("="):
+        yield _Entry(name, "default", value)
+        return
+    for number, part in enumerate(value.split(","), start=1):
+        owner, equals, key = part.strip().partition("=")
+        if not equals:
+            raise UsageError(f"entry {number} of {name} has no name", f"{name} is one key, or laptop=KEY,ci=KEY2")
+        yield _Entry(f"entry {number} of {name}", owner.strip(), key.strip())
+
+
+def _of_file(path: str) -> Iterator[_Entry]:
+    lines = [(number, line.strip()) for number, line in enumerate(_text(path).splitlines(), start=1)]
+    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    for number, line in lines:
+        place = f"{path}:{number}"
+        name, colon, key = line.partition(":")
+        if colon and key[:1].isspace():
+            yield _Entry(place, name.strip(), key.strip())
+        elif colon or len(lines) > 1:
+            raise UsageError(f"{place} is no `name: key`", "a key a line, after its name, a colon and a space; a bare key stands alone and has no colon")
+        else:
+            yield _Entry(place, "default", line)
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            # of the open file: another could take its place between a look and the reading
+            _refuse_shared(path, os.fstat(stream.fileno()).st_mode)
+            data = stream.read(_MOST_BYTES + 1)
+    except IsADirectoryError:
+        raise UsageError(f"--api-key {path}: that is a folder") from None
+    except PermissionError:
+        raise UsageError(f"--api-key {path}: you may not read it") from None
+    except (OSError, ValueError):
+        # what was given is not repeated: it may be the key
+        raise UsageError(
+            "--api-key names neither a file nor a variable that is set; a key itself is not taken, since everybody on this machine can read a command line",
+            f"write it to a file that only you can read (umask 077) and give its path, or set {VARIABLE}",
+        ) from None
+    try:
+        if len(data) > _MOST_BYTES:
+            raise ValueError
+        return data.decode("utf-8-sig")
+    except ValueError:
+        raise UsageError(f"--api-key {path}: that is no file of keys", "one key a line: `name: key`") from None
+
+
+def _refuse_shared(path: str, mode: int) -> None:
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise UsageError(f"--api-key {path}: others can read or change it", f"chmod 600 {path}")
+
+
+def _checked(entries: list[_Entry]) -> list[_Entry]:
+    """The same entries, when each is a key and none is there twice. Raises UsageError, which shows no key."""
+    if not entries:
+        raise UsageError("--api-key: there is no key in it", _NEW_KEY)
+    names: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for place, name, key in entries:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{place}: a name has up to 64 letters, digits, dots, dashes and underscores")
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise UsageError(f"{place}: a key is printable ASCII without spaces", _NEW_KEY)
+        if len(key) < SHORTEST:
+            raise UsageError(f"{place}: the key is shorter than {SHORTEST} characters", _NEW_KEY)
+        for seen, value, what in ((names, name, "name"), (keys, key, "key")):
+            if value in seen:
+                raise UsageError(f"{place} has the same {what} as {seen[value]}")
+            seen[value] = place
+    return entries

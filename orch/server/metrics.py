@@ -1,0 +1,72 @@
+"""What happened, for Prometheus: by model and type, counted as each run is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from orch.journal import RunRecord
+from orch.server.turns import ServerGate
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+RATES = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._runs = Counter("orch_runs", "Runs by how they ended.", ("model", "task_type", "status", "face", "client"), registry=registry)
+        self._errors = Counter("orch_errors", "Models that failed, by code.", ("model", "task_type", "code"), registry=registry)
+        self._fallbacks = Counter("orch_fallbacks", "Times that another model took over.", ("model", "task_type"), registry=registry)
+        self._cached = Counter("orch_cache_hits", "Runs that an earlier answer served.", ("model", "task_type"), registry=registry)
+        self._tokens = Counter("orch_tokens", "Tokens as the models' servers counted them.", ("model", "task_type", "kind"), registry=registry)
+        self._ttft = Histogram("orch_ttft_seconds", "Seconds to the first token.", ("model", "task_type"), buckets=SECONDS, registry=registry)
+        self._rate = Histogram("orch_tokens_per_second", "Tokens of answer a second.", ("model", "task_type"), buckets=RATES, registry=registry)
+
+    def ended(self, run: RunRecord) -> None:
+        """Counts a run."""
+        of = (run.model or "", run.task_type or "")
+        self._runs.labels(*of, run.status, run.face, run.client).inc()
+        if run.source == "cache":
+            self._cached.labels(*of).inc()
+        for number, attempt in enumerate(run.attempts):
+            here = (attempt.model, run.task_type or "")
+            if attempt.code:
+                self._errors.labels(*here, attempt.code).inc()
+            if number:
+                self._fallbacks.labels(*here).inc()
+            self._tokens.labels(*here, "prompt").inc(attempt.prompt_tokens)
+            self._tokens.labels(*here, "completion").inc(attempt.completion_tokens)
+            if attempt.ttft_s is not None:
+                self._ttft.labels(*here).observe(attempt.ttft_s)
+            if attempt.decode_s and attempt.completion_tokens:
+                self._rate.labels(*here).observe(attempt.completion_tokens / attempt.decode_s)
+
+    def watch(self, gate: ServerGate) -> None:
+        """Reads queue and memory from the gate whenever somebody asks."""
+        self.registry.register(_Gauges(gate))
+
+    def text(self) -> bytes:
+        """Prometheus' text form."""
+        return generate_latest(self.registry)
+
+
+class _Gauges:
+    def __init__(self, gate: ServerGate) -> None:
+        self._gate = gate
+
+    def collect(self) -> Iterator[Metric]:
+        status = self._gate.status()
+        waiting = GaugeMetricFamily("orch_queue_waiting", "Requests that wait for a provider.", labels=("provider",))
+        running = GaugeMetricFamily("orch_queue_running", "Requests that a provider answers.", labels=("provider",))
+        resident = GaugeMetricFamily("orch_resident_bytes", "Memory of each loaded model.", labels=("provider", "model"))
+        for name, lane in status["providers"].items():
+            waiting.add_metric((name,), len(lane["waiting"]))
+            running.add_metric((name,), len(lane["running"]))
+        for model in status["memory"]["resident"]:
+            resident.add_metric((model["provider"], model["model"]), model["gb"] * 1e9)
+        yield from (waiting, running, resident)

@@ -1,0 +1,35 @@
+"""Model names of the endpoint: `auto` and its kinds ask orch to choose, any other name pins a model (pure)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from orch.errors import OrchError
+from orch.types import TaskType
+
+PROFILES = ("speed", "quality")
+AUTO = ("auto", *(f"auto:{task_type}" for task_type in TaskType), *(f"auto:{profile}" for profile in PROFILES))
+"""Every name that lets orch choose."""
+
+
+class Choice(NamedTuple):
+    """What a model's name asks for: a pinned model, or a type, or a profile, or nothing but a good choice."""
+
+    model: str | None = None
+    task_type: TaskType | None = None
+    profile: str = "balanced"
+
+
+def choice_of(name: str) -> Choice:
+    """What a name asks for. Raises OrchError (`model_not_found`) for a kind of `auto` that there is not."""
+    if name in ("auto", "auto:latest"):
+        return Choice()
+    if not name.startswith("auto:"):
+        return Choice(model=name)
+    kind = name.removeprefix("auto:")
+    if kind in PROFILES:
+        return Choice(profile=kind)
+    try:
+        return Choice(task_type=TaskType(kind))
+    except ValueError:
+        raise OrchError(f"there is no {name!r}", f"there are: {', '.join(AUTO)}", code="model_not_found") from None

@@ -1,0 +1,142 @@
+"""The server as a process: its two sockets, one server for each ORCH_HOME, and an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from orch import paths
+from orch.errors import OrchError, UsageError
+from orch.remote import NoServerError, ask
+from orch.server.app import application
+from orch.server.guard import Guard, Rules
+from orch.server.protocol import Bounds, protocol, room_for
+from orch.server.service import Service
+from orch.socket_path import is_own, socket_path
+
+BACKLOG = 2048
+GRACE_S = 5
+"""For running answers to end by themselves when the server is told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """As a client writes it."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds) -> None:
+    """Serves until SIGINT or SIGTERM. Raises OrchError where it can't begin."""
+    _only_one()
+    with _bound(address) as listener, _own_socket() as own:
+        service = Service.begun(config_dir)
+        port = listener.getsockname()[1]
+        service.url = Address(address.host, port).url
+        bounded = Bounds(**{**_fields(bounds), "most_connections": room_for(bounds.most_connections)})
+        config = uvicorn.Config(
+            Guard(application(service), rules),
+            http=protocol(bounded),
+            loop="auto",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            ws="none",
+            backlog=BACKLOG,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        _Server(config, own, service.url).run(sockets=[listener])
+
+
+def _fields(bounds: Bounds) -> dict[str, float]:
+    return {name: getattr(bounds, name) for name in Bounds.__slots__}
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which also listens on the owner's socket."""
+
+    def __init__(self, config: uvicorn.Config, own: Path | None, url: str) -> None:
+        super().__init__(config)
+        self._own, self._url = own, url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Both sockets are there when this returns."""
+        await super().startup(sockets)
+        if self._own is not None and self.started:
+            import asyncio
+
+            def connection() -> asyncio.Protocol:
+                made = self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+                return made
+
+            before = os.umask(0o177)
+            try:
+                self.servers.append(await asyncio.get_running_loop().create_unix_server(connection, path=os.fspath(self._own), backlog=BACKLOG))
+            finally:
+                os.umask(before)
+        if self.started:
+            print(f"orch serves at {self._url}", flush=True)
+
+
+def _only_one() -> None:
+    """Raises OrchError where a server of this ORCH_HOME runs already."""
+    with contextlib.suppress(NoServerError):
+        _, there = ask("GET", "/orch/server", timeout_s=5)
+        raise OrchError(f"orch serves already, at {there.get('url')} (process {there.get('pid')})", "orch serve stop")
+
+
+@contextlib.contextmanager
+def _bound(address: Address) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        yield listener
+    except socket.gaierror:
+        raise UsageError(f"{address.host!r} is no address of this machine", "such as --host 127.0.0.1") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise OrchError(f"port {address.port} is taken by another program", f"orch serve --port {address.port + 1}") from None
+        if error.errno in (errno.EACCES, errno.EADDRNOTAVAIL):
+            raise UsageError(f"orch can't listen at {address.host} port {address.port}: {error.strerror}", "such as --host 127.0.0.1 --port 11435") from None
+        raise
+    finally:
+        listener.close()
+
+
+@contextlib.contextmanager
+def _own_socket() -> Iterator[Path | None]:
+    """The path of the owner's socket, free to be bound; None where there can be none."""
+    path = socket_path()
+    if not hasattr(socket, "AF_UNIX"):
+        yield None
+        return
+    paths.make_private(path.parent)
+    if not is_own(path.parent):
+        raise OrchError(f"{path.parent} is not yours alone: no socket is put there", "set ORCH_HOME to a folder of your own")
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OrchError(f"{path} is in the way", "move it away")
+        path.unlink()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,34 @@
+"""Watches models.yaml and routing.yaml, wherever they may stand, and has the service take over what changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from watchfiles import awatch
+
+from orch import paths
+from orch.config.find import FILES
+from orch.server.service import Service
+
+DEBOUNCE_MS = 300
+"""An editor writes a file in several steps: they are taken as one."""
+
+
+async def watch(service: Service) -> None:
+    """Reloads at each change, until it is cancelled."""
+    names = set(FILES.values())
+    folders = [folder for folder in _folders(service) if folder.is_dir()]
+    if not folders:
+        return
+    watching = awatch(*folders, watch_filter=lambda _, path: Path(path).name in names, debounce=DEBOUNCE_MS, step=50, recursive=False)
+    async for _ in watching:
+        await service.reload()
+
+
+def _folders(service: Service) -> list[Path]:
+    """Every folder in which a file would count."""
+    own = paths.config_dir()
+    paths.make_private(own)
+    named = [service.config_dir] if service.config_dir else [Path(os.environ["ORCH_CONFIG"])] if os.environ.get("ORCH_CONFIG") else [Path.cwd()]
+    return list(dict.fromkeys((*named, own, *(source.path.parent for source in service.config.sources))))

@@ -1,0 +1,65 @@
+"""The parts of a Runtime as a server needs them: one gate, a journal that writes in batches, a kept survey, memory that stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from orch.backends import Backend
+from orch.backends.ollama import OllamaBackend
+from orch.backends.openai import OpenAIBackend
+from orch.config.load import Config
+from orch.config.spec import Memory, Models, ModelSpec, Provider
+from orch.gate import Gate
+from orch.journal import Journal
+from orch.memory.lazy import LazyMemory as HeldMemory
+from orch.redact import Redactor
+from orch.registry import Registry
+from orch.runtime import Runtime, Wiring
+from orch.server.journal import BatchedJournal, Told
+from orch.server.survey import KeptRegistry
+
+_Held = tuple[Provider, tuple[ModelSpec, ...]]
+
+
+class ServerWiring(Wiring):
+    """Wires a runtime anew at each change of the configuration; a backend whose provider did not change goes on in the next one."""
+
+    def __init__(self, gate: Gate, told: Told) -> None:
+        super().__init__(gate)
+        self._told = told
+        self._backends: dict[str, tuple[_Held, Backend]] = {}
+
+    def open(self, config: Config) -> Runtime:
+        """The parts for a config."""
+        runtime = super().open(config)
+        self._backends = {name: held for name, held in self._backends.items() if name in config.models.providers}
+        return runtime
+
+    def keeps(self, backend: Backend) -> bool:
+        """Whether a backend goes on with the newest runtime."""
+        return any(backend is kept for _, kept in self._backends.values())
+
+    def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
+        """Batched."""
+        return BatchedJournal(path, redactor, mode, keep_s, self._told)
+
+    def registry(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float) -> Registry:
+        """Kept for a moment."""
+        return KeptRegistry(models, backends, journal, budget_gb, self.gate)
+
+    def memory(self, rule: Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor) -> HeldMemory:
+        """Held open."""
+        return HeldMemory(rule, journal, backends, redactor)
+
+    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+        """With a transport for many requests at once."""
+        held = (provider, tuple(spec for spec in models.models if spec.provider == name) if provider.kind == "llamacpp" else ())
+        before = self._backends.get(name)
+        if before and before[0] == held:
+            return before[1]
+        kinds = {"ollama": OllamaBackend, "openai": OpenAIBackend}
+        backend = kinds[provider.kind](provider) if provider.kind in kinds else super().backend(name, provider, models)
+        self._backends[name] = (held, backend)
+        return backend
