@@ -79,7 +79,8 @@ def _detach(ctx: typer.Context, argv: list[str]) -> None:
     with log.open("ab") as stream:
         command = [sys.executable, "-c", "from orch.cli.main import main; main()", *words]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
-    there = _until(lambda: running() or process.poll() is not None, START_S) and running()
+    _until(lambda: running() or process.poll() is not None, START_S)
+    there = running()
     if not there:
         said = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
         raise OrchError(f"orch serve did not begin: {said.splitlines()[0].removeprefix('orch: ') if said else 'it said nothing'}", f"see {log}")

@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
@@ -47,7 +47,7 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
         service = Service.begun(config_dir)
         port = listener.getsockname()[1]
         service.url = Address(address.host, port).url
-        bounded = Bounds(**{**_fields(bounds), "most_connections": room_for(bounds.most_connections)})
+        bounded = replace(bounds, most_connections=room_for(bounds.most_connections))
         config = uvicorn.Config(
             Guard(application(service), rules),
             http=protocol(bounded),
@@ -63,10 +63,6 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
             timeout_graceful_shutdown=GRACE_S,
         )
         _Server(config, own, service.url).run(sockets=[listener])
-
-
-def _fields(bounds: Bounds) -> dict[str, float]:
-    return {name: getattr(bounds, name) for name in Bounds.__slots__}
 
 
 class _Server(uvicorn.Server):

@@ -59,7 +59,7 @@ class ServerWiring(Wiring):
         before = self._backends.get(name)
         if before and before[0] == held:
             return before[1]
-        kinds = {"ollama": OllamaBackend, "openai": OpenAIBackend}
-        backend = kinds[provider.kind](provider) if provider.kind in kinds else super().backend(name, provider, models)
+        kinds: dict[str, type[OllamaBackend] | type[OpenAIBackend]] = {"ollama": OllamaBackend, "openai": OpenAIBackend}
+        backend: Backend = kinds[provider.kind](provider) if provider.kind in kinds else super().backend(name, provider, models)
         self._backends[name] = (held, backend)
         return backend
