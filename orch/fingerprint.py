@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from zlib import crc32
 
 from orch import paths
 from orch.config.find import Source
@@ -13,13 +13,17 @@ from orch.version import VERSION
 _VARIABLE = re.compile(r"\$\{(\w+)")
 
 
-def fingerprint(sources: Iterable[Source], env: Mapping[str, str]) -> str:
-    """A hash of orch's version, its folders, both files as they were found, and the values of OLLAMA_HOST and of each `${…}` in them."""
-    digest = hashlib.sha256(f"{VERSION}\0{paths.data_dir(env)}\0{paths.config_dir(env)}\0{paths.cache_dir(env)}".encode())
+def fingerprint(sources: Iterable[Source], notes: Iterable[str], env: Mapping[str, str]) -> str:
+    """orch's version, and a checksum and the length of all that matters.
+
+    That is: its folders, both files as they were found and what was remarked, and the values of OLLAMA_HOST and of each `${…}` in them. It tells
+    changes, not forgeries (both sides are one user's): hashlib would cost a thin client half a `python -c pass`.
+    """
+    parts = [str(folder(env)) for folder in (paths.data_dir, paths.config_dir, paths.cache_dir)]
     names = {"OLLAMA_HOST"}
     for source in sources:
-        digest.update(f"\0{source.which}\0{source.place}\0{source.text}".encode())
+        parts += [source.which, source.place, source.text]
         names.update(_VARIABLE.findall(source.text))
-    for name in sorted(names):
-        digest.update(f"\0{name}={env.get(name, '')}".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:32]
+    parts += [*notes, *(f"{name}={env.get(name, '')}" for name in sorted(names))]
+    data = "\0".join(parts).encode("utf-8", "surrogateescape")
+    return f"{VERSION}-{crc32(data):08x}-{len(data)}"

@@ -24,7 +24,7 @@ class Connection:
     def __init__(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout_s: float | None = None) -> None:
         self._socket = _connected()
         data = b"" if body is None else json.dumps(body).encode()
-        head = [f"{method} {path} HTTP/1.0", "host: localhost", "content-type: application/json", f"content-length: {len(data)}"]
+        head = [f"{method} {path} HTTP/1.1", "host: localhost", "connection: close", "content-type: application/json", f"content-length: {len(data)}"]
         head += [f"{name}: {value}" for name, value in (headers or {}).items()]
         try:
             self._socket.settimeout(timeout_s)
@@ -37,25 +37,44 @@ class Connection:
 
     def _head(self) -> tuple[int, dict[str, str]]:
         while b"\r\n\r\n" not in self._rest:
-            data = self._socket.recv(_READ)
-            if not data:
-                raise OSError("the server closed the connection")
-            self._rest += data
+            self._rest += self._more()
         head, _, self._rest = self._rest.partition(b"\r\n\r\n")
         first, *others = head.decode("latin-1").split("\r\n")
         return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in others)}
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of the body; the last one may lack its end. Raises OSError where the connection breaks."""
-        while True:
-            *whole, self._rest = self._rest.split(b"\n")
+        """The lines of the body; the last one may lack its end. Raises OSError where the connection breaks before the body's end."""
+        rest = b""
+        for piece in self._pieces() if self.headers.get("transfer-encoding") == "chunked" else self._sized(int(self.headers.get("content-length", 0))):
+            *whole, rest = (rest + piece).split(b"\n")
             yield from whole
-            data = self._socket.recv(_READ)
-            if not data:
-                if self._rest:
-                    yield self._rest
+        if rest:
+            yield rest
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The pieces of a chunked body: each is its length in hexadecimal, a line end, the bytes, a line end; a length of 0 ends it."""
+        while True:
+            while b"\r\n" not in self._rest:
+                self._rest += self._more()
+            size, _, self._rest = self._rest.partition(b"\r\n")
+            if not (length := int(size, 16)):
                 return
-            self._rest += data
+            while len(self._rest) < length + 2:
+                self._rest += self._more()
+            yield self._rest[:length]
+            self._rest = self._rest[length + 2 :]
+
+    def _sized(self, left: int) -> Iterator[bytes]:
+        while left > 0:
+            piece, self._rest = self._rest or self._more(), b""
+            left -= len(piece)
+            yield piece
+
+    def _more(self) -> bytes:
+        data = self._socket.recv(_READ)
+        if not data:
+            raise OSError("the server closed the connection")
+        return data
 
     def json(self) -> dict[str, Any]:
         """The whole body as an object."""

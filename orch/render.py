@@ -152,9 +152,9 @@ def headline(chunk: dict[str, Any]) -> str:
     return f"→ {chunk['model_name']} · {chunk['task_type']} {chunk['confidence']:.2f} · {chunk['reason']}"
 
 
-def recalled_lines(result: Any) -> list[str]:
+def recalled_lines(result: dict[str, Any]) -> list[str]:
     """What memory put before the task, one line a row."""
-    return [f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}" for row in result.recalled]
+    return [f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}" for row in result["recalled"]]
 
 
 def _day(at: float) -> str:
@@ -170,7 +170,10 @@ def fallback_line(chunk: dict[str, Any]) -> str:
 
 
 class PipeScreen:
-    """stdout is a pipe or a file, or plain text was asked for: the model's bytes as they come, one line on stderr at the end."""
+    """stdout is a pipe or a file, or plain text was asked for: the model's bytes as they come, one line on stderr at the end.
+
+    Screens take chunks in their JSON form (`json_form.of_chunk`): a running server gives no other.
+    """
 
     def __init__(self, *, thinking: bool, quiet: bool) -> None:
         self._thinking, self._quiet = thinking, quiet
@@ -200,16 +203,16 @@ class PipeScreen:
         elif kind == "done":
             self._finish(chunk["result"])
 
-    def _finish(self, result: Any) -> None:
+    def _finish(self, result: dict[str, Any]) -> None:
         if self._on_terminal and self._ends_open:
             write(b"\n")
         if self._quiet:
             return
         for line in recalled_lines(result):
             say(line)
-        if result.degraded:
+        if result["degraded"]:
             say(DEGRADED)
-        say(f"{self._headline} · {result.timing.total_s:.2f} s")
+        say(f"{self._headline} · {result['timing']['total_s']:.2f} s")
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -300,16 +303,16 @@ class TerminalScreen:
         self._live.update("")
         self._console.print(Markdown(markdown))
 
-    def _finish(self, result: Any) -> None:
+    def _finish(self, result: dict[str, Any]) -> None:
         self.close()
         if self._quiet:
             return
         for line in recalled_lines(result):
             self._note(line, "dim")
-        if result.degraded:
+        if result["degraded"]:
             self._note(DEGRADED, "yellow")
-        tokens = f" · {result.response.usage.completion_tokens} tokens" if result.response.usage.completion_tokens else ""
-        self._note(f"{result.timing.total_s:.2f} s{tokens}", "dim")
+        count = result["usage"]["completion_tokens"]
+        self._note(f"{result['timing']['total_s']:.2f} s{f' · {count} tokens' if count else ''}", "dim")
 
     def close(self) -> None:
         """Prints what is still being redrawn and gives the terminal back."""

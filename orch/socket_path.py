@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +24,9 @@ def socket_path(env: Mapping[str, str] = os.environ) -> Path:
         wanted = paths.data_dir(env) / "serve.sock"
     if len(os.fsencode(wanted)) <= MOST_BYTES:
         return wanted
+    import hashlib  # few paths are so long
+    import tempfile
+
     name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"orch-{_user()}" / f"{name}.sock"
 

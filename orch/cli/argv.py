@@ -44,41 +44,52 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object, also on fai
 
 def make_task(params: Params) -> Task:
     """The Task that argv and stdin ask for. Raises UsageError and InputError."""
-    from orch.cli import stdin
+    return task_from(wishes(params))
+
+
+def task_from(wished: Params) -> Task:
+    """The Task of such wishes. Raises UsageError."""
     from orch.orchestrator import task_of
     from orch.task import Attachment
+
+    return task_of(**{**wished, "attachments": tuple(Attachment(**each) for each in wished["attachments"])})
+
+
+def wishes(params: Params) -> Params:
+    """What argv and stdin ask for, as plain values: what `task_of` takes, which a running server takes too. Raises UsageError and InputError."""
+    from orch.cli import stdin
 
     profile = chosen_profile(params)
     words, reads = params["words"], "-" in params["words"]
     text = " ".join(word for word in words if word != "-").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    attachments = [stdin.attachment(path) for path in params["files"]]
+    attachments = [stdin.plain_attachment(path) for path in params["files"]]
     if reads or (not params["no_stdin"] and stdin.is_piped()):
         piped = stdin.read()
         if not text.strip():
             text = piped
         elif piped.strip():
-            attachments.insert(0, Attachment("", text=piped))
+            attachments.insert(0, {"name": "", "text": piped})
     if not text.strip():
         empty = "stdin is empty and there is no task" if reads or stdin.is_piped() else "there is no task"
         raise UsageError(empty, 'orch run "What is a mutex?"')
-    return task_of(
-        text,
-        system_prompt=params["system"] or None,
-        context=params["context"],
-        attachments=tuple(attachments),
-        options=parse_options(params["option"]),
-        response_format=read_schema(params.get("schema", "")),
-        model=params["model"] or None,
-        task_type=params["task_type"] or None,
-        profile=profile,
-        dial=params["dial"],
-        session=params.get("session") or None,
-        fresh=params.get("fresh", False),
-        fallback=params.get("fallback"),
-        timeout_s=_positive(params.get("timeout")),
-        store_memory=params.get("remember"),
-        retrieve_context=True if params.get("recall") else None,
-    )
+    return {
+        "text": text,
+        "system_prompt": params["system"] or None,
+        "context": list(params["context"]),
+        "attachments": attachments,
+        "options": parse_options(params["option"]),
+        "response_format": read_schema(params.get("schema", "")),
+        "model": params["model"] or None,
+        "task_type": params["task_type"] or None,
+        "profile": profile,
+        "dial": params["dial"],
+        "session": params.get("session") or None,
+        "fresh": params.get("fresh", False),
+        "fallback": params.get("fallback"),
+        "timeout_s": _positive(params.get("timeout")),
+        "store_memory": params.get("remember"),
+        "retrieve_context": True if params.get("recall") else None,
+    }
 
 
 def chosen_profile(params: Params) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sys
-from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from orch.cli import opening
-from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Params, Profile, Quality, Speed, System, Type, Words, make_task
+from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Params, Profile, Quality, Speed, System, Type, Words, task_from, wishes
 from orch.errors import OrchError, UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +60,7 @@ def run(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")] = False,
 ) -> None:
     """Answer a task with the model that will do it well soonest."""
-    from orch import json_form, render
+    from orch import render
 
     if as_json and jsonl:
         raise UsageError("--json and --jsonl say two things", "give one of them")
@@ -71,23 +68,34 @@ def run(
         raise UsageError("--continue and --session both name a conversation", "give one of them")
     face = Face.of(ctx.params)
     try:
-        task = make_task(ctx.params)
+        wished = wishes(ctx.params)
         if dry_run:
             from orch.cli.route import show_decision
 
-            show_decision(ctx, task, as_json=as_json or jsonl)
-            return
-        asyncio.run(_run(ctx, task, face))
+            show_decision(ctx, task_from(wished), as_json=as_json or jsonl)
+        elif no_server or not _by_server(ctx, wished, face):
+            import asyncio  # 3x `python -c pass`, which a server's client need not pay
+
+            asyncio.run(_run(ctx, task_from(wished), face))
     except OrchError as error:
         if error.code == "reader_gone":
             raise BrokenPipeError from None
         if not (as_json or jsonl):
             raise
+        from orch import json_form
+
         if as_json:
             render.show_json(json_form.of_error(error))
         elif not error.run_id or error.code in ENDED:
             face.show_line(json_form.error_chunk(error))  # a failed run has told it already
         raise typer.Exit(error.exit_code) from None
+
+
+def _by_server(ctx: typer.Context, wished: Params, face: Face) -> bool:
+    """Whether a running server ran it. Raises OrchError as the run itself would."""
+    from orch.cli import thin
+
+    return thin.run(opening.config_dir(ctx), {**wished, "carry_on": ctx.params["carry_on"]}, face)
 
 
 # ---------------------------------------------------------------- running
@@ -135,9 +143,13 @@ class Face(NamedTuple):
 
 async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
     """Runs the task. Raises OrchError, also for a run that was ended from outside, with what had come."""
+    import asyncio
+
     orchestrator = opening.orchestrator(ctx)
     reasons = listen_to_signals()
     if ctx.params["carry_on"]:
+        from dataclasses import replace
+
         from orch.conversation import session_named
 
         task = replace(task, session=session_named("", True, orchestrator.runtime.journal))
@@ -156,6 +168,8 @@ async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
 
 def listen_to_signals() -> list[str]:
     """Ctrl-C and SIGTERM cancel the run, which ends generation and journals what came; gives the list that the reason is put into."""
+    import asyncio
+
     reasons: list[str] = []
     running = asyncio.current_task()
     assert running is not None
@@ -174,24 +188,44 @@ def listen_to_signals() -> list[str]:
 
 async def fold(run: Run, face: Face) -> None:
     """Hands the run's chunks to the screen, or gathers them into one JSON object."""
-    from orch import json_form, render
+    from contextlib import aclosing
 
-    screen = None if face.as_json or face.jsonl else face.screen()
-    held: list[str] = []
+    from orch import json_form
+
+    show = Show(face)
     try:
         async with aclosing(run.chunks()) as chunks:
             async for chunk in chunks:
-                if face.jsonl:
-                    face.show_line(json_form.of_chunk(chunk))
-                elif face.as_json:
-                    if chunk["type"] == "done":
-                        render.show_json(json_form.of_result(chunk["result"]))
-                elif screen is not None:
-                    for each in _hold(chunk, held) if face.held else (chunk,):
-                        screen.show(each)
+                show.take(json_form.of_chunk(chunk))
     finally:
-        if screen is not None:
-            screen.close()
+        show.close()
+
+
+class Show:
+    """A run's chunks, in their JSON form, as its face shows them."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._screen = None if face.as_json or face.jsonl else face.screen()
+        self._held: list[str] = []
+
+    def take(self, chunk: dict[str, Any]) -> None:
+        """One chunk. Raises BrokenPipeError when the reader is gone."""
+        from orch import render
+
+        if self._face.jsonl:
+            self._face.show_line(chunk)
+        elif self._face.as_json:
+            if chunk["type"] == "done":
+                render.show_json(chunk["result"])
+        elif self._screen is not None:
+            for each in _hold(chunk, self._held) if self._face.held else (chunk,):
+                self._screen.show(each)
+
+    def close(self) -> None:
+        """Gives the terminal back."""
+        if self._screen is not None:
+            self._screen.close()
 
 
 def _hold(chunk: dict[str, Any], held: list[str]) -> list[dict[str, Any]]:

@@ -121,9 +121,10 @@ def stop() -> None:
 
 
 @app.command("status")
-def status(as_json: Json = False) -> None:
+def status(ctx: typer.Context, as_json: Json = False) -> None:
     """Show whether a server runs, and what it does."""
     from orch import render
+    from orch.cli.thin import our_fingerprint
 
     there = running()
     if as_json:
@@ -131,18 +132,11 @@ def status(as_json: Json = False) -> None:
     elif there is None:
         render.show("no server is running")
     else:
-        ours = "" if there["fingerprint"] == _fingerprint() else "; the commands here have another version, folder or configuration and work alone"
-        said = (
-            f"orch {there['version']} serves at {there['url']} (process {there['pid']}), for {there['uptime_s'] / 60:.0f} min, {there['running']} running{ours}"
-        )
-        render.show(said)
+        same = there["fingerprint"] == our_fingerprint(opening.config_dir(ctx))
+        since = f"for {there['uptime_s'] / 60:.0f} min, {there['running']} running"
+        render.show(f"orch {there['version']} serves at {there['url']} (process {there['pid']}), {since}")
+        if not same:
+            render.say("! the commands here have another version, folder or configuration: they work alone")
         if there["config_fault"]:
             render.say(f"! the configuration that stands there now is not used: {there['config_fault']}")
     raise typer.Exit(0 if there else 1)
-
-
-def _fingerprint() -> str:
-    from orch.config.find import find, working_directory
-    from orch.fingerprint import fingerprint
-
-    return fingerprint(find(None, os.environ, working_directory())[0].values(), os.environ)

@@ -8,10 +8,13 @@ import select
 import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orch import render
 from orch.errors import InputError, OrchError
-from orch.task import CHARS_PER_TOKEN, Attachment
+
+if TYPE_CHECKING:
+    from orch.task import Attachment
 
 MAX_BYTES = 64_000_000
 PATIENCE_S = 2.0
@@ -53,6 +56,8 @@ def _ready(seconds: float) -> bool:
 
 def too_long(what: str, size: int) -> OrchError:
     """The error for input that no context can hold."""
+    from orch.task import CHARS_PER_TOKEN
+
     return OrchError(
         f"{what}, over {int(size / CHARS_PER_TOKEN):,} tokens: no model's context holds that",
         "pipe the part that matters, such as through tail, grep or head -c",
@@ -88,6 +93,13 @@ def _binary(where: str) -> InputError:
 
 def attachment(path: str) -> Attachment:
     """A file as text, or as an image for models that can see. Raises InputError."""
+    from orch.task import Attachment  # a thin client does without
+
+    return Attachment(**plain_attachment(path))
+
+
+def plain_attachment(path: str) -> dict[str, str]:
+    """The same as values: `name`, and `text` or `image` (base64)."""
     file = Path(path)
     try:
         size = file.stat().st_size
@@ -97,5 +109,5 @@ def attachment(path: str) -> Attachment:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "check the name; -f takes a file") from None
     if any(data.startswith(mark) for mark in _IMAGES):
-        return Attachment(path, image=base64.b64encode(data).decode("ascii"))
-    return Attachment(path, text=as_text(data, path))
+        return {"name": path, "image": base64.b64encode(data).decode("ascii")}
+    return {"name": path, "text": as_text(data, path)}

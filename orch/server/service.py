@@ -66,7 +66,7 @@ class Service:
         wiring = ServerWiring(gate, metrics.ended)
         metrics.watch(gate)
         house = _House(Orchestrator(config=config, face="server", wiring=wiring))
-        return cls(config_dir, gate, metrics, wiring, house, config, fingerprint(config.sources, os.environ))
+        return cls(config_dir, gate, metrics, wiring, house, config, fingerprint(config.sources, config.notes, os.environ))
 
     @property
     def orchestrator(self) -> Orchestrator:
@@ -122,7 +122,7 @@ class Service:
         if config.hash == self.config.hash and config == self.config:
             return
         before, self.house = self.house, _House(Orchestrator(config=config, face="server", wiring=self.wiring))
-        self.config, self.fingerprint = config, fingerprint(config.sources, os.environ)
+        self.config, self.fingerprint = config, fingerprint(config.sources, config.notes, os.environ)
         self.gate.configure(config)
         before.retired = True
         await self._close_if_done(before)
