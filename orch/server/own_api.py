@@ -83,20 +83,19 @@ def _refuse_strangers(request: Request) -> None:
 
 
 async def _told(first: Chunk, rest: AsyncGenerator[Chunk], going: Run, lines: bool) -> AsyncGenerator[bytes]:
-    def packed(chunk: Chunk) -> bytes:
-        data = to_json(json_form.of_chunk(chunk))
-        return data + b"\n" if lines else b"data: " + data + b"\n\n"
+    def packed(form: dict[str, Any]) -> bytes:
+        return to_json(form) + b"\n" if lines else b"data: " + to_json(form) + b"\n\n"
 
-    yield packed(first)
+    yield packed(json_form.of_chunk(first))
     try:
         async for chunk in rest:
-            yield packed(chunk)
+            yield packed(json_form.of_chunk(chunk))
     except OrchError:
         return  # the error chunk has told it
     except asyncio.CancelledError:
-        # ended by its id: its caller is still there to be told
         if going.error is None or going.error.code == CODE:
             raise
+        # ended by its id: its caller is still there to be told
         yield packed(json_form.error_chunk(going.error))
 
 
