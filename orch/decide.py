@@ -88,21 +88,22 @@ def with_message(made: Plan, message: Message) -> Plan:
     return replace(made, messages=messages, need=need)
 
 
-def classify_task(task: Task, runtime: Runtime) -> Classification:
+def classify_task(task: Task, runtime: Runtime, *, explained: bool = False) -> Classification:
     """The type that was forced, else the classifier's; where the instruction says nothing, what came with it is read too."""
     text = text_to_classify(task)
     if task.task_type is not None:
         return forced(task.task_type, text)
-    return classify_text(text, [attachment.text for attachment in task.attachments], _former_type(task, runtime), runtime)
+    attached = [attachment.text for attachment in task.attachments]
+    return classify_text(text, attached, _former_type(task, runtime), runtime, explained=explained)
 
 
-def classify_text(text: str, attached: Sequence[str], former: TaskType | None, runtime: Runtime) -> Classification:
+def classify_text(text: str, attached: Sequence[str], former: TaskType | None, runtime: Runtime, *, explained: bool = True) -> Classification:
     """The classifier's type of an instruction; where that says nothing, the texts that came with it are read too. `former` is the turn before."""
     corrections = runtime.journal.judgements.corrections()
-    found = runtime.classifier.classify(text, former, corrections)
+    found = runtime.classifier.classify(text, former, corrections, explained=explained)
     if found.unsure and attached:
         with_input = "\n".join((text, *attached))
-        found = max(found, runtime.classifier.classify(with_input, None, corrections), key=lambda each: each.confidence)
+        found = max(found, runtime.classifier.classify(with_input, None, corrections, explained=explained), key=lambda each: each.confidence)
     return found
 
 

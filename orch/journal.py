@@ -57,12 +57,13 @@ class Journal:
     What goes wrong with the file never fails a run: it is said in `warnings`, and the run goes on without.
     """
 
-    def __init__(self, path: Path, redactor: Redactor, mode: str = "full", keep_s: int = 365 * 86400) -> None:
+    def __init__(self, path: Path, redactor: Redactor, mode: str = "full", keep_s: int = 365 * 86400, *, lately_s: float = 0.0) -> None:
         self.path, self.mode = path, mode
         self.database = Database(path, MIGRATIONS, "the journal")
-        self.judgements = Judgements(self.database, redactor, mode)
+        self.judgements = Judgements(self.database, redactor, mode, lately_s)
         self.measurements = Measurements(self.database)
         self._redactor, self._keep_s = redactor, keep_s
+        self._happened: set[str] = set()
 
     @property
     def warnings(self) -> list[str]:
@@ -107,7 +108,7 @@ class Journal:
             "decision": run.decision,
         }
         clean = {name: self._redactor.redact_all(text) for name, text in texts.items()}
-        row["redacted"] = int(_json(clean) != _json(texts))
+        row["redacted"] = int(clean != texts)
         if self.mode == "meta":
             clean.update(task=None, system=None, answer=None, messages=None, error=None)
         packed = {name: _json(clean[name]) if clean[name] else None for name in ("messages", "decision")}
@@ -132,6 +133,12 @@ class Journal:
         """A fact about this machine, such as `real_model_answered`."""
         row = self.database.ask(lambda c: c.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone(), None)
         return str(row[0]) if row else None
+
+    def note(self, name: str) -> None:
+        """Writes down when something happened for the first time."""
+        if name not in self._happened and self.fact(name) is None:
+            self.set_fact(name, str(time.time()))
+        self._happened.add(name)
 
     def set_fact(self, name: str, value: str) -> None:
         """Writes a fact; written even where runs are not recorded."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orch.database import Database, insert, transaction
 from orch.redact import Redactor
@@ -22,26 +22,40 @@ RERUN_SCORE = 0.4
 """What an answer gets whose task was run again with another model: it was probably not liked."""
 RERUN_WITHIN_S = 3_600
 _RERUNS_SEEN = 20
+_T = TypeVar("_T")
 
 
 class Judgements:
     """The journal's figures of quality."""
 
-    def __init__(self, database: Database, redactor: Redactor, mode: str) -> None:
-        self._database, self._redactor, self._mode = database, redactor, mode
+    def __init__(self, database: Database, redactor: Redactor, mode: str, keep_s: float = 0.0) -> None:
+        """`keep_s`: how long figures that every decision asks for may be old, where another process changes them."""
+        self._database, self._redactor, self._mode, self._keep_s = database, redactor, mode, keep_s
+        self._kept: dict[str, tuple[float, Any]] = {}
+
+    def _lately(self, name: str, ask: Callable[[], _T]) -> _T:
+        """What was found a moment ago, or what is found now."""
+        at, found = self._kept.get(name, (0.0, None))
+        if time.monotonic() - at < self._keep_s:
+            return found  # type: ignore[return-value]  # kept under a name of its own
+        value = ask()
+        self._kept[name] = (time.monotonic(), value)
+        return value
 
     # ------------------------------------------------------------ kinds of tasks
 
     def correct(self, run: dict[str, Any], task_type: str) -> bool:
         """Keeps what kind of task a run really was; whether it now stands there."""
         row = (run["run_id"], time.time(), run["task"], run["task_type"], task_type)
+        self._kept.clear()
         return self._database.ask(lambda c: bool(c.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)", row)), False)
 
     def corrections(self, limit: int = 500) -> list[tuple[str, str]]:
         """Task and right type of what the user corrected, newest first; none where texts are not kept."""
+        query = "SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?"
         if self._mode != "full":
             return []
-        return self._database.ask(lambda c: c.execute("SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?", (limit,)).fetchall(), [])
+        return self._lately(f"corrections {limit}", lambda: self._database.ask(lambda c: c.execute(query, (limit,)).fetchall(), []))
 
     def corrected(self, since: float) -> int:
         """How often the user corrected a type since a time."""
@@ -64,6 +78,8 @@ class Judgements:
             }
             for (provider, model), score in scores.items()
         ]
+
+        self._kept.clear()
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
@@ -104,6 +120,7 @@ class Judgements:
     def grade(self, answers: Iterable[Graded]) -> bool:
         """Keeps graded answers, in the place of earlier ones to the same task by the same model; whether they now stand there."""
         rows = [asdict(answer) for answer in answers]
+        self._kept.clear()
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
@@ -126,7 +143,7 @@ class Judgements:
 
     def marks(self) -> tuple[int, int]:
         """The highest ids of graded answers and of ratings: what was learned from."""
-        found = self._database.rows("SELECT (SELECT max(id) FROM graded) AS graded, (SELECT max(id) FROM ratings) AS ratings")
+        found = self._lately("marks", lambda: self._database.rows("SELECT (SELECT max(id) FROM graded) AS graded, (SELECT max(id) FROM ratings) AS ratings"))
         return (found[0]["graded"] or 0, found[0]["ratings"] or 0) if found else (0, 0)
 
     # ------------------------------------------------------------ what was learned from them

@@ -21,7 +21,7 @@ class Redactor:
             return self.redact(value)
         if isinstance(value, dict):
             return {key: self.redact_all(entry) for key, entry in value.items()}
-        return [self.redact_all(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+        return type(value)([self.redact_all(entry) for entry in value]) if isinstance(value, (list, tuple)) else value
 
     def redact(self, text: str) -> str:
         """The text without its secrets. The same text when it has none."""

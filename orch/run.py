@@ -201,10 +201,10 @@ class Run:
     # ------------------------------------------------------------ the end
 
     def _result(self) -> RunResult:
-        result, journal = result_of(self._course), self._runtime.journal
+        result = result_of(self._course)
         self._record("ok", result=result)
-        if not result.degraded and journal.fact(REAL_MODEL_ANSWERED) is None:
-            journal.set_fact(REAL_MODEL_ANSWERED, str(time.time()))
+        if not result.degraded:
+            self._runtime.journal.note(REAL_MODEL_ANSWERED)
         return replace(result, warnings=self._all_warnings())
 
     def _all_warnings(self) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ class OllamaBackend:
 
     fixed_ctx = False
 
-    def __init__(self, provider: Provider) -> None:
-        self._http = Http(provider.urls, provider.api_key)
+    def __init__(self, provider: Provider, *, many: bool = False) -> None:
+        self._http = Http(provider.urls, provider.api_key, many=many)
         self._keep_alive = provider.keep_alive
         self.local = self._http.local
 

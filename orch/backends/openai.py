@@ -21,8 +21,8 @@ class OpenAIBackend:
 
     fixed_ctx = True
 
-    def __init__(self, provider: Provider) -> None:
-        self._http = Http([_with_v1(url) for url in provider.urls], provider.api_key)
+    def __init__(self, provider: Provider, *, many: bool = False) -> None:
+        self._http = Http([_with_v1(url) for url in provider.urls], provider.api_key, many=many)
         self.local = self._http.local
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:

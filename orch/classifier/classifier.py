@@ -29,9 +29,9 @@ class Classifier:
     def __init__(self, own: Mapping[TaskType, TaskTypeRule]) -> None:
         self._rules = RuleClassifier(own) if own else None
 
-    def classify(self, text: str, previous: TaskType | None = None, corrections: Corrections = ()) -> Classification:
-        """The type of a text. `previous` is that of the former turn; any text is allowed."""
-        found = LearnedClassifier.shipped().classify(text, previous)
+    def classify(self, text: str, previous: TaskType | None = None, corrections: Corrections = (), *, explained: bool = True) -> Classification:
+        """The type of a text. `previous` is that of the former turn; any text is allowed; `explained` False leaves the evidence out."""
+        found = LearnedClassifier.shipped().classify(text, previous, explained=explained)
         votes = (*self._own(text), *_corrected(text, corrections))
         return _outvoted(found, votes) if votes else found
 

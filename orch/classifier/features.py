@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from orch.classifier.rules import fold, language
@@ -177,8 +178,12 @@ def words_in(folded: str) -> list[str]:
 
 def buckets(names: list[str]) -> list[int]:
     """Where the weights of features stand."""
-    crc32 = zlib.crc32
-    return [crc32(name.encode("utf-8", "replace")) % BUCKETS for name in names]
+    return list(map(_bucket, names))
+
+
+@lru_cache(maxsize=65_536)
+def _bucket(name: str) -> int:
+    return zlib.crc32(name.encode("utf-8", "replace")) % BUCKETS
 
 
 def _grams(words: list[str]) -> Iterator[str]:
@@ -189,9 +194,14 @@ def _grams(words: list[str]) -> Iterator[str]:
 
 def _letters(words: list[str]) -> Iterator[str]:
     for word in list(dict.fromkeys(words))[:SPELT_WORDS]:
-        padded = f"<{word[:LONGEST_GRAM_WORD]}>"
-        for size in (3, 4, 5):
-            yield from ("c" + padded[at : at + size] for at in range(len(padded) - size + 1))
+        yield from _pieces(word[:LONGEST_GRAM_WORD])
+
+
+@lru_cache(maxsize=16_384)
+def _pieces(word: str) -> tuple[str, ...]:
+    """The pieces of a word: a long-lived process meets the same words again and again."""
+    padded = f"<{word}>"
+    return tuple("c" + padded[at : at + size] for size in (3, 4, 5) for at in range(len(padded) - size + 1))
 
 
 def _shape(part: Parts, words: list[str], tokens: list[str]) -> Iterator[str]:

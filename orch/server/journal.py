@@ -11,6 +11,8 @@ from orch.redact import Redactor
 
 BATCH_S = 0.05
 """A kill loses no run that ended longer ago (design, decision 1)."""
+LATELY_S = 1.0
+"""A correction that another process wrote counts after this long."""
 MOST_WAITING = 5_000
 """Rows that may wait to be written: beyond it a run waits for its row."""
 
@@ -21,7 +23,7 @@ class BatchedJournal(Journal):
     """A journal whose `record` only notes a run. `told` is called with each, in the writing thread."""
 
     def __init__(self, path: Path, redactor: Redactor, mode: str, keep_s: int, told: Told) -> None:
-        super().__init__(path, redactor, mode, keep_s)
+        super().__init__(path, redactor, mode, keep_s, lately_s=LATELY_S)
         self._told = told
         self._waiting: list[RunRecord] = []
         self._wake, self._closing = threading.Event(), threading.Event()

@@ -60,6 +60,6 @@ class ServerWiring(Wiring):
         if before and before[0] == held:
             return before[1]
         kinds: dict[str, type[OllamaBackend] | type[OpenAIBackend]] = {"ollama": OllamaBackend, "openai": OpenAIBackend}
-        backend: Backend = kinds[provider.kind](provider) if provider.kind in kinds else super().backend(name, provider, models)
+        backend: Backend = kinds[provider.kind](provider, many=True) if provider.kind in kinds else super().backend(name, provider, models)
         self._backends[name] = (held, backend)
         return backend
