@@ -105,13 +105,14 @@ class Journal:
             "answer": run.answer,
             "messages": [message for message in run.messages if message.get("role") != "system"] or None,
             "error": run.error,
-            "decision": run.decision,
         }
         clean = {name: self._redactor.redact_all(text) for name, text in texts.items()}
         row["redacted"] = int(clean != texts)
         if self.mode == "meta":
             clean.update(task=None, system=None, answer=None, messages=None, error=None)
-        packed = {name: _json(clean[name]) if clean[name] else None for name in ("messages", "decision")}
+        # no texts of people are in a decision, and no line ends: its JSON is redacted in one piece
+        decision = self._redactor.redact(_json(run.decision)) if run.decision else None
+        packed = {"messages": _json(clean["messages"]) if clean["messages"] else None, "decision": decision}
         return {**row, **clean, **packed, "remember": int(run.remember), "degraded": int(run.degraded)}
 
     def _attempt_row(self, run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:

@@ -32,24 +32,26 @@ class OllamaBackend:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """`/api/chat` with `truncate: false`: too long a prompt is an error, never a silent cut."""
         stream = with_deadlines(self._lines(request), request.first_token_timeout_s, request.token_timeout_s)
-        async with aclosing(stream) as lines:
-            async for line in lines:
-                if "error" in line:
-                    raise _stream_error(line["error"])
+        async with aclosing(stream) as batches:
+            async for lines in batches:
+                error = next((line["error"] for line in lines if "error" in line), None)
                 with wire.shape():
-                    delta = _delta(line)
-                if delta.done:
-                    await drain(lines)
+                    deltas = [delta for line in lines if "error" not in line and _tells(delta := _delta(line))]
+                if deltas and deltas[-1].done:
+                    await drain(batches)
+                for delta in wire.merged(deltas):
                     yield delta
-                    return
-                if delta.content or delta.thinking or delta.tool_calls:
-                    yield delta
+                    if delta.done:
+                        return
+                if error is not None:
+                    raise _stream_error(error)
         raise BackendError("cut", "the stream ended before the model was done")
 
-    async def _lines(self, request: ChatRequest) -> AsyncGenerator[dict[str, Any]]:
+    async def _lines(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any]]]:
+        """The lines that came together, each time some come."""
         async with self._http.stream("POST", "/api/chat", self._payload(request)) as response:
-            async for line in wire.ndjson(response.aiter_bytes()):
-                yield line
+            async for lines in wire.batches(response.aiter_bytes(), wire.parse_object):
+                yield lines
 
     def _payload(self, request: ChatRequest) -> dict[str, Any]:
         given = {_RENAMED.get(key, key): value for key, value in request.options.items()}
@@ -131,6 +133,10 @@ def _stream_error(error: Any) -> BackendError:
     said = " ".join(str(error.get("message", error) if isinstance(error, dict) else error).split())
     overflow = "context" in said.lower() and "exceed" in said.lower()
     return BackendError("context_overflow" if overflow else "stream_error", said)
+
+
+def _tells(delta: Delta) -> bool:
+    return bool(delta.content or delta.thinking or delta.tool_calls or delta.done)
 
 
 def _delta(line: dict[str, Any]) -> Delta:

@@ -29,31 +29,34 @@ class OpenAIBackend:
         """`/v1/chat/completions`, streamed."""
         collected = _Collected()
         stream = with_deadlines(self._events(request), request.first_token_timeout_s, request.token_timeout_s)
-        async with aclosing(stream) as events:
-            async for event in events:
-                if event is None:
-                    await drain(events)
-                    break
-                if "error" in event:
-                    raise BackendError("stream_error", _said(event["error"]))
+        async with aclosing(stream) as batches:
+            async for events in batches:
+                found = [event for event in events if event is not None]
+                error = next((event["error"] for event in found if "error" in event), None)
                 with wire.shape():
-                    delta = collected.add(event)
-                if delta is not None:
+                    deltas = [delta for event in found if "error" not in event and (delta := collected.add(event)) is not None]
+                for delta in wire.merged(deltas):
                     yield delta
+                if error is not None:
+                    raise BackendError("stream_error", _said(error))
+                if len(found) < len(events):
+                    await drain(batches)
+                    break
         if not collected.finish_reason:
             raise BackendError("cut", "the stream ended before the model was done")
         with wire.shape():
             last = collected.last()
         yield last
 
-    async def _events(self, request: ChatRequest) -> AsyncGenerator[dict[str, Any] | None]:
+    async def _events(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any] | None]]:
+        """The events that came together, each time some come; None is the end."""
         async with self._http.stream("POST", "chat/completions", _payload(request)) as response:
             if "application/json" in response.headers.get("content-type", ""):
                 # a server that does not stream answers in one piece
-                yield wire.parse_object(await response.aread())
+                yield [wire.parse_object(await response.aread())]
                 return
-            async for event in wire.sse(response.aiter_bytes()):
-                yield event
+            async for events in wire.batches(response.aiter_bytes(), wire.sse_event):
+                yield [event for event in events if event is not wire.COMMENT]
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """`/v1/embeddings`."""

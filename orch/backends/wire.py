@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from orch.errors import BackendError
+from orch.types import Delta
 
 MAX_LINE = 16_000_000
+_Event = TypeVar("_Event")
 
 
 class LineSplitter:
@@ -48,17 +50,62 @@ async def ndjson(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
         yield parse_object(line)
 
 
+async def batches(chunks: AsyncIterable[bytes], read: Callable[[bytes], _Event]) -> AsyncIterator[list[_Event]]:
+    """What each piece of the stream completes, `read` from its lines that are not blank: what came together is handed on together."""
+    splitter = LineSplitter()
+    async for chunk in chunks:
+        found: list[_Event] = []
+        try:
+            found.extend(read(line) for line in splitter.feed(chunk) if line.strip())
+        except BackendError:
+            if found:
+                yield found  # what came before the broken line was whole
+            raise
+        if found:
+            yield found
+    if (rest := splitter.rest()).strip():
+        yield [read(rest)]
+
+
+def merged(deltas: Iterable[Delta]) -> list[Delta]:
+    """The same stream in fewer pieces: texts that follow each other as one."""
+    found: list[Delta] = []
+    for delta in deltas:
+        last = found[-1] if found else None
+        if last is not None and _plain(last) and _plain(delta) and bool(last.content) == bool(delta.content) and bool(last.thinking) == bool(delta.thinking):
+            found[-1] = Delta(last.content + delta.content, last.thinking + delta.thinking)
+        else:
+            found.append(delta)
+    return found
+
+
+def _plain(delta: Delta) -> bool:
+    return not delta.tool_calls and delta.done is None
+
+
 async def sse(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any] | None]:
     """The objects of server-sent events as OpenAI's API sends them: one `data:` line an event; None for `[DONE]`."""
     async for line in lines(chunks):
-        text = line.strip()
-        if text.startswith(b"data:"):
-            data = text[5:].strip()
-            yield None if data == b"[DONE]" else parse_object(data)
-        elif text.startswith(b"error:"):
-            yield {"error": text[6:].decode("utf-8", "replace").strip()}
-        elif not text.startswith((b":", b"event:", b"id:", b"retry:")):
-            raise BackendError("bad_response", f"the server sent a line that is no event: {_excerpt(text)}")
+        event = sse_event(line)
+        if event is not COMMENT:
+            yield event
+
+
+COMMENT: dict[str, Any] = {}
+"""What a line that is no event is read as."""
+
+
+def sse_event(line: bytes) -> dict[str, Any] | None:
+    """The object of one line of server-sent events; None for `[DONE]`, COMMENT for a line without one."""
+    text = line.strip()
+    if text.startswith(b"data:"):
+        data = text[5:].strip()
+        return None if data == b"[DONE]" else parse_object(data)
+    if text.startswith(b"error:"):
+        return {"error": text[6:].decode("utf-8", "replace").strip()}
+    if not text.startswith((b":", b"event:", b"id:", b"retry:")):
+        raise BackendError("bad_response", f"the server sent a line that is no event: {_excerpt(text)}")
+    return COMMENT
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
