@@ -37,7 +37,8 @@ class Judgements:
         """What was found a moment ago, or what is found now."""
         at, found = self._kept.get(name, (0.0, None))
         if time.monotonic() - at < self._keep_s:
-            return found  # type: ignore[return-value]  # kept under a name of its own
+            kept: _T = found  # under a name of its own
+            return kept
         value = ask()
         self._kept[name] = (time.monotonic(), value)
         return value

@@ -13,6 +13,7 @@ LAYERS = [
     {"version"},
     {"types"},
     {
+        "backends.addresses",
         "bench.jail",
         "classifier.vocabulary",
         "errors",
@@ -26,8 +27,11 @@ LAYERS = [
         "quality.table",
         "quality.words",
         "redact",
+        "server.protocol",
     },
     {
+        "server.keys",
+        "socket_path",
         "bench.sandbox",
         "config.addresses",
         "config.find",
@@ -43,7 +47,7 @@ LAYERS = [
         "quality.lines",
         "stats",
     },
-    {"fingerprint", "judgements", "measurements", "memory.documents", "memory.engine", "memory.store", "near.tokens", "quality.learn"},
+    {"fingerprint", "periods", "remote", "judgements", "measurements", "memory.documents", "memory.engine", "memory.store", "near.tokens", "quality.learn"},
     {
         "bench.report",
         "config.schema",
@@ -52,6 +56,7 @@ LAYERS = [
         "task",
         "router",
         "classifier.rules",
+        "backends.messages",
         "backends.wire",
         "render",
         "memory.lock",
@@ -103,8 +108,17 @@ LAYERS = [
     {"bench.plan", "bench.quality", "health", "outcome", "rating", "replay"},
     {"bench.chart", "bench.speed", "run"},
     {"orchestrator"},
-    {"cli.stdin", "cli.opening"},
-    {"cli.argv"},
+    {"server.client", "server.conversations", "server.guard", "server.journal", "server.metrics", "server.names", "server.survey", "loading"},
+    {"server.wiring"},
+    {"server.service"},
+    {"server.exchange", "server.reload"},
+    {"server.asking", "server.openai_forms", "server.own_forms"},
+    {"server.openai_chat", "server.own_api"},
+    {"server.openai_models"},
+    {"server.app"},
+    {"server.process"},
+    {"cli.stdin", "cli.opening", "cli.thin"},
+    {"cli.argv", "cli.serve"},
     {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache"},
     {"cli.bench_quality", "cli.rate", "cli.replay", "cli.route"},
     {"cli.memory"},
@@ -113,9 +127,9 @@ LAYERS = [
 ]
 """The lowest first. `orch`, `bench`, `classifier.train`, `config`, `memory`, `near` and `cli` themselves hold no code of their own."""
 PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-BESIDE = {("cli.run", "cli.route")}
-"""--dry-run is `orch route`."""
-RICH, BARE = {"render"}, {"", "bench", "classifier.train", "cli", "config", "memory", "near"}
+BESIDE = {("cli.run", "cli.route"), ("cli.thin", "cli.run")}
+"""--dry-run is `orch route`; a run by a server is shown as any other."""
+RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "memory", "near"}
 
 
 def modules() -> dict[str, Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Protocol
 
 from orch.types import ChatRequest, Delta, Installed, ModelInfo
 
@@ -20,8 +20,8 @@ class Backend(Protocol):
         """The answer as it comes; the last delta, and only it, has `done`. Closing the iterator ends generation at the server."""
         ...
 
-    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text."""
+    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = ...) -> list[list[float]]:
+        """One vector a text; `extra` are fields for the server as they are."""
         ...
 
     async def installed(self) -> list[Installed]:

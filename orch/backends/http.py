@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from orch.backends.addresses import Addresses
 from orch.config.addresses import is_loopback
 from orch.errors import BackendError, ConfigError
 
@@ -34,7 +35,7 @@ class Http:
         self._many = many
         self._headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {api_key}"} if api_key else {})}
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, httpx.AsyncClient]] = weakref.WeakKeyDictionary()
-        self._first = 0
+        self.addresses = Addresses(self.urls)
         self._addresses: dict[tuple[str, str], httpx.URL] = {}
 
     @property
@@ -61,43 +62,57 @@ class Http:
         return clients[url]
 
     @asynccontextmanager
-    async def stream(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> AsyncIterator[httpx.Response]:
+    async def stream(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None, affinity: str = "") -> AsyncIterator[httpx.Response]:
         """A response whose body is still to come. Tries the next address where one fails. Raises BackendError."""
         httpx = _httpx()
-        response = await self._first_that_answers(method, path, body, timeout_s)
+        url, response = await self._first_that_answers(method, path, body, timeout_s, affinity)
+        failed = response.status_code in _NEXT_ADDRESS
         try:
             await _refuse_errors(response)
             yield response
         except httpx.HTTPError as error:
+            failed = True
             raise _translated(error, str(response.url)) from error
         finally:
+            self.addresses.ended(url, failed=failed, retry_after_s=_retry_after(response.headers.get("retry-after")) if failed else None)
             # a stream that was left unread is cut here, which ends generation at the server
             await response.aclose()
 
-    async def _first_that_answers(self, method: str, path: str, body: Any, timeout_s: float | None) -> httpx.Response:
-        httpx = _httpx()
+    async def _first_that_answers(self, method: str, path: str, body: Any, timeout_s: float | None, affinity: str) -> tuple[str, httpx.Response]:
+        """The response of the first address that is well, which has begun and not ended."""
         failure = BackendError("connect", "the provider has no address")
-        for turn in range(len(self.urls)):
-            index = (self._first + turn) % len(self.urls)
-            url, last = self.urls[index], turn == len(self.urls) - 1
-            timeout = httpx.Timeout(timeout_s, connect=CONNECT_S)
+        order = self.addresses.order(affinity)
+        for url in order:
+            self.addresses.began(url)
             try:
-                client = self._client(url)
-                content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-                headers = None if body is None else {"Content-Type": "application/json"}
-                # not client.build_request, which takes an address apart and puts it together again for each request (a tenth of its time)
-                request = httpx.Request(method, self._address(url, path), content=content, headers={**client.headers, **(headers or {})})
-                request.extensions["timeout"] = timeout.as_dict()
-                response = await client.send(request, stream=True)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                failure = _translated(error, url)
+                response = await self._send(url, method, path, body, timeout_s)
+            except BackendError as error:
+                self.addresses.ended(url, failed=True)
+                failure = error
                 continue
-            if response.status_code in _NEXT_ADDRESS and not last:
+            except BaseException:
+                self.addresses.ended(url, failed=False)
+                raise
+            if response.status_code in _NEXT_ADDRESS and url != order[-1]:
+                self.addresses.ended(url, failed=True, retry_after_s=_retry_after(response.headers.get("retry-after")))
                 await response.aclose()
                 continue
-            self._first = index
-            return response
+            return url, response
         raise failure
+
+    async def _send(self, url: str, method: str, path: str, body: Any, timeout_s: float | None) -> httpx.Response:
+        library = _httpx()
+        try:
+            client = self._client(url)
+            headers = client.headers if body is None else {**client.headers, "Content-Type": "application/json"}
+            content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+            # not client.build_request, which takes an address apart and puts it together again for each request (a tenth of its time)
+            request = library.Request(method, self._address(url, path), content=content, headers=headers)
+            request.extensions["timeout"] = library.Timeout(timeout_s, connect=CONNECT_S).as_dict()
+            response: httpx.Response = await client.send(request, stream=True)
+            return response
+        except (library.HTTPError, library.InvalidURL) as error:
+            raise _translated(error, url) from None
 
     def _address(self, url: str, path: str) -> httpx.URL:
         key = (url, path)

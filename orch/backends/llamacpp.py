@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from importlib.util import find_spec
@@ -59,7 +59,11 @@ class LlamaCppBackend:
             raise BackendError("model_not_found", f"the model file {spec.gguf} is not there")
         return path
 
-    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+    async def load(self, model: str, num_ctx: int | None) -> None:
+        """Starts the model's engine; its context is that of models.yaml."""
+        await asyncio.to_thread(self._engine, model)
+
+    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
         """The embedded engine only chats."""
         raise BackendError("rejected", "the embedded engine does not embed")
 

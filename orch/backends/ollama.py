@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from orch.backends import wire
 from orch.backends.http import QUICK_S, Http, drain, with_deadlines
+from orch.backends.messages import for_ollama
 from orch.config.spec import Provider, canonical
 from orch.errors import BackendError
-from orch.types import ChatRequest, Completion, Delta, Installed, Message, ModelInfo
+from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
 UNLOAD_TIMEOUT_S = 30.0
+LOAD_TIMEOUT_S = 600.0
 _BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
@@ -49,23 +51,27 @@ class OllamaBackend:
 
     async def _lines(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any]]]:
         """The lines that came together, each time some come."""
-        async with self._http.stream("POST", "/api/chat", self._payload(request)) as response:
+        async with self._http.stream("POST", "/api/chat", self._payload(request), affinity=request.affinity) as response:
             async for lines in wire.batches(response.aiter_bytes(), wire.parse_object):
                 yield lines
 
     def _payload(self, request: ChatRequest) -> dict[str, Any]:
         given = {_RENAMED.get(key, key): value for key, value in request.options.items()}
-        beside = {key: given.pop(key) for key in _BESIDE_OPTIONS if key in given}
+        if isinstance(given.get("stop"), str):
+            given["stop"] = [given["stop"]]
+        beside = {**request.extra, **{key: given.pop(key) for key in _BESIDE_OPTIONS if key in given}}
+        if "reasoning_effort" in given:
+            beside.setdefault("think", _think(given.pop("reasoning_effort")))
         if self._keep_alive is not None:
             beside.setdefault("keep_alive", _keep_alive(self._keep_alive))
         sizes = {"num_ctx": request.num_ctx, "num_predict": request.max_tokens}
         payload = {
+            **beside,
             "model": request.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": for_ollama(request.messages),
             "stream": True,
             "truncate": False,
             "options": {**given, **{key: value for key, value in sizes.items() if value is not None}},
-            **beside,
         }
         if request.tools:
             payload["tools"] = request.tools
@@ -73,9 +79,9 @@ class OllamaBackend:
             payload["format"] = _format(request.response_format)
         return payload
 
-    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """`/api/embed`, again with `truncate: false`."""
-        body = {"model": model, "input": list(texts), "truncate": False}
+    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
+        """`/api/embed`, again with `truncate: false`; `extra` are fields that a client sent beside."""
+        body = {"truncate": False, **extra, "model": model, "input": list(texts)}
         answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
         with wire.shape():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
@@ -111,6 +117,22 @@ class OllamaBackend:
                 if "error" in line:
                     raise BackendError("rejected", str(line["error"]))
                 yield line
+
+    async def show(self, model: str) -> dict[str, Any]:
+        """`/api/show` as it is."""
+        return await self._http.json("POST", "/api/show", {"model": model})
+
+    async def load(self, model: str, num_ctx: int | None) -> None:
+        """Brings a model into memory with that context; without one, as a model that only embeds is."""
+        beside = {"keep_alive": _keep_alive(self._keep_alive)} if self._keep_alive is not None else {}
+        if num_ctx is None:
+            await self._http.json("POST", "/api/embed", {"model": model, "input": [], **beside}, timeout_s=LOAD_TIMEOUT_S)
+        else:
+            await self._http.json("POST", "/api/generate", {"model": model, "options": {"num_ctx": num_ctx}, **beside}, timeout_s=LOAD_TIMEOUT_S)
+
+    def addresses(self) -> list[dict[str, Any]]:
+        """How each address is doing."""
+        return self._http.addresses.status()
 
     async def unload(self, model: str) -> None:
         """Asks that the model leaves memory now; `installed` tells when it has."""
@@ -166,6 +188,11 @@ def _seconds(nanoseconds: Any) -> float | None:
     return nanoseconds / 1e9 if isinstance(nanoseconds, (int, float)) else None
 
 
+def _think(effort: Any) -> Any:
+    """OpenAI's reasoning_effort as Ollama's `think`."""
+    return False if effort in ("none", "minimal") else effort
+
+
 def _keep_alive(text: str) -> str | int:
     return int(text) if text.lstrip("-").isdigit() else text
 
@@ -175,17 +202,6 @@ def _format(response_format: dict[str, Any]) -> Any:
     if response_format.get("type") == "json_schema":
         return response_format.get("json_schema", {}).get("schema", {})
     return "json" if response_format.get("type") == "json_object" else response_format
-
-
-def _message(message: Message) -> Message:
-    """OpenAI's list of parts as Ollama's text and images."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    texts = [part.get("text", "") for part in content if part.get("type") == "text"]
-    urls = [part.get("image_url", {}).get("url", "") for part in content if part.get("type") == "image_url"]
-    images = [url.partition("base64,")[2] or url for url in urls]
-    return {**message, "content": "\n".join(texts), **({"images": images} if images else {})}
 
 
 def _installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Installed:

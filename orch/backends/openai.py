@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from orch.backends import wire
 from orch.backends.http import QUICK_S, Http, drain, with_deadlines
+from orch.backends.messages import for_openai
 from orch.config.spec import Provider
 from orch.errors import BackendError
-from orch.types import ChatRequest, Completion, Delta, Installed, Message, ModelInfo
+from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
 _NOT_SENT = ("num_ctx", "keep_alive", "think", "num_predict")
@@ -50,7 +51,7 @@ class OpenAIBackend:
 
     async def _events(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any] | None]]:
         """The events that came together, each time some come; None is the end."""
-        async with self._http.stream("POST", "chat/completions", _payload(request)) as response:
+        async with self._http.stream("POST", "chat/completions", _payload(request), affinity=request.affinity) as response:
             if "application/json" in response.headers.get("content-type", ""):
                 # a server that does not stream answers in one piece
                 yield [wire.parse_object(await response.aread())]
@@ -58,9 +59,10 @@ class OpenAIBackend:
             async for events in wire.batches(response.aiter_bytes(), wire.sse_event):
                 yield [event for event in events if event is not wire.COMMENT]
 
-    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """`/v1/embeddings`."""
-        answer = await self._http.json("POST", "embeddings", {"model": model, "input": list(texts)}, timeout_s=EMBED_TIMEOUT_S)
+    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
+        """`/v1/embeddings`; `extra` are fields that a client sent beside."""
+        body = {**extra, "model": model, "input": list(texts)}
+        answer = await self._http.json("POST", "embeddings", body, timeout_s=EMBED_TIMEOUT_S)
         with wire.shape():
             rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
@@ -79,6 +81,10 @@ class OpenAIBackend:
         """How many models it lists."""
         answer = await self._http.json("GET", "models", timeout_s=QUICK_S)
         return f"{len(answer.get('data') or [])} models"
+
+    def addresses(self) -> list[dict[str, Any]]:
+        """How each address is doing."""
+        return self._http.addresses.status()
 
     async def release(self) -> None:
         """Closes the connections of this event loop."""
@@ -102,12 +108,15 @@ def _said(error: Any) -> str:
 
 def _payload(request: ChatRequest) -> dict[str, Any]:
     payload: dict[str, Any] = {
+        **{key: value for key, value in request.extra.items() if key not in _NOT_SENT},
+        **{key: value for key, value in request.options.items() if key not in _NOT_SENT},
         "model": request.model,
-        "messages": [_message(message) for message in request.messages],
+        "messages": for_openai(request.messages),
         "stream": True,
         "stream_options": {"include_usage": True},
-        **{key: value for key, value in request.options.items() if key not in _NOT_SENT},
     }
+    if request.extra.get("think") in ("low", "medium", "high", False):
+        payload.setdefault("reasoning_effort", request.extra["think"] or "none")
     if request.max_tokens is not None:
         payload["max_tokens"] = request.max_tokens
     if request.tools:
@@ -115,16 +124,6 @@ def _payload(request: ChatRequest) -> dict[str, Any]:
     if request.response_format is not None:
         payload["response_format"] = request.response_format
     return payload
-
-
-def _message(message: Message) -> Message:
-    """Ollama's `images` as OpenAI's parts."""
-    images = message.get("images")
-    if not images:
-        return message
-    parts = [{"type": "text", "text": message.get("content", "")}]
-    parts += [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}} for image in images]
-    return {**{key: value for key, value in message.items() if key != "images"}, "content": parts}
 
 
 class _Collected:
