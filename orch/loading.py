@@ -21,7 +21,7 @@ async def load(runtime: Runtime, name: str) -> str:
         async with runtime.gate.turn(ticket):
             await backend.load(state.spec.id, None if embeds else state.num_ctx)
     except BackendError as failure:
-        raise _failed(state, failure) from None
+        raise failed(state, failure) from None
     return f"{state.spec.id} is loaded"
 
 
@@ -36,7 +36,7 @@ async def unload(runtime: Runtime, name: str) -> str:
     try:
         await backend.unload(state.spec.id)
     except BackendError as failure:
-        raise _failed(state, failure) from None
+        raise failed(state, failure) from None
     return f"{state.spec.id} is unloaded"
 
 
@@ -52,5 +52,6 @@ def _cannot(state: ModelState) -> OrchError:
     return OrchError(f"provider {state.spec.provider} loads and unloads its models itself", "it can't be told to", code="usage")
 
 
-def _failed(state: ModelState, failure: BackendError) -> OrchError:
+def failed(state: ModelState, failure: BackendError) -> OrchError:
+    """What a provider did not do, as an error of ours."""
     return OrchError(f"{state.spec.id}: {failure.message}", "orch health shows what is wrong", code="busy" if failure.code == "busy" else "all_failed")

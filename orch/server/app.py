@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from orch.server import openai_chat, openai_forms, openai_models, own_api, own_forms
+from orch.server import ollama_api, ollama_forms, ollama_models, openai_chat, openai_forms, openai_models, own_api, own_forms
 from orch.server.exchange import Endpoint, service_of
 from orch.server.reload import watch
 from orch.server.service import Service
@@ -41,6 +41,14 @@ ROUTES = (
     Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat),
     Entry("GET", "/v1/models", openai_models.models),
     Entry("GET", "/v1/models/{model:path}", openai_models.model),
+    Entry("POST", "/api/chat", ollama_api.chat, ollama_forms.Chat),
+    Entry("POST", "/api/generate", ollama_api.generate, ollama_forms.Generate),
+    Entry("POST", "/api/embed", ollama_api.embed, ollama_forms.Embed),
+    Entry("POST", "/api/embeddings", ollama_api.embeddings, ollama_forms.EmbedOne),
+    Entry("GET", "/api/tags", ollama_models.tags),
+    Entry("GET", "/api/ps", ollama_models.ps),
+    Entry("POST", "/api/show", ollama_models.show, ollama_forms.Show),
+    Entry("GET", "/api/version", ollama_models.version),
     Entry("POST", "/orch/run", own_api.run, own_forms.Run),
     Entry("POST", "/orch/route", own_api.route, own_forms.Asked),
     Entry("GET", "/orch/health", own_api.health),

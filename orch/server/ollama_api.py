@@ -1,0 +1,173 @@
+"""Ollama's API over orch: chat, generate and embeddings; what there is stands in `ollama_models`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orch.attempt import Chunk
+from orch.backends.messages import ollama_calls
+from orch.errors import OrchError
+from orch.loading import load, unload
+from orch.server import ollama_forms as forms
+from orch.server.asking import Wishes, task_for
+from orch.server.embedding import embed as embedded
+from orch.server.exchange import Answer, Stream, answered, as_json, guarded, headers, read, service_of
+from orch.server.names import AUTO
+from orch.types import RunResult
+
+READ = ("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images")
+_NANO = 1_000_000_000
+
+
+def envelope(error: OrchError) -> dict[str, Any]:
+    """An error as Ollama's API tells it."""
+    return {"error": f"{error.message}; {error.hint}" if error.hint else error.message}
+
+
+@guarded(envelope)
+async def chat(request: Request) -> Response:
+    """`POST /api/chat`."""
+    body = await read(request, forms.Chat)
+    if not body.messages:
+        return await _loaded(request, body, {"message": {"role": "assistant", "content": ""}})
+    given = body.model_dump(exclude_unset=True, exclude_none=True)
+    return await _answer(request, body, given["messages"], body.tools or None, _message)
+
+
+@guarded(envelope)
+async def generate(request: Request) -> Response:
+    """`POST /api/generate`."""
+    body = await read(request, forms.Generate)
+    if not body.prompt and not body.images:
+        return await _loaded(request, body, {"response": ""})
+    images = {"images": body.images} if body.images else {}
+    system = [{"role": "system", "content": body.system}] if body.system else []
+    return await _answer(request, body, [*system, {"role": "user", "content": body.prompt, **images}], None, _response)
+
+
+def _message(content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    more = {"thinking": thinking} if thinking else {}
+    return {"message": {"role": "assistant", "content": content, **more, **({"tool_calls": calls} if calls else {})}}
+
+
+def _response(content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"response": content, **({"thinking": thinking} if thinking else {})}
+
+
+# ---------------------------------------------------------------- answering
+
+
+async def _answer(
+    request: Request, body: forms.Chat | forms.Generate, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, form: Any
+) -> Response:
+    given = body.model_dump(exclude_unset=True, exclude_none=True)
+    wishes = Wishes(
+        model=body.model,
+        messages=messages,
+        options=dict(body.options or {}),
+        extra={name: value for name, value in given.items() if name not in READ},
+        tools=tools,
+        response_format=_format(body.format),
+    )
+
+    async def respond(answer: Answer, held: AsyncExitStack) -> Response:
+        if body.stream:
+            return Stream(_lines(answer, form), answer.headers, "application/x-ndjson", held.pop_all())
+        result = await answer.result()
+        calls = ollama_calls(result.response.tool_calls)
+        said = form(result.response.content, result.response.thinking, calls)
+        return as_json({"model": result.decision.model_id, "created_at": _now(), **said, **_end(result)}, answer.headers)
+
+    return await answered(request, task_for(request, wishes), "continue" if body.stream else "restart", "ollama", respond)
+
+
+def _format(asked: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    """Ollama's `format` as OpenAI's response_format."""
+    if isinstance(asked, dict):
+        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": asked}}
+    if asked not in (None, "", "json"):
+        raise OrchError(f"format {asked!r} is neither json nor a schema", code="bad_input")
+    return {"type": "json_object"} if asked == "json" else None
+
+
+async def _lines(answer: Answer, form: Any) -> AsyncGenerator[bytes]:
+    """The run as Ollama's stream. A run that fails ends with an error and without `done`."""
+    try:
+        async for chunk in answer.chunks():
+            told = _told(chunk, form)
+            if told is not None:
+                yield to_json({"model": answer.model, "created_at": _now(), **told}) + b"\n"
+    except OrchError as error:
+        yield to_json(envelope(error)) + b"\n"
+
+
+def _told(chunk: Chunk, form: Any) -> dict[str, Any] | None:
+    if chunk["type"] == "content":
+        return {**form(chunk["chunk"]), "done": False}
+    if chunk["type"] == "thinking":
+        return {**form("", chunk["chunk"]), "done": False}
+    if chunk["type"] == "tool_call":
+        return {**form("", "", ollama_calls([chunk["tool_call"]])), "done": False}
+    return {**form(), **_end(chunk["result"])} if chunk["type"] == "done" else None
+
+
+def _end(result: RunResult) -> dict[str, Any]:
+    """The last line's figures, in nanoseconds."""
+    last = result.attempts[-1] if result.attempts else None
+    seconds = {
+        "total_duration": result.timing.total_s,
+        "load_duration": result.timing.load_s,
+        "prompt_eval_duration": last.prefill_s if last else None,
+        "eval_duration": last.decode_s if last else None,
+    }
+    return {
+        "done": True,
+        "done_reason": "length" if result.response.finish_reason == "length" else "stop",
+        **{name: int((value or 0) * _NANO) for name, value in seconds.items()},
+        "prompt_eval_count": result.response.usage.prompt_tokens,
+        "eval_count": result.response.usage.completion_tokens,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+# ---------------------------------------------------------------- loading and embedding
+
+
+async def _loaded(request: Request, body: forms.Chat | forms.Generate, said: dict[str, Any]) -> Response:
+    """A request without a prompt loads its model, and with keep_alive 0 unloads it; `auto` is always there."""
+    service, leaves = service_of(request), body.keep_alive in (0, "0")
+    if body.model not in (*AUTO, "auto:latest"):
+        await (unload if leaves else load)(service.orchestrator.runtime, body.model)
+        service.look_again()
+    answer = {"model": body.model, "created_at": _now(), **said, "done": True, "done_reason": "unload" if leaves else "load"}
+    return as_json(answer, headers("", body.model, "", 0))
+
+
+@guarded(envelope)
+async def embed(request: Request) -> Response:
+    """`POST /api/embed`."""
+    body, begun = await read(request, forms.Embed), time.perf_counter()
+    extra = {name: value for name, value in (body.model_extra or {}).items()}
+    found = await embedded(request, body.model, [body.input] if isinstance(body.input, str) else body.input, extra)
+    spent = int((time.perf_counter() - begun) * _NANO)
+    answer = {"model": found.model, "embeddings": found.vectors, "total_duration": spent, "load_duration": 0, "prompt_eval_count": found.tokens}
+    return as_json(answer, headers("", found.model, "", 0))
+
+
+@guarded(envelope)
+async def embeddings(request: Request) -> Response:
+    """`POST /api/embeddings`: one text, as it was before `/api/embed`."""
+    body = await read(request, forms.EmbedOne)
+    found = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
+    return as_json({"embedding": found.vectors[0]}, headers("", found.model, "", 0))
