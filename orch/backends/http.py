@@ -22,6 +22,8 @@ QUICK_S = 5.0
 """For questions that a living server answers from memory: its version, its list of models."""
 _NEXT_ADDRESS = (429, 502, 503, 504)
 _OVERFLOW = ("context", "exceed", "too long", "input length", "too many tokens", "truncat")
+_BROKE_OFF = ("ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError")
+"""aiohttp's errors of a connection that was there; its transport for httpx takes them for one that was not."""
 _T = TypeVar("_T")
 
 
@@ -194,9 +196,9 @@ async def drain(items: AsyncGenerator[Any]) -> None:
 def _translated(error: Exception, url: str) -> BackendError:
     httpx = _httpx()
     said = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) and type(error.__cause__).__name__ not in _BROKE_OFF:
         return BackendError("connect", f"can't connect to {url}: {said}")
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException) and type(error.__cause__).__name__ not in _BROKE_OFF:
         return BackendError("timeout", f"{url} did not answer in time")
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return BackendError("connect", f"{url} is no address that can be used: {said}")

@@ -10,9 +10,9 @@ from orch.errors import BackendError
 from orch.types import Message
 
 
-def openai_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tool calls of either form in OpenAI's: each with an id and its arguments as a string."""
-    return [_openai_call(number, call) for number, call in enumerate(calls)]
+def openai_calls(calls: Sequence[dict[str, Any]], before: int = 0) -> list[dict[str, Any]]:
+    """Tool calls of either form in OpenAI's: each with an id and its arguments as a string. `before` counts the calls that came earlier."""
+    return [_openai_call(number, call) for number, call in enumerate(calls, before)]
 
 
 def _openai_call(number: int, call: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from orch.errors import OrchError
 from orch.server.conversations import key_of
 from orch.server.exchange import client_of, service_of
 from orch.server.names import choice_of
@@ -27,7 +28,9 @@ class Wishes:
 
 
 def task_for(request: Request, wishes: Wishes) -> Task:
-    """The Task. Reads `x-orch-session`, `x-orch-priority` (interactive, batch) and `x-orch-cache` (use). Raises OrchError for an unknown `auto:…`.
+    """The Task. Raises OrchError for an unknown `auto:…`.
+
+    Reads `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout` (seconds to the first token) and `x-orch-cache` (use).
 
     An earlier answer is given again only where the client asks for it, or for a temperature of 0: asking the same again is how clients
     ask for another answer.
@@ -49,5 +52,18 @@ def task_for(request: Request, wishes: Wishes) -> Task:
         affinity=key,
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
+        timeout_s=_seconds(request.headers.get("x-orch-timeout")),
         fresh=not again,
     )
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86_400:
+        raise OrchError(f"x-orch-timeout {text!r} is no number of seconds", "such as x-orch-timeout: 60", code="bad_input")
+    return seconds

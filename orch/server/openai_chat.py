@@ -111,6 +111,7 @@ async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
     """The run as OpenAI's stream. A run that fails ends with an error and without `[DONE]`."""
     head = _head(answer.run_id, "chat.completion.chunk", answer.model)
     usual: dict[str, Any] = {"usage": None} if asked else {}
+    calls = 0
     yield event({**head, "choices": [_choice({"role": "assistant", "content": ""})], **usual})
     try:
         async for chunk in answer.chunks():
@@ -124,19 +125,21 @@ async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
                 # a comment: clients pass it over, people who look see it
                 yield b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
             else:
-                for delta in _deltas(chunk):
+                for delta in _deltas(chunk, calls):
+                    calls += "tool_calls" in delta
                     yield event({**head, "choices": [_choice(delta)], **usual})
     except OrchError as error:
         yield event({**head, "choices": [_choice({}, "error")], **envelope(error)})
 
 
-def _deltas(chunk: Chunk) -> Iterator[dict[str, Any]]:
+def _deltas(chunk: Chunk, calls: int) -> Iterator[dict[str, Any]]:
+    """What a chunk adds to the message; `calls` tool calls came before."""
     if chunk["type"] == "content":
         yield {"content": chunk["chunk"]}
     elif chunk["type"] == "thinking":
         yield {"reasoning_content": chunk["chunk"]}
     elif chunk["type"] == "tool_call":
-        yield {"tool_calls": [{"index": chunk.get("index", 0), **openai_calls([chunk["tool_call"]])[0]}]}
+        yield {"tool_calls": [{"index": calls, **openai_calls([chunk["tool_call"]], calls)[0]}]}
 
 
 def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
