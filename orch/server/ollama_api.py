@@ -37,7 +37,7 @@ async def chat(request: Request) -> Response:
     """`POST /api/chat`."""
     body = await read(request, forms.Chat)
     if not body.messages:
-        return await _loaded(request, body, {"message": {"role": "assistant", "content": ""}})
+        return await _loaded(request, body, _message())
     given = body.model_dump(exclude_unset=True, exclude_none=True)
     return await _answer(request, body, given["messages"], body.tools or None, _message)
 
@@ -47,10 +47,10 @@ async def generate(request: Request) -> Response:
     """`POST /api/generate`."""
     body = await read(request, forms.Generate)
     if not body.prompt and not body.images:
-        return await _loaded(request, body, {"response": ""})
+        return await _loaded(request, body, _response())
     images = {"images": body.images} if body.images else {}
     system = [{"role": "system", "content": body.system}] if body.system else []
-    return await _answer(request, body, [*system, {"role": "user", "content": body.prompt, **images}], None, _response)
+    return await _answer(request, body, [*system, {"role": "user", "content": body.prompt or "", **images}], None, _response)
 
 
 def _message(content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _response(content: str = "", thinking: str = "", calls: list[dict[str, Any]]
 async def _answer(
     request: Request, body: forms.Chat | forms.Generate, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, form: Any
 ) -> Response:
-    given = body.model_dump(exclude_unset=True, exclude_none=True)
+    given, streams = body.model_dump(exclude_unset=True, exclude_none=True), body.stream is not False
     wishes = Wishes(
         model=body.model,
         messages=messages,
@@ -79,14 +79,14 @@ async def _answer(
     )
 
     async def respond(answer: Answer, held: AsyncExitStack) -> Response:
-        if body.stream:
+        if streams:
             return Stream(_lines(answer, form), answer.headers, "application/x-ndjson", held.pop_all())
         result = await answer.result()
         calls = ollama_calls(result.response.tool_calls)
         said = form(result.response.content, result.response.thinking, calls)
         return as_json({"model": result.decision.model_id, "created_at": _now(), **said, **_end(result)}, answer.headers)
 
-    return await answered(request, task_for(request, wishes), "continue" if body.stream else "restart", "ollama", respond)
+    return await answered(request, task_for(request, wishes), "continue" if streams else "restart", "ollama", respond)
 
 
 def _format(asked: str | dict[str, Any] | None) -> dict[str, Any] | None:
@@ -145,21 +145,35 @@ def _now() -> str:
 
 
 async def _loaded(request: Request, body: forms.Chat | forms.Generate, said: dict[str, Any]) -> Response:
-    """A request without a prompt loads its model, and with keep_alive 0 unloads it; `auto` is always there."""
-    service, leaves = service_of(request), body.keep_alive in (0, "0")
-    if body.model not in (*AUTO, "auto:latest"):
-        await (unload if leaves else load)(service.orchestrator.runtime, body.model)
-        service.look_again()
-    answer = {"model": body.model, "created_at": _now(), **said, "done": True, "done_reason": "unload" if leaves else "load"}
+    """A request without a prompt loads its model, and with keep_alive 0 unloads it."""
+    done_reason = await _moved(request, body.model, body.keep_alive)
+    answer = {"model": body.model, "created_at": _now(), **said, "done": True, "done_reason": done_reason}
     return as_json(answer, headers("", body.model, "", 0))
+
+
+async def _moved(request: Request, model: str, keep_alive: str | float | None) -> str:
+    """Loads or unloads a model; `auto` is always there, and so are the models of servers that can't be told to load them."""
+    service, leaves = service_of(request), str(keep_alive).rstrip("hms") in ("0", "0.0")
+    if model in (*AUTO, "auto:latest"):
+        return "unload" if leaves else "load"
+    try:
+        await (unload(service.orchestrator.runtime, model) if leaves else load(service.orchestrator.runtime, model, keep_alive))
+    except OrchError as error:
+        if leaves or error.code != "usage":
+            raise
+    service.look_again()
+    return "unload" if leaves else "load"
 
 
 @guarded(envelope)
 async def embed(request: Request) -> Response:
     """`POST /api/embed`."""
     body, begun = await read(request, forms.Embed), time.perf_counter()
-    extra = {name: value for name, value in (body.model_extra or {}).items()}
-    found = await embedded(request, body.model, [body.input] if isinstance(body.input, str) else body.input, extra)
+    if not body.input:
+        await _moved(request, body.model, body.keep_alive)
+        return as_json({"model": body.model, "embeddings": []}, headers("", body.model, "", 0))
+    stays = {"keep_alive": body.keep_alive} if body.keep_alive is not None else {}
+    found = await embedded(request, body.model, [body.input] if isinstance(body.input, str) else body.input, {**(body.model_extra or {}), **stays})
     spent = int((time.perf_counter() - begun) * _NANO)
     answer = {"model": found.model, "embeddings": found.vectors, "total_duration": spent, "load_duration": 0, "prompt_eval_count": found.tokens}
     return as_json(answer, headers("", found.model, "", 0))

@@ -22,7 +22,7 @@ class Message(Form):
 
 class _Asking(Form):
     model: str = Name
-    stream: StrictBool = True
+    stream: StrictBool | None = None
     format: str | dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     keep_alive: str | float | None = None
@@ -31,14 +31,14 @@ class _Asking(Form):
 class Chat(_Asking):
     """`POST /api/chat`."""
 
-    messages: list[Message] = Field([], max_length=MOST_MESSAGES)
+    messages: list[Message] | None = Field(None, max_length=MOST_MESSAGES)
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
 
 
 class Generate(_Asking):
     """`POST /api/generate`."""
 
-    prompt: str = ""
+    prompt: str | None = None
     system: str | None = None
     images: list[str] | None = None
 
@@ -48,6 +48,7 @@ class Embed(Form):
 
     model: str = Name
     input: str | list[str]
+    keep_alive: str | float | None = None
 
 
 class EmbedOne(Form):

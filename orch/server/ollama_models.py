@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.backends.ollama import OllamaBackend
+from orch.config.spec import canonical
 from orch.errors import BackendError, OrchError
 from orch.loading import failed
 from orch.model_facts import find
 from orch.registry import Survey
-from orch.router import ModelState
+from orch.router import UNKNOWN_CTX, ModelState
 from orch.server import ollama_forms as forms
 from orch.server.exchange import as_json, guarded, headers, read, service_of
 from orch.server.names import AUTO, choice_of
 from orch.server.ollama_api import envelope
+from orch.types import ModelKey
 from orch.version import VERSION
 
 LIKE = "0.12.0"
 """The Ollama whose API this is, where no real one says its version: clients look whether it is new enough."""
+FOREVER = "2318-01-01T00:00:00Z"
+"""When a model leaves memory that stays there: what Ollama says for keep_alive -1 is as far away."""
+
+
+@guarded(envelope)
+async def running(request: Request) -> Response:
+    """`HEAD /`: that there is somebody, which Ollama's own command asks first."""
+    return Response("Ollama is running", media_type="text/plain; charset=utf-8")
 
 
 @guarded(envelope)
@@ -29,35 +41,68 @@ async def tags(request: Request) -> Response:
     """`GET /api/tags`."""
     service = service_of(request)
     at = datetime.fromtimestamp(service.started_at, UTC).isoformat().replace("+00:00", "Z")
-    there = [state for state in (await _survey(request)).states if not state.unavailable]
-    return as_json({"models": [*(_auto(name, at) for name in AUTO), *(_entry(state, at) for state in there)]})
+    survey, told = await asyncio.gather(service.orchestrator.runtime.registry.available(), _as_told(request, "/api/tags"))
+    rows = [{**_entry(state), "modified_at": at, **_said(state, told)} for state in survey.states if not state.unavailable]
+    return as_json({"models": [*({**_auto(name), "modified_at": at} for name in AUTO), *rows]})
 
 
 async def _survey(request: Request) -> Survey:
-    return await service_of(request).orchestrator.runtime.registry.available()
+    return await service_of(request).orchestrator.runtime.registry.available(with_unlisted=True)
 
 
-def _auto(name: str, at: str) -> dict[str, Any]:
+async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
+    """What every Ollama says of its models, by provider and full name; nothing of one that can't be asked."""
+
+    async def ask(provider: str, backend: OllamaBackend) -> dict[ModelKey, dict[str, Any]]:
+        try:
+            return {(provider, canonical(str(entry.get("name")))): entry for entry in await backend.listed(path)}
+        except BackendError:
+            return {}
+
+    backends = service_of(request).orchestrator.runtime.backends
+    answers = await asyncio.gather(*(ask(name, backend) for name, backend in backends.items() if isinstance(backend, OllamaBackend)))
+    return {key: entry for answer in answers for key, entry in answer.items()}
+
+
+def _said(state: ModelState, told: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
+    """What its provider says of it, under the name that orch knows it by."""
+    entry = told.get((state.spec.provider, canonical(state.spec.id)), {})
+    return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
+
+
+def _auto(name: str) -> dict[str, Any]:
     details = {"parent_model": "", "format": "orch", "family": "orch", "families": ["orch"], "parameter_size": "", "quantization_level": ""}
-    return {"name": name, "model": name, "modified_at": at, "size": 0, "digest": "", "details": details}
+    return {"name": name, "model": name, "size": 0, "digest": _digest(f"orch/{name}"), "details": details}
 
 
-def _entry(state: ModelState, at: str) -> dict[str, Any]:
+def _entry(state: ModelState) -> dict[str, Any]:
     details = {"parent_model": "", "format": "gguf", "family": "", "families": None, "parameter_size": "", "quantization_level": ""}
     name = state.spec.id
-    return {"name": name, "model": name, "modified_at": at, "size": state.size_bytes, "digest": state.digest, "details": details}
+    return {"name": name, "model": name, "size": state.size_bytes, "digest": state.digest or _digest("/".join(state.key)), "details": details}
+
+
+def _digest(text: str) -> str:
+    """Stands for a digest where there is none: Ollama's command ends in a panic at one of less than 12 characters."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 @guarded(envelope)
 async def ps(request: Request) -> Response:
     """`GET /api/ps`: the models that are loaded now."""
-    loaded = [state for state in (await _survey(request)).states if state.resident and not state.unavailable]
-    until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat().replace("+00:00", "Z")
+    survey, told = await asyncio.gather(_survey(request), _as_told(request, "/api/ps"))
     rows = [
-        {**_entry(state, until), "size": state.resident_bytes, "size_vram": 0, "context_length": state.resident_ctx or state.num_ctx, "expires_at": until}
-        for state in loaded
+        {
+            **_entry(state),
+            "size": state.resident_bytes or state.size_bytes,
+            "size_vram": 0,
+            "context_length": state.resident_ctx or state.num_ctx,
+            "expires_at": FOREVER,
+            **_said(state, told),
+        }
+        for state in survey.states
+        if state.resident and not state.unavailable
     ]
-    return as_json({"models": [{key: value for key, value in row.items() if key != "modified_at"} for row in rows]})
+    return as_json({"models": rows})
 
 
 @guarded(envelope)
@@ -69,8 +114,7 @@ async def show(request: Request) -> Response:
         raise OrchError("model is required", code="bad_input")
     runtime, survey = service_of(request).orchestrator.runtime, await _survey(request)
     if name.startswith("auto") and choice_of(name).model is None:
-        able = {each for state in survey.states if not state.unavailable for each in state.capabilities or ("completion",)}
-        return as_json(_facts(sorted(able - {"embedding"}), {}))
+        return as_json(_of_auto(name, survey))
     state = find(survey, name)
     backend = runtime.backends[state.spec.provider]
     if isinstance(backend, OllamaBackend) and not state.unavailable:
@@ -82,8 +126,17 @@ async def show(request: Request) -> Response:
     return as_json(_facts(sorted(state.capabilities or ("completion",)), info), headers("", state.spec.id, "", 0))
 
 
+def _of_auto(name: str, survey: Survey) -> dict[str, Any]:
+    """What the models that may be chosen can do together, and the longest context that one of them has."""
+    able = [state for state in survey.states if not state.unavailable and "completion" in (state.capabilities or ("completion",))]
+    capabilities = {"completion"}.union(*(state.capabilities or () for state in able)) - {"embedding"}
+    longest = max((state.context_window for state in able if state.context_window < UNKNOWN_CTX), default=0)
+    info = {"general.architecture": "orch", "general.basename": name, **({"orch.context_length": longest} if longest else {})}
+    return _facts(sorted(capabilities), info)
+
+
 def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
-    details = _auto("", "")["details"]
+    details = _auto("")["details"]
     return {"modelfile": "", "parameters": "", "template": "{{ .Prompt }}", "details": details, "model_info": info, "capabilities": capabilities}
 
 

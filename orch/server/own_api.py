@@ -223,6 +223,7 @@ async def models(request: Request) -> Response:
 async def load_model(request: Request) -> Response:
     """`POST /orch/models/load`: loads a model with its usual context, in its turn."""
     service = service_of(request)
+    _refuse_strangers(request)
     said = await load(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
     service.look_again()
     return as_json({"v": 1, "ok": True, "said": said})
@@ -232,6 +233,7 @@ async def load_model(request: Request) -> Response:
 async def unload_model(request: Request) -> Response:
     """`POST /orch/models/unload`: frees a model's memory."""
     service = service_of(request)
+    _refuse_strangers(request)
     said = await unload(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
     service.look_again()
     return as_json({"v": 1, "ok": True, "said": said})

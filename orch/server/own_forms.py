@@ -35,7 +35,7 @@ class Asked(_Form):
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
     model: str | None = None
-    task_type: TaskType | None = None
+    task_type: str | None = Field(None, description=f"One of {', '.join(TaskType)}.")
     profile: str = "balanced"
     dial: float | None = None
     session: str | None = Field(None, max_length=300)

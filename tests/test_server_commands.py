@@ -1,0 +1,210 @@
+"""The server as a process, and the commands that use it: the same bytes with it and without."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import CODER, LLAMA
+from tests.fakes.ollama import FakeOllama, Fault
+from tests.test_cli import COMMAND, orch
+
+TASK = "Write a Python function that sorts a list"
+
+
+def status() -> dict[str, Any] | None:
+    told: dict[str, Any] | None = json.loads(orch("serve", "status", "--json").stdout)["server"]
+    return told
+
+
+@pytest.fixture
+def server(ollama: FakeOllama) -> Iterator[dict[str, Any]]:
+    """A server in the background, in the home and with the Ollama of the test."""
+    begun = orch("serve", "--detach", "--port", "0")
+    assert begun.returncode == 0, begun.stderr
+    there = status()
+    assert there is not None
+    yield there
+    orch("serve", "stop")
+
+
+def begun(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def faces(home: Path) -> list[str]:
+    """The faces of the runs, as a command of its own reads them."""
+    import sqlite3
+
+    with sqlite3.connect(home / "journal.sqlite3") as connection:
+        return [row[0] for row in connection.execute("SELECT face FROM runs ORDER BY seq")]
+
+
+def test_a_server_begins_tells_of_itself_and_ends(server: dict[str, Any]) -> None:
+    assert httpx.get(f"{server['url']}/v1/models").status_code == 200
+    second = orch("serve", "--port", "0")
+    assert (second.returncode, b"serves already" in second.stderr) == (1, True)
+    assert orch("serve", "stop").returncode == 0
+    assert status() is None
+    assert orch("serve", "status").returncode == 1
+
+
+def test_its_socket_is_its_owners_alone(server: dict[str, Any], home: Path) -> None:
+    from orch.socket_path import is_own, socket_path
+
+    path = socket_path()
+    assert path.stat().st_mode & 0o077 == 0
+    assert is_own(path.parent)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--fresh", TASK],
+        ["--fresh", "--plain", TASK],
+        ["--fresh", "--no-stream", TASK],
+        ["-m", "nope", TASK],
+        ["--profile", "nope", TASK],
+        ["-t", "nope", TASK],
+        ["--json", "-m", "nope", TASK],
+    ],
+)
+def test_a_run_by_the_server_shows_the_same(server: dict[str, Any], words: list[str]) -> None:
+    by_server, alone = orch("run", *words), orch("run", "--no-server", *words)
+    assert (by_server.returncode, _timeless(by_server.stdout), _timeless(by_server.stderr)) == (
+        alone.returncode,
+        _timeless(alone.stdout),
+        _timeless(alone.stderr),
+    )
+
+
+def _timeless(shown: bytes) -> bytes:
+    import re
+
+    return re.sub(rb"\d+\.\d\d s|not loaded|loaded|\"run_id\": \"\w+\"", b"", shown)
+
+
+def test_the_run_is_the_servers(server: dict[str, Any], home: Path) -> None:
+    told = json.loads(orch("run", "--json", TASK).stdout)
+    assert (told["ok"], told["model"]) == (True, CODER)
+    row = httpx.get(f"{server['url']}/orch/runs/{told['run_id']}").json()["run"]
+    assert (row["face"], row["answer"]) == ("cli", "def f(): pass")
+
+
+def test_piped_text_files_and_options_get_there(server: dict[str, Any], ollama: FakeOllama) -> None:
+    Path("note.txt").write_text("remember the milk")
+    done = orch("run", "-s", "be brief", "-f", "note.txt", "-o", "seed=7", "what is it?", "-", stdin=b"piped\n")
+    assert done.returncode == 0
+    sent = ollama.chats()[-1].body
+    assert [message["role"] for message in sent["messages"]] == ["system", "user"]
+    assert all(each in sent["messages"][1]["content"] for each in ("what is it?", "piped", "remember the milk"))
+    assert sent["options"]["seed"] == 7
+
+
+def test_another_configuration_works_alone(server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    assert orch("run", "-m", LLAMA, "hi").returncode == 3
+
+
+@pytest.mark.parametrize("extra", [[], ["--no-server"]], ids=["server", "alone"])
+def test_ctrl_c_keeps_what_came(server: dict[str, Any], ollama: FakeOllama, extra: list[str]) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
+    process = begun("run", *extra, "--jsonl", "-m", CODER, TASK)
+    assert process.stdout is not None
+    lines = [json.loads(process.stdout.readline()) for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+    last = json.loads(rest.splitlines()[-1])
+    assert process.returncode == 130
+    assert (lines[0]["type"], last["error"]["code"], last["attempts"][0]["outcome"]) == ("metadata", "interrupted", "partial")
+    assert last["partial"].startswith("word word")
+    ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=2)
+
+
+def test_a_killed_client_ends_generation(server: dict[str, Any], ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
+    process = begun("run", "-m", CODER, TASK)
+    assert process.stdout is not None
+    process.stdout.read(5)
+    process.kill()
+    process.communicate()
+    ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=2)
+
+
+def test_a_killed_server_never_ends_an_answer_as_if_complete(server: dict[str, Any], ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
+    process = begun("run", "-m", CODER, TASK)
+    assert process.stdout is not None
+    process.stdout.read(5)
+    os.kill(server["pid"], signal.SIGKILL)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, b"ended before the answer was whole" in said) == (7, True)
+    assert orch("run", "--no-server", "-t", "simple", "-m", LLAMA, "hello").returncode == 0
+    again = orch("serve", "--detach", "--port", "0")
+    assert again.returncode == 0, again.stderr
+
+
+def test_runs_that_ended_are_written_down_though_the_server_is_killed(server: dict[str, Any], home: Path) -> None:
+    run_id = json.loads(orch("run", "--json", TASK).stdout)["run_id"]
+    httpx.get(f"{server['url']}/orch/runs/{run_id}")
+    os.kill(server["pid"], signal.SIGKILL)
+    assert faces(home) == ["cli"]
+
+
+def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(server: dict[str, Any], home: Path) -> None:
+    def health() -> Any:
+        return httpx.get(f"{server['url']}/orch/health", timeout=20).json()["config"]
+
+    before = health()["hash"]
+    file = home / "routing.yaml"
+    file.write_text("version: 1\nsession_margin: 0.2\n")
+    _until(lambda: health()["hash"] != before)
+    good = health()["hash"]
+    file.write_text("version: 1\nsession_margins: 0.2\n")
+    _until(lambda: health()["fault"] is not None)
+    assert (health()["hash"], "session_margins" in health()["fault"]["message"]) == (good, True)
+    assert httpx.post(f"{server['url']}/orch/run", json={"text": TASK}).status_code == 200
+
+
+def _until(condition: Any) -> None:
+    """Asks until it is so; fails after ten seconds."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_models_are_loaded_and_unloaded(server: dict[str, Any], ollama: FakeOllama) -> None:
+    for extra in ([], ["--help"]):
+        assert orch("models", "load", LLAMA, *extra).returncode == 0
+    assert LLAMA in ollama.resident
+    assert orch("models", "unload", LLAMA).returncode == 0
+    assert LLAMA not in ollama.resident
+    assert orch("models", "load", "nope").returncode == 4
+
+
+def test_elsewhere_than_loopback_a_key_is_needed(home: Path) -> None:
+    refused = orch("serve", "--host", "0.0.0.0", "--port", "0")
+    assert (refused.returncode, b"API key" in refused.stderr) == (2, True)
+
+
+def test_a_port_that_is_taken_is_said(server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCH_HOME", str(home.parent / "other"))
+    port = server["url"].rsplit(":", 1)[1]
+    refused = orch("serve", "--port", port)
+    assert (refused.returncode, b"is taken" in refused.stderr) == (1, True)
+
+
+def test_a_model_that_fails_is_told_alike(server: dict[str, Any], ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults += [Fault("cut", after=2)] * 2
+    shown = [orch("run", *extra, "-m", CODER, TASK) for extra in ([], ["--no-server"])]
+    assert [(each.returncode, each.stdout) for each in shown] == [(7, b"def f(): ")] * 2
