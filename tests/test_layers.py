@@ -115,7 +115,7 @@ LAYERS = [
     {"server.asking", "server.openai_forms", "server.own_forms"},
     {"server.embedding", "server.ollama_forms"},
     {"server.ollama_api", "server.openai_chat", "server.own_api"},
-    {"server.ollama_models", "server.openai_models"},
+    {"server.ollama_models", "server.openai_completions", "server.openai_embeddings", "server.openai_models"},
     {"server.app"},
     {"server.process"},
     {"cli.stdin", "cli.opening", "cli.thin"},

@@ -133,7 +133,8 @@ def test_a_fault_falls_back_unseen_until_something_was_shown(client: openai.Open
         assert (raw.headers["x-orch-model"], raw.headers["x-orch-fallback"]) == (LLAMA, "1")
         assert raw.parse().choices[0].message.content == "Hello world"
         return
-    text = "".join(event.choices[0].delta.content or "" for event in raw.parse())  # type: ignore[attr-defined]
+    events: Any = raw.parse()
+    text = "".join(event.choices[0].delta.content or "" for event in events)
     assert text == ("def " if fault.after else "") + "Hello world"
 
 
@@ -193,3 +194,21 @@ def test_the_embedded_model_answers_through_the_endpoint(home: object) -> None:
         events = asked.chat.completions.create(model="auto", messages=[{"role": "user", "content": "What is a mutex?"}], stream=True, max_tokens=24)
         text = "".join(event.choices[0].delta.content or "" for event in events if event.choices)
     assert len(text.split()) > 4
+
+
+def test_a_prompt_is_completed(client: openai.OpenAI) -> None:
+    whole = client.completions.create(model=LLAMA, prompt="hello")
+    assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("Hello world", "stop")
+    assert "".join(event.choices[0].text for event in client.completions.create(model=LLAMA, prompt=["hello"], stream=True)) == "Hello world"
+
+
+def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
+    packed, plain = (client.embeddings.create(model="nomic", input=["a", "b"], encoding_format=form) for form in ("base64", "float"))
+    assert len(packed.data) == len(plain.data) == 2
+    assert len(packed.data[0].embedding) * 4 // 3 >= len(plain.data[0].embedding)
+
+
+def test_orchs_own_embedder_puts_out_no_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    assert len(client.embeddings.create(model="auto", input="hola").data[0].embedding) == 384
+    assert not ollama.resident

@@ -14,7 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from orch.server import ollama_api, ollama_forms, ollama_models, openai_chat, openai_forms, openai_models, own_api, own_forms
+from orch.server import (
+    ollama_api,
+    ollama_forms,
+    ollama_models,
+    openai_chat,
+    openai_completions,
+    openai_embeddings,
+    openai_forms,
+    openai_models,
+    own_api,
+    own_forms,
+)
 from orch.server.exchange import Endpoint, service_of
 from orch.server.reload import watch
 from orch.server.service import Service
@@ -39,6 +50,8 @@ async def metrics(request: Request) -> Response:
 
 ROUTES = (
     Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat),
+    Entry("POST", "/v1/completions", openai_completions.completions, openai_forms.Completion),
+    Entry("POST", "/v1/embeddings", openai_embeddings.embeddings, openai_forms.Embeddings),
     Entry("GET", "/v1/models", openai_models.models),
     Entry("GET", "/v1/models/{model:path}", openai_models.model),
     Entry("HEAD", "/", ollama_models.running),

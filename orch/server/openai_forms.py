@@ -48,3 +48,27 @@ class Chat(Form):
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
     response_format: dict[str, Any] | None = None
     reasoning_effort: str | None = None
+
+
+class Completion(Form):
+    """`POST /v1/completions`: one prompt, as a text."""
+
+    model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
+    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
+    stream: StrictBool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Count | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    n: Literal[1] | None = None
+
+
+class Embeddings(Form):
+    """`POST /v1/embeddings`: one text or several."""
+
+    model: str = Field("auto", min_length=1, max_length=300, description="auto is orch's own embedder.")
+    input: str | list[str]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Count | None = None
