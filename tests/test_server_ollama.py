@@ -46,7 +46,7 @@ def test_a_stream_ends_with_done(client: theirs.Client) -> None:
 
 def test_generate_answers_a_prompt(client: theirs.Client) -> None:
     assert client.generate(model=LLAMA, prompt="hello").response == "Hello world"
-    assert "".join(part.response for part in client.generate(model=LLAMA, prompt="hello", stream=True)) == "Hello world"
+    assert "".join(part.response or "" for part in client.generate(model=LLAMA, prompt="hello", stream=True)) == "Hello world"
 
 
 def test_options_and_what_orch_does_not_know_reach_the_model(client: theirs.Client, ollama: FakeOllama) -> None:

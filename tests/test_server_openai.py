@@ -128,13 +128,12 @@ def test_malformed_json_is_told(url: str, ollama: FakeOllama) -> None:
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
 def test_a_fault_falls_back_unseen_until_something_was_shown(client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool) -> None:
     ollama.models[CODER].faults.append(fault)
-    raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAID, stream=stream, extra_headers=SOON)
+    raw: Any = client.chat.completions.with_raw_response.create(model="auto", messages=SAID, stream=stream, extra_headers=SOON)
     if not stream:
         assert (raw.headers["x-orch-model"], raw.headers["x-orch-fallback"]) == (LLAMA, "1")
         assert raw.parse().choices[0].message.content == "Hello world"
         return
-    events: Any = raw.parse()
-    text = "".join(event.choices[0].delta.content or "" for event in events)
+    text = "".join(event.choices[0].delta.content or "" for event in raw.parse())
     assert text == ("def " if fault.after else "") + "Hello world"
 
 
