@@ -110,10 +110,14 @@ class Journal:
         row["redacted"] = int(clean != texts)
         if self.mode == "meta":
             clean.update(task=None, system=None, answer=None, messages=None, error=None)
-        # no texts of people are in a decision, and no line ends: its JSON is redacted in one piece
-        decision = self._redactor.redact(_json(run.decision)) if run.decision else None
+        decision = _json(self._clean(run.decision)) if run.decision else None
         packed = {"messages": _json(clean["messages"]) if clean["messages"] else None, "decision": decision}
         return {**row, **clean, **packed, "remember": int(run.remember), "degraded": int(run.degraded)}
+
+    def _clean(self, decision: dict[str, Any]) -> dict[str, Any]:
+        """A decision holds no texts of people; what a server said may stand in its reasons."""
+        said = "\n".join(str(each.get(name) or "") for each in (decision, *decision["candidates"]) for name in ("reason", "eliminated"))
+        return decision if self._redactor.redact(said) == said else self._redactor.redact_all(decision)  # type: ignore[no-any-return]
 
     def _attempt_row(self, run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:
         row = {name: getattr(attempt, name) for name in Attempt.__slots__ if name != "offset"}
