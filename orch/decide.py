@@ -247,7 +247,7 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
         return OrchError(f"the task fits no model: {numbers}", "shorten the input, or add a model with a larger context", code="context_overflow")
     if "capability" in codes or "memory" in codes:
         why = "; ".join(f"{c.model_id}: {c.eliminated}" for c in out if c.eliminated_code in ("capability", "memory"))
-        return OrchError(f"no model can take this task: {why}", "orch models shows what each one can do", code="all_failed")
+        return OrchError(f"no model can take this task: {why}", "orch models shows what each one can do", code="all_failed" if "memory" in codes else "unable")
     if survey.down and codes <= {"provider_down"}:
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
         return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(held), code="no_provider")

@@ -18,6 +18,7 @@ EXIT_CODES = {
     "context_overflow": 5,
     "timeout": 6,
     "all_failed": 7,
+    "unable": 7,
     "busy": 7,
     "hung_up": 129,
     "interrupted": 130,

@@ -117,7 +117,7 @@ class Journal:
     def _clean(self, decision: dict[str, Any]) -> dict[str, Any]:
         """A decision holds no texts of people; what a server said may stand in its reasons."""
         said = "\n".join(str(each.get(name) or "") for each in (decision, *decision["candidates"]) for name in ("reason", "eliminated"))
-        return decision if self._redactor.redact(said) == said else self._redactor.redact_all(decision)  # type: ignore[no-any-return]
+        return decision if self._redactor.redact(said) == said else self._redactor.redact_all(decision)
 
     def _attempt_row(self, run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:
         row = {name: getattr(attempt, name) for name in Attempt.__slots__ if name != "offset"}

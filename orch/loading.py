@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from orch.errors import BackendError, OrchError
+from orch.errors import ATTEMPT_CODES, BackendError, OrchError
 from orch.gate import Ticket
 from orch.model_facts import find
 from orch.router import ModelState, memory_needed
 from orch.runtime import Runtime
 
 
-async def load(runtime: Runtime, name: str) -> str:
+async def load(runtime: Runtime, name: str, keep_alive: str | float | None = None) -> str:
     """Loads a model with its usual context, when it is its turn; says so in a sentence. Raises OrchError."""
-    state = await _named(runtime, name)
+    state = await named(runtime, name)
     backend = runtime.backends[state.spec.provider]
     if not hasattr(backend, "load"):
         raise _cannot(state)
@@ -19,7 +19,7 @@ async def load(runtime: Runtime, name: str) -> str:
     ticket = Ticket(f"load {state.spec.id}", state.key, memory_needed(state, state.num_ctx), embeds=embeds)
     try:
         async with runtime.gate.turn(ticket):
-            await backend.load(state.spec.id, None if embeds else state.num_ctx)
+            await backend.load(state.spec.id, None if embeds else state.num_ctx, keep_alive)
     except BackendError as failure:
         raise failed(state, failure) from None
     return f"{state.spec.id} is loaded"
@@ -27,7 +27,7 @@ async def load(runtime: Runtime, name: str) -> str:
 
 async def unload(runtime: Runtime, name: str) -> str:
     """Frees a model's memory; says so in a sentence. Raises OrchError."""
-    state = await _named(runtime, name)
+    state = await named(runtime, name)
     backend = runtime.backends[state.spec.provider]
     if not hasattr(backend, "unload"):
         raise _cannot(state)
@@ -40,7 +40,8 @@ async def unload(runtime: Runtime, name: str) -> str:
     return f"{state.spec.id} is unloaded"
 
 
-async def _named(runtime: Runtime, name: str) -> ModelState:
+async def named(runtime: Runtime, name: str) -> ModelState:
+    """The model of that name, which is there. Raises OrchError."""
     state = find(await runtime.registry.available(with_unlisted=True), name)
     if state.unavailable:
         code = {"provider_down": "no_provider", "not_installed": "model_not_found"}.get(state.unavailable[0], "error")
@@ -54,4 +55,5 @@ def _cannot(state: ModelState) -> OrchError:
 
 def failed(state: ModelState, failure: BackendError) -> OrchError:
     """What a provider did not do, as an error of ours."""
-    return OrchError(f"{state.spec.id}: {failure.message}", "orch health shows what is wrong", code="busy" if failure.code == "busy" else "all_failed")
+    code = ATTEMPT_CODES.get(failure.code, "all_failed")
+    return OrchError(f"{state.spec.id}: {failure.message}", "orch health shows what is wrong", code=code, retry_after_s=failure.retry_after_s)

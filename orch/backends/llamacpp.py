@@ -59,8 +59,8 @@ class LlamaCppBackend:
             raise BackendError("model_not_found", f"the model file {spec.gguf} is not there")
         return path
 
-    async def load(self, model: str, num_ctx: int | None) -> None:
-        """Starts the model's engine; its context is that of models.yaml."""
+    async def load(self, model: str, num_ctx: int | None, keep_alive: str | float | None = None) -> None:
+        """Starts the model's engine, which stays; its context is that of models.yaml."""
         await asyncio.to_thread(self._engine, model)
 
     async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:

@@ -122,9 +122,16 @@ class OllamaBackend:
         """`/api/show` as it is."""
         return await self._http.json("POST", "/api/show", {"model": model})
 
-    async def load(self, model: str, num_ctx: int | None) -> None:
+    async def listed(self, path: str) -> list[dict[str, Any]]:
+        """The entries of `/api/tags` or `/api/ps` as they are."""
+        entries = (await self._http.json("GET", path)).get("models")
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+    async def load(self, model: str, num_ctx: int | None, keep_alive: str | float | None = None) -> None:
         """Brings a model into memory with that context; without one, as a model that only embeds is."""
-        beside = {"keep_alive": _keep_alive(self._keep_alive)} if self._keep_alive is not None else {}
+        usual = _keep_alive(self._keep_alive) if self._keep_alive is not None else None
+        stays = keep_alive if keep_alive is not None else usual
+        beside = {"keep_alive": stays} if stays is not None else {}
         if num_ctx is None:
             await self._http.json("POST", "/api/embed", {"model": model, "input": [], **beside}, timeout_s=LOAD_TIMEOUT_S)
         else:

@@ -35,6 +35,7 @@ STATUS = {
     "context_overflow": 400,
     "timeout": 504,
     "all_failed": 502,
+    "unable": 400,
     "busy": 429,
     "another": 409,
     "interrupted": 499,
