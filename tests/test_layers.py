@@ -47,7 +47,7 @@ LAYERS = [
         "quality.lines",
         "stats",
     },
-    {"fingerprint", "periods", "remote", "judgements", "measurements", "memory.documents", "memory.engine", "memory.store", "near.tokens", "quality.learn"},
+    {"fingerprint", "remote", "judgements", "measurements", "memory.documents", "memory.engine", "memory.store", "near.tokens", "quality.learn"},
     {
         "bench.report",
         "config.schema",

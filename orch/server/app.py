@@ -70,7 +70,6 @@ ROUTES = (
     Entry("GET", "/orch/models", own_api.models),
     Entry("POST", "/orch/models/load", own_api.load_model, own_forms.Loaded),
     Entry("POST", "/orch/models/unload", own_api.unload_model, own_forms.Loaded),
-    Entry("POST", "/orch/memory/{name}", own_api.memory, own_forms.Arguments),
     Entry("GET", "/orch/runs", own_api.runs),
     Entry("GET", "/orch/runs/{run_id}", own_api.one_run),
     Entry("POST", "/orch/runs/{run_id}/end", own_api.end, own_forms.Ended),
