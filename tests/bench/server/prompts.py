@@ -1,0 +1,75 @@
+"""What the load generator asks and the upstream answers: numbered, so that nothing comes from a cache and a mixed-up answer shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MODELS = ("quick:3b", "coder:7b", "writer:8b", "thinker:14b")
+"""What the upstream lists."""
+PINNED = MODELS[0]
+"""What a contestant that does not choose is asked for."""
+TASKS = (
+    "Write a Python function that merges two sorted lists",
+    "What is the capital of the smallest country in Asia?",
+    "Fix this loop, it never ends and eats all the memory",
+    "Write a short poem about the sea on a winter evening",
+    "Compare the pros and cons of PostgreSQL and SQLite",
+    "Find all the files of the project that read the config",
+    "Review this argument: all birds fly, so penguins do too",
+    "A train leaves at 9:40 and takes 95 minutes: when is it there?",
+    "Escribe un correo formal para pedir un aplazamiento",
+    "¿Por qué se cae el servidor con muchas conexiones?",
+    "Corrige esta consulta SQL que devuelve filas repetidas",
+    "Inventa un cuento breve sobre un faro abandonado",
+    "Resume en un párrafo las ventajas de la energía solar",
+    "¿Cuántos días tiene un año bisiesto?",
+    "Analiza el tono de esta carta y di si es una queja",
+    "Investiga las tendencias recientes en baterías",
+)
+BEFORE, AFTER = ("Here", " is", " answer", " number"), (" in", " eight", " words.")
+"""The tokens of every answer, around its number."""
+PATHS = {"openai": "/v1/chat/completions", "ollama": "/api/chat"}
+_CASE = re.compile(rb"\(case (\d+)\)")
+_TEXT = re.compile(rb'"content":\s*"([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request's body, and the text that answers it."""
+
+    body: bytes
+    answer: bytes
+
+
+def asks(model: str, stream: bool) -> Iterator[Ask]:
+    """Requests without end, none of which another call or process makes again."""
+    number = time.time_ns() // 1000 % 10**12
+    while True:
+        number += 1
+        said = f"{TASKS[number % len(TASKS)]} (case {number})"
+        yield Ask(body(model, said, stream), answer(number))
+
+
+def body(model: str, said: str, stream: bool) -> bytes:
+    """A chat request, the same in both APIs."""
+    return json.dumps({"model": model, "messages": [{"role": "user", "content": said}], "stream": stream}).encode()
+
+
+def answer(number: int) -> bytes:
+    """The text that answers the prompt of this number."""
+    return "".join((*BEFORE, f" {number}", *AFTER)).encode()
+
+
+def number_of(request_body: bytes) -> int:
+    """The number of the last prompt in a request, 0 where it has none."""
+    found = _CASE.findall(request_body)
+    return int(found[-1]) if found else 0
+
+
+def text_of(answer_body: bytes) -> bytes:
+    """What was said, put together from JSON, server-sent events or NDJSON, of either API. Escapes are left as they are."""
+    return b"".join(_TEXT.findall(answer_body))
