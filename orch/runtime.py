@@ -65,8 +65,8 @@ class Wiring:
         journal = self.journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
         backends = {name: self.backend(name, provider, config.models) for name, provider in config.models.providers.items()}
         registry = self.registry(config.models, backends, journal, routing.memory_budget_gb)
-        memory = self.memory(routing.memory, journal, backends, redactor)
         cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
+        memory = self.memory(routing.memory, journal, backends, redactor, cache)
         reuse = Reuse(cache, config, backends, memory, redactor)
         classifier = Classifier(config.own_rules)
         judged = JudgedQuality(journal.judgements, config.models.models, lambda text: classifier.classify(text).scores)
@@ -80,8 +80,8 @@ class Wiring:
         """What tells which models there are."""
         return Registry(models, backends, journal, budget_gb)
 
-    def memory(self, rule: Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor) -> LazyMemory:
-        """What remembers."""
+    def memory(self, rule: Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor, cache: Cache) -> LazyMemory:
+        """What remembers; forgetting takes answers out of the cache too."""
         return LazyMemory(rule, journal, backends, redactor)
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:

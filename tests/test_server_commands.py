@@ -208,3 +208,18 @@ def test_a_model_that_fails_is_told_alike(server: dict[str, Any], ollama: FakeOl
     ollama.models[CODER].faults += [Fault("cut", after=2)] * 2
     shown = [orch("run", *extra, "-m", CODER, TASK) for extra in ([], ["--no-server"])]
     assert [(each.returncode, each.stdout) for each in shown] == [(7, b"def f(): ")] * 2
+
+
+def test_memory_goes_by_the_server_which_holds_the_index(server: dict[str, Any], ollama: FakeOllama) -> None:
+    assert orch("memory", "add", "the staging server is called nemo").returncode == 0
+    hits = json.loads(orch("memory", "search", "--json", "staging server").stdout)["hits"]
+    assert [hit["task"] for hit in hits] == ["the staging server is called nemo"]
+    assert orch("memory", "forget", hits[0]["id"][:12]).stdout == b"forgot 1 entry\n"
+    assert json.loads(orch("memory", "list", "--json").stdout)["memories"] == []
+    assert orch("memory", "show", "nope").returncode == 2
+
+
+def test_after_the_server_memory_is_free_again(server: dict[str, Any]) -> None:
+    assert orch("memory", "add", "nemo is the staging server").returncode == 0
+    assert orch("serve", "stop").returncode == 0
+    assert json.loads(orch("memory", "search", "--json", "staging").stdout)["hits"]

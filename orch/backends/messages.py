@@ -10,17 +10,20 @@ from orch.errors import BackendError
 from orch.types import Message
 
 
-def openai_calls(calls: Sequence[dict[str, Any]], before: int = 0) -> list[dict[str, Any]]:
-    """Tool calls of either form in OpenAI's: each with an id and its arguments as a string. `before` counts the calls that came earlier."""
-    return [_openai_call(number, call) for number, call in enumerate(calls, before)]
+def openai_calls(calls: Sequence[dict[str, Any]], turn: object, before: int = 0) -> list[dict[str, Any]]:
+    """Tool calls of either form in OpenAI's: each with an id and its arguments as a string.
+
+    A made up id must differ from those of other turns: it holds what names the `turn`, and `before`, the calls that came earlier in it.
+    """
+    return [_openai_call(f"call_{turn}_{number}", call) for number, call in enumerate(calls, before)]
 
 
-def _openai_call(number: int, call: dict[str, Any]) -> dict[str, Any]:
+def _openai_call(name: str, call: dict[str, Any]) -> dict[str, Any]:
     function = dict(call.get("function") or {})
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
         function["arguments"] = json.dumps(arguments if arguments is not None else {}, ensure_ascii=False)
-    return {**call, "id": call.get("id") or f"call_{number}", "type": "function", "function": function}
+    return {**call, "id": call.get("id") or name, "type": "function", "function": function}
 
 
 def ollama_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -83,7 +86,7 @@ def for_openai(messages: Sequence[Message]) -> list[Message]:
     for message in messages:
         made = _with_parts(message)
         if made.get("tool_calls"):
-            made["tool_calls"] = [{**call, "id": _id(call, len(found), number)} for number, call in enumerate(openai_calls(made["tool_calls"]))]
+            made["tool_calls"] = openai_calls(made["tool_calls"], len(found))
             waiting = [(call["id"], call["function"].get("name", "")) for call in made["tool_calls"]]
         if made.get("role") == "tool" and "tool_call_id" not in made:
             name = made.pop("tool_name", None)
@@ -91,12 +94,6 @@ def for_openai(messages: Sequence[Message]) -> list[Message]:
             made["tool_call_id"] = waiting.pop(place)[0] if waiting else "call_0"
         found.append(made)
     return found
-
-
-def _id(call: dict[str, Any], turn: int, number: int) -> str:
-    """A made up id must differ from those of other turns."""
-    given = str(call["id"])
-    return f"call_{turn}_{number}" if given == f"call_{number}" else given
 
 
 def _with_parts(message: Message) -> Message:

@@ -73,7 +73,7 @@ class OllamaBackend:
             "truncate": False,
             "options": {**given, **{key: value for key, value in sizes.items() if value is not None}},
         }
-        if request.tools:
+        if request.tools and request.extra.get("tool_choice") != "none":  # Ollama has no tool_choice
             payload["tools"] = request.tools
         if request.response_format is not None:
             payload["format"] = _format(request.response_format)

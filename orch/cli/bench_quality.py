@@ -19,8 +19,8 @@ from orch.bench.report import Cell, Report, report, sentence
 from orch.bench.routing import Chooser
 from orch.bench.suite import Suite, load
 from orch.cli import opening
-from orch.model_facts import find
 from orch.errors import OrchError, UsageError
+from orch.model_facts import find
 from orch.registry import Survey
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ def replay(
 ) -> None:
     """Decide every task of the journal again, under another configuration; run nothing."""
     from orch import render
-    from orch.cli.stats import since_when
+    from orch.periods import since_when
 
     orchestrator, begin = _opened(ctx, models, routing), since_when(since)
     found, lifted = asyncio.run(_replayed(orchestrator, begin))

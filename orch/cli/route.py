@@ -57,7 +57,7 @@ def show_decision(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = 
     orchestrator = opening.orchestrator(ctx)
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
-    found = classify_task(task, orchestrator.runtime) if why else None
+    found = classify_task(task, orchestrator.runtime, explained=True) if why else None
     if as_json:
         render.show_json(json_form.of_decision(decision, warnings) | ({"classification": facts(found)} if found else {}))
         return

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import time
 from typing import Annotated, Any
 
 import typer
 
 from orch.cli import opening
-from orch.errors import OrchError, UsageError
+from orch.errors import OrchError
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -25,6 +23,7 @@ def stats(
 ) -> None:
     """Show real times, errors and fallbacks, by model and by type."""
     from orch import render
+    from orch.periods import since_when
     from orch.stats import by_type
 
     begin = since_when(since)
@@ -58,19 +57,3 @@ def _cell(column: str, value: Any) -> str:
     if column.endswith("_s") and column != "tokens_per_s":
         return f"{value:.2f} s"
     return f"{value:.1f}" if isinstance(value, float) else f"{value:,}"
-
-
-def since_when(text: str, option: str = "--since") -> float:
-    """Seconds since the epoch of `7d` (ago) or of a date; 0 for nothing. Raises UsageError."""
-    from datetime import datetime
-
-    from orch.config.spec import seconds
-
-    if not text:
-        return 0.0
-    if re.fullmatch(r"\d{1,6}[smhdw]", text):
-        return time.time() - seconds(text)
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise UsageError(f"{option} {text!r} is no time", "write 24h, 7d or 2026-11-01") from None

@@ -50,3 +50,9 @@ def of_run(task: str, answer: str) -> list[str]:
     joined = pieces(f"{first}\n\n{answer}" if len(first) < PIECE_CHARS // 2 else first)
     rest = [] if len(first) < PIECE_CHARS // 2 else pieces(answer)
     return [*joined, *head[1:], *rest][:MOST_PIECES]
+
+
+def shortened(text: str, most: int) -> str:
+    """One line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
+from orch.errors import OrchError
 from orch.memory import documents
 from orch.memory.embed import Embedder
 from orch.memory.fuse import REACH, Place, fuse
@@ -34,6 +36,16 @@ class Found:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """How an index stands: its pieces, and the rows of the journal that it has not seen. `notes` is what happened when it was opened."""
+
+    name: str
+    pieces: int
+    lag: int
+    notes: tuple[str, ...] = ()
+
+
 class Facts(Protocol):
     """Where an index keeps how far it has read the list of forgotten rows."""
 
@@ -47,25 +59,48 @@ class Facts(Protocol):
 
 
 class Memory:
-    """The index of one journal in one store. Open it, search, close it. Raises OrchError where the store can't be used."""
+    """The index of one journal in one store. Open it, search, close it. Raises OrchError where the store can't be used.
 
-    def __init__(self, source: Source, store: Store, embedder: Embedder, facts: Facts, name: str) -> None:
+    `warning` holds as long as the memory does; `stop`, set from any thread, ends a long catch-up after its batch.
+    """
+
+    def __init__(self, source: Source, store: Store, embedder: Embedder, facts: Facts, name: str, warning: str | None = None) -> None:
         self.source, self.store, self.embedder = source, store, embedder
-        self.name = name
+        self.name, self.warning = name, warning
+        self.stop = threading.Event()
         self._facts, self._mark = facts, f"forgotten:{name}"
-        self.notes: list[str] = []
+        self._is_open, self._notes = False, list[str]()
 
     async def open(self, progress: Progress | None = None) -> None:
-        """Opens the store and brings it up to the journal."""
+        """Opens the store, unless it is open, and brings it up to the journal."""
+        await self._attach()
+        await self.catch_up(progress)
+
+    async def _attach(self) -> None:
+        """Opens the store as it is."""
+        if self._is_open:
+            return
         await asyncio.to_thread(self.store.open)
-        self.notes += self.store.notes
+        self._is_open = True
+        self._notes += self.store.notes
         if self.store.created:
             self._facts.set_fact(self._mark, "0")
-        await self.catch_up(progress)
 
     def close(self) -> None:
         """Gives the store back to others."""
+        self._is_open = False
         self.store.close()
+
+    def told(self) -> list[str]:
+        """What the user should be told: the warning always, what happened at opening once."""
+        notes = [*([self.warning] if self.warning else []), *self._notes]
+        self._notes.clear()
+        return notes
+
+    async def state(self) -> State:
+        """How the index stands, without catching up."""
+        await self._attach()
+        return State(self.name, self.store.count(), self.lag(), tuple(self.store.notes))
 
     # ------------------------------------------------------------ following the journal
 
@@ -83,6 +118,8 @@ class Memory:
             seq, done = rows[-1].seq, done + len(rows)
             if progress:
                 progress(done, max(total, done))
+            if self.stop.is_set():
+                raise stopped()
         return done
 
     def _drop_forgotten(self) -> None:
@@ -99,8 +136,10 @@ class Memory:
 
     async def reindex(self, progress: Progress | None = None) -> int:
         """Builds the index anew from the journal."""
+        self._is_open = False
         self.store.drop()
         self.store.open()
+        self._is_open = True
         self._facts.set_fact(self._mark, "0")
         return await self.catch_up(progress)
 
@@ -133,6 +172,11 @@ class Memory:
         ranked = fuse(question, lexical, dense, near, {run_id: _place(row) for run_id, row in rows.items()})
         found = [Found(rows[run_id], score) for run_id, score in ranked if run_id in rows and score > 0]
         return [each for each in found if _passes(each.row, where)][:limit]
+
+
+def stopped() -> OrchError:
+    """The error of work that was ended from outside."""
+    return OrchError("orch is stopping: memory goes on where it was at its next use", code="busy")
 
 
 def _best(hits: Sequence[Hit]) -> dict[str, float]:

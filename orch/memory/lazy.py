@@ -14,7 +14,7 @@ from orch.redact import Redactor
 
 if TYPE_CHECKING:
     from orch.memory.embed import Embedder
-    from orch.memory.index import Found, Memory
+    from orch.memory.index import Found, Memory, State
 
 
 class LazyMemory:
@@ -25,9 +25,12 @@ class LazyMemory:
 
     def embedder(self) -> Embedder:
         """What turns text into vectors. Raises OrchError where it can't be had."""
+        return self._embedder()[0]
+
+    def _embedder(self) -> tuple[Embedder, str | None]:
         from orch.memory.embed import embedder_for
 
-        return embedder_for(self._rule.embedder, self._backends)[0]
+        return embedder_for(self._rule.embedder, self._backends)
 
     async def memory(self) -> Memory:
         """The memory, not yet opened. Raises OrchError where journal or embedder can't be had."""
@@ -36,7 +39,15 @@ class LazyMemory:
             raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")
         from orch.memory.opening import memory_for
 
-        return await memory_for(self._rule, self._journal, self._backends, self._redactor)
+        return await memory_for(self._rule, self._journal, *self._embedder(), self._redactor)
+
+    async def state(self) -> State:
+        """How the index stands, without catching up. Raises OrchError, sqlite3.Error, ImportError."""
+        memory = await self.memory()
+        try:
+            return await memory.state()
+        finally:
+            memory.close()
 
     async def recall(self, question: str, limit: int) -> tuple[list[Found], list[str]]:
         """What is found, and warnings; a memory that can't be used is a warning."""
@@ -46,6 +57,6 @@ class LazyMemory:
                 found = await memory.find(question, limit)
             finally:
                 memory.close()
-            return found, [*memory.notes]
+            return found, memory.told()
         except (OrchError, sqlite3.Error, ImportError) as error:
             return [], [f"answered without memory: {error}"]

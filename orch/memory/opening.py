@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from orch import paths
-from orch.backends import Backend
 from orch.config import spec
 from orch.journal import Journal
-from orch.memory.embed import Embedder, embedder_for
+from orch.memory.embed import Embedder
 from orch.memory.index import Memory
 from orch.memory.source import Source
 from orch.memory.store import Store
 from orch.redact import Redactor
 
 
-async def memory_for(rule: spec.Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor) -> Memory:
+async def memory_for(rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, redactor: Redactor) -> Memory:
     """The memory, not yet opened. Raises OrchError where the embedder can't be had."""
-    embedder, warning = embedder_for(rule.embedder, backends)
     dimension = await embedder.dimension()
     name = index_name(embedder, dimension)
-    memory = Memory(
+    return Memory(
         Source(journal.database, redactor),
         store_for(rule, name, dimension, paths.data_dir() / "memory"),
         embedder,
         journal,
         f"{rule.qdrant_url or 'here'}/{name}",
+        warning,
     )
-    memory.notes += [warning] if warning else []
-    return memory
 
 
 def index_name(embedder: Embedder, dimension: int | None) -> str:

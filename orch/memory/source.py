@@ -85,9 +85,9 @@ class Source:
         condition, values = _condition(where)
         return self._select(f"{condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
 
-    def everything(self) -> Iterator[Remembered]:
-        """Every row in order."""
-        seq = 0
+    def everything(self, after: int = 0) -> Iterator[Remembered]:
+        """Every row after one, in order."""
+        seq = after
         while rows := self.after(seq, _MARKS):
             yield from rows
             seq = rows[-1].seq

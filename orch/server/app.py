@@ -23,11 +23,12 @@ from orch.server import (
     openai_embeddings,
     openai_forms,
     openai_models,
+    openai_responses,
     own_api,
     own_forms,
 )
 from orch.server.exchange import Endpoint, service_of
-from orch.server.reload import watch
+from orch.server.reload import attend, watch
 from orch.server.service import Service
 from orch.version import VERSION
 
@@ -51,6 +52,7 @@ async def metrics(request: Request) -> Response:
 ROUTES = (
     Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat),
     Entry("POST", "/v1/completions", openai_completions.completions, openai_forms.Completion),
+    Entry("POST", "/v1/responses", openai_responses.responses, openai_forms.Answered),
     Entry("POST", "/v1/embeddings", openai_embeddings.embeddings, openai_forms.Embeddings),
     Entry("GET", "/v1/models", openai_models.models),
     Entry("GET", "/v1/models/{model:path}", openai_models.model),
@@ -70,6 +72,7 @@ ROUTES = (
     Entry("GET", "/orch/models", own_api.models),
     Entry("POST", "/orch/models/load", own_api.load_model, own_forms.Loaded),
     Entry("POST", "/orch/models/unload", own_api.unload_model, own_forms.Loaded),
+    Entry("POST", "/orch/memory/{name}", own_api.memory, own_forms.Arguments),
     Entry("GET", "/orch/runs", own_api.runs),
     Entry("GET", "/orch/runs/{run_id}", own_api.one_run),
     Entry("POST", "/orch/runs/{run_id}/end", own_api.end, own_forms.Ended),
@@ -104,11 +107,12 @@ def application(service: Service) -> ASGIApp:
 def _lifespan(service: Service) -> Lifespan[FastAPI]:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch(service))
+        helpers = [asyncio.create_task(watch(service)), asyncio.create_task(attend(service))]
         try:
             yield
         finally:
-            watching.cancel()
+            for helper in helpers:
+                helper.cancel()
             await service.aclose()
 
     return lifespan

@@ -14,9 +14,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from orch.errors import UsageError
+from orch.server.visit import Visit
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from orch.server.keys import Keys
 
@@ -24,8 +25,6 @@ Refuse = Callable[[str, int, str, str], tuple[bytes, str]]
 """Path, status, code and message of a refusal to its body and content type."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback"
-"""The headers that a page of a listed origin may read."""
 
 REFUSALS = {
     "ambiguous_header": (400, "a header that may be there once is there twice"),
@@ -62,7 +61,7 @@ class Rules:
     body_s: float = 30.0
     """For a body to arrive whole, from the request's beginning."""
     stream_s: float = 3600.0
-    """The longest answer, from the request's beginning."""
+    """The longest visit, from the request's beginning."""
     write_s: float = 30.0
     """The longest that one piece of an answer may wait for the client to read."""
     linger_s: float = 1.0
@@ -139,113 +138,6 @@ def envelope(path: str, status: int, code: str, message: str) -> tuple[bytes, st
     return json.dumps(error).encode(), "application/json"
 
 
-class Answer:
-    """One request under way: what its body and its answer have come to, and since when one waits for the client."""
-
-    __slots__ = (
-        "_begun",
-        "_blocked",
-        "_reading",
-        "_receive",
-        "_rules",
-        "_send",
-        "_size",
-        "_task",
-        "cut",
-        "done",
-        "headers",
-        "origin",
-        "scope",
-        "started",
-        "whole",
-    )
-
-    def __init__(self, rules: Rules, scope: Scope, receive: Receive, send: Send) -> None:
-        self._rules, self._receive, self._send = rules, receive, send
-        self._task, self._begun = asyncio.current_task(), monotonic()
-        self._blocked, self._reading, self._size = 0.0, False, 0
-        self.scope = scope
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.origin = b""
-        self.cut = ""
-        self.whole = self.started = self.done = False
-
-    async def receive(self) -> Message:
-        """The app's `receive`: counts the body, and ends a request whose body is more than allowed."""
-        if self.whole:
-            return await self._receive()
-        self._reading = True
-        try:
-            message = await self._receive()
-        finally:
-            self._reading = False
-        self._size += len(message.get("body", b""))
-        self.whole = not message.get("more_body", False)
-        if self._size > self._rules.most_body_bytes:
-            self.end("body_too_large")
-            return {"type": "http.disconnect"}
-        return message
-
-    async def send(self, message: Message) -> None:
-        """The app's `send`; of an answer that was ended nothing goes out any more."""
-        if self.cut:
-            return
-        if self.started:
-            self.done = not message.get("more_body", False)
-        elif message["type"] == "http.response.start":
-            self.started = True
-            if self.origin:
-                message = {**message, "headers": [*message.get("headers", ()), *self.cors()]}
-        await self.push(message)
-
-    async def push(self, message: Message) -> None:
-        """Sends, and lets the guard see how long that waits."""
-        self._blocked = monotonic()
-        try:
-            await self._send(message)
-        finally:
-            self._blocked = 0.0
-
-    def cors(self) -> list[tuple[bytes, bytes]]:
-        """What lets a page of a listed origin read the answer."""
-        return [(b"access-control-allow-origin", self.origin), (b"access-control-expose-headers", EXPOSED), (b"vary", b"origin")]
-
-    def watch(self, now: float) -> None:
-        """Ends the answer when the client or the app takes too long."""
-        rules, slow = self._rules, self._blocked and now - self._blocked > self._rules.write_s
-        if slow:
-            self.hang_up()
-        if self.cut:
-            return
-        if slow:
-            self.end("reader_too_slow")
-        elif self._reading and now - self._begun > rules.body_s:
-            self.end("body_too_slow")
-        elif now - self._begun > rules.stream_s:
-            self.end("answer_too_long")
-
-    def end(self, code: str) -> None:
-        """Cancels the app's work; the guard then refuses with this code or hangs up."""
-        self.cut = code
-        if self._task is not None:
-            self._task.cancel()
-
-    def hang_up(self) -> None:
-        """Cuts the connection now, where the server can."""
-        cut = (self.scope.get("extensions") or {}).get("orch.cut")
-        if cut is not None:
-            cut["now"]()
-
-    async def drain(self, *, until_gone: bool) -> None:
-        """Throws away what comes, to the end of the body or to the end of the connection, for a moment."""
-        try:
-            async with asyncio.timeout(self._rules.linger_s):
-                while (message := await self._receive())["type"] != "http.disconnect" and (until_gone or message.get("more_body")):
-                    pass
-        except TimeoutError:
-            pass
-
-
 class Guard:
     """The outermost ASGI app. Over the Unix socket only the bounds hold. Lives in one event loop."""
 
@@ -253,7 +145,7 @@ class Guard:
         self.app, self.rules, self._refusal = app, rules, refuse
         self._origins = frozenset(origin.encode() for origin in rules.allowed_origins)
         self._hosts: set[bytes] = set()
-        self._under_way: set[Answer] = set()
+        self._under_way: set[Visit] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._tick_s = min(1.0, rules.body_s / 5, rules.stream_s / 5, rules.write_s / 5)
 
@@ -262,38 +154,38 @@ class Guard:
         if scope["type"] != "http":
             await self._not_http(scope, receive, send)
             return
-        answer = Answer(self.rules, scope, receive, send)
-        self._under_way.add(answer)
+        visit = Visit(self.rules, scope, receive, send)
+        self._under_way.add(visit)
         if self._timer is None:
             self._watch()
         try:
-            await self._serve(scope, answer)
+            await self._serve(scope, visit)
         except asyncio.CancelledError:
-            await self._end(answer, answer.cut or "stopping")
+            await self._end(visit, visit.cut or "stopping")
         except Exception as error:
-            if not answer.cut:
+            if not visit.cut:
                 # without its message, which may quote the prompt
                 logging.getLogger("orch.server").error("%s", whereabouts(error))
-            await self._end(answer, answer.cut or "internal_error")
+            await self._end(visit, visit.cut or "internal_error")
         else:
-            if answer.cut:
-                await self._end(answer, answer.cut)
+            if visit.cut:
+                await self._end(visit, visit.cut)
         finally:
-            self._under_way.discard(answer)
+            self._under_way.discard(visit)
 
-    async def _serve(self, scope: Scope, answer: Answer) -> None:
-        headers, local = answer.headers, over_unix(scope)
+    async def _serve(self, scope: Scope, visit: Visit) -> None:
+        headers, local = visit.headers, over_unix(scope)
         code = "" if local else self._misplaced(scope, headers)
         if not code and b"origin" in headers and headers[b"origin"] in self._origins and not local:
-            answer.origin = headers[b"origin"]
+            visit.origin = headers[b"origin"]
             if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
-                await _preflight(answer)
+                await _preflight(visit)
                 return
         code = code or self._unnamed(scope, headers, local) or self._oversized(headers)
         if code:
-            await self._refuse(answer, code)
+            await self._refuse(visit, code)
         else:
-            await self.app(scope, answer.receive, answer.send)
+            await self.app(scope, visit.receive, visit.send)
 
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -345,63 +237,63 @@ class Guard:
         length = headers.get(b"content-length")
         return "body_too_large" if length is not None and (len(length) > 18 or int(length) > self.rules.most_body_bytes) else ""
 
-    async def _end(self, answer: Answer, code: str) -> None:
+    async def _end(self, visit: Visit, code: str) -> None:
         """Refuses or hangs up, after the app was cancelled or broke."""
-        answer.cut = code
+        visit.cut = code
         try:
             # a cancellation that the app did not live to see would strike here
             await asyncio.sleep(0)
         except asyncio.CancelledError:
             pass
-        if answer.done:
+        if visit.done:
             return
-        if not answer.started:
-            await self._refuse(answer, code)
+        if not visit.started:
+            await self._refuse(visit, code)
             return
         # half an answer must not look whole
-        answer.hang_up()
-        await answer.drain(until_gone=True)
+        visit.hang_up()
+        await visit.drain(until_gone=True)
 
-    async def _refuse(self, answer: Answer, code: str) -> None:
+    async def _refuse(self, visit: Visit, code: str) -> None:
         status, message = REFUSALS[code]
-        body, kind = self._refusal(answer.scope.get("path", ""), status, code, message)
+        body, kind = self._refusal(visit.scope.get("path", ""), status, code, message)
         headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
-        headers += answer.cors() if answer.origin else [(b"vary", b"origin")] if b"origin" in answer.headers else []
+        headers += visit.cors() if visit.origin else [(b"vary", b"origin")] if b"origin" in visit.headers else []
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if status == 503:
             headers.append((b"retry-after", b"1"))
-        unread = not answer.whole and (b"transfer-encoding" in answer.headers or answer.headers.get(b"content-length", b"0") != b"0")
+        unread = not visit.whole and (b"transfer-encoding" in visit.headers or visit.headers.get(b"content-length", b"0") != b"0")
         if unread:
             headers.append((b"connection", b"close"))
-        answer.started = True
-        await answer.push({"type": "http.response.start", "status": status, "headers": headers})
-        await answer.push({"type": "http.response.body", "body": body, "more_body": unread})
+        visit.started = True
+        await visit.push({"type": "http.response.start", "status": status, "headers": headers})
+        await visit.push({"type": "http.response.body", "body": body, "more_body": unread})
         if unread:
             # the client has all of it; closing on what it still sends would reset the connection and take the refusal away
-            await answer.drain(until_gone=False)
-            await answer.push({"type": "http.response.body", "body": b"", "more_body": False})
+            await visit.drain(until_gone=False)
+            await visit.push({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _watch(self) -> None:
         now = monotonic()
-        for answer in self._under_way:
-            answer.watch(now)
+        for visit in self._under_way:
+            visit.watch(now)
         self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._watch) if self._under_way else None
 
 
-async def _preflight(answer: Answer) -> None:
+async def _preflight(visit: Visit) -> None:
     headers = [
-        *answer.cors(),
+        *visit.cors(),
         (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
-        (b"access-control-allow-headers", answer.headers.get(b"access-control-request-headers", b"")),
+        (b"access-control-allow-headers", visit.headers.get(b"access-control-request-headers", b"")),
         (b"access-control-max-age", b"600"),
         (b"vary", b"access-control-request-headers"),
     ]
-    if answer.headers.get(b"access-control-request-private-network") == b"true":
+    if visit.headers.get(b"access-control-request-private-network") == b"true":
         headers.append((b"access-control-allow-private-network", b"true"))
-    answer.started = True
-    await answer.push({"type": "http.response.start", "status": 204, "headers": headers})
-    await answer.push({"type": "http.response.body", "body": b"", "more_body": False})
+    visit.started = True
+    await visit.push({"type": "http.response.start", "status": 204, "headers": headers})
+    await visit.push({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -73,7 +73,7 @@ def completion(result: RunResult) -> dict[str, Any]:
     if result.response.thinking:
         message["reasoning_content"] = result.response.thinking
     if result.response.tool_calls:
-        message["tool_calls"] = openai_calls(result.response.tool_calls)
+        message["tool_calls"] = openai_calls(result.response.tool_calls, result.run_id)
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish(result)}
     head = _head(result.run_id, "chat.completion", result.decision.model_id)
     return {**head, "choices": [choice], "usage": usage(result.response.usage)}
@@ -81,9 +81,9 @@ def completion(result: RunResult) -> dict[str, Any]:
 
 def finish(result: RunResult) -> str:
     """Why the answer ended, in OpenAI's words."""
-    if result.response.tool_calls:
-        return "tool_calls"
-    return "length" if result.response.finish_reason == "length" else "stop"
+    if result.response.finish_reason == "length":
+        return "length"  # also of tool calls: the last one may be cut
+    return "tool_calls" if result.response.tool_calls else "stop"
 
 
 def usage(counted: Usage) -> dict[str, int]:
@@ -107,6 +107,11 @@ def event(value: Any) -> bytes:
     return b"data: " + to_json(value) + b"\n\n"
 
 
+def fallback_note(chunk: Chunk) -> bytes:
+    """A comment in a stream: clients pass it over, people who look see it."""
+    return b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
+
+
 async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
     """The run as OpenAI's stream. A run that fails ends with an error and without `[DONE]`."""
     head = _head(answer.run_id, "chat.completion.chunk", answer.model)
@@ -122,24 +127,23 @@ async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
                     yield event({**head, "choices": [], "usage": usage(result.response.usage)})
                 yield b"data: [DONE]\n\n"
             elif chunk["type"] == "fallback":
-                # a comment: clients pass it over, people who look see it
-                yield b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
+                yield fallback_note(chunk)
             else:
-                for delta in _deltas(chunk, calls):
+                for delta in _deltas(chunk, answer.run_id, calls):
                     calls += "tool_calls" in delta
                     yield event({**head, "choices": [_choice(delta)], **usual})
     except OrchError as error:
         yield event({**head, "choices": [_choice({}, "error")], **envelope(error)})
 
 
-def _deltas(chunk: Chunk, calls: int) -> Iterator[dict[str, Any]]:
+def _deltas(chunk: Chunk, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
     """What a chunk adds to the message; `calls` tool calls came before."""
     if chunk["type"] == "content":
         yield {"content": chunk["chunk"]}
     elif chunk["type"] == "thinking":
         yield {"reasoning_content": chunk["chunk"]}
     elif chunk["type"] == "tool_call":
-        yield {"tool_calls": [{"index": calls, **openai_calls([chunk["tool_call"]], calls)[0]}]}
+        yield {"tool_calls": [{**openai_calls([chunk["tool_call"]], run_id, calls)[0], "index": calls}]}
 
 
 def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

@@ -25,10 +25,9 @@ async def completions(request: Request) -> Response:
     """`POST /v1/completions`."""
     body = await read(request, Completion)
     given = body.model_dump(exclude_unset=True, exclude_none=True)
-    prompt = body.prompt if isinstance(body.prompt, str) else body.prompt[0]
     wishes = Wishes(
         model=body.model,
-        messages=[{"role": "user", "content": prompt}],
+        messages=[{"role": "user", "content": body.prompt[0]}],
         options={name: given[name] for name in SAMPLING if name in given},
         extra={name: value for name, value in given.items() if name not in SAMPLING and name not in READ},
     )

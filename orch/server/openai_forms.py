@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic_core import PydanticCustomError
 
 MOST_MESSAGES = 4_096
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+def _texts(value: Any) -> list[str]:
+    """One text or several as a list; tokens are refused in words, which a union of types has not."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise PydanticCustomError("texts", "orch takes texts here, no tokens: they would mean another thing to every model")
+    return texts
+
+
+def _prompt(value: Any) -> list[str]:
+    """One prompt."""
+    texts = _texts(value)
+    if len(texts) != 1:
+        raise PydanticCustomError("one", "orch takes one prompt at a time, not {count}", {"count": len(texts)})
+    return texts
+
+
+Texts = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
+Prompt = Annotated[list[str], BeforeValidator(_prompt, json_schema_input_type=str | list[str])]
 
 
 class Form(BaseModel):
@@ -43,7 +65,7 @@ class Chat(Form):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     stop: str | list[str] | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     n: Literal[1] | None = None
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
     response_format: dict[str, Any] | None = None
@@ -54,14 +76,14 @@ class Completion(Form):
     """`POST /v1/completions`: one prompt, as a text."""
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
-    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
+    prompt: Prompt
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     stop: str | list[str] | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     n: Literal[1] | None = None
 
 
@@ -69,6 +91,25 @@ class Embeddings(Form):
     """`POST /v1/embeddings`: one text or several."""
 
     model: str = Field("auto", min_length=1, max_length=300, description="auto is orch's own embedder.")
-    input: str | list[str]
-    encoding_format: Literal["float", "base64"] = "float"
+    input: Texts
+    encoding_format: Literal["float", "base64"] | None = None
     dimensions: Count | None = None
+
+
+class Answered(Form):
+    """`POST /v1/responses`: everything that a turn needs comes with it."""
+
+    model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
+    input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_MESSAGES)]
+    instructions: str | None = None
+    stream: StrictBool | None = None
+    max_output_tokens: Count | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: StrictBool | None = None
+    reasoning: dict[str, Any] | None = None
+    text: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    store: StrictBool | None = Field(None, description="Nothing is stored under the response's name, whatever is asked.")

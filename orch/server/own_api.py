@@ -1,4 +1,4 @@
-"""orch's own API under `/orch`: the library's chunks, decisions, health, figures, runs, models and ratings."""
+"""orch's own API under `/orch`: the library's chunks, decisions, health, figures, memory, runs, models and ratings."""
 
 from __future__ import annotations
 
@@ -237,3 +237,13 @@ async def unload_model(request: Request) -> Response:
     said = await unload(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
     service.look_again()
     return as_json({"v": 1, "ok": True, "said": said})
+
+
+@guarded(envelope)
+async def memory(request: Request) -> Response:
+    """`POST /orch/memory/{name}`: search, list, show, add, forget, export, import, stats, reindex, with the command's arguments as JSON."""
+    service = service_of(request)
+    _refuse_strangers(request)
+    service.flush()
+    arguments = (await read(request, forms.Arguments)).model_dump()
+    return as_json({"v": 1, "result": await service.memory.perform(request.path_params["name"], arguments)})

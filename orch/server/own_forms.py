@@ -73,3 +73,9 @@ class Loaded(_Form):
     """`POST /orch/models/load` and `/orch/models/unload`."""
 
     model: str = Field(min_length=1, max_length=300)
+
+
+class Arguments(BaseModel):
+    """`POST /orch/memory/{name}`: what the command takes; it is checked there."""
+
+    model_config = ConfigDict(extra="allow")

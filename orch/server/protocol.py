@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import httptools  # type: ignore[import-untyped]  # it has no stubs
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from orch.server.visit import CUT
+
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-CUT = "orch.cut"
-"""The ASGI extension with which an app ends its connection at once: `scope["extensions"][CUT]["now"]()`. Closing would wait for a client that does not read."""
-
-_MOST_LEAVING = 64
+_MOST_LEAVING = _RESERVED = 64
 _SPARE_FILES = 256
 _IDLE, _HEAD, _BODY, _LEFT = range(4)
 
@@ -86,7 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Takes the connection, or turns it away when there are too many."""
         super().connection_made(transport)
         self._extensions: dict[str, dict[object, object]] = {CUT: {"now": transport.abort}}
-        if len(self.connections) <= self.bounds.most_connections:
+        # a flood over TCP does not shut the owner out
+        reserved = _RESERVED if self.server is not None and self.server[1] is None else 0
+        if len(self.connections) <= self.bounds.most_connections + reserved:
             self._arm(self.bounds.head_s, self._late)
             return
         self.connections.discard(self)
@@ -175,6 +176,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stage = _BODY
         self.scope["extensions"] = self._extensions
         super().on_headers_complete()
+        if len(self._earlier) < self.bounds.most_pipelined // 2:
+            # uvicorn reads no further once a request waits, and would not see that the client left
+            self.flow.resume_reading()
         if self.parser.should_upgrade():
             self._framing = b"".join(b"%b: %b\r\n" % pair for pair in self.headers if pair[0] in (b"content-length", b"transfer-encoding"))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from orch import paths
 from orch.config.find import FILES
 from orch.server.service import Service
 
+ATTEND_S = 2.0
 DEBOUNCE_MS = 300
 """An editor writes a file in several steps: they are taken as one."""
 
@@ -32,3 +34,11 @@ def _folders(service: Service) -> list[Path]:
     paths.make_private(own)
     named = [service.config_dir] if service.config_dir else [Path(os.environ["ORCH_CONFIG"])] if os.environ.get("ORCH_CONFIG") else [Path.cwd()]
     return list(dict.fromkeys((*named, own, *(source.path.parent for source in service.config.sources))))
+
+
+async def attend(service: Service) -> None:
+    """Asks the providers what is loaded while somebody waits for memory: a model that went by itself wakes nobody."""
+    while True:
+        await asyncio.sleep(ATTEND_S)
+        if any(lane["waiting"] for lane in service.gate.status()["providers"].values()):
+            await service.orchestrator.runtime.registry.available()

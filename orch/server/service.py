@@ -13,6 +13,7 @@ from pathlib import Path
 from orch.config.load import Config, load
 from orch.errors import OrchError
 from orch.fingerprint import fingerprint
+from orch.memory.held import HeldMemory
 from orch.orchestrator import Orchestrator
 from orch.run import OnPartial, Run
 from orch.server.conversations import Conversations
@@ -134,8 +135,20 @@ class Service:
         for backend in runtime.backends.values():
             if not self.wiring.keeps(backend):
                 await backend.aclose()
+        await self._memory_of(house).aclose()
         runtime.reuse.cache.close()
         await asyncio.to_thread(runtime.journal.close)
+
+    @staticmethod
+    def _memory_of(house: _House) -> HeldMemory:
+        memory = house.orchestrator.runtime.memory
+        assert isinstance(memory, HeldMemory)
+        return memory
+
+    @property
+    def memory(self) -> HeldMemory:
+        """The newest configuration's memory, held open."""
+        return self._memory_of(self.house)
 
     async def aclose(self) -> None:
         """Ends every run, as terminated, and closes everything."""
@@ -143,4 +156,5 @@ class Service:
         for task in tasks:
             task.cancel("terminated")
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.memory.aclose()
         await self.orchestrator.aclose()

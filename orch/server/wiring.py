@@ -1,4 +1,4 @@
-"""The parts of a Runtime as a server needs them: one gate, a journal that writes in batches, a kept survey."""
+"""The parts of a Runtime as a server needs them: one gate, a journal that writes in batches, a kept survey, memory that stays open."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Literal
 from orch.backends import Backend
 from orch.backends.ollama import OllamaBackend
 from orch.backends.openai import OpenAIBackend
+from orch.cache import Cache
 from orch.config.load import Config
-from orch.config.spec import Models, ModelSpec, Provider
+from orch.config.spec import Memory, Models, ModelSpec, Provider
 from orch.gate import Gate
 from orch.journal import Journal
+from orch.memory.held import HeldMemory
 from orch.redact import Redactor
 from orch.registry import Registry
 from orch.runtime import Runtime, Wiring
@@ -47,6 +49,10 @@ class ServerWiring(Wiring):
     def registry(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float) -> Registry:
         """Kept for a moment."""
         return KeptRegistry(models, backends, journal, budget_gb, self.gate)
+
+    def memory(self, rule: Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor, cache: Cache) -> HeldMemory:
+        """Held open, in a thread of its own."""
+        return HeldMemory(rule, journal, backends, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """With a transport for many requests at once."""

@@ -1,0 +1,145 @@
+"""Memory in a process that lives long: the index stays open, and a thread of its own does everything that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orch.backends import Backend
+from orch.cache import Cache
+from orch.config import spec
+from orch.errors import InputError, OrchError, UsageError
+from orch.journal import Journal
+from orch.memory.lazy import LazyMemory
+from orch.redact import Redactor
+
+if TYPE_CHECKING:
+    from orch.memory.embed import Embedder
+    from orch.memory.index import Found, Memory, Progress, State
+
+PATIENCE_S = 20.0
+"""How long a run or a check waits for memory: it may be embedding a journal that grew for weeks, which takes minutes."""
+CLOSE_S = 5.0
+"""How long closing waits for what is under way: one batch of rows, rarely more than a few seconds."""
+_T = TypeVar("_T")
+
+
+class HeldMemory(LazyMemory):
+    """The memory of a server, for one event loop at a time.
+
+    The index is opened at its first use and held, locked, until `aclose`; uses wait in line for the one thread. After a failure the next use opens it
+    again. The journal is read and written through a connection of its own: a transaction must not meet one of another thread.
+    """
+
+    def __init__(self, rule: spec.Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor, cache: Cache) -> None:
+        super().__init__(rule, Journal(journal.path, redactor, journal.mode), backends, redactor)
+        self._cache = cache
+        self._worker = ThreadPoolExecutor(1, "orch-memory")
+        # an event loop of the thread's own, as the connections to a provider that embeds belong to one
+        self._runner = asyncio.Runner()
+        self._stop = threading.Event()
+        self._held: Memory | None = None
+
+    # ------------------------------------------------------------ using it
+
+    async def perform(self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
+        """Does one of `operations.OPERATIONS`. `progress` is called in the thread. Raises OrchError."""
+        from orch.memory.operations import Means, perform
+
+        return await self._in_thread(lambda memory: perform(name, arguments, Means(memory, self._cache, self._journal, progress)))
+
+    async def recall(self, question: str, limit: int) -> tuple[list[Found], list[str]]:
+        """What is found, and warnings; a memory that can't be used, or not soon, is a warning."""
+
+        async def find(memory: Memory) -> tuple[list[Found], list[str]]:
+            return await memory.find(question, limit), memory.told()
+
+        try:
+            return await self._soon(find)
+        except (OrchError, sqlite3.Error, ImportError) as error:
+            return [], [f"answered without memory: {error}"]
+
+    async def state(self) -> State:
+        """How the index stands, without catching up. Raises OrchError, sqlite3.Error, ImportError."""
+        return await self._soon(lambda memory: memory.state())
+
+    def _embedder(self) -> tuple[Embedder, str | None]:
+        return self._kept_embedder
+
+    @cached_property
+    def _kept_embedder(self) -> tuple[Embedder, str | None]:
+        return super()._embedder()
+
+    async def _soon(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
+        """What takes too long goes on in the thread; what has not begun is dropped."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._in_thread(work)
+        except TimeoutError:
+            raise OrchError("the memory is busy, most likely with indexing", "try again in a few minutes", code="busy") from None
+
+    # ------------------------------------------------------------ the thread
+
+    async def _in_thread(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
+        """Waits for its turn in the thread. One that nobody waits for any more is dropped, unless it has begun."""
+        self._go_on()
+        return await asyncio.get_running_loop().run_in_executor(self._worker, lambda: self._runner.run(self._with_memory(work)))
+
+    def _go_on(self) -> None:
+        """Raises OrchError where the memory is being closed."""
+        from orch.memory.index import stopped
+
+        if self._stop.is_set():
+            raise stopped()
+
+    async def _with_memory(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
+        self._go_on()
+        try:
+            memory = self._held = self._held or await self.memory()
+            memory.stop = self._stop
+            return await work(memory)
+        except (UsageError, InputError):
+            raise
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """Closes the index and the journal, so that the next use begins anew."""
+        memory, self._held = self._held, None
+        self._journal.close()
+        self._journal = Journal(self._journal.path, self._redactor, self._journal.mode)
+        if memory is not None:
+            # it is told already, or the process ends; the next one that opens it mends it
+            with suppress(OrchError):
+                memory.close()
+
+    # ------------------------------------------------------------ closing
+
+    async def aclose(self) -> None:
+        """Gives the index free once what is under way has ended, or come to the end of its batch; waits no longer than CLOSE_S."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        closed = self._worker.submit(self._close)
+        self._worker.shutdown(wait=False)
+        done, _ = await asyncio.to_thread(wait, [closed], CLOSE_S)
+        for each in done:
+            each.result()
+
+    def _close(self) -> None:
+        self._let_go()
+        try:
+            self._runner.run(self._hang_up())
+        finally:
+            self._runner.close()
+
+    async def _hang_up(self) -> None:
+        for backend in self._backends.values():
+            await backend.release()

@@ -1,0 +1,251 @@
+"""What `orch memory` can do, by name: plain values in, plain values out, so that a call may cross a socket."""
+
+from __future__ import annotations
+
+import inspect
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from orch.errors import InputError, JournalError, OrchError, UsageError
+from orch.memory.documents import shortened
+from orch.memory.store import Where
+from orch.periods import since_when
+from orch.types import TaskType
+
+if TYPE_CHECKING:
+    from orch.cache import Cache
+    from orch.journal import Journal
+    from orch.memory.index import Memory, Progress
+    from orch.memory.source import Remembered
+
+Result = dict[str, Any]
+MOST_CHARS = 4_000_000
+"""Of one note: 4,000 pieces, which take the embedder some six minutes."""
+PAGE_CHARS = 4_000_000
+"""Of the rows that `export` gives at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an operation works with. The memory is opened by the operations that need its index, and closed by who made it."""
+
+    memory: Memory
+    cache: Cache
+    journal: Journal
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One command. Without `needs_index` it reads the journal alone, and waits for nobody who holds the index."""
+
+    function: Callable[..., Awaitable[Result]]
+    needs_index: bool
+
+
+async def perform(name: str, arguments: Mapping[str, Any], means: Means) -> Result:
+    """What an operation gives, and in `notes` what the user should be told beside it. Raises OrchError with the notes as its `warnings`."""
+    operation = _checked(name, arguments)
+    try:
+        result = await _in_words(operation.function(means, **arguments))
+    except OrchError as error:
+        error.warnings = (*error.warnings, *_told(operation, means))
+        raise
+    return {**result, "notes": _told(operation, means)}
+
+
+async def _in_words(work: Awaitable[Result]) -> Result:
+    try:
+        return await work
+    except sqlite3.Error as error:
+        raise JournalError(f"the journal can't be used: {error}", "orch health shows where it is") from None
+
+
+def _told(operation: Operation, means: Means) -> list[str]:
+    """What was not told yet."""
+    if not operation.needs_index:
+        return []
+    notes = [*means.memory.told(), *means.journal.warnings]
+    means.journal.warnings.clear()
+    return notes
+
+
+# ---------------------------------------------------------------- the operations
+
+
+async def search(means: Means, query: str, k: int = 5, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
+    """`hits`: what answers a question best, best first, each with its `score`."""
+    where = _where(session=session, kind=kind, model=model, since=since)
+    found = await means.memory.find(query, k, where, means.progress)
+    return {"hits": [{"score": each.score, **_facts(each.row)} for each in found]}
+
+
+async def list_(means: Means, k: int = 20, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
+    """`memories`: the newest, newest first."""
+    where = _where(session=session, kind=kind, model=model, since=since)
+    return {"memories": [_facts(row) for row in means.memory.source.newest(k, where)]}
+
+
+async def show(means: Means, id: str) -> Result:
+    """One memory with its whole text; the beginning of its id is enough."""
+    row = _one(means.memory, id)
+    return {**_facts(row), "task": row.task, "answer": row.answer}
+
+
+async def add(means: Means, texts: list[Result], session: str = "") -> Result:
+    """Adds texts, each with a `title` or none; `ids` are those of their pieces, `new` is how many were not there yet."""
+    from orch.memory.notes import notes_of
+
+    for each in texts:
+        if len(each["text"]) > MOST_CHARS:
+            said = f"{each.get('title') or 'the text'} has {len(each['text']) / 1e6:.0f} million characters, {MOST_CHARS / 1e6:.0f} are the most"
+            raise InputError(said, "add the parts that matter")
+    notes = [note for each in texts for note in notes_of(each["text"], each.get("title"), session or None)]
+    if not notes:
+        raise UsageError("there is nothing to add", 'orch memory add "the staging server is called nemo"')
+    return {"ids": [note["run_id"] for note in notes], "new": await _add(means, notes)}
+
+
+async def forget(means: Means, ids: Sequence[str] = (), session: str = "", before: str = "", all: bool = False) -> Result:
+    """Forgets for good, the answers that the cache kept too; `forgotten` is how many rows that were."""
+    if sum((bool(ids), bool(session), bool(before), all)) != 1:
+        raise UsageError("say what to forget: an ID, --session NAME, --before WHEN or --all, one of them")
+    where = _where(session=session, before=before)
+    await means.memory.open(means.progress)
+    chosen = means.memory.source.chosen(where, [_one(means.memory, prefix).run_id for prefix in ids])
+    if not chosen:
+        raise UsageError("nothing matches: nothing was forgotten", "orch memory list shows what there is")
+    means.memory.forget(chosen)
+    # of everything also answers whose run the journal no longer has
+    means.cache.forget(run_ids=None if all else chosen)
+    return {"forgotten": len(chosen)}
+
+
+async def export(means: Means, after: int = 0) -> Result:
+    """`memories`: whole rows in order, those after a place in the journal; `next` is the place to go on after, None at the end."""
+    rows: list[Result] = []
+    chars = 0
+    for row in means.memory.source.everything(after):
+        facts = asdict(row)
+        place = facts.pop("seq")
+        rows.append({"v": 1, **facts})
+        chars += len(row.task) + len(row.answer)
+        if chars >= PAGE_CHARS:
+            return {"memories": rows, "next": place}
+    return {"memories": rows, "next": None}
+
+
+async def import_(means: Means, text: str) -> Result:
+    """Reads lines that were exported: how many there are (`total`), how many were `new`, and in `faults` what is wrong with the others."""
+    from orch.memory.notes import parse_export
+
+    rows, faults = parse_export(text)
+    return {"new": await _add(means, rows) if rows else 0, "total": len(rows), "faults": faults}
+
+
+async def stats(means: Means) -> Result:
+    """How much is remembered, and where."""
+    memory = means.memory
+    await memory.open(means.progress)
+    return {
+        "remembered": memory.source.count(),
+        "pieces": memory.store.count(),
+        "lag": memory.lag(),
+        "embedder": memory.embedder.name,
+        "dimension": await memory.embedder.dimension() or 0,
+        "index": memory.name,
+    }
+
+
+async def reindex(means: Means) -> Result:
+    """Builds the index anew; `indexed` is how many rows it has."""
+    return {"indexed": await means.memory.reindex(means.progress)}
+
+
+OPERATIONS = {
+    "search": Operation(search, True),
+    "list": Operation(list_, False),
+    "show": Operation(show, False),
+    "add": Operation(add, True),
+    "forget": Operation(forget, True),
+    "export": Operation(export, False),
+    "import": Operation(import_, True),
+    "stats": Operation(stats, True),
+    "reindex": Operation(reindex, True),
+}
+
+
+async def _add(means: Means, notes: Sequence[Mapping[str, Any]]) -> int:
+    await means.memory.open(means.progress)
+    new = means.memory.source.add(notes)
+    await means.memory.catch_up()
+    return new
+
+
+def _one(memory: Memory, prefix: str) -> Remembered:
+    """The row whose id begins so. Raises UsageError where none or several do."""
+    rows = memory.source.find(prefix) if prefix else []
+    if len(rows) != 1:
+        said = f"no memory's id begins with {prefix!r}" if not rows else f"several ids begin with {prefix!r}"
+        raise UsageError(said, "orch memory list shows the ids")
+    return rows[0]
+
+
+def _facts(row: Remembered) -> Result:
+    return {
+        "id": row.run_id,
+        "date": datetime.fromtimestamp(row.at).isoformat(timespec="seconds"),
+        **{name: getattr(row, name) for name in ("session", "task_type", "model", "title")},
+        "task": shortened(row.task, 400),
+        "beginning": shortened(row.answer, 400),
+        "note": row.is_note,
+        "redacted": row.redacted,
+    }
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def _where(*, session: str = "", kind: str = "", model: str = "", since: str = "", before: str = "") -> Where:
+    """The words of a search as bounds. Raises UsageError."""
+    if kind and kind not in tuple(TaskType):
+        raise UsageError(f"{kind!r} is no task type", f"there are: {', '.join(TaskType)}")
+    return Where(
+        session=session or None,
+        task_type=kind or None,
+        model=model or None,
+        since=since_when(since) if since else None,
+        before=since_when(before, "--before") if before else None,
+    )
+
+
+def _checked(name: str, arguments: Mapping[str, Any]) -> Operation:
+    """The operation, if it takes these arguments. Raises UsageError."""
+    if name not in OPERATIONS:
+        raise UsageError(f"memory can't {name!r}", f"there are: {', '.join(OPERATIONS)}")
+    signature = inspect.signature(OPERATIONS[name].function)
+    try:
+        signature.bind(None, **arguments)
+    except TypeError as error:
+        raise UsageError(f"memory {name}: {error}") from None
+    for argument, value in arguments.items():
+        if not _FITS[signature.parameters[argument].annotation](value):
+            raise UsageError(f"memory {name}: {argument} can't be {value!r:.100}")
+    return OPERATIONS[name]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("text"), str) and isinstance(value.get("title"), str | None)
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: type(value) is int and 0 <= value < 1 << 63,
+    "Sequence[str]": lambda value: isinstance(value, list | tuple) and {type(each) for each in value} <= {str},
+    "list[Result]": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+}
+"""What an argument may be, by the annotation of its parameter: who calls over a socket may send anything."""

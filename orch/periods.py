@@ -1,0 +1,23 @@
+"""Reads the words in which people say since when: `7d` ago, or a date."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from orch.config.spec import seconds
+from orch.errors import UsageError
+
+
+def since_when(text: str, option: str = "--since") -> float:
+    """Seconds since the epoch of `7d` (ago) or of a date; 0 for nothing. Raises UsageError."""
+    from datetime import datetime
+
+    if not text:
+        return 0.0
+    if re.fullmatch(r"\d{1,6}[smhdw]", text):
+        return time.time() - seconds(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is no time", "write 24h, 7d or 2026-11-01") from None
