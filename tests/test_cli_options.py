@@ -180,7 +180,7 @@ def test_context_system_and_options_reach_the_model(ollama: FakeOllama) -> None:
     assert done.returncode == 0
     assert body["messages"][0] == {"role": "system", "content": "You are terse"}
     assert body["messages"][1]["content"] == "why?\n\nContext:\n- 10M rows\n- no index"
-    assert (body["options"]["temperature"], body["options"]["stop"]) == (0, "END")
+    assert (body["options"]["temperature"], body["options"]["stop"]) == (0, ["END"])
 
 
 def test_a_type_that_was_named_is_the_type(ollama: FakeOllama) -> None:

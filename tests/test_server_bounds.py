@@ -115,6 +115,7 @@ def test_a_slow_second_head_does_not_cut_the_answer_before_it() -> None:
 def test_a_head_that_is_too_large_is_refused_whole_or_in_pieces(head: bytes) -> None:
     with guarded(bounds=Bounds(most_head_bytes=2000)) as there:
         assert there.ask(head).status == 431
+        assert there.ask(head[:1990], head[1990:]).status == 431
         assert there.ask(*(head[start : start + 1] for start in range(len(head)))).status == 431
         assert there.site.paths == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -35,6 +36,9 @@ def server(ollama: FakeOllama) -> Iterator[dict[str, Any]]:
     assert there is not None
     yield there
     orch("serve", "stop")
+    # a test that moved to another home, or killed it, has left none behind either
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(there["pid"], signal.SIGTERM)
 
 
 def begun(*words: str) -> subprocess.Popen[bytes]:
@@ -198,9 +202,10 @@ def test_elsewhere_than_loopback_a_key_is_needed(home: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_said(server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORCH_HOME", str(home.parent / "other"))
     port = server["url"].rsplit(":", 1)[1]
-    refused = orch("serve", "--port", port)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("ORCH_HOME", str(home.parent / "other"))
+        refused = orch("serve", "--port", port)
     assert (refused.returncode, b"is taken" in refused.stderr) == (1, True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +22,9 @@ SOON = {"x-orch-timeout": "0.5"}
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "sum", "schema": {"type": "object"}, "strict": True}}
+STATUS = {"model_not_found": 404, "context_overflow": 400, "timeout": 504, "stalled": 504}
+"""Of a pinned model that failed before anything was shown; 502 for the other faults."""
 
 
 @pytest.fixture
@@ -77,7 +81,13 @@ def test_tools_go_there_and_back(client: openai.OpenAI, ollama: FakeOllama) -> N
     client.chat.completions.create(model="auto", messages=told, tools=TOOLS)
     sent = ollama.chats()[-1].body
     assert sent["messages"][-2]["tool_calls"][0]["function"]["arguments"] == {"a": 1, "b": 2}
-    assert (sent["messages"][-1]["tool_name"], sent["tool_choice"]) == ("add", "auto") if "tool_choice" in sent else ("add", None)
+    assert sent["messages"][-1]["tool_name"] == "add"
+
+
+def test_where_no_tool_may_be_called_none_is_offered(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("caller", capabilities=["completion", "tools"]))
+    client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS, tool_choice="none")
+    assert "tools" not in ollama.chats()[-1].body
 
 
 def test_several_calls_of_a_stream_have_their_own_places(client: openai.OpenAI, ollama: FakeOllama) -> None:
@@ -86,12 +96,52 @@ def test_several_calls_of_a_stream_have_their_own_places(client: openai.OpenAI, 
     calls = [call for event in events if event.choices for call in event.choices[0].delta.tool_calls or []]
     assert [call.index for call in calls] == [0, 1]
     assert len({call.id for call in calls}) == 2
+    assert events[-1].choices[0].finish_reason == "tool_calls"
+
+
+def test_calls_of_two_turns_have_ids_of_their_own(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL]))
+    turns = [client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS).choices[0].message.tool_calls or [] for _ in range(2)]
+    assert len({call.id for calls in turns for call in calls}) == 2
 
 
 def test_what_orch_does_not_know_reaches_the_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
     client.chat.completions.create(model=CODER, messages=SAID, seed=7, stop="END", extra_body={"weird": {"a": 1}})
     sent = ollama.chats()[-1].body
     assert (sent["weird"], sent["options"]["seed"], sent["options"]["stop"]) == ({"a": 1}, 7, ["END"])
+
+
+def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: FakeOllama) -> None:
+    home.mkdir()
+    ollama.add(FakeModel("far", reply=['{"a": 1}']))
+    models = "models: [{id: far, provider: far}]"
+    (home / "models.yaml").write_text(f"version: 1\nproviders: {{far: {{kind: openai, base_url: {ollama.url}}}}}\n{models}\n")
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    asked: dict[str, Any] = {
+        "messages": [
+            {"role": "developer", "content": "be brief"},
+            {"role": "user", "content": [{"type": "text", "text": "look"}, IMAGE], "name": "me"},
+            {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None},
+            {"role": "tool", "tool_call_id": "c1", "content": "3"},
+        ],
+        "tools": TOOLS,
+        "tool_choice": {"type": "function", "function": {"name": "add"}},
+        "response_format": SCHEMA,
+        **{"parallel_tool_calls": False, "reasoning_effort": "low", "seed": 3, "stop": ["a"], "temperature": 0.5, "logit_bias": {"1": 2}},
+        **{"user": "me", "weird": {"a": None}},
+    }
+    with served() as there:
+        answer = httpx.post(f"{there}/v1/chat/completions", json={"model": "far", **asked})
+    sent = ollama.chats()[-1].body
+    assert answer.status_code == 200
+    assert {name: sent[name] for name in asked} == asked
+    assert sent.keys() - asked.keys() == {"model", "stream", "stream_options"}
+
+
+def test_a_call_cut_at_the_limit_is_no_call_to_make(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("length", after=1))
+    answer = client.chat.completions.create(model=CODER, messages=SAID)
+    assert (answer.choices[0].finish_reason, answer.choices[0].message.content) == ("length", "def ")
 
 
 @pytest.mark.parametrize(
@@ -103,12 +153,13 @@ def test_what_orch_does_not_know_reaches_the_model(client: openai.OpenAI, ollama
         ({"temperature": "hot"}, openai.BadRequestError, "temperature"),
         ({"n": 2}, openai.BadRequestError, "n:"),
         ({"max_tokens": 0}, openai.BadRequestError, "max_tokens"),
+        ({"max_tokens": 10**30}, openai.BadRequestError, "max_tokens"),
+        ({"seed": 10**30}, openai.BadRequestError, "seed"),
+        ({"response_format": {"type": "nonsense"}}, openai.BadRequestError, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, openai.BadRequestError, "response_format"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"function": "add"}]}]}, openai.BadRequestError, "tool_calls.0.function"),
         ({"messages": [{"role": "user", "content": "word " * 40_000}]}, openai.BadRequestError, "tokens of context, it holds"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]},
-            openai.BadRequestError,
-            "vision",
-        ),
+        ({"messages": [{"role": "user", "content": [IMAGE]}]}, openai.BadRequestError, "vision"),
     ],
 )
 def test_bad_input_is_told_and_reaches_no_model(client: openai.OpenAI, ollama: FakeOllama, body: Any, error: type[openai.APIStatusError], said: str) -> None:
@@ -149,6 +200,43 @@ def test_a_cut_answer_never_ends_as_if_complete(client: openai.OpenAI, ollama: F
     with pytest.raises(openai.APIError):
         ask()
     assert "stop" not in finishes
+
+
+@pytest.mark.parametrize("fault", [fault for fault, _ in FAULTS if fault.after], ids=[fault.kind for fault, _ in FAULTS if fault.after])
+def test_a_fault_in_mid_stream_is_its_last_event(url: str, ollama: FakeOllama, fault: Fault) -> None:
+    ollama.models[CODER].faults += [fault, fault]
+    body = httpx.post(f"{url}/v1/chat/completions", json={"model": CODER, "messages": SAID, "stream": True}, headers=SOON).text
+    last = json.loads(body.strip().rpartition("data: ")[2])
+    assert (last["choices"][0]["finish_reason"], last["error"]["type"]) == ("error", "api_error")
+    assert CODER in last["error"]["message"]
+    assert "[DONE]" not in body
+
+
+UNSEEN = [(fault, code, stream) for fault, code in FAULTS for stream in (False, True) if not stream or not (fault.after or fault.kind == "thinking_only")]
+"""Faults that come before anything was shown: a stream shows thoughts too."""
+
+
+@pytest.mark.parametrize(("fault", "code", "stream"), UNSEEN)
+def test_a_pinned_model_that_fails_unseen_is_a_status(client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool) -> None:
+    ollama.models[CODER].faults += [fault, fault]
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model=CODER, messages=SAID, stream=stream, extra_headers=SOON)
+    assert caught.value.status_code == STATUS.get(code, 502)
+    assert caught.value.response.headers["x-orch-run-id"]
+
+
+def test_who_finds_the_queue_full_may_try_again(home: Path, ollama: FakeOllama) -> None:
+    home.mkdir()
+    (home / "routing.yaml").write_text("version: 1\nserve: {queue: 0}\n")
+    (home / "models.yaml").write_text(f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: {ollama.url}, parallel: 1}}}}\n")
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
+    with served() as there, openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked:
+        first = asked.chat.completions.create(model=CODER, messages=SAID, stream=True)
+        next(first)
+        with pytest.raises(openai.RateLimitError) as caught:
+            asked.chat.completions.create(model=CODER, messages=SAID)
+        first.close()
+    assert (caught.value.code, int(caught.value.response.headers["retry-after"]) >= 1) == ("rate_limit_exceeded", True)
 
 
 def test_a_client_that_leaves_ends_generation(url: str, ollama: FakeOllama) -> None:
@@ -198,14 +286,51 @@ def test_the_embedded_model_answers_through_the_endpoint(home: object) -> None:
 def test_a_prompt_is_completed(client: openai.OpenAI) -> None:
     whole = client.completions.create(model=LLAMA, prompt="hello")
     assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("Hello world", "stop")
-    assert "".join(event.choices[0].text for event in client.completions.create(model=LLAMA, prompt=["hello"], stream=True)) == "Hello world"
+    *_, end, cost = events = list(client.completions.create(model=LLAMA, prompt=["hello"], stream=True, stream_options={"include_usage": True}))
+    assert "".join(event.choices[0].text for event in events if event.choices) == "Hello world"
+    assert (end.choices[0].finish_reason, cost.choices, cost.usage) == ("stop", [], whole.usage)
+
+
+def test_a_prompt_takes_its_settings_along(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    cut = client.completions.create(model=LLAMA, prompt="hello", max_tokens=1, stop="END", seed=7, suffix="after", echo=True)
+    sent = ollama.chats()[-1].body
+    assert (cut.choices[0].text, cut.choices[0].finish_reason) == ("Hello", "length")
+    assert (sent["options"]["stop"], sent["options"]["seed"], sent["suffix"], sent["echo"]) == (["END"], 7, "after", True)
+
+
+@pytest.mark.parametrize(("prompt", "said"), [([1, 2], "no tokens"), ([[1], [2]], "no tokens"), (["a", "b"], "one prompt at a time, not 2")])
+def test_tokens_and_several_prompts_are_refused_in_words(client: openai.OpenAI, prompt: Any, said: str) -> None:
+    with pytest.raises(openai.BadRequestError, match=said):
+        client.completions.create(model=LLAMA, prompt=prompt)
+
+
+def test_a_cut_completion_never_ends_as_if_complete(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.models[LLAMA].faults += [Fault("cut", after=1)] * 2
+    texts: list[str] = []
+    with pytest.raises(openai.APIError):
+        texts.extend(event.choices[0].text for event in client.completions.create(model=LLAMA, prompt="hello", stream=True))
+    assert texts == ["Hello"]
 
 
 def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    packed, plain = (client.embeddings.create(model="nomic", input=["a", "b"], encoding_format=form) for form in ("base64", "float"))
-    assert len(packed.data) == len(plain.data) == 2
-    assert len(packed.data[0].embedding) * 4 // 3 >= len(plain.data[0].embedding)
+    # without a form the client asks for base64 and unpacks it
+    packed = client.embeddings.create(model="nomic", input=["a", "b"])
+    plain = client.embeddings.create(model="nomic", input=["a", "b"], encoding_format="float")
+    assert [row.index for row in plain.data] == [0, 1]
+    assert plain.data[0].embedding != plain.data[1].embedding
+    for left, right in zip(packed.data, plain.data, strict=True):
+        assert left.embedding == pytest.approx(right.embedding, rel=1e-6)
+    assert plain.usage.prompt_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [({"input": [1, 2]}, "no tokens"), ({"input": []}, "0 texts"), ({"dimensions": 4}, "vectors of 8"), ({"model": CODER}, "does not embed")]
+)
+def test_what_cannot_be_embedded_is_told(client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str) -> None:
+    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
+    with pytest.raises(openai.BadRequestError, match=said):
+        client.embeddings.create(**{"model": "nomic", "input": "a"} | body)
 
 
 def test_orchs_own_embedder_puts_out_no_model(client: openai.OpenAI, ollama: FakeOllama) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, StrictBool
 
-from orch.server.openai_forms import MOST_MESSAGES, Form, Role
+from orch.server.openai_forms import MOST_MESSAGES, Call, Form, Role
 
 Name = Field("auto", min_length=1, max_length=300, description="auto, auto:TYPE, auto:speed, auto:quality, or any model.")
 
@@ -17,7 +17,7 @@ class Message(Form):
     role: Role
     content: str | None = None
     images: list[str] | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[Call] | None = None
 
 
 class _Asking(Form):

@@ -53,7 +53,8 @@ async def chat(request: Request) -> Response:
 
 def wishes_of(body: Chat) -> Wishes:
     """What the body asks for, in orch's words."""
-    given = body.model_dump(exclude_unset=True, exclude_none=True)
+    # nothing is taken from the messages: some servers want even `content: null` beside tool calls
+    given = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
     return Wishes(
         model=body.model,
         messages=given["messages"],

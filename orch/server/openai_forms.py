@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
 MOST_MESSAGES = 4_096
@@ -29,6 +29,15 @@ def _prompt(value: Any) -> list[str]:
     return texts
 
 
+def _format(value: dict[str, Any]) -> dict[str, Any]:
+    """What orch can hold an answer against."""
+    if value.get("type") not in ("text", "json_object", "json_schema"):
+        raise PydanticCustomError("format", "its type is text, json_object or json_schema")
+    if value["type"] == "json_schema" and not (isinstance(value.get("json_schema"), dict) and isinstance(value["json_schema"].get("schema"), dict)):
+        raise PydanticCustomError("schema", "json_schema needs an object with a schema in it")
+    return value
+
+
 Texts = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 Prompt = Annotated[list[str], BeforeValidator(_prompt, json_schema_input_type=str | list[str])]
 
@@ -39,12 +48,18 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="allow", strict=False)
 
 
+class Call(Form):
+    """A tool call that a message brings back."""
+
+    function: dict[str, Any] | None = None
+
+
 class Message(Form):
     """One message; its content is a text or a list of parts."""
 
     role: Role
     content: str | list[dict[str, Any]] | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[Call] | None = None
 
 
 class StreamOptions(Form):
@@ -68,7 +83,7 @@ class Chat(Form):
     seed: Seed | None = None
     n: Literal[1] | None = None
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
-    response_format: dict[str, Any] | None = None
+    response_format: Annotated[dict[str, Any], AfterValidator(_format)] | None = None
     reasoning_effort: str | None = None
 
 

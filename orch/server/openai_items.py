@@ -78,7 +78,7 @@ def _content(value: Any, place: str) -> str | list[dict[str, Any]]:
 
 
 def _part(part: Any, place: str) -> dict[str, Any]:
-    kind = part.get("type") if isinstance(part, dict) else None
+    kind = str(part.get("type")) if isinstance(part, dict) else type(part).__name__
     if kind in TEXT_PARTS:
         return {"type": "text", "text": _text(part, TEXT_PARTS[kind], place)}
     if kind != "input_image":
