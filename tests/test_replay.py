@@ -151,7 +151,7 @@ def test_a_forced_type_stays_forced(ollama: FakeOllama) -> None:
 class _Hesitant:
     """A classifier that goes by the former turn, else by what looks like code, and is never sure: the trained one is trained again and again."""
 
-    def classify(self, text: str, previous: TaskType | None = None, corrections: object = ()) -> Classification:
+    def classify(self, text: str, previous: TaskType | None = None, corrections: object = (), *, explained: bool = True) -> Classification:
         code = "def " in text
         kind = previous or (TaskType.CODING if code else TaskType.SIMPLE)
         return Classification(kind, 0.4 if code else 0.3, {kind: 1.0}, unsure=True)
