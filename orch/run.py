@@ -78,7 +78,7 @@ class Run:
     async def _answer(self) -> AsyncGenerator[Chunk]:
         history, reuse = self._history(), self._runtime.reuse
         key = reuse.key(self._task)
-        async with reuse.alone(key):
+        async with reuse.alone(None if self._task.fresh else key):
             found = await reuse.answer(key) if key and not self._task.fresh else None
             async with aclosing(self._replayed(found) if found else self._asked(history, key)) as chunks:
                 async for chunk in chunks:

@@ -27,8 +27,14 @@ STATUS = {"model_not_found": 404, "context_overflow": 400, "timeout": 504, "stal
 """Of a pinned model that failed before anything was shown; 502 for the other faults."""
 
 
+ROOM = "version: 1\nmemory_budget_gb: 100\n"
+"""So that no test hangs on what memory this machine has free."""
+
+
 @pytest.fixture
-def url(ollama: FakeOllama) -> Iterator[str]:
+def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
+    home.mkdir()
+    (home / "routing.yaml").write_text(ROOM)
     with served() as there:
         yield there
 
@@ -227,7 +233,7 @@ def test_a_pinned_model_that_fails_unseen_is_a_status(client: openai.OpenAI, oll
 
 def test_who_finds_the_queue_full_may_try_again(home: Path, ollama: FakeOllama) -> None:
     home.mkdir()
-    (home / "routing.yaml").write_text("version: 1\nserve: {queue: 0}\n")
+    (home / "routing.yaml").write_text(f"{ROOM}serve: {{queue: 0}}\n")
     (home / "models.yaml").write_text(f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: {ollama.url}, parallel: 1}}}}\n")
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
     with served() as there, openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked:
@@ -253,6 +259,17 @@ def test_asking_again_asks_the_model_again(client: openai.OpenAI, ollama: FakeOl
     for _ in range(2):
         client.chat.completions.create(model="auto", messages=SAID, temperature=0)
     assert len(ollama.chats()) == 3
+
+
+def test_two_who_ask_the_same_are_answered_at_the_same_time(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
+    streams = [client.chat.completions.create(model=CODER, messages=SAID, stream=True) for _ in range(2)]
+    for stream in streams:
+        next(stream)
+    assert len(ollama.chats()) == 2
+    for stream in streams:
+        stream.close()
+    ollama.wait_for(lambda: all(chat.aborted for chat in ollama.chats()), timeout_s=1.0)
 
 
 def test_a_conversation_stays_with_its_model(client: openai.OpenAI, ollama: FakeOllama) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.serving import served
 from tests.test_faults import FAULTS, NAMES
+from tests.test_server_openai import ROOM
 
 TASK = "Write a Python function that sorts a list"
 SOON = {"x-orch-timeout": "0.5"}
@@ -22,7 +24,9 @@ TOOLS: list[Any] = [{"type": "function", "name": "add", "parameters": {"type": "
 
 
 @pytest.fixture
-def url(ollama: FakeOllama) -> Iterator[str]:
+def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
+    home.mkdir()
+    (home / "routing.yaml").write_text(ROOM)
     with served() as there:
         yield there
 
