@@ -127,17 +127,12 @@ def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
 async def _memory(runtime: Runtime) -> Finding:
     """The index: what it holds, and how far it is behind the journal."""
     try:
-        memory = await runtime.memory.memory()
-        try:
-            memory.store.open()
-            count, lag = memory.store.count(), memory.lag()
-        finally:
-            memory.close()
+        state = await runtime.memory.state()
     except (OrchError, sqlite3.Error, ImportError) as error:
         hint = error.hint if isinstance(error, OrchError) else "pip install 'orch-llm[memory]'"
         return "off" if isinstance(error, ImportError) else "warn", str(error), hint
-    said = f"{count:,} pieces in {memory.name}, {lag:,} rows behind the journal" if lag else f"{count:,} pieces in {memory.name}, up to date"
-    return "warn" if memory.store.notes else "ok", "; ".join((said, *memory.store.notes)), ""
+    behind = f"{state.lag:,} rows behind the journal" if state.lag else "up to date"
+    return "warn" if state.notes else "ok", "; ".join((f"{state.pieces:,} pieces in {state.name}, {behind}", *state.notes)), ""
 
 
 async def _embedder(runtime: Runtime) -> Finding:
