@@ -131,6 +131,14 @@ def test_an_export_comes_back_and_broken_lines_are_told(ollama: FakeOllama, tmp_
     assert hits("nemo")
 
 
+def test_what_is_too_much_for_one_request_goes_in_portions(ollama: FakeOllama, tmp_path: Path) -> None:
+    lines = [json.dumps({"run_id": f"r{number}", "task": SERVER, "answer": "x" * 1_500_000}) for number in range(3)]
+    (tmp_path / "all.jsonl").write_text("\n".join([*lines, "nonsense"]))
+    done = orch("memory", "import", str(tmp_path / "all.jsonl"))
+    assert done.stdout == b"imported 3 of 3; 0 were there already\n"
+    assert b"line 4: not JSON" in done.stderr
+
+
 def test_an_index_that_is_lost_is_built_anew(ollama: FakeOllama, home: Path) -> None:
     import shutil
 

@@ -138,6 +138,14 @@ async def test_an_export_comes_in_pages_and_goes_in_again(held: HeldMemory, monk
     assert said == {"new": 2, "total": 2, "faults": ["line 3: not JSON"], "notes": []}
 
 
+async def test_lines_are_cut_at_line_ends_alone_and_counted_from_the_first(held: HeldMemory) -> None:
+    text = "a separator\u2028 and a next line\x85 inside"
+    line = json.dumps({"run_id": "r1", "task": text}, ensure_ascii=False)
+    said = await ask(held, "import", text=f"{line}\r\nnonsense\n", first=7)
+    assert (said["new"], said["faults"]) == (1, ["line 8: not JSON"])
+    assert (await ask(held, "show", id="r1"))["task"] == text
+
+
 async def test_figures_and_a_new_index(held: HeldMemory) -> None:
     await fill(held)
     assert (await ask(held, "reindex"))["indexed"] == len(MANY)

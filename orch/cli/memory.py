@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -22,6 +22,9 @@ Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only this kin
 Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="Only this model.", show_default=False)]
 Since = Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)]
 Count = Annotated[int, typer.Option("-k", metavar="N", min=1, max=1000, help="How many.")]
+_T = TypeVar("_T")
+PORTION_CHARS = 4_000_000
+"""At most 24 MB as JSON, astral signs aside: a server takes 32 MB."""
 
 
 @app.command()
@@ -87,8 +90,13 @@ def add(
 ) -> None:
     """Add a note, or documents, split along their structure."""
     from orch import render
+    from orch.memory.notes import check_length
 
-    ids = _ask(ctx, "add", texts=_given(text, files), session=session)["ids"]
+    texts = _given(text, files)
+    for each in texts:
+        check_length(each["text"], each["title"])  # before a server refuses it for its bytes
+    portions = _portions(texts, lambda each: len(each["text"]))
+    ids = [name for some in portions for name in _ask(ctx, "add", texts=some, session=session)["ids"]]
     render.show(f"added {len(ids)} {'piece' if len(ids) == 1 else 'pieces'}: {ids[0]}{' …' if len(ids) > 1 else ''}")
 
 
@@ -125,11 +133,14 @@ def import_(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FIL
     """Read what export wrote; what is there already is left alone, broken lines are told."""
     from orch import render
 
-    said = _ask(ctx, "import", text=_read(file))
-    for fault in said["faults"]:
+    new, total, line, faults = 0, 0, 1, list[str]()
+    for lines in _portions(_read(file).split("\n"), len):
+        said = _ask(ctx, "import", text="\n".join(lines), first=line)
+        new, total, line, faults = new + said["new"], total + said["total"], line + len(lines), faults + said["faults"]
+    for fault in faults:
         render.say(f"! {file}: {fault}")
-    render.show(f"imported {said['new']} of {said['total']}; {said['total'] - said['new']} were there already")
-    if said["faults"]:
+    render.show(f"imported {new} of {total}; {total - new} were there already")
+    if faults:
         raise typer.Exit(2)
 
 
@@ -197,11 +208,23 @@ async def _here(ctx: typer.Context, name: str, arguments: dict[str, Any]) -> dic
                 memory.close()
 
 
-def _given(words: list[str], files: list[str]) -> list[dict[str, str | None]]:
+def _portions(items: Iterable[_T], chars: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """The items in order, in portions that a server takes as one request; one portion at least."""
+    portion, size = list[_T](), 0
+    for item in items:
+        if portion and size + chars(item) > PORTION_CHARS:
+            yield portion
+            portion, size = [], 0
+        portion.append(item)
+        size += chars(item)
+    yield portion
+
+
+def _given(words: list[str], files: list[str]) -> list[dict[str, Any]]:
     """The texts to add with their titles."""
     from orch.cli import stdin
 
-    texts: list[dict[str, str | None]] = []
+    texts: list[dict[str, Any]] = []
     for path in files:
         attachment = stdin.attachment(path)
         if attachment.image:

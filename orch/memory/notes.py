@@ -7,10 +7,20 @@ import json
 import time
 from typing import Any
 
+from orch.errors import InputError
 from orch.memory.documents import pieces
 
+MOST_CHARS = 4_000_000
+"""Of one text: 4,000 pieces, which take the embedder some six minutes."""
 _TEXTS = ("run_id", "task")
 _OPTIONAL = {"session": str, "task_type": str, "model": str, "title": str, "answer": str, "at": (int, float), "status": str}
+
+
+def check_length(text: str, title: str | None) -> None:
+    """Raises InputError for a text that is too long to be remembered."""
+    if len(text) > MOST_CHARS:
+        said = f"{title or 'the text'} has {len(text) / 1e6:.0f} million characters, {MOST_CHARS / 1e6:.0f} are the most"
+        raise InputError(said, "add the parts that matter")
 
 
 def notes_of(text: str, title: str | None, session: str | None, at: float | None = None) -> list[dict[str, Any]]:
@@ -25,10 +35,11 @@ def notes_of(text: str, title: str | None, session: str | None, at: float | None
     return [{"run_id": f"n{name}{number:04x}", "task": part, "title": title, "session": belongs, "at": when} for number, part in enumerate(parts)]
 
 
-def parse_export(text: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of an export, and what is wrong with each broken line."""
+def parse_export(text: str, first: int = 1) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of an export, and what is wrong with each broken line; `first` is the number of the first line."""
     rows, faults = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    # splitlines would also cut at U+2028 and its like, which stand in JSON as they are
+    for number, line in enumerate(text.split("\n"), first):
         if not line.strip():
             continue
         try:

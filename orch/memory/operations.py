@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from orch.errors import InputError, JournalError, OrchError, UsageError
+from orch.errors import JournalError, OrchError, UsageError
 from orch.memory.documents import shortened
 from orch.memory.store import Where
 from orch.periods import since_when
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from orch.memory.source import Remembered
 
 Result = dict[str, Any]
-MOST_CHARS = 4_000_000
-"""Of one note: 4,000 pieces, which take the embedder some six minutes."""
 PAGE_CHARS = 4_000_000
 """Of the rows that `export` gives at once."""
 
@@ -97,12 +95,10 @@ async def show(means: Means, id: str) -> Result:
 
 async def add(means: Means, texts: list[Result], session: str = "") -> Result:
     """Adds texts, each with a `title` or none; `ids` are those of their pieces, `new` is how many were not there yet."""
-    from orch.memory.notes import notes_of
+    from orch.memory.notes import check_length, notes_of
 
     for each in texts:
-        if len(each["text"]) > MOST_CHARS:
-            said = f"{each.get('title') or 'the text'} has {len(each['text']) / 1e6:.0f} million characters, {MOST_CHARS / 1e6:.0f} are the most"
-            raise InputError(said, "add the parts that matter")
+        check_length(each["text"], each.get("title"))
     notes = [note for each in texts for note in notes_of(each["text"], each.get("title"), session or None)]
     if not notes:
         raise UsageError("there is nothing to add", 'orch memory add "the staging server is called nemo"')
@@ -138,11 +134,14 @@ async def export(means: Means, after: int = 0) -> Result:
     return {"memories": rows, "next": None}
 
 
-async def import_(means: Means, text: str) -> Result:
-    """Reads lines that were exported: how many there are (`total`), how many were `new`, and in `faults` what is wrong with the others."""
+async def import_(means: Means, text: str, first: int = 1) -> Result:
+    """Reads lines that were exported, `first` being the number of the first one.
+
+    Gives how many there are (`total`), how many were `new`, and in `faults` what is wrong with the others.
+    """
     from orch.memory.notes import parse_export
 
-    rows, faults = parse_export(text)
+    rows, faults = parse_export(text, first)
     return {"new": await _add(means, rows) if rows else 0, "total": len(rows), "faults": faults}
 
 

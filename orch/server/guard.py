@@ -160,16 +160,19 @@ class Guard:
             self._watch()
         try:
             await self._serve(scope, visit)
+            code = visit.cut
         except asyncio.CancelledError:
-            await self._end(visit, visit.cut or "stopping")
+            code = visit.cut or "stopping"
         except Exception as error:
+            code = visit.cut or "internal_error"
             if not visit.cut:
                 # without its message, which may quote the prompt
                 logging.getLogger("orch.server").error("%s", whereabouts(error))
-            await self._end(visit, visit.cut or "internal_error")
-        else:
-            if visit.cut:
-                await self._end(visit, visit.cut)
+        try:
+            if code:
+                await self._end(visit, code)
+        except asyncio.CancelledError:
+            visit.hang_up()
         finally:
             self._under_way.discard(visit)
 
@@ -240,11 +243,6 @@ class Guard:
     async def _end(self, visit: Visit, code: str) -> None:
         """Refuses or hangs up, after the app was cancelled or broke."""
         visit.cut = code
-        try:
-            # a cancellation that the app did not live to see would strike here
-            await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            pass
         if visit.done:
             return
         if not visit.started:

@@ -41,7 +41,7 @@ class Bounds:
 
 def protocol(bounds: Bounds) -> type[BoundedProtocol]:
     """A class for uvicorn's `http=`: connections are counted for each server, and those turned away for each class."""
-    return type("Protocol", (BoundedProtocol,), {"bounds": bounds, "leaving": set()})
+    return type("Protocol", (BoundedProtocol,), {"__slots__": (), "bounds": bounds, "leaving": set()})
 
 
 def room_for(connections: int) -> int:
@@ -67,6 +67,9 @@ class HeadTooLargeError(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Costs no timer for a request whose headers come in one read."""
 
+    # in slots: uvicorn's attributes and these are more than the 30 that CPython finds without a look into a dictionary
+    __slots__ = ("_earlier", "_extensions", "_framing", "_head_bytes", "_size", "_slack", "_stage", "_timer")
+
     bounds: ClassVar[Bounds]
     leaving: ClassVar[set[BoundedProtocol]]
 
@@ -78,8 +81,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._earlier: list[RequestResponseCycle] = []
         self._framing = b""
-        self._unseen = self._head_bytes = self._slack = 0
-        """Of this read, what was not body; of this head, what came before this read; what a body may still spend on its framing."""
+        self._size = self._head_bytes = self._slack = 0
+        """Of this read; of this head, what came before this read; what a body may still spend on its framing."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Takes the connection, or turns it away when there are too many."""
@@ -109,7 +112,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stage == _LEFT:
             return
         self._unset_keepalive_if_required()
-        self._unseen = len(data)
+        self._size = len(data)
+        cycle = self.cycle if self._stage == _BODY else None
+        before = 0 if cycle is None else len(cycle.body)
         if self._stage == _IDLE:
             # also for stray line ends, which begin no message and would keep a connection open for ever
             self._stage, self._head_bytes = _HEAD, 0
@@ -123,17 +128,21 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._stage == _HEAD:
             self._await_head()
-        elif self._stage == _BODY:
-            self._slack -= self._unseen
-            if self._slack < 0:
-                self._break_off(400)
+        elif self._stage == _BODY and cycle is not None and cycle is self.cycle:
+            self._await_body(len(cycle.body) - before)
 
     def _await_head(self) -> None:
-        self._head_bytes += self._unseen
+        self._head_bytes += self._size
         if self._head_bytes > self.bounds.most_head_bytes:
             self._break_off(431)
         elif self._timer is None:
             self._arm(self.bounds.head_s, self._late)
+
+    def _await_body(self, came: int) -> None:
+        # of this read, what was no body went into the lengths of chunks, which are less than the chunks, or into extensions and trailers
+        self._slack += 2 * came - self._size
+        if self._slack < 0:
+            self._break_off(400)
 
     def _late(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -162,21 +171,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole: hands the request to the app. Raises when it is more than the bounds allow."""
-        self._slack = self.bounds.most_head_bytes + self._unseen
+        most = self.bounds.most_head_bytes
+        self._slack = 2 * most
         if self._framing:
             self._framing, self._stage = b"", _BODY
             return
-        if max(self._unseen, self._head_bytes + self._unseen) > self.bounds.most_head_bytes:
+        if self._size > most or self._head_bytes + self._size > most:
             self._measure()
         if self.url[:1] != b"/":
             self._take_authority()
-        self._queue_behind(self.cycle)
+        before = self.cycle
+        waits = before is not None and not before.response_complete
+        if waits:
+            self._queue_behind(before)
         if self._timer is not None:
             self._disarm()
         self._stage = _BODY
         self.scope["extensions"] = self._extensions
         super().on_headers_complete()
-        if len(self._earlier) < self.bounds.most_pipelined // 2:
+        if waits and len(self._earlier) < self.bounds.most_pipelined // 2:
             # uvicorn reads no further once a request waits, and would not see that the client left
             self.flow.resume_reading()
         if self.parser.should_upgrade():
@@ -198,26 +211,17 @@ class BoundedProtocol(HttpToolsProtocol):
         authority = host if url.port is None else b"%b:%d" % (host, url.port)
         self.headers[:] = [(b"host", authority), *(pair for pair in self.headers if pair[0] != b"host")]
 
-    def _queue_behind(self, before: RequestResponseCycle | None) -> None:
-        if before is None or before.response_complete:
-            self._earlier.clear()
-            return
+    def _queue_behind(self, before: RequestResponseCycle) -> None:
         self._earlier = [*(cycle for cycle in self._earlier if not cycle.response_complete), before]
         if len(self._earlier) > self.bounds.most_pipelined:
             raise ValueError
-
-    def on_body(self, body: bytes) -> None:
-        """Part of a body."""
-        self._unseen -= len(body)
-        self._slack += len(body)
-        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if self._framing:
             return
         # what is left of this read may belong to the next head, and is not counted
-        self._stage, self._head_bytes = _IDLE, -self._unseen
+        self._stage, self._head_bytes = _IDLE, -self._size
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
