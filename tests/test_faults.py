@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from orch import OrchError, get_orchestrator
+from orch import OrchError, Orchestrator
+from orch.backends import Backend
+from orch.backends.ollama import OllamaBackend
+from orch.config.spec import Models, Provider
+from orch.runtime import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
 
@@ -30,19 +34,34 @@ FAULTS = [
 NAMES = [f"{fault.kind}-{fault.status}" for fault, _ in FAULTS]
 
 
+class ManyWiring(Wiring):
+    """As a server wires it: with aiohttp's transport."""
+
+    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+        """Ollama's."""
+        return OllamaBackend(provider, many=True) if provider.kind == "ollama" else super().backend(name, provider, models)
+
+
+@pytest.fixture(params=[Wiring, ManyWiring], ids=["httpx", "aiohttp"])
+def wiring(request: pytest.FixtureRequest) -> Wiring:
+    """Either transport: every fault is told the same."""
+    made: Wiring = request.param()
+    return made
+
+
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_fault_falls_back_afresh_when_nothing_was_shown(ollama: FakeOllama, fault: Fault, code: str) -> None:
+async def test_a_fault_falls_back_afresh_when_nothing_was_shown(ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str) -> None:
     ollama.models[CODER].faults.append(fault)
-    async with get_orchestrator() as orchestrator:
+    async with Orchestrator(wiring=wiring) as orchestrator:
         result = await orchestrator.execute(TASK, timeout_s=0.5)
     assert [(a.model, a.outcome, a.code) for a in result.attempts] == [(CODER, "failed", code), (LLAMA, "ok", "")]
     assert result.response.content == "Hello world"
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(ollama: FakeOllama, fault: Fault, code: str) -> None:
+async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str) -> None:
     ollama.models[CODER].faults.append(fault)
-    async with get_orchestrator() as orchestrator:
+    async with Orchestrator(wiring=wiring) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK, timeout_s=0.5)]
     fallback = next(chunk for chunk in chunks if chunk["type"] == "fallback")
     shown = "def " if fault.after else ""
@@ -51,9 +70,9 @@ async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(ollama: FakeO
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_pinned_model_that_fails_is_not_replaced(ollama: FakeOllama, fault: Fault, code: str) -> None:
+async def test_a_pinned_model_that_fails_is_not_replaced(ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str) -> None:
     ollama.models[CODER].faults += [fault, fault]
-    async with get_orchestrator() as orchestrator:
+    async with Orchestrator(wiring=wiring) as orchestrator:
         with pytest.raises(OrchError) as caught:
             await orchestrator.execute(TASK, model=CODER, timeout_s=0.5)
     assert {attempt.model for attempt in caught.value.attempts} == {CODER}

@@ -58,6 +58,7 @@ LAYERS = [
         "router",
         "classifier.rules",
         "backends.messages",
+        "backends.transport",
         "backends.wire",
         "render",
         "memory.lock",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from orch.errors import BackendError
@@ -44,62 +45,113 @@ def _ollama_function(function: dict[str, Any]) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- whole conversations
 
+_ROLES = {"developer": "system"}
+"""Chat templates of local models know no developer."""
+_MIMES = {"/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
+"""How the base64 of an image begins, other than PNG."""
+
 
 def for_ollama(messages: Sequence[Message]) -> list[Message]:
     """A conversation as Ollama reads it: text and images apart, arguments as objects, a tool's answer under the tool's name. Raises BackendError."""
-    names: dict[str, str] = {}
+    names: dict[Any, str] = {}
     found: list[Message] = []
     for message in messages:
         made = _flat(message)
-        if made.get("role") == "developer":
-            made["role"] = "system"
-        if made.get("tool_calls"):
-            names |= {str(call.get("id")): str((call.get("function") or {}).get("name", "")) for call in made["tool_calls"] if call.get("id")}
-            made["tool_calls"] = ollama_calls(made["tool_calls"])
-        if made.get("role") == "tool" and "tool_name" not in made and made.get("tool_call_id") in names:
-            made["tool_name"] = names[made["tool_call_id"]]
-        found.append(made)
+        if calls := made.get("tool_calls"):
+            names |= {call.get("id"): (call.get("function") or {}).get("name", "") for call in calls}
+            made["tool_calls"] = ollama_calls(calls)
+        if made["role"] == "tool" and "tool_name" not in made and (name := names.get(made.get("tool_call_id"), made.get("name"))):
+            made["tool_name"] = name
+        thought = made.get("reasoning_content") or made.get("reasoning")
+        found.append({**made, "thinking": thought} if isinstance(thought, str) and "thinking" not in made else made)
     return found
 
 
 def _flat(message: Message) -> Message:
-    content = message.get("content")
-    if not isinstance(content, list):
-        return {**message, "content": content or ""}
-    texts = [str(part.get("text", "")) for part in content if part.get("type") in ("text", "input_text", "output_text")]
-    images = [_image(part) for part in content if part.get("type") in ("image_url", "input_image")]
-    return {**message, "content": "\n".join(texts), **({"images": images} if images else {})}
+    made = {**message, "role": _role(message), "content": message.get("content") or ""}
+    parts = made["content"] if isinstance(made["content"], list) else []
+    images = [bare for image in message.get("images") or () if (bare := _bare(image))]
+    images += [_image(part) for part in parts if part.get("type") in ("image_url", "input_image")]
+    if parts:
+        made["content"] = "\n".join(_text(part) for part in parts if part.get("type") not in ("image_url", "input_image"))
+    return {**made, **({"images": images} if images else {})}
+
+
+def _role(message: Message) -> str:
+    role = str(message.get("role", "user"))
+    return _ROLES.get(role, role)
+
+
+def _text(part: dict[str, Any]) -> str:
+    said = part.get("text", part.get("refusal"))
+    if said is None:
+        raise BackendError("rejected", f"Ollama takes text and images, and the message holds a part of type {part.get('type')}")
+    return str(said)
 
 
 def _image(part: dict[str, Any]) -> str:
     told = part.get("image_url")
-    url = str(told.get("url", "") if isinstance(told, dict) else told or "")
-    if url.startswith(("http://", "https://")):
-        raise BackendError("rejected", "Ollama takes images as data: URLs only, and orch fetches nothing")
-    return url.partition("base64,")[2] or url
+    return _bare(str(told.get("url", "") if isinstance(told, dict) else told or ""))
+
+
+def _bare(url: str) -> str:
+    """The base64 of an image."""
+    head, _, data = url.rpartition("base64,")
+    if head or not (url.startswith("data:") or "://" in url[:20]):
+        return data
+    raise BackendError("rejected", "Ollama takes images as base64 only (a data: URL), and orch fetches nothing")
 
 
 def for_openai(messages: Sequence[Message]) -> list[Message]:
     """A conversation as OpenAI's API reads it: images as parts, arguments as strings, every call with an id and every tool's answer with its call's."""
+    ids = _Ids(messages)
     found: list[Message] = []
-    waiting: list[tuple[str, str]] = []
     for message in messages:
         made = _with_parts(message)
-        if made.get("tool_calls"):
-            made["tool_calls"] = openai_calls(made["tool_calls"], len(found))
-            waiting = [(call["id"], call["function"].get("name", "")) for call in made["tool_calls"]]
-        if made.get("role") == "tool" and "tool_call_id" not in made:
-            name = made.pop("tool_name", None)
-            place = next((at for at, (_, called) in enumerate(waiting) if name in (None, called)), 0)
-            made["tool_call_id"] = waiting.pop(place)[0] if waiting else "call_0"
+        if calls := made.get("tool_calls"):
+            made["tool_calls"] = ids.of_calls(calls)
+        if made["role"] == "tool":
+            made["tool_call_id"] = ids.of_answer(made.get("tool_call_id"), made.pop("tool_name", None))
+        if thought := made.pop("thinking", None):
+            made.setdefault("reasoning_content", thought)
         found.append(made)
     return found
 
 
+class _Ids:
+    """Ids of tool calls: as they were given, made up where there is none, and found again for the answers that name no call."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._given = {call.get("id") for message in messages for call in message.get("tool_calls") or ()}
+        self._unanswered: list[tuple[str, str]] = []
+
+    def of_calls(self, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        named = openai_calls([{**call, "id": call.get("id") or self._new()} for call in calls], turn="made up above")
+        self._unanswered += [(call["id"], call["function"].get("name", "")) for call in named]
+        return named
+
+    def of_answer(self, given: str | None, name: str | None) -> str:
+        """The call that an answer belongs to: the one it names, else the first of that tool's that has no answer yet, else the first one."""
+        open_calls = self._unanswered
+        fits = (at for at, (call, tool) in enumerate(open_calls) if (call == given if given else name in (None, tool)))
+        at = next(fits, 0 if open_calls and not given else None)
+        called = open_calls.pop(at)[0] if at is not None else ""
+        return given or called or self._new()
+
+    def _new(self) -> str:
+        found = next(name for number in count() if (name := f"call_{number}") not in self._given)
+        self._given.add(found)
+        return found
+
+
 def _with_parts(message: Message) -> Message:
-    images = message.get("images")
-    if not images:
-        return dict(message)
-    parts: list[dict[str, Any]] = [{"type": "text", "text": message.get("content") or ""}]
-    parts += [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}} for image in images]
-    return {**{key: value for key, value in message.items() if key != "images"}, "content": parts}
+    made = {key: value for key, value in message.items() if key != "images"} | {"role": _role(message)}
+    images, content = message.get("images"), message.get("content")
+    if images:
+        said = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+        made["content"] = [*said, *({"type": "image_url", "image_url": {"url": _data_url(image)}} for image in images)]
+    return made
+
+
+def _data_url(image: str) -> str:
+    return image if image.startswith("data:") else f"data:{_MIMES.get(image[:4], 'image/png')};base64,{image}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from orch.backends import wire
@@ -18,6 +18,8 @@ EMBED_TIMEOUT_S = 120.0
 UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
 _BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
+_EFFORTS = {"none": False, "minimal": False, "xhigh": "high"}
+"""OpenAI's reasoning_effort as Ollama's `think`; low, medium and high are the same."""
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
 
@@ -51,7 +53,15 @@ class OllamaBackend:
 
     async def _lines(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any]]]:
         """The lines that came together, each time some come."""
-        async with self._http.stream("POST", "/api/chat", self._payload(request), affinity=request.affinity) as response:
+        payload, at = self._payload(request), self._http.addresses.order(request.affinity)
+        async with AsyncExitStack() as held:
+            try:
+                response = await held.enter_async_context(self._http.stream("POST", "/api/chat", payload, at=at))
+            except BackendError as refusal:
+                if not _was_the_effort(refusal, request):
+                    raise
+                del payload["think"]
+                response = await held.enter_async_context(self._http.stream("POST", "/api/chat", payload, at=at))
             async for lines in wire.batches(response.aiter_bytes(), wire.parse_object):
                 yield lines
 
@@ -59,9 +69,10 @@ class OllamaBackend:
         given = {_RENAMED.get(key, key): value for key, value in request.options.items()}
         if isinstance(given.get("stop"), str):
             given["stop"] = [given["stop"]]
-        beside = {**request.extra, **{key: given.pop(key) for key in _BESIDE_OPTIONS if key in given}}
-        if "reasoning_effort" in given:
-            beside.setdefault("think", _think(given.pop("reasoning_effort")))
+        beside = {key: given.pop(key) for key in _BESIDE_OPTIONS if key in given}
+        if (effort := given.pop("reasoning_effort", request.extra.get("reasoning_effort"))) is not None:
+            beside["think"] = _EFFORTS.get(str(effort), effort)
+        beside |= {key: value for key, value in request.extra.items() if key != "reasoning_effort"}
         if self._keep_alive is not None:
             beside.setdefault("keep_alive", _keep_alive(self._keep_alive))
         sizes = {"num_ctx": request.num_ctx, "num_predict": request.max_tokens}
@@ -75,14 +86,14 @@ class OllamaBackend:
         }
         if request.tools and request.extra.get("tool_choice") != "none":  # Ollama has no tool_choice
             payload["tools"] = request.tools
-        if request.response_format is not None:
+        if request.response_format is not None and request.response_format.get("type") != "text":
             payload["format"] = _format(request.response_format)
         return payload
 
     async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
         """`/api/embed`, again with `truncate: false`; `extra` are fields that a client sent beside."""
         body = {"truncate": False, **extra, "model": model, "input": list(texts)}
-        answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S)
+        answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order())
         with wire.shape():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
 
@@ -137,13 +148,17 @@ class OllamaBackend:
         else:
             await self._http.json("POST", "/api/generate", {"model": model, "options": {"num_ctx": num_ctx}, **beside}, timeout_s=LOAD_TIMEOUT_S)
 
+    async def unload(self, model: str) -> None:
+        """Asks that the model leaves memory now, at every address; `installed` tells when it has."""
+        body = {"model": model, "keep_alive": 0}
+        asked = (self._http.json("POST", "/api/generate", body, timeout_s=UNLOAD_TIMEOUT_S, at=[url]) for url in self._http.urls)
+        failures = [error for error in await asyncio.gather(*asked, return_exceptions=True) if isinstance(error, BaseException)]
+        if len(failures) == len(self._http.urls):
+            raise failures[0]
+
     def addresses(self) -> list[dict[str, Any]]:
         """How each address is doing."""
         return self._http.addresses.status()
-
-    async def unload(self, model: str) -> None:
-        """Asks that the model leaves memory now; `installed` tells when it has."""
-        await self._http.json("POST", "/api/generate", {"model": model, "keep_alive": 0}, timeout_s=UNLOAD_TIMEOUT_S)
 
     async def health(self) -> str:
         """`/api/version`."""
@@ -195,9 +210,10 @@ def _seconds(nanoseconds: Any) -> float | None:
     return nanoseconds / 1e9 if isinstance(nanoseconds, (int, float)) else None
 
 
-def _think(effort: Any) -> Any:
-    """OpenAI's reasoning_effort as Ollama's `think`."""
-    return False if effort in ("none", "minimal") else effort
+def _was_the_effort(refusal: BackendError, request: ChatRequest) -> bool:
+    """Whether a model was refused for an effort, which is a hint and may be left out: many that think take no degree of it (ollama#12561)."""
+    hinted = "reasoning_effort" in request.options or "reasoning_effort" in request.extra
+    return hinted and "think" not in request.extra and refusal.code == "rejected" and "think" in refusal.message
 
 
 def _keep_alive(text: str) -> str | int:

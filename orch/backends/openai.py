@@ -14,7 +14,8 @@ from orch.errors import BackendError
 from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
-_NOT_SENT = ("num_ctx", "keep_alive", "think", "num_predict")
+_NOT_SENT = ("num_ctx", "keep_alive", "think", "num_predict", "truncate", "shift", "num_gpu", "main_gpu", "num_batch", "num_thread", "num_keep", "use_mmap")
+"""What only Ollama understands; OpenAI itself refuses fields that it does not know."""
 
 
 class OpenAIBackend:
@@ -51,18 +52,22 @@ class OpenAIBackend:
 
     async def _events(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any] | None]]:
         """The events that came together, each time some come; None is the end."""
-        async with self._http.stream("POST", "chat/completions", _payload(request), affinity=request.affinity) as response:
+        at = self._http.addresses.order(request.affinity)
+        async with self._http.stream("POST", "chat/completions", _payload(request), at=at) as response:
             if "application/json" in response.headers.get("content-type", ""):
                 # a server that does not stream answers in one piece
                 yield [wire.parse_object(await response.aread())]
                 return
             async for events in wire.batches(response.aiter_bytes(), wire.sse_event):
-                yield [event for event in events if event is not wire.COMMENT]
+                # a comment keeps the connection alive and is no token: the deadlines must not see it
+                if told := [event for event in events if event is not wire.COMMENT]:
+                    yield told
 
     async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
         """`/v1/embeddings`; `extra` are fields that a client sent beside."""
-        body = {**extra, "model": model, "input": list(texts)}
-        answer = await self._http.json("POST", "embeddings", body, timeout_s=EMBED_TIMEOUT_S)
+        beside = {key: value for key, value in extra.items() if key not in (*_NOT_SENT, "encoding_format", "options")}
+        body = {**beside, "model": model, "input": list(texts)}
+        answer = await self._http.json("POST", "embeddings", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order())
         with wire.shape():
             rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
@@ -108,15 +113,16 @@ def _said(error: Any) -> str:
 
 def _payload(request: ChatRequest) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        **{key: value for key, value in request.extra.items() if key not in _NOT_SENT},
         **{key: value for key, value in request.options.items() if key not in _NOT_SENT},
+        **{key: value for key, value in request.extra.items() if key not in _NOT_SENT},
         "model": request.model,
         "messages": for_openai(request.messages),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if request.extra.get("think") in ("low", "medium", "high", False):
-        payload.setdefault("reasoning_effort", request.extra["think"] or "none")
+    think = request.extra.get("think", request.options.get("think"))
+    if think is False or think in ("low", "medium", "high"):
+        payload.setdefault("reasoning_effort", think or "none")
     if request.max_tokens is not None:
         payload["max_tokens"] = request.max_tokens
     if request.tools:

@@ -131,7 +131,7 @@ def shape() -> Iterator[None]:
 def text(value: Any) -> str:
     """A text, or nothing; anything else raises TypeError."""
     if value is None or isinstance(value, str):
-        return (value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return (value or "") if not value or value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     raise TypeError(f"no text: {_excerpt(str(value).encode())}")
 
 
