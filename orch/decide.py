@@ -273,8 +273,8 @@ def _pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> Orc
     hints = {
         "model_not_found": f"orch models pull {pinned.model_id}",
         "no_provider": how_to_get_a_model(),
-        "context_overflow": "shorten the input, or leave -m out so that a model with a larger context is chosen",
-        "usage": "leave -m out so that a model that can is chosen",
+        "context_overflow": "shorten the input, or name no model (or auto) so that one with a larger context is chosen",
+        "usage": "name no model (or auto) so that one that can is chosen",
     }
     if states[pinned.key].spec.gguf and code in ("model_not_found", "no_provider"):
         hints[code] = "\n".join(embedded_lines())

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orch.registry import Survey
 from orch.types import ModelKey
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """One wish to ask a model. `footprint_bytes` is what the model takes when it is loaded; `client` is who asks, for fairness."""
 
     run_id: str

@@ -31,7 +31,7 @@ class Connection:
             self._socket.sendall("\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + data)
             self._rest = b""
             self.status, self.headers = self._head()
-        except OSError as error:
+        except (OSError, ValueError, IndexError) as error:
             self.close()
             raise NoServerError(str(error)) from None
 

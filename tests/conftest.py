@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fakes.ollama import FakeModel, FakeOllama
 
+if TYPE_CHECKING:
+    from openai import OpenAI
+
 CODER = "qwen2.5-coder:7b-instruct-q4_K_M"
 LLAMA = "llama3.1:8b-instruct-q4_K_M"
+ROOM = "version: 1\nmemory_budget_gb: 100\n"
+"""A routing.yaml under which every model fits, whatever else runs on the machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +40,23 @@ def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
     with FakeOllama(models) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         yield server
+
+
+@pytest.fixture
+def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
+    """The server in front of that fake Ollama, with memory for all of its models."""
+    from tests.serving import served  # FastAPI and uvicorn, which few tests need
+
+    home.mkdir()
+    (home / "routing.yaml").write_text(ROOM)
+    with served() as there:
+        yield there
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[OpenAI]:
+    """OpenAI's own client of that server."""
+    import openai
+
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as made:
+        yield made

@@ -228,3 +228,35 @@ def test_after_the_server_memory_is_free_again(server: dict[str, Any]) -> None:
     assert orch("memory", "add", "nemo is the staging server").returncode == 0
     assert orch("serve", "stop").returncode == 0
     assert json.loads(orch("memory", "search", "--json", "staging").stdout)["hits"]
+
+
+def test_what_is_denied_is_denied_by_the_server_too(server: dict[str, Any], ollama: FakeOllama) -> None:
+    told = json.loads(orch("run", "--json", "--fresh", "--dial", "0", "--no-remember", TASK).stdout)
+    assert told["decision"]["weights"]["speed"] == max(told["decision"]["weights"].values()) > 0.9
+    assert httpx.get(f"{server['url']}/orch/runs/{told['run_id']}").json()["run"]["remember"] == 0
+
+
+def test_a_turn_finds_the_one_that_ended_just_before(server: dict[str, Any], ollama: FakeOllama) -> None:
+    for text in ("my name is Ada", "what is my name?"):
+        assert httpx.post(f"{server['url']}/orch/run", json={"text": text, "session": "s"}).status_code == 200
+    assert ollama.chats()[-1].body["messages"][0]["content"] == "my name is Ada"
+
+
+def test_health_asks_the_server_that_holds_the_index(server: dict[str, Any]) -> None:
+    assert orch("memory", "add", "nemo is the staging server").returncode == 0
+    checks = {check["name"]: check for check in json.loads(orch("health", "--json").stdout)["checks"]}
+    assert (checks["memory"]["status"], "1 pieces" in checks["memory"]["detail"]) == ("ok", True)
+
+
+def test_memory_goes_on_with_a_changed_configuration(server: dict[str, Any], home: Path, ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
+    assert orch("memory", "add", "nemo is the staging server").returncode == 0
+    before = httpx.get(f"{server['url']}/orch/server").json()["config_hash"]
+    process = begun("run", "-m", CODER, TASK)
+    assert process.stdout is not None
+    process.stdout.read(5)
+    (home / "routing.yaml").write_text("version: 1\nsession_margin: 0.2\n")
+    _until(lambda: httpx.get(f"{server['url']}/orch/server").json()["config_hash"] != before)
+    assert json.loads(orch("memory", "search", "--json", "staging").stdout)["hits"]
+    process.kill()
+    process.communicate()

@@ -22,12 +22,6 @@ CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 
 
 @pytest.fixture
-def url(ollama: FakeOllama) -> Iterator[str]:
-    with served() as there:
-        yield there
-
-
-@pytest.fixture
 def client(url: str) -> Iterator[theirs.Client]:
     made = theirs.Client(host=url, headers={"x-orch-timeout": "0.5"})
     yield made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from tests.conftest import CODER, LLAMA
+from tests.conftest import CODER, LLAMA, ROOM
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.serving import served
 from tests.test_faults import FAULTS, NAMES
@@ -23,26 +23,8 @@ CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
 SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "sum", "schema": {"type": "object"}, "strict": True}}
-STATUS = {"model_not_found": 404, "context_overflow": 400, "timeout": 504, "stalled": 504}
+STATUS = {"model_not_found": 404, "context_overflow": 400, "timeout": 504, "stalled": 504, "rate_limited": 429}
 """Of a pinned model that failed before anything was shown; 502 for the other faults."""
-
-
-ROOM = "version: 1\nmemory_budget_gb: 100\n"
-"""So that no test hangs on what memory this machine has free."""
-
-
-@pytest.fixture
-def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
-    home.mkdir()
-    (home / "routing.yaml").write_text(ROOM)
-    with served() as there:
-        yield there
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as made:
-        yield made
 
 
 def test_every_model_and_every_way_to_choose_is_listed(client: openai.OpenAI) -> None:
@@ -140,6 +122,8 @@ def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: F
         answer = httpx.post(f"{there}/v1/chat/completions", json={"model": "far", **asked})
     sent = ollama.chats()[-1].body
     assert answer.status_code == 200
+    assert sent["messages"][0].pop("role") == "system"  # templates of local models know no developer
+    del asked["messages"][0]["role"]
     assert {name: sent[name] for name in asked} == asked
     assert sent.keys() - asked.keys() == {"model", "stream", "stream_options"}
 
@@ -228,6 +212,7 @@ def test_a_pinned_model_that_fails_unseen_is_a_status(client: openai.OpenAI, oll
     with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(model=CODER, messages=SAID, stream=stream, extra_headers=SOON)
     assert caught.value.status_code == STATUS.get(code, 502)
+    assert ("retry-after" in caught.value.response.headers) == (code == "rate_limited")
     assert caught.value.response.headers["x-orch-run-id"]
 
 
@@ -353,3 +338,37 @@ def test_what_cannot_be_embedded_is_told(client: openai.OpenAI, ollama: FakeOlla
 def test_orchs_own_embedder_puts_out_no_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
     assert len(client.embeddings.create(model="auto", input="hola").data[0].embedding) == 384
     assert not ollama.resident
+
+
+@pytest.mark.parametrize(("path", "told"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")])
+def test_a_path_that_there_is_not_is_told_in_its_apis_form(url: str, path: str, told: str | None) -> None:
+    answer = httpx.get(url + path)
+    error = answer.json()["error"]
+    assert answer.status_code == 404
+    assert "there is no" in (error[told] if told else error)
+    assert httpx.delete(f"{url}/v1/models").status_code == 405
+
+
+def test_the_documentation_comes_from_this_machine_alone(url: str) -> None:
+    page = httpx.get(f"{url}/docs").text
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert files
+    assert all(file.startswith("/") and httpx.get(url + file).status_code == 200 for file in files)
+    assert "/v1/chat/completions" in httpx.get(f"{url}/openapi.json").json()["paths"]
+
+
+def test_a_row_that_cant_be_written_takes_no_other_with_it(url: str, ollama: FakeOllama, home: Path) -> None:
+    from orch.journal import RunRecord
+    from orch.redact import Redactor
+    from orch.server.journal import BatchedJournal
+
+    def row(name: str, tokens: int) -> RunRecord:
+        return RunRecord(name, 1.0, "t", "ok", "task", None, [], "answer", None, None, None, (), prompt_tokens=tokens)
+
+    journal = BatchedJournal(home / "other.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
+    for run in (row("a", 1), row("b", 10**30), row("c", 2)):
+        journal.record(run)
+    journal.flush()
+    assert [each["run_id"] for each in journal.runs()] == ["c", "a"]
+    assert "run b could not be written down" in journal.warnings[0]
+    journal.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,28 +11,12 @@ from pydantic import BaseModel
 
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
-from tests.serving import served
 from tests.test_faults import FAULTS, NAMES
-from tests.test_server_openai import ROOM
 
 TASK = "Write a Python function that sorts a list"
 SOON = {"x-orch-timeout": "0.5"}
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 TOOLS: list[Any] = [{"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}]
-
-
-@pytest.fixture
-def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
-    home.mkdir()
-    (home / "routing.yaml").write_text(ROOM)
-    with served() as there:
-        yield there
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as made:
-        yield made
 
 
 def test_a_response_holds_the_answer_and_what_it_cost(client: openai.OpenAI) -> None:

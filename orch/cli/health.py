@@ -21,7 +21,7 @@ def health(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", h
     """Check everything an answer needs, and say what to type next."""
     from orch import render
 
-    rows, could_answer = asyncio.run(_probe(ctx))
+    rows, could_answer = _by_server(ctx) or asyncio.run(_probe(ctx))
     if as_json:
         render.show_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
     else:
@@ -43,3 +43,12 @@ async def _probe(ctx: typer.Context) -> tuple[list[Probe], bool]:
 
     async with opening.orchestrator(ctx) as orchestrator:
         return await probes(orchestrator.runtime)
+
+
+def _by_server(ctx: typer.Context) -> tuple[list[Probe], bool] | None:
+    """What a running server finds: it holds the index of memory, which could not be looked at from here."""
+    from orch.cli import thin
+    from orch.health import Probe
+
+    told = thin.ask(opening.config_dir(ctx), "/orch/health")
+    return ([Probe(**each) for each in told["checks"]], bool(told["ok"])) if told else None

@@ -93,6 +93,10 @@ def run(
 
 def _by_server(ctx: typer.Context, wished: Params, face: Face) -> bool:
     """Whether a running server ran it. Raises OrchError as the run itself would."""
+    from orch.socket_path import socket_path
+
+    if not socket_path().exists():
+        return False
     from orch.cli import thin
 
     return thin.run(opening.config_dir(ctx), {**wished, "carry_on": ctx.params["carry_on"]}, face)

@@ -34,7 +34,7 @@ def serve(
     allow_origin: Annotated[list[str], typer.Option("--allow-origin", metavar="ORIGIN", help="Pages that may ask it (CORS).", show_default=False)] = [],  # noqa: B006
     max_body_mb: Annotated[float, typer.Option("--max-body-mb", metavar="MB", help="The largest request.", min=0.001)] = 32,
     detach: Annotated[bool, typer.Option("--detach", help="In the background; orch serve stop ends it.")] = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without the page.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", hidden=True)] = False,
 ) -> None:
     """Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."""
     if ctx.invoked_subcommand is not None:
@@ -47,7 +47,7 @@ def serve(
 
     rules = Rules.at(host, hosts=allow_host, origins=allow_origin, keys=Keys.read(api_key), most_body_bytes=int(max_body_mb * 2**20))
     if detach:
-        _detach(ctx, sys.argv)
+        _detach(sys.argv)
         return
     serve(opening.config_dir(ctx), Address(host, port), rules, Bounds())
 
@@ -55,7 +55,7 @@ def serve(
 def _needs() -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("fastapi", "uvicorn", "httptools", "watchfiles", "prometheus_client") if find_spec(name) is None]
+    missing = [name for name in ("fastapi", "fastapi_offline", "uvicorn", "httptools", "watchfiles", "prometheus_client") if find_spec(name) is None]
     if missing:
         raise OrchError(f"orch serve needs {', '.join(missing)}", "pip install 'orch-llm[serve]'")
 
@@ -63,7 +63,7 @@ def _needs() -> None:
 # ---------------------------------------------------------------- in the background
 
 
-def _detach(ctx: typer.Context, argv: list[str]) -> None:
+def _detach(argv: list[str]) -> None:
     """Starts the same command without --detach, and waits until it answers. Raises OrchError with what it said."""
     import subprocess
 

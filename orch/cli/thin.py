@@ -25,9 +25,7 @@ LINES = "application/x-ndjson"
 
 def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
     """Whether a server of this version, folders and configuration ran it. Raises OrchError as the run would have."""
-    if not socket_path().exists():
-        return False
-    body = {name: value for name, value in wished.items() if value not in (None, [], {}, False)} | {"on_partial": face.on_partial, "face": "cli"}
+    body = {name: value for name, value in wished.items() if value is not None} | {"on_partial": face.on_partial, "face": "cli"}
     headers = {"accept": LINES, "x-orch-fingerprint": our_fingerprint(config_dir)}
     try:
         connection = Connection("POST", "/orch/run", body, headers)
@@ -44,12 +42,15 @@ def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
     return True
 
 
-def ask(config_dir: Path | None, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-    """What a server of this version, folders and configuration answers; None where there is none. Raises OrchError where it refuses."""
+def ask(config_dir: Path | None, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """What a server of this version, folders and configuration answers, to a GET where there is no body; None where there is none.
+
+    Raises OrchError where it refuses.
+    """
     if not socket_path().exists():
         return None
     try:
-        status, told = asked("POST", path, body, {"x-orch-fingerprint": our_fingerprint(config_dir)})
+        status, told = asked("GET" if body is None else "POST", path, body, {"x-orch-fingerprint": our_fingerprint(config_dir)})
     except NoServerError:
         return None
     if status == 409:

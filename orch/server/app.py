@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
@@ -28,6 +30,7 @@ from orch.server import (
     own_forms,
 )
 from orch.server.exchange import Endpoint, service_of
+from orch.server.guard import envelope
 from orch.server.reload import attend, watch
 from orch.server.service import Service
 from orch.version import VERSION
@@ -85,7 +88,11 @@ ROUTES = (
 
 def application(service: Service) -> ASGIApp:
     """The application over a service, which it closes when it ends: FastAPI with the routes of the table in front of it."""
-    app = FastAPI(title="orch", version=VERSION, description="One endpoint in front of all your local models.", lifespan=_lifespan(service))
+    # /docs with scripts of its own: FastAPI's would come from another machine
+    app = FastAPIOffline(
+        redoc_url=None, title="orch", version=VERSION, description="One endpoint in front of all your local models.", lifespan=_lifespan(service)
+    )
+    app.add_exception_handler(HTTPException, _refused)
     app.state.service = service
     routes = [Route(entry.path, entry.endpoint, methods=[entry.method]) for entry in ROUTES]
     app.router.routes += routes
@@ -102,6 +109,14 @@ def application(service: Service) -> ASGIApp:
         await endpoint(scope, receive, send)
 
     return front
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """No such path, or not by that method, as the API of the path tells it."""
+    assert isinstance(error, HTTPException)
+    method = f" {request.method}" if error.status_code == 405 else ""
+    body, content_type = envelope(request.url.path, error.status_code, "not_found", f"there is no{method} {request.url.path}")
+    return Response(body, error.status_code, dict(error.headers or {}), content_type)
 
 
 def _lifespan(service: Service) -> Lifespan[FastAPI]:

@@ -219,6 +219,7 @@ def told(error: OrchError, envelope: Envelope) -> Response:
     """An error as an answer, with its status and headers."""
     last = error.attempts[-1] if error.attempts else None
     heads = headers(error.run_id, last.model if last else "", "", max(len(error.attempts) - 1, 0))
-    if error.code == "busy":
+    limited = bool(error.attempts) and all(attempt.code in ("busy", "rate_limited") for attempt in error.attempts)
+    if error.code == "busy" or limited:
         heads["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
-    return as_json(envelope(error), heads, STATUS.get(error.code, 500))
+    return as_json(envelope(error), heads, STATUS["busy"] if limited else STATUS.get(error.code, 500))

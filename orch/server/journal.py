@@ -57,9 +57,20 @@ class BatchedJournal(Journal):
         with self._writing:
             waiting, self._waiting = self._waiting, []
             if waiting:
-                self.record_all(waiting)
+                self._write(waiting)
             for run in waiting:
                 self._told(run)
+
+    def _write(self, runs: list[RunRecord]) -> None:
+        """Together, or where one can't be written (a number that SQLite can't hold, say) each alone, so that the others are."""
+        try:
+            self.record_all(runs)
+        except (OverflowError, TypeError, ValueError) as error:
+            if len(runs) == 1:
+                self.database.warnings.append(f"run {runs[0].run_id} could not be written down: {error}")
+                return
+            for run in runs:
+                self._write([run])
 
     def close(self) -> None:
         """Writes what waits and closes the file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import Any
@@ -26,6 +26,7 @@ from orch.model_facts import facts
 from orch.orchestrator import task_of
 from orch.rating import rate as rate_run
 from orch.run import Run
+from orch.runtime import Runtime
 from orch.server import own_forms as forms
 from orch.server.client import CODE, Watch
 from orch.server.exchange import Stream, as_json, client_of, guarded, headers, read, service_of
@@ -58,8 +59,9 @@ async def run(request: Request) -> Response:
     service = service_of(request)
     asked = await read(request, forms.Run)
     _refuse_strangers(request)
+    if asked.carry_on or asked.session:
+        service.flush()  # the turn before may have ended a moment ago
     if asked.carry_on:
-        service.flush()
         asked.session = session_named("", True, service.orchestrator.runtime.journal)
     task = _task(request, asked)
     lines = LINES in request.headers.get("accept", "")
@@ -182,6 +184,7 @@ async def rate(request: Request) -> Response:
 async def health(request: Request) -> Response:
     """`GET /orch/health`: every check, the queue, memory for models, addresses, and what is wrong with the configuration."""
     service = service_of(request)
+    _refuse_strangers(request)
     service.flush()
     runtime = service.orchestrator.runtime
     rows, could_answer = await probes(runtime)
@@ -222,19 +225,19 @@ async def models(request: Request) -> Response:
 @guarded(envelope)
 async def load_model(request: Request) -> Response:
     """`POST /orch/models/load`: loads a model with its usual context, in its turn."""
-    service = service_of(request)
-    _refuse_strangers(request)
-    said = await load(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
-    service.look_again()
-    return as_json({"v": 1, "ok": True, "said": said})
+    return await _moved(request, load)
 
 
 @guarded(envelope)
 async def unload_model(request: Request) -> Response:
     """`POST /orch/models/unload`: frees a model's memory."""
+    return await _moved(request, unload)
+
+
+async def _moved(request: Request, move: Callable[[Runtime, str], Awaitable[str]]) -> Response:
     service = service_of(request)
     _refuse_strangers(request)
-    said = await unload(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
+    said = await move(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
     service.look_again()
     return as_json({"v": 1, "ok": True, "said": said})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -81,7 +82,6 @@ class _Server(uvicorn.Server):
         """Both sockets are there when this returns."""
         await super().startup(sockets)
         if self._own is not None and self.started:
-            import asyncio
 
             def connection() -> asyncio.Protocol:
                 made = self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]

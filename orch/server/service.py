@@ -126,6 +126,8 @@ class Service:
         self.config, self.fingerprint = config, fingerprint(config.sources, config.notes, os.environ)
         self.gate.configure(config)
         before.retired = True
+        # the index can be held once only; a run that is still to recall says that it answered without
+        await self._memory_of(before).aclose()
         await self._close_if_done(before)
 
     async def _close_if_done(self, house: _House) -> None:
