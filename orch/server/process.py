@@ -8,7 +8,6 @@ import errno
 import os
 import socket
 import stat
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from orch.server.service import Service
 from orch.socket_path import is_own, socket_path
 
 BACKLOG = 2048
-SWITCH_S = 0.0005
 GRACE_S = 5
 """For running answers to end by themselves when the server is told to stop."""
 
@@ -46,8 +44,6 @@ class Address:
 def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds) -> None:
     """Serves until SIGINT or SIGTERM. Raises OrchError where it can't begin."""
     _only_one()
-    # the journal's thread may hold the interpreter for 5 ms otherwise, and every answer waits for it
-    sys.setswitchinterval(SWITCH_S)
     with _bound(address) as listener, _own_socket() as own:
         service = Service.begun(config_dir)
         port = listener.getsockname()[1]
