@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
 
@@ -107,6 +107,35 @@ async def test_the_next_address_is_asked_where_one_hangs_up(many: bool) -> None:
     with FakeOllama([FakeModel("m")]) as well:
         async with server() as url, backend_at(url, well.url, many=many) as backend:
             assert await say(backend) == "Hello world"
+
+
+async def _answers_once(connections: list[asyncio.StreamWriter], well_again: bool) -> asyncio.Server:
+    """A server that answers the first request of a connection and hangs up at the second; later connections only where it is well again."""
+    body = LINE + b'{"message":{"content":""},"done":true,"done_reason":"stop"}\n'
+    whole = HEAD + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        await reader.read(65_536)
+        if len(connections) == 1 or well_again:
+            writer.write(whole)
+            await writer.drain()
+            await reader.read(65_536)
+        writer.close()
+
+    return await asyncio.start_server(serve, "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(("well_again", "said"), [(True, ["a", "a"]), (False, ["a", "cut"])])
+async def test_a_request_that_meets_a_closing_connection_is_sent_again_once(many: bool, well_again: bool, said: list[str]) -> None:
+    connections: list[asyncio.StreamWriter] = []
+    async with await _answers_once(connections, well_again) as listening:
+        async with backend_at(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", many=many) as backend:
+            heard = [await say(backend), await say(backend) if well_again else await failure(backend)]
+        for writer in connections:
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        assert (heard, len(connections)) == (said, 2)
 
 
 # ---------------------------------------------------------------- what is sent, and what stays open

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 3.0
 KEPT_S = 4.0
-"""How long an idle connection is kept: uvicorn (vLLM) and llama.cpp hang up after 5 s, and a request that meets that is lost."""
+"""How long an idle connection is kept: uvicorn (vLLM) and llama.cpp hang up after 5 s, and a request that meets that must be sent again."""
 
 
 class Line:
@@ -32,6 +32,7 @@ class Line:
             ends = _client(url)
             self._send, own = partial(ends.send, stream=True), dict(ends.headers)
         self._headers = {**own, **headers}
+        self._answered = False
         self._ends: httpx.AsyncBaseTransport | httpx.AsyncClient = ends
 
     async def send(self, method: str, path: str, content: bytes | None, timeout_s: float | None) -> httpx.Response:
@@ -44,7 +45,18 @@ class Line:
         headers = self._headers if content is None else {**self._headers, "Content-Type": "application/json"}
         # not client.build_request, which takes an address apart and puts it together again for each request (a tenth of its time)
         request = library.Request(method, self._paths[path], content=content, headers=headers, extensions={"timeout": timeout})
-        response: httpx.Response = await self._send(request)
+        response: httpx.Response
+        try:
+            response = await self._send(request)
+        except foreign() as error:
+            if not self._answered or not _hung_up(error):
+                raise
+            # an idle connection that the server closed as the request went out; where the server is gone, the first failure tells it better
+            try:
+                response = await self._send(request)
+            except foreign():
+                raise error from error.__cause__
+        self._answered = True
         return response
 
     async def aclose(self) -> None:
@@ -102,6 +114,18 @@ def foreign() -> tuple[type[Exception], ...]:
     """What sending and reading may raise: aiohttp's transport lets some of aiohttp's own errors through (an answer that is no HTTP)."""
     library, aiohttp = load_httpx(), sys.modules.get("aiohttp")
     return (library.HTTPError, library.InvalidURL, *((aiohttp.ClientError,) if aiohttp else ()))
+
+
+def _hung_up(error: BaseException) -> bool:
+    """Whether the other end closed the connection before a byte of its answer came."""
+    library, aiohttp = load_httpx(), sys.modules.get("aiohttp")
+    if isinstance(error, library.RemoteProtocolError) and "without sending a response" in str(error):
+        return True
+    closed: tuple[type[BaseException], ...] = (ConnectionResetError, BrokenPipeError, *((aiohttp.ServerDisconnectedError,) if aiohttp else ()))
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, closed):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def translated(error: BaseException, url: str) -> BackendError:
