@@ -7,15 +7,12 @@ import json
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from orch.backends.addresses import Addresses, Visit
-from orch.backends.transport import Line, foreign, translated
+from orch.backends.transport import Line, Reply, foreign, line_to, translated
 from orch.config.addresses import is_loopback
 from orch.errors import BackendError, ConfigError
-
-if TYPE_CHECKING:
-    import httpx
 
 DRAIN_S = 0.2
 QUICK_S = 5.0
@@ -46,13 +43,11 @@ class Http:
     def _line(self, url: str) -> Line:
         lines = self._lines.setdefault(asyncio.get_running_loop(), {})
         if url not in lines:
-            lines[url] = Line(url, self._headers, many=self._many)
+            lines[url] = line_to(url, self._headers, many=self._many)
         return lines[url]
 
     @asynccontextmanager
-    async def stream(
-        self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None, at: Sequence[str] = ()
-    ) -> AsyncIterator[httpx.Response]:
+    async def stream(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None, at: Sequence[str] = ()) -> AsyncIterator[Reply]:
         """A response whose body is still to come. Where an address fails it tries the next of `at`, by default all in their steady order.
 
         Raises BackendError.
@@ -71,9 +66,7 @@ class Http:
             # a stream that was left unread is cut here, which ends generation at the server
             await response.aclose()
 
-    async def _first_that_answers(
-        self, at: Sequence[str], method: str, path: str, content: bytes | None, timeout_s: float | None
-    ) -> tuple[Visit, httpx.Response]:
+    async def _first_that_answers(self, at: Sequence[str], method: str, path: str, content: bytes | None, timeout_s: float | None) -> tuple[Visit, Reply]:
         failure = BackendError("connect", "the provider has no address")
         for url in at:
             visit = self.addresses.began(url)
@@ -141,7 +134,7 @@ async def drain(items: AsyncGenerator[Any]) -> None:
 # ---------------------------------------------------------------- failures in our words
 
 
-async def _refuse_errors(response: httpx.Response) -> None:
+async def _refuse_errors(response: Reply) -> None:
     content_type = response.headers.get("content-type", "")
     if response.status_code < 400:
         if "html" in content_type:
@@ -195,7 +188,7 @@ def _looks(body: bytes) -> str:
     return " (a web page)" if b"<html" in body[:2000].lower() else ""
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: Reply) -> float | None:
     value = response.headers.get("retry-after")
     try:
         return max(float(value), 0.0) if value else None

@@ -35,14 +35,14 @@ class OllamaBackend:
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """`/api/chat` with `truncate: false`: too long a prompt is an error, never a silent cut."""
-        stream = with_deadlines(self._lines(request), request.first_token_timeout_s, request.token_timeout_s)
-        async with aclosing(stream) as batches:
+        read = self._lines(request)
+        async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
             async for lines in batches:
                 error = next((line["error"] for line in lines if "error" in line), None)
                 with wire.shape():
                     deltas = [delta for line in lines if "error" not in line and _tells(delta := _delta(line))]
                 if deltas and deltas[-1].done:
-                    await drain(batches)
+                    await drain(read)
                 for delta in wire.merged(deltas):
                     yield delta
                     if delta.done:

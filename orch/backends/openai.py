@@ -30,8 +30,8 @@ class OpenAIBackend:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """`/v1/chat/completions`, streamed."""
         collected = _Collected()
-        stream = with_deadlines(self._events(request), request.first_token_timeout_s, request.token_timeout_s)
-        async with aclosing(stream) as batches:
+        read = self._events(request)
+        async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
             async for events in batches:
                 found = [event for event in events if event is not None]
                 error = next((event["error"] for event in found if "error" in event), None)
@@ -42,7 +42,7 @@ class OpenAIBackend:
                 if error is not None:
                     raise BackendError("stream_error", _said(error))
                 if len(found) < len(events):
-                    await drain(batches)
+                    await drain(read)
                     break
         if not collected.finish_reason:
             raise BackendError("cut", "the stream ended before the model was done")

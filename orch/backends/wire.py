@@ -111,7 +111,7 @@ def sse_event(line: bytes) -> dict[str, Any] | None:
 def parse_object(line: bytes) -> dict[str, Any]:
     """One JSON object. Raises BackendError for anything else."""
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode())
     except (ValueError, RecursionError):
         raise BackendError("bad_response", f"the server sent a broken line: {_excerpt(line)}") from None
     if not isinstance(value, dict):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 SHORTEST, LONGEST = 4, 16
 """Letters of a word that is looked for among the known ones: shorter ones are near too many, longer ones are rarely mistyped once."""
@@ -20,6 +21,8 @@ class Vocabulary:
 
     def __init__(self, words: Sequence[str]) -> None:
         self._rank = {word: rank for rank, word in enumerate(words)}
+        # a long-lived process meets the same unknown words again and again
+        self._slip = lru_cache(maxsize=4_096)(self._near)
 
     def __contains__(self, word: str) -> bool:
         return word in self._rank
@@ -39,12 +42,15 @@ class Vocabulary:
             if word in self._rank or not SHORTEST <= len(word) <= LONGEST or not (word.isascii() and word.isalpha()):
                 found.append(word)
                 continue
-            near = self._frequent(_swapped(word))
+            near = self._slip(word, _swapped)
             if near is None and guesses and len(word) >= GUESSING_FROM:
                 guesses -= 1
-                near = self._frequent(_guessed(word))
+                near = self._slip(word, _guessed)
             found.append(near or word)
         return [*found, *words[READ_WORDS:]]
+
+    def _near(self, word: str, spellings: Callable[[str], list[str]]) -> str | None:
+        return self._frequent(spellings(word))
 
     def _frequent(self, words: list[str]) -> str | None:
         rank = self._rank

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, request_response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from orch.server import (
@@ -43,6 +43,8 @@ class Entry(NamedTuple):
     path: str
     endpoint: Endpoint
     form: type[BaseModel] | None = None
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
 
 
 async def metrics(request: Request) -> Response:
@@ -52,31 +54,33 @@ async def metrics(request: Request) -> Response:
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+_WISHES = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
+
 ROUTES = (
-    Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat),
-    Entry("POST", "/v1/completions", openai_completions.completions, openai_forms.Completion),
-    Entry("POST", "/v1/responses", openai_responses.responses, openai_forms.Answered),
+    Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat, _WISHES),
+    Entry("POST", "/v1/completions", openai_completions.completions, openai_forms.Completion, _WISHES),
+    Entry("POST", "/v1/responses", openai_responses.responses, openai_forms.Answered, _WISHES),
     Entry("POST", "/v1/embeddings", openai_embeddings.embeddings, openai_forms.Embeddings),
     Entry("GET", "/v1/models", openai_models.models),
     Entry("GET", "/v1/models/{model:path}", openai_models.model),
     Entry("HEAD", "/", ollama_models.running),
-    Entry("POST", "/api/chat", ollama_api.chat, ollama_forms.Chat),
-    Entry("POST", "/api/generate", ollama_api.generate, ollama_forms.Generate),
+    Entry("POST", "/api/chat", ollama_api.chat, ollama_forms.Chat, _WISHES),
+    Entry("POST", "/api/generate", ollama_api.generate, ollama_forms.Generate, _WISHES),
     Entry("POST", "/api/embed", ollama_api.embed, ollama_forms.Embed),
     Entry("POST", "/api/embeddings", ollama_api.embeddings, ollama_forms.EmbedOne),
     Entry("GET", "/api/tags", ollama_models.tags),
     Entry("GET", "/api/ps", ollama_models.ps),
     Entry("POST", "/api/show", ollama_models.show, ollama_forms.Show),
     Entry("GET", "/api/version", ollama_models.version),
-    Entry("POST", "/orch/run", own_api.run, own_forms.Run),
-    Entry("POST", "/orch/route", own_api.route, own_forms.Asked),
+    Entry("POST", "/orch/run", own_api.run, own_forms.Run, ("x-orch-priority",)),
+    Entry("POST", "/orch/route", own_api.route, own_forms.Asked, ("x-orch-priority",)),
     Entry("GET", "/orch/health", own_api.health),
-    Entry("GET", "/orch/stats", own_api.stats),
+    Entry("GET", "/orch/stats", own_api.stats, query=("since",)),
     Entry("GET", "/orch/models", own_api.models),
     Entry("POST", "/orch/models/load", own_api.load_model, own_forms.Loaded),
     Entry("POST", "/orch/models/unload", own_api.unload_model, own_forms.Loaded),
     Entry("POST", "/orch/memory/{name}", own_api.memory, own_forms.Arguments),
-    Entry("GET", "/orch/runs", own_api.runs),
+    Entry("GET", "/orch/runs", own_api.runs, query=("limit", "since")),
     Entry("GET", "/orch/runs/{run_id}", own_api.one_run),
     Entry("POST", "/orch/runs/{run_id}/end", own_api.end, own_forms.Ended),
     Entry("POST", "/orch/rate", own_api.rate, own_forms.Rate),
@@ -97,7 +101,7 @@ def application(service: Service) -> ASGIApp:
     routes = [Route(entry.path, entry.endpoint, methods=[entry.method]) for entry in ROUTES]
     app.router.routes += routes
     app.openapi = lambda: documented(app)  # type: ignore[method-assign]
-    plain = {(entry.method, entry.path): request_response(entry.endpoint) for entry in ROUTES if "{" not in entry.path}
+    plain = {(entry.method, entry.path): entry.endpoint for entry in ROUTES if "{" not in entry.path}
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's six layers cost a tenth of a request, and the endpoints tell their errors themselves."""
@@ -106,7 +110,8 @@ def application(service: Service) -> ASGIApp:
             await app(scope, receive, send)
             return
         scope["app"] = app
-        await endpoint(scope, receive, send)
+        answer = await endpoint(Request(scope, receive, send))
+        await answer(scope, receive, send)
 
     return front
 
@@ -158,16 +163,32 @@ def _operation(entry: Entry, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": dict(_RESPONSES),
     }
     names = [part[1:-1] for part in name.split("/") if part.startswith("{")]
-    if names:
-        operation["parameters"] = [{"name": each, "in": "path", "required": True, "schema": {"type": "string"}} for each in names]
+    parameters = [{"name": each, "in": "path", "required": True, "schema": {"type": "string"}} for each in names]
+    parameters += [{"name": each, "in": place, **_PARAMETERS[each]} for place, given in (("header", entry.headers), ("query", entry.query)) for each in given]
+    if parameters:
+        operation["parameters"] = parameters
     if entry.form is not None:
-        schema = entry.form.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        schemas[f"{entry.form.__module__.rsplit('.', 1)[-1]}.{entry.form.__name__}"] = schema
-        reference = {"$ref": f"#/components/schemas/{entry.form.__module__.rsplit('.', 1)[-1]}.{entry.form.__name__}"}
+        # two APIs have forms of the same name
+        module = entry.form.__module__.rsplit(".", 1)[-1]
+        schema = entry.form.model_json_schema(ref_template=f"#/components/schemas/{module}.{{model}}")
+        schemas.update({f"{module}.{each}": about for each, about in schema.pop("$defs", {}).items()})
+        schemas[f"{module}.{entry.form.__name__}"] = schema
+        reference = {"$ref": f"#/components/schemas/{module}.{entry.form.__name__}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
     return operation
 
+
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "x-orch-session": {"description": "What the requests of one conversation have in common.", "schema": {"type": "string"}},
+    "x-orch-priority": {"description": "batch waits behind interactive.", "schema": {"enum": ["interactive", "batch"]}},
+    "x-orch-timeout": {
+        "description": "Seconds to the first token.",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 86_400},
+    },
+    "x-orch-cache": {"description": "use takes an earlier answer to the same question.", "schema": {"enum": ["use"]}},
+    "limit": {"description": "At most so many, up to 1,000; 50 where it is not said.", "schema": {"type": "number"}},
+    "since": {"description": "Seconds since the epoch.", "schema": {"type": "number"}},
+}
 
 _RESPONSES = {
     "200": {"description": "The answer; with x-orch-model, x-orch-task-type, x-orch-run-id and x-orch-fallback where a model gave it."},

@@ -3,39 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 
 from starlette.requests import Request
 
 CODE = "reader_gone"
+LEFT = "orch.left"
+"""The ASGI extension that tells when the connection closes: `scope["extensions"][LEFT]["departure"]`."""
 
 
 class ClientLeft(Exception):
     """Nobody is there to be answered."""
 
 
+class Departure:
+    """The end of one connection, and who is to hear of it."""
+
+    __slots__ = ("happened", "told")
+
+    def __init__(self) -> None:
+        self.happened = False
+        self.told: set[Callable[[], None]] = set()
+
+    def tell(self) -> None:
+        """The client is gone."""
+        self.happened = True
+        for each in tuple(self.told):
+            each()
+
+
 class Watch:
-    """Cancels the task it was entered in when the client's connection closes; leaving it then raises ClientLeft."""
+    """Cancels the task it was entered in when the client's connection closes; leaving it then raises ClientLeft.
+
+    Not by waiting for `http.disconnect`, which takes a task of its own for every request.
+    """
+
+    __slots__ = ("_departure", "_left", "_task")
 
     def __init__(self, request: Request) -> None:
-        self._receive = request.receive
-        self._left = False
+        departure: Departure = request.scope["extensions"][LEFT]["departure"]
+        self._departure, self._left = departure, False
 
-    async def __aenter__(self) -> Watch:
+    def __enter__(self) -> Watch:
+        if self._departure.happened:
+            raise ClientLeft
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._watcher = asyncio.create_task(self._wait())
+        self._departure.told.add(self._leave)
         return self
 
-    async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    def _leave(self) -> None:
         self._left = True
         self._task.cancel(CODE)
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._watcher.cancel()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._departure.told.discard(self._leave)
         if self._left and isinstance(error, asyncio.CancelledError):
             self._task.uncancel()
             raise ClientLeft from None

@@ -33,7 +33,7 @@ async def embed(request: Request, model: str, texts: Sequence[str], extra: Mappi
     if not texts or len(texts) > MOST_TEXTS:
         raise OrchError(f"{len(texts):,} texts: between 1 and {MOST_TEXTS:,} can be embedded at once", code="bad_input")
     tokens = sum(map(estimate_text, texts))
-    async with Watch(request):
+    with Watch(request):
         if model not in (*AUTO, "auto:latest"):
             return await _named(request, model, texts, extra, tokens)
         wish = service_of(request).orchestrator.runtime.config.routing.memory.embedder

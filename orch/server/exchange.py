@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from functools import wraps
+from types import TracebackType
 from typing import Any, TypeVar
 
 import pydantic
@@ -17,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from orch.attempt import Chunk
 from orch.errors import OrchError
-from orch.run import OnPartial, Run
+from orch.run import OnPartial
 from orch.server.client import ClientLeft, Watch
 from orch.server.service import Service
 from orch.task import Task
@@ -86,9 +87,9 @@ def client_of(request: Request) -> str:
 class Answer:
     """A run as an answer: `begin` waits for what can be shown, then `chunks` or `result` gives the rest."""
 
-    def __init__(self, run: Run) -> None:
-        self.run_id, self.provider, self.model, self.task_type, self.fallbacks = run.run_id, "", "", "", 0
-        self._chunks = run.chunks()
+    def __init__(self, run_id: str, chunks: AsyncGenerator[Chunk]) -> None:
+        self.run_id, self.provider, self.model, self.task_type, self.fallbacks = run_id, "", "", "", 0
+        self._chunks = chunks
         self._first: Chunk | None = None
 
     async def begin(self) -> None:
@@ -122,10 +123,6 @@ class Answer:
                 return result
         raise OrchError("the run ended without an answer")
 
-    async def aclose(self) -> None:
-        """Ends the run where it is."""
-        await self._chunks.aclose()
-
     @property
     def headers(self) -> dict[str, str]:
         """What every answer says about itself."""
@@ -143,7 +140,7 @@ def headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str
 class Stream(Response):
     """A body that is sent as it comes; `held` is left when it ends, however it ends."""
 
-    def __init__(self, body: AsyncGenerator[bytes], heads: Mapping[str, str], media_type: str, held: AsyncExitStack) -> None:
+    def __init__(self, body: AsyncGenerator[bytes], heads: Mapping[str, str], media_type: str, held: Held) -> None:
         self.status_code, self.background, self.media_type = 200, None, media_type
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **heads})
         self._body, self._held = body, held
@@ -165,19 +162,48 @@ def as_json(value: Any, heads: Mapping[str, str] | None = None, status: int = 20
     return Response(to_json(value), status, dict(heads or {}), "application/json")
 
 
-Begun = Callable[[Answer, AsyncExitStack], Awaitable[Response]]
+class Held:
+    """What a request holds until it is answered: its client watched, its run, the run's chunks. A Stream that keeps it leaves it at its own end."""
+
+    __slots__ = ("_kept", "_service", "_watch", "chunks", "run")
+
+    def __init__(self, request: Request, task: Task, on_partial: OnPartial, face: str) -> None:
+        self._kept, self._service, self._watch = False, service_of(request), Watch(request)
+        self._watch.__enter__()
+        self.run = self._service.begin(task, on_partial, face)
+        self.chunks = self.run.chunks()
+
+    def kept(self) -> Held:
+        """The same, for who leaves it a second time."""
+        self._kept = True
+        return self
+
+    async def __aenter__(self) -> Held:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._kept:
+            self._kept = False
+            return
+        try:
+            await self.chunks.aclose()
+        finally:
+            try:
+                await self._service.ended(self.run)
+            finally:
+                self._watch.__exit__(kind, error, trace)
+
+
+Begun = Callable[[Answer, Held], Awaitable[Response]]
 
 
 async def answered(request: Request, task: Task, on_partial: OnPartial, face: str, respond: Begun) -> Response:
     """Runs a task for a client that is watched, and responds with what has begun; what `respond` does not take over is closed. Raises OrchError."""
-    service = service_of(request)
-    async with AsyncExitStack() as held:
-        await held.enter_async_context(Watch(request))
-        answer = Answer(await held.enter_async_context(service.run(task, on_partial, face)))
-        held.push_async_callback(answer.aclose)
+    async with Held(request, task, on_partial, face) as held:
+        answer = Answer(held.run.run_id, held.chunks)
         await answer.begin()
         if task.affinity:
-            service.conversations.answered(task.affinity, (answer.provider, answer.model))
+            service_of(request).conversations.answered(task.affinity, (answer.provider, answer.model))
         return await respond(answer, held)
 
 

@@ -89,6 +89,7 @@ def _digest(text: str) -> str:
 @guarded(envelope)
 async def ps(request: Request) -> Response:
     """`GET /api/ps`: the models that are loaded now."""
+    service_of(request).look_again()  # a survey of some seconds ago would not know the model that has just answered
     survey, told = await asyncio.gather(_survey(request), _as_told(request, "/api/ps"))
     rows = [
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 from pydantic_core import to_json
@@ -15,7 +14,7 @@ from orch.attempt import Chunk
 from orch.backends.messages import openai_calls
 from orch.errors import OrchError
 from orch.server.asking import Wishes, task_for
-from orch.server.exchange import Answer, Stream, answered, as_json, guarded, read
+from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, read
 from orch.server.openai_forms import Chat
 from orch.types import RunResult, Usage
 
@@ -42,9 +41,9 @@ async def chat(request: Request) -> Response:
     task = task_for(request, wishes_of(body))
     asked = body.stream_options is not None and body.stream_options.include_usage
 
-    async def respond(answer: Answer, held: AsyncExitStack) -> Response:
+    async def respond(answer: Answer, held: Held) -> Response:
         if body.stream:
-            return Stream(_events(answer, asked), answer.headers, "text/event-stream; charset=utf-8", held.pop_all())
+            return Stream(_events(answer, asked), answer.headers, "text/event-stream; charset=utf-8", held.kept())
         result = await answer.result()
         return as_json(completion(result), answer.headers)
 

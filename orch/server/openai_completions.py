@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.server.asking import Wishes, task_for
-from orch.server.exchange import Answer, Stream, answered, as_json, guarded, read
+from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, read
 from orch.server.openai_chat import SAMPLING, envelope, event, finish, usage
 from orch.server.openai_forms import Completion
 from orch.types import RunResult
@@ -33,9 +32,9 @@ async def completions(request: Request) -> Response:
     )
     asked = body.stream_options is not None and body.stream_options.include_usage
 
-    async def respond(answer: Answer, held: AsyncExitStack) -> Response:
+    async def respond(answer: Answer, held: Held) -> Response:
         if body.stream:
-            return Stream(_events(answer, asked), answer.headers, "text/event-stream; charset=utf-8", held.pop_all())
+            return Stream(_events(answer, asked), answer.headers, "text/event-stream; charset=utf-8", held.kept())
         result = await answer.result()
         whole = {**_head(answer, result.decision.model_id), "choices": [_choice(result.response.content, finish(result))]}
         return as_json({**whole, "usage": usage(result.response.usage)}, answer.headers)

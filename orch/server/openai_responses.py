@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any
 
@@ -14,7 +13,7 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.server.asking import Wishes, task_for
-from orch.server.exchange import Answer, Stream, answered, as_json, guarded, read
+from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, read
 from orch.server.openai_chat import envelope, fallback_note
 from orch.server.openai_forms import Answered
 from orch.server.openai_items import bad, format_of, messages_of, tool_choice_of, tools_of
@@ -38,9 +37,9 @@ async def responses(request: Request) -> Response:
     body = await read(request, Answered)
     task = task_for(request, wishes_of(body))
 
-    async def respond(answer: Answer, held: AsyncExitStack) -> Response:
+    async def respond(answer: Answer, held: Held) -> Response:
         if body.stream:
-            return Stream(_events(answer, body), answer.headers, "text/event-stream; charset=utf-8", held.pop_all())
+            return Stream(_events(answer, body), answer.headers, "text/event-stream; charset=utf-8", held.kept())
         result = await answer.result()
         return as_json({**begun(body, answer), **ended(result), "output": items_of(result)}, answer.headers)
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -28,8 +27,8 @@ from orch.rating import rate as rate_run
 from orch.run import Run
 from orch.runtime import Runtime
 from orch.server import own_forms as forms
-from orch.server.client import CODE, Watch
-from orch.server.exchange import Stream, as_json, client_of, guarded, headers, read, service_of
+from orch.server.client import CODE
+from orch.server.exchange import Held, Stream, as_json, client_of, guarded, headers, read, service_of
 from orch.stats import by_client, by_type
 from orch.task import Attachment, Task
 from orch.version import VERSION
@@ -47,10 +46,11 @@ def envelope(error: OrchError) -> dict[str, Any]:
 
 
 def _task(request: Request, asked: forms.Asked) -> Task:
-    given = asked.model_dump(include=set(forms.Asked.model_fields), exclude={"text", "attachments"}, exclude_defaults=True)
+    given = asked.model_dump(include=set(forms.Asked.model_fields), exclude={"text", "attachments", "messages"}, exclude_defaults=True)
+    messages = [message.model_dump(exclude_unset=True) for message in asked.messages]
     attachments = tuple(Attachment(each.name, each.text, each.image) for each in asked.attachments)
     batch = request.headers.get("x-orch-priority", "").lower() == "batch"
-    return task_of(asked.text, attachments=attachments, client=client_of(request), batch=batch, **given)
+    return task_of(asked.text, messages=messages, attachments=attachments, client=client_of(request), batch=batch, **given)
 
 
 @guarded(envelope)
@@ -65,15 +65,12 @@ async def run(request: Request) -> Response:
         asked.session = session_named("", True, service.orchestrator.runtime.journal)
     task = _task(request, asked)
     lines = LINES in request.headers.get("accept", "")
-    async with AsyncExitStack() as held:
-        await held.enter_async_context(Watch(request))
-        going = await held.enter_async_context(service.run(task, asked.on_partial, asked.face))
-        chunks = going.chunks()
-        held.push_async_callback(chunks.aclose)
+    async with Held(request, task, asked.on_partial, asked.face) as held:
+        going, chunks = held.run, held.chunks
         first = await anext(chunks)
         heads = headers(going.run_id, str(first.get("model_id", "")), str(first.get("task_type", "")), 0)
         body = _told(first, chunks, going, lines)
-        return Stream(body, heads, LINES if lines else "text/event-stream; charset=utf-8", held.pop_all())
+        return Stream(body, heads, LINES if lines else "text/event-stream; charset=utf-8", held.kept())
     raise AssertionError("a stack of exits keeps no exception back")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import httptools  # type: ignore[import-untyped]  # it has no stubs
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from orch.server.client import LEFT, Departure
 from orch.server.visit import CUT
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. Costs no timer for a request whose headers come in one read."""
 
     # in slots: uvicorn's attributes and these are more than the 30 that CPython finds without a look into a dictionary
-    __slots__ = ("_earlier", "_extensions", "_framing", "_head_bytes", "_size", "_slack", "_stage", "_timer")
+    __slots__ = ("_departure", "_earlier", "_extensions", "_framing", "_head_bytes", "_size", "_slack", "_stage", "_timer")
 
     bounds: ClassVar[Bounds]
     leaving: ClassVar[set[BoundedProtocol]]
@@ -80,6 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stage = _IDLE
         self._timer: asyncio.TimerHandle | None = None
         self._earlier: list[RequestResponseCycle] = []
+        self._departure = Departure()
         self._framing = b""
         self._size = self._head_bytes = self._slack = 0
         """Of this read; of this head, what came before this read; what a body may still spend on its framing."""
@@ -87,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Takes the connection, or turns it away when there are too many."""
         super().connection_made(transport)
-        self._extensions: dict[str, dict[object, object]] = {CUT: {"now": transport.abort}}
+        self._extensions: dict[str, dict[object, object]] = {CUT: {"now": transport.abort}, LEFT: {"departure": self._departure}}
         # a flood over TCP does not shut the owner out
         reserved = _RESERVED if self.server is not None and self.server[1] is None else 0
         if len(self.connections) <= self.bounds.most_connections + reserved:
@@ -278,6 +280,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+        self._departure.tell()
 
     def _arm(self, seconds: float, act: Any) -> None:
         self._disarm()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,14 +23,6 @@ from orch.server.wiring import ServerWiring
 from orch.task import Task
 
 
-@dataclass(slots=True)
-class Running:
-    """A run under way: its task in the event loop, so that it can be ended by its id."""
-
-    run: Run
-    task: asyncio.Task[object]
-
-
 @dataclass(slots=True, eq=False)
 class _House:
     """One configuration's orchestrator and how many runs it has under way: the last one out closes it."""
@@ -40,6 +30,15 @@ class _House:
     orchestrator: Orchestrator
     uses: int = 0
     retired: bool = False
+
+
+@dataclass(slots=True)
+class Running:
+    """A run under way: its task in the event loop, so that it can be ended by its id."""
+
+    run: Run
+    task: asyncio.Task[object]
+    house: _House
 
 
 @dataclass(slots=True)
@@ -76,20 +75,20 @@ class Service:
 
     # ---------------------------------------------------------------- runs
 
-    @asynccontextmanager
-    async def run(self, task: Task, on_partial: OnPartial, face: str) -> AsyncIterator[Run]:
-        """A run on the newest configuration, which it keeps to its end."""
+    def begin(self, task: Task, on_partial: OnPartial, face: str) -> Run:
+        """A run on the newest configuration, which it keeps until it has `ended`."""
         house, current = self.house, asyncio.current_task()
         assert current is not None
         run = Run(task, house.orchestrator.runtime, on_partial, face)
         house.uses += 1
-        self.running[run.run_id] = Running(run, current)
-        try:
-            yield run
-        finally:
-            self.running.pop(run.run_id, None)
-            house.uses -= 1
-            await self._close_if_done(house)
+        self.running[run.run_id] = Running(run, current, house)
+        return run
+
+    async def ended(self, run: Run) -> None:
+        """The run needs nothing any more; the last one of an older configuration closes it."""
+        house = self.running.pop(run.run_id).house
+        house.uses -= 1
+        await self._close_if_done(house)
 
     def end(self, run_id: str, code: str) -> bool:
         """Ends a run as if its caller had been interrupted; whether there was one."""

@@ -66,7 +66,10 @@ class Fault:
 
 @dataclass
 class FakeModel:
-    """One installed model: what it says, how fast, and the faults its next answers meet, one per answer."""
+    """One installed model: what it says, how fast, and the faults its next answers meet, one per answer.
+
+    Its tools are called until it is told what one of them gave.
+    """
 
     name: str
     reply: list[str] = field(default_factory=lambda: ["Hello", " ", "world"])
@@ -144,6 +147,7 @@ class FakeOllama:
         self._thread: threading.Thread | None = None
         for model in models:
             self.add(model)
+        self._hung_up_on: Any = None
         # bound from here on, so that `url` is known, and refusing connections until start() listens
         self._server = _Server(self, port)
         self.port: int = self._server.server_address[1]
@@ -216,9 +220,12 @@ class FakeOllama:
             request.aborted = aborted
             self.changed.notify_all()
 
-    def take_fault(self, model: FakeModel) -> Fault | None:
-        """The fault that the model's next answer meets, counted down."""
+    def take_fault(self, model: FakeModel, asked: Any) -> Fault | None:
+        """The fault that the model's next answer meets, counted down. What was hung up on and is sent again meets the same."""
         with self.changed:
+            again, self._hung_up_on = self._hung_up_on == (model.full_name, asked), None
+            if again:
+                return Fault("close")
             if not model.faults:
                 return None
             fault = model.faults[0]
@@ -226,6 +233,7 @@ class FakeOllama:
                 model.faults[0] = replace(fault, times=fault.times - 1)
             elif fault.times >= 0:
                 del model.faults[0]
+            self._hung_up_on = (model.full_name, asked) if fault.kind == "close" else None
             return fault
 
     def load_lock(self, name: str) -> threading.Lock:
@@ -366,7 +374,8 @@ def _plan(model: FakeModel, ask: _Ask, fault: Fault | None) -> _Answer:
     elif fault and kind == "length":
         answer = _Answer(thinking, model.reply[: fault.after], [], "length")
     else:
-        answer = _Answer(thinking, list(model.reply), list(model.tool_calls), "stop")
+        has_result = bool(ask.messages) and ask.messages[-1].get("role") == "tool"
+        answer = _Answer(thinking, list(model.reply), [] if has_result else list(model.tool_calls), "stop")
     answer.limit(ask.num_predict)
     return answer
 
@@ -374,6 +383,11 @@ def _plan(model: FakeModel, ask: _Ask, fault: Fault | None) -> _Answer:
 def _ask_native(body: Json, messages: list[Json]) -> _Ask:
     """What a body of /api/chat or /api/generate asks for."""
     options = body.get("options") or {}
+    if not isinstance(options, dict):
+        raise _Refusal(400, "json: cannot unmarshal into Go struct field .options of type map[string]interface {}")
+    for name in ("num_ctx", "num_predict"):
+        if not isinstance(options.get(name), int | None):
+            raise _Refusal(400, f'option "{name}" must be of type integer')
     return _Ask(
         model=str(body.get("model") or ""),
         messages=messages,
@@ -762,7 +776,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(wire.bare(self._touch(model, ask)))
             return
         # a fault of the whole server leaves the model's own for later
-        self.fault = self.fault or self.fake.take_fault(model)
+        self.fault = self.fault or self.fake.take_fault(model, ask.messages)
         if self.fault is not None and self.fault is not self.fake.server_status:
             self._strike_early(self.fault)
         try:
