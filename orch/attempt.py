@@ -19,26 +19,36 @@ Chunk = dict[str, Any]
 
 
 class Asking:
-    """One model being asked. Iterate `chunks`; then `attempt` tells what came of it. Raises BackendError from `chunks`."""
+    """One model being asked. Iterate `chunks`; then `attempt` tells what came of it. Raises BackendError from `chunks`.
 
-    def __init__(self, candidate: Candidate, state: ModelState, backend: Backend, request: ChatRequest, estimate: int) -> None:
+    `limit` is how many tokens of answer the caller wants at most: JSON that is cut there is what was asked for.
+    """
+
+    def __init__(self, candidate: Candidate, state: ModelState, backend: Backend, request: ChatRequest, estimate: int, limit: int | None = None) -> None:
         self.candidate, self.state = candidate, state
         self.told = False
         """Whether `attempt` was asked what came of it."""
         self.tool_calls: list[dict[str, Any]] = []
+        self.logprobs: list[dict[str, Any]] = []
         self.done: Completion | None = None
-        self._backend, self._request, self._estimate = backend, request, estimate
+        self.first_at: float | None = None
+        """When the first visible token came, by the performance counter."""
+        self._backend, self._request, self._estimate, self._limit = backend, request, estimate, limit
         self._splitter = ThinkSplitter()
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thought = StringIO(), StringIO()
         self._blank = ""
-        self._begun = time.perf_counter()
-        self._first_at: float | None = None
+        self._begun: float | None = None
+        self._untold: list[dict[str, Any]] = []
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        """Content, thinking and tool calls as they come. An answer without any of the visible ones is a failure."""
+        """Content, thinking and tool calls as they come, with `logprobs` where the server tells them. An answer without any visible one is a failure."""
+        self._begun = time.perf_counter()  # not before: the wait for a place is no time of the model's
         async with aclosing(self._backend.chat(self._request)) as deltas:
             async for delta in deltas:
+                if delta.logprobs:
+                    self.logprobs += delta.logprobs
+                    self._untold += delta.logprobs
                 for chunk in self._split(*self._splitter.feed(delta.content), delta.thinking):
                     yield chunk
                 for call in delta.tool_calls:
@@ -48,28 +58,38 @@ class Asking:
         for chunk in self._split(*self._splitter.rest(), ""):
             yield chunk
         self._check()
+        if self._untold:
+            yield self._with_logprobs({"type": "content", "chunk": ""})
 
     def _split(self, content: str, thought: str, more_thought: str) -> list[Chunk]:
         chunks: list[Chunk] = []
         if thought or more_thought:
             self._thought.write(thought + more_thought)
             chunks.append({"type": "thinking", "chunk": thought + more_thought})
-        if content and self._first_at is None and not content.strip():
+        if content and self.first_at is None and not content.strip():
             # blank so far: it belongs to the answer only when something follows
             self._blank += content
         elif content:
             content, self._blank = self._blank + content, ""
-            self._first_at = self._first_at or time.perf_counter()
+            self.first_at = self.first_at or time.perf_counter()
             self._text.write(content)
             chunks.append({"type": "content", "chunk": content})
+        if self._untold and chunks:
+            self._with_logprobs(chunks[-1])
         return chunks
 
+    def _with_logprobs(self, chunk: Chunk) -> Chunk:
+        """The chunk with those of its tokens, and of tokens that gave no text to show."""
+        chunk["logprobs"], self._untold = self._untold, []
+        return chunk
+
     def _check(self) -> None:
+        cut = self.done is not None and self.done.finish_reason == "length"
         if not self.partial and not self.tool_calls:
             why = " (it only thought)" if self.thinking else ""
-            length = self.done is not None and self.done.finish_reason == "length"
-            raise BackendError("empty", f"the answer was empty{why}{', cut at its token limit' if length else ''}")
-        if self._request.response_format is not None and not self.tool_calls:
+            raise BackendError("empty", f"the answer was empty{why}{', cut at its token limit' if cut else ''}")
+        wished = cut and self._limit is not None and self._limit == self._request.max_tokens
+        if self._request.response_format is not None and not self.tool_calls and not wished:
             try:
                 json.loads(self.partial)
             except ValueError:
@@ -86,11 +106,12 @@ class Asking:
         return self._thought.getvalue()
 
     def attempt(self, outcome: str, *, code: str = "", message: str = "", offset: int = 0) -> Attempt:
-        """What came of it. Seconds are the provider's own where it tells them, else the clock's."""
+        """What came of it. Seconds are the provider's own where it tells them, else the clock's, from when the model was asked."""
         self.told = True
         done, now = self.done or Completion(), time.perf_counter()
-        ttft_s = self._first_at - self._begun if self._first_at else None
-        decode_s = done.decode_s if done.decode_s is not None else (now - self._first_at if self._first_at else None)
+        begun, first_at = now if self._begun is None else self._begun, self.first_at
+        ttft_s = first_at - begun if first_at else None
+        decode_s = done.decode_s if done.decode_s is not None else (now - first_at if first_at else None)
         return Attempt(
             model=self.candidate.model_id,
             provider=self.candidate.provider,
@@ -98,7 +119,7 @@ class Asking:
             code=code,
             message=message,
             offset=offset,
-            total_s=now - self._begun,
+            total_s=now - begun,
             ttft_s=ttft_s,
             load_s=done.load_s,
             prompt_tokens=done.prompt_tokens or 0,

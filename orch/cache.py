@@ -185,9 +185,10 @@ def is_single(task: Task) -> bool:
 
 
 def is_whole(result: RunResult) -> bool:
-    """Whether an answer may be given again: complete, not empty, without a tool call, and from no last resort that was not named."""
+    """Whether an answer may be given again: complete, not empty, of text alone, and from no last resort that was not named."""
     response = result.response
-    return response.finish_reason == "stop" and bool(response.content.strip()) and not response.tool_calls and (not result.degraded or result.decision.pinned)
+    beside = response.tool_calls or response.logprobs
+    return response.finish_reason == "stop" and bool(response.content.strip()) and not beside and (not result.degraded or result.decision.pinned)
 
 
 def _packed(result: RunResult) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from orch.types import Candidate, Classification, Decision, Message, ModelKey, N
 
 REAL_MODEL_ANSWERED = "real_model_answered"
 MOST_NAMED = 5
+START_OLLAMA = "start Ollama:\n  ollama serve"
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
 """Eliminations that -m overrules: the user knows what he asks for."""
 _CODES = {"provider_down": "no_provider", "not_installed": "model_not_found", "context_overflow": "context_overflow", "capability": "usage"}
@@ -247,6 +248,8 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
         return OrchError(f"the task fits no model: {numbers}", "shorten the input, or add a model with a larger context", code="context_overflow")
     if "capability" in codes or "memory" in codes:
         why = "; ".join(f"{c.model_id}: {c.eliminated}" for c in out if c.eliminated_code in ("capability", "memory"))
+        if "memory" not in codes and survey.down and _only_last_resorts_are_there(candidates, survey):
+            return OrchError(f"no model can take this task: {why}; and {down}", START_OLLAMA, code="no_provider")
         return OrchError(f"no model can take this task: {why}", "orch models shows what each one can do", code="all_failed" if "memory" in codes else "unable")
     if survey.down and codes <= {"provider_down"}:
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
@@ -255,6 +258,12 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
     name = missing[0] if missing else "llama3.1:8b"
     also = f" (and {down})" if down else ""
     return OrchError(f"no model is installed{also}", f"orch models pull {name}", code="model_not_found")
+
+
+def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Survey) -> bool:
+    """Whether the real models might take the task, once their providers can be reached."""
+    last = {state.key for state in survey.states if state.spec.last_resort}
+    return all(c.eliminated_code == "provider_down" for c in candidates if c.key not in last)
 
 
 def _unknown_model(name: str, candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
@@ -287,7 +296,7 @@ def how_to_get_a_model(held_back: str | None = None) -> str:
         other = [f"or ask the small embedded model: -m {held_back} (fallback.last_resort: always in routing.yaml does so unasked)"]
     else:
         other = ["or bring the embedded model (100 MB, small, no server):", *(f"  {line}" for line in embedded_lines())]
-    return "\n".join(["start Ollama:", "  ollama serve", *other])
+    return "\n".join([START_OLLAMA, *other])
 
 
 def embedded_lines() -> list[str]:

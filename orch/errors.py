@@ -43,7 +43,8 @@ ATTEMPT_CODES = {
     "rate_limited": "all_failed",
     "busy": "busy",
     "server_error": "all_failed",
-    "rejected": "all_failed",
+    "rejected": "unable",
+    "denied": "all_failed",
     "bad_response": "all_failed",
     "stream_error": "all_failed",
     "cut": "all_failed",
@@ -114,13 +115,17 @@ class JournalError(OrchError):
 
 
 class BackendError(Exception):
-    """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is what the server asked for."""
+    """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is what the server asked for.
 
-    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None) -> None:
+    `has_place` says of `busy` that only memory is wanting: the provider has a place for a model that needs none.
+    """
+
+    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None, has_place: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
+        self.has_place = has_place
 
 
 def run_code(attempts: Sequence[Attempt]) -> str:

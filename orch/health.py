@@ -14,7 +14,6 @@ from orch.backends import Backend
 from orch.backends.http import Http
 from orch.decide import embedded_lines, last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
-from orch.memory.embed import embedder_for
 from orch.registry import Survey
 from orch.router import ModelState
 from orch.runtime import Runtime
@@ -128,17 +127,16 @@ async def _memory(runtime: Runtime) -> Finding:
     """The index: what it holds, and how far it is behind the journal."""
     try:
         state = await runtime.memory.state()
-    except (OrchError, sqlite3.Error, ImportError) as error:
-        hint = error.hint if isinstance(error, OrchError) else "pip install 'orch-llm[memory]'"
-        return "off" if isinstance(error, ImportError) else "warn", str(error), hint
+    except (OrchError, sqlite3.Error) as error:
+        not_installed = isinstance(error.__cause__, ImportError)
+        return "off" if not_installed else "warn", str(error), error.hint if isinstance(error, OrchError) else ""
     behind = f"{state.lag:,} rows behind the journal" if state.lag else "up to date"
     return "warn" if state.notes else "ok", "; ".join((f"{state.pieces:,} pieces in {state.name}, {behind}", *state.notes)), ""
 
 
 async def _embedder(runtime: Runtime) -> Finding:
-    rule = runtime.config.routing.memory.embedder
     try:
-        embedder, warning = embedder_for(rule, runtime.backends)
+        embedder, warning = runtime.memory.found_embedder()
         dimension = await embedder.dimension()
     except OrchError as error:
         return "warn", error.message, error.hint

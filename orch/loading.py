@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from orch.errors import ATTEMPT_CODES, BackendError, OrchError
 from orch.gate import Ticket
 from orch.model_facts import find
 from orch.router import ModelState, memory_needed
 from orch.runtime import Runtime
+
+_ZERO = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
+
+
+def is_zero(keep_alive: object) -> bool:
+    """Whether a keep_alive, in seconds or as one of Go's durations, lets the model leave memory after its answer."""
+    return isinstance(keep_alive, int | float | str) and _ZERO.fullmatch(str(keep_alive)) is not None
 
 
 async def load(runtime: Runtime, name: str, keep_alive: str | float | None = None) -> str:

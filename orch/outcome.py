@@ -39,6 +39,14 @@ class Course:
     recalled: tuple[dict[str, object], ...] = ()
     attempts: list[Attempt] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    first_at: float | None = None
+    """When the first visible token of what is shown came, by the clock of `begun`."""
+
+    def tried(self, attempt: Attempt) -> None:
+        """What came of the model that was asked."""
+        self.attempts.append(attempt)
+        if self.first_at is None and self.asking is not None and attempt.outcome != "failed":
+            self.first_at = self.asking.first_at
 
     @property
     def shown(self) -> str:
@@ -52,13 +60,9 @@ class Course:
 
     @property
     def timing(self) -> Timing:
-        """Seconds so far; to the first visible token of what is shown, failed attempts included."""
-        waited, load_s = 0.0, self.attempts[-1].load_s if self.attempts else None
-        for attempt in self.attempts:
-            if attempt.ttft_s is not None and attempt.outcome != "failed":
-                return Timing(waited + attempt.ttft_s, time.perf_counter() - self.begun, load_s)
-            waited += attempt.total_s
-        return Timing(None, time.perf_counter() - self.begun, load_s)
+        """Seconds so far; to the first visible token of what is shown, with waits for a place and failed attempts."""
+        ttft_s = None if self.first_at is None else self.first_at - self.begun
+        return Timing(ttft_s, time.perf_counter() - self.begun, self.attempts[-1].load_s if self.attempts else None)
 
 
 def result_of(course: Course) -> RunResult:
@@ -76,7 +80,7 @@ def result_of(course: Course) -> RunResult:
         decision=replace(decision, degraded=degraded),
         task_type=decision.task_type,
         confidence=decision.confidence,
-        response=Response(course.text, usage, asking.thinking, tuple(asking.tool_calls), finish),
+        response=Response(course.text, usage, asking.thinking, tuple(asking.tool_calls), finish, tuple(asking.logprobs)),
         timing=course.timing,
         attempts=tuple(course.attempts),
         warnings=(),

@@ -171,6 +171,7 @@ def _strengths(name: str, info: ModelInfo) -> tuple[str, ...]:
 
 
 def _capabilities(item: Installed, info: ModelInfo) -> frozenset[str] | None:
-    if info.capabilities is not None:
-        return frozenset(info.capabilities)
+    told = item.capabilities if info.capabilities is None else info.capabilities
+    if told is not None:
+        return frozenset(told)
     return frozenset({"embedding"}) if "bert" in item.family else None

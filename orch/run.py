@@ -165,10 +165,10 @@ class Run:
                 async with self._runtime.gate.turn(ticket_for(asking.state, made.need, self._task, course.run_id)), aclosing(asking.chunks()) as chunks:
                     async for chunk in chunks:
                         yield chunk
-                course.attempts.append(asking.attempt("ok", offset=len(course.before)))
+                course.tried(asking.attempt("ok", offset=len(course.before)))
                 return
             except BackendError as failure:
-                course.attempts.append(self._failed_attempt(asking, failure))
+                course.tried(self._failed_attempt(asking, failure))
                 queue = self._still_worth_asking(queue, candidate, failure)
                 others = bool(queue) and left > 0
                 if not others or (course.shown and self._stops):
@@ -182,7 +182,8 @@ class Run:
         course, state = self._course, made.states[candidate.key]
         course.before, course.asking = course.shown, None
         request = chat_request(self._task, made.messages, made.need, state, course.before)
-        course.asking = Asking(candidate, state, self._runtime.backends[candidate.provider], request, prompt_estimate(made.need, course.before))
+        backend, estimate = self._runtime.backends[candidate.provider], prompt_estimate(made.need, course.before)
+        course.asking = Asking(candidate, state, backend, request, estimate, self._task.max_tokens)
         return course.asking
 
     def _failed_attempt(self, asking: Asking, failure: BackendError) -> Attempt:
@@ -192,11 +193,15 @@ class Run:
     def _still_worth_asking(self, queue: list[Candidate], candidate: Candidate, failure: BackendError) -> list[Candidate]:
         if failure.code in ("connect", "busy"):
             # the provider is gone, or has no place left: asking its other models would only take time
-            return [other for other in queue if other.provider != candidate.provider]
+            return [other for other in queue if other.provider != candidate.provider or (failure.has_place and self._fits_now(other))]
         asked_once = sum(attempt.model == candidate.model_id for attempt in self._course.attempts) == 1
         if failure.code == "rate_limited" and not queue and asked_once:
             return [candidate]
         return queue
+
+    def _fits_now(self, candidate: Candidate) -> bool:
+        made = self._course.plan
+        return made is not None and not self._runtime.gate.must_wait(ticket_for(made.states[candidate.key], made.need, self._task, ""))
 
     # ------------------------------------------------------------ the end
 
@@ -223,7 +228,7 @@ class Run:
         course, asking = self._course, self._course.asking
         if asking is not None and not asking.told:
             outcome = "partial" if asking.partial else "failed"
-            course.attempts.append(asking.attempt(outcome, code="interrupted", message=code, offset=len(course.before)))
+            course.tried(asking.attempt(outcome, code="interrupted", message=code, offset=len(course.before)))
         self._ended("interrupted", OrchError(code.replace("_", " "), code=code))
 
     def _record(self, status: str, *, result: RunResult | None = None, error: OrchError | None = None) -> None:

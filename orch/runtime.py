@@ -23,6 +23,7 @@ from orch.reuse import Reuse
 
 if TYPE_CHECKING:
     from orch.config.spec import Routing
+    from orch.memory.embed import Embeds
 
 JOURNAL_FILE, CACHE_FILE = "journal.sqlite3", "answers.sqlite3"
 
@@ -66,7 +67,7 @@ class Wiring:
         backends = {name: self.backend(name, provider, config.models) for name, provider in config.models.providers.items()}
         registry = self.registry(config.models, backends, journal, routing.memory_budget_gb)
         cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
-        memory = self.memory(routing.memory, journal, backends, redactor, cache)
+        memory = self.memory(routing.memory, journal, self.embedding(backends, registry), redactor, cache)
         reuse = Reuse(cache, config, backends, memory, redactor)
         classifier = Classifier(config.own_rules)
         judged = JudgedQuality(journal.judgements, config.models.models, lambda text: classifier.classify(text).scores)
@@ -80,9 +81,13 @@ class Wiring:
         """What tells which models there are."""
         return Registry(models, backends, journal, budget_gb)
 
-    def memory(self, rule: Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor, cache: Cache) -> LazyMemory:
+    def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
+        """What embeds for memory, by the provider's name."""
+        return backends
+
+    def memory(self, rule: Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> LazyMemory:
         """What remembers; forgetting takes answers out of the cache too."""
-        return LazyMemory(rule, journal, backends, redactor)
+        return LazyMemory(rule, journal, providers, redactor)
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """What speaks to a provider. One kind is imported, not three."""

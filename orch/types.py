@@ -162,6 +162,8 @@ class Response:
     thinking: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
     finish_reason: str = "stop"
+    logprobs: tuple[dict[str, Any], ...] = ()
+    """Of each token, as the server told them where it was asked to; Ollama's and OpenAI's form are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ class Delta:
     thinking: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
     done: Completion | None = None
+    logprobs: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,8 @@ class Installed:
     resident: bool = False
     resident_ctx: int | None = None
     resident_bytes: int = 0
+    capabilities: tuple[str, ...] | None = None
+    """Where a provider without digests, and so without `info` that could be kept, says them."""
 
 
 @dataclass(frozen=True, slots=True)

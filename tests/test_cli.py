@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,13 @@ def orch(*words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess
     """Runs orch; without `stdin` it is /dev/null."""
     given: dict[str, Any] = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run([*COMMAND, *words], capture_output=True, timeout=120, check=False, **given)
+
+
+def without(folder: Path, *names: str) -> dict[str, str]:
+    """An environment in which those libraries are not installed."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({names!r}))\n", encoding="utf-8")
+    return {"PYTHONPATH": str(folder)}
 
 
 @pytest.mark.real

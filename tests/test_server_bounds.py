@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
+from orch.remote import Connection
 from orch.server.guard import Rules
 from orch.server.protocol import Bounds, protocol, room_for
+from orch.socket_path import socket_path
+from tests.conftest import LLAMA
 from tests.door import CHUNKED, DEADLINE_S, HOST, Client, Door, eventually, guarded
+from tests.fakes.ollama import FakeOllama
+from tests.process import serving
+from tests.test_cli import orch
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
 
@@ -246,6 +255,53 @@ def test_connections_beyond_the_bound_are_turned_away_until_one_closes() -> None
             reply = there.get("Host: localhost")
             assert (reply.status, reply.headers["retry-after"], reply.json["error"]["code"]) == (503, "1", "too_many_connections")
         assert eventually(lambda: there.get("Host: localhost").status == 200)
+
+
+def test_the_owner_has_64_places_more_and_then_is_turned_away_too(tmp_path: Path) -> None:
+    with guarded(bounds=Bounds(most_connections=2), path=tmp_path / "s") as there, contextlib.ExitStack() as held:
+        clients = [held.enter_context(Client(there.address)) for _ in range(2 + 64)]
+        assert {client.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear().status for client in clients} == {200}
+        assert there.get("Host: localhost").json["error"]["code"] == "too_many_connections"
+
+
+FILES, SPARE_FILES = 320, 256
+"""What the server's process may open, and what of it is not for connections."""
+
+
+def test_the_owners_commands_work_while_others_take_every_place(home: Path, ollama: FakeOllama) -> None:
+    with serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh") as served, contextlib.ExitStack() as held:
+        url = httpx.URL(served.url)
+        for _ in range(FILES - SPARE_FILES):
+            client = held.enter_context(Client((url.host, url.port or 0)))
+            # one that was answered may stay silent for longer than one that never spoke
+            assert client.say(b"GET /api/version HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
+        assert [httpx.get(f"{url}/api/version").status_code for _ in range(10)] == [503] * 10
+        assert json.loads(orch("serve", "status", "--json").stdout)["server"]["url"] == served.url
+        assert json.loads(orch("run", "--json", "-m", LLAMA, "hi").stdout)["answer"] == "Hello world"
+        assert any(line.startswith(b"orch_runs_total{") and b'face="cli"' in line for line in metrics())
+        assert httpx.get(f"{url}/api/version").status_code == 503
+        assert orch("serve", "stop").returncode == 0
+        served.process.wait(DEADLINE_S)
+
+
+def test_commands_that_find_no_place_say_so_or_work_alone(home: Path, ollama: FakeOllama) -> None:
+    with serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh"), contextlib.ExitStack() as held:
+        for _ in range(FILES - SPARE_FILES + 64):
+            client = held.enter_context(Client(str(socket_path())))
+            assert client.say(b"GET /api/version HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
+        for words in (["status"], ["status", "--json"], ["stop"], ["--detach"]):
+            refused = orch("serve", *words)
+            assert (refused.returncode, b"a server runs, and takes no more connections now" in refused.stderr) == (1, True)
+        assert orch("run", "-m", LLAMA, "hi").stdout == b"Hello world"
+
+
+def metrics() -> list[bytes]:
+    """What the server counted, over the owner's socket."""
+    connection = Connection("GET", "/metrics", timeout_s=DEADLINE_S)
+    try:
+        return list(connection.lines())
+    finally:
+        connection.close()
 
 
 def test_a_client_that_does_not_read_is_cut_and_the_answer_ended() -> None:

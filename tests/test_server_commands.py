@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
-from tests.test_cli import COMMAND, orch
+from tests.test_cli import COMMAND, orch, without
 
 TASK = "Write a Python function that sorts a list"
 
@@ -260,3 +260,23 @@ def test_memory_goes_on_with_a_changed_configuration(server: dict[str, Any], hom
     assert json.loads(orch("memory", "search", "--json", "staging").stdout)["hits"]
     process.kill()
     process.communicate()
+
+
+def test_where_there_is_no_server_to_begin_it_is_said_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in without(tmp_path / "blocked", "fastapi", "uvicorn").items():
+        monkeypatch.setenv(name, value)
+    for words in (("serve",), ("serve", "--detach")):
+        refused = orch(*words)
+        assert refused.stderr.splitlines() == [b"orch: orch serve needs fastapi, uvicorn", b"  try: pip install 'orch-llm[serve]'"]
+        assert refused.returncode == 1
+
+
+def test_a_server_without_memorys_libraries_says_what_to_type(ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in without(tmp_path / "blocked", "qdrant_client", "qdrant_edge").items():
+        monkeypatch.setenv(name, value)
+    assert orch("serve", "--detach", "--port", "0").returncode == 0
+    try:
+        refused = orch("memory", "stats")
+    finally:
+        orch("serve", "stop")
+    assert (refused.returncode, b"pip install 'orch-llm[memory]'" in refused.stderr) == (1, True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orch.errors import UsageError
+from orch.server import keys as keys_module
 from orch.server.keys import Keys
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
@@ -86,6 +87,39 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="others can") as caught:
         Keys.read(str(file), {})
     assert caught.value.hint == f"chmod 600 {file}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such modes")
+@pytest.mark.parametrize(("mode", "is_read"), [(0o444, True), (0o644, True), (0o664, False), (0o646, False)])
+def test_a_containers_secret_may_be_read_by_others_and_changed_by_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_read: bool) -> None:
+    (tmp_path / "secrets").mkdir()
+    file, link, beside = tmp_path / "secrets" / "keys", tmp_path / "link", tmp_path / "secrets-of-mine"
+    for each in (file, beside):
+        each.write_text(KEY)
+        each.chmod(mode)
+    link.symlink_to(file)
+    monkeypatch.setattr(keys_module, "SECRETS", os.path.realpath(tmp_path / "secrets"))
+    assert [_is_read(str(each)) for each in (file, link, beside)] == [is_read, is_read, False]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such modes")
+def test_a_secret_of_somebody_else_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "keys"
+    file.write_text(KEY)
+    file.chmod(0o444)
+    monkeypatch.setattr(keys_module, "SECRETS", os.path.realpath(tmp_path))
+    if os.getuid() == 0:
+        os.chown(file, 4_321, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert not _is_read(str(file))
+
+
+def _is_read(path: str) -> bool:
+    try:
+        return Keys.read(path, {}) is not None
+    except UsageError:
+        return False
 
 
 @pytest.mark.parametrize("literal", [KEY, "sk-proj-abc/def+ghi", "x" * 5000, "a\0b"])

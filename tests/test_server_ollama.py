@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import ollama as theirs
 import pytest
 
 from tests.conftest import CODER, LLAMA
+from tests.door import eventually
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.serving import served
 from tests.test_faults import FAULTS, NAMES
@@ -84,6 +86,12 @@ def test_a_loaded_model_is_told_with_its_context(client: theirs.Client) -> None:
     assert (row.model, row.context_length, row.size, row.expires_at is not None) == (LLAMA, 8192, 4_700_000_000, True)
 
 
+def test_the_model_that_has_just_answered_is_told_as_loaded(client: theirs.Client) -> None:
+    assert client.ps().models == []
+    client.chat(model=CODER, messages=SAID)
+    assert [row.model for row in client.ps().models] == [CODER]
+
+
 def test_a_model_is_shown_as_its_ollama_shows_it(client: theirs.Client) -> None:
     assert client.show(LLAMA).modelfile == f"FROM {LLAMA}\n"
     with pytest.raises(theirs.ResponseError, match="did you mean") as refused:
@@ -111,6 +119,49 @@ def test_a_request_without_a_prompt_loads_the_model(client: theirs.Client, ollam
     assert LLAMA in ollama.resident
     assert client.generate(model=LLAMA, keep_alive=0).done_reason == "unload"
     assert LLAMA not in ollama.resident
+
+
+def unloads(ollama: FakeOllama) -> list[Any]:
+    """The models that were asked to leave memory."""
+    return [each.body["model"] for each in ollama.requests if each.path == "/api/generate" and each.body.get("keep_alive") == 0]
+
+
+@pytest.mark.parametrize("path", ["api/chat", "api/generate", "v1/chat/completions", "v1/completions", "api/embed", "v1/embeddings"])
+@pytest.mark.parametrize("keep_alive", [0, "0s"])
+def test_a_model_that_nobody_else_wants_leaves_memory_after_its_answer(url: str, ollama: FakeOllama, path: str, keep_alive: Any) -> None:
+    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
+    model = "nomic:latest" if "embed" in path else CODER
+    body = {"model": model, "messages": SAID, "prompt": TASK, "input": TASK, "keep_alive": keep_alive}
+    assert httpx.post(f"{url}/{path}", json=body).status_code == 200
+    ollama.wait_for(lambda: bool(unloads(ollama)))
+    assert (unloads(ollama), model in ollama.resident) == ([model], False)
+    assert all("keep_alive" not in each.body for each in ollama.requests if each.path in ("/api/chat", "/api/embed"))
+
+
+def test_a_model_that_others_use_stays_in_memory(client: theirs.Client, ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 10_000, 0.02
+    stream: Any = client.chat(model=CODER, messages=SAID, stream=True)
+    with closing(stream) as others:
+        next(others)
+        answer = client.chat(model=CODER, messages=SAID, options={"num_predict": 1}, keep_alive=0)
+        assert (answer.done, client.generate(model=CODER, keep_alive=0).done_reason) == (True, "load")
+        assert (unloads(ollama), CODER in ollama.resident) == ([], True)
+    assert eventually(lambda: client.generate(model=CODER, keep_alive=0).done_reason == "unload")
+    assert CODER not in ollama.resident
+
+
+@pytest.mark.parametrize("field", [{"raw": True}, {"suffix": "return x"}, {"template": "{{ .Prompt }}"}, {"context": [1, 2]}], ids=str)
+def test_what_no_chat_has_a_place_for_is_refused(url: str, ollama: FakeOllama, field: dict[str, Any]) -> None:
+    answer = httpx.post(f"{url}/api/generate", json={"model": CODER, "prompt": TASK, **field})
+    assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (400, next(iter(field)))
+    assert not ollama.chats()
+
+
+def test_what_is_empty_is_as_if_left_out(url: str, ollama: FakeOllama) -> None:
+    empty = {"raw": False, "suffix": "", "template": "", "system": "", "context": []}
+    answer = httpx.post(f"{url}/api/generate", json={"model": CODER, "prompt": TASK, "stream": False, **empty})
+    assert answer.json()["response"] == "def f(): pass"
+    assert not empty.keys() & ollama.chats()[-1].body.keys()
 
 
 def test_texts_are_embedded_by_a_model_that_embeds(client: theirs.Client, ollama: FakeOllama) -> None:

@@ -99,6 +99,15 @@ def test_what_orch_does_not_know_reaches_the_model(client: openai.OpenAI, ollama
     assert (sent["weird"], sent["options"]["seed"], sent["options"]["stop"]) == ({"a": 1}, 7, ["END"])
 
 
+@pytest.mark.parametrize(("path", "said"), [("chat/completions", {"messages": SAID}), ("completions", {"prompt": TASK}), ("responses", {"input": TASK})])
+def test_the_options_of_ollama_reach_an_ollama(url: str, ollama: FakeOllama, path: str, said: dict[str, Any]) -> None:
+    options = {"num_ctx": 16_384, "top_k": 3, "temperature": 0.1, "num_predict": 2}
+    answer = httpx.post(f"{url}/v1/{path}", json={"model": CODER, "temperature": 0.5, "options": options, **said})
+    assert answer.status_code == 200
+    assert ollama.chats()[-1].body["options"] == {**options, "temperature": 0.5}
+    assert httpx.post(f"{url}/v1/{path}", json={"model": CODER, "options": "many", **said}).status_code == 400
+
+
 def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: FakeOllama) -> None:
     home.mkdir()
     ollama.add(FakeModel("far", reply=['{"a": 1}']))
@@ -116,7 +125,7 @@ def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: F
         "tool_choice": {"type": "function", "function": {"name": "add"}},
         "response_format": SCHEMA,
         **{"parallel_tool_calls": False, "reasoning_effort": "low", "seed": 3, "stop": ["a"], "temperature": 0.5, "logit_bias": {"1": 2}},
-        **{"user": "me", "weird": {"a": None}},
+        **{"user": "me", "weird": {"a": None}, "options": {"seed": 9}},
     }
     with served() as there:
         answer = httpx.post(f"{there}/v1/chat/completions", json={"model": "far", **asked})
@@ -294,10 +303,17 @@ def test_a_prompt_is_completed(client: openai.OpenAI) -> None:
 
 
 def test_a_prompt_takes_its_settings_along(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    cut = client.completions.create(model=LLAMA, prompt="hello", max_tokens=1, stop="END", seed=7, suffix="after", echo=True)
+    cut = client.completions.create(model=LLAMA, prompt="hello", max_tokens=1, stop="END", seed=7, user="me", suffix="", echo=False)
     sent = ollama.chats()[-1].body
     assert (cut.choices[0].text, cut.choices[0].finish_reason) == ("Hello", "length")
-    assert (sent["options"]["stop"], sent["options"]["seed"], sent["suffix"], sent["echo"]) == (["END"], 7, "after", True)
+    assert (sent["options"]["stop"], sent["options"]["seed"], sent["user"], {"suffix", "echo"} & sent.keys()) == (["END"], 7, "me", set())
+
+
+@pytest.mark.parametrize("field", [{"suffix": "after"}, {"echo": True}], ids=str)
+def test_what_no_chat_has_a_place_for_is_refused(client: openai.OpenAI, ollama: FakeOllama, field: dict[str, Any]) -> None:
+    with pytest.raises(openai.BadRequestError, match=f"{next(iter(field))}: orch asks every prompt as a chat"):
+        client.completions.create(model=LLAMA, prompt="hello", **field)
+    assert not ollama.chats()
 
 
 @pytest.mark.parametrize(("prompt", "said"), [([1, 2], "no tokens"), ([[1], [2]], "no tokens"), (["a", "b"], "one prompt at a time, not 2")])

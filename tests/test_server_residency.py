@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 
 from orch.config.spec import ModelSpec
 from orch.gate import Ticket
+from orch.loading import is_zero
 from orch.router import ModelState
+from tests.conftest import CODER, ROOM
+from tests.door import eventually
 from tests.fakes.hall import SIZES, Hall, config, settle, state, survey, waiting_in
+from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.serving import served
 
 
 async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
@@ -53,6 +63,24 @@ async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
     hall.gate.saw(survey())
     await hall.asked("a")
     assert hall.gate.must_wait(Ticket("r", ("ollama", "b:8b"), 6 * 10**9)).startswith("needs 8.0 GB beside")
+
+
+async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("a1", "b1")
+    wanted = [hall.gate.is_wanted(("ollama", name)) for name in ("a:8b", "b:8b", "large:14b")]
+    await hall.drain()
+    assert (wanted, hall.gate.is_wanted(("ollama", "a:8b")), hall.gate.is_wanted(("nobody", "a:8b"))) == ([True, True, False], False, False)
+
+
+@pytest.mark.parametrize("keep_alive", [0, 0.0, "0", "0s", "0m0s", "0.0h"])
+def test_no_time_is_told_in_several_ways(keep_alive: object) -> None:
+    assert is_zero(keep_alive)
+
+
+@pytest.mark.parametrize("keep_alive", [None, False, -1, 0.5, "", "10s", "0m5s", "s", [0]])
+def test_what_is_some_time_or_none_at_all_lets_a_model_stay(keep_alive: object) -> None:
+    assert not is_zero(keep_alive)
 
 
 async def test_one_model_under_two_spellings_is_one_model() -> None:
@@ -171,6 +199,28 @@ async def test_before_the_first_survey_everything_fits() -> None:
     assert hall.inside == ["a", "large", "b"]
 
 
+def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(ollama: FakeOllama, home: Path) -> None:
+    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
+    home.mkdir()
+    (home / "routing.yaml").write_text(ROOM)
+    provider, model = f"{{kind: ollama, base_url: '{ollama.url}'}}", f"{{id: '{CODER}'}}"
+    (home / "models.yaml").write_text(f"version: 1\nunlisted: ignore\nproviders: {{ollama: {provider}}}\nmodels: [{model}]\n")
+    with served() as url:
+        assert httpx.post(f"{url}/api/embed", json={"model": "nomic", "input": "a"}).status_code == 200
+        assert httpx.post(f"{url}/api/chat", json={"model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": False}).json()["model"] == CODER
+        resident = httpx.get(f"{url}/orch/health").json()["queue"]["memory"]["resident"]
+    assert {(model["model"], model["embeds"]) for model in resident} == {(CODER, False), ("nomic", True)}
+
+
+async def test_what_a_provider_works_on_takes_its_room_also_while_it_can_not_be_asked() -> None:
+    hall = Hall(config(parallel=4), survey())
+    await hall.asked("large")
+    hall.gate.saw(replace(survey(), states=survey().states[-2:], down={"ollama": "it did not answer"}))
+    hall.ask("h", "here", "here", footprint_bytes=8 * 10**9)
+    await settle()
+    assert hall.inside == ["large"]
+
+
 async def test_without_a_known_limit_everything_fits() -> None:
     hall = Hall(config(parallel=4), survey(budget=None))
     await hall.asked("a", "large", "b")
@@ -186,3 +236,56 @@ async def test_health_shows_the_memory() -> None:
         {"provider": "ollama", "model": "embed:1", "gb": 1.0, "in_use": False, "embeds": True},
     ]
     assert json.loads(json.dumps(hall.gate.status()))["memory"] == {"budget_gb": 12.0, "in_use_gb": 5.0, "resident": resident}
+
+
+# ---------------------------------------------------------------- memory's own embedder
+
+
+@contextmanager
+def remembering(ollama: FakeOllama, home: Path, budget_gb: float = 100) -> Iterator[str]:
+    """A server whose one provider has one place, and whose memory embeds by a model of that provider."""
+    ollama.add(FakeModel("nomic", capabilities=["embedding"]))
+    home.mkdir()
+    (home / "routing.yaml").write_text(f"version: 1\nmemory_budget_gb: {budget_gb}\nmemory: {{embedder: ollama/nomic}}\n")
+    (home / "models.yaml").write_text(
+        f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: '{ollama.url}', parallel: 1}}}}\nmodels: [{{id: '{CODER}'}}]\n"
+    )
+    with served() as url:
+        yield url
+
+
+def ask(url: str, **more: object) -> httpx.Response:
+    return httpx.post(f"{url}/orch/run", json={"text": "hi", "model": CODER, **more}, headers={"accept": "application/x-ndjson"}, timeout=30)
+
+
+def embedded(ollama: FakeOllama) -> bool:
+    return any(request.path == "/api/embed" for request in ollama.requests)
+
+
+def test_memorys_embedder_waits_its_turn(ollama: FakeOllama, home: Path) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 10_000, 0.02
+    with remembering(ollama, home) as url, ThreadPoolExecutor(1) as other:
+        with httpx.stream("POST", f"{url}/api/chat", json={"model": CODER, "messages": [{"role": "user", "content": "hi"}]}, timeout=30) as answer:
+            lines = answer.iter_lines()  # kept: without it httpx closes the answer
+            next(lines)
+            search = other.submit(httpx.post, f"{url}/orch/memory/search", json={"query": "hi"}, timeout=30)
+            assert eventually(lambda: 'orch_queue_waiting{provider="ollama"} 1.0' in httpx.get(f"{url}/metrics").text)
+            assert not embedded(ollama)
+        assert (search.result().status_code, embedded(ollama)) == (200, True)
+
+
+def test_a_run_that_recalls_gets_through_where_its_provider_has_one_place(ollama: FakeOllama, home: Path) -> None:
+    with remembering(ollama, home) as url:
+        ask(url)
+        done = json.loads(ask(url, retrieve_context=True).text.splitlines()[-1])
+    assert (done["type"], done["result"]["answer"], done["result"]["warnings"], embedded(ollama)) == ("done", "def f(): pass", [], True)
+
+
+def test_memorys_embedder_puts_no_chat_model_out(ollama: FakeOllama, home: Path) -> None:
+    with remembering(ollama, home, budget_gb=6) as url:
+        ask(url)
+        refused = httpx.post(f"{url}/orch/memory/search", json={"query": "hi"}, timeout=30)
+        (warning,) = json.loads(ask(url, retrieve_context=True).text.splitlines()[-1])["result"]["warnings"]
+    assert (refused.status_code, "loaded for chat" in refused.json()["error"]["message"]) == (429, True)
+    assert warning.startswith("answered without memory: the embedder ollama/nomic failed: needs")
+    assert not embedded(ollama)

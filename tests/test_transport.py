@@ -90,6 +90,17 @@ async def test_an_address_where_nobody_is_can_not_be_connected_to(many: bool, ur
         assert await failure(backend) == "connect"
 
 
+WHY = {"http://127.0.0.1:9": "(Connection refused|All connection attempts failed)", "http://no-such-host.invalid": ".*(not known|No address|resolution)"}
+
+
+@pytest.mark.parametrize("url", WHY)
+async def test_why_it_can_not_be_connected_to_is_told_in_plain_words(many: bool, url: str) -> None:
+    async with backend_at(url, many=many) as backend:
+        with pytest.raises(BackendError, match=f"^can't connect to {url}: {WHY[url]}[^:]*$") as caught:
+            await say(backend)
+    assert "ssl" not in caught.value.message
+
+
 async def test_tls_that_is_none_can_not_be_connected_to(many: bool, ollama: FakeOllama) -> None:
     async with backend_at(ollama.url.replace("http:", "https:"), many=many) as backend:
         assert await failure(backend) == "connect"

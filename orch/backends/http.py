@@ -157,6 +157,8 @@ def _status_code(status: int, message: str, *, is_page: bool) -> str:
         return "context_overflow"
     if status in (429, 503):
         return "rate_limited"
+    if status in (401, 403):
+        return "denied"  # the provider's key is wrong: nothing that who asked could mend
     if status == 408:
         return "timeout"
     if status >= 500:

@@ -22,6 +22,8 @@ from orch.types import ChatRequest, Delta, Installed, ModelInfo
 ENGINE = "xllamacpp"
 DEFAULT_CTX = 8_192
 MAX_THREADS = 8
+CAPABILITIES = ("completion",)
+"""Of every model: tools that its template has no place for are left out without a word, and images need a second file."""
 
 
 class LlamaCppBackend:
@@ -73,14 +75,14 @@ class LlamaCppBackend:
             raise BackendError("connect", f"the embedded engine is not installed ({ENGINE} is missing)")
         files = {name: gguf_path(spec.gguf) for name, spec in self._specs.items() if spec.gguf}
         return [
-            Installed(name, size_bytes=path.stat().st_size, resident=name in self._engines)
+            Installed(name, size_bytes=path.stat().st_size, resident=name in self._engines, capabilities=CAPABILITIES)
             for name, path in files.items()
             if path is not None and path.is_file()
         ]
 
     async def info(self, model: str) -> ModelInfo:
         """The engine chats; the rest stands in models.yaml."""
-        return ModelInfo(capabilities=("completion",))
+        return ModelInfo(capabilities=CAPABILITIES)
 
     async def unload(self, model: str) -> None:
         """Ends the model's engine and frees its memory; it is loaded again at its next use."""

@@ -180,7 +180,7 @@ def _stream_error(error: Any) -> BackendError:
 
 
 def _tells(delta: Delta) -> bool:
-    return bool(delta.content or delta.thinking or delta.tool_calls or delta.done)
+    return bool(delta.content or delta.thinking or delta.tool_calls or delta.done or delta.logprobs)
 
 
 def _delta(line: dict[str, Any]) -> Delta:
@@ -190,8 +190,9 @@ def _delta(line: dict[str, Any]) -> Delta:
     return Delta(
         content=wire.text(message.get("content")),
         thinking=wire.text(message.get("thinking")),
-        tool_calls=wire.calls(message.get("tool_calls")),
+        tool_calls=wire.objects(message.get("tool_calls")),
         done=_completion(line) if line.get("done") else None,
+        logprobs=wire.objects(line.get("logprobs")),
     )
 
 

@@ -152,7 +152,8 @@ class _Collected:
         for position, call in enumerate(piece.get("tool_calls") or ()):
             self._add_call(call.get("index", position), call)
         content, thinking = wire.text(piece.get("content")), wire.text(piece.get("reasoning_content") or piece.get("reasoning"))
-        return Delta(content, thinking) if content or thinking else None
+        logprobs = wire.objects(told.get("content")) if (told := choice.get("logprobs")) else ()
+        return Delta(content, thinking, logprobs=logprobs) if content or thinking or logprobs else None
 
     def _add_call(self, index: int, call: dict[str, Any]) -> None:
         whole = self._calls.setdefault(index, {"type": "function", "function": {"name": "", "arguments": ""}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
@@ -212,7 +213,7 @@ def _hung_up(error: BaseException) -> bool:
 
 def translated(error: BaseException, url: str) -> BackendError:
     """One of `foreign` as a BackendError: connect, timeout or cut."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(_words(error).split()) or type(error).__name__
     kind = _kind(error)
     if kind == "connect":
         return BackendError("connect", f"can't connect to {url}: {said}")
@@ -221,6 +222,14 @@ def translated(error: BaseException, url: str) -> BackendError:
     if kind == "address":
         return BackendError("connect", f"{url} is no address that can be used: {said}")
     return BackendError("cut", f"the connection to {url} broke: {said}")
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; where a connection failed, what the operating system said: aiohttp's words around it tell of TLS also for plain HTTP."""
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    if isinstance(cause, ConnectionError) and cause.errno:
+        return os.strerror(cause.errno)  # asyncio would say "Connect call failed ('127.0.0.1', 1)"
+    return str(cause.strerror or cause) if isinstance(cause, OSError) else str(cause)
 
 
 def _kind(error: BaseException) -> str:

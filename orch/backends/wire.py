@@ -73,7 +73,7 @@ def merged(deltas: Iterable[Delta]) -> list[Delta]:
     for delta in deltas:
         last = found[-1] if found else None
         if last is not None and _plain(last) and _plain(delta) and bool(last.content) == bool(delta.content) and bool(last.thinking) == bool(delta.thinking):
-            found[-1] = Delta(last.content + delta.content, last.thinking + delta.thinking)
+            found[-1] = Delta(last.content + delta.content, last.thinking + delta.thinking, logprobs=last.logprobs + delta.logprobs)
         else:
             found.append(delta)
     return found
@@ -135,10 +135,10 @@ def text(value: Any) -> str:
     raise TypeError(f"no text: {_excerpt(str(value).encode())}")
 
 
-def calls(value: Any) -> tuple[dict[str, Any], ...]:
-    """Tool calls; anything but objects raises TypeError."""
-    if not all(isinstance(call, dict) for call in value or ()):
-        raise TypeError("a tool call is no object")
+def objects(value: Any) -> tuple[dict[str, Any], ...]:
+    """Tool calls or logprobs; anything but objects raises TypeError."""
+    if not all(isinstance(each, dict) for each in value or ()):
+        raise TypeError("what should be an object is none")
     return tuple(value or ())
 
 

@@ -35,7 +35,10 @@ def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
         if connection.status == 409:
             return False
         if connection.status != 200:
-            raise error_of(connection.json())
+            told = connection.json()
+            if _turned_away(told):
+                return False
+            raise error_of(told)
         _show(connection, face)
     finally:
         connection.close()
@@ -53,11 +56,16 @@ def ask(config_dir: Path | None, path: str, body: dict[str, Any] | None = None) 
         status, told = asked("GET" if body is None else "POST", path, body, {"x-orch-fingerprint": our_fingerprint(config_dir)})
     except NoServerError:
         return None
-    if status == 409:
+    if status == 409 or _turned_away(told):
         return None
     if status != 200:
         raise error_of(told)
     return told
+
+
+def _turned_away(told: dict[str, Any]) -> bool:
+    """Whether a server took no more connections: what it says then is of no API."""
+    return "v" not in told
 
 
 def our_fingerprint(config_dir: Path | None) -> str:

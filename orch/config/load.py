@@ -36,7 +36,7 @@ def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cw
     """Both files, from the cache where it fits; `named` (models, routing) go before what is found. Raises ConfigError with every fault of both."""
     found, notes = find(config_dir, env, cwd or working_directory())
     found |= {which: read(which, path, "flag") for which, path in (named or {}).items()}
-    base = _bases(found, env)
+    base = bases(found, env)
     shipped = packaged("routing").read_text(encoding="utf-8")
     digest = hashlib.sha256(VERSION.encode())
     for text in (*(source.text for source in found.values()), shipped, *(b.text for b in base.values() if b), *(s.place for s in found.values())):
@@ -59,7 +59,7 @@ def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env
     for which, data in (("models", models), ("routing", routing)):
         if data is not None:
             found[which] = Source(which, Path(f"<{which}>"), "flag", json.dumps(data))
-    checked = _checked(found, _bases(found, env), env, "")
+    checked = _checked(found, bases(found, env), env, "")
     filled = {which: interpolate(checked[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
     built = _with_ollama_host(spec.build_models(filled["models"]), env)
@@ -67,7 +67,8 @@ def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env
     return Config(built, spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()), own_rules=own)
 
 
-def _bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
+def bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
+    """For a file of the working directory, the one that says what it may not."""
     return {which: trusted_base(which, env) if source.place == "directory" else None for which, source in found.items()}
 
 

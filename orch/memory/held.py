@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orch.backends import Backend
 from orch.cache import Cache
 from orch.config import spec
 from orch.errors import InputError, OrchError, UsageError
 from orch.journal import Journal
-from orch.memory.lazy import LazyMemory
+from orch.memory.lazy import LazyMemory, without_memory
 from orch.redact import Redactor
 
 if TYPE_CHECKING:
-    from orch.memory.embed import Embedder
+    from orch.memory.embed import Embedder, Embeds
     from orch.memory.index import Found, Memory, Progress, State
 
 PATIENCE_S = 20.0
@@ -37,12 +36,14 @@ class HeldMemory(LazyMemory):
     again. The journal is read and written through a connection of its own: a transaction must not meet one of another thread.
     """
 
-    def __init__(self, rule: spec.Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor, cache: Cache) -> None:
-        super().__init__(rule, Journal(journal.path, redactor, journal.mode), backends, redactor)
+    def __init__(self, rule: spec.Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> None:
+        at_home = {name: _AtHome(self, provider) for name, provider in providers.items()}
+        super().__init__(rule, Journal(journal.path, redactor, journal.mode), at_home, redactor)
         self._cache = cache
         self._worker = ThreadPoolExecutor(1, "orch-memory")
-        # an event loop of the thread's own, as the connections to a provider that embeds belong to one
         self._runner = asyncio.Runner()
+        self.home: asyncio.AbstractEventLoop | None = None
+        """The event loop that uses it."""
         self._stop = threading.Event()
         self._held: Memory | None = None
 
@@ -62,19 +63,20 @@ class HeldMemory(LazyMemory):
 
         try:
             return await self._soon(find)
-        except (OrchError, sqlite3.Error, ImportError) as error:
-            return [], [f"answered without memory: {error}"]
+        except (OrchError, sqlite3.Error) as error:
+            return [], [without_memory(error)]
 
     async def state(self) -> State:
-        """How the index stands, without catching up. Raises OrchError, sqlite3.Error, ImportError."""
+        """How the index stands, without catching up. Raises OrchError, sqlite3.Error."""
         return await self._soon(lambda memory: memory.state())
 
-    def _embedder(self) -> tuple[Embedder, str | None]:
+    def found_embedder(self) -> tuple[Embedder, str | None]:
+        """Found once."""
         return self._kept_embedder
 
     @cached_property
     def _kept_embedder(self) -> tuple[Embedder, str | None]:
-        return super()._embedder()
+        return super().found_embedder()
 
     async def _soon(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
         """What takes too long goes on in the thread; what has not begun is dropped."""
@@ -89,7 +91,8 @@ class HeldMemory(LazyMemory):
     async def _in_thread(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
         """Waits for its turn in the thread. One that nobody waits for any more is dropped, unless it has begun."""
         self._go_on()
-        return await asyncio.get_running_loop().run_in_executor(self._worker, lambda: self._runner.run(self._with_memory(work)))
+        self.home = asyncio.get_running_loop()
+        return await self.home.run_in_executor(self._worker, lambda: self._runner.run(self._with_memory(work)))
 
     def _go_on(self) -> None:
         """Raises OrchError where the memory is being closed."""
@@ -135,11 +138,18 @@ class HeldMemory(LazyMemory):
 
     def _close(self) -> None:
         self._let_go()
-        try:
-            self._runner.run(self._hang_up())
-        finally:
-            self._runner.close()
+        self._runner.close()
 
-    async def _hang_up(self) -> None:
-        for backend in self._backends.values():
-            await backend.release()
+
+class _AtHome:
+    """A provider that embeds, asked in the event loop that uses the memory: its connections and the gate before it belong there."""
+
+    def __init__(self, memory: HeldMemory, provider: Embeds) -> None:
+        self._memory, self._provider = memory, provider
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector a text. Raises BackendError."""
+        home = self._memory.home
+        if home is None or home is asyncio.get_running_loop():
+            return await self._provider.embed(model, texts)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._provider.embed(model, texts), home))

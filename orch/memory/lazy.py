@@ -6,31 +6,31 @@ import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from orch.backends import Backend
 from orch.config import spec
 from orch.errors import OrchError
 from orch.journal import Journal
 from orch.redact import Redactor
 
 if TYPE_CHECKING:
-    from orch.memory.embed import Embedder
+    from orch.memory.embed import Embedder, Embeds
     from orch.memory.index import Found, Memory, State
 
 
 class LazyMemory:
     """The memory of one runtime. Importing it costs nothing: the libraries come with the first search."""
 
-    def __init__(self, rule: spec.Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor) -> None:
-        self._rule, self._journal, self._backends, self._redactor = rule, journal, backends, redactor
+    def __init__(self, rule: spec.Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor) -> None:
+        self._rule, self._journal, self._providers, self._redactor = rule, journal, providers, redactor
 
     def embedder(self) -> Embedder:
         """What turns text into vectors. Raises OrchError where it can't be had."""
-        return self._embedder()[0]
+        return self.found_embedder()[0]
 
-    def _embedder(self) -> tuple[Embedder, str | None]:
+    def found_embedder(self) -> tuple[Embedder, str | None]:
+        """The same, with a warning where it is none that embeds."""
         from orch.memory.embed import embedder_for
 
-        return embedder_for(self._rule.embedder, self._backends)
+        return embedder_for(self._rule.embedder, self._providers)
 
     async def memory(self) -> Memory:
         """The memory, not yet opened. Raises OrchError where journal or embedder can't be had."""
@@ -39,10 +39,10 @@ class LazyMemory:
             raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")
         from orch.memory.opening import memory_for
 
-        return await memory_for(self._rule, self._journal, *self._embedder(), self._redactor)
+        return await memory_for(self._rule, self._journal, *self.found_embedder(), self._redactor)
 
     async def state(self) -> State:
-        """How the index stands, without catching up. Raises OrchError, sqlite3.Error, ImportError."""
+        """How the index stands, without catching up. Raises OrchError, sqlite3.Error."""
         memory = await self.memory()
         try:
             return await memory.state()
@@ -58,5 +58,11 @@ class LazyMemory:
             finally:
                 memory.close()
             return found, memory.told()
-        except (OrchError, sqlite3.Error, ImportError) as error:
-            return [], [f"answered without memory: {error}"]
+        except (OrchError, sqlite3.Error) as error:
+            return [], [without_memory(error)]
+
+
+def without_memory(error: Exception) -> str:
+    """The warning of a run that could not recall, with what to type."""
+    hint = error.hint if isinstance(error, OrchError) else ""
+    return f"answered without memory: {error}{f'; {hint}' if hint else ''}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orch import paths
 from orch.config import spec
+from orch.errors import OrchError
 from orch.journal import Journal
 from orch.memory.embed import Embedder
 from orch.memory.index import Memory
@@ -17,7 +18,7 @@ from orch.redact import Redactor
 
 
 async def memory_for(rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, redactor: Redactor) -> Memory:
-    """The memory, not yet opened. Raises OrchError where the embedder can't be had."""
+    """The memory, not yet opened. Raises OrchError where the embedder or the store can't be had."""
     dimension = await embedder.dimension()
     name = index_name(embedder, dimension)
     return Memory(
@@ -36,7 +37,17 @@ def index_name(embedder: Embedder, dimension: int | None) -> str:
 
 
 def store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path) -> Store:
-    """A Qdrant server where routing.yaml names one, else Qdrant's engine inside orch, else the client's local mode."""
+    """A Qdrant server where routing.yaml names one, else Qdrant's engine inside orch, else the client's local mode.
+
+    Raises OrchError where the library for it is not installed.
+    """
+    try:
+        return _store_for(rule, name, dimension, folder)
+    except ImportError as error:
+        raise OrchError(f"memory is not installed here: {error}", "pip install 'orch-llm[memory]'") from error
+
+
+def _store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path) -> Store:
     if not rule.qdrant_url and find_spec("qdrant_edge") is not None:
         from orch.memory.edge import EdgeStore
 

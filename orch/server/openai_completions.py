@@ -12,11 +12,12 @@ from starlette.responses import Response
 from orch.errors import OrchError
 from orch.server.asking import Wishes, task_for
 from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, read
-from orch.server.openai_chat import SAMPLING, envelope, event, finish, usage
+from orch.server.openai_chat import SAMPLING, envelope, event, finish, sampling, usage
 from orch.server.openai_forms import Completion
+from orch.server.openai_items import NO_LOGPROBS, bad
 from orch.types import RunResult
 
-READ = ("model", "prompt", "stream", "stream_options", "n")
+READ = ("model", "prompt", "suffix", "echo", "stream", "stream_options", "n")
 
 
 @guarded(envelope)
@@ -24,10 +25,12 @@ async def completions(request: Request) -> Response:
     """`POST /v1/completions`."""
     body = await read(request, Completion)
     given = body.model_dump(exclude_unset=True, exclude_none=True)
+    if given.get("logprobs", False) is not False:
+        raise bad("logprobs", NO_LOGPROBS)
     wishes = Wishes(
         model=body.model,
         messages=[{"role": "user", "content": body.prompt[0]}],
-        options={name: given[name] for name in SAMPLING if name in given},
+        options=sampling(body.options, given),
         extra={name: value for name, value in given.items() if name not in SAMPLING and name not in READ},
     )
     asked = body.stream_options is not None and body.stream_options.include_usage

@@ -38,8 +38,17 @@ def _format(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _not_in_chat(value: Any) -> Any:
+    """Empty, it asks for nothing: Ollama's own clients send it so."""
+    if value:
+        raise PydanticCustomError("chat", "orch asks every prompt as a chat, which has no place for this: leave it out, or ask the model's own server")
+    return value
+
+
 Texts = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 Prompt = Annotated[list[str], BeforeValidator(_prompt, json_schema_input_type=str | list[str])]
+NotInChat = Annotated[Any, BeforeValidator(_not_in_chat, json_schema_input_type=Literal["", False] | None)]
+Options = Annotated[dict[str, Any] | None, Field(description="Ollama's options, such as num_ctx; where a field here says the same, that counts.")]
 
 
 class Form(BaseModel):
@@ -51,15 +60,23 @@ class Form(BaseModel):
 class Call(Form):
     """A tool call that a message brings back."""
 
+    id: str | None = None
     function: dict[str, Any] | None = None
 
 
-class Message(Form):
-    """One message; its content is a text or a list of parts."""
+class Said(Form):
+    """What a message may hold, whoever said it; its content is a text or a list of parts."""
+
+    content: str | list[dict[str, Any]] | None = None
+    images: list[str] | None = None
+    tool_calls: list[Call] | None = None
+    tool_call_id: str | None = None
+
+
+class Message(Said):
+    """One message."""
 
     role: Role
-    content: str | list[dict[str, Any]] | None = None
-    tool_calls: list[Call] | None = None
 
 
 class StreamOptions(Form):
@@ -85,6 +102,7 @@ class Chat(Form):
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
     response_format: Annotated[dict[str, Any], AfterValidator(_format)] | None = None
     reasoning_effort: str | None = None
+    options: Options = None
 
 
 class Completion(Form):
@@ -92,6 +110,8 @@ class Completion(Form):
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
     prompt: Prompt
+    suffix: NotInChat = None
+    echo: NotInChat = None
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
@@ -100,6 +120,7 @@ class Completion(Form):
     stop: str | list[str] | None = None
     seed: Seed | None = None
     n: Literal[1] | None = None
+    options: Options = None
 
 
 class Embeddings(Form):
@@ -127,4 +148,5 @@ class Answered(Form):
     reasoning: dict[str, Any] | None = None
     text: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
+    options: Options = None
     store: StrictBool | None = Field(None, description="Nothing is stored under the response's name, whatever is asked.")

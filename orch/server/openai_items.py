@@ -13,6 +13,7 @@ ROLES = ("user", "assistant", "system", "developer")
 TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 """Parts that are text, and where in them it stands."""
 TOOL_FIELDS = ("name", "description", "parameters", "strict")
+NO_LOGPROBS = "orch hands logprobs on in chat completions only: ask there"
 
 
 def messages_of(given: str | Sequence[Item], instructions: str | None) -> list[Message]:

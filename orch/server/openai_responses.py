@@ -14,9 +14,9 @@ from starlette.responses import Response
 from orch.errors import OrchError
 from orch.server.asking import Wishes, task_for
 from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, read
-from orch.server.openai_chat import envelope, fallback_note
+from orch.server.openai_chat import envelope, fallback_note, sampling
 from orch.server.openai_forms import Answered
-from orch.server.openai_items import bad, format_of, messages_of, tool_choice_of, tools_of
+from orch.server.openai_items import NO_LOGPROBS, bad, format_of, messages_of, tool_choice_of, tools_of
 from orch.server.openai_output import Output, items_of
 from orch.types import RunResult, Usage
 
@@ -27,6 +27,8 @@ READ = (
     *("reasoning", "text", "metadata", "store", "include", "truncation", "max_tool_calls", *KEPT_BY_OPENAI),
 )
 """What is not for the model's server, or is told to it in the words of chat completions."""
+LOGPROBS = "message.output_text.logprobs"
+"""What `include` calls them."""
 ERRORS = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
 """orch's codes to those that a failed response may have; server_error for the others."""
 
@@ -52,10 +54,15 @@ def wishes_of(body: Answered) -> Wishes:
     for name in KEPT_BY_OPENAI:
         if given.get(name):
             raise bad(name, "orch is stateless and keeps no responses: send the whole conversation as input")
+    if given.get("top_logprobs") or LOGPROBS in str(given.get("include")):
+        raise bad("logprobs", NO_LOGPROBS)
     return Wishes(
         model=body.model,
         messages=messages_of(body.input, body.instructions),
-        options=_told(max_tokens=body.max_output_tokens, temperature=body.temperature, top_p=body.top_p, reasoning_effort=reasoning.get("effort")),
+        options=sampling(
+            body.options,
+            _told(max_tokens=body.max_output_tokens, temperature=body.temperature, top_p=body.top_p, reasoning_effort=reasoning.get("effort")),
+        ),
         extra={name: value for name, value in given.items() if name not in READ}
         | _told(tool_choice=tool_choice_of(body.tool_choice) if body.tool_choice else None, verbosity=text.get("verbosity")),
         tools=tools_of(body.tools) if body.tools else None,

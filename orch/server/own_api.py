@@ -234,6 +234,7 @@ async def unload_model(request: Request) -> Response:
 async def _moved(request: Request, move: Callable[[Runtime, str], Awaitable[str]]) -> Response:
     service = service_of(request)
     _refuse_strangers(request)
+    service.look_again()  # the model may have been loaded a moment ago
     said = await move(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
     service.look_again()
     return as_json({"v": 1, "ok": True, "said": said})

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orch.server.openai_forms import Said
 from orch.types import TaskType
 
 Text = Annotated[str, Field(max_length=32_000_000)]
@@ -29,7 +30,7 @@ class Asked(_Form):
     text: Text = ""
     system_prompt: Text | None = None
     context: list[Text] = Field([], max_length=1_000)
-    messages: list[dict[str, Any]] = Field([], max_length=4_096)
+    messages: list[Said] = Field([], max_length=4_096)
     attachments: list[Attached] = Field([], max_length=1_000)
     options: dict[str, Any] = {}
     tools: list[dict[str, Any]] | None = None

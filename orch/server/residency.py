@@ -32,7 +32,8 @@ class Residency:
             return False
         self._survey, self.budget_bytes = survey, survey.memory_bytes
         local = [state for state in survey.states if state.local]
-        self._local = frozenset(state.spec.provider for state in local)
+        # of a provider that can't be asked now the survey may have no models
+        self._local = frozenset(state.spec.provider for state in local) | (self._local & frozenset(survey.down))
         self._embeds |= {key_of(state.key): "completion" not in state.capabilities for state in local if state.capabilities is not None}
         there = {key_of(state.key): state for state in local if state.resident}
         for model, state in there.items():

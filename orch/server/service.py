@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from orch.config.load import Config, load
-from orch.errors import OrchError
+from orch.errors import BackendError, OrchError
 from orch.fingerprint import fingerprint
+from orch.loading import is_zero
 from orch.memory.held import HeldMemory
 from orch.orchestrator import Orchestrator
 from orch.run import OnPartial, Run
+from orch.runtime import Runtime
 from orch.server.conversations import Conversations
 from orch.server.journal import BatchedJournal
 from orch.server.metrics import Metrics
@@ -21,6 +26,7 @@ from orch.server.survey import KeptRegistry
 from orch.server.turns import ServerGate
 from orch.server.wiring import ServerWiring
 from orch.task import Task
+from orch.types import ModelKey
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +45,8 @@ class Running:
     run: Run
     task: asyncio.Task[object]
     house: _House
+    leaves: bool
+    """Whether its client wants the model out of memory after the answer."""
 
 
 @dataclass(slots=True)
@@ -55,6 +63,7 @@ class Service:
     conversations: Conversations = field(default_factory=Conversations)
     running: dict[str, Running] = field(default_factory=dict)
     config_fault: OrchError | None = None
+    _unloading: set[asyncio.Task[None]] = field(default_factory=set)
     started_at: float = field(default_factory=time.time)
     url: str = ""
 
@@ -79,16 +88,35 @@ class Service:
         """A run on the newest configuration, which it keeps until it has `ended`."""
         house, current = self.house, asyncio.current_task()
         assert current is not None
+        leaves = any(is_zero(fields.get("keep_alive")) for fields in (task.extra, task.options))
+        if leaves:  # the model's server would put it out also where others wait for it here
+            task = replace(task, extra=without_keep_alive(task.extra), options=without_keep_alive(task.options))
         run = Run(task, house.orchestrator.runtime, on_partial, face)
         house.uses += 1
-        self.running[run.run_id] = Running(run, current, house)
+        self.running[run.run_id] = Running(run, current, house, leaves)
         return run
 
     async def ended(self, run: Run) -> None:
         """The run needs nothing any more; the last one of an older configuration closes it."""
-        house = self.running.pop(run.run_id).house
-        house.uses -= 1
-        await self._close_if_done(house)
+        running = self.running.pop(run.run_id)
+        if running.leaves and run.decision is not None:
+            self.let_go(running.house.orchestrator.runtime, (run.decision.provider, run.decision.model_id))
+        running.house.uses -= 1
+        await self._close_if_done(running.house)
+
+    def let_go(self, runtime: Runtime, model: ModelKey) -> None:
+        """Begins to unload a model that a client wants out of memory, unless others use it or wait for it."""
+        backend = runtime.backends[model[0]]
+        if not self.gate.is_wanted(model) and hasattr(backend, "unload"):
+            task = asyncio.create_task(self._unload(backend, model[1]))
+            self._unloading.add(task)
+            task.add_done_callback(self._unloading.discard)
+
+    async def _unload(self, backend: Any, model: str) -> None:
+        """Nobody waits for this, and a provider that fails here keeps the model as long as it likes."""
+        with suppress(BackendError):
+            await backend.unload(model)
+        self.look_again()
 
     def end(self, run_id: str, code: str) -> bool:
         """Ends a run as if its caller had been interrupted; whether there was one."""
@@ -156,6 +184,11 @@ class Service:
         tasks = [running.task for running in self.running.values()]
         for task in tasks:
             task.cancel("terminated")
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._unloading, return_exceptions=True)
         await self.memory.aclose()
         await self.orchestrator.aclose()
+
+
+def without_keep_alive(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields but for that one."""
+    return {name: value for name, value in fields.items() if name != "keep_alive"}

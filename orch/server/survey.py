@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from orch.backends import Backend
 from orch.config.spec import Models
@@ -20,35 +21,53 @@ USABLE_S = 5.0
 
 
 class KeptRegistry(Registry):
-    """A Registry that keeps its last survey for a moment, makes one at a time, and tells the gate of each."""
+    """A Registry that keeps its last survey for a moment, makes one at a time, and tells the gate of each.
+
+    Every survey is of all models, also where unlisted ones take no part: those that are loaded take their room all the same.
+    """
 
     def __init__(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, gate: Gate) -> None:
         super().__init__(models, backends, journal, budget_gb)
         self._gate = gate
-        self._kept: dict[bool, tuple[float, Survey]] = {}
-        self._making: dict[bool, asyncio.Task[Survey]] = {}
+        self._kept: _Kept | None = None
+        self._making: asyncio.Task[_Kept] | None = None
 
     async def available(self, *, with_unlisted: bool | None = None) -> Survey:
         """A survey that is at most some seconds old."""
+        kept = self._kept
+        age = time.monotonic() - kept.at if kept else USABLE_S
+        if kept is None or age >= FRESH_S:
+            making = self._making or self._make()
+            kept = kept if kept and age < USABLE_S else await asyncio.shield(making)
         wish = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
-        at, survey = self._kept.get(wish, (0.0, None))
-        age = time.monotonic() - at
-        if survey is not None and age < FRESH_S:
-            return survey
-        making = self._making.get(wish) or self._make(wish)
-        return survey if survey is not None and age < USABLE_S else await asyncio.shield(making)
+        return kept.whole if wish else kept.listed
 
     def forget(self) -> None:
         """The next question asks the providers: what was known has proved wrong, or a model was loaded or fetched."""
-        self._kept.clear()
+        self._kept = self._making = None
 
-    def _make(self, wish: bool) -> asyncio.Task[Survey]:
-        task = self._making[wish] = asyncio.create_task(self._survey(wish))
-        task.add_done_callback(lambda _: self._making.pop(wish, None))
-        return task
+    def _make(self) -> asyncio.Task[_Kept]:
+        self._making = asyncio.create_task(self._survey())
+        self._making.add_done_callback(self._made)
+        return self._making
 
-    async def _survey(self, wish: bool) -> Survey:
-        survey = await super().available(with_unlisted=wish)
-        self._kept[wish] = (time.monotonic(), survey)
-        self._gate.saw(survey)
-        return survey
+    def _made(self, making: asyncio.Task[_Kept]) -> None:
+        if making is self._making:
+            self._making = None
+
+    async def _survey(self) -> _Kept:
+        whole = await super().available(with_unlisted=True)
+        listed = replace(whole, states=tuple(state for state in whole.states if not state.unlisted))
+        kept = _Kept(time.monotonic(), whole, listed)
+        if asyncio.current_task() is self._making:  # one that was forgotten while it was made may know less than what is kept
+            self._kept = kept
+            self._gate.saw(whole)
+        return kept
+
+
+class _Kept(NamedTuple):
+    """A survey, when it was made, and what of it models.yaml lists."""
+
+    at: float
+    whole: Survey
+    listed: Survey

@@ -19,6 +19,7 @@ from orch.gate import Ticket
 from orch.registry import Survey
 from orch.server.queue import Lane, Place, Scene, Urgency, choose, foretell, most_urgent, urgency
 from orch.server.residency import Residency, key_of
+from orch.types import ModelKey
 
 PARALLEL = {"ollama": 4, "llamacpp": 1, "openai": 32}
 """Places of a provider of each kind, unless models.yaml says otherwise."""
@@ -83,7 +84,7 @@ class ServerGate:
         self._let_in([lane])
         if place in lane.waiting and len(lane.waiting) > lane.queue:
             lane.drop(place)
-            raise self._busy(lane, self._crowd(lane))
+            raise self._busy(lane, place, self._crowd(lane))
         if place in lane.waiting:
             self._calls[place] = asyncio.get_running_loop().create_future()
 
@@ -101,7 +102,7 @@ class ServerGate:
         finally:
             timer.cancel()
         if not is_in:
-            raise self._busy(self._lane(place.model[0]), f"waited {place.ticket.patience_s:g} s for {place.model[0]} in vain")
+            raise self._busy(self._lane(place.model[0]), place, f"waited {place.ticket.patience_s:g} s for {place.model[0]} in vain")
 
     def _tire(self, place: Place) -> None:
         """Its patience ends: it waits no more, and those that had to let it go first go on."""
@@ -140,8 +141,9 @@ class ServerGate:
             return f"{lane.name} is at work, and none may wait for it"
         return f"{waiting} requests wait for {lane.name} already" if waiting > 1 else f"a request waits for {lane.name} already"
 
-    def _busy(self, lane: Lane, message: str) -> BackendError:
-        return BackendError("busy", message, retry_after_s=lane.retry_after_s())
+    def _busy(self, lane: Lane, place: Place, message: str) -> BackendError:
+        has_place = not lane.full and not self._memory.fits(place.model, place.ticket)
+        return BackendError("busy", message, retry_after_s=lane.retry_after_s(), has_place=has_place)
 
     # ---------------------------------------------------------------- letting in
 
@@ -178,6 +180,14 @@ class ServerGate:
 
     def _is_stuck(self, place: Place) -> bool:
         return self._memory.is_stuck(place.model, place.ticket)
+
+    # ---------------------------------------------------------------- what is asked
+
+    def is_wanted(self, model: ModelKey) -> bool:
+        """Whether somebody uses the model or waits for it."""
+        key = key_of(model)
+        lane = self._lanes.get(key[0])
+        return lane is not None and any(place.model == key for place in (*lane.running, *lane.waiting))
 
     # ---------------------------------------------------------------- what /orch/health shows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +11,15 @@ from orch.backends.ollama import OllamaBackend
 from orch.backends.openai import OpenAIBackend
 from orch.cache import Cache
 from orch.config.load import Config
-from orch.config.spec import Memory, Models, ModelSpec, Provider
-from orch.gate import Gate
+from orch.config.spec import Memory, Models, ModelSpec, Provider, canonical
+from orch.errors import BackendError
+from orch.gate import Gate, Ticket
 from orch.journal import Journal
-from orch.memory.held import HeldMemory
+from orch.memory.embed import Embeds
+from orch.memory.held import PATIENCE_S, HeldMemory
 from orch.redact import Redactor
 from orch.registry import Registry
+from orch.router import memory_needed
 from orch.runtime import Runtime, Wiring
 from orch.server.journal import BatchedJournal, Told
 from orch.server.survey import KeptRegistry
@@ -50,9 +53,13 @@ class ServerWiring(Wiring):
         """Kept for a moment."""
         return KeptRegistry(models, backends, journal, budget_gb, self.gate)
 
-    def memory(self, rule: Memory, journal: Journal, backends: Mapping[str, Backend], redactor: Redactor, cache: Cache) -> HeldMemory:
+    def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
+        """In turn with all other requests."""
+        return {name: InTurn(name, backend, registry, self.gate) for name, backend in backends.items()}
+
+    def memory(self, rule: Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> HeldMemory:
         """Held open, in a thread of its own."""
-        return HeldMemory(rule, journal, backends, redactor, cache)
+        return HeldMemory(rule, journal, providers, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """With a transport for many requests at once."""
@@ -64,3 +71,24 @@ class ServerWiring(Wiring):
         backend: Backend = kinds[provider.kind](provider, many=True) if provider.kind in kinds else super().backend(name, provider, models)
         self._backends[name] = (held, backend)
         return backend
+
+
+class InTurn:
+    """A provider's embedding models as memory asks them: each request in its turn, as those of clients. No run holds a place while it recalls."""
+
+    def __init__(self, name: str, backend: Backend, registry: Registry, gate: Gate) -> None:
+        self._name, self._backend, self._registry, self._gate = name, backend, registry, gate
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector a text. Raises BackendError, `busy` at once where the model does not fit beside what is loaded: a run would wait in vain."""
+        ticket = Ticket(f"memory {model}", (self._name, model), await self._footprint(model), embeds=True, patience_s=PATIENCE_S)
+        if lack := self._gate.must_wait(ticket):
+            raise BackendError("busy", lack)
+        async with self._gate.turn(ticket):
+            return await self._backend.embed(model, texts)
+
+    async def _footprint(self, model: str) -> int:
+        """Bytes; 0 for a model that is not there, which its provider then says."""
+        key = self._name, canonical(model)
+        survey = await self._registry.available(with_unlisted=True)
+        return next((memory_needed(state, state.num_ctx) for state in survey.states if (state.spec.provider, canonical(state.spec.id)) == key), 0)

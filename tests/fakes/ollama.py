@@ -273,6 +273,7 @@ class _Ask:
     truncate: bool = True
     think: object = None
     keep_alive: object = None
+    logprobs: bool = False
 
 
 @dataclass
@@ -397,6 +398,7 @@ def _ask_native(body: Json, messages: list[Json]) -> _Ask:
         truncate=body.get("truncate") is not False,
         think=body.get("think"),
         keep_alive=body.get("keep_alive"),
+        logprobs=body.get("logprobs") is True,
     )
 
 
@@ -407,6 +409,7 @@ def _ask_openai(body: Json) -> _Ask:
         messages=list(body.get("messages") or ()),
         stream=body.get("stream") is True,
         num_predict=body.get("max_tokens") or body.get("max_completion_tokens"),
+        logprobs=body.get("logprobs") is True,
     )
 
 
@@ -419,12 +422,16 @@ class _Wire:
 
     def __init__(self, ask: _Ask) -> None:
         self.model = ask.model
+        self._tells_logprobs = False
         # one split for the whole stream: a chunk then costs an encoded string, not an encoded object; its
         # created_at is that of the stream's start
         self._before, self._behind = self.delta(content=_SLOT).split(_encode(_SLOT).encode())
+        self._tells_logprobs = ask.logprobs
 
     def text(self, piece: str) -> bytes:
-        """A chunk of the answer."""
+        """A chunk of the answer, which is one token."""
+        if self._tells_logprobs:
+            return self.delta(content=piece)
         return self._before + _encode(piece).encode() + self._behind
 
     def thinking(self, piece: str) -> bytes:
@@ -433,7 +440,11 @@ class _Wire:
 
     def delta(self, **said: Any) -> bytes:
         """A chunk with the given `content`, `thinking` or `tool_calls`."""
-        return _line({**self.head(), **self.said(**said), "done": False})
+        return _line({**self.head(), **self.said(**said), **self.logprobs(**said), "done": False})
+
+    def logprobs(self, content: str = "", **other: Any) -> Json:
+        """The part of a chunk that tells how probable its token was; like Ollama's, without what would be empty."""
+        return {"logprobs": [{"token": content, "logprob": -0.5}]} if self._tells_logprobs and content else {}
 
     def done(self, answer: _Answer) -> bytes:
         """The last chunk."""
@@ -488,7 +499,12 @@ class _OpenAIWire(_Wire):
 
     def delta(self, **said: Any) -> bytes:
         """A chunk with the given `content`, `thinking` or `tool_calls`."""
-        return self._event(choices=[{"index": 0, "delta": self.said(**said), "finish_reason": None}])
+        return self._event(choices=[{"index": 0, "delta": self.said(**said), "finish_reason": None, **self.logprobs(**said)}])
+
+    def logprobs(self, content: str = "", **other: Any) -> Json:
+        """The part of a choice that tells how probable its token was."""
+        token = {"token": content, "logprob": -0.5, "bytes": list(content.encode())}
+        return {"logprobs": {"content": [{**token, "top_logprobs": [token]}]}} if self._tells_logprobs and content else {}
 
     def done(self, answer: _Answer) -> bytes:
         """The last chunk, the usage when it was asked for, and the end mark."""
@@ -770,7 +786,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _converse(self, ask: _Ask, wire: _Wire) -> None:
         """Answers a chat or generate request."""
         model = self._model(ask.model)
-        if "completion" not in model.capabilities:
+        unloads = not ask.messages and _is_zero(ask.keep_alive)
+        if "completion" not in model.capabilities and not unloads:
             raise _Refusal(400, f'"{ask.model}" does not support {wire.verb}')
         if not ask.messages:
             self._send_json(wire.bare(self._touch(model, ask)))

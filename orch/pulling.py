@@ -1,0 +1,44 @@
+"""Fetches a model into an Ollama, and tells how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import NamedTuple
+
+from orch.backends.ollama import OllamaBackend
+from orch.errors import BackendError, ConfigError, OrchError
+from orch.runtime import Runtime
+
+
+class Progress(NamedTuple):
+    """How far it is: what is done now in the server's words, and bytes over all layers that were begun."""
+
+    status: str
+    completed_bytes: int
+    total_bytes: int
+
+
+def ollamas(runtime: Runtime) -> dict[str, OllamaBackend]:
+    """The providers into which models can be fetched, in the order of models.yaml."""
+    return {name: backend for name, backend in runtime.backends.items() if isinstance(backend, OllamaBackend)}
+
+
+async def pull(runtime: Runtime, model: str, provider: str = "") -> AsyncGenerator[Progress]:
+    """Fetches the model into that Ollama, by default the first one. Closing the generator ends it. Raises OrchError."""
+    known = ollamas(runtime)
+    chosen = provider or next(iter(known), "")
+    if chosen not in known:
+        raise ConfigError(f"models.yaml has no Ollama provider {chosen!r}", f"there are: {', '.join(known) or 'none'}")
+    layers: dict[str, tuple[int, int]] = {}
+    try:
+        async with aclosing(known[chosen].pull(model)) as lines:  # type: ignore[type-var]
+            async for line in lines:
+                if line.get("total"):
+                    layers[str(line.get("digest"))] = (int(line.get("completed") or 0), int(line["total"]))
+                done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
+                yield Progress(str(line.get("status", "")), done, total)
+    except BackendError as failure:
+        code = "no_provider" if failure.code == "connect" else "model_not_found"
+        hint = "ollama serve" if code == "no_provider" else "check the name at https://ollama.com/library"
+        raise OrchError(f"{model} could not be fetched: {failure.message}", hint, code=code) from None

@@ -1,0 +1,35 @@
+"""The server as a process of its own, in the home of the test, which a test may kill."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.test_cli import COMMAND
+
+
+class Served(NamedTuple):
+    """A server that listens."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def serving(*before: str) -> Iterator[Served]:
+    """`orch serve` on a free port, behind the words of another command; killed at the end of the block if it still runs."""
+    with subprocess.Popen([*before, *COMMAND, "serve", "--port", "0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline().decode()
+            assert said.startswith("orch serves at http://"), said
+            yield Served(said.split()[-1], process)
+        finally:
+            process.kill()
