@@ -10,6 +10,10 @@ from orch.backends.ollama import OllamaBackend
 from orch.errors import BackendError, ConfigError, OrchError
 from orch.runtime import Runtime
 
+_UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
+_CAUSES = {"connect": ("no_provider", "ollama serve"), "rejected": _UNKNOWN, "model_not_found": _UNKNOWN}
+"""Code of what the provider did not do, to the error's code and hint."""
+
 
 class Progress(NamedTuple):
     """How far it is: what is done now in the server's words, and bytes over all layers that were begun."""
@@ -39,6 +43,5 @@ async def pull(runtime: Runtime, model: str, provider: str = "") -> AsyncGenerat
                 done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
                 yield Progress(str(line.get("status", "")), done, total)
     except BackendError as failure:
-        code = "no_provider" if failure.code == "connect" else "model_not_found"
-        hint = "ollama serve" if code == "no_provider" else "check the name at https://ollama.com/library"
+        code, hint = _CAUSES.get(failure.code, ("all_failed", "fetch it again: what came is kept"))
         raise OrchError(f"{model} could not be fetched: {failure.message}", hint, code=code) from None

@@ -11,10 +11,10 @@ from typing import Any
 from orch.classifier.rules import forced
 from orch.decide import classify_text, judged_states, ranked
 from orch.registry import Survey
-from orch.router import quality, weights_for
+from orch.router import ModelState, quality, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, content_text, need_of, text_to_classify
-from orch.types import Candidate, Message, ModelKey, Need, TaskType
+from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType
 
 MOST_RUNS = 10_000
 _FENCED = re.compile(r"^(?:File [^\n]*|Input):\n(`{3,})\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
@@ -94,9 +94,27 @@ class Replay:
         return dict(sorted(found.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """The tasks of the past that orch decided, newest first; how many had no text, and how many were not orch's own to decide."""
+
+    pasts: tuple[Past, ...]
+    without_text: int = 0
+    left_out: int = 0
+
+    def decided(self, decide_again: Callable[[Past], Redecided]) -> Replay:
+        """Each decided again."""
+        return Replay(tuple(_compared(past, decide_again(past)) for past in self.pasts), self.without_text, self.left_out)
+
+
 def replay(rows: Sequence[Mapping[str, Any]], decide_again: Callable[[Past], Redecided]) -> Replay:
     """Decides each row of `runs` (newest first) again that was decided by orch and not by -m, a cache or a memory command."""
-    decisions, without_text, left_out = [], 0, 0
+    return history_of(rows).decided(decide_again)
+
+
+def history_of(rows: Sequence[Mapping[str, Any]]) -> History:
+    """What rows of `runs` (newest first) tell of the tasks that can be decided again."""
+    pasts, without_text, left_out = [], 0, 0
     for row, former in zip(rows, _former_types(rows), strict=True):
         decision = json.loads(row["decision"]) if row["decision"] else {"pinned": True}
         messages: list[Message] = json.loads(row["messages"]) if row["messages"] else []
@@ -106,9 +124,8 @@ def replay(rows: Sequence[Mapping[str, Any]], decide_again: Callable[[Past], Red
         elif not text.strip():
             without_text += 1
         else:
-            past = _past(row, decision, messages, text, former)
-            decisions.append(_compared(past, decide_again(past)))
-    return Replay(tuple(decisions), without_text, left_out)
+            pasts.append(_past(row, decision, messages, text, former))
+    return History(tuple(pasts), without_text, left_out)
 
 
 def mean(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, float] | None:
@@ -167,16 +184,29 @@ def as_if_up(survey: Survey, runtime: Runtime) -> tuple[Survey, tuple[str, ...]]
     return replace(survey, states=states, down={name: why for name, why in survey.down.items() if name not in lifted}), tuple(sorted(lifted))
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What does not depend on weights: the type of a task, and every model with what is known of its quality at it."""
+
+    classification: Classification
+    states: dict[ModelKey, ModelState]
+
+
 def decider(runtime: Runtime, survey: Survey) -> Callable[[Past], Redecided]:
     """Decides by a runtime's configuration, its journal's knowledge, and a survey that is taken once."""
+    return lambda past: decided(past, reading(past, runtime, survey), runtime, survey)
 
-    def decide_again(past: Past) -> Redecided:
-        found = forced(past.task_type, past.text) if past.forced else classify_text(past.text, past.attached, past.former, runtime)
-        states = judged_states(past.text, found, survey, runtime)
-        candidates = ranked(found, states, past.need, _weights(past, runtime), survey, runtime)
-        return Redecided(found.task_type, candidates, {key: quality(state) for key, state in states.items()})
 
-    return decide_again
+def reading(past: Past, runtime: Runtime, survey: Survey) -> Reading:
+    """Reads a task again: the dear part of deciding."""
+    found = forced(past.task_type, past.text) if past.forced else classify_text(past.text, past.attached, past.former, runtime)
+    return Reading(found, judged_states(past.text, found, survey, runtime))
+
+
+def decided(past: Past, read: Reading, runtime: Runtime, survey: Survey) -> Redecided:
+    """Decides a task that was read, by the weights of a runtime's configuration."""
+    candidates = ranked(read.classification, read.states, past.need, _weights(past, runtime), survey, runtime)
+    return Redecided(read.classification.task_type, candidates, {key: quality(state) for key, state in read.states.items()})
 
 
 def _weights(past: Past, runtime: Runtime) -> dict[str, float]:

@@ -12,6 +12,9 @@ from tests.fakes.ollama import FakeModel, FakeOllama
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from playwright.sync_api import Browser
+
+    from tests.browsing import Visit
 
 CODER = "qwen2.5-coder:7b-instruct-q4_K_M"
 LLAMA = "llama3.1:8b-instruct-q4_K_M"
@@ -60,3 +63,30 @@ def client(url: str) -> Iterator[OpenAI]:
 
     with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the tests of a file: while it is there, an event loop runs in this thread, and no asynchronous test could."""
+    from tests.browsing import chromium  # Playwright, which few tests need
+
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens pages in it."""
+    from tests.browsing import visits
+
+    with visits(browser) as opened:
+        yield opened
+
+
+@pytest.fixture
+def site(ollama: FakeOllama, home: Path) -> Iterator[str]:
+    """The URL of an `orch serve` with the page, in front of the fake Ollama."""
+    from tests.browsing import orch_serve
+
+    with orch_serve() as (url, _):
+        yield url

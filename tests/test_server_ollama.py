@@ -133,8 +133,7 @@ def test_a_model_that_nobody_else_wants_leaves_memory_after_its_answer(url: str,
     model = "nomic:latest" if "embed" in path else CODER
     body = {"model": model, "messages": SAID, "prompt": TASK, "input": TASK, "keep_alive": keep_alive}
     assert httpx.post(f"{url}/{path}", json=body).status_code == 200
-    ollama.wait_for(lambda: bool(unloads(ollama)))
-    assert (unloads(ollama), model in ollama.resident) == ([model], False)
+    ollama.wait_for(lambda: unloads(ollama) == [model] and model not in ollama.resident)
     assert all("keep_alive" not in each.body for each in ollama.requests if each.path in ("/api/chat", "/api/embed"))
 
 

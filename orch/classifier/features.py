@@ -181,7 +181,7 @@ def buckets(names: list[str]) -> list[int]:
     return list(map(_bucket, names))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=32_768)
 def _bucket(name: str) -> int:
     return zlib.crc32(name.encode("utf-8", "replace")) % BUCKETS
 
@@ -197,7 +197,7 @@ def _letters(words: list[str]) -> Iterator[str]:
         yield from _pieces(word[:LONGEST_GRAM_WORD])
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def _pieces(word: str) -> tuple[str, ...]:
     """The pieces of a word: a long-lived process meets the same words again and again."""
     padded = f"<{word}>"

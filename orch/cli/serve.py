@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 
 PORT = 11_435
+NEEDS, PAGE_NEEDS = ("fastapi", "fastapi_offline", "uvicorn", "httptools", "watchfiles", "prometheus_client"), ("nicegui", "nh3", "markdown_it", "pygments")
 START_S, STOP_S = 30.0, 20.0
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
@@ -34,12 +35,12 @@ def serve(
     allow_origin: Annotated[list[str], typer.Option("--allow-origin", metavar="ORIGIN", help="Pages that may ask it (CORS).", show_default=False)] = [],  # noqa: B006
     max_body_mb: Annotated[float, typer.Option("--max-body-mb", metavar="MB", help="The largest request.", min=0.001)] = 32,
     detach: Annotated[bool, typer.Option("--detach", help="In the background; orch serve stop ends it.")] = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", hidden=True)] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without the page at /.")] = False,
 ) -> None:
     """Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."""
     if ctx.invoked_subcommand is not None:
         return
-    _needs()
+    _needs(*(() if no_ui else PAGE_NEEDS))
     from orch.server.guard import Rules
     from orch.server.keys import Keys
     from orch.server.process import Address, serve
@@ -49,13 +50,13 @@ def serve(
     if detach:
         _detach(sys.argv)
         return
-    serve(opening.config_dir(ctx), Address(host, port), rules, Bounds())
+    serve(opening.config_dir(ctx), Address(host, port), rules, Bounds(), with_page=not no_ui)
 
 
-def _needs() -> None:
+def _needs(*more: str) -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("fastapi", "fastapi_offline", "uvicorn", "httptools", "watchfiles", "prometheus_client") if find_spec(name) is None]
+    missing = [name for name in (*NEEDS, *more) if find_spec(name) is None]
     if missing:
         raise OrchError(f"orch serve needs {', '.join(missing)}", "pip install 'orch-llm[serve]'")
 
@@ -69,7 +70,7 @@ def _detach(argv: list[str]) -> None:
 
     from orch import paths, render
 
-    there = running()
+    there = _known()
     if there:
         raise OrchError(f"orch serves already, at {there['url']} (process {there['pid']})", "orch serve stop")
     log = paths.data_dir() / "serve.log"
@@ -97,6 +98,14 @@ def running() -> dict[str, Any] | None:
         return None
 
 
+def _known() -> dict[str, Any] | None:
+    """The same. Raises OrchError for a server that is there and says nothing of itself."""
+    there = running()
+    if there is not None and "pid" not in there:
+        raise OrchError("a server runs, and takes no more connections now", "try again in a moment")
+    return there
+
+
 def _until(condition: Any, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while not condition():
@@ -111,7 +120,7 @@ def stop() -> None:
     """End the running server; answers under way get some seconds."""
     from orch import render
 
-    there = running()
+    there = _known()
     if there is None:
         raise UsageError("no server is running", "orch serve --detach begins one")
     os.kill(there["pid"], signal.SIGTERM)
@@ -126,7 +135,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     from orch import render
     from orch.cli.thin import our_fingerprint
 
-    there = running()
+    there = _known()
     if as_json:
         render.show_json({"v": 1, "running": there is not None, "server": there})
     elif there is None:

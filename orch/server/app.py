@@ -90,8 +90,8 @@ ROUTES = (
 """Every route of the endpoint."""
 
 
-def application(service: Service) -> ASGIApp:
-    """The application over a service, which it closes when it ends: FastAPI with the routes of the table in front of it."""
+def application(service: Service, *, with_page: bool = False) -> ASGIApp:
+    """The application over a service, which it closes when it ends: FastAPI with the routes of the table in front of it, the page behind them."""
     # /docs with scripts of its own: FastAPI's would come from another machine
     app = FastAPIOffline(
         redoc_url=None, title="orch", version=VERSION, description="One endpoint in front of all your local models.", lifespan=_lifespan(service)
@@ -101,13 +101,18 @@ def application(service: Service) -> ASGIApp:
     routes = [Route(entry.path, entry.endpoint, methods=[entry.method]) for entry in ROUTES]
     app.router.routes += routes
     app.openapi = lambda: documented(app)  # type: ignore[method-assign]
+    whole: ASGIApp = app
+    if with_page:
+        from orch.server.ui.mount import attach
+
+        whole = attach(app, service)
     plain = {(entry.method, entry.path): entry.endpoint for entry in ROUTES if "{" not in entry.path}
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's six layers cost a tenth of a request, and the endpoints tell their errors themselves."""
         endpoint = plain.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is None:
-            await app(scope, receive, send)
+            await whole(scope, receive, send)
             return
         scope["app"] = app
         answer = await endpoint(Request(scope, receive, send))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from orch.server.keys import Keys
+    from orch.server.logins import Login, Logins
 
 Refuse = Callable[[str, int, str, str], tuple[bytes, str]]
 """Path, status, code and message of a refusal to its body and content type."""
@@ -27,6 +28,7 @@ Refuse = Callable[[str, int, str, str], tuple[bytes, str]]
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 REFUSALS = {
+    "log_in": (303, "this page is shown to who has logged in"),
     "ambiguous_header": (400, "a header that may be there once is there twice"),
     "missing_api_key": (401, "this server wants an API key, as Authorization: Bearer KEY or as x-api-key: KEY"),
     "invalid_api_key": (401, "the API key is not one of this server's"),
@@ -45,6 +47,8 @@ REFUSALS = {
 _TYPES = {401: "authentication_error", 403: "permission_error", 408: "timeout_error", 504: "timeout_error", 500: "server_error", 503: "server_error"}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{0,5})?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
+PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
+"""A path of this server that can stand anywhere; nothing that a browser could take for another server."""
 _SINGLE = frozenset({b"host", b"origin", b"authorization", b"x-api-key", b"content-length", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
 _MOST_HOSTS_KEPT = 64
 _MB = 1024 * 1024
@@ -68,6 +72,8 @@ class Rules:
     """For a client that was refused to read why, while its body is thrown away."""
     public_paths: frozenset[str] = frozenset()
     """Paths that are answered without a key."""
+    logins: Logins | None = None
+    """Who may come in with a cookie, for pages that can't send a key; a browser without one is led to its path."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allowed_hosts", frozenset(map(_listed_host, self.allowed_hosts)))
@@ -185,6 +191,8 @@ class Guard:
                 await _preflight(visit)
                 return
         code = code or self._unnamed(scope, headers, local) or self._oversized(headers)
+        if code == "missing_api_key" and self.rules.logins is not None and _wants_page(scope, headers):
+            code = "log_in"
         if code:
             await self._refuse(visit, code)
         else:
@@ -197,6 +205,8 @@ class Guard:
                 # before it is accepted, which servers write as 403
                 await send({"type": "websocket.close", "code": 1008})
                 return
+            if login := scope["state"].get("login"):
+                receive = login.while_in(receive)
         await self.app(scope, receive, send)
 
     def _misplaced(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
@@ -228,13 +238,22 @@ class Guard:
     def _unnamed(self, scope: Scope, headers: dict[bytes, bytes], local: bool) -> str:
         """Why a client's key is not good, if so; else writes the client's name down."""
         client: str | None = ""
+        state = scope.setdefault("state", {})
         if self.rules.keys is not None and not local and scope["path"] not in self.rules.public_paths:
             presented = _presented(headers)
-            client = self.rules.keys.name_of(presented)
+            login = None if presented else self._login(headers)
+            client = login.client if login else self.rules.keys.name_of(presented)
             if client is None:
                 return "invalid_api_key" if presented else "missing_api_key"
-        scope.setdefault("state", {})["client"] = client
+            state["login"] = login
+        state["client"], state["logins"] = client, self.rules.logins
         return ""
+
+    def _login(self, headers: dict[bytes, bytes]) -> Login | None:
+        """Who a cookie is of. Pages of other origins that may ask need a key all the same."""
+        if self.rules.logins is None or headers.get(b"origin") in self._origins:
+            return None
+        return self.rules.logins.of(headers.get(b"cookie", b""))
 
     def _oversized(self, headers: dict[bytes, bytes]) -> str:
         length = headers.get(b"content-length")
@@ -259,6 +278,8 @@ class Guard:
         headers += visit.cors() if visit.origin else [(b"vary", b"origin")] if b"origin" in visit.headers else []
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
+        if status == 303:
+            headers.append((b"location", _way_in(visit.scope["path"])))
         if status == 503:
             headers.append((b"retry-after", b"1"))
         unread = not visit.whole and (b"transfer-encoding" in visit.headers or visit.headers.get(b"content-length", b"0") != b"0")
@@ -302,6 +323,19 @@ def _ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
 def _navigates(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether somebody followed a link to a page of ours, not a page that embeds or calls us."""
     return scope.get("method") == "GET" and (headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")) == (b"navigate", b"document")
+
+
+def _wants_page(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether somebody opens a page in a browser, not a program that asks."""
+    path: str = scope["path"]
+    mode = headers.get(b"sec-fetch-mode", b"navigate")  # browsers send it over https and from this machine only
+    asks = scope["method"] == "GET" and mode == b"navigate" and b"text/html" in headers.get(b"accept", b"")
+    return asks and not path.startswith(("/v1/", "/api/", "/orch/", "/_nicegui"))
+
+
+def _way_in(path: str) -> bytes:
+    """Where to log in, and from there back to a plain path."""
+    return f"/login?to={path}".encode() if path != "/" and PLAIN_PATH.fullmatch(path) else b"/login"
 
 
 def _presented(headers: dict[bytes, bytes]) -> str:

@@ -19,6 +19,7 @@ from orch.errors import OrchError, UsageError
 from orch.remote import NoServerError, ask
 from orch.server.app import application
 from orch.server.guard import Guard, Rules
+from orch.server.logins import LEAVING, PATH, Logins
 from orch.server.protocol import Bounds, protocol, room_for
 from orch.server.service import Service
 from orch.socket_path import is_own, socket_path
@@ -41,16 +42,18 @@ class Address:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds) -> None:
+def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds, *, with_page: bool) -> None:
     """Serves until SIGINT or SIGTERM. Raises OrchError where it can't begin."""
     _only_one()
     with _bound(address) as listener, _own_socket() as own:
         service = Service.begun(config_dir)
         port = listener.getsockname()[1]
         service.url = Address(address.host, port).url
+        if with_page and rules.keys is not None:
+            rules = replace(rules, logins=Logins(rules.keys), public_paths=rules.public_paths | {PATH, LEAVING})
         bounded = replace(bounds, most_connections=room_for(bounds.most_connections))
         config = uvicorn.Config(
-            Guard(application(service), rules),
+            Guard(application(service, with_page=with_page), rules),
             http=protocol(bounded),
             loop="auto",
             lifespan="on",
@@ -59,7 +62,7 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            ws="none",
+            ws="websockets-sansio" if with_page else "none",
             backlog=BACKLOG,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_S,

@@ -184,7 +184,7 @@ class Service:
         tasks = [running.task for running in self.running.values()]
         for task in tasks:
             task.cancel("terminated")
-        await asyncio.gather(*tasks, *self._unloading, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.memory.aclose()
         await self.orchestrator.aclose()
 
