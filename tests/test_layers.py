@@ -155,7 +155,7 @@ LAYERS = [
         "server.ui.settings",
     },
     {"server.ui.activity", "server.ui.chat_answer", "server.ui.memory_one"},
-    {"server.ui.chat_choice", "server.ui.memory"},
+    {"server.ui.chat_choice", "server.ui.chat_turn", "server.ui.memory"},
     {"server.ui.chat_conversation"},
     {"server.ui.chat"},
     {"server.ui.mount"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import socket
 import sqlite3
@@ -21,6 +20,7 @@ from orch import paths
 from orch.errors import InputError
 from orch.server.ui import decision
 from orch.server.ui.chat_files import MOST_BYTES, attachment
+from orch.server.ui.chat_text import segments
 from orch.server.ui.chat_words import SPANISH
 from orch.server.ui.words import Words
 from tests.browsing import DESK, PHONE, Visit, orch_serve
@@ -174,6 +174,27 @@ def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(share
     assert "out of order" in body
     assert f"{LLAMA}: answered" in body
     no_serious_fault(page)
+
+
+def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(shared: Shared, visit: Visit) -> None:
+    lines = [f"x{n} = {n}\n" for n in range(150)]
+    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = ["So:\n\n```python\n", *lines, "```\n\nDone."], 0.01
+    page = opened(visit, shared.url)
+    ask(page, CODE_TASK)
+    expect(page.locator(".orch-chat-goes-on").first).to_be_visible()
+    answered(page)
+    expect(page.locator(".orch-code")).to_have_count(1)
+    assert page.locator(".orch-code pre").inner_text().strip() == "".join(lines).strip()
+
+
+def test_parts_of_code_that_comes_begin_with_their_fence_and_lose_no_line() -> None:
+    lines = [f"line {n}\n" for n in range(100)]
+    parts = segments("Text\n```python\n" + "".join(lines))
+    assert len(parts) == 3
+    assert all(part.startswith("```python\n") for part in parts[1:])
+    assert "".join([parts[0], *(part.removeprefix("```python\n") for part in parts[1:])]) == "Text\n```python\n" + "".join(lines)
+    assert segments("".join(lines)) == ["".join(lines)]
+    assert segments("") == []
 
 
 def test_thinking_is_folded_and_streams(shared: Shared, visit: Visit) -> None:
@@ -505,8 +526,3 @@ def _texts(tree: ast.AST) -> Iterator[str]:
             first = node.args[0]
             if isinstance(first, ast.Constant):
                 yield str(first.value)
-
-
-def test_the_console_said_nothing(shared: Shared, visit: Visit) -> None:
-    page = opened(visit, shared.url)
-    assert json.loads(page.evaluate("JSON.stringify(window.orchFollows)")) is True

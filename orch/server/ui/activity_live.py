@@ -27,7 +27,7 @@ SPANISH = {
     "Runs under way": "Ejecuciones en curso",
 }
 EVERY_S = 1.0
-MOST_SHOWN = 30
+MOST_SHOWN = 10
 
 
 class Place(NamedTuple):

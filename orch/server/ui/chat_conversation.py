@@ -1,4 +1,4 @@
-"""A conversation on the page: its turns with their answers, side by side where several were asked for, and what is asked next."""
+"""A conversation on the page: its turns, what is asked next, and what becomes of it while pages and servers come and go."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from nicegui import background_tasks, ui
 from orch.conversation import history_of, session_named
 from orch.decide import last_resort_allowed, plan
 from orch.errors import OrchError
-from orch.server.ui.chat_answer import AnswerView, Wishes
+from orch.server.ui.chat_answer import Wishes
 from orch.server.ui.chat_asking import Asking
 from orch.server.ui.chat_choice import choice
 from orch.server.ui.chat_past import Past, beside, first_of
 from orch.server.ui.chat_run import Answer, Going
-from orch.server.ui.page import Page, attempt, failed, nothing
+from orch.server.ui.chat_turn import Turn, question
+from orch.server.ui.page import Page, failed, nothing
 from orch.task import Task
 from orch.types import Message
 
@@ -39,75 +40,6 @@ ASKED = "sessionStorage.setItem('orch-asked', JSON.stringify({asked}))"
 ANSWERED = "sessionStorage.removeItem('orch-asked')"
 LOST = f"const asked = sessionStorage.getItem('orch-asked'); {ANSWERED}; return asked === null ? null : JSON.parse(asked)"
 """What a server that was killed could not write down is known to the tab alone."""
-
-
-class Turn:
-    """A question and its answers: the first one, which the conversation goes on with, and others beside it."""
-
-    def __init__(self, page: Page, answers: Sequence[Answer], going: Going, wishes: Wishes) -> None:
-        self._page, self._going, self._wishes = page, going, wishes
-        self.views: list[AnswerView] = []
-        task = answers[0].task
-        with ui.element("section").classes("orch-chat-turn"):
-            with ui.element("div").classes("orch-chat-question"):
-                ui.label(question(task)).classes("orch-chat-asked")
-                for each in task.attachments:
-                    ui.label(each.name).classes("orch-dim")
-            self._answers = ui.element("div").classes("orch-chat-answers")
-            self._better = ui.row().classes("orch-chat-actions")
-        for answer in answers:
-            self.add(answer)
-
-    @property
-    def first(self) -> Answer:
-        """The answer that the conversation goes on with."""
-        return self.views[0].answer
-
-    def add(self, answer: Answer) -> None:
-        """Puts one more answer beside the others."""
-        with self._answers:
-            self.views.append(AnswerView(self._page, answer, self._going, self._wishes))
-        if len(self.views) > 1:
-            self._answers.classes(add="orch-chat-several")
-        self.compare()
-
-    def put(self, old: Answer, new: Answer) -> None:
-        """An answer in the place of another."""
-        place = next(place for place, view in enumerate(self.views) if view.answer is old)
-        self.views[place].leave()
-        self.views[place].box.delete()
-        with self._answers:
-            view = AnswerView(self._page, new, self._going, self._wishes)
-        view.box.move(target_index=place)
-        self.views[place] = view
-        self.compare()
-
-    def compare(self) -> None:
-        """Where answers of several models are there, the better one can be marked."""
-        page = self._page
-        self._better.clear()
-        whole = [view for view in self.views if view.answer.status == "ok"]
-        if len({view.answer.full_model for view in whole}) < 2:
-            return
-        with self._better.props(f'role=group aria-label="{page("Which answer is better?")}"'):
-            ui.label(page("Which answer is better?"))
-            for view in whole:
-                mark = attempt(page, self._marking(view, whole))
-                ui.button(view.answer.model_name or view.answer.model, on_click=mark).props("outline dense no-caps")
-
-    def _marking(self, better: AnswerView, whole: Sequence[AnswerView]) -> Callable[[], Awaitable[str]]:
-        async def mark() -> str:
-            for view in whole:
-                view.box.classes(remove="orch-chat-better")
-            return await better.mark_better([view.answer for view in whole if view.answer.full_model != better.answer.full_model])
-
-        return mark
-
-
-def question(task: Task) -> str:
-    """What was asked, as the reader wrote it."""
-    last = task.messages[-1].get("content") if task.messages and not task.text else ""
-    return task.text or (last if isinstance(last, str) else "")
 
 
 class Conversation:
