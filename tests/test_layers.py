@@ -124,6 +124,7 @@ LAYERS = [
         "server.ui.chat_fold",
         "server.ui.memory_words",
         "server.ui.models_words",
+        "server.ui.reasons",
         "server.ui.rendered",
         "server.ui.tables",
         "server.ui.words",

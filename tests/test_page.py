@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from orch.server.ui.reasons import in_spanish
 from tests.browsing import PHONE, Visit
 
 VIEWS = ("/", "/models", "/activity", "/memory", "/settings")
@@ -25,3 +26,24 @@ def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_
     assert "http" not in policy
     assert httpx.get(f"{site}/v1/nope").json()["error"]["code"] == "not_found"
     assert httpx.get(f"{site}/v1/chat/completions").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("english", "spanish"),
+    [
+        ("best for coding, loaded", "el mejor para coding, cargado"),
+        (
+            "good at coding, as good as Qwen 2.5 14B here, not loaded, unlisted",
+            "bueno en coding, tan bueno como Qwen 2.5 14B aquí, sin cargar, fuera de la lista",
+        ),
+        ("stays with this conversation; Llama 3.1 8B is better by less than 0.05", "sigue con esta conversación; Llama 3.1 8B es mejor por menos de 0.05"),
+        ("needs 9,000 tokens of context, it holds 8,192", "necesita 9,000 tokens de contexto, admite 8,192"),
+        ("needs 9.0 GB beside a:7b (4.7 GB, in use), there are 8.0 GB", "necesita 9.0 GB junto a a:7b (4.7 GB, en uso), hay 8.0 GB"),
+        ("it has no tools and no vision", "no tiene tools ni vision"),
+        ("last resort: it answers only where nothing else can", "último recurso: solo responde donde nada más puede"),
+        ("its 4 places are taken", "sus 4 plazas están ocupadas"),
+        ("a reason that nobody knows", "a reason that nobody knows"),
+    ],
+)
+def test_reasons_are_told_in_spanish(english: str, spanish: str) -> None:
+    assert in_spanish(english) == spanish

@@ -50,7 +50,7 @@ SPANISH = {
     "Show 1 new": "Mostrar 1 nueva",
     "Clear filters": "Quitar filtros",
     "No runs yet.": "Aún no hay ejecuciones.",
-    'Ask something in Chat, or type: orch run "What is a mutex?"': 'Pregunte algo en Chat, o escriba: orch run "¿Qué es un mutex?"',
+    'Ask something in Chat, or type: orch run "What is a mutex?"': 'Pregunta algo en Chat, o escribe: orch run "¿Qué es un mutex?"',
     "No run is like that.": "Ninguna ejecución es así.",
     "Clear the filters to see all of them.": "Quite los filtros para verlas todas.",
     "This page is past the end.": "Esta página está después del final.",

@@ -109,7 +109,7 @@ class Live:
             text("span", self._state(each), "orch-live-state" + (" waits" if each.position else ""))
             text("span", each.model or "…", "orch-live-model")
             self._times.append(text("span", self._seconds(each), "orch-live-time"))
-            said = (each.reason, page("client {name}", name=each.client) if each.client else "", each.provider)
+            said = (page.reason(each.reason), page("client {name}", name=each.client) if each.client else "", each.provider)
             text("span", " · ".join(filter(None, said)), "orch-dim orch-live-more")
 
     def _state(self, each: Place) -> str:

@@ -44,8 +44,8 @@ SPANISH = {
     "Rating": "Valoración",
     "not rated": "sin valorar",
     "{model}: {score} of 1 ({kind})": "{model}: {score} de 1 ({kind})",
-    "your word": "su palabra",
-    "compared by you": "comparado por usted",
+    "your word": "tu palabra",
+    "compared by you": "comparado por ti",
     "asked again elsewhere": "preguntado de nuevo a otro",
     "Error": "Error",
     "Decision": "Decisión",
@@ -171,7 +171,7 @@ def _decision(page: Page, run: Mapping[str, Any]) -> None:
             text("p", page("Nothing was decided: the run ended before."), "orch-dim")
             return
         pinned = page("pinned by the caller") if made["pinned"] else ""
-        text("p", " · ".join(filter(None, (made["model_name"], run["task_type"], made["reason"], pinned))))
+        text("p", " · ".join(filter(None, (made["model_name"], run["task_type"], page.reason(made["reason"]), pinned))))
         candidates(page, made)
 
 

@@ -32,7 +32,7 @@ def _candidate(page: Page, candidate: Candidate, place: int, ask: Callable[[str 
         with ui.element("div").classes("orch-chat-grow"):
             ui.label(candidate.model_name).classes("orch-chat-model")
             score = page("score {n}", n=page.say.number(candidate.score, 2))
-            ui.label(f"{candidate.reason} · {score} · {page('about {s} s', s=page.say.number(candidate.expected_s, 1))}").classes("orch-dim")
+            ui.label(f"{page.reason(candidate.reason)} · {score} · {page('about {s} s', s=page.say.number(candidate.expected_s, 1))}").classes("orch-dim")
         if place == 0:
             return ui.button(page("Ask this one"), on_click=lambda: ask(None), color=None).props("no-caps dense unelevated").classes("orch-chat-send")
         named = f"{candidate.provider}/{candidate.model_id}"

@@ -27,7 +27,7 @@ def why(page: Page, answer: Answer) -> None:
 def _choice(page: Page, decision: dict[str, Any]) -> str:
     tokens = page("{n} tokens of prompt", n=page.say.number(decision["prompt_tokens"]))
     profile = page("profile: {name}", name=decision["profile"])
-    return f"{decision['reason']} · {profile} · {tokens}"
+    return f"{page.reason(decision['reason'])} · {profile} · {tokens}"
 
 
 def _heading(text: str) -> None:

@@ -60,7 +60,7 @@ def _candidate(page: Page, each: Mapping[str, Any], most: float, taken: bool) ->
                     text("span", f"{page(TERMS[term])} {number(each['terms'].get(term, 0.0), 2)}")
             text("span", page("expected {seconds} s", seconds=number(each["expected_s"], 1)))
         if each["reason"]:
-            text("div", each["reason"], "orch-dim")
+            text("div", page.reason(each["reason"]), "orch-dim")
 
 
 def _eliminated(page: Page, out: list[Mapping[str, Any]]) -> None:
@@ -69,4 +69,4 @@ def _eliminated(page: Page, out: list[Mapping[str, Any]]) -> None:
         for each in out:
             with ui.element("li"):
                 text("span", each["model_name"] or each["model_id"], "orch-decision-name")
-                text("span", each["eliminated"], "orch-dim")
+                text("span", page.reason(each["eliminated"]), "orch-dim")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SPANISH = {
     "Memory": "Memoria",
-    "What do you want to find?": "¿Qué quiere encontrar?",
+    "What do you want to find?": "¿Qué quieres encontrar?",
     "Search": "Buscar",
     "Type": "Tipo",
     "any": "cualquiera",
@@ -22,7 +22,7 @@ SPANISH = {
         "Lo que pregunte se recuerda una vez respondido; arriba se pueden añadir notas."
     ),
     "Nothing was found.": "No se encontró nada.",
-    "Try other words, or fewer of them.": "Pruebe con otras palabras, o con menos.",
+    "Try other words, or fewer of them.": "Prueba con otras palabras, o con menos.",
     "Nothing of this type is remembered.": "No se recuerda nada de este tipo.",
     "New runs are not remembered: memory.remember is false in routing.yaml.": (
         "Las ejecuciones nuevas no se recuerdan: memory.remember es false en routing.yaml."
@@ -32,7 +32,7 @@ SPANISH = {
     "Title (may stay empty)": "Título (puede quedar vacío)",
     "What is to be remembered": "Lo que debe recordarse",
     "Add": "Añadir",
-    "Write down first what is to be remembered.": "Escriba primero lo que debe recordarse.",
+    "Write down first what is to be remembered.": "Escribe primero lo que debe recordarse.",
     "Remembered.": "Recordado.",
     "Remembered, in {number} pieces.": "Recordado, en {number} partes.",
     "It was remembered already.": "Ya se recordaba.",

@@ -46,7 +46,7 @@ SPANISH = {
     "Name, such as qwen3:4b": "Nombre, por ejemplo qwen3:4b",
     "Provider": "Proveedor",
     "models.yaml has no Ollama into which models could be fetched.": "models.yaml no tiene ningún Ollama al que se puedan descargar modelos.",
-    "Write the model's name first": "Escriba primero el nombre del modelo",
+    "Write the model's name first": "Escribe primero el nombre del modelo",
     "Cancel": "Cancelar",
     "Close": "Cerrar",
     "Progress": "Progreso",

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from orch.errors import OrchError
 from orch.server.service import Service
+from orch.server.ui.reasons import in_spanish
 from orch.server.ui.words import Words, language_of
 
 STYLE = Path(__file__).with_name("page.css")
@@ -48,6 +49,10 @@ class Page:
     def __call__(self, text: str, **values: object) -> str:
         """The text in the page's language."""
         return self.say(text, **values)
+
+    def reason(self, text: str) -> str:
+        """A reason of the library's in the page's language."""
+        return in_spanish(text) if self.say.language == "es" else text
 
 
 def opened(request: Request, service: Service, title: str, spanish: Mapping[str, str]) -> Page:

@@ -55,7 +55,7 @@ class Saving:
         page, self._weights = self._page, dict(weights)
         self._place.clear()
         lines = self._file.diff(weights) if self._file and adds_up else []
-        if self._file and self._file.is_new and self._is_in_force(weights):
+        if self._file and not self._file.spans and self._is_in_force(weights):
             lines = []
         self._button.set_enabled(bool(lines))
         with self._place:

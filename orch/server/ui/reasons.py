@@ -1,0 +1,49 @@
+"""The library's reasons in Spanish: why a model was chosen, ruled out or waits, phrase by phrase; what is not among them stays as it is (pure)."""
+
+from __future__ import annotations
+
+import re
+
+PHRASES = tuple(
+    (re.compile(rf"(?<!\w){english}"), spanish)
+    for english, spanish in (
+        (r"best for (\w+)", r"el mejor para \1"),
+        (r"choice (\d+) for (\w+)", r"opción \1 para \2"),
+        (r"good at (\w+)", r"bueno en \1"),
+        (r"weak at (\w+)", r"flojo en \1"),
+        (r"as good as (.+?) here", r"tan bueno como \1 aquí"),
+        (r"loaded for embedding", "cargado para vectores"),
+        (r"loaded for chat", "cargado para chat"),
+        (r"not loaded", "sin cargar"),
+        (r"loaded\b", "cargado"),
+        (r"unlisted", "fuera de la lista"),
+        (r"named by you", "indicado por ti"),
+        (r"stays with this conversation; (.+) is better by less than (\S+)", r"sigue con esta conversación; \1 es mejor por menos de \2"),
+        (r"(\S.*?) would wait for memory: ", r"\1 esperaría memoria: "),
+        (r"fallback: ", "suplente: "),
+        (r"cached, (.+); --fresh asks again", r"respuesta guardada, \1; --fresh pregunta de nuevo"),
+        (r"last resort: it answers only where nothing else can", "último recurso: solo responde donde nada más puede"),
+        (r"its quality is below (\S+), the floor of this type", r"su calidad está por debajo de \1, el mínimo de este tipo"),
+        (r"needs ([\d,]+) tokens of context, it holds ([\d,]+)", r"necesita \1 tokens de contexto, admite \2"),
+        (r"needs (\S+ GB) beside (.+), there are (\S+ GB)", r"necesita \1 junto a \2, hay \3"),
+        (r"needs (\S+ GB), there are (\S+ GB)", r"necesita \1, hay \2"),
+        (r"in use", "en uso"),
+        (r"it only embeds", "solo hace vectores"),
+        (r"it has no (\w+)", r"no tiene \1"),
+        (r"and no (\w+)", r"ni \1"),
+        (r"not installed", "sin instalar"),
+        (r"provider (\S+) is down: ", r"el proveedor \1 no responde: "),
+        (r"its place is taken", "su plaza está ocupada"),
+        (r"its (\d+) places are taken", r"sus \1 plazas están ocupadas"),
+        (r"(\S+) was passed over for too long and goes first", r"\1 lleva demasiado tiempo esperando y va primero"),
+        (r"it is about to start", "está a punto de empezar"),
+    )
+)
+"""In the order in which they are looked for: the longer ones before what they hold."""
+
+
+def in_spanish(reason: str) -> str:
+    """A reason with every phrase that is known in Spanish."""
+    for english, spanish in PHRASES:
+        reason = english.sub(spanish, reason)
+    return reason
