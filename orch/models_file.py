@@ -256,13 +256,7 @@ def _round_trip(text: str) -> Any:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Writes the new text beside the file and swaps it in; the file's mode is kept, a link stays a link."""
-    path = path.resolve()
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        scratch.write_bytes(text.encode("utf-8"))
-        os.chmod(scratch, path.stat().st_mode)
-        os.replace(scratch, path)
+        paths.rewrite(path, text.encode("utf-8"))
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise ConfigError(f"{path} can't be written: {error.strerror or error}") from None

@@ -55,6 +55,20 @@ def touch_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+def rewrite(path: Path, content: bytes) -> None:
+    """Replaces the content of a file of the user's in one step: its mode is kept, a link stays a link. Raises OSError, and leaves it as it was."""
+    path = path.resolve()
+    mode, scratch = path.stat().st_mode, path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(content)
+        os.chmod(scratch, mode & 0o7777)
+        os.replace(scratch, path)
+    except OSError:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
 def write_private(path: Path, text: str) -> None:
     """Replaces a file in one step with one that only its owner can read. Raises OSError."""
     make_private(path.parent)

@@ -136,18 +136,8 @@ def _refuse_strange(file: RoutingFile) -> None:
 
 
 def _write(path: Path, text: str, *, is_new: bool) -> None:
-    """Beside the file, then in its place: its mode is kept, a link stays a link."""
     if is_new:
         paths.write_private(path, text)
         return
-    path = path.resolve()
-    mode, mark = path.stat().st_mode, b"\xef\xbb\xbf" if path.read_bytes().startswith(b"\xef\xbb\xbf") else b""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as stream:
-            stream.write(mark + text.encode("utf-8"))
-        os.chmod(scratch, mode & 0o7777)
-        os.replace(scratch, path)
-    except OSError:
-        scratch.unlink(missing_ok=True)
-        raise
+    mark = b"\xef\xbb\xbf" if path.read_bytes().startswith(b"\xef\xbb\xbf") else b""
+    paths.rewrite(path, mark + text.encode("utf-8"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import opening
-from orch.errors import BackendError, ConfigError, OrchError
+from orch.errors import ConfigError, OrchError
 
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
@@ -132,21 +132,12 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
 
 async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
     from orch import render
-    from orch.backends.ollama import OllamaBackend
+    from orch.pulling import pull
 
     async with opening.orchestrator(ctx) as orchestrator:
-        ollamas = {key: backend for key, backend in orchestrator.runtime.backends.items() if isinstance(backend, OllamaBackend)}
-        chosen = provider or next(iter(ollamas), "")
-        if chosen not in ollamas:
-            raise ConfigError(f"models.yaml has no Ollama provider {chosen!r}", f"there are: {', '.join(ollamas) or 'none'}")
-        try:
-            with render.Progress(name) as progress:
-                async for line in ollamas[chosen].pull(name):
-                    progress.show(str(line.get("status", "")), line.get("completed"), line.get("total"))
-        except BackendError as failure:
-            code = "no_provider" if failure.code == "connect" else "model_not_found"
-            hint = "ollama serve" if code == "no_provider" else "check the name at https://ollama.com/library"
-            raise OrchError(f"{name} could not be fetched: {failure.message}", hint, code=code) from None
+        with render.Progress(name) as progress:
+            async for step in pull(orchestrator.runtime, name, provider):
+                progress.show(step.status, step.completed_bytes, step.total_bytes or None)
     render.show(f"{name} is installed")
 
 
