@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 PHONE, DESK = (390, 844), (1200, 900)
+FITS = "(links => links.scrollWidth <= links.clientWidth)(document.querySelector('.orch-links'))"
+"""Whether all links of the page's head are seen at once."""
 Visit = Callable[..., Page]
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from orch.server.ui.reasons import in_spanish
-from tests.browsing import PHONE, Visit
+from tests.browsing import FITS, PHONE, Visit
 
 VIEWS = ("/", "/models", "/activity", "/memory", "/settings")
 
@@ -18,6 +18,7 @@ def test_every_view_fits_a_phone_in_both_languages_and_themes(site: str, visit: 
         page.wait_for_selector("main")
         assert page.evaluate("document.documentElement.lang").startswith(language)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        assert page.evaluate(FITS)
 
 
 def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_pages(site: str) -> None:

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from orch.server.logins import COOKIE, TRIES, TRIES_S
-from tests.browsing import PHONE, Visit, orch_serve
+from tests.browsing import FITS, PHONE, Visit, orch_serve
 from tests.fakes.ollama import FakeOllama
 
 KEY = "laptops-own-key-0123456789"
@@ -118,6 +118,8 @@ def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(locked: tup
     assert KEY not in cookie["value"]
     other.goto(f"{url}/memory")
     other.wait_for_function("() => window.did_handshake === true")
+    other.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    assert other.evaluate(FITS)  # beside the button that logs out
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(f"{url}/login")
     assert context.cookies() == []
