@@ -232,6 +232,25 @@ def test_any_rows_can_be_learned_from(rows: list[Row]) -> None:
     assert all(0 <= each.mean <= 1 and math.isfinite(each.sd) for each in found.values())
 
 
+ALIKE = st.sampled_from(["", " ", "a", "a ", "\ta", "A", "a b", "b a", "\u4e2d\u6587", "\u4e2d\u6587 ", "\ud800", "e\u0301", "\u00e9"])
+"""Texts that share words, pairs of words or all that is read of them."""
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), models=st.sampled_from([["one"], MODELS]), score=st.none() | st.floats(0, 1), given_too=st.booleans())
+def test_answers_that_tell_nothing_apart_can_be_learned_from(data: st.DataObject, models: list[str], score: float | None, given_too: bool) -> None:
+    each = st.tuples(ALIKE, st.sampled_from(["k", "l", None]), st.sampled_from(models), st.floats(0, 1) if score is None else st.just(score))
+    rows: list[Row] = data.draw(st.lists(each, max_size=8))
+    model = QualityModel.fit(rows, models=models, priors={}, kinds=given_kinds if given_too else None)
+    for text in ("a", "", "something else?"):
+        assert all(0 <= found.mean <= 1 and 0 < found.sd < 1 for found in model.predict(text).values())
+
+
+def test_two_texts_that_are_read_alike_can_be_learned_from() -> None:
+    rows: list[Row] = [("What is a mutex?", "sum", "small", 1.0), ("What is a mutex? ", "sum", "small", 0.0)]
+    assert QualityModel.fit(rows, models=MODELS, priors={"small": 0.5}, kinds=given_kinds).predict("What is a mutex?")["small"].n == 2
+
+
 @pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "x" * 10_000_000, "a b " * 2_500_000])
 def test_odd_and_huge_texts_are_answered(fitted: QualityModel, text: str) -> None:
     fitted.update(text, "small", 0.5)

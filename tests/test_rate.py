@@ -63,6 +63,15 @@ def test_one_line_says_what_is_believed_now(ollama: FakeOllama) -> None:
     assert said == f"'{TASK}': {CODER} was good; quality here {quality:.2f} (measured and rated, n=1)\n"
 
 
+def test_words_on_tasks_that_differ_by_a_space_are_both_kept(ollama: FakeOllama, home: Path) -> None:
+    for space, word in (("", "good"), (" ", "bad")):
+        orch("run", f"What is a mutex?{space}")
+        done = orch("rate", "last", word)
+        assert done.returncode == 0, done.stderr.decode()
+    assert [score for _, score, _ in _ratings(home)] == [1.0, 0.0]
+    assert orch("route", "What is a mutex?").returncode == 0
+
+
 def test_enough_bad_words_change_the_decision(ollama: FakeOllama) -> None:
     assert _route()["model"] == CODER
     for number in range(4):

@@ -76,7 +76,7 @@ class Design:
         shared = np.bincount(self.bucket, minlength=BUCKETS) > 1
         place = np.cumsum(shared) - 1
         alone = ~shared[self.bucket]
-        gram: Any = np.diag(np.bincount(self.line[alone], self.value[alone] ** 2, minlength=self.size))
+        gram: Any = np.diag(_sums(self.line[alone], self.value[alone] ** 2, self.size))
         for start in range(0, int(shared.sum()), DENSE_COLUMNS):
             inside = ~alone & (place[self.bucket] // DENSE_COLUMNS == start // DENSE_COLUMNS)
             dense = np.zeros((self.size, DENSE_COLUMNS), dtype=np.float32)
@@ -86,17 +86,22 @@ class Design:
 
     def column(self, weights: Any) -> array[float]:
         """Weights of texts as weights of buckets."""
-        return unpacked(memoryview(np.bincount(self.bucket, self.value * weights[self.line], minlength=BUCKETS).astype("<f4").tobytes()))
+        return unpacked(memoryview(_sums(self.bucket, self.value * weights[self.line], BUCKETS).astype("<f4").tobytes()))
 
     def newness(self, without: Any) -> Any:
         """How new each text is to the others, 0 to 1, when those of its own group in `without` are not counted."""
         square = self.value**2
-        mass = np.bincount(self.bucket, square, minlength=BUCKETS)
+        mass = _sums(self.bucket, square, BUCKETS)
         keys = without[self.line] * BUCKETS + self.bucket
         _, inverse = np.unique(keys, return_inverse=True)
-        own_mass = np.bincount(inverse, square)[inverse]
+        own_mass = _sums(inverse, square)[inverse]
         new = square / (1 + np.maximum(mass[self.bucket] - own_mass, 0) / SEEN_MASS)
-        return np.bincount(self.line, new, minlength=self.size) / np.maximum(np.bincount(self.line, square, minlength=self.size), 1e-9)
+        return _sums(self.line, new, self.size) / np.maximum(_sums(self.line, square, self.size), 1e-9)
+
+
+def _sums(places: Any, values: Any, size: int = 0) -> Any:
+    """Sums of values by place, as floats: numpy's bincount of nothing is of whole numbers, whatever the weights, and takes no float added in place."""
+    return np.bincount(places, values, minlength=size).astype(float)
 
 
 def _told(kind: int | None, count: int) -> list[float]:
@@ -134,7 +139,7 @@ def _learn_kinds(lines: Lines, design: Design, gram: Any, wanted: Any) -> tuple[
 
 def _learn_trust(lines: Lines, design: Design, wanted: Any, tops: Any) -> None:
     """A logistic line that tells texts of known kinds from those of kinds left out, by their largest score and their newness."""
-    mass = np.bincount(design.bucket, design.value**2, minlength=BUCKETS)
+    mass = _sums(design.bucket, design.value**2, BUCKETS)
     lines.newness = [array("f", (1 / (1 + mass / SEEN_MASS)).tolist())]
     if wanted.shape[1] < 2:
         return
