@@ -1,0 +1,289 @@
+"""Each sentence of routing.yaml's keys about the score, as a test that fails when the sentence is no longer true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orch.config.spec import TERMS, TaskTypeRule
+from orch.router import (
+    ModelState,
+    Policy,
+    TaskType,
+    base_fit,
+    expected_seconds,
+    generality,
+    load_seconds,
+    memory_needed,
+    quality,
+    rank,
+    rating,
+    speed,
+    weights_for,
+)
+from orch.types import Candidate, Classification, Estimate, Measured, Need
+from tests.support.scoring import EVEN, HI, policy_of, shipped, state, sure
+
+
+def alone(term: str) -> dict[str, float]:
+    """Weights that let one term decide."""
+    return dict.fromkeys(TERMS, 0.0) | {term: 1.0}
+
+
+def ranked(
+    *states: ModelState, rule: TaskTypeRule | None = None, weights: dict[str, float] | None = None, told: Classification | None = None, need: Need = HI
+) -> dict[str, Candidate]:
+    """Every candidate by its id, best first."""
+    return {each.model_id: each for each in rank(told or sure(), states, need, policy_of(rule or TaskTypeRule(), weights or EVEN))}
+
+
+# ---------------------------------------------------------------- fit
+
+
+def test_fit_is_one_for_a_strength_a_half_for_nothing_and_zero_for_a_weakness() -> None:
+    models = [state("strong", facts={"strengths": ("coding",)}), state("plain"), state("weak", facts={"weaknesses": ("coding",)})]
+    assert [base_fit(each, TaskType.CODING) for each in models] == [1.0, 0.5, 0.0]
+    assert {name: each.terms["fit"] for name, each in ranked(*models, weights=alone("fit")).items()} == {"strong": 1.0, "plain": 0.5, "weak": 0.0}
+
+
+def test_the_first_place_in_prefer_adds_a_tenth_and_each_later_place_less() -> None:
+    models = [state("a"), state("b"), state("c")]
+    found = ranked(*models, rule=TaskTypeRule(prefer=("a", "b")), weights=alone("fit"))
+    assert [found[name].terms["fit"] for name in "abc"] == pytest.approx([0.6, 0.55, 0.5])
+
+
+def test_a_model_that_prefer_names_twice_stands_at_its_first_place() -> None:
+    found = ranked(state("a"), rule=TaskTypeRule(prefer=("a", "x", "a:latest")), weights=alone("fit"))
+    assert found["a"].terms["fit"] == pytest.approx(0.6)
+
+
+# ---------------------------------------------------------------- quality
+
+
+def test_quality_is_a_tenth_of_the_rating_until_something_was_learned() -> None:
+    assert quality(state("a", facts={"quality_rating": 8.5})) == 0.85
+    assert quality(state("a", facts={"quality_rating": 8.5}, judged=Estimate(0.4, 0.1, 9, "measured (n=9)"))) == 0.4
+    assert rating(state("a", facts={"quality_rating": None})) == 6.0
+
+
+@pytest.mark.parametrize(("difference", "equal"), [(0.0, True), (0.02, True), (0.021, False)])
+def test_measured_qualities_within_quality_margin_count_as_equal(difference: float, equal: bool) -> None:
+    """At the margin itself two models are still equal."""
+    top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
+    near = state("near", judged=Estimate(0.5 - difference, 0.05, 20, "measured (n=20)"))
+    policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
+    terms = {each.model_id: each.terms["quality"] for each in rank(sure(), [top, near], HI, policy)}
+    assert (terms["near"] == terms["top"]) is equal
+
+
+@pytest.mark.parametrize(("n", "counts"), [(4, False), (5, True)])
+def test_a_quality_counts_as_measured_from_five_graded_answers_on(n: int, counts: bool) -> None:
+    top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
+    near = state("near", judged=Estimate(0.49, 0.05, n, f"measured (n={n})"))
+    policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
+    terms = {each.model_id: each.terms["quality"] for each in rank(sure(), [top, near], HI, policy)}
+    assert (terms["near"] == terms["top"]) is counts
+
+
+def test_a_model_that_can_not_be_asked_is_no_yardstick_for_the_others() -> None:
+    gone = state("gone", judged=Estimate(0.9, 0.05, 20, "measured (n=20)"), unavailable=("not_installed", "not installed"))
+    here = state("here", judged=Estimate(0.89, 0.05, 20, "measured (n=20)"))
+    assert ranked(gone, here, weights=alone("quality"))["here"].terms["quality"] == 0.89
+
+
+# ---------------------------------------------------------------- the floor
+
+
+def test_a_model_at_the_floor_holds_those_below_it_out() -> None:
+    at, below = state("at", facts={"quality_rating": 5}), state("below", facts={"quality_rating": 4.9, "speed_rating": 10})
+    assert {name: each.eliminated_code for name, each in ranked(at, below, rule=TaskTypeRule(quality_floor=5)).items()} == {"at": "", "below": "quality_floor"}
+
+
+def test_a_model_that_is_out_for_another_reason_holds_nobody_below_the_floor() -> None:
+    good = state("good", unavailable=("provider_down", "down"))
+    low = state("low", facts={"quality_rating": 3})
+    assert ranked(good, low, rule=TaskTypeRule(quality_floor=5))["low"].eliminated_code == ""
+
+
+def test_a_last_resort_above_the_floor_holds_nobody_out() -> None:
+    resort = state("resort", facts={"quality_rating": 9, "last_resort": True})
+    low = state("low", facts={"quality_rating": 3})
+    assert ranked(resort, low, rule=TaskTypeRule(quality_floor=5))["low"].eliminated_code == ""
+
+
+def test_whoever_is_out_already_keeps_its_own_reason_below_the_floor() -> None:
+    gone = state("gone", facts={"quality_rating": 3}, unavailable=("not_installed", "not installed"))
+    assert ranked(gone, state("good"), rule=TaskTypeRule(quality_floor=5))["gone"].eliminated_code == "not_installed"
+
+
+# ---------------------------------------------------------------- speed
+
+
+@pytest.mark.parametrize(("seconds", "worth"), [(0.5, 1.0), (0.1, 1.0), (120.0, 0.0), (500.0, 0.0), ((0.5 * 120) ** 0.5, 0.5)])
+def test_speed_falls_from_half_a_second_to_two_minutes_on_a_logarithmic_scale(seconds: float, worth: float) -> None:
+    assert speed(seconds) == pytest.approx(worth)
+
+
+def test_expected_seconds_are_load_and_reading_and_writing_as_measured() -> None:
+    model = state("a", measured=Measured(n=3, last_at=0.0, load_s=4.0, prefill_tps=100.0, decode_tps=10.0))
+    assert expected_seconds(model, Need(prompt_tokens=200), 50, 8_192) == pytest.approx(4 + 2 + 5)
+
+
+def test_an_unmeasured_model_of_speed_rating_nine_writes_115_tokens_a_second_and_reads_ten_times_as_fast() -> None:
+    model = state("a", facts={"speed_rating": 9}, resident=True)
+    decode = 3.0 * 1.5**9
+    assert decode == pytest.approx(115, abs=1)
+    assert expected_seconds(model, Need(prompt_tokens=100), 115, model.num_ctx) == pytest.approx(100 / (10 * decode) + 115 / decode)
+
+
+def test_a_load_takes_half_a_second_and_its_gigabytes_until_it_was_measured() -> None:
+    assert load_seconds(state("a", facts={"memory_gb": 6.0}), 8_192) == pytest.approx(0.5 + 6 / 1.2)
+    assert load_seconds(state("a", size_bytes=6 * 10**9), 8_192) == pytest.approx(0.5 + 6 / 1.2)
+    assert load_seconds(state("a", measured=Measured(n=1, last_at=0.0, load_s=2.5)), 8_192) == 2.5
+
+
+def test_another_num_ctx_costs_a_load_of_its_own_and_the_loaded_one_costs_nothing() -> None:
+    model = state("a", resident=True, resident_ctx=8_192, measured=Measured(n=1, last_at=0.0, load_s=2.5))
+    assert load_seconds(model, 8_192) == 0.0
+    assert load_seconds(model, 16_384) == 2.5
+    assert load_seconds(replace(model, resident_ctx=None), 16_384) == 0.0, "a server that tells no context keeps its own"
+
+
+def test_a_long_prompt_that_needs_a_reload_is_charged_for_it_in_the_ranking() -> None:
+    model = state("a", resident=True, resident_ctx=8_192, measured=Measured(n=1, last_at=0.0, load_s=60.0, prefill_tps=1e6, decode_tps=1e6))
+    short, long = (ranked(model, need=Need(prompt_tokens=tokens))["a"] for tokens in (100, 20_000))
+    assert short.expected_s < 1
+    assert 60 < long.expected_s < 61
+
+
+def test_answer_tokens_of_the_type_are_what_a_usual_answer_takes() -> None:
+    model = state("a", resident=True, measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0))
+    seconds = {tokens: ranked(model, rule=TaskTypeRule(answer_tokens=tokens))["a"].expected_s for tokens in (100, 400)}
+    assert seconds == pytest.approx({100: 10.0, 400: 40.0}, abs=0.1)
+
+
+@pytest.mark.parametrize(("wished", "own", "seconds"), [(50, None, 5.0), (None, 30, 3.0), (1_000, None, 40.0), (50, 30, 3.0)])
+def test_no_answer_is_expected_to_be_longer_than_it_may_be(wished: int | None, own: int | None, seconds: float) -> None:
+    model = state("a", facts={"max_tokens": own}, resident=True, measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0))
+    assert expected_seconds(model, Need(20, max_tokens=wished), 400, model.num_ctx) == pytest.approx(seconds, abs=0.1)
+
+
+# ---------------------------------------------------------------- confidence
+
+
+def test_confidence_weighs_the_specialist_by_how_sure_the_type_is() -> None:
+    specialist = state("specialist", facts={"strengths": ("coding",)})
+    for confidence in (0.0, 0.5, 1.0):
+        term = ranked(specialist, weights=alone("confidence"), told=sure(confidence))["specialist"].terms["confidence"]
+        assert term == pytest.approx(confidence * 1.0 + (1 - confidence) / 8)
+
+
+def test_an_unsure_classification_trusts_no_specialist_however_high_its_confidence() -> None:
+    specialist, plain = state("specialist", facts={"strengths": ("coding",)}), state("plain")
+    found = ranked(specialist, plain, weights=alone("confidence"), told=replace(sure(0.9), unsure=True))
+    assert {name: each.terms["confidence"] for name, each in found.items()} == pytest.approx({"specialist": 1 / 8, "plain": 1.0})
+
+
+def test_a_generalist_is_one_that_is_as_good_at_every_type() -> None:
+    assert generality(state("plain")) == 1.0
+    assert generality(state("two", facts={"strengths": ("coding", "writing", "debugging")})) == 2 / 8
+    assert generality(state("but", facts={"weaknesses": ("coding",)})) == 7 / 8
+
+
+# ---------------------------------------------------------------- hard requirements
+
+
+def test_a_model_that_only_embeds_is_never_asked_to_chat() -> None:
+    found = ranked(state("embeds", capabilities=frozenset({"embedding"})))["embeds"]
+    assert (found.eliminated_code, found.eliminated) == ("capability", "it only embeds")
+
+
+def test_a_lacking_capability_eliminates_and_an_unknown_one_does_not() -> None:
+    need = replace(HI, capabilities=frozenset({"completion", "tools", "vision"}))
+    models = [state("plain", capabilities=frozenset({"completion"})), state("sees", capabilities=frozenset({"completion", "vision"})), state("unknown")]
+    found = ranked(*models, need=need)
+    assert {name: each.eliminated for name, each in found.items()} == {"plain": "it has no tools and no vision", "sees": "it has no tools", "unknown": None}
+
+
+def test_a_prompt_that_the_window_can_not_hold_eliminates_and_says_the_numbers() -> None:
+    found = ranked(state("a"), need=Need(prompt_tokens=40_000))["a"]
+    assert found.eliminated_code == "context_overflow"
+    assert "it holds 32,768" in str(found.eliminated)
+
+
+@pytest.mark.parametrize("exempt", [{"resident": True}, {"local": False}])
+def test_memory_is_asked_of_models_on_this_machine_that_are_not_loaded(exempt: dict[str, bool]) -> None:
+    policy = policy_of(TaskTypeRule(), EVEN, memory_bytes=10**9)
+    large = {"facts": {"memory_gb": 9.0}}
+    assert rank(sure(), [state("a", **large)], HI, policy)[0].eliminated == "needs 9.0 GB, there are 1.0 GB"
+    assert rank(sure(), [state("a", **large, **exempt)], HI, policy)[0].eliminated is None
+
+
+def test_a_model_that_just_fits_into_memory_fits() -> None:
+    policy = policy_of(TaskTypeRule(), EVEN, memory_bytes=9 * 10**9)
+    assert rank(sure(), [state("a", facts={"memory_gb": 9.0})], HI, policy)[0].eliminated is None
+
+
+def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> None:
+    cached = state("a", size_bytes=5 * 10**9, kv_bytes_per_token=100_000)
+    assert memory_needed(cached, 10_000) == 6 * 10**9
+    assert memory_needed(replace(cached, spec=replace(cached.spec, memory_gb=7.0)), 10_000) == 7 * 10**9
+    assert memory_needed(state("a", size_bytes=5 * 10**9), 10_000) == int(5.5 * 10**9)
+
+
+# ---------------------------------------------------------------- ties and weights
+
+
+def test_a_tie_goes_to_the_better_then_to_the_first_name_then_to_the_first_provider() -> None:
+    near, far = state("a", facts={"provider": "near"}), state("a", facts={"provider": "far"})
+    first = rank(sure(), [near, far, state("b")], HI, policy_of(TaskTypeRule(), EVEN))
+    assert [(each.model_id, each.provider) for each in first] == [("a", "far"), ("a", "near"), ("b", "ollama")]
+
+
+@pytest.mark.parametrize(("dial", "quality_weight", "speed_weight"), [(0, 0.0, 1.0), (2.5, 0.2, 0.65), (5, 0.4, 0.3), (7.5, 0.7, 0.15), (10, 1.0, 0.0)])
+def test_the_dial_goes_in_straight_lines_from_speed_by_the_weights_to_quality(dial: float, quality_weight: float, speed_weight: float) -> None:
+    weights = weights_for(shipped(), "balanced", dial)
+    assert (weights["quality"], weights["speed"]) == pytest.approx((quality_weight, speed_weight))
+    assert sum(weights.values()) == pytest.approx(1.0)
+
+
+def test_balanced_are_the_weights_themselves_unless_a_profile_of_that_name_is_written() -> None:
+    routing = shipped()
+    assert weights_for(routing, "balanced", None) == routing.weights.as_dict()
+    own = replace(routing, profiles={"balanced": routing.profiles["speed"]})
+    assert weights_for(own, "balanced", None) == routing.profiles["speed"].as_dict()
+    with pytest.raises(KeyError):
+        weights_for(routing, "best", None)
+
+
+def test_a_policy_takes_the_rule_of_its_own_type_and_the_margin_of_routing_yaml() -> None:
+    routing = replace(shipped(), quality_margin=0.07, task_types={TaskType.WRITING: TaskTypeRule(quality_floor=3)})
+    assert Policy.of(routing, TaskType.WRITING, EVEN, 5).rule.quality_floor == 3
+    assert Policy.of(routing, TaskType.CODING, EVEN, 5).rule == TaskTypeRule()
+    assert (Policy.of(routing, TaskType.CODING, EVEN, 5).quality_margin, Policy.of(routing, TaskType.CODING, EVEN, 5).memory_bytes) == (0.07, 5)
+
+
+# ---------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    ("facts", "more", "reason"),
+    [
+        ({}, {}, "general, not loaded"),
+        ({"strengths": ("coding",)}, {"resident": True}, "good at coding, loaded"),
+        ({"weaknesses": ("coding",)}, {}, "weak at coding, not loaded"),
+        ({"id": "first"}, {}, "best for coding, not loaded"),
+        ({"id": "second"}, {}, "choice 2 for coding, not loaded"),
+        ({"id": "second", "strengths": ("coding",)}, {"unlisted": True}, "choice 2 for coding, not loaded, unlisted"),
+    ],
+)
+def test_the_reason_says_what_the_score_was_made_of(facts: dict[str, object], more: dict[str, bool], reason: str) -> None:
+    model = state("a", facts=facts, **more)
+    assert ranked(model, rule=TaskTypeRule(prefer=("first", "second")))[model.spec.id].reason == reason
+
+
+def test_the_measured_best_model_is_not_called_as_good_as_itself() -> None:
+    top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
+    found = ranked(top, state("other"))
+    assert "as good as" not in found["top"].reason
