@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,6 @@ from orch.config.spec import TERMS, TaskTypeRule
 from orch.router import (
     ModelState,
     Policy,
-    TaskType,
     base_fit,
     expected_seconds,
     generality,
@@ -22,7 +22,7 @@ from orch.router import (
     speed,
     weights_for,
 )
-from orch.types import Candidate, Classification, Estimate, Measured, Need
+from orch.types import Candidate, Classification, Estimate, Measured, Need, TaskType
 from tests.support.scoring import EVEN, HI, policy_of, shipped, state, sure
 
 
@@ -213,11 +213,11 @@ def test_a_prompt_that_the_window_can_not_hold_eliminates_and_says_the_numbers()
 
 
 @pytest.mark.parametrize("exempt", [{"resident": True}, {"local": False}])
-def test_memory_is_asked_of_models_on_this_machine_that_are_not_loaded(exempt: dict[str, bool]) -> None:
+def test_memory_is_asked_of_models_on_this_machine_that_are_not_loaded(exempt: dict[str, Any]) -> None:
     policy = policy_of(TaskTypeRule(), EVEN, memory_bytes=10**9)
-    large = {"facts": {"memory_gb": 9.0}}
-    assert rank(sure(), [state("a", **large)], HI, policy)[0].eliminated == "needs 9.0 GB, there are 1.0 GB"
-    assert rank(sure(), [state("a", **large, **exempt)], HI, policy)[0].eliminated is None
+    large = state("a", facts={"memory_gb": 9.0})
+    assert rank(sure(), [large], HI, policy)[0].eliminated == "needs 9.0 GB, there are 1.0 GB"
+    assert rank(sure(), [replace(large, **exempt)], HI, policy)[0].eliminated is None
 
 
 def test_a_model_that_just_fits_into_memory_fits() -> None:
