@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +23,19 @@ CODER = "qwen2.5-coder:7b-instruct-q4_K_M"
 LLAMA = "llama3.1:8b-instruct-q4_K_M"
 ROOM = "version: 1\nmemory_budget_gb: 100\n"
 """A routing.yaml under which every model fits, whatever else runs on the machine."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiles orch once, before workers and hundreds of processes start that would each do it again where PYTHONDONTWRITEBYTECODE is set."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(config.rootpath / "orch", quiet=1)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """A file alone is over before workers have started; otherwise there is one for each core."""
+    return 0 if len(config.args) == 1 and ".py" in config.args[0] else None
 
 
 @pytest.fixture(autouse=True)
