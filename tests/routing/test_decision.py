@@ -1,0 +1,244 @@
+"""Each sentence about who is asked first, as a test that fails when the sentence is no longer true: conversations, names, memory that is taken, nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orch import OrchError, Orchestrator
+from orch.decide import plan
+from orch.gate import OpenGate, Ticket
+from orch.orchestrator import task_of
+from orch.task import Attachment
+from orch.types import TaskType
+from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.orchestrators import Json, fake, over
+
+TASK = "Tell me about the sea"
+A, B = "a:1b", "b:1b"
+CLEAR = "Write a poem about the sea"
+IMAGE = [{"role": "user", "content": [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOllama]:
+    """Two models on one server, the first one rated best."""
+    with fake(A, B) as running:
+        yield running
+
+
+class FullGate(OpenGate):
+    """Models that are not loaded would wait for memory."""
+
+    def must_wait(self, ticket: Ticket) -> str:
+        """Only the first model is not loaded."""
+        return "c is in use" if ticket.model[1] == A else ""
+
+
+async def order(orchestrator: Orchestrator, **wishes: Any) -> list[tuple[str, str]]:
+    """The models that would be asked, with the reason for each."""
+    made = await plan(task_of(TASK, **wishes), orchestrator.runtime)
+    return [(candidate.model_id, candidate.reason) for candidate in made.order]
+
+
+async def refusal(orchestrator: Orchestrator, text: str = TASK, **wishes: Any) -> OrchError:
+    """Why no model can take it."""
+    with pytest.raises(OrchError) as caught:
+        await plan(task_of(text, **wishes), orchestrator.runtime)
+    return caught.value
+
+
+# ---------------------------------------------------------------- conversations
+
+
+async def gap(server: FakeOllama) -> float:
+    """How much better the first model scores than the second."""
+    async with over({"ollama": server}) as orchestrator:
+        first, second = (await orchestrator.decide_task(task_of(TASK))).candidates
+    return first.score - second.score
+
+
+@pytest.mark.parametrize(("more", "first"), [(0.001, B), (-0.001, A)])
+async def test_a_conversation_keeps_its_model_unless_another_is_better_by_more_than_session_margin(server: FakeOllama, more: float, first: str) -> None:
+    margin = await gap(server) + more
+    async with over({"ollama": server}, session_margin=margin) as orchestrator:
+        found = await order(orchestrator, stay_with=("ollama", B))
+    assert found[0][0] == first
+    assert ("stays with this conversation" in found[0][1]) == (first == B)
+    assert len(found) == 2
+
+
+async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(server: FakeOllama) -> None:
+    server.resident = {A: 8_192, B: 8_192}
+    async with over({"ollama": server}, session_margin=1) as orchestrator:
+        await orchestrator.execute(TASK, session="s", model=B)
+        again = await orchestrator.execute("And the lakes?", session="s")
+        other = await orchestrator.execute("And the lakes?", session="t")
+    assert [again.decision.model_id, other.decision.model_id] == [B, A]
+
+
+async def test_a_conversation_s_model_is_known_by_its_provider_too() -> None:
+    with fake(A) as one, fake(A) as two:
+        async with over({"one": one, "two": two}, models=[], session_margin=1) as orchestrator:
+            made = await plan(task_of(TASK, stay_with=("two", A)), orchestrator.runtime)
+    assert [candidate.provider for candidate in made.order] == ["two", "one"]
+
+
+async def test_a_named_model_goes_before_the_conversation_s(server: FakeOllama) -> None:
+    async with over({"ollama": server}, session_margin=1) as orchestrator:
+        assert await order(orchestrator, stay_with=("ollama", B), model=A) == [(A, "named by you")]
+
+
+# ---------------------------------------------------------------- memory that is taken
+
+
+async def test_a_loaded_model_goes_before_one_that_would_wait_for_memory(server: FakeOllama) -> None:
+    server.resident[B] = 8_192
+    async with over({"ollama": server}, gate=FullGate(), weights={"fit": 0, "quality": 1, "speed": 0, "confidence": 0}) as orchestrator:
+        found = await order(orchestrator)
+    assert [name for name, _ in found] == [B, A]
+    assert found[0][1].endswith("a:1b would wait for memory: c is in use")
+
+
+async def test_nobody_goes_before_it_where_no_other_model_is_loaded(server: FakeOllama) -> None:
+    async with over({"ollama": server}, gate=FullGate()) as orchestrator:
+        assert [name for name, _ in await order(orchestrator)] == [A, B]
+
+
+async def test_a_named_model_waits_for_its_memory(server: FakeOllama) -> None:
+    server.resident[B] = 8_192
+    async with over({"ollama": server}, gate=FullGate()) as orchestrator:
+        assert await order(orchestrator, model=A) == [(A, "named by you")]
+
+
+# ---------------------------------------------------------------- names
+
+
+NAMES: list[Json] = [{"id": A, "name": "the one"}, {"id": B, "aliases": ["the one", "short"], "name": "B"}]
+
+
+@pytest.mark.parametrize(("name", "model"), [("the one", B), ("short", B), (A, A), ("ollama/a:1b", A), ("B", B)])
+async def test_a_name_is_an_id_then_an_alias_then_provider_and_id_then_a_display_name(server: FakeOllama, name: str, model: str) -> None:
+    async with over({"ollama": server}, models=NAMES) as orchestrator:
+        assert (await order(orchestrator, model=name))[0] == (model, "named by you")
+
+
+async def test_latest_is_the_tag_of_a_name_without_one() -> None:
+    with fake("plain") as server:
+        async with over({"ollama": server}, models=[{"id": "plain"}]) as orchestrator:
+            assert [(await order(orchestrator, model=name))[0][0] for name in ("plain", "plain:latest")] == ["plain", "plain"]
+
+
+async def test_an_unknown_name_names_the_nearest_one(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        error = await refusal(orchestrator, model="a:1c")
+    assert (error.code, error.exit_code, error.hint) == ("model_not_found", 4, "did you mean a:1b?")
+
+
+# ---------------------------------------------------------------- a named model
+
+
+FLOORS = {"task_types": {str(name): {"quality_floor": 5} for name in TaskType}}
+
+
+@pytest.mark.parametrize(
+    ("models", "routing", "warned"),
+    [
+        ([{"id": A, "memory_gb": 500}], {}, True),
+        ([{"id": A, "quality_rating": 1}, {"id": B}], FLOORS, False),
+        ([{"id": A, "last_resort": True}, {"id": B}], {}, False),
+    ],
+    ids=["memory", "floor", "last resort"],
+)
+async def test_naming_a_model_overrules_memory_floor_and_last_resort(
+    server: FakeOllama, models: list[dict[str, Any]], routing: dict[str, Any], warned: bool
+) -> None:
+    async with over({"ollama": server}, models=models, **routing) as orchestrator:
+        made = await plan(task_of(TASK, model=A), orchestrator.runtime)
+    assert [(each.model_id, each.eliminated, each.eliminated_code) for each in made.order] == [(A, None, "")]
+    assert bool(made.warnings) is warned
+
+
+async def test_naming_a_model_overrules_nothing_that_it_can_not_do(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        errors = [
+            await refusal(orchestrator, "", model=A, messages=IMAGE),
+            await refusal(orchestrator, "word " * 100_000, model=A),
+        ]
+        server.remove(A)
+        errors.append(await refusal(orchestrator, model=A))
+    assert [(error.code, error.exit_code) for error in errors] == [("usage", 2), ("context_overflow", 5), ("model_not_found", 4)]
+
+
+@pytest.mark.parametrize(("fallback", "found"), [(None, [A]), (False, [A]), (True, [A, B])])
+async def test_a_named_model_is_replaced_only_where_the_caller_wishes_it(server: FakeOllama, fallback: bool | None, found: list[str]) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        assert [name for name, _ in await order(orchestrator, model=A, fallback=fallback)] == found
+
+
+async def test_an_ignored_unlisted_model_answers_where_it_is_named_and_replaces_nobody(server: FakeOllama) -> None:
+    server.add(FakeModel("c:1b"))
+    data: dict[str, Any] = {"unlisted": "ignore", "providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": [{"id": A}]}
+    async with Orchestrator(data, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
+        assert [name for name, _ in await order(orchestrator)] == [A]
+        assert [name for name, _ in await order(orchestrator, model="c:1b")] == ["c:1b"]
+        assert [name for name, _ in await order(orchestrator, model=A, fallback=True)] == [A]
+
+
+# ---------------------------------------------------------------- nobody
+
+
+async def test_a_task_that_fits_no_model_is_told_with_numbers(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        error = await refusal(orchestrator, "word " * 100_000)
+    assert (error.code, error.exit_code) == ("context_overflow", 5)
+    assert f"{A} needs" in error.message
+
+
+async def test_a_task_that_no_model_has_the_means_for_says_what_is_lacking(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        error = await refusal(orchestrator, "", messages=IMAGE)
+    assert (error.code, error.exit_code) == ("unable", 7)
+    assert f"{A}: it has no vision" in error.message
+
+
+async def test_without_any_installed_model_the_hint_fetches_a_listed_one() -> None:
+    with FakeOllama() as server:
+        async with over({"ollama": server}, models=[{"id": A}]) as orchestrator:
+            error = await refusal(orchestrator)
+    assert (error.code, error.exit_code, error.hint) == ("model_not_found", 4, f"orch models pull {A}")
+
+
+async def test_without_any_reachable_provider_the_hint_starts_one() -> None:
+    server = fake(A)
+    server.stop()
+    async with over({"ollama": server}, models=[{"id": A}]) as orchestrator:
+        error = await refusal(orchestrator)
+    assert (error.code, error.exit_code) == ("no_provider", 3)
+    assert "ollama serve" in error.hint
+
+
+# ---------------------------------------------------------------- what the decision tells
+
+
+async def test_a_decision_tells_profile_weights_pin_and_the_hash_of_its_configuration(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        plain = await orchestrator.decide_task(task_of(TASK))
+        dialled = await orchestrator.decide_task(task_of(TASK, dial=10, model=B))
+        configured = orchestrator.runtime.config.hash
+    assert (plain.profile, plain.pinned, plain.config_hash) == ("balanced", False, configured)
+    assert (dialled.profile, dialled.pinned, dialled.weights["quality"]) == ("dial", True, 1.0)
+    assert plain.prompt_tokens > 0
+
+
+async def test_where_the_instruction_says_nothing_what_came_with_it_is_read_too(server: FakeOllama) -> None:
+    log = Attachment("", "Traceback (most recent call last):\n  File 'a.py', line 3, in <module>\nTypeError: can only concatenate str")
+    async with over({"ollama": server}) as orchestrator:
+        vague = await orchestrator.decide_task(task_of("help"))
+        with_log = await orchestrator.decide_task(task_of("help", attachments=(log,)))
+        clear = await orchestrator.decide_task(task_of(CLEAR))
+        clear_with_log = await orchestrator.decide_task(task_of(CLEAR, attachments=(log,)))
+    assert (str(vague.task_type), str(with_log.task_type)) == ("writing", "coding")
+    assert (clear_with_log.task_type, clear_with_log.confidence) == (clear.task_type, clear.confidence)
