@@ -1,0 +1,216 @@
+"""What makes two tasks the same question, which answers are kept, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import orch.cache
+from orch.cache import Cache, is_single, is_whole, key_of
+from orch.orchestrator import task_of
+from orch.task import Attachment, Task
+from orch.types import Decision, Response, RunResult, TaskType, Timing
+from tests.fakes.ollama import FakeOllama
+from tests.support.orchestrators import fake, over
+
+TASK = "Tell me about the sea"
+TOOLS: list[dict[str, Any]] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+OTHER: list[dict[str, Any]] = [
+    {"system_prompt": "be brief"},
+    {"context": ["it is 1910"]},
+    {"messages": [{"role": "user", "content": "hello"}]},
+    {"attachments": (Attachment("a.txt", "text"),)},
+    {"tools": TOOLS},
+    {"response_format": {"type": "json_object"}},
+    {"options": {"seed": 1}},
+    {"extra": {"think": True}},
+    {"model": "a:1b"},
+    {"task_type": "writing"},
+    {"profile": "speed"},
+    {"dial": 3},
+]
+SAME: list[dict[str, Any]] = [{"session": "s"}, {"client": "me"}, {"batch": True}, {"timeout_s": 5}, {"store_memory": False}, {"fresh": True}]
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOllama]:
+    """One model."""
+    with fake("a:1b") as running:
+        yield running
+
+
+def answer(content: str = "By the sea.", *, degraded: bool = False, pinned: bool = False, run_id: str = "r1", **response: Any) -> RunResult:
+    """A result of the model a:1b."""
+    decision = Decision("a:1b", "A", "ollama", TaskType.SIMPLE, 0.9, "named by you", (), "balanced", {}, 5, "c0", pinned=pinned, degraded=degraded)
+    return RunResult(decision, TaskType.SIMPLE, 0.9, Response(content, **response), Timing(), (), (), run_id, degraded=degraded)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    """A cache that keeps answers for 100 seconds."""
+    made = Cache(tmp_path / "answers.sqlite3", 100)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The cache's time, to be set."""
+    now = [1_000_000.0]
+    monkeypatch.setattr("orch.cache.time.time", lambda: now[0])
+    return now
+
+
+# ---------------------------------------------------------------- the key
+
+
+@pytest.mark.parametrize("wish", OTHER, ids=lambda wish: next(iter(wish)))
+def test_whatever_an_answer_depends_on_is_part_of_the_key(wish: dict[str, Any]) -> None:
+    assert key_of(task_of(TASK, **wish), "c0") != key_of(task_of(TASK), "c0")
+
+
+@pytest.mark.parametrize("wish", SAME, ids=lambda wish: next(iter(wish)))
+def test_what_changes_no_answer_is_no_part_of_the_key(wish: dict[str, Any]) -> None:
+    assert key_of(task_of(TASK, **wish), "c0") == key_of(task_of(TASK), "c0")
+
+
+def test_another_text_and_another_configuration_are_another_key() -> None:
+    assert len({key_of(task_of(TASK), "c0"), key_of(task_of(TASK + " "), "c0"), key_of(task_of(TASK), "c1")}) == 3
+
+
+async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as plain, over({"ollama": server}, memory={"recall": True}) as recalling:
+        keys = [
+            plain.runtime.reuse.key(task_of(TASK)),
+            plain.runtime.reuse.key(task_of(TASK, retrieve_context=True)),
+            recalling.runtime.reuse.key(task_of(TASK)),
+            recalling.runtime.reuse.key(task_of(TASK, retrieve_context=False)),
+        ]
+    assert [key is not None for key in keys] == [True, False, False, True]
+
+
+async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        key = orchestrator.runtime.reuse.key
+        assert key(task_of(TASK, context=["password: hunter2secret"])) is None
+        assert key(task_of(TASK, system_prompt="the token: abcdefghij12345")) is None
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+@pytest.mark.parametrize(
+    ("result", "whole"),
+    [
+        (answer(), True),
+        (answer(finish_reason="length"), False),
+        (answer("  \n"), False),
+        (answer(tool_calls=({"function": {"name": "add"}},)), False),
+        (answer(logprobs=({"token": "By"},)), False),
+        (answer(degraded=True), False),
+        (answer(degraded=True, pinned=True), True),
+    ],
+    ids=["whole", "cut", "blank", "tools", "logprobs", "last resort", "named last resort"],
+)
+def test_an_answer_is_kept_where_it_is_whole_text_of_a_model_that_was_meant(result: RunResult, whole: bool) -> None:
+    assert is_whole(result) is whole
+
+
+@pytest.mark.parametrize("beside", OTHER[:6], ids=lambda wish: next(iter(wish)))
+def test_only_a_question_with_nothing_beside_it_is_compared_with_others(beside: dict[str, Any]) -> None:
+    assert is_single(task_of(TASK))
+    assert not is_single(task_of(TASK, **beside))
+
+
+def test_a_later_turn_of_a_conversation_is_compared_with_no_other_task() -> None:
+    assert not is_single(Task(text=TASK, history=({"role": "user", "content": "a"},)))
+
+
+async def test_an_answer_with_a_secret_in_it_is_not_kept(server: FakeOllama) -> None:
+    server.models["a:1b"].reply = ["the password: hunter2secret"]
+    async with over({"ollama": server}) as orchestrator:
+        assert [(await orchestrator.execute(TASK)).source for _ in range(2)] == ["model", "model"]
+
+
+# ---------------------------------------------------------------- for how long
+
+
+def test_an_answer_counts_until_its_time_is_over(cache: Cache, clock: list[float]) -> None:
+    cache.put("k", task_of(TASK), answer(), "d0")
+    clock[0] += 99.0
+    kept = cache.get("k")
+    clock[0] += 1.0
+    assert kept is not None
+    assert (kept.model, kept.digest, kept.task, kept.run_id) == ("a:1b", "d0", TASK, "r1")
+    assert cache.get("k") is None
+
+
+def test_what_is_too_old_is_deleted_as_the_next_one_is_kept(cache: Cache, clock: list[float]) -> None:
+    cache.put("old", task_of(TASK), answer(), "d0")
+    clock[0] += 100.0
+    cache.put("new", task_of(TASK), answer(), "d0")
+    assert cache.stats()["answers"] == 1
+
+
+def test_the_least_recently_used_answers_make_room(cache: Cache, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.put("a", task_of(TASK), answer(), "d0")
+    monkeypatch.setattr(orch.cache, "MOST_BYTES", cache.stats()["bytes"] * 2)
+    clock[0] += 1.0
+    cache.put("b", task_of(TASK), answer(), "d0")
+    clock[0] += 1.0
+    cache.used("a")
+    clock[0] += 1.0
+    cache.put("c", task_of(TASK), answer(), "d0")
+    assert [cache.get(key) is not None for key in "abc"] == [True, False, True]
+
+
+def test_uses_are_counted(cache: Cache) -> None:
+    cache.put("k", task_of(TASK), answer(), "d0")
+    cache.used("k")
+    cache.used("k")
+    kept = cache.get("k")
+    assert kept is not None
+    assert kept.uses == 2
+    assert cache.stats()["hits"] == 2
+
+
+def test_forgetting_by_run_takes_that_run_s_answer_alone(cache: Cache) -> None:
+    for key, run_id in (("a", "r1"), ("b", "r2"), ("c", "r2")):
+        cache.put(key, task_of(TASK), answer(run_id=run_id), "d0")
+    assert cache.forget(run_ids=["r2"]) == 2
+    assert [cache.get(key) is not None for key in "abc"] == [True, False, False]
+    assert cache.forget(run_ids=[]) == 0
+    assert cache.forget() == 1
+
+
+def test_a_kept_answer_is_the_same_result_again_without_its_attempts(cache: Cache) -> None:
+    cache.put("k", task_of(TASK), answer(thinking="hm"), "d0")
+    kept = cache.get("k")
+    assert kept is not None
+    again = kept.restored("r9", 0.0)
+    assert (again.response.content, again.response.thinking, again.decision) == ("By the sea.", "hm", answer().decision)
+    assert (again.source, again.run_id, again.attempts, again.timing.load_s) == ("cache", "r9", (), 0.0)
+
+
+# ---------------------------------------------------------------- when it is given again
+
+
+async def test_the_model_must_still_be_installed_as_it_was(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        sources = [(await orchestrator.execute(TASK)).source for _ in range(2)]
+        server.models["a:1b"].digest = "f" * 64
+        sources.append((await orchestrator.execute(TASK)).source)
+        sources.append((await orchestrator.execute(TASK)).source)
+    assert sources == ["model", "cache", "model", "cache"]
+
+
+async def test_fresh_asks_the_model_and_keeps_the_newer_answer(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        await orchestrator.execute(TASK)
+        server.models["a:1b"].reply = ["newer"]
+        fresh = await orchestrator.execute(TASK, fresh=True)
+        again = await orchestrator.execute(TASK)
+    assert [(each.source, each.response.content) for each in (fresh, again)] == [("model", "newer"), ("cache", "newer")]
