@@ -12,7 +12,7 @@ from typing import Any
 from orch.backends import Backend
 from orch.backends.wire import ThinkSplitter
 from orch.errors import BackendError
-from orch.router import ModelState
+from orch.router import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate, ChatRequest, Completion
 
 Chunk = dict[str, Any]
@@ -84,16 +84,39 @@ class Asking:
         return chunk
 
     def _check(self) -> None:
-        cut = self.done is not None and self.done.finish_reason == "length"
         if not self.partial and not self.tool_calls:
             why = " (it only thought)" if self.thinking else ""
-            raise BackendError("empty", f"the answer was empty{why}{', cut at its token limit' if cut else ''}")
-        wished = cut and self._limit is not None and self._limit == self._request.max_tokens
+            raise BackendError("empty", f"the answer was empty{why}{', cut at its token limit' if self.at_limit else ''}")
+        wished = self.at_limit and not self.cut
         if self._request.response_format is not None and not self.tool_calls and not wished:
             try:
                 json.loads(self.partial)
             except ValueError:
                 raise BackendError("invalid_json", "the answer is not the JSON that was asked for") from None
+
+    @property
+    def at_limit(self) -> bool:
+        """Whether the answer ended at a limit, whoever set it."""
+        return self.done is not None and self.done.finish_reason == "length"
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ended at a limit that the caller did not set: the room in the context, models.yaml's, or the server's own."""
+        if self.done is None or not self.at_limit:
+            return False
+        counted = self.done.completion_tokens
+        return self._limit is None or self._limit != self.max_tokens or (counted is not None and counted < self._limit)
+
+    @property
+    def num_ctx(self) -> int | None:
+        """Tokens of context that it was asked with; None where the server alone knows."""
+        own = self._request.num_ctx or self.state.own_ctx
+        return own if own < UNKNOWN_CTX else None
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens of answer that it was allowed: what was asked for, or the room in the context where that is less."""
+        return self._request.max_tokens
 
     @property
     def partial(self) -> str:

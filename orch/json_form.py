@@ -22,6 +22,7 @@ def of_result(result: RunResult) -> dict[str, Any]:
         "usage": asdict(result.response.usage),
         "timing": asdict(result.timing),
         "finish_reason": result.response.finish_reason,
+        "cut": result.cut,
         "tool_calls": list(result.response.tool_calls),
         "attempts": [asdict(attempt) for attempt in result.attempts],
         "warnings": list(result.warnings),

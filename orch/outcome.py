@@ -80,7 +80,7 @@ def result_of(course: Course) -> RunResult:
         decision=replace(decision, degraded=degraded),
         task_type=decision.task_type,
         confidence=decision.confidence,
-        response=Response(course.text, usage, asking.thinking, tuple(asking.tool_calls), finish, tuple(asking.logprobs)),
+        response=Response(course.text, usage, asking.thinking, tuple(asking.tool_calls), finish, tuple(asking.logprobs), asking.cut),
         timing=course.timing,
         attempts=tuple(course.attempts),
         warnings=(),
@@ -108,9 +108,20 @@ def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:
     if counted and expected >= WORTH_COMPARING_TOKENS and not expected / FAR_OFF <= counted <= expected * FAR_OFF:
         cut = " (it may have been cut)" if counted < expected else ""
         said.append(f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were expected{cut}")
-    if asking.done and asking.done.finish_reason == "length":
-        said.append(f"the answer was cut at {attempt.completion_tokens:,} tokens; -o max_tokens=N allows more")
+    if asking.at_limit:
+        said.append(f"the answer was cut at {attempt.completion_tokens:,} tokens{_why_cut(asking, attempt)}")
     return said
+
+
+def _why_cut(asking: Asking, attempt: Attempt) -> str:
+    """What goes behind `the answer was cut at N tokens`: which limit that was, and what allows more."""
+    limit, num_ctx, window = asking.max_tokens, asking.num_ctx, asking.state.context_window
+    if asking.cut and (limit is None or attempt.completion_tokens < limit):
+        return ", which is a limit of its server's own"
+    if not asking.cut or limit == asking.state.spec.max_tokens or num_ctx is None:
+        return "; -o max_tokens=N allows more"
+    more = f"; -o num_ctx={min(num_ctx * 2, window)} gives it more room" if num_ctx < window and not asking.state.fixed_ctx else "; a shorter input leaves more"
+    return f": a context of {num_ctx:,} has no more room beside {attempt.prompt_tokens:,} tokens of prompt{more}"
 
 
 def record_of(course: Course, task: Task, status: str, remember: bool, *, result: RunResult | None = None, error: OrchError | None = None) -> RunRecord:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orch.router import ModelState, answer_room, num_ctx_for
-from orch.task import Task
+from orch.task import Task, estimate_text
 from orch.types import ChatRequest, Message, Need
 
 FIRST_TOKEN_S, TOKEN_S = 300.0, 60.0
@@ -11,16 +13,14 @@ PROMPT_MARGIN = 1.15
 """Room kept for a prompt that is longer than estimated, so that Ollama never drops context while generating."""
 LEAST_ROOM = 16
 """Tokens of an answer that are always allowed."""
-CHARS_PER_SHOWN_TOKEN = 3
 _SIZES = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 
 def chat_request(task: Task, messages: list[Message], need: Need, state: ModelState, shown: str = "") -> ChatRequest:
     """The request for one model; `shown` is text of a model that failed, from which this one goes on."""
-    estimate = state.tokens(prompt_estimate(need, shown))
-    num_ctx = _num_ctx(state, need, estimate)
-    room = max(num_ctx - int(estimate * PROMPT_MARGIN) - LEAST_ROOM, LEAST_ROOM)
-    asked = task.max_tokens or state.spec.max_tokens
+    need = replace(need, prompt_tokens=prompt_estimate(need, shown))
+    num_ctx = num_ctx_for(state, need)
+    room, asked = room_for_answer(state, need, num_ctx), task.max_tokens or state.spec.max_tokens
     return ChatRequest(
         model=state.spec.id,
         messages=_for_model(messages, state.spec.system, shown),
@@ -38,16 +38,17 @@ def chat_request(task: Task, messages: list[Message], need: Need, state: ModelSt
 
 def prompt_estimate(need: Need, shown: str) -> int:
     """Tokens of the prompt with the text to go on from, before a model's own ratio corrects it."""
-    return need.prompt_tokens + len(shown) // CHARS_PER_SHOWN_TOKEN
+    return need.prompt_tokens + estimate_text(shown)
 
 
-def _num_ctx(state: ModelState, need: Need, estimate: int) -> int:
-    """The router's context, or a larger one where the text to go on from has filled it."""
-    num_ctx = num_ctx_for(state, need)
-    if state.fixed_ctx or estimate + LEAST_ROOM <= num_ctx:
-        return num_ctx
-    tokens = estimate + answer_room(state, need)
-    return min(max(num_ctx, 1 << (tokens - 1).bit_length()), state.context_window)
+def room_for_answer(state: ModelState, need: Need, num_ctx: int) -> int:
+    """The tokens that an answer may have in that context: what the prompt leaves, also where it is longer than estimated.
+
+    Half of the promised room is there in any case: a prompt that nearly fills the context would leave an answer of a few words.
+    """
+    prompt = state.tokens(need.prompt_tokens)
+    left, promised = num_ctx - prompt - LEAST_ROOM, answer_room(need, num_ctx) // 2
+    return max(int(num_ctx - prompt * PROMPT_MARGIN) - LEAST_ROOM, min(left, promised), LEAST_ROOM)
 
 
 def _for_model(messages: list[Message], system: str | None, shown: str) -> list[Message]:

@@ -17,7 +17,7 @@ UNKNOWN_CTX = 1 << 20
 DEFAULT_RATING = 6.0
 PREFER_BONUS = 0.1
 ANSWER_ROOM = 2_048
-"""Tokens kept free for an answer of unstated length, or a quarter of num_ctx where that is less (design, decision 5)."""
+"""Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question (design, decision 5)."""
 FASTEST_S, SLOWEST_S = 0.5, 120.0
 """Expected seconds that give a speed of 1 and of 0, on a logarithmic scale between."""
 ENOUGH_GRADED = 5
@@ -56,10 +56,14 @@ class ModelState:
         return self.spec.provider, self.spec.id
 
     @property
+    def own_ctx(self) -> int:
+        """The context it is loaded with unless a task needs more: what models.yaml says, else the default, at most its window."""
+        return min(self.spec.num_ctx or (self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX), self.context_window)
+
+    @property
     def num_ctx(self) -> int:
-        """The context it is loaded with unless a task needs more: the model's own, or a larger one that is loaded already."""
-        own = min(self.spec.num_ctx or (self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX), self.context_window)
-        return min(max(own, self.resident_ctx or 0), self.context_window)
+        """The context it is loaded with now, at most its window; else its own."""
+        return min(self.resident_ctx, self.context_window) if self.resident_ctx and not self.fixed_ctx else self.own_ctx
 
     def tokens(self, estimate: int) -> int:
         """An estimate corrected by what this model's server counted before."""
@@ -141,7 +145,8 @@ def eliminate(state: ModelState, need: Need, policy: Policy, num_ctx: int) -> tu
     missing = sorted(need.capabilities - {"completion"} - (state.capabilities or frozenset()))
     if missing and state.capabilities is not None:
         return "capability", f"it has no {' and no '.join(missing)}"
-    tokens, limit = context_needed(state, need), state.num_ctx if state.fixed_ctx else state.context_window
+    limit = state.own_ctx if state.fixed_ctx else state.context_window
+    tokens = context_needed(state, need, limit)
     if tokens > limit:
         return "context_overflow", f"needs {tokens:,} tokens of context, it holds {limit:,}"
     return _too_large(state, policy, num_ctx)
@@ -156,24 +161,38 @@ def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> tuple[str, st
     return "memory", f"needs {bytes_needed / 1e9:.1f} GB, there are {policy.memory_bytes / 1e9:.1f} GB"
 
 
-def answer_room(state: ModelState, need: Need) -> int:
-    """Tokens to keep free for the answer: what was asked for, else 2,048 or a quarter of num_ctx, the smaller."""
-    return need.max_tokens or min(ANSWER_ROOM, state.num_ctx // 4)
+def answer_room(need: Need, num_ctx: int) -> int:
+    """Tokens to keep free for the answer in that context: the least of max_tokens, 2,048 and a quarter of it. max_tokens is a cap, never a reservation."""
+    return min(need.max_tokens or ANSWER_ROOM, ANSWER_ROOM, num_ctx // 4)
 
 
-def context_needed(state: ModelState, need: Need) -> int:
-    """Tokens of context for prompt and answer."""
-    return state.tokens(need.prompt_tokens) + answer_room(state, need)
+def context_needed(state: ModelState, need: Need, num_ctx: int) -> int:
+    """Tokens of context for prompt and answer, where it is to be loaded with `num_ctx`."""
+    return state.tokens(need.prompt_tokens) + answer_room(need, num_ctx)
 
 
 def num_ctx_for(state: ModelState, need: Need) -> int:
-    """The context to load a model with: its own unless the task needs more, then the next power of two, at most its window."""
+    """The context to ask a model with: its own unless the task needs more, then the next power of two that holds it, at most its window."""
     if need.num_ctx:
         return min(need.num_ctx, state.context_window)
-    tokens, own = context_needed(state, need), state.num_ctx
-    if tokens <= own or state.fixed_ctx:
-        return own
-    return min(1 << (tokens - 1).bit_length(), state.context_window)
+    num_ctx = state.num_ctx
+    if state.fixed_ctx or context_needed(state, need, num_ctx) <= num_ctx:
+        return num_ctx
+    return min(_power_that_holds(state, need), state.context_window)
+
+
+def room_beside(state: ModelState, need: Need) -> int:
+    """Tokens that could go before the prompt without another context."""
+    num_ctx = num_ctx_for(state, need)
+    return num_ctx - context_needed(state, need, num_ctx)
+
+
+def _power_that_holds(state: ModelState, need: Need) -> int:
+    """The least power of two that holds prompt and answer. The room for the answer grows with it, by a quarter at most, so that this ends."""
+    power = 1 << (state.tokens(need.prompt_tokens) - 1).bit_length()
+    while context_needed(state, need, power) > power:
+        power *= 2
+    return power
 
 
 def memory_needed(state: ModelState, num_ctx: int) -> int:

@@ -18,7 +18,7 @@ from orch.errors import BackendError, OrchError
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
 from orch.request import chat_request, prompt_estimate
 from orch.reuse import PIECE_CHARS, age
-from orch.router import context_needed
+from orch.router import room_beside
 from orch.runtime import Runtime
 from orch.task import Task, text_to_classify
 from orch.types import Attempt, Candidate, Decision, RunResult
@@ -145,7 +145,7 @@ class Run:
         hits, said = await self._runtime.memory.recall(text_to_classify(self._task), MOST_ROWS)
         found = worth_telling(hits)
         state = made.states[made.order[0].key]
-        message, used = message_of([each.row for each in found], state.num_ctx - context_needed(state, made.need))
+        message, used = message_of([each.row for each in found], room_beside(state, made.need))
         if message is None:
             return made, said
         scores = {each.row.run_id: each.score for each in found}

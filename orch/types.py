@@ -164,6 +164,8 @@ class Response:
     finish_reason: str = "stop"
     logprobs: tuple[dict[str, Any], ...] = ()
     """Of each token, as the server told them where it was asked to; Ollama's and OpenAI's form are the same."""
+    cut: bool = False
+    """Whether it ended at a limit that the caller did not set: the context was full, or max_tokens of models.yaml was reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,11 @@ class RunResult:
     recalled: tuple[dict[str, Any], ...] = ()
     degraded: bool = False
     source: str = "model"
+
+    @property
+    def cut(self) -> bool:
+        """Whether the answer ended at a limit that the caller did not set."""
+        return self.response.cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,92 @@
+"""How much context a task takes, and with how much a model is asked: max_tokens is a cap, never a reservation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orch.config.spec import ModelSpec, TaskTypeRule
+from orch.request import LEAST_ROOM, chat_request
+from orch.router import ModelState, Policy, answer_room, context_needed, eliminate, num_ctx_for
+from orch.task import Task
+from orch.types import ChatRequest, Need
+
+ANY = Policy({}, TaskTypeRule())
+MOST_TOKENS = st.none() | st.integers(1, 1_000_000)
+WINDOWS = st.integers(256, 262_144)
+untimed = settings(deadline=None)
+
+
+def model(window: int = 32_768, *, num_ctx: int | None = None, max_tokens: int | None = None, **more: Any) -> ModelState:
+    """An installed model of that window; `num_ctx` and `max_tokens` are what models.yaml says."""
+    return ModelState(ModelSpec(id="m", num_ctx=num_ctx, max_tokens=max_tokens), context_window=window, **more)
+
+
+def asked(state: ModelState, need: Need, shown: str = "") -> ChatRequest:
+    """What the model is asked for such a need."""
+    options = {"max_tokens": need.max_tokens} if need.max_tokens else {}
+    return chat_request(Task(text="hi", options=options), [{"role": "user", "content": "hi"}], need, state, shown)
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "num_ctx", "room"),
+    [(None, 8_192, 2_048), (None, 4_096, 1_024), (None, 131_072, 2_048), (100, 8_192, 100), (32_000, 8_192, 2_048), (32_000, 1_024, 256)],
+)
+def test_the_room_kept_for_an_answer_is_the_least_of_the_cap_2048_and_a_quarter(max_tokens: int | None, num_ctx: int, room: int) -> None:
+    assert answer_room(Need(10, max_tokens), num_ctx) == room
+
+
+@pytest.mark.parametrize(
+    ("prompt", "num_ctx"),
+    [(300, 8_192), (6_144, 8_192), (6_145, 16_384), (14_336, 16_384), (14_337, 32_768), (30_720, 32_768), (31_000, 32_768)],
+)
+def test_the_context_grows_to_the_next_power_of_two_that_holds_prompt_and_answer(prompt: int, num_ctx: int) -> None:
+    assert num_ctx_for(model(), Need(prompt)) == num_ctx
+
+
+def test_the_room_that_is_kept_grows_with_the_context_that_is_considered() -> None:
+    assert num_ctx_for(model(num_ctx=1_024), Need(1_700)) == 4_096
+    assert num_ctx_for(model(num_ctx=1_024), Need(1_500)) == 2_048
+
+
+@untimed
+@given(WINDOWS, st.none() | st.integers(256, 65_536), MOST_TOKENS, st.floats(0, 1), st.booleans())
+def test_a_small_prompt_fits_whatever_length_of_answer_is_allowed(
+    window: int, num_ctx: int | None, max_tokens: int | None, share: float, fixed_ctx: bool
+) -> None:
+    state = model(window, num_ctx=num_ctx, fixed_ctx=fixed_ctx)
+    need = Need(int(share * min(window, state.own_ctx) * 3 / 4), max_tokens)
+    assert eliminate(state, need, ANY, num_ctx_for(state, need)) is None
+
+
+@untimed
+@given(WINDOWS, st.none() | st.integers(256, 65_536), MOST_TOKENS, MOST_TOKENS, st.integers(0, 300_000), st.booleans())
+def test_prompt_and_answer_never_take_more_than_the_context_that_is_asked_for(
+    window: int, num_ctx: int | None, max_tokens: int | None, rated: int | None, prompt: int, fixed_ctx: bool
+) -> None:
+    state, need = model(window, num_ctx=num_ctx, max_tokens=rated, fixed_ctx=fixed_ctx), Need(prompt, max_tokens)
+    request, context = asked(state, need), num_ctx_for(state, need)
+    if eliminate(state, need, ANY, context) is None:
+        assert context_needed(state, need, context) <= context <= window
+        assert request.num_ctx == (None if fixed_ctx else context)
+        assert prompt + (request.max_tokens or 0) <= context
+        assert request.max_tokens is None or request.max_tokens >= min(LEAST_ROOM, max_tokens or rated or LEAST_ROOM)
+
+
+@untimed
+@given(WINDOWS, MOST_TOKENS, st.integers(0, 100_000))
+def test_a_greater_cap_never_rules_a_model_out_that_could_answer_without_one(window: int, max_tokens: int | None, prompt: int) -> None:
+    state = model(window)
+    if eliminate(state, Need(prompt), ANY, 0) is None:
+        assert eliminate(state, Need(prompt, max_tokens), ANY, 0) is None
+
+
+def test_a_prompt_that_nearly_fills_the_window_still_gets_half_of_the_promised_room() -> None:
+    assert asked(model(), Need(30_000)).max_tokens == 1_024
+
+
+def test_text_to_go_on_from_counts_as_prompt() -> None:
+    assert asked(model(), Need(10), shown="word " * 8_000).num_ctx == 16_384
