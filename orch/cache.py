@@ -74,9 +74,10 @@ def _decision(data: dict[str, Any]) -> Decision:
 
 
 def key_of(task: Task, config_hash: str) -> str:
-    """The hash of everything that an answer depends on: exact messages, tools, format, options, pin, type, profile, dial, and the configuration."""
+    """The hash of everything that an answer depends on: exact messages, tools, format, options, pin, fallback, type, profile, dial, configuration."""
     asked = [
-        messages_of(task), task.tools, task.response_format, task.options, task.extra, task.model, task.task_type, task.profile, task.dial, config_hash,
+        messages_of(task), task.tools, task.response_format, task.options, task.extra, task.model, task.falls_back, task.task_type, task.profile, task.dial,
+        config_hash,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()
 

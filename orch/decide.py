@@ -49,6 +49,8 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     order, warnings = _order(task, candidates, states, survey)
     if task.model is None:
         order = _ready_first(_staying(order, _stay_with(task, runtime), runtime.config.routing.session_margin), states, need, task, runtime)
+    if not task.falls_back:
+        order = order[:1]
     first = order[0]
     decision = Decision(
         model_id=first.model_id,
@@ -189,7 +191,7 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey,
     if pinned.eliminated:
         raise _pinned_is_out(pinned, states)
     pinned = replace(pinned, reason="named by you")
-    rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted)) if task.fallback else ()
+    rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted))
     return (pinned, *rest), warnings
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orch.errors import OrchError
-from orch.types import Decision, RunResult, plain
+from orch.types import Decision, RunResult, names_of, plain
 
 VERSION = 1
 
@@ -64,6 +64,13 @@ def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
     if chunk["type"] == "error":
         return {**chunk, "attempts": [asdict(attempt) for attempt in chunk["attempts"]], "warnings": list(chunk["warnings"]), "run_id": chunk["run_id"] or None}
     return chunk
+
+
+def fallback_names(chunk: dict[str, Any]) -> tuple[str, str]:
+    """The model that failed and the one that takes over, as a `fallback` chunk names them: with their providers where the ids are the same."""
+    keys = (chunk["from_provider"], chunk["from"]), (chunk["to_provider"], chunk["to"])
+    names = names_of(keys)
+    return names[keys[0]], names[keys[1]]
 
 
 def _decided(decision: Decision) -> dict[str, Any]:

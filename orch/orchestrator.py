@@ -6,7 +6,8 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from orch.attempt import Chunk
 from orch.config.load import Config
@@ -19,6 +20,27 @@ from orch.task import Task
 from orch.types import Decision, Message, RunResult, TaskType
 
 _T = TypeVar("_T")
+
+
+class Wishes(TypedDict, total=False):
+    """What may be asked for beside the task; what is left out is as routing.yaml says. `dial` is 0 to 10."""
+
+    system_prompt: str | None
+    context: Sequence[str] | str | None
+    store_memory: bool | None
+    retrieve_context: bool | None
+    model: str | None
+    task_type: TaskType | str | None
+    profile: str
+    dial: float | None
+    messages: Sequence[Message] | None
+    options: dict[str, Any] | None
+    tools: list[dict[str, Any]] | None
+    response_format: dict[str, Any] | None
+    session: str | None
+    fresh: bool
+    fallback: bool | None
+    timeout_s: float | None
 
 
 class Orchestrator:
@@ -36,17 +58,13 @@ class Orchestrator:
 
     # ------------------------------------------------------------ running
 
-    async def execute(self, text: str = "", **wishes: Any) -> RunResult:
-        """Runs a task and gives the whole answer. Takes what `execute_streaming` takes. Raises OrchError with `.partial` and `.attempts`."""
-        return await self.execute_task(task_of(text, **wishes))
+    async def execute(self, task: str = "", **wishes: Unpack[Wishes]) -> RunResult:
+        """Runs a task and gives the whole answer. Raises OrchError with `.partial` and `.attempts`."""
+        return await self.execute_task(task_of(task, **wishes))
 
-    def execute_streaming(self, text: str = "", **wishes: Any) -> AsyncGenerator[Chunk]:
-        """Runs a task and yields chunks: `metadata` first, `done` or `error` last, then raises OrchError after `error`.
-
-        Takes `system_prompt=`, `context=`, `store_memory=`, `retrieve_context=`, `model=`, `task_type=`, `profile=`, `dial=` (0..10),
-        `messages=`, `options=`, `tools=`, `response_format=`, `session=`, `fresh=`, `fallback=`, `timeout_s=`.
-        """
-        return self.stream_task(task_of(text, **wishes), "continue")
+    def execute_streaming(self, task: str = "", **wishes: Unpack[Wishes]) -> AsyncGenerator[Chunk]:
+        """Runs a task and yields chunks: `metadata` first, `done` or `error` last, then raises OrchError after `error`."""
+        return self.stream_task(task_of(task, **wishes), "continue")
 
     async def execute_task(self, task: Task) -> RunResult:
         """`execute` for a Task that is made already."""
@@ -67,9 +85,9 @@ class Orchestrator:
 
     # ------------------------------------------------------------ deciding
 
-    def decide(self, text: str = "", **wishes: Any) -> Decision:
+    def decide(self, task: str = "", **wishes: Unpack[Wishes]) -> Decision:
         """The decision alone: nothing is run. Raises OrchError when no model can take the task."""
-        return _blocking(self.decide_task(task_of(text, **wishes), close=True))
+        return _blocking(self.decide_task(task_of(task, **wishes), close=True))
 
     async def decide_task(self, task: Task, *, close: bool = False) -> Decision:
         """The decision for a Task. `close` gives back the connections of this event loop."""
@@ -107,31 +125,51 @@ def get_orchestrator() -> Orchestrator:
 
 
 def task_of(
-    text: str = "",
+    task: str = "",
     *,
+    text: str = "",
     context: Sequence[str] | str | None = None,
     messages: Sequence[Message] | None = None,
     task_type: TaskType | str | None = None,
     options: dict[str, Any] | None = None,
     **wishes: Any,
 ) -> Task:
-    """A Task from what callers write. Raises UsageError for what makes no sense."""
-    if not text.strip() and not messages and not wishes.get("attachments"):
+    """A Task from what callers write; `text` is another name of its first parameter. Raises UsageError for what makes no sense."""
+    given = _the_one(task, text)
+    if not given.strip() and not messages and not wishes.get("attachments"):
         raise UsageError("there is no task", 'give one, such as "What is a mutex?"')
+    if unknown := wishes.keys() - {each.name for each in fields(Task)}:
+        raise _unknown_wish(min(unknown))
     try:
         kind = TaskType(task_type) if task_type is not None else None
-        return Task(
-            text=text,
-            context=(context,) if isinstance(context, str) else tuple(context or ()),
-            messages=tuple(messages or ()),
-            task_type=kind,
-            options=dict(options or {}),
-            **wishes,
-        )
     except ValueError:
-        raise UsageError(f"{task_type!r} is no task type", f"there are: {', '.join(TaskType)}") from None
-    except TypeError as error:
-        raise UsageError(str(error).replace("Task.__init__() ", "")) from None
+        raise UsageError(f"{task_type!r} is not a task type", f"one of: {', '.join(TaskType)}") from None
+    return Task(
+        text=given,
+        context=(context,) if isinstance(context, str) else tuple(context or ()),
+        messages=tuple(messages or ()),
+        task_type=kind,
+        options=dict(options or {}),
+        **wishes,
+    )
+
+
+def _the_one(task: str, text: str) -> str:
+    """The task, by whichever of its two names it was given. Raises UsageError for both, and for what is not a string."""
+    if task and text:
+        raise UsageError("task and text both name the task", "give one of them")
+    given = task or text
+    if not isinstance(given, str):
+        raise UsageError(f"the task is a {type(given).__name__}, not a string", 'execute("What is a mutex?")')
+    return given
+
+
+def _unknown_wish(name: str) -> UsageError:
+    import difflib  # only for people who mistype
+
+    known = [*Wishes.__annotations__]
+    near = difflib.get_close_matches(name, known, n=1)
+    return UsageError(f"there is no argument {name!r}", f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}")
 
 
 def _blocking(work: Coroutine[Any, Any, _T]) -> _T:

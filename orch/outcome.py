@@ -11,7 +11,7 @@ from orch.decide import Plan
 from orch.errors import OrchError, run_code
 from orch.journal import RunRecord
 from orch.task import Task, messages_of, text_to_classify
-from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage, plain
+from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage, names_of, plain
 
 FAR_OFF = 2.0
 """An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
@@ -71,7 +71,7 @@ def result_of(course: Course) -> RunResult:
     assert plan is not None
     assert asking is not None
     decision, degraded = plan.decision, asking.state.spec.last_resort
-    if asking.candidate.model_id != decision.model_id:
+    if asking.candidate.key != decision.key:
         took = asking.candidate
         decision = replace(decision, model_id=took.model_id, model_name=took.model_name, provider=took.provider, reason=f"fallback: {took.reason}")
     finish = asking.done.finish_reason if asking.done else "stop"
@@ -95,7 +95,8 @@ def gave_up(attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s
     last, code = attempts[-1], "all_failed" if shown else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
     if len(attempts) > 1:
-        message = "every model that was asked failed: " + "; ".join(f"{each.model}: {each.message}" for each in attempts)
+        names = names_of(each.key for each in attempts)
+        message = "every model that was asked failed: " + "; ".join(f"{names[each.key]}: {each.message}" for each in attempts)
     hint = f"orch models pull {last.model}" if code == "model_not_found" else _HINTS.get(code, "orch health shows what is wrong")
     hint = "--continue-partial lets another model go on from here" if shown and others else hint
     return OrchError(message, hint, code=code, retry_after_s=retry_after_s)

@@ -9,7 +9,7 @@ from orch.errors import JournalError, OrchError, UsageError
 from orch.judgements import BAD, BETTER, GOOD, WORSE
 from orch.model_facts import find
 from orch.runtime import Runtime
-from orch.types import ModelKey, TaskType
+from orch.types import ModelKey, TaskType, names_of
 
 TASK_CHARS = 60
 
@@ -80,7 +80,7 @@ def _judge(runtime: Runtime, run: dict[str, Any], scores: dict[ModelKey, float],
         runtime.reuse.cache.forget(run_ids=[run["run_id"]])  # or the same answer would be given again
     runtime.judged.fit()
     known = runtime.judged.estimates(run["task"], classify_text(run["task"], (), None, runtime).scores)
-    models = [model for _, model in scores] if len({model for _, model in scores}) == len(scores) else ["/".join(key) for key in scores]
+    models = list(names_of(scores).values())
     figures = [f"{known[key].mean:.2f} ({_source(known[key].source)})" for key in scores]
     quality = " and ".join(figures if len(models) == 1 else (f"of {model} {figure}" for model, figure in zip(models, figures, strict=True)))
     return f"{_short(run)}: {_said(word, models)}; quality here {quality}"

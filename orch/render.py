@@ -165,8 +165,11 @@ def _day(at: float) -> str:
 
 def fallback_line(chunk: dict[str, Any]) -> str:
     """Which model failed, why, and which one goes on."""
+    from orch.json_form import fallback_names  # few runs fall back
+
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
-    return f"! {chunk['from']} failed{where}: {chunk['reason']}; {chunk['to']} takes over"
+    failed, other = fallback_names(chunk)
+    return f"! {failed} failed{where}: {chunk['reason']}; " + (f"{other} takes over" if other != failed else "it is asked once more")
 
 
 class PipeScreen:

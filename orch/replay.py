@@ -14,7 +14,7 @@ from orch.registry import Survey
 from orch.router import ModelState, quality, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, content_text, need_of, text_to_classify
-from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType
+from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType, names_of
 
 MOST_RUNS = 10_000
 _FENCED = re.compile(r"^(?:File [^\n]*|Input):\n(`{3,})\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
@@ -240,7 +240,8 @@ def _names(old: ModelKey, new: ModelKey | None) -> tuple[str, str | None]:
     """Their ids, with the providers where the ids alone would be the same."""
     if new is None:
         return old[1], None
-    return ("/".join(old), "/".join(new)) if old[1] == new[1] and old != new else (old[1], new[1])
+    names = names_of((old, new))
+    return names[old], names[new]
 
 
 def _seconds(candidate: Candidate | None) -> float | None:

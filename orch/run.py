@@ -194,7 +194,7 @@ class Run:
         if failure.code in ("connect", "busy"):
             # the provider is gone, or has no place left: asking its other models would only take time
             return [other for other in queue if other.provider != candidate.provider or (failure.has_place and self._fits_now(other))]
-        asked_once = sum(attempt.model == candidate.model_id for attempt in self._course.attempts) == 1
+        asked_once = sum(attempt.key == candidate.key for attempt in self._course.attempts) == 1
         if failure.code == "rate_limited" and not queue and asked_once:
             return [candidate]
         return queue
@@ -246,7 +246,7 @@ class Run:
         more = task.attachments or task.context or task.messages or task.history
         if task.text and not more and (task.model is not None or task.fresh):
             text = task.text.encode("utf-8", "replace").decode()  # as it is stored, also where it holds half characters
-            self._runtime.journal.judgements.note_rerun(text, (answered.provider, answered.model_id), self._course.at)
+            self._runtime.journal.judgements.note_rerun(text, answered.key, self._course.at)
 
 
 def _asks(made: Plan, candidate: Candidate) -> Decision:
@@ -267,7 +267,16 @@ def _metadata(decision: Decision) -> Chunk:
 
 
 def _fallback(failed: Candidate, then: Candidate, failure: BackendError, offset: int) -> Chunk:
-    return {"type": "fallback", "from": failed.model_id, "to": then.model_id, "reason": failure.message, "code": failure.code, "offset": offset}
+    return {
+        "type": "fallback",
+        "from": failed.model_id,
+        "from_provider": failed.provider,
+        "to": then.model_id,
+        "to_provider": then.provider,
+        "reason": failure.message,
+        "code": failure.code,
+        "offset": offset,
+    }
 
 
 def new_run_id() -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from orch.types import names_of
+
 Row = dict[str, Any]
 
 
 def by_model(attempts: Sequence[Row]) -> dict[str, Row]:
-    """Figures by model id. Times in seconds, None where nothing was measured."""
-    return _grouped(attempts, "model")
+    """Figures by model id, as PROVIDER/ID where several providers have it. Times in seconds, None where nothing was measured."""
+    names = names_of((row["provider"], row["model"]) for row in attempts)
+    return _grouped([{**row, "model": names[row["provider"], row["model"]]} for row in attempts], "model")
 
 
 def by_type(attempts: Sequence[Row]) -> dict[str, Row]:

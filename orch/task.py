@@ -60,6 +60,11 @@ class Task:
     retrieve_context: bool | None = None
 
     @property
+    def falls_back(self) -> bool:
+        """Whether other models may take over: those that orch chooses, unless told otherwise; not from one that was named."""
+        return self.model is None if self.fallback is None else self.fallback
+
+    @property
     def max_tokens(self) -> int | None:
         """Tokens of answer that were asked for."""
         asked = (self.options.get(name) for name in ("max_tokens", "max_completion_tokens", "num_predict"))

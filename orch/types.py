@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -10,7 +12,14 @@ Message = dict[str, Any]
 """One chat message as the OpenAI and Ollama APIs know it: `role`, `content`, and what else the client sent."""
 
 ModelKey = tuple[str, str]
-"""Provider and model id."""
+"""Provider and model id: two providers may have a model of the same name."""
+
+
+def names_of(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
+    """What each model is called beside the others: its id, as PROVIDER/ID where several have that id."""
+    asked = dict.fromkeys(keys)
+    often = Counter(model for _, model in asked)
+    return {key: "/".join(key) if often[key[1]] > 1 else key[1] for key in asked}
 
 
 class TaskType(StrEnum):
@@ -93,7 +102,7 @@ class Candidate:
 
     @property
     def key(self) -> ModelKey:
-        """Two providers may have a model of the same name."""
+        """Provider and id."""
         return self.provider, self.model_id
 
 
@@ -114,6 +123,11 @@ class Decision:
     config_hash: str
     pinned: bool = False
     degraded: bool = False
+
+    @property
+    def key(self) -> ModelKey:
+        """Provider and id of the chosen model."""
+        return self.provider, self.model_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +165,11 @@ class Attempt:
     prefill_s: float | None = None
     decode_s: float | None = None
     estimated_tokens: int = 0
+
+    @property
+    def key(self) -> ModelKey:
+        """Provider and id of the model that was asked."""
+        return self.provider, self.model
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,25 @@ def test_a_failed_model_is_replaced_and_both_attempts_are_told(ollama: FakeOllam
     assert [(a["model"], a["outcome"]) for a in answer["attempts"]] == [(CODER, "failed"), (LLAMA, "ok")]
 
 
+def test_without_fallback_one_model_is_asked_and_its_failure_ends_the_run(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("status", status=500))
+    done = orch("run", "--no-fallback", "--json", "Write a Python function that sorts a list")
+    assert (done.returncode, [each["model"] for each in json.loads(done.stdout)["attempts"]]) == (7, [CODER])
+
+
+def test_a_fallback_to_a_namesake_names_both_providers(ollama: FakeOllama, home: Path) -> None:
+    ollama.models[LLAMA].faults.append(Fault("cut", after=1))
+    with FakeOllama([FakeModel(LLAMA)]) as other:
+        home.mkdir()
+        providers = f"  one: {{kind: ollama, base_url: {ollama.url}}}\n  other: {{kind: ollama, base_url: {other.url}}}\n"
+        models = f"  - {{id: {LLAMA}, provider: one, quality_rating: 9.9, speed_rating: 9.9}}\n"
+        (home / "models.yaml").write_text(f"version: 1\nproviders:\n{providers}models:\n{models}")
+        done = orch("run", "--no-stream", "What is a mutex?")
+    assert (done.returncode, done.stdout) == (0, b"Hello world")
+    assert f"! one/{LLAMA} failed: " in done.stderr.decode()
+    assert f"; other/{LLAMA} takes over" in done.stderr.decode()
+
+
 def test_a_cut_answer_into_a_pipe_keeps_the_partial_text_and_exits_7(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=2))
     done = orch("run", "Write a Python function that sorts a list")

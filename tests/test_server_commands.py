@@ -53,6 +53,13 @@ def faces(home: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT face FROM runs ORDER BY seq")]
 
 
+def test_the_server_is_told_that_no_other_model_may_take_over(server: dict[str, Any], ollama: FakeOllama, home: Path) -> None:
+    ollama.models[CODER].faults.append(Fault("status", status=500))
+    done = orch("run", "--no-fallback", "--json", TASK)
+    assert (done.returncode, [each["model"] for each in json.loads(done.stdout)["attempts"]]) == (7, [CODER])
+    assert faces(home) == ["cli"]
+
+
 def test_a_server_begins_tells_of_itself_and_ends(server: dict[str, Any]) -> None:
     assert httpx.get(f"{server['url']}/v1/models").status_code == 200
     second = orch("serve", "--port", "0")

@@ -17,6 +17,7 @@ from orch.measurements import COLD_S
 from orch.redact import Redactor
 from orch.server.service import Service
 from orch.stats import by_model, percentile
+from orch.types import names_of
 
 PAGE_ROWS = 50
 TASK_CHARS = 200
@@ -154,22 +155,24 @@ def figures(journal: Journal, since_s: float, cache: Callable[[], Row]) -> Figur
 
 def fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
     """How often which model failed with which code and another took over. The attempts of a run stand in their order."""
+    names = names_of((row["provider"], row["model"]) for row in attempts)
     last: dict[str, Row] = {}
     found: Counter[tuple[str, str, str]] = Counter()
     for row in attempts:
         before = last.get(row["run_id"])
         if before is not None:
-            found[before["model"], before["code"] or "", row["model"]] += 1
+            found[names[before["provider"], before["model"]], before["code"] or "", names[row["provider"], row["model"]]] += 1
         last[row["run_id"]] = row
     return found
 
 
 def loads(attempts: Sequence[Row]) -> dict[str, list[float]]:
     """Seconds of every cold load by model."""
+    names = names_of((row["provider"], row["model"]) for row in attempts)
     found: dict[str, list[float]] = {}
     for row in attempts:
         if (row["load_s"] or 0.0) > COLD_S:
-            found.setdefault(row["model"], []).append(row["load_s"])
+            found.setdefault(names[row["provider"], row["model"]], []).append(row["load_s"])
     return dict(sorted(found.items()))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from orch.json_form import fallback_names
 from orch.rating import rate
 from orch.server.ui.chat_fold import Fold, Paced
 from orch.server.ui.chat_run import Answer, Going
@@ -219,7 +220,8 @@ def kinds(page: Page) -> dict[str, str]:
 
 def _note(page: Page, note: dict[str, Any]) -> str:
     if note["type"] == "fallback":
-        return page("{model} failed: {why}. {other} takes over.", model=note["from"], why=note["reason"], other=note["to"])
+        failed, other = fallback_names(note)
+        return page("{model} failed: {why}. {other} takes over.", model=failed, why=note["reason"], other=other)
     if note["type"] == "tool_call":
         return page("The model called {name}.", name=note["tool_call"].get("function", {}).get("name", "?"))
     return str(note["message"])

@@ -1,0 +1,117 @@
+"""Which other model may take over, and as what it is told: none where that was ruled out, and a namesake at another provider as itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from orch import OrchError, Orchestrator
+from orch.journal import unpacked
+from orch.json_form import fallback_names
+from orch.orchestrator import task_of
+from orch.outcome import gave_up
+from orch.types import Attempt
+from tests.conftest import CODER, LLAMA
+from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+
+TASK = "Write a Python function that sorts a list"
+TWIN = "twin:8b"
+CUT = Fault("cut", after=1)
+
+
+# ---------------------------------------------------------------- whether another one may
+
+
+@pytest.mark.parametrize(
+    ("wishes", "asked"),
+    [
+        ({}, [CODER, LLAMA]),
+        ({"fallback": True}, [CODER, LLAMA]),
+        ({"fallback": False}, [CODER]),
+        ({"model": CODER}, [CODER]),
+        ({"model": CODER, "fallback": False}, [CODER]),
+        ({"model": CODER, "fallback": True}, [CODER, LLAMA]),
+    ],
+)
+async def test_another_model_takes_over_only_where_it_may(ollama: FakeOllama, wishes: dict[str, Any], asked: list[str]) -> None:
+    ollama.models[CODER].faults.append(Fault("status", status=500))
+    async with Orchestrator() as orchestrator:
+        run = orchestrator.start(task_of(TASK, **wishes), "restart")
+        with suppress(OrchError):
+            _ = [chunk async for chunk in run.chunks()]
+        attempts = orchestrator.runtime.journal.attempts_of(run.run_id)
+    assert [attempt["model"] for attempt in attempts] == asked
+    assert (run.error.exit_code if run.error else 0) == (7 if asked == [CODER] else 0)
+
+
+async def test_a_model_that_is_busy_is_asked_once_more_also_without_fallback(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("status", status=429, retry_after="0"))
+    async with Orchestrator() as orchestrator:
+        result = await orchestrator.execute(TASK, fallback=False)
+    assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(CODER, "failed"), (CODER, "ok")]
+
+
+async def test_an_answer_of_another_model_is_not_given_again_where_none_may_take_over(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("status", status=500))
+    async with Orchestrator() as orchestrator:
+        await orchestrator.execute(TASK, model=CODER, fallback=True)
+        result = await orchestrator.execute(TASK, model=CODER)
+    assert (result.source, result.decision.model_id) == ("model", CODER)
+
+
+# ---------------------------------------------------------------- the same id at another provider
+
+
+@pytest.fixture
+def twins() -> Iterator[tuple[FakeOllama, FakeOllama]]:
+    """Two servers that have a model of the same name; only the first one prefers to be asked."""
+    with FakeOllama([FakeModel(TWIN, reply=["first"])]) as one, FakeOllama([FakeModel(TWIN, reply=["second"])]) as other:
+        yield one, other
+
+
+def two_homes(one: FakeOllama, other: FakeOllama) -> dict[str, Any]:
+    """models.yaml with both; it lists the first one's model, as a good one."""
+    return {
+        "version": 1,
+        "providers": {"one": {"kind": "ollama", "base_url": one.url}, "other": {"kind": "ollama", "base_url": other.url}},
+        "models": [{"id": TWIN, "provider": "one", "quality_rating": 9.9, "speed_rating": 9.9}],
+    }
+
+
+async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(twins: tuple[FakeOllama, FakeOllama]) -> None:
+    twins[0].models[TWIN].faults.append(CUT)
+    async with Orchestrator(models=two_homes(*twins)) as orchestrator:
+        chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
+    (fallback,) = [chunk for chunk in chunks if chunk["type"] == "fallback"]
+    result = chunks[-1]["result"]
+    assert fallback_names(fallback) == (f"one/{TWIN}", f"other/{TWIN}")
+    assert (result.decision.provider, result.decision.reason.split(":")[0]) == ("other", "fallback")
+
+
+async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_one(twins: tuple[FakeOllama, FakeOllama]) -> None:
+    twins[0].models[TWIN].faults.append(CUT)
+    async with Orchestrator(models=two_homes(*twins)) as orchestrator:
+        await orchestrator.execute(TASK)
+        row = unpacked(orchestrator.runtime.journal.find_run("last") or {})
+        again = await orchestrator.execute(TASK)
+        figures = orchestrator.get_stats()
+    assert (row["provider"], row["decision"]["provider"]) == ("other", "other")
+    assert (again.source, again.decision.provider) == ("cache", "other")
+    assert (figures[f"one/{TWIN}"]["errors"], figures[f"other/{TWIN}"]["errors"]) == (1, 0)
+
+
+async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(twins: tuple[FakeOllama, FakeOllama]) -> None:
+    limited = Fault("status", status=429, retry_after="0")
+    twins[0].models[TWIN].faults.append(limited)
+    twins[1].models[TWIN].faults.append(limited)
+    async with Orchestrator(models=two_homes(*twins)) as orchestrator:
+        result = await orchestrator.execute(TASK)
+    assert [attempt.provider for attempt in result.attempts] == ["one", "other", "other"]
+
+
+def test_the_error_of_namesakes_names_their_providers() -> None:
+    attempts = [Attempt(TWIN, provider, "failed", "cut", "it broke off") for provider in ("one", "other")]
+    assert gave_up(attempts, "", False).message == f"every model that was asked failed: one/{TWIN}: it broke off; other/{TWIN}: it broke off"
