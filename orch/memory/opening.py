@@ -9,6 +9,7 @@ from pathlib import Path
 from orch import paths
 from orch.config import spec
 from orch.errors import OrchError
+from orch.installed import extra_command
 from orch.journal import Journal
 from orch.memory.embed import Embedder
 from orch.memory.index import Memory
@@ -44,7 +45,7 @@ def store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path)
     try:
         return _store_for(rule, name, dimension, folder)
     except ImportError as error:
-        raise OrchError(f"memory is not installed here: {error}", "pip install 'orch-llm[memory]'") from error
+        raise OrchError(f"memory is not installed here: {error}", extra_command("memory")) from error
 
 
 def _store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path) -> Store:

