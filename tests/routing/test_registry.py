@@ -1,0 +1,171 @@
+"""What there is to choose from: listed and unlisted models, what their servers and the journal say of them, and what is guessed where neither does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orch import Orchestrator
+from orch.config.spec import ModelSpec
+from orch.registry import Survey, with_priors
+from orch.router import DEFAULT_NUM_CTX, ModelState
+from orch.types import Installed, ModelInfo
+from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.orchestrators import Json
+
+LISTED, OTHER = "listed:8b", "other:8b"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOllama]:
+    """One model that models.yaml lists and one that it does not."""
+    with FakeOllama([FakeModel(LISTED), FakeModel(OTHER)]) as running:
+        yield running
+
+
+async def survey(server: FakeOllama, *, facts: Json | None = None, named: bool | None = None, budget: Any = 100, **models: Any) -> Survey:
+    """What is there, with these facts about the listed model."""
+    data = {"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": [{"id": LISTED, **(facts or {})}], **models}
+    async with Orchestrator(data, {"version": 1, "memory_budget_gb": budget}) as orchestrator:
+        return await orchestrator.runtime.registry.available(with_unlisted=named)
+
+
+def of(found: Survey, name: str) -> ModelState:
+    """The state of one model."""
+    (state,) = (state for state in found.states if state.spec.id == name)
+    return state
+
+
+# ---------------------------------------------------------------- who is there
+
+
+@pytest.mark.parametrize(("rule", "named", "there"), [("use", None, True), ("ignore", None, False), ("ignore", True, True), ("use", False, False)])
+async def test_unlisted_models_take_part_as_models_yaml_says_and_always_where_one_is_named(
+    server: FakeOllama, rule: str, named: bool | None, there: bool
+) -> None:
+    found = await survey(server, named=named, unlisted=rule)
+    assert (OTHER in {state.spec.id for state in found.states}) is there
+    assert found.unlisted_take_part is (rule == "use")
+
+
+async def test_an_unlisted_model_is_marked_and_a_listed_one_is_there_once(server: FakeOllama) -> None:
+    found = await survey(server)
+    assert {state.spec.id: state.unlisted for state in found.states} == {LISTED: False, OTHER: True}
+
+
+async def test_a_listed_model_that_is_not_installed_says_so(server: FakeOllama) -> None:
+    server.remove(LISTED)
+    assert of(await survey(server), LISTED).unavailable == ("not_installed", "not installed")
+
+
+async def test_where_a_server_is_down_its_models_say_why_and_so_does_the_survey(server: FakeOllama) -> None:
+    server.stop()
+    found = await survey(server)
+    code, why = of(found, LISTED).unavailable or ("", "")
+    assert code == "provider_down"
+    assert why.startswith("provider ollama is down: ")
+    assert list(found.down) == ["ollama"]
+
+
+async def test_names_are_compared_with_their_tags(server: FakeOllama) -> None:
+    server.add(FakeModel("plain:latest"))
+    found = await survey(server, models=[{"id": "plain"}])
+    assert [(state.spec.id, state.unavailable) for state in found.states if "plain" in state.spec.id] == [("plain", None)]
+
+
+# ---------------------------------------------------------------- what servers say
+
+
+async def test_a_loaded_model_is_told_from_one_that_is_not(server: FakeOllama) -> None:
+    server.resident[LISTED] = 16_384
+    found = await survey(server)
+    assert (of(found, LISTED).resident, of(found, LISTED).resident_ctx) == (True, 16_384)
+    assert of(found, LISTED).resident_bytes > 0
+    assert (of(found, OTHER).resident, of(found, OTHER).resident_ctx, of(found, OTHER).resident_bytes) == (False, None, 0)
+
+
+@pytest.mark.parametrize(("said", "window"), [({}, 32_768), ({"context_window": 4_096}, 4_096), ({"context_window": 131_072}, 32_768)])
+async def test_a_window_is_never_larger_than_the_server_says(server: FakeOllama, said: Json, window: int) -> None:
+    assert of(await survey(server, facts=said), LISTED).context_window == window
+
+
+async def test_where_the_server_says_nothing_the_default_is_the_window(server: FakeOllama) -> None:
+    server.remove(LISTED)
+    assert of(await survey(server), LISTED).context_window == DEFAULT_NUM_CTX
+
+
+async def test_capabilities_and_cache_size_are_the_server_s_and_asked_once_a_digest(server: FakeOllama) -> None:
+    server.models[LISTED].capabilities = ["completion", "tools"]
+    first, again = await survey(server), await survey(server)
+    assert of(first, LISTED).capabilities == of(again, LISTED).capabilities == frozenset({"completion", "tools"})
+    # 32 layers, 8 KV heads of 128 wide, key and value, two bytes each
+    assert of(first, LISTED).kv_bytes_per_token == 32 * 8 * (128 + 128) * 2
+    assert len([request for request in server.requests if request.path == "/api/show"]) == 2
+    server.models[LISTED].digest = "f" * 64
+    server.models[LISTED].capabilities = ["completion"]
+    assert of(await survey(server), LISTED).capabilities == frozenset({"completion"})
+
+
+# ---------------------------------------------------------------- memory
+
+
+async def test_a_budget_in_routing_yaml_is_gigabytes(server: FakeOllama) -> None:
+    assert (await survey(server, budget=7.5)).memory_bytes == 7_500_000_000
+
+
+async def test_auto_counts_what_is_free_and_what_loaded_models_would_give_back(server: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: 10**12)
+    alone = (await survey(server, budget="auto")).memory_bytes
+    server.resident[OTHER] = 8_192
+    found = await survey(server, budget="auto")
+    assert (alone, found.memory_bytes) == (10**12, 10**12 + of(found, OTHER).resident_bytes)
+
+
+@pytest.mark.parametrize(("free", "budget"), [(10**12, 10**12), (10**6, 10**6 + 10**9)])
+async def test_the_graphics_cards_are_asked_only_where_what_is_free_does_not_do(
+    server: FakeOllama, monkeypatch: pytest.MonkeyPatch, free: int, budget: int
+) -> None:
+    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: free)
+    monkeypatch.setattr("orch.machine.gpu_memory_bytes", lambda: 10**9)
+    assert (await survey(server, budget="auto")).memory_bytes == budget
+
+
+async def test_where_free_memory_is_not_known_there_is_no_limit(server: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: None)
+    assert (await survey(server, budget="auto")).memory_bytes is None
+
+
+# ---------------------------------------------------------------- what is guessed
+
+
+def guessed(name: str = "m", size: str = "", **facts: Any) -> ModelSpec:
+    """A spec with what is guessed of a model of that name and size."""
+    return with_priors(ModelSpec(id=name, **facts), Installed(name, parameter_size=size), ModelInfo())
+
+
+def test_the_guesses_of_8b_and_14b_are_near_the_ratings_of_the_shipped_models() -> None:
+    assert [(each.quality_rating, each.speed_rating) for each in (guessed(size="8.0B"), guessed(size="14.8B"))] == [(7.0, 7.8), (7.9, 6.5)]
+
+
+def test_millions_are_thousandths_of_billions_and_guesses_stay_within_bounds() -> None:
+    assert guessed(size="135M").quality_rating == pytest.approx(1.1)
+    assert (guessed(size="1M").quality_rating, guessed(size="1M").speed_rating) == (1.0, 9.5)
+    assert (guessed(size="9000B").quality_rating, guessed(size="9000B").speed_rating) == (9.5, 1.0)
+
+
+def test_where_no_size_is_known_six_is_guessed() -> None:
+    assert (guessed().quality_rating, guessed().speed_rating) == (6.0, 6.0)
+    assert (guessed(size="large").quality_rating, guessed(size="1.2.3B").quality_rating) == (6.0, 6.0)
+
+
+def test_a_mixture_of_experts_is_as_fast_as_its_active_part_and_as_good_as_its_whole() -> None:
+    mixture, whole, part = guessed("m:30b-a3b", "30B"), guessed(size="30B"), guessed(size="3B")
+    assert (mixture.quality_rating, mixture.speed_rating) == (whole.quality_rating, part.speed_rating)
+
+
+def test_what_a_person_wrote_is_never_guessed() -> None:
+    written = guessed("coder", "8B", quality_rating=3, speed_rating=2, strengths=("writing",))
+    assert (written.quality_rating, written.speed_rating, written.strengths) == (3, 2, ("writing",))
+    assert guessed("m", "8B", quality_rating=0).quality_rating == 0
