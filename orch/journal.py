@@ -155,7 +155,7 @@ class Journal:
         def read(connection: sqlite3.Connection) -> dict[str, ModelInfo]:
             marks = ",".join("?" * len(digests))
             rows = connection.execute(f"SELECT digest, info FROM model_info WHERE digest IN ({marks})", tuple(digests))
-            return {digest: _info(json.loads(text)) for digest, text in rows}
+            return {digest: info for digest, text in rows if (info := _info(json.loads(text))) is not None}
 
         return self.database.ask(read, {}) if digests else {}
 
@@ -223,8 +223,11 @@ def unpacked(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, **{name: json.loads(row[name]) if row[name] else None for name in ("messages", "decision")}}
 
 
-def _info(data: dict[str, Any]) -> ModelInfo:
-    capabilities = data.pop("capabilities", None)
+def _info(data: dict[str, Any]) -> ModelInfo | None:
+    """What was kept, or None where another version of orch kept it and knew of other facts: it is asked again then."""
+    if data.keys() != set(ModelInfo.__slots__):
+        return None
+    capabilities = data.pop("capabilities")
     return ModelInfo(capabilities=tuple(capabilities) if capabilities is not None else None, **data)
 
 

@@ -13,13 +13,15 @@ from typing import Any, Literal
 
 from orch import paths
 from orch.config.find import FILES, Source, find, packaged, trusted_base, working_directory
-from orch.config.spec import ModelSpec, canonical
+from orch.config.spec import canonical
 from orch.errors import ConfigError
 from orch.router import UNKNOWN_CTX, ModelState
 from orch.types import ModelKey
 
 GUESSED = ("speed_rating", "quality_rating")
 """What is written from a model's size alone."""
+LEAST_CTX = 256
+"""The least num_ctx that models.yaml takes."""
 
 
 def own_file(config_dir: Path | None = None) -> Path:
@@ -40,22 +42,18 @@ def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
 
 
 def entry_of(state: ModelState) -> dict[str, Any]:
-    """The entry of an installed model, with what its provider says of it."""
-    window = state.context_window if state.context_window < UNKNOWN_CTX else None
-    return entry(state.spec, window, round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes else None)
-
-
-def entry(spec: ModelSpec, context_window: int | None, memory_gb: float | None) -> dict[str, Any]:
-    """The keys worth writing: what differs from the defaults."""
+    """The entry of an installed model, with what its provider says of it: the keys worth writing."""
+    spec = state.spec
     values = {
         "id": spec.id,
         "name": spec.name or None,
         "provider": spec.provider,
         "strengths": list(spec.strengths) or None,
-        "context_window": context_window,
+        "context_window": state.context_window if state.context_window < UNKNOWN_CTX else None,
+        "num_ctx": state.modelfile_ctx if (state.modelfile_ctx or 0) >= LEAST_CTX else None,
         "speed_rating": spec.speed_rating,
         "quality_rating": spec.quality_rating,
-        "memory_gb": memory_gb,
+        "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes else None,
     }
     return {key: value for key, value in values.items() if value is not None}
 

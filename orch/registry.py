@@ -54,6 +54,9 @@ class Registry:
         states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
         return Survey(states, down, self._memory(states), self._models.unlisted == "use")
 
+    def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
+        """Told that a model has just answered with that context. Nothing is kept here: the next survey asks the providers."""
+
     async def _ask(self, provider: str) -> dict[str, Installed] | str:
         try:
             return {canonical(item.name): item for item in await self._backends[provider].installed()}
@@ -114,6 +117,7 @@ class Registry:
             capabilities=_capabilities(item, info),
             context_window=min(window, info.context_window or window),
             kv_bytes_per_token=info.kv_bytes_per_token,
+            modelfile_ctx=info.num_ctx,
             measured=measured.get((spec.provider, spec.id)),
             unlisted=unlisted,
             fixed_ctx=backend.fixed_ctx,

@@ -44,6 +44,8 @@ class ModelState:
     capabilities: frozenset[str] | None = None
     context_window: int = DEFAULT_NUM_CTX
     kv_bytes_per_token: int | None = None
+    modelfile_ctx: int | None = None
+    """The context that its Modelfile loads it with."""
     measured: Measured | None = None
     unlisted: bool = False
     fixed_ctx: bool = False
@@ -57,8 +59,9 @@ class ModelState:
 
     @property
     def own_ctx(self) -> int:
-        """The context it is loaded with unless a task needs more: what models.yaml says, else the default, at most its window."""
-        return min(self.spec.num_ctx or (self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX), self.context_window)
+        """The context it is loaded with unless a task needs more: models.yaml's, else its Modelfile's, else 8,192, at most its window."""
+        usual = self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX
+        return min(self.spec.num_ctx or self.modelfile_ctx or usual, self.context_window)
 
     @property
     def num_ctx(self) -> int:
@@ -172,13 +175,16 @@ def context_needed(state: ModelState, need: Need, num_ctx: int) -> int:
 
 
 def num_ctx_for(state: ModelState, need: Need) -> int:
-    """The context to ask a model with: its own unless the task needs more, then the next power of two that holds it, at most its window."""
-    if need.num_ctx:
-        return min(need.num_ctx, state.context_window)
-    num_ctx = state.num_ctx
-    if state.fixed_ctx or context_needed(state, need, num_ctx) <= num_ctx:
-        return num_ctx
-    return min(_power_that_holds(state, need), state.context_window)
+    """The context to ask a model with: what is loaded if that holds the task, else its own, else the next power of two that does, at most its window.
+
+    What the caller asks for is a minimum. It counts to the token only where nothing is loaded: clients ask for another number at each turn.
+    """
+    if state.fixed_ctx:
+        return state.own_ctx
+    least = min(need.num_ctx or 0, state.context_window)
+    usual = (state.num_ctx, state.own_ctx) if state.resident_ctx else (least or state.own_ctx, state.own_ctx)
+    holding = (num_ctx for num_ctx in usual if num_ctx >= least and context_needed(state, need, num_ctx) <= num_ctx)
+    return next(holding, None) or min(_power_that_holds(state, need, least), state.context_window)
 
 
 def room_beside(state: ModelState, need: Need) -> int:
@@ -187,9 +193,9 @@ def room_beside(state: ModelState, need: Need) -> int:
     return num_ctx - context_needed(state, need, num_ctx)
 
 
-def _power_that_holds(state: ModelState, need: Need) -> int:
-    """The least power of two that holds prompt and answer. The room for the answer grows with it, by a quarter at most, so that this ends."""
-    power = 1 << (state.tokens(need.prompt_tokens) - 1).bit_length()
+def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
+    """The next power of two that holds prompt and answer. The room for the answer grows with it, by a quarter at most, so that this ends."""
+    power = 1 << (max(state.tokens(need.prompt_tokens), least) - 1).bit_length()
     while context_needed(state, need, power) > power:
         power *= 2
     return power

@@ -166,6 +166,7 @@ class Run:
                     async for chunk in chunks:
                         yield chunk
                 course.tried(asking.attempt("ok", offset=len(course.before)))
+                self._runtime.registry.now_loaded(candidate.key, asking.num_ctx)
                 return
             except BackendError as failure:
                 course.tried(self._failed_attempt(asking, failure))

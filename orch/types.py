@@ -276,6 +276,8 @@ class ModelInfo:
     parameters_b: float | None = None
     kv_bytes_per_token: int | None = None
     family: str = ""
+    num_ctx: int | None = None
+    """The context that its maker loads it with (a Modelfile's `PARAMETER num_ctx`), None where that is left to the server."""
 
 
 @dataclass(frozen=True, slots=True)

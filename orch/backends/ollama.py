@@ -253,7 +253,14 @@ def _info(show: dict[str, Any]) -> ModelInfo:
         parameters_b=count / 1e9 if isinstance(count, (int, float)) else None,
         kv_bytes_per_token=_kv_bytes(facts, arch),
         family=(show.get("details") or {}).get("family") or arch,
+        num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
     )
+
+
+def _parameter(parameters: str, name: str) -> int | None:
+    """A whole number of a Modelfile: `parameters` of /api/show has one name and its value a line, with blanks between."""
+    values = [line.split(maxsplit=1)[1] for line in parameters.splitlines() if line.split(maxsplit=1)[:1] == [name] and len(line.split()) > 1]
+    return int(values[-1]) if values and values[-1].strip().isdigit() and int(values[-1]) > 0 else None
 
 
 def _kv_bytes(facts: dict[str, Any], arch: str) -> int | None:

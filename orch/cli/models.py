@@ -73,9 +73,7 @@ def add(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(h
     orchestrator = opening.orchestrator(ctx)
     state, name = asyncio.run(_to_add(orchestrator, model, provider))
     path = models_file.own_file(opening.config_dir(ctx))
-    window = state.context_window if state.context_window < 1 << 20 else None
-    memory_gb = round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes else None
-    models_file.add(path, models_file.entry(state.spec, window, memory_gb), guessed=("speed_rating", "quality_rating"))
+    models_file.add(path, models_file.entry_of(state), guessed=models_file.GUESSED)
     render.show(f"added {name} to {path}")
 
 

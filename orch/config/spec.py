@@ -59,7 +59,11 @@ class ModelSpec:
     strengths: tuple[str, ...] = _key("What it is good at: task types count for fit, other words inform the reason. Default none.", ())
     weaknesses: tuple[str, ...] = _key("What it is bad at, likewise. Default none.", ())
     context_window: int | None = _key("Tokens it can hold at most. Default: what its provider says, else 8192.", None, ge=256)
-    num_ctx: int | None = _key("Tokens it is loaded with. Default: 8192, or context_window where that is less.", None, ge=256)
+    num_ctx: int | None = _key(
+        "Tokens it is loaded with, unless it is loaded already or a task needs more. Default: its Modelfile's, else 8192, at most context_window.",
+        None,
+        ge=256,
+    )
     max_tokens: int | None = _key("Tokens of an answer at most. Default: the room that is left.", None, ge=1)
     speed_rating: float | None = _key("How fast it is, 0 to 10; a prior until measured. Default: from its size, else 6.", None, ge=0, le=10)
     quality_rating: float | None = _key("How good it is, 0 to 10; a prior until measured. Default: from its size, else 6.", None, ge=0, le=10)

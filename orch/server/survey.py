@@ -13,6 +13,7 @@ from orch.config.spec import Models
 from orch.gate import Gate
 from orch.journal import Journal
 from orch.registry import Registry, Survey
+from orch.types import ModelKey
 
 FRESH_S = 1.0
 """Younger than this, a survey is taken as it is."""
@@ -46,6 +47,13 @@ class KeptRegistry(Registry):
         """The next question asks the providers: what was known has proved wrong, or a model was loaded or fetched."""
         self._kept = self._making = None
 
+    def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
+        """Until the next survey the model counts as loaded with that context: the next request must not load it with another one."""
+        if self._kept is not None:
+            whole = _with_loaded(self._kept.whole, model, num_ctx)
+            if whole is not self._kept.whole:
+                self._kept = _Kept(self._kept.at, whole, _with_loaded(self._kept.listed, model, num_ctx))
+
     def _make(self) -> asyncio.Task[_Kept]:
         self._making = asyncio.create_task(self._survey())
         self._making.add_done_callback(self._made)
@@ -63,6 +71,15 @@ class KeptRegistry(Registry):
             self._kept = kept
             self._gate.saw(whole)
         return kept
+
+
+def _with_loaded(survey: Survey, model: ModelKey, num_ctx: int | None) -> Survey:
+    """The same survey where it says so already."""
+    found = next((state for state in survey.states if state.key == model), None)
+    if found is None or (found.resident and found.resident_ctx == num_ctx):
+        return survey
+    loaded = replace(found, resident=True, resident_ctx=num_ctx)
+    return replace(survey, states=tuple(loaded if state is found else state for state in survey.states))
 
 
 class _Kept(NamedTuple):

@@ -85,6 +85,11 @@ class FakeModel:
     load_s: float = 0.0
     chunk_delay_s: float = 0.0
     faults: list[Fault] = field(default_factory=list)
+    num_ctx: int | None = None
+    """`PARAMETER num_ctx` of its Modelfile."""
+    bytes_per_token: float = 4.0
+    overflow: str = OVERFLOW
+    """What it says of too long a prompt; {tokens} and {context} are filled in."""
 
     def __post_init__(self) -> None:
         """Gives the model a digest when the test did not."""
@@ -139,6 +144,7 @@ class FakeOllama:
         self.latency_s = latency_s
         self.models: dict[str, FakeModel] = {}
         self.resident: dict[str, int] = {}
+        self.loads = 0
         self.requests: list[Request] = []
         self.pulled: list[str] = []
         self.server_status: Fault | None = None
@@ -163,6 +169,12 @@ class FakeOllama:
     def add(self, model: FakeModel) -> None:
         """Installs a model."""
         self.models[model.full_name] = model
+
+    def loaded_as(self, model: FakeModel) -> str:
+        """The name under which the model is loaded, by whichever of its names; its own where it is not."""
+        with self.changed:
+            others = (name for name in self.resident if (other := self.models.get(name)) and other.digest == model.digest)
+            return next(others, model.full_name)
 
     def remove(self, name: str) -> None:
         """Deletes a model, also from memory."""
@@ -322,9 +334,9 @@ def full_name(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-def prompt_tokens(messages: Sequence[Json]) -> int:
+def prompt_tokens(messages: Sequence[Json], bytes_per_token: float = 4.0) -> int:
     """How many tokens the fake counts for messages: a quarter of their bytes, and 8 for each message."""
-    return sum(len(_text_of(message).encode()) for message in messages) // 4 + 8 * len(messages)
+    return int(sum(len(_text_of(message).encode()) for message in messages) / bytes_per_token) + 8 * len(messages)
 
 
 def _text_of(message: Json) -> str:
@@ -770,18 +782,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _load(self, model: FakeModel, num_ctx: int | None) -> tuple[int, int]:
         """Makes the model resident; returns its context, and the nanoseconds it took."""
         begun_ns = time.perf_counter_ns()
-        context = min(num_ctx or DEFAULT_NUM_CTX, model.context_length)
-        with self.fake.load_lock(model.full_name):
-            # as with the real one, another context is another load
-            if self.fake.resident.get(model.full_name) != context:
+        context = min(num_ctx or model.num_ctx or DEFAULT_NUM_CTX, model.context_length)
+        with self.fake.load_lock(model.digest):
+            # as with the real one, another context is another load, and names that share a digest are one model, listed by its first name
+            name = self.fake.loaded_as(model)
+            if self.fake.resident.get(name) != context:
                 self._pause(model.load_s)
-                self.fake.resident[model.full_name] = context
+                self.fake.resident[name] = context
+                self.fake.loads += 1
         return context, max(1, time.perf_counter_ns() - begun_ns)
 
     def _release(self, model: FakeModel, keep_alive: object) -> None:
         """Unloads the model when the request asked for it."""
         if _is_zero(keep_alive):
-            self.fake.resident.pop(model.full_name, None)
+            self.fake.resident.pop(self.fake.loaded_as(model), None)
 
     def _converse(self, ask: _Ask, wire: _Wire) -> None:
         """Answers a chat or generate request."""
@@ -817,9 +831,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Loads the model and makes its answer, with the clock running."""
         context, load_ns = self._load(model, ask.num_ctx)
         loaded_ns = time.perf_counter_ns()
-        tokens = prompt_tokens(ask.messages)
+        tokens = prompt_tokens(ask.messages, model.bytes_per_token)
         if tokens > context and not ask.truncate:
-            raise _Refusal(400, OVERFLOW)
+            raise _Refusal(400, model.overflow.format(tokens=tokens, context=context))
         answer = _plan(model, ask, self.fault)
         answer.prompt_tokens = min(tokens, context)
         answer.begun_ns = self.begun_ns
@@ -900,6 +914,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(
             {
                 "modelfile": f"FROM {model.full_name}\n",
+                "parameters": f'num_ctx                        {model.num_ctx}\nstop                           "<|end|>"' if model.num_ctx else "",
                 "template": "{{ .Prompt }}",
                 "details": model.details,
                 "model_info": model.info,

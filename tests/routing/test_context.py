@@ -90,3 +90,76 @@ def test_a_prompt_that_nearly_fills_the_window_still_gets_half_of_the_promised_r
 
 def test_text_to_go_on_from_counts_as_prompt() -> None:
     assert asked(model(), Need(10), shown="word " * 8_000).num_ctx == 16_384
+
+
+# ---------------------------------------------------------------- with how much a model is asked
+
+
+def loaded(resident_ctx: int, window: int = 32_768, **more: Any) -> ModelState:
+    """A model that is loaded with that context."""
+    return model(window, resident=True, resident_ctx=resident_ctx, **more)
+
+
+@pytest.mark.parametrize(
+    ("state", "prompt", "num_ctx"),
+    [
+        (loaded(4_096), 300, 4_096),
+        (loaded(16_384), 300, 16_384),
+        (loaded(4_096, num_ctx=2_048), 300, 4_096),
+        (loaded(4_096), 4_000, 8_192),
+        (loaded(4_096), 7_000, 16_384),
+        (loaded(16_384, num_ctx=2_048), 16_000, 32_768),
+        (loaded(4_096, num_ctx=6_000), 4_000, 6_000),
+        (loaded(16_384, 12_000), 300, 12_000),
+    ],
+)
+def test_what_is_loaded_is_used_as_it_is_where_it_holds_the_task(state: ModelState, prompt: int, num_ctx: int) -> None:
+    assert num_ctx_for(state, Need(prompt)) == num_ctx
+
+
+@pytest.mark.parametrize(
+    ("state", "num_ctx"),
+    [
+        (model(), 8_192),
+        (model(4_096), 4_096),
+        (model(modelfile_ctx=32_768), 32_768),
+        (model(modelfile_ctx=512), 512),
+        (model(num_ctx=2_048, modelfile_ctx=32_768), 2_048),
+        (model(16_384, modelfile_ctx=32_768), 16_384),
+    ],
+)
+def test_a_model_that_is_not_loaded_is_loaded_as_models_yaml_says_else_its_modelfile_else_with_8192(state: ModelState, num_ctx: int) -> None:
+    assert num_ctx_for(state, Need(100)) == num_ctx
+
+
+@pytest.mark.parametrize(
+    ("state", "wish", "num_ctx"),
+    [
+        (loaded(8_192), 3_000, 8_192),
+        (loaded(8_192), 8_192, 8_192),
+        (loaded(4_096), 6_000, 8_192),
+        (loaded(8_192), 9_145, 16_384),
+        (model(), 6_000, 6_000),
+        (model(), 512, 512),
+        (model(), 9_145, 9_145),
+        (model(), 50_000, 32_768),
+        (loaded(8_192), 50_000, 32_768),
+    ],
+)
+def test_a_context_that_the_caller_asks_for_is_a_minimum(state: ModelState, wish: int, num_ctx: int) -> None:
+    assert num_ctx_for(state, Need(100, num_ctx=wish)) == num_ctx
+
+
+@untimed
+@given(st.integers(256, 65_536), WINDOWS, st.integers(1, 100_000), MOST_TOKENS, st.integers(0, 100_000))
+def test_a_wish_for_less_than_is_loaded_never_reloads(resident: int, window: int, wish: int, max_tokens: int | None, prompt: int) -> None:
+    state = loaded(resident, max(window, resident))
+    as_loaded = num_ctx_for(state, Need(prompt, max_tokens)) == resident
+    assert (num_ctx_for(state, Need(prompt, max_tokens, num_ctx=wish)) == resident) == (as_loaded and min(wish, state.context_window) <= resident)
+
+
+@untimed
+@given(st.none() | st.integers(256, 65_536), WINDOWS, st.integers(1, 100_000), st.integers(0, 100_000))
+def test_nobody_gets_less_context_than_was_asked_for(resident: int | None, window: int, wish: int, prompt: int) -> None:
+    state = model(window, resident=resident is not None, resident_ctx=resident)
+    assert min(wish, window) <= num_ctx_for(state, Need(prompt, num_ctx=wish)) <= window
