@@ -46,6 +46,8 @@ class Asking:
         self._begun = time.perf_counter()  # not before: the wait for a place is no time of the model's
         async with aclosing(self._backend.chat(self._request)) as deltas:
             async for delta in deltas:
+                if delta.left_out:
+                    yield {"type": "left_out", "message": f"{self._request.model} {delta.left_out}"}
                 if delta.logprobs:
                     self.logprobs += delta.logprobs
                     self._untold += delta.logprobs

@@ -11,7 +11,7 @@ from orch.config.spec import canonical
 from orch.errors import OrchError, UsageError
 from orch.gate import Ticket
 from orch.registry import Survey
-from orch.request import FIRST_TOKEN_S
+from orch.request import FIRST_TOKEN_S, thinking_left_out
 from orch.router import ModelState, Policy, memory_needed, num_ctx_for, rank, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
@@ -52,6 +52,8 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     if not task.falls_back:
         order = order[:1]
     first = order[0]
+    if task.model is not None and (said := thinking_left_out(task, states[first.key])):
+        warnings = (*warnings, said)
     decision = Decision(
         model_id=first.model_id,
         model_name=first.model_name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from orch.router import ModelState, answer_room, num_ctx_for
 from orch.task import Task, estimate_text
@@ -13,6 +14,11 @@ PROMPT_MARGIN = 1.15
 """Room kept for a prompt that is longer than estimated, so that Ollama never drops context while generating."""
 LEAST_ROOM = 16
 """Tokens of an answer that are always allowed."""
+THINKING = ("think", "reasoning_effort")
+"""How clients wish for thinking: Ollama's word, true, false or a degree, and OpenAI's. A wish: no model fails for it."""
+NO_THINKING = "cannot think: it answers without"
+NOT_WISHED = (None, False, "none", "minimal")
+"""Values that ask for no thinking."""
 _SIZES = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 
@@ -24,16 +30,34 @@ def chat_request(task: Task, messages: list[Message], need: Need, state: ModelSt
     return ChatRequest(
         model=state.spec.id,
         messages=_for_model(messages, state.spec.system, shown),
-        options={**state.spec.options, **{key: value for key, value in task.options.items() if key not in _SIZES}},
+        options=_thinkable({**state.spec.options, **{name: value for name, value in task.options.items() if name not in _SIZES}}, state),
         num_ctx=None if state.fixed_ctx else num_ctx,
         max_tokens=min(asked, room) if asked else (None if state.fixed_ctx else room),
         tools=task.tools,
         response_format=task.response_format,
-        extra=task.extra,
+        extra=_thinkable(task.extra, state),
         affinity=task.affinity or task.session or "",
         first_token_timeout_s=task.timeout_s or FIRST_TOKEN_S,
         token_timeout_s=min(task.timeout_s or TOKEN_S, TOKEN_S),
     )
+
+
+def cannot_think(state: ModelState) -> bool:
+    """Whether the model is known not to think; where its server does not tell, the wish is sent, and a refusal shows it."""
+    return state.capabilities is not None and "thinking" not in state.capabilities
+
+
+def thinking_left_out(task: Task, state: ModelState) -> str:
+    """What is to be said where a model is asked to think and can't; empty where nothing is."""
+    given = {**task.options, **task.extra}
+    return f"{state.spec.id} {NO_THINKING}" if _thinkable(given, state) != given else ""
+
+
+def _thinkable(given: dict[str, Any], state: ModelState) -> dict[str, Any]:
+    """The fields without a wish that the model can't fulfil; not to think is a wish that every model can."""
+    if not cannot_think(state):
+        return given
+    return {name: value for name, value in given.items() if name not in THINKING or value in NOT_WISHED}
 
 
 def prompt_estimate(need: Need, shown: str) -> int:

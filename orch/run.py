@@ -51,6 +51,11 @@ class Run:
         """What was decided, None before that."""
         return self._course.plan.decision if self._course.plan else None
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was said so far; what the plan has to say is known when its `metadata` is told."""
+        return tuple(self._course.warnings)
+
     async def chunks(self) -> AsyncGenerator[Chunk]:
         """`metadata` first, `done` or `error` last; after `error` raises OrchError. Every run is journaled, also one that was interrupted."""
         try:
@@ -89,7 +94,10 @@ class Run:
         result = found.restored(self._course.run_id, self._course.begun)
         decision = replace(result.decision, reason=f"cached, {age(found.at)}; --fresh asks again")
         self._course.before, result = result.response.content, replace(result, decision=decision)
+        self._course.warnings += self._task.warnings
         yield _metadata(decision)
+        for warning in self.warnings:
+            yield self._warning(warning)
         if result.response.thinking:
             yield {"type": "thinking", "chunk": result.response.thinking}
         for begin in range(0, len(result.response.content), PIECE_CHARS):
@@ -100,10 +108,12 @@ class Run:
     async def _asked(self, history: History, key: str | None) -> AsyncGenerator[Chunk]:
         course = self._course
         made = course.plan = await plan(self._task, self._runtime)
+        course.warnings += dict.fromkeys((*self._runtime.config.notes, *history.warnings, *self._task.warnings, *made.warnings))
         yield _metadata(_asks(made, made.order[0]))
-        near = await self._runtime.reuse.suggestion(self._task)
-        for warning in (*self._runtime.config.notes, *history.warnings, *made.warnings, *([near] if near else ())):
+        for warning in self.warnings:
             yield self._warning(warning)
+        if near := await self._runtime.reuse.suggestion(self._task):
+            yield self._warning(near)
         if self._recalls():
             made, said = await self._recall(made)
             for warning in said:
@@ -164,7 +174,8 @@ class Run:
             try:
                 async with self._runtime.gate.turn(ticket_for(asking.state, made.need, self._task, course.run_id)), aclosing(asking.chunks()) as chunks:
                     async for chunk in chunks:
-                        yield chunk
+                        if told := self._told(chunk):
+                            yield told
                 course.tried(asking.attempt("ok", offset=len(course.before)))
                 self._runtime.registry.now_loaded(candidate.key, asking.num_ctx)
                 return
@@ -186,6 +197,12 @@ class Run:
         backend, estimate = self._runtime.backends[candidate.provider], prompt_estimate(made.need, course.before)
         course.asking = Asking(candidate, state, backend, request, estimate, self._task.max_tokens)
         return course.asking
+
+    def _told(self, chunk: Chunk) -> Chunk | None:
+        """What the caller sees of a chunk. That a model takes less of a wish is news only to who named the model: elsewhere it is a wish."""
+        if chunk["type"] != "left_out":
+            return chunk
+        return self._warning(chunk["message"]) if self._task.model is not None else None
 
     def _failed_attempt(self, asking: Asking, failure: BackendError) -> Attempt:
         outcome = "partial" if asking.partial and not self._course.held else "failed"

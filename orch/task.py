@@ -53,6 +53,8 @@ class Task:
     client: str = ""
     batch: bool = False
     """Whether it may wait behind the tasks of people who sit there."""
+    warnings: tuple[str, ...] = ()
+    """What was left out of the request before it became a task."""
     fresh: bool = False
     fallback: bool | None = None
     timeout_s: float | None = None

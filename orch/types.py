@@ -230,6 +230,8 @@ class Delta:
     tool_calls: tuple[dict[str, Any], ...] = ()
     done: Completion | None = None
     logprobs: tuple[dict[str, Any], ...] = ()
+    left_out: str = ""
+    """What of the request the model did not take, in words; it was asked without."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ async def backend_at(kind: Backends, url: str, **provider: Any) -> AsyncIterator
 
 async def bodies(kind: Backends, *faults: Fault, messages: list[Json] = SAID, **wishes: Any) -> list[Json]:
     """What a server is sent for a chat with these wishes, each time it is asked."""
-    with FakeOllama([FakeModel("m", faults=list(faults))]) as fake:
+    with FakeOllama([FakeModel("m", faults=list(faults), capabilities=["completion", "thinking"], family="gptoss")]) as fake:
         async with backend_at(kind, fake.url) as backend:
             assert [delta async for delta in backend.chat(ChatRequest("m", messages, **wishes))]
         return [request.body for request in fake.chats()]
@@ -107,16 +107,37 @@ async def test_how_much_to_think_is_an_effort_for_openai(think: Any, effort: str
     assert (sent.get("reasoning_effort"), "think" in sent) == (effort, False)
 
 
-@pytest.mark.parametrize("said", ['think value "high" is not supported for this model', '"m" does not support thinking'])
-async def test_a_model_that_takes_no_effort_is_asked_without_it(said: str) -> None:
-    first, second = await bodies(OllamaBackend, Fault("status", status=400, message=said), options={"reasoning_effort": "high"})
-    assert (first["think"], "think" in second) == ("high", False)
+NO_DEGREE, NO_THINKING = 'think value "high" is not supported for this model', '"m" does not support thinking'
 
 
-@pytest.mark.parametrize("wishes", [{"extra": {"think": True}}, {"options": {"reasoning_effort": "high"}, "extra": {"think": True}}, {}], ids=str)
-async def test_a_refusal_of_anything_else_is_told(wishes: Json) -> None:
-    with pytest.raises(BackendError, match="does not support thinking"):
-        await bodies(OllamaBackend, Fault("status", status=400, message='"m" does not support thinking'), **wishes)
+def refusals(*said: str) -> list[Fault]:
+    """Answers with status 400."""
+    return [Fault("status", status=400, message=each) for each in said]
+
+
+@pytest.mark.parametrize(
+    ("wish", "said", "sent"),
+    [
+        ({"options": {"reasoning_effort": "high"}}, [NO_DEGREE], ["high", True]),
+        ({"options": {"think": "high"}}, [NO_DEGREE, NO_THINKING], ["high", True, None]),
+        ({"options": {"reasoning_effort": "high"}}, [NO_THINKING], ["high", None]),
+        ({"extra": {"think": True}}, [NO_THINKING], [True, None]),
+        ({"extra": {"think": False}}, ["this model always thinks"], [False, None]),
+    ],
+)
+async def test_what_a_model_refuses_of_the_wish_to_think_is_left_out(wish: Json, said: list[str], sent: list[Any]) -> None:
+    assert [body.get("think") for body in await bodies(OllamaBackend, *refusals(*said), **wish)] == sent
+
+
+async def test_an_effort_that_an_openai_server_refuses_is_left_out() -> None:
+    refused = refusals("Unrecognized request argument supplied: reasoning_effort")
+    assert [body.get("reasoning_effort") for body in await bodies(OpenAIBackend, *refused, options={"think": "high"})] == ["high", None]
+
+
+@pytest.mark.parametrize(("wishes", "said"), [({"extra": {"think": True}}, "m has no tools"), ({}, NO_THINKING)], ids=str)
+async def test_a_refusal_of_anything_else_is_told(wishes: Json, said: str) -> None:
+    with pytest.raises(BackendError, match=said):
+        await bodies(OllamaBackend, *refusals(said), **wishes)
 
 
 # ---------------------------------------------------------------- messages

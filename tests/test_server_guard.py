@@ -141,7 +141,7 @@ def test_pages_of_its_own_and_listed_ones_are_answered(door: Door) -> None:
     listed = door.get("Host: localhost:11435", f"Origin: {PAGE}", "Sec-Fetch-Site: cross-site")
     assert (own.status, own.headers.get("access-control-allow-origin")) == (200, None)
     assert (listed.status, listed.headers["access-control-allow-origin"], listed.headers["vary"]) == (200, PAGE, "origin")
-    assert listed.headers["access-control-expose-headers"] == "x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback"
+    assert listed.headers["access-control-expose-headers"] == "x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
 
 
 def test_a_rebound_page_is_not_its_own(door: Door) -> None:

@@ -80,6 +80,7 @@ def test_a_schema_is_asked_for_and_parsed(client: openai.OpenAI, ollama: FakeOll
 
 
 def test_the_settings_reach_the_model_in_its_own_words(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    ollama.models[CODER].capabilities, ollama.models[CODER].family = ["completion", "thinking"], "gptoss"
     client.responses.create(
         model=CODER, input=TASK, max_output_tokens=50, temperature=0.5, reasoning={"effort": "low"}, user="me", extra_body={"weird": {"a": 1}}
     )

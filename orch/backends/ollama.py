@@ -12,6 +12,7 @@ from orch.backends.http import QUICK_S, Http, drain, with_deadlines
 from orch.backends.messages import for_ollama
 from orch.config.spec import Provider, canonical
 from orch.errors import BackendError
+from orch.request import NO_THINKING
 from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
@@ -20,6 +21,8 @@ LOAD_TIMEOUT_S = 600.0
 _BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
 _EFFORTS = {"none": False, "minimal": False, "xhigh": "high"}
 """OpenAI's reasoning_effort as Ollama's `think`; low, medium and high are the same."""
+_NO_THINKING = "does not support thinking"
+"""In Ollama's refusal of `think` for a model that can't; of a degree it says that the value is not supported."""
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
 
@@ -35,9 +38,13 @@ class OllamaBackend:
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """`/api/chat` with `truncate: false`: too long a prompt is an error, never a silent cut."""
-        read = self._lines(request)
+        payload = self._payload(request)
+        wished, read = payload.get("think"), self._lines(request, payload)
         async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
             async for lines in batches:
+                if said := _less_thinking(wished, payload.get("think")):
+                    wished = payload.get("think")
+                    yield Delta(left_out=said)
                 error = next((line["error"] for line in lines if "error" in line), None)
                 with wire.shape():
                     deltas = [delta for line in lines if "error" not in line and _tells(delta := _delta(line))]
@@ -51,17 +58,18 @@ class OllamaBackend:
                     raise _stream_error(error)
         raise BackendError("cut", "the stream ended before the model was done")
 
-    async def _lines(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any]]]:
-        """The lines that came together, each time some come."""
-        payload, at = self._payload(request), self._http.addresses.order(request.affinity)
+    async def _lines(self, request: ChatRequest, payload: dict[str, Any]) -> AsyncGenerator[list[dict[str, Any]]]:
+        """The lines that came together, each time some come. Takes out of `payload` what the model refuses of the wish to think."""
+        at = self._http.addresses.order(request.affinity)
         async with AsyncExitStack() as held:
-            try:
-                response = await held.enter_async_context(self._http.stream("POST", "/api/chat", payload, at=at))
-            except BackendError as refusal:
-                if not _was_the_effort(refusal, request):
-                    raise
-                del payload["think"]
-                response = await held.enter_async_context(self._http.stream("POST", "/api/chat", payload, at=at))
+            while True:
+                try:
+                    response = await held.enter_async_context(self._http.stream("POST", "/api/chat", payload, at=at))
+                    break
+                except BackendError as refusal:
+                    if not _was_the_thinking(refusal, payload):
+                        raise
+                    _think_less(payload, refusal)
             async for lines in wire.batches(response.aiter_bytes(), wire.parse_object):
                 yield lines
 
@@ -211,10 +219,24 @@ def _seconds(nanoseconds: Any) -> float | None:
     return nanoseconds / 1e9 if isinstance(nanoseconds, (int, float)) else None
 
 
-def _was_the_effort(refusal: BackendError, request: ChatRequest) -> bool:
-    """Whether a model was refused for an effort, which is a hint and may be left out: many that think take no degree of it (ollama#12561)."""
-    hinted = "reasoning_effort" in request.options or "reasoning_effort" in request.extra
-    return hinted and "think" not in request.extra and refusal.code == "rejected" and "think" in refusal.message
+def _was_the_thinking(refusal: BackendError, payload: dict[str, Any]) -> bool:
+    """Whether a model was refused for `think`, which is a wish and may be left out."""
+    return "think" in payload and refusal.code == "rejected" and "think" in refusal.message.replace(payload["model"], "")
+
+
+def _think_less(payload: dict[str, Any], refusal: BackendError) -> None:
+    """A degree of thinking becomes thinking, since many models know no degree (ollama#12561); what is refused besides is left out."""
+    if isinstance(payload["think"], str) and _NO_THINKING not in refusal.message:
+        payload["think"] = True
+    else:
+        del payload["think"]
+
+
+def _less_thinking(wished: Any, sent: Any) -> str:
+    """What is to be said where a model was asked for less than was wished."""
+    if not wished or sent == wished:
+        return ""
+    return f"takes no {wished!r} as a degree of thinking: it thinks as much as it usually does" if sent else NO_THINKING
 
 
 def _keep_alive(text: str) -> str | int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from orch.backends import wire
@@ -11,6 +11,7 @@ from orch.backends.http import QUICK_S, Http, drain, with_deadlines
 from orch.backends.messages import for_openai
 from orch.config.spec import Provider
 from orch.errors import BackendError
+from orch.request import NO_THINKING, NOT_WISHED
 from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
@@ -29,10 +30,13 @@ class OpenAIBackend:
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """`/v1/chat/completions`, streamed."""
-        collected = _Collected()
-        read = self._events(request)
+        collected, payload = _Collected(), _payload(request)
+        wished, read = payload.get("reasoning_effort"), self._events(request, payload)
         async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
             async for events in batches:
+                if wished not in NOT_WISHED and "reasoning_effort" not in payload:
+                    wished = None
+                    yield Delta(left_out=NO_THINKING)
                 found = [event for event in events if event is not None]
                 error = next((event["error"] for event in found if "error" in event), None)
                 with wire.shape():
@@ -50,10 +54,17 @@ class OpenAIBackend:
             last = collected.last()
         yield last
 
-    async def _events(self, request: ChatRequest) -> AsyncGenerator[list[dict[str, Any] | None]]:
-        """The events that came together, each time some come; None is the end."""
+    async def _events(self, request: ChatRequest, payload: dict[str, Any]) -> AsyncGenerator[list[dict[str, Any] | None]]:
+        """The events that came together, each time some come; None is the end. Takes the effort out of `payload` where a model refuses it."""
         at = self._http.addresses.order(request.affinity)
-        async with self._http.stream("POST", "chat/completions", _payload(request), at=at) as response:
+        async with AsyncExitStack() as held:
+            try:
+                response = await held.enter_async_context(self._http.stream("POST", "chat/completions", payload, at=at))
+            except BackendError as refusal:
+                if "reasoning_effort" not in payload or refusal.code != "rejected" or "reasoning" not in refusal.message:
+                    raise
+                del payload["reasoning_effort"]
+                response = await held.enter_async_context(self._http.stream("POST", "chat/completions", payload, at=at))
             if "application/json" in response.headers.get("content-type", ""):
                 # a server that does not stream answers in one piece
                 yield [wire.parse_object(await response.aread())]

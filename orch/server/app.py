@@ -196,6 +196,9 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 _RESPONSES = {
-    "200": {"description": "The answer; with x-orch-model, x-orch-task-type, x-orch-run-id and x-orch-fallback where a model gave it."},
+    "200": {
+        "description": "The answer; with x-orch-model, x-orch-task-type, x-orch-run-id and x-orch-fallback where a model gave it, and"
+        " an x-orch-warning, percent-encoded, for each warning that was known before its first byte."
+    },
     "default": {"description": "An error in the API's own form."},
 }

@@ -25,6 +25,8 @@ class Wishes:
     extra: dict[str, Any] = field(default_factory=dict)
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    """What of the request was left out."""
 
 
 def task_for(request: Request, wishes: Wishes) -> Task:
@@ -45,6 +47,7 @@ def task_for(request: Request, wishes: Wishes) -> Task:
         extra=wishes.extra,
         tools=wishes.tools,
         response_format=wishes.response_format,
+        warnings=wishes.warnings,
         model=choice.model,
         task_type=choice.task_type,
         profile=choice.profile,

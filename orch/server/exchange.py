@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import wraps
+from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -49,6 +50,8 @@ STATUS = {
 """`error.code` to the HTTP status of an answer that has not begun; 500 for the others."""
 VISIBLE = ("content", "thinking", "tool_call", "done")
 """Chunks that an HTTP answer begins with: until then another model may still take over unseen."""
+MOST_WARNINGS, WARNING_CHARS = 16, 500
+"""In an answer's headers: proxies refuse heads of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
 Envelope = Callable[[OrchError], dict[str, Any]]
@@ -89,6 +92,8 @@ class Answer:
 
     def __init__(self, run_id: str, chunks: AsyncGenerator[Chunk]) -> None:
         self.run_id, self.provider, self.model, self.task_type, self.fallbacks = run_id, "", "", "", 0
+        self.warnings: list[str] = []
+        """What was said so far."""
         self._chunks = chunks
         self._first: Chunk | None = None
 
@@ -105,6 +110,10 @@ class Answer:
             self.provider, self.model, self.task_type = chunk["provider"], chunk["model_id"], chunk["task_type"]
         elif chunk["type"] == "fallback":
             self.fallbacks += 1
+        elif chunk["type"] == "warning":
+            self.warnings.append(chunk["message"])
+        elif chunk["type"] == "done":
+            self.warnings += chunk["result"].warnings
 
     async def chunks(self) -> AsyncIterator[Chunk]:
         """What can be shown, as it comes. Raises OrchError where the run fails on its way."""
@@ -135,6 +144,16 @@ def headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str
 
     name = model if model.isascii() and model.isprintable() else quote(model)
     return {"x-orch-model": name, "x-orch-task-type": task_type, "x-orch-run-id": run_id, "x-orch-fallback": str(fallbacks)}
+
+
+def warned(response: Response, warnings: Iterable[str]) -> Response:
+    """The answer with an `x-orch-warning` for each warning that is known before its first byte: UTF-8, percent-encoded (RFC 3986)."""
+    from urllib.parse import quote
+
+    for warning in islice(dict.fromkeys(warnings), MOST_WARNINGS):
+        text = warning if len(warning) <= WARNING_CHARS else f"{warning[:WARNING_CHARS]}…"
+        response.raw_headers.append((b"x-orch-warning", quote(text, safe="", errors="replace").encode()))
+    return response
 
 
 class Stream(Response):
@@ -204,7 +223,8 @@ async def answered(request: Request, task: Task, on_partial: OnPartial, face: st
         await answer.begin()
         if task.affinity:
             service_of(request).conversations.answered(task.affinity, (answer.provider, answer.model))
-        return await respond(answer, held)
+        response = await respond(answer, held)
+        return warned(response, answer.warnings)
 
 
 # ---------------------------------------------------------------- what goes wrong
@@ -248,4 +268,4 @@ def told(error: OrchError, envelope: Envelope) -> Response:
     limited = bool(error.attempts) and all(attempt.code in ("busy", "rate_limited") for attempt in error.attempts)
     if error.code == "busy" or limited:
         heads["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
-    return as_json(envelope(error), heads, STATUS["busy"] if limited else STATUS.get(error.code, 500))
+    return warned(as_json(envelope(error), heads, STATUS["busy"] if limited else STATUS.get(error.code, 500)), error.warnings)

@@ -28,7 +28,7 @@ from orch.run import Run
 from orch.runtime import Runtime
 from orch.server import own_forms as forms
 from orch.server.client import CODE
-from orch.server.exchange import Held, Stream, as_json, client_of, guarded, headers, read, service_of
+from orch.server.exchange import Held, Stream, as_json, client_of, guarded, headers, read, service_of, warned
 from orch.stats import by_client, by_type
 from orch.task import Attachment, Task
 from orch.version import VERSION
@@ -70,7 +70,7 @@ async def run(request: Request) -> Response:
         first = await anext(chunks)
         heads = headers(going.run_id, str(first.get("model_id", "")), str(first.get("task_type", "")), 0)
         body = _told(first, chunks, going, lines)
-        return Stream(body, heads, LINES if lines else "text/event-stream; charset=utf-8", held.kept())
+        return warned(Stream(body, heads, LINES if lines else "text/event-stream; charset=utf-8", held.kept()), going.warnings)
     raise AssertionError("a stack of exits keeps no exception back")
 
 
@@ -104,7 +104,8 @@ async def route(request: Request) -> Response:
     runtime = service_of(request).orchestrator.runtime
     made = await plan(_task(request, await read(request, forms.Asked)), runtime)
     decision = made.decision
-    return as_json(json_form.of_decision(decision, list(made.warnings)), headers("", decision.model_id, str(decision.task_type), 0))
+    heads = headers("", decision.model_id, str(decision.task_type), 0)
+    return warned(as_json(json_form.of_decision(decision, list(made.warnings)), heads), made.warnings)
 
 
 @guarded(envelope)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CUT = "orch.cut"
 """The ASGI extension by which a connection is cut at once: `scope["extensions"][CUT]["now"]()`. Closing it would wait for a client that does not read."""
-EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback"
+EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
 """The headers that a page of a listed origin may read."""
 
 

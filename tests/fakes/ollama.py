@@ -76,6 +76,7 @@ class FakeModel:
     thinking: list[str] = field(default_factory=list)
     tool_calls: list[Json] = field(default_factory=list)
     capabilities: list[str] = field(default_factory=lambda: ["completion"])
+    tells_capabilities: bool = True
     context_length: int = 32768
     size: int = 4_700_000_000
     family: str = "llama"
@@ -803,6 +804,10 @@ class _Handler(BaseHTTPRequestHandler):
         unloads = not ask.messages and _is_zero(ask.keep_alive)
         if "completion" not in model.capabilities and not unloads:
             raise _Refusal(400, f'"{ask.model}" does not support {wire.verb}')
+        if ask.think and "thinking" not in model.capabilities:
+            raise _Refusal(400, f'"{ask.model}" does not support thinking')
+        if isinstance(ask.think, str) and model.family != "gptoss":
+            raise _Refusal(400, f'think value "{ask.think}" is not supported for this model')
         if not ask.messages:
             self._send_json(wire.bare(self._touch(model, ask)))
             return
@@ -918,7 +923,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "template": "{{ .Prompt }}",
                 "details": model.details,
                 "model_info": model.info,
-                "capabilities": model.capabilities,
+                **({"capabilities": model.capabilities} if model.tells_capabilities else {}),
                 "modified_at": "2025-10-01T12:00:00Z",
             }
         )
