@@ -31,6 +31,10 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(config.rootpath / "orch", quiet=1)
+    elif hasattr(os, "sched_setaffinity"):
+        # a core for each worker and its processes: llama.cpp's threads spin, and those of two tests would halt each other (seen: an answer in two minutes)
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(config.workerinput["workerid"].removeprefix("gw")) % len(cores)]})
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

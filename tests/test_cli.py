@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.support import forked
 
 NO_FIGURES = dict.fromkeys(("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")) | dict.fromkeys(("errors", "fallbacks", "tokens"), 0)
 COMMAND = [sys.executable, "-c", "from orch.cli.main import main; main()"]
@@ -21,8 +21,7 @@ COMMAND = [sys.executable, "-c", "from orch.cli.main import main; main()"]
 
 def orch(*words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     """Runs orch; without `stdin` it is /dev/null."""
-    given: dict[str, Any] = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
-    return subprocess.run([*COMMAND, *words], capture_output=True, timeout=120, check=False, **given)
+    return forked.run(*words, stdin=stdin)
 
 
 def without(folder: Path, *names: str) -> dict[str, str]:

@@ -35,6 +35,12 @@ def write(folder: Path, models: str, routing: str = "version: 1\n") -> Path:
     return folder
 
 
+@pytest.mark.parametrize("which", ["models", "routing"])
+def test_libyaml_reads_the_shipped_files_as_python_does(which: str) -> None:
+    text = packaged(which).read_text(encoding="utf-8")
+    assert parse(which, text, shipped=True) == parse(which, text)
+
+
 def test_every_fault_of_both_files_is_told_with_its_place(tmp_path: Path) -> None:
     folder = write(tmp_path, MODELS, "version: 1\nweights: {fit: 0.5, quality: 0.4, speed: 0.3, confidence: 0.1}\n")
     with pytest.raises(ConfigError) as caught:

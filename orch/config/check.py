@@ -47,7 +47,7 @@ def check_sources(found: dict[str, Source], base: dict[str, Source | None], env:
     result: dict[str, Any] = {}
     problems: list[source.Problem] = []
     for which, file in found.items():
-        document = source.parse(str(file.path), file.text)
+        document = source.parse(str(file.path), file.text, shipped=file.place == "package")
         raw = schema.normalise(which, document.data)
         if not document.problems:
             filled, unset = fill_and_find_unset(raw, env)
@@ -80,7 +80,7 @@ def _typed(which: str, document: source.Document, raw: dict[str, Any], base: Sou
 def _parsed(which: str, file: Source | None) -> dict[str, Any]:
     if file is None:
         return {}
-    data = schema.normalise(which, source.parse(str(file.path), file.text).data)
+    data = schema.normalise(which, source.parse(str(file.path), file.text, shipped=file.place == "package").data)
     return data if isinstance(data, dict) else {}
 
 
