@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from orch.errors import OrchError, UsageError
 from orch.journal import Journal
@@ -13,6 +14,8 @@ from orch.types import Message
 MOST_TOKENS = 3_000
 """Of earlier turns: older ones are left out, and that is said. A prompt that grows without end costs prefill at every turn."""
 MOST_TURNS = 100
+UNANSWERED = "[I was interrupted before I answered.]"
+"""Stands where an interrupted turn has no text: an empty answer, or two user messages in a row, is refused by strict chat templates."""
 
 
 class History(NamedTuple):
@@ -22,13 +25,13 @@ class History(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def history_of(session: str, journal: Journal) -> History:
-    """What was said in a session. Raises OrchError where the journal keeps no texts."""
+def history_of(session: str, journal: Journal, asked: str = "") -> History:
+    """What was said in a session before `asked`. Raises OrchError where the journal keeps no texts."""
     _must_keep_texts(journal)
     turns: list[Message] = []
     left, out, redacted = MOST_TOKENS, 0, False
-    for row in journal.turns(session, MOST_TURNS):
-        pair: list[Message] = [{"role": "user", "content": row["task"]}, {"role": "assistant", "content": row["answer"]}]
+    for row in _without_superseded(journal.turns(session, MOST_TURNS), asked):
+        pair = turn_of(row["task"], row["answer"], row["status"])
         left -= estimate_tokens(pair)
         if out or left < 0:
             out += 1
@@ -37,6 +40,20 @@ def history_of(session: str, journal: Journal) -> History:
     said = [f"the {out} oldest turns of this conversation were left out"] if out > 1 else ["the oldest turn of this conversation was left out"] if out else []
     said += ["parts of this conversation were redacted: the model sees them as redacted"] if redacted else []
     return History(tuple(turns), tuple(said))
+
+
+def turn_of(question: str, answer: str, status: str) -> list[Message]:
+    """A turn as messages; what was interrupted goes with the text that had come."""
+    said = answer if answer or status == "ok" else UNANSWERED
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
+
+
+def _without_superseded(rows: Sequence[dict[str, Any]], asked: str) -> Iterator[dict[str, Any]]:
+    """Turns, newest first, but for the unfinished ones after which the same was asked again."""
+    for row in rows:
+        if row["status"] == "ok" or row["task"] != asked:
+            yield row
+        asked = row["task"]
 
 
 def session_named(name: str, carry_on: bool, journal: Journal) -> str:

@@ -124,7 +124,7 @@ def _former_type(task: Task, runtime: Runtime) -> TaskType | None:
 
 def _stay_with(task: Task, runtime: Runtime) -> ModelKey | None:
     former = _former_turn(task, runtime)
-    return task.stay_with or ((former["provider"], former["model"]) if former.get("model") else None)
+    return task.stay_with or ((former["provider"], former["model"]) if former and former["status"] != "failed" else None)
 
 
 def _weights(task: Task, runtime: Runtime) -> dict[str, float]:

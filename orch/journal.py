@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from orch.judgements import Judgements
 from orch.measurements import Measurements
 from orch.redact import Redactor
 from orch.types import Attempt, ModelInfo
+
+TURN = "task IS NOT NULL AND (status IN ('ok', 'interrupted') OR (status = 'failed' AND answer != ''))"
+"""The runs that are turns of a conversation: also one that was interrupted, and one that failed after it gave text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +184,14 @@ class Journal:
         return self.database.rows("SELECT * FROM attempts WHERE run_id = ? ORDER BY n", (run_id,))
 
     def turns(self, session: str, limit: int) -> list[dict[str, Any]]:
-        """The answered tasks of a session, newest first."""
-        query = "SELECT task, answer, redacted FROM runs WHERE session = ? AND status = 'ok' AND task IS NOT NULL ORDER BY seq DESC LIMIT ?"
-        return self.database.rows(query, (session, limit))
+        """The turns of a session, newest first. An interrupted one has the text that had come, or none."""
+        return self.database.rows(f"SELECT status, task, answer, redacted FROM runs WHERE session = ? AND {TURN} ORDER BY seq DESC LIMIT ?", (session, limit))
 
     def latest_session(self) -> str | None:
-        """The session of the last run that was answered; a run without one begins it. None without any run."""
+        """The session of the last run that is a turn; a run without one begins it. None without any run."""
 
         def find(connection: sqlite3.Connection) -> str | None:
-            row = connection.execute("SELECT run_id, session FROM runs WHERE status = 'ok' AND face != 'memory' ORDER BY seq DESC LIMIT 1").fetchone()
+            row = connection.execute(f"SELECT run_id, session FROM runs WHERE {TURN} AND face != 'memory' ORDER BY seq DESC LIMIT 1").fetchone()
             if row and row[1] is None:
                 connection.execute("UPDATE runs SET session = run_id WHERE run_id = ?", (row[0],))
             return str(row[1] or row[0]) if row else None
@@ -205,8 +207,9 @@ class Journal:
         return rows[0] if len(rows) == 1 else None
 
     def former_turn(self, session: str) -> dict[str, Any] | None:
-        """Type, model and provider of the last answered turn of a session."""
-        rows = self.database.rows("SELECT task_type, model, provider FROM runs WHERE session = ? AND status = 'ok' ORDER BY seq DESC LIMIT 1", (session,))
+        """Type, status, model and provider of the last turn of a session for which a model was chosen."""
+        query = f"SELECT task_type, status, model, provider FROM runs WHERE session = ? AND {TURN} AND model IS NOT NULL ORDER BY seq DESC LIMIT 1"
+        rows = self.database.rows(query, (session,))
         return rows[0] if rows else None
 
     def count(self) -> int:
@@ -216,6 +219,11 @@ class Journal:
 
 
 # ---------------------------------------------------------------- rows
+
+
+def is_turn(row: Mapping[str, Any]) -> bool:
+    """What `TURN` asks, of a row of `runs`."""
+    return row["status"] in ("ok", "interrupted") or (row["status"] == "failed" and bool(row["answer"]))
 
 
 def unpacked(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from orch.classifier.rules import forced
 from orch.decide import classify_text, judged_states, ranked
+from orch.journal import is_turn
 from orch.registry import Survey
 from orch.router import ModelState, quality, weights_for
 from orch.runtime import Runtime
@@ -140,13 +141,13 @@ def mean(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, flo
 
 
 def _former_types(rows: Sequence[Mapping[str, Any]]) -> list[TaskType | None]:
-    """For each row, newest first, the type of its session's answered turn before it."""
+    """For each row, newest first, the type of its session's turn before it."""
     last: dict[str, str | None] = {}
     found = []
     for row in reversed(rows):
         former = last.get(row["session"]) if row["session"] else None
         found.append(TaskType(former) if former in tuple(TaskType) else None)
-        if row["session"] and row["status"] == "ok":
+        if row["session"] and row["task_type"] and is_turn(row):
             last[row["session"]] = row["task_type"]
     return found[::-1]
 

@@ -140,7 +140,7 @@ class Run:
         """The session's earlier turns go before the task, unless the caller brings the conversation himself."""
         if self._task.session is None or self._task.messages:
             return History()
-        history = history_of(self._task.session, self._runtime.journal)
+        history = history_of(self._task.session, self._runtime.journal, self._task.text)
         self._task = replace(self._task, history=history.messages)
         return history
 

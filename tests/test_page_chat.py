@@ -348,6 +348,24 @@ def test_stop_keeps_what_came_and_says_so(shared: Shared, visit: Visit) -> None:
     expect(page.locator(".orch-answer")).to_have_text("whole")
 
 
+def test_a_stopped_answer_goes_with_the_next_question_and_is_marked_after_a_reload(shared: Shared, visit: Visit) -> None:
+    coder = shared.fake.models[CODER]
+    coder.reply, coder.chunk_delay_s = ["word "] * 2_000, 0.02
+    page = opened(visit, shared.url)
+    ask(page, CODE_TASK)
+    expect(page.locator(".orch-answer")).to_contain_text("word word")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".orch-chat-mark")).to_have_text("interrupted")
+    coder.reply = shared.fake.models[LLAMA].reply = ["whole"]
+    ask(page, "go on")
+    expect(page.locator(".orch-answer").last).to_have_text("whole")
+    sent = [(message["role"], message["content"][:9]) for message in shared.fake.chats()[-1].body["messages"]]
+    assert sent == [("user", CODE_TASK[:9]), ("assistant", "word word"), ("user", "go on")]
+    page.reload()
+    expect(page.locator(".orch-chat-mark").first).to_have_text("interrupted")
+    expect(page.locator(".orch-answer").first).to_contain_text("word word")
+
+
 def test_an_error_is_told_with_its_hint_and_asked_again(shared: Shared, visit: Visit) -> None:
     for model in shared.fake.models.values():
         model.faults = [Fault("status", message="out of order")] * 2
@@ -462,12 +480,21 @@ def test_a_server_that_is_restarted_in_mid_answer(ollama: FakeOllama, home: Path
 def test_a_journal_that_keeps_no_texts_leaves_the_conversation_in_the_page(ollama: FakeOllama, home: Path, visit: Visit) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM + "journal: {mode: meta}\n")
+    coder = ollama.models[CODER]
     with orch_serve() as (url, _):
         page = opened(visit, url)
-        for count in (1, 2):
-            ask(page, f"{CODE_TASK}, {count}")
-            answered(page, count)
-        assert [message["role"] for message in ollama.chats()[-1].body["messages"]] == ["user", "assistant", "user"]
+        ask(page, f"{CODE_TASK}, 1")
+        answered(page)
+        coder.reply, coder.chunk_delay_s = ["word "] * 2_000, 0.02
+        ask(page, f"{CODE_TASK}, 2")
+        expect(page.locator(".orch-answer").last).to_contain_text("word word")
+        page.get_by_role("button", name="Stop").click()
+        coder.reply = ollama.models[LLAMA].reply = ["whole"]
+        ask(page, "go on")
+        expect(page.locator(".orch-answer").last).to_have_text("whole")
+        sent = ollama.chats()[-1].body["messages"]
+        assert [message["role"] for message in sent] == ["user", "assistant"] * 2 + ["user"]
+        assert sent[3]["content"].startswith("word word")
 
 
 # ---------------------------------------------------------------- keyboard, languages, sizes

@@ -271,7 +271,7 @@ def test_a_journal_that_is_off_is_exit_2_and_one_that_would_be_is_not(history: F
 def _journal_row(**other: Any) -> dict[str, Any]:
     candidates = [asdict(Candidate(name, name, "there")) for name in ("a", "b")]
     decision = {"candidates": candidates, "task_type": "coding", "confidence": 0.9, "profile": "balanced", "weights": {}, "prompt_tokens": 7, "pinned": False}
-    row = {"run_id": "1", "at": 1.0, "task": "a task", "messages": None, "decision": json.dumps(decision), "session": None, "status": "ok"}
+    row = {"run_id": "1", "at": 1.0, "task": "a task", "messages": None, "decision": json.dumps(decision), "session": None, "status": "ok", "answer": ""}
     return row | {"source": "model", "face": "cli", "task_type": "coding"} | other
 
 
@@ -290,16 +290,16 @@ def test_a_conversation_without_a_task_is_read_from_its_last_turn() -> None:
     assert [each.task for each in replay([_journal_row(task="", messages=json.dumps(messages))], _b_takes_all).decisions] == ["then"]
 
 
-def test_the_former_turn_is_the_answered_one_before_it() -> None:
+def test_the_former_turn_is_the_one_before_it_that_was_answered_or_interrupted() -> None:
     seen: list[TaskType | None] = []
 
     def note(past: Past) -> Redecided:
         seen.append(past.former)
         return _b_takes_all(past)
 
-    types = (("simple", "ok"), ("writing", "failed"), ("coding", "ok"))
+    types = (("simple", "ok"), ("writing", "failed"), ("creative", "interrupted"), ("coding", "ok"))
     replay([_journal_row(session="s", task_type=kind, status=status) for kind, status in types] + [_journal_row()], note)
-    assert seen == [TaskType.CODING, TaskType.CODING, None, None]
+    assert seen == [TaskType.CREATIVE, TaskType.CREATIVE, TaskType.CODING, None, None]
 
 
 def test_means_are_of_what_is_known_on_both_sides() -> None:

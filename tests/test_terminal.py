@@ -209,6 +209,21 @@ def test_ctrl_c_keeps_the_text_and_gives_the_cursor_back(ollama: FakeOllama) -> 
     assert re.findall(rb"\x1b\[\?25[hl]", terminal.raw)[-1] == b"\x1b[?25h"
 
 
+def test_a_turn_of_chat_that_ctrl_c_ends_goes_with_the_next_one(ollama: FakeOllama) -> None:
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["tick "] * 1000, 0.02
+    terminal = Terminal("chat", "-m", CODER)
+    terminal.read_until(b"> ")
+    terminal.type(b"count\n")
+    terminal.read_until(b"tick tick")
+    terminal.type(b"\x03")
+    terminal.read_until(b"interrupted")
+    ollama.models[CODER].reply = ["done"]
+    terminal.type(b"go on\n/quit\n")
+    assert terminal.end() == 0
+    sent = [(message["role"], message["content"][:9]) for message in ollama.chats()[-1].body["messages"]]
+    assert sent == [("user", "count"), ("assistant", "tick tick"), ("user", "go on")]
+
+
 def test_a_models_control_codes_do_not_reach_the_terminal(ollama: FakeOllama) -> None:
     ollama.add(FakeModel("evil", reply=["\x1b]0;pwned\x07", "\x1b[2J", "\x9b31m", "harm", "less\x08\x08"]))
     _, raw = shown("run", "-m", "evil", "go")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from nicegui import background_tasks, ui
 
-from orch.conversation import history_of, session_named
+from orch.conversation import history_of, session_named, turn_of
 from orch.decide import last_resort_allowed, plan
 from orch.errors import OrchError
 from orch.server.ui.chat_answer import Wishes
@@ -156,8 +156,9 @@ class Conversation:
         """The first turns as messages."""
         said: list[Message] = []
         for turn in self._turns[:count]:
-            if turn.first.status == "ok":
-                said += [{"role": "user", "content": question(turn.first.task)}, {"role": "assistant", "content": turn.first.text}]
+            first = turn.first
+            if first.status in ("ok", "interrupted") or first.text:
+                said += turn_of(question(first.task), first.text, first.status)
         return tuple(said)
 
     async def _choose(self, task: Task) -> None:
@@ -165,7 +166,8 @@ class Conversation:
         place.clear()
         try:
             journal = page.service.orchestrator.runtime.journal
-            history = history_of(task.session, journal).messages if task.session else task.history
+            page.service.flush()  # the turn before may have ended a moment ago
+            history = history_of(task.session, journal, task.text).messages if task.session else task.history
             made = await plan(replace(task, history=history), page.service.orchestrator.runtime)
             place.clear()
         except OrchError as error:
