@@ -29,7 +29,7 @@ MODULES: dict[str, tuple[str, list[str], list[str]]] = {
     "outcome": ("orch/outcome.py", [*CORE, "tests/test_waiting.py"], [*FACES, "tests/test_journal.py", "tests/test_cut_json.py"]),
     "registry": ("orch/registry.py", [*CORE, "tests/test_ollama_backend.py"], ["tests/test_models_command.py", *FACES]),
     "request": ("orch/request.py", [*CORE, "tests/test_ollama_backend.py"], [*FACES, "tests/test_cut_json.py", "tests/test_openai_backend.py"]),
-    "guard": ("orch/server/guard.py", DOORS, ["tests/test_server_bounds.py"]),
+    "guard": ("orch/server/guard.py", DOORS, ["tests/test_server_bounds.py", "tests/test_page_security.py"]),
     "cache": ("orch/cache.py", ["tests/execution/test_answer_cache.py"], ["tests/test_cache.py", "tests/test_near.py"]),
 }
 """File, the tests that are tried first, and those that are tried where the first notice nothing."""
