@@ -130,7 +130,9 @@ class Registry:
         free = machine.free_memory_bytes()
         if free is None:
             return None
-        budget = free + sum(state.resident_bytes for state in states if state.local)
+        # names that share a digest are one model in memory
+        loaded = {state.identity: state.resident_bytes for state in states if state.local}
+        budget = free + sum(loaded.values())
         needs = [memory_needed(s, s.num_ctx) for s in states if s.local and not s.resident and not s.unavailable]
         return budget + machine.gpu_memory_bytes() if max(needs, default=0) > budget else budget
 

@@ -58,6 +58,11 @@ class ModelState:
         return self.spec.provider, self.spec.id
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """Provider and digest, which names of one model share; the full name where the provider tells no digest."""
+        return self.spec.provider, self.digest or canonical(self.spec.id)
+
+    @property
     def own_ctx(self) -> int:
         """The context it is loaded with unless a task needs more: models.yaml's, else its Modelfile's, else 8,192, at most its window."""
         usual = self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX

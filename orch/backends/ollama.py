@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
@@ -109,9 +109,9 @@ class OllamaBackend:
         """`/api/tags` and `/api/ps` in one."""
         tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
         with wire.shape():
-            loaded = {canonical(entry.get("name") or entry.get("model", "")): entry for entry in running}
-        with wire.shape():
-            return [_installed(entry, loaded.get(canonical(entry.get("name", "")))) for entry in tags.get("models") or []]
+            entries = tags.get("models") or []
+            loaded = _Loaded(running, {_digest(entry) for entry in entries})
+            return [_installed(entry, loaded.entry_of(entry)) for entry in entries]
 
     async def _running(self) -> list[dict[str, Any]]:
         try:
@@ -248,6 +248,23 @@ def _format(response_format: dict[str, Any]) -> Any:
     if response_format.get("type") == "json_schema":
         return response_format.get("json_schema", {}).get("schema", {})
     return "json" if response_format.get("type") == "json_object" else response_format
+
+
+class _Loaded:
+    """The entries of `/api/ps`, by digest: of the names that share one, Ollama lists the one that was loaded first. By name where no digest tells."""
+
+    def __init__(self, running: Sequence[dict[str, Any]], known: Collection[str]) -> None:
+        self._by_digest = {digest: entry for entry in running if (digest := _digest(entry)) in known and digest}
+        others = (entry for entry in running if _digest(entry) not in self._by_digest)
+        self._by_name = {canonical(entry.get("name") or entry.get("model", "")): entry for entry in others}
+
+    def entry_of(self, tag: dict[str, Any]) -> dict[str, Any] | None:
+        """The entry of a model of `/api/tags`, None where it is not loaded."""
+        return self._by_digest.get(_digest(tag)) or self._by_name.get(canonical(tag.get("name", "")))
+
+
+def _digest(entry: dict[str, Any]) -> str:
+    return str(entry.get("digest") or "").removeprefix("sha256:")
 
 
 def _installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Installed:

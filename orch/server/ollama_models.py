@@ -100,10 +100,17 @@ async def ps(request: Request) -> Response:
             "expires_at": FOREVER,
             **_said(state, told),
         }
-        for state in survey.states
-        if state.resident and not state.unavailable
+        for state in _loaded(survey, told)
     ]
     return as_json({"models": rows})
+
+
+def _loaded(survey: Survey, told: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
+    """What is loaded, each model once: of names that share a digest the one that Ollama lists."""
+    resident = (state for state in survey.states if state.resident and not state.unavailable)
+    listed_last = sorted(resident, key=lambda state: (state.spec.provider, canonical(state.spec.id)) in told)
+    once = {state.identity: state for state in listed_last}
+    return [state for state in survey.states if state is once.get(state.identity)]
 
 
 @guarded(envelope)

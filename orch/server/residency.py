@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orch.config.spec import canonical
@@ -20,6 +20,7 @@ class Residency:
         self._survey: Survey | None = None
         self._local: frozenset[str] = frozenset()
         self._loaded: dict[ModelKey, int] = {}  # to the tickets that use it; of the idle ones the longest idle first
+        self._names: dict[ModelKey, ModelKey] = {}  # of models with several names, to the one that stands for all
         self._embeds: dict[ModelKey, bool] = {}
         self._measured: dict[ModelKey, int] = {}
         self._estimated: dict[ModelKey, int] = {}
@@ -34,8 +35,9 @@ class Residency:
         local = [state for state in survey.states if state.local]
         # of a provider that can't be asked now the survey may have no models
         self._local = frozenset(state.spec.provider for state in local) | (self._local & frozenset(survey.down))
-        self._embeds |= {key_of(state.key): "completion" not in state.capabilities for state in local if state.capabilities is not None}
-        there = {key_of(state.key): state for state in local if state.resident}
+        self._names = self._standing(local)
+        self._embeds |= {self.key_of(state.key): "completion" not in state.capabilities for state in local if state.capabilities is not None}
+        there = {self.key_of(state.key): state for state in local if state.resident}
         for model, state in there.items():
             self._weigh(model, state)
         known = {model: users for model, users in self._loaded.items() if users or model in there}
@@ -44,6 +46,18 @@ class Residency:
             if model not in there:  # being loaded: what it puts out may be there still
                 self._put_out_for(model)
         return True
+
+    def _standing(self, states: Iterable[ModelState]) -> dict[ModelKey, ModelKey]:
+        """For each name of a model that has several, the one that it counts under: the one that counts as loaded already, if any does."""
+        groups: dict[tuple[str, str], list[ModelKey]] = {}
+        for state in states:
+            groups.setdefault(state.identity, []).append(_full(state.key))
+        shared = [names for names in groups.values() if len(names) > 1]
+        return {name: next((each for each in names if each in self._loaded), min(names)) for names in shared for name in names}
+
+    def key_of(self, model: ModelKey) -> ModelKey:
+        """Provider and the full name that a model counts under: one for all names that share a digest, or differ by `:latest` alone."""
+        return self._names.get(_full(model), _full(model))
 
     def _weigh(self, model: ModelKey, state: ModelState) -> None:
         if state.resident_bytes:
@@ -145,8 +159,7 @@ class Residency:
         return {"budget_gb": budget, "in_use_gb": _rounded(in_use), "resident": resident}
 
 
-def key_of(model: ModelKey) -> ModelKey:
-    """Provider and full name: Ollama reads `qwen3` and `qwen3:latest` as one model."""
+def _full(model: ModelKey) -> ModelKey:
     return model[0], canonical(model[1])
 
 

@@ -13,6 +13,7 @@ from orch.config.spec import Models
 from orch.gate import Gate
 from orch.journal import Journal
 from orch.registry import Registry, Survey
+from orch.router import ModelState
 from orch.types import ModelKey
 
 FRESH_S = 1.0
@@ -78,8 +79,11 @@ def _with_loaded(survey: Survey, model: ModelKey, num_ctx: int | None) -> Survey
     found = next((state for state in survey.states if state.key == model), None)
     if found is None or (found.resident and found.resident_ctx == num_ctx):
         return survey
-    loaded = replace(found, resident=True, resident_ctx=num_ctx)
-    return replace(survey, states=tuple(loaded if state is found else state for state in survey.states))
+
+    def loaded(state: ModelState) -> ModelState:
+        return replace(state, resident=True, resident_ctx=num_ctx) if state.identity == found.identity else state
+
+    return replace(survey, states=tuple(map(loaded, survey.states)))
 
 
 class _Kept(NamedTuple):

@@ -18,7 +18,7 @@ from orch.errors import BackendError
 from orch.gate import Ticket
 from orch.registry import Survey
 from orch.server.queue import Lane, Place, Scene, Urgency, choose, foretell, most_urgent, urgency
-from orch.server.residency import Residency, key_of
+from orch.server.residency import Residency
 from orch.types import ModelKey
 
 PARALLEL = {"ollama": 4, "llamacpp": 1, "openai": 32}
@@ -64,13 +64,13 @@ class ServerGate:
 
     def must_wait(self, ticket: Ticket) -> str:
         """Why the model could not be loaded now beside what is in use, in words; empty where it could."""
-        return self._memory.lack(key_of(ticket.model), ticket)
+        return self._memory.lack(self._memory.key_of(ticket.model), ticket)
 
     # ---------------------------------------------------------------- coming and going
 
     def arrive(self, ticket: Ticket) -> Place:
         """A place that is let in, or one that waits to be called. Raises BackendError `busy` where too many wait already."""
-        model, now = key_of(ticket.model), self._clock()
+        model, now = self._memory.key_of(ticket.model), self._clock()
         lane = self._lanes.get(model[0]) or self._lane(model[0])
         place = lane.come(ticket, model, now)
         if not self._calls and not lane.full and self._memory.fits(model, ticket):
@@ -185,7 +185,7 @@ class ServerGate:
 
     def is_wanted(self, model: ModelKey) -> bool:
         """Whether somebody uses the model or waits for it."""
-        key = key_of(model)
+        key = self._memory.key_of(model)
         lane = self._lanes.get(key[0])
         return lane is not None and any(place.model == key for place in (*lane.running, *lane.waiting))
 

@@ -1,0 +1,136 @@
+"""Names that share a digest (`llama3.1`, `llama3.1:8b`) are one model in memory: seen as loaded, loaded once, unloaded, and counted once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+import respx
+
+from orch import Orchestrator
+from orch.backends.ollama import OllamaBackend
+from orch.config.spec import ModelSpec, Provider
+from orch.gate import Ticket
+from orch.router import ModelState
+from orch.types import Installed
+from tests.conftest import LLAMA
+from tests.fakes.hall import Hall, config, settle, survey
+from tests.fakes.ollama import FakeModel, FakeOllama, Json
+from tests.test_cli import orch
+
+FULL, SHORT = "llama3.1:latest", "llama3.1:8b"
+SAID = [{"role": "user", "content": "hi"}]
+GB = 10**9
+
+
+@pytest.fixture
+def aliases(ollama: FakeOllama) -> FakeOllama:
+    """An Ollama where two names more stand for its Llama."""
+    digest = ollama.models[LLAMA].digest
+    for name in (FULL, SHORT):
+        ollama.add(FakeModel(name, digest=digest))
+    return ollama
+
+
+async def installed(running: list[Json], tags: list[Json]) -> dict[str, Installed]:
+    """What the backend makes of /api/ps and /api/tags, by name."""
+    with respx.mock(base_url="http://ollama.example") as router:
+        router.get("/api/ps").respond(json={"models": running})
+        router.get("/api/tags").respond(json={"models": tags})
+        backend = OllamaBackend(Provider(kind="ollama", base_url="http://ollama.example"))
+        try:
+            return {each.name: each for each in await backend.installed()}
+        finally:
+            await backend.aclose()
+
+
+async def test_every_name_of_a_loaded_model_is_loaded_whichever_ollama_lists() -> None:
+    tags = [{"name": name, "digest": "one"} for name in (FULL, SHORT)] + [{"name": "other:1b", "digest": "two"}]
+    there = await installed([{"name": SHORT, "digest": "one", "context_length": 4096}], tags)
+    assert {name: each.resident_ctx for name, each in there.items()} == {FULL: 4096, SHORT: 4096, "other:1b": None}
+
+
+async def test_a_name_that_was_given_to_another_model_is_not_loaded() -> None:
+    tags = [{"name": FULL, "digest": "new"}, {"name": SHORT, "digest": "old"}]
+    there = await installed([{"name": FULL, "digest": "old", "context_length": 4096}], tags)
+    assert {name: each.resident for name, each in there.items()} == {FULL: False, SHORT: True}
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:one", "of-another-form"])
+async def test_where_no_digest_tells_the_name_does(digest: str) -> None:
+    there = await installed([{"name": "llama3.1", "digest": digest}], [{"name": FULL, "digest": "one"}])
+    assert there[FULL].resident
+
+
+def test_a_model_is_loaded_by_one_name_and_unloaded_by_another(aliases: FakeOllama) -> None:
+    assert orch("models", "load", FULL).stdout.decode().strip() == f"{FULL} is loaded"
+    assert orch("models", "load", SHORT).returncode == 0
+    assert (aliases.loads, list(aliases.resident)) == (1, [FULL])
+    assert orch("models", "unload", SHORT).stdout.decode().strip() == f"{SHORT} is unloaded"
+    assert aliases.resident == {}
+
+
+def test_a_model_that_is_loaded_by_another_name_is_no_cold_load(aliases: FakeOllama) -> None:
+    aliases.resident[FULL] = 8_192
+    decided = json.loads(orch("route", "--json", "-m", SHORT, "hi").stdout)
+    (taken,) = (each for each in decided["decision"]["candidates"] if each["model_id"] == SHORT)
+    assert (taken["resident"], taken["num_ctx"]) == (True, 8_192)
+
+
+async def test_a_model_gives_back_its_memory_once(aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: 0)
+    monkeypatch.setattr("orch.machine.gpu_memory_bytes", lambda: 0)
+    aliases.resident[FULL] = 8_192
+    async with Orchestrator() as orchestrator:
+        seen = await orchestrator.runtime.registry.available()
+    assert seen.memory_bytes == aliases.models[LLAMA].size
+
+
+# ---------------------------------------------------------------- the server
+
+
+def named(name: str, *, resident: bool = False) -> ModelState:
+    """One of the names of a model of 10 GB."""
+    return ModelState(ModelSpec(id=name), digest="one", resident=resident, resident_bytes=10 * GB if resident else 0)
+
+
+async def test_two_names_of_one_model_run_side_by_side() -> None:
+    hall = Hall(config(parallel=4), replace(survey(), states=(named(FULL), named(SHORT))))
+    hall.ask("a", FULL, footprint_bytes=10 * GB)
+    hall.ask("b", SHORT, footprint_bytes=10 * GB)
+    await settle()
+    assert hall.inside == ["a", "b"]
+    assert hall.gate.is_wanted(("ollama", FULL))
+    hall.finish("a")
+    await settle()
+    assert hall.gate.is_wanted(("ollama", FULL))
+
+
+async def test_a_model_with_two_names_takes_its_memory_once() -> None:
+    small = ModelState(ModelSpec(id="small"), size_bytes=2 * GB)
+    hall = Hall(config(parallel=4), replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True), small)))
+    hall.ask("a", SHORT, footprint_bytes=10 * GB)
+    await settle()
+    assert hall.gate.must_wait(Ticket("r", ("ollama", "small"), 2 * GB)) == ""
+    assert [each["gb"] for each in hall.gate.status()["memory"]["resident"]] == [10.0]
+
+
+async def test_names_that_come_to_share_a_model_while_it_is_used_do_no_harm() -> None:
+    hall = Hall(config(parallel=4), survey())
+    hall.ask("a", SHORT, footprint_bytes=10 * GB)
+    await settle()
+    hall.gate.saw(replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True))))
+    hall.ask("b", FULL, footprint_bytes=10 * GB)
+    await settle()
+    assert await hall.drain() == ["a", "b"]
+
+
+def test_ps_lists_a_model_once_under_the_name_that_ollama_lists(url: str, aliases: FakeOllama) -> None:
+    httpx.post(f"{aliases.url}/api/chat", json={"model": SHORT, "messages": SAID}).raise_for_status()
+    assert [each["name"] for each in httpx.get(f"{url}/api/ps").json()["models"]] == [SHORT]
+    httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": SAID}).raise_for_status()
+    httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": [], "keep_alive": 0}).raise_for_status()
+    assert (aliases.loads, aliases.resident) == (1, {})
