@@ -11,8 +11,9 @@ from orch.config.spec import canonical
 from orch.errors import OrchError, UsageError
 from orch.gate import Ticket
 from orch.registry import Survey
+from orch.remote_models import place, refusal
 from orch.request import FIRST_TOKEN_S, thinking_left_out
-from orch.router import ModelState, Policy, memory_needed, num_ctx_for, rank, weights_for
+from orch.router import ModelState, Policy, memory_needed, num_ctx_for, rank, runs_at, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
@@ -22,7 +23,13 @@ MOST_NAMED = 5
 START_OLLAMA = "start Ollama:\n  ollama serve"
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
 """Eliminations that -m overrules: the user knows what he asks for."""
-_CODES = {"provider_down": "no_provider", "not_installed": "model_not_found", "context_overflow": "context_overflow", "capability": "usage"}
+_CODES = {
+    "provider_down": "no_provider",
+    "not_installed": "model_not_found",
+    "context_overflow": "context_overflow",
+    "capability": "usage",
+    "remote": "remote",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
         config_hash=runtime.config.hash,
         pinned=task.model is not None,
         degraded=states[first.key].spec.last_resort,
+        remote_host=first.remote_host,
     )
     return Plan(decision, order, states, messages, need, warnings)
 
@@ -192,9 +200,14 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey,
         pinned = replace(pinned, eliminated=None, eliminated_code="")
     if pinned.eliminated:
         raise _pinned_is_out(pinned, states)
-    pinned = replace(pinned, reason="named by you")
+    pinned = replace(pinned, reason=_with_place("named by you", pinned))
     rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted))
     return (pinned, *rest), warnings
+
+
+def _with_place(reason: str, candidate: Candidate) -> str:
+    """A reason that also says where the text goes, if it leaves the provider's machine."""
+    return ", ".join(filter(None, (reason, runs_at(candidate.remote_host))))
 
 
 def _staying(order: tuple[Candidate, ...], former: ModelKey | None, margin: float) -> tuple[Candidate, ...]:
@@ -203,7 +216,8 @@ def _staying(order: tuple[Candidate, ...], former: ModelKey | None, margin: floa
     kept = next((c for c in order if c.key == former), best)
     if kept is best or kept.score < best.score - margin:
         return order
-    kept = replace(kept, reason=f"stays with this conversation; {best.model_name} is better by less than {margin:g}")
+    said = f"stays with this conversation; {best.model_name} is better by less than {margin:g}"
+    kept = replace(kept, reason=_with_place(said, kept))
     return (kept, *(c for c in order if c.key != former))
 
 
@@ -232,9 +246,9 @@ def find_model(name: str, candidates: Sequence[Candidate], states: dict[ModelKey
         spec = states[candidate.key].spec
         return (spec.id,), spec.aliases, (f"{spec.provider}/{spec.id}",), (spec.name,)
 
-    for place in range(4):
+    for turn in range(4):
         for candidate in candidates:
-            if any(canonical(each) == full for each in names(candidate)[place]):
+            if any(canonical(each) == full for each in names(candidate)[turn]):
                 return candidate
     return None
 
@@ -243,7 +257,7 @@ def find_model(name: str, candidates: Sequence[Candidate], states: dict[ModelKey
 
 
 def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
-    out = [c for c in candidates if c.eliminated_code != "last_resort"]
+    out = [c for c in candidates if c.eliminated_code not in ("last_resort", "remote")]
     codes = {c.eliminated_code for c in out}
     down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
     if "context_overflow" in codes:
@@ -258,10 +272,17 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
     if survey.down and codes <= {"provider_down"}:
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
         return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(held), code="no_provider")
-    missing = [c.model_id for c in out if c.eliminated_code == "not_installed"]
+    missing = [c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host]
     name = missing[0] if missing else "llama3.1:8b"
     also = f" (and {down})" if down else ""
-    return OrchError(f"no model is installed{also}", f"orch models pull {name}", code="model_not_found")
+    return OrchError(f"no model is installed{also}{_elsewhere(candidates)}", f"orch models pull {name}", code="model_not_found")
+
+
+def _elsewhere(candidates: Sequence[Candidate]) -> str:
+    """The models that could be asked if their texts did not leave for another machine."""
+    there = [f"{c.model_id} runs at {place(c.remote_host)}" for c in candidates if c.eliminated_code == "remote"]
+    more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
+    return f"; {', '.join(there[:MOST_NAMED])}{more}: out unless models.yaml says remote: allow" if there else ""
 
 
 def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Survey) -> bool:
@@ -283,6 +304,8 @@ def _unknown_model(name: str, candidates: tuple[Candidate, ...], survey: Survey)
 
 def _pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> OrchError:
     code = _CODES.get(pinned.eliminated_code, "all_failed")
+    if code == "remote":
+        return refusal(pinned.model_id, pinned.provider, pinned.remote_host, listed=not pinned.unlisted)
     hints = {
         "model_not_found": f"orch models pull {pinned.model_id}",
         "no_provider": how_to_get_a_model(),

@@ -13,6 +13,7 @@ EXIT_CODES = {
     "config": 2,
     "bad_input": 2,
     "not_kept": 2,
+    "remote": 2,
     "no_provider": 3,
     "model_not_found": 4,
     "context_overflow": 5,
@@ -50,6 +51,8 @@ ATTEMPT_CODES = {
     "cut": "all_failed",
     "empty": "all_failed",
     "invalid_json": "all_failed",
+    "remote": "remote",
+    "remote_answer": "all_failed",
     "interrupted": "interrupted",
 }
 """`code` of a failed attempt to the run's code when every attempt failed in that way."""
@@ -118,14 +121,16 @@ class BackendError(Exception):
     """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is what the server asked for.
 
     `has_place` says of `busy` that only memory is wanting: the provider has a place for a model that needs none.
+    `remote_host` is the machine that gave an answer which only the provider's own machine should have given.
     """
 
-    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None, has_place: bool = False) -> None:
+    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None, has_place: bool = False, remote_host: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
         self.has_place = has_place
+        self.remote_host = remote_host
 
 
 def run_code(attempts: Sequence[Attempt]) -> str:

@@ -15,6 +15,7 @@ from orch.backends.http import Http
 from orch.decide import embedded_lines, last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
 from orch.registry import Survey
+from orch.remote_models import place
 from orch.router import ModelState
 from orch.runtime import Runtime
 
@@ -111,13 +112,15 @@ async def _model(state: ModelState, backend: Backend) -> Finding:
         await backend.info(state.spec.id)
     except BackendError as failure:
         return "fail", failure.message, f"orch models pull {state.spec.id}"
-    parts = ["loaded" if state.resident else "installed"]
+    parts = [f"remote: runs at {place(state.remote_host)}; models.yaml allows it" if state.remote_host else "loaded" if state.resident else "installed"]
     parts += ["unlisted"] if state.unlisted else []
     parts += ["only embeds"] if state.capabilities is not None and "completion" not in state.capabilities else []
     return "ok", ", ".join(parts), ""
 
 
 def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
+    if code == "remote":
+        return "off", f"remote: runs at {place(state.remote_host)}; out unless models.yaml says remote: allow", ""
     if code == "provider_down":
         return "warn", f"provider {state.spec.provider} is down", "\n".join(embedded_lines()) if state.spec.gguf else ""
     return "warn", reason, "\n".join(embedded_lines()) if state.spec.gguf else f"orch models pull {state.spec.id}"

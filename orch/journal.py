@@ -165,7 +165,10 @@ class Journal:
     def keep_model_info(self, digest: str, info: ModelInfo) -> None:
         """Keeps what a provider said about a model."""
         self.database.ask(
-            lambda c: c.execute("INSERT OR REPLACE INTO model_info VALUES (?, ?, ?)", (digest, time.time(), _json(asdict(info)))),
+            # the time stays that at which the model was first seen
+            lambda c: c.execute(
+                "INSERT INTO model_info VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET info = excluded.info", (digest, time.time(), _json(asdict(info)))
+            ),
             None,
         )
 

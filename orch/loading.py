@@ -7,6 +7,7 @@ import re
 from orch.errors import ATTEMPT_CODES, BackendError, OrchError
 from orch.gate import Ticket
 from orch.model_facts import find
+from orch.remote_models import place, refusal
 from orch.router import ModelState, memory_needed
 from orch.runtime import Runtime
 
@@ -22,6 +23,8 @@ async def load(runtime: Runtime, name: str, keep_alive: str | float | None = Non
     """Loads a model with its usual context, when it is its turn; says so in a sentence. Raises OrchError."""
     state = await named(runtime, name)
     backend = runtime.backends[state.spec.provider]
+    if state.remote_host:
+        raise OrchError(f"{state.spec.id} runs at {place(state.remote_host)}: there is nothing to load here", "orch models show tells more", code="usage")
     if not hasattr(backend, "load"):
         raise _cannot(state)
     embeds = state.capabilities is not None and "completion" not in state.capabilities
@@ -52,6 +55,8 @@ async def unload(runtime: Runtime, name: str) -> str:
 async def named(runtime: Runtime, name: str) -> ModelState:
     """The model of that name, which is there. Raises OrchError."""
     state = find(await runtime.registry.available(with_unlisted=True), name)
+    if state.is_denied:
+        raise refusal(state.spec.id, state.spec.provider, state.remote_host, listed=not state.unlisted)
     if state.unavailable:
         code = {"provider_down": "no_provider", "not_installed": "model_not_found"}.get(state.unavailable[0], "error")
         raise OrchError(f"{state.spec.id}: {state.unavailable[1]}", f"orch models show {state.spec.id}", code=code)

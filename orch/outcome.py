@@ -73,7 +73,14 @@ def result_of(course: Course) -> RunResult:
     decision, degraded = plan.decision, asking.state.spec.last_resort
     if asking.candidate.key != decision.key:
         took = asking.candidate
-        decision = replace(decision, model_id=took.model_id, model_name=took.model_name, provider=took.provider, reason=f"fallback: {took.reason}")
+        decision = replace(
+            decision,
+            model_id=took.model_id,
+            model_name=took.model_name,
+            provider=took.provider,
+            reason=f"fallback: {took.reason}",
+            remote_host=took.remote_host,
+        )
     finish = asking.done.finish_reason if asking.done else "stop"
     usage = Usage(last.prompt_tokens, last.completion_tokens)
     return RunResult(

@@ -14,6 +14,7 @@ from orch.backends import Backend
 from orch.config.spec import Models, ModelSpec, canonical
 from orch.errors import BackendError
 from orch.journal import Journal
+from orch.remote_models import SOMEWHERE, is_allowed, is_cloud_name, known_host, why_out
 from orch.router import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
 from orch.types import Installed, Measured, ModelInfo, ModelKey
 
@@ -49,7 +50,7 @@ class Registry:
         pairs = [(spec, had.get(spec.provider, {}).get(canonical(spec.id))) for spec in self._models.models]
         if use_unlisted:
             pairs += self._unlisted(had)
-        infos = await self._infos([(spec.provider, item) for spec, item in pairs if item])
+        infos = await self._infos([(spec.provider, item) for spec, item in pairs if item and not self._is_out(spec, item.remote_host)])
         measured = self._journal.measurements.of([(spec.provider, spec.id) for spec, item in pairs if item])
         states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
         return Survey(states, down, self._memory(states), self._models.unlisted == "use")
@@ -90,6 +91,21 @@ class Registry:
         await asyncio.gather(*(ask(digest, *place) for digest, place in wanted.items() if digest not in known))
         return known
 
+    def _is_out(self, spec: ModelSpec, host: str) -> bool:
+        """Whether it runs elsewhere and is not allowed to."""
+        return bool(host) and not is_allowed(self._models, spec.provider, spec.id)
+
+    def _host(self, spec: ModelSpec, *told: str) -> str:
+        """The machine on which its provider runs it, empty for the provider's own: as it is told, else by its name."""
+        by_name = is_cloud_name(spec.id) and self._models.providers[spec.provider].kind != "llamacpp"
+        return known_host(*told, SOMEWHERE if by_name else "")
+
+    def note_remote(self, state: ModelState, host: str) -> None:
+        """Keeps that a model has proved to run elsewhere, which its provider had not said."""
+        if state.digest:
+            info = self._journal.model_info([state.digest]).get(state.digest, ModelInfo())
+            self._journal.keep_model_info(state.digest, replace(info, remote_host=host))
+
     def _state(
         self,
         spec: ModelSpec,
@@ -104,11 +120,13 @@ class Registry:
             unavailable = reason or ("not_installed", "not installed")
             return ModelState(spec, unavailable, local=backend.local, context_window=spec.context_window or DEFAULT_NUM_CTX)
         info = infos.get(item.digest, ModelInfo())
+        host = self._host(spec, item.remote_host, info.remote_host)
         unlisted = all((spec.provider, spec.id) != (listed.provider, listed.id) for listed in self._models.models)
         window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx else DEFAULT_NUM_CTX)
         return ModelState(
             spec=replace(with_priors(spec, item, info), id=spec.id),
-            local=backend.local,
+            unavailable=("remote", why_out(host)) if self._is_out(spec, host) else None,
+            local=backend.local and not host,
             resident=item.resident,
             resident_ctx=item.resident_ctx,
             resident_bytes=item.resident_bytes,
@@ -121,6 +139,7 @@ class Registry:
             measured=measured.get((spec.provider, spec.id)),
             unlisted=unlisted,
             fixed_ctx=backend.fixed_ctx,
+            remote_host=host,
         )
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from orch.config.spec import ModelSpec, Routing, TaskTypeRule, Weights, canonical
+from orch.remote_models import place
 from orch.types import Candidate, Classification, Estimate, Measured, ModelKey, Need, TaskType
 
 _TYPES = frozenset(task_type.value for task_type in TaskType)
@@ -51,6 +52,8 @@ class ModelState:
     fixed_ctx: bool = False
     judged: Estimate | None = None
     """What is known of its quality at this very task, None where nothing was graded."""
+    remote_host: str = ""
+    """The machine on which its provider runs it, empty for the provider's own. Where it is not allowed, `unavailable` says so (`remote`)."""
 
     @property
     def key(self) -> ModelKey:
@@ -67,6 +70,16 @@ class ModelState:
         """The context it is loaded with unless a task needs more: models.yaml's, else its Modelfile's, else 8,192, at most its window."""
         usual = self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX
         return min(self.spec.num_ctx or self.modelfile_ctx or usual, self.context_window)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its provider has it, also where it must not be asked."""
+        return self.unavailable is None or self.is_denied
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether it runs elsewhere, and models.yaml does not allow it."""
+        return self.unavailable is not None and self.unavailable[0] == "remote"
 
     @property
     def num_ctx(self) -> int:
@@ -208,6 +221,8 @@ def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
 
 def memory_needed(state: ModelState, num_ctx: int) -> int:
     """Bytes of weights and of the KV cache at that context. A rating's memory_gb counts as weights and usual context together."""
+    if state.remote_host:
+        return 0
     rated = int((state.spec.memory_gb or 0) * 1e9)
     if state.kv_bytes_per_token:
         return max(state.size_bytes + state.kv_bytes_per_token * num_ctx, rated)
@@ -270,7 +285,7 @@ def expected_seconds(state: ModelState, need: Need, answer_tokens: int, num_ctx:
 
 def load_seconds(state: ModelState, num_ctx: int) -> float:
     """Seconds of a cold load: 0 for a model that is loaded with that context."""
-    if state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx):
+    if state.remote_host or (state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx)):
         return 0.0
     if state.measured and state.measured.load_s:
         return state.measured.load_s
@@ -325,7 +340,7 @@ def _weigh(state: ModelState, classification: Classification, need: Need, policy
     spec, num_ctx = state.spec, num_ctx_for(state, need)
     code, reason = eliminate(state, need, policy, num_ctx) or ("", None)
     if state.unavailable:
-        return Candidate(spec.id, spec.label, spec.provider, eliminated=reason, eliminated_code=code, unlisted=state.unlisted)
+        return Candidate(spec.id, spec.label, spec.provider, eliminated=reason, eliminated_code=code, unlisted=state.unlisted, remote_host=state.remote_host)
     expected_s = expected_seconds(state, need, policy.rule.answer_tokens, num_ctx)
     weighing = Weighing(state, classification, policy, num_ctx, expected_s, place_in(policy, spec), best)
     terms = {name: policy.weights[name] * term(weighing) for name, term in TERMS.items()}
@@ -343,6 +358,7 @@ def _weigh(state: ModelState, classification: Classification, need: Need, policy
         resident=state.resident,
         unlisted=state.unlisted,
         num_ctx=num_ctx,
+        remote_host=state.remote_host,
     )
 
 
@@ -365,10 +381,15 @@ def explain(weighing: Weighing) -> str:
         parts.append(f"as good as {weighing.best.spec.label} here")
     if not parts:
         parts.append("general")
-    parts.append("loaded" if state.resident else "not loaded")
+    parts.append(runs_at(state.remote_host) or ("loaded" if state.resident else "not loaded"))
     if state.unlisted:
         parts.append("unlisted")
     return ", ".join(parts)
+
+
+def runs_at(host: str) -> str:
+    """That a model runs elsewhere, and where; empty for one that does not."""
+    return f"remote, {place(host)}" if host else ""
 
 
 def provenance(state: ModelState) -> dict[str, str]:

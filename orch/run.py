@@ -181,6 +181,8 @@ class Run:
                 return
             except BackendError as failure:
                 course.tried(self._failed_attempt(asking, failure))
+                if failure.code == "remote_answer":
+                    self._runtime.registry.note_remote(asking.state, failure.remote_host)
                 queue = self._still_worth_asking(queue, candidate, failure)
                 others = bool(queue) and left > 0
                 if not others or (course.shown and self._stops):
@@ -276,11 +278,12 @@ def _asks(made: Plan, candidate: Candidate) -> Decision:
         provider=candidate.provider,
         reason=candidate.reason,
         degraded=made.states[candidate.key].spec.last_resort,
+        remote_host=candidate.remote_host,
     )
 
 
 def _metadata(decision: Decision) -> Chunk:
-    names = ("model_id", "model_name", "provider", "confidence", "reason", "degraded")
+    names = ("model_id", "model_name", "provider", "confidence", "reason", "degraded", "remote_host")
     return {"type": "metadata", "task_type": str(decision.task_type), **{name: getattr(decision, name) for name in names}}
 
 

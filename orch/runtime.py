@@ -19,6 +19,7 @@ from orch.judged import JudgedQuality
 from orch.memory.lazy import LazyMemory
 from orch.redact import Redactor
 from orch.registry import Registry
+from orch.remote_models import RemoteModels
 from orch.reuse import Reuse
 
 if TYPE_CHECKING:
@@ -94,11 +95,11 @@ class Wiring:
         if provider.kind == "ollama":
             from orch.backends.ollama import OllamaBackend
 
-            return OllamaBackend(provider)
+            return OllamaBackend(provider, RemoteModels(name, models))
         if provider.kind == "openai":
             from orch.backends.openai import OpenAIBackend
 
-            return OpenAIBackend(provider)
+            return OpenAIBackend(provider, RemoteModels(name, models))
         from orch.backends.llamacpp import LlamaCppBackend
 
         return LlamaCppBackend([spec for spec in models.models if spec.provider == name])

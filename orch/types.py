@@ -99,6 +99,8 @@ class Candidate:
     resident: bool = False
     unlisted: bool = False
     num_ctx: int | None = None
+    remote_host: str = ""
+    """The machine to which its server sends the text, empty where the server runs the model itself."""
 
     @property
     def key(self) -> ModelKey:
@@ -123,6 +125,7 @@ class Decision:
     config_hash: str
     pinned: bool = False
     degraded: bool = False
+    remote_host: str = ""
 
     @property
     def key(self) -> ModelKey:
@@ -267,6 +270,8 @@ class Installed:
     resident_bytes: int = 0
     capabilities: tuple[str, ...] | None = None
     """Where a provider without digests, and so without `info` that could be kept, says them."""
+    remote_host: str = ""
+    """The machine on which its server runs it, where that is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +285,7 @@ class ModelInfo:
     family: str = ""
     num_ctx: int | None = None
     """The context that its maker loads it with (a Modelfile's `PARAMETER num_ctx`), None where that is left to the server."""
+    remote_host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

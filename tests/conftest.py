@@ -70,7 +70,7 @@ def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
     """The server in front of that fake Ollama, with memory for all of its models."""
     from tests.serving import served  # FastAPI and uvicorn, which few tests need
 
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (home / "routing.yaml").write_text(ROOM)
     with served() as there:
         yield there

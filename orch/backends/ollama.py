@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from typing import Any
 
 from orch.backends import wire
@@ -12,6 +13,7 @@ from orch.backends.http import QUICK_S, Http, drain, with_deadlines
 from orch.backends.messages import for_ollama
 from orch.config.spec import Provider, canonical
 from orch.errors import BackendError
+from orch.remote_models import RemoteModels, host_in
 from orch.request import NO_THINKING
 from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
@@ -31,17 +33,21 @@ class OllamaBackend:
 
     fixed_ctx = False
 
-    def __init__(self, provider: Provider, *, many: bool = False) -> None:
+    def __init__(self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False) -> None:
         self._http = Http(provider.urls, provider.api_key, many=many)
+        self._remote = remote or RemoteModels()
         self._keep_alive = provider.keep_alive
         self.local = self._http.local
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """`/api/chat` with `truncate: false`: too long a prompt is an error, never a silent cut."""
+        self._remote.check(request.model)
         payload = self._payload(request)
         wished, read = payload.get("think"), self._lines(request, payload)
         async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
             async for lines in batches:
+                for line in lines:
+                    self._remote.check_answer(request.model, line)
                 if said := _less_thinking(wished, payload.get("think")):
                     wished = payload.get("think")
                     yield Delta(left_out=said)
@@ -100,8 +106,12 @@ class OllamaBackend:
 
     async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
         """`/api/embed`, again with `truncate: false`; `extra` are fields that a client sent beside."""
+        if not self._remote.knows(model):
+            await asyncio.gather(self.installed(), self.info(model))  # memory asks without having looked what there is
+        self._remote.check(model)
         body = {"truncate": False, **extra, "model": model, "input": list(texts)}
         answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order())
+        self._remote.check_answer(model, answer)
         with wire.shape():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
 
@@ -111,7 +121,8 @@ class OllamaBackend:
         with wire.shape():
             entries = tags.get("models") or []
             loaded = _Loaded(running, {_digest(entry) for entry in entries})
-            return [_installed(entry, loaded.entry_of(entry)) for entry in entries]
+            found = [_installed(entry, loaded.entry_of(entry)) for entry in entries]
+        return self._remote.listed(found)
 
     async def _running(self) -> list[dict[str, Any]]:
         try:
@@ -127,7 +138,7 @@ class OllamaBackend:
         """`/api/show`: capabilities, context, parameters and what a token of KV cache takes."""
         show = await self._http.json("POST", "/api/show", {"model": model})
         with wire.shape():
-            return _info(show)
+            return replace(_info(show), remote_host=self._remote.shown(model, host_in(show)))
 
     async def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
         """`/api/pull`: its progress lines (status, digest, total and completed in bytes)."""
@@ -148,6 +159,7 @@ class OllamaBackend:
 
     async def load(self, model: str, num_ctx: int | None, keep_alive: str | float | None = None) -> None:
         """Brings a model into memory with that context; without one, as a model that only embeds is."""
+        self._remote.check(model)
         usual = _keep_alive(self._keep_alive) if self._keep_alive is not None else None
         stays = keep_alive if keep_alive is not None else usual
         beside = {"keep_alive": stays} if stays is not None else {}
@@ -278,6 +290,7 @@ def _installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Installe
         resident=loaded is not None,
         resident_ctx=(loaded.get("context_length") or None) if loaded else None,
         resident_bytes=int(loaded.get("size") or 0) if loaded else 0,
+        remote_host=host_in(entry) or host_in(loaded or {}),
     )
 
 

@@ -11,6 +11,7 @@ from orch.backends.http import QUICK_S, Http, drain, with_deadlines
 from orch.backends.messages import for_openai
 from orch.config.spec import Provider
 from orch.errors import BackendError
+from orch.remote_models import RemoteModels, host_in
 from orch.request import NO_THINKING, NOT_WISHED
 from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
@@ -24,12 +25,14 @@ class OpenAIBackend:
 
     fixed_ctx = True
 
-    def __init__(self, provider: Provider, *, many: bool = False) -> None:
+    def __init__(self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False) -> None:
         self._http = Http([_with_v1(url) for url in provider.urls], provider.api_key, many=many)
+        self._remote = remote or RemoteModels()
         self.local = self._http.local
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """`/v1/chat/completions`, streamed."""
+        self._remote.check(request.model)
         collected, payload = _Collected(), _payload(request)
         wished, read = payload.get("reasoning_effort"), self._events(request, payload)
         async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
@@ -38,6 +41,8 @@ class OpenAIBackend:
                     wished = None
                     yield Delta(left_out=NO_THINKING)
                 found = [event for event in events if event is not None]
+                for event in found:
+                    self._remote.check_answer(request.model, event)
                 error = next((event["error"] for event in found if "error" in event), None)
                 with wire.shape():
                     deltas = [delta for event in found if "error" not in event and (delta := collected.add(event)) is not None]
@@ -76,6 +81,7 @@ class OpenAIBackend:
 
     async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
         """`/v1/embeddings`; `extra` are fields that a client sent beside."""
+        self._remote.check(model)
         beside = {key: value for key, value in extra.items() if key not in (*_NOT_SENT, "encoding_format", "options")}
         body = {**beside, "model": model, "input": list(texts)}
         answer = await self._http.json("POST", "embeddings", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order())
@@ -87,7 +93,8 @@ class OpenAIBackend:
         """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
         answer = await self._http.json("GET", "models")
         with wire.shape():
-            return [Installed(name=str(entry.get("id", "")), resident=True) for entry in answer.get("data") or []]
+            found = [Installed(name=str(entry.get("id", "")), resident=True, remote_host=host_in(entry)) for entry in answer.get("data") or []]
+        return self._remote.listed(found)
 
     async def info(self, model: str) -> ModelInfo:
         """Such servers tell nothing that could be relied on."""

@@ -10,6 +10,7 @@ from orch.config.spec import TaskTypeRule
 from orch.decide import how_to_get_a_model
 from orch.errors import OrchError, UsageError
 from orch.registry import Survey
+from orch.remote_models import refusal
 from orch.request import LEAST_ROOM, PROMPT_MARGIN
 from orch.router import ModelState, Policy, eliminate, num_ctx_for
 from orch.speeds import Speed
@@ -82,6 +83,8 @@ def _why_not(state: ModelState, survey: Survey) -> tuple[str, str] | None:
 def _refuse(state: ModelState) -> None:
     """Raises OrchError for a model that was named and can't be measured."""
     name = state.spec.id
+    if state.is_denied:
+        raise refusal(name, state.spec.provider, state.remote_host, listed=not state.unlisted)
     if state.unavailable is not None:
         down = state.unavailable[0] == "provider_down"
         hint = "orch health shows what is wrong" if down else f"orch models pull {name}"
@@ -97,7 +100,7 @@ def _nobody(survey: Survey, codes: set[str]) -> OrchError:
     if survey.down:
         down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
         return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(), code="no_provider")
-    kind = "model that chats" if "capability" in codes else "model"
+    kind = "model that chats" if "capability" in codes else "model that runs here" if "remote" in codes else "model"
     return OrchError(f"no {kind} is installed", "orch models pull llama3.1:8b", code="model_not_found")
 
 

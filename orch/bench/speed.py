@@ -60,8 +60,8 @@ class Meter:
 
     @property
     def never_cold(self) -> frozenset[ModelKey]:
-        """The models whose provider can't be told to unload them."""
-        return frozenset(key for key in self._states if not isinstance(self._backends[key[0]], Unloads))
+        """The models whose provider can't be told to unload them, or runs them elsewhere."""
+        return frozenset(key for key, state in self._states.items() if state.remote_host or not isinstance(self._backends[key[0]], Unloads))
 
     async def measure(self, cells: Sequence[Cell], budget_s: float | None = None) -> AsyncGenerator[Step]:
         """Measures what is left of the cells; yields before each. Stops before a cell that would likely end after `budget_s` seconds."""

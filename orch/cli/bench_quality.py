@@ -147,7 +147,7 @@ def _show(orchestrator: Orchestrator, suite: Suite, survey: Survey, wishes: Wish
     runtime, tasks = orchestrator.runtime, {task.id: task for task in suite.tasks}
     rows = [row for row in runtime.journal.judgements.graded() if row.task_id in tasks and task_hash(tasks[row.task_id]) == row.task_hash]
     graded = {(row.provider, row.model) for row in rows}
-    states = [state for state in survey.states if state.key in graded]
+    states = [state for state in survey.states if state.key in graded and not state.is_denied]
     choose = Chooser(tasks, states, runtime.config.routing, lru_cache(maxsize=4096)(runtime.classifier.classify)) if states else None
     there = {state.key for state in states}
     found = report([row for row in rows if (row.provider, row.model) in there], choose)

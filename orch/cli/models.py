@@ -75,6 +75,10 @@ def add(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(h
     path = models_file.own_file(opening.config_dir(ctx))
     models_file.add(path, models_file.entry_of(state), guessed=models_file.GUESSED)
     render.show(f"added {name} to {path}")
+    if state.is_denied:
+        from orch.remote_models import place
+
+        render.say(f"! it runs at {place(state.remote_host)}, and stays out unless its entry says remote: allow")
 
 
 @app.command("load")
@@ -144,8 +148,7 @@ async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
 
 def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
     spec = state.spec
-    words = ["loaded" if state.resident else "installed" if not state.unavailable else state.unavailable[1].split(":")[0]]
-    words += ["unlisted"] if state.unlisted else []
+    words = [_where(state), *(["unlisted"] if state.unlisted else [])]
     can = ", ".join(sorted(state.capabilities - {"completion"})) or "chat" if state.capabilities else "?"
     return (
         spec.id,
@@ -153,11 +156,19 @@ def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
         ", ".join(words),
         f"{state.size_bytes / 1e9:.1f} GB" if state.size_bytes else "-",
         f"{state.context_window:,}" if state.context_window < 1 << 20 else "?",
-        can if not state.unavailable else "-",
+        can if state.is_there else "-",
         _quality(state, grade),
         _speed(state),
         ", ".join(spec.strengths) or "-",
     )
+
+
+def _where(state: ModelState) -> str:
+    from orch.router import runs_at
+
+    if state.remote_host and state.is_there:
+        return f"{runs_at(state.remote_host)}{', out' if state.is_denied else ''}"
+    return "loaded" if state.resident else "installed" if not state.unavailable else state.unavailable[1].split(":")[0]
 
 
 def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:

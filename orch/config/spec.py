@@ -41,6 +41,9 @@ class Provider:
         "Requests it answers at once; `orch serve` lets the others wait. Default 4 for ollama, 1 for llamacpp, 32 for openai.", None, ge=1, le=100_000
     )
     keep_alive: str | None = _key("How long Ollama keeps a model loaded after a run. Default: the server's. 5m, 1h, 0, -1.", None)
+    remote: Literal["deny", "allow"] = _key(
+        "Whether the models that it runs on other machines (Ollama's cloud models) may be asked: texts go there. Default deny.", "deny"
+    )
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -72,6 +75,9 @@ class ModelSpec:
     system: str | None = _key("System prompt for tasks that bring none. Default none.", None)
     gguf: str | None = _key("llamacpp only: its file, or package:NAME/FILE. Default none.", None)
     last_resort: bool = _key("Answers only where nothing else can (see fallback.last_resort). Default false.", False)
+    remote: Literal["deny", "allow"] | None = _key(
+        "Whether it may be asked where its server runs it on another machine: texts go there. Default: as its provider says. deny, allow.", None
+    )
 
     @property
     def label(self) -> str:

@@ -27,8 +27,9 @@ def overreach(which: str, document: Document, data: dict[str, Any], allowed: Seq
         yield document.problem(path, "${…} " + own)
     for name, provider in data.get("providers", {}).items():
         path = ("providers", name)
-        if provider.get("api_key"):
-            yield document.problem((*path, "api_key"), own)
+        for key in ("api_key", "remote"):
+            if provider.get(key):
+                yield document.problem((*path, key), own)
         urls = [provider["base_url"]] if provider.get("base_url") else provider.get("base_urls", [])
         for url in urls:
             if not is_loopback(url):
@@ -36,3 +37,5 @@ def overreach(which: str, document: Document, data: dict[str, Any], allowed: Seq
     for index, model in enumerate(data.get("models", [])):
         if not str(model.get("gguf") or "package:").startswith("package:"):
             yield document.problem(("models", index, "gguf"), own)
+        if model.get("remote"):
+            yield document.problem(("models", index, "remote"), own)

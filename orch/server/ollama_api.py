@@ -83,7 +83,7 @@ async def _answer(
         result = await answer.result()
         calls = ollama_calls(result.response.tool_calls)
         said = form(result.response.content, result.response.thinking, calls) | _logprobs(result.response.logprobs)
-        return as_json({"model": result.decision.model_id, "created_at": _now(), **said, **_end(result)}, answer.headers)
+        return as_json({"model": result.decision.model_id, **_remote(answer), "created_at": _now(), **said, **_end(result)}, answer.headers)
 
     return await answered(request, task_for(request, wishes), "continue" if streams else "restart", "ollama", respond)
 
@@ -103,9 +103,14 @@ async def _lines(answer: Answer, form: Any) -> AsyncGenerator[bytes]:
         async for chunk in answer.chunks():
             told = _told(chunk, form)
             if told is not None:
-                yield to_json({"model": answer.model, "created_at": _now(), **told}) + b"\n"
+                yield to_json({"model": answer.model, **_remote(answer), "created_at": _now(), **told}) + b"\n"
     except OrchError as error:
         yield to_json(envelope(error)) + b"\n"
+
+
+def _remote(answer: Answer) -> dict[str, Any]:
+    """Where the answer came from, if not from its provider's own machine: as Ollama says it, and an orch that asks this one looks for it."""
+    return {"remote_host": answer.remote_host} if answer.remote_host else {}
 
 
 def _told(chunk: Chunk, form: Any) -> dict[str, Any] | None:

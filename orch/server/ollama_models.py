@@ -42,7 +42,7 @@ async def tags(request: Request) -> Response:
     service = service_of(request)
     at = datetime.fromtimestamp(service.started_at, UTC).isoformat().replace("+00:00", "Z")
     survey, told = await asyncio.gather(service.orchestrator.runtime.registry.available(), _as_told(request, "/api/tags"))
-    rows = [{**_entry(state), "modified_at": at, **_said(state, told)} for state in survey.states if not state.unavailable]
+    rows = [{**_entry(state), "modified_at": at, **_said(state, told)} for state in survey.states if state.is_there]
     return as_json({"models": [*({**_auto(name), "modified_at": at} for name in AUTO), *rows]})
 
 
@@ -78,7 +78,11 @@ def _auto(name: str) -> dict[str, Any]:
 def _entry(state: ModelState) -> dict[str, Any]:
     details = {"parent_model": "", "format": "gguf", "family": "", "families": None, "parameter_size": "", "quantization_level": ""}
     name = state.spec.id
-    return {"name": name, "model": name, "size": state.size_bytes, "digest": state.digest or _digest("/".join(state.key)), "details": details}
+    return {"name": name, "model": name, **_remote(state), "size": state.size_bytes, "digest": state.digest or _digest("/".join(state.key)), "details": details}
+
+
+def _remote(state: ModelState) -> dict[str, Any]:
+    return {"remote_host": state.remote_host} if state.remote_host else {}
 
 
 def _digest(text: str) -> str:
@@ -125,13 +129,13 @@ async def show(request: Request) -> Response:
         return as_json(_of_auto(name, survey))
     state = find(survey, name)
     backend = runtime.backends[state.spec.provider]
-    if isinstance(backend, OllamaBackend) and not state.unavailable:
+    if isinstance(backend, OllamaBackend) and state.is_there:
         try:
             return as_json(await backend.show(state.spec.id), headers("", state.spec.id, "", 0))
         except BackendError as failure:
             raise failed(state, failure) from None
     info = {"general.architecture": "orch", "orch.context_length": state.context_window}
-    return as_json(_facts(sorted(state.capabilities or ("completion",)), info), headers("", state.spec.id, "", 0))
+    return as_json({**_facts(sorted(state.capabilities or ("completion",)), info), **_remote(state)}, headers("", state.spec.id, "", 0))
 
 
 def _of_auto(name: str, survey: Survey) -> dict[str, Any]:

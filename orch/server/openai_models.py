@@ -32,6 +32,9 @@ async def model(request: Request) -> Response:
 async def _entries(request: Request) -> list[dict[str, Any]]:
     service = service_of(request)
     survey = await service.orchestrator.runtime.registry.available()
-    there = [(state.spec.id, state.spec.provider) for state in survey.states if not state.unavailable]
+    there = [(state.spec.id, state.spec.provider, state.remote_host) for state in survey.states if state.is_there]
     created = int(service.started_at)
-    return [{"id": name, "object": "model", "created": created, "owned_by": owner} for name, owner in (*((name, "orch") for name in AUTO), *there)]
+    return [
+        {"id": name, "object": "model", "created": created, "owned_by": owner, **({"remote_host": host} if host else {})}
+        for name, owner, host in (*((name, "orch", "") for name in AUTO), *there)
+    ]

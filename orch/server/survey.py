@@ -55,6 +55,11 @@ class KeptRegistry(Registry):
             if whole is not self._kept.whole:
                 self._kept = _Kept(self._kept.at, whole, _with_loaded(self._kept.listed, model, num_ctx))
 
+    def note_remote(self, state: ModelState, host: str) -> None:
+        """The same, and the next question asks anew."""
+        super().note_remote(state, host)
+        self.forget()
+
     def _make(self) -> asyncio.Task[_Kept]:
         self._making = asyncio.create_task(self._survey())
         self._making.add_done_callback(self._made)

@@ -19,6 +19,7 @@ from orch.memory.embed import Embeds
 from orch.memory.held import PATIENCE_S, HeldMemory
 from orch.redact import Redactor
 from orch.registry import Registry
+from orch.remote_models import RemoteModels
 from orch.router import memory_needed
 from orch.runtime import Runtime, Wiring
 from orch.server.journal import BatchedJournal, Told
@@ -63,12 +64,14 @@ class ServerWiring(Wiring):
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """With a transport for many requests at once."""
-        held = (provider, tuple(spec for spec in models.models if spec.provider == name) if provider.kind == "llamacpp" else ())
+        held = (provider, tuple(spec for spec in models.models if spec.provider == name and (provider.kind == "llamacpp" or spec.remote)))
         before = self._backends.get(name)
         if before and before[0] == held:
             return before[1]
         kinds: dict[str, type[OllamaBackend] | type[OpenAIBackend]] = {"ollama": OllamaBackend, "openai": OpenAIBackend}
-        backend: Backend = kinds[provider.kind](provider, many=True) if provider.kind in kinds else super().backend(name, provider, models)
+        backend: Backend = (
+            kinds[provider.kind](provider, RemoteModels(name, models), many=True) if provider.kind in kinds else super().backend(name, provider, models)
+        )
         self._backends[name] = (held, backend)
         return backend
 

@@ -91,6 +91,10 @@ class FakeModel:
     bytes_per_token: float = 4.0
     overflow: str = OVERFLOW
     """What it says of too long a prompt; {tokens} and {context} are filled in."""
+    remote_host: str = ""
+    """The host that a cloud model is forwarded to; nothing is forwarded, it is only said."""
+    says_remote_in: frozenset[str] = frozenset({"tags", "show", "answer"})
+    """Where the server says so."""
 
     def __post_init__(self) -> None:
         """Gives the model a digest when the test did not."""
@@ -100,6 +104,11 @@ class FakeModel:
     def full_name(self) -> str:
         """The name with its tag."""
         return full_name(self.name)
+
+    def remote(self, place: str) -> Json:
+        """The fields of a cloud model in that place; none for a model of the server's own."""
+        said = self.remote_host and place in self.says_remote_in
+        return {"remote_model": self.full_name.replace("-cloud", ""), "remote_host": self.remote_host} if said else {}
 
     @property
     def details(self) -> Json:
@@ -181,6 +190,12 @@ class FakeOllama:
         """Deletes a model, also from memory."""
         self.models.pop(full_name(name), None)
         self.resident.pop(full_name(name), None)
+
+    def asked(self, name: str) -> list[Request]:
+        """The requests by which a text was sent to that model, or the model was loaded."""
+        paths = ("/api/chat", "/api/generate", "/api/embed", "/v1/chat/completions", "/v1/embeddings")
+        with self.changed:
+            return [r for r in self.requests if r.path in paths and full_name(str(r.body.get("model"))) == full_name(name)]
 
     def chats(self) -> list[Request]:
         """The requests that asked for a chat answer, without those that only load or unload a model."""
@@ -433,8 +448,9 @@ class _Wire:
     verb = "chat"
     broken = b'{"model":"broken","message":{"role":"assis\n'
 
-    def __init__(self, ask: _Ask) -> None:
+    def __init__(self, ask: _Ask, remote: Json | None = None) -> None:
         self.model = ask.model
+        self._remote = remote or {}
         self._tells_logprobs = False
         # one split for the whole stream: a chunk then costs an encoded string, not an encoded object; its
         # created_at is that of the stream's start
@@ -482,7 +498,7 @@ class _Wire:
 
     def head(self) -> Json:
         """What every chunk begins with."""
-        return {"model": self.model, "created_at": _iso(_now())}
+        return {"model": self.model, **self._remote, "created_at": _iso(_now())}
 
     def said(self, content: str = "", **more: Any) -> Json:
         """The part of a chunk that holds what was said."""
@@ -911,6 +927,7 @@ class _Handler(BaseHTTPRequestHandler):
             "size": model.size,
             "digest": model.digest,
             "details": model.details,
+            **model.remote("tags"),
         }
 
     def show(self, body: Json) -> None:
@@ -925,6 +942,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "model_info": model.info,
                 **({"capabilities": model.capabilities} if model.tells_capabilities else {}),
                 "modified_at": "2025-10-01T12:00:00Z",
+                **model.remote("show"),
             }
         )
 
@@ -963,13 +981,18 @@ class _Handler(BaseHTTPRequestHandler):
     def chat(self, body: Json) -> None:
         """POST /api/chat."""
         ask = _ask_native(body, list(body.get("messages") or ()))
-        self._converse(ask, _Wire(ask))
+        self._converse(ask, _Wire(ask, self._remote(ask.model)))
 
     def generate(self, body: Json) -> None:
         """POST /api/generate."""
         said = [{"content": body[key]} for key in ("system", "prompt") if body.get(key)]
         ask = _ask_native(body, said if body.get("prompt") else [])
-        self._converse(ask, _GenerateWire(ask))
+        self._converse(ask, _GenerateWire(ask, self._remote(ask.model)))
+
+    def _remote(self, name: str) -> Json:
+        """What an answer of that model says of where it came from."""
+        model = self.fake.models.get(full_name(name))
+        return model.remote("answer") if model else {}
 
     def completions(self, body: Json) -> None:
         """POST /v1/chat/completions."""
@@ -994,6 +1017,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._release(model, ask.keep_alive)
         return {
             "model": ask.model,
+            **model.remote("answer"),
             "embeddings": [_embedding(text) for text in texts],
             "total_duration": max(1, time.perf_counter_ns() - self.begun_ns),
             "load_duration": load_ns,

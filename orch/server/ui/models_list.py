@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from orch.registry import Survey
+from orch.remote_models import place
 from orch.router import UNKNOWN_CTX, ModelState
 from orch.runtime import Runtime
 from orch.server.ui.page import Page, nothing
@@ -168,7 +169,7 @@ class _Row:
                     ui.label(word).classes("orch-models-chip")
         self._facts.text = self._about()
         fetches = can_fetch and state.unavailable is not None and state.unavailable[0] == "not_installed"
-        self._button.set_visibility(fetches or (can_move and state.unavailable is None))
+        self._button.set_visibility(fetches or (can_move and state.unavailable is None and not state.remote_host))
         word = self._page("Fetch") if fetches else self._page("Unload") if state.resident else self._page("Load")
         if self._button.text != word:
             self._button.text = word
@@ -179,6 +180,8 @@ class _Row:
         self._listed.value = listed
         chats = self._state.capabilities is None or "completion" in self._state.capabilities
         said = self._page("only embeds") if not chats else self._page("may be routed to") if routed else self._page("not routed to")
+        if self._state.is_denied:
+            said = self._page("not routed to: models.yaml does not say remote: allow")
         if self._routed.text != said:
             self._routed.text = said
 
@@ -196,7 +199,9 @@ class _Row:
     def _words(self, is_new: bool) -> tuple[str, ...]:
         state, page = self._state, self._page
         where = page("loaded") if state.resident else page("installed")
-        if state.unavailable:
+        if state.remote_host and state.is_there:
+            where = page("remote, {host}", host=place(state.remote_host))
+        elif state.unavailable:
             where = page("not installed") if state.unavailable[0] == "not_installed" else page("its provider is down")
         told = {page("unlisted"): state.unlisted, page("new"): is_new, page("last resort"): state.spec.last_resort}
         return (where, *(word for word, holds in told.items() if holds))

@@ -25,6 +25,8 @@ SPANISH = {
     "only embeds": "solo hace embeddings",
     "may be routed to": "puede recibir tareas",
     "not routed to": "no recibe tareas",
+    "not routed to: models.yaml does not say remote: allow": "no recibe tareas: models.yaml no dice remote: allow",
+    "remote, {host}": "remoto, {host}",
     "Fetch": "Descargar",
     "Load": "Cargar",
     "Unload": "Liberar",
