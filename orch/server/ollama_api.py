@@ -20,6 +20,7 @@ from orch.server.asking import Wishes, task_for
 from orch.server.embedding import embed as embedded
 from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, headers, read, service_of
 from orch.server.names import AUTO
+from orch.server.openai_tools import nested_tools
 from orch.types import RunResult
 
 READ = (*("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images"), *("suffix", "template", "raw", "context"))
@@ -67,13 +68,14 @@ def _response(content: str = "", thinking: str = "", calls: list[dict[str, Any]]
 async def _answer(
     request: Request, body: forms.Chat | forms.Generate, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, form: Any
 ) -> Response:
-    given, streams = body.model_dump(exclude_unset=True, exclude_none=True), body.stream is not False
+    given, streams, kept = body.model_dump(exclude_unset=True, exclude_none=True), body.stream is not False, nested_tools(tools or ())
     wishes = Wishes(
         model=body.model,
         messages=messages,
         options=dict(body.options or {}),
         extra={name: value for name, value in given.items() if name not in READ},
-        tools=tools,
+        tools=kept.functions or None,
+        warnings=kept.warnings,
         response_format=_format(body.format),
     )
 

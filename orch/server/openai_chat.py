@@ -16,6 +16,7 @@ from orch.errors import OrchError
 from orch.server.asking import Wishes, task_for
 from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, read
 from orch.server.openai_forms import Chat
+from orch.server.openai_tools import choice_of, nested_tools
 from orch.types import RunResult, Usage
 
 SAMPLING = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort")
@@ -54,12 +55,16 @@ def wishes_of(body: Chat) -> Wishes:
     """What the body asks for, in orch's words."""
     # nothing is taken from the messages: some servers want even `content: null` beside tool calls
     given = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    tools = nested_tools(body.tools or ())
+    choice = choice_of(given.pop("tool_choice", None), tools.names)
     return Wishes(
         model=body.model,
         messages=given["messages"],
         options=sampling(body.options, given),
-        extra={name: value for name, value in given.items() if name not in SAMPLING and name not in READ},
-        tools=body.tools or None,
+        extra={name: value for name, value in given.items() if name not in SAMPLING and name not in READ}
+        | ({"tool_choice": choice.value} if choice.value is not None else {}),
+        tools=tools.functions or None,
+        warnings=(*tools.warnings, *choice.warnings),
         response_format=body.response_format if body.response_format and body.response_format.get("type") != "text" else None,
     )
 

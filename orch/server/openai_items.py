@@ -1,4 +1,4 @@
-"""What a client of OpenAI's Responses sends, as chat completions have it: items as messages, flat tools and formats as nested ones (pure)."""
+"""What a client of OpenAI's Responses sends, as chat completions have it: items as messages, flat formats as nested ones (pure)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from orch.errors import OrchError
+from orch.server.openai_tools import member_name
 from orch.types import Message
 
 Item = dict[str, Any]
 ROLES = ("user", "assistant", "system", "developer")
 TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 """Parts that are text, and where in them it stands."""
-TOOL_FIELDS = ("name", "description", "parameters", "strict")
 NO_LOGPROBS = "orch hands logprobs on in chat completions only: ask there"
 
 
@@ -47,7 +47,7 @@ def _add_call(messages: list[Message], item: Item, place: str) -> None:
     """A call belongs to the assistant's message before it, with the calls beside it."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
-    name, arguments = _text(item, "name", place), _text(item, "arguments", place)
+    name, arguments = member_name(str(item.get("namespace") or ""), _text(item, "name", place)), _text(item, "arguments", place)
     call = {"id": _text(item, "call_id", place), "type": "function", "function": {"name": name, "arguments": arguments}}
     messages[-1].setdefault("tool_calls", []).append(call)
 
@@ -90,25 +90,7 @@ def _part(part: Any, place: str) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": _text(part, "image_url", place), **detail}}
 
 
-# ---------------------------------------------------------------- tools and formats
-
-
-def tools_of(tools: Sequence[Item]) -> list[dict[str, Any]]:
-    """Functions. Raises OrchError for the tools that OpenAI runs on its own servers."""
-    for number, tool in enumerate(tools):
-        if tool.get("type") != "function":
-            raise bad(f"tools.{number}", f"orch hands on functions, and runs no {tool.get('type')!r}")
-        _text(tool, "name", f"tools.{number}")
-    return [{"type": "function", "function": {name: tool[name] for name in TOOL_FIELDS if tool.get(name) is not None}} for tool in tools]
-
-
-def tool_choice_of(choice: str | Item) -> str | dict[str, Any]:
-    """Whether and which tool is to be called."""
-    if isinstance(choice, str):
-        return choice
-    if choice.get("type") != "function":
-        raise bad("tool_choice", f"auto, none, required or a function, no {choice.get('type')!r}")
-    return {"type": "function", "function": {"name": _text(choice, "name", "tool_choice")}}
+# ---------------------------------------------------------------- formats
 
 
 def format_of(form: Any) -> dict[str, Any] | None:

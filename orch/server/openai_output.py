@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from orch.attempt import Chunk
 from orch.backends.messages import openai_calls
+from orch.server.openai_tools import as_called
 from orch.types import RunResult
 
 Event = dict[str, Any]
@@ -34,10 +35,10 @@ KINDS = {
 class Output:
     """Items as they grow. Each event is told without its number in the stream."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, members: dict[str, tuple[str, str]]) -> None:
         self.items: list[Item] = []
         """Those that are whole."""
-        self._run_id, self._kind, self._text = run_id, "", StringIO()
+        self._run_id, self._members, self._kind, self._text = run_id, members, "", StringIO()
 
     def add(self, chunk: Chunk) -> Iterator[Event]:
         """What a chunk adds."""
@@ -96,7 +97,7 @@ class Output:
         """A call comes whole."""
         call = openai_calls([told], self._run_id, len(self.items))[0]
         arguments, index, name = call["function"]["arguments"], len(self.items), self._name("fc")
-        item = {"id": name, "type": "function_call", "call_id": call["id"], "name": call["function"].get("name", "")}
+        item = {"id": name, "type": "function_call", "call_id": call["id"], **as_called(call["function"].get("name", ""), self._members)}
         place = {"item_id": name, "output_index": index}
         whole = {**item, "arguments": arguments, "status": "completed"}
         yield {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": "", "status": "in_progress"}}
@@ -106,9 +107,9 @@ class Output:
         self.items.append(whole)
 
 
-def items_of(result: RunResult) -> list[Item]:
-    """The items of a finished run."""
-    said, output = result.response, Output(result.run_id)
+def items_of(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
+    """The items of a finished run; `members` as `Tools` has them."""
+    said, output = result.response, Output(result.run_id, members)
     chunks: list[Chunk] = [{"type": kind, "chunk": text} for kind, text in (("thinking", said.thinking), ("content", said.content)) if text]
     chunks += [{"type": "tool_call", "tool_call": call} for call in said.tool_calls]
     for chunk in chunks:

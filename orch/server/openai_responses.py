@@ -16,8 +16,9 @@ from orch.server.asking import Wishes, task_for
 from orch.server.exchange import Answer, Held, Stream, answered, as_json, guarded, read
 from orch.server.openai_chat import envelope, fallback_note, sampling
 from orch.server.openai_forms import Answered
-from orch.server.openai_items import NO_LOGPROBS, bad, format_of, messages_of, tool_choice_of, tools_of
+from orch.server.openai_items import NO_LOGPROBS, bad, format_of, messages_of
 from orch.server.openai_output import Output, items_of
+from orch.server.openai_tools import Tools, choice_of, flat_tools
 from orch.types import RunResult, Usage
 
 KEPT_BY_OPENAI = ("previous_response_id", "conversation", "background", "prompt")
@@ -37,18 +38,19 @@ ERRORS = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
 async def responses(request: Request) -> Response:
     """`POST /v1/responses`."""
     body = await read(request, Answered)
-    task = task_for(request, wishes_of(body))
+    tools = flat_tools(body.tools or ())
+    task = task_for(request, wishes_of(body, tools))
 
     async def respond(answer: Answer, held: Held) -> Response:
         if body.stream:
-            return Stream(_events(answer, body), answer.headers, "text/event-stream; charset=utf-8", held.kept())
+            return Stream(_events(answer, body, tools), answer.headers, "text/event-stream; charset=utf-8", held.kept())
         result = await answer.result()
-        return as_json({**begun(body, answer), **ended(result), "output": items_of(result)}, answer.headers)
+        return as_json({**begun(body, answer), **ended(result), "output": items_of(result, tools.members)}, answer.headers)
 
     return await answered(request, task, "continue" if body.stream else "restart", "openai", respond)
 
 
-def wishes_of(body: Answered) -> Wishes:
+def wishes_of(body: Answered, tools: Tools) -> Wishes:
     """What the body asks for, in orch's words. Raises OrchError for what a stateless server can't do."""
     given, text, reasoning = body.model_dump(exclude_unset=True, exclude_none=True), body.text or {}, body.reasoning or {}
     for name in KEPT_BY_OPENAI:
@@ -56,6 +58,7 @@ def wishes_of(body: Answered) -> Wishes:
             raise bad(name, "orch is stateless and keeps no responses: send the whole conversation as input")
     if given.get("top_logprobs") or LOGPROBS in str(given.get("include")):
         raise bad("logprobs", NO_LOGPROBS)
+    choice = choice_of(body.tool_choice, tools.names)
     return Wishes(
         model=body.model,
         messages=messages_of(body.input, body.instructions),
@@ -63,10 +66,10 @@ def wishes_of(body: Answered) -> Wishes:
             body.options,
             _told(max_tokens=body.max_output_tokens, temperature=body.temperature, top_p=body.top_p, reasoning_effort=reasoning.get("effort")),
         ),
-        extra={name: value for name, value in given.items() if name not in READ}
-        | _told(tool_choice=tool_choice_of(body.tool_choice) if body.tool_choice else None, verbosity=text.get("verbosity")),
-        tools=tools_of(body.tools) if body.tools else None,
+        extra={name: value for name, value in given.items() if name not in READ} | _told(tool_choice=choice.value, verbosity=text.get("verbosity")),
+        tools=tools.functions or None,
         response_format=format_of(text.get("format")),
+        warnings=(*tools.warnings, *choice.warnings),
     )
 
 
@@ -131,9 +134,9 @@ def usage(counted: Usage) -> dict[str, Any]:
 # ---------------------------------------------------------------- streamed
 
 
-async def _events(answer: Answer, body: Answered) -> AsyncGenerator[bytes]:
+async def _events(answer: Answer, body: Answered, tools: Tools) -> AsyncGenerator[bytes]:
     """The run as typed events. A run that fails ends as `response.failed`."""
-    output, numbers, response = Output(answer.run_id), count(), begun(body, answer)
+    output, numbers, response = Output(answer.run_id, tools.members), count(), begun(body, answer)
     for kind in ("response.created", "response.in_progress"):
         yield _event(next(numbers), {"type": kind, "response": response})
     try:
