@@ -14,12 +14,12 @@ from orch.backends import Backend
 from orch.backends.http import Http
 from orch.decide import embedded_lines, last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
+from orch.reach import QDRANT_URL
 from orch.registry import Survey
 from orch.remote_models import place
 from orch.router import ModelState
 from orch.runtime import Runtime
 
-QDRANT_URL = "http://localhost:6333"
 LITTLE_DISK_GB = 1.0
 
 

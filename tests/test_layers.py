@@ -109,7 +109,7 @@ LAYERS = [
         "classifier.train.teacher",
         "models_file",
     },
-    {"bench.graders", "classifier.train.__main__", "routing_file"},
+    {"bench.graders", "classifier.train.__main__", "routing_file", "reach"},
     {"classifier"},
     {"registry", "memory.embed"},
     {"gate", "model_facts"},

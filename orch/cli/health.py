@@ -17,10 +17,16 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 
 @app.command()
-def health(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+def health(
+    ctx: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing; list every address that orch could speak to, and fail if one is beyond.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
     """Check everything an answer needs, and say what to type next."""
     from orch import render
 
+    if offline:
+        raise typer.Exit(_show_reach(ctx, as_json=as_json))
     rows, could_answer = _by_server(ctx) or asyncio.run(_probe(ctx))
     if as_json:
         render.show_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
@@ -28,6 +34,22 @@ def health(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", h
         render.table(("check", "", "latency", "what"), [(row.name, row.status, _latency(row), _what(row)) for row in rows])
         render.show("\na task could be answered now" if could_answer else "\nno task could be answered now: the lines marked fail say what to type")
     raise typer.Exit(0 if could_answer else 3)
+
+
+def _show_reach(ctx: typer.Context, *, as_json: bool) -> int:
+    """Shows how far orch could reach; the exit code."""
+    from orch import render
+    from orch.reach import addresses
+
+    found = addresses(opening.config(ctx))
+    beyond = sum(each.scope == "beyond" for each in found)
+    if as_json:
+        render.show_json({"addresses": [each._asdict() for each in found]})
+        return int(beyond > 0)
+    render.table(("address", "used by", "scope"), found)
+    said = f"{beyond:,} of {len(found):,} addresses are beyond this machine and private networks" if beyond else ""
+    render.show(f"\n{said or 'no address is beyond this machine and private networks'}; nothing was asked, and no name was looked up")
+    return int(beyond > 0)
 
 
 def _latency(row: Probe) -> str:

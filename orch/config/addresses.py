@@ -1,19 +1,41 @@
-"""Addresses: which are on this machine, and what OLLAMA_HOST means (pure)."""
+"""Addresses: which are on this machine or in a private network, and what OLLAMA_HOST means (pure)."""
 
 from __future__ import annotations
 
+import ipaddress  # urllib.parse brings it
 import re
+from typing import Literal
 from urllib.parse import urlsplit
 
 from orch.errors import ConfigError
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+Scope = Literal["loopback", "private", "beyond"]
+PRIVATE = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")),
+)
+"""RFC 1918, link-local, and IPv6's unique local addresses. Not 100.64.0.0/10: a carrier's customers share it. Not `is_private`, which
+counts more, and what it counts differs between versions of Python."""
 
 
 def is_loopback(url: str) -> bool:
     """Whether an address is on this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in _LOOPBACK or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    return scope_of(url) == "loopback"
+
+
+def scope_of(url: str) -> Scope:
+    """How far away an address is. No name is looked up: every one but localhost counts as beyond, also a number that is not written out in full."""
+    try:
+        host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").partition("%")[0]
+        if host == "localhost":
+            return "loopback"
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return "beyond"
+    # ::ffff:127.0.0.1 is 127.0.0.1; ipaddress itself sees that from Python 3.13 on
+    ip = (ip.ipv4_mapped if ip.version == 6 else None) or ip
+    if ip.is_loopback or ip.is_unspecified:  # a connection to 0.0.0.0 goes to this machine
+        return "loopback"
+    return "private" if any(ip in network for network in PRIVATE) else "beyond"
 
 
 def is_host(name: str) -> bool:

@@ -1,0 +1,83 @@
+"""Every address that orch could speak to under a configuration, and how far away it is; asks nothing and looks up no name."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from urllib.request import getproxies, proxy_bypass_environment  # type: ignore[attr-defined]  # proxy_bypass would look names up on Windows
+
+from orch.config.addresses import Scope, scope_of
+from orch.config.load import Config
+from orch.config.spec import Models, Provider
+from orch.socket_path import socket_path
+
+QDRANT_URL = "http://localhost:6333"
+"""Where `orch health` looks for a Qdrant server that the configuration does not name."""
+
+
+class Address(NamedTuple):
+    """An address, what speaks to it, and its scope."""
+
+    url: str
+    used_by: str
+    scope: Scope
+
+
+def addresses(config: Config, env: Mapping[str, str] = os.environ) -> list[Address]:
+    """Every address, in the order of the configuration; those of proxies and of models that run elsewhere too."""
+    found = [*_providers(config.models), _qdrant(config.routing.memory.qdrant_url)]
+    return [*found, *_proxies(found), *_elsewhere(config.models), *_server(env)]
+
+
+def _providers(models: Models) -> Iterator[Address]:
+    for name, provider in models.providers.items():
+        for url in provider.urls:
+            yield _address(url, f"provider {name}")
+        if provider.kind == "llamacpp" and any(spec.provider == name for spec in models.models):
+            yield Address("http://127.0.0.1", f"provider {name}: the engine inside orch, on a free port", "loopback")
+
+
+def _qdrant(url: str | None) -> Address:
+    return _address(url, "memory: its Qdrant server") if url else _address(QDRANT_URL, "orch health: looks for a Qdrant server")
+
+
+def _server(env: Mapping[str, str]) -> Iterator[Address]:
+    if hasattr(socket, "AF_UNIX"):
+        yield Address(f"unix:{socket_path(env)}", "commands: a running orch serve", "loopback")
+
+
+def _elsewhere(models: Models) -> Iterator[Address]:
+    """The hosts of models that may run elsewhere are known to their provider alone."""
+    for name, provider in models.providers.items():
+        if provider.remote == "allow" and provider.kind != "llamacpp":
+            yield Address(f"remote:{name}", f"provider {name}: the models that it runs on other machines (remote: allow)", "beyond")
+    for spec in models.models:
+        if spec.remote == "allow" and _may_forward(models.providers.get(spec.provider)):
+            yield Address(f"remote:{spec.provider}/{spec.id}", f"model {spec.id}: where its provider runs it (remote: allow)", "beyond")
+
+
+def _may_forward(provider: Provider | None) -> bool:
+    return provider is not None and provider.kind != "llamacpp"
+
+
+def _proxies(found: list[Address]) -> Iterator[Address]:
+    """The proxies of the environment, through which everything goes that is not on this machine."""
+    known = getproxies()
+    for address in dict.fromkeys(address for address in found if address.scope != "loopback"):
+        scheme, _, rest = address.url.partition("://")
+        proxy = known.get(scheme) or known.get("all")
+        if proxy and not proxy_bypass_environment(rest.partition("/")[0]):
+            yield _address(proxy if "//" in proxy else f"http://{proxy}", f"proxy of {address.url} ({address.used_by})")
+
+
+def _address(url: str, used_by: str) -> Address:
+    return Address(_without_secrets(url), used_by, scope_of(url))
+
+
+def _without_secrets(url: str) -> str:
+    """The address without a user and a password, whatever else is wrong with it."""
+    before, slashes, rest = url.rpartition("//")
+    name, slash, path = rest.partition("/")
+    return f"{before}{slashes}{name.rpartition('@')[2]}{slash}{path}"
