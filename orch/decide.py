@@ -10,6 +10,7 @@ from orch.classifier.rules import forced
 from orch.config.spec import canonical
 from orch.errors import OrchError, UsageError
 from orch.gate import Ticket
+from orch.model_facts import START_OLLAMA, unknown
 from orch.registry import Survey
 from orch.remote_models import place, refusal
 from orch.request import FIRST_TOKEN_S, thinking_left_out
@@ -20,7 +21,6 @@ from orch.types import Candidate, Classification, Decision, Message, ModelKey, N
 
 REAL_MODEL_ANSWERED = "real_model_answered"
 MOST_NAMED = 5
-START_OLLAMA = "start Ollama:\n  ollama serve"
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
 """Eliminations that -m overrules: the user knows what he asks for."""
 _CODES = {
@@ -192,7 +192,7 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey,
         return able, ()
     pinned = find_model(task.model, candidates, states)
     if pinned is None:
-        raise _unknown_model(task.model, candidates, survey)
+        raise unknown(survey, task.model)
     warnings: tuple[str, ...] = ()
     if pinned.eliminated and pinned.eliminated_code in _OVERRIDABLE:
         said = f"{pinned.model_id}: {pinned.eliminated}; it is asked all the same, since it was named"
@@ -289,17 +289,6 @@ def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Surv
     """Whether the real models might take the task, once their providers can be reached."""
     last = {state.key for state in survey.states if state.spec.last_resort}
     return all(c.eliminated_code == "provider_down" for c in candidates if c.key not in last)
-
-
-def _unknown_model(name: str, candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
-    import difflib  # only for people who mistype
-
-    near = difflib.get_close_matches(name, [c.model_id for c in candidates], n=1, cutoff=0.5)
-    if survey.down and not near:
-        down = "; ".join(f"{provider}: {why}" for provider, why in survey.down.items())
-        return OrchError(f"no model is called {name!r} in models.yaml, and not every provider could be asked: {down}", code="model_not_found")
-    hint = f"did you mean {near[0]}?" if near else f"orch models lists what is there; orch models pull {name} fetches it"
-    return OrchError(f"no model is called {name!r}", hint, code="model_not_found")
 
 
 def _pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> OrchError:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orch import machine
@@ -32,6 +32,8 @@ class Survey:
     memory_bytes: int | None
     unlisted_take_part: bool = True
     """Whether an unlisted model may be chosen; named, it may always."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Every provider's kind by its name, also of those that have no model."""
 
 
 class Registry:
@@ -53,7 +55,8 @@ class Registry:
         infos = await self._infos([(spec.provider, item) for spec, item in pairs if item and not self._is_out(spec, item.remote_host)])
         measured = self._journal.measurements.of([(spec.provider, spec.id) for spec, item in pairs if item])
         states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
-        return Survey(states, down, self._memory(states), self._models.unlisted == "use")
+        kinds = {name: provider.kind for name, provider in self._models.providers.items()}
+        return Survey(states, down, self._memory(states), self._models.unlisted == "use", kinds)
 
     def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Told that a model has just answered with that context. Nothing is kept here: the next survey asks the providers."""

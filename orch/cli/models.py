@@ -127,7 +127,7 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
     survey = await _survey(orchestrator)
     states = [s for s in survey.states if canonical(s.spec.id) == canonical(name) and provider in ("", s.spec.provider)]
     if not states:
-        find(survey, name)
+        find(survey, f"{provider}/{name}" if provider else name)
         raise OrchError(f"{provider} has no model {name!r}", "orch models lists what is there", code="model_not_found")
     return states[0], states[0].spec.id
 

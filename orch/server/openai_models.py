@@ -7,10 +7,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orch.errors import OrchError
+from orch.loading import named
+from orch.router import ModelState
 from orch.server.exchange import as_json, guarded, service_of
-from orch.server.names import AUTO
+from orch.server.names import AUTO, choice_of
 from orch.server.openai_chat import envelope
+from orch.server.service import Service
 
 
 @guarded(envelope)
@@ -22,19 +24,24 @@ async def models(request: Request) -> Response:
 @guarded(envelope)
 async def model(request: Request) -> Response:
     """`GET /v1/models/{model}`."""
-    name = request.path_params["model"]
+    name, service = request.path_params["model"], service_of(request)
     for entry in await _entries(request):
         if entry["id"] == name:
             return as_json(entry)
-    raise OrchError(f"no model is called {name!r}", "GET /v1/models lists what is there", code="model_not_found")
+    choice_of(name)  # an auto that there is not
+    return as_json(_entry(service, *_facts(await named(service.orchestrator.runtime, name))))
 
 
 async def _entries(request: Request) -> list[dict[str, Any]]:
     service = service_of(request)
     survey = await service.orchestrator.runtime.registry.available()
-    there = [(state.spec.id, state.spec.provider, state.remote_host) for state in survey.states if state.is_there]
-    created = int(service.started_at)
-    return [
-        {"id": name, "object": "model", "created": created, "owned_by": owner, **({"remote_host": host} if host else {})}
-        for name, owner, host in (*((name, "orch", "") for name in AUTO), *there)
-    ]
+    there = [_facts(state) for state in survey.states if state.is_there]
+    return [_entry(service, *each) for each in (*((name, "orch", "") for name in AUTO), *there)]
+
+
+def _facts(state: ModelState) -> tuple[str, str, str]:
+    return state.spec.id, state.spec.provider, state.remote_host
+
+
+def _entry(service: Service, name: str, owner: str, host: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": int(service.started_at), "owned_by": owner, **({"remote_host": host} if host else {})}

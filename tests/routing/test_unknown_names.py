@@ -1,0 +1,69 @@
+"""A name that models.yaml does not have: it does not exist, unless a provider that may have it can't be asked now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orch import OrchError, Orchestrator
+from orch.config.spec import ModelSpec
+from orch.model_facts import find
+from orch.registry import Survey
+from orch.router import ModelState
+
+KINDS = {"home": "ollama", "gpu": "openai", "inside": "llamacpp"}
+HAS = ModelState(ModelSpec(id="llama3.1:8b", provider="home"))
+
+
+def code_of(name: str, *down: str) -> str:
+    """The error's code for that name while those providers are down."""
+    with pytest.raises(OrchError) as caught:
+        find(Survey((HAS,), dict.fromkeys(down, "connection refused"), None, kinds=KINDS), name)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("name", "down", "code"),
+    [
+        ("mine:1b", (), "model_not_found"),
+        ("mine:1b", ("home",), "no_provider"),
+        ("mine:1b", ("gpu",), "no_provider"),
+        ("mine:1b", ("inside",), "model_not_found"),
+        ("llama3.1:9b", ("gpu",), "no_provider"),
+        ("home/mine:1b", ("home",), "no_provider"),
+        ("home/mine:1b", ("gpu",), "model_not_found"),
+        ("inside/mine:1b", ("inside", "home"), "model_not_found"),
+        ("hf.co/me/mine:1b", ("home",), "no_provider"),
+    ],
+)
+def test_only_a_provider_that_may_have_a_model_counts(name: str, down: tuple[str, ...], code: str) -> None:
+    assert code_of(name, *down) == code
+
+
+def test_of_namesakes_the_one_that_is_there_is_meant() -> None:
+    gone = ModelState(ModelSpec(id="twin", provider="home"), unavailable=("provider_down", "down"))
+    there = ModelState(ModelSpec(id="twin", provider="gpu"))
+    assert find(Survey((gone, there), {}, None), "twin") is there
+    assert find(Survey((gone, there), {}, None), "home/twin") is gone
+
+
+@pytest.mark.parametrize("down", [{}, {"home": "connection refused"}])
+def test_what_was_probably_meant_is_named_in_both_cases(down: dict[str, str]) -> None:
+    with pytest.raises(OrchError) as caught:
+        find(Survey((HAS,), down, None, kinds=KINDS), "lama3.1:8b")
+    assert caught.value.hint.startswith("did you mean llama3.1:8b?")
+    assert ("ollama serve" in caught.value.hint) == bool(down)
+
+
+def test_the_command_that_fetches_it_names_the_provider_that_was_named() -> None:
+    with pytest.raises(OrchError) as caught:
+        find(Survey((), {}, None, kinds=KINDS), "home/mine:1b")
+    assert "orch models pull mine:1b --provider home" in caught.value.hint
+
+
+@pytest.mark.parametrize("wish", [{"model": "mine:1b"}, {"model": "ollama/mine:1b"}, {"model": "mine:1b", "fallback": True}])
+def test_the_library_says_no_provider_while_ollama_is_down(wish: dict[str, Any]) -> None:
+    with pytest.raises(OrchError, match="which may have it, is down") as caught:
+        Orchestrator().decide("What is a mutex?", **wish)
+    assert (caught.value.code, caught.value.exit_code) == ("no_provider", 3)
