@@ -1,0 +1,124 @@
+"""How a run that failed is told, what is warned of at the end of one that did not, and what its row in the journal holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orch import OrchError
+from orch.errors import ATTEMPT_CODES, EXIT_CODES
+from orch.outcome import gave_up
+from orch.types import Attempt
+from tests.fakes.ollama import FakeOllama, Fault
+from tests.support.orchestrators import fake, over
+
+TASK = "Tell me about the sea"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOllama]:
+    """Two models on one server, the first one rated best."""
+    with fake("a:1b", "b:1b") as running:
+        yield running
+
+
+def failed(*codes: str) -> list[Attempt]:
+    """An attempt for each code, each of another model."""
+    return [Attempt(f"m{number}", "ollama", "failed", code=code, message=f"why {number}") for number, code in enumerate(codes)]
+
+
+# ---------------------------------------------------------------- how it is told
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "exit_code"),
+    [
+        (["connect"], "no_provider", 3),
+        (["connect", "connect"], "no_provider", 3),
+        (["model_not_found"], "model_not_found", 4),
+        (["context_overflow", "context_overflow"], "context_overflow", 5),
+        (["timeout"], "timeout", 6),
+        (["busy"], "busy", 7),
+        (["empty"], "all_failed", 7),
+        (["timeout", "connect"], "all_failed", 7),
+        (["invalid_json", "empty"], "all_failed", 7),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else None,
+)
+def test_the_error_has_the_code_that_all_attempts_have_in_common_else_that_all_failed(codes: list[str], code: str, exit_code: int) -> None:
+    error = gave_up(failed(*codes), "", others=False)
+    assert (error.code, error.exit_code) == (code, exit_code)
+
+
+def test_every_code_of_an_attempt_leads_to_an_exit_code_of_its_own_table() -> None:
+    assert set(ATTEMPT_CODES.values()) <= set(EXIT_CODES)
+
+
+@pytest.mark.parametrize("code", ["connect", "timeout", "context_overflow", "model_not_found"])
+def test_once_text_was_shown_no_other_code_than_all_failed_is_true(code: str) -> None:
+    assert gave_up(failed(code), "shown", others=False).code == "all_failed"
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("connect", "orch health shows what is reachable"),
+        ("timeout", "--timeout SECONDS waits longer"),
+        ("model_not_found", "orch models pull m0"),
+        ("context_overflow", "shorten the input, or add a model with a larger context"),
+        ("empty", "orch health shows what is wrong"),
+    ],
+)
+def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
+    assert gave_up(failed(code), "", others=True).hint == hint
+
+
+@pytest.mark.parametrize(("shown", "others", "offered"), [("text", True, True), ("text", False, False), ("", True, False)])
+def test_going_on_is_offered_where_text_was_shown_and_somebody_could(shown: str, others: bool, offered: bool) -> None:
+    assert ("--continue-partial" in gave_up(failed("cut"), shown, others).hint) is offered
+
+
+def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
+    assert gave_up(failed("empty"), "", others=False).message == "m0 failed: why 0"
+    assert gave_up(failed("empty", "cut"), "", others=False).message == "every model that was asked failed: m0: why 0; m1: why 1"
+
+
+def test_how_long_to_wait_is_handed_on() -> None:
+    assert gave_up(failed("rate_limited"), "", others=False, retry_after_s=7.0).retry_after_s == 7.0
+
+
+async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(server: FakeOllama) -> None:
+    for model in server.models.values():
+        model.faults.append(Fault("empty", times=-1))
+    async with over({"ollama": server}) as orchestrator:
+        with pytest.raises(OrchError) as caught:
+            await orchestrator.execute(TASK)
+        (row,) = orchestrator.runtime.journal.runs()
+        kept = orchestrator.runtime.journal.attempts_of(caught.value.run_id)
+    assert [attempt.code for attempt in caught.value.attempts] == [each["code"] for each in kept] == ["empty", "empty"]
+    assert (row["run_id"], row["status"], row["error_code"]) == (caught.value.run_id, "failed", "all_failed")
+
+
+# ---------------------------------------------------------------- what is warned of
+
+
+async def warnings_of(server: FakeOllama, text: str, bytes_per_token: float) -> tuple[str, ...]:
+    """The warnings of a whole run by a model whose server counts so."""
+    server.models["a:1b"].bytes_per_token = bytes_per_token
+    async with over({"ollama": server}) as orchestrator:
+        return (await orchestrator.execute(text)).warnings
+
+
+LONG, SHORT = "sea and land " * 100, "sea and land " * 20
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_per_token", "said"),
+    [(LONG, 4.0, ""), (LONG, 1.0, "were expected"), (LONG, 20.0, "(it may have been cut)"), (SHORT, 20.0, "")],
+    ids=["near", "far more", "far less", "short"],
+)
+async def test_a_prompt_that_counts_over_twice_or_under_half_of_its_estimate_is_told(server: FakeOllama, text: str, bytes_per_token: float, said: str) -> None:
+    warnings = await warnings_of(server, text, bytes_per_token)
+    assert [said in warning for warning in warnings] == ([True] if said else [])
+    assert all(("may have been cut" in warning) is (bytes_per_token > 4) for warning in warnings)
