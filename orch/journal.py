@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orch.database import Database, insert, transaction
+from orch.errors import JournalError
 from orch.journal_tables import MIGRATIONS
 from orch.judgements import Judgements
 from orch.measurements import Measurements
@@ -19,6 +21,10 @@ from orch.types import Attempt, ModelInfo
 
 TURN = "task IS NOT NULL AND (status IN ('ok', 'interrupted') OR (status = 'failed' AND answer != ''))"
 """The runs that are turns of a conversation: also one that was interrupted, and one that failed after it gave text."""
+
+
+IDENTITY = "journal_id"
+"""The fact that holds the journal's own id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,30 @@ class Journal:
         """Writes a fact; written even where runs are not recorded."""
         self.database.ask(lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)), None)
 
+    # ------------------------------------------------------------ whose it is
+
+    def identity(self) -> str:
+        """The journal's own id: made once by chance, kept with the file, and so by its copies. Raises JournalError."""
+        connection = self.database.open()
+        try:
+            connection.execute(f"INSERT OR IGNORE INTO facts VALUES ('{IDENTITY}', ?)", (_new_identity(),))
+        except sqlite3.OperationalError as error:
+            raise JournalError(f"the journal {self.path} can't be written ({error}): it has no id yet", "set ORCH_HOME to a folder of your own") from error
+        row = connection.execute(f"SELECT value FROM facts WHERE name = '{IDENTITY}'").fetchone()
+        return str(row[0])
+
+    def renew_identity(self, old: str) -> str:
+        """Another id in the place of that one; the one that another process put there, where it was first. Raises JournalError."""
+        self.database.open().execute(f"UPDATE facts SET value = ? WHERE name = '{IDENTITY}' AND value = ?", (_new_identity(), old))
+        return self.identity()
+
+    def knows(self, seq: int, run_id: str) -> bool:
+        """Whether a row of that number and run is there, or was forgotten. Raises JournalError."""
+        query = "SELECT 1 FROM runs WHERE seq = ? AND run_id = ? UNION SELECT 1 FROM forgotten WHERE run_id = ?"
+        return self.database.open().execute(query, (seq, run_id, run_id)).fetchone() is not None
+
+    # ------------------------------------------------------------ what is known of models
+
     def model_info(self, digests: Sequence[str]) -> dict[str, ModelInfo]:
         """What providers said about models, by digest: asked once, then read from here."""
 
@@ -240,6 +270,11 @@ def _info(data: dict[str, Any]) -> ModelInfo | None:
         return None
     capabilities = data.pop("capabilities")
     return ModelInfo(capabilities=tuple(capabilities) if capabilities is not None else None, **data)
+
+
+def _new_identity() -> str:
+    """Begins with a letter, so that no number is taken for one."""
+    return f"j{os.urandom(6).hex()}"
 
 
 def _json(value: Any) -> str:

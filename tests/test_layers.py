@@ -111,7 +111,7 @@ LAYERS = [
     },
     {"bench.graders", "classifier.train.__main__", "routing_file", "reach"},
     {"classifier"},
-    {"registry", "memory.embed"},
+    {"registry", "memory.embed", "memory.shared"},
     {"gate", "model_facts"},
     {"server.queue", "server.residency"},
     {"server.turns"},

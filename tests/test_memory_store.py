@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -23,6 +24,7 @@ import pytest
 from orch.memory.edge import EdgeStore
 from orch.memory.qdrant import QdrantStore
 from orch.memory.store import Point, Store, StoreError, Where
+from tests.fakes.qdrant import FakeQdrant
 
 DIMENSION = 4
 EVERYTHING = Where()
@@ -48,15 +50,21 @@ def makers(kind: str, folder: Path) -> Make:
     return lambda dimension: QdrantStore(name, dimension, url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY"))
 
 
-KINDS = ["edge", "memory", "local", *(["server"] if "QDRANT_URL" in os.environ else [])]
+KINDS = ["edge", "memory", "local", "server"]
+"""`server` is the one at QDRANT_URL, else a fake that answers over a real socket."""
 LASTING = [kind for kind in KINDS if kind != "memory"]
 
 
 @pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     made = makers(request.param, tmp_path / "stores")
-    yield made
-    if request.param == "server":
+    if request.param != "server":
+        yield made
+        return
+    with nullcontext() if "QDRANT_URL" in os.environ else FakeQdrant() as fake:
+        if fake is not None:
+            monkeypatch.setenv("QDRANT_URL", fake.url)
+        yield made
         made(DIMENSION).drop()
 
 

@@ -111,7 +111,9 @@ class Memory:
     async def catch_up(self, progress: Progress | None = None) -> int:
         """Takes out what was forgotten and indexes the rows it has not seen; how many. A row is never indexed twice, none is skipped."""
         self._drop_forgotten()
-        seq = self.store.newest_seq()
+        return await self._index_after(self.store.newest_seq(), progress)
+
+    async def _index_after(self, seq: int, progress: Progress | None) -> int:
         total, done = self.source.count(seq) if progress else 0, 0
         while rows := self.source.after(seq, BATCH):
             await self._index(rows)
@@ -141,7 +143,9 @@ class Memory:
         self.store.open()
         self._is_open = True
         self._facts.set_fact(self._mark, "0")
-        return await self.catch_up(progress)
+        self._drop_forgotten()
+        # from the first row: on a server, another process may have written a later one since the collection was made
+        return await self._index_after(0, progress)
 
     def forget(self, run_ids: Sequence[str]) -> None:
         """Deletes rows from the journal first, then from the index, and both from the free space of their files."""

@@ -21,15 +21,10 @@ from orch.redact import Redactor
 async def memory_for(rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, redactor: Redactor) -> Memory:
     """The memory, not yet opened. Raises OrchError where the embedder or the store can't be had."""
     dimension = await embedder.dimension()
-    name = index_name(embedder, dimension)
-    return Memory(
-        Source(journal.database, redactor),
-        store_for(rule, name, dimension, paths.data_dir() / "memory"),
-        embedder,
-        journal,
-        f"{rule.qdrant_url or 'here'}/{name}",
-        warning,
-    )
+    index = index_name(embedder, dimension)
+    store = store_for(rule, index, dimension, paths.data_dir() / "memory", journal)
+    name = f"{rule.qdrant_url}/{index}-{journal.identity()}" if rule.qdrant_url else f"here/{index}"
+    return Memory(Source(journal.database, redactor), store, embedder, journal, name, warning)
 
 
 def index_name(embedder: Embedder, dimension: int | None) -> str:
@@ -37,24 +32,26 @@ def index_name(embedder: Embedder, dimension: int | None) -> str:
     return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.name.lower()).strip('-')}-{dimension or 0}"
 
 
-def store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path) -> Store:
-    """A Qdrant server where routing.yaml names one, else Qdrant's engine inside orch, else the client's local mode.
+def store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal) -> Store:
+    """A collection of this journal's own on a Qdrant server where routing.yaml names one, else Qdrant's engine inside orch, else the client's local mode.
 
     Raises OrchError where the library for it is not installed.
     """
     try:
-        return _store_for(rule, name, dimension, folder)
+        return _store_for(rule, name, dimension, folder, journal)
     except ImportError as error:
         raise OrchError(f"memory is not installed here: {error}", extra_command("memory")) from error
 
 
-def _store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path) -> Store:
-    if not rule.qdrant_url and find_spec("qdrant_edge") is not None:
+def _store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal) -> Store:
+    if rule.qdrant_url:
+        from orch.memory.shared import SharedStore
+
+        return SharedStore(name, dimension, journal, url=rule.qdrant_url, api_key=rule.qdrant_api_key)
+    if find_spec("qdrant_edge") is not None:
         from orch.memory.edge import EdgeStore
 
         return EdgeStore(folder, name, dimension)
     from orch.memory.qdrant import QdrantStore
 
-    if rule.qdrant_url:
-        return QdrantStore(name, dimension, url=rule.qdrant_url, api_key=rule.qdrant_api_key)
     return QdrantStore(name, dimension, path=folder / "local")

@@ -179,9 +179,15 @@ class QdrantStore:
 
     def newest_seq(self) -> int:
         """The largest row number in the collection."""
+        newest = self.newest()
+        return newest[0] if newest else 0
+
+    def newest(self) -> tuple[int, str] | None:
+        """The row with the largest number: its number and its run."""
         last = models.OrderBy(key="seq", direction=models.Direction.DESC)
-        records, _ = self._ask(lambda client: client.scroll(self.collection, limit=1, order_by=last, with_payload=["seq"]))
-        return int((records[0].payload or {})["seq"]) if records else 0
+        records, _ = self._ask(lambda client: client.scroll(self.collection, limit=1, order_by=last, with_payload=["seq", "run_id"]))
+        payload = (records[0].payload or {}) if records else {}
+        return (int(payload["seq"]), str(payload["run_id"])) if payload else None
 
     def count(self) -> int:
         """How many points there are."""

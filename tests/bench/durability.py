@@ -47,7 +47,7 @@ def _memory(home: Path, patience_s: float = 30.0) -> Iterator[Memory]:
     journal = Journal(home / "journal.sqlite3", Redactor({}))
     embedder = ReadyVectors()
     name = index_name(embedder, DIMENSION)
-    store = store_for(Rule(), name, DIMENSION, home / "memory")
+    store = store_for(Rule(), name, DIMENSION, home / "memory", journal)
     memory = Memory(Source(journal.database, Redactor({})), store, embedder, journal, f"here/{name}")
     try:
         yield memory

