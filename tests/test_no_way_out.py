@@ -1,0 +1,178 @@
+"""Every command runs with all ways to other machines blocked: none is tried, no cloud model is asked, and a new command must be added here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+from typer.main import get_command
+
+from orch.cli.main import COMMANDS
+from tests.conftest import CODER, LLAMA, ROOM
+from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.test_cli import COMMAND, orch
+
+CLOUD, EMBEDS, HOST = "gpt-oss:120b-cloud", "far-embed:cloud", "https://ollama.com:443"
+FENCE = Path(__file__).parent / "support" / "fence"
+OTHER = "gemma2:9b"
+TASK = "Prove that the square root of two is irrational"
+CALLS: dict[str, list[list[str]]] = {
+    "run": [["--quality", "--fresh", TASK], ["-t", "reasoning", "--recall", TASK]],
+    "chat": [[]],
+    "route": [[TASK], ["--quality", "--why", TASK], ["--json", "-t", "coding", TASK]],
+    "classify": [[TASK]],
+    "models": [[], ["--json"]],
+    "models show": [[CLOUD], [LLAMA]],
+    "models pull": [["new:1b"]],
+    "models add": [[CLOUD], [OTHER]],
+    "models load": [[LLAMA]],
+    "models unload": [[LLAMA]],
+    "health": [[], ["--offline"]],
+    "memory": [["--help"]],
+    "memory search": [["Lisbon"]],
+    "memory list": [[]],
+    "memory show": [["{run}"]],
+    "memory add": [["my diary"]],
+    "memory forget": [["--all"]],
+    "memory export": [[]],
+    "memory import": [["exported.jsonl"]],
+    "memory stats": [[]],
+    "memory reindex": [[]],
+    "cache": [["--help"]],
+    "cache stats": [[]],
+    "cache why": [["{answer}"]],
+    "cache use": [["{answer}"]],
+    "cache forget": [["{answer}"]],
+    "cache clear": [[]],
+    "stats": [[]],
+    "bench": [["-n", "1", "--sizes", "short", "--concurrency", "1"], ["--quality", "--suite", "suite.yaml"]],
+    "rate": [["last", "bad"], ["last", "--better", CLOUD]],
+    "replay": [[]],
+    "serve": [["--detach", "--port", "0"]],
+    "serve stop": [[]],
+    "serve status": [[]],
+    "config": [["--help"]],
+    "config validate": [[]],
+    "config show": [[]],
+    "config schema": [["models"]],
+    "config path": [[]],
+    "config init": [["--to", "made"]],
+}
+"""What each command is called with, once or several times. `{run}` and `{answer}` are those of an earlier run."""
+WITHOUT_A_SERVER = {"serve stop": 2, "serve status": 1}
+SUITE = "version: 1\ntasks:\n  - {id: one, type: simple, lang: en, prompt: 'What is two and two?', grade: {exact: world}}\n"
+
+
+def commands() -> Iterator[str]:
+    """Every command and subcommand, as the program itself has them."""
+    for name, (module, _) in COMMANDS.items():
+        yield name
+        yield from (f"{name} {sub}" for sub in getattr(get_command(import_module(module).app), "commands", {}))
+
+
+class Fence(NamedTuple):
+    """Runs orch with all ways to other machines blocked, proxies of the environment among them; `file` holds what was tried."""
+
+    file: Path
+
+    def environment(self) -> dict[str, str]:
+        """That of a process behind it."""
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://192.0.2.1:3128")
+        return {**os.environ, **proxies, "PYTHONPATH": str(FENCE), "ORCH_FENCE": str(self.file)}
+
+    def __call__(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """A process of its own: what the forked ones have imported was imported without the fence."""
+        return subprocess.run([*COMMAND, *words], input=stdin, capture_output=True, env=self.environment(), timeout=120, check=False)
+
+    def held(self) -> bool:
+        """Whether nobody tried to pass."""
+        return not self.file.exists()
+
+
+@pytest.fixture
+def fence(tmp_path: Path) -> Fence:
+    """The fence of this test."""
+    return Fence(tmp_path / "tried")
+
+
+@pytest.fixture
+def server(ollama: FakeOllama, home: Path) -> FakeOllama:
+    """A fake Ollama with cloud models that look better than all others, and files that the commands want."""
+    ollama.add(FakeModel(CLOUD, remote_host=HOST, size=384, parameter_size="116.8B", context_length=131_072))
+    ollama.add(FakeModel(EMBEDS, remote_host=HOST, size=384, capabilities=["embedding"]))
+    ollama.add(FakeModel(OTHER, reply=["Hello"]))
+    home.mkdir()
+    (home / "routing.yaml").write_text(ROOM)
+    Path("suite.yaml").write_text(SUITE)
+    Path("exported.jsonl").write_text("")
+    return ollama
+
+
+def answered(home: Path) -> dict[str, str]:
+    """The ids of an earlier run and of the answer that is kept of it."""
+    run_id = json.loads(orch("run", "--json", "Plan three days in Lisbon").stdout)["run_id"]
+    with contextlib.closing(sqlite3.connect(home / "cache" / "answers.sqlite3")) as kept:
+        return {"{run}": run_id, "{answer}": kept.execute("SELECT key FROM answers").fetchone()[0]}
+
+
+def test_every_command_is_called() -> None:
+    assert set(commands()) == set(CALLS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_command_speaks_to_this_machine_alone(server: FakeOllama, home: Path, fence: Fence, name: str) -> None:
+    ids = answered(home)
+    for words in CALLS[name]:
+        done = fence(*name.split(), *(ids.get(word, word) for word in words), stdin=b"hi\n/why\n/quit\n" if name == "chat" else b"")
+        assert (done.returncode, b"Traceback" in done.stderr) == (WITHOUT_A_SERVER.get(name, 0), False), done.stderr
+    if name == "serve":
+        use_the_server(fence)
+    assert fence.held(), fence.file.read_text()
+    assert not server.asked(CLOUD)
+    assert not server.asked(EMBEDS)
+
+
+def use_the_server(fence: Fence) -> None:
+    """Asks what runs in the background, by HTTP and by the commands, and ends it."""
+    try:
+        url = json.loads(fence("serve", "status", "--json").stdout)["server"]["url"]
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+            for path in ("/", "/v1/models", "/api/tags", "/api/ps", "/orch/health", "/orch/models"):
+                assert client.get(path).status_code == 200
+            messages = [{"role": "user", "content": TASK}]
+            assert client.post("/v1/chat/completions", json={"model": "auto:quality", "messages": messages}).status_code == 200
+            assert client.post("/api/chat", json={"model": CLOUD, "messages": messages}).status_code == 400
+            assert client.post("/api/embed", json={"model": "auto", "input": TASK}).status_code in (200, 404)
+        assert fence("run", "--quality", TASK).returncode == 0
+    finally:
+        assert fence("serve", "stop").returncode == 0
+
+
+@pytest.mark.parametrize("words", [["run", "-m", CLOUD, TASK], ["bench", CLOUD], ["models", "load", CLOUD]], ids=lambda words: words[0])
+def test_named_nothing_leaves_either(server: FakeOllama, fence: Fence, words: list[str]) -> None:
+    assert fence(*words).returncode == 2
+    assert (fence.held(), server.asked(CLOUD)) == (True, [])
+
+
+def test_where_all_others_fail_nothing_leaves_either(server: FakeOllama, fence: Fence) -> None:
+    for name in (CODER, LLAMA, OTHER):
+        server.models[name].faults.append(Fault("status", status=500, times=-1))
+    assert fence("run", "--fallback", TASK).returncode == 7
+    assert (fence.held(), server.asked(CLOUD)) == (True, [])
+
+
+@pytest.mark.parametrize("code", ["socket.create_connection(('192.0.2.1', 9), 1)", "socket.gethostbyname('ollama.com')", "socket.getaddrinfo('x.test', 1)"])
+def test_the_fence_holds(fence: Fence, code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", f"import socket\n{code}"], capture_output=True, env=fence.environment(), timeout=60, check=False)
+    assert b"fenced off" in done.stderr
+    assert not fence.held()
