@@ -94,6 +94,10 @@ class Cache:
         """What went wrong with the file so far."""
         return self.database.warnings
 
+    def open(self) -> None:
+        """Opens the file, for who has nothing to tell without it. Raises JournalError where it can't be read."""
+        self.database.open()
+
     def close(self) -> None:
         """Closes the file; a later use opens it again."""
         self.database.close()

@@ -63,6 +63,7 @@ def session_named(name: str, carry_on: bool, journal: Journal) -> str:
         return name or f"chat-{int(time.time() * 1000):x}"
     if name:
         raise UsageError("--continue and --session both name a conversation", "give one of them")
+    journal.open()
     session = journal.latest_session()
     if session is None:
         raise UsageError("there is no earlier run to continue", "leave -c out for the first one")

@@ -28,7 +28,7 @@ class Database:
         self.path, self.warnings = path, list[str]()
         self._migrations, self._what = migrations, what
         self._connection: sqlite3.Connection | None = None
-        self._broken: str | None = None
+        self._broken: JournalError | None = None
         self._lock = threading.RLock()
 
     def open(self) -> sqlite3.Connection:
@@ -36,12 +36,15 @@ class Database:
         with self._lock:
             if self._connection is None:
                 if self._broken:
-                    raise JournalError(self._broken)
+                    raise JournalError(self._broken.message, self._broken.hint)
                 try:
                     self._connection = self._open()
                 except JournalError as error:
-                    self._broken = error.message
+                    self._broken = error
                     raise
+                except (OSError, sqlite3.Error) as error:  # a corrupt file in a folder that can't be written to, and its like
+                    self._broken = JournalError(f"{self._what} can't be opened ({error}): nothing is recorded", f"see {self.path}")
+                    raise self._broken from error
             return self._connection
 
     def _open(self) -> sqlite3.Connection:

@@ -82,7 +82,7 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
 
 def judged_states(text: str, classification: Classification, survey: Survey, runtime: Runtime) -> dict[ModelKey, ModelState]:
     """The survey's models with what is known of their quality at such a task."""
-    judged = runtime.judged.estimates(text, classification.scores)
+    judged = runtime.judged.estimates(text, classification.scores, survey.states)
     return {state.key: replace(state, judged=judged.get(state.key)) if judged else state for state in survey.states}
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orch.config.spec import ModelSpec
-from orch.judgements import Judgements
+from orch.judgements import RERUN, Judgements
+from orch.router import DEFAULT_RATING, ModelState
 from orch.types import Estimate, ModelKey, TaskType
 
 if TYPE_CHECKING:
@@ -17,6 +16,11 @@ if TYPE_CHECKING:
     from orch.quality import QualityModel
 
 NAME = "quality"
+UNKNOWN = DEFAULT_RATING / 10
+"""The rating of a model with evidence that is nowhere rated and was not seen since."""
+RERUN_STEP = 0.3
+"""How much less than what is expected of a model an answer is taken for whose task was run again with another: between as expected and bad. It was probably
+not liked, and an absolute score would raise a model of which less is expected."""
 Shares = Mapping[TaskType, float]
 """P(task type | text)."""
 
@@ -24,80 +28,114 @@ Shares = Mapping[TaskType, float]
 class JudgedQuality:
     """What is known of each model's quality on this machine. The fitted model is kept beside the evidence, and fitted anew when that has changed.
 
-    Grades of a suite and ratings in models.yaml are on scales of their own. A suite tells how models differ, not how good they are: the graded models'
-    mean grade is moved to their mean rating.
+    A rating in models.yaml, and a guess where there is none, are priors of the same weight. Only those of models with evidence are in the fit: what else
+    is installed does not change it.
     """
 
     def __init__(self, judgements: Judgements, specs: Sequence[ModelSpec], shares: Callable[[str], Shares]) -> None:
         self._judgements, self._shares = judgements, shares
         self._rated = {name_of((spec.provider, spec.id)): spec.quality_rating / 10 for spec in specs if spec.quality_rating is not None}
 
-    def estimates(self, text: str, shares: Shares) -> dict[ModelKey, Estimate]:
-        """What each model of which something is known would be worth for a text of these types; empty while nothing was graded or rated."""
+    def estimates(self, text: str, shares: Shares, states: Iterable[ModelState]) -> dict[ModelKey, Estimate]:
+        """What each model with evidence would be worth for a text of these types; nothing is known of the others but their ratings, or guesses, in `states`."""
         graded, rated = self._judgements.marks()
         if not graded and not rated:
             return {}
-        model, stamp = self._kept(graded, shares) or self.fit(shares)
-        for rating in self._judgements.ratings(after=stamp["ratings"]):
-            name = name_of((rating.provider, rating.model))
-            if name in stamp["models"]:
-                model.update(rating.task, name, rating.score)
-        return moved_estimates(model, stamp["move"], text)
+        priors = self._rated | ratings_of(states)
 
-    def _kept(self, graded: int, shares: Shares) -> tuple[QualityModel, dict[str, Any]] | None:
-        """The model that was fitted before; None where the evidence or the ratings of models.yaml are others now."""
+        def kinds(other: str) -> dict[str, float]:
+            return _plain(shares if other == text else self._shares(other))
+
+        model, stamp = self._kept(graded, priors, kinds) or self._fit(priors, kinds)
+        self._catch_up(model, stamp, priors)
+        return by_key(model.predict(text))
+
+    def fit(self, states: Iterable[ModelState]) -> None:
+        """Fits a model to all evidence and keeps it."""
+        self._fit(self._rated | ratings_of(states), lambda text: _plain(self._shares(text)))
+
+    def _kept(self, graded: int, priors: Mapping[str, float], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]] | None:
+        """The model that was fitted before; None where the evidence is other now, or the prior of a model with evidence."""
         from orch.quality import QualityModel  # only where something is known
 
         kept = self._judgements.kept(NAME)
-        if kept is None:
+        stamp: dict[str, Any] = json.loads(kept[0]) if kept else {}
+        if kept is None or stamp["graded"] != graded or "priors" not in stamp or stamp["counted"] != self._judgements.ratings_up_to(stamp["ratings"]):
             return None
-        stamp: dict[str, Any] = json.loads(kept[0])
-        if stamp["graded"] != graded or stamp["rated"] != self._digest() or stamp["counted"] != self._judgements.ratings_up_to(stamp["ratings"]):
+        if any(priors.get(name, prior) != prior for name, prior in stamp["priors"].items()):
             return None
         try:
-            return QualityModel.from_bytes(kept[1], lambda _: _plain(shares)), stamp
+            return QualityModel.from_bytes(kept[1], kinds), stamp
         except ValueError:
             return None
 
-    def fit(self, shares: Shares | None = None) -> tuple[QualityModel, dict[str, Any]]:
-        """Fits a model to all evidence and keeps it."""
+    def _fit(self, priors: Mapping[str, float], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]]:
         from orch.quality import QualityModel
 
-        marks = self._judgements.marks()
-        model, move = fitted(self._judgements.graded(), self._judgements.ratings(), self._rated, self._shares)
-        stamp = {
-            "graded": marks[0],
-            "ratings": marks[1],
-            "counted": self._judgements.ratings_up_to(marks[1]),
-            "rated": self._digest(),
-            "models": sorted(model.models),
-            "move": move,
-        }
+        kept, marks = self._judgements.kept(NAME), self._judgements.marks()
+        # a model that is not there now, its provider being down, is rated as it was
+        known = {**(json.loads(kept[0]).get("priors", {}) if kept else {}), **priors}
+        model = fitted(self._judgements.graded(), self._judgements.ratings(), known, lambda text: _plain(self._shares(text)))
+        stamp = {"graded": marks[0], "priors": {name: known.get(name, UNKNOWN) for name in model.models}}
+        return QualityModel.from_bytes(self._keep(model, stamp, marks[1]), kinds), stamp
+
+    def _catch_up(self, model: QualityModel, stamp: dict[str, Any], priors: Mapping[str, float]) -> None:
+        """Learns what was said since the model was kept, and keeps that."""
+        later = self._judgements.ratings(after=stamp["ratings"])
+        for rating in later:
+            name = name_of((rating.provider, rating.model))
+            prior = stamp["priors"].setdefault(name, priors.get(name, UNKNOWN))
+            model.meet(name, prior)
+            learn(model, rating)
+        if later:
+            self._keep(model, stamp, later[-1].id)
+
+    def _keep(self, model: QualityModel, stamp: dict[str, Any], last: int) -> bytes:
+        stamp |= {"ratings": last, "counted": self._judgements.ratings_up_to(last)}
         data = model.to_bytes()
         self._judgements.keep(NAME, json.dumps(stamp), data)
-        return QualityModel.from_bytes(data, lambda text: _plain(shares if shares is not None else self._shares(text))), stamp
-
-    def _digest(self) -> str:
-        return hashlib.sha256(json.dumps(self._rated, sort_keys=True).encode()).hexdigest()[:16]
+        return data
 
 
-def fitted(graded: Sequence[Graded], ratings: Sequence[Rating], rated: Mapping[str, float], shares: Callable[[str], Shares]) -> tuple[QualityModel, float]:
-    """A model of PROVIDER/MODEL names from evidence, and what is to be added to its estimates. `rated` are ratings from 0 to 1."""
+def ratings_of(states: Iterable[ModelState]) -> dict[str, float]:
+    """From 0 to 1, those of models.yaml and those guessed from a model's size; none for a model of which its provider says nothing now."""
+    return {name_of(state.key): state.spec.quality_rating / 10 for state in states if state.spec.quality_rating is not None}
+
+
+def fitted(graded: Sequence[Graded], ratings: Sequence[Rating], priors: Mapping[str, float], kinds: Callable[[str], Mapping[str, float]]) -> QualityModel:
+    """A model of PROVIDER/MODEL names from evidence, on the scale of the ratings, which are from 0 to 1.
+
+    A suite tells how models differ, not how good they are: the graded models' mean grade is moved to their mean rating. Reruns come last, each seen from
+    what the rest says.
+    """
     from orch.grades import is_evidence
     from orch.quality import QualityModel
 
     answered = [each for each in graded if is_evidence(each)]
+    words = [each for each in ratings if each.kind != RERUN]
     rows = [(each.prompt, each.task_type, name_of((each.provider, each.model)), float(each.score or 0.0)) for each in answered]
-    rows += [(each.task, each.task_type or "", name_of((each.provider, each.model)), each.score) for each in ratings]
+    rows += [(each.task, each.task_type or "", name_of((each.provider, each.model)), each.score) for each in words]
     models = sorted({row[2] for row in rows})
-    move = _move(answered, rated)
-    priors = {name: min(max(rated[name] - move, 0.0), 1.0) for name in models if name in rated}
-    return QualityModel.fit(rows, models, priors, kinds=lambda text: _plain(shares(text))), move
+    rated = {name: priors.get(name, UNKNOWN) for name in models}
+    model = QualityModel.fit(rows, models, rated, kinds=kinds, moves=[_move(answered, priors)] * len(answered))
+    for each in (each for each in ratings if each.kind == RERUN):
+        name = name_of((each.provider, each.model))
+        model.meet(name, priors.get(name, UNKNOWN))
+        learn(model, each)
+    return model
 
 
-def moved_estimates(model: QualityModel, move: float, text: str) -> dict[ModelKey, Estimate]:
-    """The model's estimates on the scale of ratings, by provider and model."""
-    return {_key(name): replace(each, mean=min(max(each.mean + move, 0.0), 1.0)) for name, each in model.predict(text).items()}
+def learn(model: QualityModel, rating: Rating) -> None:
+    """One more rating of a model that is known. Of a rerun the kept score is not read: earlier versions kept an absolute one."""
+    name, score = name_of((rating.provider, rating.model)), rating.score
+    if rating.kind == RERUN:
+        score = max(model.predict(rating.task)[name].mean - RERUN_STEP, 0.0)
+    model.update(rating.task, name, score)
+
+
+def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:
+    """Estimates by provider and model."""
+    return {_key(name): each for name, each in estimates.items()}
 
 
 def _move(graded: Sequence[Graded], rated: Mapping[str, float]) -> float:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 GOOD, BAD = 1.0, 0.0
 BETTER, WORSE = 0.9, 0.3
 """Scores of two models of which the user named the better one: a comparison says less about each than good or bad."""
-RERUN_SCORE = 0.4
-"""What an answer gets whose task was run again with another model: it was probably not liked."""
+RERUN, RERUN_SCORE = "rerun", 0.4
+"""The kind of rating that an answer gets whose task was run again with another model: it was probably not liked. Its score is written as ever, and not read."""
 RERUN_WITHIN_S = 3_600
 _RERUNS_SEEN = 20
 _T = TypeVar("_T")
@@ -60,7 +60,8 @@ class Judgements:
 
     def corrected(self, since: float) -> int:
         """How often the user corrected a type since a time."""
-        return int(self._database.rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,))[0]["n"]) if self._mode == "full" else 0
+        found = self._database.rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,)) if self._mode == "full" else []
+        return int(found[0]["n"]) if found else 0
 
     # ------------------------------------------------------------ the user's word on answers
 
@@ -102,7 +103,7 @@ class Judgements:
         )
         clean = self._redactor.redact(task)
         found = self._database.rows(query, (_RERUNS_SEEN, clean, at - RERUN_WITHIN_S, model[1], model[0]))
-        return bool(found) and self.rate(found[0], {(found[0]["provider"], found[0]["model"]): RERUN_SCORE}, "rerun")
+        return bool(found) and self.rate(found[0], {(found[0]["provider"], found[0]["model"]): RERUN_SCORE}, RERUN)
 
     def ratings(self, after: int = 0) -> list[Rating]:
         """Every rating whose id is above `after`, the oldest first."""

@@ -46,7 +46,7 @@ class Row:
 def table(runtime: Runtime, survey: Survey) -> list[Row]:
     """Every installed model that chats. Reads the journal: not on an event loop."""
     states = [state for state in survey.states if not state.unavailable and (state.capabilities is None or "completion" in state.capabilities)]
-    speeds, qualities = _speeds(runtime), _qualities(runtime)
+    speeds, qualities = _speeds(runtime), _qualities(runtime, survey)
     return [Row(state, rated_speed(state), _rated_quality(state), speeds.get(state.key, {}), qualities.get(state.key, {})) for state in states]
 
 
@@ -72,11 +72,11 @@ def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, Figure]]:
     return found
 
 
-def _qualities(runtime: Runtime) -> dict[ModelKey, dict[TaskType, Figure]]:
+def _qualities(runtime: Runtime, survey: Survey) -> dict[ModelKey, dict[TaskType, Figure]]:
     """What the router makes of grades and of the user's word, for a task of which only the type is known."""
     found: dict[ModelKey, dict[TaskType, Figure]] = {}
     for task_type in TaskType:
-        for key, estimate in runtime.judged.estimates("", {task_type: 1.0}).items():
+        for key, estimate in runtime.judged.estimates("", {task_type: 1.0}, survey.states).items():
             if estimate.n:
                 found.setdefault(key, {})[task_type] = Figure(estimate.mean * 10, estimate.n)
     return found

@@ -8,6 +8,7 @@ from orch.decide import classify_text
 from orch.errors import JournalError, OrchError, UsageError
 from orch.judgements import BAD, BETTER, GOOD, WORSE
 from orch.model_facts import find
+from orch.registry import Survey
 from orch.runtime import Runtime
 from orch.types import ModelKey, TaskType, names_of
 
@@ -18,10 +19,11 @@ async def rate(runtime: Runtime, run_id: str, word: str = "", better: str = "", 
     """Takes the word on a run (`last` or an id) and gives back what is believed now, a sentence each. Raises OrchError, and then nothing is kept."""
     _check(word, better, task_type)
     run = _run(runtime, run_id)
-    scores = await _scores(runtime, run, word, better) if word or better else {}
+    survey = await runtime.registry.available(with_unlisted=True) if word or better else None
+    scores = _scores(survey, run, word, better) if survey else {}
     said = [_correct(runtime, run, task_type)] if task_type else []
-    if scores:
-        said.append(_judge(runtime, run | ({"task_type": task_type} if task_type else {}), scores, word, better))
+    if survey:
+        said.append(_judge(runtime, survey, run | ({"task_type": task_type} if task_type else {}), scores, word, better))
     return said
 
 
@@ -41,6 +43,7 @@ def _run(runtime: Runtime, run_id: str) -> dict[str, Any]:
     journal = runtime.journal
     if journal.mode != "full":
         raise OrchError(f"your word needs the task's text, and the journal keeps none (journal.mode is {journal.mode})", code="not_kept")
+    journal.open()
     run = journal.find_run(run_id.encode("utf-8", "replace").decode())
     if run is None and run_id == "last":
         raise UsageError("; ".join(journal.warnings) or "there is no answered run yet", 'orch run "What is a mutex?"')
@@ -58,28 +61,28 @@ def _correct(runtime: Runtime, run: dict[str, Any], task_type: str) -> str:
     return f"{_short(run)} is {task_type}, not {run['task_type']}" if run["task_type"] != task_type else f"{task_type} it was"
 
 
-async def _scores(runtime: Runtime, run: dict[str, Any], word: str, better: str) -> dict[ModelKey, float]:
+def _scores(survey: Survey, run: dict[str, Any], word: str, better: str) -> dict[ModelKey, float]:
     """What each model gets. A cached answer is its model's. Raises UsageError for a run without an answer, OrchError for an unknown model."""
     if not run["model"] or run["status"] == "failed" or (run["status"] == "interrupted" and not run["answer"]):
         raise UsageError(f"no model answered run {run['run_id']}", "rate a run that was answered")
     answered = (run["provider"], run["model"])
     scores = {answered: GOOD if word == "good" else BAD if word == "bad" else WORSE}
     if better:
-        named = find(await runtime.registry.available(with_unlisted=True), better).key
+        named = find(survey, better).key
         if named == answered:
             raise UsageError(f"{better} is the model that answered", "orch rate last good")
         scores[named] = BETTER
     return scores
 
 
-def _judge(runtime: Runtime, run: dict[str, Any], scores: dict[ModelKey, float], word: str, better: str) -> str:
+def _judge(runtime: Runtime, survey: Survey, run: dict[str, Any], scores: dict[ModelKey, float], word: str, better: str) -> str:
     """Keeps the scores, learns from them, and says what is believed now."""
     if not runtime.journal.judgements.rate(run, scores, "better" if better else "word"):
         raise JournalError("; ".join(runtime.journal.warnings) or "the rating could not be written")
     if word != "good":
         runtime.reuse.cache.forget(run_ids=[run["run_id"]])  # or the same answer would be given again
-    runtime.judged.fit()
-    known = runtime.judged.estimates(run["task"], classify_text(run["task"], (), None, runtime).scores)
+    runtime.judged.fit(survey.states)
+    known = runtime.judged.estimates(run["task"], classify_text(run["task"], (), None, runtime).scores, survey.states)
     models = list(names_of(scores).values())
     figures = [f"{known[key].mean:.2f} ({_source(known[key].source)})" for key in scores]
     quality = " and ".join(figures if len(models) == 1 else (f"of {model} {figure}" for model, figure in zip(models, figures, strict=True)))

@@ -248,7 +248,7 @@ def place_in(policy: Policy, spec: ModelSpec) -> int:
 
 def quality(state: ModelState) -> float:
     """How good the model is at this task, 0 to 1: what was learned, else its rating."""
-    return state.judged.mean if state.judged else rating(state) / 10
+    return state.judged.mean if state.judged else rated(state) / 10
 
 
 def is_measured(state: ModelState) -> bool:
@@ -257,9 +257,14 @@ def is_measured(state: ModelState) -> bool:
 
 
 def rating(state: ModelState) -> float:
-    """How good the model is, 0 to 10: as learned, else as rated."""
-    if state.judged:
+    """How good the model is, 0 to 10, for a floor: as measured where enough was graded, else as rated or guessed."""
+    if state.judged and is_measured(state):
         return state.judged.mean * 10
+    return rated(state)
+
+
+def rated(state: ModelState) -> float:
+    """How good the model is said to be, 0 to 10."""
     return state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING
 
 

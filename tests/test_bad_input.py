@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from orch.cli.main import COMMANDS
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
 from tests.test_cli import COMMAND, orch
@@ -202,3 +208,118 @@ def test_every_way_to_fail_has_its_exit_code_and_a_next_step(ollama: FakeOllama,
     if code == 3:
         monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
     refused(orch("run", *CODES[code], "hi"), code)
+
+
+# ---------------------------------------------------------------- a journal, or a cache, that can't be opened
+
+
+def in_its_place(file: Path) -> None:
+    """A directory."""
+    file.mkdir(parents=True)
+
+
+def newer(file: Path) -> None:
+    """A database of a later version."""
+    file.parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version=99")
+
+
+def no_database(file: Path) -> None:
+    """Text, in a folder in which nothing can be set aside: the lock's place is taken."""
+    file.parent.mkdir(parents=True)
+    file.write_text("no database " * 500)
+    file.with_suffix(".lock").mkdir()
+
+
+def not_allowed(file: Path) -> None:
+    """A file that its owner may not read."""
+    file.parent.mkdir(parents=True)
+    file.touch(mode=0o000)
+
+
+UNREADABLE = [in_its_place, newer, no_database, pytest.param(not_allowed, marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything"))]
+ON_MEMORY = [f"memory {words}" for words in ("stats", "list", "search hi", "show x", "add hi", "forget x", "export", "reindex")]
+NEED_IT = ["stats", "stats --json", "rate last good", "rate last --type coding", "replay", "run -c hi", "chat -c", "bench --report", *ON_MEMORY]
+DO_WITHOUT = ["run hi", "run --json hi", "route hi", "models", "health", "chat", "classify hi", "serve status"]
+READ_THE_CACHE = ["cache stats", "cache why a", "cache use a", "cache forget a", "cache clear"]
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE)
+@pytest.mark.parametrize("words", NEED_IT)
+def test_a_command_that_needs_the_journal_says_that_it_can_not_be_opened(ollama: FakeOllama, home: Path, words: str, spoil: Callable[[Path], None]) -> None:
+    spoil(home / "journal.sqlite3")
+    refused(orch(*words.split()), 1, "the journal", str(home / "journal.sqlite3"))
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE)
+@pytest.mark.parametrize("words", DO_WITHOUT)
+def test_a_command_that_can_do_without_the_journal_does(ollama: FakeOllama, home: Path, words: str, spoil: Callable[[Path], None]) -> None:
+    spoil(home / "journal.sqlite3")
+    done = orch(*words.split(), stdin=b"")
+    assert (done.returncode, b"Traceback" in done.stderr) == (1 if words == "serve status" else 0, False), done.stderr.decode()
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE)
+@pytest.mark.parametrize("words", READ_THE_CACHE)
+def test_a_command_on_a_cache_that_can_not_be_opened_says_so(home: Path, words: str, spoil: Callable[[Path], None]) -> None:
+    spoil(home / "cache.sqlite3")
+    refused(orch(*words.split()), 1, "the cache", str(home / "cache.sqlite3"))
+
+
+# ---------------------------------------------------------------- bytes of argv that are not UTF-8
+
+BROKEN_BYTES = "a\udcffb"
+ASKS = ("run", "route", "classify", "chat")
+
+
+def taking_text(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """argv for every option and argument of a command that takes a text or a name, with such bytes in it."""
+    for name, below in getattr(command, "commands", {}).items():
+        yield from taking_text(below, (*path, name))
+    for param in command.params if command.callback else ():
+        if type(param.type).__name__ == "StringParamType":
+            others = [each.name for each in command.params if each.param_type_name == "argument" and each.required and each is not param]
+            task = ["hi"] if path[0] in ("run", "route") and param.name != "words" else ["--report"] if path[0] == "bench" else []
+            given = [param.opts[-1], BROKEN_BYTES] if param.param_type_name == "option" else [BROKEN_BYTES]
+            yield (*path, *others, *given, *task)
+
+
+EVERY = [words for name, (module, _) in COMMANDS.items() for words in taking_text(get_command(import_module(module).app), (name,))]
+
+
+@pytest.mark.parametrize("words", [*EVERY, (BROKEN_BYTES,), ("run", f"--{BROKEN_BYTES}"), ("--config", BROKEN_BYTES, "stats")], ids=ascii)
+def test_bytes_that_are_not_utf_8_are_told_or_replaced(ollama: FakeOllama, words: tuple[str, ...]) -> None:
+    process = subprocess.run([*COMMAND, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+    said = process.stderr.decode()
+    assert "Traceback" not in said
+    assert process.returncode == 2 or (process.returncode == 0 and words[0] in (*ASKS, "memory", "bench", "config")), said
+
+
+NAMES = [("run", "--session"), ("memory", "search", "hi", "--session"), ("cache", "use"), ("rate",), ("models", "show")]
+
+
+@pytest.mark.parametrize("words", NAMES, ids=" ".join)
+def test_a_name_of_such_bytes_is_refused_with_the_option_that_had_it(ollama: FakeOllama, words: tuple[str, ...]) -> None:
+    given = (*words, BROKEN_BYTES, *(["hi"] if words[0] == "run" else []))
+    refused(orch(*given), 2, r"'a\udcffb' is not UTF-8", " --help")
+    assert not ollama.chats()
+
+
+def test_a_text_of_such_bytes_is_asked_and_kept_with_a_replacement(ollama: FakeOllama) -> None:
+    assert orch("run", "-s", BROKEN_BYTES, "--context", BROKEN_BYTES, BROKEN_BYTES).returncode == 0
+    assert str(ollama.chats()[-1].body["messages"]).count("a\ufffdb") == 3
+    assert orch("memory", "add", BROKEN_BYTES).returncode == 0
+    assert "a\ufffdb" in orch("memory", "list").stdout.decode()
+
+
+def test_a_file_may_have_any_name(ollama: FakeOllama) -> None:
+    Path(BROKEN_BYTES).write_text("words of the file")
+    done = orch("run", "-f", BROKEN_BYTES, "summarize")
+    assert (done.returncode, "words of the file" in str(ollama.chats()[-1].body["messages"])) == (0, True), done.stderr.decode()
+    assert orch("memory", "add", "-f", BROKEN_BYTES).returncode == 0
+
+
+def test_a_chat_takes_lines_of_such_bytes(ollama: FakeOllama) -> None:
+    done = orch("chat", stdin=b"a\xffb\n")
+    assert (done.returncode, b"Traceback" in done.stderr, len(ollama.chats())) == (0, False, 1)

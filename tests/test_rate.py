@@ -74,7 +74,7 @@ def test_words_on_tasks_that_differ_by_a_space_are_both_kept(ollama: FakeOllama,
 
 def test_enough_bad_words_change_the_decision(ollama: FakeOllama) -> None:
     assert _route()["model"] == CODER
-    for number in range(4):
+    for number in range(5):
         orch("run", "-m", CODER, f"Write a Python function that sorts list number {number}")
         orch("rate", "last", "bad")
     assert _route()["model"] == LLAMA
@@ -188,7 +188,7 @@ async def test_half_a_character_is_no_hindrance(ollama: FakeOllama, home: Path) 
         (["last", "good", "--better", LLAMA], "contradict"),
         (["last", "--better", CODER], "is the model that answered"),
         (["nope", "good"], "no run is called"),
-        (["n\udcffpe", "good"], "no run is called"),
+        (["n\udcffpe", "good"], "is not UTF-8"),
         (["last", "--type", "codng"], "no task type"),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from orch.bench.suite import Task
 from orch.config.spec import Routing
 from orch.grades import Graded
-from orch.judged import fitted, moved_estimates, name_of
+from orch.judged import by_key, fitted, ratings_of
 from orch.router import ModelState, Policy, rank, weights_for
 from orch.task import Task as Asked
 from orch.task import messages_of, need_of
@@ -26,14 +26,13 @@ class Chooser:
 
     def __call__(self, learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
         """The model for each task to decide, by its id; `dial` from 0 (speed) to 10 (quality), None for the weights of routing.yaml."""
-        rated = {name_of(state.key): state.spec.quality_rating / 10 for state in self.states if state.spec.quality_rating is not None}
-        model, move = fitted(learn, (), rated, lambda text: self.classify(text).scores)
+        model = fitted(learn, (), ratings_of(self.states), lambda text: {str(kind): share for kind, share in self.classify(text).scores.items()})
         weights = weights_for(self.routing, "balanced", dial)
         chosen = {}
         for each in decide:
             task = self.tasks[each]
             found = self.classify(task.prompt)
-            judged = moved_estimates(model, move, task.prompt)
+            judged = by_key(model.predict(task.prompt))
             states = [replace(state, judged=judged.get(state.key), unavailable=None, resident=True, resident_ctx=None) for state in self.states]
             asked = Asked(text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens})
             candidates = rank(found, states, need_of(asked, messages_of(asked)), Policy.of(self.routing, found.task_type, weights, None))

@@ -76,12 +76,13 @@ def _execute(allowed: bool) -> Execute | None:
 
 async def _quality(orchestrator: Orchestrator, suite: Suite, execute: Execute | None, wishes: Wishes) -> None:
     async with orchestrator:
+        orchestrator.runtime.journal.open()
         survey = await orchestrator.runtime.registry.available(with_unlisted=True)
         if wishes.regrade:
             _regrade(orchestrator, suite, execute)
         elif not wishes.report:
             await _ask(orchestrator, suite, execute, wishes, survey)
-        orchestrator.runtime.judged.fit()
+        orchestrator.runtime.judged.fit(survey.states)
         _show(orchestrator, suite, survey, wishes)
 
 

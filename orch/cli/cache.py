@@ -33,7 +33,7 @@ def stats(ctx: typer.Context, as_json: Json = False) -> None:
     """Show how many answers are kept, how large, and how often one was given again."""
     from orch import render
 
-    runtime = opening.orchestrator(ctx).runtime
+    runtime = _opened(ctx)
     facts = {**runtime.reuse.cache.stats(), "mode": runtime.config.routing.cache.mode, "ttl": runtime.config.routing.cache.ttl}
     if as_json:
         render.show_json({"v": 1, **facts})
@@ -47,7 +47,7 @@ def why(ctx: typer.Context, answer_id: Id, as_json: Json = False) -> None:
     """Show what an answer is kept for, and whether it counts now."""
     from orch import render
 
-    runtime = opening.orchestrator(ctx).runtime
+    runtime = _opened(ctx)
     facts = asyncio.run(_facts(runtime, _one(runtime, answer_id)))
     if as_json:
         render.show_json({"v": 1, **facts})
@@ -61,7 +61,7 @@ def use(ctx: typer.Context, answer_id: Id) -> None:
     """Print an answer that is kept."""
     from orch import render
 
-    runtime = opening.orchestrator(ctx).runtime
+    runtime = _opened(ctx)
     answer = _one(runtime, answer_id)
     runtime.reuse.cache.used(answer.key)
     render.show(json.loads(answer.result)["content"])
@@ -72,7 +72,7 @@ def forget(ctx: typer.Context, answer_id: Id) -> None:
     """Drop one answer for good."""
     from orch import render
 
-    runtime = opening.orchestrator(ctx).runtime
+    runtime = _opened(ctx)
     answer = _one(runtime, answer_id)
     runtime.reuse.cache.forget(keys=[answer.key])
     render.show(f"forgot the answer to {' '.join(answer.task.split())[:60]!r}")
@@ -83,7 +83,14 @@ def clear(ctx: typer.Context) -> None:
     """Drop every answer for good."""
     from orch import render
 
-    render.show(f"forgot {opening.orchestrator(ctx).runtime.reuse.cache.forget():,} answers")
+    render.show(f"forgot {_opened(ctx).reuse.cache.forget():,} answers")
+
+
+def _opened(ctx: typer.Context) -> Runtime:
+    """The parts, with a cache that can be read. Raises JournalError."""
+    runtime = opening.orchestrator(ctx).runtime
+    runtime.reuse.cache.open()
+    return runtime
 
 
 def _one(runtime: Runtime, prefix: str) -> Answer:

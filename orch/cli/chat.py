@@ -80,7 +80,7 @@ def chat(
 def _line() -> str | None:
     """The next line that was typed; None at the end. Arrow keys and history work where readline is there."""
     if not sys.stdin.isatty():
-        line = sys.stdin.readline()
+        line = sys.stdin.buffer.readline().decode("utf-8", "replace")
         return line.strip() if line else None
     with suppress(ImportError):
         import readline  # noqa: F401 - input() uses it once it is imported

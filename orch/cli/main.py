@@ -34,6 +34,10 @@ COMMANDS = {
 """Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""
 
 
+TEXTS, FILES = ("TASK", "TEXT", "QUERY"), ("FILE", "DIR")
+"""What stands in the metavar of an option that takes a text, or a name of the file system."""
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are imported when they are asked for by name."""
 
@@ -47,6 +51,7 @@ class LazyGroup(TyperGroup):
             return None
         command = get_command(import_module(COMMANDS[cmd_name][0]).app)
         command.name = cmd_name
+        _check_bytes(command)
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -74,6 +79,35 @@ class LazyGroup(TyperGroup):
         """The list of commands, from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+def _check_bytes(command: Any) -> None:
+    """Has every option and argument of a command, and of those below it, looked at for bytes that are not UTF-8."""
+    for param in command.params:
+        param.callback = param.callback or _readable
+    for below in getattr(command, "commands", {}).values():
+        _check_bytes(below)
+
+
+def _readable(ctx: Any, param: Any, value: Any) -> Any:
+    """A value without half characters, which stand for bytes of argv that are not UTF-8. Raises UsageError where they are part of a name.
+
+    In a text they become replacement characters; a file's name may have any bytes.
+    """
+    given, takes = value if isinstance(value, (list, tuple)) else [value], param.metavar or param.name
+    broken = [each for each in given if isinstance(each, str) and not each.isascii() and each != _replaced(each)]
+    if not broken or any(word in takes for word in FILES):
+        return value
+    if any(word in takes for word in TEXTS):
+        return type(value)(map(_replaced, given)) if isinstance(value, (list, tuple)) else _replaced(value)
+    from orch.errors import UsageError
+
+    option = param.opts[-1] if param.opts[-1].startswith("-") else takes
+    raise UsageError(f"{option}: {broken[0]!r} is not UTF-8", f"{ctx.command_path} --help")
+
+
+def _replaced(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)

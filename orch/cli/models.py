@@ -41,6 +41,8 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
     )
     for name, why in survey.down.items():
         render.say(f"! provider {name}: {why}")
+    for warning in orchestrator.runtime.journal.warnings:
+        render.say(f"! {warning}")
 
 
 @app.command("show")

@@ -72,6 +72,7 @@ async def _replayed(orchestrator: Orchestrator, begin: float) -> tuple[Replay, t
 
     async with orchestrator:
         runtime = orchestrator.runtime
+        runtime.journal.open()
         survey, lifted = as_if_up(await runtime.registry.available(), runtime)
         fitted = runtime.journal.judgements.kept(judged.NAME)
         found = replay(runtime.journal.runs(begin, MOST_RUNS), decider(runtime, survey))

@@ -31,6 +31,7 @@ def stats(
     journal = orchestrator.runtime.journal
     if journal.mode == "off":
         raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: meta} to keep times without texts", code="not_kept")
+    journal.open()
     models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
     for warning in journal.warnings:
         render.say(f"! {warning}")

@@ -14,13 +14,15 @@ from orch.quality.lines import Lines, unpacked
 from orch.quality.table import CELL_WEIGHT, Graded
 from orch.quality.words import BUCKETS, Groups, hashed
 
-KIND_RIDGE, REST_RIDGE = 1.0, 10.0
-"""For kinds, .1 to 1 are alike; for the rest, 3 loses .005 of quality and 30 nothing."""
+KIND_RIDGE, REST_RIDGE = 1.0, 30.0
+"""For kinds, .1 to 1 are alike; for the rest, 10 and 30 are alike, and at 30 one answer says a third as much of a text of the same words."""
 TEMPERATURES = (3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0)
 CAUTION = 0.8
 """Of the temperature that fits known kinds best: on unseen kinds every softmax is too sure (wins .001 of quality there, costs .001 at home)."""
 REST_SHARE = 0.7
 """Of the scale that fits best what words tell apart: who looks best is partly lucky (.002 of quality)."""
+UNPROVEN = 2.0
+"""Squared sum of what words must have told before half of it is believed: with few answers they agree by chance."""
 SEEN_MASS = 2.0
 """Squared values at which a bucket counts as half new; .05 tells unseen kinds a little worse."""
 STEEPNESS, KNOWN_ODDS = 2.5, 4.0
@@ -30,10 +32,8 @@ LEARNED_TEXTS, DENSE_COLUMNS = 3_200, 2_048
 """Texts that words are learned from (memory grows with their square, time with their cube; the table takes all), and columns held at a time."""
 
 
-def learned(graded: Graded) -> tuple[Lines, list[list[float]]] | None:
-    """Columns by two ridges, and every text's shares of kinds: its label, else as told without it. None where there is no text."""
-    if not graded.texts:
-        return None
+def learned(graded: Graded) -> tuple[Lines, list[list[float]]]:
+    """Columns by two ridges, and every text's shares of kinds: its label, else as told without it."""
     order = sorted(range(len(graded.texts)), key=lambda at: (zlib.crc32(graded.texts[at].encode("utf-8", "replace")), at))[:LEARNED_TEXTS]
     design = Design.of([hashed(graded.texts[at]) for at in order])
     gram = design.gram()
@@ -179,8 +179,8 @@ def _left_out_means(scores: Any, known: Any, shares: Any, own: Any) -> Any:
 
 
 def _scale(wanted: Any, told: Any) -> float:
-    """By how much to multiply what was told, 0 to 1 (least squares)."""
-    return min(max(float((wanted * told).sum()) / max(float((told * told).sum()), 1e-9), 0.0), 1.0)
+    """By how much to multiply what was told, 0 to 1 (least squares, drawn to 0)."""
+    return min(max(float((wanted * told).sum()) / (float((told * told).sum()) + UNPROVEN), 0.0), 1.0)
 
 
 def _scores(graded: Graded, order: list[int]) -> tuple[Any, Any]:

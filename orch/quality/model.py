@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ RATING_FADES = 20
 """Graded answers from which on a rating is not worth a mention."""
 KIND_VARIANCE = 0.03
 """Of a model's means from kind to kind, for texts of which the kind says nothing."""
+WORDS_WEIGHT = 20.0
+"""Graded answers of a model at which half is believed of what words say of it: by fewer, one answer would move it by more than the table does."""
 STEP = 50.0
 """What an online step is divided by; 30 to 60 are alike, 5 loses .01 (streams of the same set)."""
 
@@ -46,16 +49,19 @@ class QualityModel:
         return tuple(self._at)
 
     @classmethod
-    def fit(cls, rows: Iterable[Row], models: Sequence[str], priors: Mapping[str, float], *, kinds: Kinds | None = None) -> QualityModel:
+    def fit(
+        cls, rows: Iterable[Row], models: Sequence[str], priors: Mapping[str, float], *, kinds: Kinds | None = None, moves: Iterable[float] = ()
+    ) -> QualityModel:
         """Learns from graded answers, of which there may be none. Answers of models that are not in `models` are ignored.
 
         `priors` are ratings from 0 to 1. `kinds`, where given, is P(kind | text); else it is learned from the rows' kinds, which takes numpy.
+        `moves` bring the scores of the first rows to the scale of the ratings, by what is to be added.
         Raises ValueError for scores outside 0 to 1 and for models named twice.
         """
         models = list(models)
         if len(set(models)) != len(models):
             raise ValueError("a model is named twice")
-        graded = Graded.of(rows, models, kinds)
+        graded = Graded.of(rows, models, kinds, moves)
         rated = {model: checked(priors[model]) for model in models if model in priors}
         lines, shares = _learned(graded) or (Lines(), graded.given or [[]] * len(graded.texts))
         labels = graded.labels if kinds or lines.kinds else []
@@ -82,6 +88,15 @@ class QualityModel:
             for at, value in reading.groups:
                 for bucket in at:
                     column[bucket] += error * value / STEP
+
+    def meet(self, model_name: str, rating: float) -> None:
+        """Makes room for a model that was not there, believed to be as it is rated. Raises ValueError as `fit` does."""
+        if model_name not in self._at:
+            self._at[model_name] = len(self._at)
+            self._rated |= {model_name}
+            self._table.meet(checked(rating))
+            if self._lines.models:
+                self._lines.models.append(array("f", bytes(4 * BUCKETS)))
 
     def _open(self, label: str) -> None:
         """Makes room for a kind that was not among the graded answers."""
@@ -122,7 +137,7 @@ class QualityModel:
     def _mean(self, reading: Reading, model: int) -> float:
         """The model's own mean, and what kind and words add as far as they are believed."""
         base = self._table.base(model)
-        words = column_sum(self._lines.models[model], reading.groups) if self._lines.models else 0.0
+        words = column_sum(self._lines.models[model], reading.groups) * self._table.share(model, WORDS_WEIGHT) if self._lines.models else 0.0
         kind = (self._table.mean(reading.shares, model) - base) * (reading.trust if self._kinds is None else 1.0)
         return min(max(base + kind + reading.trust * words, 0.0), 1.0)
 
@@ -183,6 +198,8 @@ def _sigmoid(x: float) -> float:
 
 
 def _learned(graded: Graded) -> tuple[Lines, list[list[float]]] | None:
+    if not graded.texts:
+        return None
     try:
         from orch.quality.learn import learned  # numpy: a tenth of a second, and not installed everywhere
     except ImportError:

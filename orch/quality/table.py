@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 Row = tuple[str, str | None, str, float]
 """A graded answer: text, kind of task, model, score from 0 to 1."""
 Kinds = Callable[[str], Mapping[str, float]]
 """P(kind | text) of a classifier."""
-RATED_WEIGHT, ASSUMED_WEIGHT = 6.0, 3.0
-"""Graded answers that a rating, and the mean of all models, count as."""
+RATED_WEIGHT, ASSUMED_WEIGHT = 10.0, 3.0
+"""Graded answers that a rating, and the mean of all models, count as. At ten, one answer moves a rated model by at most .2 at its own kind, and by .15 at any
+other, also where the text may be of either."""
 CELL_WEIGHT = 8.0
 """Graded answers that a model's mean counts as in one kind of task; 5 to 20 are alike (cross-validated, as all below, on LLMRouter's prompts)."""
 SCORE_VARIANCE = 0.2
@@ -32,6 +34,15 @@ class Table:
         """A model's mean over all kinds, drawn to its prior."""
         prior = self.prior[model]
         return prior + (self.total[model] - prior * self.count[model]) / (self.weight[model] + self.count[model])
+
+    def share(self, model: int, weight: float) -> float:
+        """How much of what is known of a model are its graded answers, beside so many others."""
+        return self.count[model] / (self.count[model] + weight)
+
+    def meet(self, rating: float) -> None:
+        """Makes room for one more model."""
+        for line, value in ((self.prior, rating), (self.weight, RATED_WEIGHT), *((line, 0.0) for line in (self.count, self.total, *self.counts, *self.totals))):
+            line.append(value)
 
     def add(self, shares: Sequence[float], model: int, score: float) -> None:
         """One graded answer to a text of these kinds."""
@@ -80,14 +91,14 @@ class Graded:
     size: int
 
     @classmethod
-    def of(cls, rows: Iterable[Row], models: Sequence[str], kinds: Kinds | None) -> Graded:
-        """The rows of these models, gathered by text in the order they come."""
+    def of(cls, rows: Iterable[Row], models: Sequence[str], kinds: Kinds | None, moves: Iterable[float] = ()) -> Graded:
+        """The rows of these models, gathered by text in the order they come; `moves` are added to their scores, 0 where there are none left."""
         at = {model: number for number, model in enumerate(models)}
         scores: dict[str, dict[int, list[float]]] = {}
         label: dict[str, str] = {}
-        for text, kind, model, score in rows:
+        for (text, kind, model, score), move in zip(rows, chain(moves, repeat(0.0)), strict=False):
             if model in at:
-                scores.setdefault(text, {}).setdefault(at[model], []).append(checked(score))
+                scores.setdefault(text, {}).setdefault(at[model], []).append(checked(score) + move)
                 if kind:
                     label.setdefault(text, kind)
         given = [kinds(text) for text in scores] if kinds else None

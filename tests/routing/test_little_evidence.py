@@ -1,0 +1,192 @@
+"""Little evidence moves little: one answer moves what is expected of a model a little at its own type, less at the others, and alike for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orch.config.spec import ModelSpec
+from orch.grades import Graded, Rating
+from orch.journal import Journal
+from orch.judged import RERUN_STEP, JudgedQuality, fitted, learn
+from orch.quality import QualityModel
+from orch.redact import Redactor
+from orch.router import ModelState
+from orch.types import TaskType
+
+OWN, OTHERS = 0.25, 0.15
+"""The most that one answer may move a model's estimate at the type of the answer, and at the others."""
+MODELS = ("a", "b", "c")
+WORDS = ("sort", "a list", "a poem", "write", "why", "cat", "mutex", "of")
+TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
+SCORES = {"good": ("word", 1.0), "bad": ("word", 0.0), "better": ("better", 0.9), "worse": ("better", 0.3), "rerun": ("rerun", 0.4)}
+Priors = Mapping[str, float]
+Shares = Mapping[str, float]
+
+
+def name(model: str) -> str:
+    return f"p/{model}"
+
+
+def rating(number: int, text: str, model: str, word: str) -> Rating:
+    """The user's word on an answer."""
+    kind, score = SCORES[word]
+    return Rating(number, text, None, model, "p", score, kind)
+
+
+def graded(number: int, text: str, model: str, score: float) -> Graded:
+    """A grade of a suite."""
+    return Graded(0.0, f"t{number}", "h", "coding", "en", text, model, "p", "d", score=score, how="graded")
+
+
+def expected(model: QualityModel, text: str, task_type: TaskType, priors: Priors) -> dict[str, float]:
+    """Of every model at a text of that type, forced as by -t; its prior where nothing is known."""
+    asked = QualityModel.from_bytes(model.to_bytes(), lambda _: {task_type: 1.0})
+    found = asked.predict(text)
+    return {each: found[each].mean if each in found else prior for each, prior in priors.items()}
+
+
+ANSWERS = st.lists(st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from(sorted(SCORES))), max_size=12)
+GRADES = st.lists(st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from([0.0, 0.5, 1.0])), max_size=12)
+PRIORS = st.fixed_dictionaries({name(model): st.floats(0, 1) for model in MODELS})
+TYPES = st.sampled_from(list(TaskType))
+
+
+@settings(max_examples=40, deadline=None)
+@given(before=ANSWERS, grades=GRADES, priors=PRIORS, new=st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from(sorted(SCORES))), data=st.data())
+def test_one_answer_moves_a_model_by_a_quarter_at_most_and_elsewhere_by_less(
+    before: list[tuple[str, str, str]], grades: list[tuple[str, str, float]], priors: Priors, new: tuple[str, str, str], data: st.DataObject
+) -> None:
+    shares = Told(data)
+    ratings, suite = [rating(at, *each) for at, each in enumerate(before)], [graded(at, *each) for at, each in enumerate(grades)]
+    text, model, word = new
+    told = rating(len(before), text, model, word)
+    old = fitted(suite, ratings, priors, shares)
+    online = QualityModel.from_bytes(old.to_bytes(), shares)
+    online.meet(name(model), priors[name(model)])
+    learn(online, told)
+    own, other = max(shares(text), key=lambda each: shares(text)[each]), data.draw(TYPES)
+    for task_type in {TaskType(own), other, *(TaskType(each) for each in shares(text))}:
+        then = expected(old, text, task_type, priors)
+        for now in (expected(each, text, task_type, priors) for each in (fitted(suite, [*ratings, told], priors, shares), online)):
+            assert max(abs(now[each] - then[each]) for each in priors) <= (OWN if task_type == own else OTHERS)
+
+
+class Told:
+    """A classifier: each text is of one type, or of two, and stays so."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data, self._told = data, dict[str, Shares]()
+
+    def __call__(self, text: str) -> Shares:
+        if text not in self._told:
+            first, second = self._data.draw(st.lists(TYPES, min_size=2, max_size=2, unique=True))
+            share = self._data.draw(st.sampled_from([1.0, 0.9, 0.7, 0.51]))
+            self._told[text] = {str(first): share, str(second): 1 - share}
+        return self._told[text]
+
+
+# ---------------------------------------------------------------- a rerun
+
+
+@given(prior=st.floats(0, 1), reruns=st.integers(1, 4), word=st.sampled_from(sorted(SCORES)))
+@settings(max_examples=25, deadline=None)
+def test_a_rerun_never_raises_a_model_and_counts_less_than_bad(prior: float, reruns: int, word: str) -> None:
+    priors, one = {"p/a": prior}, dict.fromkeys(["coding"], 1.0)
+    evidence = [rating(0, "sort a list", "a", word)]
+
+    def after(kind: str, count: int) -> float:
+        more = [rating(at + 1, "why", "a", kind) for at in range(count)]
+        return fitted([], [*evidence, *more], priors, lambda _: one).predict("why")["p/a"].mean
+
+    assert after("bad", reruns) - 0.01 <= after("rerun", reruns) <= after("rerun", 0)
+
+
+def test_what_was_kept_of_reruns_before_is_read_as_a_step_too() -> None:
+    priors = {"p/small": 0.1}
+    kept = Rating(1, "why", None, "small", "p", 0.4, "rerun")
+    assert fitted([], [kept], priors, lambda _: {"simple": 1.0}).predict("why")["p/small"].mean < 0.1
+
+
+# ---------------------------------------------------------------- the kept model
+
+
+def state(model: str, quality: float | None, *, unlisted: bool = True) -> ModelState:
+    """A model whose quality from 0 to 10 was guessed from its size, or stands in models.yaml."""
+    return ModelState(ModelSpec(id=model, provider="p", quality_rating=quality), unlisted=unlisted)
+
+
+class Known:
+    """What is kept in a journal, and how often it was fitted."""
+
+    def __init__(self, folder: Path, listed: Sequence[ModelState] = ()) -> None:
+        self.journal = Journal(folder / "journal.sqlite3", Redactor({}))
+        self.judged = JudgedQuality(self.journal.judgements, [each.spec for each in listed], lambda text: {TaskType.CODING: 1.0})
+
+    def rate(self, model: str, score: float, kind: str = "word") -> None:
+        """One more answer."""
+        run = {"run_id": f"{model}{score}{kind}", "task": "sort a list", "task_type": "coding"}
+        assert self.journal.judgements.rate(run, {("p", model): score}, kind)
+
+    def of(self, states: Sequence[ModelState], task_type: TaskType = TaskType.CODING) -> dict[str, float]:
+        """What is expected of each with evidence."""
+        found = self.judged.estimates("sort a list", {task_type: 1.0}, states)
+        return {model: round(each.mean, 4) for (_, model), each in found.items()}
+
+    @property
+    def kept(self) -> object:
+        """The fitted model and what it was fitted to."""
+        return self.journal.judgements.kept("quality")
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Known:
+    return Known(tmp_path)
+
+
+@pytest.mark.parametrize("quality", [1.1, 5.0, 9.5])
+@pytest.mark.parametrize(("kind", "score"), SCORES.values())
+def test_an_unlisted_model_moves_as_far_as_a_listed_one(tmp_path: Path, quality: float, kind: str, score: float) -> None:
+    moved = []
+    for listed in (True, False):
+        (tmp_path / str(listed)).mkdir()
+        states = [state("m", quality, unlisted=not listed)]
+        knows = Known(tmp_path / str(listed), states if listed else ())
+        knows.rate("m", score, kind)
+        moved.append([knows.of(states, each) for each in TaskType])
+    assert moved[0] == moved[1]
+
+
+def test_a_model_of_which_nothing_was_graded_keeps_its_prior(known: Known) -> None:
+    known.rate("small", 1.0)
+    assert known.of([state("small", 1.1), state("large", 8.8)]).keys() == {"small"}
+
+
+def test_other_models_that_come_and_go_fit_nothing_anew(known: Known) -> None:
+    known.rate("small", 1.0)
+    small = known.of([state("small", 1.1)])
+    kept = known.kept
+    assert known.of([state("small", 1.1), state("new", 9.0)]) == known.of([]) == small
+    assert known.kept == kept
+
+
+def test_another_prior_of_a_model_with_evidence_counts_at_once(known: Known) -> None:
+    known.rate("m", 1.0)
+    low = known.of([state("m", 2.0)])["m"]
+    assert known.of([state("m", 6.0)])["m"] > low + 0.2
+    assert known.of([state("m", 2.0)])["m"] == low
+
+
+def test_a_rerun_after_the_fit_is_learned_once_at_its_own_type(known: Known) -> None:
+    states = [state("m", 8.0), state("other", 7.0)]
+    known.rate("other", 1.0)
+    known.of(states)
+    known.rate("m", 0.4, "rerun")
+    coding, creative = (known.of(states, each)["m"] for each in (TaskType.CODING, TaskType.CREATIVE))
+    assert 0.8 - RERUN_STEP / 4 < coding < creative < 0.8
+    kept = known.kept
+    assert (known.of(states)["m"], known.kept) == (coding, kept)
