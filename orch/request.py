@@ -10,7 +10,7 @@ from orch.task import Task, estimate_text
 from orch.types import ChatRequest, Message, Need
 
 FIRST_TOKEN_S, TOKEN_S = 300.0, 60.0
-PROMPT_MARGIN = 1.15
+PROMPT_MARGIN = 1.2
 """Room kept for a prompt that is longer than estimated, so that Ollama never drops context while generating."""
 LEAST_ROOM = 16
 """Tokens of an answer that are always allowed."""

@@ -12,9 +12,33 @@ from orch.types import Message, ModelKey, Need, TaskType
 
 TOKENS_PER_MESSAGE = 5
 TOKENS_PER_IMAGE = 800
-CHARS_PER_TOKEN = 3.6
-"""English prose has about 4.2 characters a token, code and Spanish 3 to 3.6 (Llama 3 and Qwen 2.5 tokenizers); the journal learns the rest."""
-EXTRA_PER_NON_ASCII_BYTE = 0.4
+_KINDS = {
+    "a": ((97, 122),), "A": ((65, 90),), "0": ((48, 57),), " ": ((32, 32),), "n": ((9, 13),), ".": ((33, 47), (58, 64), (91, 96), (123, 126)),
+    "l": ((0xC3, 0xCD),), "c": ((0xD0, 0xD3),), "r": ((0xD8, 0xDB),), "i": ((0xE0, 0xE1),), "s": ((0xE2, 0xE2),), "k": ((0xE3, 0xE3),),
+    "H": ((0xEA, 0xED),), "e": ((0xF0, 0xFF),),
+}  # fmt: skip
+"""Kinds of characters by their first byte in UTF-8: Latin letters with accents, Cyrillic, Arabic, scripts of India and its east, symbols, kana, Hangul, emoji.
+
+What is in none is "?": Han, Greek, Hebrew, Armenian, fullwidth forms.
+"""
+_KIND_OF = bytes(next((ord(kind) for kind, spans in _KINDS.items() if any(low <= byte <= high for low, high in spans)), 63) for byte in range(256))
+_CONTINUATION = bytes(range(0x80, 0xC0))
+_TOKENS_OF_KIND = {
+    b"a": 0.08, b"A": 0.28, b"0": 1.05, b".": 0.55, b"n": 0.6, b"l": 1.9, b"c": 0.45, b"r": 0.55, b"i": 1.3, b"s": 1.8, b"k": 0.6, b"H": 0.9, b"e": 3.0,
+    b"?": 1.0,
+    b" a": 0.75, b" A": 0.75, b"na": 0.75, b"nA": 0.75, b".a": 0.75, b".A": 0.75,
+    b"aA": 1.5, b"a0": 0.45, b"A0": 0.45, b"0a": 0.45, b"0A": 0.45, b"0.": 0.4, b" 0": 0.7, b"n ": 1.6,
+}  # fmt: skip
+"""Tokens of a character, and what a pair adds: a word's beginning, camelCase and base64, hex, a number's point or blank, an indent.
+
+Fitted by hand to the counts of eight vocabularies (Llama 3, Qwen 2, Mistral's Tekken and v1, DeepSeek V3, gpt-oss, Command R, SmolLM2) over 194 samples of
+60 kinds (2026-11-29): prose and dialogues, 33 languages, code, CSV, JSON, hex, base64, logs, emoji. The aim is the third highest of the eight, which
+prose, code, numbers, JSON, CJK and Cyrillic meet within 20 %. Most vocabularies take a token a digit; Llama 3 and gpt-oss take one for three.
+"""
+_TOKENS_OF_BYTES = {b"\xe1\xba": -0.6, b"\xe1\xbb": -0.6, b"\xe2\x80": -0.8, b"\xe2\x94": -1.4, b"\xe2\x95": -1.4}
+"""What differs within a first byte: Vietnamese, dashes and quotes, boxes (whose lines are one token for several)."""
+MOST_READ, _PIECES = 1_000_000, 20
+"""Characters that are looked at, which takes some 40 ms: 10 MB would take ten times as long, only to be refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +170,18 @@ def estimate_tokens(messages: Sequence[Message]) -> int:
 
 
 def estimate_text(text: str) -> int:
-    """Tokens of a text: characters / 3.6, and more where they take several bytes (a CJK character is about one token)."""
-    extra_bytes = 0 if text.isascii() else len(text.encode("utf-8", "replace")) - len(text)
-    return math.ceil(len(text) / CHARS_PER_TOKEN + extra_bytes * EXTRA_PER_NON_ASCII_BYTE)
+    """Tokens of a text, by the kinds of its characters; where it is longer than any context holds, of pieces all over it."""
+    if len(text) <= MOST_READ:
+        return math.ceil(_tokens(text))
+    step, size = len(text) // _PIECES, MOST_READ // _PIECES
+    read = "".join(text[begin : begin + size] for begin in range(0, len(text), step))
+    return math.ceil(_tokens(read) * len(text) / len(read))
+
+
+def _tokens(text: str) -> float:
+    data = text.encode("utf-8", "replace")
+    kinds = b" " + data.translate(_KIND_OF, _CONTINUATION)
+    tokens = sum(weight * kinds.count(kind) for kind, weight in _TOKENS_OF_KIND.items())
+    if not text.isascii():
+        tokens += sum(weight * data.count(some) for some, weight in _TOKENS_OF_BYTES.items())
+    return tokens

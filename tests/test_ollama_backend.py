@@ -49,15 +49,15 @@ async def test_a_prompt_is_never_cut_in_silence(ollama: FakeOllama) -> None:
     [
         (TASK, {}, 4_096),
         (LONG, {}, 8_192),
-        (LONG * 2, {}, 14_000),
+        (LONG * 2, {}, 12_500),
         (TASK, {"max_tokens": 32_000}, 4_096),
         (TASK, {"num_ctx": 6_000}, 6_000),
-        (TASK, {"num_ctx": 50_000}, 14_000),
+        (TASK, {"num_ctx": 50_000}, 12_500),
     ],
     ids=["short", "long", "up-to-the-window", "long-answer", "asked-for", "asked-beyond-the-window"],
 )
 async def test_the_context_is_the_models_own_unless_more_is_needed(ollama: FakeOllama, text: str, options: dict[str, Any], num_ctx: int) -> None:
-    await run(ollama, text, facts={"context_window": 14_000, "num_ctx": 4_096}, options=options)
+    await run(ollama, text, facts={"context_window": 12_500, "num_ctx": 4_096}, options=options)
     assert sent(ollama)["options"]["num_ctx"] == num_ctx
 
 

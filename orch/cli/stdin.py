@@ -54,12 +54,14 @@ def _ready(seconds: float) -> bool:
     return bool(select.select([0], [], [], seconds)[0])
 
 
+BYTES_PER_TOKEN = 4
+"""Of English prose; any other text has more tokens."""
+
+
 def too_long(what: str, size: int) -> OrchError:
     """The error for input that no context can hold."""
-    from orch.task import CHARS_PER_TOKEN
-
     return OrchError(
-        f"{what}, over {int(size / CHARS_PER_TOKEN):,} tokens: no model's context holds that",
+        f"{what}, over {size // BYTES_PER_TOKEN:,} tokens: no model's context holds that",
         "pipe the part that matters, such as through tail, grep or head -c",
         code="context_overflow",
     )
