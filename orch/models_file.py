@@ -53,7 +53,7 @@ def entry_of(state: ModelState) -> dict[str, Any]:
         "num_ctx": state.modelfile_ctx if (state.modelfile_ctx or 0) >= LEAST_CTX else None,
         "speed_rating": spec.speed_rating,
         "quality_rating": spec.quality_rating,
-        "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes else None,
+        "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes and not state.remote_host else None,
     }
     return {key: value for key, value in values.items() if value is not None}
 

@@ -125,7 +125,7 @@ class Registry:
         info = infos.get(item.digest, ModelInfo())
         host = self._host(spec, item.remote_host, info.remote_host)
         unlisted = all((spec.provider, spec.id) != (listed.provider, listed.id) for listed in self._models.models)
-        window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx else DEFAULT_NUM_CTX)
+        window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
         return ModelState(
             spec=replace(with_priors(spec, item, info), id=spec.id),
             unavailable=("remote", why_out(host)) if self._is_out(spec, host) else None,

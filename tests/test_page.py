@@ -43,6 +43,15 @@ def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_
         ("it has no tools and no vision", "no tiene tools ni vision"),
         ("last resort: it answers only where nothing else can", "último recurso: solo responde donde nada más puede"),
         ("its 4 places are taken", "sus 4 plazas están ocupadas"),
+        ("general, remote, ollama.com", "general, remoto, ollama.com"),
+        (
+            "remote: its text would go to ollama.com, and models.yaml does not say remote: allow",
+            "remoto: su texto iría a ollama.com, y models.yaml no dice remote: allow",
+        ),
+        (
+            "remote: its text would go to another machine, and models.yaml does not say remote: allow",
+            "remoto: su texto iría a otra máquina, y models.yaml no dice remote: allow",
+        ),
         ("a reason that nobody knows", "a reason that nobody knows"),
     ],
 )

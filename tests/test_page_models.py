@@ -99,6 +99,22 @@ def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(models: 
         assert faults(page) == []
 
 
+WORDS = {
+    "en": ("remote, ollama.com", "not routed to: models.yaml does not say remote: allow", "Load"),
+    "es": ("remoto, ollama.com", "no recibe tareas: models.yaml no dice remote: allow", "Cargar"),
+}
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_a_model_that_runs_elsewhere_says_where_and_is_not_loaded(models: str, visit: Visit, ollama: FakeOllama, language: str) -> None:
+    ollama.add(FakeModel("gpt-oss:120b-cloud", remote_host="https://ollama.com:443", size=384))
+    page, (where, routed, load) = visit(models, language=language), WORDS[language]
+    expect(row(page, "gpt-oss:120b-cloud")).to_contain_text(where)
+    expect(row(page, "gpt-oss:120b-cloud")).to_contain_text(routed)
+    expect(row(page, CODER).get_by_role("button", name=load)).to_be_visible()
+    expect(row(page, "gpt-oss:120b-cloud").get_by_role("button", name=load)).not_to_be_visible()
+
+
 def test_a_model_that_came_later_is_new(models: str, visit: Visit, ollama: FakeOllama) -> None:
     page = visit(models)
     expect(row(page, "Quick")).not_to_contain_text("new")

@@ -88,6 +88,7 @@ def test_adding_it_to_models_yaml_allows_nothing_and_says_so(cloud: FakeOllama, 
     done = orch("models", "add", CLOUD)
     assert (done.returncode, "remote: allow" in done.stderr.decode()) == (0, True)
     assert not any(line.strip().startswith("remote") for line in (home / "models.yaml").read_text().splitlines())
+    assert "context_window: 8192\n    speed_rating: 2" not in (home / "models.yaml").read_text()
     assert orch("run", "-m", CLOUD, "my salary").returncode == 2
     assert untouched(cloud)
 

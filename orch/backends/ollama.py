@@ -106,8 +106,10 @@ class OllamaBackend:
 
     async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
         """`/api/embed`, again with `truncate: false`; `extra` are fields that a client sent beside."""
-        if not self._remote.knows(model):
-            await asyncio.gather(self.installed(), self.info(model))  # memory asks without having looked what there is
+        if not self._remote.knows(model):  # memory asks without having looked what there is
+            await self.installed()
+            self._remote.check(model)
+            await self.info(model)
         self._remote.check(model)
         body = {"truncate": False, **extra, "model": model, "input": list(texts)}
         answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order())
