@@ -12,6 +12,7 @@ from typing import Any
 from orch.backends import Backend
 from orch.backends.wire import ThinkSplitter
 from orch.errors import BackendError
+from orch.json_schema import AnswerSchema
 from orch.router import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate, ChatRequest, Completion
 
@@ -24,7 +25,16 @@ class Asking:
     `limit` is how many tokens of answer the caller wants at most: JSON that is cut there is what was asked for.
     """
 
-    def __init__(self, candidate: Candidate, state: ModelState, backend: Backend, request: ChatRequest, estimate: int, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        candidate: Candidate,
+        state: ModelState,
+        backend: Backend,
+        request: ChatRequest,
+        estimate: int,
+        limit: int | None = None,
+        schema: AnswerSchema | None = None,
+    ) -> None:
         self.candidate, self.state = candidate, state
         self.told = False
         """Whether `attempt` was asked what came of it."""
@@ -33,7 +43,7 @@ class Asking:
         self.done: Completion | None = None
         self.first_at: float | None = None
         """When the first visible token came, by the performance counter."""
-        self._backend, self._request, self._estimate, self._limit = backend, request, estimate, limit
+        self._backend, self._request, self._estimate, self._limit, self._schema = backend, request, estimate, limit, schema
         self._splitter = ThinkSplitter()
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thought = StringIO(), StringIO()
@@ -60,6 +70,7 @@ class Asking:
         for chunk in self._split(*self._splitter.rest(), ""):
             yield chunk
         self._check()
+        await self._check_schema()
         if self._untold:
             yield self._with_logprobs({"type": "content", "chunk": ""})
 
@@ -89,12 +100,21 @@ class Asking:
         if not self.partial and not self.tool_calls:
             why = " (it only thought)" if self.thinking else ""
             raise BackendError("empty", f"the answer was empty{why}{', cut at its token limit' if self.at_limit else ''}")
-        wished = self.at_limit and not self.cut
-        if self._request.response_format is not None and not self.tool_calls and not wished:
+        if self._must_be_json:
             try:
                 json.loads(self.partial)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise BackendError("invalid_json", "the answer is not the JSON that was asked for") from None
+
+    @property
+    def _must_be_json(self) -> bool:
+        """JSON that ends at the caller's own limit is given as it is."""
+        asked = self._request.response_format
+        return asked is not None and asked.get("type") != "text" and not self.tool_calls and not (self.at_limit and not self.cut)
+
+    async def _check_schema(self) -> None:
+        if self._schema is not None and self._must_be_json and (fault := await self._schema.fault(self.partial)):
+            raise BackendError("schema_mismatch", f"the answer breaks the schema: {fault}")
 
     @property
     def at_limit(self) -> bool:

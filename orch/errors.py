@@ -51,6 +51,7 @@ ATTEMPT_CODES = {
     "cut": "all_failed",
     "empty": "all_failed",
     "invalid_json": "all_failed",
+    "schema_mismatch": "all_failed",
     "remote": "remote",
     "remote_answer": "all_failed",
     "interrupted": "interrupted",

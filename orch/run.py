@@ -15,6 +15,7 @@ from orch.cache import Answer
 from orch.conversation import History, history_of
 from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, ticket_for, with_message
 from orch.errors import BackendError, OrchError
+from orch.json_schema import AnswerSchema, schema_in
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
 from orch.request import chat_request, prompt_estimate
 from orch.reuse import PIECE_CHARS, age
@@ -38,6 +39,7 @@ class Run:
         self._task, self._runtime = task, runtime
         self._course = Course(new_run_id(), face, held=on_partial == "restart")
         self._recorded = False
+        self._schema: AnswerSchema | None = None
         self.error: OrchError | None = None
         """Why it ended without an answer, with the partial text; also after an interruption, when no chunk can tell it any more."""
 
@@ -82,6 +84,8 @@ class Run:
 
     async def _answer(self) -> AsyncGenerator[Chunk]:
         history, reuse = self._history(), self._runtime.reuse
+        if (schema := schema_in(self._task.response_format)) is not None:
+            self._schema = await asyncio.to_thread(AnswerSchema, schema)
         key = reuse.key(self._task)
         async with reuse.alone(None if self._task.fresh else key):
             found = await reuse.answer(key) if key and not self._task.fresh else None
@@ -197,7 +201,7 @@ class Run:
         course.before, course.asking = course.shown, None
         request = chat_request(self._task, made.messages, made.need, state, course.before)
         backend, estimate = self._runtime.backends[candidate.provider], prompt_estimate(made.need, course.before)
-        course.asking = Asking(candidate, state, backend, request, estimate, self._task.max_tokens)
+        course.asking = Asking(candidate, state, backend, request, estimate, self._task.max_tokens, self._schema)
         return course.asking
 
     def _told(self, chunk: Chunk) -> Chunk | None:

@@ -44,6 +44,7 @@ LAYERS = [
         "config.variables",
         "database",
         "json_form",
+        "json_schema",
         "machine",
         "near.frames",
         "near.lexicon",

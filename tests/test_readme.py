@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from orch.cli.main import COMMANDS
+from orch.errors import ATTEMPT_CODES
 from tests.fakes.ollama import FakeOllama
 from tests.readme.tables import ROOT, replaced, sections
 
@@ -33,6 +34,12 @@ def test_the_short_help_is_the_commands_own(name: str) -> None:
 def test_both_languages_show_the_same_commands() -> None:
     english, spanish = (re.findall(r"^uv run .*?(?:  |$)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE) for name in FILES.values())
     assert english == spanish
+
+
+@pytest.mark.parametrize("name", FILES.values())
+def test_every_code_of_a_failed_attempt_is_named(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert [code for code in ATTEMPT_CODES if f"`{code}`" not in text] == []
 
 
 @pytest.mark.parametrize("source", SNIPPETS, ids=["simple", "context", "streaming"])

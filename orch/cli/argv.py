@@ -126,7 +126,7 @@ def read_schema(path: str) -> dict[str, Any] | None:
         return None
     try:
         schema = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"--schema {path}: {said}", "it must be a file with a JSON Schema") from None
     if not isinstance(schema, dict):
