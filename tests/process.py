@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tests.test_cli import COMMAND
+from tests.support.forked import COMMAND, Forked
 
 
 class Served(NamedTuple):
@@ -25,7 +25,9 @@ class Served(NamedTuple):
 @contextlib.contextmanager
 def serving(*before: str) -> Iterator[Served]:
     """`orch serve` on a free port, behind the words of another command; killed at the end of the block if it still runs."""
-    with subprocess.Popen([*before, *COMMAND, "serve", "--port", "0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    words = ("serve", "--port", "0")
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+    with subprocess.Popen([*before, *COMMAND, *words], **options) if before else Forked(*words, **options) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline().decode()

@@ -14,9 +14,9 @@ import pytest
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.support import forked
+from tests.support.forked import COMMAND as COMMAND
 
 NO_FIGURES = dict.fromkeys(("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")) | dict.fromkeys(("errors", "fallbacks", "tokens"), 0)
-COMMAND = [sys.executable, "-c", "from orch.cli.main import main; main()"]
 
 
 def orch(*words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

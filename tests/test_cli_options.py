@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.support.forked import Forked
 from tests.test_cli import COMMAND, orch
 
 TASK = "Write a Python function that sorts a list"
@@ -35,7 +36,7 @@ def lines(output: bytes) -> list[dict[str, Any]]:
 
 def start(*words: str) -> subprocess.Popen[bytes]:
     """Begins a run with pipes on every side."""
-    return subprocess.Popen([*COMMAND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Forked(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from orch import get_orchestrator
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.support.forked import Forked
 from tests.test_cli import COMMAND, orch
 from tests.test_journal import rows
 
@@ -37,7 +38,7 @@ def holding(home: Path, text: str) -> list[str]:
 
 def start(*words: str) -> subprocess.Popen[bytes]:
     """Begins a run."""
-    return subprocess.Popen([*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Forked(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def config(routing: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,7 @@ BESIDE = {("cli.run", "cli.route"), ("cli.thin", "cli.run")}
 RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "memory", "near", "server.ui"}
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of orch by its dotted name inside the package."""
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").rstrip("."): path for path in ROOT.rglob("*.py")}

@@ -18,7 +18,8 @@ import pytest
 from orch.installed import extra_command
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
-from tests.test_cli import COMMAND, orch, without
+from tests.support.forked import Forked
+from tests.test_cli import orch, without
 
 TASK = "Write a Python function that sorts a list"
 
@@ -43,7 +44,7 @@ def server(ollama: FakeOllama) -> Iterator[dict[str, Any]]:
 
 
 def begun(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Forked(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def faces(home: Path) -> list[str]:
@@ -57,7 +58,9 @@ def faces(home: Path) -> list[str]:
 def test_the_server_is_told_that_no_other_model_may_take_over(server: dict[str, Any], ollama: FakeOllama, home: Path) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     done = orch("run", "--no-fallback", "--json", TASK)
-    assert (done.returncode, [each["model"] for each in json.loads(done.stdout)["attempts"]]) == (7, [CODER])
+    answer = json.loads(done.stdout)
+    assert (done.returncode, [each["model"] for each in answer["attempts"]]) == (7, [CODER])
+    httpx.get(f"{server['url']}/orch/runs/{answer['run_id']}")  # what waits is written before it is read
     assert faces(home) == ["cli"]
 
 

@@ -17,11 +17,12 @@ from typing import Any
 
 import orch
 from orch.backends.transport import load_httpx
+from orch.config.schema import json_schema
 
 STREAMS = ("stdin", "stdout", "stderr")
 LEFT_OUT = ("orch.classifier.train", "orch.memory.qdrant")
 """What few commands import, and takes seconds."""
-LATE = ("anyio._backends._asyncio", "httpcore", "numpy", "pydantic.main", "rich.console", "ruamel.yaml")
+LATE = ("anyio._backends._asyncio", "encodings.utf_8_sig", "httpcore", "numpy", "rich.console", "ruamel.yaml", "yaml")
 """What libraries import when they are first used."""
 MOST_BYTES = 128 * 1024
 """The longest request; a socket's buffer holds it whole."""
@@ -54,6 +55,8 @@ def load(kind: str) -> None:
         if not name.startswith(left_out):
             import_module(name)
     load_httpx()
+    for which in ("models", "routing"):
+        json_schema(which)  # has pydantic make its classes
 
 
 def _fork() -> int:
