@@ -84,7 +84,7 @@ def test_without_any_function_there_is_no_choice(choice: str, said: int) -> None
 def test_the_nested_tools_of_a_chat_lose_what_is_no_function() -> None:
     function = {"type": "function", "function": {"name": "add"}}
     tools = nested_tools([function, {"function": {"name": "bare"}}, {"type": "custom", "custom": {"name": "patch"}}])
-    assert (tools.names, list(tools.warnings)) == ({"add", "bare"}, ["the tool custom was left out: orch hands on functions only"])
+    assert (tools.names, list(tools.warnings)) == ({"add", "bare"}, ["the tool custom patch was left out: orch hands on functions only"])
 
 
 def test_a_function_without_a_name_is_refused() -> None:

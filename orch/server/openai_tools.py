@@ -92,8 +92,13 @@ def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
 
 def _warnings(left: Sequence[Item]) -> tuple[str, ...]:
     """One for each kind of tool, with its name where it has one."""
-    called = (" ".join(str(tool[field]) for field in ("type", "name") if tool.get(field)) or "without a type" for tool in left)
-    return tuple(dict.fromkeys(f"the tool {each} was left out: orch hands on functions only" for each in called))
+    return tuple(dict.fromkeys(f"the tool {_called(tool)} was left out: orch hands on functions only" for tool in left))
+
+
+def _called(tool: Item) -> str:
+    kind, inner = tool.get("type"), tool.get(str(tool.get("type")))
+    name = tool.get("name") or (inner.get("name") if isinstance(inner, dict) else None)
+    return " ".join(str(each) for each in (kind, name) if each) or "without a type"
 
 
 def choice_of(choice: str | Item | None, names: Collection[str]) -> Choice:
