@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import time
@@ -63,6 +64,7 @@ class AnswerSchema:
         return done.stdout.decode()
 
 
+_TOO_DEEP = "it is nested too deeply to be checked"
 _TOO_LONG = f"it could not be checked within {CHECK_S:g} s: a pattern or a reference of the schema takes very long"
 
 
@@ -146,23 +148,34 @@ def _invalid(why: str, hint: str = "") -> OrchError:
 
 def _fault(schema: Any, text: str, deadline: float) -> str:
     try:
-        value = json.loads(text)
-        return _breaks(schema, value, deadline)
+        return fault_of(schema, json.loads(text), deadline)
     except RecursionError:
-        return "it is nested too deeply to be checked"
+        return _TOO_DEEP
+    except ValueError:
+        return "it is not JSON"
+
+
+def fault_of(schema: Any, value: Any, deadline: float = math.inf, read_chars: int | None = None) -> str:
+    """What of a value breaks a schema that was found to be usable, in this thread; empty where nothing does. Patterns read so many characters."""
+    try:
+        return _breaks(schema, value, deadline, read_chars)
+    except RecursionError:
+        return _TOO_DEEP
     except TimeoutError:
         return _TOO_LONG
     except (ArithmeticError, ValueError) as error:  # numbers that no float holds
         return f"it could not be checked ({_cut(str(error))})"
 
 
-def _breaks(schema: Any, value: Any, deadline: float) -> str:
+def _breaks(schema: Any, value: Any, deadline: float, read_chars: int | None) -> str:
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
 
     kind = _kind_of(schema)
-    timed = {name: _timed(kind.VALIDATORS[name], deadline) for name in _REFERENCES if name in kind.VALIDATORS}
-    found = extend(kind, timed)(schema, registry=_registry()).iter_errors(value)
+    checks = {name: _timed(kind.VALIDATORS[name], deadline) for name in _REFERENCES if name in kind.VALIDATORS}
+    if read_chars is not None:
+        checks["pattern"] = _reading(kind.VALIDATORS["pattern"], read_chars)
+    found = extend(kind, checks)(schema, registry=_registry()).iter_errors(value)
     error = best_match(islice(found, _MOST_FAULTS))
     return _words(error) if error is not None else ""
 
@@ -176,6 +189,13 @@ def _timed(check: Callable[..., Any], deadline: float) -> Callable[..., Any]:
         yield from check(validator, value, instance, schema) or ()
 
     return timed
+
+
+def _reading(check: Callable[..., Any], most: int) -> Callable[..., Any]:
+    def reading(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        yield from check(validator, value, instance[:most] if isinstance(instance, str) else instance, schema) or ()
+
+    return reading
 
 
 def _words(error: Any) -> str:

@@ -15,9 +15,11 @@ from typing import Any
 
 from orch.bench.reading import BULLET, code_of, defined, final_number, folded, labelled, plain, plain_lists, python_of, things, tree_of, visible
 from orch.bench.sandbox import Outcome
-from orch.bench.schema_check import at_path, faults, find_json
+from orch.bench.schema_check import at_path, find_json
 from orch.bench.suite import READ_CHARS, READ_LINE_CHARS, Exact, Items, JsonSchema, Number, Regex, Rubric, Task, UnitTests, pattern_of
 from orch.classifier.rules import fold, language, words_of
+from orch.config import patterns
+from orch.json_schema import fault_of
 
 Execute = Callable[[str, str], Outcome]
 """Runs code and its tests: `sandbox.run`."""
@@ -151,7 +153,8 @@ def _json(check: JsonSchema, asked: _Asked) -> Grade:
     found, value = find_json(asked.text)
     if not found:
         return Grade(0.0, "no JSON")
-    wrong = list(faults(check.json_schema, value))[:1]
+    fault = fault_of(check.json_schema, value, read_chars=patterns.READ_CHARS)
+    wrong = [fault] if fault else []
     wrong += [f"{path} is not {wanted!r}" for path, wanted in check.equals.items() if not _equal(*at_path(value, path), wanted)]
     return Grade(1 - len(wrong) / (1 + len(check.equals)), "; ".join(wrong) or "the expected JSON")
 

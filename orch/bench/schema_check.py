@@ -1,11 +1,11 @@
-"""Checks data against what it should look like: the JSON of an answer against a small subset of JSON Schema, a suite's keys against their form (pure)."""
+"""Finds the JSON in an answer, and checks what a suite says: the keywords of its schemas, its keys against their form (pure)."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -16,15 +16,10 @@ from orch.config.schema import model_of
 from orch.config.source import Document, Path, Problem
 
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
+_TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
+_BOUNDS = ("minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength")
+KEYWORDS = ("type", "required", "enum", "const", *_BOUNDS, "pattern", "properties", "items", "additionalProperties", "anyOf")
+"""What a suite's schema may hold: a misspelt keyword of JSON Schema would check nothing, and say nothing."""
 
 
 def find_json(text: str) -> tuple[bool, Any]:
@@ -57,91 +52,6 @@ def _inside(text: str) -> Iterator[tuple[int, Any]]:
             yield at - start, value
         except (ValueError, RecursionError):
             at = start + 1
-
-
-# ---------------------------------------------------------------- checking a value
-
-
-def _is(value: Any, name: str) -> bool:
-    if name in ("integer", "number") and isinstance(value, bool):
-        return False
-    return isinstance(value, _TYPES[name]) or (name == "integer" and isinstance(value, float) and value.is_integer())
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON: true is not 1."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
-
-
-def _type(schema: Any, value: Any) -> str:
-    names = [schema] if isinstance(schema, str) else schema
-    return "" if any(_is(value, name) for name in names) else f"is not of type {' or '.join(names)}"
-
-
-def _required(names: Any, value: Any) -> str:
-    missing = [name for name in names if isinstance(value, dict) and name not in value]
-    return f"lacks {', '.join(missing)}" if missing else ""
-
-
-def _measure(value: Any, kind: str) -> float | None:
-    """What a bound is about: the number itself or a length; None where the keyword says nothing of such a value."""
-    if kind == "number":
-        return value if _is(value, "number") else None
-    return len(value) if isinstance(value, str if kind == "text" else list) else None
-
-
-def _bound(kind: str, sign: int) -> Callable[[Any, Any], str]:
-    def check(bound: Any, value: Any) -> str:
-        size = _measure(value, kind)
-        return "" if size is None or sign * size >= sign * bound else f"is {'under' if sign > 0 else 'over'} {bound}"
-
-    return check
-
-
-def _matches(pattern: Any, value: Any) -> str:
-    fits = not isinstance(value, str) or re.search(pattern, value[: patterns.READ_CHARS])
-    return "" if fits else f"does not match {pattern}"
-
-
-_SIMPLE: dict[str, Callable[[Any, Any], str]] = {
-    "type": _type,
-    "required": _required,
-    "enum": lambda allowed, value: "" if any(_same(value, each) for each in allowed) else "is none of the allowed values",
-    "const": lambda wanted, value: "" if _same(value, wanted) else f"is not {wanted!r}",
-    "minimum": _bound("number", 1),
-    "maximum": _bound("number", -1),
-    "minItems": _bound("list", 1),
-    "maxItems": _bound("list", -1),
-    "minLength": _bound("text", 1),
-    "maxLength": _bound("text", -1),
-    "pattern": _matches,
-}
-KEYWORDS = (*_SIMPLE, "properties", "items", "additionalProperties", "anyOf")
-
-
-def faults(schema: dict[str, Any], value: Any, where: str = "it") -> Iterator[str]:
-    """What of a value does not fit a schema that `schema_faults` found nothing wrong with."""
-    for keyword, check in _SIMPLE.items():
-        if keyword in schema and (said := check(schema[keyword], value)):
-            yield f"{where} {said}"
-    if "anyOf" in schema and all(any(faults(each, value)) for each in schema["anyOf"]):
-        yield f"{where} fits none of anyOf"
-    if isinstance(value, list) and "items" in schema:
-        for index, each in enumerate(value):
-            yield from faults(schema["items"], each, f"{where}[{index}]")
-    if isinstance(value, dict):
-        yield from _object_faults(schema, value, where)
-
-
-def _object_faults(schema: dict[str, Any], value: dict[str, Any], where: str) -> Iterator[str]:
-    known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-    for name, each in value.items():
-        if name in known:
-            yield from faults(known[name], each, f"{where}.{name}")
-        elif others is False:
-            yield f"{where} has {name}, which is not allowed"
-        elif isinstance(others, dict):
-            yield from faults(others, each, f"{where}.{name}")
 
 
 # ---------------------------------------------------------------- checking a schema
@@ -183,7 +93,7 @@ def _value_fault(keyword: str, value: Any) -> str:
     if keyword == "properties":
         return "" if isinstance(value, dict) else "must be a mapping of keys"
     if keyword.startswith(("min", "max")):
-        return "" if _is(value, "number") else "must be a number"
+        return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else "must be a number"
     return ""
 
 
