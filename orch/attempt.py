@@ -43,7 +43,7 @@ class Asking:
         self.done: Completion | None = None
         self.first_at: float | None = None
         """When the first visible token came, by the performance counter."""
-        self._backend, self._request, self._estimate, self._limit, self._schema = backend, request, estimate, limit, schema
+        self._backend, self.request, self._estimate, self._limit, self._schema = backend, request, estimate, limit, schema
         self._splitter = ThinkSplitter()
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thought = StringIO(), StringIO()
@@ -54,10 +54,10 @@ class Asking:
     async def chunks(self) -> AsyncGenerator[Chunk]:
         """Content, thinking and tool calls as they come, with `logprobs` where the server tells them. An answer without any visible one is a failure."""
         self._begun = time.perf_counter()  # not before: the wait for a place is no time of the model's
-        async with aclosing(self._backend.chat(self._request)) as deltas:
+        async with aclosing(self._backend.chat(self.request)) as deltas:
             async for delta in deltas:
                 if delta.left_out:
-                    yield {"type": "left_out", "message": f"{self._request.model} {delta.left_out}"}
+                    yield {"type": "left_out", "message": f"{self.request.model} {delta.left_out}"}
                 if delta.logprobs:
                     self.logprobs += delta.logprobs
                     self._untold += delta.logprobs
@@ -109,7 +109,7 @@ class Asking:
     @property
     def _must_be_json(self) -> bool:
         """JSON that ends at the caller's own limit is given as it is."""
-        asked = self._request.response_format
+        asked = self.request.response_format
         return asked is not None and asked.get("type") != "text" and not self.tool_calls and not (self.at_limit and not self.cut)
 
     async def _check_schema(self) -> None:
@@ -132,13 +132,31 @@ class Asking:
     @property
     def num_ctx(self) -> int | None:
         """Tokens of context that it was asked with; None where the server alone knows."""
-        own = self._request.num_ctx or self.state.own_ctx
+        own = self.request.num_ctx or self.state.own_ctx
         return own if own < UNKNOWN_CTX else None
 
     @property
     def max_tokens(self) -> int | None:
         """Tokens of answer that it was allowed: what was asked for, or the room in the context where that is less."""
-        return self._request.max_tokens
+        return self.request.max_tokens
+
+    @property
+    def overran(self) -> bool:
+        """Whether prompt and answer took more than the context: the server dropped a part of them while it answered, and did not say so."""
+        done, num_ctx = self.done, self.request.num_ctx
+        return done is not None and num_ctx is not None and (done.prompt_tokens or 0) + (done.completion_tokens or 0) > num_ctx
+
+    def refuse_overrun(self) -> None:
+        """Raises BackendError where it overran: for an answer that nobody has seen yet."""
+        if self.overran and self.done:
+            raise BackendError("context_overflow", self.overrun, counted=self.done.prompt_tokens)
+
+    @property
+    def overrun(self) -> str:
+        """How it overran, in words."""
+        done = self.done or Completion()
+        counted = f"{done.prompt_tokens or 0:,} tokens of prompt and {done.completion_tokens or 0:,} of answer"
+        return f"{counted} in a context of {self.request.num_ctx or 0:,}: the server dropped a part of them while it answered"
 
     @property
     def partial(self) -> str:
@@ -150,7 +168,7 @@ class Asking:
         """What the model thought so far."""
         return self._thought.getvalue()
 
-    def attempt(self, outcome: str, *, code: str = "", message: str = "", offset: int = 0) -> Attempt:
+    def attempt(self, outcome: str, *, code: str = "", message: str = "", offset: int = 0, counted: int | None = None) -> Attempt:
         """What came of it. Seconds are the provider's own where it tells them, else the clock's, from when the model was asked."""
         self.told = True
         done, now = self.done or Completion(), time.perf_counter()
@@ -167,7 +185,7 @@ class Asking:
             total_s=now - begun,
             ttft_s=ttft_s,
             load_s=done.load_s,
-            prompt_tokens=done.prompt_tokens or 0,
+            prompt_tokens=done.prompt_tokens or counted or 0,
             completion_tokens=done.completion_tokens or 0,
             prefill_s=done.prefill_s,
             decode_s=decode_s,

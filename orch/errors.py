@@ -123,15 +123,27 @@ class BackendError(Exception):
 
     `has_place` says of `busy` that only memory is wanting: the provider has a place for a model that needs none.
     `remote_host` is the machine that gave an answer which only the provider's own machine should have given.
+    `counted` and `held` are the tokens of too long a prompt and of the context, where the server told them.
     """
 
-    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None, has_place: bool = False, remote_host: str = "") -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        has_place: bool = False,
+        remote_host: str = "",
+        counted: int | None = None,
+        held: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
         self.has_place = has_place
         self.remote_host = remote_host
+        self.counted, self.held = counted, held
 
 
 def run_code(attempts: Sequence[Attempt]) -> str:

@@ -36,6 +36,14 @@ _LOADS = f"""
     ORDER BY at DESC LIMIT :most"""
 
 
+LEAST_COMPARED = 200
+"""Estimated tokens from which a count tells how far estimates are off: of less, most is the model's own template."""
+_RECOUNTS = """
+    SELECT at, estimated_tokens, prompt_tokens FROM attempts
+    WHERE model = :model AND provider = :provider AND outcome IN ('failed', 'partial') AND code = 'context_overflow' AND prompt_tokens > 0
+          AND estimated_tokens > 0 ORDER BY id DESC LIMIT :most"""
+
+
 class Measurements:
     """The journal's figures of speed."""
 
@@ -81,8 +89,9 @@ def _speed(row: dict[str, Any]) -> Speed:
 def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Measured | None:
     key = {"model": model, "provider": provider}
     rows = connection.execute(_ANSWERS, {**key, "most": RECENT}).fetchall()
+    recounts = connection.execute(_RECOUNTS, {**key, "most": RECENT_LOADS}).fetchall()
     if not rows:
-        return None
+        return Measured(0, recounts[0][0], recounts=_pairs(recounts)) if recounts else None
     loads = connection.execute(_LOADS, {**key, "most": RECENT_LOADS}).fetchall()
     newest = rows[0][0]
     return Measured(
@@ -91,8 +100,13 @@ def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Meas
         load_s=_median([(row[1], row[0]) for row in loads], newest),
         prefill_tps=_median([(row[3] / row[1], row[0]) for row in rows if row[1] and (row[3] or 0) >= 32], newest),
         decode_tps=_median([(row[4] / row[2], row[0]) for row in rows if row[2] and (row[4] or 0) >= 8], newest),
-        token_ratio=_median([(row[3] / row[5], row[0]) for row in rows if row[5] and (row[3] or 0) >= 64], newest),
+        token_ratio=_median([(row[3] / row[5], row[0]) for row in rows if (row[5] or 0) >= LEAST_COMPARED and row[3]], newest),
+        recounts=_pairs(recounts),
     )
+
+
+def _pairs(rows: Iterable[tuple[float, int, int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((estimated, counted) for _, estimated, counted in rows)
 
 
 def _median(values: list[tuple[float, float]], newest: float) -> float | None:

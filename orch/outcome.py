@@ -117,6 +117,8 @@ def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:
     if counted and expected >= WORTH_COMPARING_TOKENS and not expected / FAR_OFF <= counted <= expected * FAR_OFF:
         cut = " (it may have been cut)" if counted < expected else ""
         said.append(f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were expected{cut}")
+    if asking.overran:
+        said.append(f"{attempt.model} counted {asking.overrun}; -o num_ctx=N gives it more room")
     if asking.at_limit:
         said.append(f"the answer was cut at {attempt.completion_tokens:,} tokens{_why_cut(asking, attempt)}")
     return said

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from orch.router import ModelState, answer_room, num_ctx_for
+from orch.errors import BackendError
+from orch.router import ModelState, answer_room, context_needed, num_ctx_for, recounted
 from orch.task import Task, estimate_text
 from orch.types import ChatRequest, Message, Need
 
@@ -70,9 +71,32 @@ def room_for_answer(state: ModelState, need: Need, num_ctx: int) -> int:
 
     Half of the promised room is there in any case: a prompt that nearly fills the context would leave an answer of a few words.
     """
-    prompt = state.tokens(need.prompt_tokens)
-    left, promised = num_ctx - prompt - LEAST_ROOM, answer_room(need, num_ctx) // 2
-    return max(int(num_ctx - prompt * PROMPT_MARGIN) - LEAST_ROOM, min(left, promised), LEAST_ROOM)
+    estimate, counted = need.prompt_tokens, state.recount(need.prompt_tokens)
+    promised, left = answer_room(need, num_ctx) // 2, num_ctx - state.tokens(estimate) - LEAST_ROOM
+    # a ratio below 1 was learned from other texts: it saves context, but does not make room for more answer
+    longest = counted if counted is not None else int(max(state.tokens(estimate), estimate) * PROMPT_MARGIN)
+    return max(num_ctx - longest - LEAST_ROOM, min(left, promised), LEAST_ROOM)
+
+
+def with_more_context(state: ModelState, need: Need, request: ChatRequest, refusal: BackendError) -> ModelState | None:
+    """The model as its refusal for context tells it, to be asked once more; None where no request to it could fit.
+
+    Where the refusal does not tell how long the prompt is, twice the context is tried. A server whose context is its own affair is
+    asked for a shorter answer, where that was too long: OpenAI's and vLLM's take max_tokens for a reservation.
+    """
+    if state.fixed_ctx:
+        limit = min(refusal.held or state.own_ctx, state.own_ctx)
+        told = refusal.counted is not None and request.max_tokens is not None and refusal.counted + request.max_tokens > limit
+        state, counted = replace(state, context_window=limit), refusal.counted if told else None
+    else:
+        limit, sent = state.context_window, request.num_ctx or 0
+        ignored = refusal.held is not None and refusal.held < sent  # the server loads what it likes
+        twice = min(sent * 2, limit)
+        counted = None if ignored else refusal.counted or (twice - answer_room(need, twice) if sent < limit else None)
+    if counted is None or need.prompt_tokens <= 0:
+        return None
+    again = recounted(state, need.prompt_tokens, counted)
+    return again if context_needed(again, need, limit) <= limit else None
 
 
 def _for_model(messages: list[Message], system: str | None, shown: str) -> list[Message]:

@@ -15,6 +15,10 @@ _TYPES = frozenset(task_type.value for task_type in TaskType)
 DEFAULT_NUM_CTX = 8_192
 UNKNOWN_CTX = 1 << 20
 """Stands for the context of a model whose server tells nothing: it is not ruled out for a limit that nobody knows."""
+LEAST_RATIO, MOST_RATIO = 0.5, 4.0
+"""Between which counts correct estimates: a token takes three digits at Llama 3, and scripts that a small vocabulary lacks take several a character."""
+SAME_PROMPT = 0.05
+"""How near two estimates are, as a share, to be of one prompt: another text as long as one that was refused must not be ruled out for it."""
 DEFAULT_RATING = 6.0
 PREFER_BONUS = 0.1
 ANSWER_ROOM = 2_048
@@ -87,9 +91,19 @@ class ModelState:
         return min(self.resident_ctx, self.context_window) if self.resident_ctx and not self.fixed_ctx else self.own_ctx
 
     def tokens(self, estimate: int) -> int:
-        """An estimate corrected by what this model's server counted before."""
+        """An estimate corrected by what this model's server counted before: of a prompt as long as this one that it refused, else as a rule."""
+        recount = self.recount(estimate)
+        if recount is not None:
+            return recount
         ratio = self.measured.token_ratio if self.measured and self.measured.token_ratio else 1.0
-        return math.ceil(estimate * min(max(ratio, 0.5), 2.0))
+        return math.ceil(estimate * min(max(ratio, LEAST_RATIO), MOST_RATIO))
+
+    def recount(self, estimate: int) -> int | None:
+        """What a prompt that was refused makes of an estimate near its own: most likely it is the same prompt, asked again or gone on with."""
+        for estimated, counted in self.measured.recounts if self.measured else ():
+            if abs(estimate - estimated) <= estimated * SAME_PROMPT:
+                return math.ceil(estimate * counted / estimated)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +217,12 @@ def num_ctx_for(state: ModelState, need: Need) -> int:
     usual = (state.num_ctx, state.own_ctx) if state.resident_ctx else (least or state.own_ctx, state.own_ctx)
     holding = (num_ctx for num_ctx in usual if num_ctx >= least and context_needed(state, need, num_ctx) <= num_ctx)
     return next(holding, None) or min(_power_that_holds(state, need, least), state.context_window)
+
+
+def recounted(state: ModelState, estimate: int, counted: int) -> ModelState:
+    """The same model, whose server counted so many tokens where so many were estimated."""
+    measured = state.measured or Measured(0, 0.0)
+    return replace(state, measured=replace(measured, recounts=((estimate, counted), *measured.recounts)))
 
 
 def room_beside(state: ModelState, need: Need) -> int:

@@ -17,7 +17,7 @@ from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, ticket_for, with_messag
 from orch.errors import BackendError, OrchError
 from orch.json_schema import AnswerSchema, schema_in
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
-from orch.request import chat_request, prompt_estimate
+from orch.request import chat_request, prompt_estimate, with_more_context
 from orch.reuse import PIECE_CHARS, age
 from orch.router import room_beside
 from orch.runtime import Runtime
@@ -180,6 +180,8 @@ class Run:
                     async for chunk in chunks:
                         if told := self._told(chunk):
                             yield told
+                if course.held:
+                    asking.refuse_overrun()
                 course.tried(asking.attempt("ok", offset=len(course.before)))
                 self._runtime.registry.now_loaded(candidate.key, asking.num_ctx)
                 return
@@ -187,6 +189,10 @@ class Run:
                 course.tried(self._failed_attempt(asking, failure))
                 if failure.code == "remote_answer":
                     self._runtime.registry.note_remote(asking.state, failure.remote_host)
+                if more := self._with_more_context(made, asking, failure):
+                    made, left, queue = more, left + 1, [candidate, *queue]
+                    yield self._warning(f"{candidate.model_id} found the prompt longer than expected: it is asked once more ({failure.message})")
+                    continue
                 queue = self._still_worth_asking(queue, candidate, failure)
                 others = bool(queue) and left > 0
                 if not others or (course.shown and self._stops):
@@ -212,7 +218,20 @@ class Run:
 
     def _failed_attempt(self, asking: Asking, failure: BackendError) -> Attempt:
         outcome = "partial" if asking.partial and not self._course.held else "failed"
-        return asking.attempt(outcome, code=failure.code, message=failure.message, offset=len(self._course.before))
+        return asking.attempt(outcome, code=failure.code, message=failure.message, offset=len(self._course.before), counted=failure.counted)
+
+    def _with_more_context(self, made: Plan, asking: Asking, failure: BackendError) -> Plan | None:
+        """The plan in which a model that was refused for its context is asked once more, where that may help. It is no other model, so it counts as none."""
+        course, key = self._course, asking.candidate.key
+        refused = sum(attempt.key == key and attempt.code == "context_overflow" for attempt in course.attempts)
+        if failure.code != "context_overflow" or refused > 1 or (asking.partial and not course.held):
+            return None
+        need = replace(made.need, prompt_tokens=prompt_estimate(made.need, course.before))
+        state = with_more_context(asking.state, need, asking.request, failure)
+        if state is None:
+            return None
+        course.plan = replace(made, states={**made.states, key: state})
+        return course.plan
 
     def _still_worth_asking(self, queue: list[Candidate], candidate: Candidate, failure: BackendError) -> list[Candidate]:
         if failure.code in ("connect", "busy"):

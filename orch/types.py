@@ -298,6 +298,8 @@ class Measured:
     prefill_tps: float | None = None
     decode_tps: float | None = None
     token_ratio: float | None = None
+    recounts: tuple[tuple[int, int], ...] = ()
+    """Prompts that proved longer than estimated, the newest first: tokens as estimated and as counted."""
 
 
 def plain(decision: Decision) -> dict[str, Any]:

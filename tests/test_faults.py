@@ -18,7 +18,7 @@ FAULTS = [
     (Fault("status", status=429, retry_after="0"), "rate_limited"),
     (Fault("status", status=503), "rate_limited"),
     (Fault("status", status=404, message="model 'x' not found"), "model_not_found"),
-    (Fault("overflow"), "context_overflow"),
+    (Fault("status", status=400, message="request (99999 tokens) exceeds the available context size (8192 tokens)"), "context_overflow"),
     (Fault("error_line", after=1), "stream_error"),
     (Fault("cut", after=1), "cut"),
     (Fault("end", after=1), "cut"),

@@ -51,6 +51,7 @@ LAYERS = [
         "near.lexicon",
         "quality.lines",
         "stats",
+        "backends.overflow",
     },
     {
         "fingerprint",

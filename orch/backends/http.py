@@ -142,11 +142,18 @@ async def _refuse_errors(response: Reply) -> None:
         return
     body = await response.aread()
     message = error_text(body) or f"{response.reason_phrase}{_looks(body)}"
-    raise BackendError(
-        _status_code(response.status_code, message, is_page="html" in content_type),
-        f"status {response.status_code}: {message}",
-        retry_after_s=_retry_after(response),
-    )
+    code, told = _status_code(response.status_code, message, is_page="html" in content_type), f"status {response.status_code}: {message}"
+    if code == "context_overflow":
+        raise overflow(told, body)
+    raise BackendError(code, told, retry_after_s=_retry_after(response))
+
+
+def overflow(message: str, body: bytes = b"") -> BackendError:
+    """The refusal of too long a prompt, with the numbers that it tells."""
+    from orch.backends.overflow import told_by  # a dozen regular expressions, 5 ms, which few runs need
+
+    told = told_by(message, body)
+    return BackendError("context_overflow", message, counted=told.counted, held=told.held)
 
 
 def _status_code(status: int, message: str, *, is_page: bool) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from orch.backends import wire
-from orch.backends.http import QUICK_S, Http, drain, with_deadlines
+from orch.backends.http import QUICK_S, Http, drain, overflow, with_deadlines
 from orch.backends.messages import for_ollama
 from orch.config.spec import Provider, canonical
 from orch.errors import BackendError
@@ -197,8 +197,7 @@ class OllamaBackend:
 
 def _stream_error(error: Any) -> BackendError:
     said = " ".join(str(error.get("message", error) if isinstance(error, dict) else error).split())
-    overflow = "context" in said.lower() and "exceed" in said.lower()
-    return BackendError("context_overflow" if overflow else "stream_error", said)
+    return overflow(said) if "context" in said.lower() and "exceed" in said.lower() else BackendError("stream_error", said)
 
 
 def _tells(delta: Delta) -> bool:

@@ -1,0 +1,184 @@
+"""A prompt that proves too long: the same model is asked once more with a context that holds it, and the next time at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from orch import OrchError, Orchestrator
+from orch.backends.overflow import told_by
+from orch.types import RunResult
+from tests.conftest import CODER, LLAMA
+from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.test_cli import orch
+
+OLLAMA = "request ({tokens} tokens) exceeds the available context size ({context} tokens), try increasing it"
+LLAMACPP = '{{"error":{{"code":400,"message":"the request exceeds the available context size","n_prompt_tokens":{tokens},"n_ctx":{context}}}}}'
+SILENT = "the input length exceeds the context length"
+SAID = [OLLAMA, LLAMACPP, SILENT]
+SYLLABLES = "ba " * 2_500
+"""About 2,500 tokens by orch's estimate; a model that takes a token for each byte counts three times as many."""
+
+
+@pytest.fixture
+def dense(ollama: FakeOllama) -> FakeModel:
+    """A coder that takes a token for each byte, as one does of numbers that the estimate does not know."""
+    ollama.models[CODER].bytes_per_token = 1.0
+    ollama.models[CODER].overflow = OLLAMA
+    return ollama.models[CODER]
+
+
+async def run(ollama: FakeOllama, text: str = SYLLABLES, *, kind: str = "ollama", options: dict[str, Any] | None = None, **facts: Any) -> RunResult:
+    """The coder's answer; `facts` are what models.yaml says of it."""
+    providers = {"there": {"kind": kind, "base_url": ollama.url}}
+    models = {"unlisted": "ignore", "providers": providers, "models": [{"id": CODER, "provider": "there", **facts}]}
+    async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
+        return await orchestrator.execute(text, fresh=True, options=options)
+
+
+def contexts(ollama: FakeOllama) -> list[int]:
+    """The num_ctx of every chat."""
+    return [chat.body["options"]["num_ctx"] for chat in ollama.chats()]
+
+
+@pytest.mark.parametrize("said", SAID)
+async def test_a_refused_prompt_is_asked_once_more_with_a_context_that_holds_it(ollama: FakeOllama, dense: FakeModel, said: str) -> None:
+    dense.overflow = said
+    result = await run(ollama, num_ctx=4_096)
+    assert contexts(ollama) == ([4_096, 16_384] if said != SILENT else [4_096, 8_192])
+    assert [(each.model, each.outcome, each.code) for each in result.attempts] == [(CODER, "failed", "context_overflow"), (CODER, "ok", "")]
+    assert result.response.content == "def f(): pass"
+    assert any("it is asked once more" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("said", [OLLAMA, LLAMACPP])
+async def test_the_same_prompt_is_not_refused_a_second_time(ollama: FakeOllama, dense: FakeModel, said: str) -> None:
+    dense.overflow = said
+    await run(ollama, num_ctx=4_096)
+    ollama.resident.clear()
+    second = await run(ollama, num_ctx=4_096)
+    assert contexts(ollama)[2:] == [16_384]
+    assert [each.code for each in second.attempts] == [""]
+    assert second.warnings == ()
+
+
+async def test_what_was_learned_of_one_prompt_rules_out_no_other(ollama: FakeOllama, dense: FakeModel) -> None:
+    await run(ollama, num_ctx=4_096)
+    dense.bytes_per_token = 4.0
+    for words in (1_500, 5_000):
+        assert [each.code for each in (await run(ollama, "word " * words)).attempts] == [""]
+
+
+async def test_a_prompt_beyond_the_window_is_refused_once_and_then_before_it_is_sent(ollama: FakeOllama, dense: FakeModel) -> None:
+    for chats in (1, 1):
+        with pytest.raises(OrchError) as caught:
+            await run(ollama, num_ctx=4_096, context_window=6_000)
+        assert (caught.value.exit_code, len(ollama.chats())) == (5, chats)
+
+
+async def test_a_model_that_refuses_twice_is_not_asked_a_third_time(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("overflow", times=-1))
+    with pytest.raises(OrchError) as caught:
+        await run(ollama, "hi")
+    assert [each.code for each in caught.value.attempts] == ["context_overflow"] * 2
+    assert contexts(ollama) == [8_192, 16_384]
+
+
+async def test_to_ask_once_more_leaves_every_other_model_its_turn(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("overflow", times=-1))
+    routing = {"version": 1, "memory_budget_gb": 100, "fallback": {"max_attempts": 2}}
+    async with Orchestrator(routing=routing) as orchestrator:
+        result = await orchestrator.execute("Write a Python function that sorts a list")
+    assert [each.model for each in result.attempts] == [CODER, CODER, LLAMA]
+
+
+async def test_a_server_that_ignores_the_context_it_is_asked_for_is_not_asked_again(ollama: FakeOllama) -> None:
+    ollama.models[CODER].faults.append(Fault("status", status=400, message="request (9000 tokens) exceeds the available context size (4096 tokens)"))
+    with pytest.raises(OrchError) as caught:
+        await run(ollama, "hi")
+    assert (caught.value.exit_code, len(ollama.chats())) == (5, 1)
+
+
+async def test_an_openai_server_that_takes_the_cap_for_a_reservation_is_asked_for_less(ollama: FakeOllama) -> None:
+    said = "This model's maximum context length is 4096 tokens. However, you requested 32012 tokens (12 in the messages, 32000 in the completion)."
+    ollama.models[CODER].faults.append(Fault("status", status=400, message=said))
+    result = await run(ollama, "hi", kind="openai", options={"max_tokens": 32_000})
+    assert [chat.body["max_tokens"] for chat in ollama.chats()] == [32_000, 4_096 - 12 - 16]
+    assert result.response.content == "def f(): pass"
+
+
+# ---------------------------------------------------------------- dropped in silence
+
+
+@pytest.fixture
+def shifting(ollama: FakeOllama) -> FakeOllama:
+    """A coder that counts more than was estimated, though not more than its context, and says more than fits beside that."""
+    ollama.models[CODER].bytes_per_token = 2.0
+    ollama.models[CODER].reply = ["word "] * 3_000
+    return ollama
+
+
+async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_it(shifting: FakeOllama) -> None:
+    result = await run(shifting, num_ctx=4_096)
+    failed, answered = result.attempts
+    assert (failed.code, failed.prompt_tokens) == ("context_overflow", answered.prompt_tokens)
+    assert failed.prompt_tokens + failed.completion_tokens > 4_096
+    assert answered.prompt_tokens + answered.completion_tokens <= contexts(shifting)[1]
+    assert contexts(shifting) == [4_096, 8_192]
+
+
+async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_counts(shifting: FakeOllama) -> None:
+    models = {"unlisted": "ignore", "providers": {"ollama": {"kind": "ollama", "base_url": shifting.url}}, "models": [{"id": CODER, "num_ctx": 4_096}]}
+    async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
+        chunks = [chunk async for chunk in orchestrator.execute_streaming(SYLLABLES)]
+    result = chunks[-1]["result"]
+    assert [each.outcome for each in result.attempts] == ["ok"]
+    (warning,) = [each for each in result.warnings if "dropped a part" in each]
+    assert f"{result.response.usage.prompt_tokens:,} tokens of prompt" in warning
+    assert "context of 4,096" in warning
+
+
+# ---------------------------------------------------------------- at the faces
+
+
+def test_orch_run_answers_a_prompt_that_was_refused(ollama: FakeOllama, dense: FakeModel) -> None:
+    words = ("run", "--json", "--fresh", "-m", CODER, "-o", "num_ctx=4096", SYLLABLES)
+    first, second = (json.loads(orch(*words).stdout) for _ in range(2))
+    assert (first["ok"], [each["code"] for each in first["attempts"]]) == (True, ["context_overflow", ""])
+    assert (second["ok"], [each["code"] for each in second["attempts"]]) == (True, [""])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_of_the_endpoint_does_not_notice(url: str, ollama: FakeOllama, dense: FakeModel, stream: bool) -> None:
+    asked = {"model": CODER, "messages": [{"role": "user", "content": SYLLABLES}], "options": {"num_ctx": 4_096}, "stream": stream}
+    answer = httpx.post(f"{url}/api/chat", json=asked)
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert (answer.status_code, "".join(line["message"]["content"] for line in lines)) == (200, "def f(): pass")
+
+
+# ---------------------------------------------------------------- what servers say
+
+
+@pytest.mark.parametrize(
+    ("message", "body", "told"),
+    [
+        ("request (18369 tokens) exceeds the available context size (8192 tokens), try increasing it", b"", (18_369, 8_192)),
+        ("too long", b'{"error":{"n_prompt_tokens":5012,"n_ctx":4096}}', (5_012, 4_096)),
+        ("too long", b'{"error":"{\\"error\\":{\\"n_prompt_tokens\\":5012,\\"n_ctx\\":4096}}"}', (5_012, 4_096)),
+        (SILENT, b'{"error":"the input length exceeds the context length"}', (None, None)),
+        ("maximum context length is 4096 tokens. However, you requested 5000 tokens (4800 in the messages, 200 in the completion)", b"", (4_800, 4_096)),
+        ("This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens.", b"", (5_000, 4_096)),
+        ("maximum context length is 4096 tokens. However, your request has 5000 input tokens.", b"", (5_000, 4_096)),
+        ("Trying to keep the first 15857 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens",
+         b"", (15_857, 4_096)),
+        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 512 `max_new_tokens`", b"", (5_000, 4_096)),
+        ("Prompt too large: 5,000 tokens (context window: 4,096)", b"", (5_000, 4_096)),
+        ("no numbers here", b"\xff{", (None, None)),
+        ("no numbers here", b"[1]", (None, None)),
+    ],
+)  # fmt: skip
+def test_the_numbers_of_a_refusal_are_read_in_the_words_of_every_server(message: str, body: bytes, told: tuple[int | None, int | None]) -> None:
+    assert told_by(message, body) == told
