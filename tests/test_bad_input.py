@@ -263,8 +263,8 @@ def test_a_command_that_can_do_without_the_journal_does(ollama: FakeOllama, home
 @pytest.mark.parametrize("spoil", UNREADABLE)
 @pytest.mark.parametrize("words", READ_THE_CACHE)
 def test_a_command_on_a_cache_that_can_not_be_opened_says_so(home: Path, words: str, spoil: Callable[[Path], None]) -> None:
-    spoil(home / "cache.sqlite3")
-    refused(orch(*words.split()), 1, "the cache", str(home / "cache.sqlite3"))
+    spoil(home / "cache" / "answers.sqlite3")
+    refused(orch(*words.split()), 1, "the cache", str(home / "cache" / "answers.sqlite3"))
 
 
 # ---------------------------------------------------------------- bytes of argv that are not UTF-8

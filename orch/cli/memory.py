@@ -229,7 +229,7 @@ def _given(words: list[str], files: list[str]) -> list[dict[str, Any]]:
         attachment = stdin.attachment(path)
         if attachment.image:
             raise InputError(f"{path} is an image: only text can be remembered")
-        texts.append({"title": path, "text": attachment.text})
+        texts.append({"title": attachment.name, "text": attachment.text})
     text = " ".join(word for word in words if word != "-")
     if "-" in words or (not words and not files and stdin.is_piped()):
         texts.append({"title": None, "text": stdin.read()})

@@ -110,6 +110,7 @@ def plain_attachment(path: str) -> dict[str, str]:
         data = file.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "check the name; -f takes a file") from None
+    name = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # a file may be called by any bytes
     if any(data.startswith(mark) for mark in _IMAGES):
-        return {"name": path, "image": base64.b64encode(data).decode("ascii")}
-    return {"name": path, "text": as_text(data, path)}
+        return {"name": name, "image": base64.b64encode(data).decode("ascii")}
+    return {"name": name, "text": as_text(data, path)}
