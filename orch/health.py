@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from orch import paths
 from orch.backends import Backend
-from orch.backends.http import Http
+from orch.backends.http import QUICK_S, Http
 from orch.config import spec
 from orch.decide import embedded_lines, last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
@@ -171,7 +171,7 @@ async def _qdrant_server(rule: spec.Memory) -> Finding:
 async def _older_collections(http: Http) -> list[str]:
     """Those that an orch made which did not tell the journals of one server apart."""
     try:
-        answer = await http.json("GET", "/collections", timeout_s=2.0)
+        answer = await http.json("GET", "/collections", timeout_s=QUICK_S)
     except BackendError:
         return []  # a key that may not list is told by the index's own check
     found = answer.get("result", {}).get("collections", [])
@@ -179,7 +179,7 @@ async def _older_collections(http: Http) -> list[str]:
 
 
 async def _qdrant_version(http: Http) -> str:
-    answer = await http.json("GET", "/", timeout_s=2.0)
+    answer = await http.json("GET", "/", timeout_s=QUICK_S)
     if "qdrant" not in str(answer.get("title", "")).lower():
         raise BackendError("bad_response", "what answers there is not Qdrant")
     return f"Qdrant {answer.get('version', '?')}"

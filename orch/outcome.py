@@ -105,8 +105,10 @@ def gave_up(attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s
         names = names_of(each.key for each in attempts)
         message = "every model that was asked failed: " + "; ".join(f"{names[each.key]}: {each.message}" for each in attempts)
     hint = f"orch models pull {last.model}" if code == "model_not_found" else _HINTS.get(code, "orch health shows what is wrong")
-    if shown and others:  # what has a schema is never continued by another model
-        hint = "--no-stream asks another model" if last.code == "schema_mismatch" else "--continue-partial lets another model go on from here"
+    if last.code == "schema_mismatch":  # what has a schema is never continued by another model
+        hint = "--no-stream asks another model" if shown and others else "-m MODEL asks another model, orch models lists them; or ask for less in the schema"
+    elif shown and others:
+        hint = "--continue-partial lets another model go on from here"
     return OrchError(message, hint, code=code, retry_after_s=retry_after_s)
 
 

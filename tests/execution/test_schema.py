@@ -76,6 +76,7 @@ def test_all_break_it(ollama: FakeOllama) -> None:
     ollama.models[LLAMA].reply = [BAD]
     told = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
     assert (told["error"]["code"], {each["code"] for each in told["attempts"]}) == ("all_failed", {"schema_mismatch"})
+    assert "-m MODEL asks another model" in told["error"]["hint"]
 
 
 @pytest.mark.parametrize(
