@@ -14,7 +14,7 @@ from orch.backends import Backend
 from orch.config.spec import Models, ModelSpec, canonical
 from orch.errors import BackendError
 from orch.journal import Journal
-from orch.remote_models import SOMEWHERE, is_allowed, is_cloud_name, known_host, why_out
+from orch.remote_models import is_allowed, known_host, why_out
 from orch.router import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
 from orch.types import Installed, Measured, ModelInfo, ModelKey
 
@@ -98,11 +98,6 @@ class Registry:
         """Whether it runs elsewhere and is not allowed to."""
         return bool(host) and not is_allowed(self._models, spec.provider, spec.id)
 
-    def _host(self, spec: ModelSpec, *told: str) -> str:
-        """The machine on which its provider runs it, empty for the provider's own: as it is told, else by its name."""
-        by_name = is_cloud_name(spec.id) and self._models.providers[spec.provider].kind != "llamacpp"
-        return known_host(*told, SOMEWHERE if by_name else "")
-
     def note_remote(self, state: ModelState, host: str) -> None:
         """Keeps that a model has proved to run elsewhere, which its provider had not said."""
         if state.digest:
@@ -123,7 +118,7 @@ class Registry:
             unavailable = reason or ("not_installed", "not installed")
             return ModelState(spec, unavailable, local=backend.local, context_window=spec.context_window or DEFAULT_NUM_CTX)
         info = infos.get(item.digest, ModelInfo())
-        host = self._host(spec, item.remote_host, info.remote_host)
+        host = known_host(item.remote_host, info.remote_host)
         unlisted = all((spec.provider, spec.id) != (listed.provider, listed.id) for listed in self._models.models)
         window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
         return ModelState(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from orch.remote_models import SOMEWHERE, host_in, is_cloud_name, place
 from orch.router import load_seconds, memory_needed
 from orch.types import RunResult
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
-from tests.support.scoring import state
 
 CLOUD, LOCAL, HOST = "gpt-oss:120b-cloud", "llama3.2:3b", "https://ollama.com:443"
 TASK = "Prove that the square root of two is irrational"
@@ -140,8 +140,10 @@ async def test_where_nothing_else_is_there_the_error_says_so(server: FakeOllama)
 
 
 async def test_a_model_that_is_loaded_elsewhere_takes_no_memory_and_is_not_loaded(server: FakeOllama) -> None:
-    far = state("far", remote_host=HOST, size_bytes=90_000_000_000)
-    assert (memory_needed(far, 8192), load_seconds(far, 8192)) == (0, 0.0)
+    async with orchestrator(server, ALLOWED) as made:
+        far = next(each for each in (await made.runtime.registry.available()).states if each.spec.id == CLOUD)
+    far = replace(far, size_bytes=90_000_000_000)
+    assert (far.local, memory_needed(far, 8192), load_seconds(far, 8192)) == (False, 0, 0.0)
 
 
 # ---------------------------------------------------------------- it is allowed
