@@ -269,9 +269,9 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
         if "memory" not in codes and survey.down and _only_last_resorts_are_there(candidates, survey):
             return OrchError(f"no model can take this task: {why}; and {down}", START_OLLAMA, code="no_provider")
         return OrchError(f"no model can take this task: {why}", "orch models shows what each one can do", code="all_failed" if "memory" in codes else "unable")
-    if survey.down and codes <= {"provider_down"}:
+    if survey.down and codes <= {"provider_down"} and (out or not _elsewhere(candidates)):
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
-        return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(held), code="no_provider")
+        return OrchError(f"no provider can be reached: {down}{_elsewhere(candidates)}", how_to_get_a_model(held), code="no_provider")
     missing = [c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host]
     name = missing[0] if missing else "llama3.1:8b"
     also = f" (and {down})" if down else ""

@@ -100,6 +100,13 @@ def test_other_commands_refuse_it_likewise(cloud: FakeOllama, words: list[str]) 
     assert untouched(cloud)
 
 
+def test_where_it_is_allowed_there_is_nothing_to_load(cloud: FakeOllama, home: Path) -> None:
+    configured(home, ALLOWED)
+    done = orch("models", "load", CLOUD)
+    assert (done.returncode, "runs at ollama.com: there is nothing to load here" in done.stderr.decode()) == (2, True)
+    assert untouched(cloud)
+
+
 def test_memory_embeds_nothing_with_it(cloud: FakeOllama, home: Path) -> None:
     configured(home, SHIPPED, f"memory: {{embedder: ollama/{EMBEDS}}}\n")
     orch("memory", "add", "my diary")

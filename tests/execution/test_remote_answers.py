@@ -87,6 +87,13 @@ async def test_a_cloud_name_is_sent_nothing(server: FakeOllama, kind: type[Ollam
     assert {request.path for request in server.requests} <= {"/api/tags", "/api/ps"}
 
 
+async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_either(server: FakeOllama) -> None:
+    backend = OpenAIBackend(Provider(kind="openai", base_url=server.url))
+    with pytest.raises(BackendError, match=r"the text went to far\.example"):
+        await anext(backend.chat(ChatRequest(LIAR, [{"role": "user", "content": "hi"}])))
+    await backend.aclose()
+
+
 @pytest.mark.parametrize("where", ["tags", "show"])
 async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_runs(server: FakeOllama, where: str) -> None:
     server.add(FakeModel("far-embed", capabilities=["embedding"], remote_host=HOST, says_remote_in=frozenset({where})))

@@ -522,9 +522,9 @@ class _OpenAIWire(_Wire):
     content_type = "text/event-stream"
     broken = b'data: {"id":"chatcmpl-1","choices":[{"ind\n\n'
 
-    def __init__(self, ask: _Ask, body: Json) -> None:
+    def __init__(self, ask: _Ask, body: Json, remote: Json) -> None:
         self._usage_wanted = bool((body.get("stream_options") or {}).get("include_usage"))
-        super().__init__(ask)
+        super().__init__(ask, remote)
 
     def delta(self, **said: Any) -> bytes:
         """A chunk with the given `content`, `thinking` or `tool_calls`."""
@@ -563,6 +563,7 @@ class _OpenAIWire(_Wire):
             "created": int(time.time()),
             "model": self.model,
             "system_fingerprint": "fp_ollama",
+            **self._remote,
         }
 
     def said(self, content: str = "", thinking: str = "", tool_calls: Sequence[Json] = (), **more: Any) -> Json:
@@ -910,7 +911,7 @@ class _Handler(BaseHTTPRequestHandler):
         """GET /api/ps."""
         expires = _iso(_now() + timedelta(minutes=5))
         rows = [
-            {**self._listed(model), "expires_at": expires, "size_vram": 0, "context_length": num_ctx}
+            {**self._listed(model), **model.remote("ps"), "expires_at": expires, "size_vram": 0, "context_length": num_ctx}
             for name, num_ctx in list(self.fake.resident.items())
             if (model := self.fake.models.get(full_name(name)))
         ]
@@ -999,7 +1000,7 @@ class _Handler(BaseHTTPRequestHandler):
         ask = _ask_openai(body)
         if not ask.messages:
             raise _Refusal(400, "[] is too short - 'messages'")
-        self._converse(ask, _OpenAIWire(ask, body))
+        self._converse(ask, _OpenAIWire(ask, body, self._remote(ask.model)))
 
     def openai_models(self, body: Json) -> None:
         """GET /v1/models."""

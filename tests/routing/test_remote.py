@@ -77,9 +77,10 @@ def test_people_read_a_host_without_what_everybody_uses(host: str, read: str) ->
     assert place(host) == read
 
 
-@pytest.mark.parametrize("where", ["tags", "show"])
+@pytest.mark.parametrize("where", ["tags", "show", "ps"])
 async def test_it_is_out_wherever_its_server_says_it(server: FakeOllama, where: str) -> None:
     server.add(FakeModel("big:120b", remote_host=HOST, parameter_size="116.8B", says_remote_in=frozenset({where})))
+    server.resident["big:120b"] = 4096
     async with orchestrator(server) as made:
         out = {each.model_id: each for each in (await made.execute(TASK, profile="quality")).decision.candidates if each.eliminated}
     assert (out["big:120b"].eliminated_code, out["big:120b"].remote_host) == ("remote", HOST)
@@ -137,6 +138,24 @@ async def test_where_nothing_else_is_there_the_error_says_so(server: FakeOllama)
     error = await refused(server)
     assert (error.code, error.hint) == ("model_not_found", "orch models pull llama3.1:8b")
     assert f"{CLOUD} runs at ollama.com" in error.message
+
+
+async def test_where_the_others_can_not_be_reached_the_error_says_both(server: FakeOllama) -> None:
+    providers = {name: {"kind": "ollama", "base_url": url} for name, url in {"ollama": server.url, "gone": "http://127.0.0.1:1"}.items()}
+    server.remove(LOCAL)
+    async with Orchestrator({"providers": providers, "models": [{"id": "x", "provider": "gone"}]}, {"version": 1}) as made:
+        with pytest.raises(OrchError, match=f"gone: .*; {CLOUD} runs at ollama.com") as caught:
+            await made.execute(TASK)
+    assert caught.value.code == "no_provider"
+
+
+async def test_a_provider_that_is_down_and_has_no_models_is_not_what_is_wrong(server: FakeOllama) -> None:
+    providers = {"ollama": {"kind": "ollama", "base_url": server.url}, "gone": {"kind": "ollama", "base_url": "http://127.0.0.1:1"}}
+    server.remove(LOCAL)
+    async with Orchestrator({"providers": providers}, {"version": 1}) as made:
+        with pytest.raises(OrchError, match="no model is installed") as caught:
+            await made.execute(TASK)
+    assert caught.value.code == "model_not_found"
 
 
 async def test_a_model_that_is_loaded_elsewhere_takes_no_memory_and_is_not_loaded(server: FakeOllama) -> None:
