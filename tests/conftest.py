@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,12 @@ ROOM = "version: 1\nmemory_budget_gb: 100\n"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiles orch once, before workers and hundreds of processes start that would each do it again where PYTHONDONTWRITEBYTECODE is set."""
+    """Compiles orch once, before workers and hundreds of processes start that would each do it again where PYTHONDONTWRITEBYTECODE is set.
+
+    Gives those processes what they would have in a terminal of their own.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` does that, and every process that a test interrupts would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):
