@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.backends import Backend
 from orch.backends.ollama import OllamaBackend
 from orch.backends.openai import OpenAIBackend
+from orch.config.load import from_data
 from orch.config.spec import Provider
 from orch.errors import BackendError
+from orch.server.turns import ServerGate
+from orch.server.wiring import ServerWiring
 from orch.types import ChatRequest
 from tests.fakes.ollama import FakeModel, FakeOllama
 
@@ -116,3 +120,19 @@ async def test_a_model_that_runs_elsewhere_is_not_loaded(server: FakeOllama) -> 
     with pytest.raises(BackendError, match="would go to another machine"):
         await backend.load("x:cloud", 8192)
     await backend.aclose()
+
+
+# ---------------------------------------------------------------- in a server, whose backends outlive a change of the files
+
+
+def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> Backend:
+    """The backend of a configuration that says that word of the liar."""
+    config = from_data({"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": [{"id": LIAR, "remote": remote}]}, {"version": 1})
+    return wiring.backend("ollama", config.models.providers["ollama"], config.models)
+
+
+def test_a_backend_does_not_outlive_what_it_was_allowed(server: FakeOllama) -> None:
+    wiring = ServerWiring(ServerGate(from_data(None, {"version": 1})), lambda record: None)
+    allowed = wired("allow", wiring, server)
+    assert wired("allow", wiring, server) is allowed
+    assert wired("deny", wiring, server) is not allowed
