@@ -90,6 +90,15 @@ class Told:
         return self._told[text]
 
 
+@pytest.mark.parametrize("share", [0.51, 0.7, 1.0])
+@pytest.mark.parametrize(("prior", "word"), [(1.0, "bad"), (0.0, "good")])
+def test_the_very_first_answer_moves_no_further_also_where_its_type_is_in_doubt(share: float, prior: float, word: str) -> None:
+    model = fitted([], [rating(1, "why", "a", word)], {"p/a": prior}, lambda _: {"coding": share, "creative": 1 - share})
+    own, second, third = (abs(expected(model, "why", each, {"p/a": prior})["p/a"] - prior) for each in (TaskType.CODING, TaskType.CREATIVE, TaskType.SIMPLE))
+    assert OWN >= own > second >= third > 0
+    assert second <= OTHERS
+
+
 # ---------------------------------------------------------------- a rerun
 
 
@@ -132,9 +141,9 @@ class Known:
         run = {"run_id": f"{model}{score}{kind}", "task": "sort a list", "task_type": "coding"}
         assert self.journal.judgements.rate(run, {("p", model): score}, kind)
 
-    def of(self, states: Sequence[ModelState], task_type: TaskType = TaskType.CODING) -> dict[str, float]:
+    def of(self, states: Sequence[ModelState], task_type: TaskType = TaskType.CODING, text: str = "sort a list") -> dict[str, float]:
         """What is expected of each with evidence."""
-        found = self.judged.estimates("sort a list", {task_type: 1.0}, states)
+        found = self.judged.estimates(text, {task_type: 1.0}, states)
         return {model: round(each.mean, 4) for (_, model), each in found.items()}
 
     @property
@@ -186,7 +195,7 @@ def test_a_rerun_after_the_fit_is_learned_once_at_its_own_type(known: Known) -> 
     known.rate("other", 1.0)
     known.of(states)
     known.rate("m", 0.4, "rerun")
-    coding, creative = (known.of(states, each)["m"] for each in (TaskType.CODING, TaskType.CREATIVE))
+    creative, coding = known.of(states, TaskType.CREATIVE, "a poem")["m"], known.of(states)["m"]
     assert 0.8 - RERUN_STEP / 4 < coding < creative < 0.8
     kept = known.kept
     assert (known.of(states)["m"], known.kept) == (coding, kept)
