@@ -21,7 +21,7 @@ CAUTION = 0.8
 """Of the temperature that fits known kinds best: on unseen kinds every softmax is too sure (wins .001 of quality there, costs .001 at home)."""
 REST_SHARE = 0.7
 """Of the scale that fits best what words tell apart: who looks best is partly lucky (.002 of quality)."""
-UNPROVEN = 2.0
+UNPROVEN = 1.0
 """Squared sum of what words must have told before half of it is believed: with few answers they agree by chance."""
 SEEN_MASS = 2.0
 """Squared values at which a bucket counts as half new; .05 tells unseen kinds a little worse."""

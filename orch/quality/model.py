@@ -20,7 +20,7 @@ RATING_FADES = 20
 """Graded answers from which on a rating is not worth a mention."""
 KIND_VARIANCE = 0.03
 """Of a model's means from kind to kind, for texts of which the kind says nothing."""
-WORDS_WEIGHT = 20.0
+WORDS_WEIGHT = 10.0
 """Graded answers of a model at which half is believed of what words say of it: by fewer, one answer would move it by more than the table does."""
 STEP = 50.0
 """What an online step is divided by; 30 to 60 are alike, 5 loses .01 (streams of the same set)."""
