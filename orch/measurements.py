@@ -100,9 +100,14 @@ def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Meas
         load_s=_median([(row[1], row[0]) for row in loads], newest),
         prefill_tps=_median([(row[3] / row[1], row[0]) for row in rows if row[1] and (row[3] or 0) >= 32], newest),
         decode_tps=_median([(row[4] / row[2], row[0]) for row in rows if row[2] and (row[4] or 0) >= 8], newest),
-        token_ratio=_median([(row[3] / row[5], row[0]) for row in rows if (row[5] or 0) >= LEAST_COMPARED and row[3]], newest),
+        token_ratio=_median([(row[3] / row[5], row[0]) for row in rows if row[3] and _tells_of_others(row[5] or 0, recounts)], newest),
         recounts=_pairs(recounts),
     )
+
+
+def _tells_of_others(estimated: int, recounts: Iterable[tuple[float, int, int]]) -> bool:
+    """Whether a count says how far estimates of other prompts are off: not that of a prompt that was refused before, which stands for itself."""
+    return estimated >= LEAST_COMPARED and all(estimated != refused for _, refused, _ in recounts)
 
 
 def _pairs(rows: Iterable[tuple[float, int, int]]) -> tuple[tuple[int, int], ...]:
