@@ -46,6 +46,10 @@ class AnswerSchema:
             self._apart = _examined(schema)
         except RecursionError:
             raise _invalid("it is nested too deeply") from None
+        except OrchError:
+            raise
+        except Exception as error:  # addresses that urllib does not read, fragments that no draft foresees: found by random schemas
+            raise _invalid(f"it can't be read ({_cut(str(error))})") from None
 
     async def fault(self, text: str) -> str:
         """What of an answer breaks it, short; empty where nothing does. Never raises for what an answer or a schema may hold."""
@@ -163,7 +167,7 @@ def fault_of(schema: Any, value: Any, deadline: float = math.inf, read_chars: in
         return _TOO_DEEP
     except TimeoutError:
         return _TOO_LONG
-    except (ArithmeticError, ValueError) as error:  # numbers that no float holds
+    except Exception as error:  # numbers that no float holds, keywords that one draft alone knows
         return f"it could not be checked ({_cut(str(error))})"
 
 
