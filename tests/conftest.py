@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.forked import UNSET
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -56,7 +57,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work.mkdir()
     monkeypatch.setenv("ORCH_HOME", str(folder))
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
-    for name in ("ORCH_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in UNSET:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(work)
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_words_bytes_and_exit_code_are_the_same(ollama: FakeOllama, words: tuple
 def test_stdin_is_its_own(ollama: FakeOllama) -> None:
     run("run", "-m", LLAMA, "summarize", stdin=b"xylophone")
     assert "xylophone" in str(ollama.chats()[-1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python starts anew")
+def test_it_is_forked_from_what_has_imported_orch() -> None:
+    with Forked("serve", "--port", "0", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert b"fork_server" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        process.kill()
 
 
 def test_a_signal_ends_it_and_its_parent_knows() -> None:

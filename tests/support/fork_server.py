@@ -18,14 +18,13 @@ from typing import Any
 import orch
 from orch.backends.transport import load_httpx
 from orch.config.schema import json_schema
+from tests.support.forked import MOST_BYTES
 
 STREAMS = ("stdin", "stdout", "stderr")
 LEFT_OUT = ("orch.classifier.train", "orch.memory.qdrant")
 """What few commands import, and takes seconds."""
 LATE = ("anyio._backends._asyncio", "encodings.utf_8_sig", "httpcore", "numpy", "rich.console", "ruamel.yaml", "yaml")
 """What libraries import when they are first used."""
-MOST_BYTES = 128 * 1024
-"""The longest request; a socket's buffer holds it whole."""
 
 
 def serve(fd: int, kind: str) -> None:

@@ -13,9 +13,13 @@ import threading
 from functools import cache
 from typing import Any
 
-from tests.support.fork_server import MOST_BYTES
-
 COMMAND = [sys.executable, "-c", "from orch.cli.main import main; main()"]
+MOST_BYTES = 128 * 1024
+"""The longest request; a socket's buffer holds it whole."""
+UNSET = ("PYTHONDONTWRITEBYTECODE", "ORCH_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+"""Variables that no test inherits."""
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in UNSET}
+"""That of a test which sets nothing of its own: this module is imported before the first."""
 OWN = ("ORCH_", "OLLAMA_", "PYTEST_CURRENT_TEST")
 """How the names of variables begin that nothing reads while it is imported. Where another one differs (PYTHONPATH, COLUMNS), Python starts anew."""
 SET_CHILD_SUBREAPER = 36
@@ -49,15 +53,14 @@ class _Server:
             raise OSError(ctypes.get_errno(), "prctl")
         self._lock = threading.Lock()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._environment = dict(os.environ)
         code = f"from tests.support.fork_server import serve; serve({theirs.fileno()}, {kind!r}); from orch.cli.main import main; main()"
         with theirs:
-            self._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=ENVIRONMENT)
         atexit.register(self.close)
 
     def fits(self, environment: Any) -> bool:
         """Whether modules that were imported under the server's environment are what they would be under this one."""
-        differ = {name for name, _ in set(environment.items()) ^ set(self._environment.items())}
+        differ = {name for name, _ in set(environment.items()) ^ set(ENVIRONMENT.items())}
         return all(name.startswith(OWN) for name in differ)
 
     def fork(self, request: bytes, streams: list[int]) -> int:
