@@ -274,8 +274,10 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
         return OrchError(f"no provider can be reached: {down}{_elsewhere(candidates)}", how_to_get_a_model(held), code="no_provider")
     missing = [c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host]
     name = missing[0] if missing else "llama3.1:8b"
-    also = f" (and {down})" if down else ""
-    return OrchError(f"no model is installed{also}{_elsewhere(candidates)}", f"orch models pull {name}", code="model_not_found")
+    if any(survey.kinds.get(provider) != "llamacpp" for provider in survey.down):
+        said = f"no model is installed where orch could look, and not every provider can be reached: {down}{_elsewhere(candidates)}"
+        return OrchError(said, f"orch health shows what is reachable; orch models pull {name} fetches a model", code="no_provider")
+    return OrchError(f"no model is installed{_elsewhere(candidates)}", f"orch models pull {name}", code="model_not_found")
 
 
 def _elsewhere(candidates: Sequence[Candidate]) -> str:

@@ -211,6 +211,16 @@ async def test_without_any_installed_model_the_hint_fetches_a_listed_one() -> No
     assert (error.code, error.exit_code, error.hint) == ("model_not_found", 4, f"orch models pull {A}")
 
 
+async def test_where_one_provider_has_no_model_and_another_is_down_the_models_may_be_there() -> None:
+    with FakeOllama() as empty:
+        down = fake(A)
+        down.stop()
+        async with over({"empty": empty, "down": down}, models=[]) as orchestrator:
+            error = await refusal(orchestrator)
+    assert (error.code, error.exit_code) == ("no_provider", 3)
+    assert "down: " in error.message
+
+
 async def test_without_any_reachable_provider_the_hint_starts_one() -> None:
     server = fake(A)
     server.stop()
