@@ -13,7 +13,7 @@ from orch.backends import Backend
 from orch.backends.wire import ThinkSplitter
 from orch.errors import BackendError
 from orch.json_schema import AnswerSchema
-from orch.router import UNKNOWN_CTX, ModelState
+from orch.model_state import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate, ChatRequest, Completion
 
 Chunk = dict[str, Any]

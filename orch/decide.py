@@ -11,10 +11,11 @@ from orch.config.spec import canonical
 from orch.errors import OrchError, UsageError
 from orch.gate import Ticket
 from orch.model_facts import START_OLLAMA, unknown
+from orch.model_state import ModelState, memory_needed, num_ctx_for
 from orch.registry import Survey
 from orch.remote_models import place, refusal
 from orch.request import FIRST_TOKEN_S, thinking_left_out
-from orch.router import ModelState, Policy, memory_needed, num_ctx_for, rank, runs_at, weights_for
+from orch.router import Policy, rank, runs_at, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType

@@ -16,10 +16,10 @@ from orch.backends.http import QUICK_S, Http
 from orch.config import spec
 from orch.decide import embedded_lines, last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
+from orch.model_state import ModelState
 from orch.reach import QDRANT_URL
 from orch.registry import Survey
 from orch.remote_models import place
-from orch.router import ModelState
 from orch.runtime import Runtime
 
 LITTLE_DISK_GB = 1.0

@@ -7,8 +7,8 @@ import re
 from orch.errors import ATTEMPT_CODES, BackendError, OrchError
 from orch.gate import Ticket
 from orch.model_facts import find
+from orch.model_state import ModelState, memory_needed
 from orch.remote_models import place, refusal
-from orch.router import ModelState, memory_needed
 from orch.runtime import Runtime
 
 _ZERO = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")

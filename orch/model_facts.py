@@ -7,8 +7,8 @@ from typing import Any
 
 from orch.config.spec import ModelSpec, canonical
 from orch.errors import OrchError
+from orch.model_state import ModelState
 from orch.registry import Survey
-from orch.router import ModelState
 
 START_OLLAMA = "start Ollama:\n  ollama serve"
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from orch.measurements import RECENT
+from orch.model_state import ModelState
 from orch.registry import Survey
-from orch.router import DEFAULT_RATING, ModelState, expected_seconds
+from orch.router import DEFAULT_RATING, expected_seconds
 from orch.runtime import Runtime
 from orch.stats import percentile
 from orch.types import ModelKey, Need, TaskType

@@ -15,7 +15,7 @@ from orch import paths
 from orch.config.find import FILES, Source, find, packaged, trusted_base, working_directory
 from orch.config.spec import canonical
 from orch.errors import ConfigError
-from orch.router import UNKNOWN_CTX, ModelState
+from orch.model_state import UNKNOWN_CTX, ModelState
 from orch.types import ModelKey
 
 GUESSED = ("speed_rating", "quality_rating")

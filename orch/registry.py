@@ -14,8 +14,8 @@ from orch.backends import Backend
 from orch.config.spec import Models, ModelSpec, canonical
 from orch.errors import BackendError
 from orch.journal import Journal
+from orch.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
 from orch.remote_models import is_allowed, known_host, why_out
-from orch.router import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
 from orch.types import Installed, Measured, ModelInfo, ModelKey
 
 _SHOWS_AT_ONCE = 8

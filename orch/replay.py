@@ -11,8 +11,9 @@ from typing import Any
 from orch.classifier.rules import forced
 from orch.decide import classify_text, judged_states, ranked
 from orch.journal import is_turn
+from orch.model_state import ModelState
 from orch.registry import Survey
-from orch.router import ModelState, quality, weights_for
+from orch.router import quality, weights_for
 from orch.runtime import Runtime
 from orch.task import Task, content_text, need_of, text_to_classify
 from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType, names_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from orch.errors import BackendError
-from orch.router import ModelState, answer_room, context_needed, num_ctx_for, recounted
+from orch.model_state import ModelState, answer_room, context_needed, num_ctx_for, recounted
 from orch.task import Task, estimate_text
 from orch.types import ChatRequest, Message, Need
 

@@ -8,21 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from orch.config.spec import ModelSpec, Routing, TaskTypeRule, Weights, canonical
+from orch.model_state import ModelState, context_needed, memory_needed, num_ctx_for
 from orch.remote_models import place
-from orch.types import Candidate, Classification, Estimate, Measured, ModelKey, Need, TaskType
+from orch.types import Candidate, Classification, Need, TaskType
 
 _TYPES = frozenset(task_type.value for task_type in TaskType)
-DEFAULT_NUM_CTX = 8_192
-UNKNOWN_CTX = 1 << 20
-"""Stands for the context of a model whose server tells nothing: it is not ruled out for a limit that nobody knows."""
-LEAST_RATIO, MOST_RATIO = 0.5, 4.0
-"""Between which counts correct estimates: a token takes three digits at Llama 3, and scripts that a small vocabulary lacks take several a character."""
-SAME_PROMPT = 0.05
-"""How near two estimates are, as a share, to be of one prompt: another text as long as one that was refused must not be ruled out for it."""
 DEFAULT_RATING = 6.0
 PREFER_BONUS = 0.1
-ANSWER_ROOM = 2_048
-"""Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question (design, decision 5)."""
 FASTEST_S, SLOWEST_S = 0.5, 120.0
 """Expected seconds that give a speed of 1 and of 0, on a logarithmic scale between."""
 ENOUGH_GRADED = 5
@@ -32,78 +24,6 @@ LOAD_GB_PER_S = 1.2
 LOAD_FIXED_S = 0.5
 PREFILL_TO_DECODE = 10.0
 """Prompt tokens are read some ten times as fast as answer tokens are written, until measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """One model as it stands now: its facts, and what its provider and the journal say. `unavailable` is (code, reason) or None."""
-
-    spec: ModelSpec
-    unavailable: tuple[str, str] | None = None
-    local: bool = True
-    resident: bool = False
-    resident_ctx: int | None = None
-    resident_bytes: int = 0
-    size_bytes: int = 0
-    digest: str = ""
-    capabilities: frozenset[str] | None = None
-    context_window: int = DEFAULT_NUM_CTX
-    kv_bytes_per_token: int | None = None
-    modelfile_ctx: int | None = None
-    """The context that its Modelfile loads it with."""
-    measured: Measured | None = None
-    unlisted: bool = False
-    fixed_ctx: bool = False
-    judged: Estimate | None = None
-    """What is known of its quality at this very task, None where nothing was graded."""
-    remote_host: str = ""
-    """The machine on which its provider runs it, empty for the provider's own. Where it is not allowed, `unavailable` says so (`remote`)."""
-
-    @property
-    def key(self) -> ModelKey:
-        """Provider and id."""
-        return self.spec.provider, self.spec.id
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """Provider and digest, which names of one model share; the full name where the provider tells no digest."""
-        return self.spec.provider, self.digest or canonical(self.spec.id)
-
-    @property
-    def own_ctx(self) -> int:
-        """The context it is loaded with unless a task needs more: models.yaml's, else its Modelfile's, else 8,192, at most its window."""
-        usual = self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX
-        return min(self.spec.num_ctx or self.modelfile_ctx or usual, self.context_window)
-
-    @property
-    def is_there(self) -> bool:
-        """Whether its provider has it, also where it must not be asked."""
-        return self.unavailable is None or self.is_denied
-
-    @property
-    def is_denied(self) -> bool:
-        """Whether it runs elsewhere, and models.yaml does not allow it."""
-        return self.unavailable is not None and self.unavailable[0] == "remote"
-
-    @property
-    def num_ctx(self) -> int:
-        """The context it is loaded with now, at most its window; else its own."""
-        return min(self.resident_ctx, self.context_window) if self.resident_ctx and not self.fixed_ctx else self.own_ctx
-
-    def tokens(self, estimate: int) -> int:
-        """An estimate corrected by what this model's server counted before: of a prompt as long as this one that it refused, else as a rule."""
-        recount = self.recount(estimate)
-        if recount is not None:
-            return recount
-        ratio = self.measured.token_ratio if self.measured and self.measured.token_ratio else 1.0
-        return math.ceil(estimate * min(max(ratio, LEAST_RATIO), MOST_RATIO))
-
-    def recount(self, estimate: int) -> int | None:
-        """What a prompt that was refused makes of an estimate near its own: most likely it is the same prompt, asked again or gone on with."""
-        for estimated, counted in self.measured.recounts if self.measured else ():
-            if abs(estimate - estimated) <= estimated * SAME_PROMPT:
-                return math.ceil(estimate * counted / estimated)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,59 +114,6 @@ def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> tuple[str, st
     if bytes_needed <= policy.memory_bytes:
         return None
     return "memory", f"needs {bytes_needed / 1e9:.1f} GB, there are {policy.memory_bytes / 1e9:.1f} GB"
-
-
-def answer_room(need: Need, num_ctx: int) -> int:
-    """Tokens to keep free for the answer in that context: the least of max_tokens, 2,048 and a quarter of it. max_tokens is a cap, never a reservation."""
-    return min(need.max_tokens or ANSWER_ROOM, ANSWER_ROOM, num_ctx // 4)
-
-
-def context_needed(state: ModelState, need: Need, num_ctx: int) -> int:
-    """Tokens of context for prompt and answer, where it is to be loaded with `num_ctx`."""
-    return state.tokens(need.prompt_tokens) + answer_room(need, num_ctx)
-
-
-def num_ctx_for(state: ModelState, need: Need) -> int:
-    """The context to ask a model with: what is loaded if that holds the task, else its own, else the next power of two that does, at most its window.
-
-    What the caller asks for is a minimum. It counts to the token only where nothing is loaded: clients ask for another number at each turn.
-    """
-    if state.fixed_ctx:
-        return state.own_ctx
-    least = min(need.num_ctx or 0, state.context_window)
-    usual = (state.num_ctx, state.own_ctx) if state.resident_ctx else (least or state.own_ctx, state.own_ctx)
-    holding = (num_ctx for num_ctx in usual if num_ctx >= least and context_needed(state, need, num_ctx) <= num_ctx)
-    return next(holding, None) or min(_power_that_holds(state, need, least), state.context_window)
-
-
-def recounted(state: ModelState, estimate: int, counted: int) -> ModelState:
-    """The same model, whose server counted so many tokens where so many were estimated."""
-    measured = state.measured or Measured(0, 0.0)
-    return replace(state, measured=replace(measured, recounts=((estimate, counted), *measured.recounts)))
-
-
-def room_beside(state: ModelState, need: Need) -> int:
-    """Tokens that could go before the prompt without another context."""
-    num_ctx = num_ctx_for(state, need)
-    return num_ctx - context_needed(state, need, num_ctx)
-
-
-def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
-    """The next power of two that holds prompt and answer. The room for the answer grows with it, by a quarter at most, so that this ends."""
-    power = 1 << (max(state.tokens(need.prompt_tokens), least) - 1).bit_length()
-    while context_needed(state, need, power) > power:
-        power *= 2
-    return power
-
-
-def memory_needed(state: ModelState, num_ctx: int) -> int:
-    """Bytes of weights and of the KV cache at that context. A rating's memory_gb counts as weights and usual context together."""
-    if state.remote_host:
-        return 0
-    rated = int((state.spec.memory_gb or 0) * 1e9)
-    if state.kv_bytes_per_token:
-        return max(state.size_bytes + state.kv_bytes_per_token * num_ctx, rated)
-    return max(rated, int(state.size_bytes * 1.1))
 
 
 # ---------------------------------------------------------------- the four terms, each 0 to 1 (fit to 1.1)

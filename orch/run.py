@@ -16,10 +16,10 @@ from orch.conversation import History, history_of
 from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, ticket_for, with_message
 from orch.errors import BackendError, OrchError
 from orch.json_schema import AnswerSchema, schema_in
+from orch.model_state import room_beside
 from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
 from orch.request import chat_request, prompt_estimate, with_more_context
 from orch.reuse import PIECE_CHARS, age
-from orch.router import room_beside
 from orch.runtime import Runtime
 from orch.task import Task, text_to_classify
 from orch.types import Attempt, Candidate, Decision, RunResult

@@ -24,6 +24,7 @@ FACES = [f"tests/test_{name}.py" for name in ("cli", "cli_options", "conversatio
 DOORS = [f"tests/test_server_{name}.py" for name in ("guard", "keys", "logins")]
 MODULES: dict[str, tuple[str, list[str], list[str]]] = {
     "router": ("orch/router.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
+    "model_state": ("orch/model_state.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
     "decide": ("orch/decide.py", CORE, [*FACES, "tests/test_classifier.py", "tests/test_server_openai.py"]),
     "run": ("orch/run.py", [*CORE, "tests/test_faults.py"], [*FACES, "tests/test_cache.py", "tests/test_memory.py", "tests/test_rate.py"]),
     "outcome": ("orch/outcome.py", [*CORE, "tests/test_waiting.py"], [*FACES, "tests/test_journal.py", "tests/test_cut_json.py"]),

@@ -18,7 +18,7 @@ from orch.bench.report import interval, report, sentence
 from orch.bench.suite import load
 from orch.config.spec import ModelSpec
 from orch.grades import Graded
-from orch.router import ModelState
+from orch.model_state import ModelState
 from orch.types import ModelKey
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault

@@ -27,9 +27,9 @@ from orch.cli.main import command
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, UsageError
 from orch.journal import Journal
+from orch.model_state import ModelState
 from orch.redact import Redactor
 from orch.registry import Survey
-from orch.router import ModelState
 from orch.speeds import Speed
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.test_cli import COMMAND, orch

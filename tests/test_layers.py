@@ -57,6 +57,7 @@ LAYERS = [
         "fingerprint",
         "periods",
         "remote",
+        "model_state",
         "remote_models",
         "judgements",
         "measurements",

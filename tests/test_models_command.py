@@ -13,7 +13,7 @@ from orch import models_file
 from orch.config.load import load
 from orch.config.spec import ModelSpec
 from orch.errors import ConfigError
-from orch.router import ModelState
+from orch.model_state import ModelState
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.test_cli import orch

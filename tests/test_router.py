@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from orch import OrchError, Orchestrator
 from orch.config.spec import TERMS, ModelSpec, TaskTypeRule
-from orch.router import ModelState, Policy, rank, weights_for
+from orch.model_state import ModelState
+from orch.router import Policy, rank, weights_for
 from orch.types import Classification, Decision, Estimate, Measured, Need, TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.scoring import EVEN, HI, best, policy_of, shipped, state, sure

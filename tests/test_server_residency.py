@@ -15,7 +15,7 @@ import pytest
 from orch.config.spec import ModelSpec
 from orch.gate import Ticket
 from orch.loading import is_zero
-from orch.router import ModelState
+from orch.model_state import ModelState
 from tests.conftest import CODER, ROOM
 from tests.door import eventually
 from tests.fakes.hall import SIZES, Hall, config, settle, state, survey, waiting_in

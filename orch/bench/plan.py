@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from orch.config.spec import TaskTypeRule
 from orch.decide import how_to_get_a_model
 from orch.errors import OrchError, UsageError
+from orch.model_state import ModelState, num_ctx_for
 from orch.registry import Survey
 from orch.remote_models import refusal
 from orch.request import LEAST_ROOM, PROMPT_MARGIN
-from orch.router import ModelState, Policy, eliminate, num_ctx_for
+from orch.router import Policy, eliminate
 from orch.speeds import Speed
 from orch.types import ModelKey, Need
 

@@ -15,8 +15,8 @@ from orch.bench.graders import Execute, grade
 from orch.bench.suite import Task
 from orch.errors import BackendError
 from orch.grades import Graded
+from orch.model_state import ModelState
 from orch.request import chat_request
-from orch.router import ModelState
 from orch.types import Candidate, ModelKey
 
 PORTION = 8

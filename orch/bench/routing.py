@@ -9,7 +9,8 @@ from orch.bench.suite import Task
 from orch.config.spec import Routing
 from orch.grades import Graded
 from orch.judged import by_key, fitted, ratings_of
-from orch.router import ModelState, Policy, rank, weights_for
+from orch.model_state import ModelState
+from orch.router import Policy, rank, weights_for
 from orch.task import Task as Asked
 from orch.task import messages_of, need_of
 from orch.types import Classification, ModelKey

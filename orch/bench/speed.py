@@ -18,7 +18,7 @@ from orch.bench.plan import COLD, DOES_NOT_FIT, SHORT, STAYS_LOADED, TOGETHER, C
 from orch.config.spec import canonical
 from orch.errors import BackendError
 from orch.journal import Journal
-from orch.router import ModelState
+from orch.model_state import ModelState
 from orch.speeds import Speed
 from orch.types import Candidate, ChatRequest, Completion, Installed, ModelKey
 

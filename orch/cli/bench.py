@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from orch.bench.chart import Line
     from orch.bench.plan import Cell
     from orch.bench.speed import Bench, Step
+    from orch.model_state import ModelState
     from orch.orchestrator import Orchestrator
     from orch.registry import Survey
-    from orch.router import ModelState
     from orch.speeds import Speed
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

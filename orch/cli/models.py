@@ -11,9 +11,9 @@ from orch.cli import opening
 from orch.errors import ConfigError, OrchError
 
 if TYPE_CHECKING:
+    from orch.model_state import ModelState
     from orch.orchestrator import Orchestrator
     from orch.registry import Survey
-    from orch.router import ModelState
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help="List, show, fetch and add models.")
 

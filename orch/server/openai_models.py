@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.loading import named
-from orch.router import ModelState
+from orch.model_state import ModelState
 from orch.server.exchange import as_json, guarded, service_of
 from orch.server.names import AUTO, choice_of
 from orch.server.openai_chat import envelope

@@ -7,8 +7,8 @@ from typing import Any
 
 from orch.config.spec import canonical
 from orch.gate import Ticket
+from orch.model_state import ModelState, memory_needed
 from orch.registry import Survey
-from orch.router import ModelState, memory_needed
 from orch.types import ModelKey
 
 

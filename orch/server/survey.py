@@ -12,8 +12,8 @@ from orch.backends import Backend
 from orch.config.spec import Models
 from orch.gate import Gate
 from orch.journal import Journal
+from orch.model_state import ModelState
 from orch.registry import Registry, Survey
-from orch.router import ModelState
 from orch.types import ModelKey
 
 FRESH_S = 1.0

@@ -17,10 +17,10 @@ from orch.gate import Gate, Ticket
 from orch.journal import Journal
 from orch.memory.embed import Embeds
 from orch.memory.held import PATIENCE_S, HeldMemory
+from orch.model_state import memory_needed
 from orch.redact import Redactor
 from orch.registry import Registry
 from orch.remote_models import RemoteModels
-from orch.router import memory_needed
 from orch.runtime import Runtime, Wiring
 from orch.server.journal import BatchedJournal, Told
 from orch.server.survey import KeptRegistry

@@ -8,7 +8,8 @@ import time
 from orch.classifier.rules import RuleClassifier
 from orch.config.load import load
 from orch.config.spec import ModelSpec
-from orch.router import ModelState, Policy, rank, weights_for
+from orch.model_state import ModelState
+from orch.router import Policy, rank, weights_for
 from orch.types import Need
 
 TASKS = (

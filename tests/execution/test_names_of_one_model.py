@@ -14,7 +14,7 @@ from orch import Orchestrator
 from orch.backends.ollama import OllamaBackend
 from orch.config.spec import ModelSpec, Provider
 from orch.gate import Ticket
-from orch.router import ModelState
+from orch.model_state import ModelState
 from orch.types import Installed
 from tests.conftest import LLAMA
 from tests.fakes.hall import Hall, config, settle, survey

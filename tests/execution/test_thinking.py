@@ -8,8 +8,8 @@ import pytest
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
+from orch.model_state import ModelState
 from orch.request import NO_THINKING, chat_request, thinking_left_out
-from orch.router import ModelState
 from orch.task import Task
 from orch.types import Need
 from tests.conftest import CODER, LLAMA

@@ -10,8 +10,8 @@ from orch.config.load import Config, from_data
 from orch.config.spec import ModelSpec
 from orch.errors import BackendError
 from orch.gate import Ticket
+from orch.model_state import ModelState
 from orch.registry import Survey
-from orch.router import ModelState
 from orch.server.turns import ServerGate
 
 SIZES = {"a:8b": 5, "b:8b": 6, "large:14b": 10, "embed:1": 1}

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec, TaskTypeRule
+from orch.model_state import ModelState, answer_room, context_needed, num_ctx_for
 from orch.request import LEAST_ROOM, chat_request
-from orch.router import ModelState, Policy, answer_room, context_needed, eliminate, num_ctx_for
+from orch.router import Policy, eliminate
 from orch.task import Task
 from orch.types import ChatRequest, Need
 

@@ -13,9 +13,9 @@ from orch.config.spec import ModelSpec
 from orch.grades import Graded, Rating
 from orch.journal import Journal
 from orch.judged import RERUN_STEP, JudgedQuality, fitted, learn
+from orch.model_state import ModelState
 from orch.quality import QualityModel
 from orch.redact import Redactor
-from orch.router import ModelState
 from orch.types import TaskType
 
 OWN, OTHERS = 0.25, 0.15

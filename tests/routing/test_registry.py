@@ -9,8 +9,8 @@ import pytest
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
+from orch.model_state import DEFAULT_NUM_CTX, ModelState
 from orch.registry import Survey, with_priors
-from orch.router import DEFAULT_NUM_CTX, ModelState
 from orch.types import Installed, ModelInfo
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json

@@ -8,20 +8,8 @@ from typing import Any
 import pytest
 
 from orch.config.spec import TERMS, TaskTypeRule
-from orch.router import (
-    ModelState,
-    Policy,
-    base_fit,
-    expected_seconds,
-    generality,
-    load_seconds,
-    memory_needed,
-    quality,
-    rank,
-    rating,
-    speed,
-    weights_for,
-)
+from orch.model_state import ModelState, memory_needed
+from orch.router import Policy, base_fit, expected_seconds, generality, load_seconds, quality, rank, rating, speed, weights_for
 from orch.types import Candidate, Classification, Estimate, Measured, Need, TaskType
 from tests.support.scoring import EVEN, HI, policy_of, shipped, state, sure
 

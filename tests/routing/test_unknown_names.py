@@ -9,8 +9,8 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.config.spec import ModelSpec
 from orch.model_facts import find
+from orch.model_state import ModelState
 from orch.registry import Survey
-from orch.router import ModelState
 
 KINDS = {"home": "ollama", "gpu": "openai", "inside": "llamacpp"}
 HAS = ModelState(ModelSpec(id="llama3.1:8b", provider="home"))

@@ -8,7 +8,8 @@ from typing import Any
 
 from orch.config.load import from_data
 from orch.config.spec import TERMS, ModelSpec, Routing, TaskTypeRule
-from orch.router import ModelState, Policy, rank
+from orch.model_state import ModelState
+from orch.router import Policy, rank
 from orch.types import Candidate, Classification, Need, TaskType
 
 HI = Need(prompt_tokens=20)

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple, Protocol
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from orch.model_state import UNKNOWN_CTX, ModelState
 from orch.registry import Survey
 from orch.remote_models import place
-from orch.router import UNKNOWN_CTX, ModelState
 from orch.runtime import Runtime
 from orch.server.ui.page import Page, nothing
 from orch.types import ModelKey
