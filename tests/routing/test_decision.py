@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.decide import plan
+from orch.decide import plan, with_message
 from orch.gate import OpenGate, Ticket
 from orch.orchestrator import task_of
-from orch.task import Attachment
+from orch.task import Attachment, estimate_tokens
 from orch.types import TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json, fake, over
@@ -228,6 +228,19 @@ async def test_without_any_reachable_provider_the_hint_starts_one() -> None:
         error = await refusal(orchestrator)
     assert (error.code, error.exit_code) == ("no_provider", 3)
     assert "ollama serve" in error.hint
+
+
+# ---------------------------------------------------------------- what is put before the question
+
+
+async def test_a_message_that_is_added_stands_before_the_question_and_counts_as_prompt(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        made = await plan(task_of(TASK, system_prompt="be brief"), orchestrator.runtime)
+    recalled = {"role": "system", "content": "You were told of a lake before."}
+    with_more = with_message(made, recalled)
+    assert [message["content"] for message in with_more.messages] == ["be brief", recalled["content"], TASK]
+    assert with_more.need.prompt_tokens == made.need.prompt_tokens + estimate_tokens([recalled])
+    assert with_more.order == made.order
 
 
 # ---------------------------------------------------------------- what the decision tells
