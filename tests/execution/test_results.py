@@ -100,6 +100,21 @@ async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(serv
     assert (row["run_id"], row["status"], row["error_code"]) == (caught.value.run_id, "failed", "all_failed")
 
 
+async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counted(server: FakeOllama) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        result = await orchestrator.execute(TASK, system_prompt="be brief", session="s", model="a:1b")
+        row = orchestrator.runtime.journal.find_run(result.run_id) or {}
+    asked = ("task", "system", "session", "face", "status", "source", "config_hash")
+    assert [row[name] for name in asked] == [TASK, "be brief", "s", "library", "ok", "model", result.decision.config_hash]
+    answered = ("answer", "model", "provider", "task_type", "confidence", "degraded")
+    assert [row[name] for name in answered] == ["by a:1b", "a:1b", "ollama", str(result.task_type), result.confidence, 0]
+    counted = (result.response.usage.prompt_tokens, result.response.usage.completion_tokens, result.timing.load_s)
+    assert (row["prompt_tokens"], row["completion_tokens"], row["load_s"]) == counted
+    assert counted[0] > 0
+    assert counted[1] > 0
+    assert 0 < row["ttft_s"] <= row["total_s"]
+
+
 # ---------------------------------------------------------------- what is warned of
 
 
