@@ -29,7 +29,8 @@ def test_stdin_is_its_own(ollama: FakeOllama) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python starts anew")
-def test_it_is_forked_from_what_has_imported_orch() -> None:
+def test_it_is_forked_from_what_has_imported_orch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as memory's embedder leaves it behind
     with Forked("serve", "--port", "0", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
