@@ -178,7 +178,7 @@ def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(share
 
 def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(shared: Shared, visit: Visit) -> None:
     lines = [f"x{n} = {n}\n" for n in range(150)]
-    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = ["So:\n\n```python\n", *lines, "```\n\nDone."], 0.01
+    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = ["So:\n\n```python\n", *lines, "```\n\nDone."], 0.03
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
     expect(page.locator(".orch-chat-goes-on").first).to_be_visible()
