@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from orch.errors import UsageError
-from orch.server.guard import Guard, Rules, host_name
+from orch.server.guard import Guard, Rules, envelope, host_name
 from orch.server.keys import Keys
 from tests.door import HOST, SECRET, Client, Door, Site, guarded
 
@@ -265,6 +266,17 @@ def test_each_api_is_refused_in_its_own_words(door: Door) -> None:
     assert openai["error"]["type"] == "permission_error"
     assert isinstance(ollama["error"], str)
     assert (own["v"], own["ok"], own["error"]["code"]) == (1, False, "host_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, "invalid_request_error"), (401, "authentication_error"), (403, "permission_error"), (408, "timeout_error"), (413, "invalid_request_error"),
+     (500, "server_error"), (503, "server_error"), (504, "timeout_error")],
+)  # fmt: skip
+def test_openais_clients_are_told_the_type_of_error_that_goes_with_the_status(status: int, kind: str) -> None:
+    body, content_type = envelope("/v1/chat/completions", status, "some_code", "why")
+    assert json.loads(body) == {"error": {"message": "why", "type": kind, "code": "some_code"}}
+    assert content_type == "application/json"
 
 
 # ---------------------------------------------------------------- logs
