@@ -20,8 +20,8 @@ NAME = "quality"
 UNKNOWN = DEFAULT_RATING / 10
 """The rating of a model with evidence that is nowhere rated and was not seen since."""
 RERUN_STEP = 0.3
-"""How much less than what is expected of a model an answer is taken for whose task was run again with another: between as expected and bad. It was probably
-not liked, and an absolute score would raise a model of which less is expected."""
+"""How much less than what is expected of a model an answer is taken for whose task was run again with another, at most half of it: between as expected and
+bad. It was probably not liked, and an absolute score would raise a model of which less is expected."""
 Shares = Mapping[TaskType, float]
 """P(task type | text)."""
 
@@ -130,7 +130,8 @@ def learn(model: QualityModel, rating: Rating) -> None:
     """One more rating of a model that is known. Of a rerun the kept score is not read: earlier versions kept an absolute one."""
     name, score = name_of((rating.provider, rating.model)), rating.score
     if rating.kind == RERUN:
-        score = max(model.predict(rating.task)[name].mean - RERUN_STEP, 0.0)
+        expected = model.predict(rating.task)[name].mean
+        score = expected - min(RERUN_STEP, expected / 2)
     model.update(rating.task, name, score)
 
 
