@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from orch.config.spec import ModelSpec, canonical
-from orch.types import Estimate, Measured, ModelKey, Need
+from orch.types import Estimate, Measured, ModelKey, Need, Prior
 
 DEFAULT_NUM_CTX = 8_192
 UNKNOWN_CTX = 1 << 20
@@ -39,6 +39,8 @@ class ModelState:
     measured: Measured | None = None
     unlisted: bool = False
     fixed_ctx: bool = False
+    prior: Prior | None = None
+    """What is believed of its quality, whoever said it; None where its provider does not have it."""
     judged: Estimate | None = None
     """What is known of its quality at this very task, None where nothing was graded."""
     remote_host: str = ""

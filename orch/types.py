@@ -73,6 +73,14 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Prior:
+    """How good a model is believed to be before anything was graded here: 0 to 1 by task type. `source` says from what."""
+
+    quality: dict[TaskType, float]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """What a task asks of any model: tokens of prompt and of answer room, and capabilities (vision, tools)."""
 
