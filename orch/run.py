@@ -17,7 +17,7 @@ from orch.decide import REAL_MODEL_ANSWERED, Plan, plan, ticket_for, with_messag
 from orch.errors import BackendError, OrchError
 from orch.json_schema import AnswerSchema, schema_in
 from orch.model_state import room_beside
-from orch.outcome import Course, gave_up, late_warnings, record_of, result_of
+from orch.outcome import Course, gave_up, last_resort_warning, late_warnings, record_of, result_of
 from orch.request import chat_request, prompt_estimate, with_more_context
 from orch.reuse import PIECE_CHARS, age
 from orch.runtime import Runtime
@@ -98,7 +98,8 @@ class Run:
         result = found.restored(self._course.run_id, self._course.begun)
         decision = replace(result.decision, reason=f"cached, {age(found.at)}; --fresh asks again")
         self._course.before, result = result.response.content, replace(result, decision=decision)
-        self._course.warnings += self._task.warnings
+        poor = (last_resort_warning(spec) for spec in self._runtime.config.models.models if (spec.provider, spec.id) == decision.key)
+        self._course.warnings += dict.fromkeys((*self._task.warnings, *filter(None, poor)))
         yield _metadata(decision)
         for warning in self.warnings:
             yield self._warning(warning)
@@ -175,9 +176,13 @@ class Run:
         while True:
             candidate, left = queue.pop(0), left - 1
             asking = self._ask(made, candidate)
+            poor = last_resort_warning(asking.state.spec)
             try:
                 async with self._runtime.gate.turn(ticket_for(asking.state, made.need, self._task, course.run_id)), aclosing(asking.chunks()) as chunks:
                     async for chunk in chunks:
+                        if poor:
+                            yield self._warning(poor)
+                            poor = ""
                         if told := self._told(chunk):
                             yield told
                 if course.held:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.outcome import DEMONSTRATION, DEMONSTRATION_PACKAGE
 from orch.types import RunResult
+from tests.conftest import ROOM
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.process import serving
+from tests.test_cli import orch
 
 REAL, TINY = "real:8b", "tiny"
 TASK = "Tell me about the sea"
@@ -112,6 +120,57 @@ async def test_a_real_model_that_failed_has_not_answered(real: FakeOllama, tiny:
     await refusal(real, tiny)
     real.stop()
     assert (await ask(real, tiny)).degraded is True
+
+
+# ---------------------------------------------------------------- that it says so
+
+
+def as_shipped(real: FakeOllama, tiny: FakeOllama, home: Path) -> None:
+    """A models.yaml of the user's whose last resort has the shipped one's file, and is asked over a wire that costs nothing."""
+    providers = f"  ollama: {{kind: ollama, base_url: '{real.url}'}}\n  inside: {{kind: openai, base_url: '{tiny.url}'}}\n"
+    models = f"  - {{id: '{REAL}'}}\n  - {{id: {TINY}, provider: inside, gguf: '{DEMONSTRATION_PACKAGE}x.gguf', last_resort: true}}\n"
+    home.mkdir()
+    (home / "models.yaml").write_text(f"version: 1\nproviders:\n{providers}models:\n{models}")
+    (home / "routing.yaml").write_text(ROOM)
+
+
+@pytest.mark.parametrize("words", [[], ["--no-stream"], ["-m", TINY]], ids=lambda words: " ".join(words) or "run")
+def test_one_line_says_that_a_demonstration_answers_and_what_to_type(real: FakeOllama, tiny: FakeOllama, home: Path, words: list[str]) -> None:
+    as_shipped(real, tiny, home)
+    done = orch("run", *words, TASK)
+    said = [line for line in done.stderr.decode().splitlines() if line.startswith("!")]
+    assert (done.returncode, said) == (0, ["! a built-in demonstration of 135M parameters, often wrong; better: orch setup"])
+    assert len(said[0]) <= 80
+
+
+def test_json_tells_it_as_a_warning_and_quiet_not_at_all(real: FakeOllama, tiny: FakeOllama, home: Path) -> None:
+    as_shipped(real, tiny, home)
+    told = json.loads(orch("run", "--json", TASK).stdout)
+    assert (told["degraded"], told["warnings"]) == (True, [DEMONSTRATION])
+    assert orch("run", "-q", TASK).stderr == b""
+
+
+def test_a_demonstration_from_the_cache_is_one_too(real: FakeOllama, tiny: FakeOllama, home: Path) -> None:
+    as_shipped(real, tiny, home)
+    first, again = (json.loads(orch("run", "--json", "-m", TINY, TASK).stdout) for _ in range(2))
+    assert [(each["source"], each["warnings"]) for each in (first, again)] == [("model", [DEMONSTRATION]), ("cache", [DEMONSTRATION])]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_clients_are_told_in_a_header(real: FakeOllama, tiny: FakeOllama, home: Path, stream: bool) -> None:
+    as_shipped(real, tiny, home)
+    with serving() as (url, _):
+        answer = httpx.post(f"{url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": TASK}], "stream": stream})
+    assert [unquote(value) for value in answer.headers.get_list("x-orch-warning")] == [DEMONSTRATION]
+
+
+async def test_a_last_resort_that_says_nothing_is_not_told_as_one_that_answers(real: FakeOllama, tiny: FakeOllama) -> None:
+    tiny.models[f"{TINY}:latest"].faults.append(Fault("status", status=500, times=-1))
+    assert (await refusal(real, tiny)).warnings == ()
+
+
+async def test_of_a_persons_own_last_resort_nothing_is_said_that_is_not_known(real: FakeOllama, tiny: FakeOllama) -> None:
+    assert (await ask(real, tiny)).warnings == (f"{TINY} is a last resort, as models.yaml says; better: orch setup",)
 
 
 # ---------------------------------------------------------------- always, never, named

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from orch.outcome import DEMONSTRATION
 from orch.server.ui.reasons import in_spanish
 from tests.browsing import FITS, PHONE, Visit
 
@@ -42,6 +43,7 @@ def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_
         ("needs 9.0 GB beside a:7b (4.7 GB, in use), there are 8.0 GB", "necesita 9.0 GB junto a a:7b (4.7 GB, en uso), hay 8.0 GB"),
         ("it has no tools and no vision", "no tiene tools ni vision"),
         ("last resort: it answers only where nothing else can", "último recurso: solo responde donde nada más puede"),
+        (DEMONSTRATION, "demostración integrada de 135 M de parámetros, a menudo errónea; mejor: orch setup"),
         ("its 4 places are taken", "sus 4 plazas están ocupadas"),
         ("general, remote, ollama.com", "general, remoto, ollama.com"),
         (

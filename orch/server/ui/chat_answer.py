@@ -9,6 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from orch.json_form import fallback_names
+from orch.outcome import DEMONSTRATION
 from orch.rating import rate
 from orch.server.ui.chat_fold import Fold, Paced
 from orch.server.ui.chat_run import Answer, Going
@@ -101,7 +102,7 @@ class AnswerView:
         self._sure.set_text(page("confidence {n} %", n=page.say.number(answer.confidence * 100)) if answer.task_type else "")
         marks = [page("interrupted")] if answer.status == "interrupted" else [page("failed")] if answer.status == "failed" else []
         marks += [page("from the cache")] if answer.cached else []
-        marks += [page("small embedded model, a last resort")] if answer.degraded else []
+        marks += [page("built-in demonstration, often wrong")] if answer.degraded else []
         self._mark.set_text(" · ".join(marks))
         self._why.button.set_visibility(answer.decision is not None or bool(answer.attempts))
 
@@ -224,7 +225,7 @@ def _note(page: Page, note: dict[str, Any]) -> str:
         return page("{model} failed: {why}. {other} takes over.", model=failed, why=note["reason"], other=other)
     if note["type"] == "tool_call":
         return page("The model called {name}.", name=note["tool_call"].get("function", {}).get("name", "?"))
-    return str(note["message"])
+    return page.reason(DEMONSTRATION) if note["message"] == DEMONSTRATION else str(note["message"])
 
 
 def _figures(page: Page, answer: Answer) -> str:

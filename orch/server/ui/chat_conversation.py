@@ -121,7 +121,8 @@ class Conversation:
             else:
                 nothing("download", page("No model is installed"), page("The view Models fetches one."))
             if there and last_resort_allowed(runtime, survey):
-                ui.label(page("Until then the small embedded model answers.")).classes("orch-dim orch-chat-middle")
+                said = page("Until then a built-in demonstration answers, which is often wrong. In a terminal, orch setup finds a real model.")
+                ui.label(said).classes("orch-dim orch-chat-middle")
 
     # ------------------------------------------------------------ asking
 

@@ -61,7 +61,9 @@ SPANISH = {
     "This answer was interrupted.": "Esta respuesta se interrumpió.",
     "This was …": "Esto era …",
     "Try another model": "Probar otro modelo",
-    "Until then the small embedded model answers.": "Hasta entonces responde el modelo pequeño integrado.",
+    "Until then a built-in demonstration answers, which is often wrong. In a terminal, orch setup finds a real model.": (
+        "Hasta entonces responde una demostración integrada, que se equivoca a menudo. En una terminal, orch setup busca un modelo de verdad."
+    ),
     "Waiting for the model…": "Esperando al modelo…",
     "Which answer is better?": "¿Qué respuesta es mejor?",
     "Why this model": "Por qué este modelo",
@@ -73,6 +75,7 @@ SPANISH = {
     "answered": "respondió",
     "attach the part that matters": "adjunta la parte que importa",
     "broke off": "se cortó",
+    "built-in demonstration, often wrong": "demostración integrada, se equivoca a menudo",
     "coding": "código",
     "confidence {n} %": "confianza {n} %",
     "creative": "creatividad",
@@ -86,7 +89,6 @@ SPANISH = {
     "research": "investigación",
     "score {n}": "puntuación {n}",
     "simple": "sencilla",
-    "small embedded model, a last resort": "modelo pequeño integrado, el último recurso",
     "writing": "redacción",
     "{model} failed: {why}. {other} takes over.": "{model} falló: {why}. Sigue {other}.",
     "{name} is empty": "{name} está vacío",

@@ -27,6 +27,7 @@ PHRASES = tuple(
         (r"fallback: ", "suplente: "),
         (r"cached, (.+); --fresh asks again", r"respuesta guardada, \1; --fresh pregunta de nuevo"),
         (r"last resort: it answers only where nothing else can", "último recurso: solo responde donde nada más puede"),
+        ("a built-in demonstration of 135M parameters, often wrong; better: ", "demostración integrada de 135 M de parámetros, a menudo errónea; mejor: "),
         (r"its quality is below (\S+), the floor of this type", r"su calidad está por debajo de \1, el mínimo de este tipo"),
         (r"needs ([\d,]+) tokens of context, it holds ([\d,]+)", r"necesita \1 tokens de contexto, admite \2"),
         (r"needs (\S+ GB) beside (.+), there are (\S+ GB)", r"necesita \1 junto a \2, hay \3"),
