@@ -1,0 +1,134 @@
+"""A scripted Ollama in this process: `/api/tags`, `/api/ps` and `/api/show` through orch's own reading of the wire, memory that evicts, no waiting."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orch.backends.http import Http
+from orch.backends.ollama import OllamaBackend
+from orch.config.spec import Provider, canonical
+from orch.errors import BackendError
+from orch.task import estimate_tokens
+from orch.types import ChatRequest, Completion, Delta
+from tests.evals.days.machine import PREFILL_TIMES, WARM_S, Model
+
+URL = "http://127.0.0.1:11434"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, by the name under which it was loaded."""
+
+    model: Model
+    name: str
+    num_ctx: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one answer took, in seconds and tokens; `load_s` is 0 for a model that was there."""
+
+    model: Model
+    load_s: float
+    prefill_s: float
+    decode_s: float
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.load_s + self.prefill_s + self.decode_s
+
+
+class Ollama:
+    """The server. `most` is its OLLAMA_MAX_LOADED_MODELS; the model that was used longest ago goes first, as Ollama's does."""
+
+    def __init__(self, models: Sequence[Model], most: int, memory_bytes: int, machine: str, thinking_tokens: int = 0) -> None:
+        self.models = tuple(models)
+        self._most, self._memory_bytes, self._machine, self._thinking = most, memory_bytes, machine, thinking_tokens
+        self.loaded: list[Loaded] = []
+        """The one that was used last stands last."""
+        self.answers: list[Answer] = []
+        self.answer_tokens = 0
+        """Tokens of the next answer: the task's, whoever gives it."""
+        self._by_name = {canonical(name): model for model in models for name in model.names}
+
+    def named(self, name: str) -> Model:
+        """The model of that name. Raises BackendError."""
+        try:
+            return self._by_name[canonical(name)]
+        except KeyError:
+            raise BackendError("model_not_found", f"model {name!r} not found") from None
+
+    def ask(self, name: str, num_ctx: int, prompt_tokens: int) -> Answer:
+        """One answer: loads the model where it is not there with that context, and evicts what has no room."""
+        model = self.named(name)
+        load_s = self._bring(model, name, num_ctx)
+        rate = model.rate(self._machine)
+        tokens = self.answer_tokens + (self._thinking if model.thinks else 0)
+        answer = Answer(model, load_s, prompt_tokens / (rate * PREFILL_TIMES), tokens / rate, prompt_tokens, tokens)
+        self.answers.append(answer)
+        return answer
+
+    def _bring(self, model: Model, name: str, num_ctx: int) -> float:
+        there = next((each for each in self.loaded if each.model is model), None)
+        if there is not None:
+            self.loaded.remove(there)
+        if there is not None and there.num_ctx == num_ctx:
+            self.loaded.append(there)
+            return 0.0
+        needed = model.bytes_at(num_ctx)
+        while self.loaded and (len(self.loaded) >= self._most or needed + self._held() > self._memory_bytes):
+            self.loaded.pop(0)
+        self.loaded.append(Loaded(model, name, num_ctx))
+        return model.load_s
+
+    def _held(self) -> int:
+        return sum(each.model.bytes_at(each.num_ctx) for each in self.loaded)
+
+    def json(self, path: str, body: Any) -> dict[str, Any]:
+        """What it answers to a question about its models."""
+        if path == "/api/tags":
+            return {"models": [model.tag(name) for model in self.models for name in model.names]}
+        if path == "/api/ps":
+            return {"models": [{**e.model.tag(e.name), "size": e.model.bytes_at(e.num_ctx), "context_length": e.num_ctx} for e in self.loaded]}
+        if path == "/api/show":
+            return self.named(body["model"]).show()
+        raise BackendError("rejected", f"{path} is not scripted")
+
+
+class Wire(Http):
+    """Takes the place of HTTP: a question is answered at once."""
+
+    def __init__(self, server: Ollama) -> None:
+        super().__init__([URL])
+        self._server = server
+
+    async def json(self, method: str, path: str, body: Any = None, **_: Any) -> dict[str, Any]:
+        """The answer as JSON."""
+        return self._server.json(path, body)
+
+
+class ScriptedBackend(OllamaBackend):
+    """orch's backend for Ollama over the scripted server; `chat` gives an answer with the seconds that Ollama would report."""
+
+    def __init__(self, server: Ollama) -> None:
+        super().__init__(Provider(kind="ollama", base_url=URL))
+        self._http, self._server = Wire(server), server
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """An answer of one word."""
+        answer = self._server.ask(request.model, request.num_ctx or 4096, estimate_tokens(request.messages))
+        yield Delta(content="done")
+        yield Delta(
+            done=Completion(
+                prompt_tokens=answer.prompt_tokens,
+                completion_tokens=answer.completion_tokens,
+                load_s=answer.load_s or WARM_S,
+                prefill_s=answer.prefill_s,
+                decode_s=answer.decode_s,
+            )
+        )

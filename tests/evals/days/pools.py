@@ -1,0 +1,135 @@
+"""Pools of models: some that people really have together, and random ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from tests.evals.days.machine import Model, made, mode_of
+from tests.evals.days.quality import Halves
+
+RATED_HIGHER = 1.4
+"""How much higher people's ratings of 2024 are than benchmarks of today say (findings: the mean of the original's four, shrunk)."""
+_MOST_GB = (7.0, 12.0, 25.0)
+"""What models of a random pool may weigh: a laptop, a small GPU, a large one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Models that are installed, and what models.yaml says of some: `listed` is that file's `models`, None for the shipped file."""
+
+    name: str
+    models: tuple[Model, ...]
+    listed: tuple[Mapping[str, Any], ...] | None = None
+
+
+class Makes:
+    """Makes models from the data, by their name there or in Ollama."""
+
+    def __init__(self, known: Halves) -> None:
+        self.known = known
+        self._by_name = {name: facts for facts in known.facts.values() for name in (facts["model"], *facts["ollama"])}
+
+    def __call__(self, name: str, *, called: Sequence[str] = (), bits: str = "", style: str = "usual") -> Model:
+        """A model with its true quality; `called` are its names in the simulated Ollama."""
+        facts = self._by_name[name]
+        return made(facts, self.known.true[facts["model"], mode_of(facts)], tuple(called) or (name,), bits, style)
+
+    def likely(self) -> list[str]:
+        """Names in Ollama of models that chat, have scores and weigh no more than the largest pool allows."""
+        return sorted(
+            facts["ollama"][0]
+            for facts in self.known.facts.values()
+            if facts["ollama"] and facts["params_b"] and (facts["model"], mode_of(facts)) in self.known.true and facts["params_b"] < 37
+        )
+
+
+def named(make: Makes) -> Iterator[Pool]:
+    """The pools by name, each made when it is its turn."""
+    for name, members in _PLAIN.items():
+        yield Pool(name, tuple(make(member) for member in members))
+    yield from (maker(make) for maker in _OTHERS)
+
+
+_PLAIN = {
+    "six-of-2026": ("qwen3.6:35b", "qwen3.6:27b", "gemma4:12b", "gemma4:26b", "glm-4.7-flash", "qwen3-coder:30b"),
+    "old-and-new": ("codellama:34b", "mistral:7b", "gemma2:9b", "llama3.1:8b", "qwen3:8b", "deepseek-coder:33b"),
+    "laptop": ("qwen3:4b", "gemma3:4b", "llama3.2:3b", "qwen2.5-coder:3b", "phi4-mini:3.8b"),
+    "coder-pair": ("qwen3:8b", "qwen2.5-coder:7b"),
+    "general-and-maths": ("gemma3:12b", "phi4-reasoning:14b"),
+    "maths-of-2024": ("qwen3:8b", "mathstral:7b"),
+    "one-alone": ("gemma3:12b",),
+    "big-and-small": ("qwen3:32b", "llama3.2:3b", "gemma3:1b"),
+    "moe-and-dense": ("gpt-oss:20b", "qwen3:30b-a3b-instruct-2507-q4_K_M", "devstral-small-2:24b", "mistral-small3.2:24b"),
+}
+
+
+def _shipped_four(make: Makes) -> Pool:
+    return Pool("shipped-four", _four(make))
+
+
+def _four(make: Makes) -> tuple[Model, ...]:
+    return (
+        make("llama3.1:8b", called=["llama3.1:8b-instruct-q4_K_M"]),
+        make("qwen2.5:14b", called=["qwen2.5:14b-instruct-q4_K_M"]),
+        make("qwen2.5-coder:7b", called=["qwen2.5-coder:7b-instruct-q4_K_M"]),
+        make("ministral-3:8b"),
+    )
+
+
+def _shipped_and_unlisted(make: Makes) -> Pool:
+    return Pool("shipped-and-unlisted", (*_four(make), make("gpt-oss:20b"), make("qwen3:8b")))
+
+
+def _aliases(make: Makes) -> Pool:
+    twice = make("qwen3:8b", called=["qwen3:8b", "qwen3:latest"])
+    return Pool("aliases", (twice, make("llama3.1:8b"), make("qwen2.5-coder:7b")))
+
+
+def _rated_by_a_person(make: Makes) -> Pool:
+    models = (make("qwen2.5:14b"), make("gemma3:12b"), make("qwen2.5-coder:14b"), make("gpt-oss:20b"), make("qwen3:8b"))
+    listed = (
+        {"id": "qwen2.5:14b", "provider": "ollama", "quality_rating": 7.5, "strengths": ["reasoning", "analysis"]},
+        {"id": "gemma3:12b", "provider": "ollama", "quality_rating": 8, "strengths": ["writing", "creative"]},
+        {"id": "qwen2.5-coder:14b", "provider": "ollama", "quality_rating": 8, "strengths": ["coding"], "weaknesses": ["creative"]},
+    )
+    return Pool("rated-by-a-person", models, listed)
+
+
+def _old_fine_tune(make: Makes) -> Pool:
+    names = ["hf.co/bartowski/dolphin-2.9-llama3-8b-GGUF:Q3_K_M"]
+    return Pool("quantised-fine-tune", (make("dolphin-llama3:8b", called=names, bits="Q3_K_M", style="sized"), make("qwen3:4b"), make("llama3.2:3b")))
+
+
+_OTHERS: tuple[Callable[[Makes], Pool], ...] = (_shipped_four, _shipped_and_unlisted, _aliases, _rated_by_a_person, _old_fine_tune)
+
+
+def drawn(make: Makes, seed: int) -> Pool:
+    """A random pool: two to seven models of one weight class; some have two names, few bits or a user's name, some are rated by a person."""
+    chance = random.Random(f"pool {seed}")
+    most = chance.choice(_MOST_GB)
+    names = [name for name in make.likely() if make(name).size_gb <= most]
+    members = [_member(make, name, chance) for name in chance.sample(names, chance.randint(2, 7))]
+    listed = tuple(_rating(model, chance) for model in members if chance.random() < 0.5) if chance.random() < 0.25 else None
+    return Pool(f"random-{seed}", tuple(members), listed or None)
+
+
+def _member(make: Makes, name: str, chance: random.Random) -> Model:
+    bits = chance.choices(("", "Q8_0", "Q3_K_M", "Q2_K"), (17, 1, 1, 1))[0]
+    style = chance.choices(("usual", "bare", "sized"), (8, 1, 1))[0]
+    called = [name]
+    kind = chance.random()
+    if kind < 0.1:
+        called = [name, f"{name.partition(':')[0]}:latest"] if ":" in name else [name, f"{name}:mine"]
+    elif kind < 0.2:
+        called = [f"hf.co/bartowski/{make(name).canonical}-GGUF:{bits or 'Q4_K_M'}"]
+    return make(name, called=called, bits=bits, style=style)
+
+
+def _rating(model: Model, chance: random.Random) -> dict[str, Any]:
+    """What a person writes of it: about its true quality, on the scale of 2024."""
+    rated = fmean(model.quality.values()) * 10 + RATED_HIGHER + chance.gauss(0, 0.5)
+    return {"id": model.name, "provider": "ollama", "quality_rating": round(min(max(rated, 1.0), 9.5), 1)}

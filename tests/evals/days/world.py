@@ -1,0 +1,248 @@
+"""A day in one world: what orch does, task by task, what each model kept loaded would have done, and the best that could be done."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orch.backends import Backend
+from orch.config.spec import Models, Provider
+from orch.model_state import DEFAULT_NUM_CTX
+from orch.orchestrator import Orchestrator
+from orch.router import speed
+from orch.runtime import Wiring
+from orch.task import Task, estimate_tokens, messages_of
+from orch.types import Candidate, Decision
+from tests.evals.days.machine import PREFILL_TIMES, Model
+from tests.evals.days.ollama import URL, Answer, Ollama, ScriptedBackend
+from tests.evals.days.pools import Pool
+from tests.evals.days.tasks import DayTask
+
+SPARE = 1.02
+"""The budget is what the largest model needs, or the two largest, and a little."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where a day is spent. `room` is how many models fit, `machine` gpu or cpu; `told` is known_models.yaml's text, or empty for the package's own."""
+
+    pool: Pool
+    room: int
+    machine: str
+    profile: str
+    tasks: tuple[DayTask, ...]
+    thinking_tokens: int = 0
+    told: str = ""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Room for the largest model, or for the two largest, at the usual context."""
+        needs = sorted((model.bytes_at(DEFAULT_NUM_CTX) for model in self.pool.models), reverse=True)
+        return int(sum(needs[: self.room]) * SPARE)
+
+    def seconds(self, model: Model, task: DayTask) -> float:
+        """True seconds of a task with a model that is loaded."""
+        rate = model.rate(self.machine)
+        thinking = self.thinking_tokens if model.thinks else 0
+        return prompt_tokens(task) / (rate * PREFILL_TIMES) + (task.answer_tokens + thinking) / rate
+
+
+def prompt_tokens(task: DayTask) -> int:
+    """Tokens of the prompt, as orch estimates them: the simulated server counts the same."""
+    return estimate_tokens(messages_of(Task(text=task.text, context=task.pasted)))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One task of orch's day."""
+
+    task: DayTask
+    decision: Decision
+    answer: Answer
+    before: tuple[str, ...]
+    """Canonical names of what was loaded."""
+    left: tuple[Candidate, ...]
+    """Loaded models that orch itself expects sooner and rates no worse than the chosen one."""
+    ruled_out: frozenset[str]
+    """Names of models that a quality floor ruled out."""
+
+    @property
+    def quality(self) -> float:
+        """The true one."""
+        return self.answer.model.quality[self.task.label]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A day's mean true quality, seconds and loads."""
+
+    quality: float
+    seconds: float
+    loads: int
+
+    @classmethod
+    def of(cls, qualities: Sequence[float], seconds: Sequence[float], loads: int) -> Totals:
+        """From single tasks."""
+        return cls(sum(qualities) / len(qualities), sum(seconds), loads)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day as it went, and what it is held against."""
+
+    world: World
+    steps: tuple[Step, ...]
+    auto: Totals
+    kept: Mapping[str, Totals]
+    oracle: Totals
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def spent(world: World) -> Day:
+    """A day through orch's own code."""
+    with home(world):
+        steps = tuple(asyncio.run(_steps(world)))
+    loads = sum(step.answer.load_s > 0 for step in steps)
+    auto = Totals.of([step.quality for step in steps], [step.answer.seconds for step in steps], loads)
+    return Day(
+        world,
+        steps,
+        auto,
+        {model.name: kept(world, model) for model in world.pool.models},
+        oracle(world, steps[0].decision.weights, not_ruled_out(steps, world)),
+    )
+
+
+# ---------------------------------------------------------------- orch
+
+
+@contextmanager
+def home(world: World) -> Iterator[Path]:
+    """An empty ORCH_HOME in an empty folder, with the world's files and Ollama's own variable."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        files = {"routing.yaml": {"version": 1, "memory_budget_gb": world.memory_bytes / 1e9, "cache": {"mode": "off"}}}
+        if world.pool.listed is not None:
+            files["models.yaml"] = {"version": 1, "providers": {"ollama": {"kind": "ollama", "base_url": URL}}, "models": list(world.pool.listed)}
+        for name, data in files.items():
+            (Path(folder) / name).write_text(json.dumps(data), encoding="utf-8")
+        if world.told:
+            (Path(folder) / "known_models.yaml").write_text(world.told, encoding="utf-8")
+        os.environ |= {"ORCH_HOME": folder, "OLLAMA_MAX_LOADED_MODELS": str(world.room)}
+        for name in ("ORCH_CONFIG", "OLLAMA_HOST"):
+            os.environ.pop(name, None)
+        try:
+            with chdir(folder):
+                yield Path(folder)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+class DayWiring(Wiring):
+    """orch as it is, over the scripted server."""
+
+    def __init__(self, server: Ollama) -> None:
+        super().__init__()
+        self._server = server
+
+    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+        """The scripted server for Ollama; the engine inside orch stays what it is."""
+        return ScriptedBackend(self._server) if provider.kind == "ollama" else super().backend(name, provider, models)
+
+
+async def _steps(world: World) -> list[Step]:
+    server = Ollama(world.pool.models, world.room, world.memory_bytes, world.machine, world.thinking_tokens)
+    async with Orchestrator(wiring=DayWiring(server)) as orchestrator:
+        return [await _step(world, orchestrator, server, task) for task in world.tasks]
+
+
+async def _step(world: World, orchestrator: Orchestrator, server: Ollama, task: DayTask) -> Step:
+    before = tuple(each.model.name for each in server.loaded)
+    server.answer_tokens = task.answer_tokens
+    result = await orchestrator.execute(task.text, context=list(task.pasted), profile=world.profile, store_memory=False)
+    decision, out = result.decision, {c.model_id for c in result.decision.candidates if c.eliminated_code == "quality_floor"}
+    return Step(task, decision, server.answers[-1], before, passed_over(decision), frozenset(server.named(name).name for name in out))
+
+
+def passed_over(decision: Decision) -> tuple[Candidate, ...]:
+    """Loaded models that could take the task, that orch expects sooner and that it rates no worse than the chosen one."""
+    chosen = next(each for each in decision.candidates if each.key == decision.key)
+    least = told_quality(chosen, decision)
+    able = (each for each in decision.candidates if each.resident and not each.eliminated)
+    return tuple(each for each in able if each.expected_s < chosen.expected_s - 1e-9 and told_quality(each, decision) >= least - 1e-9)
+
+
+def told_quality(candidate: Candidate, decision: Decision) -> float:
+    """The quality that orch itself tells of a candidate, 0 to 1."""
+    told: float | None = getattr(candidate, "quality", None)
+    return candidate.terms["quality"] / decision.weights["quality"] if told is None else told
+
+
+def not_ruled_out(steps: Sequence[Step], world: World) -> list[str]:
+    """Names of the models that no quality floor rules out for most tasks; all of them where there is none."""
+    names = [model.name for model in world.pool.models]
+    return [name for name in names if sum(name in step.ruled_out for step in steps) * 2 <= len(steps)] or names
+
+
+# ---------------------------------------------------------------- what it is held against
+
+
+def kept(world: World, model: Model) -> Totals:
+    """One model loaded all day; its first load counts."""
+    seconds = [world.seconds(model, task) for task in world.tasks]
+    return Totals.of([model.quality[task.label] for task in world.tasks], [seconds[0] + model.load_s, *seconds[1:]], 1)
+
+
+def valued(world: World, name: str, weighed: Mapping[str, float]) -> float:
+    """What a kept model's day is worth in the oracle's own measure."""
+    model = next(each for each in world.pool.models if each.name == name)
+    took = [world.seconds(model, task) for task in world.tasks]
+    took[0] += model.load_s
+    return sum(worth(model.quality[task.label], seconds, weighed) for task, seconds in zip(world.tasks, took, strict=True))
+
+
+def worth(quality: float, seconds: float, weighed: Mapping[str, float]) -> float:
+    """One answer: its quality and speed with the profile's own weights of these two."""
+    return weighed["quality"] * quality + weighed["speed"] * speed(seconds)
+
+
+def oracle(world: World, weighed: Mapping[str, float], names: Sequence[str]) -> Totals:
+    """The best possible day with some models: knows every true quality and second, and all tasks that follow.
+
+    It maximises the sum over the tasks of quality and speed with the profile's own two weights, speed being orch's logarithm of the seconds, by dynamic
+    programming over what is loaded, in the order of use.
+    """
+    models, memory = [model for model in world.pool.models if model.name in names], world.memory_bytes
+    best: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {(): (0.0, (0.0, 0.0, 0))}
+    for task in world.tasks:
+        reached: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {}
+        for loaded, (value, (quality, seconds, loads)) in best.items():
+            for at, model in enumerate(models):
+                cold = at not in loaded
+                took = world.seconds(model, task) + (model.load_s if cold else 0.0)
+                good = model.quality[task.label]
+                total = value + worth(good, took, weighed)
+                then = _after(loaded, at, models, world.room, memory)
+                if then not in reached or total > reached[then][0]:
+                    reached[then] = total, (quality + good, seconds + took, loads + cold)
+        best = reached
+    _, (quality, seconds, loads) = max(best.values(), key=lambda each: each[0])
+    return Totals(quality / len(world.tasks), seconds, loads)
+
+
+def _after(loaded: tuple[int, ...], at: int, models: Sequence[Model], room: int, memory: int) -> tuple[int, ...]:
+    """What is loaded once a model was used, the last used last."""
+    if at in loaded:
+        return (*(each for each in loaded if each != at), at)
+    others = list(loaded)
+    while others and (len(others) >= room or sum(models[each].bytes_at(DEFAULT_NUM_CTX) for each in (*others, at)) > memory):
+        others.pop(0)
+    return (*others, at)
