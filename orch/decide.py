@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orch.classifier.rules import forced
-from orch.config.spec import canonical
+from orch.config.spec import Routing, canonical
 from orch.errors import OrchError, UsageError
 from orch.gate import Ticket
 from orch.model_facts import START_OLLAMA, unknown
-from orch.model_state import ModelState, memory_needed, num_ctx_for
+from orch.model_state import ModelState, likelihood, memory_needed, num_ctx_for
 from orch.registry import Survey
 from orch.remote_models import place, refusal
 from orch.request import FIRST_TOKEN_S, thinking_left_out
-from orch.router import Policy, rank, runs_at, weights_for
+from orch.router import rank, weights_for
 from orch.runtime import Runtime
+from orch.scoring import Policy
+from orch.selection import prefer_loaded, prefer_session_model, put_first, with_place
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
@@ -56,7 +58,8 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     candidates = ranked(classification, states, need, weights, survey, runtime)
     order, warnings = _order(task, candidates, states, survey)
     if task.model is None:
-        order = _ready_first(_staying(order, _stay_with(task, runtime), runtime.config.routing.session_margin), states, need, task, runtime)
+        order = _ready_first(put_in_order(order, states, _stay_with(task, runtime), runtime.config.routing), states, need, task, runtime)
+        candidates = put_first(candidates, order[0])
     if not task.falls_back:
         order = order[:1]
     first = order[0]
@@ -84,14 +87,34 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
 def judged_states(text: str, classification: Classification, survey: Survey, runtime: Runtime) -> dict[ModelKey, ModelState]:
     """The survey's models with what is known of their quality at such a task."""
     judged = runtime.judged.estimates(text, classification.scores, survey.states)
-    return {state.key: replace(state, judged=judged.get(state.key)) if judged else state for state in survey.states}
+    wanted = _wanted(survey, runtime)
+
+    def known(state: ModelState) -> ModelState:
+        if judged:
+            state = replace(state, judged=judged.get(state.key))
+        return replace(state, wanted=wanted[state.identity]) if state.identity in wanted else state
+
+    return {state.key: known(state) for state in survey.states}
+
+
+def _wanted(survey: Survey, runtime: Runtime) -> dict[tuple[str, str], float]:
+    """How likely the next task is taken by each loaded model, by how many of late were; a model counts under all its names."""
+    loaded = [state for state in survey.states if state.resident]
+    if not loaded:
+        return {}
+    answered = runtime.journal.measurements.answered_lately()
+    total = sum(answered.values())
+    counts: dict[tuple[str, str], int] = {}
+    for state in loaded:
+        counts[state.identity] = counts.get(state.identity, 0) + answered.get(state.key, 0)
+    return {identity: likelihood(count, total) for identity, count in counts.items()}
 
 
 def ranked(
     classification: Classification, states: dict[ModelKey, ModelState], need: Need, weights: dict[str, float], survey: Survey, runtime: Runtime
 ) -> tuple[Candidate, ...]:
     """Every model as a candidate, the last resort behind the others or out."""
-    policy = Policy.of(runtime.config.routing, classification.task_type, weights, survey.memory_bytes)
+    policy = replace(Policy.of(runtime.config.routing, weights, survey.memory_bytes), most_loaded=survey.most_loaded)
     return _hold_back(rank(classification, tuple(states.values()), need, policy), states, survey, runtime)
 
 
@@ -201,25 +224,15 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey,
         pinned = replace(pinned, eliminated=None, eliminated_code="")
     if pinned.eliminated:
         raise _pinned_is_out(pinned, states)
-    pinned = replace(pinned, reason=_with_place("named by you", pinned))
+    pinned = replace(pinned, reason=with_place("named by you", pinned))
     rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted))
     return (pinned, *rest), warnings
 
 
-def _with_place(reason: str, candidate: Candidate) -> str:
-    """A reason that also says where the text goes, if it leaves the provider's machine."""
-    return ", ".join(filter(None, (reason, runs_at(candidate.remote_host))))
-
-
-def _staying(order: tuple[Candidate, ...], former: ModelKey | None, margin: float) -> tuple[Candidate, ...]:
-    """A conversation's model first, unless the best one scores better by more than the margin: a switch loses the prompt cache."""
-    best = order[0]
-    kept = next((c for c in order if c.key == former), best)
-    if kept is best or kept.score < best.score - margin:
-        return order
-    said = f"stays with this conversation; {best.model_name} is better by less than {margin:g}"
-    kept = replace(kept, reason=_with_place(said, kept))
-    return (kept, *(c for c in order if c.key != former))
+def put_in_order(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], former: ModelKey | None, routing: Routing) -> tuple[Candidate, ...]:
+    """First the conversation's model, then a loaded one, each where another is not better by its margin. A last resort is never put first for being loaded."""
+    resorts = frozenset(key for key, state in states.items() if state.spec.last_resort)
+    return prefer_loaded(prefer_session_model(order, former, routing.session_margin), routing.swap_margin, resorts)
 
 
 def _ready_first(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], need: Need, task: Task, runtime: Runtime) -> tuple[Candidate, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orch.config.spec import ModelSpec
 from orch.judgements import RERUN, Judgements
 from orch.model_state import ModelState
-from orch.router import DEFAULT_RATING
+from orch.scoring import DEFAULT_RATING
 from orch.types import Estimate, ModelKey, TaskType
 
 if TYPE_CHECKING:

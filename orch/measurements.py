@@ -8,11 +8,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orch.database import Database, insert, transaction
-from orch.types import Measured, ModelKey
+from orch.types import Measured, ModelKey, TaskType
 
 if TYPE_CHECKING:
     from orch.speeds import Speed
 
+_TYPES = frozenset(TaskType)
 RECENT = 20
 """Answers that are looked at: live runs keep the figures fresh."""
 RECENT_LOADS = 5
@@ -34,8 +35,17 @@ _LOADS = f"""
     SELECT * FROM (SELECT at, load_s FROM speeds
                    WHERE model = :model AND provider = :provider AND load_s > {COLD_S} AND error IS NULL ORDER BY id DESC LIMIT :most)
     ORDER BY at DESC LIMIT :most"""
-
-
+_LENGTHS = """
+    SELECT task_type, count(*), avg(completion_tokens) FROM (
+        SELECT task_type, completion_tokens FROM attempts WHERE model = :model AND provider = :provider AND outcome = 'ok' ORDER BY id DESC LIMIT :most)
+    WHERE task_type IS NOT NULL AND completion_tokens > 0 GROUP BY task_type"""
+_LATELY = """
+    SELECT provider, model, count(*) AS count FROM (SELECT provider, model FROM attempts WHERE outcome = 'ok' ORDER BY id DESC LIMIT ?)
+    GROUP BY provider, model"""
+LENGTHS = 100
+"""Answers whose length is looked at."""
+LATELY = 20
+"""Answers that tell which model is likely wanted next."""
 LEAST_COMPARED = 200
 """Estimated tokens from which a count tells how far estimates are off: of less, most is the model's own template."""
 _RECOUNTS = """
@@ -58,6 +68,10 @@ class Measurements:
             return {key: measured for key, measured in found if measured is not None}
 
         return self._database.ask(read, {})
+
+    def answered_lately(self) -> dict[ModelKey, int]:
+        """How many of the last 20 answers each model gave."""
+        return {(row["provider"], row["model"]): row["count"] for row in self._database.rows(_LATELY, (LATELY,))}
 
     def add(self, speeds: Iterable[Speed]) -> bool:
         """Keeps cells of a bench; whether they now stand there."""
@@ -101,8 +115,13 @@ def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Meas
         prefill_tps=_median([(row[3] / row[1], row[0]) for row in rows if row[1] and (row[3] or 0) >= 32], newest),
         decode_tps=_median([(row[4] / row[2], row[0]) for row in rows if row[2] and (row[4] or 0) >= 8], newest),
         token_ratio=_median([(row[3] / row[5], row[0]) for row in rows if row[3] and _tells_of_others(row[5] or 0, recounts)], newest),
+        answers=_lengths(connection.execute(_LENGTHS, {**key, "most": LENGTHS}).fetchall()),
         recounts=_pairs(recounts),
     )
+
+
+def _lengths(rows: Iterable[tuple[str, int, float]]) -> dict[TaskType, tuple[int, float]]:
+    return {TaskType(task_type): (n, mean) for task_type, n, mean in rows if task_type in _TYPES}
 
 
 def _tells_of_others(estimated: int, recounts: Iterable[tuple[float, int, int]]) -> bool:

@@ -18,6 +18,9 @@ SAME_PROMPT = 0.05
 ANSWER_ROOM = 2_048
 """Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question (design, decision 5)."""
 
+WANTED, WANTED_WEIGHT = 0.5, 4
+"""How likely a loaded model is wanted next before anything is known, and the tasks of late at which that counts half."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
@@ -43,6 +46,8 @@ class ModelState:
     """What is believed of its quality, whoever said it; None where its provider does not have it."""
     judged: Estimate | None = None
     """What is known of its quality at this very task, None where nothing was graded."""
+    wanted: float = WANTED
+    """How likely the next task is taken by it."""
     remote_host: str = ""
     """The machine on which its provider runs it, empty for the provider's own. Where it is not allowed, `unavailable` says so (`remote`)."""
 
@@ -79,10 +84,12 @@ class ModelState:
 
     def tokens(self, estimate: int) -> int:
         """An estimate corrected by what this model's server counted before: of a prompt as long as this one that it refused, else as a rule."""
+        if self.measured is None:
+            return estimate
         recount = self.recount(estimate)
         if recount is not None:
             return recount
-        ratio = self.measured.token_ratio if self.measured and self.measured.token_ratio else 1.0
+        ratio = self.measured.token_ratio or 1.0
         return math.ceil(estimate * min(max(ratio, LEAST_RATIO), MOST_RATIO))
 
     def recount(self, estimate: int) -> int | None:
@@ -91,6 +98,11 @@ class ModelState:
             if abs(estimate - estimated) <= estimated * SAME_PROMPT:
                 return math.ceil(estimate * counted / estimated)
         return None
+
+
+def likelihood(count: int, total: int) -> float:
+    """How likely the next task is taken by a model that took so many of the last ones."""
+    return (WANTED * WANTED_WEIGHT + count) / (WANTED_WEIGHT + total)
 
 
 def answer_room(need: Need, num_ctx: int) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from orch.measurements import RECENT
 from orch.model_state import ModelState
 from orch.registry import Survey
-from orch.router import DEFAULT_RATING, expected_seconds
 from orch.runtime import Runtime
+from orch.scoring import DEFAULT_RATING, rated_tps
 from orch.stats import percentile
-from orch.types import ModelKey, Need, TaskType
+from orch.types import ModelKey, TaskType
 
 NEW_S = 7 * 86_400
 """A model is new for a week after it was first seen."""
@@ -53,8 +53,7 @@ def table(runtime: Runtime, survey: Survey) -> list[Row]:
 
 def rated_speed(state: ModelState) -> float:
     """Tokens/s that the router expects of the model by its rating alone."""
-    unmeasured = replace(state, measured=None, resident=True, resident_ctx=None)
-    return 1 / expected_seconds(unmeasured, Need(0), 1, state.num_ctx)
+    return rated_tps(state)
 
 
 def _rated_quality(state: ModelState) -> float:

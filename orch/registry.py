@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from orch.remote_models import is_allowed, known_host, why_out
 from orch.types import Installed, Measured, ModelInfo, ModelKey
 
 _SHOWS_AT_ONCE = 8
+MOST_LOADED = "OLLAMA_MAX_LOADED_MODELS"
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
 _ACTIVE = re.compile(r"-a(\d+(?:\.\d+)?)b\b", re.IGNORECASE)
 
@@ -34,6 +36,8 @@ class Survey:
     """Whether an unlisted model may be chosen; named, it may always."""
     kinds: Mapping[str, str] = field(default_factory=dict)
     """Every provider's kind by its name, also of those that have no model."""
+    most_loaded: Mapping[str, int] = field(default_factory=dict)
+    """How many models a provider keeps loaded at once, where that is known."""
 
 
 class Registry:
@@ -56,7 +60,7 @@ class Registry:
         measured = self._journal.measurements.of([(spec.provider, spec.id) for spec, item in pairs if item])
         states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
         kinds = {name: provider.kind for name, provider in self._models.providers.items()}
-        return Survey(states, down, self._memory(states), self._models.unlisted == "use", kinds)
+        return Survey(states, down, self._memory(states), self._models.unlisted == "use", kinds, self._most_loaded())
 
     def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Told that a model has just answered with that context. Nothing is kept here: the next survey asks the providers."""
@@ -139,6 +143,13 @@ class Registry:
             fixed_ctx=backend.fixed_ctx,
             remote_host=host,
         )
+
+    def _most_loaded(self) -> dict[str, int]:
+        """Of the Ollama on this machine what OLLAMA_MAX_LOADED_MODELS says here; its server may have been started with another environment."""
+        most = os.environ.get(MOST_LOADED, "")
+        if not most.isdecimal() or not int(most):  # 0 leaves it to Ollama: three a GPU
+            return {}
+        return {name: int(most) for name, provider in self._models.providers.items() if provider.kind == "ollama" and self._backends[name].local}
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:
         """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked only when that does not do."""

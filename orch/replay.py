@@ -6,15 +6,16 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.classifier.rules import forced
-from orch.decide import classify_text, judged_states, ranked
+from orch.decide import classify_text, judged_states, put_in_order, ranked
 from orch.journal import is_turn
 from orch.model_state import ModelState
 from orch.registry import Survey
-from orch.router import quality, weights_for
+from orch.router import weights_for
 from orch.runtime import Runtime
+from orch.scoring import likely, quality
 from orch.task import Task, content_text, need_of, text_to_classify
 from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType, names_of
 
@@ -27,7 +28,8 @@ _FENCED = re.compile(r"^(?:File [^\n]*|Input):\n(`{3,})\n(.*?)\n\1$", re.MULTILI
 class Past:
     """A task as it was decided then. `former` is the type of the conversation's turn before it, `model` the first choice, not a fallback that answered.
 
-    `need` has the recorded tokens of the prompt; that it asked for tools, or for an answer of some length, was not recorded.
+    `loaded` are the models that were loaded then, `stay_with` is the one of the conversation's turn before it. `need` has the recorded tokens of the prompt;
+    that it asked for tools, or for an answer of some length, was not recorded.
     """
 
     run_id: str
@@ -41,6 +43,8 @@ class Past:
     profile: str
     weights: Mapping[str, float]
     need: Need
+    loaded: frozenset[ModelKey] = frozenset()
+    stay_with: ModelKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ def replay(rows: Sequence[Mapping[str, Any]], decide_again: Callable[[Past], Red
 def history_of(rows: Sequence[Mapping[str, Any]]) -> History:
     """What rows of `runs` (newest first) tell of the tasks that can be decided again."""
     pasts, without_text, left_out = [], 0, 0
-    for row, former in zip(rows, _former_types(rows), strict=True):
+    for row, former in zip(rows, _formers(rows), strict=True):
         decision = json.loads(row["decision"]) if row["decision"] else {"pinned": True}
         messages: list[Message] = json.loads(row["messages"]) if row["messages"] else []
         text = text_to_classify(Task(text=row["task"] or "", messages=tuple(messages)))
@@ -141,19 +145,25 @@ def mean(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, flo
 # ---------------------------------------------------------------- then
 
 
-def _former_types(rows: Sequence[Mapping[str, Any]]) -> list[TaskType | None]:
-    """For each row, newest first, the type of its session's turn before it."""
-    last: dict[str, str | None] = {}
+class Former(NamedTuple):
+    """The turn before in the same session: the type of its task, and the model that the conversation stays with."""
+
+    task_type: TaskType | None = None
+    model: ModelKey | None = None
+
+
+def _formers(rows: Sequence[Mapping[str, Any]]) -> list[Former]:
+    """For each row, newest first, its session's turn before it."""
+    last: dict[str, Former] = {}
     found = []
     for row in reversed(rows):
-        former = last.get(row["session"]) if row["session"] else None
-        found.append(TaskType(former) if former in tuple(TaskType) else None)
-        if row["session"] and row["task_type"] and is_turn(row):
-            last[row["session"]] = row["task_type"]
+        found.append(last.get(row["session"] or "", Former()))
+        if row["session"] and row["task_type"] in tuple(TaskType) and is_turn(row):
+            last[row["session"]] = Former(TaskType(row["task_type"]), (row["provider"], row["model"]) if row["model"] and row["status"] != "failed" else None)
     return found[::-1]
 
 
-def _past(row: Mapping[str, Any], decision: Mapping[str, Any], messages: Sequence[Message], text: str, former: TaskType | None) -> Past:
+def _past(row: Mapping[str, Any], decision: Mapping[str, Any], messages: Sequence[Message], text: str, former: Former) -> Past:
     first = next((each for each in decision["candidates"] if not each["eliminated"]), decision)
     return Past(
         run_id=row["run_id"],
@@ -163,11 +173,13 @@ def _past(row: Mapping[str, Any], decision: Mapping[str, Any], messages: Sequenc
         task_type=TaskType(decision["task_type"]),
         # the classifier is never as sure as -t
         forced=decision["confidence"] == 1.0,
-        former=former,
+        former=former.task_type,
+        stay_with=former.model,
         model=(first["provider"], first["model_id"]),
         profile=decision["profile"],
         weights=decision["weights"],
         need=replace(need_of(Task(text=text), messages), prompt_tokens=decision["prompt_tokens"]),
+        loaded=frozenset((each["provider"], each["model_id"]) for each in decision["candidates"] if each.get("resident")),
     )
 
 
@@ -206,9 +218,20 @@ def reading(past: Past, runtime: Runtime, survey: Survey) -> Reading:
 
 
 def decided(past: Past, read: Reading, runtime: Runtime, survey: Survey) -> Redecided:
-    """Decides a task that was read, by the weights of a runtime's configuration."""
-    candidates = ranked(read.classification, read.states, past.need, _weights(past, runtime), survey, runtime)
-    return Redecided(read.classification.task_type, candidates, {key: quality(state) for key, state in read.states.items()})
+    """Decides a task that was read, by the weights of a runtime's configuration, with the models loaded that were loaded then."""
+    states = {key: _as_then(state, past.loaded) for key, state in read.states.items()}
+    candidates = ranked(read.classification, states, past.need, _weights(past, runtime), survey, runtime)
+    able, out = [c for c in candidates if not c.eliminated], [c for c in candidates if c.eliminated]
+    first = put_in_order(tuple(able), states, past.stay_with, runtime.config.routing) if able else ()
+    shares = likely(read.classification)
+    return Redecided(read.classification.task_type, (*first, *out), {key: quality(state, shares) for key, state in states.items()})
+
+
+def _as_then(state: ModelState, loaded: frozenset[ModelKey]) -> ModelState:
+    """The model as it was loaded or not; with which context was not recorded."""
+    if state.resident == (state.key in loaded):
+        return state
+    return replace(state, resident=not state.resident, resident_ctx=None, resident_bytes=0)
 
 
 def _weights(past: Past, runtime: Runtime) -> dict[str, float]:

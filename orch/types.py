@@ -109,6 +109,12 @@ class Candidate:
     num_ctx: int | None = None
     remote_host: str = ""
     """The machine to which its server sends the text, empty where the server runs the model itself."""
+    quality: float = 0.0
+    """How good its answer would be, 0 to 1, over the types that the task may be of."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What its seconds are spent on: load, prefill, decode (these are `expected_s`), and eviction, the expected reload of what it unloads."""
+    evicts: int = 0
+    """How many loaded models are unloaded to load it, as far as is known."""
 
     @property
     def key(self) -> ModelKey:
@@ -306,6 +312,8 @@ class Measured:
     prefill_tps: float | None = None
     decode_tps: float | None = None
     token_ratio: float | None = None
+    answers: dict[TaskType, tuple[int, float]] = field(default_factory=dict)
+    """By task type: how many answers of late, and their mean length in tokens, thinking included."""
     recounts: tuple[tuple[int, int], ...] = ()
     """Prompts that proved longer than estimated, the newest first: tokens as estimated and as counted."""
 

@@ -162,6 +162,7 @@ def test_the_next_turn_knows_the_type_and_stays_with_the_model_unless_it_failed(
     else:
         ollama.models[CODER].faults.append(Fault("cut", after=1))
         assert orch("run", "-t", "creative", "-m", CODER, "a poem on the sea").returncode == 7
+    ollama.resident.clear()
     told = json.loads(orch("run", "--json", "-c", "more").stdout)
     assert (told["task_type"], told["model"]) == ("creative", CODER if ends == "interrupted" else LLAMA)
 

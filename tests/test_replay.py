@@ -28,6 +28,7 @@ def history(ollama: FakeOllama) -> FakeOllama:
     """Two runs: one that went to the coder, one to the general model."""
     for task in (CODE, CAPITAL):
         assert orch("run", task).returncode == 0
+        ollama.resident.clear()  # else the second goes to what the first has loaded
     return ollama
 
 
@@ -272,7 +273,7 @@ def _journal_row(**other: Any) -> dict[str, Any]:
     candidates = [asdict(Candidate(name, name, "there")) for name in ("a", "b")]
     decision = {"candidates": candidates, "task_type": "coding", "confidence": 0.9, "profile": "balanced", "weights": {}, "prompt_tokens": 7, "pinned": False}
     row = {"run_id": "1", "at": 1.0, "task": "a task", "messages": None, "decision": json.dumps(decision), "session": None, "status": "ok", "answer": ""}
-    return row | {"source": "model", "face": "cli", "task_type": "coding"} | other
+    return row | {"source": "model", "face": "cli", "task_type": "coding", "provider": "there", "model": "a"} | other
 
 
 def _b_takes_all(past: Past) -> Redecided:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch import OrchError, Orchestrator
-from orch.config.spec import TERMS, ModelSpec, TaskTypeRule
+from orch.config.spec import ModelSpec, TaskTypeRule
 from orch.model_state import ModelState
-from orch.router import Policy, rank, weights_for
+from orch.router import rank, weights_for
+from orch.scoring import Policy
 from orch.types import Classification, Decision, Estimate, Measured, Need, TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.scoring import EVEN, HI, best, policy_of, shipped, state, sure
@@ -150,13 +151,6 @@ def test_a_loaded_model_wins_where_the_other_is_little_better_and_loses_where_it
     assert best(warm, state("cold", facts={**cold, "quality_rating": 10}), weights=weights).model_id == "cold"
 
 
-@pytest.mark.parametrize(("confidence", "first"), [(1.0, "specialist"), (0.1, "generalist")])
-def test_sure_classifications_favour_specialists_and_unsure_ones_generalists(confidence: float, first: str) -> None:
-    specialist, generalist = state("specialist", facts={"strengths": ("coding",)}), state("generalist")
-    weights = dict.fromkeys(TERMS, 0.0) | {"confidence": 1.0}
-    assert best(specialist, generalist, classification=sure(confidence), weights=weights).model_id == first
-
-
 def test_the_place_in_prefer_adds_to_fit_and_an_alias_counts() -> None:
     models = [state("a"), state("b"), state("c", facts={"aliases": ("short",)})]
     ranked = rank(sure(), models, HI, policy_of(TaskTypeRule(prefer=("short", "b", "missing")), EVEN))
@@ -172,7 +166,7 @@ def _judged(name: str, mean: float, speed: float, n: int = 20) -> ModelState:
 @pytest.mark.parametrize(("mean", "n", "first"), [(0.79, 20, "sooner"), (0.70, 20, "better"), (0.79, 2, "better")])
 def test_the_sooner_model_is_enough_where_it_was_measured_to_be_as_good(mean: float, n: int, first: str) -> None:
     weights = {"fit": 0.0, "quality": 0.99, "speed": 0.01, "confidence": 0.0}
-    policy = Policy.of(shipped(), TaskType.CODING, weights, None)
+    policy = Policy.of(shipped(), weights, None)
     found = rank(sure(), [_judged("better", 0.80, 7), _judged("sooner", mean, 8, n)], HI, policy)
     assert found[0].model_id == first
     assert ("as good as better here" in found[0].reason) == (first == "sooner")

@@ -6,14 +6,14 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from orch.config.spec import TaskTypeRule
 from orch.decide import how_to_get_a_model
 from orch.errors import OrchError, UsageError
 from orch.model_state import ModelState, num_ctx_for
 from orch.registry import Survey
 from orch.remote_models import refusal
 from orch.request import LEAST_ROOM, PROMPT_MARGIN
-from orch.router import Policy, eliminate
+from orch.router import eliminate
+from orch.scoring import Policy
 from orch.speeds import Speed
 from orch.types import ModelKey, Need
 
@@ -78,7 +78,7 @@ def choose(survey: Survey, named: Sequence[ModelState]) -> tuple[list[ModelState
 
 
 def _why_not(state: ModelState, survey: Survey) -> tuple[str, str] | None:
-    return eliminate(state, Need(prompt_tokens=1), Policy({}, TaskTypeRule(), survey.memory_bytes), state.num_ctx)
+    return eliminate(state, Need(prompt_tokens=1), Policy({}, {}, survey.memory_bytes), state.num_ctx)
 
 
 def _refuse(state: ModelState) -> None:

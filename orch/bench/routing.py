@@ -10,7 +10,8 @@ from orch.config.spec import Routing
 from orch.grades import Graded
 from orch.judged import by_key, fitted, ratings_of
 from orch.model_state import ModelState
-from orch.router import Policy, rank, weights_for
+from orch.router import rank, weights_for
+from orch.scoring import Policy
 from orch.task import Task as Asked
 from orch.task import messages_of, need_of
 from orch.types import Classification, ModelKey
@@ -36,6 +37,6 @@ class Chooser:
             judged = by_key(model.predict(task.prompt))
             states = [replace(state, judged=judged.get(state.key), unavailable=None, resident=True, resident_ctx=None) for state in self.states]
             asked = Asked(text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens})
-            candidates = rank(found, states, need_of(asked, messages_of(asked)), Policy.of(self.routing, found.task_type, weights, None))
+            candidates = rank(found, states, need_of(asked, messages_of(asked)), Policy.of(self.routing, weights, None))
             chosen[each] = candidates[0].key
         return chosen

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from orch.task import Task
     from orch.types import Candidate, Decision
 
+SPENT = {"load": "load", "prompt": "prefill", "answer": "decode"}
+"""What expected seconds are spent on: the words, and the parts of a candidate's `seconds`."""
+
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
@@ -75,17 +78,24 @@ def show(decision: Decision) -> None:
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in decision.weights.items())
     render.show(f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} · {decision.reason}")
     render.show(f"weights ({decision.profile}): {weights} · about {decision.prompt_tokens:,} tokens of prompt\n")
-    columns = ("model", "score", *decision.weights, "expected", "numbers", "why")
-    render.table(
-        columns, [_row(candidate, decision) for candidate in decision.candidates], drop=("numbers", "confidence", "fit", "speed", "quality", "expected")
-    )
+    columns = ("model", "score", *decision.weights, "good", "expected", "numbers", "why")
+    droppable = ("numbers", "confidence", "fit", "speed", "quality", "good", "expected")
+    render.table(columns, [_row(candidate, decision) for candidate in decision.candidates], drop=droppable)
 
 
 def _row(candidate: Candidate, decision: Decision) -> tuple[Any, ...]:
     if candidate.eliminated:
-        return (candidate.model_id, "-", *("-" for _ in decision.weights), "-", "-", f"out: {candidate.eliminated}")
+        return (candidate.model_id, "-", *("-" for _ in decision.weights), "-", "-", "-", f"out: {candidate.eliminated}")
     terms = (f"{candidate.terms.get(name, 0.0):.3f}" for name in decision.weights)
-    return (candidate.model_id, f"{candidate.score:.3f}", *terms, f"{candidate.expected_s:.1f} s", _numbers(candidate), candidate.reason)
+    return (candidate.model_id, f"{candidate.score:.3f}", *terms, f"{candidate.quality:.2f}", _seconds(candidate), _numbers(candidate), candidate.reason)
+
+
+def _seconds(candidate: Candidate) -> str:
+    """The expected seconds and what they are spent on: `6.1 = load 3.8 + prompt 0.1 + answer 2.2; unloads 1 (1.9)`."""
+    spent = [f"{word} {candidate.seconds[part]:.1f}" for word, part in SPENT.items() if candidate.seconds.get(part, 0.0) >= 0.05]
+    parts = f" = {' + '.join(spent)}" if len(spent) > 1 else ""
+    unloads = f"; unloads {candidate.evicts} ({candidate.seconds['eviction']:.1f} s)" if candidate.evicts else ""
+    return f"{candidate.expected_s:.1f} s{parts}{unloads}"
 
 
 def _numbers(candidate: Candidate) -> str:

@@ -203,6 +203,9 @@ class Routing:
     session_margin: float = _key(
         "How much better another model must score to take over a conversation, since a switch loses the prompt cache. Default .1. 0 to 1.", 0.1, ge=0, le=1
     )
+    swap_margin: float = _key(
+        "How much better a model must score than the best loaded one for a loaded one to be unloaded for it. Default .04. 0 to 1.", 0.04, ge=0, le=1
+    )
     fallback: Fallback = _key("What happens when a model fails.", factory=Fallback)
     memory_budget_gb: Literal["auto"] | float = _key("Memory for models, GB. Default auto: what is free, on GPUs too.", "auto")
     cache: Cache = _key("Answers that were given before.", factory=Cache)
@@ -257,6 +260,7 @@ def build_routing(data: dict[str, Any]) -> Routing:
         task_types=build_rules(data.get("task_types", {})),
         quality_margin=data.get("quality_margin", 0.02),
         session_margin=data.get("session_margin", 0.1),
+        swap_margin=data.get("swap_margin", 0.04),
         memory_budget_gb=data.get("memory_budget_gb", "auto"),
         **{name: _build(cls, data.get(name, {})) for name, cls in _SECTIONS.items()},
     )

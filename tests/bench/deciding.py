@@ -9,7 +9,8 @@ from orch.classifier.rules import RuleClassifier
 from orch.config.load import load
 from orch.config.spec import ModelSpec
 from orch.model_state import ModelState
-from orch.router import Policy, rank, weights_for
+from orch.router import rank, weights_for
+from orch.scoring import Policy
 from orch.types import Need
 
 TASKS = (
@@ -46,7 +47,7 @@ def _seconds(size: int, rounds: int) -> list[float]:
     for number in range(rounds):
         begun = time.perf_counter()
         found = classifier.classify(TASKS[number % len(TASKS)])
-        rank(found, states, need, Policy.of(routing, found.task_type, weights, 16_000_000_000))
+        rank(found, states, need, Policy.of(routing, weights, 16_000_000_000))
         spent.append(time.perf_counter() - begun)
     return spent
 

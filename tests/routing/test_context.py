@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.config.spec import ModelSpec, TaskTypeRule
+from orch.config.spec import ModelSpec
 from orch.model_state import ModelState, answer_room, context_needed, num_ctx_for
 from orch.request import LEAST_ROOM, chat_request
-from orch.router import Policy, eliminate
+from orch.router import eliminate
+from orch.scoring import Policy
 from orch.task import Task
 from orch.types import ChatRequest, Need
 
-ANY = Policy({}, TaskTypeRule())
+ANY = Policy({}, {})
 MOST_TOKENS = st.none() | st.integers(1, 1_000_000)
 WINDOWS = st.integers(256, 262_144)
 untimed = settings(deadline=None)

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from orch.classifier.rules import forced
 from orch.config.spec import TERMS, TaskTypeRule
 from orch.model_state import ModelState, memory_needed
-from orch.router import Policy, base_fit, expected_seconds, generality, load_seconds, quality, rank, rating, speed, weights_for
+from orch.router import rank, weights_for
+from orch.scoring import Policy, ScoringContext, base_fit, floor_rating, load_seconds, quality, speed
 from orch.types import Candidate, Classification, Estimate, Measured, Need, TaskType
-from tests.support.scoring import EVEN, HI, policy_of, shipped, state, sure
+from tests.support.scoring import EVEN, HI, policy_of, prior, shipped, state, sure
+
+CODING = ((TaskType.CODING, 1.0),)
 
 
 def alone(term: str) -> dict[str, float]:
@@ -31,7 +35,7 @@ def ranked(
 
 def test_fit_is_one_for_a_strength_a_half_for_nothing_and_zero_for_a_weakness() -> None:
     models = [state("strong", facts={"strengths": ("coding",)}), state("plain"), state("weak", facts={"weaknesses": ("coding",)})]
-    assert [base_fit(each, TaskType.CODING) for each in models] == [1.0, 0.5, 0.0]
+    assert [base_fit(each.spec, CODING) for each in models] == [1.0, 0.5, 0.0]
     assert {name: each.terms["fit"] for name, each in ranked(*models, weights=alone("fit")).items()} == {"strong": 1.0, "plain": 0.5, "weak": 0.0}
 
 
@@ -50,9 +54,9 @@ def test_a_model_that_prefer_names_twice_stands_at_its_first_place() -> None:
 
 
 def test_quality_is_a_tenth_of_the_rating_until_something_was_learned() -> None:
-    assert quality(state("a", facts={"quality_rating": 8.5})) == 0.85
-    assert quality(state("a", facts={"quality_rating": 8.5}, judged=Estimate(0.4, 0.1, 9, "measured (n=9)"))) == 0.4
-    assert rating(state("a", facts={"quality_rating": None})) == 6.0
+    assert quality(state("a", facts={"quality_rating": 8.5}), CODING) == 0.85
+    assert quality(state("a", facts={"quality_rating": 8.5}, judged=Estimate(0.4, 0.1, 9, "measured (n=9)")), CODING) == 0.4
+    assert floor_rating(state("a", facts={"quality_rating": None}), CODING) == 6.0
 
 
 @pytest.mark.parametrize(("difference", "equal"), [(0.0, True), (0.02, True), (0.021, False)])
@@ -115,14 +119,17 @@ def test_speed_falls_from_half_a_second_to_two_minutes_on_a_logarithmic_scale(se
 
 def test_expected_seconds_are_load_and_reading_and_writing_as_measured() -> None:
     model = state("a", measured=Measured(n=3, last_at=0.0, load_s=4.0, prefill_tps=100.0, decode_tps=10.0))
-    assert expected_seconds(model, Need(prompt_tokens=200), 50, 8_192) == pytest.approx(4 + 2 + 5)
+    found = ranked(model, rule=TaskTypeRule(answer_tokens=50), need=Need(prompt_tokens=200))["a"]
+    assert found.seconds == pytest.approx({"load": 4, "prefill": 2, "decode": 5, "eviction": 0})
+    assert found.expected_s == pytest.approx(4 + 2 + 5)
 
 
 def test_an_unmeasured_model_of_speed_rating_nine_writes_115_tokens_a_second_and_reads_ten_times_as_fast() -> None:
     model = state("a", facts={"speed_rating": 9}, resident=True)
     decode = 3.0 * 1.5**9
     assert decode == pytest.approx(115, abs=1)
-    assert expected_seconds(model, Need(prompt_tokens=100), 115, model.num_ctx) == pytest.approx(100 / (10 * decode) + 115 / decode)
+    found = ranked(model, rule=TaskTypeRule(answer_tokens=115), need=Need(prompt_tokens=100))["a"]
+    assert found.expected_s == pytest.approx(100 / (10 * decode) + 115 / decode)
 
 
 def test_a_load_takes_half_a_second_and_its_gigabytes_until_it_was_measured() -> None:
@@ -154,29 +161,64 @@ def test_answer_tokens_of_the_type_are_what_a_usual_answer_takes() -> None:
 @pytest.mark.parametrize(("wished", "own", "seconds"), [(50, None, 5.0), (None, 30, 3.0), (1_000, None, 40.0), (50, 30, 3.0)])
 def test_no_answer_is_expected_to_be_longer_than_it_may_be(wished: int | None, own: int | None, seconds: float) -> None:
     model = state("a", facts={"max_tokens": own}, resident=True, measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0))
-    assert expected_seconds(model, Need(20, max_tokens=wished), 400, model.num_ctx) == pytest.approx(seconds, abs=0.1)
+    assert ranked(model, rule=TaskTypeRule(answer_tokens=400), need=Need(20, max_tokens=wished))["a"].expected_s == pytest.approx(seconds, abs=0.1)
 
 
 # ---------------------------------------------------------------- confidence
 
 
-def test_confidence_weighs_the_specialist_by_how_sure_the_type_is() -> None:
-    specialist = state("specialist", facts={"strengths": ("coding",)})
-    for confidence in (0.0, 0.5, 1.0):
-        term = ranked(specialist, weights=alone("confidence"), told=sure(confidence))["specialist"].terms["confidence"]
-        assert term == pytest.approx(confidence * 1.0 + (1 - confidence) / 8)
+@pytest.mark.parametrize(("other", "term"), [(0.70, 1.0), (0.65, 1.0), (0.649, 0.6)])
+def test_confidence_is_the_probability_of_the_types_at_which_the_model_is_about_as_good_as_at_the_first(other: float, term: float) -> None:
+    told = Classification(TaskType.CODING, 0.6, {TaskType.CODING: 0.6, TaskType.WRITING: 0.4})
+    model = state("a", prior=prior(coding=0.7, writing=other))
+    assert ranked(model, weights=alone("confidence"), told=told)["a"].terms["confidence"] == pytest.approx(term)
 
 
-def test_an_unsure_classification_trusts_no_specialist_however_high_its_confidence() -> None:
-    specialist, plain = state("specialist", facts={"strengths": ("coding",)}), state("plain")
-    found = ranked(specialist, plain, weights=alone("confidence"), told=replace(sure(0.9), unsure=True))
-    assert {name: each.terms["confidence"] for name, each in found.items()} == pytest.approx({"specialist": 1 / 8, "plain": 1.0})
+def test_a_type_that_was_forced_can_be_trusted_whatever_the_model() -> None:
+    model = state("a", prior=prior(coding=0.2), facts={"weaknesses": ("coding",)})
+    assert ranked(model, weights=alone("confidence"), told=forced(TaskType.CODING, "x"))["a"].terms["confidence"] == 1.0
 
 
-def test_a_generalist_is_one_that_is_as_good_at_every_type() -> None:
-    assert generality(state("plain")) == 1.0
-    assert generality(state("two", facts={"strengths": ("coding", "writing", "debugging")})) == 2 / 8
-    assert generality(state("but", facts={"weaknesses": ("coding",)})) == 7 / 8
+def test_a_strength_counts_in_fit_and_not_in_confidence() -> None:
+    found = ranked(state("specialist", facts={"strengths": ("coding",)}), state("plain"), weights=alone("confidence"), told=sure(0.5))
+    assert {name: each.terms["confidence"] for name, each in found.items()} == pytest.approx({"specialist": 1.0, "plain": 1.0})
+
+
+# ---------------------------------------------------------------- over all likely types
+
+
+def test_fit_quality_floor_and_prefer_are_expectations_over_the_likely_types() -> None:
+    told = Classification(TaskType.CODING, 0.6, {TaskType.CODING: 0.6, TaskType.WRITING: 0.4})
+    model = state("a", prior=prior(coding=0.8, writing=0.3), facts={"strengths": ("coding",), "weaknesses": ("writing",)})
+    rules = {TaskType.CODING: TaskTypeRule(quality_floor=6, prefer=("b", "a")), TaskType.WRITING: TaskTypeRule(quality_floor=6, prefer=("a",))}
+    context = ScoringContext.of(told, [model], [model], HI, Policy(EVEN, rules))
+    assert context.floor == pytest.approx(6)
+    (found,) = rank(told, [model], HI, Policy(EVEN, rules))
+    assert found.quality == pytest.approx(0.6 * 0.8 + 0.4 * 0.3)
+    assert found.terms["fit"] == pytest.approx(0.25 * (0.6 * 1.0 + 0.4 * 0.0 + 0.6 * 0.05 + 0.4 * 0.1))
+
+
+def test_the_floor_is_the_mean_of_the_likely_types_floors() -> None:
+    told = Classification(TaskType.CODING, 0.5, {TaskType.CODING: 0.5, TaskType.SIMPLE: 0.5})
+    rules = {TaskType.CODING: TaskTypeRule(quality_floor=6), TaskType.SIMPLE: TaskTypeRule(quality_floor=2)}
+    models = [state("low", facts={"quality_rating": 3.9}), state("at", facts={"quality_rating": 4.0})]
+    assert {each.model_id: each.eliminated_code for each in rank(told, models, HI, Policy(EVEN, rules))} == {"at": "", "low": "quality_floor"}
+    lower = Policy(EVEN, rules, floor_shift=1.0)
+    assert all(each.eliminated is None for each in rank(told, models, HI, lower))
+
+
+def test_the_second_likely_type_can_decide_between_two_models() -> None:
+    told = Classification(TaskType.CODING, 0.55, {TaskType.CODING: 0.55, TaskType.WRITING: 0.45})
+    coder, writer = state("coder", prior=prior(coding=0.8, writing=0.2)), state("writer", prior=prior(coding=0.75, writing=0.8))
+    found = ranked(coder, writer, weights=alone("quality"), told=told)
+    assert next(iter(found)) == "writer"
+    assert next(iter(ranked(coder, writer, weights=alone("quality"), told=sure()))) == "coder"
+
+
+@pytest.mark.parametrize(("share", "reason"), [(0.85, "general, not loaded"), (0.65, "coding .65, writing .35, not loaded")])
+def test_the_reason_names_the_likely_types_where_there_are_several(share: float, reason: str) -> None:
+    told = Classification(TaskType.CODING, share, {TaskType.CODING: share, TaskType.WRITING: 0.35 if share < 0.7 else 0.1})
+    assert ranked(state("a"), told=told)["a"].reason == reason
 
 
 # ---------------------------------------------------------------- hard requirements
@@ -245,11 +287,11 @@ def test_balanced_are_the_weights_themselves_unless_a_profile_of_that_name_is_wr
         weights_for(routing, "best", None)
 
 
-def test_a_policy_takes_the_rule_of_its_own_type_and_the_margin_of_routing_yaml() -> None:
+def test_a_policy_takes_the_rules_of_all_types_and_the_margin_of_routing_yaml() -> None:
     routing = replace(shipped(), quality_margin=0.07, task_types={TaskType.WRITING: TaskTypeRule(quality_floor=3)})
-    assert Policy.of(routing, TaskType.WRITING, EVEN, 5).rule.quality_floor == 3
-    assert Policy.of(routing, TaskType.CODING, EVEN, 5).rule == TaskTypeRule()
-    assert (Policy.of(routing, TaskType.CODING, EVEN, 5).quality_margin, Policy.of(routing, TaskType.CODING, EVEN, 5).memory_bytes) == (0.07, 5)
+    policy = Policy.of(routing, EVEN, 5)
+    assert (policy.rule(TaskType.WRITING).quality_floor, policy.rule(TaskType.CODING)) == (3, TaskTypeRule())
+    assert (policy.quality_margin, policy.memory_bytes) == (0.07, 5)
 
 
 # ---------------------------------------------------------------- words

@@ -9,8 +9,9 @@ from typing import Any
 from orch.config.load import from_data
 from orch.config.spec import TERMS, ModelSpec, Routing, TaskTypeRule
 from orch.model_state import ModelState
-from orch.router import Policy, rank
-from orch.types import Candidate, Classification, Need, TaskType
+from orch.router import rank
+from orch.scoring import Policy
+from orch.types import Candidate, Classification, Need, Prior, TaskType
 
 HI = Need(prompt_tokens=20)
 EVEN = dict.fromkeys(TERMS, 0.25)
@@ -23,8 +24,9 @@ def shipped() -> Routing:
 
 
 def sure(confidence: float = 1.0, task_type: TaskType = TaskType.CODING) -> Classification:
-    """A classification as coding."""
-    return Classification(task_type, confidence, dict.fromkeys(TaskType, 0.125))
+    """A classification as coding; the other types share the rest."""
+    scores = {each: confidence if each is task_type else (1.0 - confidence) / 7 for each in TaskType}
+    return Classification(task_type, confidence, scores)
 
 
 def state(name: str, *, facts: dict[str, Any] | None = None, **more: Any) -> ModelState:
@@ -32,10 +34,15 @@ def state(name: str, *, facts: dict[str, Any] | None = None, **more: Any) -> Mod
     return ModelState(ModelSpec(**{"id": name, "speed_rating": 7, "quality_rating": 7, **(facts or {})}), context_window=32_768, **more)
 
 
+def prior(source: str = "benchmarks (9, 2026-04)", **qualities: float) -> Prior:
+    """What is believed of a model: .5 at the types that are not named."""
+    return Prior({each: qualities.get(each.value, 0.5) for each in TaskType}, source)
+
+
 def policy_of(rule: TaskTypeRule, weights: dict[str, float], memory_bytes: int | None = None) -> Policy:
     """A policy whose every task type has this rule."""
     routing = replace(shipped(), task_types=dict.fromkeys(TaskType, rule))
-    return Policy.of(routing, TaskType.CODING, weights, memory_bytes)
+    return Policy.of(routing, weights, memory_bytes)
 
 
 def best(*states: ModelState, classification: Classification | None = None, weights: dict[str, float] | None = None, **rule: Any) -> Candidate:

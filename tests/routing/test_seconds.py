@@ -1,0 +1,162 @@
+"""What expected seconds are made of: answer lengths as measured, the pace of this machine, a load that is spread, and what is unloaded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orch.config.spec import TERMS, TaskTypeRule
+from orch.model_state import WANTED, ModelState, likelihood
+from orch.router import rank
+from orch.scoring import LOAD_FIXED_S, LOAD_GB_PER_S, TASKS_PER_LOAD, TYPICAL_ANSWERS, Policy, rated_tps, speed
+from orch.types import Candidate, Classification, Measured, TaskType
+from tests.support.scoring import HI, state, sure
+
+GB = 10**9
+SPEED_ALONE = dict.fromkeys(TERMS, 0.0) | {"speed": 1.0}
+RULES = dict.fromkeys(TaskType, TaskTypeRule(answer_tokens=400))
+
+
+def ranked(*states: ModelState, told: Classification | None = None, **policy: Any) -> dict[str, Candidate]:
+    """Every candidate by its id, with speed as the whole score."""
+    return {each.model_id: each for each in rank(told or sure(), states, HI, Policy(SPEED_ALONE, RULES, **policy))}
+
+
+def sized(name: str, gigabytes: float = 6.0, **more: Any) -> ModelState:
+    """A model of that size."""
+    return state(name, size_bytes=int(gigabytes * GB), facts={"memory_gb": gigabytes}, **more)
+
+
+def loads(gigabytes: float) -> float:
+    """Seconds of a load that was never measured."""
+    return LOAD_FIXED_S + gigabytes / LOAD_GB_PER_S
+
+
+def measured(**more: Any) -> Measured:
+    """Figures of a model that writes 100 tokens a second."""
+    return Measured(n=9, last_at=0.0, prefill_tps=1e9, decode_tps=100.0, **more)
+
+
+# ---------------------------------------------------------------- answer lengths
+
+
+def test_an_answer_is_as_long_as_the_model_s_answers_of_its_type_were_as_far_as_there_are_some() -> None:
+    plain = state("a", resident=True, measured=measured(answers={TaskType.CODING: (15, 1_000.0), TaskType.SIMPLE: (50, 10.0)}))
+    usual = (TYPICAL_ANSWERS * 400 + 15 * 1_000) / (TYPICAL_ANSWERS + 15)
+    own = (TYPICAL_ANSWERS * usual + 15 * 1_000) / (TYPICAL_ANSWERS + 15)
+    assert ranked(plain)["a"].seconds["decode"] == pytest.approx(own / 100)
+
+
+def test_lengths_of_one_model_tell_what_is_usual_here_for_those_without_answers_of_their_own() -> None:
+    known = state("known", resident=True, measured=measured(answers={TaskType.CODING: (15, 1_000.0)}))
+    other = state("other", resident=True, measured=measured())
+    assert ranked(known, other)["other"].seconds["decode"] == pytest.approx((TYPICAL_ANSWERS * 400 + 15_000) / (TYPICAL_ANSWERS + 15) / 100)
+
+
+def test_answers_of_models_that_think_tell_nothing_of_the_others() -> None:
+    thinks = state("thinks", resident=True, capabilities=frozenset({"completion", "thinking"}), measured=measured(answers={TaskType.CODING: (50, 5_000.0)}))
+    other = state("other", resident=True, measured=measured())
+    found = ranked(thinks, other)
+    assert found["other"].seconds["decode"] == pytest.approx(4.0)
+    assert found["thinks"].seconds["decode"] > 40
+
+
+def test_the_length_is_that_of_all_likely_types() -> None:
+    told = Classification(TaskType.CODING, 0.5, {TaskType.CODING: 0.5, TaskType.SIMPLE: 0.5})
+    rules = {TaskType.CODING: TaskTypeRule(answer_tokens=600), TaskType.SIMPLE: TaskTypeRule(answer_tokens=200)}
+    (found,) = rank(told, [state("a", resident=True, measured=measured())], HI, Policy(SPEED_ALONE, rules))
+    assert found.seconds["decode"] == pytest.approx(4.0)
+
+
+# ---------------------------------------------------------------- the pace of this machine
+
+
+def test_a_model_that_was_never_measured_is_as_much_slower_than_rated_as_the_measured_ones_are() -> None:
+    new = state("new", resident=True)
+    slow = [state(name, resident=True, measured=Measured(n=3, last_at=0.0, decode_tps=rated_tps(new) / 8)) for name in ("a", "b")]
+    alone, beside = ranked(new)["new"].seconds["decode"], ranked(new, *slow)["new"].seconds["decode"]
+    assert beside / alone == pytest.approx(8 ** (2 / 3)), "shrunk: of two measured models two thirds are believed"
+
+
+def test_loads_that_were_measured_tell_how_long_others_will_take() -> None:
+    seen = sized("seen", 6.0, measured=Measured(n=3, last_at=0.0, load_s=4 * loads(6.0)))
+    assert ranked(sized("new", 12.0), seen)["new"].seconds["load"] == pytest.approx(math.sqrt(4) * loads(12.0))
+
+
+def test_models_on_other_machines_tell_nothing_of_this_one() -> None:
+    far = state("far", local=False, measured=Measured(n=3, last_at=0.0, decode_tps=1.0))
+    assert ranked(state("new", resident=True), far)["new"] == ranked(state("new", resident=True))["new"]
+
+
+# ---------------------------------------------------------------- the load that is spread
+
+
+def test_where_nothing_is_loaded_the_load_is_spread_over_the_tasks_to_come_and_expected_s_is_not() -> None:
+    found = ranked(sized("a", 12.0))["a"]
+    rest = found.seconds["prefill"] + found.seconds["decode"]
+    assert found.expected_s == pytest.approx(loads(12.0) + rest)
+    assert found.score == pytest.approx(speed(loads(12.0) / TASKS_PER_LOAD + rest))
+
+
+@pytest.mark.parametrize(("loaded", "spread"), [({}, False), ({"capabilities": frozenset({"embedding"})}, True), ({"facts": {"quality_rating": 1}}, True)])
+def test_only_a_loaded_model_that_can_take_the_task_makes_a_load_count_whole(loaded: dict[str, Any], spread: bool) -> None:
+    rules = dict.fromkeys(TaskType, TaskTypeRule(answer_tokens=400, quality_floor=5))
+    there = state("there", resident=True, **loaded)
+    found = next(each for each in rank(sure(), [sized("a", 12.0), there], HI, Policy(SPEED_ALONE, rules)) if each.model_id == "a")
+    rest = found.seconds["prefill"] + found.seconds["decode"]
+    assert found.score == pytest.approx(speed(loads(12.0) / (TASKS_PER_LOAD if spread else 1) + rest))
+
+
+# ---------------------------------------------------------------- what is unloaded
+
+
+def test_a_load_that_unloads_another_model_costs_its_reload_times_how_likely_that_is_wanted() -> None:
+    there = sized("there", 9.0, resident=True, resident_bytes=9 * GB, wanted=0.75)
+    found = ranked(there, sized("new", 6.0), memory_bytes=12 * GB)["new"]
+    assert found.evicts == 1
+    assert found.seconds["eviction"] == pytest.approx(0.75 * loads(9.0))
+    assert found.expected_s == pytest.approx(found.seconds["load"] + found.seconds["prefill"] + found.seconds["decode"])
+    assert found.score == pytest.approx(speed(found.expected_s + found.seconds["eviction"]))
+
+
+def test_where_there_is_room_beside_it_nothing_is_unloaded() -> None:
+    there = sized("there", 9.0, resident=True, resident_bytes=9 * GB)
+    found = ranked(there, sized("new", 6.0), memory_bytes=16 * GB)["new"]
+    assert (found.evicts, found.seconds["eviction"]) == (0, 0.0)
+    assert ranked(there, sized("new", 6.0))["new"].evicts == 0, "no memory known"
+
+
+@pytest.mark.parametrize(("most", "evicts"), [({"ollama": 1}, 2), ({"ollama": 2}, 1), ({"ollama": 3}, 0), ({"other": 1}, 0)])
+def test_a_provider_that_keeps_so_many_models_unloads_one_for_the_next(most: dict[str, int], evicts: int) -> None:
+    there = [sized(name, 9.0, resident=True, resident_bytes=9 * GB) for name in "ab"]
+    found = ranked(*there, sized("new"), most_loaded=most)["new"]
+    assert found.evicts == evicts
+    assert found.seconds["eviction"] == pytest.approx(evicts * WANTED * loads(9.0))
+
+
+@pytest.mark.parametrize("exempt", [{"resident": True}, {"local": False}, {"remote_host": "far"}, {"facts": {"provider": "other"}}])
+def test_who_needs_no_load_here_unloads_nobody(exempt: dict[str, Any]) -> None:
+    there = sized("there", 9.0, resident=True, resident_bytes=9 * GB)
+    found = ranked(there, state("new", size_bytes=6 * GB, **exempt), memory_bytes=16 * GB, most_loaded={"ollama": 1})["new"]
+    assert (found.evicts, found.seconds["eviction"]) == (0, 0.0)
+
+
+def test_names_of_one_model_are_unloaded_once() -> None:
+    there = [sized(name, 9.0, resident=True, resident_bytes=9 * GB, digest="same") for name in ("qwen3:8b", "qwen3:latest")]
+    assert ranked(*there, sized("new", 6.0), memory_bytes=12 * GB)["new"].seconds["eviction"] == pytest.approx(WANTED * loads(9.0))
+
+
+def test_how_likely_a_model_is_wanted_follows_the_last_answers_and_is_a_half_before_any() -> None:
+    assert likelihood(0, 0) == WANTED == 0.5
+    assert likelihood(20, 20) == pytest.approx(22 / 24)
+    assert likelihood(0, 20) == pytest.approx(2 / 24)
+
+
+def test_eviction_enters_the_speed_term_alone() -> None:
+    there = sized("there", 9.0, resident=True, resident_bytes=9 * GB)
+    crowded, roomy = (ranked(there, sized("new"), memory_bytes=memory)["new"] for memory in (12 * GB, 99 * GB))
+    assert crowded.terms["speed"] < roomy.terms["speed"]
+    assert replace(crowded, terms={}, score=0.0, seconds={}, evicts=0) == replace(roomy, terms={}, score=0.0, seconds={}, evicts=0)
