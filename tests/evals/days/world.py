@@ -16,8 +16,8 @@ from orch.backends import Backend
 from orch.config.spec import Models, Provider
 from orch.model_state import DEFAULT_NUM_CTX
 from orch.orchestrator import Orchestrator
-from orch.router import speed
 from orch.runtime import Wiring
+from orch.scoring import speed
 from orch.task import Task, estimate_tokens, messages_of
 from orch.types import Candidate, Decision
 from tests.evals.days.machine import PREFILL_TIMES, Model
