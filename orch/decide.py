@@ -18,7 +18,7 @@ from orch.request import FIRST_TOKEN_S, thinking_left_out
 from orch.router import rank, weights_for
 from orch.runtime import Runtime
 from orch.scoring import Policy
-from orch.selection import prefer_loaded, prefer_session_model, put_first, with_place
+from orch.selection import only_loaded, prefer_loaded, prefer_session_model, put_first, with_place
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
@@ -58,6 +58,7 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     candidates = ranked(classification, states, need, weights, survey, runtime)
     order, warnings = _order(task, candidates, states, survey)
     if task.model is None:
+        order, warnings = _loaded_alone(order, states, task, runtime)
         order = _ready_first(put_in_order(order, states, _stay_with(task, runtime), runtime.config.routing), states, need, task, runtime)
         candidates = put_first(candidates, order[0])
     if not task.falls_back:
@@ -227,6 +228,18 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey,
     pinned = replace(pinned, reason=with_place("named by you", pinned))
     rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted))
     return (pinned, *rest), warnings
+
+
+def _loaded_alone(
+    order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], task: Task, runtime: Runtime
+) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+    """Only what is loaded, where the task or routing.yaml's `swap` says so and it can; the first load of the day is nothing to warn of."""
+    if not task.loaded and runtime.config.routing.swap != "never":
+        return order, ()
+    found, said = only_loaded(order)
+    if not said or not (task.loaded or any(state.resident for state in states.values())):
+        return found, ()
+    return (replace(found[0], reason=f"{found[0].reason}; no loaded model can take this task"), *found[1:]), (said,)
 
 
 def put_in_order(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], former: ModelKey | None, routing: Routing) -> tuple[Candidate, ...]:

@@ -39,6 +39,7 @@ class Wishes(TypedDict, total=False):
     response_format: dict[str, Any] | None
     session: str | None
     fresh: bool
+    loaded: bool
     fallback: bool | None
     timeout_s: float | None
 

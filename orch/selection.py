@@ -41,6 +41,19 @@ def prefer_loaded(order: tuple[Candidate, ...], margin: float, passed_over: froz
     return order if first is order[0] else put_first(order, first)
 
 
+def only_loaded(order: tuple[Candidate, ...]) -> tuple[tuple[Candidate, ...], str]:
+    """The loaded models; where none can take the task all of them, with a sentence that says so."""
+    loaded = tuple(c for c in order if c.resident)
+    return (loaded, "") if loaded else (order, f"no loaded model can take this task; {order[0].model_name} is loaded for it")
+
+
+def swap_of(order: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:
+    """The best loaded model and the one that was chosen, where that is not loaded and another one is unloaded for it."""
+    chosen = order[0]
+    loaded = next((c for c in order if c.resident and not c.eliminated), None)
+    return (loaded, chosen) if loaded and chosen.evicts and not chosen.resident else None
+
+
 def _instead(first: Candidate, loaded: Sequence[Candidate], margin: float) -> Candidate | None:
     """The loaded model that should go before this one. Each step is to a sooner model that is no worse, or from an unloaded to a loaded one: this ends."""
     for each in loaded:

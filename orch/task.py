@@ -77,6 +77,8 @@ class Task:
     client: str = ""
     batch: bool = False
     """Whether it may wait behind the tasks of people who sit there."""
+    loaded: bool = False
+    """Whether only loaded models may answer, where one can."""
     warnings: tuple[str, ...] = ()
     """What was left out of the request before it became a task."""
     fresh: bool = False

@@ -181,7 +181,7 @@ LAYERS = [
     {"server.ui.mount"},
     {"server.app"},
     {"server.process"},
-    {"cli.stdin", "cli.opening", "cli.thin"},
+    {"cli.stdin", "cli.opening", "cli.swap", "cli.thin"},
     {"cli.argv", "cli.serve"},
     {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache"},
     {"cli.bench_quality", "cli.rate", "cli.replay", "cli.route"},

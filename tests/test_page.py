@@ -45,6 +45,12 @@ def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_
         ("last resort: it answers only where nothing else can", "último recurso: solo responde donde nada más puede"),
         (DEMONSTRATION, "demostración integrada de 135 M de parámetros, a menudo errónea; mejor: orch setup"),
         ("its 4 places are taken", "sus 4 plazas están ocupadas"),
+        ("general, loaded; Qwen 3 8B would be slower and no better", "general, cargado; Qwen 3 8B tardaría más y no sería mejor"),
+        (
+            "general, loaded; Qwen 3 8B is better by less than 0.04, which loading it would take",
+            "general, cargado; Qwen 3 8B es mejor por menos de 0.04, lo que haría falta para cargarlo",
+        ),
+        ("general, not loaded; no loaded model can take this task", "general, sin cargar; ningún modelo cargado puede con esta tarea"),
         ("general, remote, ollama.com", "general, remoto, ollama.com"),
         (
             "remote: its text would go to ollama.com, and models.yaml does not say remote: allow",

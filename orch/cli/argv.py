@@ -34,6 +34,7 @@ Speed = Annotated[bool, typer.Option("--speed", help="Soonest answer first.")]
 Quality = Annotated[bool, typer.Option("--quality", help="Best answer first.")]
 Profile = Annotated[str, typer.Option("--profile", metavar="NAME", help="A profile of routing.yaml.", show_default=False)]
 Dial = Annotated[float | None, typer.Option("--dial", metavar="0..10", help="0 speed alone, 5 balanced, 10 quality alone.", show_default=False)]
+Loaded = Annotated[bool, typer.Option("--loaded", help="Only a model that is loaded, where one can.")]
 System = Annotated[str, typer.Option("-s", "--system", metavar="TEXT", help="System prompt.", show_default=False)]
 Files = Annotated[list[str], typer.Option("-f", "--file", metavar="FILE", help="A file to go with the task; can be repeated.", show_default=False)]
 Context = Annotated[list[str], typer.Option("--context", metavar="TEXT", help="A fact to go with the task; can be repeated.", show_default=False)]
@@ -85,6 +86,7 @@ def wishes(params: Params) -> Params:
         "dial": params["dial"],
         "session": params.get("session") or None,
         "fresh": params.get("fresh", False),
+        "loaded": params.get("loaded", False),
         "fallback": params.get("fallback"),
         "timeout_s": _positive(params.get("timeout")),
         "store_memory": params.get("remember"),

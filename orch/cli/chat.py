@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import opening
-from orch.cli.argv import Dial, Model, Profile, Quality, Speed, System, chosen_profile
+from orch.cli.argv import Dial, Loaded, Model, Profile, Quality, Speed, System, chosen_profile
 from orch.cli.run import ENDED, Face, fold, listen_to_signals
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
+    from orch.task import Task
     from orch.types import Decision
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -37,6 +38,7 @@ class Talk:
     system: str | None
     profile: str
     dial: float | None
+    loaded: bool
     recall: bool
     last: Decision | None = None
 
@@ -49,6 +51,7 @@ def chat(
     quality: Quality = False,
     profile: Profile = "",
     dial: Dial = None,
+    loaded: Loaded = False,
     system: System = "",
     carry_on: Annotated[bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")] = False,
     session: Annotated[str, typer.Option(metavar="NAME", help="The conversation to begin or to go on with.", show_default=False)] = "",
@@ -60,7 +63,7 @@ def chat(
 
     orchestrator = opening.orchestrator(ctx)
     name = session_named(session, carry_on, orchestrator.runtime.journal)
-    talk = Talk(orchestrator, name, model or None, system or None, chosen_profile(ctx.params), dial, recall)
+    talk = Talk(orchestrator, name, model or None, system or None, chosen_profile(ctx.params), dial, loaded, recall)
     face = Face.of({"as_json": False, "jsonl": False, "stream": True, "plain": False, "continue_partial": True, "show_thinking": False, "quiet": False})
     try:
         while (line := _line()) is not None:
@@ -68,7 +71,7 @@ def chat(
                 break
             try:
                 if line:
-                    _command(ctx, talk, line) if line.startswith("/") else asyncio.run(_turn(talk, face, line))
+                    _command(ctx, talk, line) if line.startswith("/") else asyncio.run(_turn(talk, face, _task(talk, line)))
             except OrchError as error:
                 if error.code in ENDED[1:]:
                     raise
@@ -94,12 +97,19 @@ def _line() -> str | None:
         return ""
 
 
-async def _turn(talk: Talk, face: Face, text: str) -> None:
-    from orch import render
+def _task(talk: Talk, text: str) -> Task:
+    from orch.cli.swap import asked_first
     from orch.orchestrator import task_of
 
     wishes: dict[str, Any] = {"session": talk.session, "model": talk.model, "system_prompt": talk.system, "profile": talk.profile, "dial": talk.dial}
-    run = talk.orchestrator.start(task_of(text, retrieve_context=True if talk.recall else None, **wishes), "continue")
+    task = task_of(text, retrieve_context=True if talk.recall else None, loaded=talk.loaded, **wishes)
+    return asked_first(talk.orchestrator, task)
+
+
+async def _turn(talk: Talk, face: Face, task: Task) -> None:
+    from orch import render
+
+    run = talk.orchestrator.start(task, "continue")
     reasons = listen_to_signals()
     try:
         await fold(run, face)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import opening
-from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Profile, Quality, Speed, System, Type, Words, make_task
+from orch.cli.argv import Context, Dial, Files, Json, Loaded, Model, NoStdin, Options, Profile, Quality, Speed, System, Type, Words, make_task
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def route(
     quality: Quality = False,
     profile: Profile = "",
     dial: Dial = None,
+    loaded: Loaded = False,
     system: System = "",
     files: Files = [],  # noqa: B006
     context: Context = [],  # noqa: B006

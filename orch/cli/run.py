@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from orch.cli import opening
-from orch.cli.argv import Context, Dial, Files, Json, Model, NoStdin, Options, Params, Profile, Quality, Speed, System, Type, Words, task_from, wishes
+from orch.cli.argv import Context, Dial, Files, Json, Loaded, Model, NoStdin, Options, Params, Profile, Quality, Speed, System, Type, Words, task_from, wishes
 from orch.errors import OrchError, UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def run(
     quality: Quality = False,
     profile: Profile = "",
     dial: Dial = None,
+    loaded: Loaded = False,
     system: System = "",
     files: Files = [],  # noqa: B006
     context: Context = [],  # noqa: B006
@@ -73,7 +74,9 @@ def run(
             from orch.cli.route import show_decision
 
             show_decision(ctx, task_from(wished), as_json=as_json or jsonl)
-        elif no_server or not _by_server(ctx, wished, face):
+            return
+        wished = _asked_first(ctx, wished)
+        if no_server or not _by_server(ctx, wished, face):
             import asyncio  # 3x `python -c pass`, which a server's client need not pay
 
             asyncio.run(_run(ctx, task_from(wished), face))
@@ -89,6 +92,15 @@ def run(
         elif not error.run_id or error.code in ENDED:
             face.show_line(json_form.error_chunk(error))  # a failed run has told it already
         raise typer.Exit(error.exit_code) from None
+
+
+def _asked_first(ctx: typer.Context, wished: Params) -> Params:
+    """The wishes; only for loaded models where routing.yaml says `swap: ask` and the person at the terminal keeps what is loaded."""
+    if wished["model"] or not (sys.stdin.isatty() and sys.stderr.isatty()) or opening.config(ctx).routing.swap != "ask":
+        return wished
+    from orch.cli.swap import asked_first
+
+    return {**wished, "loaded": asked_first(opening.orchestrator(ctx), task_from(wished)).loaded}
 
 
 def _by_server(ctx: typer.Context, wished: Params, face: Face) -> bool:

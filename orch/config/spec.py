@@ -206,6 +206,11 @@ class Routing:
     swap_margin: float = _key(
         "How much better a model must score than the best loaded one for a loaded one to be unloaded for it. Default .04. 0 to 1.", 0.04, ge=0, le=1
     )
+    swap: Literal["auto", "never", "ask"] = _key(
+        "Whether a loaded model is left for one that is not. Default auto: for a better one. never: only what is loaded answers, where it can; ask: auto, and "
+        "on a terminal orch asks first.",
+        "auto",
+    )
     fallback: Fallback = _key("What happens when a model fails.", factory=Fallback)
     memory_budget_gb: Literal["auto"] | float = _key("Memory for models, GB. Default auto: what is free, on GPUs too.", "auto")
     cache: Cache = _key("Answers that were given before.", factory=Cache)
@@ -261,6 +266,7 @@ def build_routing(data: dict[str, Any]) -> Routing:
         quality_margin=data.get("quality_margin", 0.02),
         session_margin=data.get("session_margin", 0.1),
         swap_margin=data.get("swap_margin", 0.04),
+        swap=data.get("swap", "auto"),
         memory_budget_gb=data.get("memory_budget_gb", "auto"),
         **{name: _build(cls, data.get(name, {})) for name, cls in _SECTIONS.items()},
     )

@@ -51,6 +51,7 @@ def task_for(request: Request, wishes: Wishes) -> Task:
         model=choice.model,
         task_type=choice.task_type,
         profile=choice.profile,
+        loaded=choice.loaded,
         stay_with=service_of(request).conversations.model_of(key) if len(wishes.messages) > 1 else None,
         affinity=key,
         client=client,

@@ -8,16 +8,18 @@ from orch.errors import OrchError
 from orch.types import TaskType
 
 PROFILES = ("speed", "quality")
-AUTO = ("auto", *(f"auto:{task_type}" for task_type in TaskType), *(f"auto:{profile}" for profile in PROFILES))
+LOADED = "loaded"
+AUTO = ("auto", *(f"auto:{task_type}" for task_type in TaskType), *(f"auto:{profile}" for profile in PROFILES), f"auto:{LOADED}")
 """Every name that lets orch choose."""
 
 
 class Choice(NamedTuple):
-    """What a model's name asks for: a pinned model, or a type, or a profile, or nothing but a good choice."""
+    """What a model's name asks for: a pinned model, or a type, or a profile, or what is loaded, or nothing but a good choice."""
 
     model: str | None = None
     task_type: TaskType | None = None
     profile: str = "balanced"
+    loaded: bool = False
 
 
 def choice_of(name: str) -> Choice:
@@ -29,6 +31,8 @@ def choice_of(name: str) -> Choice:
     kind = name.removeprefix("auto:")
     if kind in PROFILES:
         return Choice(profile=kind)
+    if kind == LOADED:
+        return Choice(loaded=True)
     try:
         return Choice(task_type=TaskType(kind))
     except ValueError:

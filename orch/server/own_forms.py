@@ -41,6 +41,7 @@ class Asked(_Form):
     dial: float | None = None
     session: str | None = Field(None, max_length=300)
     fresh: bool = False
+    loaded: bool = Field(False, description="Only what is loaded, where that can take the task.")
     fallback: bool | None = None
     timeout_s: float | None = Field(None, gt=0)
     store_memory: bool | None = None

@@ -46,6 +46,7 @@ WORDS = {
     "Say what kind of task it is.": "Dice qué clase de tarea es.",
     "Soonest answer first.": "Primero la respuesta más pronta.",
     "Best answer first.": "Primero la mejor respuesta.",
+    "Only a model that is loaded, where one can.": "Solo un modelo ya cargado, si alguno puede.",
     "A profile of routing.yaml.": "Un perfil de routing.yaml.",
     "0 speed alone, 5 balanced, 10 quality alone.": "0 solo velocidad, 5 equilibrio, 10 solo calidad.",
     "System prompt.": "Instrucción de sistema.",

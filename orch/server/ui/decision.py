@@ -11,6 +11,7 @@ from orch.server.ui.page import Page
 from orch.server.ui.tables import text
 
 TERMS = {"fit": "fit", "quality": "quality", "speed": "speed", "confidence": "confidence"}
+LEAST_SHOWN_S = 0.05
 SPANISH = {
     "fit": "aptitud",
     "quality": "calidad",
@@ -20,6 +21,11 @@ SPANISH = {
     "taken": "elegido",
     "loaded": "cargado",
     "expected {seconds} s": "se esperan {seconds} s",
+    "quality {n}": "calidad {n}",
+    "load {n}": "carga {n}",
+    "prompt {n}": "entrada {n}",
+    "answer {n}": "respuesta {n}",
+    "unloads {n}, to load again {s} s": "descarga {n}, volver a cargar {s} s",
     "Ruled out": "Descartados",
     "No candidate is written down.": "No hay candidatos anotados.",
 }
@@ -58,9 +64,21 @@ def _candidate(page: Page, each: Mapping[str, Any], most: float, taken: bool) ->
                 with ui.element("span"):
                     ui.element("span").classes(f"orch-decision-swatch orch-decision-{term}").props("aria-hidden=true")
                     text("span", f"{page(TERMS[term])} {number(each['terms'].get(term, 0.0), 2)}")
+            text("span", page("quality {n}", n=number(each.get("quality", 0.0), 2)))
             text("span", page("expected {seconds} s", seconds=number(each["expected_s"], 1)))
+            if spent := _spent(page, each):
+                text("span", spent, "orch-dim")
         if each["reason"]:
             text("div", page.reason(each["reason"]), "orch-dim")
+
+
+def _spent(page: Page, each: Mapping[str, Any]) -> str:
+    """What the expected seconds are spent on, and what is unloaded; empty for decisions that were recorded without it."""
+    seconds, number = each.get("seconds") or {}, page.say.number
+    words = {"load": "load {n}", "prefill": "prompt {n}", "decode": "answer {n}"}
+    parts = [page(said, n=number(seconds[part], 1)) for part, said in words.items() if seconds.get(part, 0.0) >= LEAST_SHOWN_S]
+    unloads = [page("unloads {n}, to load again {s} s", n=each["evicts"], s=number(seconds["eviction"], 1))] if each.get("evicts") else []
+    return " · ".join([" + ".join(parts), *unloads]) if len(parts) > 1 or unloads else ""
 
 
 def _eliminated(page: Page, out: list[Mapping[str, Any]]) -> None:
