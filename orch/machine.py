@@ -1,11 +1,59 @@
-"""How much memory this machine has for models; knows nothing of models."""
+"""How much memory this machine has for models, and how fast it reads it; knows nothing of models."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 _NVIDIA_SMI_S = 3.0
+CORE_BYTES_S = 6e9
+"""Bytes of 4-bit weights that a core works through in a second: SmolLM2 135M (98 MB) gives 130 tokens/s on two (design, decision 6)."""
+GPU_BYTES_S = 250e9
+"""The same of a middling graphics card; the large ones have two to four times as much."""
+_PROBE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is, in bytes: memory in all and still free (None where the system does not say), of GPUs, and what a second reads of it."""
+
+    memory_bytes: int | None
+    free_bytes: int | None
+    gpus: tuple[tuple[str, int], ...]
+    cores: int
+    bytes_per_s: float
+
+    @property
+    def gpu_bytes(self) -> int:
+        """Memory of all GPUs."""
+        return sum(size for _, size in self.gpus)
+
+
+def here() -> Machine:
+    """This machine. Copies some memory to see how fast that goes: a twentieth of a second."""
+    cores = core_count()
+    return Machine(_memory_bytes(), free_memory_bytes(), gpus(), cores, min(_copied_per_s(), cores * CORE_BYTES_S))
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def _copied_per_s() -> float:
+    """Bytes that are read and written in a second of this process's own time, the best of three: what else runs can only slow it down."""
+    import time
+
+    source, target, best = bytearray(b"1") * _PROBE_BYTES, bytearray(b"0") * _PROBE_BYTES, float("inf")
+    for _ in range(3):
+        begun = time.process_time()
+        target[:] = source
+        best = min(best, max(time.process_time() - begun, 1e-3))
+    return 2 * _PROBE_BYTES / best
 
 
 def free_memory_bytes() -> int | None:
@@ -18,6 +66,16 @@ def free_memory_bytes() -> int | None:
         return _physical_bytes()
     limit = _container_left_bytes()
     return min(free, limit) if limit is not None else free
+
+
+def _memory_bytes() -> int | None:
+    """Main memory in all, within the container's limit."""
+    there = _physical_bytes()
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):
+        return there
+    return min(there, limit) if there else limit
 
 
 def _physical_bytes() -> int | None:
@@ -38,25 +96,31 @@ def _container_left_bytes() -> int | None:
 
 def gpu_memory_bytes() -> int:
     """Memory of all GPUs; 0 where none is seen. Starts nvidia-smi where it is installed: ask only when main memory does not do."""
-    total = 0
-    for file in Path("/sys/class/drm").glob("card*/device/mem_info_vram_total"):
+    return sum(size for _, size in gpus())
+
+
+def gpus() -> tuple[tuple[str, int], ...]:
+    """Each GPU that has memory of its own, with its name and its bytes. Starts nvidia-smi where it is installed."""
+    found = []
+    for file in sorted(Path("/sys/class/drm").glob("card*/device/mem_info_vram_total")):
         try:
-            total += int(file.read_text())
+            found.append(("AMD GPU", int(file.read_text())))
         except (OSError, ValueError):
             continue
-    return total + _nvidia_bytes()
+    return (*found, *_nvidia())
 
 
-def _nvidia_bytes() -> int:
+def _nvidia() -> list[tuple[str, int]]:
     import shutil
     import subprocess
 
     command = shutil.which("nvidia-smi")
     if not command:
-        return 0
-    query = [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+        return []
+    query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
         said = subprocess.run(query, capture_output=True, text=True, timeout=_NVIDIA_SMI_S, check=True).stdout
-        return sum(int(line) * 1024**2 for line in said.split())
+        rows = (line.rpartition(",") for line in said.splitlines() if line.strip())
+        return [(name.strip(), int(size) * 1024**2) for name, _, size in rows]
     except (OSError, ValueError, subprocess.SubprocessError):
-        return 0
+        return []

@@ -114,6 +114,43 @@ def proposed(config_dir: Path | None, listed: Sequence[ModelState], dropped: Seq
     return change
 
 
+def with_engine_model(config_dir: Path | None, model: dict[str, Any]) -> Change:
+    """The models.yaml in which the engine inside orch has that model; one that it has by that id gets the new values. Raises ConfigError; writes nothing."""
+    path, before, is_new = _begun_from(config_dir)
+    yaml, data = _loaded(path, before)
+    providers = data.setdefault("providers", {})
+    name = next((name for name, provider in providers.items() if isinstance(provider, dict) and provider.get("kind") == "llamacpp"), None)
+    if name is None:
+        name = _free_name("embedded", providers)
+        providers[name] = {"kind": "llamacpp"}
+    key = (name, str(model["id"]))
+    entry = next((each for each in data.get("models") or () if _key_of(each) == _full(key)), None)
+    if entry is not None:
+        entry.update(model)
+        after = _dumped(yaml, data, before)
+    else:
+        after = _with_model(path, _dumped(yaml, data, before), {"id": model["id"], "provider": name, **model}, ())
+    change = Change(path, before, after, is_new)
+    _check(config_dir, change, {*_keys(path, before), _full(key)})
+    return change
+
+
+def with_provider(config_dir: Path | None, name: str, provider: dict[str, Any]) -> tuple[Change, str]:
+    """The models.yaml that names one more server, and what it is called there. Raises ConfigError; writes nothing."""
+    path, before, is_new = _begun_from(config_dir)
+    yaml, data = _loaded(path, before)
+    providers = data.setdefault("providers", {})
+    free = _free_name(name, providers)
+    providers[free] = dict(provider)
+    change = Change(path, before, _dumped(yaml, data, before), is_new)
+    _check(config_dir, change, _keys(path, before))
+    return change, free
+
+
+def _free_name(name: str, taken: Any) -> str:
+    return next(each for each in (name, *(f"{name}-{number}" for number in range(2, 1000))) if each not in taken)
+
+
 def write(change: Change) -> None:
     """Writes it. Raises ConfigError where the file is another one by now, or can't be written."""
     is_new = not change.path.exists()

@@ -16,6 +16,14 @@ from orch.socket_path import socket_path
 QDRANT_URL = "http://localhost:6333"
 """Where `orch health` looks for a Qdrant server that the configuration does not name."""
 
+USUAL_SERVERS = {
+    "Ollama": "http://127.0.0.1:11434",
+    "LM Studio": "http://127.0.0.1:1234",
+    "llama-server": "http://127.0.0.1:8080",
+    "vLLM": "http://127.0.0.1:8000",
+}
+"""Where `orch setup` looks for servers that the configuration does not name: the ports that they take by default."""
+
 
 class Address(NamedTuple):
     """An address, what speaks to it, and its scope."""
@@ -28,7 +36,8 @@ class Address(NamedTuple):
 def addresses(config: Config, env: Mapping[str, str] = os.environ) -> list[Address]:
     """Every address, in the order of the configuration; those of proxies and of models that run elsewhere too."""
     found = [*_providers(config.models), _qdrant(config.routing.memory.qdrant_url)]
-    return [*found, *_proxies(found), *_elsewhere(config.models), *_server(env)]
+    usual = [_address(url, f"orch setup: looks for {name}") for name, url in USUAL_SERVERS.items()]
+    return [*found, *_proxies(found), *_elsewhere(config.models), *usual, *_server(env)]
 
 
 def _providers(models: Models) -> Iterator[Address]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from orch.backends.openai import OpenAIBackend
 from orch.config.spec import ModelSpec, Provider
 from orch.errors import BackendError
+from orch.machine import core_count
 from orch.types import ChatRequest, Delta, Installed, ModelInfo
 
 ENGINE = "xllamacpp"
@@ -81,8 +81,9 @@ class LlamaCppBackend:
         ]
 
     async def info(self, model: str) -> ModelInfo:
-        """The engine chats; the rest stands in models.yaml."""
-        return ModelInfo(capabilities=CAPABILITIES)
+        """The engine chats; of a loaded model it tells the trained context and the parameters. The rest stands in models.yaml."""
+        engine = self._engines.get(model)
+        return ModelInfo(capabilities=CAPABILITIES) if engine is None else await engine.info()
 
     async def unload(self, model: str) -> None:
         """Ends the model's engine and frees its memory; it is loaded again at its next use."""
@@ -125,6 +126,11 @@ class _Engine:
             raise BackendError("server_error", f"the embedded engine can't load {path.name}: {error}") from error
         self.backend = OpenAIBackend(Provider(kind="openai", base_url=self._server.listening_address, api_key=key))
 
+    async def info(self) -> ModelInfo:
+        meta = await self.backend.meta()
+        window, parameters = meta.get("n_ctx_train"), meta.get("n_params")
+        return ModelInfo(capabilities=CAPABILITIES, context_window=window or None, parameters_b=parameters / 1e9 if parameters else None)
+
     def stop(self) -> None:
         self._server = None
 
@@ -140,15 +146,8 @@ def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str) -> Any:
     parameters.api_keys = [key]
     parameters.verbosity = -1
     # more threads than cores make llama.cpp's spinning barriers a hundred times slower (seen: 2 tokens/s against 125)
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = min(_cores(), MAX_THREADS)
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = min(core_count(), MAX_THREADS)
     return parameters
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
 
 
 def gguf_path(gguf: str) -> Path | None:

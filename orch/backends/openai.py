@@ -96,6 +96,12 @@ class OpenAIBackend:
             found = [Installed(name=str(entry.get("id", "")), resident=True, remote_host=host_in(entry)) for entry in answer.get("data") or []]
         return self._remote.listed(found)
 
+    async def meta(self) -> dict[str, Any]:
+        """What llama.cpp's server tells of the model that it holds (`n_ctx_train`, `n_params`, `size`, …); nothing elsewhere."""
+        answer = await self._http.json("GET", "models")
+        with wire.shape():
+            return dict((answer.get("data") or [{}])[0].get("meta") or {})
+
     async def info(self, model: str) -> ModelInfo:
         """Such servers tell nothing that could be relied on."""
         return ModelInfo()

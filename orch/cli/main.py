@@ -20,6 +20,7 @@ COMMANDS = {
     "chat": ("orch.cli.chat", "Talk with your models, turn by turn."),
     "route": ("orch.cli.route", "Show which model would take a task, and why; run nothing."),
     "classify": ("orch.cli.classify", "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every line."),
+    "setup": ("orch.cli.setup", "Look at this machine, say which models would serve here, and fetch one if you say yes."),
     "models": ("orch.cli.models", "List, show, fetch and add models."),
     "health": ("orch.cli.health", "Check everything an answer needs, and say what to type next."),
     "memory": ("orch.cli.memory", "Search, read, add to and forget what was said."),

@@ -52,7 +52,9 @@ def find(config_dir: Path | None, env: Mapping[str, str], cwd: Path | None) -> t
             raise ConfigError(f"{what}: {directory} holds neither models.yaml nor routing.yaml", "orch config init --to DIR writes both")
         for which, path in here.items():
             found.setdefault(which, read(which, path, place))
-    if not named and cwd is not None and cwd.resolve() != paths.config_dir(env).resolve():
+    # in a clone they are the shipped files, which the user's own go before
+    elsewhere = (paths.config_dir(env), packaged("models").parent)
+    if not named and cwd is not None and all(cwd.resolve() != folder.resolve() for folder in elsewhere):
         found, notes = _in_directory(cwd)
     for which, name in FILES.items():
         own = paths.config_dir(env) / name

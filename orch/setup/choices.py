@@ -1,0 +1,50 @@
+"""A short choice of models to begin with, one or two for each size of machine (pure): facts alone, their quality comes from the known models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orch.config.spec import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A tag of Ollama's library. `active_share` is the part of its weights that a token reads; `in_engine`: orch's own engine loads its file."""
+
+    name: str
+    size_bytes: int
+    params_b: float
+    licence: str = "Apache-2.0"
+    active_share: float = 1.0
+    thinks: bool = False
+    in_engine: bool = False
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes when loaded: weights and buffers as the router counts them, and a usual context."""
+        return int(self.size_bytes * 1.1) + CONTEXT_BYTES
+
+
+CONTEXT_BYTES = 500_000_000
+"""The KV cache of 4,096 tokens, about: qwen3:4b takes .6 GB, gpt-oss:20b .2."""
+CHOICES = (
+    Choice("qwen2.5:1.5b", 986_061_892, 1.54, in_engine=True),
+    Choice("qwen3:4b-instruct", 2_497_293_803, 4.02, in_engine=True),
+    Choice("qwen3.5:4b", 3_389_983_735, 4.66, thinks=True),
+    Choice("ministral-3:8b", 6_022_236_616, 8.9),
+    Choice("qwen3.5:9b", 6_594_474_711, 9.65, thinks=True),
+    Choice("gemma4:e4b", 9_608_350_718, 8.0, active_share=0.56, thinks=True),
+    Choice("gpt-oss:20b", 13_793_441_244, 20.9, active_share=0.17, thinks=True),
+    Choice("qwen3.6:27b", 17_420_432_739, 27.8, thinks=True),
+    Choice("qwen3-coder:30b", 18_556_701_140, 30.5, active_share=0.11),
+)
+"""Sizes as `/api/tags` of Ollama servers told them in 2025 and 2026 (several people's listings agree), parameters and licences as their makers have them.
+
+All are the default tags, of 4 bits. Those `in_engine` hold text alone in an architecture that llama.cpp itself converts (qwen2, qwen3); Ollama's files of
+models that see have another form.
+"""
+
+
+def choice_of(name: str) -> Choice | None:
+    """The one of that name."""
+    return next((each for each in CHOICES if canonical(each.name) == canonical(name)), None)

@@ -1,0 +1,38 @@
+"""Starts Ollama where its program is installed and no server runs."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from orch import paths
+from orch.backends.transport import load_httpx
+from orch.errors import OrchError
+
+PATIENCE_S = 20.0
+_LOOK_S = 0.1
+
+
+def start_ollama(program: str, url: str) -> None:
+    """Runs `ollama serve` apart from this process, and returns when it answers. Raises OrchError with what it said where it ends before."""
+    log = paths.data_dir() / "ollama.log"
+    paths.touch_private(log)
+    with log.open("wb") as said:
+        process = subprocess.Popen([program, "serve"], stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if _answers(url):
+            return
+        if process.poll() is not None:
+            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise OrchError(f"ollama serve ended{f': {last[0][:300]}' if last else ' without a word'}", f"its log: {log}")
+        time.sleep(_LOOK_S)
+    raise OrchError(f"ollama serve did not answer at {url} within {PATIENCE_S:g} s", f"its log: {log}")
+
+
+def _answers(url: str) -> bool:
+    httpx = load_httpx()
+    try:
+        return bool(httpx.get(f"{url.rstrip('/')}/api/version", timeout=2.0, trust_env=False).status_code == 200)
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,79 @@
+"""Reads addresses on the web for downloads: HTTPS alone (or this machine, for mirrors and tests), each redirect checked, no credentials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from orch.backends.transport import load_httpx
+from orch.config.addresses import is_loopback
+from orch.errors import OrchError
+
+CONNECT_S, SILENCE_S = 10.0, 60.0
+MOST_REDIRECTS = 5
+TRY_LATER = "check the connection, then type the same command again"
+
+
+@contextmanager
+def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
+    """An httpx Response with status 200 or 206 (416 too) whose body is still to come. Raises OrchError, and what httpx raises of a broken connection."""
+    httpx = load_httpx()
+    times = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+    with httpx.Client(trust_env=not is_loopback(url), timeout=times, headers={"Accept-Encoding": "identity", **headers}) as client:
+        response = _followed(client, url)
+        try:
+            if response.status_code not in (200, 206, 416):
+                raise OrchError(f"{_bare(url)}: status {response.status_code} {response.reason_phrase}".rstrip(), _hint(response.status_code))
+            yield response
+        finally:
+            response.close()
+
+
+def _followed(client: Any, url: str) -> Any:
+    """The answer behind all redirects."""
+    httpx, at = load_httpx(), url
+    for _ in range(MOST_REDIRECTS + 1):
+        check(at, may_be_here=is_loopback(url))
+        try:
+            response = client.send(client.build_request("GET", at), stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+            raise OrchError(f"can't connect to {_bare(at)}: {_words(error)}", TRY_LATER) from None
+        if not response.has_redirect_location:
+            return response
+        response.close()
+        at = str(response.url.join(response.headers["location"]))
+    raise OrchError(f"{_bare(url)} redirects more than {MOST_REDIRECTS} times")
+
+
+def check(url: str, *, may_be_here: bool) -> None:
+    """Raises OrchError for an address that a download does not go to: not HTTPS, or with a user in it. From the web nothing leads to this machine."""
+    httpx = load_httpx()
+    try:
+        asked = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise OrchError(f"{url!r} is not an address: {error}") from None
+    here = is_loopback(url)
+    if not asked.host or (asked.scheme != "https" and not (here and may_be_here)) or (here and not may_be_here):
+        raise OrchError(f"{_bare(url)} is not an https address on the web", "downloads go over https only")
+    if asked.userinfo:
+        raise OrchError(f"{_bare(url)}: an address with a user in it is not asked", "downloads send no credentials")
+
+
+def _bare(url: str) -> str:
+    """The address without user, query and fragment: signed links are secrets."""
+    scheme, slashes, rest = url.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path.partition('?')[0].partition('#')[0]}"
+
+
+def _hint(status: int) -> str:
+    return "check the name: https://ollama.com/library lists them" if status == 404 else TRY_LATER
+
+
+def _words(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.errno):
+        cause = cause.__cause__ or cause.__context__
+    return os.strerror(cause.errno) if isinstance(cause, OSError) and (cause.errno or 0) > 0 else str(cause or error)
