@@ -304,7 +304,8 @@ def _nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
     if any(survey.kinds.get(provider) != "llamacpp" for provider in survey.down):
         said = f"no model is installed where orch could look, and not every provider can be reached: {down}{_elsewhere(candidates)}"
         return OrchError(said, f"orch health shows what is reachable; orch models pull {name} fetches a model", code="no_provider")
-    return OrchError(f"no model is installed{_elsewhere(candidates)}", f"orch models pull {name}", code="model_not_found")
+    hint = f"orch setup finds the models that would serve here; orch models pull {name} fetches this one"
+    return OrchError(f"no model is installed{_elsewhere(candidates)}", hint, code="model_not_found")
 
 
 def _elsewhere(candidates: Sequence[Candidate]) -> str:
@@ -336,12 +337,12 @@ def _pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> Orc
 
 
 def how_to_get_a_model(held_back: str | None = None) -> str:
-    """The exact lines that bring Ollama or the embedded model, or that let a held back one answer."""
+    """The exact lines that bring Ollama, a model that suits this machine or the demonstration, or that let a held back one answer."""
     if held_back:
-        other = [f"or ask the small embedded model: -m {held_back} (fallback.last_resort: always in routing.yaml does so unasked)"]
+        other = [f"or ask the built-in demonstration: -m {held_back} (fallback.last_resort: always in routing.yaml does so unasked)"]
     else:
-        other = ["or bring the embedded model (100 MB, small, no server):", *(f"  {line}" for line in embedded_lines())]
-    return "\n".join([START_OLLAMA, *other])
+        other = ["or bring the built-in demonstration (100 MB, often wrong, no server):", *(f"  {line}" for line in embedded_lines())]
+    return "\n".join([START_OLLAMA, "or see what would serve on this machine, and have it fetched:", "  orch setup", *other])
 
 
 def embedded_lines() -> list[str]:

@@ -105,7 +105,7 @@ async def _provider(name: str, runtime: Runtime) -> Finding:
     try:
         return "ok", f"{await runtime.backends[name].health()}{at}", ""
     except BackendError as failure:
-        hints = {"ollama": "ollama serve", "openai": f"start the server{at}", "llamacpp": "\n".join(embedded_lines())}
+        hints = {"ollama": "orch setup", "openai": f"start the server{at}", "llamacpp": "\n".join(embedded_lines())}
         return "warn" if provider.kind == "llamacpp" else "fail", failure.message, hints[provider.kind]
 
 

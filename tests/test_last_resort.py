@@ -111,7 +111,8 @@ async def test_it_is_silent_where_a_provider_has_no_model_yet(real: FakeOllama, 
     real.remove(REAL)
     real.start()
     error = await refusal(real, tiny)
-    assert (error.code, error.exit_code, error.hint) == ("model_not_found", 4, f"orch models pull {REAL}")
+    assert (error.code, error.exit_code) == ("model_not_found", 4)
+    assert error.hint == f"orch setup finds the models that would serve here; orch models pull {REAL} fetches this one"
 
 
 async def test_a_real_model_that_failed_has_not_answered(real: FakeOllama, tiny: FakeOllama) -> None:
@@ -222,3 +223,4 @@ async def test_without_any_provider_the_error_says_what_to_type(real: FakeOllama
     error = await refusal(real, tiny)
     assert (error.code, error.exit_code) == ("no_provider", 3)
     assert "ollama serve" in error.hint
+    assert "orch setup" in error.hint

@@ -181,19 +181,23 @@ LAYERS = [
     {"server.ui.mount"},
     {"server.app"},
     {"server.process"},
+    {"setup.choices", "setup.start", "setup.web"},
+    {"setup.download", "setup.engine", "setup.offers"},
+    {"setup.library", "setup.look", "setup.words"},
+    {"setup.doing"},
     {"cli.stdin", "cli.opening", "cli.swap", "cli.thin"},
     {"cli.argv", "cli.serve"},
-    {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache"},
+    {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache", "cli.setup"},
     {"cli.bench_quality", "cli.rate", "cli.replay", "cli.route"},
     {"cli.memory"},
     {"cli.bench", "cli.chat"},
     {"cli.main"},
 ]
-"""The lowest first. `orch`, `bench`, `classifier.train`, `config`, `memory`, `near` and `cli` themselves hold no code of their own."""
+"""The lowest first. `orch`, `bench`, `classifier.train`, `config`, `memory`, `near`, `setup` and `cli` themselves hold no code of their own."""
 PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {("cli.run", "cli.route"), ("cli.thin", "cli.run")}
 """--dry-run is `orch route`; a run by a server is shown as any other."""
-RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "memory", "near", "server.ui"}
+RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "memory", "near", "server.ui", "setup"}
 
 
 @cache

@@ -277,7 +277,7 @@ def test_health_is_bad_when_no_model_could_answer(ollama: FakeOllama, own: Write
 def test_health_says_how_to_start_what_is_down(own: Write) -> None:
     own(PROVIDERS)
     done = orch("health")
-    assert (done.returncode, b"ollama serve" in done.stdout, b"no task could be answered" in done.stdout) == (3, True, True)
+    assert (done.returncode, b"fail" in done.stdout, b"no task could be answered now: orch setup" in done.stdout) == (3, True, True)
 
 
 # ---------------------------------------------------------------- config

@@ -38,6 +38,7 @@ CALLS: dict[str, list[list[str]]] = {
     "models load": [[LLAMA]],
     "models unload": [[LLAMA]],
     "health": [[], ["--offline"]],
+    "setup": [[], ["--yes"], ["--json"], ["--dry-run"], ["new:1b", "--dry-run"]],
     "memory": [["--help"]],
     "memory search": [["Lisbon"]],
     "memory list": [[]],

@@ -32,7 +32,7 @@ def health(
         render.show_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
     else:
         render.table(("check", "", "latency", "what"), [(row.name, row.status, _latency(row), _what(row)) for row in rows])
-        render.show("\na task could be answered now" if could_answer else "\nno task could be answered now: the lines marked fail say what to type")
+        render.show("\na task could be answered now" if could_answer else "\nno task could be answered now: orch setup finds what would serve here")
     raise typer.Exit(0 if could_answer else 3)
 
 

@@ -46,9 +46,7 @@ class FakeRegistry:
         return [asked for path, asked in self.asked if "/blobs/" in path]
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.registry = self  # type: ignore[attr-defined]
+        self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
@@ -62,11 +60,23 @@ class FakeRegistry:
         self._thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, registry: FakeRegistry) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.registry = registry
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader that leaves is what some tests are about."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        registry: FakeRegistry = self.server.registry  # type: ignore[attr-defined]
+        assert isinstance(self.server, _Server)
+        registry = self.server.registry
         registry.asked.append((self.path, self.headers.get("range", "")))
         registry.headers.append({name.lower(): value for name, value in self.headers.items()})
         place, _, last = self.path.removeprefix("/v2/").rpartition("/")

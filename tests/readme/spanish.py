@@ -21,6 +21,7 @@ WORDS = {
     "List what is remembered, newest first.": "Lista lo recordado, lo más nuevo primero.",
     "Show one memory whole.": "Muestra un recuerdo entero.",
     "Add a note, or documents, split along their structure.": "Añade una nota o documentos, partidos según su estructura.",
+    "Look at this machine, say which models would serve here, and fetch one if you say yes.": "Mira esta máquina, dice qué modelos servirían aquí y trae uno si dices que sí.",
     "Forget for good: from the index, the journal's text, the cache and the free space of their files.": "Olvida del todo: del índice, del diario, de la caché y del espacio libre.",
     "Write everything that is remembered as JSON, one a line.": "Escribe todo lo recordado como JSON, uno por línea.",
     "Read what export wrote; what is there already is left alone, broken lines are told.": "Lee lo que escribió export; lo que ya está se deja, las líneas rotas se dicen.",
