@@ -15,10 +15,11 @@ from orch.types import Estimate, ModelKey, TaskType
 if TYPE_CHECKING:
     from orch.grades import Graded, Rating
     from orch.quality import QualityModel
+    from orch.quality.table import Prior
 
 NAME = "quality"
 UNKNOWN = DEFAULT_RATING / 10
-"""The rating of a model with evidence that is nowhere rated and was not seen since."""
+"""The prior of a model with evidence that is nowhere rated and was not seen since."""
 RERUN_STEP = 0.3
 """How much less than what is expected of a model an answer is taken for whose task was run again with another, at most half of it: between as expected and
 bad. It was probably not liked, and an absolute score would raise a model of which less is expected."""
@@ -29,20 +30,20 @@ Shares = Mapping[TaskType, float]
 class JudgedQuality:
     """What is known of each model's quality on this machine. The fitted model is kept beside the evidence, and fitted anew when that has changed.
 
-    A rating in models.yaml, and a guess where there is none, are priors of the same weight. Only those of models with evidence are in the fit: what else
-    is installed does not change it.
+    A rating in models.yaml, benchmarks and a guess are priors of the same weight. Only those of models with evidence are in the fit: what else is
+    installed does not change it.
     """
 
     def __init__(self, judgements: Judgements, specs: Sequence[ModelSpec], shares: Callable[[str], Shares]) -> None:
         self._judgements, self._shares = judgements, shares
-        self._rated = {name_of((spec.provider, spec.id)): spec.quality_rating / 10 for spec in specs if spec.quality_rating is not None}
+        self._rated = {name_of((spec.provider, spec.id)): _everywhere(spec.quality_rating / 10) for spec in specs if spec.quality_rating is not None}
 
     def estimates(self, text: str, shares: Shares, states: Iterable[ModelState]) -> dict[ModelKey, Estimate]:
         """What each model with evidence would be worth for a text of these types; nothing is known of the others but their ratings, or guesses, in `states`."""
         graded, rated = self._judgements.marks()
         if not graded and not rated:
             return {}
-        priors = self._rated | ratings_of(states)
+        priors = self._rated | priors_of(states)
 
         def kinds(other: str) -> dict[str, float]:
             return _plain(shares if other == text else self._shares(other))
@@ -53,9 +54,9 @@ class JudgedQuality:
 
     def fit(self, states: Iterable[ModelState]) -> None:
         """Fits a model to all evidence and keeps it."""
-        self._fit(self._rated | ratings_of(states), lambda text: _plain(self._shares(text)))
+        self._fit(self._rated | priors_of(states), lambda text: _plain(self._shares(text)))
 
-    def _kept(self, graded: int, priors: Mapping[str, float], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]] | None:
+    def _kept(self, graded: int, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]] | None:
         """The model that was fitted before; None where the evidence is other now, or the prior of a model with evidence."""
         from orch.quality import QualityModel  # only where something is known
 
@@ -70,7 +71,7 @@ class JudgedQuality:
         except ValueError:
             return None
 
-    def _fit(self, priors: Mapping[str, float], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]]:
+    def _fit(self, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]]:
         from orch.quality import QualityModel
 
         kept, marks = self._judgements.kept(NAME), self._judgements.marks()
@@ -80,7 +81,7 @@ class JudgedQuality:
         stamp = {"graded": marks[0], "priors": {name: known.get(name, UNKNOWN) for name in model.models}}
         return QualityModel.from_bytes(self._keep(model, stamp, marks[1]), kinds), stamp
 
-    def _catch_up(self, model: QualityModel, stamp: dict[str, Any], priors: Mapping[str, float]) -> None:
+    def _catch_up(self, model: QualityModel, stamp: dict[str, Any], priors: Mapping[str, Prior]) -> None:
         """Learns what was said since the model was kept, and keeps that."""
         later = self._judgements.ratings(after=stamp["ratings"])
         for rating in later:
@@ -98,16 +99,16 @@ class JudgedQuality:
         return data
 
 
-def ratings_of(states: Iterable[ModelState]) -> dict[str, float]:
-    """From 0 to 1, those of models.yaml and those guessed from a model's size; none for a model of which its provider says nothing now."""
-    return {name_of(state.key): state.spec.quality_rating / 10 for state in states if state.spec.quality_rating is not None}
+def priors_of(states: Iterable[ModelState]) -> dict[str, Prior]:
+    """By task type, from 0 to 1; none for a model of which its provider says nothing now."""
+    return {name_of(state.key): _plain(state.prior.quality) for state in states if state.prior is not None}
 
 
-def fitted(graded: Sequence[Graded], ratings: Sequence[Rating], priors: Mapping[str, float], kinds: Callable[[str], Mapping[str, float]]) -> QualityModel:
-    """A model of PROVIDER/MODEL names from evidence, on the scale of the ratings, which are from 0 to 1.
+def fitted(graded: Sequence[Graded], ratings: Sequence[Rating], priors: Mapping[str, Prior], kinds: Callable[[str], Mapping[str, float]]) -> QualityModel:
+    """A model of PROVIDER/MODEL names from evidence, on the scale of the priors, which are from 0 to 1.
 
-    A suite tells how models differ, not how good they are: the graded models' mean grade is moved to their mean rating. Reruns come last, each seen from
-    what the rest says.
+    A suite tells how models differ, not how good they are: the graded models' mean grade is moved to their mean prior at the types that were graded.
+    Reruns come last, each seen from what the rest says.
     """
     from orch.grades import is_evidence
     from orch.quality import QualityModel
@@ -140,13 +141,21 @@ def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:
     return {_key(name): each for name, each in estimates.items()}
 
 
-def _move(graded: Sequence[Graded], rated: Mapping[str, float]) -> float:
-    """What is added to grades so that the graded models' mean is that of their ratings; 0 where no graded model is rated."""
-    by_model: dict[str, list[float]] = {}
+def _move(graded: Sequence[Graded], priors: Mapping[str, Prior]) -> float:
+    """What is added to grades so that the graded models' mean is that of their priors at these types; 0 where no graded model has one."""
+    from orch.quality.table import at_kind
+
+    distances: dict[str, list[float]] = {}
     for each in graded:
-        by_model.setdefault(name_of((each.provider, each.model)), []).append(float(each.score or 0.0))
-    both = [name for name in by_model if name in rated]
-    return _mean([rated[name] for name in both]) - _mean([_mean(by_model[name]) for name in both]) if both else 0.0
+        name = name_of((each.provider, each.model))
+        if name in priors:
+            distances.setdefault(name, []).append(at_kind(priors[name], each.task_type) - float(each.score or 0.0))
+    return _mean([_mean(found) for found in distances.values()]) if distances else 0.0
+
+
+def _everywhere(rating: float) -> Prior:
+    """A rating, which holds at every type."""
+    return dict.fromkeys(map(str, TaskType), rating)
 
 
 def _mean(values: Sequence[float]) -> float:

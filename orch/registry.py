@@ -15,14 +15,16 @@ from orch.backends import Backend
 from orch.config.spec import Models, ModelSpec, canonical
 from orch.errors import BackendError
 from orch.journal import Journal
+from orch.known_models.identity import Identity
 from orch.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
+from orch.quality_priors import QualityPriors
 from orch.remote_models import is_allowed, known_host, why_out
 from orch.types import Installed, Measured, ModelInfo, ModelKey
 
 _SHOWS_AT_ONCE = 8
 MOST_LOADED = "OLLAMA_MAX_LOADED_MODELS"
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
-_ACTIVE = re.compile(r"-a(\d+(?:\.\d+)?)b\b", re.IGNORECASE)
+UNKNOWN_SPEED = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,18 @@ class Survey:
     """Every provider's kind by its name, also of those that have no model."""
     most_loaded: Mapping[str, int] = field(default_factory=dict)
     """How many models a provider keeps loaded at once, where that is known."""
+    only_shipped: bool = False
+    """Whether every model that is there and may take part is one of the shipped list, with the shipped values."""
+    floor_shift: float = 0.0
+    """How much lower floors are, 0 to 10: they are on the scale of a person's ratings, and priors are lower."""
 
 
 class Registry:
     """Asks the providers and the journal; keeps nothing itself."""
 
-    def __init__(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float) -> None:
-        self._models, self._backends, self._journal, self._budget_gb = models, backends, journal, budget_gb
+    def __init__(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors) -> None:
+        self._models, self._backends, self._journal, self._budget_gb, self._priors = models, backends, journal, budget_gb, priors
+        self._listed = {(spec.provider, spec.id) for spec in models.models}
 
     async def available(self, *, with_unlisted: bool | None = None) -> Survey:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says, unless told otherwise)."""
@@ -58,9 +65,13 @@ class Registry:
             pairs += self._unlisted(had)
         infos = await self._infos([(spec.provider, item) for spec, item in pairs if item and not self._is_out(spec, item.remote_host)])
         measured = self._journal.measurements.of([(spec.provider, spec.id) for spec, item in pairs if item])
-        states = tuple(self._state(spec, item, down, infos, measured) for spec, item in pairs)
+        take_part = self._models.unlisted == "use"
+        identities = {at: identity_of(spec, item, infos.get(item.digest, ModelInfo())) for at, (spec, item) in enumerate(pairs) if item}
+        states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
+        believed = self._priors.believed([self._with_speed(state, identities.get(at)) for at, state in enumerate(states)], identities, take_part)
         kinds = {name: provider.kind for name, provider in self._models.providers.items()}
-        return Survey(states, down, self._memory(states), self._models.unlisted == "use", kinds, self._most_loaded())
+        found = believed.states
+        return Survey(found, down, self._memory(found), take_part, kinds, self._most_loaded(), believed.only_shipped, believed.floor_shift)
 
     def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Told that a model has just answered with that context. Nothing is kept here: the next survey asks the providers."""
@@ -72,7 +83,7 @@ class Registry:
             return error.message
 
     def _unlisted(self, had: Mapping[str, dict[str, Installed]]) -> list[tuple[ModelSpec, Installed | None]]:
-        listed = {(spec.provider, canonical(spec.id)) for spec in self._models.models}
+        listed = {(provider, canonical(name)) for provider, name in self._listed}
         return [
             (ModelSpec(id=item.name, provider=provider), item)
             for provider, items in sorted(had.items())
@@ -123,10 +134,9 @@ class Registry:
             return ModelState(spec, unavailable, local=backend.local, context_window=spec.context_window or DEFAULT_NUM_CTX)
         info = infos.get(item.digest, ModelInfo())
         host = known_host(item.remote_host, info.remote_host)
-        unlisted = all((spec.provider, spec.id) != (listed.provider, listed.id) for listed in self._models.models)
         window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
         return ModelState(
-            spec=replace(with_priors(spec, item, info), id=spec.id),
+            spec=spec,
             unavailable=("remote", why_out(host)) if self._is_out(spec, host) else None,
             local=backend.local and not host,
             resident=item.resident,
@@ -139,7 +149,7 @@ class Registry:
             kv_bytes_per_token=info.kv_bytes_per_token,
             modelfile_ctx=info.num_ctx,
             measured=measured.get((spec.provider, spec.id)),
-            unlisted=unlisted,
+            unlisted=(spec.provider, spec.id) not in self._listed,
             fixed_ctx=backend.fixed_ctx,
             remote_host=host,
         )
@@ -150,6 +160,12 @@ class Registry:
         if not most.isdecimal() or not int(most):  # 0 leaves it to Ollama: three a GPU
             return {}
         return {name: int(most) for name, provider in self._models.providers.items() if provider.kind == "ollama" and self._backends[name].local}
+
+    def _with_speed(self, state: ModelState, identity: Identity | None) -> ModelState:
+        """With a guess of its speed where models.yaml has no rating."""
+        if identity is None or state.spec.speed_rating is not None:
+            return state
+        return replace(state, spec=replace(state.spec, speed_rating=speed_of(self._priors.active_b(identity))))
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:
         """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked only when that does not do."""
@@ -165,27 +181,34 @@ class Registry:
         return budget + machine.gpu_memory_bytes() if max(needs, default=0) > budget else budget
 
 
-# ---------------------------------------------------------------- priors
+# ---------------------------------------------------------------- what is guessed
 
 
-def with_priors(spec: ModelSpec, item: Installed, info: ModelInfo) -> ModelSpec:
-    """A spec whose missing facts are guessed from size, family and capabilities; 6 and 6 where nothing is known.
-
-    The curves go through the ratings of the shipped models: 8B gives quality 7 and speed 8, 14B gives 8 and 6.6.
-    """
-    if spec.quality_rating is not None and spec.speed_rating is not None and spec.strengths:
-        return spec
-    size = info.parameters_b or _parameters(item.parameter_size)
-    active = _ACTIVE.search(spec.id)
-    quality = min(max(4.0 + 1.45 * math.log(size), 1.0), 9.5) if size else 6.0
-    speed_size = float(active.group(1)) if active else size
-    speed = min(max(12.2 - 2.1 * math.log(speed_size), 1.0), 9.5) if speed_size else 6.0
-    return replace(
-        spec,
-        quality_rating=spec.quality_rating if spec.quality_rating is not None else round(quality, 1),
-        speed_rating=spec.speed_rating if spec.speed_rating is not None else round(speed, 1),
-        strengths=spec.strengths or _strengths(spec.id, info),
+def identity_of(spec: ModelSpec, item: Installed, info: ModelInfo) -> Identity:
+    """What tells which model it is."""
+    capabilities = item.capabilities if info.capabilities is None else info.capabilities
+    return Identity(
+        tag=item.name,
+        basename=info.basename,
+        size_label=info.size_label,
+        finetune=info.finetune,
+        version=info.version,
+        architecture=info.architecture or item.family,
+        base_model=info.base_model,
+        params_b=info.parameters_b or _parameters(item.parameter_size),
+        active_b=info.active_b,
+        quantization=info.quantization,
+        adapted=info.adapted,
+        thinks=None if capabilities is None else "thinking" in capabilities,
     )
+
+
+def speed_of(active_b: float | None) -> float:
+    """A guess from 0 to 10 by the billions of parameters that a token takes; 6 where nobody says.
+
+    The curve goes through the ratings of the shipped models: 8B gives 8, 14B 6.6.
+    """
+    return round(min(max(12.2 - 2.1 * math.log(active_b), 1.0), 9.5), 1) if active_b else UNKNOWN_SPEED
 
 
 def _parameters(text: str) -> float | None:
@@ -196,12 +219,6 @@ def _parameters(text: str) -> float | None:
         return float(match.group(1)) / (1000 if match.group(2).upper() == "M" else 1)
     except ValueError:
         return None
-
-
-def _strengths(name: str, info: ModelInfo) -> tuple[str, ...]:
-    if "code" in name.lower() or "codestral" in name.lower():
-        return ("coding",)
-    return ("reasoning",) if "thinking" in (info.capabilities or ()) else ()
 
 
 def _capabilities(item: Installed, info: ModelInfo) -> frozenset[str] | None:

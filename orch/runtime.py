@@ -17,6 +17,7 @@ from orch.gate import Gate, OpenGate
 from orch.journal import Journal
 from orch.judged import JudgedQuality
 from orch.memory.lazy import LazyMemory
+from orch.quality_priors import QualityPriors
 from orch.redact import Redactor
 from orch.registry import Registry
 from orch.remote_models import RemoteModels
@@ -66,21 +67,25 @@ class Wiring:
         redactor = Redactor(routing.redaction.patterns if routing.redaction.enabled else {})
         journal = self.journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
         backends = {name: self.backend(name, provider, config.models) for name, provider in config.models.providers.items()}
-        registry = self.registry(config.models, backends, journal, routing.memory_budget_gb)
+        priors = QualityPriors(config.models.models, config.shipped_models)
+        registry = self.registry(config.models, backends, journal, routing.memory_budget_gb, priors)
         cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
         memory = self.memory(routing.memory, journal, self.embedding(backends, registry), redactor, cache)
         reuse = Reuse(cache, config, backends, memory, redactor)
         classifier = Classifier(config.own_rules)
-        judged = JudgedQuality(journal.judgements, config.models.models, lambda text: classifier.classify(text).scores)
+        rated = [spec for spec in config.models.models if priors.is_rated(spec)]
+        judged = JudgedQuality(journal.judgements, rated, lambda text: classifier.classify(text).scores)
         return Runtime(config, journal, backends, registry, classifier, judged, memory, reuse, self.gate)
 
     def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
         """Where runs are written down."""
         return Journal(path, redactor, mode, keep_s)
 
-    def registry(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float) -> Registry:
+    def registry(
+        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
+    ) -> Registry:
         """What tells which models there are."""
-        return Registry(models, backends, journal, budget_gb)
+        return Registry(models, backends, journal, budget_gb, priors)
 
     def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
         """What embeds for memory, by the provider's name."""

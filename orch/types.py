@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -78,6 +79,11 @@ class Prior:
 
     quality: dict[TaskType, float]
     source: str
+
+    @property
+    def mean(self) -> float:
+        """Over the types."""
+        return math.fsum(self.quality.values()) / len(self.quality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +306,18 @@ class ModelInfo:
     num_ctx: int | None = None
     """The context that its maker loads it with (a Modelfile's `PARAMETER num_ctx`), None where that is left to the server."""
     remote_host: str = ""
+    basename: str = ""
+    """What the GGUF says that it is (`general.basename` and its like); empty where it does not."""
+    size_label: str = ""
+    finetune: str = ""
+    version: str = ""
+    architecture: str = ""
+    base_model: str = ""
+    quantization: str = ""
+    active_b: float | None = None
+    """Billions of parameters that a token takes, of a mixture of experts."""
+    adapted: bool = False
+    """Whether an adapter changes its weights."""
 
 
 @dataclass(frozen=True, slots=True)

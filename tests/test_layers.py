@@ -20,6 +20,8 @@ LAYERS = [
         "errors",
         "grades",
         "installed",
+        "known_models.identity",
+        "known_models.names",
         "speeds",
         "journal_tables",
         "markdown",
@@ -46,6 +48,8 @@ LAYERS = [
         "database",
         "json_form",
         "json_schema",
+        "known_models.catalogue",
+        "known_models.regression",
         "machine",
         "near.frames",
         "near.lexicon",
@@ -64,6 +68,7 @@ LAYERS = [
         "memory.documents",
         "memory.engine",
         "memory.store",
+        "known_models.recognition",
         "near.tokens",
         "quality.learn",
     },
@@ -72,6 +77,7 @@ LAYERS = [
         "config.schema",
         "server.logins",
         "config.trust",
+        "known_models.priors",
         "journal",
         "task",
         "scoring",
@@ -94,6 +100,8 @@ LAYERS = [
         "classifier.features",
         "config.check",
         "conversation",
+        "known_models.derive",
+        "quality_priors",
         "memory.edge",
         "memory.qdrant",
         "memory.text",
@@ -198,6 +206,7 @@ PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {("cli.run", "cli.route"), ("cli.thin", "cli.run")}
 """--dry-run is `orch route`; a run by a server is shown as any other."""
 RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "memory", "near", "server.ui", "setup"}
+RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "known_models", "memory", "near", "server.ui"}
 
 
 @cache

@@ -213,9 +213,9 @@ def test_a_provider_with_another_name_is_no_other_model(history: FakeOllama, tmp
 
 def test_a_model_that_is_gone_is_compared_with_nothing(history: FakeOllama, tmp_path: Path) -> None:
     where = "{ollama: {kind: ollama, base_url: 'http://127.0.0.1:11434'}}"
-    (tmp_path / "one.yaml").write_text(f"version: 1\nunlisted: ignore\nproviders: {where}\nmodels: [{{id: '{LLAMA}', provider: ollama, quality_rating: 7}}]\n")
+    (tmp_path / "one.yaml").write_text(f"version: 1\nunlisted: ignore\nproviders: {where}\nmodels: [{{id: '{LLAMA}', provider: ollama, quality_rating: 6}}]\n")
     [change] = _replay("--models", str(tmp_path / "one.yaml"))["changes"]
-    assert (change["before"], change["after"], change["quality"]) == (CODER, LLAMA, [None, 0.7])
+    assert (change["before"], change["after"], change["quality"]) == (CODER, LLAMA, [None, 0.6])
 
 
 def test_what_was_learned_under_the_present_files_stays(history: FakeOllama, home: Path, tmp_path: Path) -> None:

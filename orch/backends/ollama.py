@@ -20,6 +20,8 @@ from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 EMBED_TIMEOUT_S = 120.0
 UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
+MOST_CHARS = 200
+"""Of a word of a GGUF's metadata."""
 _BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
 _EFFORTS = {"none": False, "minimal": False, "xhigh": "high"}
 """OpenAI's reasoning_effort as Ollama's `think`; low, medium and high are the same."""
@@ -303,11 +305,41 @@ def _info(show: dict[str, Any]) -> ModelInfo:
     return ModelInfo(
         capabilities=tuple(capabilities) if isinstance(capabilities, list) else None,
         context_window=facts.get(f"{arch}.context_length"),
-        parameters_b=count / 1e9 if isinstance(count, (int, float)) else None,
+        parameters_b=count / 1e9 if isinstance(count, (int, float)) and count > 0 else None,
         kv_bytes_per_token=_kv_bytes(facts, arch),
         family=(show.get("details") or {}).get("family") or arch,
         num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
+        **_what_it_is(show, facts, arch),
     )
+
+
+def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[str, Any]:
+    """What tells which model it is: words of the GGUF's metadata as its maker wrote them, which may be missing or of any type."""
+    words = {name: _word(facts.get(f"general.{name}")) for name in ("basename", "size_label", "finetune", "version")}
+    return {
+        **words,
+        "architecture": _word(arch),
+        "base_model": _word(facts.get("general.base_model.0.name")),
+        "quantization": _word((show.get("details") or {}).get("quantization_level")),
+        "active_b": _active_b(facts, arch),
+        "adapted": "\nADAPTER " in f"\n{show.get('modelfile') or ''}",
+    }
+
+
+def _word(value: Any) -> str:
+    return value[:MOST_CHARS] if isinstance(value, str) else ""
+
+
+def _active_b(facts: dict[str, Any], arch: str) -> float | None:
+    """Billions of parameters less the experts that a token does not take: each has three matrices a layer."""
+    names = ("block_count", "embedding_length", "expert_count", "expert_used_count")
+    layers, width, experts, used = (facts.get(f"{arch}.{name}") for name in names)
+    inner = facts.get(f"{arch}.expert_feed_forward_length") or facts.get(f"{arch}.feed_forward_length")
+    count = facts.get("general.parameter_count")
+    if not all(map(_count, (layers, width, experts, used, inner, count))):
+        return None
+    idle = int(layers or 0) * 3 * int(width or 0) * int(inner or 0) * (int(experts or 0) - int(used or 0))
+    return (int(count or 0) - idle) / 1e9 if 0 < idle < int(count or 0) else None
 
 
 def _parameter(parameters: str, name: str) -> int | None:

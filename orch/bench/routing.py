@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from orch.bench.suite import Task
 from orch.config.spec import Routing
 from orch.grades import Graded
-from orch.judged import by_key, fitted, ratings_of
+from orch.judged import by_key, fitted, priors_of
 from orch.model_state import ModelState
 from orch.router import rank, weights_for
 from orch.scoring import Policy
@@ -28,7 +28,7 @@ class Chooser:
 
     def __call__(self, learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
         """The model for each task to decide, by its id; `dial` from 0 (speed) to 10 (quality), None for the weights of routing.yaml."""
-        model = fitted(learn, (), ratings_of(self.states), lambda text: {str(kind): share for kind, share in self.classify(text).scores.items()})
+        model = fitted(learn, (), priors_of(self.states), lambda text: {str(kind): share for kind, share in self.classify(text).scores.items()})
         weights = weights_for(self.routing, "balanced", dial)
         chosen = {}
         for each in decide:

@@ -23,7 +23,15 @@ def checked(found: dict[str, Source], base: dict[str, Source | None], env: Mappi
             "orch config validate checks again; orch config schema lists every key",
             problems=problems,
         )
-    return {**result, "own": _own_rules(result["routing"].get("task_types", {}), _shipped("routing")["task_types"])}
+    rules, shipped = result["routing"].get("task_types", {}), _shipped("routing")["task_types"]
+    prefer = [name for name, rule in rules.items() if rule.get("prefer") and rule["prefer"] == shipped.get(name, {}).get("prefer")]
+    return {**result, "own": _own_rules(rules, shipped), "shipped": {"models": _rated(_shipped("models")["models"]), "prefer": prefer}}
+
+
+def _rated(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the shipped file says of the models' quality."""
+    keys = ("id", "quality_rating", "strengths", "weaknesses", "last_resort")
+    return [{key: model[key] for key in keys if key in model} for model in models]
 
 
 def _own_rules(rules: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from orch.config.variables import interpolate, strings_with_variables
 from orch.types import TaskType
 from orch.version import VERSION
 
+BESIDE = ("own", "shipped")
+"""What is kept beside the files' data."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -30,6 +33,10 @@ class Config:
     notes: tuple[str, ...] = ()
     own_rules: Mapping[TaskType, spec.TaskTypeRule] = field(default_factory=dict)
     """The user's own keywords and patterns: what the shipped routing.yaml does not have."""
+    shipped_models: tuple[spec.ModelSpec, ...] = ()
+    """The shipped models.yaml's: their ratings and strengths are nobody's writing."""
+    shipped_prefer: frozenset[TaskType] = frozenset()
+    """Types whose `prefer` is the shipped routing.yaml's, nobody having written another one."""
 
 
 def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None, named: Mapping[str, Path] | None = None) -> Config:
@@ -37,9 +44,9 @@ def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cw
     found, notes = find(config_dir, env, cwd or working_directory())
     found |= {which: read(which, path, "flag") for which, path in (named or {}).items()}
     base = bases(found, env)
-    shipped = packaged("routing").read_text(encoding="utf-8")
+    shipped = [packaged(which).read_text(encoding="utf-8") for which in FILES]
     digest = hashlib.sha256(VERSION.encode())
-    for text in (*(source.text for source in found.values()), shipped, *(b.text for b in base.values() if b), *(s.place for s in found.values())):
+    for text in (*(source.text for source in found.values()), *shipped, *(b.text for b in base.values() if b), *(s.place for s in found.values())):
         digest.update(b"\0" + text.encode())
     key = digest.hexdigest()[:24]
     data = _cached(key, env) or _checked(found, base, env, key)
@@ -49,8 +56,7 @@ def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cw
         data = _checked(found, base, env, key)  # names the unset variable and its place
         filled = {which: interpolate(data[which], env) for which in FILES}
     models = _with_ollama_host(spec.build_models(filled["models"]), env)
-    own = spec.build_rules(data["own"])
-    return Config(models, spec.build_routing(filled["routing"]), key[:12], tuple(found.values()), tuple(notes), own)
+    return Config(models, spec.build_routing(filled["routing"]), key[:12], tuple(found.values()), tuple(notes), **_beside(data))
 
 
 def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env: Mapping[str, str] = os.environ) -> Config:
@@ -63,8 +69,14 @@ def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env
     filled = {which: interpolate(checked[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
     built = _with_ollama_host(spec.build_models(filled["models"]), env)
-    own = spec.build_rules(checked["own"])
-    return Config(built, spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()), own_rules=own)
+    return Config(built, spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()), **_beside(checked))
+
+
+def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the files is the user's own, and what is the shipped ones'."""
+    shipped = data["shipped"]
+    models = tuple(spec.build_model(entry) for entry in shipped["models"])
+    return {"own_rules": spec.build_rules(data["own"]), "shipped_models": models, "shipped_prefer": frozenset(map(TaskType, shipped["prefer"]))}
 
 
 def bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
@@ -92,7 +104,7 @@ def _cached(key: str, env: Mapping[str, str]) -> dict[str, Any] | None:
         data = json.loads(_cache_file(key, env).read_bytes())
     except (OSError, ValueError):
         return None
-    return data if isinstance(data, dict) and set(data) == {*FILES, "own"} else None
+    return data if isinstance(data, dict) and set(data) == {*FILES, *BESIDE} else None
 
 
 def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:

@@ -239,8 +239,14 @@ def build_models(data: dict[str, Any]) -> Models:
         version=1,
         unlisted=data.get("unlisted", "use"),
         providers={name: _build(Provider, entry) for name, entry in data["providers"].items()},
-        models=tuple(_build(ModelSpec, entry) for entry in data.get("models", ())),
+        models=tuple(build_model(entry) for entry in data.get("models", ())),
     )
+
+
+def build_model(data: dict[str, Any]) -> ModelSpec:
+    """One model from data that `schema` has checked."""
+    model: ModelSpec = _build(ModelSpec, data)
+    return model
 
 
 def _build_rule(data: dict[str, Any]) -> TaskTypeRule:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orch.quality.lines import Lines, column_sum, packed, unpacked
-from orch.quality.table import Graded, Kinds, Row, Table, checked, filled
+from orch.quality.table import Graded, Kinds, Prior, Row, Table, at_kind, checked, checked_prior, filled
 from orch.quality.words import BUCKETS, Groups, hashed
 from orch.types import Estimate
 
-MAGIC = b"orchqua1"
+MAGIC = b"orchqua2"
 RATING_FADES = 20
 """Graded answers from which on a rating is not worth a mention."""
 KIND_VARIANCE = 0.03
@@ -38,10 +38,10 @@ class Reading:
 class QualityModel:
     """Means by kind and model, and what the words of a text add to them."""
 
-    def __init__(self, models: Sequence[str], labels: Sequence[str], table: Table, lines: Lines, rated: Iterable[str], kinds: Kinds | None) -> None:
+    def __init__(self, models: Sequence[str], labels: Sequence[str], table: Table, lines: Lines, rated: Mapping[str, Prior], kinds: Kinds | None) -> None:
         self._at = {model: at for at, model in enumerate(models)}
         self._labels = {label: at for at, label in enumerate(labels)}
-        self._table, self._lines, self._rated, self._kinds = table, lines, frozenset(rated), kinds
+        self._table, self._lines, self._rated, self._kinds = table, lines, dict(rated), kinds
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -50,22 +50,23 @@ class QualityModel:
 
     @classmethod
     def fit(
-        cls, rows: Iterable[Row], models: Sequence[str], priors: Mapping[str, float], *, kinds: Kinds | None = None, moves: Iterable[float] = ()
+        cls, rows: Iterable[Row], models: Sequence[str], priors: Mapping[str, Prior], *, kinds: Kinds | None = None, moves: Iterable[float] = ()
     ) -> QualityModel:
         """Learns from graded answers, of which there may be none. Answers of models that are not in `models` are ignored.
 
-        `priors` are ratings from 0 to 1. `kinds`, where given, is P(kind | text); else it is learned from the rows' kinds, which takes numpy.
+        `priors` are from 0 to 1: a number, or numbers by kind, for each model. `kinds`, where given, is P(kind | text); else it is learned from the rows'
+        kinds, which takes numpy.
         `moves` bring the scores of the first rows to the scale of the ratings, by what is to be added.
-        Raises ValueError for scores outside 0 to 1 and for models named twice.
+        Raises ValueError for scores and priors outside 0 to 1 and for models named twice.
         """
         models = list(models)
         if len(set(models)) != len(models):
             raise ValueError("a model is named twice")
         graded = Graded.of(rows, models, kinds, moves)
-        rated = {model: checked(priors[model]) for model in models if model in priors}
+        rated = {model: checked_prior(priors[model]) for model in models if model in priors}
         lines, shares = _learned(graded) or (Lines(), graded.given or [[]] * len(graded.texts))
         labels = graded.labels if kinds or lines.kinds else []
-        table = filled(graded, [rated.get(model) for model in models], shares, len(labels))
+        table = filled(graded, [rated.get(model) for model in models], shares, labels)
         return cls(models, labels, table, lines, rated, kinds)
 
     def predict(self, text: str) -> dict[str, Estimate]:
@@ -89,12 +90,13 @@ class QualityModel:
                 for bucket in at:
                     column[bucket] += error * value / STEP
 
-    def meet(self, model_name: str, rating: float) -> None:
-        """Makes room for a model that was not there, believed to be as it is rated. Raises ValueError as `fit` does."""
+    def meet(self, model_name: str, prior: Prior) -> None:
+        """Makes room for a model that was not there, of which so much is believed. Raises ValueError as `fit` does."""
         if model_name not in self._at:
+            believed = checked_prior(prior)
             self._at[model_name] = len(self._at)
-            self._rated |= {model_name}
-            self._table.meet(checked(rating))
+            self._rated[model_name] = believed
+            self._table.meet(believed, self._labels)
             if self._lines.models:
                 self._lines.models.append(array("f", bytes(4 * BUCKETS)))
 
@@ -102,8 +104,7 @@ class QualityModel:
         """Makes room for a kind that was not among the graded answers."""
         if label not in self._labels:
             self._labels[label] = len(self._labels)
-            self._table.counts.append([0.0] * len(self._at))
-            self._table.totals.append([0.0] * len(self._at))
+            self._table.open([at_kind(self._rated.get(model, self._table.prior[at]), label) for model, at in self._at.items()])
 
     def choose(self, text: str, costs: Mapping[str, float], dial: float = 0.0) -> str:
         """The model with the largest mean - dial * cost / largest cost; of equals the cheapest. `costs` in seconds; a missing one counts as the median.
@@ -160,9 +161,9 @@ class QualityModel:
         head = {
             "models": list(self._at),
             "labels": list(self._labels),
-            "rated": sorted(self._rated),
+            "rated": dict(sorted(self._rated.items())),
             "given": self._kinds is not None,
-            "table": [table.prior, table.weight, table.count, table.total, table.counts, table.totals],
+            "table": [table.prior, table.weight, table.count, table.total, table.priors, table.counts, table.totals],
             "lines": [len(lines.kinds), lines.offsets, lines.temperature, len(lines.models), len(lines.newness), lines.trust],
         }
         text = json.dumps(head).encode()

@@ -10,6 +10,8 @@ Row = tuple[str, str | None, str, float]
 """A graded answer: text, kind of task, model, score from 0 to 1."""
 Kinds = Callable[[str], Mapping[str, float]]
 """P(kind | text) of a classifier."""
+Prior = float | Mapping[str, float]
+"""What is believed of a model without graded answers, 0 to 1: at every kind, or by kind; at a kind that is missing it is the mean of the others."""
 RATED_WEIGHT, ASSUMED_WEIGHT = 10.0, 3.0
 """Graded answers that a rating, and the mean of all models, count as. At ten, one answer moves a rated model by at most .2 at its own kind, and by .15 at any
 other, also where the text may be of either."""
@@ -21,43 +23,67 @@ SCORE_VARIANCE = 0.2
 
 @dataclass(slots=True)
 class Table:
-    """Sums of graded answers by kind and model (lines of kinds), and what is believed without them."""
+    """Graded answers by kind and model (lines of kinds): how many, and by how much they are better than what is believed without them."""
 
     prior: list[float]
     weight: list[float]
     count: list[float]
     total: list[float]
+    priors: list[list[float]]
     counts: list[list[float]]
     totals: list[list[float]]
 
     def base(self, model: int) -> float:
         """A model's mean over all kinds, drawn to its prior."""
+        return self.prior[model] + self._better(model)
+
+    def _better(self, model: int) -> float:
+        """By how much a model is better than its prior, over all kinds."""
+        return self.total[model] / (self.weight[model] + self.count[model])
+
+    def expected(self, shares: Sequence[float], model: int) -> float:
+        """What is believed of a model at these kinds without answers."""
         prior = self.prior[model]
-        return prior + (self.total[model] - prior * self.count[model]) / (self.weight[model] + self.count[model])
+        return prior + sum(share * (priors[model] - prior) for share, priors in zip(shares, self.priors, strict=True))
 
     def share(self, model: int, weight: float) -> float:
         """How much of what is known of a model are its graded answers, beside so many others."""
         return self.count[model] / (self.count[model] + weight)
 
-    def meet(self, rating: float) -> None:
+    def meet(self, prior: Prior, labels: Iterable[str]) -> None:
         """Makes room for one more model."""
-        for line, value in ((self.prior, rating), (self.weight, RATED_WEIGHT), *((line, 0.0) for line in (self.count, self.total, *self.counts, *self.totals))):
-            line.append(value)
+        for line in (self.count, self.total, *self.counts, *self.totals):
+            line.append(0.0)
+        self.prior.append(mean_of(prior))
+        self.weight.append(RATED_WEIGHT)
+        for line, label in zip(self.priors, labels, strict=True):
+            line.append(at_kind(prior, label))
+
+    def open(self, priors: list[float]) -> None:
+        """Makes room for one more kind, of which so much is believed of each model."""
+        self.priors.append(priors)
+        for lines in (self.counts, self.totals):
+            lines.append([0.0] * len(priors))
 
     def add(self, shares: Sequence[float], model: int, score: float) -> None:
         """One graded answer to a text of these kinds."""
+        better = score - self.expected(shares, model)
         self.count[model] += 1
-        self.total[model] += score
+        self.total[model] += better
         for kind, share in enumerate(shares):
             self.counts[kind][model] += share
-            self.totals[kind][model] += share * score
+            self.totals[kind][model] += share * better
 
     def mean(self, shares: Sequence[float], model: int) -> float:
-        """The mean in these kinds, each drawn to the model's own."""
-        base = self.base(model)
-        return base + sum(
-            share * (totals[model] - base * counts[model]) / (CELL_WEIGHT + counts[model])
-            for share, counts, totals in zip(shares, self.counts, self.totals, strict=True)
+        """The mean in these kinds: the prior at each, and what the answers of all kinds and of that one add."""
+        better = self._better(model)
+        return (
+            self.expected(shares, model)
+            + better
+            + sum(
+                share * (totals[model] - better * counts[model]) / (CELL_WEIGHT + counts[model])
+                for share, counts, totals in zip(shares, self.counts, self.totals, strict=True)
+            )
         )
 
     def evidence(self, shares: Sequence[float], model: int) -> float:
@@ -74,9 +100,28 @@ class Table:
 
 def checked(value: float) -> float:
     """Raises ValueError outside 0 to 1, and for what is not a number."""
-    if not 0 <= value <= 1:
+    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError(f"a score is from 0 to 1, not {value!r}")
     return float(value)
+
+
+def checked_prior(prior: Prior) -> Prior:
+    """Raises ValueError for a number outside 0 to 1, and for a mapping of kinds that is empty."""
+    if not isinstance(prior, Mapping):
+        return checked(prior)
+    if not prior:
+        raise ValueError("a prior by kind has at least one kind")
+    return {str(kind): checked(value) for kind, value in prior.items()}
+
+
+def mean_of(prior: Prior) -> float:
+    """Over the kinds."""
+    return sum(prior.values()) / len(prior) if isinstance(prior, Mapping) else prior
+
+
+def at_kind(prior: Prior, label: str) -> float:
+    """At one kind."""
+    return prior[label] if isinstance(prior, Mapping) and label in prior else mean_of(prior)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +154,16 @@ class Graded:
         return cls(list(scores), labels, own, list(scores.values()), shares, len(models))
 
 
-def filled(graded: Graded, rated: list[float | None], shares: Sequence[Sequence[float]], kinds: int) -> Table:
-    """All answers. Before any, a rating is believed, or the mean of all answers, or of the ratings, or a half."""
+def filled(graded: Graded, rated: list[Prior | None], shares: Sequence[Sequence[float]], labels: Sequence[str]) -> Table:
+    """All answers. Before any, a model's prior is believed, or the mean of all answers, or of the priors, or a half."""
     seen = [score for each in graded.scores for many in each.values() for score in many]
-    known = seen or [rating for rating in rated if rating is not None] or [0.5]
-    prior = [sum(known) / len(known) if rating is None else rating for rating in rated]
-    weight = [ASSUMED_WEIGHT if rating is None else RATED_WEIGHT for rating in rated]
+    known = seen or [mean_of(prior) for prior in rated if prior is not None] or [0.5]
+    believed: list[Prior] = [sum(known) / len(known) if prior is None else prior for prior in rated]
+    weight = [ASSUMED_WEIGHT if prior is None else RATED_WEIGHT for prior in rated]
     zeros = [0.0] * len(rated)
-    table = Table(prior, weight, zeros[:], zeros[:], [zeros[:] for _ in range(kinds)], [zeros[:] for _ in range(kinds)])
+    table = Table([mean_of(prior) for prior in believed], weight, zeros[:], zeros[:], [], [], [])
+    for label in labels:
+        table.open([at_kind(prior, label) for prior in believed])
     for each, own in zip(graded.scores, shares, strict=True):
         for model, many in each.items():
             for score in many:

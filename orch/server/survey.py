@@ -13,6 +13,7 @@ from orch.config.spec import Models
 from orch.gate import Gate
 from orch.journal import Journal
 from orch.model_state import ModelState
+from orch.quality_priors import QualityPriors
 from orch.registry import Registry, Survey
 from orch.types import ModelKey
 
@@ -28,8 +29,10 @@ class KeptRegistry(Registry):
     Every survey is of all models, also where unlisted ones take no part: those that are loaded take their room all the same.
     """
 
-    def __init__(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, gate: Gate) -> None:
-        super().__init__(models, backends, journal, budget_gb)
+    def __init__(
+        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors, gate: Gate
+    ) -> None:
+        super().__init__(models, backends, journal, budget_gb, priors)
         self._gate = gate
         self._kept: _Kept | None = None
         self._making: asyncio.Task[_Kept] | None = None

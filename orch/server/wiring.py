@@ -18,6 +18,7 @@ from orch.journal import Journal
 from orch.memory.embed import Embeds
 from orch.memory.held import PATIENCE_S, HeldMemory
 from orch.model_state import memory_needed
+from orch.quality_priors import QualityPriors
 from orch.redact import Redactor
 from orch.registry import Registry
 from orch.remote_models import RemoteModels
@@ -50,9 +51,11 @@ class ServerWiring(Wiring):
         """Batched."""
         return BatchedJournal(path, redactor, mode, keep_s, self._told)
 
-    def registry(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float) -> Registry:
+    def registry(
+        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
+    ) -> Registry:
         """Kept for a moment."""
-        return KeptRegistry(models, backends, journal, budget_gb, self.gate)
+        return KeptRegistry(models, backends, journal, budget_gb, priors, self.gate)
 
     def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
         """In turn with all other requests."""

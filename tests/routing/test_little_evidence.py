@@ -15,6 +15,7 @@ from orch.journal import Journal
 from orch.judged import RERUN_STEP, JudgedQuality, fitted, learn
 from orch.model_state import ModelState
 from orch.quality import QualityModel
+from orch.quality_priors import of_rating
 from orch.redact import Redactor
 from orch.types import TaskType
 
@@ -126,7 +127,8 @@ def test_what_was_kept_of_reruns_before_is_read_as_a_step_too() -> None:
 
 def state(model: str, quality: float | None, *, unlisted: bool = True) -> ModelState:
     """A model whose quality from 0 to 10 was guessed from its size, or stands in models.yaml."""
-    return ModelState(ModelSpec(id=model, provider="p", quality_rating=quality), unlisted=unlisted)
+    prior = None if quality is None else of_rating(quality, "guessed from size" if unlisted else "rated by you")
+    return ModelState(ModelSpec(id=model, provider="p", quality_rating=None if unlisted else quality), unlisted=unlisted, prior=prior)
 
 
 class Known:

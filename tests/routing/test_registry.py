@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from orch import Orchestrator
-from orch.config.spec import ModelSpec
 from orch.model_state import DEFAULT_NUM_CTX, ModelState
-from orch.registry import Survey, with_priors
-from orch.types import Installed, ModelInfo
+from orch.registry import Survey, speed_of
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json
 
@@ -140,32 +138,14 @@ async def test_where_free_memory_is_not_known_there_is_no_limit(server: FakeOlla
 # ---------------------------------------------------------------- what is guessed
 
 
-def guessed(name: str = "m", size: str = "", **facts: Any) -> ModelSpec:
-    """A spec with what is guessed of a model of that name and size."""
-    return with_priors(ModelSpec(id=name, **facts), Installed(name, parameter_size=size), ModelInfo())
+def test_a_guess_of_speed_goes_through_the_ratings_of_the_shipped_models_and_stays_within_bounds() -> None:
+    assert [speed_of(size) for size in (8.0, 14.8, 0.001, 9000.0, None)] == [7.8, 6.5, 9.5, 1.0, 6.0]
 
 
-def test_the_guesses_of_8b_and_14b_are_near_the_ratings_of_the_shipped_models() -> None:
-    assert [(each.quality_rating, each.speed_rating) for each in (guessed(size="8.0B"), guessed(size="14.8B"))] == [(7.0, 7.8), (7.9, 6.5)]
+async def test_a_mixture_of_experts_is_as_fast_as_its_active_part(server: FakeOllama) -> None:
+    server.add(FakeModel("gpt-oss:20b", parameter_size="20.9B"))
+    assert of(await survey(server), "gpt-oss:20b").spec.speed_rating == speed_of(3.6)
 
 
-def test_millions_are_thousandths_of_billions_and_guesses_stay_within_bounds() -> None:
-    assert guessed(size="135M").quality_rating == pytest.approx(1.1)
-    assert (guessed(size="1M").quality_rating, guessed(size="1M").speed_rating) == (1.0, 9.5)
-    assert (guessed(size="9000B").quality_rating, guessed(size="9000B").speed_rating) == (9.5, 1.0)
-
-
-def test_where_no_size_is_known_six_is_guessed() -> None:
-    assert (guessed().quality_rating, guessed().speed_rating) == (6.0, 6.0)
-    assert (guessed(size="large").quality_rating, guessed(size="1.2.3B").quality_rating) == (6.0, 6.0)
-
-
-def test_a_mixture_of_experts_is_as_fast_as_its_active_part_and_as_good_as_its_whole() -> None:
-    mixture, whole, part = guessed("m:30b-a3b", "30B"), guessed(size="30B"), guessed(size="3B")
-    assert (mixture.quality_rating, mixture.speed_rating) == (whole.quality_rating, part.speed_rating)
-
-
-def test_what_a_person_wrote_is_never_guessed() -> None:
-    written = guessed("coder", "8B", quality_rating=3, speed_rating=2, strengths=("writing",))
-    assert (written.quality_rating, written.speed_rating, written.strengths) == (3, 2, ("writing",))
-    assert guessed("m", "8B", quality_rating=0).quality_rating == 0
+async def test_a_speed_that_a_person_wrote_is_never_guessed(server: FakeOllama) -> None:
+    assert of(await survey(server, facts={"speed_rating": 2}), LISTED).spec.speed_rating == 2

@@ -1,0 +1,103 @@
+"""The known models, read from the package's file and a user's own, and looked up by the stem of a name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from orch.known_models.names import Name, taken_apart
+
+FILE = Path(__file__).with_name("known_models.yaml")
+_BEGIN = 2
+"""Characters that a name and its stem have in common: a name begins with a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One model. Sizes in billions, `year` as 2025.25; `modes` by on and off (thinking): scores, newest, and a quality from 0 to 10 by task type."""
+
+    name: str
+    family: str
+    params_b: float
+    active_b: float | None = None
+    year: float | None = None
+    coder: bool = False
+    ollama: tuple[str, ...] = ()
+    modes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One name of a known model, taken apart: its own, or one of Ollama's library."""
+
+    known: Known
+    name: Name
+    is_own: bool
+
+
+class Catalogue:
+    """What is known: labels by stem, families, and the regression for other models.
+
+    Names are taken apart when one that begins alike is looked up: all take 8 ms, those that a machine needs one or two.
+    """
+
+    def __init__(self, models: Mapping[str, Mapping[str, Any]], families: Mapping[str, Mapping[str, Any]], formula: Mapping[str, Mapping[str, Any]]) -> None:
+        self.families, self.formula = families, formula
+        self._begun: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+        for entry in models.values():
+            for name in dict.fromkeys((entry["name"], *entry.get("ollama", ()))):
+                self._begun.setdefault(name[:_BEGIN].lower(), []).append((name, entry))
+        self._labels: dict[str, dict[str, list[Label]]] = {}
+
+    @classmethod
+    def of(cls, *contents: Mapping[str, Any]) -> Catalogue:
+        """Of checked contents; what a later one says of a model, a family or a type goes before."""
+        models = {entry["name"]: entry for content in contents for entry in content.get("models", ())}
+        families = {name: family for content in contents for name, family in content.get("families", {}).items()}
+        return cls(models, families, {task: line for content in contents for task, line in content.get("formula", {}).items()})
+
+    def called(self, stem: str) -> Sequence[Label]:
+        """The labels of that stem."""
+        begin = stem[:_BEGIN]
+        if begin not in self._labels:
+            self._labels[begin] = {}
+            for name, entry in self._begun.get(begin, ()):
+                label = Label(_known(entry), taken_apart(name), name == entry["name"])
+                self._labels[begin].setdefault(label.name.stem, []).append(label)
+        return self._labels[begin].get(stem, ())
+
+    def year_of(self, family: str) -> float | None:
+        """When a family came out."""
+        released = self.families.get(family, {}).get("released")
+        return year(released) if released else None
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Mapping[str, Any]:
+    """The package's file: two milliseconds, and only where a model needs it. Not to be changed by who gets it."""
+    text = FILE.read_text(encoding="utf-8")
+    content: dict[str, Any] = json.loads("".join(line for line in text.splitlines(keepends=True) if not line.startswith("#")))
+    return content
+
+
+def year(month: str) -> float:
+    """A month such as 2025-04 as a year."""
+    return int(month[:4]) + (int(month[5:7]) - 1) / 12
+
+
+def _known(entry: Mapping[str, Any]) -> Known:
+    released = entry.get("released")
+    return Known(
+        entry["name"],
+        entry["family"],
+        entry["params_b"],
+        entry.get("active_b"),
+        year(released) if released else None,
+        entry.get("coder", False),
+        tuple(entry.get("ollama", ())),
+        entry.get("modes", {}),
+    )

@@ -1,0 +1,184 @@
+"""One value per kind of benchmark for each model and mode: a one-factor model over the benchmarks, drawn to a regression on size and date (pure).
+
+Each benchmark has its own offset, slope and noise, so that one which only strong models took does not punish them. A value is the precision-weighted
+mean of the scores and of what the regression expects: many scores outweigh it, none leave it alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+LEAST_UNITS = 6
+"""Models and modes that a benchmark must have scored to be read."""
+COVERED = 0.97
+"""Share of the dates up to the last one that counts as covered: no growth is assumed past it."""
+FEATURES = ("base", "log_params", "log_active", "year", "thinking", "coder")
+YEAR = FEATURES.index("year")
+EPOCH = 2024.5
+"""Years are counted from here."""
+ROUNDS, REFITS = 25, 4
+FLAT = 4.0
+"""Variance of the regression's value at which a unit's scores speak nearly alone."""
+
+Cells = Mapping[str, Mapping[int, float]]
+"""Scores by benchmark and unit, each benchmark with mean 0 and spread 1."""
+Line = tuple[float, float, float]
+"""Offset, slope and noise (variance) of a benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A model in one mode. `cells` are scores by kind and benchmark, as log odds or hundreds of Elo points."""
+
+    model: str
+    family: str
+    features: tuple[float, ...]
+    cells: Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A kind's values by unit; the regression with and without the date, and the date past which it does not grow.
+
+    `kin` is what to add for one more member of a family, `counts` how many scores a unit has.
+    """
+
+    values: Mapping[int, float]
+    dated: tuple[float, ...]
+    undated: tuple[float, ...]
+    last: float
+    kin: Mapping[str, float]
+    counts: Mapping[int, int]
+
+
+def fitted(units: Sequence[Unit], kind: str) -> Fitted:
+    """Fits one kind of benchmark."""
+    cells = _columns(units, kind)
+    counts = {u: sum(u in column for column in cells.values()) for u in range(len(units))}
+    rows = [u for u, n in counts.items() if n]
+    last = sorted(units[u].features[YEAR] for u in rows)[int(COVERED * (len(rows) - 1))]
+    features = [(*unit.features[:YEAR], min(unit.features[YEAR], last), *unit.features[YEAR + 1 :]) for unit in units]
+    lines, expected, spread, weights = _fit(cells, features, rows)
+    flat, _ = _posterior(cells, lines, expected, FLAT, outliers=spread)
+    kin = by_family(units, {u: flat[u] - expected[u] for u in rows})
+    believed = {u: mean if counts[u] else mean + kin.get(units[u].family, 0.0) for u, mean in expected.items()}
+    values, _ = _posterior(cells, lines, believed, spread, outliers=spread)
+    without = _ridge([_without_year(features[u]) for u in rows], [values[u] for u in rows])
+    return Fitted(values, tuple(weights), tuple(without), last, kin, counts)
+
+
+def shrunk(residuals: Sequence[float]) -> float:
+    """What a family's residuals say of one more member: their mean times n/(n+1), which told members left out best (rank correlation .88, .82 without)."""
+    return sum(residuals) / (len(residuals) + 1)
+
+
+def by_family(units: Sequence[Unit], residuals: Mapping[int, float]) -> dict[str, float]:
+    """What each family's residuals say of one more member."""
+    families: dict[str, list[float]] = {}
+    for u, residual in residuals.items():
+        families.setdefault(units[u].family, []).append(residual)
+    return {family: shrunk(found) for family, found in families.items()}
+
+
+def _columns(units: Sequence[Unit], kind: str) -> Cells:
+    columns: dict[str, dict[int, float]] = {}
+    for u, unit in enumerate(units):
+        for (of, benchmark), value in unit.cells.items():
+            if of == kind:
+                columns.setdefault(benchmark, {})[u] = value
+    return {name: _standardised(column) for name, column in sorted(columns.items()) if len(column) >= LEAST_UNITS}
+
+
+def _standardised(column: Mapping[int, float]) -> dict[int, float]:
+    mean, spread = fmean(column.values()), pstdev(column.values()) or 1.0
+    return {u: (value - mean) / spread for u, value in column.items()}
+
+
+def _fit(cells: Cells, features: Sequence[tuple[float, ...]], rows: Sequence[int]) -> tuple[dict[str, Line], dict[int, float], float, list[float]]:
+    """The benchmarks' lines, what the regression expects of each unit, the variance that it leaves, and its weights."""
+    expected = dict.fromkeys(range(len(features)), 0.0)
+    lines: dict[str, Line] = dict.fromkeys(cells, (0.0, 0.8, 0.4))
+    spread, weights = 0.5, [0.0]
+    for _ in range(REFITS):
+        for _ in range(ROUNDS):
+            lines, expected, spread = _step(cells, lines, expected, spread, rows)
+        values, _ = _posterior(cells, lines, expected, spread)
+        weights = _ridge([features[u] for u in rows], [values[u] for u in rows])
+        expected = {u: _dot(features[u], weights) for u in expected}
+    values, variances = _posterior(cells, lines, expected, spread)
+    return lines, expected, max(fmean((values[u] - expected[u]) ** 2 + variances[u] for u in rows), 0.05), weights
+
+
+def _step(
+    cells: Cells, lines: Mapping[str, Line], expected: Mapping[int, float], spread: float, rows: Sequence[int]
+) -> tuple[dict[str, Line], dict[int, float], float]:
+    """One round of expectation and maximisation. The scale stays: mean 0 and spread 1 over the units with scores."""
+    values, variances = _posterior(cells, lines, expected, spread)
+    new = {name: _line(column, values, variances) for name, column in cells.items()}
+    mean = fmean(values[u] for u in rows)
+    scale = math.sqrt(fmean((values[u] - mean) ** 2 + variances[u] for u in rows))
+    new = {name: (offset + slope * mean, slope * scale, noise) for name, (offset, slope, noise) in new.items()}
+    moved = {u: (value - mean) / scale for u, value in expected.items()}
+    left = fmean(((values[u] - mean) / scale - moved[u]) ** 2 + variances[u] / scale**2 for u in rows)
+    return new, moved, max(left, 0.05)
+
+
+def _line(column: Mapping[int, float], values: Mapping[int, float], variances: Mapping[int, float]) -> Line:
+    mean_value, mean_score = fmean(values[u] for u in column), fmean(column.values())
+    squares = sum((values[u] - mean_value) ** 2 + variances[u] for u in column)
+    slope = max((sum((values[u] - mean_value) * (score - mean_score) for u, score in column.items()) + 0.8) / (squares + 1), 0.1)
+    offset = mean_score - slope * mean_value
+    noise = sum((score - offset - slope * values[u]) ** 2 + slope**2 * variances[u] for u, score in column.items()) + 0.6
+    return offset, slope, noise / (len(column) + 2)
+
+
+def _posterior(
+    cells: Cells, lines: Mapping[str, Line], expected: Mapping[int, float], spread: float, outliers: float | None = None
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Value and variance of every unit. `outliers` is the variance about the expected by which a score further than 2 sd from it counts less."""
+    precision = {u: 1 / spread for u in expected}
+    total = {u: mean / spread for u, mean in expected.items()}
+    for name, column in cells.items():
+        offset, slope, noise = lines[name]
+        for u, score in column.items():
+            weight = slope / noise
+            if outliers is not None:
+                distance = max((score - offset - slope * expected[u]) ** 2, 1e-9)
+                weight *= min(1.0, 4 * (noise + slope**2 * outliers) / distance) ** 1.5
+            precision[u] += weight * slope
+            total[u] += weight * (score - offset)
+    return {u: total[u] / precision[u] for u in expected}, {u: 1 / precision[u] for u in expected}
+
+
+# ---------------------------------------------------------------- ridge regression
+
+
+def _without_year(features: Sequence[float]) -> tuple[float, ...]:
+    return (*features[:YEAR], *features[YEAR + 1 :])
+
+
+def _dot(these: Sequence[float], those: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(these, those, strict=True))
+
+
+def _ridge(rows: Sequence[Sequence[float]], wanted: Sequence[float], strength: float = 1.0) -> list[float]:
+    """Weights by ridge regression; the first, the base, is free."""
+    size = range(len(rows[0]))
+    matrix = [[sum(row[i] * row[j] for row in rows) + (strength if i == j and i else 0.0) for j in size] for i in size]
+    return _solved(matrix, [sum(row[i] * value for row, value in zip(rows, wanted, strict=True)) for i in size])
+
+
+def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
+    """Gauss and Jordan's elimination with pivots."""
+    lines = [[*line, right[i]] for i, line in enumerate(matrix)]
+    for i in range(len(lines)):
+        pivot = max(range(i, len(lines)), key=lambda row: abs(lines[row][i]))
+        lines[i], lines[pivot] = lines[pivot], lines[i]
+        for row in range(len(lines)):
+            if row != i:
+                factor = lines[row][i] / lines[i][i]
+                lines[row] = [value - factor * other for value, other in zip(lines[row], lines[i], strict=True)]
+    return [line[-1] / line[i] for i, line in enumerate(lines)]

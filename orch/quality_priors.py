@@ -1,0 +1,127 @@
+"""What is believed of each model's quality before anything was graded here: by a person's rating, else by benchmarks, else by size and date.
+
+A person's ratings and the known models' qualities are two scales. Where both meet, the latter are moved by the mean difference over the rated models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orch.config.spec import ModelSpec, canonical
+from orch.known_models.identity import Identity
+from orch.model_state import ModelState
+from orch.types import Prior, TaskType
+
+if TYPE_CHECKING:
+    from orch.known_models.catalogue import Catalogue
+    from orch.known_models.priors import Belief
+
+SHIFT_FADES = 2
+"""Rated models at which half of the difference between their ratings and their priors is believed: one person's one rating may be a whim."""
+BY_YOU, SHIPPED = "rated by you", "rated"
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """Models with their priors. `floor_shift` is how much lower floors are on the priors' scale, 0 to 10."""
+
+    states: tuple[ModelState, ...]
+    only_shipped: bool
+    floor_shift: float
+
+
+class QualityPriors:
+    """Gives models their priors. Reads the known models when the first one needs them, and keeps what it found of each."""
+
+    def __init__(self, specs: Sequence[ModelSpec], shipped: Sequence[ModelSpec] = (), own_known: Mapping[str, Any] | None = None) -> None:
+        self._shipped = {canonical(spec.id): spec for spec in shipped}
+        self._rated = [spec for spec in specs if self.is_rated(spec)]
+        self._own_known = own_known or {}
+        self._catalogue: Catalogue | None = None
+        self._found: dict[Identity, Belief] = {}
+        self._shifts: tuple[float, float] | None = None
+
+    def is_rated(self, spec: ModelSpec) -> bool:
+        """Whether a person rated it: the shipped file's ratings are nobody's."""
+        shipped = self._shipped.get(canonical(spec.id))
+        return spec.quality_rating is not None and (shipped is None or spec.quality_rating != shipped.quality_rating)
+
+    def is_shipped(self, spec: ModelSpec) -> bool:
+        """Whether it is one of the shipped list, with the shipped values."""
+        shipped = self._shipped.get(canonical(spec.id))
+        return shipped is not None and _values(spec) == _values(shipped)
+
+    def believed(self, states: Sequence[ModelState], identities: Mapping[int, Identity], unlisted_take_part: bool) -> Believed:
+        """The states with their priors; `identities` are by place, of those that their provider has."""
+        there = [states[at] for at in identities if may_take_part(states[at], unlisted_take_part)]
+        only_shipped = all(self.is_shipped(state.spec) for state in there)
+        made = list(states)
+        for at, identity in identities.items():
+            made[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
+        return Believed(tuple(made), only_shipped, 0.0 if only_shipped or self._rated else self._scales()[1])
+
+    def active_b(self, identity: Identity) -> float | None:
+        """Billions of parameters that a token takes, None where nobody says."""
+        return self._belief(identity).active_b
+
+    def _with_prior(self, state: ModelState, identity: Identity, *, only_shipped: bool) -> ModelState:
+        spec = state.spec
+        if self.is_rated(spec) or (only_shipped and self.is_shipped(spec)):
+            return replace(state, prior=of_rating(spec.quality_rating or 0.0, BY_YOU if self.is_rated(spec) else SHIPPED))
+        shipped = self._shipped.get(canonical(spec.id))
+        if shipped is not None:  # nobody's writing
+            strengths = () if spec.strengths == shipped.strengths else spec.strengths
+            weaknesses = () if spec.weaknesses == shipped.weaknesses else spec.weaknesses
+            spec = replace(spec, quality_rating=None, strengths=strengths, weaknesses=weaknesses)
+        return replace(state, spec=spec, prior=self._shifted(identity))
+
+    def _shifted(self, identity: Identity) -> Prior:
+        from orch.known_models.priors import shifted
+
+        prior, shift = self._belief(identity).prior, self._scales()[0]
+        return shifted(prior, shift) if shift else prior
+
+    def _belief(self, identity: Identity) -> Belief:
+        """As it is known, kept: a survey of a thousand models must not recognise each anew."""
+        if identity not in self._found:
+            from orch.known_models.priors import belief_of
+
+            self._found[identity] = belief_of(identity, self._known())
+        return self._found[identity]
+
+    def _known(self) -> Catalogue:
+        if self._catalogue is None:
+            from orch.known_models.catalogue import Catalogue, shipped
+
+            self._catalogue = Catalogue.of(shipped(), self._own_known)
+        return self._catalogue
+
+    def _scales(self) -> tuple[float, float]:
+        """How far a person's ratings, and the shipped ones, are above the priors."""
+        if self._shifts is None:
+            shipped = [spec for spec in self._shipped.values() if not spec.last_resort]
+            self._shifts = self._distance(self._rated), self._distance(shipped)
+        return self._shifts
+
+    def _distance(self, specs: Iterable[ModelSpec]) -> float:
+        """By name alone, so that it does not change with what is installed now; models of an unknown size say nothing."""
+        beliefs = [(spec.quality_rating, self._belief(Identity(spec.id))) for spec in specs if spec.quality_rating is not None]
+        distances = [rating - belief.prior.mean * 10 for rating, belief in beliefs if belief.size_b is not None]
+        return sum(distances) / (len(distances) + SHIFT_FADES)
+
+
+def of_rating(rating: float, source: str) -> Prior:
+    """A rating from 0 to 10, which holds at every type."""
+    return Prior(dict.fromkeys(TaskType, rating / 10), source)
+
+
+def may_take_part(state: ModelState, unlisted_take_part: bool) -> bool:
+    """Whether it can be chosen at all."""
+    can_chat = state.capabilities is None or "completion" in state.capabilities
+    return state.unavailable is None and can_chat and (unlisted_take_part or not state.unlisted)
+
+
+def _values(spec: ModelSpec) -> tuple[Any, ...]:
+    return spec.quality_rating, spec.strengths, spec.weaknesses
