@@ -115,7 +115,10 @@ def ranked(
     classification: Classification, states: dict[ModelKey, ModelState], need: Need, weights: dict[str, float], survey: Survey, runtime: Runtime
 ) -> tuple[Candidate, ...]:
     """Every model as a candidate, the last resort behind the others or out."""
-    policy = replace(Policy.of(runtime.config.routing, weights, survey.memory_bytes), most_loaded=survey.most_loaded)
+    neutral = frozenset[TaskType]() if survey.only_shipped else runtime.config.shipped_prefer
+    policy = replace(
+        Policy.of(runtime.config.routing, weights, survey.memory_bytes), most_loaded=survey.most_loaded, floor_shift=survey.floor_shift, neutral=neutral
+    )
     return _hold_back(rank(classification, tuple(states.values()), need, policy), states, survey, runtime)
 
 

@@ -57,7 +57,7 @@ def rated_speed(state: ModelState) -> float:
 
 
 def _rated_quality(state: ModelState) -> float:
-    return state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING
+    return state.prior.mean * 10 if state.prior else DEFAULT_RATING
 
 
 def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, Figure]]:

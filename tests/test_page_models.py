@@ -34,7 +34,7 @@ models:
   - id: llama3.1:8b-instruct-q4_K_M
     name: 'Quick'    # quotes stay
     speed_rating: 9
-    quality_rating: 7
+    quality_rating: 7.5
 
   # the last comment
 """
@@ -148,7 +148,7 @@ def test_measured_stands_beside_rated_with_numbers_and_n(models: str, visit: Vis
     speed, quality = page.get_by_role("table").nth(0), page.get_by_role("table").nth(1)
     expect(speed.get_by_role("row", name="Quick")).to_contain_text("115 tokens/s\n9.0 of 10", use_inner_text=True)
     expect(speed.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_have_text("50 tokens/s\n−57 % · n=2", use_inner_text=True)
-    expect(quality.get_by_role("row", name="Quick")).to_contain_text("7.0 of 10")
+    expect(quality.get_by_role("row", name="Quick")).to_contain_text("7.5 of 10")
     expect(quality.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_contain_text("n=6")
     assert faults(page) == []
 
