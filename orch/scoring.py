@@ -319,7 +319,7 @@ def _rated_load(state: ModelState) -> float:
 def _pace(pairs: Iterable[tuple[float | None, float]]) -> float:
     """The geometric mean of measured by expected, shrunk towards 1 where few models were measured."""
     logs = [math.log(measured / expected) for measured, expected in pairs if measured]
-    return math.exp(sum(logs) / (len(logs) + 1)) if logs else 1.0
+    return math.exp(math.fsum(logs) / (len(logs) + 1)) if logs else 1.0
 
 
 def _loaded(there: Sequence[ModelState]) -> dict[str, Loaded]:
