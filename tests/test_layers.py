@@ -205,8 +205,7 @@ LAYERS = [
 PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {("cli.run", "cli.route"), ("cli.thin", "cli.run")}
 """--dry-run is `orch route`; a run by a server is shown as any other."""
-RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "memory", "near", "server.ui", "setup"}
-RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "known_models", "memory", "near", "server.ui"}
+RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "known_models", "memory", "near", "server.ui", "setup"}
 
 
 @cache
