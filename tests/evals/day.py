@@ -153,7 +153,7 @@ def rendered(days: Sequence[Day], report: dict[str, Any], asked: argparse.Namesp
     names = dict.fromkeys(check["goal"] for check in goals)
     for name in names:
         of = [check["reached"] for check in goals if check["goal"] == name]
-        lines.append(f"{'reached' if all(of) else 'missed ':8} {sum(of)} of {len(of)}: {name}")
+        lines.append(f"reached on {sum(of)} of {len(of)} days{'' if all(of) else ', MISSED'}: {name}")
     lines.append(
         f"{report['n']} days of {len(days[0].steps)} tasks, {report['machine']}, {report['date']}, {report['seconds']} s of CPU; told: {report['told']}; "
         f"{report['cells_without_a_score']} of {report['cells']} cells of true quality without a score of their own"

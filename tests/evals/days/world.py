@@ -8,9 +8,9 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from orch.backends import Backend
 from orch.config.spec import Models, Provider
@@ -54,6 +54,7 @@ class World:
         return prompt_tokens(task) / (rate * PREFILL_TIMES) + (task.answer_tokens + thinking) / rate
 
 
+@cache
 def prompt_tokens(task: DayTask) -> int:
     """Tokens of the prompt, as orch estimates them: the simulated server counts the same."""
     return estimate_tokens(messages_of(Task(text=task.text, context=task.pasted)))
@@ -102,7 +103,6 @@ class Day:
     auto: Totals
     kept: Mapping[str, Totals]
     oracle: Totals
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def spent(world: World) -> Day:
@@ -223,11 +223,12 @@ def oracle(world: World, weighed: Mapping[str, float], names: Sequence[str]) -> 
     models, memory = [model for model in world.pool.models if model.name in names], world.memory_bytes
     best: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {(): (0.0, (0.0, 0.0, 0))}
     for task in world.tasks:
+        warm = [world.seconds(model, task) for model in models]
         reached: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {}
         for loaded, (value, (quality, seconds, loads)) in best.items():
             for at, model in enumerate(models):
                 cold = at not in loaded
-                took = world.seconds(model, task) + (model.load_s if cold else 0.0)
+                took = warm[at] + (model.load_s if cold else 0.0)
                 good = model.quality[task.label]
                 total = value + worth(good, took, weighed)
                 then = _after(loaded, at, models, world.room, memory)
