@@ -14,6 +14,9 @@ Ollama would report, so that measured speeds take over during the day. Nothing w
 - Beside `auto`: each model kept loaded all day, and an oracle that knows all tasks, seconds and qualities (dynamic programming over what is loaded; it
   maximises the profile's own quality and speed weights over the models that no floor rules out for most tasks).
 
+- Where a person rated models (the shipped four, pools with a models.yaml), what he wrote is the truth of these (the rating at a strength, .05 less at other
+  types), and the others' scores are moved to that scale; `--by-scores` holds orch to the scores there too, which contradict the ratings.
+
 Goals are printed as reached or missed; exit code 1 where one is missed. To use it while working on the router: `--pool coder-pair --profile balanced --room 1
 --machine gpu` takes a second and names the decisions to blame; `--random 24` draws pools; `--list` names the pools; `--steps` prints every decision of a day.
 """
@@ -49,7 +52,7 @@ def main() -> None:
     if not (asked.data / "models.jsonl").is_file():
         print(f"skipped: there are no scores in {asked.data}; name their folder with --data", file=sys.stderr)
         raise SystemExit(2)
-    make = Makes(halves(asked.data, asked.split))
+    make = Makes(halves(asked.data, asked.split), by_scores=asked.by_scores)
     pools = _pools(make, asked)
     if asked.list:
         print("\n".join(f"{pool.name}: {', '.join('='.join(model.names) for model in pool.models)}" for pool in pools))
@@ -75,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--split", type=int, default=0, help="how the benchmarks are dealt into halves")
     parser.add_argument("--day", type=int, default=0, help="which day's tasks")
     parser.add_argument("--told", choices=("half", "package", "truth"), default="half")
+    parser.add_argument("--by-scores", action="store_true", help="scores are the truth also of models that a person rated")
     parser.add_argument("--thinking-tokens", type=int, default=0, metavar="N")
     parser.add_argument("--quick", action="store_true", help="room for one, a GPU, the balanced profile")
     parser.add_argument("--steps", action="store_true", help="every decision")
@@ -93,8 +97,7 @@ def _pools(make: Makes, asked: argparse.Namespace) -> list[Pool]:
 def worlds(pools: Sequence[Pool], make: Makes, asked: argparse.Namespace) -> Iterator[World]:
     """Every pool in every room, machine and profile that was asked for."""
     tasks = day(asked.day)
-    texts = {"half": make.known.told, "truth": make.known.true}
-    text = told.known_models(texts[asked.told]) if asked.told in texts else ""
+    text = {"half": told.half, "truth": told.truth}.get(asked.told, lambda _: "")(make.known)
     quick = asked.quick
     for pool in pools:
         for room in (asked.room,) if asked.room else (1,) if quick else ROOMS:
@@ -114,7 +117,7 @@ def measured(days: Sequence[Day], pools: Sequence[Pool], make: Makes, asked: arg
         "date": date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
         "n": len(days),
-        "told": asked.told if asked.told == "package" or told.OVERLAY else "package: this orch reads no known_models.yaml",
+        "told": asked.told,
         "split": asked.split,
         "day": asked.day,
         "thinking_tokens": asked.thinking_tokens,

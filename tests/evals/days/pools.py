@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from orch.config.load import from_data
+from orch.config.spec import ModelSpec
+from orch.types import TaskType
 from tests.evals.days.machine import Model, made, mode_of
 from tests.evals.days.quality import Halves
 
 RATED_HIGHER = 1.4
 """How much higher people's ratings of 2024 are than benchmarks of today say (findings: the mean of the original's four, shrunk)."""
+ORDINARY, WEAK = 0.05, 0.15
+"""How much worse than at its strengths a rated model is at other types, and at its weaknesses: an assumption."""
 _MOST_GB = (7.0, 12.0, 25.0)
 """What models of a random pool may weigh: a laptop, a small GPU, a large one."""
 
@@ -27,10 +32,10 @@ class Pool:
 
 
 class Makes:
-    """Makes models from the data, by their name there or in Ollama."""
+    """Makes models from the data, by their name there or in Ollama. `by_scores`: scores are the truth also where a person's ratings say otherwise."""
 
-    def __init__(self, known: Halves) -> None:
-        self.known = known
+    def __init__(self, known: Halves, *, by_scores: bool = False) -> None:
+        self.known, self.by_scores = known, by_scores
         self._by_name = {name: facts for facts in known.facts.values() for name in (facts["model"], *facts["ollama"])}
 
     def __call__(self, name: str, *, called: Sequence[str] = (), bits: str = "", style: str = "usual") -> Model:
@@ -54,6 +59,24 @@ def named(make: Makes) -> Iterator[Pool]:
     yield from (maker(make) for maker in _OTHERS)
 
 
+def as_rated(pool: Pool, ratings: Sequence[Mapping[str, Any]]) -> Pool:
+    """The pool as the person sees it who rated some of its models: what he wrote is the truth of these, on whose scale the others' scores are moved."""
+    written = {model.name: _as_written(rating) for model in pool.models for rating in ratings if rating["id"] in model.names}
+    return replace(pool, models=tuple(replace(model, quality=written.get(model.name) or _moved(model, RATED_HIGHER / 10)) for model in pool.models))
+
+
+def _as_written(rating: Mapping[str, Any]) -> dict[TaskType, float]:
+    """The rating at a strength, and at all types where none is named; less at others, and less again at a weakness."""
+    strong, weak = rating.get("strengths", ()), rating.get("weaknesses", ())
+    named = any(kind in strong for kind in TaskType)
+    less = {kind: WEAK if kind in weak else ORDINARY if named and kind not in strong else 0.0 for kind in TaskType}
+    return {kind: rating["quality_rating"] / 10 - less[kind] for kind in TaskType}
+
+
+def _moved(model: Model, by: float) -> dict[TaskType, float]:
+    return {kind: min(max(value + by, 0.05), 0.99) for kind, value in model.quality.items()}
+
+
 _PLAIN = {
     "six-of-2026": ("qwen3.6:35b", "qwen3.6:27b", "gemma4:12b", "gemma4:26b", "glm-4.7-flash", "qwen3-coder:30b"),
     "old-and-new": ("codellama:34b", "mistral:7b", "gemma2:9b", "llama3.1:8b", "qwen3:8b", "deepseek-coder:33b"),
@@ -68,7 +91,12 @@ _PLAIN = {
 
 
 def _shipped_four(make: Makes) -> Pool:
-    return Pool("shipped-four", _four(make))
+    pool = Pool("shipped-four", _four(make))
+    return pool if make.by_scores else as_rated(pool, [asdict(spec) for spec in _shipped_models() if not spec.last_resort])
+
+
+def _shipped_models() -> tuple[ModelSpec, ...]:
+    return from_data(None, None).models.models
 
 
 def _four(make: Makes) -> tuple[Model, ...]:
@@ -96,7 +124,8 @@ def _rated_by_a_person(make: Makes) -> Pool:
         {"id": "gemma3:12b", "provider": "ollama", "quality_rating": 8, "strengths": ["writing", "creative"]},
         {"id": "qwen2.5-coder:14b", "provider": "ollama", "quality_rating": 8, "strengths": ["coding"], "weaknesses": ["creative"]},
     )
-    return Pool("rated-by-a-person", models, listed)
+    pool = Pool("rated-by-a-person", models, listed)
+    return pool if make.by_scores else as_rated(pool, listed)
 
 
 def _old_fine_tune(make: Makes) -> Pool:
@@ -114,7 +143,8 @@ def drawn(make: Makes, seed: int) -> Pool:
     names = [name for name in make.likely() if make(name).size_gb <= most]
     members = [_member(make, name, chance) for name in chance.sample(names, chance.randint(2, 7))]
     listed = tuple(_rating(model, chance) for model in members if chance.random() < 0.5) if chance.random() < 0.25 else None
-    return Pool(f"random-{seed}", tuple(members), listed or None)
+    pool = Pool(f"random-{seed}", tuple(members), listed or None)
+    return as_rated(pool, listed) if listed and not make.by_scores else pool
 
 
 def _member(make: Makes, name: str, chance: random.Random) -> Model:

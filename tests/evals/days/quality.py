@@ -2,8 +2,8 @@
 
 `split` deals the benchmarks of each kind into two halves, so that both have tests of old and of new models; scores of one test by two sources, and all
 votes of the arena, go together. From each half's scores alone come values per model, mode and kind, by the data folder's own `prior.py`: a factor over
-the benchmarks, shrunk to a regression on size, active size, date, thinking and coder, which is fitted on that half too. Half A is what orch is told,
-half B is the truth.
+the benchmarks, shrunk to a regression on size, active size, date, thinking and coder, which is fitted on that half too. Half B is the truth; half A is
+what orch is told, derived by the package's own script (`told.py`), so that recognition and the formula for what is unknown take part.
 
 What is not independent: both regressions see the same sizes and dates, so a model without a score of half B in a kind has for truth what B's regression
 says (`unscored` tells how many cells these are); where a half has fewer than 40 scored models of a kind (long context, tools), it takes the regression
@@ -13,6 +13,7 @@ that was fitted on both; and the scale (mean 6, 1.6 a standard deviation over al
 from __future__ import annotations
 
 import random
+import re
 import types
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,11 @@ from typing import Any
 from orch.types import TaskType
 
 LEAST_SCORED = 40
+_SAME_TEST = re.compile(r"^(arena|livebench|gpqa|mmlu_pro|livecodebench|aime_2025).*")
 TOGETHER = ("arena",)
 """Votes of the same people: one half has them in every kind."""
+Column = tuple[str, str]
+"""Kind and test."""
 Unit = tuple[str, str]
 """A model of the data and its mode: on (it thinks) or off."""
 Table = dict[Unit, dict[TaskType, float]]
@@ -32,13 +36,14 @@ Table = dict[Unit, dict[TaskType, float]]
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """Qualities from 0 to 1 by half; `scored` is, of half B, the weight of a type's kinds in which the model has a score."""
+    """The true qualities, from 0 to 1; `scored` is, of half B, the weight of a type's kinds in which the model has a score."""
 
-    told: Table
     true: Table
     scored: Table
     facts: dict[str, dict[str, Any]]
     """The data's own lines, by model."""
+    dealt: Mapping[Column, str]
+    """Half A or B, by kind and test."""
 
 
 def halves(folder: Path, seed: int) -> Halves:
@@ -46,9 +51,8 @@ def halves(folder: Path, seed: int) -> Halves:
     prior = module(folder)
     units = prior.units_of(prior.load())
     dealt = split(_dates(prior, units), seed)
-    told, _ = _table(prior, units, {key for key, half in dealt.items() if half == "A"})
     true, scored = _table(prior, units, {key for key, half in dealt.items() if half == "B"})
-    return Halves(told, true, scored, {line["model"]: line for line in prior.load()})
+    return Halves(true, scored, {line["model"]: line for line in prior.load()}, dealt)
 
 
 def module(folder: Path) -> Any:
@@ -58,10 +62,6 @@ def module(folder: Path) -> Any:
     made.__file__ = str(file)
     exec(compile(file.read_text(encoding="utf-8").rstrip().removesuffix("main()"), str(file), "exec"), made.__dict__)
     return made
-
-
-Column = tuple[str, str]
-"""Kind and test."""
 
 
 def split(dates: Mapping[Column, Sequence[float]], seed: int) -> dict[Column, str]:
@@ -81,19 +81,20 @@ def split(dates: Mapping[Column, Sequence[float]], seed: int) -> dict[Column, st
 def _dates(prior: Any, units: list[dict[str, Any]]) -> dict[Column, list[float]]:
     found: dict[Column, list[float]] = {}
     for unit in units:
-        for key in {(kind, _stem(prior, column)) for kind, column in unit["cells"]}:
+        for key in {(kind, stem(column)) for kind, column in unit["cells"]}:
             found.setdefault(key, []).append(unit["date"])
     return found
 
 
-def _stem(prior: Any, column: str) -> str:
-    return str(prior.stem(column.partition("|")[0]))
+def stem(column: str) -> str:
+    """A test by its benchmark: one by several sources, or in several releases, is one test."""
+    return _SAME_TEST.sub(r"\1", column.partition("|")[0])
 
 
 def _table(prior: Any, units: list[dict[str, Any]], kept: set[Column]) -> tuple[Table, Table]:
     """Qualities by one half's scores, and how much of each type these scores cover."""
     kinds = {kind for mix in prior.TASKS.values() for kind in mix}
-    part = [unit | {"cells": {c: v for c, v in unit["cells"].items() if (c[0], _stem(prior, c[1])) in kept}} for unit in units]
+    part = [unit | {"cells": {c: v for c, v in unit["cells"].items() if (c[0], stem(c[1])) in kept}} for unit in units]
     values, has = {}, {}
     for kind in kinds:
         values[kind] = _values(prior, units, part, kind)

@@ -1,15 +1,34 @@
-"""What orch is told of the models' quality, in the form of its own known-models file."""
+"""What orch is told of the models' quality: known_models.yaml for the simulated ORCH_HOME, in the form of the package's own."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from tests.evals.days.quality import Table
+from orch.known_models.derive import derived, text_of
 
-OVERLAY = find_spec("orch.known_models") is not None
-"""Whether this orch reads a known_models.yaml in ORCH_HOME."""
+from tests.evals.days.quality import Column, Halves, Table, stem
 
 
-def known_models(table: Table) -> str:
-    """known_models.yaml with the qualities of a table; empty where orch reads no such file."""
-    return ""
+def half(known: Halves) -> str:
+    """What the package's own script derives from half A's scores alone; it replaces all that the package's file says."""
+    return text_of(derived([{**facts, "scores": _kept(facts["scores"], known.dealt, "A")} for facts in known.facts.values()]))
+
+
+def truth(known: Halves) -> str:
+    """The truth itself, for every model that has one: with it, what is missed is not the prior's fault."""
+    content = derived(list(known.facts.values()))
+    return text_of({**content, "models": [_with_modes(entry, known.true) for entry in content["models"]]})
+
+
+def _kept(scores: Sequence[Mapping[str, Any]], dealt: Mapping[Column, str], wanted: str) -> list[Mapping[str, Any]]:
+    return [score for score in scores if dealt.get((score["kind"], stem(score["benchmark"]))) == wanted]
+
+
+def _with_modes(entry: Mapping[str, Any], true: Table) -> dict[str, Any]:
+    told = {mode: {"scores": 1, "newest": "2026-07"} | _in_tenths(by_type) for (name, mode), by_type in true.items() if name == entry["name"]}
+    return {**entry, "modes": told} if told else dict(entry)
+
+
+def _in_tenths(quality: Mapping[Any, float]) -> dict[str, float]:
+    return {str(kind): round(value * 10, 2) for kind, value in quality.items()}
