@@ -33,8 +33,7 @@ def world(*models: Model, room: int = 1, profile: str = "balanced", tasks: tuple
 
 
 def candidate(of: Model, quality: float, expected_s: float, *, resident: bool = False, out: str = "") -> Candidate:
-    terms = {"quality": quality * WEIGHTS["quality"]}
-    return Candidate(of.name, of.name, "ollama", terms=terms, expected_s=expected_s, resident=resident, eliminated=out or None, eliminated_code=out)
+    return Candidate(of.name, of.name, "ollama", quality=quality, expected_s=expected_s, resident=resident, eliminated=out or None, eliminated_code=out)
 
 
 def decision(chosen: Candidate, *others: Candidate) -> Decision:
@@ -125,6 +124,13 @@ def test_a_day_goes_through_orch_and_measured_speeds_reach_it() -> None:
     last = next(each for each in found.steps[-1].decision.candidates if each.model_id == found.steps[-2].answer.model.name)
     assert last.resident
     assert last.provenance["speed"].startswith("measured")
+
+
+def test_orch_knows_what_it_is_told() -> None:
+    modes = {"off": {"scores": 9, "newest": "2026-07"} | dict.fromkeys(TaskType, 8.5)}
+    told = {"models": [{"name": "small", "family": "toy", "ollama": ["small:8b"], "params_b": 3.0, "modes": modes}]}
+    found = spent(replace(world(model("small", size_b=3), model("large", size_b=14), tasks=day(0)[:1]), told=told))
+    assert {each.model_id: each.quality for each in found.steps[0].decision.candidates}["small:8b"] == pytest.approx(0.85)
 
 
 def test_the_oracle_stays_where_a_switch_costs_more_than_it_gives() -> None:

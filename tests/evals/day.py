@@ -8,9 +8,8 @@ Ollama would report, so that measured speeds take over during the day. Nothing w
   orch's environment too; what was used longest ago is evicted.
 - True seconds: tokens/s = bandwidth (GPU 400 GB/s, CPU 60) / active gigabytes, prefill ten times as fast, a load .5 s + size / 1.2 GB/s, answers of 80 to
   600 tokens by true type. Thinking costs nothing, unless `--thinking-tokens N` lets every model that thinks write N tokens more.
-- True quality and what orch is told of it come from two halves of the benchmarks (`tests/evals/days/quality.py`). `--told half` (default): known_models.yaml
-  in the simulated ORCH_HOME holds what half A says; `package`: orch's own file, which knows half B too; `truth`: half B itself, so that what is still missed
-  is the policy's doing, not the prior's.
+- True quality and what orch is told of it come from two halves of the benchmarks (`tests/evals/days/quality.py`). `--told half` (default): orch knows what
+  half A says; `package`: its own known_models.yaml, which knows half B too; `truth`: half B itself, so that what is still missed is the policy's doing.
 - Beside `auto`: each model kept loaded all day, and an oracle that knows all tasks, seconds and qualities (dynamic programming over what is loaded; it
   maximises the profile's own quality and speed weights over the models that no floor rules out for most tasks).
 
@@ -97,13 +96,13 @@ def _pools(make: Makes, asked: argparse.Namespace) -> list[Pool]:
 def worlds(pools: Sequence[Pool], make: Makes, asked: argparse.Namespace) -> Iterator[World]:
     """Every pool in every room, machine and profile that was asked for."""
     tasks = day(asked.day)
-    text = {"half": told.half, "truth": told.truth}.get(asked.told, lambda _: "")(make.known)
+    known = {"half": told.half, "truth": told.truth}.get(asked.told, lambda _: {})(make.known)
     quick = asked.quick
     for pool in pools:
         for room in (asked.room,) if asked.room else (1,) if quick else ROOMS:
             for machine in (asked.machine,) if asked.machine else ("gpu",) if quick else MACHINES:
                 for profile in (asked.profile,) if asked.profile else ("balanced",) if quick else PROFILES:
-                    yield World(pool, room, machine, profile, tasks, asked.thinking_tokens, text)
+                    yield World(pool, room, machine, profile, tasks, asked.thinking_tokens, known)
 
 
 # ---------------------------------------------------------------- the report
@@ -206,10 +205,10 @@ def _steps(each: Day) -> Iterator[str]:
 
 def _candidate(candidate: Candidate) -> str:
     terms = " ".join(f"{name[0]}{value:.3f}" for name, value in candidate.terms.items())
-    return f"{candidate.model_id} {candidate.score:.3f} = {terms}, {candidate.expected_s:.1f} s{_parts(getattr(candidate, 'seconds', None))}"
+    return f"{candidate.model_id} {candidate.score:.3f} = {terms}, {candidate.expected_s:.1f} s{_parts(candidate.seconds)}"
 
 
-def _parts(seconds: dict[str, float] | None) -> str:
+def _parts(seconds: dict[str, float]) -> str:
     return f" ({', '.join(f'{name} {value:.1f}' for name, value in seconds.items())})" if seconds else ""
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-from tests.evals.days.world import Day, Step, not_ruled_out, told_quality
+from tests.evals.days.world import Day, Step, not_ruled_out
 
 BETTER, SOONER = 0.002, 0.98
 MOST_ROUND_TRIPS = 3
@@ -136,7 +136,7 @@ def _left(step: Step) -> str:
     decision, best = step.decision, step.left[0]
     chosen = next(each for each in decision.candidates if each.key == decision.key)
     loaded = " (loaded)" if chosen.resident else ""
-    one, other = ((told_quality(each, decision), each.expected_s) for each in (best, chosen))
+    one, other = ((each.quality, each.expected_s) for each in (best, chosen))
     return (
         f"{decision.task_type} {decision.confidence:.2f} {step.task.text[:40]!r}: {best.model_id} ({one[0]:.3f}, {one[1]:.1f} s) "
         f"left for {chosen.model_id}{loaded} ({other[0]:.3f}, {other[1]:.1f} s)"

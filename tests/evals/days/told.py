@@ -1,24 +1,23 @@
-"""What orch is told of the models' quality: known_models.yaml for the simulated ORCH_HOME, in the form of the package's own."""
+"""What orch is told of the models' quality: the content of a known_models.yaml, which replaces all that the package's own says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orch.known_models.derive import derived, text_of
-
+from orch.known_models.derive import derived
 from tests.evals.days.quality import Column, Halves, Table, stem
 
 
-def half(known: Halves) -> str:
+def half(known: Halves) -> dict[str, Any]:
     """What the package's own script derives from half A's scores alone; it replaces all that the package's file says."""
-    return text_of(derived([{**facts, "scores": _kept(facts["scores"], known.dealt, "A")} for facts in known.facts.values()]))
+    return derived([{**facts, "scores": _kept(facts["scores"], known.dealt, "A")} for facts in known.facts.values()])
 
 
-def truth(known: Halves) -> str:
+def truth(known: Halves) -> dict[str, Any]:
     """The truth itself, for every model that has one: with it, what is missed is not the prior's fault."""
     content = derived(list(known.facts.values()))
-    return text_of({**content, "models": [_with_modes(entry, known.true) for entry in content["models"]]})
+    return {**content, "models": [_with_modes(entry, known.true) for entry in content["models"]]}
 
 
 def _kept(scores: Sequence[Mapping[str, Any]], dealt: Mapping[Column, str], wanted: str) -> list[Mapping[str, Any]]:

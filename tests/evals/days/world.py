@@ -8,15 +8,20 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 from orch.backends import Backend
+from orch.config.load import Config
 from orch.config.spec import Models, Provider
+from orch.journal import Journal
 from orch.model_state import DEFAULT_NUM_CTX
 from orch.orchestrator import Orchestrator
-from orch.runtime import Wiring
+from orch.quality_priors import QualityPriors
+from orch.registry import Registry
+from orch.runtime import Runtime, Wiring
 from orch.scoring import speed
 from orch.task import Task, estimate_tokens, messages_of
 from orch.types import Candidate, Decision
@@ -31,7 +36,7 @@ SPARE = 1.02
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where a day is spent. `room` is how many models fit, `machine` gpu or cpu; `told` is known_models.yaml's text, or empty for the package's own."""
+    """Where a day is spent. `room` is how many models fit, `machine` gpu or cpu; `told` is the content of a known_models.yaml, empty for the package's own."""
 
     pool: Pool
     room: int
@@ -39,7 +44,7 @@ class World:
     profile: str
     tasks: tuple[DayTask, ...]
     thinking_tokens: int = 0
-    told: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def memory_bytes(self) -> int:
@@ -133,8 +138,6 @@ def home(world: World) -> Iterator[Path]:
             files["models.yaml"] = {"version": 1, "providers": {"ollama": {"kind": "ollama", "base_url": URL}}, "models": list(world.pool.listed)}
         for name, data in files.items():
             (Path(folder) / name).write_text(json.dumps(data), encoding="utf-8")
-        if world.told:
-            (Path(folder) / "known_models.yaml").write_text(world.told, encoding="utf-8")
         os.environ |= {"ORCH_HOME": folder, "OLLAMA_MAX_LOADED_MODELS": str(world.room)}
         for name in ("ORCH_CONFIG", "OLLAMA_HOST"):
             os.environ.pop(name, None)
@@ -147,11 +150,22 @@ def home(world: World) -> Iterator[Path]:
 
 
 class DayWiring(Wiring):
-    """orch as it is, over the scripted server."""
+    """orch as it is, over the scripted server, with known models of its own."""
 
-    def __init__(self, server: Ollama) -> None:
+    def __init__(self, server: Ollama, told: Mapping[str, Any]) -> None:
         super().__init__()
-        self._server = server
+        self._server, self._told = server, told
+
+    def open(self, config: Config) -> Runtime:
+        """The parts for a config."""
+        self._shipped = config.shipped_models
+        return super().open(config)
+
+    def registry(
+        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
+    ) -> Registry:
+        """As a known_models.yaml of the user's would have it, which takes seconds to read and check."""
+        return super().registry(models, backends, journal, budget_gb, QualityPriors(models.models, self._shipped, self._told) if self._told else priors)
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """The scripted server for Ollama; the engine inside orch stays what it is."""
@@ -160,7 +174,7 @@ class DayWiring(Wiring):
 
 async def _steps(world: World) -> list[Step]:
     server = Ollama(world.pool.models, world.room, world.memory_bytes, world.machine, world.thinking_tokens)
-    async with Orchestrator(wiring=DayWiring(server)) as orchestrator:
+    async with Orchestrator(wiring=DayWiring(server, world.told)) as orchestrator:
         return [await _step(world, orchestrator, server, task) for task in world.tasks]
 
 
@@ -175,15 +189,8 @@ async def _step(world: World, orchestrator: Orchestrator, server: Ollama, task: 
 def passed_over(decision: Decision) -> tuple[Candidate, ...]:
     """Loaded models that could take the task, that orch expects sooner and that it rates no worse than the chosen one."""
     chosen = next(each for each in decision.candidates if each.key == decision.key)
-    least = told_quality(chosen, decision)
     able = (each for each in decision.candidates if each.resident and not each.eliminated)
-    return tuple(each for each in able if each.expected_s < chosen.expected_s - 1e-9 and told_quality(each, decision) >= least - 1e-9)
-
-
-def told_quality(candidate: Candidate, decision: Decision) -> float:
-    """The quality that orch itself tells of a candidate, 0 to 1."""
-    told: float | None = getattr(candidate, "quality", None)
-    return candidate.terms["quality"] / decision.weights["quality"] if told is None else told
+    return tuple(each for each in able if each.expected_s < chosen.expected_s - 1e-9 and each.quality >= chosen.quality - 1e-9)
 
 
 def not_ruled_out(steps: Sequence[Step], world: World) -> list[str]:
