@@ -286,7 +286,12 @@ class TerminalScreen:
             self._notes.print(_plain(text, "dim"), end="")
 
     def _note(self, text: str, style: str) -> None:
+        is_live = self._live.is_started
+        if is_live:  # stderr is the same screen: what is being redrawn there would stand on the note's line
+            self._live.stop()
         self._notes.print(_plain(text, style))
+        if is_live:
+            self._live.start()
 
     def _add(self, text: str) -> None:
         ready = self._blocks.feed(text)

@@ -17,10 +17,10 @@ def summary(scene: Scene, found: Sequence[Offer]) -> list[str]:
 
 def _machine(scene: Scene) -> str:
     here = scene.machine
-    memory = f"{_gb(here.memory_bytes)} of memory" if here.memory_bytes else "memory unknown"
+    memory = f"{_gb(here.memory_bytes)} memory" if here.memory_bytes else "memory unknown"
     free = f" ({_gb(here.free_bytes)} free)" if here.free_bytes else ""
-    cards = ", ".join(f"{name} {_gb(size)}" for name, size in here.gpus) or "no graphics card seen"
-    return f"Machine: {memory}{free}, {cards}, {_counted(here.cores, 'core')}, {_gb(max(scene.disk_bytes, 0))} of disk free"
+    cards = ", ".join(f"{name} {_gb(size)}" for name, size in here.gpus) or "no GPU seen"
+    return f"Machine: {memory}{free}, {cards}, {_counted(here.cores, 'core')}, {_gb(max(scene.disk_bytes, 0))} disk free"
 
 
 def _servers(scene: Scene) -> str:
@@ -41,7 +41,7 @@ def _would_serve(scene: Scene, found: Sequence[Offer]) -> str:
         better = f"; better by what is known: {', '.join(models)}" if models else ""
         return f"Serves here: {', '.join(scene.real[:MOST_NAMED])}{more}{better}"
     if models:
-        return f"Would serve here: {', '.join(models)}"
+        return f"Would serve here: {' or '.join(models)}"
     return "Would serve here: nothing of the short list fits memory and disk" if scene.has_engine or scene.ollama_runs else "Would serve here: see below"
 
 
@@ -56,7 +56,7 @@ def sentence(offer: Offer) -> str:
     return {
         "use_server": f"Name {offer.server} at {offer.url} in models.yaml, so that its models take part",
         "start_ollama": "Start Ollama",
-        "get_ollama": f"Get Ollama, which runs models on the graphics card too: {offer.url}",
+        "get_ollama": f"Get Ollama, which uses a graphics card too: {offer.url}",
         "pull": f"Pull {offer.model}{size} into Ollama",
         "download": f"Download {offer.model}{size} into orch's own engine",
     }[offer.action]
@@ -69,7 +69,7 @@ def row(number: int, offer: Offer) -> tuple[str, ...]:
 
 
 def _gb(size_bytes: int | None) -> str:
-    return "-" if size_bytes is None else f"{size_bytes / 1e9:.1f} GB" if size_bytes < 100e9 else f"{size_bytes / 1e9:,.0f} GB"
+    return "-" if size_bytes is None else f"{size_bytes / 1e9:.1f} GB" if size_bytes < 20e9 else f"{size_bytes / 1e9:,.0f} GB"
 
 
 def _counted(number: int, noun: str) -> str:
