@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple
@@ -13,6 +14,9 @@ from orch.runtime import Runtime
 _UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
 _CAUSES = {"connect": ("no_provider", "ollama serve"), "rejected": _UNKNOWN, "model_not_found": _UNKNOWN}
 """Code of what the provider did not do, to the error's code and hint."""
+_NO_WAY = re.compile(r"dial tcp|no such host|connection (refused|reset)|i/o timeout|TLS handshake|x509|network is unreachable", re.IGNORECASE)
+"""In what Ollama says where it can't reach its registry: Go's words."""
+_UNREACHED = ("all_failed", "see to Ollama's way to the internet (its own HTTPS_PROXY counts), then fetch it again: what came is kept")
 
 
 class Progress(NamedTuple):
@@ -43,5 +47,6 @@ async def pull(runtime: Runtime, model: str, provider: str = "") -> AsyncGenerat
                 done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
                 yield Progress(str(line.get("status", "")), done, total)
     except BackendError as failure:
-        code, hint = _CAUSES.get(failure.code, ("all_failed", "fetch it again: what came is kept"))
+        told = _CAUSES.get(failure.code, ("all_failed", "fetch it again: what came is kept"))
+        code, hint = _UNREACHED if failure.code != "connect" and _NO_WAY.search(failure.message) else told
         raise OrchError(f"{model} could not be fetched: {failure.message}", hint, code=code) from None

@@ -62,6 +62,10 @@ class QualityPriors:
             made[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
         return Believed(tuple(made), only_shipped, 0.0 if only_shipped or self._rated else self._scales()[1])
 
+    def known(self, name: str) -> Mapping[TaskType, float]:
+        """What is believed of a model by its name alone, from 0 to 1, on the scale of the known models."""
+        return self._belief(Identity(name)).prior.quality
+
     def active_b(self, identity: Identity) -> float | None:
         """Billions of parameters that a token takes, None where nobody says."""
         return self._belief(identity).active_b

@@ -19,7 +19,7 @@ from orch.known_models.identity import Identity
 from orch.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
 from orch.quality_priors import QualityPriors
 from orch.remote_models import is_allowed, known_host, why_out
-from orch.types import Installed, Measured, ModelInfo, ModelKey
+from orch.types import Installed, Measured, ModelInfo, ModelKey, TaskType
 
 _SHOWS_AT_ONCE = 8
 MOST_LOADED = "OLLAMA_MAX_LOADED_MODELS"
@@ -112,6 +112,10 @@ class Registry:
     def _is_out(self, spec: ModelSpec, host: str) -> bool:
         """Whether it runs elsewhere and is not allowed to."""
         return bool(host) and not is_allowed(self._models, spec.provider, spec.id)
+
+    def known_quality(self, name: str) -> Mapping[TaskType, float]:
+        """What is believed of a model that need not be here, by its name alone, from 0 to 1."""
+        return self._priors.known(name)
 
     def note_remote(self, state: ModelState, host: str) -> None:
         """Keeps that a model has proved to run elsewhere, which its provider had not said."""

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import respx
 
-from orch import models_file
+from orch import Orchestrator, models_file
 from orch.config.load import load
 from orch.config.spec import ModelSpec
-from orch.errors import ConfigError
+from orch.errors import ConfigError, OrchError
 from orch.model_state import ModelState
+from orch.pulling import pull
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.test_cli import orch
@@ -112,6 +114,16 @@ def test_a_pulled_model_takes_part_at_once(ollama: FakeOllama) -> None:
     assert (done.returncode, ollama.pulled) == (0, ["qwen3:4b"])
     assert b"pulling manifest" in done.stderr
     assert listed()["qwen3:4b"]["installed"]
+
+
+@respx.mock
+async def test_a_registry_that_ollama_can_not_reach_is_no_wrong_name(home: Path) -> None:
+    said = '{"error":"pull model manifest: Get \\"https://registry.ollama.ai/v2/\\": dial tcp: lookup registry.ollama.ai: no such host"}'
+    respx.post("http://127.0.0.1:1/api/pull").respond(200, text=said, headers={"content-type": "application/x-ndjson"})
+    async with Orchestrator() as orchestrator:
+        with pytest.raises(OrchError, match="no such host") as caught:
+            [step async for step in pull(orchestrator.runtime, "qwen3:4b")]
+    assert ("way to the internet" in caught.value.hint, caught.value.code) == (True, "all_failed")
 
 
 def test_a_name_that_no_library_knows_is_told(ollama: FakeOllama) -> None:

@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from orch.backends.llamacpp import gguf_path
 from orch.config.load import load
 from orch.machine import Machine
 from orch.setup.choices import CHOICES
-from orch.setup.offers import PATIENCE_S, SOON_S, Scene, Server, expected_s, offers
+from orch.setup.offers import PATIENCE_S, Scene, Server, expected_s, offers
 from orch.types import TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.fakes.registry import FakeRegistry
@@ -61,10 +62,18 @@ def test_nothing_is_offered_that_the_disk_has_no_room_for() -> None:
     assert named(scene(LARGE, HERE, disk=900_000_000)) == []
 
 
-def test_the_recommended_model_is_the_best_that_answers_soon_and_slow_ones_are_not_offered() -> None:
-    first, *others = offers(scene(LARGE, HERE, qualities=by_size))
-    assert (first.expected_s or 0) <= SOON_S
-    assert all(SOON_S < (other.expected_s or 0) <= PATIENCE_S for other in others if (other.size_bytes or 0) > (first.size_bytes or 0))
+@pytest.mark.parametrize(("quality", "first"), [(0.6, "qwen2.5:1.5b"), (0.7, "qwen3:4b-instruct")])
+def test_a_slower_and_larger_model_is_recommended_only_where_it_is_that_much_better(quality: float, first: str) -> None:
+    known = {"qwen2.5:1.5b": 0.5, "qwen3:4b-instruct": quality}
+    found = scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, known.get(name, 0.1)))
+    assert (named(found)[0], sorted(named(found))) == (first, sorted(known))
+
+
+def test_a_model_whose_answer_takes_minutes_is_not_offered_beside_a_faster_one() -> None:
+    found = offers(scene(LARGE, HERE, qualities=by_size))
+    assert len(found) > 1
+    assert all((offer.expected_s or 0) <= PATIENCE_S for offer in found)
+    assert named(scene(replace(SMALL, bytes_per_s=1e9), HERE, room=3_000_000_000, qualities=by_size)) == ["qwen2.5:1.5b"]
 
 
 def test_a_graphics_card_makes_answers_faster_where_the_model_fits_it_but_not_in_the_engine() -> None:

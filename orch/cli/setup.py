@@ -14,7 +14,6 @@ from orch.cli import opening
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
-    from orch.orchestrator import Orchestrator
     from orch.setup.offers import Offer, Scene
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -110,13 +109,13 @@ class Walk:
         from orch.setup.look import look
 
         async with opening.orchestrator(self._ctx) as orchestrator:
-            return await look(orchestrator.runtime, _qualities(orchestrator))
+            return await look(orchestrator.runtime, orchestrator.runtime.registry.known_quality)
 
     def _named(self, scene: Scene) -> Offer:
         """The offer of the model that argv names. Raises OrchError where nothing here could hold it."""
         from orch.setup.choices import choice_of
         from orch.setup.library import is_address, place_of
-        from orch.setup.offers import Offer, good_at
+        from orch.setup.offers import Offer, good_at, mean_of
 
         name, pulls = self._wish.model, scene.ollama_runs and not self._wish.in_engine and not is_address(self._wish.model)
         if not is_address(name):
@@ -127,8 +126,9 @@ class Walk:
             raise OrchError("neither Ollama runs here nor is orch's own engine installed", library_command("xllamacpp"), code="usage")
         choice = choice_of(name)
         command = f"orch setup {name} --yes" + (f" --sha256 {self._wish.sha256}" if self._wish.sha256 else "")
-        known = {"size_bytes": choice.size_bytes, "licence": choice.licence} if choice else {}
-        return Offer("pull" if pulls else "download", command, name, good_at=good_at(scene.qualities(name)), **known)  # type: ignore[arg-type]
+        known = None if is_address(name) else scene.qualities(name)
+        size, licence = (choice.size_bytes, choice.licence) if choice else (None, "")
+        return Offer("pull" if pulls else "download", command, name, size, None, mean_of(known), good_at(known), licence)
 
     # ------------------------------------------------------------ agreeing
 
@@ -201,10 +201,6 @@ class Walk:
             self._say("nothing was done: orch setup in a terminal asks, orch setup --yes does the first of each kind")
 
 
-def _qualities(orchestrator: Orchestrator) -> Any:
-    return lambda name: None
-
-
 # ---------------------------------------------------------------- on a terminal
 
 
@@ -244,5 +240,5 @@ def _table(found: Sequence[Offer]) -> None:
             render.show(words.line(offer))
     if models:
         rows = [words.row(number, offer) for number, offer in enumerate(models, 1)]
-        render.table(words.COLUMNS, rows, drop=("licence", "good at"))
+        render.table(words.COLUMNS, rows, drop=("licence", "best at"))
         render.show(f"\nor type: {models[0].command}")

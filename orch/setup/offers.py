@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -20,8 +21,10 @@ ANSWER_TOKENS, PROMPT_TOKENS, PREFILL = 400, 300, 10.0
 """Of the answer that the seconds are told for (routing.yaml's default), and how much faster a token is read than written."""
 THINKING_TOKENS = 1_000
 """What a model that thinks writes before a usual answer: a guess, until measured."""
-SOON_S, PATIENCE_S = 30.0, 120.0
-"""A model that answers within the first is recommended; one that takes longer than the second is offered only where nothing is faster."""
+PATIENCE_S = 120.0
+"""A model that takes longer for an answer is offered only where nothing is faster."""
+SLOWER, LARGER = 0.1, 0.03
+"""Mean quality that twice the seconds, and twice the download, are worth in a recommendation: judgements."""
 MOST_OFFERS = 3
 WORTH = 0.03
 """How much better the mean quality of a model must be to be offered beside what is there."""
@@ -42,13 +45,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Something that can be done, and the command that does it. `good_at` are the types at which it is best by what is known."""
+    """Something that can be done, and the command that does it. By what is known, `quality` is its mean over the types, 0 to 1; `good_at` are its best ones."""
 
     action: Action
     command: str
     model: str = ""
     size_bytes: int | None = None
     expected_s: float | None = None
+    quality: float | None = None
     good_at: tuple[TaskType, ...] = ()
     licence: str = ""
     server: str = ""
@@ -108,7 +112,7 @@ def _that_fit(scene: Scene, choices: Sequence[Choice], room_bytes: int | None) -
 
 
 def _best(scene: Scene, choices: Sequence[Choice], action: Action) -> list[Choice]:
-    """Those that are better than all faster ones and than what is there: the best that is fast enough first, then the others, best first."""
+    """Those that are better than all faster ones and than what is there: the recommended one first, then the others, best first."""
     seconds = {each.name: expected_s(each, scene.machine, action) for each in choices}
     worth = {each.name: _worth(scene.qualities(each.name), each.params_b) for each in choices}
     least = max((_worth(scene.qualities(name), 0) + WORTH for name in scene.real), default=0.0)
@@ -116,8 +120,10 @@ def _best(scene: Scene, choices: Sequence[Choice], action: Action) -> list[Choic
     for each in sorted(choices, key=lambda each: seconds[each.name]):
         if (seconds[each.name] <= PATIENCE_S or not chosen) and worth[each.name] > max([least, *(worth[other.name] for other in chosen)]):
             chosen.append(each)
-    fast = [each for each in chosen if seconds[each.name] <= SOON_S] or chosen[:1]
-    return [*fast[-1:], *(each for each in chosen[::-1] if each is not fast[-1])][:MOST_OFFERS]
+    cost = {each.name: SLOWER * math.log2(seconds[each.name]) + LARGER * math.log2(each.size_bytes) for each in chosen}
+    chosen.sort(key=lambda each: -worth[each.name])
+    first = max(chosen, key=lambda each: worth[each.name] - cost[each.name], default=None)
+    return [*([first] if first else []), *(each for each in chosen if each is not first)][:MOST_OFFERS]
 
 
 def _worth(qualities: Mapping[TaskType, float] | None, params_b: float) -> float:
@@ -127,8 +133,13 @@ def _worth(qualities: Mapping[TaskType, float] | None, params_b: float) -> float
 
 def _of(choice: Choice, scene: Scene, action: Action) -> Offer:
     command = f"orch models pull {choice.name}" if action == "pull" else f"orch setup {choice.name}"
-    seconds = round(expected_s(choice, scene.machine, action), 1)
-    return Offer(action, command, choice.name, choice.size_bytes, seconds, good_at(scene.qualities(choice.name)), choice.licence)
+    seconds, known = round(expected_s(choice, scene.machine, action), 1), scene.qualities(choice.name)
+    return Offer(action, command, choice.name, choice.size_bytes, seconds, mean_of(known), good_at(known), choice.licence)
+
+
+def mean_of(qualities: Mapping[TaskType, float] | None) -> float | None:
+    """Over the types, to two digits."""
+    return round(fmean(qualities.values()), 2) if qualities else None
 
 
 def expected_s(choice: Choice, machine: Machine, action: Action) -> float:

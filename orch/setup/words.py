@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from orch.setup.offers import Offer, Scene, Server
 
-COLUMNS = ("", "model", "size", "an answer in", "good at", "licence")
-MOST_NAMED = 3
+COLUMNS = ("", "model", "size", "an answer in", "quality", "best at", "licence")
+MOST_NAMED, MOST_TYPES = 3, 2
 
 
 def summary(scene: Scene, found: Sequence[Offer]) -> list[str]:
@@ -65,7 +65,8 @@ def sentence(offer: Offer) -> str:
 def row(number: int, offer: Offer) -> tuple[str, ...]:
     """Of the table of models."""
     seconds = f"about {offer.expected_s:.0f} s" if offer.expected_s is not None else "-"
-    return (str(number), offer.model, _gb(offer.size_bytes), seconds, ", ".join(offer.good_at) or "-", offer.licence or "-")
+    quality = f"{offer.quality:.2f}" if offer.quality is not None else "-"
+    return (str(number), offer.model, _gb(offer.size_bytes), seconds, quality, ", ".join(offer.good_at[:MOST_TYPES]) or "-", offer.licence or "-")
 
 
 def _gb(size_bytes: int | None) -> str:
