@@ -18,7 +18,7 @@ import pytest
 from orch.backends.llamacpp import gguf_path
 from orch.config.load import load
 from orch.machine import Machine
-from orch.setup.choices import CHOICES
+from orch.setup.choices import CHOICES, Choice
 from orch.setup.offers import PATIENCE_S, Scene, Server, expected_s, offers
 from orch.types import TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
@@ -42,6 +42,11 @@ def scene(machine: Machine = LARGE, *servers: Server, room: int | None = None, d
 def named(found: Scene) -> list[str]:
     """Actions, and models where there are some."""
     return [offer.model or offer.action for offer in offers(found)]
+
+
+def choice_of(name: str) -> Choice:
+    """The one of that name."""
+    return next(each for each in CHOICES if each.name == name)
 
 
 def by_size(name: str) -> dict[TaskType, float] | None:
@@ -77,7 +82,7 @@ def test_a_model_whose_answer_takes_minutes_is_not_offered_beside_a_faster_one()
 
 
 def test_a_graphics_card_makes_answers_faster_where_the_model_fits_it_but_not_in_the_engine() -> None:
-    small, large = (choice for choice in CHOICES if choice.name in ("qwen3:4b-instruct", "qwen3.6:27b"))
+    small, large = choice_of("qwen3:4b-instruct"), choice_of("qwen3.6:27b")
     little = Machine(64_000_000_000, 60_000_000_000, (("RTX 3050", 8_000_000_000),), 16, 60e9)
     assert expected_s(small, little, "pull") < expected_s(small, LARGE, "pull") == expected_s(small, little, "download")
     assert expected_s(large, little, "pull") == expected_s(large, LARGE, "pull")
@@ -87,6 +92,12 @@ def test_a_model_that_is_no_better_than_a_faster_one_is_not_offered() -> None:
     best = {"qwen2.5:1.5b": 0.9}
     found = scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, best.get(name, 0.5)))
     assert named(found) == ["qwen2.5:1.5b"]
+
+
+def test_a_larger_model_does_not_drive_out_a_small_one_that_is_slower() -> None:
+    known = {"qwen3-coder:30b": 0.7, "qwen3:4b-instruct": 0.6}
+    assert expected_s(choice_of("qwen3-coder:30b"), LARGE, "pull") < expected_s(choice_of("qwen3:4b-instruct"), LARGE, "pull")
+    assert sorted(named(scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, known.get(name, 0.1))))) == ["qwen2.5:1.5b", *sorted(known)]
 
 
 def test_beside_a_good_model_only_better_ones_are_offered() -> None:

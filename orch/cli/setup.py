@@ -240,5 +240,5 @@ def _table(found: Sequence[Offer]) -> None:
             render.show(words.line(offer))
     if models:
         rows = [words.row(number, offer) for number, offer in enumerate(models, 1)]
-        render.table(words.COLUMNS, rows, drop=("licence", "best at"))
-        render.show(f"\nor type: {models[0].command}")
+        render.table(words.COLUMNS, rows, drop=("best at",))
+        render.show(f"\n{words.beneath(models)}")

@@ -112,13 +112,14 @@ def _that_fit(scene: Scene, choices: Sequence[Choice], room_bytes: int | None) -
 
 
 def _best(scene: Scene, choices: Sequence[Choice], action: Action) -> list[Choice]:
-    """Those that are better than all faster ones and than what is there: the recommended one first, then the others, best first."""
+    """Those that are better than all faster ones that are no larger, and than what is there: the recommended one first, then the others, best first."""
     seconds = {each.name: expected_s(each, scene.machine, action) for each in choices}
     worth = {each.name: _worth(scene.qualities(each.name), each.params_b) for each in choices}
     least = max((_worth(scene.qualities(name), 0) + WORTH for name in scene.real), default=0.0)
     chosen: list[Choice] = []
     for each in sorted(choices, key=lambda each: seconds[each.name]):
-        if (seconds[each.name] <= PATIENCE_S or not chosen) and worth[each.name] > max([least, *(worth[other.name] for other in chosen)]):
+        best = max([least, *(worth[other.name] for other in chosen if other.size_bytes <= each.size_bytes)])
+        if (seconds[each.name] <= PATIENCE_S or not chosen) and worth[each.name] > best:
             chosen.append(each)
     cost = {each.name: SLOWER * math.log2(seconds[each.name]) + LARGER * math.log2(each.size_bytes) for each in chosen}
     chosen.sort(key=lambda each: -worth[each.name])

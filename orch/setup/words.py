@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orch.setup.offers import Offer, Scene, Server
 
-COLUMNS = ("", "model", "size", "an answer in", "quality", "best at", "licence")
+COLUMNS = ("", "model", "size", "an answer in", "quality", "best at")
 MOST_NAMED, MOST_TYPES = 3, 2
 
 
@@ -66,7 +66,13 @@ def row(number: int, offer: Offer) -> tuple[str, ...]:
     """Of the table of models."""
     seconds = f"about {offer.expected_s:.0f} s" if offer.expected_s is not None else "-"
     quality = f"{offer.quality:.2f}" if offer.quality is not None else "-"
-    return (str(number), offer.model, _gb(offer.size_bytes), seconds, quality, ", ".join(offer.good_at[:MOST_TYPES]) or "-", offer.licence or "-")
+    return (str(number), offer.model, _gb(offer.size_bytes), seconds, quality, ", ".join(offer.good_at[:MOST_TYPES]) or "-")
+
+
+def beneath(models: Sequence[Offer]) -> str:
+    """What goes below the table of models."""
+    licences = ", ".join(dict.fromkeys(offer.licence for offer in models if offer.licence))
+    return f"or type: {models[0].command}" + (f"   (licence: {licences})" if licences else "")
 
 
 def _gb(size_bytes: int | None) -> str:
