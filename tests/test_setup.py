@@ -109,13 +109,13 @@ def test_beside_a_good_model_only_better_ones_are_offered() -> None:
 
 def test_an_installed_ollama_is_started_and_a_missing_one_is_not_the_end() -> None:
     down = Server("Ollama", "", "ollama", False)
-    assert named(scene(SMALL, down, ollama_program="/usr/bin/ollama", has_engine=True)) == ["start_ollama", "qwen2.5:1.5b"]
-    assert named(scene(SMALL, down, has_engine=True)) == ["get_ollama", "qwen2.5:1.5b"]
-    assert named(scene(SMALL, down)) == ["get_ollama"]
+    assert named(scene(SMALL, down, ollama_program="/usr/bin/ollama")) == ["start_ollama", "qwen2.5:1.5b"]
+    assert named(scene(SMALL, down)) == ["get_ollama", "qwen2.5:1.5b"]
+    assert named(scene(SMALL, down, engine_command="pip install it")) == ["get_ollama", "get_engine"]
 
 
 def test_the_engine_is_offered_only_files_that_it_loads() -> None:
-    found = offers(scene(LARGE, Server("Ollama", "", "ollama", False), has_engine=True))
+    found = offers(scene(LARGE, Server("Ollama", "", "ollama", False)))
     assert {offer.model for offer in found if offer.action == "download"} <= {each.name for each in CHOICES if each.in_engine}
 
 
@@ -294,6 +294,12 @@ def test_yes_fetches_nothing_where_a_real_model_is_there(ollama: FakeOllama) -> 
 
 def test_a_named_model_is_pulled_beside_others(ollama: FakeOllama) -> None:
     assert (orch("setup", "new:1b", "--yes").returncode, ollama.pulled) == (0, ["new:1b"])
+
+
+def test_beside_a_running_ollama_the_engine_is_used_where_that_is_asked_for(ollama: FakeOllama, registry: FakeRegistry, home: Path) -> None:
+    registry.add("broken:1b", b"GGUF" + bytes(1000))
+    done = orch("setup", "broken:1b", "--engine", "--yes")
+    assert (done.returncode, b"orch's engine can't use this file" in done.stderr, ollama.pulled) == (1, True, [])
 
 
 def test_a_pull_that_fails_is_exit_1(ollama: FakeOllama) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from orch.outcome import DEMONSTRATION, DEMONSTRATION_PACKAGE
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.test_cli import COMMAND
@@ -108,6 +109,16 @@ def test_a_header_says_which_model_what_type_how_sure_and_why(ollama: FakeOllama
 def test_the_time_stands_at_the_end(ollama: FakeOllama) -> None:
     lines, _ = shown("run", TASK)
     assert re.match(r"\d+\.\d\d s\b", [line for line in lines if line][-1])
+
+
+def test_a_warning_stands_on_a_line_of_its_own_while_the_model_is_waited_for(ollama: FakeOllama, home: Path) -> None:
+    ollama.add(FakeModel("poor", load_s=0.4))
+    home.mkdir()
+    models = f"  - {{id: poor, provider: there, last_resort: true, gguf: '{DEMONSTRATION_PACKAGE}x.gguf'}}\n"
+    (home / "models.yaml").write_text(f"version: 1\nproviders:\n  there: {{kind: openai, base_url: '{ollama.url}'}}\nmodels:\n{models}")
+    lines, raw = shown("run", "-m", "poor", "hi")
+    assert "…".encode() in raw  # what turns while it is waited for
+    assert f"! {DEMONSTRATION}" in lines
 
 
 def test_markdown_is_rendered_and_code_is_left_intact(poet: FakeOllama) -> None:

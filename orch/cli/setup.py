@@ -120,10 +120,8 @@ class Walk:
         name, pulls = self._wish.model, scene.ollama_runs and not self._wish.in_engine and not is_address(self._wish.model)
         if not is_address(name):
             place_of(name)
-        if not pulls and not scene.has_engine:
-            from orch.installed import library_command
-
-            raise OrchError("neither Ollama runs here nor is orch's own engine installed", library_command("xllamacpp"), code="usage")
+        if not pulls and scene.engine_command:
+            raise OrchError("Ollama does not run here, and orch's own engine is not installed", scene.engine_command, code="usage")
         choice = choice_of(name)
         command = f"orch setup {name} --yes" + (f" --sha256 {self._wish.sha256}" if self._wish.sha256 else "")
         known = None if is_address(name) else scene.qualities(name)

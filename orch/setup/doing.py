@@ -55,7 +55,7 @@ async def _pull(name: str, provider: str, runtime: Runtime, show: Show) -> None:
 def _download(name: str, sha256: str, config_dir: Path | None, show: Show) -> str:
     """The file, tried and entered in models.yaml. What can go wrong there is found out before the download."""
     artifact = library.artifact_of(name, sha256)
-    target = models_dir() / library.file_name(name, artifact)
+    target = models_dir().absolute() / library.file_name(name, artifact)
     known_as = target.stem.rpartition("-")[0] if library.is_address(name) else name
     num_ctx = engine.num_ctx_for(artifact.size_bytes or 0, free_memory_bytes())
     engine.proposed(config_dir, engine.entry(known_as, target, num_ctx))

@@ -15,6 +15,7 @@ from orch.backends.openai import OpenAIBackend
 from orch.config.addresses import is_loopback
 from orch.config.spec import Provider
 from orch.errors import BackendError
+from orch.installed import library_command
 from orch.reach import USUAL_SERVERS
 from orch.registry import Survey
 from orch.runtime import Runtime
@@ -44,7 +45,7 @@ async def look(runtime: Runtime, qualities: Qualities, env: Mapping[str, str] = 
         ollama,
         all(is_loopback(url) for url in urls),
         shutil.which("ollama", path=env.get("PATH")) or "",
-        find_spec(ENGINE) is not None,
+        "" if find_spec(ENGINE) else library_command(ENGINE),
         qualities,
     )
 

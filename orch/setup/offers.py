@@ -13,8 +13,8 @@ from orch.machine import GPU_BYTES_S, Machine
 from orch.setup.choices import CHOICES, Choice
 from orch.types import TaskType
 
-Action = Literal["use_server", "start_ollama", "get_ollama", "pull", "download"]
-"""`pull` is into Ollama, `download` into orch's own engine."""
+Action = Literal["use_server", "start_ollama", "get_ollama", "get_engine", "pull", "download"]
+"""`pull` is into Ollama, `download` into orch's own engine; what a person gets himself is only told."""
 Qualities = Callable[[str], Mapping[TaskType, float] | None]
 """What is known of a model of that name, 0 to 1 by type; None where nothing is."""
 ANSWER_TOKENS, PROMPT_TOKENS, PREFILL = 400, 300, 10.0
@@ -70,7 +70,8 @@ class Scene:
     ollama: str = ""
     ollama_is_here: bool = True
     ollama_program: str = ""
-    has_engine: bool = False
+    engine_command: str = ""
+    """What installs orch's own engine, empty where it is installed."""
     qualities: Qualities = lambda name: None
 
     @property
@@ -92,8 +93,8 @@ def offers(scene: Scene) -> list[Offer]:
         found += [Offer("start_ollama", "ollama serve")] if can_start else [Offer("get_ollama", OLLAMA_URL, url=OLLAMA_URL)]
     if scene.ollama_is_here and (scene.ollama_runs or can_start):
         return [*found, *(_of(choice, scene, "pull") for choice in _best(scene, _that_fit(scene, CHOICES, scene.room_bytes), "pull"))]
-    if not scene.has_engine:
-        return found
+    if scene.engine_command:
+        return [*found, Offer("get_engine", scene.engine_command)]
     choices = [each for each in CHOICES if each.in_engine]  # which uses no GPU
     return [*found, *(_of(choice, scene, "download") for choice in _best(scene, _that_fit(scene, choices, scene.machine.free_bytes), "download"))]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
+from urllib.parse import urlsplit
 
 from orch import paths
 from orch.backends.transport import load_httpx
@@ -15,10 +17,10 @@ _LOOK_S = 0.1
 
 def start_ollama(program: str, url: str) -> None:
     """Runs `ollama serve` apart from this process, and returns when it answers. Raises OrchError with what it said where it ends before."""
-    log = paths.data_dir() / "ollama.log"
+    log, at = paths.data_dir() / "ollama.log", {**os.environ, "OLLAMA_HOST": urlsplit(url).netloc}
     paths.touch_private(log)
     with log.open("wb") as said:
-        process = subprocess.Popen([program, "serve"], stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+        process = subprocess.Popen([program, "serve"], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=at, start_new_session=True)
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if _answers(url):

@@ -42,12 +42,14 @@ def _would_serve(scene: Scene, found: Sequence[Offer]) -> str:
         return f"Serves here: {', '.join(scene.real[:MOST_NAMED])}{more}{better}"
     if models:
         return f"Would serve here: {' or '.join(models)}"
-    return "Would serve here: nothing of the short list fits memory and disk" if scene.has_engine or scene.ollama_runs else "Would serve here: see below"
+    return (
+        "Would serve here: nothing of the short list fits memory and disk" if scene.ollama_runs or not scene.engine_command else "Would serve here: see below"
+    )
 
 
 def line(offer: Offer) -> str:
     """An offer that is no model."""
-    return f"- {sentence(offer)}" + (f": {offer.command}" if offer.action == "start_ollama" else "")
+    return f"- {sentence(offer)}" + (f": {offer.command}" if offer.action in ("start_ollama", "get_engine") else "")
 
 
 def sentence(offer: Offer) -> str:
@@ -56,6 +58,7 @@ def sentence(offer: Offer) -> str:
     return {
         "use_server": f"Name {offer.server} at {offer.url} in models.yaml, so that its models take part",
         "start_ollama": "Start Ollama",
+        "get_engine": "Or install orch's own engine, then type orch setup again",
         "get_ollama": f"Get Ollama, which uses a graphics card too: {offer.url}",
         "pull": f"Pull {offer.model}{size} into Ollama",
         "download": f"Download {offer.model}{size} into orch's own engine",
