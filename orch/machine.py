@@ -1,39 +1,11 @@
-"""How much memory this machine has for models, and how fast it reads it; knows nothing of models."""
+"""How much memory this machine has for models; knows nothing of models."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 _NVIDIA_SMI_S = 3.0
-CORE_BYTES_S = 6e9
-"""Bytes of 4-bit weights that a core works through in a second: SmolLM2 135M (98 MB) gives 130 tokens/s on two (design, decision 6)."""
-GPU_BYTES_S = 250e9
-"""The same of a middling graphics card; the large ones have two to four times as much."""
-_PROBE_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What there is, in bytes: memory in all and still free (None where the system does not say), of GPUs, and what a second reads of it."""
-
-    memory_bytes: int | None
-    free_bytes: int | None
-    gpus: tuple[tuple[str, int], ...]
-    cores: int
-    bytes_per_s: float
-
-    @property
-    def gpu_bytes(self) -> int:
-        """Memory of all GPUs."""
-        return sum(size for _, size in self.gpus)
-
-
-def here() -> Machine:
-    """This machine. Copies some memory to see how fast that goes: a twentieth of a second."""
-    cores = core_count()
-    return Machine(_memory_bytes(), free_memory_bytes(), gpus(), cores, min(_copied_per_s(), cores * CORE_BYTES_S))
 
 
 def core_count() -> int:
@@ -42,18 +14,6 @@ def core_count() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         return os.cpu_count() or 1
-
-
-def _copied_per_s() -> float:
-    """Bytes that are read and written in a second of this process's own time, the best of three: what else runs can only slow it down."""
-    import time
-
-    source, target, best = bytearray(b"1") * _PROBE_BYTES, bytearray(b"0") * _PROBE_BYTES, float("inf")
-    for _ in range(3):
-        begun = time.process_time()
-        target[:] = source
-        best = min(best, max(time.process_time() - begun, 1e-3))
-    return 2 * _PROBE_BYTES / best
 
 
 def free_memory_bytes() -> int | None:
@@ -68,7 +28,7 @@ def free_memory_bytes() -> int | None:
     return min(free, limit) if limit is not None else free
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
     """Main memory in all, within the container's limit."""
     there = _physical_bytes()
     try:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.config.addresses import ollama_url
-from orch.config.find import packaged
+from orch.config.find import find, packaged
 from orch.config.load import load
 from orch.config.patterns import problem
 from orch.config.schema import json_schema
@@ -57,6 +57,14 @@ def test_an_unset_variable_is_named(tmp_path: Path) -> None:
     models = 'version: 1\nproviders:\n  x: {kind: openai, base_url: http://127.0.0.1:1, api_key: "${NOT_SET_ANYWHERE}"}\n'
     with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE is not set"):
         load(write(tmp_path, models))
+
+
+def test_in_a_clone_of_orch_the_shipped_files_do_not_go_before_the_users_own(home: Path) -> None:
+    clone, env = packaged("models").parent, {"ORCH_HOME": str(home)}
+    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == ["package", "package"]
+    home.mkdir()
+    write(home, "version: 1\nproviders: {}\n")
+    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == ["user", "user"]
 
 
 def test_a_cloned_repository_can_not_redirect_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,7 @@ LAYERS = [
     {"server.ui.mount"},
     {"server.app"},
     {"server.process"},
-    {"setup.choices", "setup.start", "setup.web"},
+    {"setup.choices", "setup.hardware", "setup.start", "setup.web"},
     {"setup.download", "setup.engine", "setup.offers"},
     {"setup.library", "setup.look", "setup.words"},
     {"setup.doing"},

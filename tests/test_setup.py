@@ -17,8 +17,8 @@ import pytest
 
 from orch.backends.llamacpp import gguf_path
 from orch.config.load import load
-from orch.machine import Machine
 from orch.setup.choices import CHOICES, Choice
+from orch.setup.hardware import Machine
 from orch.setup.offers import PATIENCE_S, Scene, Server, expected_s, offers
 from orch.types import TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from orch import machine
 from orch.backends.llamacpp import ENGINE
 from orch.backends.openai import OpenAIBackend
 from orch.config.addresses import is_loopback
@@ -20,6 +19,7 @@ from orch.reach import USUAL_SERVERS
 from orch.registry import Survey
 from orch.runtime import Runtime
 from orch.setup.download import RESERVE_BYTES, free_disk_bytes
+from orch.setup.hardware import Machine, this_machine
 from orch.setup.offers import Qualities, Scene, Server
 
 _LOOK_S = 2.0
@@ -30,7 +30,7 @@ async def look(runtime: Runtime, qualities: Qualities, env: Mapping[str, str] = 
     """What is there now. Asks servers on loopback and those that models.yaml names; nothing else."""
     survey = await runtime.registry.available(with_unlisted=True)
     named = _named(runtime, survey)
-    here, providers = machine.here(), runtime.config.models.providers
+    here, providers = this_machine(), runtime.config.models.providers
     ollama = next((name for name, provider in providers.items() if provider.kind == "ollama"), "")
     urls = providers[ollama].urls if ollama else ()
     taken = {_port(url) for provider in providers.values() for url in provider.urls if is_loopback(url)}
@@ -85,7 +85,7 @@ def _port(url: str) -> int | None:
         return None
 
 
-def _room(runtime: Runtime, survey: Survey, here: machine.Machine) -> int | None:
+def _room(runtime: Runtime, survey: Survey, here: Machine) -> int | None:
     """Bytes for models of a server here, as the router counts them: what is free and what loaded ones would give back, or all of a GPU where that is more."""
     budget = runtime.config.routing.memory_budget_gb
     if budget != "auto":

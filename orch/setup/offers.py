@@ -9,8 +9,8 @@ from statistics import fmean
 from typing import Literal
 
 from orch.config.spec import canonical
-from orch.machine import GPU_BYTES_S, Machine
 from orch.setup.choices import CHOICES, Choice
+from orch.setup.hardware import GPU_BYTES_S, Machine
 from orch.types import TaskType
 
 Action = Literal["use_server", "start_ollama", "get_ollama", "get_engine", "pull", "download"]
