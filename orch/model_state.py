@@ -39,6 +39,8 @@ class ModelState:
     kv_bytes_per_token: int | None = None
     modelfile_ctx: int | None = None
     """The context that its Modelfile loads it with."""
+    bytes_per_token: int = 0
+    """Bytes of weights that a token takes where its speed is guessed from them; 0 where it is rated, or no size is known."""
     measured: Measured | None = None
     unlisted: bool = False
     fixed_ctx: bool = False

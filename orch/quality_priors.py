@@ -66,9 +66,15 @@ class QualityPriors:
         """What is believed of a model by its name alone, from 0 to 1, on the scale of the known models."""
         return self._belief(Identity(name)).prior.quality
 
-    def active_b(self, identity: Identity) -> float | None:
-        """Billions of parameters that a token takes, None where nobody says."""
-        return self._belief(identity).active_b
+    def sizes_b(self, identity: Identity) -> tuple[float | None, float | None]:
+        """Billions of parameters, all and those that a token takes; None where nobody says."""
+        belief = self._belief(identity)
+        return belief.size_b, belief.active_b
+
+    def has_speed(self, spec: ModelSpec, *, only_shipped: bool) -> bool:
+        """Whether its speed is rated: by a person, or by the shipped file where no other models are there."""
+        shipped = self._shipped.get(canonical(spec.id))
+        return spec.speed_rating is not None and (only_shipped or shipped is None or spec.speed_rating != shipped.speed_rating)
 
     def _with_prior(self, state: ModelState, identity: Identity, *, only_shipped: bool) -> ModelState:
         spec = state.spec

@@ -68,9 +68,9 @@ class Registry:
         take_part = self._models.unlisted == "use"
         identities = {at: identity_of(spec, item, infos.get(item.digest, ModelInfo())) for at, (spec, item) in enumerate(pairs) if item}
         states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
-        believed = self._priors.believed([self._with_speed(state, identities.get(at)) for at, state in enumerate(states)], identities, take_part)
+        believed = self._priors.believed(states, identities, take_part)
         kinds = {name: provider.kind for name, provider in self._models.providers.items()}
-        found = believed.states
+        found = tuple(self._with_speed(state, identities.get(at), believed.only_shipped) for at, state in enumerate(believed.states))
         return Survey(found, down, self._memory(found), take_part, kinds, self._most_loaded(), believed.only_shipped, believed.floor_shift)
 
     def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
@@ -165,11 +165,13 @@ class Registry:
             return {}
         return {name: int(most) for name, provider in self._models.providers.items() if provider.kind == "ollama" and self._backends[name].local}
 
-    def _with_speed(self, state: ModelState, identity: Identity | None) -> ModelState:
-        """With a guess of its speed where models.yaml has no rating."""
-        if identity is None or state.spec.speed_rating is not None:
+    def _with_speed(self, state: ModelState, identity: Identity | None, only_shipped: bool) -> ModelState:
+        """With a guess of its speed where nobody has rated it."""
+        if identity is None or self._priors.has_speed(state.spec, only_shipped=only_shipped):
             return state
-        return replace(state, spec=replace(state.spec, speed_rating=speed_of(self._priors.active_b(identity))))
+        size_b, active_b = self._priors.sizes_b(identity)
+        read = int(state.size_bytes * min(active_b / size_b, 1.0)) if size_b and active_b else state.size_bytes
+        return replace(state, spec=replace(state.spec, speed_rating=speed_of(active_b)), bytes_per_token=read)
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:
         """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked only when that does not do."""

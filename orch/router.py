@@ -119,7 +119,7 @@ def runs_at(host: str) -> str:
 def provenance(state: ModelState) -> dict[str, str]:
     """Where the numbers come from: `rated`, or `measured (n=5, 2026-11-24)`."""
     believed = state.prior.source if state.prior else "rated"
-    said = {"quality": state.judged.source if state.judged else believed, "speed": "rated"}
+    said = {"quality": state.judged.source if state.judged else believed, "speed": "guessed from size" if state.bytes_per_token else "rated"}
     if state.measured and state.measured.decode_tps:
         said["speed"] = f"measured (n={state.measured.n}, {_day(state.measured.last_at)})"
     return said

@@ -208,7 +208,11 @@ async def test_without_any_installed_model_the_hint_fetches_a_listed_one() -> No
     with FakeOllama() as server:
         async with over({"ollama": server}, models=[{"id": A}]) as orchestrator:
             error = await refusal(orchestrator)
-    assert (error.code, error.exit_code, error.hint) == ("model_not_found", 4, f"orch models pull {A}")
+    assert (error.code, error.exit_code, error.hint) == (
+        "model_not_found",
+        4,
+        f"orch setup finds the models that would serve here; orch models pull {A} fetches this one",
+    )
 
 
 async def test_where_one_provider_has_no_model_and_another_is_down_the_models_may_be_there() -> None:

@@ -147,5 +147,13 @@ async def test_a_mixture_of_experts_is_as_fast_as_its_active_part(server: FakeOl
     assert of(await survey(server), "gpt-oss:20b").spec.speed_rating == speed_of(3.6)
 
 
+async def test_a_guess_of_speed_reads_the_weights_as_they_are_quantised_and_of_a_mixture_the_active_part(server: FakeOllama) -> None:
+    for name, size, gigabytes in (("qwen3:8b", "8.2B", 5.2), ("qwen3:8b-q8_0", "8.2B", 8.9), ("qwen3:30b-a3b", "30.5B", 18.6)):
+        server.add(FakeModel(name, parameter_size=size, size=int(gigabytes * 1e9)))
+    read = {name: of(await survey(server), name).bytes_per_token / 1e9 for name in ("qwen3:8b", "qwen3:8b-q8_0", "qwen3:30b-a3b")}
+    assert read == pytest.approx({"qwen3:8b": 5.2, "qwen3:8b-q8_0": 8.9, "qwen3:30b-a3b": 18.6 * 3.3 / 30.5}, rel=0.02)
+    assert of(await survey(server, facts={"speed_rating": 2}), LISTED).bytes_per_token == 0
+
+
 async def test_a_speed_that_a_person_wrote_is_never_guessed(server: FakeOllama) -> None:
     assert of(await survey(server, facts={"speed_rating": 2}), LISTED).spec.speed_rating == 2

@@ -91,6 +91,14 @@ def test_models_on_other_machines_tell_nothing_of_this_one() -> None:
     assert ranked(state("new", resident=True), far)["new"] == ranked(state("new", resident=True))["new"]
 
 
+def test_a_model_that_nobody_rated_is_as_fast_as_its_weights_can_be_read() -> None:
+    dense, sparse = (state(name, resident=True, bytes_per_token=int(size * GB)) for name, size in (("dense", 4.9), ("sparse", 0.49)))
+    found = ranked(dense, sparse)
+    assert 400 / found["dense"].seconds["decode"] == pytest.approx(80, abs=1)
+    assert found["dense"].seconds["decode"] == pytest.approx(10 * found["sparse"].seconds["decode"])
+    assert found["dense"].provenance["speed"] == "guessed from size"
+
+
 # ---------------------------------------------------------------- the load that is spread
 
 
