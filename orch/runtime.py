@@ -67,7 +67,7 @@ class Wiring:
         redactor = Redactor(routing.redaction.patterns if routing.redaction.enabled else {})
         journal = self.journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
         backends = {name: self.backend(name, provider, config.models) for name, provider in config.models.providers.items()}
-        priors = QualityPriors(config.models.models, config.shipped_models)
+        priors = QualityPriors(config.models.models, config.shipped_models, config.known_models)
         registry = self.registry(config.models, backends, journal, routing.memory_budget_gb, priors)
         cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
         memory = self.memory(routing.memory, journal, self.embedding(backends, registry), redactor, cache)

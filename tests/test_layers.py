@@ -58,6 +58,7 @@ LAYERS = [
         "backends.overflow",
     },
     {
+        "config.known",
         "fingerprint",
         "periods",
         "remote",

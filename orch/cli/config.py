@@ -79,14 +79,16 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command()
-def schema(which: Annotated[str, typer.Argument(metavar="[models|routing]", show_default=False)] = "") -> None:
-    """Print the JSON Schema of models.yaml or routing.yaml; without a word, both."""
+def schema(which: Annotated[str, typer.Argument(metavar="[models|routing|known-models]", show_default=False)] = "") -> None:
+    """Print the JSON Schema of models.yaml, routing.yaml or known_models.yaml; without a word, all."""
     from orch import render
     from orch.config.schema import json_schema
 
-    if which not in ("", "models", "routing"):
-        raise UsageError(f"there is no schema {which!r}", "orch config schema models, or routing, or neither")
-    value = json_schema(which) if which else {name: json_schema(name) for name in ("models", "routing")}
+    names = ("models", "routing", "known_models")
+    wanted = which.replace("-", "_")
+    if wanted not in ("", *names):
+        raise UsageError(f"there is no schema {which!r}", "orch config schema models, routing, known-models, or no word for all")
+    value = json_schema(wanted) if wanted else {name: json_schema(name) for name in names}
     render.show(json.dumps(value, ensure_ascii=False, indent=2))
 
 

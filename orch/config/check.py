@@ -64,11 +64,12 @@ def check_sources(found: dict[str, Source], base: dict[str, Source | None], env:
                 filled = _over_shipped(filled)
             _, faults = schema.check(which, document, filled)
             document.problems += faults
-        if base[which] is not None and not document.problems:
-            document.problems += overreach(which, document, raw, (_parsed(which, base[which]), _shipped(which)))
+        above = base.get(which)
+        if above is not None and not document.problems:
+            document.problems += overreach(which, document, raw, (_parsed(which, above), _shipped(which)))
         problems += document.problems
         if not document.problems:
-            result[which] = _typed(which, document, raw, base[which])
+            result[which] = _typed(which, document, raw, above)
     return result, [str(problem) for problem in problems]
 
 

@@ -11,6 +11,8 @@ from orch import paths
 from orch.errors import ConfigError
 
 FILES = {"models": "models.yaml", "routing": "routing.yaml"}
+KNOWN, KNOWN_FILE = "known_models", "known_models.yaml"
+"""A user's own known models, which add to the package's: in the folders of their models.yaml, never in the working directory."""
 _ROOT_KEYS = {"models": ("providers", "models"), "routing": ("weights", "task_types")}
 
 
@@ -39,7 +41,7 @@ def working_directory() -> Path | None:
 
 
 def find(config_dir: Path | None, env: Mapping[str, str], cwd: Path | None) -> tuple[dict[str, Source], list[str]]:
-    """The file to use for each of the two, and remarks about files that were passed over. Raises ConfigError."""
+    """The file to use for each of the two, the user's known models if there are any, and remarks about files that were passed over. Raises ConfigError."""
     found: dict[str, Source] = {}
     notes: list[str] = []
     named = [(config_dir, "flag")] if config_dir else []
@@ -61,6 +63,9 @@ def find(config_dir: Path | None, env: Mapping[str, str], cwd: Path | None) -> t
         if which not in found and own.is_file():
             found[which] = read(which, own, "user")
         found.setdefault(which, read(which, packaged(which), "package"))
+    for directory, place in (*named, (paths.config_dir(env), "user")):
+        if KNOWN not in found and (directory / KNOWN_FILE).is_file():
+            found[KNOWN] = read(KNOWN, directory / KNOWN_FILE, place)
     return found, notes
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from orch import paths
 from orch.config import spec
 from orch.config.addresses import ollama_url
-from orch.config.find import FILES, Source, find, packaged, read, trusted_base, working_directory
+from orch.config.find import FILES, KNOWN, Source, find, packaged, read, trusted_base, working_directory
 from orch.config.variables import interpolate, strings_with_variables
 from orch.types import TaskType
 from orch.version import VERSION
@@ -35,6 +35,8 @@ class Config:
     """The user's own keywords and patterns: what the shipped routing.yaml does not have."""
     shipped_models: tuple[spec.ModelSpec, ...] = ()
     """The shipped models.yaml's: their ratings and strengths are nobody's writing."""
+    known_models: Mapping[str, Any] = field(default_factory=dict)
+    """The user's own known_models.yaml, checked."""
     shipped_prefer: frozenset[TaskType] = frozenset()
     """Types whose `prefer` is the shipped routing.yaml's, nobody having written another one."""
 
@@ -76,7 +78,8 @@ def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
     """What of the files is the user's own, and what is the shipped ones'."""
     shipped = data["shipped"]
     models = tuple(spec.build_model(entry) for entry in shipped["models"])
-    return {"own_rules": spec.build_rules(data["own"]), "shipped_models": models, "shipped_prefer": frozenset(map(TaskType, shipped["prefer"]))}
+    prefer = frozenset(map(TaskType, shipped["prefer"]))
+    return {"own_rules": spec.build_rules(data["own"]), "known_models": data.get(KNOWN, {}), "shipped_models": models, "shipped_prefer": prefer}
 
 
 def bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
@@ -104,7 +107,7 @@ def _cached(key: str, env: Mapping[str, str]) -> dict[str, Any] | None:
         data = json.loads(_cache_file(key, env).read_bytes())
     except (OSError, ValueError):
         return None
-    return data if isinstance(data, dict) and set(data) == {*FILES, *BESIDE} else None
+    return data if isinstance(data, dict) and set(data) - {KNOWN} == {*FILES, *BESIDE} else None
 
 
 def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pydantic
 
-from orch.config import patterns, spec
+from orch.config import known, patterns, spec
 from orch.config.addresses import is_host
 from orch.config.source import Document, Path, Problem
 
-MODELS, ROUTING = "models", "routing"
-_ROOTS = {MODELS: spec.Models, ROUTING: spec.Routing}
+MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
+_ROOTS: dict[str, Any] = {MODELS: spec.Models, ROUTING: spec.Routing, KNOWN: known.KnownModels}
 
 
 @cache
@@ -53,7 +53,7 @@ def _annotation(hint: Any) -> Any:
 
 
 def json_schema(which: str) -> dict[str, Any]:
-    """The JSON Schema of models.yaml (`models`) or routing.yaml (`routing`)."""
+    """The JSON Schema of models.yaml (`models`), routing.yaml (`routing`) or known_models.yaml (`known_models`)."""
     schema = model_of(_ROOTS[which]).model_json_schema()
     title = f"orch {which}.yaml"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
@@ -77,8 +77,7 @@ def check(which: str, document: Document, data: Any) -> tuple[dict[str, Any], li
         checked = root.model_validate(data).model_dump(mode="json", exclude_unset=True)
     except pydantic.ValidationError as error:
         return {}, [_problem(document, root, dict(fault)) for fault in error.errors()]
-    found = _check_models(document, checked) if which == MODELS else _check_routing(document, checked)
-    return checked, list(found)
+    return checked, list(_MORE[which](document, checked))
 
 
 # ---------------------------------------------------------------- pydantic's faults in our words
@@ -214,6 +213,21 @@ def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem
     for name, pattern in data.get("redaction", {}).get("patterns", {}).items():
         if fault := patterns.problem(pattern, read_chars=1):
             yield document.problem(("redaction", "patterns", name), fault)
+
+
+def _check_known(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, model in enumerate(data.get("models", [])):
+        path: Path = ("models", index)
+        if model["name"] in seen:
+            yield document.problem((*path, "name"), f"{model['name']!r} stands here twice")
+        seen.add(model["name"])
+        if model.get("active_b") and model["active_b"] > model["params_b"]:
+            yield document.problem((*path, "active_b"), f"{model['active_b']:g} is more than params_b, {model['params_b']:g}")
+
+
+_MORE = {MODELS: _check_models, ROUTING: _check_routing, KNOWN: _check_known}
+"""What one key says of another."""
 
 
 def unknown_preferences(models: spec.Models, routing: spec.Routing, document: Document) -> list[Problem]:

@@ -24,6 +24,10 @@ def _key(about: str, default: Any = MISSING, *, factory: Any = MISSING, **bounds
     return field(default=default, metadata=metadata) if default is not MISSING else field(metadata=metadata)
 
 
+key = _key
+"""For the keys of other files."""
+
+
 # ---------------------------------------------------------------- models.yaml
 
 

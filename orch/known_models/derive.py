@@ -186,14 +186,14 @@ def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, A
         "released": model["released"],
         "coder": bool(CODER.search(model["model"])),
     }
-    modes = {mode: {**_evidence(model, mode), **qualities} for mode, qualities in told.items()}
+    modes = {mode: {**evidence, **qualities} for mode, qualities in told.items() if (evidence := _evidence(model, mode))}
     return {key: value for key, value in facts.items() if value} | ({"modes": modes} if modes else {})
 
 
 def _evidence(model: Model, mode: str) -> dict[str, Any]:
-    """How many scores are behind the qualities, and the newest one's month."""
+    """How many scores are behind the qualities, and the newest one's month; nothing where there is none."""
     read = [score for score in model["scores"] if score["mode"] in (None, mode) and score["kind"] in KINDS]
-    return {"scores": len(read), "newest": max(map(_month, read), default=None)} if read else {"scores": 0}
+    return {"scores": len(read), "newest": max(map(_month, read))} if read else {}
 
 
 def _month(score: Mapping[str, Any]) -> str:

@@ -21,6 +21,8 @@ LOST = {3: 0.3, 2: 0.8, 1: 2.0}
 """Quality (0 to 10) that fewer than 4 bits a weight cost. llama.cpp's table for Llama 7B: perplexity 6.06 at Q4_K_M, 6.32 at Q3_K_M, 6.87 at Q2_K, 5.09 for
 16 bits of 13B against 5.79 of 7B. So 3 bits cost a third and 2 bits a whole step from 13B to 7B, .15 and .5 by the regression; doubled, since newer models
 lose more. For 1 bit nobody measured enough: a judgement."""
+OWN_FILE = "known_models.yaml"
+"""Where a quality comes from that a user's own file tells without saying from how many scores."""
 _CODER = re.compile(r"coder|code\b|code-|code\d|codellama|codestral|starcoder|devstral|codegemma|codeqwen|codegeex|magicoder")
 _THINKS = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner", "r1", "qwq"})
 
@@ -42,7 +44,8 @@ def belief_of(identity: Identity, catalogue: Catalogue) -> Belief:
     lost = LOST.get(bits(identity.quantization or taken_apart(identity.tag).quantization) or 4, 0.0)
     if found.known and mode:
         told = found.known.modes[mode]
-        prior = _prior({task: told[task] - lost for task in TaskType}, f"benchmarks ({told['scores']}, {told['newest']})")
+        scores, newest = told.get("scores"), told.get("newest")
+        prior = _prior({task: told[task] - lost for task in TaskType}, f"benchmarks ({scores}, {newest})" if scores and newest else OWN_FILE)
     else:
         prior = _guessed(identity, found, (size_b, active_b), catalogue, lost)
     return Belief(prior, size_b, active_b)
@@ -67,7 +70,7 @@ def _prior(qualities: Mapping[TaskType, float], source: str) -> Prior:
 def _mode(known: Known, identity: Identity) -> str | None:
     """How it is asked: a model that thinks does so, unless its provider says that it can't. None where no scores are known."""
     wanted = ("off", "on") if identity.thinks is False else ("on", "off")
-    return next((mode for mode in wanted if known.modes.get(mode, {}).get("scores")), None)
+    return next((mode for mode in wanted if mode in known.modes), None)
 
 
 # ---------------------------------------------------------------- the formula

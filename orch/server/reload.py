@@ -9,7 +9,7 @@ from pathlib import Path
 from watchfiles import awatch
 
 from orch import paths
-from orch.config.find import FILES
+from orch.config.find import FILES, KNOWN_FILE
 from orch.server.service import Service
 
 ATTEND_S = 2.0
@@ -19,7 +19,7 @@ DEBOUNCE_MS = 300
 
 async def watch(service: Service) -> None:
     """Reloads at each change, until it is cancelled."""
-    names = set(FILES.values())
+    names = {*FILES.values(), KNOWN_FILE}
     folders = [folder for folder in _folders(service) if folder.is_dir()]
     if not folders:
         return
