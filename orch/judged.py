@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orch.config.spec import ModelSpec
@@ -23,6 +24,8 @@ UNKNOWN = DEFAULT_RATING / 10
 RERUN_STEP = 0.3
 """How much less than what is expected of a model an answer is taken for whose task was run again with another, at most half of it: between as expected and
 bad. It was probably not liked, and an absolute score would raise a model of which less is expected."""
+_BESIDE = {"benchmarks": "benchmarked", "known_models.yaml": "benchmarked", "guessed": "guessed"}
+"""What a model is that was measured a little, by the first word of where its prior comes from."""
 Shares = Mapping[TaskType, float]
 """P(task type | text)."""
 
@@ -43,14 +46,15 @@ class JudgedQuality:
         graded, rated = self._judgements.marks()
         if not graded and not rated:
             return {}
-        priors = self._rated | priors_of(states)
 
         def kinds(other: str) -> dict[str, float]:
             return _plain(shares if other == text else self._shares(other))
 
+        states = tuple(states)
+        priors = self._rated | priors_of(states)
         model, stamp = self._kept(graded, priors, kinds) or self._fit(priors, kinds)
         self._catch_up(model, stamp, priors)
-        return by_key(model.predict(text))
+        return _told(by_key(model.predict(text)), states)
 
     def fit(self, states: Iterable[ModelState]) -> None:
         """Fits a model to all evidence and keeps it."""
@@ -134,6 +138,17 @@ def learn(model: QualityModel, rating: Rating) -> None:
         expected = model.predict(rating.task)[name].mean
         score = expected - min(RERUN_STEP, expected / 2)
     model.update(rating.task, name, score)
+
+
+def _told(estimates: dict[ModelKey, Estimate], states: Iterable[ModelState]) -> dict[ModelKey, Estimate]:
+    """What is measured beside something that nobody rated says beside what."""
+    words = {state.key: _BESIDE.get(state.prior.source.split()[0].rstrip(",")) for state in states if state.prior}
+
+    def said(key: ModelKey, estimate: Estimate) -> Estimate:
+        word = words.get(key)
+        return replace(estimate, source=estimate.source.replace("measured and rated", f"measured and {word}")) if word else estimate
+
+    return {key: said(key, estimate) for key, estimate in estimates.items()}
 
 
 def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:

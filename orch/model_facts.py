@@ -78,6 +78,8 @@ def facts(state: ModelState) -> dict[str, Any]:
         "capabilities": sorted(state.capabilities) if state.capabilities is not None else None,
         "strengths": list(spec.strengths),
         "weaknesses": list(spec.weaknesses),
+        "quality": {str(each): round(value * 10, 1) for each, value in state.prior.quality.items()} if state.prior else None,
+        "quality_source": state.prior.source if state.prior else None,
         "quality_rating": spec.quality_rating,
         "speed_rating": spec.speed_rating,
         "measured": asdict(measured) if measured else None,

@@ -35,13 +35,17 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model: speed in tokens/s, quality from 0 to 10."""
+    """One model: speed in tokens/s, quality from 0 to 10. `rated_quality` is over all types."""
 
     state: ModelState
     rated_speed: float
     rated_quality: float
     speed: Mapping[TaskType, Figure]
     quality: Mapping[TaskType, Figure]
+
+    def believed_at(self, task_type: TaskType) -> float:
+        """What is believed of its quality at a type, whatever was measured."""
+        return self.state.prior.quality[task_type] * 10 if self.state.prior else self.rated_quality
 
 
 def table(runtime: Runtime, survey: Survey) -> list[Row]:

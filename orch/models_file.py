@@ -18,8 +18,8 @@ from orch.errors import ConfigError
 from orch.model_state import UNKNOWN_CTX, ModelState
 from orch.types import ModelKey
 
-GUESSED = ("speed_rating", "quality_rating")
-"""What is written from a model's size alone."""
+GUESSED = ("speed_rating",)
+"""What is written from a model's size alone. Its quality is not: a rating in the file is a person's word."""
 LEAST_CTX = 256
 """The least num_ctx that models.yaml takes."""
 

@@ -174,8 +174,8 @@ def _where(state: ModelState) -> str:
 
 
 def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:
-    rated = f"{state.spec.quality_rating:g} rated" if state.spec.quality_rating is not None else "-"
-    return f"{grade[0]:.2f} of 1 measured (n={grade[1]:,}), {rated}" if grade else rated
+    believed = f"{state.prior.mean * 10:.1f} {state.prior.source}" if state.prior else "-"
+    return f"{grade[0]:.2f} of 1 measured (n={grade[1]:,}), {believed}" if grade else believed
 
 
 def _speed(state: ModelState) -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orch.known_models.names import Name, taken_apart
+from orch.known_models.names import VENDORS, Name, taken_apart
 
 FILE = Path(__file__).with_name("known_models.yaml")
 _BEGIN = 2
@@ -50,7 +50,7 @@ class Catalogue:
         self._begun: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
         for entry in models.values():
             for name in dict.fromkeys((entry["name"], *entry.get("ollama", ()))):
-                self._begun.setdefault(name[:_BEGIN].lower(), []).append((name, entry))
+                self._begun.setdefault(_begin(name), []).append((name, entry))
         self._labels: dict[str, dict[str, list[Label]]] = {}
 
     @classmethod
@@ -82,6 +82,12 @@ def shipped() -> Mapping[str, Any]:
     text = FILE.read_text(encoding="utf-8")
     content: dict[str, Any] = json.loads("".join(line for line in text.splitlines(keepends=True) if not line.startswith("#")))
     return content
+
+
+def _begin(name: str) -> str:
+    """What the name's stem begins with. Nearly all names begin with their first word: those alone that may not are taken apart for it."""
+    first = name.lower().split("-", 1)[0]
+    return (taken_apart(name).stem if first in VENDORS or not first[:1].isalpha() else first)[:_BEGIN]
 
 
 def year(month: str) -> float:

@@ -22,7 +22,7 @@ LEAST_MILLIONS = 20.0
 _TUNED = frozenset(("instruct", "chat", "it", "hf"))
 """Say that a model follows instructions, as nearly all that are run do."""
 _IDLE = frozenset(("", "latest", "gguf", "ggml", "mlx", "qat", "bnb", "imat", "imatrix", "i1", "ud", "unsloth", "dynamic", "cloud", "moe", "dwq"))
-_VENDORS = frozenset(
+VENDORS = frozenset(
     ("meta", "google", "microsoft", "openai", "mistralai", "nvidia", "ibm", "c4ai", "lgai", "thudm", "tiiuae", "allenai", "huggingfacetb", "nousresearch")
 )
 
@@ -75,7 +75,7 @@ def _own(tokens: list[str]) -> list[str]:
     """Without the vendor in front: `meta-llama-3.1`, `qwen_qwen3-8b`."""
     if tokens[:2] == ["deepseek", "ai"]:
         return _own(tokens[2:])
-    if len(tokens) > 1 and (tokens[0] in _VENDORS or (tokens[0].isalpha() and tokens[1].startswith(tokens[0]))):
+    if len(tokens) > 1 and (tokens[0] in VENDORS or (tokens[0].isalpha() and tokens[1].startswith(tokens[0]))):
         return _own(tokens[1:])
     return tokens
 

@@ -88,6 +88,8 @@ class FakeModel:
     faults: list[Fault] = field(default_factory=list)
     num_ctx: int | None = None
     """`PARAMETER num_ctx` of its Modelfile."""
+    metadata: Json = field(default_factory=dict)
+    """More of its GGUF's metadata, such as `general.basename`, which /api/show tells."""
     bytes_per_token: float = 4.0
     overflow: str = OVERFLOW
     """What it says of too long a prompt; {tokens} and {context} are filled in."""
@@ -132,6 +134,7 @@ class FakeModel:
             "llama.block_count": 32,
             "llama.context_length": self.context_length,
             "llama.embedding_length": 4096,
+            **self.metadata,
         }
 
 

@@ -67,7 +67,8 @@ def _quality_cells(page: Page) -> Cells:
 
     def cells(row: Row) -> tuple[str, Mapping[TaskType, tuple[str, int]]]:
         rated = page("{rating} of 10", rating=number(row.rated_quality, 1))
-        return rated, {each: cell(figure, row.rated_quality) for each, figure in row.quality.items()}
+        source = f"\n{page.reason(row.state.prior.source)}" if row.state.prior else ""
+        return f"{rated}{source}", {each: cell(figure, row.believed_at(each)) for each, figure in row.quality.items()}
 
     return cells
 
