@@ -244,7 +244,7 @@ def test_another_scale_keeps_the_order_also_of_the_best_and_the_worst() -> None:
 
 def test_a_squashed_quality_is_itself_in_the_middle() -> None:
     assert [squashed(value) for value in (1.0, 5.5, 9.0)] == [1.0, 5.5, 9.0]
-    assert (squashed(12.0), squashed(-3.0)) == (pytest.approx(10 - math.exp(-3)), pytest.approx(math.exp(-4)))
+    assert [squashed(12.0), squashed(-3.0)] == pytest.approx([10 - math.exp(-3), math.exp(-4)])
 
 
 # ---------------------------------------------------------------- the files

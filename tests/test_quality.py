@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.quality import MAGIC, QualityModel, Row
+from orch.quality.table import Prior
 
 MODELS = ["small", "large"]
 SUMS = [f"What is {a} plus {b} times {a + b}?" for a in range(2, 8) for b in range(2, 7)]
@@ -312,3 +314,56 @@ def test_without_numpy_the_table_is_still_filled() -> None:
         "QualityModel.fit(graded(), models=MODELS, priors={}).predict('two?')['small'].source)"
     )
     assert in_a_new_process(code) == "small measured (n=60)"
+
+
+# ---------------------------------------------------------------- priors by kind
+
+BY_KIND: dict[str, Prior] = {"small": {"sum": 0.9, "poem": 0.3}, "large": 0.5}
+
+
+def given_kind(text: str) -> dict[str, float]:
+    """The kind that the text begins with."""
+    return {text.split()[0]: 1.0}
+
+
+def test_a_prior_by_kind_holds_at_each_kind_and_its_mean_at_any_other() -> None:
+    model = QualityModel.fit([("tale a", "", "large", 0.5)], models=MODELS, priors=BY_KIND, kinds=given_kind)
+    model.update("sum a", "large", 0.5)
+    model.update("poem a", "large", 0.5)
+    assert [round(model.predict(text)["small"].mean, 6) for text in ("sum b", "poem b", "tale b")] == [0.9, 0.3, 0.6]
+
+
+def test_each_kind_is_drawn_to_its_own_prior() -> None:
+    rows = [(f"{kind} {n}", "", "small", score) for kind, score in (("sum", 0.9), ("poem", 0.3)) for n in range(4)]
+    found = QualityModel.fit(rows, models=MODELS, priors=BY_KIND, kinds=given_kind)
+    assert [found.predict(text)["small"].mean for text in ("sum x", "poem x")] == pytest.approx([0.9, 0.3], abs=0.01)
+    found.update("poem y", "small", 1.0)
+    assert found.predict("poem x")["small"].mean > 0.3 + 0.05 > found.predict("sum x")["small"].mean - 0.6 + 0.05
+
+
+def test_a_number_is_the_same_prior_at_every_kind() -> None:
+    rows = [("sum 1", "", "small", 1.0), ("poem 1", "", "small", 0.0), ("sum 2", "", "small", 0.7)]
+    number, mapping = (QualityModel.fit(rows, models=MODELS, priors={"small": prior}, kinds=given_kind) for prior in (0.6, {"sum": 0.6, "poem": 0.6}))
+    for text in ("sum 3", "poem 3"):
+        assert number.predict(text)["small"] == mapping.predict(text)["small"]
+
+
+def test_a_model_that_comes_later_is_believed_by_kind_too() -> None:
+    model = QualityModel.fit([("sum 1", "", "large", 0.5)], models=["large"], priors=BY_KIND, kinds=given_kind)
+    model.meet("small", BY_KIND["small"])
+    model.update("poem 1", "large", 0.5)  # a kind that comes after the model
+    kept = QualityModel.from_bytes(model.to_bytes(), given_kind)
+    assert [round(each.predict(text)["small"].mean, 6) for each in (model, kept) for text in ("sum 2", "poem 2")] == [0.9, 0.3] * 2
+
+
+@pytest.mark.parametrize("prior", [{}, {"sum": 1.1}, {"sum": -0.1}, {"sum": float("nan")}, {"sum": "good"}, "good", None])
+def test_a_prior_that_is_not_from_0_to_1_is_refused(prior: Any) -> None:
+    with pytest.raises(ValueError, match=r"from 0 to 1|at least one kind"):
+        QualityModel.fit([], models=MODELS, priors={"small": prior})
+    with pytest.raises(ValueError, match=r"from 0 to 1|at least one kind"):
+        QualityModel.fit([], models=["large"], priors={}).meet("small", prior)
+
+
+def test_what_a_former_version_kept_is_refused_and_so_fitted_anew() -> None:
+    with pytest.raises(ValueError, match="of this version"):
+        QualityModel.from_bytes(b"orchqua1" + QualityModel.fit([], models=MODELS, priors={}).to_bytes()[8:])
