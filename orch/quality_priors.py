@@ -78,8 +78,8 @@ class QualityPriors:
 
     def _with_prior(self, state: ModelState, identity: Identity, *, only_shipped: bool) -> ModelState:
         spec = state.spec
-        if self.is_rated(spec) or (only_shipped and self.is_shipped(spec)):
-            return replace(state, prior=of_rating(spec.quality_rating or 0.0, BY_YOU if self.is_rated(spec) else SHIPPED))
+        if spec.quality_rating is not None and (only_shipped or self.is_rated(spec)):
+            return replace(state, prior=of_rating(spec.quality_rating, BY_YOU if self.is_rated(spec) else SHIPPED))
         shipped = self._shipped.get(canonical(spec.id))
         if shipped is not None:  # nobody's writing
             strengths = () if spec.strengths == shipped.strengths else spec.strengths
