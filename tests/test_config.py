@@ -79,7 +79,7 @@ def test_the_cached_config_is_the_same_config() -> None:
     assert load() == load()
 
 
-@pytest.mark.parametrize("which", ["models", "routing"])
+@pytest.mark.parametrize("which", ["models", "routing", "known_models"])
 def test_the_committed_schema_is_the_generated_one(which: str) -> None:
     file = Path(__file__).parents[1] / "orch" / "config" / "schemas" / f"{which}.schema.json"
     assert json.loads(file.read_text()) == json_schema(which)

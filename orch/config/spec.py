@@ -72,8 +72,13 @@ class ModelSpec:
         ge=256,
     )
     max_tokens: int | None = _key("Tokens of an answer at most. Default: the room that is left.", None, ge=1)
-    speed_rating: float | None = _key("How fast it is, 0 to 10; a prior until measured. Default: from its size, else 6.", None, ge=0, le=10)
-    quality_rating: float | None = _key("How good it is, 0 to 10; a prior until measured. Default: from its size, else 6.", None, ge=0, le=10)
+    speed_rating: float | None = _key("How fast it is, 0 to 10; a prior until measured. Default: from its active size, else 6.", None, ge=0, le=10)
+    quality_rating: float | None = _key(
+        "How good you know it to be, 0 to 10, at every task type; a prior until measured. Default: from benchmarks, else from its size and date.",
+        None,
+        ge=0,
+        le=10,
+    )
     memory_gb: float | None = _key("Memory it takes when loaded, GB. Default: its file's size.", None, ge=0)
     options: dict[str, Any] = _key("Sampling options it is always given. Default none.", factory=dict)
     system: str | None = _key("System prompt for tasks that bring none. Default none.", None)

@@ -86,11 +86,16 @@ def _guessed(identity: Identity, found: Recognised, sizes: tuple[float | None, f
         "log_params": math.log(size_b),
         "log_active": math.log(min(active_b, size_b)),
         "thinking": float(identity.thinks is True or bool({*tag.words, *(told.words if told else ())} & _THINKS)),
-        "coder": float(bool(_CODER.search(f"{identity.basename} {identity.tag}".lower()))),
+        "coder": float(bool(_CODER.search(_called(identity, found).lower()))),
     }
     offset = catalogue.families.get(found.family, {}).get("offset", {}) if found.member or found.known else {}
     qualities = {task: _line(catalogue.formula[task], features, found.year) + offset.get(task, 0.0) - lost for task in TaskType}
     return _prior(qualities, _source(sizes[0], found))
+
+
+def _called(identity: Identity, found: Recognised) -> str:
+    """What the model calls itself, where that is a name of models; else what its tag calls it."""
+    return f"{identity.basename} {identity.finetune}" if identity.basename and found.family else f"{identity.basename} {identity.tag}"
 
 
 def _sizes(identity: Identity, found: Recognised) -> tuple[float | None, float | None]:

@@ -12,7 +12,7 @@ WORDS = {
     "Validate, show and begin models.yaml and routing.yaml.": "Valida, muestra y crea models.yaml y routing.yaml.",
     "Check both files: every fault at once, with its place.": "Comprueba los dos archivos: todos los fallos a la vez, con su lugar.",
     "Show the configuration in force, defaults filled in, keys hidden.": "Muestra la configuración vigente, con los valores por defecto y las claves ocultas.",
-    "Print the JSON Schema of models.yaml or routing.yaml; without a word, both.": "Imprime el JSON Schema de models.yaml o routing.yaml; sin palabra, ambos.",
+    "Print the JSON Schema of models.yaml, routing.yaml or known_models.yaml; without a word, all.": "Imprime el JSON Schema de models.yaml, routing.yaml o known_models.yaml; sin palabra, todos.",
     "Show which files are used and where they are looked for.": "Muestra qué archivos se usan y dónde se buscan.",
     "Write models.yaml and routing.yaml with their schemas, to be edited.": "Escribe models.yaml y routing.yaml con sus esquemas, para editarlos.",
     "Talk with your models, turn by turn.": "Conversa con tus modelos, turno a turno.",
