@@ -12,7 +12,7 @@ from orch.errors import BackendError, ConfigError, OrchError
 from orch.runtime import Runtime
 
 _UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
-_CAUSES = {"connect": ("no_provider", "ollama serve"), "rejected": _UNKNOWN, "model_not_found": _UNKNOWN}
+_CAUSES = {"connect": ("no_provider", "ollama serve, or without Ollama: orch setup {model}"), "rejected": _UNKNOWN, "model_not_found": _UNKNOWN}
 """Code of what the provider did not do, to the error's code and hint."""
 _NO_WAY = re.compile(r"dial tcp|no such host|connection (refused|reset)|i/o timeout|TLS handshake|x509|network is unreachable", re.IGNORECASE)
 """In what Ollama says where it can't reach its registry: Go's words."""
@@ -49,4 +49,4 @@ async def pull(runtime: Runtime, model: str, provider: str = "") -> AsyncGenerat
     except BackendError as failure:
         told = _CAUSES.get(failure.code, ("all_failed", "fetch it again: what came is kept"))
         code, hint = _UNREACHED if failure.code != "connect" and _NO_WAY.search(failure.message) else told
-        raise OrchError(f"{model} could not be fetched: {failure.message}", hint, code=code) from None
+        raise OrchError(f"{model} could not be fetched: {failure.message}", hint.format(model=model), code=code) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orch.config.addresses import is_loopback, scope_of
+from orch.reach import USUAL_SERVERS
 from tests.test_cli import COMMAND, orch
 from tests.test_remote_models import CLOUD
 
@@ -67,7 +68,7 @@ def configuration(models: str, routing: str = "") -> str:
 def test_as_shipped_nothing_is_beyond() -> None:
     code, found = listed(OLLAMA_HOST="")
     assert (code, set(found.values())) == (0, {"loopback"})
-    assert {"http://127.0.0.1:11434", "http://localhost:6333"} <= set(found)
+    assert {"http://127.0.0.1:11434", "http://localhost:6333", *USUAL_SERVERS.values()} <= set(found)
     assert any(url.startswith("unix:") for url in found)
 
 

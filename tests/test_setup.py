@@ -124,6 +124,12 @@ def test_a_server_that_models_yaml_does_not_name_comes_first() -> None:
     assert [offer.action for offer in found] == ["use_server", "pull"]
 
 
+def test_a_server_of_another_kind_is_not_taken_for_an_ollama() -> None:
+    beside = Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",))
+    found = replace(scene(SMALL, beside), ollama="")
+    assert [offer.action for offer in offers(found)] == ["use_server", "download"]
+
+
 def test_the_seconds_of_an_answer_follow_size_and_speed() -> None:
     one, other = (offers(scene(machine, HERE, room=2_000_000_000))[0].expected_s for machine in (SMALL, LARGE))
     assert one is not None
@@ -323,6 +329,8 @@ def test_an_ollama_whose_program_is_here_is_started(home: Path, tmp_path: Path, 
     try:
         done = orch("setup", "--yes")
         assert (done.returncode, b"Serves here: there:8b" in done.stdout) == (0, True), done
+        started = int((tmp_path / "pid").read_text())
+        assert os.getsid(started) == started  # it outlives this terminal
     finally:
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
 

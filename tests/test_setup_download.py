@@ -248,12 +248,17 @@ def test_a_name_that_the_registry_does_not_know_is_told(registry: FakeRegistry) 
         {"layers": [1, {"mediaType": WEIGHTS, "digest": "sha256:../../x", "size": 5}]},
         {"layers": [{"mediaType": WEIGHTS, "digest": f"sha256:{'a' * 64}", "size": -1}]},
         {"layers": [{"mediaType": WEIGHTS, "digest": f"sha256:{'a' * 64}", "size": 1}] * 2},
-        "x" * 2_000_000,
     ],
-    ids=["list", "none", "digest", "size", "two", "long"],
+    ids=["list", "none", "digest", "size", "two"],
 )
 def test_a_manifest_that_tells_no_one_file_is_an_error_in_words(registry: FakeRegistry, manifest: Any) -> None:
     registry.manifests[f"library/{NAME}"] = manifest
     with pytest.raises(OrchError) as caught:
         found(registry)
     assert caught.value.exit_code == 1
+
+
+def test_a_manifest_without_end_is_not_read_to_its_end(registry: FakeRegistry) -> None:
+    registry.manifests[f"library/{NAME}"] = "x" * 2_000_000
+    with pytest.raises(OrchError, match="too long"):
+        found(registry)

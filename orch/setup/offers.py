@@ -82,7 +82,7 @@ class Scene:
     @property
     def ollama_runs(self) -> bool:
         """Whether the Ollama of models.yaml answers."""
-        return any(server.running and server.provider == self.ollama for server in self.servers)
+        return bool(self.ollama) and any(server.running and server.provider == self.ollama for server in self.servers)
 
 
 def offers(scene: Scene) -> list[Offer]:
@@ -100,7 +100,7 @@ def offers(scene: Scene) -> list[Offer]:
 
 
 def _use(server: Server) -> Offer:
-    return Offer("use_server", "orch setup", server=server.name, url=server.url)
+    return Offer("use_server", "orch setup --yes", server=server.name, url=server.url)
 
 
 def _that_fit(scene: Scene, choices: Sequence[Choice], room_bytes: int | None) -> list[Choice]:

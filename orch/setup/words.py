@@ -49,7 +49,7 @@ def _would_serve(scene: Scene, found: Sequence[Offer]) -> str:
 
 def line(offer: Offer) -> str:
     """An offer that is no model."""
-    return f"- {sentence(offer)}" + (f": {offer.command}" if offer.action in ("start_ollama", "get_engine") else "")
+    return f"- {sentence(offer)}" + (f": {offer.command}" if offer.action in ("use_server", "start_ollama", "get_engine") else "")
 
 
 def sentence(offer: Offer) -> str:
