@@ -38,7 +38,7 @@ class TaskType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing in the text that spoke for a task type. `kind` is keyword, pattern, learned, correction, turn or forced; `weight` is in logits."""
+    """One thing in the text that spoke for a task type. `kind` is keyword, pattern, learned, opening, correction, turn or forced; `weight` is in logits."""
 
     task_type: TaskType
     kind: str

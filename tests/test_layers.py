@@ -16,6 +16,7 @@ LAYERS = [
     {
         "backends.addresses",
         "bench.jail",
+        "classifier.openings",
         "classifier.vocabulary",
         "errors",
         "grades",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orch.classifier.learned import LearnedClassifier
+from orch.classifier.openings import KIND as OPENING_KIND
 from orch.classifier.rules import RuleClassifier, fold, words_of
 from orch.config.spec import TaskTypeRule
 from orch.types import Classification, Evidence, TaskType
@@ -55,7 +56,11 @@ def _alike(a: frozenset[str], b: frozenset[str]) -> float:
 
 
 def _outvoted(found: Classification, votes: Sequence[Evidence]) -> Classification:
+    """The user's votes in place of those of the original's words: what the user said counts as much whatever a text begins with."""
     logits = {kind: math.log(max(score, _FLOOR)) for kind, score in found.scores.items()}
+    for each in found.evidence:
+        if each.kind == OPENING_KIND:
+            logits[each.task_type] -= each.weight
     for vote in votes:
         logits[vote.task_type] += vote.weight
     top = max(logits.values())
@@ -63,4 +68,5 @@ def _outvoted(found: Classification, votes: Sequence[Evidence]) -> Classificatio
     total = sum(weights.values())
     scores = {kind: weight / total for kind, weight in weights.items()}
     best = max(TaskType, key=lambda kind: scores[kind])
-    return replace(found, task_type=best, confidence=scores[best], scores=scores, evidence=(*votes, *found.evidence), second=None, unsure=False)
+    evidence = (*votes, *(each for each in found.evidence if each.kind != OPENING_KIND))
+    return replace(found, task_type=best, confidence=scores[best], scores=scores, evidence=evidence, second=None, unsure=False)

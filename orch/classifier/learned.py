@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from orch.classifier.features import BUCKETS, buckets, features
+from orch.classifier.openings import READ_WORDS, TYPE_OF, votes
 from orch.classifier.rules import fold, language
 from orch.classifier.vocabulary import Vocabulary
 from orch.types import Classification, Evidence, TaskType
@@ -66,7 +67,7 @@ class LearnedClassifier:
             raise ValueError("not a weights file of this version")
         head, words = (int.from_bytes(data[at : at + 4], "little") for at in (8, 12))
         self._head = json.loads(data[16 : 16 + head])
-        self.vocabulary = Vocabulary.from_bytes(data[16 + head : 16 + head + words])
+        self.vocabulary = Vocabulary.from_bytes(data[16 + head : 16 + head + words], TYPE_OF)
         self._weights = data[16 + head + words :]
         if len(self._weights) != BUCKETS * len(_TYPES):
             raise ValueError("a weights file of another size")
@@ -82,19 +83,21 @@ class LearnedClassifier:
 
         `explained` False leaves out what spoke for it, which takes a third of the time.
         """
-        groups = [_hashed(group, names) for group, names in features(text, self.vocabulary).items()]
+        found = features(text, self.vocabulary)
+        groups = [_hashed(group, names) for group, names in found.items()]
         logits = self.logits(groups)
         words = _LETTER_WORD.findall(text[:_READ_CHARS].lower())
         folded = _LETTER_WORD.findall(fold(text[:_READ_CHARS]))[:_TOLD_BY]
-        votes = [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)] if previous and 0 < len(words) <= TURN_WORDS else []
-        for vote in votes:
-            logits[_TYPES.index(vote.task_type)] += vote.weight
         foreign = _foreign(words[:_TOLD_BY]) or self.vocabulary.share(folded) < KNOWN_SHARE
+        voted = [] if foreign else list(votes([name[1:] for name in found["words"][:READ_WORDS] if name[0] == "1"]))
+        voted += [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)] if previous and 0 < len(words) <= TURN_WORDS else []
+        for vote in voted:
+            logits[_TYPES.index(vote.task_type)] += vote.weight
         share = FOREIGN_SHARE if foreign else 1.0
         probabilities = _softmax([each * share for each in logits]) if words else _silent()
         order = sorted(range(len(_TYPES)), key=lambda at: -probabilities[at])
         confidence = self._calibrated(probabilities[order[0]]) * share
-        evidence = (*votes, *(self._evidence(groups, order[:2]) if explained else ())) if words else ()
+        evidence = (*voted, *(self._evidence(groups, order[:2]) if explained else ())) if words else ()
         best, second = _TYPES[order[0]], _TYPES[order[1]]
         return Classification(
             task_type=best,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 SHORTEST, LONGEST = 4, 16
@@ -26,6 +26,9 @@ class Vocabulary:
 
     def __contains__(self, word: str) -> bool:
         return word in self._rank
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rank)
 
     def __len__(self) -> int:
         return len(self._rank)
@@ -61,10 +64,10 @@ class Vocabulary:
         return zlib.compress("\n".join(self._rank).encode(), 9)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Vocabulary:
-        """What `to_bytes` packed. Raises ValueError for anything else."""
+    def from_bytes(cls, data: bytes, more: Iterable[str] = ()) -> Vocabulary:
+        """What `to_bytes` packed, and more words, less frequent than any of these. Raises ValueError for anything else."""
         try:
-            return cls(zlib.decompress(data).decode().split("\n"))
+            return cls(list(dict.fromkeys((*zlib.decompress(data).decode().split("\n"), *more))))
         except zlib.error as error:
             raise ValueError(f"not a vocabulary: {error}") from None
 

@@ -1,0 +1,57 @@
+"""The words by which the original told the types: votes for a request that begins with one of them (pure, standard library alone).
+
+Training has hardly seen a request that opens with "audit" or "investigate". Left out are words that open requests of every type and that it has seen often
+("write", "explain", "what", "how", "find" in English, and the nouns "code" and "story"): the learned part needs no vote there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orch.types import Evidence, TaskType
+
+KIND = "opening"
+OPENING, NEAR = 3.0, 2.0
+"""Logits of the first word, and of one shortly after it. Chosen on 1,589 plain requests of our own: the type was first or second in .736 without, .971
+with them. Of 2,041 real prompts with their sources left out 118 have such a word; 13 became right, 9 wrong."""
+READ_WORDS = 6
+
+_FORMS = {
+    TaskType.CODING: (
+        "implement implementing implementa implementar implemente implementame implemento debug debugging depura depurar depure depurame "
+        "refactor refactoring refactoriza refactorizar refactorizas refactorice refactorizame"
+    ),
+    TaskType.REASONING: (
+        "analyze analyse analyzing analysing analiza analizar analice analizame solve solving resuelve resolver resuelva resuelveme "
+        "decide deciding decidir decida decido decidimos decidiendo strategy strategies estrategia estrategias"
+    ),
+    TaskType.EXPLORATION: (
+        "search searching busca buscar busque buscame encuentra encontrar encuentre encuentrame grep locate locating localiza localizar localice localizame"
+    ),
+    TaskType.WRITING: "documenta documentar documente documentame",
+    TaskType.SIMPLE: "calculate calculating calcula calcular calcule calculame",
+    TaskType.ANALYSIS: (
+        "review reviewing revisa revisar revise revises revisame audit auditing audita auditar audite audites auditame auditoria "
+        "assess assessing evalua evaluar evalue evalues evaluame"
+    ),
+    TaskType.CREATIVE: "design designing disena disenar disene disename brainstorm brainstorming lluvia",
+    TaskType.RESEARCH: (
+        "research researching investigate investigating investiga investigar investigue investigame "
+        "compare comparing compara comparar comparame indaga indagar indague averigua averiguar averigue"
+    ),
+}
+_OPENING_ALONE = {"document": TaskType.WRITING}
+"""Further on it is a noun."""
+_NOUNS = frozenset("strategy strategies estrategia estrategias grep audit auditoria brainstorm lluvia".split())
+"""Words that tell as much further on ("do a grep for", "lluvia de ideas")."""
+TYPE_OF = {form: kind for kind, forms in _FORMS.items() for form in forms.split()}
+
+
+def votes(words: Sequence[str]) -> Iterator[Evidence]:
+    """What the first words of a request, folded, say about its type; one vote a type."""
+    seen: set[TaskType] = set()
+    for place, word in enumerate(words[:READ_WORDS]):
+        kind = TYPE_OF.get(word) or (None if place else _OPENING_ALONE.get(word))
+        if kind and kind not in seen:
+            seen.add(kind)
+            yield Evidence(kind, KIND, word, NEAR if place and word not in _NOUNS else OPENING)

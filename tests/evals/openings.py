@@ -1,0 +1,87 @@
+"""What the votes of the original's words do to real prompts: `uv run --group train python -m tests.evals.openings --data DIR` (three minutes).
+
+Each of four parts of the sources is judged by weights that were fitted to the others, without the embedder's half of the training (which takes half an hour
+and makes both columns better alike). Changed prompts are those of `tests/evals/classifier.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orch.classifier.features import features
+from orch.classifier.openings import READ_WORDS, TYPE_OF, votes
+from orch.classifier.train import report
+from orch.classifier.train.__main__ import L2, REAL_WEIGHT
+from orch.classifier.train.fitting import fit, fitted_bytes, log_softmax, matrix, targets
+from orch.classifier.train.rows import TYPES, Row, load, vocabulary
+from orch.classifier.vocabulary import Vocabulary
+from tests.evals.classifier import CHANGES, SEED
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    print(json.dumps(measured(load(parser.parse_args().data)), indent=2))
+
+
+def measured(rows: list[Row]) -> dict[str, Any]:
+    """Figures with the votes and without, of the real rows, each judged by weights of other sources."""
+    known = vocabulary(rows)
+    dealt = report.folds(rows, by_source=True)
+    chosen = np.flatnonzero(dealt >= 0)
+    real = [rows[at] for at in chosen]
+    texts = [[row.text for row in real], *(_changed(real, name) for name in CHANGES)]
+    logits = _left_out(rows, dealt, known, texts)
+    voted = [part + _votes(these, known) for part, these in zip(logits, texts, strict=True)]
+    right = [report.lenient(real, part[0].argmax(axis=1)) for part in (logits, voted)]
+    counts = {"n": len(real), "with_such_a_word": int((_votes(texts[0], known) != 0).any(axis=1).sum())}
+    moved = {"became_right": int((right[1] & ~right[0]).sum()), "became_wrong": int((right[0] & ~right[1]).sum())}
+    return {**counts, **moved, "without": _figures(real, logits, dealt[chosen]), "with": _figures(real, voted, dealt[chosen])}
+
+
+def _left_out(rows: list[Row], dealt: Any, known: Vocabulary, texts: Sequence[Sequence[str]]) -> list[Any]:
+    lines, wanted = matrix([row.text for row in rows], known), targets(rows)
+    counts = np.array([REAL_WEIGHT if row.real else 1.0 for row in rows])
+    asked = [matrix(these, known) for these in texts]
+    found = [np.zeros((part.shape[0], len(TYPES))) for part in asked]
+    for fold in range(report.FOLDS):
+        own, held = np.flatnonzero(dealt != fold), np.flatnonzero(dealt[dealt >= 0] == fold)
+        weights = fitted_bytes(fit(lines[own], wanted[own], counts[own], L2))
+        for part, out in zip(asked, found, strict=True):
+            out[held] = part[held] @ weights
+    return found
+
+
+def _votes(texts: Sequence[str], known: Vocabulary) -> Any:
+    """Logits (n, 8) of the words at the beginning."""
+    words, out = Vocabulary([*known, *(word for word in TYPE_OF if word not in known)]), np.zeros((len(texts), len(TYPES)))
+    for line, text in zip(out, texts, strict=True):
+        for vote in votes([name[1:] for name in features(text, words)["words"][:READ_WORDS] if name[0] == "1"]):
+            line[TYPES.index(str(vote.task_type))] += vote.weight
+    return out
+
+
+def _changed(rows: list[Row], name: str) -> list[str]:
+    chance = random.Random(SEED)
+    return [CHANGES[name]({"text": row.text, "lang": row.lang}, chance) for row in rows]
+
+
+def _figures(rows: list[Row], logits: list[Any], dealt: Any) -> dict[str, Any]:
+    """Of the rows' own logits, and of each change's."""
+    best = logits[0].argmax(axis=1)
+    right, top = report.lenient(rows, best), np.exp(log_softmax(logits[0])).max(axis=1)
+    same = {name: (part.argmax(axis=1) == best).tolist() for name, part in zip(CHANGES, logits[1:], strict=True)}
+    kept = {name: round(float(np.mean(each)), 4) for name, each in same.items()}
+    everything = round(float(np.mean([each for many in same.values() for each in many])), 4)
+    return {"lenient": round(float(right.mean()), 4), "ece": round(report.cross_fitted_ece(top, right, dealt), 4), "kept": kept | {"all": everything}}
+
+
+if __name__ == "__main__":
+    main()
