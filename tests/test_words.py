@@ -86,7 +86,7 @@ def test_words_of_another_language_have_no_vote() -> None:
 
 def test_the_users_own_keyword_counts_as_much_where_a_request_opens_with_a_word() -> None:
     own = Classifier({TaskType.CODING: TaskTypeRule(keywords=Keywords(en=("cellar",)))})
-    found = own.classify("Audit the cellar")
+    found = own.classify("Investigate the cellar")
     assert found.task_type is TaskType.CODING
     assert KIND not in {each.kind for each in found.evidence}
 
