@@ -208,7 +208,7 @@ def rated(state: ModelState, shares: Sequence[tuple[TaskType, float]]) -> float:
     prior = state.prior
     if prior is not None:
         qualities = prior.quality
-        return sum([share * qualities[each] for each, share in shares])
+        return round(sum([share * qualities[each] for each, share in shares]), 9)  # shares sum to 1 but for rounding
     return (state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING) / 10
 
 
@@ -317,7 +317,7 @@ def reload_seconds(state: ModelState, pace: float = 1.0) -> float:
 
 
 def _rated_load(state: ModelState) -> float:
-    return LOAD_FIXED_S + ((state.spec.memory_gb or 0) or state.size_bytes / 1e9) / LOAD_GB_PER_S
+    return LOAD_FIXED_S + (state.size_bytes / 1e9 or state.spec.memory_gb or 0) / LOAD_GB_PER_S
 
 
 def _pace(pairs: Iterable[tuple[float | None, float]]) -> float:

@@ -23,6 +23,8 @@ CORE = ["tests/routing", "tests/execution", "tests/test_router.py"]
 FACES = [f"tests/test_{name}.py" for name in ("cli", "cli_options", "conversation", "last_resort", "waiting", "faults")]
 DOORS = [f"tests/test_server_{name}.py" for name in ("guard", "keys", "logins")]
 MODULES: dict[str, tuple[str, list[str], list[str]]] = {
+    "scoring": ("orch/scoring.py", CORE, FACES),
+    "selection": ("orch/selection.py", CORE, [*FACES, "tests/test_replay.py"]),
     "router": ("orch/router.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
     "model_state": ("orch/model_state.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
     "decide": ("orch/decide.py", CORE, [*FACES, "tests/test_classifier.py", "tests/test_server_openai.py"]),

@@ -29,8 +29,8 @@ def checked(found: dict[str, Source], base: dict[str, Source | None], env: Mappi
 
 
 def _rated(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the shipped file says of the models' quality."""
-    keys = ("id", "quality_rating", "strengths", "weaknesses", "last_resort")
+    """What the shipped file says of the models' quality and speed."""
+    keys = ("id", "quality_rating", "speed_rating", "strengths", "weaknesses", "last_resort")
     return [{key: model[key] for key in keys if key in model} for model in models]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orch.types import TaskType
-from tests.conftest import ROOM
+from tests.conftest import LLAMA, ROOM
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.test_cli import orch
 
@@ -45,6 +45,13 @@ def test_one_good_answer_of_a_tiny_model_turns_nothing_over(unlisted: FakeOllama
     assert "quality here 0.2" in told or "quality here 0.3" in told
     assert {each: decided(each, SMALL)[0] for each in before} == before
     assert all(quality(each, SMALL) <= believed[each] + 0.25 for each in TaskType)
+
+
+def test_beside_unlisted_models_the_shipped_speeds_are_nobody_s(unlisted: FakeOllama) -> None:
+    assert decided("simple", LLAMA)[1]["provenance"]["speed"] == "guessed from size"
+    for name in (SMALL, LITTLE, THREE, LARGE):
+        unlisted.remove(name)
+    assert decided("simple", LLAMA)[1]["provenance"]["speed"] == "rated"
 
 
 def test_a_rerun_raises_no_small_model(unlisted: FakeOllama) -> None:
