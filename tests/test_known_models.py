@@ -255,7 +255,7 @@ def test_what_a_user_s_file_says_goes_before_the_package_s() -> None:
     own = {
         "models": [
             {"name": "qwen3-8b", "family": "qwen3", "params_b": 8.19, "modes": {"off": qualities}},
-            {"name": "meta-own-8b", "family": "own", "params_b": 8},
+            {"name": "chat-own-8b", "family": "own", "params_b": 8},
         ]
     }
     both = Catalogue.of(shipped(), own)

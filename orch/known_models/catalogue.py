@@ -9,11 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orch.known_models.names import VENDORS, Name, taken_apart
+from orch.known_models.names import VENDORS, Name, kind_of, taken_apart
 
 FILE = Path(__file__).with_name("known_models.yaml")
-_BEGIN = 2
-"""Characters that a name and its stem have in common: a name begins with a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Label:
 class Catalogue:
     """What is known: labels by stem, families, and the regression for other models.
 
-    Names are taken apart when one that begins alike is looked up: all take 8 ms, those that a machine needs one or two.
+    Names are taken apart when one that begins with the same word is looked up: all take 8 ms, those that a machine needs one or two.
     """
 
     def __init__(self, models: Mapping[str, Mapping[str, Any]], families: Mapping[str, Mapping[str, Any]], formula: Mapping[str, Mapping[str, Any]]) -> None:
@@ -51,7 +49,7 @@ class Catalogue:
         for entry in models.values():
             for name in dict.fromkeys((entry["name"], *entry.get("ollama", ()))):
                 self._begun.setdefault(_begin(name), []).append((name, entry))
-        self._labels: dict[str, dict[str, list[Label]]] = {}
+        self._labels: dict[str, list[Label]] = {}
 
     @classmethod
     def of(cls, *contents: Mapping[str, Any]) -> Catalogue:
@@ -61,14 +59,12 @@ class Catalogue:
         return cls(models, families, {task: line for content in contents for task, line in content.get("formula", {}).items()})
 
     def called(self, stem: str) -> Sequence[Label]:
-        """The labels of that stem."""
-        begin = stem[:_BEGIN]
-        if begin not in self._labels:
-            self._labels[begin] = {}
-            for name, entry in self._begun.get(begin, ()):
+        """The labels of that stem, which is the first word of each and the others behind it."""
+        for end in range(1, len(stem) + 1):
+            for name, entry in self._begun.pop(stem[:end], ()):
                 label = Label(_known(entry), taken_apart(name), name == entry["name"])
-                self._labels[begin].setdefault(label.name.stem, []).append(label)
-        return self._labels[begin].get(stem, ())
+                self._labels.setdefault(label.name.stem, []).append(label)
+        return self._labels.get(stem, ())
 
     def year_of(self, family: str) -> float | None:
         """When a family came out."""
@@ -85,9 +81,9 @@ def shipped() -> Mapping[str, Any]:
 
 
 def _begin(name: str) -> str:
-    """What the name's stem begins with. Nearly all names begin with their first word: those alone that may not are taken apart for it."""
-    first = name.lower().split("-", 1)[0]
-    return (taken_apart(name).stem if first in VENDORS or not first[:1].isalpha() else first)[:_BEGIN]
+    """What the name's stem begins with: its first word, unless that is a vendor's or no word."""
+    first = name.lower().replace(":", "-").split("-", 1)[0]
+    return taken_apart(name).stem if first in VENDORS or kind_of(first) != "word" else first
 
 
 def year(month: str) -> float:

@@ -15,6 +15,7 @@ from statistics import fmean, median
 from typing import Any
 
 from orch.known_models.catalogue import FILE, year
+from orch.known_models.names import is_coder
 from orch.known_models.priors import squashed
 from orch.known_models.regression import EPOCH, FEATURES, YEAR, Fitted, Unit, fitted
 from orch.types import TaskType
@@ -35,7 +36,6 @@ CENTRE, SPREAD = 6.0, 1.6
 """Quality from 0 to 10 = CENTRE + SPREAD * value."""
 UNDATED = 2024.0
 """The year of a model without a date in a family without one: these are old."""
-CODER = re.compile(r"coder|code\b|code-|code\d|codellama|codestral|starcoder|devstral|codegemma|codeqwen|codegeex|magicoder")
 SOURCES = (
     ("Artificial Analysis", "oolong-tea-2026/artificial-analysis-leaderboards", "2026-07", "MIT; attribution to Artificial Analysis required"),
     ("Artificial Analysis", "yuvalluria/Test_AA", "2025-11", "attribution to Artificial Analysis required"),
@@ -124,7 +124,7 @@ def _units(model: Model, dates: Mapping[str, float | None]) -> list[tuple[str, U
         return []
     date = year(model["released"]) if model["released"] else dates[model["family"]] or UNDATED
     size, active = math.log(model["params_b"]), math.log(model["active_b"] or model["params_b"])
-    coder = float(bool(CODER.search(model["model"])))
+    coder = float(is_coder(model["model"]))
     return [
         (mode, Unit(model["model"], model["family"], (1.0, size, active, date - EPOCH, float(mode == "on"), coder), _cells(model, mode)))
         for mode in sorted({score["mode"] for score in model["scores"]} - {None}) or ["off"]
@@ -184,7 +184,7 @@ def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, A
         "params_b": model["params_b"],
         "active_b": model["active_b"],
         "released": model["released"],
-        "coder": bool(CODER.search(model["model"])),
+        "coder": is_coder(model["model"]),
     }
     modes = {mode: {**evidence, **qualities} for mode, qualities in told.items() if (evidence := _evidence(model, mode))}
     return {key: value for key, value in facts.items() if value} | ({"modes": modes} if modes else {})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orch.known_models.catalogue import Catalogue, Known
 from orch.known_models.identity import Identity
-from orch.known_models.names import bits, taken_apart
+from orch.known_models.names import bits, is_coder, taken_apart
 from orch.known_models.recognition import Recognised, recognised, size_of
 from orch.types import Prior, TaskType
 
@@ -23,7 +22,6 @@ LOST = {3: 0.3, 2: 0.8, 1: 2.0}
 lose more. For 1 bit nobody measured enough: a judgement."""
 OWN_FILE = "known_models.yaml"
 """Where a quality comes from that a user's own file tells without saying from how many scores."""
-_CODER = re.compile(r"coder|code\b|code-|code\d|codellama|codestral|starcoder|devstral|codegemma|codeqwen|codegeex|magicoder")
 _THINKS = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner", "r1", "qwq"})
 
 
@@ -86,7 +84,7 @@ def _guessed(identity: Identity, found: Recognised, sizes: tuple[float | None, f
         "log_params": math.log(size_b),
         "log_active": math.log(min(active_b, size_b)),
         "thinking": float(identity.thinks is True or bool({*tag.words, *(told.words if told else ())} & _THINKS)),
-        "coder": float(bool(_CODER.search(_called(identity, found).lower()))),
+        "coder": float(is_coder(_called(identity, found))),
     }
     offset = catalogue.families.get(found.family, {}).get("offset", {}) if found.member or found.known else {}
     qualities = {task: _line(catalogue.formula[task], features, found.year) + offset.get(task, 0.0) - lost for task in TaskType}

@@ -6,7 +6,6 @@ A fine-tune, a merge or another version of a known model is not that model: it i
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +24,6 @@ MARKS = frozenset(
      "roleplay", "finetune", "finetuned", "distill", "distilled", "josiefied", "dolphin", "hermes", "base", "text")
 )  # fmt: skip
 """Words of fine-tunes and merges, whose makers often leave the base's metadata as it is."""
-_MONTH = re.compile(r"2[3-9](?:0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def _matching(catalogue: Catalogue, name: Name, counted_b: float | None) -> Sequ
         return near
     same = [label for label in near if label.name.versions and label.name.versions <= name.versions]
     # the month of a version tells models apart; v1 and preview may be a packer's
-    return same or ([] if any(map(_MONTH.fullmatch, name.versions)) else near)
+    return same or ([] if any(map(_is_month, name.versions)) else near)
 
 
 def _distance(label: Label, name: Name, counted_b: float | None) -> float | None:
@@ -146,11 +144,16 @@ def _kin(name: Name, catalogue: Catalogue, size_b: float | None) -> Label | None
 
 def _month_in(name: Name) -> float | None:
     """The year that a version such as 2507 tells."""
-    months = [version for version in name.versions if _MONTH.fullmatch(version)]
+    months = sorted(filter(_is_month, name.versions))
     return 2000 + int(months[0][:2]) + (int(months[0][2:]) - 1) / 12 if months else None
+
+
+def _is_month(version: str) -> bool:
+    """Whether it is year and month: 2507."""
+    return version.isdigit() and len(version) == 4 and version[:2] >= "23" and "01" <= version[2:] <= "12"
 
 
 def _family_called(architecture: str, catalogue: Catalogue) -> str:
     """The family that an architecture is called after (qwen3moe, gptoss); most share that of llama, which tells nothing."""
     wanted = architecture.lower().removesuffix("moe")
-    return next((family for family in catalogue.families if re.sub(r"[-.]", "", family) == wanted), "") if wanted else ""
+    return next((family for family in catalogue.families if family.replace("-", "").replace(".", "") == wanted), "") if wanted else ""

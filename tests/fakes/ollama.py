@@ -88,6 +88,8 @@ class FakeModel:
     faults: list[Fault] = field(default_factory=list)
     num_ctx: int | None = None
     """`PARAMETER num_ctx` of its Modelfile."""
+    modelfile: str = ""
+    """More lines of its Modelfile."""
     metadata: Json = field(default_factory=dict)
     """More of its GGUF's metadata, such as `general.basename`, which /api/show tells."""
     bytes_per_token: float = 4.0
@@ -939,7 +941,7 @@ class _Handler(BaseHTTPRequestHandler):
         model = self._model(str(body.get("model") or body.get("name") or ""))
         self._send_json(
             {
-                "modelfile": f"FROM {model.full_name}\n",
+                "modelfile": f"FROM {model.full_name}\n{model.modelfile}",
                 "parameters": f'num_ctx                        {model.num_ctx}\nstop                           "<|end|>"' if model.num_ctx else "",
                 "template": "{{ .Prompt }}",
                 "details": model.details,

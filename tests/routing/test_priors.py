@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from orch import Orchestrator
+from orch.backends.ollama import OllamaBackend
 from orch.config.find import packaged
 from orch.config.load import from_data, load
-from orch.config.spec import ModelSpec
+from orch.config.spec import ModelSpec, Provider
 from orch.known_models import priors
 from orch.known_models.catalogue import Catalogue
 from orch.known_models.identity import Identity
@@ -258,6 +259,36 @@ def test_the_shipped_models_are_those_of_the_file() -> None:
     text = packaged("models").read_text(encoding="utf-8")
     assert all(f"id: {spec.id}" in text for spec in SHIPPED)
     assert len(SHIPPED) == text.count("  - id:")
+
+
+MIXTURE = {
+    "general.architecture": "qwen3moe",
+    "general.parameter_count": 30_532_122_624,
+    "qwen3moe.block_count": 48,
+    "qwen3moe.embedding_length": 2048,
+    "qwen3moe.expert_count": 128,
+    "qwen3moe.expert_feed_forward_length": 768,
+    "qwen3moe.expert_used_count": 8,
+}
+
+
+async def test_the_active_size_of_a_mixture_is_told_by_its_metadata(server: FakeOllama) -> None:
+    server.add(FakeModel("mixed", metadata=MIXTURE))
+    server.add(FakeModel("wrong", metadata={**MIXTURE, "qwen3moe.expert_count": 10**9}))
+    backend = OllamaBackend(Provider(kind="ollama", base_url=server.url))
+    try:
+        assert (await backend.info("mixed")).active_b == pytest.approx(3.35, abs=0.01)
+        assert (await backend.info("wrong")).active_b is None
+    finally:
+        await backend.aclose()
+
+
+async def test_an_adapter_makes_another_model_of_a_known_one(ollama: FakeOllama, home: Path) -> None:
+    qwen = {"general.basename": "Qwen3", "general.size_label": "8B", "general.parameter_count": 8_190_000_000}
+    for name, more in (("plain", ""), ("tuned", "ADAPTER ./lora.gguf\n")):
+        ollama.add(FakeModel(name, metadata=qwen, modelfile=more))
+    assert listed("plain:latest")["quality_source"].startswith("benchmarks")
+    assert listed("tuned:latest")["quality_source"] == "guessed from size and date, as a relative of qwen3-8b"
 
 
 async def test_what_an_older_orch_kept_of_a_model_is_asked_again_for_its_metadata(ollama: FakeOllama, home: Path) -> None:
