@@ -136,14 +136,20 @@ def test_orch_knows_what_it_is_told() -> None:
 def test_the_oracle_stays_where_a_switch_costs_more_than_it_gives() -> None:
     one, two = model("one", 0.60), model("two", 0.60, coding=0.61)
     tasks = (task(), task(TaskType.WRITING)) * 10
-    assert oracle(world(one, two, tasks=tasks), WEIGHTS, [one.name, two.name]).loads == 1
+    assert oracle(world(one, two, tasks=tasks), WEIGHTS, [()] * 20).loads == 1
 
 
 def test_the_oracle_switches_where_that_is_worth_it() -> None:
     one, two = model("one", 0.2, coding=0.9), model("two", 0.2, writing=0.9)
     tasks = (task(),) * 20 + (task(TaskType.WRITING),) * 20
-    found = oracle(world(one, two, tasks=tasks), WEIGHTS, [one.name, two.name])
+    found = oracle(world(one, two, tasks=tasks), WEIGHTS, [()] * 40)
     assert (found.loads, round(found.quality, 6)) == (2, 0.9)
+
+
+def test_the_oracle_uses_no_model_where_a_floor_rules_it_out() -> None:
+    one, two = model("one", 0.5), model("two", 0.9)
+    found = oracle(world(one, two, tasks=(task(),) * 4), WEIGHTS, [(), (), (two.name,), ()])
+    assert round(found.quality, 6) == 0.8
 
 
 def test_halves_share_no_test_and_all_votes_are_together() -> None:

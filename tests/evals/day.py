@@ -11,7 +11,7 @@ Ollama would report, so that measured speeds take over during the day. Nothing w
 - True quality and what orch is told of it come from two halves of the benchmarks (`tests/evals/days/quality.py`). `--told half` (default): orch knows what
   half A says; `package`: its own known_models.yaml, which knows half B too; `truth`: half B itself, so that what is still missed is the policy's doing.
 - Beside `auto`: each model kept loaded all day, and an oracle that knows all tasks, seconds and qualities (dynamic programming over what is loaded; it
-  maximises the profile's own quality and speed weights over the models that no floor rules out for most tasks).
+  maximises the profile's own quality and speed weights, with no model at a task for which a floor rules it out).
 
 - Where a person rated models (the shipped four, pools with a models.yaml), what he wrote is the truth of these (the rating at a strength, .05 less at other
   types), and the others' scores are moved to that scale; `--by-scores` holds orch to the scores there too, which contradict the ratings.
@@ -40,7 +40,7 @@ from tests.evals.days.goals import Check, checks
 from tests.evals.days.pools import Makes, Pool, drawn, named
 from tests.evals.days.quality import halves, unscored
 from tests.evals.days.tasks import day
-from tests.evals.days.world import Day, World, not_ruled_out, spent, valued
+from tests.evals.days.world import Day, World, spent
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "models"
 PROFILES, ROOMS, MACHINES = ("balanced", "speed", "quality"), (1, 2), ("gpu", "cpu")
@@ -137,6 +137,7 @@ def _figures(each: Day, found: Sequence[Check]) -> dict[str, Any]:
         "profile": world.profile,
         "auto": asdict(each.auto),
         "kept": {name: asdict(totals) for name, totals in each.kept.items()},
+        "best_kept": best_kept(each),
         "oracle": asdict(each.oracle),
         "behind_the_oracle": behind,
         "checks": [check.as_dict() for check in found],
@@ -174,8 +175,8 @@ def _line(each: Day, figures: dict[str, Any]) -> str:
 
 
 def best_kept(each: Day) -> str:
-    """The kept model with the best quality and speed, weighed as the oracle weighs, of those that no floor rules out."""
-    return max(not_ruled_out(each.steps, each.world), key=lambda name: valued(each.world, name, each.steps[0].decision.weights))
+    """The kept model with the best answers."""
+    return max(each.kept, key=lambda name: (each.kept[name].quality, -each.kept[name].seconds))
 
 
 def _totals(totals: Any) -> str:

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from orch.cli.main import COMMANDS
 from orch.errors import EXIT_CODES
-from tests.readme import spanish
+from tests.readme import days, spanish
 
 ROOT = Path(__file__).parents[2]
 HEADS = {
@@ -39,7 +39,7 @@ EXITS = {
 def sections(language: str) -> dict[str, str]:
     """Every generated part by name."""
     rows = {"commands": commands(), "options": options(), "exits": exits()}
-    made = {name: _table(HEADS[language][name], _translated(table, language)) for name, table in rows.items()}
+    made = {name: _table(HEADS[language][name], _translated(table, language)) for name, table in rows.items()} | {"days": days.section(language)}
     return made if language == "es" else {**made, "tree": tree()}
 
 

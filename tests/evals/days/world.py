@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -121,7 +121,7 @@ def spent(world: World) -> Day:
         steps,
         auto,
         {model.name: kept(world, model) for model in world.pool.models},
-        oracle(world, steps[0].decision.weights, not_ruled_out(steps, world)),
+        oracle(world, steps[0].decision.weights, [step.ruled_out for step in steps]),
     )
 
 
@@ -208,32 +208,26 @@ def kept(world: World, model: Model) -> Totals:
     return Totals.of([model.quality[task.label] for task in world.tasks], [seconds[0] + model.load_s, *seconds[1:]], 1)
 
 
-def valued(world: World, name: str, weighed: Mapping[str, float]) -> float:
-    """What a kept model's day is worth in the oracle's own measure."""
-    model = next(each for each in world.pool.models if each.name == name)
-    took = [world.seconds(model, task) for task in world.tasks]
-    took[0] += model.load_s
-    return sum(worth(model.quality[task.label], seconds, weighed) for task, seconds in zip(world.tasks, took, strict=True))
-
-
 def worth(quality: float, seconds: float, weighed: Mapping[str, float]) -> float:
     """One answer: its quality and speed with the profile's own weights of these two."""
     return weighed["quality"] * quality + weighed["speed"] * speed(seconds)
 
 
-def oracle(world: World, weighed: Mapping[str, float], names: Sequence[str]) -> Totals:
-    """The best possible day with some models: knows every true quality and second, and all tasks that follow.
+def oracle(world: World, weighed: Mapping[str, float], ruled_out: Sequence[Collection[str]]) -> Totals:
+    """The best possible day: knows every true quality and second, and all tasks that follow; what a floor rules out at a task is not used for it.
 
     It maximises the sum over the tasks of quality and speed with the profile's own two weights, speed being orch's logarithm of the seconds, by dynamic
     programming over what is loaded, in the order of use.
     """
-    models, memory = [model for model in world.pool.models if model.name in names], world.memory_bytes
+    models, memory = world.pool.models, world.memory_bytes
     best: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {(): (0.0, (0.0, 0.0, 0))}
-    for task in world.tasks:
+    for task, out in zip(world.tasks, ruled_out, strict=True):
         warm = [world.seconds(model, task) for model in models]
         reached: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {}
         for loaded, (value, (quality, seconds, loads)) in best.items():
             for at, model in enumerate(models):
+                if model.name in out:
+                    continue
                 cold = at not in loaded
                 took = warm[at] + (model.load_s if cold else 0.0)
                 good = model.quality[task.label]
