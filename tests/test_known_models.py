@@ -75,6 +75,8 @@ def test_every_known_model_is_recognised_by_its_own_names_with_and_without_its_s
         (model("deepseek-r1:latest", "DeepSeek-R1-0528-Qwen3", "8B", params_b=8.19), "deepseek-r1-0528-qwen3-8b"),
         (model("gemma3:latest", params_b=4.3), "gemma-3-4b-it"),
         (model("gemma3n:e4b", params_b=6.87), "gemma-3n-e4b-it"),
+        (model("gemma3n:e2b", params_b=4.46), "gemma-3n-e2b-it"),
+        (model("yi:latest", params_b=6.1), "yi-1.5-6b-chat"),
     ],
 )
 def test_the_tag_tells_models_apart_that_their_metadata_calls_alike(identity: Identity, name: str) -> None:
@@ -111,6 +113,7 @@ def test_metadata_goes_before_the_tag(identity: Identity, name: str) -> None:
         ("/models/mistral-7b-instruct-v0.2.Q4_K_M.gguf", "mistral-7b-instruct-v0.2"),
         ("C:\\models\\Qwen3-8B-Q4_K_M.gguf", "qwen3-8b"),
         ("qwen3.6:35b-a3b", "qwen3.6-35b-a3b"),
+        ("hf.co/unsloth/Qwen3-Coder-30B-A3B-Instruct-1M-GGUF:Q4_K_M", "qwen3-coder-30b-a3b-instruct"),
         ("codestral", "codestral-22b-v0.1"),
     ],
 )
@@ -225,6 +228,15 @@ def test_an_unknown_model_is_guessed_from_what_is_known_of_it_and_says_so() -> N
 
 def test_no_growth_is_assumed_past_what_was_measured() -> None:
     assert coding(model("mine-2912:7b")) == coding(model("mine-2704:7b")) < 10
+
+
+def test_no_growth_is_assumed_past_the_largest_model_that_was_measured() -> None:
+    assert coding(model("mine:132b")) == coding(model("mine:671b")) > coding(model("mine:70b"))
+
+
+def test_a_family_without_a_date_is_an_old_one() -> None:
+    assert found(model("gemma:7b-text")).year == 2024
+    assert coding(model("gemma:7b-text")) < coding(model("mine:7b")) - 0.5
 
 
 def test_a_mixture_of_experts_counts_its_active_part_too() -> None:

@@ -170,10 +170,10 @@ def _formula(mix: Mapping[str, float], kinds: Mapping[str, Fitted]) -> dict[str,
 
 
 def _family(name: str, date: float | None, kinds: Mapping[str, Fitted]) -> dict[str, Any]:
-    """A family's date, and by how much its members are better than the formula says."""
+    """A family's date (the regression's where none is known), and by how much its members are better than the formula says."""
     offsets = {task: SPREAD * sum(share * kinds[kind].kin.get(name, 0.0) for kind, share in TASKS[task].items()) for task in map(str, TaskType)}
-    when = {} if date is None else {"released": f"{int(date)}-{round(date % 1 * 12) + 1:02d}"}
-    return {**when, "offset": {task: round(value, 2) for task, value in offsets.items()}}
+    date = UNDATED if date is None else date
+    return {"released": f"{int(date)}-{round(date % 1 * 12) + 1:02d}", "offset": {task: round(value, 2) for task, value in offsets.items()}}
 
 
 def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def kind_of(token: str) -> str:
         return "tuned"
     found = _TOKEN.fullmatch(token)
     kind = (found and found.lastgroup) or "word"
-    return "word" if kind == "size" and token[-1] == "m" and float(token[:-1]) < LEAST_MILLIONS else kind
+    return "idle" if kind == "size" and token[-1] == "m" and float(token[:-1]) < LEAST_MILLIONS else kind
 
 
 def _billions(size: str) -> float | None:

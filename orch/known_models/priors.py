@@ -15,6 +15,8 @@ from orch.types import Prior, TaskType
 
 UNKNOWN_B = 4.0
 """Billions of parameters of a model of which nobody says the size: the models that are run most have 1 to 8."""
+MOST_B = 132.0
+"""The largest model that the formula was fitted to: no growth is assumed past it."""
 EPOCH = 2024.5
 LOST = {3: 0.3, 2: 0.8, 1: 2.0}
 """Quality (0 to 10) that fewer than 4 bits a weight cost. llama.cpp's table for Llama 7B: perplexity 6.06 at Q4_K_M, 6.32 at Q3_K_M, 6.87 at Q2_K, 5.09 for
@@ -78,7 +80,7 @@ def _guessed(identity: Identity, found: Recognised, sizes: tuple[float | None, f
     """The regression's value; one more member of a family is also as much better or worse as the others are."""
     tag = taken_apart(identity.tag)
     told = taken_apart(f"{identity.basename}-{identity.size_label}") if identity.basename else None
-    size_b, active_b = sizes[0] or UNKNOWN_B, sizes[1] or UNKNOWN_B
+    size_b, active_b = (min(size or UNKNOWN_B, MOST_B) for size in sizes)
     features = {
         "base": 1.0,
         "log_params": math.log(size_b),

@@ -87,6 +87,8 @@ def _distance(label: Label, name: Name, counted_b: float | None) -> float | None
     """How far the sizes are apart, as a logarithm; None where too far. A size that both write alike is the same, unless the count contradicts."""
     size_b, alike = counted_b or name.size_b, bool(name.size) and name.size == label.name.size
     distance = abs(math.log(size_b / label.known.params_b)) if size_b else 0.0
+    if alike and name.size_b is None:  # e2b: what is counted depends on who counts the embeddings
+        return 0.0
     if counted_b and distance > math.log(SAME_SIZE):
         return None
     if alike:
@@ -97,11 +99,15 @@ def _distance(label: Label, name: Name, counted_b: float | None) -> float | None
 def _one(found: Sequence[Label], tag: Name, text: str) -> Label:
     """Of several models that are called alike the one that the tag names, else the plain one."""
     full = text.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
-    of_library = "/" not in full and ":" in full and bool(tag.size) and tag.size in full.partition(":")[2]
+    behind = full.partition(":")[2]
+    is_latest = not tag.size and behind == "latest"
+    of_library = "/" not in full and (is_latest or bool(tag.size and tag.size in behind))
 
     def nearness(label: Label) -> tuple[bool, int, bool, bool, bool, int]:
         names = [taken_apart(name) for name in label.known.ollama] if of_library else []
-        same = [each for each in names if (each.stem, each.size, each.versions, each.tuned) == (tag.stem, tag.size, tag.versions, tag.tuned)]
+        same = [
+            each for each in names if (each.stem, each.versions, each.tuned) == (tag.stem, tag.versions, tag.tuned) and (is_latest or each.size == tag.size)
+        ]
         is_named = len(same) and 1 + any(bool(each.quantization) == bool(tag.quantization) for each in same)
         is_called_so = (label.name.stem, label.name.versions) == (tag.stem, tag.versions)
         return full in map(str.lower, label.known.ollama), is_named, is_called_so, label.is_own, not label.name.versions, -len(label.known.name)
