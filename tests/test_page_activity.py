@@ -211,7 +211,7 @@ def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(ollama
     rows(page).get_by_role("link").click()
     candidates = page.get_by_role("list", name="Candidates").get_by_role("listitem")
     expect(candidates).to_have_count(2)
-    expect(candidates.first).to_contain_text(re.compile(r"quality 0\.\d\d.*expected .* s.*load \d+\.\d"))
+    expect(candidates.first).to_contain_text(re.compile(r"expected: quality 0\.\d\d in \d+\.\d s.*load \d+\.\d"))
     expect(page.get_by_text("Ruled out")).to_be_visible()
     expect(page.get_by_text("not installed").first).to_be_visible()
     attempts = page.locator(".orch-attempts > li")

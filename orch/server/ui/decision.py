@@ -20,8 +20,7 @@ SPANISH = {
     "Candidates": "Candidatos",
     "taken": "elegido",
     "loaded": "cargado",
-    "expected {seconds} s": "se esperan {seconds} s",
-    "quality {n}": "calidad {n}",
+    "expected: quality {n} in {seconds} s": "se espera: calidad {n} en {seconds} s",
     "load {n}": "carga {n}",
     "prompt {n}": "entrada {n}",
     "answer {n}": "respuesta {n}",
@@ -64,8 +63,7 @@ def _candidate(page: Page, each: Mapping[str, Any], most: float, taken: bool) ->
                 with ui.element("span"):
                     ui.element("span").classes(f"orch-decision-swatch orch-decision-{term}").props("aria-hidden=true")
                     text("span", f"{page(TERMS[term])} {number(each['terms'].get(term, 0.0), 2)}")
-            text("span", page("quality {n}", n=number(each.get("quality", 0.0), 2)))
-            text("span", page("expected {seconds} s", seconds=number(each["expected_s"], 1)))
+            text("span", page("expected: quality {n} in {seconds} s", n=number(each.get("quality", 0.0), 2), seconds=number(each["expected_s"], 1)))
             if spent := _spent(page, each):
                 text("span", spent, "orch-dim")
         if each["reason"]:
