@@ -70,6 +70,14 @@ def test_the_model_used_longest_ago_is_evicted() -> None:
     assert loads == [True, True, False, True, False, True]
 
 
+def test_ollama_itself_unloads_by_the_name_of_the_file() -> None:
+    first, second = sorted((model("a"), model("b")), key=lambda each: each.digest)
+    server = Ollama([first, second, model("c")], most=2, memory_bytes=10**12, machine="gpu", by_name=True)
+    for name in (second.name, first.name, "c:8b"):
+        server.ask(name, 8192, 20)
+    assert {each.name for each in server.loaded} == {second.name, "c:8b"}
+
+
 def test_memory_evicts_before_the_number_of_models_does() -> None:
     a, b = model("a"), model("b")
     server = Ollama([a, b], most=2, memory_bytes=int(a.bytes_at(8192) * 1.5), machine="gpu")

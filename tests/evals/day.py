@@ -5,7 +5,7 @@ registry (`/api/tags`, `/api/ps` and `/api/show` of a scripted Ollama, each time
 Ollama would report, so that measured speeds take over during the day. Nothing waits: seconds are computed.
 
 - Memory: room for one model or for two, by `memory_budget_gb` (what the largest, or the two largest, need) and OLLAMA_MAX_LOADED_MODELS, which stands in
-  orch's environment too; what was used longest ago is evicted.
+  orch's environment too; what was used longest ago is unloaded (`--evicts name`: as Ollama 0.32 chooses, by the name of the file).
 - True seconds: tokens/s = bandwidth (GPU 400 GB/s, CPU 60) / active gigabytes, prefill ten times as fast, a load .5 s + size / 1.2 GB/s, answers of 80 to
   600 tokens by true type. Thinking costs nothing, unless `--thinking-tokens N` lets every model that thinks write N tokens more.
 - True quality and what orch is told of it come from two halves of the benchmarks (`tests/evals/days/quality.py`). `--told half` (default): orch knows what
@@ -78,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--day", type=int, default=0, help="which day's tasks")
     parser.add_argument("--told", choices=("half", "package", "truth"), default="half")
     parser.add_argument("--by-scores", action="store_true", help="scores are the truth also of models that a person rated")
+    parser.add_argument("--evicts", choices=("lru", "name"), default="lru", help="what the server unloads: the least recently used, or as Ollama 0.32 by file")
     parser.add_argument("--thinking-tokens", type=int, default=0, metavar="N")
     parser.add_argument("--quick", action="store_true", help="room for one, a GPU, the balanced profile")
     parser.add_argument("--steps", action="store_true", help="every decision")
@@ -102,7 +103,7 @@ def worlds(pools: Sequence[Pool], make: Makes, asked: argparse.Namespace) -> Ite
         for room in (asked.room,) if asked.room else (1,) if quick else ROOMS:
             for machine in (asked.machine,) if asked.machine else ("gpu",) if quick else MACHINES:
                 for profile in (asked.profile,) if asked.profile else ("balanced",) if quick else PROFILES:
-                    yield World(pool, room, machine, profile, tasks, asked.thinking_tokens, known)
+                    yield World(pool, room, machine, profile, tasks, asked.thinking_tokens, known, asked.evicts == "name")
 
 
 # ---------------------------------------------------------------- the report
@@ -120,6 +121,7 @@ def measured(days: Sequence[Day], pools: Sequence[Pool], make: Makes, asked: arg
         "split": asked.split,
         "day": asked.day,
         "thinking_tokens": asked.thinking_tokens,
+        "evicts": asked.evicts,
         "cells": cells,
         "cells_without_a_score": without,
         "missed": sum(not check["reached"] for each in found for check in each["checks"]),

@@ -44,10 +44,13 @@ class Answer:
 
 
 class Ollama:
-    """The server. `most` is its OLLAMA_MAX_LOADED_MODELS; the model that was used longest ago goes first, as Ollama's does."""
+    """The server. `most` is its OLLAMA_MAX_LOADED_MODELS; the model that was used longest ago goes first, or `by_name` the first by its blob's file.
 
-    def __init__(self, models: Sequence[Model], most: int, memory_bytes: int, machine: str, thinking_tokens: int = 0) -> None:
-        self.models = tuple(models)
+    Ollama 0.32 unloads the one with the shortest keep_alive (here they are all the same), then the first by file (`ByDurationAndName` in its sched.go).
+    """
+
+    def __init__(self, models: Sequence[Model], most: int, memory_bytes: int, machine: str, thinking_tokens: int = 0, *, by_name: bool = False) -> None:
+        self.models, self._by_name_first = tuple(models), by_name
         self._most, self._memory_bytes, self._machine, self._thinking = most, memory_bytes, machine, thinking_tokens
         self.loaded: list[Loaded] = []
         """The one that was used last stands last."""
@@ -82,7 +85,7 @@ class Ollama:
             return 0.0
         needed = model.bytes_at(num_ctx)
         while self.loaded and (len(self.loaded) >= self._most or needed + self._held() > self._memory_bytes):
-            self.loaded.pop(0)
+            self.loaded.remove(min(self.loaded, key=lambda each: each.model.digest) if self._by_name_first else self.loaded[0])
         self.loaded.append(Loaded(model, name, num_ctx))
         return model.load_s
 

@@ -45,6 +45,8 @@ class World:
     tasks: tuple[DayTask, ...]
     thinking_tokens: int = 0
     told: Mapping[str, Any] = field(default_factory=dict)
+    by_name: bool = False
+    """Whether the server unloads by the files' names rather than what was used longest ago."""
 
     @property
     def memory_bytes(self) -> int:
@@ -173,7 +175,7 @@ class DayWiring(Wiring):
 
 
 async def _steps(world: World) -> list[Step]:
-    server = Ollama(world.pool.models, world.room, world.memory_bytes, world.machine, world.thinking_tokens)
+    server = Ollama(world.pool.models, world.room, world.memory_bytes, world.machine, world.thinking_tokens, by_name=world.by_name)
     async with Orchestrator(wiring=DayWiring(server, world.told)) as orchestrator:
         return [await _step(world, orchestrator, server, task) for task in world.tasks]
 
@@ -219,7 +221,7 @@ def oracle(world: World, weighed: Mapping[str, float], ruled_out: Sequence[Colle
     It maximises the sum over the tasks of quality and speed with the profile's own two weights, speed being orch's logarithm of the seconds, by dynamic
     programming over what is loaded, in the order of use.
     """
-    models, memory = world.pool.models, world.memory_bytes
+    models = world.pool.models
     best: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {(): (0.0, (0.0, 0.0, 0))}
     for task, out in zip(world.tasks, ruled_out, strict=True):
         warm = [world.seconds(model, task) for model in models]
@@ -232,7 +234,7 @@ def oracle(world: World, weighed: Mapping[str, float], ruled_out: Sequence[Colle
                 took = warm[at] + (model.load_s if cold else 0.0)
                 good = model.quality[task.label]
                 total = value + worth(good, took, weighed)
-                then = _after(loaded, at, models, world.room, memory)
+                then = _after(loaded, at, world)
                 if then not in reached or total > reached[then][0]:
                     reached[then] = total, (quality + good, seconds + took, loads + cold)
         best = reached
@@ -240,11 +242,11 @@ def oracle(world: World, weighed: Mapping[str, float], ruled_out: Sequence[Colle
     return Totals(quality / len(world.tasks), seconds, loads)
 
 
-def _after(loaded: tuple[int, ...], at: int, models: Sequence[Model], room: int, memory: int) -> tuple[int, ...]:
+def _after(loaded: tuple[int, ...], at: int, world: World) -> tuple[int, ...]:
     """What is loaded once a model was used, the last used last."""
     if at in loaded:
         return (*(each for each in loaded if each != at), at)
-    others = list(loaded)
-    while others and (len(others) >= room or sum(models[each].bytes_at(DEFAULT_NUM_CTX) for each in (*others, at)) > memory):
-        others.pop(0)
+    models, others = world.pool.models, list(loaded)
+    while others and (len(others) >= world.room or sum(models[each].bytes_at(DEFAULT_NUM_CTX) for each in (*others, at)) > world.memory_bytes):
+        others.remove(min(others, key=lambda each: models[each].digest) if world.by_name else others[0])
     return (*others, at)
