@@ -383,7 +383,7 @@ def test_a_named_model_is_asked_for_too(ollama: FakeOllama, answer: bytes, pulle
 def test_ctrl_c_at_a_question_is_130(ollama: FakeOllama) -> None:
     terminal = Terminal("setup", "new:1b")
     terminal.read_until(b"[y/N] ")
-    terminal.type(b"\x03")
+    terminal.type(b"\x03\n")  # a signal that comes before the question is waited for is seen once something was typed
     assert (terminal.end(), ollama.pulled) == (130, [])
 
 
