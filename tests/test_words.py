@@ -9,7 +9,7 @@ import pytest
 from orch import classify
 from orch.classifier.classifier import Classifier
 from orch.classifier.learned import WEIGHTS
-from orch.classifier.openings import KIND, NEAR, OPENING
+from orch.classifier.openings import KIND, NEAR, OPENING, kept_second
 from orch.classifier.rules import RuleClassifier, fold, words_of
 from orch.config.load import load
 from orch.config.spec import Keywords, TaskTypeRule
@@ -82,6 +82,19 @@ def test_a_document_is_a_thing_unless_the_request_opens_with_it() -> None:
 
 def test_words_of_another_language_have_no_vote() -> None:
     assert _votes("Analyse der Daten und eine kurze Erklärung für die Leitung bitte") == []
+
+
+@pytest.mark.parametrize(("task", "kind"), [("Find a rhyme for moon", "exploration"), ("Design a SQL table for events", "creative"), ("Explain it", "writing")])
+def test_the_type_of_the_first_word_is_kept_second(task: str, kind: str) -> None:
+    scores = classify(task).scores
+    assert TaskType(kind) in sorted(scores, key=scores.__getitem__)[-2:]
+
+
+def test_a_type_is_lifted_over_the_third_and_not_over_the_first() -> None:
+    logits = {kind: float(at) for at, kind in enumerate(TaskType)}
+    [lift] = kept_second(["find"], logits)
+    assert sorted(logits.values())[-2] < logits[TaskType.EXPLORATION] + lift.weight < max(logits.values())
+    assert list(kept_second(["find"], logits | {TaskType.EXPLORATION: 9.0})) == []
 
 
 def test_the_users_own_keyword_counts_as_much_where_a_request_opens_with_a_word() -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from orch.classifier.features import BUCKETS, buckets, features
-from orch.classifier.openings import READ_WORDS, TYPE_OF, votes
+from orch.classifier.openings import READ_WORDS, TYPE_OF, kept_second, votes
 from orch.classifier.rules import fold, language
 from orch.classifier.vocabulary import Vocabulary
 from orch.types import Classification, Evidence, TaskType
@@ -89,15 +89,17 @@ class LearnedClassifier:
         words = _LETTER_WORD.findall(text[:_READ_CHARS].lower())
         folded = _LETTER_WORD.findall(fold(text[:_READ_CHARS]))[:_TOLD_BY]
         foreign = _foreign(words[:_TOLD_BY]) or self.vocabulary.share(folded) < KNOWN_SHARE
-        voted = [] if foreign else list(votes([name[1:] for name in found["words"][:READ_WORDS] if name[0] == "1"]))
-        voted += [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)] if previous and 0 < len(words) <= TURN_WORDS else []
-        for vote in voted:
-            logits[_TYPES.index(vote.task_type)] += vote.weight
+        voted = [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)] if previous and 0 < len(words) <= TURN_WORDS else []
+        opening = [] if foreign else [name[1:] for name in found["words"][:READ_WORDS] if name[0] == "1"]
+        voted += votes(opening)
+        _add(voted, logits)
+        lifted = list(kept_second(opening, dict(zip(_TYPES, logits, strict=True))))
+        _add(lifted, logits)
         share = FOREIGN_SHARE if foreign else 1.0
         probabilities = _softmax([each * share for each in logits]) if words else _silent()
         order = sorted(range(len(_TYPES)), key=lambda at: -probabilities[at])
         confidence = self._calibrated(probabilities[order[0]]) * share
-        evidence = (*voted, *(self._evidence(groups, order[:2]) if explained else ())) if words else ()
+        evidence = (*voted, *lifted, *(self._evidence(groups, order[:2]) if explained else ())) if words else ()
         best, second = _TYPES[order[0]], _TYPES[order[1]]
         return Classification(
             task_type=best,
@@ -172,6 +174,11 @@ def _foreign(words: list[str]) -> bool:
     foreign = sum(word in _FOREIGN or not _FOREIGN_LETTERS.isdisjoint(word) for word in words)
     known = sum(word in _KNOWN for word in words)
     return latin * 2 < len(words) or foreign > known
+
+
+def _add(votes: list[Evidence], logits: list[float]) -> None:
+    for vote in votes:
+        logits[_TYPES.index(vote.task_type)] += vote.weight
 
 
 def _silent() -> list[float]:

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from orch.classifier.features import features
-from orch.classifier.openings import READ_WORDS, TYPE_OF, votes
+from orch.classifier.openings import READ_WORDS, TYPE_OF, kept_second, votes
 from orch.classifier.train import report
 from orch.classifier.train.__main__ import L2, REAL_WEIGHT
 from orch.classifier.train.fitting import fit, fitted_bytes, log_softmax, matrix, targets
 from orch.classifier.train.rows import TYPES, Row, load, vocabulary
 from orch.classifier.vocabulary import Vocabulary
+from orch.types import TaskType
 from tests.evals.classifier import CHANGES, SEED
 
 
@@ -39,9 +40,9 @@ def measured(rows: list[Row]) -> dict[str, Any]:
     real = [rows[at] for at in chosen]
     texts = [[row.text for row in real], *(_changed(real, name) for name in CHANGES)]
     logits = _left_out(rows, dealt, known, texts)
-    voted = [part + _votes(these, known) for part, these in zip(logits, texts, strict=True)]
+    voted = [_voted(part, these, known) for part, these in zip(logits, texts, strict=True)]
     right = [report.lenient(real, part[0].argmax(axis=1)) for part in (logits, voted)]
-    counts = {"n": len(real), "with_such_a_word": int((_votes(texts[0], known) != 0).any(axis=1).sum())}
+    counts = {"n": len(real), "with_such_a_word": int((voted[0] != logits[0]).any(axis=1).sum())}
     moved = {"became_right": int((right[1] & ~right[0]).sum()), "became_wrong": int((right[0] & ~right[1]).sum())}
     return {**counts, **moved, "without": _figures(real, logits, dealt[chosen]), "with": _figures(real, voted, dealt[chosen])}
 
@@ -59,12 +60,15 @@ def _left_out(rows: list[Row], dealt: Any, known: Vocabulary, texts: Sequence[Se
     return found
 
 
-def _votes(texts: Sequence[str], known: Vocabulary) -> Any:
-    """Logits (n, 8) of the words at the beginning."""
-    words, out = Vocabulary([*known, *(word for word in TYPE_OF if word not in known)]), np.zeros((len(texts), len(TYPES)))
+def _voted(logits: Any, texts: Sequence[str], known: Vocabulary) -> Any:
+    """The logits (n, 8) with what the words at the beginning say."""
+    words, out = Vocabulary([*known, *(word for word in TYPE_OF if word not in known)]), logits.copy()
     for line, text in zip(out, texts, strict=True):
-        for vote in votes([name[1:] for name in features(text, words)["words"][:READ_WORDS] if name[0] == "1"]):
-            line[TYPES.index(str(vote.task_type))] += vote.weight
+        opening = [name[1:] for name in features(text, words)["words"][:READ_WORDS] if name[0] == "1"]
+        for vote in votes(opening):
+            line[TYPES.index(vote.task_type)] += vote.weight
+        for lift in kept_second(opening, dict(zip(TaskType, line.tolist(), strict=True))):
+            line[TYPES.index(lift.task_type)] += lift.weight
     return out
 
 
@@ -80,7 +84,10 @@ def _figures(rows: list[Row], logits: list[Any], dealt: Any) -> dict[str, Any]:
     same = {name: (part.argmax(axis=1) == best).tolist() for name, part in zip(CHANGES, logits[1:], strict=True)}
     kept = {name: round(float(np.mean(each)), 4) for name, each in same.items()}
     everything = round(float(np.mean([each for many in same.values() for each in many])), 4)
-    return {"lenient": round(float(right.mean()), 4), "ece": round(report.cross_fitted_ece(top, right, dealt), 4), "kept": kept | {"all": everything}}
+    first_two = np.argsort(-logits[0], axis=1)[:, :2]
+    labelled = [TYPES.index(row.label) in two for row, two in zip(rows, first_two, strict=True)]
+    shares = {"lenient": float(right.mean()), "label_first_or_second": float(np.mean(labelled)), "ece": report.cross_fitted_ece(top, right, dealt)}
+    return {**{name: round(value, 4) for name, value in shares.items()}, "kept": kept | {"all": everything}}
 
 
 if __name__ == "__main__":
