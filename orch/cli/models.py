@@ -37,7 +37,7 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
     columns = ("model", "provider", "state", "size", "context", "can", "quality", "speed", "good at")
     grades = orchestrator.runtime.journal.judgements.mean_grades()
     render.table(
-        columns, [_row(state, grades.get(state.key)) for state in survey.states], drop=("can", "context", "provider", "size", "good at", "quality", "speed")
+        columns, [_row(state, grades.get(state.key)) for state in survey.states], drop=("can", "context", "provider", "size", "good at", "speed", "quality")
     )
     for name, why in survey.down.items():
         render.say(f"! provider {name}: {why}")
@@ -174,7 +174,9 @@ def _where(state: ModelState) -> str:
 
 
 def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:
-    believed = f"{state.prior.mean * 10:.1f} {state.prior.source}" if state.prior else "-"
+    """Its mean over the types, and in a word where that comes from; `orch models show` tells both whole."""
+    source = state.prior.source.split(" (")[0].split(" from ")[0].split(",")[0] if state.prior else ""
+    believed = f"{state.prior.mean * 10:.1f} {source}" if state.prior else "-"
     return f"{grade[0]:.2f} of 1 measured (n={grade[1]:,}), {believed}" if grade else believed
 
 
@@ -184,7 +186,8 @@ def _speed(state: ModelState) -> str:
     measured = state.measured
     if measured and measured.decode_tps:
         return f"{measured.decode_tps:.0f} tokens/s measured (n={measured.n}, {age(measured.last_at)})"
-    return f"{state.spec.speed_rating:g} rated" if state.spec.speed_rating is not None else "-"
+    word = "guessed" if state.bytes_per_token else "rated"
+    return f"{state.spec.speed_rating:g} {word}" if state.spec.speed_rating is not None else "-"
 
 
 def _text(value: Any) -> str:

@@ -27,7 +27,7 @@ def model_of(cls: type[Any]) -> type[pydantic.BaseModel]:
     """The pydantic model of a `spec` dataclass: same fields, bounds and explanations, unknown keys refused."""
     hints = typing.get_type_hints(cls)
     members: dict[str, Any] = {f.name: (_annotation(hints[f.name]), _field_info(f)) for f in fields(cls)}
-    config = pydantic.ConfigDict(extra="forbid", protected_namespaces=())
+    config = pydantic.ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
     return pydantic.create_model(cls.__name__, __config__=config, __doc__=cls.__doc__, **members)
 
 

@@ -188,9 +188,9 @@ def test_models_shows_the_quality_and_where_it_comes_from(ollama: FakeOllama, ho
     shown = listed(MINE)
     assert (shown["quality"]["coding"], shown["quality_rating"]) == (5.8, None)
     assert shown["quality_source"] == "benchmarks (12, 2026-07)"
-    table = orch("models").stdout.decode()
-    assert "benchmarks" in orch("models", "show", MINE).stdout.decode()
-    assert MINE in table
+    assert "benchmarks (12, 2026-07)" in orch("models", "show", MINE).stdout.decode()
+    (row,) = (line for line in orch("models").stdout.decode().splitlines() if line.startswith(MINE))
+    assert "6.2 benchmarks" in row
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,16 @@ def test_every_fault_of_a_user_s_known_models_is_told_at_once_with_its_place(oll
 
 def test_a_broken_file_of_known_models_gives_no_traceback(home: Path) -> None:
     home.mkdir()
-    for text in (b"models: [", b"\xff\xfe", b"- x\n", b"version: 2\n", b"models: {}\n", b"formula: {coding: 5}\n", b"families: {a: {offset: {dancing: 1}}}\n"):
+    for text in (
+        b"models: [",
+        b"\xff\xfe",
+        b"- x\n",
+        b"version: 2\n",
+        b"models: {}\n",
+        b"formula: {coding: 5}\n",
+        b"families: {a: {offset: {dancing: 1}}}\n",
+        b"families: {a: {offset: {coding: 1e999}}}\n",
+    ):
         (home / "known_models.yaml").write_bytes(text)
         found = orch("config", "validate")
         assert (found.returncode, b"Traceback" in found.stderr, b"known_models.yaml" in found.stderr) == (2, False, True)
