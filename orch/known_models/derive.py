@@ -67,9 +67,8 @@ Model = dict[str, Any]
 
 def derived(models: Sequence[Model]) -> dict[str, Any]:
     """The content of known_models.yaml."""
-    chatting = [model for model in models if "embedding" not in model["capabilities"]]
-    dates = _dates(chatting)
-    units = [unit for model in chatting for unit in _units(model, dates)]
+    chatting = _chatting(models)
+    dates, units = _dates(chatting), units_of(models)
     kinds = {kind: fitted([unit for _, unit in units], kind) for kind in KINDS}
     told: dict[str, dict[str, Any]] = {}
     for at, (mode, unit) in enumerate(units):
@@ -108,6 +107,17 @@ def _lines(value: Any) -> str:
 
 
 # ---------------------------------------------------------------- from scores to units
+
+
+def units_of(models: Sequence[Model]) -> list[tuple[str, Unit]]:
+    """Every model that chats and was measured, in each of its modes."""
+    chatting = _chatting(models)
+    dates = _dates(chatting)
+    return [unit for model in chatting for unit in _units(model, dates)]
+
+
+def _chatting(models: Sequence[Model]) -> list[Model]:
+    return [model for model in models if "embedding" not in model["capabilities"]]
 
 
 def _dates(models: Iterable[Model]) -> dict[str, float | None]:

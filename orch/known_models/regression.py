@@ -54,13 +54,21 @@ class Fitted:
     counts: Mapping[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a unit's scores say nearly alone, what the regression says that was fitted without its family, and by how much its kin is better than that."""
+
+    value: float
+    formula: float
+    kin: float | None
+
+
 def fitted(units: Sequence[Unit], kind: str) -> Fitted:
     """Fits one kind of benchmark."""
     cells = _columns(units, kind)
     counts = {u: sum(u in column for column in cells.values()) for u in range(len(units))}
     rows = [u for u, n in counts.items() if n]
-    last = sorted(units[u].features[YEAR] for u in rows)[int(COVERED * (len(rows) - 1))]
-    features = [(*unit.features[:YEAR], min(unit.features[YEAR], last), *unit.features[YEAR + 1 :]) for unit in units]
+    last, features = _features(units, rows)
     lines, expected, spread, weights = _fit(cells, features, rows)
     flat, _ = _posterior(cells, lines, expected, FLAT, outliers=spread)
     kin = by_family(units, {u: flat[u] - expected[u] for u in rows})
@@ -68,6 +76,33 @@ def fitted(units: Sequence[Unit], kind: str) -> Fitted:
     values, _ = _posterior(cells, lines, believed, spread, outliers=spread)
     without = _ridge([_without_year(features[u]) for u in rows], [values[u] for u in rows])
     return Fitted(values, tuple(weights), tuple(without), last, kin, counts)
+
+
+def left_out(units: Sequence[Unit], kind: str) -> dict[int, LeftOut]:
+    """How well models of families that were never seen are told, by unit with scores of that kind."""
+    cells = _columns(units, kind)
+    rows = sorted({u for column in cells.values() for u in column})
+    _, features = _features(units, rows)
+    lines, expected, _, _ = _fit(cells, features, rows)
+    values, _ = _posterior(cells, lines, dict.fromkeys(expected, 0.0), FLAT)
+    formula: dict[int, float] = {}
+    for family in sorted({units[u].family for u in rows}):
+        others = [u for u in rows if units[u].family != family]
+        weights = _ridge([features[u] for u in others], [values[u] for u in others])
+        formula |= {u: _dot(features[u], weights) for u in rows if units[u].family == family}
+    return {u: LeftOut(values[u], formula[u], _kin(units, u, {v: values[v] - formula[v] for v in rows})) for u in rows}
+
+
+def _kin(units: Sequence[Unit], own: int, residuals: Mapping[int, float]) -> float | None:
+    """By how much the other models of a unit's family are better than expected; None where there are none."""
+    others = [value for u, value in residuals.items() if units[u].family == units[own].family and units[u].model != units[own].model]
+    return shrunk(others) if others else None
+
+
+def _features(units: Sequence[Unit], rows: Sequence[int]) -> tuple[float, list[tuple[float, ...]]]:
+    """The last covered date, and the units' features, the date held at it."""
+    last = sorted(units[u].features[YEAR] for u in rows)[int(COVERED * (len(rows) - 1))]
+    return last, [(*unit.features[:YEAR], min(unit.features[YEAR], last), *unit.features[YEAR + 1 :]) for unit in units]
 
 
 def shrunk(residuals: Sequence[float]) -> float:
