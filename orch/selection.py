@@ -34,7 +34,7 @@ def prefer_loaded(order: tuple[Candidate, ...], margin: float, passed_over: froz
 
     Better means `quality` alone: a strength, or a place in `prefer`, excuses no slower model that is no better. `passed_over` are never put first.
     """
-    loaded = [c for c in order if c.resident and c.key not in passed_over]
+    loaded = [c for c in order if c.resident and not c.eliminated and c.key not in passed_over]
     first = order[0]
     while (better := _instead(first, loaded, margin)) is not None:
         first = better

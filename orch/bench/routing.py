@@ -12,6 +12,7 @@ from orch.judged import by_key, fitted, priors_of
 from orch.model_state import ModelState
 from orch.router import rank, weights_for
 from orch.scoring import Policy
+from orch.selection import prefer_loaded
 from orch.task import Task as Asked
 from orch.task import messages_of, need_of
 from orch.types import Classification, ModelKey
@@ -38,5 +39,5 @@ class Chooser:
             states = [replace(state, judged=judged.get(state.key), unavailable=None, resident=True, resident_ctx=None) for state in self.states]
             asked = Asked(text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens})
             candidates = rank(found, states, need_of(asked, messages_of(asked)), Policy.of(self.routing, weights, None))
-            chosen[each] = candidates[0].key
+            chosen[each] = prefer_loaded(candidates, self.routing.swap_margin)[0].key
         return chosen

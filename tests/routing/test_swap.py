@@ -50,6 +50,10 @@ def test_a_loaded_model_too_is_left_for_a_loaded_one_that_is_sooner_and_no_worse
     assert first(slow, middle, fast).model_id == "fast"
 
 
+def test_a_loaded_model_that_is_out_is_not_put_first() -> None:
+    assert first(one("best"), one("out", 0.4, resident=True, expected_s=1.0, eliminated="it only embeds")).model_id == "best"
+
+
 def test_a_last_resort_is_never_put_first_for_being_loaded() -> None:
     resort = one("resort", 0.1, resident=True, expected_s=1.0)
     assert first(one("best"), resort, passed_over=frozenset({resort.key})).model_id == "best"
