@@ -97,6 +97,12 @@ def test_a_type_is_lifted_over_the_third_and_not_over_the_first() -> None:
     assert list(kept_second(["find"], logits | {TaskType.EXPLORATION: 9.0})) == []
 
 
+def test_a_lift_never_makes_a_type_the_first() -> None:
+    logits = dict.fromkeys(TaskType, 0.0) | {TaskType.CODING: 5.02, TaskType.WRITING: 5.0}
+    [lift] = kept_second(["find"], logits)
+    assert 5.0 < lift.weight < 5.02
+
+
 def test_the_users_own_keyword_counts_as_much_where_a_request_opens_with_a_word() -> None:
     own = Classifier({TaskType.CODING: TaskTypeRule(keywords=Keywords(en=("cellar",)))})
     found = own.classify("Investigate the cellar")
