@@ -16,7 +16,8 @@ OPENING, NEAR = 3.0, 2.0
 with them. Of 2,041 real prompts with their sources left out 12 became right and 8 wrong (`tests/evals/openings.py`)."""
 READ_WORDS = 6
 LEAD = 0.1
-"""Logits at most between a type that is kept second and the third. It changes no first type; the label of real prompts is among the first two in .809, not .807 as with votes alone."""
+"""Logits at most between a type that is kept second and the third. It changes no first type; the label of real prompts is among the first two in .809,
+with votes alone in .807."""
 
 _FORMS = {
     TaskType.CODING: (
