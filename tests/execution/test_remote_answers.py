@@ -16,7 +16,7 @@ from orch.config.spec import Provider
 from orch.errors import BackendError
 from orch.server.turns import ServerGate
 from orch.server.wiring import ServerWiring
-from orch.types import ChatRequest
+from orch.types import ChatRequest, TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 
 LIAR, LOCAL, HOST = "liar:70b", "llama3.2:3b", "https://far.example:443"
@@ -35,7 +35,7 @@ def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
     """An orchestrator that prefers the liar."""
     listed = [{"id": LIAR, "quality_rating": 9, "speed_rating": 9, **liar}, {"id": LOCAL, "quality_rating": 3, "speed_rating": 3}]
     models = {"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": listed}
-    return Orchestrator(models, {"version": 1, "memory_budget_gb": 100, "cache": "off", "task_types": {kind: {"quality_floor": 0} for kind in ("coding",)}})
+    return Orchestrator(models, {"version": 1, "memory_budget_gb": 100, "cache": "off", "task_types": {kind: {"quality_floor": 0} for kind in TaskType}})
 
 
 async def test_it_is_a_failed_attempt_that_says_where_the_text_went(server: FakeOllama) -> None:
