@@ -319,7 +319,7 @@ def test_show_hides_keys_and_fills_defaults_in(own: Write, monkeypatch: pytest.M
     assert told("config", "show")["routing"]["weights"]["quality"] == 0.4
 
 
-@pytest.mark.parametrize("which", ["models", "routing"])
+@pytest.mark.parametrize("which", ["models", "routing", "known-models"])
 def test_schema_prints_a_json_schema(which: str) -> None:
     assert "properties" in json.loads(orch("config", "schema", which).stdout)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,17 @@ def test_a_user_s_known_models_add_to_the_package_s(ollama: FakeOllama, home: Pa
     assert str(home / "known_models.yaml") in orch("config", "path").stdout.decode()
     (home / "known_models.yaml").write_text(OWN.replace("coding: 9", "coding: 8"))
     assert listed(MINE)["quality"]["coding"] == 8.0
+
+
+def test_once_they_were_checked_they_take_neither_yaml_nor_pydantic_to_be_read(ollama: FakeOllama, home: Path) -> None:
+    ollama.add(FakeModel(MINE))
+    home.mkdir()
+    (home / "known_models.yaml").write_text(OWN)
+    assert listed(MINE)["quality"]["coding"] == 9.0
+    heavy = ("yaml", "ruamel", "pydantic", "numpy")
+    code = "import sys\nsys.argv = ['orch', 'route', 'hi']\nfrom orch.cli.main import command\ncommand()\n"
+    code += f"print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "[]"
 
 
 def test_every_fault_of_a_user_s_known_models_is_told_at_once_with_its_place(ollama: FakeOllama, home: Path) -> None:
