@@ -15,6 +15,7 @@ from tests.evals.days.pools import Pool
 from tests.evals.days.quality import split
 from tests.evals.days.tasks import DayTask, day
 from tests.evals.days.world import Day, Step, Totals, World, kept, not_ruled_out, oracle, passed_over, spent
+from tests.readme.days import kept_of
 
 WEIGHTS = {"fit": 0.2, "quality": 0.4, "speed": 0.3, "confidence": 0.1}
 
@@ -212,3 +213,17 @@ def test_models_below_the_floor_at_most_tasks_are_no_yardstick() -> None:
     steps = [replace(step, ruled_out=frozenset({bad.name}) if at < 11 else frozenset()) for at, step in enumerate(found.steps)]
     assert not_ruled_out(steps, found.world) == [good.name]
     assert not_ruled_out(steps[10:], found.world) == [good.name, bad.name]
+
+
+# ---------------------------------------------------------------- the README
+
+
+def test_the_readme_keeps_a_reports_figures_and_where_a_goal_was_missed() -> None:
+    totals = {"quality": 0.7654, "seconds": 1234.5, "loads": 2}
+    shown = {"pool": "a", "room": 1, "machine": "gpu", "profile": "balanced", "auto": totals, "kept": {"m": totals}, "best_kept": "m", "oracle": totals}
+    days = [{**shown, "checks": [{"goal": "g", "reached": True}]}, {**shown, "room": 2, "checks": [{"goal": "g", "reached": False}]}]
+    report = {"date": "2026-11-29", "machine": "here", "n": 2, "told": "half", "days": days}
+    kept_figures = kept_of(report, {"before": {"a": ".5 1 s 3"}})
+    assert kept_figures["rows"] == {"a": {"auto": ".765 1,234 s 2", "kept": "m .765 1,234 s", "oracle": ".765 1,234 s 2"}}
+    assert (kept_figures["goals"], kept_figures["before"]) == ({"g": "1/2 (a -1)"}, {"a": ".5 1 s 3"})
+    assert kept_of({**report, "told": "truth"}, {"rows": {}}) == {"rows": {}, "truth": {"g": "1/2"}}

@@ -1,10 +1,14 @@
-"""The README's table of simulated days: `uv run python tests/evals/day.py --json | uv run python -m tests.readme.days` keeps its figures in days.json."""
+"""The README's table of simulated days: `uv run python tests/evals/day.py --json | uv run python -m tests.readme.days` keeps its figures in days.json.
+
+It keeps the goals alone of a report with `--told truth`.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "en": {
         "head": ("models", "before", "`auto`", "best one kept loaded", "oracle"),
         "said": "Mean true quality, seconds, loads of a day of 60 tasks; room for one model, a GPU, `balanced`.",
-        "goals": "Goals reached, over both rooms, a GPU and a CPU, all profiles",
+        "goals": "Goals reached, over both rooms, a GPU and a CPU, all profiles [where orch is told the truth itself]",
         "goal": {
             "no kept model is better and sooner": "no kept model is better by .002 at .98 of the seconds",
             "round trips that lose time and quality": "at most three round trips that lose time and quality",
@@ -44,7 +48,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "es": {
         "head": ("modelos", "antes", "`auto`", "el mejor, siempre cargado", "oráculo"),
         "said": "Calidad verdadera media, segundos y cargas de un día de 60 tareas; sitio para un modelo, una GPU, `balanced`.",
-        "goals": "Metas alcanzadas, con sitio para uno y para dos, GPU y CPU, todos los perfiles",
+        "goals": "Metas alcanzadas, con sitio para uno y para dos, GPU y CPU, todos los perfiles [si orch conoce la verdad misma]",
         "goal": {
             "no kept model is better and sooner": "ninguno siempre cargado es mejor en .002 con .98 de los segundos",
             "round trips that lose time and quality": "como mucho tres idas y vueltas que pierden tiempo y calidad",
@@ -65,7 +69,7 @@ def section(language: str) -> str:
     for pool, names in NAMES.items():
         row = kept["rows"][pool]
         lines.append(_row((names[place], kept["before"].get(pool, "-"), row["auto"], row["kept"], row["oracle"])))
-    reached = "; ".join(f"{said} {kept['goals'][goal]}" for goal, said in words["goal"].items())
+    reached = "; ".join(f"{said} {kept['goals'][goal]} [{kept['truth'][goal]}]" for goal, said in words["goal"].items())
     return "\n".join([*lines, "", f"{words['said']} {words['goals']}: {reached}. ({kept['machine']}, {kept['date']}, n={kept['n']})"])
 
 
@@ -73,18 +77,27 @@ def _row(cells: Any) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def kept_of(report: Mapping[str, Any], before: Mapping[str, str]) -> dict[str, Any]:
-    """What the README shows of a report."""
+def kept_of(report: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What the README shows: of this report, and what is known from others."""
+    if report["told"] == "truth":
+        return {**known, "truth": _goals(report, places=False)}
     days = [day for day in report["days"] if all(day[name] == value for name, value in SHOWN.items())]
     rows = {day["pool"]: {"auto": _totals(day["auto"]), "kept": _best(day), "oracle": _totals(day["oracle"])} for day in days}
-    return {**{name: report[name] for name in ("date", "machine", "n")}, "goals": dict(_goals(report)), "rows": rows, "before": dict(before)}
+    return {**known, **{name: report[name] for name in ("date", "machine", "n")}, "goals": _goals(report), "rows": rows}
 
 
-def _goals(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    checks = [check for day in report["days"] for check in day["checks"]]
-    for goal in dict.fromkeys(check["goal"] for check in checks):
-        of = [check["reached"] for check in checks if check["goal"] == goal]
-        yield goal, f"{sum(of)}/{len(of)}"
+def _goals(report: Mapping[str, Any], *, places: bool = True) -> dict[str, str]:
+    """On how many days each goal was reached, and in which pools it was missed."""
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for day in report["days"]:
+        for check in day["checks"]:
+            found.setdefault(check["goal"], []).append((day["pool"], check["reached"]))
+    return {goal: f"{sum(reached for _, reached in of)}/{len(of)}{_missed(of) if places else ''}" for goal, of in found.items()}
+
+
+def _missed(of: Iterable[tuple[str, bool]]) -> str:
+    pools = Counter(pool for pool, reached in of if not reached)
+    return f" ({', '.join(f'{pool} -{times}' for pool, times in pools.items())})" if pools else ""
 
 
 def _best(day: Mapping[str, Any]) -> str:
@@ -97,6 +110,5 @@ def _totals(totals: Mapping[str, Any], *, loads: bool = True) -> str:
 
 
 if __name__ == "__main__":
-    known = json.loads(FILE.read_text(encoding="utf-8"))["before"] if FILE.exists() else {}
-    made = kept_of(json.load(sys.stdin), known)
+    made = kept_of(json.load(sys.stdin), json.loads(FILE.read_text(encoding="utf-8")))
     FILE.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
