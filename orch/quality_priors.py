@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orch.config.spec import ModelSpec, canonical
 from orch.known_models.identity import Identity
 from orch.model_state import ModelState
-from orch.types import Prior, TaskType
+from orch.types import ModelKey, Prior, TaskType
 
 if TYPE_CHECKING:
     from orch.known_models.catalogue import Catalogue
@@ -41,6 +41,7 @@ class QualityPriors:
         self._own_known = own_known or {}
         self._catalogue: Catalogue | None = None
         self._found: dict[Identity, Belief] = {}
+        self._seen: dict[ModelKey, Identity] = {}
         self._shifts: tuple[float, float] | None = None
 
     def is_rated(self, spec: ModelSpec) -> bool:
@@ -57,10 +58,17 @@ class QualityPriors:
         """The states with their priors; `identities` are by place, of those that their provider has."""
         there = [states[at] for at in identities if may_take_part(states[at], unlisted_take_part)]
         only_shipped = all(self.is_shipped(state.spec) for state in there)
+        self._see({states[at].key: identity for at, identity in identities.items() if self.is_rated(states[at].spec)})
         made = list(states)
         for at, identity in identities.items():
             made[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
         return Believed(tuple(made), only_shipped, 0.0 if only_shipped or self._rated else self._scales()[1])
+
+    def _see(self, rated: Mapping[ModelKey, Identity]) -> None:
+        """What their provider said of rated models counts also while it is down."""
+        if any(self._seen.get(key) != identity for key, identity in rated.items()):
+            self._seen.update(rated)
+            self._shifts = None
 
     def known(self, name: str) -> Mapping[TaskType, float]:
         """What is believed of a model by its name alone, from 0 to 1, on the scale of the known models."""
@@ -117,8 +125,9 @@ class QualityPriors:
         return self._shifts
 
     def _distance(self, specs: Iterable[ModelSpec]) -> float:
-        """By name alone, so that it does not change with what is installed now; models of an unknown size say nothing."""
-        beliefs = [(spec.quality_rating, self._belief(Identity(spec.id))) for spec in specs if spec.quality_rating is not None]
+        """By the name of a model that is not there; models of an unknown size say nothing."""
+        seen = [(spec.quality_rating, self._seen.get((spec.provider, spec.id), Identity(spec.id))) for spec in specs if spec.quality_rating is not None]
+        beliefs = [(rating, self._belief(identity)) for rating, identity in seen]
         distances = [rating - belief.prior.mean * 10 for rating, belief in beliefs if belief.size_b is not None]
         return sum(distances) / (len(distances) + SHIFT_FADES)
 

@@ -145,6 +145,16 @@ def test_a_rating_of_a_model_whose_size_nobody_knows_shifts_nothing() -> None:
     assert believed([ModelSpec(id="mine", quality_rating=9.5)], GPT)[GPT] == believed([], GPT)[GPT]
 
 
+def test_a_rated_model_is_recognised_by_what_its_provider_says_of_it_also_while_that_is_down() -> None:
+    spec, other = ModelSpec(id="mine", quality_rating=9.5), ModelState(ModelSpec(id=GPT), unlisted=True)
+    book, it = QualityPriors([spec]), Identity("mine", basename="Qwen3", size_label="8B", params_b=8.19)
+    shifts = [
+        book.believed([ModelState(spec), other], found, True).states[1].prior for found in ({1: Identity(GPT)}, {0: it, 1: Identity(GPT)}, {1: Identity(GPT)})
+    ]
+    before, there, down = (each.mean for each in shifts if each)
+    assert before + 0.05 < there == down
+
+
 # ---------------------------------------------------------------- preferences, and cost
 
 
