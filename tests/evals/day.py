@@ -17,7 +17,8 @@ Ollama would report, so that measured speeds take over during the day. Nothing w
   types), and the others' scores are moved to that scale; `--by-scores` holds orch to the scores there too, which contradict the ratings.
 
 Goals are printed as reached or missed; exit code 1 where one is missed. To use it while working on the router: `--pool coder-pair --profile balanced --room 1
---machine gpu` takes a second and names the decisions to blame; `--random 24` draws pools; `--list` names the pools; `--steps` prints every decision of a day.
+--machine gpu` takes a second and names the decisions to blame; `--random 24` draws pools; `--list` names the pools;
+`--steps` prints every decision of a day; `--set swap_margin=0.05` tries a value.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--by-scores", action="store_true", help="scores are the truth also of models that a person rated")
     parser.add_argument("--evicts", choices=("lru", "name"), default="lru", help="what the server unloads: the least recently used, or as Ollama 0.32 by file")
     parser.add_argument("--thinking-tokens", type=int, default=0, metavar="N")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of routing.yaml, such as swap_margin=0.05")
     parser.add_argument("--quick", action="store_true", help="room for one, a GPU, the balanced profile")
     parser.add_argument("--steps", action="store_true", help="every decision")
     return parser.parse_args()
@@ -99,11 +101,12 @@ def worlds(pools: Sequence[Pool], make: Makes, asked: argparse.Namespace) -> Ite
     tasks = day(asked.day)
     known = {"half": told.half, "truth": told.truth}.get(asked.told, lambda _: {})(make.known)
     quick = asked.quick
+    routing = {key: json.loads(value) for key, _, value in (each.partition("=") for each in asked.set)}
     for pool in pools:
         for room in (asked.room,) if asked.room else (1,) if quick else ROOMS:
             for machine in (asked.machine,) if asked.machine else ("gpu",) if quick else MACHINES:
                 for profile in (asked.profile,) if asked.profile else ("balanced",) if quick else PROFILES:
-                    yield World(pool, room, machine, profile, tasks, asked.thinking_tokens, known, asked.evicts == "name")
+                    yield World(pool, room, machine, profile, tasks, asked.thinking_tokens, known, asked.evicts == "name", routing=routing)
 
 
 # ---------------------------------------------------------------- the report

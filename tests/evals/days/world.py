@@ -47,6 +47,8 @@ class World:
     told: Mapping[str, Any] = field(default_factory=dict)
     by_name: bool = False
     """Whether the server unloads by the files' names rather than what was used longest ago."""
+    routing: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of routing.yaml that are tried."""
 
     @property
     def memory_bytes(self) -> int:
@@ -135,7 +137,7 @@ def home(world: World) -> Iterator[Path]:
     """An empty ORCH_HOME in an empty folder, with the world's files and Ollama's own variable."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        files = {"routing.yaml": {"version": 1, "memory_budget_gb": world.memory_bytes / 1e9, "cache": {"mode": "off"}}}
+        files = {"routing.yaml": {"version": 1, "memory_budget_gb": world.memory_bytes / 1e9, "cache": {"mode": "off"}, **world.routing}}
         if world.pool.listed is not None:
             files["models.yaml"] = {"version": 1, "providers": {"ollama": {"kind": "ollama", "base_url": URL}}, "models": list(world.pool.listed)}
         for name, data in files.items():
