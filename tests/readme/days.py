@@ -34,7 +34,8 @@ NAMES = {
 WORDS: dict[str, dict[str, Any]] = {
     "en": {
         "head": ("models", "before", "`auto`", "best one kept loaded", "oracle"),
-        "said": "Mean true quality, seconds, loads of a day of 60 tasks; room for one model, a GPU, `balanced`.",
+        "said": "Mean true quality, seconds, loads of a day of 60 tasks; room for one model, a GPU, `balanced`; before: without known models, "
+        "and judging each load alone.",
         "goals": "Goals reached, over both rooms, a GPU and a CPU, all profiles [where orch is told the truth itself]",
         "goal": {
             "no kept model is better and sooner": "no kept model is better by .002 at .98 of the seconds",
@@ -47,7 +48,8 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "es": {
         "head": ("modelos", "antes", "`auto`", "el mejor, siempre cargado", "oráculo"),
-        "said": "Calidad verdadera media, segundos y cargas de un día de 60 tareas; sitio para un modelo, una GPU, `balanced`.",
+        "said": "Calidad verdadera media, segundos y cargas de un día de 60 tareas; sitio para un modelo, una GPU, `balanced`; "
+        "antes: sin modelos conocidos, cada carga juzgada sola.",
         "goals": "Metas alcanzadas, con sitio para uno y para dos, GPU y CPU, todos los perfiles [si orch conoce la verdad misma]",
         "goal": {
             "no kept model is better and sooner": "ninguno siempre cargado es mejor en .002 con .98 de los segundos",
