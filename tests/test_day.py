@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from orch.types import Candidate, Decision, TaskType
 from tests.evals.days.goals import Check, checks
-from tests.evals.days.machine import Model, metadata
+from tests.evals.days.machine import Model, made, metadata
 from tests.evals.days.ollama import Ollama
 from tests.evals.days.pools import Pool
 from tests.evals.days.quality import split
@@ -107,6 +108,20 @@ def test_seconds_are_bandwidth_over_active_gigabytes() -> None:
     size = 30 * 0.62 + 0.2
     answer = server.ask("a:8b", 8192, 1000)
     assert (answer.load_s, answer.prefill_s, answer.decode_s) == pytest.approx((0.5 + size / 1.2, size / 40, size / 10))
+
+
+def test_a_name_tells_the_active_parameters_that_the_data_lacks() -> None:
+    facts: dict[str, Any] = {
+        "model": "x",
+        "family": "x",
+        "released": None,
+        "params_b": 7.0,
+        "active_b": None,
+        "context": None,
+        "capabilities": [],
+        "scores": [],
+    }
+    assert [made({**facts, "ollama": [name]}, {}).active_b for name in ("granite4:7b-a1b-h", "granite4:7b")] == [1.0, 7.0]
 
 
 def test_metadata_tells_the_name_in_three_parts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ LOST = {"Q2_K": 0.05, "Q3_K_M": 0.02}
 """True quality that is lost below 4 bits: an assumption, since every score is of 16 bits."""
 _FILE_TYPE = {"F16": 1, "Q4_0": 2, "Q8_0": 7, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "MXFP4": 38}
 _SIZE = re.compile(r"(?:^|-)((?:\d+x)?\d+(?:\.\d+)?[bm](?:-a\d+(?:\.\d+)?[bm])?|e\db)(?=-|$)")
+_ACTIVE = re.compile(r"-a(\d+(?:\.\d+)?)b\b")
 _LAYERS = ((1.0, 24, 2), (3.5, 28, 8), (9.0, 32, 8), (16.0, 40, 8), (40.0, 60, 8), (1e9, 80, 8))
 """Up to so many billions: layers and KV heads, about as real models have them."""
 _ARCHITECTURES = (
@@ -133,13 +134,18 @@ def made(facts: Mapping[str, Any], quality: Mapping[TaskType, float], names: tup
         names=names or (facts["ollama"][0],),
         canonical=facts["model"],
         params_b=facts["params_b"],
-        active_b=facts["active_b"] or facts["params_b"],
+        active_b=facts["active_b"] or _active_in(facts["ollama"]) or facts["params_b"],
         bits=bits,
         context=facts["context"] or 8192,
         capabilities=_capabilities(facts),
         general=metadata(facts, style),
         quality={kind: value - LOST.get(bits, 0.0) for kind, value in quality.items()},
     )
+
+
+def _active_in(names: Sequence[str]) -> float | None:
+    """Active billions that a name tells where the data does not (granite4:7b-a1b-h)."""
+    return next((float(found[1]) for name in names if (found := _ACTIVE.search(name))), None)
 
 
 def mode_of(facts: Mapping[str, Any]) -> str:
