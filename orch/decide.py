@@ -116,9 +116,7 @@ def ranked(
 ) -> tuple[Candidate, ...]:
     """Every model as a candidate, the last resort behind the others or out."""
     neutral = frozenset[TaskType]() if survey.only_shipped else runtime.config.shipped_prefer
-    policy = replace(
-        Policy.of(runtime.config.routing, weights, survey.memory_bytes), most_loaded=survey.most_loaded, floor_shift=survey.floor_shift, neutral=neutral
-    )
+    policy = replace(Policy.of(runtime.config.routing, weights, survey.memory_bytes), most_loaded=survey.most_loaded, neutral=neutral)
     return _hold_back(rank(classification, tuple(states.values()), need, policy), states, survey, runtime)
 
 

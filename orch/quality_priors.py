@@ -25,11 +25,10 @@ BY_YOU, SHIPPED = "rated by you", "rated"
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """Models with their priors. `floor_shift` is how much lower floors are on the priors' scale, 0 to 10."""
+    """Models with their priors."""
 
     states: tuple[ModelState, ...]
     only_shipped: bool
-    floor_shift: float
 
 
 class QualityPriors:
@@ -42,6 +41,7 @@ class QualityPriors:
         self._catalogue: Catalogue | None = None
         self._found: dict[Identity, Belief] = {}
         self._seen: dict[ModelKey, Identity] = {}
+        self._shifted_priors: dict[Identity, Prior] = {}
         self._shifts: tuple[float, float] | None = None
 
     def is_rated(self, spec: ModelSpec) -> bool:
@@ -62,13 +62,14 @@ class QualityPriors:
         made = list(states)
         for at, identity in identities.items():
             made[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
-        return Believed(tuple(made), only_shipped, 0.0 if only_shipped or self._rated else self._scales()[1])
+        return Believed(tuple(made), only_shipped)
 
     def _see(self, rated: Mapping[ModelKey, Identity]) -> None:
         """What their provider said of rated models counts also while it is down."""
         if any(self._seen.get(key) != identity for key, identity in rated.items()):
             self._seen.update(rated)
             self._shifts = None
+            self._shifted_priors.clear()
 
     def known(self, name: str) -> Mapping[TaskType, float]:
         """What is believed of a model by its name alone, from 0 to 1, on the scale of the known models."""
@@ -96,10 +97,16 @@ class QualityPriors:
         return replace(state, spec=spec, prior=self._shifted(identity))
 
     def _shifted(self, identity: Identity) -> Prior:
-        from orch.known_models.priors import shifted
+        """On the scale of a person's ratings as far as there are some; a floor looks at it as if it were wholly on that of the shipped ones.
 
-        prior, shift = self._belief(identity).prior, self._scales()[0]
-        return shifted(prior, shift) if shift else prior
+        So a rating that a person writes of one model throws no other one under a floor.
+        """
+        if identity not in self._shifted_priors:
+            from orch.known_models.priors import shifted
+
+            shift, shipped = self._scales()
+            self._shifted_priors[identity] = shifted(self._belief(identity).prior, shift, shipped - shift)
+        return self._shifted_priors[identity]
 
     def _belief(self, identity: Identity) -> Belief:
         """As it is known, kept: a survey of a thousand models must not recognise each anew."""

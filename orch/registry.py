@@ -42,8 +42,6 @@ class Survey:
     """How many models a provider keeps loaded at once, where that is known."""
     only_shipped: bool = False
     """Whether every model that is there and may take part is one of the shipped list, with the shipped values."""
-    floor_shift: float = 0.0
-    """How much lower floors are, 0 to 10: they are on the scale of a person's ratings, and priors are lower."""
 
 
 class Registry:
@@ -71,7 +69,7 @@ class Registry:
         believed = self._priors.believed(states, identities, take_part)
         kinds = {name: provider.kind for name, provider in self._models.providers.items()}
         found = tuple(self._with_speed(state, identities.get(at), believed.only_shipped) for at, state in enumerate(believed.states))
-        return Survey(found, down, self._memory(found), take_part, kinds, self._most_loaded(), believed.only_shipped, believed.floor_shift)
+        return Survey(found, down, self._memory(found), take_part, kinds, self._most_loaded(), believed.only_shipped)
 
     def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Told that a model has just answered with that context. Nothing is kept here: the next survey asks the providers."""

@@ -44,8 +44,6 @@ class Policy:
     rules: Mapping[TaskType, TaskTypeRule]
     memory_bytes: int | None = None
     quality_margin: float = 0.0
-    floor_shift: float = 0.0
-    """How much lower the floors are, 0 to 10, where no model is rated on their scale."""
     neutral: frozenset[TaskType] = frozenset()
     """The types whose `prefer` counts for nothing."""
     most_loaded: Mapping[str, int] = field(default_factory=dict)
@@ -132,7 +130,7 @@ class ScoringContext:
         measured = [state for state in there if state.measured]
         answers = _answers(measured, policy, shares)
         loaded = _loaded(there)
-        floor = sum(share * policy.rule(each).quality_floor for each, share in shares) - policy.floor_shift
+        floor = sum(share * policy.rule(each).quality_floor for each, share in shares)
         if all(is_below(state, shares, floor) for state in able if not state.spec.last_resort):
             floor = 0.0
         return cls(
@@ -223,8 +221,9 @@ def is_measured(state: ModelState) -> bool:
 
 
 def floor_rating(state: ModelState, shares: Sequence[tuple[TaskType, float]]) -> float:
-    """How good the model is, 0 to 10, for a floor: as measured where enough was graded, else its prior."""
-    return (quality(state, shares) if is_measured(state) else rated(state, shares)) * 10
+    """How good the model is for a floor, 0 to 10 on the scale of ratings: as measured where enough was graded, else its prior."""
+    gap = state.prior.floor_gap if state.prior else 0.0
+    return (quality(state, shares) if is_measured(state) else rated(state, shares)) * 10 + gap
 
 
 def is_below(state: ModelState, shares: Sequence[tuple[TaskType, float]], floor: float) -> bool:

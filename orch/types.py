@@ -75,10 +75,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """How good a model is believed to be before anything was graded here: 0 to 1 by task type. `source` says from what."""
+    """How good a model is believed to be before anything was graded here: 0 to 1 by task type. `source` says from what.
+
+    `floor_gap`, 0 to 10, is how far its scale lies below that of ratings, on which floors are.
+    """
 
     quality: dict[TaskType, float]
     source: str
+    floor_gap: float = 0.0
 
     @property
     def mean(self) -> float:

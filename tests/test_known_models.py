@@ -249,7 +249,7 @@ def test_a_mixture_of_experts_counts_its_active_part_too() -> None:
 def test_another_scale_keeps_the_order_also_of_the_best_and_the_worst() -> None:
     priors = [Prior(dict.fromkeys(TaskType, value), "") for value in (0.01, 0.05, 0.5, 0.93, 0.94, 0.99)]
     for by in (-3.0, 0.5, 1.4, 4.0):
-        moved = [shifted(prior, by).mean for prior in priors]
+        moved = [shifted(prior, by, 0.0).mean for prior in priors]
         assert moved == sorted(set(moved))
         assert 0 < moved[0] < moved[-1] < 1
 

@@ -51,9 +51,10 @@ def belief_of(identity: Identity, catalogue: Catalogue) -> Belief:
     return Belief(prior, size_b, active_b)
 
 
-def shifted(prior: Prior, by: float) -> Prior:
+def shifted(prior: Prior, by: float, floor_gap: float) -> Prior:
     """The prior on another scale, `by` from 0 to 10. The order stays, at both ends too."""
-    return Prior({task: squashed(value * 10 + by) / 10 for task, value in prior.quality.items()}, prior.source)
+    qualities = {task: squashed(value * 10 + by) / 10 for task, value in prior.quality.items()} if by else prior.quality
+    return Prior(qualities, prior.source, floor_gap)
 
 
 def squashed(quality: float) -> float:

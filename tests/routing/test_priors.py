@@ -66,7 +66,7 @@ def prior(found: Survey, name: str) -> Prior:
 
 async def test_with_the_shipped_models_alone_their_ratings_and_strengths_hold(server: FakeOllama) -> None:
     found = await survey(server)
-    assert (found.only_shipped, found.floor_shift, prior(found, LLAMA)) == (True, 0.0, Prior(dict.fromkeys(TaskType, 0.7), "rated"))
+    assert (found.only_shipped, prior(found, LLAMA)) == (True, Prior(dict.fromkeys(TaskType, 0.7), "rated"))
     assert "coding" in of(found, CODER).spec.strengths
 
 
@@ -91,7 +91,7 @@ async def test_beside_a_model_that_they_do_not_list_priors_replace_the_shipped_v
     coder = of(found, CODER)
     assert (found.only_shipped, coder.spec.quality_rating, coder.spec.strengths, coder.spec.weaknesses) == (False, None, (), ())
     assert {prior(found, each).source.split(" ")[0] for each in (LLAMA, CODER, QWEN)} == {"benchmarks"}
-    assert found.floor_shift == pytest.approx(1.4, abs=0.1)
+    assert {round(prior(found, each).floor_gap, 1) for each in (LLAMA, CODER, QWEN)} == {1.4}
 
 
 async def test_strengths_that_a_person_wrote_stay_beside_ratings_that_nobody_did(server: FakeOllama) -> None:
@@ -102,7 +102,17 @@ async def test_strengths_that_a_person_wrote_stay_beside_ratings_that_nobody_did
 
 async def test_a_person_s_rating_replaces_the_prior_at_every_type(server: FakeOllama) -> None:
     found = await survey(server, [{"id": LLAMA, "quality_rating": 6.5}])
-    assert (prior(found, LLAMA), found.only_shipped, found.floor_shift) == (Prior(dict.fromkeys(TaskType, 0.65), "rated by you"), False, 0.0)
+    assert (prior(found, LLAMA), found.only_shipped) == (Prior(dict.fromkeys(TaskType, 0.65), "rated by you"), False)
+
+
+@pytest.mark.parametrize("rating", [2, 9])
+async def test_a_rating_of_one_model_throws_no_other_one_under_a_floor(server: FakeOllama, rating: float) -> None:
+    server.add(FakeModel(QWEN))
+    before = prior(await survey(server), QWEN)
+    after = prior(await survey(server, [{"id": LLAMA, "quality_rating": rating}]), QWEN)
+    assert before.quality != after.quality
+    for each in TaskType:
+        assert after.quality[each] * 10 + after.floor_gap == pytest.approx(before.quality[each] * 10 + before.floor_gap)
 
 
 async def test_a_model_that_is_not_there_has_no_prior(server: FakeOllama) -> None:

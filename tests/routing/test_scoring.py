@@ -203,8 +203,14 @@ def test_the_floor_is_the_mean_of_the_likely_types_floors() -> None:
     rules = {TaskType.CODING: TaskTypeRule(quality_floor=6), TaskType.SIMPLE: TaskTypeRule(quality_floor=2)}
     models = [state("low", facts={"quality_rating": 3.9}), state("at", facts={"quality_rating": 4.0})]
     assert {each.model_id: each.eliminated_code for each in rank(told, models, HI, Policy(EVEN, rules))} == {"at": "", "low": "quality_floor"}
-    lower = Policy(EVEN, rules, floor_shift=1.0)
-    assert all(each.eliminated is None for each in rank(told, models, HI, lower))
+
+
+def test_a_floor_adds_to_a_prior_how_far_its_scale_lies_below_that_of_ratings() -> None:
+    def found(gap: float) -> str:
+        low = state("low", prior=replace(prior(coding=0.37), floor_gap=gap))
+        return ranked(low, state("good"), rule=TaskTypeRule(quality_floor=5))["low"].eliminated_code
+
+    assert (found(1.4), found(1.2)) == ("", "quality_floor")
 
 
 def test_the_second_likely_type_can_decide_between_two_models() -> None:
