@@ -290,7 +290,7 @@ def _answers(measured: Sequence[ModelState], policy: Policy, shares: Sequence[tu
         return said, said
     counts: tuple[Counter[TaskType], Counter[TaskType]] = (Counter(), Counter())
     totals: tuple[dict[TaskType, float], dict[TaskType, float]] = ({}, {})
-    for state in measured:
+    for state in sorted(measured, key=lambda state: state.key):  # sums depend on the order
         thinks = _thinks(state)
         for each, (n, mean) in state.measured.answers.items() if state.measured else ():
             counts[thinks][each] += n
@@ -328,7 +328,8 @@ def _pace(pairs: Iterable[tuple[float | None, float]]) -> float:
 def _loaded(there: Sequence[ModelState]) -> dict[str, Loaded]:
     """What takes this machine's memory now, by provider; names that share a digest are one model."""
     found: dict[str, Loaded] = {}
-    for state in {state.identity: state for state in there if state.resident and state.local}.values():
+    resident = sorted((state for state in there if state.resident and state.local), key=lambda state: state.key)  # sums depend on the order
+    for state in {state.identity: state for state in resident}.values():
         models, size, loss = found.get(state.spec.provider, (0, 0, 0.0))
         own = state.resident_bytes or memory_needed(state, state.num_ctx)
         found[state.spec.provider] = Loaded(models + 1, size + own, loss + reload_seconds(state) * state.wanted)

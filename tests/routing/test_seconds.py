@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -155,6 +156,17 @@ def test_who_needs_no_load_here_unloads_nobody(exempt: dict[str, Any]) -> None:
 def test_names_of_one_model_are_unloaded_once() -> None:
     there = [sized(name, 9.0, resident=True, resident_bytes=9 * GB, digest="same") for name in ("qwen3:8b", "qwen3:latest")]
     assert ranked(*there, sized("new", 6.0), memory_bytes=12 * GB)["new"].seconds["eviction"] == pytest.approx(WANTED * loads(9.0))
+
+
+def test_the_order_of_the_models_does_not_count_in_sums() -> None:
+    there = [sized(name, size, resident=True, resident_bytes=9 * GB, wanted=0.1) for name, size in (("a", 0.1), ("b", 7.7), ("c", 31.3))]
+    answers = [state(f"m{n}", measured=measured(answers={TaskType.CODING: (n + 1, n + 0.1)})) for n in range(3)]
+    costs = {
+        tuple(ranked(*order, *lengths, sized("new"), memory_bytes=1)["new"].seconds.values())
+        for order in permutations(there)
+        for lengths in permutations(answers)
+    }
+    assert len(costs) == 1
 
 
 def test_how_likely_a_model_is_wanted_follows_the_last_answers_and_is_a_half_before_any() -> None:
