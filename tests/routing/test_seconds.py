@@ -159,14 +159,11 @@ def test_names_of_one_model_are_unloaded_once() -> None:
 
 
 def test_the_order_of_the_models_does_not_count_in_sums() -> None:
-    there = [sized(name, size, resident=True, resident_bytes=9 * GB, wanted=0.1) for name, size in (("a", 0.1), ("b", 7.7), ("c", 31.3))]
-    answers = [state(f"m{n}", measured=measured(answers={TaskType.CODING: (n + 1, n + 0.1)})) for n in range(3)]
-    costs = {
-        tuple(ranked(*order, *lengths, sized("new"), memory_bytes=1)["new"].seconds.values())
-        for order in permutations(there)
-        for lengths in permutations(answers)
-    }
-    assert len(costs) == 1
+    there = [sized(f"{n}", resident=True, wanted=n / 10, measured=Measured(n=1, last_at=0.0, load_s=1.0)) for n in (1, 2, 3)]
+    lengths = [state(f"m{n}", measured=measured(answers={TaskType.CODING: (1, n / 10)})) for n in (1, 2, 3)]
+    orders = [(*these, *those, sized("new")) for these in permutations(there) for those in permutations(lengths)]
+    found = {tuple(ranked(*order, memory_bytes=1)["new"].seconds.values()) for order in orders}
+    assert len(found) == 1
 
 
 def test_how_likely_a_model_is_wanted_follows_the_last_answers_and_is_a_half_before_any() -> None:
