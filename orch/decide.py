@@ -12,12 +12,12 @@ from orch.errors import OrchError, UsageError
 from orch.gate import Ticket
 from orch.model_facts import START_OLLAMA, unknown
 from orch.model_state import ModelState, likelihood, memory_needed, num_ctx_for
+from orch.policy import Policy
 from orch.registry import Survey
 from orch.remote_models import place, refusal
 from orch.request import FIRST_TOKEN_S, thinking_left_out
 from orch.router import rank, weights_for
 from orch.runtime import Runtime
-from orch.scoring import Policy
 from orch.selection import only_loaded, prefer_loaded, prefer_session_model, put_first, with_place
 from orch.task import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType

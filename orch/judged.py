@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orch.config.spec import ModelSpec
+from orch.expected_time import DEFAULT_RATING
 from orch.judgements import RERUN, Judgements
 from orch.model_state import ModelState
-from orch.scoring import DEFAULT_RATING
 from orch.types import Estimate, ModelKey, TaskType
 
 if TYPE_CHECKING:

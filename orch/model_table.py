@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from orch.expected_time import DEFAULT_RATING, rated_tps
 from orch.measurements import RECENT
 from orch.model_state import ModelState
 from orch.registry import Survey
 from orch.runtime import Runtime
-from orch.scoring import DEFAULT_RATING, rated_tps
 from orch.stats import percentile
 from orch.types import ModelKey, TaskType
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orch.config.spec import Routing, Weights
+from orch.expected_time import seconds
 from orch.model_state import ModelState, context_needed, memory_needed, num_ctx_for
+from orch.policy import Policy
 from orch.remote_models import place
-from orch.scoring import TERMS, Policy, ScoringContext, Weighing, is_as_good, is_below, preference, quality, seconds
+from orch.scoring import TERMS, ScoringContext, Weighing, is_as_good, is_below, preference, quality
 from orch.types import Candidate, Classification, Need
 
 
@@ -32,7 +34,7 @@ def _weigh(state: ModelState, num_ctx: int, out: tuple[str, str] | None, context
         return Candidate(spec.id, spec.label, spec.provider, eliminated=reason, eliminated_code=code, unlisted=state.unlisted, remote_host=state.remote_host)
     if out is None and is_below(state, context.shares, context.floor):
         out = "quality_floor", f"its quality is below {context.floor:.2g}, the floor of this type"
-    weighing = Weighing(state, context, quality(state, context.shares), seconds(state, num_ctx, context), *preference(spec, context))
+    weighing = Weighing(state, context, quality(state, context.shares), seconds(state, num_ctx, context.times), *preference(spec, context))
     weights = context.policy.weights
     terms = {name: weights[name] * term(weighing) for name, term in TERMS.items()}
     spent = weighing.seconds

@@ -24,6 +24,7 @@ FACES = [f"tests/test_{name}.py" for name in ("cli", "cli_options", "conversatio
 DOORS = [f"tests/test_server_{name}.py" for name in ("guard", "keys", "logins")]
 MODULES: dict[str, tuple[str, list[str], list[str]]] = {
     "scoring": ("orch/scoring.py", CORE, FACES),
+    "expected_time": ("orch/expected_time.py", CORE, FACES),
     "selection": ("orch/selection.py", CORE, [*FACES, "tests/test_replay.py"]),
     "router": ("orch/router.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
     "model_state": ("orch/model_state.py", CORE, ["tests/test_ollama_backend.py", *FACES]),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from orch import OrchError, Orchestrator
 from orch.config.spec import ModelSpec, TaskTypeRule
 from orch.model_state import ModelState
+from orch.policy import Policy
 from orch.router import rank, weights_for
-from orch.scoring import Policy
 from orch.types import Classification, Decision, Estimate, Measured, Need, TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.scoring import EVEN, HI, best, policy_of, shipped, state, sure

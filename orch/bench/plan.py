@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from orch.decide import how_to_get_a_model
 from orch.errors import OrchError, UsageError
 from orch.model_state import ModelState, num_ctx_for
+from orch.policy import Policy
 from orch.registry import Survey
 from orch.remote_models import refusal
 from orch.request import LEAST_ROOM, PROMPT_MARGIN
 from orch.router import eliminate
-from orch.scoring import Policy
 from orch.speeds import Speed
 from orch.types import ModelKey, Need
 

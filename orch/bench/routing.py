@@ -10,8 +10,8 @@ from orch.config.spec import Routing
 from orch.grades import Graded
 from orch.judged import by_key, fitted, priors_of
 from orch.model_state import ModelState
+from orch.policy import Policy
 from orch.router import rank, weights_for
-from orch.scoring import Policy
 from orch.selection import prefer_loaded
 from orch.task import Task as Asked
 from orch.task import messages_of, need_of

@@ -69,14 +69,12 @@ def run(
         raise UsageError("--continue and --session both name a conversation", "give one of them")
     face = Face.of(ctx.params)
     try:
-        wished = wishes(ctx.params)
+        wished = _asked_first(ctx, wishes(ctx.params))
         if dry_run:
             from orch.cli.route import show_decision
 
             show_decision(ctx, task_from(wished), as_json=as_json or jsonl)
-            return
-        wished = _asked_first(ctx, wished)
-        if no_server or not _by_server(ctx, wished, face):
+        elif no_server or not _by_server(ctx, wished, face):
             import asyncio  # 3x `python -c pass`, which a server's client need not pay
 
             asyncio.run(_run(ctx, task_from(wished), face))
@@ -96,7 +94,7 @@ def run(
 
 def _asked_first(ctx: typer.Context, wished: Params) -> Params:
     """The wishes; only for loaded models where routing.yaml says `swap: ask` and the person at the terminal keeps what is loaded."""
-    if wished["model"] or not (sys.stdin.isatty() and sys.stderr.isatty()) or opening.config(ctx).routing.swap != "ask":
+    if ctx.params["dry_run"] or wished["model"] or not (sys.stdin.isatty() and sys.stderr.isatty()) or opening.config(ctx).routing.swap != "ask":
         return wished
     from orch.cli.swap import asked_first
 

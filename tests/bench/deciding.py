@@ -9,8 +9,8 @@ from orch.classifier.rules import RuleClassifier
 from orch.config.load import load
 from orch.config.spec import ModelSpec
 from orch.model_state import ModelState
+from orch.policy import Policy
 from orch.router import rank, weights_for
-from orch.scoring import Policy
 from orch.types import Need
 
 TASKS = (

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
 from orch.model_state import ModelState, answer_room, context_needed, num_ctx_for
+from orch.policy import Policy
 from orch.request import LEAST_ROOM, chat_request
 from orch.router import eliminate
-from orch.scoring import Policy
 from orch.task import Task
 from orch.types import ChatRequest, Need
 

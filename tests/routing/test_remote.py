@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.expected_time import load_seconds
 from orch.model_state import memory_needed
 from orch.remote_models import SOMEWHERE, host_in, is_cloud_name, place
-from orch.scoring import load_seconds
 from orch.types import RunResult
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 

@@ -9,9 +9,11 @@ import pytest
 
 from orch.classifier.rules import forced
 from orch.config.spec import TERMS, TaskTypeRule
+from orch.expected_time import load_seconds
 from orch.model_state import ModelState, memory_needed
+from orch.policy import Policy
 from orch.router import rank, weights_for
-from orch.scoring import Policy, ScoringContext, base_fit, floor_rating, load_seconds, quality, speed
+from orch.scoring import ScoringContext, base_fit, floor_rating, quality, speed
 from orch.types import Candidate, Classification, Estimate, Measured, Need, TaskType
 from tests.support.scoring import EVEN, HI, policy_of, prior, shipped, state, sure
 
