@@ -81,9 +81,11 @@ class QualityPriors:
         return belief.size_b, belief.active_b
 
     def has_speed(self, spec: ModelSpec, *, only_shipped: bool) -> bool:
-        """Whether its speed is rated: by a person, or by the shipped file where no other models are there."""
+        """Whether its speed is rated: by a person, who may have rated its quality alone, or by the shipped file where no other models are there."""
+        if spec.speed_rating is None:
+            return False
         shipped = self._shipped.get(canonical(spec.id))
-        return spec.speed_rating is not None and (only_shipped or shipped is None or spec.speed_rating != shipped.speed_rating)
+        return only_shipped or shipped is None or spec.speed_rating != shipped.speed_rating or self.is_rated(spec)
 
     def _with_prior(self, state: ModelState, identity: Identity, *, only_shipped: bool) -> ModelState:
         spec = state.spec

@@ -42,17 +42,18 @@ def own(ollama: FakeOllama, home: Path) -> Path:
     file.write_text(OWN)
     file.chmod(0o640)
     with ThreadPoolExecutor(1) as other:  # Playwright has a loop in this thread
-        other.submit(lambda: asyncio.run(_run(CODE, HOSTILE))).result()
+        for task in (CODE, HOSTILE):
+            other.submit(asyncio.run, _run(task)).result()
+            ollama.resident.clear()  # else the second goes to what the first has loaded
     with closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as connection:
-        connection.execute("UPDATE attempts SET decode_s = 100, completion_tokens = 100, load_s = 60 WHERE model = ?", (CODER,))
+        connection.execute("UPDATE attempts SET decode_s = 10, completion_tokens = 100, load_s = 10 WHERE model = ?", (CODER,))
         connection.execute("UPDATE attempts SET decode_s = 1, completion_tokens = 100, load_s = 0 WHERE model = ?", (LLAMA,))
     return file
 
 
-async def _run(*tasks: str) -> None:
+async def _run(task: str) -> None:
     async with Orchestrator() as orchestrator:
-        for task in tasks:
-            await orchestrator.execute(task)
+        await orchestrator.execute(task)
 
 
 @pytest.fixture
