@@ -25,7 +25,7 @@ CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 
 @pytest.fixture
 def client(url: str) -> Iterator[theirs.Client]:
-    made = theirs.Client(host=url, headers={"x-orch-timeout": "0.5"})
+    made = theirs.Client(host=url, headers={"x-orch-timeout": "1.5"})
     yield made
     made._client.close()  # it has no word for it
 

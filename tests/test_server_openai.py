@@ -18,7 +18,7 @@ from tests.test_faults import FAULTS, NAMES
 
 TASK = "Write a Python function that sorts a list"
 SAID: list[Any] = [{"role": "user", "content": TASK}]
-SOON = {"x-orch-timeout": "0.5"}
+SOON = {"x-orch-timeout": "1.5"}
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]

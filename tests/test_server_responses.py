@@ -14,7 +14,7 @@ from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.test_faults import FAULTS, NAMES
 
 TASK = "Write a Python function that sorts a list"
-SOON = {"x-orch-timeout": "0.5"}
+SOON = {"x-orch-timeout": "1.5"}
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 TOOLS: list[Any] = [{"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}]
 
