@@ -69,13 +69,14 @@ class TimeContext:
         """From the models that can be asked now."""
         measured = [state for state in there if state.measured]
         plain, thinking = _answers(measured, policy, shares)
+        usual = _expected(shares, plain)
         loaded = _loaded(there)
         return cls(
             need=need,
             policy=policy,
             shares=shares,
             answers=(plain, thinking),
-            usual=(_expected(shares, plain), _expected(shares, thinking)),
+            usual=(usual, usual if thinking is plain else _expected(shares, thinking)),
             decode_pace=_pace((state.measured.decode_tps, rated_tps(state)) for state in measured if state.local and state.measured),
             load_pace=_pace((state.measured.load_s, _rated_load(state)) for state in measured if state.local and state.measured),
             loaded=loaded,
@@ -84,7 +85,7 @@ class TimeContext:
 
 
 def _expected(shares: Shares, values: Mapping[TaskType, float]) -> float:
-    return sum(share * values[each] for each, share in shares)
+    return sum([share * values[each] for each, share in shares])
 
 
 def rated_tps(state: ModelState) -> float:

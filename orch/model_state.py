@@ -125,9 +125,11 @@ def num_ctx_for(state: ModelState, need: Need) -> int:
     if state.fixed_ctx:
         return state.own_ctx
     least = min(need.num_ctx or 0, state.context_window)
-    usual = (state.num_ctx, state.own_ctx) if state.resident_ctx else (least or state.own_ctx, state.own_ctx)
-    holding = (num_ctx for num_ctx in usual if num_ctx >= least and context_needed(state, need, num_ctx) <= num_ctx)
-    return next(holding, None) or min(_power_that_holds(state, need, least), state.context_window)
+    own = state.own_ctx
+    for num_ctx in (state.num_ctx if state.resident_ctx else least or own, own):
+        if num_ctx >= least and context_needed(state, need, num_ctx) <= num_ctx:
+            return num_ctx
+    return min(_power_that_holds(state, need, least), state.context_window)
 
 
 def recounted(state: ModelState, estimate: int, counted: int) -> ModelState:

@@ -68,8 +68,11 @@ def eliminate(state: ModelState, need: Need, policy: Policy, num_ctx: int) -> tu
         return state.unavailable
     if state.capabilities is not None and "completion" not in state.capabilities:
         return "capability", "it only embeds"
-    missing = sorted(need.capabilities - {"completion"} - (state.capabilities or frozenset()))
-    if missing and state.capabilities is not None:
+    if (
+        state.capabilities is not None
+        and not need.capabilities <= state.capabilities
+        and (missing := sorted(need.capabilities - {"completion", *state.capabilities}))
+    ):
         return "capability", f"it has no {' and no '.join(missing)}"
     limit = state.own_ctx if state.fixed_ctx else state.context_window
     tokens = context_needed(state, need, limit)

@@ -48,7 +48,7 @@ class ScoringContext:
         """The context of a ranking of these models, of which some meet the task's hard requirements."""
         shares = likely(classification)
         there = [state for state in states if not state.unavailable]
-        floor = sum(share * policy.rule(each).quality_floor for each, share in shares)
+        floor = sum([share * policy.rule(each).quality_floor for each, share in shares])
         if all(is_below(state, shares, floor) for state in able if not state.spec.last_resort):
             floor = 0.0
         return cls(
@@ -89,8 +89,9 @@ def base_fit(spec: ModelSpec, shares: Shares) -> float:
 def _preferred(first: TaskType, policy: Policy, shares: Shares) -> dict[str, tuple[float, int]]:
     found: dict[str, tuple[float, int]] = {}
     for each, share in shares:
-        most = len(policy.rule(each).prefer)
-        for name, place in policy.places(each).items():
+        places = policy.places(each)
+        most = len(policy.rule(each).prefer) if places else 0
+        for name, place in places.items():
             bonus, at_first = found.get(name, (0.0, 0))
             found[name] = bonus + share * PREFER_BONUS * (most - place + 1) / most, place if each is first else at_first
     return found
