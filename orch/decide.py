@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -179,7 +179,7 @@ def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
 
 def _hold_back(candidates: tuple[Candidate, ...], states: dict[ModelKey, ModelState], survey: Survey, runtime: Runtime) -> tuple[Candidate, ...]:
     """Puts last_resort models behind all others, or out, as fallback.last_resort says."""
-    last = {name for name, state in states.items() if state.spec.last_resort}
+    last = last_resorts(states)
     if not last:
         return candidates
     # floors do not count for them, and they do not count against others
@@ -194,6 +194,11 @@ def _hold_back(candidates: tuple[Candidate, ...], states: dict[ModelKey, ModelSt
         held.append(candidate)
     able = [c for c in real if not c.eliminated] + [c for c in held if not c.eliminated]
     return (*able, *(c for c in (*real, *held) if c.eliminated))
+
+
+def last_resorts(states: Mapping[ModelKey, ModelState]) -> frozenset[ModelKey]:
+    """The models that answer only where nothing else can."""
+    return frozenset(key for key, state in states.items() if state.spec.last_resort)
 
 
 def last_resort_allowed(runtime: Runtime, survey: Survey) -> bool:
@@ -237,7 +242,7 @@ def _loaded_alone(
     """Only what is loaded, where the task or routing.yaml's `swap` says so and it can; the first load of the day is nothing to warn of."""
     if not task.loaded and runtime.config.routing.swap != "never":
         return order, ()
-    found, said = only_loaded(order)
+    found, said = only_loaded(order, last_resorts(states))
     if not said or not (task.loaded or any(state.resident for state in states.values())):
         return found, ()
     return (replace(found[0], reason=f"{found[0].reason}; no loaded model can take this task"), *found[1:]), (said,)
@@ -245,8 +250,7 @@ def _loaded_alone(
 
 def put_in_order(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], former: ModelKey | None, routing: Routing) -> tuple[Candidate, ...]:
     """First the conversation's model, then a loaded one, each where another is not better by its margin. A last resort is never put first for being loaded."""
-    resorts = frozenset(key for key, state in states.items() if state.spec.last_resort)
-    return prefer_loaded(prefer_session_model(order, former, routing.session_margin), routing.swap_margin, resorts)
+    return prefer_loaded(prefer_session_model(order, former, routing.session_margin), routing.swap_margin, last_resorts(states))
 
 
 def _ready_first(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], need: Need, task: Task, runtime: Runtime) -> tuple[Candidate, ...]:

@@ -41,9 +41,9 @@ def prefer_loaded(order: tuple[Candidate, ...], margin: float, passed_over: froz
     return order if first is order[0] else put_first(order, first)
 
 
-def only_loaded(order: tuple[Candidate, ...]) -> tuple[tuple[Candidate, ...], str]:
-    """The loaded models; where none can take the task all of them, with a sentence that says so."""
-    loaded = tuple(c for c in order if c.resident)
+def only_loaded(order: tuple[Candidate, ...], passed_over: frozenset[ModelKey] = frozenset()) -> tuple[tuple[Candidate, ...], str]:
+    """The loaded models but those that are passed over; where none can take the task all models, with a sentence that says so."""
+    loaded = tuple(c for c in order if c.resident and c.key not in passed_over)
     return (loaded, "") if loaded else (order, f"no loaded model can take this task; {order[0].model_name} is loaded for it")
 
 

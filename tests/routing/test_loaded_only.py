@@ -77,6 +77,14 @@ async def test_with_swap_never_a_task_that_no_loaded_model_can_take_is_told(serv
         assert NONE_CAN in (await orchestrator.execute("", messages=image)).warnings
 
 
+async def test_a_loaded_last_resort_is_no_loaded_model_that_can(server: FakeOllama) -> None:
+    server.resident = {OTHER: 8_192}
+    models = [{"id": BEST, "quality_rating": 9}, {"id": OTHER, "quality_rating": 1, "last_resort": True}]
+    for loaded in (True, False):
+        async with over({"ollama": server}, models=models, fallback={"last_resort": "always"}, swap="never") as orchestrator:
+            assert (await orchestrator.decide_task(task_of(TASK, loaded=loaded))).model_id == BEST
+
+
 async def test_a_model_that_is_named_is_asked_in_any_case(server: FakeOllama) -> None:
     server.resident = {OTHER: 8_192}
     assert await taken(server, loaded=True, model=BEST) == ([BEST], ())
