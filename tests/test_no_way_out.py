@@ -1,7 +1,10 @@
-"""Every command runs with all ways to other machines blocked: none is tried, no cloud model is asked, and a new command must be added here."""
+"""Every command runs with all ways to other machines blocked, in a folder full of code: no way out is tried, no cloud model is asked, no code of the
+folder is run. A new command must be added here.
+"""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -10,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +21,14 @@ import httpx
 import pytest
 from typer.main import get_command
 
+import orch as package
 from orch.cli.main import COMMANDS
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
-from tests.test_cli import COMMAND, orch
+from tests.test_cli import orch
 
 CLOUD, EMBEDS, HOST = "gpt-oss:120b-cloud", "far-embed:cloud", "https://ollama.com:443"
+ROOT = Path(package.__file__).parent
 FENCE = Path(__file__).parent / "support" / "fence"
 OTHER = "gemma2:9b"
 TASK = "Prove that the square root of two is irrational"
@@ -82,9 +88,10 @@ def commands() -> Iterator[str]:
 
 
 class Fence(NamedTuple):
-    """Runs orch with all ways to other machines blocked, proxies of the environment among them; `file` holds what was tried."""
+    """Runs orch in `folder` with all ways to other machines blocked, proxies of the environment among them; `file` holds what was tried."""
 
     file: Path
+    folder: Path
 
     def environment(self) -> dict[str, str]:
         """That of a process behind it."""
@@ -93,29 +100,45 @@ class Fence(NamedTuple):
 
     def __call__(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """A process of its own: what the forked ones have imported was imported without the fence."""
-        return subprocess.run([*COMMAND, *words], input=stdin, capture_output=True, env=self.environment(), timeout=120, check=False)
+        command = [sys.executable, str(self.folder.parent / "bin" / "orch"), *words]
+        return subprocess.run(command, input=stdin, capture_output=True, cwd=self.folder, env=self.environment(), timeout=120, check=False)
 
     def held(self) -> bool:
         """Whether nobody tried to pass."""
         return not self.file.exists()
 
 
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a module for every name that could be imported, each of which records that it ran; orch's script is elsewhere, as it is installed."""
+    base = tmp_path_factory.mktemp("hostile")
+    for name in ("bin", "clone"):
+        (base / name).mkdir()
+    (base / "bin" / "orch").write_text("from orch.cli.main import main\nmain()\n")
+    for name in {*sys.stdlib_module_names, *packages_distributions(), "orch", "sitecustomize", "usercustomize"}:
+        (base / "clone" / f"{name}.py").write_text(f"with open({str(base / 'ran')!r}, 'a') as ran:\n    ran.write('{name} ')\n")
+    (base / "clone" / "suite.yaml").write_text(SUITE)
+    (base / "clone" / "exported.jsonl").touch()
+    return base / "clone"
+
+
 @pytest.fixture
-def fence(tmp_path: Path) -> Fence:
-    """The fence of this test."""
-    return Fence(tmp_path / "tried")
+def fence(tmp_path: Path, hostile: Path) -> Iterator[Fence]:
+    """The fence of this test. Fails the test where code of the folder ran."""
+    ran = hostile.parent / "ran"
+    ran.unlink(missing_ok=True)
+    yield Fence(tmp_path / "tried", hostile)
+    assert not ran.exists(), ran.read_text()
 
 
 @pytest.fixture
 def server(ollama: FakeOllama, home: Path) -> FakeOllama:
-    """A fake Ollama with cloud models that look better than all others, and files that the commands want."""
+    """A fake Ollama with cloud models that look better than all others."""
     ollama.add(FakeModel(CLOUD, remote_host=HOST, size=384, parameter_size="116.8B", context_length=131_072))
     ollama.add(FakeModel(EMBEDS, remote_host=HOST, size=384, capabilities=["embedding"]))
     ollama.add(FakeModel(OTHER, reply=["Hello"]))
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM)
-    Path("suite.yaml").write_text(SUITE)
-    Path("exported.jsonl").write_text("")
     return ollama
 
 
@@ -157,6 +180,15 @@ def use_the_server(fence: Fence) -> None:
         assert fence("run", "--quality", TASK).returncode == 0
     finally:
         assert fence("serve", "stop").returncode == 0
+
+
+def test_every_python_that_orch_starts_leaves_the_working_directory_off_its_path() -> None:
+    started = []
+    for source in ROOT.rglob("*.py"):
+        lists = (node.elts for node in ast.walk(ast.parse(source.read_bytes())) if isinstance(node, (ast.List, ast.Tuple)))
+        started += [[ast.unparse(each) for each in words] for words in lists if words and ast.unparse(words[0]) == "sys.executable"]
+    assert len(started) >= 3
+    assert all(words[1] in ("'-P'", "'-I'") for words in started), started
 
 
 @pytest.mark.parametrize("words", [["run", "-m", CLOUD, TASK], ["bench", CLOUD], ["models", "load", CLOUD]], ids=lambda words: words[0])

@@ -134,7 +134,7 @@ def _open_for_writing() -> None:
 FORBIDDEN: dict[str, Callable[[], object]] = {
     "open a socket": lambda: socket.socket(),
     "make a process": lambda: os.fork(),
-    "start a program": lambda: os.execv(sys.executable, [sys.executable, "-V"]),
+    "start a program": lambda: os.execv(sys.executable, [sys.executable, "-I", "-V"]),
     "send a signal": lambda: os.kill(os.getppid(), 0),
     "list the root directory": lambda: os.listdir("/"),
     "read /etc/passwd": lambda: os.open("/etc/passwd", os.O_RDONLY),

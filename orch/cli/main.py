@@ -145,6 +145,8 @@ def command() -> int:
     """Runs what argv asks for and gives the exit code of the process."""
     # a short process makes little garbage: collecting it 30 times while importing costs 0.8x `python -c pass`
     gc.set_threshold(100_000, 20, 50)
+    # for the Pythons that libraries start (multiprocessing's resource tracker by `-c`), which would look for modules in the working directory first
+    os.environ["PYTHONSAFEPATH"] = "1"
     _mend_streams()
     try:
         app(prog_name="orch")

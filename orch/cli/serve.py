@@ -80,7 +80,9 @@ def _detach(argv: list[str]) -> None:
     words = [word for word in argv[1:] if word != "--detach"]
     begin = log.stat().st_size
     with log.open("ab") as stream:
-        command = [sys.executable, "-c", "from orch.cli.main import main; main()", *words]
+        # -P: `-c` puts the working directory first on sys.path, and a cloned folder's yaml.py would run. Not -I, by which PYTHONPATH and a user's own
+        # site-packages, where orch may be, would not be looked at.
+        command = [sys.executable, "-P", "-c", "from orch.cli.main import main; main()", *words]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
     _until(lambda: running() or process.poll() is not None, START_S)
     there = running()
