@@ -6,8 +6,8 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
-from urllib.request import getproxies, proxy_bypass_environment  # type: ignore[attr-defined]  # proxy_bypass would look names up on Windows
 
+from orch.backends.proxies import proxy_of
 from orch.config.addresses import Scope, scope_of
 from orch.config.load import Config
 from orch.config.spec import Models, Provider
@@ -73,12 +73,9 @@ def _may_forward(provider: Provider | None) -> bool:
 
 def _proxies(found: list[Address]) -> Iterator[Address]:
     """The proxies of the environment, through which everything goes that is not on this machine."""
-    known = getproxies()
     for address in dict.fromkeys(address for address in found if address.scope != "loopback"):
-        scheme, _, rest = address.url.partition("://")
-        proxy = known.get(scheme) or known.get("all")
-        if proxy and not proxy_bypass_environment(rest.partition("/")[0]):
-            yield _address(proxy if "//" in proxy else f"http://{proxy}", f"proxy of {address.url} ({address.used_by})")
+        if proxy := proxy_of(address.url):
+            yield _address(proxy.url, f"proxy of {address.url} ({address.used_by})")
 
 
 def _address(url: str, used_by: str) -> Address:

@@ -68,6 +68,7 @@ LAYERS = [
         "judgements",
         "measurements",
         "memory.documents",
+        "backends.proxies",
         "memory.engine",
         "memory.store",
         "known_models.recognition",

@@ -70,11 +70,17 @@ class Http:
         failure = BackendError("connect", "the provider has no address")
         for url in at:
             visit = self.addresses.began(url)
+            line: Line | None = None
             try:
-                response = await self._line(url).send(method, path, content, timeout_s)
+                line = self._line(url)
+                response = await line.send(method, path, content, timeout_s)
+            except BackendError as error:  # there is no way to it
+                visit.ended(failed=True)
+                failure = error
+                continue
             except foreign() as error:
                 visit.ended(failed=True)
-                failure = translated(error, url)
+                failure = translated(error, url, line.proxy if line else None)
                 continue
             except BaseException:
                 # the caller left: that tells nothing of the address

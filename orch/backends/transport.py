@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orch.config.addresses import is_loopback
+from orch.backends.proxies import Proxy, fault_of, proxy_of
 from orch.errors import BackendError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Reply(Protocol):
 class Line(ABC):
     """The connections of one event loop to one address. Made by `line_to`."""
 
+    proxy: Proxy | None = None
     _answered = False
 
     async def send(self, method: str, path: str, content: bytes | None, timeout_s: float | None) -> Reply:
@@ -79,26 +80,23 @@ class Line(ABC):
 
 
 def line_to(url: str, headers: Mapping[str, str], *, many: bool = False) -> Line:
-    """By aiohttp where many requests run at once and it is installed: three times as fast as httpx (2,851 against 798 requests/s)."""
+    """By aiohttp where many requests run at once and it is installed: three times as fast as httpx (2,851 against 798 requests/s).
+
+    Raises BackendError for a proxy of the environment that can't be used.
+    """
     # an environment's proxy and a user in the address are httpx's to see to
-    if many and _is_plain(url):
+    proxy = proxy_of(url)
+    if many and "@" not in url and proxy is None:
         try:
             return _AiohttpLine(url, headers)
         except ImportError:
             pass
-    return _HttpxLine(url, headers)
-
-
-def _is_plain(url: str) -> bool:
-    """Whether a client would add nothing to a request: no user in the address, no proxy in between."""
-    from urllib.request import getproxies
-
-    return "@" not in url and (is_loopback(url) or not getproxies())
+    return _HttpxLine(url, headers, proxy)
 
 
 class _HttpxLine(Line):
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._url, self._client = url, _client(url)
+    def __init__(self, url: str, headers: Mapping[str, str], proxy: Proxy | None) -> None:
+        self._url, self.proxy, self._client = url, proxy, _client(url, proxy)
         self._headers = {**self._client.headers, **headers}
 
     async def _send(self, method: str, path: str, content: bytes | None, timeout_s: float | None) -> Reply:
@@ -114,15 +112,28 @@ class _HttpxLine(Line):
         await self._client.aclose()
 
 
-def _client(url: str) -> Any:
-    library, loopback = load_httpx(), is_loopback(url)
-    return library.AsyncClient(
-        # with HTTP_PROXY set, httpx would send local prompts out
-        trust_env=not loopback,
-        # loading the certificate store costs 20 ms and plain HTTP needs none
-        verify=not (loopback and url.startswith("http:")),
-        limits=library.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_S),
-    )
+def _client(url: str, proxy: Proxy | None) -> Any:
+    library = load_httpx()
+    limits = library.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_S)
+    try:
+        return library.AsyncClient(limits=limits, **way_to(url, proxy))
+    except (ValueError, ImportError, library.InvalidURL) as error:
+        raise BackendError("connect", _unusable(url, proxy, error)) from None
+
+
+def way_to(url: str, proxy: Proxy | None) -> dict[str, Any]:
+    """The options of an httpx client for an address: its proxy and whom it trusts. Raises BackendError for a proxy that can't be used."""
+    if proxy is not None and (fault := fault_of(proxy, url)):
+        raise BackendError("connect", fault)
+    # loading the certificate store costs 20 ms and plain HTTP needs none; it is that of SSL_CERT_FILE, which trust_env=False would not look at.
+    # With trust_env httpx would choose the proxy itself, and send local prompts out.
+    secure = url.startswith("https:")
+    return {"trust_env": False, "proxy": proxy.url if proxy else None, "verify": load_httpx().create_ssl_context() if secure else False}
+
+
+def _unusable(url: str, proxy: Proxy | None, error: Exception) -> str:
+    said = " ".join(str(error).split())
+    return f"{proxy.source} names a proxy that can't be used ({proxy.shown}): {said}" if proxy else f"{url} is no address that can be used: {said}"
 
 
 class _AiohttpLine(Line):
@@ -211,12 +222,13 @@ def _hung_up(error: BaseException) -> bool:
     return cause is not None
 
 
-def translated(error: BaseException, url: str) -> BackendError:
+def translated(error: BaseException, url: str, proxy: Proxy | None = None) -> BackendError:
     """One of `foreign` as a BackendError: connect, timeout or cut."""
     said = " ".join(_words(error).split()) or type(error).__name__
     kind = _kind(error)
     if kind == "connect":
-        return BackendError("connect", f"can't connect to {url}: {said}")
+        between = f" through the proxy {proxy.shown} that {proxy.source} names" if proxy else ""
+        return BackendError("connect", f"can't connect to {url}{between}: {said}")
     if kind == "timeout":
         return BackendError("timeout", f"{url} did not answer in time")
     if kind == "address":
@@ -235,7 +247,7 @@ def _words(error: BaseException) -> str:
 def _kind(error: BaseException) -> str:
     library, aiohttp = load_httpx(), sys.modules.get("aiohttp")
     kinds: dict[str, tuple[Any, ...]] = {
-        "connect": (library.ConnectError, library.ConnectTimeout),
+        "connect": (library.ConnectError, library.ConnectTimeout, library.ProxyError),
         "timeout": (library.TimeoutException,),
         "address": (library.InvalidURL, library.UnsupportedProtocol),
     }

@@ -15,7 +15,9 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from orch import paths
-from orch.config.addresses import is_loopback
+from orch.backends.proxies import proxy_of
+from orch.backends.transport import way_to
+from orch.errors import BackendError
 from orch.memory.lock import FileLock
 from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
 
@@ -68,8 +70,11 @@ class QdrantStore:
             return self._load(self._path)
         if self._url is None:
             return QdrantClient(":memory:")
-        local = is_loopback(self._url)
-        return QdrantClient(url=self._url, api_key=self._api_key, timeout=_TIMEOUT_S, check_compatibility=False, trust_env=not local)
+        try:
+            way = way_to(self._url, proxy_of(self._url))
+        except BackendError as error:
+            raise StoreError(error.message, code="unreachable") from None
+        return QdrantClient(url=self._url, api_key=self._api_key, timeout=_TIMEOUT_S, check_compatibility=False, **way)
 
     def _load(self, path: Path) -> QdrantClient:
         paths.make_private(path)

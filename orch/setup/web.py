@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from orch.backends.transport import load_httpx
+from orch.backends.proxies import proxy_of
+from orch.backends.transport import load_httpx, way_to
 from orch.config.addresses import is_loopback
-from orch.errors import OrchError
+from orch.errors import BackendError, OrchError
 
 CONNECT_S, SILENCE_S = 10.0, 60.0
 MOST_REDIRECTS = 5
@@ -19,10 +20,8 @@ TRY_LATER = "check the connection, then type the same command again"
 @contextmanager
 def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
     """An httpx Response with status 200 or 206 (416 too) whose body is still to come. Raises OrchError, and what httpx raises of a broken connection."""
-    httpx = load_httpx()
-    times = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
-    with httpx.Client(trust_env=not is_loopback(url), timeout=times, headers={"Accept-Encoding": "identity", **headers}) as client:
-        response = _followed(client, url)
+    with ExitStack() as clients:
+        response = _followed(clients, url, {"Accept-Encoding": "identity", **headers})
         try:
             if response.status_code not in (200, 206, 416):
                 raise OrchError(f"{_bare(url)}: status {response.status_code} {response.reason_phrase}".rstrip(), _hint(response.status_code))
@@ -31,11 +30,21 @@ def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
             response.close()
 
 
-def _followed(client: Any, url: str) -> Any:
+def _client(url: str, headers: Mapping[str, str]) -> Any:
+    """One for each address on the way: another host may have another proxy, or none."""
+    httpx = load_httpx()
+    try:
+        return httpx.Client(**way_to(url, proxy_of(url)), timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S), headers=headers)
+    except BackendError as error:
+        raise OrchError(error.message, TRY_LATER) from None
+
+
+def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
     """The answer behind all redirects."""
     httpx, at = load_httpx(), url
     for _ in range(MOST_REDIRECTS + 1):
         check(at, may_be_here=is_loopback(url))
+        client = clients.enter_context(_client(at, headers))
         try:
             response = client.send(client.build_request("GET", at), stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
