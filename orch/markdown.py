@@ -8,14 +8,19 @@ class Blocks:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._partial = ""
+        self._partial: list[str] = []
         self._fence = ""
         self._after_blank = False
 
     def feed(self, text: str) -> str:
         """The blocks that this piece completes, empty for most pieces."""
-        *lines, self._partial = (self._partial + text).split("\n")
-        return "".join([self._take(f"{line}\n") for line in lines])
+        head, newline, rest = text.partition("\n")
+        self._partial.append(head)  # joined once it is whole: a line of many pieces would be copied at each
+        if not newline:
+            return ""
+        *lines, partial = rest.split("\n")
+        whole, self._partial = "".join(self._partial), [partial]
+        return "".join([self._take(f"{line}\n") for line in (whole, *lines)])
 
     def _take(self, line: str) -> str:
         ready, stripped = "", line.strip()
@@ -34,11 +39,11 @@ class Blocks:
         """The end of what is not complete, at most so many lines; a code block that was cut begins with its fence again."""
         kept = self._lines[-lines:]
         opened = self._fence if self._fence and self._fence not in kept else ""
-        return opened + "".join(kept) + self._partial
+        return opened + "".join(kept) + "".join(self._partial)
 
     def rest(self) -> str:
         """Everything that is not complete; empty afterwards."""
-        rest = "".join(self._lines) + self._partial
+        rest = "".join(self._lines) + "".join(self._partial)
         self.__init__()  # type: ignore[misc]
         return rest
 

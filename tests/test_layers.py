@@ -19,6 +19,7 @@ LAYERS = [
         "classifier.openings",
         "classifier.vocabulary",
         "errors",
+        "folding",
         "grades",
         "installed",
         "known_models.identity",

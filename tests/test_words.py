@@ -10,9 +10,10 @@ from orch import classify
 from orch.classifier.classifier import Classifier
 from orch.classifier.learned import WEIGHTS
 from orch.classifier.openings import KIND, NEAR, OPENING, kept_second
-from orch.classifier.rules import RuleClassifier, fold, words_of
+from orch.classifier.rules import RuleClassifier, words_of
 from orch.config.load import load
 from orch.config.spec import Keywords, TaskTypeRule
+from orch.folding import fold
 from orch.types import TaskType
 from tests.evals.words import GOAL, by_word, placed, sentences, share
 from tests.test_cli import orch

@@ -17,8 +17,9 @@ from orch.bench.reading import BULLET, code_of, defined, final_number, folded, l
 from orch.bench.sandbox import Outcome
 from orch.bench.schema_check import at_path, find_json
 from orch.bench.suite import READ_CHARS, READ_LINE_CHARS, Exact, Items, JsonSchema, Number, Regex, Rubric, Task, UnitTests, pattern_of
-from orch.classifier.rules import fold, language, words_of
+from orch.classifier.rules import language, words_of
 from orch.config import patterns
+from orch.folding import fold
 from orch.json_schema import fault_of
 
 Execute = Callable[[str, str], Outcome]

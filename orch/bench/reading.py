@@ -6,7 +6,8 @@ import ast
 import re
 
 from orch.bench.schema_check import find_json
-from orch.classifier.rules import fold, words_of
+from orch.classifier.rules import words_of
+from orch.folding import fold
 
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning|reflection)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r".*</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)

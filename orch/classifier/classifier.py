@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from orch.classifier.learned import LearnedClassifier
 from orch.classifier.openings import KIND as OPENING_KIND
-from orch.classifier.rules import RuleClassifier, fold, words_of
+from orch.classifier.rules import RuleClassifier, words_of
 from orch.config.spec import TaskTypeRule
+from orch.folding import fold
 from orch.types import Classification, Evidence, TaskType
 
 OWN_RULE = 4.0

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from orch.classifier.rules import fold, language
+from orch.classifier.rules import language
 from orch.classifier.vocabulary import Vocabulary
+from orch.folding import fold
 
 BUCKETS = 94_000
 """Times eight types, a byte each, and the vocabulary: under 800 kB."""

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from orch.classifier.features import BUCKETS, buckets, features
 from orch.classifier.openings import READ_WORDS, TYPE_OF, kept_second, votes
-from orch.classifier.rules import fold, language
+from orch.classifier.rules import language
 from orch.classifier.vocabulary import Vocabulary
+from orch.folding import fold
 from orch.types import Classification, Evidence, TaskType
 
 WEIGHTS = Path(__file__).with_name("weights.bin")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 
 from orch.config.patterns import READ_CHARS
 from orch.config.spec import TaskTypeRule
+from orch.folding import fold
 from orch.types import Classification, Evidence, TaskType
 
 KEYWORD_WEIGHT = 1.0
@@ -28,13 +28,6 @@ TAIL_CHARS = 1_000
 _WORD = re.compile(r"\w+")
 _ES = frozenset("el la los las un una de del que y en por para con como es son mi tu su al lo se cual este esta esto".split())
 _EN = frozenset("the a an of and to in for with is are my your this that what how which it on from do does i you be".split())
-
-
-def fold(text: str) -> str:
-    """Lower case, without accents."""
-    if text.isascii():
-        return text.lower()
-    return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
 
 
 def words_of(folded: str) -> list[str]:

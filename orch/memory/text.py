@@ -13,7 +13,8 @@ from functools import cache
 from itertools import pairwise
 from zlib import crc32
 
-from orch.classifier.rules import fold, language
+from orch.classifier.rules import language
+from orch.folding import fold
 
 K1 = 1.2
 """How soon a repeated word stops to count: the usual value of BM25 (Robertson and Zaragoza 2009)."""

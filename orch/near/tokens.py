@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 
+from orch.folding import without_marks
 from orch.near.function_words import DROPPED_ES, JOINTS, PREPOSITIONS
 from orch.near.lexicon import is_code, listed, lookup, units
 from orch.near.vocabulary import ALIASES, TECH
@@ -89,8 +89,7 @@ def fold(token: str, at: int, tokens: list[str], spanish: bool) -> str:
 
 def bare(token: str) -> str:
     """Lower case without accents; ñ stays."""
-    marked = unicodedata.normalize("NFD", token.lower().replace("ñ", "\0"))
-    return "".join(each for each in marked if not unicodedata.combining(each)).replace("\0", "ñ")
+    return without_marks(token.lower().replace("ñ", "\0"), "NFD").replace("\0", "ñ")
 
 
 def _accent_tense(lower: str, plain: str) -> str:
