@@ -51,11 +51,3 @@ class Blocks:
 def _is_item(line: str) -> bool:
     head = line.split(" ", 1)[0].strip()
     return head in ("-", "*", "+") or head.rstrip(".)").isdigit()
-
-
-_UNSEEN = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-
-
-def harmless(text: str) -> str:
-    """Text without control codes: what a model says must not drive the terminal."""
-    return text.translate(_UNSEEN)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orch.errors import ConfigError, OrchError
-from orch.markdown import Blocks, harmless
+from orch.markdown import Blocks
+from orch.terminal import harmless, harmless_json, own_stream
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -29,10 +30,10 @@ def is_coloured(stream: Any) -> bool:
     return is_terminal(stream) or bool(os.environ.get("FORCE_COLOR"))
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n") -> None:
     """One line on stderr."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(text, end=end, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass  # nobody reads stderr: the answer matters more
 
@@ -53,11 +54,34 @@ def show(text: str) -> None:
     write(encode(text + "\n"))
 
 
-def show_json(value: Any) -> None:
+def show_json(value: Any, *, one_line: bool = False) -> None:
     """One JSON value on stdout, readable on a terminal, one line elsewhere."""
+    show(_json(value, indent=2 if is_terminal(sys.stdout) and not one_line else None))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """The same value on a terminal and in a pipe: what a terminal must not get is escaped there, not left out."""
     import json
 
-    show(json.dumps(value, ensure_ascii=False, indent=2 if is_terminal(sys.stdout) else None))
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return harmless_json(text) if sys.stdout.isatty() else text
+
+
+def redraw(text: str = "") -> None:
+    """Writes the line of stderr on which the cursor stands anew, on a terminal; without a text it is wiped."""
+    stream = own_stream(sys.stderr)
+    stream.write(f"\r\x1b[2K{harmless(text)}")
+    stream.flush()
+
+
+def ask(question: str) -> str | None:
+    """What was typed in answer, without blanks around; None at the end of stdin. Raises KeyboardInterrupt."""
+    try:
+        # readline writes the question by itself, to redraw it
+        return input(harmless(question)).strip()
+    except EOFError:
+        show("")
+        return None
 
 
 def error(problem: OrchError) -> None:
@@ -137,10 +161,17 @@ _STYLES = {"ok": "green", "fail": "red", "warn": "yellow", "loaded": "green"}
 
 
 def console(*, stderr: bool = False) -> Console:
-    """rich's console on stdout or stderr; it heeds NO_COLOR and FORCE_COLOR itself."""
+    """rich's console on stdout or stderr: its own sequences pass, those in a text do not. It heeds NO_COLOR and FORCE_COLOR itself."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    class HarmlessConsole(Console):
+        def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                style = segment.style.update_link(None) if segment.style and segment.style.link else segment.style
+                yield segment if segment.control else Segment(harmless(segment.text), style)
+
+    return HarmlessConsole(file=own_stream(sys.stderr if stderr else sys.stdout), highlight=False, soft_wrap=False)
 
 
 # ---------------------------------------------------------------- one run
@@ -180,24 +211,19 @@ class PipeScreen:
     def __init__(self, *, thinking: bool, quiet: bool) -> None:
         self._thinking, self._quiet = thinking, quiet
         self._headline, self._ends_open = "", False
-        self._on_terminal = bool(sys.stdout) and sys.stdout.isatty()
 
     def show(self, chunk: dict[str, Any]) -> None:
         """One chunk of the run. Raises BrokenPipeError when the reader is gone."""
         kind = chunk["type"]
         if kind == "content":
-            # a pipe gets the model's bytes, a person's terminal none that could drive it
-            write(encode(harmless(chunk["chunk"]) if self._on_terminal else chunk["chunk"]))
+            write(encode(chunk["chunk"]))
             self._ends_open = not chunk["chunk"].endswith("\n")
         elif kind == "metadata":
             self._headline = headline(chunk)
         elif kind == "tool_call":
-            import json
-
-            write(encode(json.dumps(chunk["tool_call"], ensure_ascii=False) + "\n"))
+            show_json(chunk["tool_call"], one_line=True)
         elif kind == "thinking" and self._thinking:
-            sys.stderr.write(chunk["chunk"])
-            sys.stderr.flush()
+            say(chunk["chunk"], end="")
         elif kind == "fallback" and not self._quiet:
             say(fallback_line(chunk))
         elif kind == "warning" and not self._quiet:
@@ -206,7 +232,7 @@ class PipeScreen:
             self._finish(chunk["result"])
 
     def _finish(self, result: dict[str, Any]) -> None:
-        if self._on_terminal and self._ends_open:
+        if self._ends_open and sys.stdout.isatty():
             write(b"\n")
         if self._quiet:
             return
@@ -229,7 +255,7 @@ class _Tail:
         from rich.segment import Segment
 
         height = max(console.height - 2, 1)
-        rows = console.render_lines(Markdown(self._blocks.tail(height * 2)), options, pad=False)
+        rows = console.render_lines(Markdown(self._blocks.tail(height * 2), hyperlinks=False), options, pad=False)
         for row in rows[-height:]:
             yield from row
             yield Segment.line()
@@ -249,14 +275,14 @@ class TerminalScreen:
         self._thinking, self._quiet = thinking, quiet
         self._blocks = Blocks()
         self._writes = False
-        self._live = Live(console=self._console, transient=True, auto_refresh=True, refresh_per_second=12)
+        self._live = Live(console=self._console, transient=True, auto_refresh=True, refresh_per_second=12, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
 
     def show(self, chunk: dict[str, Any]) -> None:
         """One chunk of the run."""
         kind = chunk["type"]
         if kind == "content":
-            self._add(harmless(chunk["chunk"]))
+            self._add(harmless(chunk["chunk"]))  # before Markdown is made of it: what is left out may part what it reads as one
         elif kind == "metadata":
             self._metadata(chunk)
         elif kind == "tool_call":
@@ -278,7 +304,7 @@ class TerminalScreen:
         if not self._quiet:
             self._note(headline(chunk), "cyan")
         if not self._writes:
-            self._live.update(Spinner("dots", text=harmless(f"{chunk['model_name']} …")))
+            self._live.update(Spinner("dots", text=_plain(f"{chunk['model_name']} …", "")))
 
     def _think(self, text: str) -> None:
         if self._thinking:
@@ -306,7 +332,7 @@ class TerminalScreen:
         from rich.markdown import Markdown
 
         self._live.update("")
-        self._console.print(Markdown(markdown))
+        self._console.print(Markdown(markdown, hyperlinks=False))
 
     def _finish(self, result: dict[str, Any]) -> None:
         self.close()
@@ -330,7 +356,7 @@ class TerminalScreen:
 def _plain(text: str, style: str) -> Any:
     from rich.text import Text
 
-    return Text(harmless(text), style=style)
+    return Text(text, style=style)
 
 
 # ---------------------------------------------------------------- progress
@@ -370,7 +396,7 @@ class Progress:
 
             amounts = (DownloadColumn(), TransferSpeedColumn()) if sized else (MofNCompleteColumn(),)
             columns = (TextColumn("{task.description}"), BarColumn(), *amounts, TimeRemainingColumn())
-            self._bar = Bar(*columns, console=console(stderr=True), transient=True)
+            self._bar = Bar(*columns, console=console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
             self._job = self._bar.add_task(self._title, total=None)
             self._bar.start()
         return self._bar is not None

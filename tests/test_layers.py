@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,7 @@ LAYERS = [
         "redact",
         "server.client",
         "server.visit",
+        "terminal",
     },
     {
         "server.keys",
@@ -245,6 +247,22 @@ def test_imports_point_down(name: str) -> None:
 def test_only_render_imports_rich() -> None:
     importers = {name for name, path in modules().items() if "rich" in {root.split(".")[0] for root in _roots(path)}}
     assert importers == RICH
+
+
+PRINTERS = {"render", "terminal", "classifier.train.__main__", "known_models.derive", "json_schema", "cli.main"}
+"""The two that print, two commands of the developers', a child that answers its parent through a pipe, and Typer's own `--version`."""
+PRINTING = {"print", "input", "typer.echo", "typer.secho", "typer.prompt", "typer.confirm", "click.echo", "Console"}
+
+
+def test_nothing_is_printed_past_the_one_place_that_knows_terminals() -> None:
+    printers = {name for name, path in modules().items() if _printed(path)}
+    assert printers - PRINTERS == set()
+
+
+def _printed(path: Path) -> list[str]:
+    """What a module calls that writes to stdout or stderr by itself."""
+    calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [call for call in calls if call in PRINTING or re.match(r"sys\.(__)?std(out|err)\b.*\.write(lines)?$", call)]
 
 
 def _roots(path: Path) -> Iterator[str]:

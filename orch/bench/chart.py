@@ -10,8 +10,8 @@ from html import escape
 from typing import Any
 
 from orch.bench.plan import COLD, SHORT, TOGETHER, WARM, is_failure
-from orch.markdown import harmless
 from orch.speeds import Speed
+from orch.terminal import harmless
 from orch.types import ModelKey
 
 COLUMNS = ("model", "prompt", "load s", "prefill tokens/s", "decode tokens/s", "TTFT s", "total s", "memory", "n", "note")

@@ -232,15 +232,12 @@ class Progress:
         """What is measured next."""
         from orch import render
         from orch.bench.chart import span
-        from orch.markdown import harmless
 
         cell = step.todo[0]
         far = f"round {cell.round} of {self._rounds} · {self._total - len(step.todo)} of {self._total} cells"
         said = far + (f" · about {span(step.left_s)} left" if step.left_s is not None else "")
         if self._live:
-            what = harmless(f"{cell.model[1]}: {cell.size}, {cell.kind}")
-            sys.stderr.write(f"\r\x1b[2K{f'{said} · {what}'[: shutil.get_terminal_size().columns - 1]}")
-            sys.stderr.flush()
+            render.redraw(f"{said} · {cell.model[1]}: {cell.size}, {cell.kind}"[: shutil.get_terminal_size().columns - 1])
         elif cell.round != self._round:
             render.say(said)
         self._round = cell.round
@@ -248,8 +245,9 @@ class Progress:
     def close(self) -> None:
         """Wipes the line."""
         if self._live:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+            from orch import render
+
+            render.redraw()
 
 
 # ---------------------------------------------------------------- showing

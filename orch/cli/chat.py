@@ -87,13 +87,12 @@ def _line() -> str | None:
         return line.strip() if line else None
     with suppress(ImportError):
         import readline  # noqa: F401 - input() uses it once it is imported
+    from orch import render
+
     try:
-        return input("> ").strip()
-    except EOFError:
-        print()
-        return None
+        return render.ask("> ")
     except KeyboardInterrupt:
-        print()
+        render.show("")
         return ""
 
 

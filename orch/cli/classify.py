@@ -32,8 +32,8 @@ def classify(
     runtime = opening.orchestrator(ctx).runtime
     corrections = runtime.journal.judgements.corrections()
     if len(words) == 1 and (words[0] == "-" or words[0].endswith(".jsonl")):
-        for line in _labelled(_lines(words[0]), runtime.classifier, corrections):
-            render.write(render.encode(line + "\n"))
+        for row in _labelled(_lines(words[0]), runtime.classifier, corrections):
+            render.show_json(row, one_line=True)
         return
     found = runtime.classifier.classify(" ".join(words), None, corrections)
     if as_json:
@@ -83,7 +83,7 @@ def _lines(file: str) -> Iterator[str]:
         raise InputError(f"{file}: {error.strerror or error}", "it must be a file with one JSON object a line") from None
 
 
-def _labelled(lines: Iterable[str], classifier: Classifier, corrections: Corrections) -> Iterator[str]:
+def _labelled(lines: Iterable[str], classifier: Classifier, corrections: Corrections) -> Iterator[dict[str, Any]]:
     """Each line's object with its type. Raises UsageError for a line that is none."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -97,4 +97,4 @@ def _labelled(lines: Iterable[str], classifier: Classifier, corrections: Correct
             raise UsageError(f"line {number} has no text", '{"text": "…"} a line')
         found = classifier.classify(text, None, corrections)
         second = str(found.second) if found.second else None
-        yield json.dumps({**row, "task_type": str(found.task_type), "confidence": round(found.confidence, 4), "second": second}, ensure_ascii=False)
+        yield {**row, "task_type": str(found.task_type), "confidence": round(found.confidence, 4), "second": second}

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from orch.terminal import guard_streams
 from orch.version import VERSION
 
 COMMANDS = {
@@ -148,6 +149,7 @@ def command() -> int:
     # for the Pythons that libraries start (multiprocessing's resource tracker by `-c`), which would look for modules in the working directory first
     os.environ["PYTHONSAFEPATH"] = "1"
     _mend_streams()
+    guard_streams()
     try:
         app(prog_name="orch")
     except SystemExit as leaving:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -124,7 +123,7 @@ def export(ctx: typer.Context) -> None:
     while place is not None:
         page = _ask(ctx, "export", after=place)
         for each in page["memories"]:
-            render.show(json.dumps(each, ensure_ascii=False))
+            render.show_json(each, one_line=True)
         place = page["next"]
 
 

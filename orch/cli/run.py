@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -145,7 +144,7 @@ class Face(NamedTuple):
         """One line of --jsonl."""
         from orch import render
 
-        render.write(render.encode(json.dumps(chunk, ensure_ascii=False) + "\n"))
+        render.show_json(chunk, one_line=True)
 
     def screen(self) -> Any:
         """The screen for a person or a pipe."""

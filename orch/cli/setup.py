@@ -204,21 +204,21 @@ class Walk:
 
 def _asked(question: str) -> str:
     """What was typed, without blanks around; empty at the end of stdin."""
-    try:
-        return input(question).strip()
-    except EOFError:
-        print()
-        return ""
+    from orch import render
+
+    return render.ask(question) or ""
 
 
 def _picked(models: Sequence[Offer]) -> list[Offer]:
     """Those whose numbers are typed; Enter is none. Asks again for what is no number of the list."""
+    from orch import render
+
     numbers = "1" if len(models) == 1 else f"1-{len(models)}"
     while typed := _asked(f"Fetch which one? [{numbers}; Enter: none] "):
         words = typed.replace(",", " ").split()
         if all(word.isdecimal() and 1 <= int(word) <= len(models) for word in words):
             return [models[int(word) - 1] for word in dict.fromkeys(words)]
-        print(f"type a number of the list ({numbers}), or Enter")
+        render.show(f"type a number of the list ({numbers}), or Enter")
     return []
 
 

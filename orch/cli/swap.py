@@ -36,8 +36,9 @@ def asked_first(orchestrator: Orchestrator, task: Task) -> Task:
 
 def _swaps(loaded: Candidate, chosen: Candidate) -> bool:
     """Asks; Enter, or the end of the input, keeps what is loaded. Raises KeyboardInterrupt."""
-    sys.stderr.write(f"load {_told(chosen)} instead of {_told(loaded)}, which is loaded? [y/N] ")
-    sys.stderr.flush()
+    from orch import render
+
+    render.say(f"load {_told(chosen)} instead of {_told(loaded)}, which is loaded? [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in YES
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
-from orch import paths
+from orch import paths, render
 from orch.errors import OrchError, UsageError
 from orch.remote import NoServerError, ask
 from orch.server.app import application
@@ -58,6 +58,7 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
             loop="auto",
             lifespan="on",
             log_level="warning",
+            use_colors=False,  # by colorama's sequences, which do not reach a terminal (orch.terminal)
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -92,7 +93,7 @@ class _Server(uvicorn.Server):
             finally:
                 os.umask(before)
         if self.started:
-            print(f"orch serves at {self._url}", flush=True)
+            render.show(f"orch serves at {self._url}")
 
 
 def _only_one() -> None:
