@@ -94,6 +94,7 @@ LAYERS = [
         "render",
         "memory.lock",
         "memory.notes",
+        "memory.room",
         "memory.source",
         "near.reading",
         "quality.model",

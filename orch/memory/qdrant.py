@@ -52,12 +52,12 @@ class QdrantStore:
 
     # ------------------------------------------------------------ opening and closing
 
-    def open(self) -> None:
+    def open(self, patience_s: float | None = None) -> None:
         """Connects, and makes the collection where there is none; sets corrupt files aside. Raises StoreError."""
         try:
             with self._translated():
                 if self._lock is not None:
-                    self._lock.take()
+                    self._lock.take(patience_s)
                 if self._client is None:
                     self._client = self._connect()
                 self._prepare(self._client)

@@ -35,9 +35,9 @@ class SharedStore(QdrantStore):
         self._index, self._owner, self._id = index, owner, owner.identity()
         super().__init__(name_of(index, self._id), dimension, url=url, api_key=api_key)
 
-    def open(self) -> None:
+    def open(self, patience_s: float | None = None) -> None:
         """Connects, and makes the collection where there is none. Raises StoreError."""
-        super().open()
+        super().open(patience_s)
         if not self.created and not self._is_own():
             self._begin_own()
             super().open()

@@ -67,7 +67,7 @@ class Hit:
 
 
 class StoreError(OrchError):
-    """The index can't be used. `code` is one of locked, dimension, unreachable, denied, corrupt, memory."""
+    """The index can't be used. `code` is one of locked, dimension, unreachable, denied, corrupt, full, memory."""
 
     code = "memory"
 
@@ -80,8 +80,8 @@ class Store(Protocol):
     notes: list[str]
     """What the user should be told of `open`: a corrupt index was set aside."""
 
-    def open(self) -> None:
-        """Opens the index, or begins one. Nothing where it is open."""
+    def open(self, patience_s: float | None = None) -> None:
+        """Opens the index, or begins one. Nothing where it is open. `patience_s` is how long another process may hold it."""
         ...
 
     def close(self) -> None:
