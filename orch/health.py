@@ -14,6 +14,7 @@ from orch import paths
 from orch.backends import Backend
 from orch.backends.http import QUICK_S, Http
 from orch.config import spec
+from orch.config.addresses import shown
 from orch.decide import embedded_lines, last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
 from orch.model_state import ModelState
@@ -101,7 +102,7 @@ async def _disk() -> Finding:
 
 async def _provider(name: str, runtime: Runtime) -> Finding:
     provider = runtime.config.models.providers[name]
-    at = f" at {', '.join(provider.urls)}" if provider.urls else ""
+    at = f" at {', '.join(map(shown, provider.urls))}" if provider.urls else ""
     try:
         return "ok", f"{await runtime.backends[name].health()}{at}", ""
     except BackendError as failure:
@@ -151,21 +152,21 @@ async def _embedder(runtime: Runtime) -> Finding:
 
 
 async def _qdrant_server(rule: spec.Memory) -> Finding:
-    url = rule.qdrant_url
+    url, at = rule.qdrant_url, shown(rule.qdrant_url or QDRANT_URL)
     http = Http([url or QDRANT_URL], rule.qdrant_api_key if url else None)
     try:
         said = await _qdrant_version(http)
         older = await _older_collections(http) if url else []
     except BackendError as failure:
-        return ("warn", failure.message, f"start Qdrant at {url}") if url else ("off", f"none at {QDRANT_URL}; none is needed", "")
+        return ("warn", failure.message, f"start Qdrant at {at}") if url else ("off", f"none at {QDRANT_URL}; none is needed", "")
     finally:
         await http.aclose()
     if older:
         key = " -H 'api-key: YOUR_KEY'" if rule.qdrant_api_key else ""
         left = f"collections of an older orch are there, nothing of them is used: {', '.join(older)}"
-        remove = "\n".join(f"curl -X DELETE{key} {http.urls[0]}/collections/{name}" for name in older)
-        return "warn", f"{said} at {url}; {left}", f"{remove}\ndeletes them, where no other machine has an older orch"
-    return "ok", f"{said} at {url or QDRANT_URL}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
+        remove = "\n".join(f"curl -X DELETE{key} {at.rstrip('/')}/collections/{name}" for name in older)
+        return "warn", f"{said} at {at}; {left}", f"{remove}\ndeletes them, where no other machine has an older orch"
+    return "ok", f"{said} at {at}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
 
 
 async def _older_collections(http: Http) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from orch.backends.proxies import proxy_of
-from orch.config.addresses import Scope, scope_of
+from orch.config.addresses import Scope, scope_of, shown
 from orch.config.load import Config
 from orch.config.spec import Models, Provider
 from orch.socket_path import socket_path
@@ -79,11 +79,4 @@ def _proxies(found: list[Address]) -> Iterator[Address]:
 
 
 def _address(url: str, used_by: str) -> Address:
-    return Address(_without_secrets(url), used_by, scope_of(url))
-
-
-def _without_secrets(url: str) -> str:
-    """The address without a user and a password, whatever else is wrong with it."""
-    before, slashes, rest = url.rpartition("//")
-    name, slash, path = rest.partition("/")
-    return f"{before}{slashes}{name.rpartition('@')[2]}{slash}{path}"
+    return Address(shown(url), used_by, scope_of(url))

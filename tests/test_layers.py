@@ -15,7 +15,6 @@ LAYERS = [
     {"version"},
     {"types"},
     {
-        "backends.addresses",
         "bench.jail",
         "classifier.openings",
         "classifier.vocabulary",
@@ -62,7 +61,9 @@ LAYERS = [
         "backends.overflow",
     },
     {
+        "backends.addresses",
         "config.known",
+        "config.secrets",
         "fingerprint",
         "periods",
         "remote",

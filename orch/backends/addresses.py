@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
+from orch.config.addresses import shown
+
 FIRST_COOLDOWN_S, LONGEST_COOLDOWN_S, LONGEST_ASKED_S = 1.0, 30.0, 60.0
 """After a failure an address is left alone, twice as long after each further one; a server may ask for more (Retry-After), up to a minute."""
 MUCH_BUSIER = 2
@@ -28,6 +30,10 @@ class _Address:
 
     def recent_errors(self, now: float) -> float:
         return self.errors * math.exp2((self.failed_at - now) / ERROR_HALF_LIFE_S)
+
+    def rest_s(self, now: float) -> float:
+        """How long it is still left alone, to a tenth of a second."""
+        return round(max(self.until - now, 0.0), 1) if self.resting else 0.0
 
     def load(self, now: float) -> float:
         """Requests under way, and its recent errors as if they were some."""
@@ -82,10 +88,7 @@ class Addresses:
     def status(self) -> list[dict[str, Any]]:
         """For people: each address, its requests under way, its failures in a row, and how long it still rests."""
         now = self._clock()
-        return [
-            {"url": each.url, "in_flight": each.in_flight, "failures": each.failures, "rests_s": round(max(each.until - now, 0.0), 1) if each.resting else 0.0}
-            for each in self._addresses
-        ]
+        return [{"url": shown(each.url), "in_flight": each.in_flight, "failures": each.failures, "rests_s": each.rest_s(now)} for each in self._addresses]
 
 
 class Visit:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from orch.backends.addresses import Addresses, Visit
 from orch.backends.transport import Line, Reply, foreign, line_to, translated
-from orch.config.addresses import is_loopback
+from orch.config.addresses import is_loopback, shown
 from orch.errors import BackendError, ConfigError
 
 DRAIN_S = 0.2
@@ -104,7 +104,7 @@ class Http:
             except ValueError:
                 value = None
             if not isinstance(value, dict):
-                raise BackendError("bad_response", f"{response.url} did not answer with JSON{_looks(data)}")
+                raise BackendError("bad_response", f"{shown(str(response.url))} did not answer with JSON{_looks(data)}")
             return value
 
     async def aclose(self) -> None:
@@ -144,7 +144,7 @@ async def _refuse_errors(response: Reply) -> None:
     content_type = response.headers.get("content-type", "")
     if response.status_code < 400:
         if "html" in content_type:
-            raise BackendError("bad_response", f"{response.url} answered with a web page: is this a model server?")
+            raise BackendError("bad_response", f"{shown(str(response.url))} answered with a web page: is this a model server?")
         return
     body = await response.aread()
     message = error_text(body) or f"{response.reason_phrase}{_looks(body)}"

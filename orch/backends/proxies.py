@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from orch.config.addresses import is_host, is_loopback
+from orch.config.addresses import is_host, is_loopback, shown
 
 SPOKEN = ("http", "https")
 SOCKS = ("socks5", "socks5h")
@@ -33,7 +33,7 @@ class Proxy(NamedTuple):
     @property
     def shown(self) -> str:
         """Without a user and a password."""
-        return f"{self.scheme}://{self.url.partition('://')[2].rpartition('@')[2]}"
+        return shown(self.url)
 
     @property
     def source(self) -> str:

@@ -63,12 +63,11 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
     from dataclasses import asdict
 
     from orch import render
+    from orch.config.secrets import without_secrets
 
     config = opening.config(ctx)
     data = {"models": asdict(config.models), "routing": asdict(config.routing)}
-    for provider in data["models"]["providers"].values():
-        provider["api_key"] = "(set)" if provider["api_key"] else None
-    plain = json.loads(json.dumps(data))
+    plain = without_secrets(json.loads(json.dumps(data)))
     if as_json:
         render.show_json({"v": 1, "hash": config.hash, "sources": [str(source.path) for source in config.sources], **plain})
         return

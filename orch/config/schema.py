@@ -15,7 +15,8 @@ from typing import Any
 import pydantic
 
 from orch.config import known, patterns, spec
-from orch.config.addresses import is_host
+from orch.config.addresses import url_fault
+from orch.config.secrets import is_secret, without_secrets
 from orch.config.source import Document, Path, Problem
 
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
@@ -94,9 +95,9 @@ def _problem(document: Document, root: type[pydantic.BaseModel], fault: dict[str
     if kind in ("literal_error", "enum"):
         allowed = str(context["expected"]).replace("'", "")
         words = [word.strip() for word in allowed.replace(" or ", ",").split(",")]
-        return document.problem(path, f"{fault['input']!r} is not allowed{_did_you_mean(str(fault['input']), words)}; allowed: {allowed}")
+        return document.problem(path, f"{_short(path, fault['input'])} is not allowed{_did_you_mean(str(fault['input']), words)}; allowed: {allowed}")
     message = fault["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list").replace("a valid dictionary", "a mapping of keys")
-    return document.problem(path, f"{message[0].lower()}{message[1:]}, not {_short(fault['input'])}")
+    return document.problem(path, f"{message[0].lower()}{message[1:]}, not {_short(path, fault['input'])}")
 
 
 def _in_file(document: Document, loc: tuple[str | int, ...]) -> Path:
@@ -124,8 +125,10 @@ def _did_you_mean(word: str, known: list[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
+def _short(path: Path, value: Any) -> str:
+    """A value as an error names it: no secret, and not all of a long one."""
+    secret = is_secret(next((part for part in reversed(path) if isinstance(part, str)), ""))
+    text = "what stands there" if secret and value is not None else repr(without_secrets(value))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -176,20 +179,6 @@ def _check_provider(document: Document, path: Path, provider: dict[str, Any]) ->
             yield document.problem((*path, "base_url" if one else "base_urls"), fault)
 
 
-def url_fault(url: str) -> str | None:
-    """Why an address can't be used, or None."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url)
-        port_is_good = parts.port != 0
-    except ValueError as error:
-        return f"{url!r} is not an address: {error}"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good or not is_host(parts.hostname):
-        return f"{url!r} is not an address; it must look like http://127.0.0.1:11434"
-    return None
-
-
 def _check_numbers(document: Document, path: Path, model: dict[str, Any]) -> Iterator[Problem]:
     window, num_ctx = model.get("context_window"), model.get("num_ctx")
     if window and num_ctx and num_ctx > window:
@@ -210,6 +199,9 @@ def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem
         for index, pattern in enumerate(rule.get("patterns", [])):
             if fault := patterns.problem(pattern):
                 yield document.problem(("task_types", name, "patterns", index), fault)
+    url = data.get("memory", {}).get("qdrant_url")
+    if url and (fault := url_fault(url)):
+        yield document.problem(("memory", "qdrant_url"), fault)
     for name, pattern in data.get("redaction", {}).get("patterns", {}).items():
         if fault := patterns.problem(pattern, read_chars=1):
             yield document.problem(("redaction", "patterns", name), fault)

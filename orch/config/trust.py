@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from orch import paths
-from orch.config.addresses import is_loopback
+from orch.config.addresses import is_loopback, shown
 from orch.config.source import Document, Problem
 from orch.config.variables import strings_with_variables
 
+LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
+"""Paths of a local address: those under which model servers are known to answer (OpenAI's, Ollama's, Lemonade's, Docker Model Runner's, Open WebUI's).
+
+Behind any other one of this machine's services could be told to do something.
+"""
 LOCAL_MAY_SET = {"models": ("version", "unlisted", "providers", "models"), "routing": ("version", "weights", "profiles", "task_types")}
 
 
@@ -32,10 +38,20 @@ def overreach(which: str, document: Document, data: dict[str, Any], allowed: Seq
                 yield document.problem((*path, key), own)
         urls = [provider["base_url"]] if provider.get("base_url") else provider.get("base_urls", [])
         for url in urls:
-            if not is_loopback(url):
-                yield document.problem((*path, "base_url"), f"{url} is not on this machine: it {own}")
+            if fault := _reaches_too_far(url):
+                yield document.problem((*path, "base_url"), f"{shown(url)} {fault}: it {own}")
     for index, model in enumerate(data.get("models", [])):
         if not str(model.get("gguf") or "package:").startswith("package:"):
             yield document.problem(("models", index, "gguf"), own)
         if model.get("remote"):
             yield document.problem(("models", index, "remote"), own)
+
+
+def _reaches_too_far(url: str) -> str | None:
+    """What is wrong with an address of a local file, or None. No key may stand there either, and a user in an address is one."""
+    if not is_loopback(url):
+        return "is not on this machine"
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        return "has a user in it"
+    return None if parts.path.rstrip("/") in LOCAL_PATHS else f"has a path that is no model server's ({', '.join(LOCAL_PATHS[1:])})"

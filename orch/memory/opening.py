@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orch import paths
 from orch.config import spec
+from orch.config.addresses import shown
 from orch.errors import OrchError
 from orch.installed import extra_command
 from orch.journal import Journal
@@ -23,7 +24,7 @@ async def memory_for(rule: spec.Memory, journal: Journal, embedder: Embedder, wa
     dimension = await embedder.dimension()
     index = index_name(embedder, dimension)
     store = store_for(rule, index, dimension, paths.data_dir() / "memory", journal)
-    name = f"{rule.qdrant_url}/{index}-{journal.identity()}" if rule.qdrant_url else f"here/{index}"
+    name = f"{shown(rule.qdrant_url)}/{index}-{journal.identity()}" if rule.qdrant_url else f"here/{index}"
     return Memory(Source(journal.database, redactor), store, embedder, journal, name, warning)
 
 

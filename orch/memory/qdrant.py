@@ -17,6 +17,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from orch import paths
 from orch.backends.proxies import proxy_of
 from orch.backends.transport import way_to
+from orch.config.addresses import shown
 from orch.errors import BackendError
 from orch.memory.lock import FileLock
 from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
@@ -226,7 +227,7 @@ class QdrantStore:
             return StoreError(f"the memory index can't be used ({_first_line(error)})", REINDEX)
         if isinstance(error, UnexpectedResponse):
             return _refused(self._url, error)
-        said = f"no Qdrant answers at {self._url} ({_first_line(error)})"
+        said = f"no Qdrant answers at {shown(self._url)} ({_first_line(error)})"
         return StoreError(said, "start it, or correct memory.qdrant_url in routing.yaml", code="unreachable")
 
 
@@ -235,11 +236,12 @@ def _client_of(path: Path) -> QdrantClient:
 
 
 def _refused(url: str, error: UnexpectedResponse) -> StoreError:
+    at = f"Qdrant at {shown(url)}"
     if error.status_code in (401, 403):
-        return StoreError(f"Qdrant at {url} refuses the key", "correct memory.qdrant_api_key in routing.yaml, or the variable that it names", code="denied")
+        return StoreError(f"{at} refuses the key", "correct memory.qdrant_api_key in routing.yaml, or the variable that it names", code="denied")
     if error.status_code == 404 and b'"status"' not in error.content:
-        return StoreError(f"what answers at {url} is no Qdrant", "correct memory.qdrant_url in routing.yaml", code="unreachable")
-    return StoreError(f"Qdrant at {url} answers {error.status_code}: {error.content.decode(errors='replace')[:200]}", REINDEX)
+        return StoreError(f"what answers at {shown(url)} is no Qdrant", "correct memory.qdrant_url in routing.yaml", code="unreachable")
+    return StoreError(f"{at} answers {error.status_code}: {error.content.decode(errors='replace')[:200]}", REINDEX)
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from orch.backends.llamacpp import ENGINE
 from orch.backends.openai import OpenAIBackend
-from orch.config.addresses import is_loopback
+from orch.config.addresses import is_loopback, shown
 from orch.config.spec import Provider
 from orch.errors import BackendError
 from orch.installed import library_command
@@ -57,7 +57,7 @@ def _named(runtime: Runtime, survey: Survey) -> list[Server]:
         models = tuple(s.spec.id for s in survey.states if s.spec.provider == name and not s.unavailable and _chats(s.capabilities) and not s.spec.last_resort)
         if provider.kind != "llamacpp" or models:
             label = _NAMES[provider.kind] if provider.kind != "openai" else name
-            found.append(Server(label, ", ".join(provider.urls), name, name not in survey.down, models, survey.down.get(name, "")))
+            found.append(Server(label, ", ".join(map(shown, provider.urls)), name, name not in survey.down, models, survey.down.get(name, "")))
     return found
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from orch import paths
 from orch.backends.transport import load_httpx
+from orch.config.addresses import shown
 from orch.errors import OrchError
 
 PATIENCE_S = 20.0
@@ -29,7 +30,7 @@ def start_ollama(program: str, url: str) -> None:
             last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise OrchError(f"ollama serve ended{f': {last[0][:300]}' if last else ' without a word'}", f"its log: {log}")
         time.sleep(_LOOK_S)
-    raise OrchError(f"ollama serve did not answer at {url} within {PATIENCE_S:g} s", f"its log: {log}")
+    raise OrchError(f"ollama serve did not answer at {shown(url)} within {PATIENCE_S:g} s", f"its log: {log}")
 
 
 def _answers(url: str) -> bool:

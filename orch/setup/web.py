@@ -9,7 +9,7 @@ from typing import Any
 
 from orch.backends.proxies import proxy_of
 from orch.backends.transport import load_httpx, way_to
-from orch.config.addresses import is_loopback
+from orch.config.addresses import is_loopback, shown
 from orch.errors import BackendError, OrchError
 
 CONNECT_S, SILENCE_S = 10.0, 60.0
@@ -24,7 +24,7 @@ def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
         response = _followed(clients, url, {"Accept-Encoding": "identity", **headers})
         try:
             if response.status_code not in (200, 206, 416):
-                raise OrchError(f"{_bare(url)}: status {response.status_code} {response.reason_phrase}".rstrip(), _hint(response.status_code))
+                raise OrchError(f"{shown(url)}: status {response.status_code} {response.reason_phrase}".rstrip(), _hint(response.status_code))
             yield response
         finally:
             response.close()
@@ -48,12 +48,12 @@ def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
         try:
             response = client.send(client.build_request("GET", at), stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
-            raise OrchError(f"can't connect to {_bare(at)}: {_words(error)}", TRY_LATER) from None
+            raise OrchError(f"can't connect to {shown(at)}: {_words(error)}", TRY_LATER) from None
         if not response.has_redirect_location:
             return response
         response.close()
         at = str(response.url.join(response.headers["location"]))
-    raise OrchError(f"{_bare(url)} redirects more than {MOST_REDIRECTS} times")
+    raise OrchError(f"{shown(url)} redirects more than {MOST_REDIRECTS} times")
 
 
 def check(url: str, *, may_be_here: bool) -> None:
@@ -61,20 +61,13 @@ def check(url: str, *, may_be_here: bool) -> None:
     httpx = load_httpx()
     try:
         asked = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise OrchError(f"{url!r} is not an address: {error}") from None
+    except httpx.InvalidURL:
+        raise OrchError(f"{shown(url)} is not an address") from None
     here = is_loopback(url)
     if not asked.host or (asked.scheme != "https" and not (here and may_be_here)) or (here and not may_be_here):
-        raise OrchError(f"{_bare(url)} is not an https address on the web", "downloads go over https only")
+        raise OrchError(f"{shown(url)} is not an https address on the web", "downloads go over https only")
     if asked.userinfo:
-        raise OrchError(f"{_bare(url)}: an address with a user in it is not asked", "downloads send no credentials")
-
-
-def _bare(url: str) -> str:
-    """The address without user, query and fragment: signed links are secrets."""
-    scheme, slashes, rest = url.partition("//")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path.partition('?')[0].partition('#')[0]}"
+        raise OrchError(f"{shown(url)}: an address with a user in it is not asked", "downloads send no credentials")
 
 
 def _hint(status: int) -> str:

@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 from starlette.requests import Request
 
+from orch.config.addresses import shown
 from orch.decide import embedded_lines
 from orch.errors import OrchError
 from orch.loading import load, unload
@@ -132,7 +133,7 @@ class Models:
             return "\n".join(embedded_lines())
         if known.kind == "ollama":
             return self._page("Start it with: ollama serve")
-        return self._page("Start the server at {address}", address=", ".join(known.urls))
+        return self._page("Start the server at {address}", address=", ".join(map(shown, known.urls)))
 
     # ---------------------------------------------------------------- what is done
 
