@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.database import Database, transaction
+from orch.database import database_at, transaction
 from orch.task import Task, messages_of
 from orch.types import Candidate, Decision, Response, RunResult, TaskType, Timing, Usage
 
@@ -26,6 +26,7 @@ _MIGRATIONS = (
     CREATE INDEX answers_used ON answers (used_at);
     """,
 )
+_COUNTS = "at > ? AND at <= ?"
 _COLUMNS = "key, at, uses, size, run_id, task, provider, model, digest, result"
 
 
@@ -87,7 +88,7 @@ class Cache:
 
     def __init__(self, path: Path, ttl_s: int) -> None:
         self.ttl_s = ttl_s
-        self.database = Database(path, _MIGRATIONS, "the cache")
+        self.database = database_at(path, _MIGRATIONS, "the cache")
 
     @property
     def warnings(self) -> list[str]:
@@ -106,9 +107,14 @@ class Cache:
         """The answer, if it is there and not too old."""
 
         def read(connection: sqlite3.Connection) -> Answer | None:
-            return _one(connection, "key = ? AND at > ?", (key, time.time() - self.ttl_s))
+            return _one(connection, f"key = ? AND {_COUNTS}", (key, *self._span()))
 
         return self.database.ask(read, None)
+
+    def _span(self) -> tuple[float, float]:
+        """From when to when an answer must have been given to count: one of the future was kept while the clock was wrong."""
+        now = time.time()
+        return now - self.ttl_s, now
 
     def used(self, key: str) -> None:
         """Marks an answer as given once more."""
@@ -169,8 +175,8 @@ class Cache:
 
     def without_vector(self, embedder: str, limit: int) -> list[tuple[str, str]]:
         """Keys and tasks of single-turn answers that have no vector of this embedder yet, newest first."""
-        query = "SELECT key, task FROM answers WHERE single = 1 AND at > ? AND coalesce(embedder, '') != ? ORDER BY at DESC LIMIT ?"
-        return self.database.ask(lambda c: c.execute(query, (time.time() - self.ttl_s, embedder, limit)).fetchall(), [])
+        query = f"SELECT key, task FROM answers WHERE single = 1 AND {_COUNTS} AND coalesce(embedder, '') != ? ORDER BY at DESC LIMIT ?"
+        return self.database.ask(lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), [])
 
     def keep_vectors(self, embedder: str, vectors: Sequence[tuple[str, bytes]]) -> None:
         """Keeps vectors (float32) by key."""
@@ -179,8 +185,8 @@ class Cache:
 
     def vectors(self, embedder: str, limit: int) -> list[tuple[str, str, bytes]]:
         """Keys, tasks and vectors, newest first."""
-        query = "SELECT key, task, vector FROM answers WHERE single = 1 AND at > ? AND embedder = ? ORDER BY at DESC LIMIT ?"
-        return self.database.ask(lambda c: c.execute(query, (time.time() - self.ttl_s, embedder, limit)).fetchall(), [])
+        query = f"SELECT key, task, vector FROM answers WHERE single = 1 AND {_COUNTS} AND embedder = ? ORDER BY at DESC LIMIT ?"
+        return self.database.ask(lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), [])
 
 
 def is_single(task: Task) -> bool:

@@ -1,4 +1,4 @@
-"""One SQLite file that several processes write to: migrations, and a way on from a corrupt, a newer or an unwritable file."""
+"""One SQLite file that several threads and processes use at once: connections to borrow, and questions whose failure is a warning."""
 
 from __future__ import annotations
 
@@ -10,133 +10,135 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
-from orch import paths
+from orch.database_file import Connection, DatabaseFile, is_corrupt
 from orch.errors import JournalError
 
-_PATIENCE_S = 15.0
+MOST_IDLE = 4
+"""Connections that are kept open while nobody uses them."""
+RETRY_S = 10.0
+"""A file that could not be opened is tried again after this long."""
 _T = TypeVar("_T")
 
 
 class Database:
     """A file with the given migrations (SQL scripts, the oldest first). Opens at first use; safe between threads and processes.
 
-    `ask` never fails: what goes wrong with the file is said in `warnings`.
+    Whoever uses it borrows a connection of its own, so that no thread waits for another and no transaction meets one of another thread.
+    `ask` never fails: what goes wrong with the file is said in `warnings`. Made by `database_at`: one for each file of a process.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], what: str) -> None:
-        self.path, self.warnings = path, list[str]()
-        self._migrations, self._what = migrations, what
-        self._connection: sqlite3.Connection | None = None
-        self._broken: JournalError | None = None
-        self._lock = threading.RLock()
+    def __init__(self, path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False) -> None:
+        self.path, self.file = path, DatabaseFile(path, migrations, what, keeps_copies=keeps_copies)
+        self._begin()
 
-    def open(self) -> sqlite3.Connection:
-        """The open database. Sets a corrupt file aside and begins a new one. Raises JournalError."""
+    def _begin(self) -> None:
+        self._lock, self._idle, self._generation, self._process = threading.Lock(), list[Connection](), 0, os.getpid()
+        self._broken: tuple[float, JournalError] | None = None
+        self._passing: list[str] = []
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong with the file so far."""
+        return [*self.file.warnings, *self._passing]
+
+    def settled(self) -> None:
+        """Forgets the warnings of failures that are over."""
+        self._passing.clear()
+
+    # ------------------------------------------------------------ connections
+
+    def open(self) -> None:
+        """Opens the file, for who has nothing to tell without it. Raises JournalError."""
+        with self.connection():
+            pass
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else uses meanwhile. Raises JournalError where there can be none."""
+        connection = self._borrow()
+        try:
+            yield connection
+        finally:
+            self._return(connection)
+
+    def _borrow(self) -> Connection:
+        if self._process != os.getpid():
+            _INHERITED.append(self._idle)  # a connection must not be used, nor closed, on the other side of a fork
+            self._begin()
+        here = self.file.identity()
         with self._lock:
-            if self._connection is None:
-                if self._broken:
-                    raise JournalError(self._broken.message, self._broken.hint)
-                try:
-                    self._connection = self._open()
-                except JournalError as error:
-                    self._broken = error
-                    raise
-                except (OSError, sqlite3.Error) as error:  # a corrupt file in a folder that can't be written to, and its like
-                    self._broken = JournalError(f"{self._what} can't be opened ({error}): nothing is recorded", f"see {self.path}")
-                    raise self._broken from error
-            return self._connection
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.identity == here:
+                    return connection
+                connection.close()  # the file was moved away, or deleted: what is written there now would be lost
+        return self._connect()
 
-    def _open(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
+        if self._broken and time.monotonic() - self._broken[0] < RETRY_S:
+            raise JournalError(self._broken[1].message, self._broken[1].hint)
+        generation = self._generation
         try:
-            paths.touch_private(self.path)
-        except OSError as error:
-            return self._open_to_read(error)
-        try:
-            return self._connect()
-        except sqlite3.DatabaseError as error:
-            if not _is_corrupt(error):
-                raise JournalError(f"{self._what} can't be opened ({error}): nothing is recorded", f"see {self.path}") from error
-            self._set_aside(error)
-            return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
-        try:
-            _retrying(lambda: connection.execute("PRAGMA journal_mode=WAL"))
-            connection.execute("PRAGMA synchronous=NORMAL")
-            self._migrate(connection)
-        except BaseException:
-            connection.close()
+            connection = self.file.connect()
+        except JournalError as error:
+            self._broken = time.monotonic(), error
             raise
+        self._broken, connection.generation = None, generation
         return connection
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        version = _version(connection)
-        if version > len(self._migrations):
-            raise JournalError(
-                f"{self._what} {self.path} was written by a newer orch (form {version}, this one knows {len(self._migrations)}); it is left untouched",
-                "upgrade orch, or set ORCH_HOME to another folder",
-            )
-        if version == len(self._migrations):
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for number in range(_version(connection), len(self._migrations)):
-                for statement in _statements(self._migrations[number]):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={number + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
-
-    def _open_to_read(self, cause: OSError) -> sqlite3.Connection:
-        said = f"{self._what} {self.path} can't be written ({cause.strerror or cause}): nothing is recorded"
-        try:
-            connection = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
-            _version(connection)
-        except (sqlite3.Error, ValueError):
-            raise JournalError(said, "set ORCH_HOME to a folder of your own") from cause
-        self._warn(said)
-        return connection
-
-    def _set_aside(self, error: Exception) -> None:
-        """Renames a corrupt journal; one process does it, the others find the new file."""
-        with _file_lock(self.path.with_suffix(".lock")):
-            with contextlib.suppress(sqlite3.DatabaseError):
-                self._connect().close()
+    def _return(self, connection: Connection) -> None:
+        if connection.in_transaction:
+            connection.rollback()
+        with self._lock:
+            if connection.generation == self._generation and len(self._idle) < MOST_IDLE:
+                self._idle.append(connection)
                 return
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}-{os.getpid()}{self.path.suffix}")
-            os.replace(self.path, aside)
-            for tail in ("-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(f"{self.path}{tail}", f"{aside}{tail}")
-            paths.touch_private(self.path)
-        self._warn(f"{self._what} was corrupt ({error}): set aside as {aside}, a new one is begun")
-
-    def _warn(self, message: str) -> None:
-        if message not in self.warnings:
-            self.warnings.append(message)
+        connection.close()
 
     def close(self) -> None:
-        """Closes the file; a later use opens it again."""
+        """Closes the file, connections that are in use when they are given back; a later use opens it again."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._generation += 1
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    # ------------------------------------------------------------ questions
+
+    def perform(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Reads or writes; a file that proves corrupt is set aside, and a new one begun. Raises JournalError, sqlite3.Error."""
+        try:
+            with self.connection() as connection:
+                return question(connection)
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+            self.close()
+            self._set_aside(error)
+            with self.connection() as connection:
+                return question(connection)
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        try:
+            self.file.set_aside(error)
+        except OSError as fault:
+            raise JournalError(f"{self.file.what} is corrupt ({error}) and can't be set aside ({fault}): nothing is recorded", f"see {self.path}") from error
 
     def ask(self, question: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
-        """Reads or writes; a journal that fails is said once, and `otherwise` stands in."""
+        """Reads or writes; a file that fails is said once, and `otherwise` stands in."""
         try:
-            with self._lock:
-                return self._again_if_corrupt(question)
+            return self.perform(question)
         except (sqlite3.Error, JournalError) as error:
-            message = error.message if isinstance(error, JournalError) else f"{self._what} can't be used ({error}): nothing is recorded"
-            self._warn(message)
+            self.warn(error)
             return otherwise
+
+    def warn(self, error: sqlite3.Error | JournalError) -> None:
+        """Keeps a warning of a failure until it is `settled`."""
+        message = error.message if isinstance(error, JournalError) else f"{self.file.what} can't be used ({error}): nothing is recorded"
+        if message not in self.warnings:
+            self._passing.append(message)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows a query finds, by column name; none where the file can't be read."""
@@ -148,46 +150,20 @@ class Database:
 
         return self.ask(read, [])
 
-    def _again_if_corrupt(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        try:
-            return question(self.open())
-        except sqlite3.DatabaseError as error:
-            if not _is_corrupt(error):
-                raise
-            self.close()
-            self._set_aside(error)
-            return question(self.open())
+
+_INHERITED: list[list[Connection]] = []
+_OPEN: WeakValueDictionary[tuple[Path, int], Database] = WeakValueDictionary()
+_OPENING = threading.Lock()
 
 
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; a trigger's own semicolons do not end it. (`executescript` would end the transaction.)"""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _retrying(act: Callable[[], Any], seconds: float = _PATIENCE_S) -> None:
-    """Switching to WAL needs the file alone and does not heed SQLite's own busy timeout."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            act()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+def database_at(path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False) -> Database:
+    """The process's one Database for a path."""
+    key = path.absolute(), len(migrations)
+    with _OPENING:
+        found = _OPEN.get(key)
+        if found is None:
+            found = _OPEN[key] = Database(path, migrations, what, keeps_copies=keeps_copies)
+        return found
 
 
 def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any], *, replace: bool = False) -> None:
@@ -212,16 +188,3 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-
-
-@contextlib.contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    paths.touch_private(path)
-    with path.open("r+b") as stream:
-        try:
-            import fcntl
-        except ImportError:  # Windows: setting aside is not guarded there
-            yield
-            return
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

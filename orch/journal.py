@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.database import Database, insert, transaction
+from orch.database import database_at, insert, transaction
 from orch.errors import JournalError
 from orch.journal_tables import MIGRATIONS
 from orch.judgements import Judgements
@@ -23,6 +23,7 @@ TURN = "task IS NOT NULL AND (status IN ('ok', 'interrupted') OR (status = 'fail
 """The runs that are turns of a conversation: also one that was interrupted, and one that failed after it gave text."""
 
 
+DAY_S = 86_400
 IDENTITY = "journal_id"
 """The fact that holds the journal's own id."""
 
@@ -68,7 +69,7 @@ class Journal:
 
     def __init__(self, path: Path, redactor: Redactor, mode: str = "full", keep_s: int = 365 * 86400, *, lately_s: float = 0.0) -> None:
         self.path, self.mode = path, mode
-        self.database = Database(path, MIGRATIONS, "the journal")
+        self.database = database_at(path, MIGRATIONS, "the journal", keeps_copies=True)
         self.judgements = Judgements(self.database, redactor, mode, lately_s)
         self.measurements = Measurements(self.database)
         self._redactor, self._keep_s = redactor, keep_s
@@ -94,21 +95,29 @@ class Journal:
         return self.record_all([run])
 
     def record_all(self, runs: Sequence[RunRecord]) -> bool:
-        """Writes runs and their attempts in one transaction; whether they now stand there. Never raises."""
+        """Writes runs and their attempts in one transaction; whether they now stand there. A file that fails is a warning."""
+        try:
+            return self.write(runs)
+        except (sqlite3.Error, JournalError) as error:
+            self.database.warn(error)
+            return False
+
+    def write(self, runs: Sequence[RunRecord]) -> bool:
+        """The same, but raises JournalError and sqlite3.Error."""
         if self.mode == "off":
             return False
         rows = [(self._row(run), [self._attempt_row(run, n, attempt) for n, attempt in enumerate(run.attempts)]) for run in runs]
 
-        def write(connection: sqlite3.Connection) -> bool:
+        def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 for row, attempts in rows:
                     insert(connection, "runs", row)
                     for attempt in attempts:
                         insert(connection, "attempts", attempt)
                 self._prune(connection, runs[-1].at)
-            return True
 
-        return self.database.ask(write, False)
+        self.database.perform(write)
+        return True
 
     def _row(self, run: RunRecord) -> dict[str, Any]:
         row = {name: getattr(run, name) for name in RunRecord.__slots__ if name != "attempts"}
@@ -139,12 +148,17 @@ class Journal:
         return {**row, "offset_chars": attempt.offset, "run_id": run.run_id, "n": n, "at": run.at, "task_type": run.task_type}
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
-        """Once a day, deletes the runs that are older than `keep`."""
+        """Once a day, deletes the runs that are older than `keep`, as seen from the last run before today.
+
+        So a clock that jumps years ahead deletes nothing on that day: it takes two runs on different days.
+        """
         last = connection.execute("SELECT value FROM facts WHERE name='pruned_at'").fetchone()
-        if last and now - float(last[0]) < 86400:
+        if last and abs(now - float(last[0])) < DAY_S:
             return
-        connection.execute("DELETE FROM attempts WHERE at < ?", (now - self._keep_s,))
-        connection.execute("DELETE FROM runs WHERE at < ?", (now - self._keep_s,))
+        before = connection.execute("SELECT max(at) FROM runs WHERE at < ?", (now - now % DAY_S,)).fetchone()[0]
+        if before is not None:
+            connection.execute("DELETE FROM attempts WHERE at < ?", (before - self._keep_s,))
+            connection.execute("DELETE FROM runs WHERE at < ?", (before - self._keep_s,))
         connection.execute("INSERT OR REPLACE INTO facts VALUES ('pruned_at', ?)", (str(now),))
 
     def fact(self, name: str) -> str | None:
@@ -166,23 +180,31 @@ class Journal:
 
     def identity(self) -> str:
         """The journal's own id: made once by chance, kept with the file, and so by its copies. Raises JournalError."""
-        connection = self.database.open()
+        query = f"SELECT value FROM facts WHERE name = '{IDENTITY}'"
+        with self.database.connection() as connection:
+            row = connection.execute(query).fetchone()
+            if row is None:
+                self._begin_identity(connection)
+                row = connection.execute(query).fetchone()
+        return str(row[0])
+
+    def _begin_identity(self, connection: sqlite3.Connection) -> None:
         try:
             connection.execute(f"INSERT OR IGNORE INTO facts VALUES ('{IDENTITY}', ?)", (_new_identity(),))
         except sqlite3.OperationalError as error:
             raise JournalError(f"the journal {self.path} can't be written ({error}): it has no id yet", "set ORCH_HOME to a folder of your own") from error
-        row = connection.execute(f"SELECT value FROM facts WHERE name = '{IDENTITY}'").fetchone()
-        return str(row[0])
 
     def renew_identity(self, old: str) -> str:
         """Another id in the place of that one; the one that another process put there, where it was first. Raises JournalError."""
-        self.database.open().execute(f"UPDATE facts SET value = ? WHERE name = '{IDENTITY}' AND value = ?", (_new_identity(), old))
+        with self.database.connection() as connection:
+            connection.execute(f"UPDATE facts SET value = ? WHERE name = '{IDENTITY}' AND value = ?", (_new_identity(), old))
         return self.identity()
 
     def knows(self, seq: int, run_id: str) -> bool:
         """Whether a row of that number and run is there, or was forgotten. Raises JournalError."""
         query = "SELECT 1 FROM runs WHERE seq = ? AND run_id = ? UNION SELECT 1 FROM forgotten WHERE run_id = ?"
-        return self.database.open().execute(query, (seq, run_id, run_id)).fetchone() is not None
+        with self.database.connection() as connection:
+            return connection.execute(query, (seq, run_id, run_id)).fetchone() is not None
 
     # ------------------------------------------------------------ what is known of models
 
@@ -251,8 +273,7 @@ class Journal:
 
     def count(self) -> int:
         """How many runs it holds. Raises JournalError where it can't be read."""
-        row = self.database.open().execute("SELECT count(*) FROM runs").fetchone()
-        return int(row[0])
+        return int(self.database.perform(lambda c: c.execute("SELECT count(*) FROM runs").fetchone())[0])
 
 
 # ---------------------------------------------------------------- rows

@@ -330,4 +330,4 @@ def _fallback(failed: Candidate, then: Candidate, failure: BackendError, offset:
 
 def new_run_id() -> str:
     """A name that sorts by time: 48 bits of milliseconds, 24 of chance, in hexadecimal."""
-    return f"{int(time.time() * 1000):012x}{os.urandom(3).hex()}"
+    return f"{max(int(time.time() * 1000), 0):012x}{os.urandom(3).hex()}"

@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,14 @@ def test_another_wish_is_another_question(ollama: FakeOllama, other: tuple[str, 
 def test_a_new_version_of_the_model_is_asked_again(ollama: FakeOllama) -> None:
     assert source(TASK) == "model"
     ollama.models[CODER].digest = "f" * 64
+    assert source(TASK) == "model"
+
+
+def test_an_answer_of_the_future_does_not_count(ollama: FakeOllama, home: Path) -> None:
+    assert source(TASK) == "model"
+    with closing(sqlite3.connect(home / "cache" / "answers.sqlite3")) as cache, cache:
+        ((key,),) = cache.execute("UPDATE answers SET at = at + 86400 RETURNING key").fetchall()
+    assert b"of the future" in orch("cache", "why", key[:12]).stdout
     assert source(TASK) == "model"
 
 

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from orch import get_orchestrator
+from orch.journal import DAY_S, Journal, RunRecord
+from orch.redact import Redactor
+from orch.run import new_run_id
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import Forked
@@ -39,6 +42,18 @@ def holding(home: Path, text: str) -> list[str]:
 def start(*words: str) -> subprocess.Popen[bytes]:
     """Begins a run."""
     return Forked(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def a_day_goes_by(home: Path) -> None:
+    """For what stands in the journal."""
+    for table in ("runs", "attempts"):
+        query(home, f"UPDATE {table} SET at = at - 90000")
+    query(home, "UPDATE facts SET value = value - 90000 WHERE name = 'pruned_at'")
+
+
+def record(run_id: str, at: float) -> RunRecord:
+    """A run that was answered."""
+    return RunRecord(run_id, at, "library", "ok", "task", None, [], "answer", "simple", 1.0, None, ())
 
 
 def config(routing: str) -> str:
@@ -209,12 +224,28 @@ def test_mode_off_keeps_nothing_and_stats_say_so(ollama: FakeOllama, home: Path)
 def test_runs_older_than_keep_are_deleted(ollama: FakeOllama, home: Path) -> None:
     folder = config("journal: {keep: 1d}")
     orch("--config", folder, "run", "old")
-    for table in ("runs", "attempts"):
-        query(home, f"UPDATE {table} SET at = at - 90000")
-    query(home, "UPDATE facts SET value = value - 90000 WHERE name = 'pruned_at'")
+    a_day_goes_by(home)
     orch("--config", folder, "run", "new")
-    assert query(home, "SELECT task FROM runs") == [("new",)]
-    assert query(home, "SELECT count(*) FROM attempts") == [(1,)]
+    a_day_goes_by(home)
+    orch("--config", folder, "run", "newer")
+    assert query(home, "SELECT task FROM runs ORDER BY seq") == [("new",), ("newer",)]
+    assert query(home, "SELECT count(*) FROM attempts") == [(2,)]
+
+
+def test_a_clock_that_jumps_years_ahead_deletes_nothing(home: Path) -> None:
+    journal = Journal(home / "journal.sqlite3", Redactor({}), keep_s=DAY_S)
+    today = 20_000 * DAY_S
+    for name, at in [("before", today), ("ahead", today + 800 * DAY_S), ("ahead again", today + 800 * DAY_S + 3_600), ("set right", today + 60)]:
+        journal.record(record(name, at))
+    assert {run["run_id"] for run in journal.runs()} == {"before", "ahead", "ahead again", "set right"}
+    journal.record(record("a day later", today + 801 * DAY_S))
+    assert {run["run_id"] for run in journal.runs()} == {"ahead", "ahead again", "a day later"}
+    journal.close()
+
+
+def test_an_id_of_a_time_before_1970_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: -1e9)
+    assert new_run_id().startswith("000000000000")
 
 
 def test_every_file_is_its_owners_alone_also_while_it_is_written(ollama: FakeOllama, home: Path) -> None:

@@ -48,7 +48,7 @@ LAYERS = [
         "config.source",
         "config.spec",
         "config.variables",
-        "database",
+        "database_file",
         "json_form",
         "json_schema",
         "known_models.catalogue",
@@ -60,6 +60,7 @@ LAYERS = [
         "stats",
         "backends.overflow",
     },
+    {"database"},
     {
         "backends.addresses",
         "config.known",

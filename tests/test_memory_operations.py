@@ -112,7 +112,7 @@ async def test_the_same_text_twice_is_new_once(held: HeldMemory) -> None:
 async def test_forgetting_takes_the_cached_answer_too(held: HeldMemory, kept: Cache) -> None:
     wanted = await note(held, SERVER)
     columns = "key, at, used_at, uses, size, run_id, task, provider, model, digest, result, single"
-    kept.database.open().execute(f"INSERT INTO answers ({columns}) VALUES ('k', 4e9, 0, 0, 0, ?, 't', 'p', 'm', '', '{{}}', 0)", (wanted,))
+    kept.database.ask(lambda c: c.execute(f"INSERT INTO answers ({columns}) VALUES ('k', 4e9, 0, 0, 0, ?, 't', 'p', 'm', '', '{{}}', 0)", (wanted,)), None)
     assert await ask(held, "forget", ids=[wanted]) == {"forgotten": 1, "notes": []}
     assert kept.find("k") == []
     assert (await ask(held, "search", query="nemo"))["hits"] == []

@@ -145,7 +145,8 @@ def test_an_id_is_renewed_once_where_two_processes_want_it(journal: Journal) -> 
 
 
 def test_a_journal_that_cannot_be_written_says_that_it_has_no_id(journal: Journal) -> None:
-    journal.database.open().execute("PRAGMA query_only = ON")
+    with journal.database.connection() as connection:
+        connection.execute("PRAGMA query_only = ON")
     with pytest.raises(Exception, match="it has no id yet"):
         journal.identity()
 

@@ -106,8 +106,17 @@ async def _facts(runtime: Runtime, answer: Answer) -> dict[str, Any]:
         digest = await runtime.reuse.digest(answer.provider, answer.model)
     finally:
         await runtime.aclose()
-    left = answer.at + runtime.reuse.cache.ttl_s - time.time()
-    counts = "no: too old" if left <= 0 else "no: its model is not installed as it was" if digest != answer.digest else "yes"
+    now = time.time()
+    left = answer.at + runtime.reuse.cache.ttl_s - now
+    counts = (
+        "no: too old"
+        if left <= 0
+        else "no: it is of the future, kept while the clock was wrong"
+        if answer.at > now
+        else "no: its model is not installed as it was"
+        if digest != answer.digest
+        else "yes"
+    )
     return {
         "id": answer.id,
         "task": " ".join(answer.task.split())[:200],

@@ -56,8 +56,8 @@ class Source:
 
     def count(self, after: int = 0) -> int:
         """How many rows there are after one."""
-        row = self._database.open().execute(f"SELECT count(*) FROM runs WHERE {_KEPT} AND seq > ?", (after,)).fetchone()
-        return int(row[0])
+        with self._database.connection() as connection:
+            return int(connection.execute(f"SELECT count(*) FROM runs WHERE {_KEPT} AND seq > ?", (after,)).fetchone()[0])
 
     def by_ids(self, run_ids: Sequence[str]) -> dict[str, Remembered]:
         """Rows by id; the ones that are no longer there are left out."""
@@ -69,11 +69,12 @@ class Source:
 
     def neighbours(self, run_ids: Sequence[str], reach: int) -> dict[str, list[tuple[str, int]]]:
         """For each row with a session, the rows of that session up to `reach` places before (negative) and after it."""
-        connection, near = self._database.open(), {}
-        for run_id in run_ids:
-            before = connection.execute(_near("<", "DESC"), (run_id, reach)).fetchall()
-            after = connection.execute(_near(">", "ASC"), (run_id, reach)).fetchall()
-            near[run_id] = [(row[0], -place) for place, row in enumerate(before, 1)] + [(row[0], place) for place, row in enumerate(after, 1)]
+        near = {}
+        with self._database.connection() as connection:
+            for run_id in run_ids:
+                before = connection.execute(_near("<", "DESC"), (run_id, reach)).fetchall()
+                after = connection.execute(_near(">", "ASC"), (run_id, reach)).fetchall()
+                near[run_id] = [(row[0], -place) for place, row in enumerate(before, 1)] + [(row[0], place) for place, row in enumerate(after, 1)]
         return near
 
     def find(self, prefix: str) -> list[Remembered]:
@@ -94,21 +95,20 @@ class Source:
 
     def forgotten(self, after: int) -> list[tuple[int, str]]:
         """The ids of rows that are gone, with their place in the list of what was forgotten."""
-        return self._database.open().execute("SELECT seq, run_id FROM forgotten WHERE seq > ? ORDER BY seq", (after,)).fetchall()
+        with self._database.connection() as connection:
+            return connection.execute("SELECT seq, run_id FROM forgotten WHERE seq > ? ORDER BY seq", (after,)).fetchall()
 
     def _select(self, condition: str, values: Sequence[Any]) -> list[Remembered]:
-        rows = self._database.open().execute(f"SELECT {_COLUMNS} FROM runs WHERE {condition}", tuple(values))
-        return [Remembered(*(*row[:-1], bool(row[-1]))) for row in rows]
+        with self._database.connection() as connection:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE {condition}", tuple(values))
+            return [Remembered(*(*row[:-1], bool(row[-1]))) for row in rows]
 
     # ------------------------------------------------------------ writing
 
     def add(self, notes: Sequence[Mapping[str, Any]]) -> int:
         """Writes notes (`run_id`, `task`, and what else of title, session, at, answer, task_type, model, status is known); how many were new."""
-        connection, new = self._database.open(), 0
-        with transaction(connection):
-            for note in notes:
-                new += self._add(connection, note)
-        return new
+        with self._database.connection() as connection, transaction(connection):
+            return sum(self._add(connection, note) for note in notes)
 
     def _add(self, connection: sqlite3.Connection, note: Mapping[str, Any]) -> int:
         texts = {name: note.get(name) for name in ("task", "answer", "title")}
@@ -124,23 +124,23 @@ class Source:
 
     def chosen(self, where: Where, run_ids: Sequence[str] = ()) -> list[str]:
         """The ids of every row of the journal, remembered or not, that a condition or a list of ids names."""
-        connection = self._database.open()
-        if not run_ids:
-            condition, values = _condition(where, kept=False)
-            return [row[0] for row in connection.execute(f"SELECT run_id FROM runs WHERE {condition}", values)]
-        return list(dict.fromkeys(row[0] for some in _batches(run_ids) for row in connection.execute(_with_copies(len(some)), some)))
+        with self._database.connection() as connection:
+            if not run_ids:
+                condition, values = _condition(where, kept=False)
+                return [row[0] for row in connection.execute(f"SELECT run_id FROM runs WHERE {condition}", values)]
+            return list(dict.fromkeys(row[0] for some in _batches(run_ids) for row in connection.execute(_with_copies(len(some)), some)))
 
     def forget(self, run_ids: Sequence[str]) -> None:
         """Deletes rows, and their text from the file's free pages and its WAL. The figures of their attempts stay, without words."""
-        connection = self._database.open()
-        connection.execute("PRAGMA secure_delete=ON")
-        with transaction(connection):
-            for some in _batches(run_ids):
-                marks = ",".join("?" * len(some))
-                connection.execute(f"DELETE FROM runs WHERE run_id IN ({marks})", some)
-                connection.execute(f"UPDATE attempts SET message = NULL WHERE run_id IN ({marks})", some)
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._database.connection() as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            with transaction(connection):
+                for some in _batches(run_ids):
+                    marks = ",".join("?" * len(some))
+                    connection.execute(f"DELETE FROM runs WHERE run_id IN ({marks})", some)
+                    connection.execute(f"UPDATE attempts SET message = NULL WHERE run_id IN ({marks})", some)
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _with_copies(count: int) -> str:

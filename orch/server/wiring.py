@@ -23,7 +23,7 @@ from orch.redact import Redactor
 from orch.registry import Registry
 from orch.remote_models import RemoteModels
 from orch.runtime import Runtime, Wiring
-from orch.server.journal import BatchedJournal, Told
+from orch.server.journal import BatchedJournal, Told, Unwritten
 from orch.server.survey import KeptRegistry
 
 _Held = tuple[Provider, tuple[ModelSpec, ...]]
@@ -34,7 +34,7 @@ class ServerWiring(Wiring):
 
     def __init__(self, gate: Gate, told: Told) -> None:
         super().__init__(gate)
-        self._told = told
+        self._told, self._unwritten = told, Unwritten()
         self._backends: dict[str, tuple[_Held, Backend]] = {}
 
     def open(self, config: Config) -> Runtime:
@@ -49,7 +49,7 @@ class ServerWiring(Wiring):
 
     def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
         """Batched."""
-        return BatchedJournal(path, redactor, mode, keep_s, self._told)
+        return BatchedJournal(path, redactor, mode, keep_s, self._told, self._unwritten)
 
     def registry(
         self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
