@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from orch.backends.bounds import MOST_NAME_CHARS, said
 from orch.backends.ollama import OllamaBackend
 from orch.errors import BackendError, ConfigError, OrchError
 from orch.runtime import Runtime
 
+MOST_LAYERS = 1_000
+"""Of one model; of what a server tells beyond, no sizes are added up."""
 _UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
 _CAUSES = {"connect": ("no_provider", "ollama serve, or without Ollama: orch setup {model}"), "rejected": _UNKNOWN, "model_not_found": _UNKNOWN}
 """Code of what the provider did not do, to the error's code and hint."""
@@ -42,11 +45,16 @@ async def pull(runtime: Runtime, model: str, provider: str = "") -> AsyncGenerat
     try:
         async with aclosing(known[chosen].pull(model)) as lines:  # type: ignore[type-var]
             async for line in lines:
-                if line.get("total"):
-                    layers[str(line.get("digest"))] = (int(line.get("completed") or 0), int(line["total"]))
+                _note(layers, str(line.get("digest"))[:MOST_NAME_CHARS], line.get("completed") or 0, line.get("total"))
                 done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
-                yield Progress(str(line.get("status", "")), done, total)
+                yield Progress(said(line.get("status", "")), done, total)
     except BackendError as failure:
         told = _CAUSES.get(failure.code, ("all_failed", "fetch it again: what came is kept"))
         code, hint = _UNREACHED if failure.code != "connect" and _NO_WAY.search(failure.message) else told
         raise OrchError(f"{model} could not be fetched: {failure.message}", hint.format(model=model), code=code) from None
+
+
+def _note(layers: dict[str, tuple[int, int]], digest: str, completed: Any, total: Any) -> None:
+    """Keeps how far a layer is, where the server tells it in numbers."""
+    if isinstance(completed, int) and isinstance(total, int) and (digest in layers or len(layers) < MOST_LAYERS):
+        layers[digest] = (completed, total)

@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from orch.backends.addresses import Addresses, Visit
+from orch.backends.bounds import MOST_ERROR_BYTES, MOST_JSON_BYTES, MOST_SAID_CHARS, beginning, said, whole
 from orch.backends.transport import Line, Reply, foreign, line_to, translated
 from orch.config.addresses import is_loopback, shown
 from orch.errors import BackendError, ConfigError
@@ -17,6 +18,8 @@ from orch.errors import BackendError, ConfigError
 DRAIN_S = 0.2
 QUICK_S = 5.0
 """For questions that a living server answers from memory: its version, its list of models."""
+WHOLE_PER_PIECE = 4
+"""How many times as long as for its next piece a whole answer is waited for."""
 _NEXT_ADDRESS = (429, 502, 503, 504)
 _OVERFLOW = ("context", "exceed", "too long", "input length", "too many tokens", "truncat")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -95,17 +98,23 @@ class Http:
             return visit, response
         raise failure
 
-    async def json(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = QUICK_S, at: Sequence[str] = ()) -> dict[str, Any]:
-        """The JSON object of an answer. Raises BackendError."""
-        async with self.stream(method, path, body, timeout_s=timeout_s, at=at) as response:
-            data = await response.aread()
-            try:
-                value = json.loads(data)
-            except ValueError:
-                value = None
-            if not isinstance(value, dict):
-                raise BackendError("bad_response", f"{shown(str(response.url))} did not answer with JSON{_looks(data)}")
-            return value
+    async def json(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout_s: float | None = QUICK_S,
+        at: Sequence[str] = (),
+        most_bytes: int = MOST_JSON_BYTES,
+    ) -> dict[str, Any]:
+        """The JSON object of an answer. Raises BackendError, also for one of over `most_bytes`, and for one that drips: `timeout_s` is for each piece."""
+        in_all = None if timeout_s is None else WHOLE_PER_PIECE * timeout_s
+        try:
+            async with asyncio.timeout(in_all), self.stream(method, path, body, timeout_s=timeout_s, at=at) as response:
+                return _object(await whole(response, most_bytes, f"an answer to {path}"), shown(str(response.url)))
+        except TimeoutError:
+            raise BackendError("timeout", f"the answer to {path} did not come whole within {in_all:g} s") from None
 
     async def aclose(self) -> None:
         """Closes the lines of this event loop."""
@@ -124,8 +133,8 @@ async def with_deadlines(items: AsyncGenerator[_T], first_s: float, next_s: floa
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                said = "no token came" if code == "timeout" else "the stream stood still"
-                raise BackendError(code, f"{said} for {limit:g} s") from None
+                what = "no token came" if code == "timeout" else "the stream stood still"
+                raise BackendError(code, f"{what} for {limit:g} s") from None
             yield item
             limit, code = next_s, "stalled"
 
@@ -140,14 +149,25 @@ async def drain(items: AsyncGenerator[Any]) -> None:
 # ---------------------------------------------------------------- failures in our words
 
 
+def _object(data: bytes, url: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise BackendError("bad_response", f"{url} did not answer with JSON{_looks(data)}")
+    return value
+
+
 async def _refuse_errors(response: Reply) -> None:
     content_type = response.headers.get("content-type", "")
     if response.status_code < 400:
         if "html" in content_type:
             raise BackendError("bad_response", f"{shown(str(response.url))} answered with a web page: is this a model server?")
         return
-    body = await response.aread()
-    message = error_text(body) or f"{response.reason_phrase}{_looks(body)}"
+    body, is_whole = await beginning(response, MOST_ERROR_BYTES)
+    cut = "" if is_whole else f" (with an error text of over {MOST_ERROR_BYTES // 1_000_000} MB, which is not read)"
+    message = error_text(body) or f"{response.reason_phrase[:MOST_SAID_CHARS]}{_looks(body)}{cut}"
     code, told = _status_code(response.status_code, message, is_page="html" in content_type), f"status {response.status_code}: {message}"
     if code == "context_overflow":
         raise overflow(told, body)
@@ -163,10 +183,10 @@ def overflow(message: str, body: bytes = b"") -> BackendError:
 
 
 def _status_code(status: int, message: str, *, is_page: bool) -> str:
-    said = message.lower()
+    text = message.lower()
     if status == 404:
-        return "bad_response" if is_page or "page not found" in said else "model_not_found"
-    if status in (400, 413) and any(word in said for word in _OVERFLOW):
+        return "bad_response" if is_page or "page not found" in text else "model_not_found"
+    if status in (400, 413) and any(word in text for word in _OVERFLOW):
         return "context_overflow"
     if status in (429, 503):
         return "rate_limited"
@@ -176,7 +196,7 @@ def _status_code(status: int, message: str, *, is_page: bool) -> str:
         return "timeout"
     if status >= 500:
         # llama.cpp behind Ollama passes its own overflow on as a server error
-        return "context_overflow" if "exceed" in said and "context" in said else "server_error"
+        return "context_overflow" if "exceed" in text and "context" in text else "server_error"
     return "rejected"
 
 
@@ -184,7 +204,7 @@ def error_text(body: bytes) -> str:
     """What a server's error body says: Ollama's and OpenAI's forms, also one inside the other."""
     try:
         value: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     for _ in range(4):
         if isinstance(value, dict):
@@ -192,11 +212,11 @@ def error_text(body: bytes) -> str:
         elif isinstance(value, str) and value.lstrip().startswith("{"):
             try:
                 value = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
         else:
             break
-    return " ".join(str(value).split())[:500] if value else ""
+    return said(value) if value else ""
 
 
 def _looks(body: bytes) -> str:

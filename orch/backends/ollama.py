@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from orch.backends import wire
+from orch.backends.bounds import MOST_JSON_BYTES, VECTOR_BYTES, AnswerSize, models_in, said
 from orch.backends.http import QUICK_S, Http, drain, overflow, with_deadlines
 from orch.backends.messages import for_ollama
 from orch.config.spec import Provider, canonical
@@ -45,20 +46,21 @@ class OllamaBackend:
         """`/api/chat` with `truncate: false`: too long a prompt is an error, never a silent cut."""
         self._remote.check(request.model)
         payload = self._payload(request)
-        wished, read = payload.get("think"), self._lines(request, payload)
+        wished, read, size = payload.get("think"), self._lines(request, payload), AnswerSize()
         async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
             async for lines in batches:
                 for line in lines:
                     self._remote.check_answer(request.model, line)
-                if said := _less_thinking(wished, payload.get("think")):
+                if less := _less_thinking(wished, payload.get("think")):
                     wished = payload.get("think")
-                    yield Delta(left_out=said)
+                    yield Delta(left_out=less)
                 error = next((line["error"] for line in lines if "error" in line), None)
                 with wire.shape():
                     deltas = [delta for line in lines if "error" not in line and _tells(delta := _delta(line))]
                 if deltas and deltas[-1].done:
                     await drain(read)
                 for delta in wire.merged(deltas):
+                    size.add(delta)
                     yield delta
                     if delta.done:
                         return
@@ -114,7 +116,8 @@ class OllamaBackend:
             await self.info(model)
         self._remote.check(model)
         body = {"truncate": False, **extra, "model": model, "input": list(texts)}
-        answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order())
+        most = MOST_JSON_BYTES + VECTOR_BYTES * len(texts)
+        answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order(), most_bytes=most)
         self._remote.check_answer(model, answer)
         with wire.shape():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
@@ -123,15 +126,14 @@ class OllamaBackend:
         """`/api/tags` and `/api/ps` in one."""
         tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
         with wire.shape():
-            entries = tags.get("models") or []
+            entries = models_in(tags.get("models"), "name")
             loaded = _Loaded(running, {_digest(entry) for entry in entries})
             found = [_installed(entry, loaded.entry_of(entry)) for entry in entries]
         return self._remote.listed(found)
 
     async def _running(self) -> list[dict[str, Any]]:
         try:
-            running = (await self._http.json("GET", "/api/ps")).get("models") or []
-            return running if isinstance(running, list) else []
+            return await self.listed("/api/ps")
         except BackendError as error:
             # old servers and look-alikes have no /api/ps: nothing is known to be loaded then
             if error.code in ("model_not_found", "bad_response", "rejected"):
@@ -149,7 +151,7 @@ class OllamaBackend:
         async with self._http.stream("POST", "/api/pull", {"model": model, "stream": True}) as response:
             async for line in wire.ndjson(response.aiter_bytes()):
                 if "error" in line:
-                    raise BackendError("rejected", str(line["error"]))
+                    raise BackendError("rejected", said(line["error"]))
                 yield line
 
     async def show(self, model: str) -> dict[str, Any]:
@@ -159,7 +161,7 @@ class OllamaBackend:
     async def listed(self, path: str) -> list[dict[str, Any]]:
         """The entries of `/api/tags` or `/api/ps` as they are."""
         entries = (await self._http.json("GET", path)).get("models")
-        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        return models_in([entry for entry in entries if isinstance(entry, dict)], "name") if isinstance(entries, list) else []
 
     async def load(self, model: str, num_ctx: int | None, keep_alive: str | float | None = None) -> None:
         """Brings a model into memory with that context; without one, as a model that only embeds is."""
@@ -186,7 +188,7 @@ class OllamaBackend:
 
     async def health(self) -> str:
         """`/api/version`."""
-        return f"Ollama {(await self._http.json('GET', '/api/version', timeout_s=QUICK_S)).get('version', '?')}"
+        return f"Ollama {said((await self._http.json('GET', '/api/version', timeout_s=QUICK_S)).get('version', '?'))}"
 
     async def release(self) -> None:
         """Closes the connections of this event loop."""
@@ -198,8 +200,8 @@ class OllamaBackend:
 
 
 def _stream_error(error: Any) -> BackendError:
-    said = " ".join(str(error.get("message", error) if isinstance(error, dict) else error).split())
-    return overflow(said) if "context" in said.lower() and "exceed" in said.lower() else BackendError("stream_error", said)
+    what = said(error.get("message", error) if isinstance(error, dict) else error)
+    return overflow(what) if "context" in what.lower() and "exceed" in what.lower() else BackendError("stream_error", what)
 
 
 def _tells(delta: Delta) -> bool:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from orch.backends import wire
+from orch.backends.bounds import CALL_CHARS, MOST_JSON_BYTES, VECTOR_BYTES, AnswerSize, models_in, said, whole
 from orch.backends.http import QUICK_S, Http, drain, with_deadlines
 from orch.backends.messages import for_openai
 from orch.config.spec import Provider
@@ -47,9 +48,10 @@ class OpenAIBackend:
                 with wire.shape():
                     deltas = [delta for event in found if "error" not in event and (delta := collected.add(event)) is not None]
                 for delta in wire.merged(deltas):
+                    collected.size.add(delta)
                     yield delta
                 if error is not None:
-                    raise BackendError("stream_error", _said(error))
+                    raise BackendError("stream_error", said(error.get("message", error) if isinstance(error, dict) else error))
                 if len(found) < len(events):
                     await drain(read)
                     break
@@ -72,7 +74,7 @@ class OpenAIBackend:
                 response = await held.enter_async_context(self._http.stream("POST", "chat/completions", payload, at=at))
             if "application/json" in response.headers.get("content-type", ""):
                 # a server that does not stream answers in one piece
-                yield [wire.parse_object(await response.aread())]
+                yield [wire.parse_object(await whole(response, wire.MAX_LINE, "an answer"))]
                 return
             async for events in wire.batches(response.aiter_bytes(), wire.sse_event):
                 # a comment keeps the connection alive and is no token: the deadlines must not see it
@@ -84,7 +86,8 @@ class OpenAIBackend:
         self._remote.check(model)
         beside = {key: value for key, value in extra.items() if key not in (*_NOT_SENT, "encoding_format", "options")}
         body = {**beside, "model": model, "input": list(texts)}
-        answer = await self._http.json("POST", "embeddings", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order())
+        most = MOST_JSON_BYTES + VECTOR_BYTES * len(texts)
+        answer = await self._http.json("POST", "embeddings", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order(), most_bytes=most)
         with wire.shape():
             rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
@@ -93,7 +96,7 @@ class OpenAIBackend:
         """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
         answer = await self._http.json("GET", "models")
         with wire.shape():
-            found = [Installed(name=str(entry.get("id", "")), resident=True, remote_host=host_in(entry)) for entry in answer.get("data") or []]
+            found = [Installed(name=str(entry.get("id", "")), resident=True, remote_host=host_in(entry)) for entry in models_in(answer.get("data"), "id")]
         return self._remote.listed(found)
 
     async def meta(self) -> dict[str, Any]:
@@ -131,10 +134,6 @@ def _with_v1(url: str) -> str:
     return url if urlsplit(url).path else f"{url}/v1"
 
 
-def _said(error: Any) -> str:
-    return " ".join(str(error.get("message", error) if isinstance(error, dict) else error).split())
-
-
 def _payload(request: ChatRequest) -> dict[str, Any]:
     payload: dict[str, Any] = {
         **{key: value for key, value in request.options.items() if key not in _NOT_SENT},
@@ -164,6 +163,8 @@ class _Collected:
         self._usage: dict[str, Any] = {}
         self._timings: dict[str, Any] = {}
         self._calls: dict[int, dict[str, Any]] = {}
+        self._arguments: dict[int, list[str]] = {}  # pieces: adding to a long text at each would take time that grows with the square
+        self.size = AnswerSize()
 
     def add(self, event: dict[str, Any]) -> Delta | None:
         self._usage = event.get("usage") or self._usage
@@ -180,14 +181,21 @@ class _Collected:
         return Delta(content, thinking, logprobs=logprobs) if content or thinking or logprobs else None
 
     def _add_call(self, index: int, call: dict[str, Any]) -> None:
-        whole = self._calls.setdefault(index, {"type": "function", "function": {"name": "", "arguments": ""}})
-        function = call.get("function") or {}
-        whole["function"]["name"] += function.get("name") or ""
-        whole["function"]["arguments"] += function.get("arguments") or ""
+        if index not in self._calls:
+            self._calls[index] = {"type": "function", "function": {"name": "", "arguments": ""}}
+            self._arguments[index] = []
+            self.size.add_chars(CALL_CHARS)
+        found, function = self._calls[index], call.get("function") or {}
+        name, arguments = function.get("name") or "", function.get("arguments") or ""
+        self.size.add_chars(len(name) + len(arguments))
+        found["function"]["name"] += name
+        self._arguments[index].append(arguments)
         if call.get("id"):
-            whole["id"] = call["id"]
+            found["id"] = call["id"]
 
     def last(self) -> Delta:
+        for index, pieces in self._arguments.items():
+            self._calls[index]["function"]["arguments"] = "".join(pieces)
         calls = tuple(self._calls[index] for index in sorted(self._calls))
         return Delta(tool_calls=calls, done=self._completion())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -259,3 +259,34 @@ def _kind(error: BaseException) -> str:
             "address": (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError),
         }
     return next((kind for kind, errors in kinds.items() if isinstance(error, errors)), "cut")
+
+
+# ---------------------------------------------------------------- for a library that reads whole answers
+
+
+def bounded_transport(url: str, proxy: Proxy | None, most_bytes: int) -> Any:
+    """An httpx transport whose answers end with an error after so many bytes. Raises BackendError for a proxy that can't be used."""
+    httpx, way = load_httpx(), way_to(url, proxy)
+
+    class Bounded(httpx.HTTPTransport):  # type: ignore[misc, name-defined]
+        def handle_request(self, request: Any) -> Any:
+            answer = super().handle_request(request)
+            answer.stream = Ending(answer.stream)
+            return answer
+
+    class Ending(httpx.SyncByteStream):  # type: ignore[misc, name-defined]
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        def __iter__(self) -> Iterator[bytes]:
+            size = 0
+            for piece in self._stream:
+                size += len(piece)
+                if size > most_bytes:
+                    raise httpx.ReadError(f"the server sent an answer of over {most_bytes / 1e6:g} MB: it is not read on")
+                yield piece
+
+        def close(self) -> None:
+            self._stream.close()
+
+    return Bounded(**way)

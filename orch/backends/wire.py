@@ -7,10 +7,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from orch.backends.bounds import counted, too_much
 from orch.errors import BackendError
 from orch.types import Delta
 
 MAX_LINE = 16_000_000
+_LONG_LINE = "a line of over 16 MB"
 _Event = TypeVar("_Event")
 
 
@@ -18,18 +20,30 @@ class LineSplitter:
     """Cuts bytes into lines at \\n, without the line end. A line over 16 MB raises BackendError."""
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._pending: list[bytes] = []  # pieces: joining at each would take time that grows with the square
+        self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that this piece completes."""
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        if max(map(len, (*lines, self._pending))) > MAX_LINE:
-            raise BackendError("bad_response", "the server sent a line of over 16 MB")
+        first, *others = data.split(b"\n")
+        self._hold(first)
+        if not others:
+            return []
+        lines = [self.rest(), *others[:-1]]
+        self._hold(others[-1])
+        if max(map(len, lines)) > MAX_LINE:
+            raise too_much(_LONG_LINE)
         return lines
+
+    def _hold(self, piece: bytes) -> None:
+        self._pending.append(piece)
+        self._size += len(piece)
+        if self._size > MAX_LINE:
+            raise too_much(_LONG_LINE)
 
     def rest(self) -> bytes:
         """What came after the last line end."""
-        rest, self._pending = self._pending, b""
+        rest, self._pending, self._size = b"".join(self._pending), [], 0
         return rest
 
 
@@ -53,7 +67,7 @@ async def ndjson(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
 async def batches(chunks: AsyncIterable[bytes], read: Callable[[bytes], _Event]) -> AsyncIterator[list[_Event]]:
     """What each piece of the stream completes, `read` from its lines that are not blank: what came together is handed on together."""
     splitter = LineSplitter()
-    async for chunk in chunks:
+    async for chunk in counted(chunks):
         found: list[_Event] = []
         try:
             found.extend(read(line) for line in splitter.feed(chunk) if line.strip())

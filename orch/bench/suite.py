@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from orch import files
 from orch.bench.schema_check import checked, did_you_mean, lists, schema_faults
 from orch.config import patterns
 from orch.config.source import MAX_BYTES, Document, Problem, parse
@@ -183,7 +184,9 @@ def _error(problems: list[Problem]) -> ConfigError:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return files.read(path, 4 * MAX_BYTES).decode("utf-8-sig")
+    except files.TooLong:
+        raise ConfigError(f"{path}: over {4 * MAX_BYTES // 1_000_000} MB", "--suite takes a YAML or JSONL file of tasks") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
     except OSError as error:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orch import files
 from orch.errors import InputError, OrchError, UsageError
 
 if TYPE_CHECKING:
     from orch.task import Task
 
 Params = dict[str, Any]
+MAX_SCHEMA_BYTES = 8_000_000
 """The options of a command by name, as Typer parsed them (`ctx.params`)."""
 
 
@@ -63,7 +64,7 @@ def wishes(params: Params) -> Params:
     profile = chosen_profile(params)
     words, reads = params["words"], "-" in params["words"]
     text = " ".join(word for word in words if word != "-").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    attachments = [stdin.plain_attachment(path) for path in params["files"]]
+    attachments = stdin.plain_attachments(params["files"])
     if reads or (not params["no_stdin"] and stdin.is_piped()):
         piped = stdin.read()
         if not text.strip():
@@ -127,7 +128,9 @@ def read_schema(path: str) -> dict[str, Any] | None:
     if not path:
         return None
     try:
-        schema = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        schema = json.loads(files.read(path, MAX_SCHEMA_BYTES).decode("utf-8-sig"))
+    except files.TooLong:
+        raise InputError(f"--schema {path}: over {MAX_SCHEMA_BYTES // 1_000_000} MB", "it must be a file with a JSON Schema") from None
     except (OSError, ValueError, RecursionError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"--schema {path}: {said}", "it must be a file with a JSON Schema") from None

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orch.classifier.classifier import Classifier, Corrections
     from orch.types import Classification
 
+MOST_LINE_CHARS = 16_000_000
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
@@ -74,13 +75,21 @@ def facts(found: Classification) -> dict[str, Any]:
 
 def _lines(file: str) -> Iterator[str]:
     if file == "-":
-        yield from sys.stdin
+        yield from _bounded(sys.stdin)
         return
     try:
         with Path(file).open(encoding="utf-8-sig", errors="replace") as stream:
-            yield from stream
+            yield from _bounded(stream)
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}", "it must be a file with one JSON object a line") from None
+
+
+def _bounded(stream: TextIO) -> Iterator[str]:
+    """The lines. Raises InputError where one does not end: /dev/zero has none."""
+    while line := stream.readline(MOST_LINE_CHARS):
+        if len(line) == MOST_LINE_CHARS:
+            raise InputError(f"a line is over {MOST_LINE_CHARS // 1_000_000} million characters long", "it must be a file with one JSON object a line")
+        yield line
 
 
 def _labelled(lines: Iterable[str], classifier: Classifier, corrections: Corrections) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,10 @@ import os
 import select
 import stat
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orch import render
+from orch import files, render
 from orch.errors import InputError, OrchError
 
 if TYPE_CHECKING:
@@ -100,14 +100,22 @@ def attachment(path: str) -> Attachment:
     return Attachment(**plain_attachment(path))
 
 
-def plain_attachment(path: str) -> dict[str, str]:
+def plain_attachments(paths: Sequence[str]) -> list[dict[str, str]]:
+    """Several, as values. Raises InputError, also where they hold too much together."""
+    found, size = [], 0
+    for path in paths:
+        found.append(plain_attachment(path, MAX_BYTES - size))
+        size += max(map(len, found[-1].values()))
+    return found
+
+
+def plain_attachment(path: str, most: int = MAX_BYTES) -> dict[str, str]:
     """The same as values: `name`, and `text` or `image` (base64)."""
-    file = Path(path)
     try:
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            raise too_long(f"{path} holds {size / 1e6:,.0f} MB", size)
-        data = file.read_bytes()
+        data = files.read(path, max(most, 0), lambda: render.say(f"orch: waiting for {path}"))
+    except files.TooLong as error:
+        others = " with the files before it" if most < MAX_BYTES else ""
+        raise too_long(f"{path} holds over {MAX_BYTES // 1_000_000} MB{others}", max(error.size, MAX_BYTES)) from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "check the name; -f takes a file") from None
     name = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # a file may be called by any bytes

@@ -16,13 +16,15 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from orch import paths
 from orch.backends.proxies import proxy_of
-from orch.backends.transport import way_to
+from orch.backends.transport import bounded_transport
 from orch.config.addresses import shown
 from orch.errors import BackendError
 from orch.memory.lock import FileLock
 from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
 
 _TIMEOUT_S = 5
+_MOST_BYTES = 64_000_000
+"""Of one answer of a server."""
 _CHUNK = 1000
 """Points in one request: a server refuses more than 32 MB, and one point is about 9 KB of JSON."""
 
@@ -72,10 +74,10 @@ class QdrantStore:
         if self._url is None:
             return QdrantClient(":memory:")
         try:
-            way = way_to(self._url, proxy_of(self._url))
+            transport = bounded_transport(self._url, proxy_of(self._url), _MOST_BYTES)
         except BackendError as error:
             raise StoreError(error.message, code="unreachable") from None
-        return QdrantClient(url=self._url, api_key=self._api_key, timeout=_TIMEOUT_S, check_compatibility=False, **way)
+        return QdrantClient(url=self._url, api_key=self._api_key, timeout=_TIMEOUT_S, check_compatibility=False, transport=transport)
 
     def _load(self, path: Path) -> QdrantClient:
         paths.make_private(path)

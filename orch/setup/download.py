@@ -138,10 +138,12 @@ def _receive(part: _Part, artifact: Artifact, progress: Progress) -> bool:
             return False
         total = artifact.size_bytes or _total(response, part.size)
         _check_room(part, total)
+        room = free_disk_bytes() - RESERVE_BYTES + part.size
         for data in response.iter_raw():
-            if total is not None and part.size + len(data) > total:
+            if part.size + len(data) > (room if total is None else total):
+                what = "the server sends more than the file was announced to be" if total is not None else "the server sends more than the disk has room for"
                 part.restart()
-                raise OrchError("the server sends more than the file was announced to be", "nothing of it is kept; type the same command again")
+                raise OrchError(what, "nothing of it is kept; type the same command again")
             part.add(data)
             progress(part.size, total)
     return True

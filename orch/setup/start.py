@@ -36,6 +36,7 @@ def start_ollama(program: str, url: str) -> None:
 def _answers(url: str) -> bool:
     httpx = load_httpx()
     try:
-        return bool(httpx.get(f"{url.rstrip('/')}/api/version", timeout=2.0, trust_env=False).status_code == 200)
+        with httpx.stream("GET", f"{url.rstrip('/')}/api/version", timeout=2.0, trust_env=False) as answer:  # whose body is not read
+            return bool(answer.status_code == 200)
     except httpx.HTTPError:
         return False

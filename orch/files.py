@@ -1,0 +1,53 @@
+"""Reads what a user names as a file, whatever it is: a regular one, a pipe, a device, one of /proc; bounded, since some of them never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from collections.abc import Callable
+
+PATIENCE_S = 2.0
+_CHUNK = 1 << 20
+
+
+class TooLong(Exception):
+    """A file holds more than may be read of it; `size` where the system tells it, else what was read."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+def read(path: str | os.PathLike[str], most: int, waiting: Callable[[], None] = lambda: None) -> bytes:
+    """At most so many bytes. Calls `waiting` once where a pipe stays silent for two seconds. Raises OSError, and TooLong where it holds more."""
+    # a named pipe without a writer would stop the opening itself, without a word
+    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if found.st_size > most:
+            raise TooLong(found.st_size)
+        if hasattr(os, "O_NONBLOCK"):
+            os.set_blocking(file.fileno(), True)
+        if stat.S_ISFIFO(found.st_mode):
+            _await(file.fileno(), waiting)
+        return _all(file.fileno(), most)
+
+
+def _await(descriptor: int, waiting: Callable[[], None]) -> None:
+    """Until somebody writes: read before, a pipe that nobody has opened for writing looks as if it had ended."""
+    if not select.select([descriptor], [], [], PATIENCE_S)[0]:
+        waiting()
+        select.select([descriptor], [], [])
+
+
+def _all(descriptor: int, most: int) -> bytes:
+    pieces, size = [], 0
+    while piece := os.read(descriptor, _CHUNK):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise TooLong(size)
+    return b"".join(pieces)
