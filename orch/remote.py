@@ -5,45 +5,59 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from orch.socket_path import is_own, socket_path
 
 CONNECT_S = 2.0
+ALIVE_S = 3.0
+"""A server whose event loop does not answer a request that costs nothing within this time is stuck: stopped, or frozen."""
+SEND_S = 30.0
+"""For the server to read a request whole."""
 _READ = 65_536
+_PING = b"HEAD / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+_ALIVE = 200
 
 
 class NoServerError(Exception):
     """There is no server, or it is none of ours: the command works alone."""
 
 
+class StuckServerError(NoServerError):
+    """A server accepts connections and does not answer."""
+
+
 class Connection:
-    """One request and its answer. `headers` are lower-case; `lines` gives the body line by line as it comes."""
+    """One request and its answer. `headers` are lower-case; `lines` gives the body line by line as it comes.
+
+    The server first answers a request that costs nothing (0.3 ms): one that is stuck is found before it has been sent anything that it could do when it
+    wakes. While an answer is waited for, however long the model takes, the server is asked again on a connection of its own. With `timeout_s`
+    the answer is waited for that long and no longer.
+    """
 
     def __init__(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout_s: float | None = None) -> None:
-        self._socket = _connected()
+        self._timeout_s = timeout_s
+        self._socket, self.status, self.headers, self._rest = _awake(ALIVE_S if timeout_s is None else min(timeout_s, ALIVE_S))
+        if self.status != _ALIVE:
+            return  # it takes no more connections
         data = b"" if body is None else json.dumps(body).encode()
         head = [f"{method} {path} HTTP/1.1", "host: localhost", "connection: close", "content-type: application/json", f"content-length: {len(data)}"]
         head += [f"{name}: {value}" for name, value in (headers or {}).items()]
         try:
-            self._socket.settimeout(timeout_s)
+            self._socket.settimeout(SEND_S)
             self._socket.sendall("\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + data)
-            self._rest = b""
-            self.status, self.headers = self._head()
+            self._socket.settimeout(ALIVE_S if timeout_s is None else timeout_s)
+            self.status, self.headers, self._rest = _head(self._more)
         except (OSError, ValueError, IndexError) as error:
             self.close()
             raise NoServerError(str(error)) from None
-
-    def _head(self) -> tuple[int, dict[str, str]]:
-        while b"\r\n\r\n" not in self._rest:
-            self._rest += self._more()
-        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
-        first, *others = head.decode("latin-1").split("\r\n")
-        return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in others)}
+        except NoServerError:
+            self.close()
+            raise
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of the body; the last one may lack its end. Raises OSError where the connection breaks before the body's end."""
+        """The lines of the body; the last one may lack its end. Raises OSError where the connection breaks before the body's end, and StuckServerError."""
         rest = b""
         for piece in self._pieces() if self.headers.get("transfer-encoding") == "chunked" else self._sized(int(self.headers.get("content-length", 0))):
             *whole, rest = (rest + piece).split(b"\n")
@@ -71,10 +85,13 @@ class Connection:
             yield piece
 
     def _more(self) -> bytes:
-        data = self._socket.recv(_READ)
-        if not data:
-            raise OSError("the server closed the connection")
-        return data
+        while True:
+            try:
+                return _received(self._socket)
+            except TimeoutError:
+                if self._timeout_s is not None:
+                    raise
+                _awake(ALIVE_S)[0].close()
 
     def json(self) -> dict[str, Any]:
         """The whole body as an object."""
@@ -84,6 +101,38 @@ class Connection:
     def close(self) -> None:
         """Leaves; what the server does for this request ends."""
         self._socket.close()
+
+
+def _awake(limit_s: float) -> tuple[socket.socket, int, dict[str, str], bytes]:
+    """A connection to a server that answers now: its socket, and status, headers and rest of that answer. Raises NoServerError."""
+    connection = _connected()
+    connection.settimeout(limit_s)
+    try:
+        connection.sendall(_PING)
+        return (connection, *_head(lambda: _received(connection)))
+    except TimeoutError:
+        connection.close()
+        raise StuckServerError(f"the server at {socket_path()} does not answer") from None
+    except (OSError, ValueError, IndexError) as error:
+        connection.close()
+        raise NoServerError(str(error)) from None
+
+
+def _received(connection: socket.socket) -> bytes:
+    data = connection.recv(_READ)
+    if not data:
+        raise OSError("the server closed the connection")
+    return data
+
+
+def _head(more: Callable[[], bytes]) -> tuple[int, dict[str, str], bytes]:
+    """Status and headers of an answer, and what came of its body with them."""
+    data = more()
+    while b"\r\n\r\n" not in data:
+        data += more()
+    head, _, rest = data.partition(b"\r\n\r\n")
+    first, *others = head.decode("latin-1").split("\r\n")
+    return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in others)}, rest
 
 
 def _connected() -> socket.socket:

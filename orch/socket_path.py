@@ -32,12 +32,15 @@ def socket_path(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a folder is the user's and nobody else can write into it: others could put a socket of their own there."""
+    """Whether a folder is the user's and nobody else can write into it: others could put a socket of their own there.
+
+    A link to one is the user's or root's too: another's could lead elsewhere in a moment.
+    """
     try:
-        facts = folder.stat()
+        link, facts = folder.lstat(), folder.stat()
     except OSError:
         return False
-    return os.name == "nt" or (facts.st_uid == os.getuid() and not facts.st_mode & 0o022)
+    return os.name == "nt" or (link.st_uid in (0, os.getuid()) and facts.st_uid == os.getuid() and not facts.st_mode & 0o022)
 
 
 def _user() -> str:

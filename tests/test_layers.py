@@ -78,6 +78,7 @@ LAYERS = [
         "backends.bounds",
         "memory.engine",
         "memory.store",
+        "server.lock",
         "known_models.recognition",
         "near.tokens",
         "quality.learn",

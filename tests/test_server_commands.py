@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from orch.cli import serve
 from orch.installed import extra_command
+from orch.server.lock import held, holder, lock_path
 from tests.conftest import CODER, LLAMA
 from tests.fakes.ollama import FakeOllama, Fault
 from tests.support.forked import Forked
@@ -291,3 +294,54 @@ def test_a_server_without_memorys_libraries_says_what_to_type(ollama: FakeOllama
     finally:
         orch("serve", "stop")
     assert (refused.returncode, extra_command("memory").encode() in refused.stderr) == (1, True)
+
+
+# ---------------------------------------------------------------- a server that does not answer
+
+
+def test_beside_a_server_that_is_stuck_the_commands_work_alone_and_say_so(server: dict[str, Any], ollama: FakeOllama) -> None:
+    os.kill(server["pid"], signal.SIGSTOP)
+    run, asked, shown = begun("run", "--json", "-m", LLAMA, "hi"), begun("memory", "list", "--json"), begun("serve", "status", "--json")
+    answer, memories, state = (process.communicate(timeout=30) for process in (run, asked, shown))
+    assert json.loads(answer[0])["answer"] == "Hello world"
+    assert json.loads(memories[0])["memories"] == []
+    for _, said in (answer, memories):
+        assert said.count(b"does not answer: working alone; orch serve stop ends it\n") == 1
+    assert json.loads(state[0]) == {"v": 1, "running": True, "server": None, "stuck": {"pid": server["pid"]}}
+    assert orch("serve", "stop").stdout == b"orch serves no more\n"
+    assert faces(Path(os.environ["ORCH_HOME"])) == ["cli"]
+
+
+FROZEN = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+from orch.server.lock import held
+with held():
+    print("held", flush=True)
+    signal.pause()
+"""
+
+
+def test_a_server_that_does_not_end_is_killed_and_no_other_process_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(serve, "STOP_S", 0.1)
+    with subprocess.Popen([sys.executable, "-P", "-c", FROZEN], stdout=subprocess.PIPE) as frozen:
+        assert frozen.stdout is not None
+        assert frozen.stdout.readline() == b"held\n"
+        assert orch("serve", "--port", "0").stderr.startswith(f"orch: orch serves already (process {frozen.pid})".encode())
+        serve.stop()
+        assert frozen.wait(10) == -signal.SIGKILL
+    assert b"was killed" in capsysbinary.readouterr().out
+    # the file still names it
+    assert lock_path().read_text().startswith(str(frozen.pid))
+    assert holder() is None
+    assert b"no server is running" in orch("serve", "stop").stderr
+
+
+def test_a_server_of_another_container_is_not_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with held() as alone:
+        assert (alone, holder()) == (True, os.getpid())
+        lock_path().write_text("1\nelsewhere pid:[1]\n")
+        assert holder() == 0
+        assert b"another container" in orch("serve", "stop").stderr

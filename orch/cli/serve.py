@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ app = typer.Typer(
 
 PORT = 11_435
 NEEDS, PAGE_NEEDS = ("fastapi", "fastapi_offline", "uvicorn", "httptools", "watchfiles", "prometheus_client"), ("nicegui", "nh3", "markdown_it", "pygments")
-START_S, STOP_S = 30.0, 20.0
+START_S, STOP_S, KILL_S = 30.0, 15.0, 5.0
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
@@ -74,7 +75,7 @@ def _detach(argv: list[str]) -> None:
 
     there = _known()
     if there:
-        raise OrchError(f"orch serves already, at {there['url']} (process {there['pid']})", "orch serve stop")
+        raise OrchError(f"orch serves already, {_where(there)}", "orch serve stop")
     log = paths.data_dir() / "serve.log"
     paths.touch_private(log)
     words = [word for word in argv[1:] if word != "--detach"]
@@ -84,20 +85,22 @@ def _detach(argv: list[str]) -> None:
         # site-packages, where orch may be, would not be looked at.
         command = [sys.executable, "-P", "-c", "from orch.cli.main import main; main()", *words]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
-    _until(lambda: running() or process.poll() is not None, START_S)
+    _until(lambda: "url" in (running() or {}) or process.poll() is not None, START_S)
     there = running()
-    if not there:
+    if not there or "url" not in there:
         said = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
         raise OrchError(f"orch serve did not begin: {said.splitlines()[0].removeprefix('orch: ') if said else 'it said nothing'}", f"see {log}")
     render.show(f"orch serves at {there['url']} (process {there['pid']}); orch serve stop ends it")
 
 
 def running() -> dict[str, Any] | None:
-    """What the running server says of itself; None where none runs."""
-    from orch.remote import NoServerError, ask
+    """What the running server says of itself; None where none runs, `{"stuck": True}` where it does not answer."""
+    from orch.remote import NoServerError, StuckServerError, ask
 
     try:
         return ask("GET", "/orch/server", timeout_s=5)[1]
+    except StuckServerError:
+        return {"stuck": True}
     except NoServerError:
         return None
 
@@ -105,9 +108,13 @@ def running() -> dict[str, Any] | None:
 def _known() -> dict[str, Any] | None:
     """The same. Raises OrchError for a server that is there and says nothing of itself."""
     there = running()
-    if there is not None and "pid" not in there:
+    if there is not None and "pid" not in there and "stuck" not in there:
         raise OrchError("a server runs, and takes no more connections now", "try again in a moment")
     return there
+
+
+def _where(there: dict[str, Any]) -> str:
+    return "and does not answer" if "stuck" in there else f"at {there['url']} (process {there['pid']})"
 
 
 def _until(condition: Any, seconds: float) -> bool:
@@ -121,16 +128,30 @@ def _until(condition: Any, seconds: float) -> bool:
 
 @app.command("stop")
 def stop() -> None:
-    """End the running server; answers under way get some seconds."""
+    """End the running server; answers under way get some seconds, and one that does not end then is killed."""
     from orch import render
+    from orch.server.lock import holder
 
-    there = _known()
-    if there is None:
+    pid = holder()
+    if pid is None:
         raise UsageError("no server is running", "orch serve --detach begins one")
-    os.kill(there["pid"], signal.SIGTERM)
-    if not _until(lambda: running() is None, STOP_S):
-        raise OrchError(f"process {there['pid']} does not end", f"kill -9 {there['pid']}")
-    render.show("orch serves no more")
+    if pid == 0:
+        raise OrchError("the server runs in another container or on another machine", "orch serve stop there")
+    ended = _ended(pid, signal.SIGTERM, STOP_S) or _ended(pid, signal.SIGKILL, KILL_S)
+    if not ended:
+        raise OrchError(f"process {pid} does not end", f"kill -9 {pid}")
+    render.show("orch serves no more" if ended == signal.SIGTERM else f"orch serves no more: process {pid} did not end by itself, and was killed")
+
+
+def _ended(pid: int, number: signal.Signals, seconds: float) -> signal.Signals | None:
+    """The signal, if it ended the server: the lock then is nobody's. A stopped process hears SIGTERM only when it goes on."""
+    from orch.server.lock import holder
+
+    if holder() == pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            os.kill(pid, signal.SIGCONT)
+    return number if _until(lambda: holder() != pid, seconds) else None
 
 
 @app.command("status")
@@ -138,12 +159,16 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     """Show whether a server runs, and what it does."""
     from orch import render
     from orch.cli.thin import our_fingerprint
+    from orch.server.lock import holder
 
     there = _known()
+    stuck = there is not None and "stuck" in there
     if as_json:
-        render.show_json({"v": 1, "running": there is not None, "server": there})
+        render.show_json({"v": 1, "running": there is not None, "server": None if stuck else there, "stuck": {"pid": holder()} if stuck else None})
     elif there is None:
         render.show("no server is running")
+    elif stuck:
+        render.show(f"a server runs (process {holder()}), and does not answer; orch serve stop ends it")
     else:
         same = there["fingerprint"] == our_fingerprint(opening.config_dir(ctx))
         since = f"for {there['uptime_s'] / 60:.0f} min, {there['running']} running"
@@ -152,4 +177,4 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
             render.say("! the commands here have another version, folder or configuration: they work alone")
         if there["config_fault"]:
             render.say(f"! the configuration that stands there now is not used: {there['config_fault']}")
-    raise typer.Exit(0 if there else 1)
+    raise typer.Exit(0 if there and not stuck else 1)

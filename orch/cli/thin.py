@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orch.config.find import find, working_directory
 from orch.errors import OrchError
 from orch.fingerprint import fingerprint
-from orch.remote import Connection, NoServerError
+from orch.remote import Connection, NoServerError, StuckServerError
 from orch.remote import ask as asked
 from orch.socket_path import socket_path
 
@@ -29,7 +29,8 @@ def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
     headers = {"accept": LINES, "x-orch-fingerprint": our_fingerprint(config_dir)}
     try:
         connection = Connection("POST", "/orch/run", body, headers)
-    except NoServerError:
+    except NoServerError as error:
+        _say_stuck(error)
         return False
     try:
         if connection.status == 409:
@@ -54,13 +55,21 @@ def ask(config_dir: Path | None, path: str, body: dict[str, Any] | None = None) 
         return None
     try:
         status, told = asked("GET" if body is None else "POST", path, body, {"x-orch-fingerprint": our_fingerprint(config_dir)})
-    except NoServerError:
+    except NoServerError as error:
+        _say_stuck(error)
         return None
     if status == 409 or _turned_away(told):
         return None
     if status != 200:
         raise error_of(told)
     return told
+
+
+def _say_stuck(error: NoServerError) -> None:
+    if isinstance(error, StuckServerError):
+        from orch import render
+
+        render.say(f"! {error}: working alone; orch serve stop ends it")
 
 
 def _turned_away(told: dict[str, Any]) -> bool:
@@ -77,7 +86,7 @@ def our_fingerprint(config_dir: Path | None) -> str:
 def _show(connection: Connection, face: Face) -> None:
     from orch.cli.run import Show
 
-    show, partial, last = Show(face), "", {}
+    show, partial, last, why = Show(face), "", {}, "ended"
     try:
         with _signals(connection.headers.get("x-orch-run-id", "")):
             for line in connection.lines():
@@ -86,16 +95,16 @@ def _show(connection: Connection, face: Face) -> None:
                 # an interruption is told by the command itself, as it is without a server
                 if last["type"] != "error" or last["error"]["code"] not in ("interrupted", "terminated", "hung_up"):
                     show.take(last)
-    except (OSError, ValueError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise OrchError("the reader is gone", code="reader_gone") from None
-        last = {}
+    except BrokenPipeError:
+        raise OrchError("the reader is gone", code="reader_gone") from None
+    except (OSError, ValueError, NoServerError) as error:
+        last, why = {}, "no longer answered" if isinstance(error, StuckServerError) else why
     finally:
         show.close()
     if last.get("type") == "error":
         raise error_of(last)
     if last.get("type") != "done":
-        raise OrchError("the server ended before the answer was whole", "orch run --no-server asks without it", code="all_failed", partial=partial)
+        raise OrchError(f"the server {why} before the answer was whole", "orch run --no-server asks without it", code="all_failed", partial=partial)
 
 
 def _shown(partial: str, chunk: dict[str, Any]) -> str:

@@ -16,9 +16,10 @@ import uvicorn
 
 from orch import paths, render
 from orch.errors import OrchError, UsageError
-from orch.remote import NoServerError, ask
+from orch.remote import NoServerError, StuckServerError, ask
 from orch.server.app import application
 from orch.server.guard import Guard, Rules
+from orch.server.lock import held, holder
 from orch.server.logins import LEAVING, PATH, Logins
 from orch.server.protocol import Bounds, protocol, room_for
 from orch.server.service import Service
@@ -44,8 +45,7 @@ class Address:
 
 def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds, *, with_page: bool) -> None:
     """Serves until SIGINT or SIGTERM. Raises OrchError where it can't begin."""
-    _only_one()
-    with _bound(address) as listener, _own_socket() as own:
+    with _only_one(), _bound(address) as listener, _own_socket() as own:
         service = Service.begun(config_dir)
         port = listener.getsockname()[1]
         service.url = Address(address.host, port).url
@@ -96,11 +96,22 @@ class _Server(uvicorn.Server):
             render.show(f"orch serves at {self._url}")
 
 
-def _only_one() -> None:
-    """Raises OrchError where a server of this ORCH_HOME runs already."""
-    with contextlib.suppress(NoServerError):
-        _, there = ask("GET", "/orch/server", timeout_s=5)
-        raise OrchError(f"orch serves already, at {there.get('url')} (process {there.get('pid')})", "orch serve stop")
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """Keeps others of this ORCH_HOME from serving. Raises OrchError where one does already."""
+    with held() as alone:
+        if not alone:
+            raise OrchError(f"orch serves already{_where()} (process {holder()})", "orch serve stop")
+        yield
+
+
+def _where() -> str:
+    try:
+        return f", at {ask('GET', '/orch/server', timeout_s=5)[1].get('url')}"
+    except StuckServerError:
+        return ", and does not answer"
+    except NoServerError:
+        return ""
 
 
 @contextlib.contextmanager
