@@ -62,11 +62,10 @@ def listening(pings: int) -> Iterator[Listener]:
 
 
 @pytest.fixture(autouse=True)
-def soon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def soon(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits three seconds."""
     home.mkdir(exist_ok=True)
     monkeypatch.setattr(remote, "ALIVE_S", 0.05)
-    yield
 
 
 def test_a_server_that_answers_nothing_is_stuck_and_is_sent_nothing_to_do() -> None:

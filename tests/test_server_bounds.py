@@ -16,10 +16,11 @@ from orch.remote import Connection
 from orch.server.guard import Rules
 from orch.server.protocol import Bounds, protocol, room_for
 from orch.socket_path import socket_path
-from tests.conftest import LLAMA
+from tests.conftest import CODER, LLAMA
 from tests.door import CHUNKED, DEADLINE_S, HOST, Client, Door, eventually, guarded
 from tests.fakes.ollama import FakeOllama
 from tests.process import serving
+from tests.serving import served
 from tests.test_cli import orch
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
@@ -79,6 +80,17 @@ def test_a_body_that_trickles_is_cut() -> None:
         reply = client.say(b"POST /api/chat HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\n", b"x").hear()
         assert (reply.status, reply.headers["connection"]) == (408, "close")
         assert there.site.ended.wait(DEADLINE_S)
+
+
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/api/chat", b"/orch/run"])
+def test_an_upload_that_breaks_off_leaves_no_line_in_the_log(ollama: FakeOllama, caplog: pytest.LogCaptureFixture, path: bytes) -> None:
+    with served() as address:
+        url = httpx.URL(address)
+        with Client((url.host, url.port or 0)) as client:
+            client.say(b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+            assert client.socket.recv(100).startswith(b"HTTP/1.1 100")
+        assert httpx.get(f"{address}/api/version").status_code == 200
+    assert caplog.text == ""
 
 
 # ---------------------------------------------------------------- heads
@@ -190,7 +202,6 @@ def test_trailers_do_not_become_headers(door: Door) -> None:
         b"Content-Length: +5\r\n",
         b"Content-Length : 5\r\n",
         b"Content-Length: 99999999999999999999\r\n",
-        b"Transfer-Encoding: gzip\r\n",
         b"Transfer-Encoding: chunked, identity\r\n",
         b"Transfer-Encoding: \x0bchunked\r\n",
         b"X: y\r\n Content-Length: 5\r\n",
@@ -205,6 +216,15 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(door: Door, head: byt
     assert said.startswith(b"HTTP/1.1 400")
     assert said.count(b"HTTP/1.1") == 1
     assert "/smuggled" not in door.site.paths
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"identity\r\nTransfer-Encoding: chunked", b"x-chunked, chunked"])
+def test_a_transfer_encoding_that_it_does_not_know_is_refused(door: Door, coding: bytes) -> None:
+    with Client(door.address) as client:
+        said = client.say(b"POST /coded HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n").rest()
+    assert said.startswith(b"HTTP/1.1 501")
+    assert "/coded" not in door.site.paths
+    assert door.ask(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n").json["body"] == "hi"
 
 
 def test_requests_in_a_row_are_answered_in_their_order(door: Door) -> None:
@@ -247,48 +267,100 @@ def test_a_body_behind_an_offered_upgrade_is_a_body(door: Door, upgrade: bytes, 
 # ---------------------------------------------------------------- connections, readers, answers
 
 
+HOLD = b"GET /hold HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+def held(there: Door, count: int, stack: contextlib.ExitStack) -> None:
+    """So many connections whose requests are being answered."""
+    for _ in range(count):
+        stack.enter_context(Client(there.address)).say(HOLD)
+    assert eventually(lambda: there.site.paths.count("/hold") == count)
+
+
 def test_connections_beyond_the_bound_are_turned_away_until_one_closes() -> None:
     with guarded(bounds=Bounds(most_connections=2)) as there:
-        with Client(there.address) as one, Client(there.address) as two:
-            for client in (one, two):
-                assert client.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
+        with contextlib.ExitStack() as stack:
+            held(there, 2, stack)
             reply = there.get("Host: localhost")
             assert (reply.status, reply.headers["retry-after"], reply.json["error"]["code"]) == (503, "1", "too_many_connections")
         assert eventually(lambda: there.get("Host: localhost").status == 200)
 
 
 def test_the_owner_has_64_places_more_and_then_is_turned_away_too(tmp_path: Path) -> None:
-    with guarded(bounds=Bounds(most_connections=2), path=tmp_path / "s") as there, contextlib.ExitStack() as held:
-        clients = [held.enter_context(Client(there.address)) for _ in range(2 + 64)]
-        assert {client.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear().status for client in clients} == {200}
+    with guarded(bounds=Bounds(most_connections=2), path=tmp_path / "s") as there, contextlib.ExitStack() as stack:
+        held(there, 2 + 64, stack)
         assert there.get("Host: localhost").json["error"]["code"] == "too_many_connections"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"GET / HT", b"GET / HTTP/1.1\r\n" + HOST + b"\r\n", b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nx"],
+    ids=["silent", "head", "kept", "body"],
+)
+def test_who_is_waited_for_longest_makes_room_for_who_comes(said: bytes) -> None:
+    with guarded(bounds=Bounds(most_connections=4)) as there, contextlib.ExitStack() as stack:
+        held(there, 1, stack)
+        first, *others = [stack.enter_context(Client(there.address)).say(said) for _ in range(3)]
+        if said.endswith(b"\r\n\r\n"):
+            assert [client.hear().status for client in (first, *others)] == [200] * 3
+        assert eventually(lambda: len(there.server.server_state.connections) == 4)
+        assert there.get("Host: localhost").status == 200
+        assert first.rest() == b""
+        for client in others:
+            client.socket.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.socket.recv(1)
+
+
+def test_a_connection_whose_request_is_being_answered_makes_no_room() -> None:
+    with guarded(bounds=Bounds(most_connections=2)) as there, Client(there.address) as asking, Client(there.address) as kept:
+        asking.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear()
+        kept.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear()
+        asking.say(HOLD)  # kept for longer than the other one, and at work now
+        assert eventually(lambda: "/hold" in there.site.paths)
+        assert there.get("Host: localhost").status == 200
+        there.site.allow()
+        assert asking.hear().body == b"held"
+        assert kept.rest() == b""
 
 
 FILES, SPARE_FILES = 320, 256
 """What the server's process may open, and what of it is not for connections."""
 
 
-def test_the_owners_commands_work_while_others_take_every_place(home: Path, ollama: FakeOllama) -> None:
+_BODY = json.dumps({"model": CODER, "stream": False, "messages": [{"role": "user", "content": "hi"}]}).encode()
+ASKING = b"POST /api/chat HTTP/1.1\r\n" + HOST + b"X-Orch-Priority: batch\r\nContent-Length: %d\r\n\r\n" % len(_BODY) + _BODY
+
+
+@pytest.fixture
+def slow(ollama: FakeOllama, home: Path) -> FakeOllama:
+    """A model that takes its time, and a queue that holds whoever asks for it."""
+    ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 40, 0.1
+    home.mkdir(exist_ok=True)
+    (home / "routing.yaml").write_text("version: 1\nserve: {queue: 1000, most_wait: 60s}\n")
+    return ollama
+
+
+def test_the_owners_commands_work_while_others_take_every_place(home: Path, slow: FakeOllama) -> None:
     with serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh") as served, contextlib.ExitStack() as held:
         url = httpx.URL(served.url)
         for _ in range(FILES - SPARE_FILES):
-            client = held.enter_context(Client((url.host, url.port or 0)))
-            # one that was answered may stay silent for longer than one that never spoke
-            assert client.say(b"GET /api/version HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
+            held.enter_context(Client((url.host, url.port or 0))).say(ASKING)
+        slow.wait_for(lambda: len(slow.chats()) == 1)
+        assert eventually(lambda: httpx.get(f"{url}/api/version").status_code == 503)
         assert [httpx.get(f"{url}/api/version").status_code for _ in range(10)] == [503] * 10
         assert json.loads(orch("serve", "status", "--json").stdout)["server"]["url"] == served.url
         assert json.loads(orch("run", "--json", "-m", LLAMA, "hi").stdout)["answer"] == "Hello world"
         assert any(line.startswith(b"orch_runs_total{") and b'face="cli"' in line for line in metrics())
-        assert httpx.get(f"{url}/api/version").status_code == 503
         assert orch("serve", "stop").returncode == 0
         served.process.wait(DEADLINE_S)
 
 
-def test_commands_that_find_no_place_say_so_or_work_alone(home: Path, ollama: FakeOllama) -> None:
+def test_commands_that_find_no_place_say_so_or_work_alone(home: Path, slow: FakeOllama) -> None:
     with serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh"), contextlib.ExitStack() as held:
         for _ in range(FILES - SPARE_FILES + 64):
-            client = held.enter_context(Client(str(socket_path())))
-            assert client.say(b"GET /api/version HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
+            held.enter_context(Client(str(socket_path()))).say(ASKING)
+        assert eventually(lambda: b"takes no more" in orch("serve", "status").stderr)
         for words in (["status"], ["status", "--json"], ["--detach"]):
             refused = orch("serve", *words)
             assert (refused.returncode, b"a server runs, and takes no more connections now" in refused.stderr) == (1, True)

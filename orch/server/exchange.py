@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pydantic
 from pydantic_core import to_json
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -243,7 +243,7 @@ def guarded(envelope: Envelope) -> Callable[[Endpoint], Endpoint]:
                 return await endpoint(request)
             except OrchError as error:
                 return told(error, envelope)
-            except ClientLeft:
+            except (ClientLeft, ClientDisconnect):
                 return Response(status_code=499)
             except asyncio.CancelledError:
                 raise

@@ -42,7 +42,7 @@ class Bounds:
 
 def protocol(bounds: Bounds) -> type[BoundedProtocol]:
     """A class for uvicorn's `http=`: connections are counted for each server, and those turned away for each class."""
-    return type("Protocol", (BoundedProtocol,), {"__slots__": (), "bounds": bounds, "leaving": set()})
+    return type("Protocol", (BoundedProtocol,), {"__slots__": (), "bounds": bounds, "leaving": set(), "waited_for": {}})
 
 
 def room_for(connections: int) -> int:
@@ -65,6 +65,10 @@ class HeadTooLargeError(Exception):
     """Raised within the parser, which has no other way to be stopped."""
 
 
+class UnknownCodingError(Exception):
+    """Raised within the parser likewise."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Costs no timer for a request whose headers come in one read."""
 
@@ -73,6 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     bounds: ClassVar[Bounds]
     leaving: ClassVar[set[BoundedProtocol]]
+    waited_for: ClassVar[dict[BoundedProtocol, None]]
+    """Connections without a whole request: kept ones, and those whose head or body is on its way; the one that is waited for longest is first."""
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
@@ -87,12 +93,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Of this read; of this head, what came before this read; what a body may still spend on its framing."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Takes the connection, or turns it away when there are too many."""
+        """Takes the connection, if need be in the place of the one that is waited for longest; turns it away where all are being answered."""
         super().connection_made(transport)
         self._extensions: dict[str, dict[object, object]] = {CUT: {"now": transport.abort}, LEFT: {"departure": self._departure}}
         # a flood over TCP does not shut the owner out
         reserved = _RESERVED if self.server is not None and self.server[1] is None else 0
-        if len(self.connections) <= self.bounds.most_connections + reserved:
+        if len(self.connections) <= self.bounds.most_connections + reserved or self._take_place():
+            self.waited_for[self] = None
             self._arm(self.bounds.head_s, self._late)
             return
         self.connections.discard(self)
@@ -102,9 +109,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self.leaving.add(self)
         self._refuse(503)
 
+    def _take_place(self) -> bool:
+        """Closes the connection that is waited for longest; whether there was one."""
+        for oldest in self.waited_for:
+            del self.waited_for[oldest]
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+            return True
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells every request of this connection; uvicorn alone would tell the last one, and leave a model at work for the others."""
         self._disarm()
+        self.waited_for.pop(self, None)
         self.leaving.discard(self)
         self._forsake()
         super().connection_lost(exc)
@@ -126,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._pass_by(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            self._break_off(431 if isinstance(error.__context__, HeadTooLargeError) else 400)
+            self._break_off(_STATUSES.get(type(error.__context__), 400))
             return
         if self._stage == _HEAD:
             self._await_head()
@@ -157,6 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Goes on as if no upgrade had been offered: Java's HTTP client offers h2c with a POST, whose body llhttp would take for the next request."""
         if self._should_upgrade():
             self._disarm()
+            self.waited_for.pop(self, None)
             self.handle_websocket_upgrade()
             return
         if self._framing:
@@ -182,6 +200,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._measure()
         if self.url[:1] != b"/":
             self._take_authority()
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            raise UnknownCodingError
         before = self.cycle
         waits = before is not None and not before.response_complete
         if waits:
@@ -224,6 +244,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         # what is left of this read may belong to the next head, and is not counted
         self._stage, self._head_bytes = _IDLE, -self._size
+        self.waited_for.pop(self, None)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -233,6 +254,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._see_off()
         elif self._stage == _BODY and self.cycle.response_complete:
             self._leave()
+        elif self.cycle.response_complete:
+            self.waited_for[self] = None
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came after an answer."""
@@ -306,6 +329,8 @@ def _end(code: str, message: str, *headers: str) -> bytes:
 _ENDS = {
     400: _end("invalid_http", "the request is not valid HTTP"),
     431: _end("headers_too_large", "the request's headers are too large"),
+    501: _end("unknown_transfer_encoding", "the only transfer encoding that this server knows is chunked"),
     503: _end("too_many_connections", "too many connections", "retry-after: 1"),
 }
 _STARTS = {status: _start(status) for status in _ENDS}
+_STATUSES: dict[type[BaseException] | type[None], int] = {HeadTooLargeError: 431, UnknownCodingError: 501}

@@ -39,7 +39,9 @@ WORDS = {
     "Measure the models on this machine: speed, and with --quality how good each is at what.": "Mide los modelos: rapidez y, con --quality, en qué es bueno cada uno.",
     "Decide every task of the journal again, under another configuration; run nothing.": "Vuelve a decidir las tareas del diario con otra configuración; no ejecuta nada.",
     "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine.": "Sirve las API de OpenAI y de Ollama, y la propia, en esta máquina.",
-    "End the running server; answers under way get some seconds.": "Termina el servidor en marcha; a las respuestas en curso les da unos segundos.",
+    "End the running server; answers under way get some seconds, and one that does not end then is killed.": (
+        "Termina el servidor en marcha; a las respuestas en curso les da unos segundos, y si entonces no termina lo mata."
+    ),
     "Show whether a server runs, and what it does.": "Muestra si hay un servidor en marcha y qué hace.",
     "Bring a model into memory, so that its next answer begins at once.": "Pone un modelo en memoria para que su próxima respuesta empiece enseguida.",
     "Free a model's memory.": "Libera la memoria de un modelo.",
