@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orch.database import database_at, transaction
+from orch.slices import SLICE_CHARS
 from orch.task import Task, messages_of
 from orch.types import Candidate, Decision, Response, RunResult, TaskType, Timing, Usage
 
@@ -77,10 +78,22 @@ def _decision(data: dict[str, Any]) -> Decision:
 def key_of(task: Task, config_hash: str) -> str:
     """The hash of everything that an answer depends on: exact messages, tools, format, options, pin, fallback, type, profile, dial, configuration."""
     asked = [
-        messages_of(task), task.tools, task.response_format, task.options, task.extra, task.model, task.falls_back, task.task_type, task.profile, task.dial,
-        config_hash,
+        _hashable(messages_of(task)), task.tools, task.response_format, task.options, task.extra, task.model, task.falls_back, task.task_type, task.profile,
+        task.dial, config_hash,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()
+
+
+def _hashable(value: Any) -> Any:
+    """The same value with each long text, such as an image, as its hash: JSON would copy it twice more, in calls that keep the interpreter."""
+    if isinstance(value, str) and len(value) > SLICE_CHARS:
+        digest = hashlib.sha256()
+        for begin in range(0, len(value), SLICE_CHARS):
+            digest.update(value[begin : begin + SLICE_CHARS].encode("utf-8", "replace"))
+        return f"{len(value)} {digest.hexdigest()}"
+    if isinstance(value, dict):
+        return {key: _hashable(entry) for key, entry in value.items()}
+    return [_hashable(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 class Cache:

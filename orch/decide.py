@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from orch.classifier.rules import forced
 from orch.config.spec import Routing, canonical
@@ -49,17 +49,13 @@ class Plan:
 
 async def plan(task: Task, runtime: Runtime) -> Plan:
     """Decides. Raises OrchError when no model can take the task, UsageError for an unknown profile."""
-    messages = messages_of(task)
-    need = need_of(task, messages)
-    classification = classify_task(task, runtime)
     weights = _weights(task, runtime)
     survey = await runtime.registry.available(with_unlisted=True if task.model else None)
-    states = judged_states(text_to_classify(task), classification, survey, runtime)
-    candidates = ranked(classification, states, need, weights, survey, runtime)
+    messages, need, classification, states, candidates, former = await runtime.aside(_weighed, task, weights, survey, runtime)
     order, warnings = _order(task, candidates, states, survey)
     if task.model is None:
         order, warnings = _loaded_alone(order, states, task, runtime)
-        order = _ready_first(put_in_order(order, states, _stay_with(task, runtime), runtime.config.routing), states, need, task, runtime)
+        order = _ready_first(put_in_order(order, states, former, runtime.config.routing), states, need, task, runtime)
         candidates = put_first(candidates, order[0])
     if not task.falls_back:
         order = order[:1]
@@ -83,6 +79,25 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
         remote_host=first.remote_host,
     )
     return Plan(decision, order, states, messages, need, warnings)
+
+
+class _Weighed(NamedTuple):
+    """What reading the task and the journal gives. `former` is the model of the conversation's former turn."""
+
+    messages: list[Message]
+    need: Need
+    classification: Classification
+    states: dict[ModelKey, ModelState]
+    candidates: tuple[Candidate, ...]
+    former: ModelKey | None
+
+
+def _weighed(task: Task, weights: dict[str, float], survey: Survey, runtime: Runtime) -> _Weighed:
+    """Everything that computes, or reads the journal: a server does it beside its event loop."""
+    messages, former = messages_of(task), _former_turn(task, runtime)
+    need, classification = need_of(task, messages), classify_task(task, runtime, former=former)
+    states = judged_states(text_to_classify(task), classification, survey, runtime)
+    return _Weighed(messages, need, classification, states, ranked(classification, states, need, weights, survey, runtime), _stay_with(task, former))
 
 
 def judged_states(text: str, classification: Classification, survey: Survey, runtime: Runtime) -> dict[ModelKey, ModelState]:
@@ -127,13 +142,13 @@ def with_message(made: Plan, message: Message) -> Plan:
     return replace(made, messages=messages, need=need)
 
 
-def classify_task(task: Task, runtime: Runtime, *, explained: bool = False) -> Classification:
-    """The type that was forced, else the classifier's; where the instruction says nothing, what came with it is read too."""
+def classify_task(task: Task, runtime: Runtime, *, explained: bool = False, former: Mapping[str, Any] | None = None) -> Classification:
+    """The type that was forced, else the classifier's; where the instruction says nothing, what came with it is read too. `former` is the former turn."""
     text = text_to_classify(task)
     if task.task_type is not None:
         return forced(task.task_type, text)
     attached = [attachment.text for attachment in task.attachments]
-    return classify_text(text, attached, _former_type(task, runtime), runtime, explained=explained)
+    return classify_text(text, attached, _type_of(_former_turn(task, runtime) if former is None else former), runtime, explained=explained)
 
 
 def classify_text(text: str, attached: Sequence[str], former: TaskType | None, runtime: Runtime, *, explained: bool = True) -> Classification:
@@ -151,13 +166,12 @@ def _former_turn(task: Task, runtime: Runtime) -> dict[str, Any]:
     return (runtime.journal.former_turn(task.session) if task.session and task.history else None) or {}
 
 
-def _former_type(task: Task, runtime: Runtime) -> TaskType | None:
-    former = _former_turn(task, runtime).get("task_type")
-    return TaskType(former) if former in tuple(TaskType) else None
+def _type_of(turn: Mapping[str, Any]) -> TaskType | None:
+    kind = turn.get("task_type")
+    return TaskType(kind) if kind in tuple(TaskType) else None
 
 
-def _stay_with(task: Task, runtime: Runtime) -> ModelKey | None:
-    former = _former_turn(task, runtime)
+def _stay_with(task: Task, former: Mapping[str, Any]) -> ModelKey | None:
     return task.stay_with or ((former["provider"], former["model"]) if former and former["status"] != "failed" else None)
 
 

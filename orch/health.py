@@ -82,7 +82,7 @@ async def _config(runtime: Runtime) -> Finding:
 async def _journal(runtime: Runtime) -> Finding:
     journal = runtime.journal
     try:
-        count = journal.count()
+        count = await runtime.aside(journal.count)
     except JournalError as error:
         return "fail", error.message, error.hint
     except Exception as error:  # whatever SQLite says of a broken file

@@ -238,6 +238,10 @@ class Journal:
         """Runs since a time, newest first."""
         return self.database.rows("SELECT * FROM runs WHERE at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
 
+    def outcomes(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """Client, status and tokens of the runs since a time, without their texts."""
+        return self.database.rows("SELECT client, status, prompt_tokens, completion_tokens FROM runs WHERE at >= ?", (since,))
+
     def attempts_of(self, run_id: str) -> list[dict[str, Any]]:
         """The attempts of one run, in order."""
         return self.database.rows("SELECT * FROM attempts WHERE run_id = ? ORDER BY n", (run_id,))

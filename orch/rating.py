@@ -18,12 +18,13 @@ TASK_CHARS = 60
 async def rate(runtime: Runtime, run_id: str, word: str = "", better: str = "", task_type: str = "") -> list[str]:
     """Takes the word on a run (`last` or an id) and gives back what is believed now, a sentence each. Raises OrchError, and then nothing is kept."""
     _check(word, better, task_type)
-    run = _run(runtime, run_id)
+    run = await runtime.aside(_run, runtime, run_id)
     survey = await runtime.registry.available(with_unlisted=True) if word or better else None
     scores = _scores(survey, run, word, better) if survey else {}
-    said = [_correct(runtime, run, task_type)] if task_type else []
+    said = [await runtime.aside(_correct, runtime, run, task_type)] if task_type else []
     if survey:
-        said.append(_judge(runtime, survey, run | ({"task_type": task_type} if task_type else {}), scores, word, better))
+        judged = run | ({"task_type": task_type} if task_type else {})
+        said.append(await runtime.aside(_judge, runtime, survey, judged, scores, word, better))
     return said
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orch import machine
+from orch.aside import Aside, at_once
 from orch.backends import Backend
 from orch.config.spec import Models, ModelSpec, canonical
 from orch.errors import BackendError
@@ -47,8 +48,17 @@ class Survey:
 class Registry:
     """Asks the providers and the journal; keeps nothing itself."""
 
-    def __init__(self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors) -> None:
+    def __init__(
+        self,
+        models: Models,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        budget_gb: Literal["auto"] | float,
+        priors: QualityPriors,
+        aside: Aside = at_once,
+    ) -> None:
         self._models, self._backends, self._journal, self._budget_gb, self._priors = models, backends, journal, budget_gb, priors
+        self._aside = aside
         self._listed = {(spec.provider, spec.id) for spec in models.models}
 
     async def available(self, *, with_unlisted: bool | None = None) -> Survey:
@@ -62,7 +72,7 @@ class Registry:
         if use_unlisted:
             pairs += self._unlisted(had)
         infos = await self._infos([(spec.provider, item) for spec, item in pairs if item and not self._is_out(spec, item.remote_host)])
-        measured = self._journal.measurements.of([(spec.provider, spec.id) for spec, item in pairs if item])
+        measured = await self._aside(self._journal.measurements.of, [(spec.provider, spec.id) for spec, item in pairs if item])
         take_part = self._models.unlisted == "use"
         identities = {at: identity_of(spec, item, infos.get(item.digest, ModelInfo())) for at, (spec, item) in enumerate(pairs) if item}
         states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
@@ -92,7 +102,7 @@ class Registry:
     async def _infos(self, items: list[tuple[str, Installed]]) -> dict[str, ModelInfo]:
         """What `/api/show` says, by digest: asked once per digest, then read from the journal."""
         wanted = {item.digest: (provider, item.name) for provider, item in items if item.digest}
-        known = self._journal.model_info(list(wanted))
+        known = await self._aside(self._journal.model_info, list(wanted))
         gate = asyncio.Semaphore(_SHOWS_AT_ONCE)
 
         async def ask(digest: str, provider: str, name: str) -> None:
@@ -102,7 +112,7 @@ class Registry:
                 except BackendError:
                     return  # asked again next time; the model's own facts do until then
             known[digest] = info
-            self._journal.keep_model_info(digest, info)
+            await self._aside(self._journal.keep_model_info, digest, info)
 
         await asyncio.gather(*(ask(digest, *place) for digest, place in wanted.items() if digest not in known))
         return known

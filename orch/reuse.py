@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
+from orch.aside import Aside, at_once
 from orch.backends import Backend
 from orch.cache import Answer, Cache, is_single, is_whole, key_of
 from orch.config.load import Config
@@ -16,11 +17,14 @@ from orch.config.spec import canonical
 from orch.errors import BackendError
 from orch.memory.lazy import LazyMemory
 from orch.redact import Redactor
-from orch.task import Task, messages_of
+from orch.slices import batches, slices, texts_of
+from orch.task import LONG_CHARS, Task, messages_of, size_of
 from orch.types import RunResult
 
 WAIT_S = 60.0
 """How long a run waits for an identical one; longer, and it asks by itself."""
+SLICES_AT_ONCE = 4
+"""Slices of a long task that are looked through for secrets before anything else has its turn."""
 PIECE_CHARS = 32
 """A cached answer is replayed as a stream of pieces of this size."""
 
@@ -28,19 +32,23 @@ PIECE_CHARS = 32
 class Reuse:
     """The cache as a run sees it."""
 
-    def __init__(self, cache: Cache, config: Config, backends: Mapping[str, Backend], memory: LazyMemory, redactor: Redactor) -> None:
-        self.cache = cache
+    def __init__(self, cache: Cache, config: Config, backends: Mapping[str, Backend], memory: LazyMemory, redactor: Redactor, aside: Aside = at_once) -> None:
+        self.cache, self._aside = cache, aside
         self._config, self._backends, self._memory, self._redactor = config, backends, memory, redactor
         self._running: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
-    def key(self, task: Task) -> str | None:
+    async def key(self, task: Task) -> str | None:
         """The key of a task; None where nothing is cached: the cache is off, no texts are kept, memory is recalled, or the text holds secrets."""
         routing = self._config.routing
         recalls = routing.memory.recall if task.retrieve_context is None else task.retrieve_context
         if routing.cache.mode == "off" or routing.journal.mode != "full" or recalls:
             return None
-        messages = messages_of(task)
-        return key_of(task, self._config.hash) if self._redactor.redact_all(messages) == messages else None
+        aside = self._aside if size_of(task) > LONG_CHARS else at_once
+        parts = (part for text in texts_of(messages_of(task)) for part in slices(text))
+        for some in batches(parts, SLICES_AT_ONCE):  # a caller who leaves has no more than this read in vain
+            if not await aside(self._redactor.is_clean, some):
+                return None
+        return await aside(key_of, task, self._config.hash)
 
     @asynccontextmanager
     async def alone(self, key: str | None) -> AsyncIterator[None]:
@@ -63,10 +71,10 @@ class Reuse:
 
     async def answer(self, key: str) -> Answer | None:
         """The earlier answer, if its model is still installed with the same digest."""
-        found = self.cache.get(key)
+        found = await self._aside(self.cache.get, key)
         if found is None or await self.digest(found.provider, found.model) != found.digest:
             return None
-        self.cache.used(key)
+        await self._aside(self.cache.used, key)
         return found
 
     async def digest(self, provider: str, model: str) -> str | None:
@@ -91,7 +99,7 @@ class Reuse:
             return None
         from orch.nearest import nearest
 
-        found = await nearest(task.text, self.cache, self._memory)
+        found = await nearest(task.text, self.cache, self._memory, self._aside)
         return f"asked before: {found[1]!r}; orch cache use {found[0][:12]} prints that answer" if found else None
 
 

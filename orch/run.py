@@ -21,7 +21,7 @@ from orch.outcome import Course, gave_up, last_resort_warning, late_warnings, re
 from orch.request import chat_request, prompt_estimate, with_more_context
 from orch.reuse import PIECE_CHARS, age
 from orch.runtime import Runtime
-from orch.task import Task, text_to_classify
+from orch.task import LONG_CHARS, Task, size_of, text_to_classify
 from orch.types import Attempt, Candidate, Decision, RunResult
 
 BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 2.0
@@ -83,10 +83,12 @@ class Run:
             raise
 
     async def _answer(self) -> AsyncGenerator[Chunk]:
-        history, reuse = self._history(), self._runtime.reuse
+        history, reuse = await self._history(), self._runtime.reuse
         if (schema := schema_in(self._task.response_format)) is not None:
             self._schema = await asyncio.to_thread(AnswerSchema, schema)
-        key = reuse.key(self._task)
+        if size_of(self._task) > LONG_CHARS:  # what fits no model is refused before more is done with it
+            self._course.plan = await plan(self._task, self._runtime)
+        key = await reuse.key(self._task)
         async with reuse.alone(None if self._task.fresh else key):
             found = await reuse.answer(key) if key and not self._task.fresh else None
             async with aclosing(self._replayed(found) if found else self._asked(history, key)) as chunks:
@@ -112,7 +114,7 @@ class Run:
 
     async def _asked(self, history: History, key: str | None) -> AsyncGenerator[Chunk]:
         course = self._course
-        made = course.plan = await plan(self._task, self._runtime)
+        made = course.plan = course.plan or await plan(self._task, self._runtime)
         course.warnings += dict.fromkeys((*self._runtime.config.notes, *history.warnings, *self._task.warnings, *made.warnings))
         yield _metadata(_asks(made, made.order[0]))
         for warning in self.warnings:
@@ -129,9 +131,7 @@ class Run:
         assert course.asking is not None
         for warning in late_warnings(course.asking, course.attempts[-1]):
             yield self._warning(warning)
-        result = self._result()
-        if key:
-            self._runtime.reuse.keep(key, self._task, result, course.asking.state.digest)
+        result = await self._result(key, course.asking.state.digest)
         yield {"type": "done", "result": result}
 
     def _warning(self, message: str) -> Chunk:
@@ -141,11 +141,11 @@ class Run:
 
     # ------------------------------------------------------------ what was said before
 
-    def _history(self) -> History:
+    async def _history(self) -> History:
         """The session's earlier turns go before the task, unless the caller brings the conversation himself."""
         if self._task.session is None or self._task.messages:
             return History()
-        history = history_of(self._task.session, self._runtime.journal, self._task.text)
+        history = await self._runtime.aside(history_of, self._task.session, self._runtime.journal, self._task.text)
         self._task = replace(self._task, history=history.messages)
         return history
 
@@ -193,7 +193,7 @@ class Run:
             except BackendError as failure:
                 course.tried(self._failed_attempt(asking, failure))
                 if failure.code == "remote_answer":
-                    self._runtime.registry.note_remote(asking.state, failure.remote_host)
+                    await self._runtime.aside(self._runtime.registry.note_remote, asking.state, failure.remote_host)
                 if more := self._with_more_context(made, asking, failure):
                     made, left, queue = more, left + 1, [candidate, *queue]
                     yield self._warning(f"{candidate.model_id} found the prompt longer than expected: it is asked once more ({failure.message})")
@@ -253,12 +253,19 @@ class Run:
 
     # ------------------------------------------------------------ the end
 
-    def _result(self) -> RunResult:
+    async def _result(self, key: str | None, digest: str) -> RunResult:
         result = result_of(self._course)
         self._record("ok", result=result)
+        await self._runtime.aside(self._learn, result, key, digest)
+        return replace(result, warnings=self._all_warnings())
+
+    def _learn(self, result: RunResult, key: str | None, digest: str) -> None:
+        """What an answer by a model tells, beside its row; and where it has a key, it is kept to be given again."""
+        self._note_rerun(result.decision)
         if not result.degraded:
             self._runtime.journal.note(REAL_MODEL_ANSWERED)
-        return replace(result, warnings=self._all_warnings())
+        if key:
+            self._runtime.reuse.keep(key, self._task, replace(result, warnings=self._all_warnings()), digest)
 
     def _all_warnings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self._course.warnings, *self._runtime.journal.warnings)))
@@ -284,8 +291,6 @@ class Run:
         remember = self._runtime.config.routing.memory.remember if self._task.store_memory is None else self._task.store_memory
         if result and result.source == "cache":
             remember = False  # the run that gave the answer is remembered
-        if result and result.source == "model":
-            self._note_rerun(result.decision)
         self._runtime.journal.record(record_of(self._course, self._task, status, remember, result=result, error=error))
 
     def _note_rerun(self, answered: Decision) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orch import paths
+from orch.aside import Aside, at_once
 from orch.backends import Backend
 from orch.cache import Cache
 from orch.classifier.classifier import Classifier
@@ -43,6 +44,8 @@ class Runtime:
     memory: LazyMemory
     reuse: Reuse
     gate: Gate
+    aside: Aside = at_once
+    """Where it reads the journal and computes."""
 
     async def aclose(self) -> None:
         """Closes the connections of this event loop and the embedded engine; the journal too."""
@@ -57,6 +60,7 @@ class Wiring:
 
     many = False
     """Whether many requests run at once."""
+    aside: Aside = staticmethod(at_once)
 
     def __init__(self, gate: Gate | None = None) -> None:
         self.gate: Gate = gate or OpenGate()
@@ -71,11 +75,11 @@ class Wiring:
         registry = self.registry(config.models, backends, journal, routing.memory_budget_gb, priors)
         cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
         memory = self.memory(routing.memory, journal, self.embedding(backends, registry), redactor, cache)
-        reuse = Reuse(cache, config, backends, memory, redactor)
+        reuse = Reuse(cache, config, backends, memory, redactor, self.aside)
         classifier = Classifier(config.own_rules)
         rated = [spec for spec in config.models.models if priors.is_rated(spec)]
         judged = JudgedQuality(journal.judgements, rated, lambda text: classifier.classify(text).scores)
-        return Runtime(config, journal, backends, registry, classifier, judged, memory, reuse, self.gate)
+        return Runtime(config, journal, backends, registry, classifier, judged, memory, reuse, self.gate, self.aside)
 
     def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
         """Where runs are written down."""
@@ -85,7 +89,7 @@ class Wiring:
         self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
     ) -> Registry:
         """What tells which models there are."""
-        return Registry(models, backends, journal, budget_gb, priors)
+        return Registry(models, backends, journal, budget_gb, priors, self.aside)
 
     def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
         """What embeds for memory, by the provider's name."""

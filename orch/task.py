@@ -37,6 +37,8 @@ prose, code, numbers, JSON, CJK and Cyrillic meet within 20 %. Most vocabularies
 """
 _TOKENS_OF_BYTES = {b"\xe1\xba": -0.6, b"\xe1\xbb": -0.6, b"\xe2\x80": -0.8, b"\xe2\x94": -1.4, b"\xe2\x95": -1.4}
 """What differs within a first byte: Vietnamese, dashes and quotes, boxes (whose lines are one token for several)."""
+LONG_CHARS = 20_000
+"""A longer task is worked on beside the event loop, and first of all asked whether it fits any model."""
 MOST_READ, _PIECES = 1_000_000, 20
 """Characters that are looked at, which takes some 40 ms: 10 MB would take ten times as long, only to be refused."""
 
@@ -97,6 +99,19 @@ class Task:
         """Tokens of answer that were asked for."""
         asked = (self.options.get(name) for name in ("max_tokens", "max_completion_tokens", "num_predict"))
         return next((int(value) for value in asked if isinstance(value, int) and value > 0), None)
+
+
+def size_of(task: Task) -> int:
+    """Characters of the task's texts and images, at the price of a look at each."""
+    parts = (task.text, task.system_prompt or "", *task.context, *(text for each in task.attachments for text in (each.text, each.image)))
+    return sum(map(len, parts)) + sum(_size(message) for message in (*task.history, *task.messages))
+
+
+def _size(value: Any) -> int:
+    """Characters of every text in a JSON-able value."""
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(_size, value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()))
 
 
 def messages_of(task: Task) -> list[Message]:

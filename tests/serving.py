@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sqlite3
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
 
+from orch.database import Database
 from orch.server.app import application
 from orch.server.guard import Guard, Rules
 from orch.server.protocol import Bounds, protocol
 from orch.server.service import Service
+
+LOOP = "orch-serve"
+"""The name of the thread of the server's event loop."""
+
+
+@contextlib.contextmanager
+def disk_free_loop() -> Iterator[None]:
+    """Fails where the event loop asks a database, which waits for the disk and for other processes: that is for threads beside it."""
+    asked: list[str] = []
+    real = Database.open
+
+    def open_beside_the_loop(database: Database) -> sqlite3.Connection:
+        if threading.current_thread().name == LOOP:
+            asked.append("".join(traceback.format_stack(limit=8)[:-1]))
+        return real(database)
+
+    Database.open = open_beside_the_loop  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        Database.open = real  # type: ignore[method-assign]
+    assert not asked, f"the event loop asked a database:\n{asked[0]}"
 
 
 @contextlib.contextmanager
@@ -34,11 +59,12 @@ def served(rules: Rules | None = None, bounds: Bounds | None = None) -> Iterator
         started.set()
 
     server.startup = begin  # type: ignore[method-assign]  # tells when it listens
-    thread = threading.Thread(target=server.run, args=([listener],), name="orch-serve", daemon=True)
+    thread = threading.Thread(target=server.run, args=([listener],), name=LOOP, daemon=True)
     thread.start()
     try:
         assert started.wait(20)
-        yield url
+        with disk_free_loop():
+            yield url
     finally:
         server.should_exit = True
         thread.join(20)

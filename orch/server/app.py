@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 async def metrics(request: Request) -> Response:
     """`GET /metrics`: Prometheus' text form."""
     service = service_of(request)
-    service.flush()
+    await service.flushed()
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -19,7 +19,7 @@ from orch.conversation import session_named
 from orch.decide import plan
 from orch.errors import OrchError
 from orch.health import probes
-from orch.journal import unpacked
+from orch.journal import Journal, unpacked
 from orch.loading import load, unload
 from orch.model_facts import facts
 from orch.orchestrator import task_of
@@ -29,7 +29,7 @@ from orch.runtime import Runtime
 from orch.server import own_forms as forms
 from orch.server.client import CODE
 from orch.server.exchange import Held, Stream, as_json, client_of, guarded, headers, read, service_of, warned
-from orch.stats import by_client, by_type
+from orch.stats import by_client, by_model, by_type
 from orch.task import Attachment, Task
 from orch.version import VERSION
 
@@ -60,9 +60,9 @@ async def run(request: Request) -> Response:
     asked = await read(request, forms.Run)
     _refuse_strangers(request)
     if asked.carry_on or asked.session:
-        service.flush()  # the turn before may have ended a moment ago
+        await service.flushed()  # the turn before may have ended a moment ago
     if asked.carry_on:
-        asked.session = session_named("", True, service.orchestrator.runtime.journal)
+        asked.session = await service.wiring.aside(session_named, "", True, service.orchestrator.runtime.journal)
     task = _task(request, asked)
     lines = LINES in request.headers.get("accept", "")
     async with Held(request, task, asked.on_partial, asked.face) as held:
@@ -125,10 +125,16 @@ async def end(request: Request) -> Response:
 async def runs(request: Request) -> Response:
     """`GET /orch/runs`: the last runs, newest first; `limit` (50) and `since` (seconds since the epoch)."""
     service = service_of(request)
-    service.flush()
+    await service.flushed()
     limit, since = _number(request, "limit", 50), _number(request, "since", 0)
-    rows = service.orchestrator.runtime.journal.runs(since, min(max(int(limit), 1), MOST_RUNS))
-    return as_json({"v": 1, "runs": [{name: row[name] for name in row if name not in ("messages", "decision")} for row in rows]})
+    body = await service.wiring.aside(_listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MOST_RUNS))
+    return Response(body, media_type="application/json")
+
+
+def _listed(journal: Journal, since: float, limit: int) -> bytes:
+    """Packed row by row: a thousand long answers in one go would keep the interpreter for as long as they take."""
+    rows = ({name: row[name] for name in row if name not in ("messages", "decision")} for row in journal.runs(since, limit))
+    return b'{"v":1,"runs":[' + b",".join(map(to_json, rows)) + b"]}"
 
 
 def _number(request: Request, name: str, otherwise: float) -> float:
@@ -146,31 +152,39 @@ def _number(request: Request, name: str, otherwise: float) -> float:
 async def one_run(request: Request) -> Response:
     """`GET /orch/runs/{run_id}`: one run whole, with its decision and attempts; `last` is the last one that was answered."""
     service = service_of(request)
-    service.flush()
+    await service.flushed()
     journal, name = service.orchestrator.runtime.journal, request.path_params["run_id"]
-    row = journal.find_run(name)
-    if row is None:
+    found = await service.wiring.aside(_found, journal, name)
+    if found is None:
         raise OrchError(f"no run is called {name!r}", "GET /orch/runs lists the last ones", code="not_found")
-    return as_json({"v": 1, "run": unpacked(row), "attempts": journal.attempts_of(row["run_id"])})
+    return Response(found, media_type="application/json")
+
+
+def _found(journal: Journal, name: str) -> bytes | None:
+    row = journal.find_run(name)
+    return to_json({"v": 1, "run": unpacked(row), "attempts": journal.attempts_of(row["run_id"])}) if row else None
 
 
 @guarded(envelope)
 async def stats(request: Request) -> Response:
     """`GET /orch/stats`: real times by model, by type and by client; `since` in seconds since the epoch."""
     service = service_of(request)
-    service.flush()
+    await service.flushed()
     journal, since = service.orchestrator.runtime.journal, _number(request, "since", 0)
+    return as_json(await service.wiring.aside(_figures, journal, since))
+
+
+def _figures(journal: Journal, since: float) -> dict[str, Any]:
     attempts = journal.attempts(since)
-    models = service.orchestrator.get_stats(since)
     corrected = journal.judgements.corrected(since)
-    return as_json({"v": 1, "models": models, "types": by_type(attempts), "clients": by_client(journal.runs(since)), "corrected": corrected})
+    return {"v": 1, "models": by_model(attempts), "types": by_type(attempts), "clients": by_client(journal.outcomes(since)), "corrected": corrected}
 
 
 @guarded(envelope)
 async def rate(request: Request) -> Response:
     """`POST /orch/rate`: the user's word on a run."""
     service, said = service_of(request), await read(request, forms.Rate)
-    service.flush()
+    await service.flushed()
     told = await rate_run(service.orchestrator.runtime, said.run_id, said.word, said.better, said.task_type)
     return as_json({"v": 1, "ok": True, "said": told})
 
@@ -183,7 +197,7 @@ async def health(request: Request) -> Response:
     """`GET /orch/health`: every check, the queue, memory for models, addresses, and what is wrong with the configuration."""
     service = service_of(request)
     _refuse_strangers(request)
-    service.flush()
+    await service.flushed()
     runtime = service.orchestrator.runtime
     rows, could_answer = await probes(runtime)
     fault = service.config_fault
@@ -246,6 +260,6 @@ async def memory(request: Request) -> Response:
     """`POST /orch/memory/{name}`: search, list, show, add, forget, export, import, stats, reindex, with the command's arguments as JSON."""
     service = service_of(request)
     _refuse_strangers(request)
-    service.flush()
+    await service.flushed()
     arguments = (await read(request, forms.Arguments)).model_dump()
     return as_json({"v": 1, "result": await service.memory.perform(request.path_params["name"], arguments)})

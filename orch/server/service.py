@@ -126,10 +126,14 @@ class Service:
         return running is not None
 
     def flush(self) -> None:
-        """Writes down what waits, before somebody reads the journal."""
+        """Writes down what waits, before somebody reads the journal; in a thread."""
         journal = self.orchestrator.runtime.journal
         assert isinstance(journal, BatchedJournal)
         journal.flush()
+
+    async def flushed(self) -> None:
+        """The same from the event loop, which does not wait for the disk."""
+        await self.wiring.aside(self.flush)
 
     def look_again(self) -> None:
         """The next request asks the providers what there is."""
@@ -165,7 +169,7 @@ class Service:
             if not self.wiring.keeps(backend):
                 await backend.aclose()
         await self._memory_of(house).aclose()
-        runtime.reuse.cache.close()
+        await asyncio.to_thread(runtime.reuse.cache.close)
         await asyncio.to_thread(runtime.journal.close)
 
     @staticmethod
@@ -187,6 +191,7 @@ class Service:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.memory.aclose()
         await self.orchestrator.aclose()
+        self.wiring.threads.close()
 
 
 def without_keep_alive(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from orch.aside import Aside
 from orch.backends import Backend
 from orch.config.spec import Models
 from orch.gate import Gate
@@ -30,9 +31,16 @@ class KeptRegistry(Registry):
     """
 
     def __init__(
-        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors, gate: Gate
+        self,
+        models: Models,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        budget_gb: Literal["auto"] | float,
+        priors: QualityPriors,
+        gate: Gate,
+        aside: Aside,
     ) -> None:
-        super().__init__(models, backends, journal, budget_gb, priors)
+        super().__init__(models, backends, journal, budget_gb, priors, aside)
         self._gate = gate
         self._kept: _Kept | None = None
         self._making: asyncio.Task[_Kept] | None = None

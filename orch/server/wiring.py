@@ -25,6 +25,7 @@ from orch.remote_models import RemoteModels
 from orch.runtime import Runtime, Wiring
 from orch.server.journal import BatchedJournal, Told, Unwritten
 from orch.server.survey import KeptRegistry
+from orch.server.threads import Threads
 
 _Held = tuple[Provider, tuple[ModelSpec, ...]]
 
@@ -34,7 +35,8 @@ class ServerWiring(Wiring):
 
     def __init__(self, gate: Gate, told: Told) -> None:
         super().__init__(gate)
-        self._told, self._unwritten = told, Unwritten()
+        self._told, self._unwritten, self.threads = told, Unwritten(), Threads()
+        self.aside = self.threads
         self._backends: dict[str, tuple[_Held, Backend]] = {}
 
     def open(self, config: Config) -> Runtime:
@@ -55,7 +57,7 @@ class ServerWiring(Wiring):
         self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
     ) -> Registry:
         """Kept for a moment."""
-        return KeptRegistry(models, backends, journal, budget_gb, priors, self.gate)
+        return KeptRegistry(models, backends, journal, budget_gb, priors, self.gate, self.aside)
 
     def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
         """In turn with all other requests."""

@@ -84,10 +84,10 @@ def test_another_text_and_another_configuration_are_another_key() -> None:
 async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllama) -> None:
     async with over({"ollama": server}) as plain, over({"ollama": server}, memory={"recall": True}) as recalling:
         keys = [
-            plain.runtime.reuse.key(task_of(TASK)),
-            plain.runtime.reuse.key(task_of(TASK, retrieve_context=True)),
-            recalling.runtime.reuse.key(task_of(TASK)),
-            recalling.runtime.reuse.key(task_of(TASK, retrieve_context=False)),
+            await plain.runtime.reuse.key(task_of(TASK)),
+            await plain.runtime.reuse.key(task_of(TASK, retrieve_context=True)),
+            await recalling.runtime.reuse.key(task_of(TASK)),
+            await recalling.runtime.reuse.key(task_of(TASK, retrieve_context=False)),
         ]
     assert [key is not None for key in keys] == [True, False, False, True]
 
@@ -95,8 +95,8 @@ async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllam
 async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) -> None:
     async with over({"ollama": server}) as orchestrator:
         key = orchestrator.runtime.reuse.key
-        assert key(task_of(TASK, context=["password: hunter2secret"])) is None
-        assert key(task_of(TASK, system_prompt="the token: abcdefghij12345")) is None
+        assert await key(task_of(TASK, context=["password: hunter2secret"])) is None
+        assert await key(task_of(TASK, system_prompt="the token: abcdefghij12345")) is None
 
 
 # ---------------------------------------------------------------- what is kept

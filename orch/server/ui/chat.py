@@ -24,7 +24,7 @@ async def view(request: Request, service: Service) -> None:
     page = opened(request, service, "Chat", SPANISH)
     name, going = request.query_params.get("session", ""), going_of(request, service)
     under_way = going.of(name) if name else []  # before the journal is read: what ends meanwhile stands there
-    service.flush()
+    await service.flushed()
     journal = service.orchestrator.runtime.journal
     listed = await asyncio.to_thread(conversations, journal)
     past = await asyncio.to_thread(turns_of, journal, name) if name else Past([], False)
@@ -40,7 +40,7 @@ async def view(request: Request, service: Service) -> None:
 
 async def _redraw(page: Page, aside: ui.element, name: str) -> None:
     """A turn has ended."""
-    page.service.flush()
+    await page.service.flushed()
     listed = await asyncio.to_thread(conversations, page.service.orchestrator.runtime.journal)
     if not aside.is_deleted:
         aside.clear()

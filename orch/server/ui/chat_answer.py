@@ -153,7 +153,7 @@ class AnswerView:
 
     async def _rate(self, **said: str) -> str:
         service = self._page.service
-        service.flush()
+        await service.flushed()
         told = "; ".join(await rate(service.orchestrator.runtime, self.answer.run_id, **said))
         if "word" in said:
             for thumb, word in ((self._good, "good"), (self._bad, "bad")):
@@ -163,7 +163,7 @@ class AnswerView:
     async def mark_better(self, worse: list[Answer]) -> str:
         """Says that this answer is better than those of other models."""
         service = self._page.service
-        service.flush()
+        await service.flushed()
         told = [await rate(service.orchestrator.runtime, each.run_id, better=self.answer.full_model) for each in worse]
         self.box.classes(add="orch-chat-better")
         return "; ".join(line for lines in told for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -167,8 +168,8 @@ class Conversation:
         place.clear()
         try:
             journal = page.service.orchestrator.runtime.journal
-            page.service.flush()  # the turn before may have ended a moment ago
-            history = history_of(task.session, journal, task.text).messages if task.session else task.history
+            await page.service.flushed()  # the turn before may have ended a moment ago
+            history = (await asyncio.to_thread(history_of, task.session, journal, task.text)).messages if task.session else task.history
             made = await plan(replace(task, history=history), page.service.orchestrator.runtime)
             place.clear()
         except OrchError as error:

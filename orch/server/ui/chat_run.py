@@ -163,7 +163,7 @@ class Going:
 
     async def _run(self, answer: Answer, conversation: str) -> None:
         service = self._service
-        service.flush()  # the turn before may have ended a moment ago
+        await service.flushed()  # the turn before may have ended a moment ago
         run = service.begin(answer.task, "continue", "page")
         answer.run_id = run.run_id
         try:

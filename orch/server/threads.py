@@ -1,0 +1,28 @@
+"""The threads beside a server's event loop: they read the journal and compute, and the loop serves others meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple
+
+THREADS = 4
+"""Each may keep the interpreter for 5 ms before the event loop has it again."""
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+
+class Threads:
+    """A few threads. The work of one call must be bounded: a thread can't be stopped, and the client may leave."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, "orch-aside")
+
+    async def __call__(self, work: Callable[[*_Args], _T], *args: *_Args) -> _T:
+        """Does it in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    def close(self) -> None:
+        """Lets the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,70 @@
+"""Cuts long texts into slices that are worked on one at a time, so that no single call keeps the interpreter for long (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+SLICE_CHARS = 64_000
+OVERLAP_CHARS = 8_000
+"""What neighbouring slices have in common: more than any secret that has a longest form (a cookie or a token: 7,000)."""
+_DATA_URL = re.compile(r"data:[\w.+-]{1,60}/[\w.+-]{1,60};base64,")
+_T = TypeVar("_T")
+
+
+def slices(text: str) -> Iterator[str]:
+    """The text in slices that overlap: whatever is no longer than the overlap stands whole in one of them."""
+    begin = 0
+    while True:
+        yield text[begin : begin + SLICE_CHARS]
+        if begin + SLICE_CHARS >= len(text):
+            return
+        begin += SLICE_CHARS - OVERLAP_CHARS
+
+
+def in_slices(change: Callable[[str], str], text: str) -> str:
+    """What `change` makes of a text, where it changes places that are no longer than the overlap; a longer place is seen whole too.
+
+    A slice whose last part stays as it is ends in the middle of that part; else it is made longer until it does.
+    """
+    done, begin, end = list[str](), 0, SLICE_CHARS
+    while end < len(text):
+        changed = change(text[begin:end])
+        if changed.endswith(text[end - 2 * OVERLAP_CHARS : end]):
+            done.append(changed[:-OVERLAP_CHARS])
+            begin, end = end - OVERLAP_CHARS, end - OVERLAP_CHARS + SLICE_CHARS
+        else:
+            end += end - begin  # twice as long, so that all tries together take no more than twice the time
+    return "".join((*done, change(text[begin:])))
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in a JSON-able value but for images, which are base64: nobody reads a word in them."""
+    if isinstance(value, str):
+        if not is_image(value):
+            yield value
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            if key != "images":
+                yield from texts_of(entry)
+    elif isinstance(value, Sequence):
+        for entry in value:
+            yield from texts_of(entry)
+
+
+def is_image(text: str) -> bool:
+    """Whether a text is a `data:` URL in base64."""
+    return text.startswith("data:") and _DATA_URL.match(text) is not None
+
+
+def batches(items: Iterator[_T], size: int) -> Iterator[list[_T]]:
+    """The items in lists of at most so many."""
+    batch: list[_T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
