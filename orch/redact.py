@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any
-
-from orch.slices import SLICE_CHARS, in_slices, is_image
 
 KEPT_CHARS = 4_000
 
@@ -24,20 +22,14 @@ class Redactor:
     def redact_all(self, value: Any) -> Any:
         """The same value with every text in it redacted: before it becomes JSON, whose escapes would hide where a word begins."""
         if isinstance(value, str):
-            return value if is_image(value) else self.redact(value)
+            return self.redact(value)
         if isinstance(value, dict):
-            return {key: entry if key == "images" else self.redact_all(entry) for key, entry in value.items()}
+            return {key: self.redact_all(entry) for key, entry in value.items()}
         return type(value)([self.redact_all(entry) for entry in value]) if isinstance(value, (list, tuple)) else value
 
     def redact(self, text: str) -> str:
-        """The text without its secrets. The same text when it has none. Reads a long text in slices, so that other threads have their turn."""
-        if len(text) > SLICE_CHARS:
-            return in_slices(self._redacted, text)
+        """The text without its secrets. The same text when it has none."""
         return self._lately(text) if len(text) < KEPT_CHARS else self._redacted(text)
-
-    def is_clean(self, texts: Iterable[str]) -> bool:
-        """Whether none of these texts holds a secret."""
-        return all(self.redact(text) == text for text in texts)
 
     def _redacted(self, text: str) -> str:
         if self._compiled is None:

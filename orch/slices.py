@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 SLICE_CHARS = 64_000
@@ -21,22 +21,6 @@ def slices(text: str) -> Iterator[str]:
         if begin + SLICE_CHARS >= len(text):
             return
         begin += SLICE_CHARS - OVERLAP_CHARS
-
-
-def in_slices(change: Callable[[str], str], text: str) -> str:
-    """What `change` makes of a text, where it changes places that are no longer than the overlap; a longer place is seen whole too.
-
-    A slice whose last part stays as it is ends in the middle of that part; else it is made longer until it does.
-    """
-    done, begin, end = list[str](), 0, SLICE_CHARS
-    while end < len(text):
-        changed = change(text[begin:end])
-        if changed.endswith(text[end - 2 * OVERLAP_CHARS : end]):
-            done.append(changed[:-OVERLAP_CHARS])
-            begin, end = end - OVERLAP_CHARS, end - OVERLAP_CHARS + SLICE_CHARS
-        else:
-            end += end - begin  # twice as long, so that all tries together take no more than twice the time
-    return "".join((*done, change(text[begin:])))
 
 
 def texts_of(value: Any) -> Iterator[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import sqlite3
 import threading
 import traceback
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import uvicorn
 
 from orch.database import Database
+from orch.database_file import Connection
 from orch.server.app import application
 from orch.server.guard import Guard, Rules
 from orch.server.protocol import Bounds, protocol
@@ -26,18 +27,15 @@ LOOP = "orch-serve"
 def disk_free_loop() -> Iterator[None]:
     """Fails where the event loop asks a database, which waits for the disk and for other processes: that is for threads beside it."""
     asked: list[str] = []
-    real = Database.open
+    real = Database._borrow
 
-    def open_beside_the_loop(database: Database) -> sqlite3.Connection:
+    def borrow_beside_the_loop(database: Database) -> Connection:
         if threading.current_thread().name == LOOP:
             asked.append("".join(traceback.format_stack(limit=8)[:-1]))
         return real(database)
 
-    Database.open = open_beside_the_loop  # type: ignore[method-assign, assignment]
-    try:
+    with mock.patch.object(Database, "_borrow", borrow_beside_the_loop):
         yield
-    finally:
-        Database.open = real  # type: ignore[method-assign]
     assert not asked, f"the event loop asked a database:\n{asked[0]}"
 
 

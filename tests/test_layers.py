@@ -34,6 +34,7 @@ LAYERS = [
         "paths",
         "quality.table",
         "quality.words",
+        "redact",
         "slices",
         "server.threads",
         "server.client",
@@ -41,7 +42,6 @@ LAYERS = [
         "terminal",
     },
     {
-        "redact",
         "server.keys",
         "server.protocol",
         "socket_path",

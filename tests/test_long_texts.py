@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from orch import folding
+from orch.cache import key_of
 from orch.classifier.rules import forced
+from orch.errors import OrchError
 from orch.folding import fold
 from orch.markdown import Blocks
 from orch.near.tokens import bare
+from orch.orchestrator import task_of
+from orch.outcome import UNANSWERED_CHARS
+from orch.redact import Redactor
+from orch.slices import OVERLAP_CHARS, SLICE_CHARS, slices
 from orch.types import TaskType
+from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.orchestrators import fake, over
 
 MARKS = "a" + "\u0301\u0316" * 50_000
 
@@ -50,3 +60,92 @@ def test_a_line_that_comes_in_pieces_is_the_same_block() -> None:
     whole, pieces = Blocks(), Blocks()
     fed = "".join(pieces.feed(each) for each in text)
     assert (fed, pieces.tail(9), pieces.rest()) == (whole.feed(text), whole.tail(9), whole.rest())
+
+
+# ---------------------------------------------------------------- what is read for secrets
+
+
+@pytest.fixture
+def looked_through(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of the texts that are looked through for secrets."""
+    lengths: list[int] = []
+    real = Redactor.redact
+
+    def redact(self: Redactor, text: str) -> str:
+        lengths.append(len(text))
+        return real(self, text)
+
+    monkeypatch.setattr(Redactor, "redact", redact)
+    return lengths
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOllama]:
+    """One model."""
+    with fake("a:1b") as running:
+        yield running
+
+
+def test_slices_hold_every_place_that_is_no_longer_than_their_overlap() -> None:
+    text = "".join(f"{number:07d}" for number in range(40_000))
+    parts = list(slices(text))
+    assert max(map(len, parts)) == SLICE_CHARS
+    assert all(any(text[at : at + OVERLAP_CHARS] in part for part in parts) for at in range(0, len(text) - OVERLAP_CHARS, 999))
+
+
+async def test_what_fits_no_model_is_not_read_for_secrets_and_only_its_beginning_is_kept(server: FakeOllama, looked_through: list[int]) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        with pytest.raises(OrchError, match="fits no model"):
+            await orchestrator.execute("word " * 400_000)
+        (row,) = orchestrator.runtime.journal.runs()
+    assert sum(looked_through) < 2 * UNANSWERED_CHARS
+    assert row["task"].endswith("[… of 2,000,000 characters]")
+
+
+async def test_a_long_task_is_looked_through_in_slices(server: FakeOllama, looked_through: list[int]) -> None:
+    async with over({"ollama": server}) as orchestrator:
+        assert await orchestrator.runtime.reuse.key(task_of("word " * 40_000)) is not None
+        assert await orchestrator.runtime.reuse.key(task_of("word " * 40_000 + "password: hunter2secret")) is None
+    assert max(looked_through) <= SLICE_CHARS
+
+
+async def test_an_image_is_neither_looked_through_nor_kept_in_the_journal(server: FakeOllama, looked_through: list[int]) -> None:
+    server.add(FakeModel("eye:1b", capabilities=["completion", "vision"]))
+    picture = "A" * 300_000
+    url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
+    said = [{"role": "user", "content": "x", "images": [picture]}, {"role": "user", "content": [{"type": "text", "text": "what is it?"}, url]}]
+    async with over({"ollama": server}) as orchestrator:
+        await orchestrator.execute(messages=said)
+        (row,) = orchestrator.runtime.journal.runs()
+    assert picture in server.chats()[-1].body["messages"][0]["images"]
+    assert sum(looked_through) < 2_000
+    assert picture not in row["messages"]
+
+
+def test_two_long_texts_that_differ_by_one_letter_have_two_keys() -> None:
+    texts = ["word " * 40_000, "word " * 39_999 + "lord ", "word " * 40_000 + "x"]
+    assert len({key_of(task_of(text), "c0") for text in texts}) == 3
+
+
+# ---------------------------------------------------------------- at the server
+
+
+def test_a_request_that_fits_no_model_is_refused_before_it_is_worked_on(url: str, looked_through: list[int]) -> None:
+    said = {"model": "auto", "messages": [{"role": "user", "content": "word " * 400_000}]}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60)
+    assert answer.status_code == 400
+    assert "fits no model" in answer.json()["error"]["message"]
+    httpx.get(f"{url}/orch/runs")  # what waits is written
+    assert sum(looked_through) < 2 * UNANSWERED_CHARS
+
+
+def test_figures_and_runs_are_read_beside_the_event_loop(url: str) -> None:
+    httpx.post(f"{url}/orch/run", json={"text": "hello there"}, timeout=60)
+    for path in ("orch/stats", "orch/runs", "orch/runs/last", "orch/health", "metrics"):
+        assert httpx.get(f"{url}/{path}", timeout=60).status_code == 200  # and `served` fails where the loop asks a database
+
+
+def test_a_word_on_a_run_is_learned_beside_the_event_loop(url: str) -> None:
+    httpx.post(f"{url}/orch/run", json={"text": "hello there"}, timeout=60)
+    assert httpx.post(f"{url}/orch/rate", json={"run_id": "last", "word": "bad", "task_type": "simple"}, timeout=60).status_code == 200
+    assert httpx.post(f"{url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": "hello"}]}, timeout=60).is_success
