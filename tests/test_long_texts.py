@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -113,7 +114,10 @@ async def test_an_image_is_neither_looked_through_nor_kept_in_the_journal(server
     server.add(FakeModel("eye:1b", capabilities=["completion", "vision"]))
     picture = "A" * 300_000
     url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
-    said = [{"role": "user", "content": "x", "images": [picture]}, {"role": "user", "content": [{"type": "text", "text": "what is it?"}, url]}]
+    said: list[dict[str, Any]] = [
+        {"role": "user", "content": "x", "images": [picture]},
+        {"role": "user", "content": [{"type": "text", "text": "what is it?"}, url]},
+    ]
     async with over({"ollama": server}) as orchestrator:
         await orchestrator.execute(messages=said)
         (row,) = orchestrator.runtime.journal.runs()
