@@ -11,8 +11,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
-from orch import paths
-from orch.config.find import FILES, Source, find, packaged, trusted_base, working_directory
+from orch import files, paths
+from orch.config.find import FILES, MOST_BYTES, Source, find, packaged, trusted_base, working_directory
 from orch.config.spec import canonical
 from orch.errors import ConfigError
 from orch.model_state import UNKNOWN_CTX, ModelState
@@ -252,7 +252,9 @@ def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return files.read(path, MOST_BYTES).decode("utf-8-sig")
+    except files.TooLong:
+        raise ConfigError(f"{path}: it has over {MOST_BYTES:,} bytes") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
 

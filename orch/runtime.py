@@ -135,13 +135,16 @@ def _data(which: str, given: Any) -> dict[str, Any] | None:
 
 
 def _file_data(which: str, path: Path) -> dict[str, Any]:
+    from orch import files
     from orch.config import schema, source
     from orch.config.find import FILES
     from orch.errors import ConfigError
 
     file = path / FILES[which] if path.is_dir() else path
     try:
-        document = source.parse(str(file), file.read_text(encoding="utf-8-sig"))
+        document = source.parse(str(file), files.read(file, source.MAX_BYTES).decode("utf-8-sig"))
+    except files.TooLong:
+        raise ConfigError(f"{file}: it has over {source.MAX_BYTES:,} bytes") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from None
     if document.problems:

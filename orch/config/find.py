@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orch import paths
+from orch import files, paths
 from orch.errors import ConfigError
 
 FILES = {"models": "models.yaml", "routing": "routing.yaml"}
 KNOWN, KNOWN_FILE = "known_models", "known_models.yaml"
 """A user's own known models, which add to the package's: in the folders of their models.yaml, never in the working directory."""
+MOST_BYTES, DIRECTORY_BYTES = 1_000_000, 200_000
+"""Of a file, and of a file of the working directory: over a second of YAML, and twenty times the shipped ones."""
 _ROOT_KEYS = {"models": ("providers", "models"), "routing": ("weights", "task_types")}
 
 
@@ -77,8 +79,8 @@ def _in_directory(cwd: Path) -> tuple[dict[str, Source], list[str]]:
         return {}, []
     try:
         sources = {which: read(which, path, "directory") for which, path in here.items()} if len(there) == 2 else {}
-    except ConfigError:
-        sources = {}
+    except ConfigError as error:
+        return {}, [f"{error.message} (it is in this folder, and ignored)"]
     if sources and all(_has_keys(which, source.text) for which, source in sources.items()):
         return sources, []
     names = " and ".join(path.name for path in there)
@@ -90,9 +92,12 @@ def _has_keys(which: str, text: str) -> bool:
 
 
 def read(which: str, path: Path, place: str) -> Source:
-    """A file as UTF-8 text. Raises ConfigError."""
+    """A file as UTF-8 text, and no more of it than its bound. Raises ConfigError."""
+    most = DIRECTORY_BYTES if place == "directory" else MOST_BYTES
     try:
-        return Source(which, path, place, path.read_bytes().decode("utf-8-sig"))
+        return Source(which, path, place, files.read(path, most).decode("utf-8-sig"))
+    except files.TooLong:
+        raise ConfigError(f"{path}: it has over {most:,} bytes") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
     except OSError as error:

@@ -18,6 +18,9 @@ MAX_LENGTH = 300
 READ_CHARS = 2_000
 MAX_STEPS = 50_000_000
 """About half a second of `re` on one core in the very worst case; a usual pattern stays under 10,000."""
+MAX_STEPS_IN_ALL = 100_000_000
+"""Of all patterns that read the same text: a second. Room for twenty-five with one `.*` in each."""
+TOO_MUCH_IN_ALL = "together with the patterns before it, it could take too long on some texts; bound their repeats, such as .{0,40} for .*"
 
 
 def _steps(item: tuple[Any, Any], length: int) -> int:
@@ -56,8 +59,16 @@ def problem(pattern: str, read_chars: int = READ_CHARS) -> str | None:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         return f"not a regular expression: {error}"
-    anchored = len(tree) > 0 and tree[0] in ((op.AT, op.AT_BEGINNING), (op.AT, op.AT_BEGINNING_STRING))
-    starts = 1 if anchored else read_chars
-    if _product(tree, read_chars) * starts > MAX_STEPS:
+    if _steps_of(tree, read_chars) > MAX_STEPS:
         return "the pattern could take too long on some texts; bound its repeats, such as .{0,40} for .*"
     return None
+
+
+def steps(pattern: str, read_chars: int = READ_CHARS) -> int:
+    """How many steps a pattern in which `problem` finds nothing takes at most."""
+    return _steps_of(_parser.parse(pattern), read_chars)
+
+
+def _steps_of(tree: Any, read_chars: int) -> int:
+    anchored = len(tree) > 0 and tree[0] in ((op.AT, op.AT_BEGINNING), (op.AT, op.AT_BEGINNING_STRING))
+    return int(_product(tree, read_chars) * (1 if anchored else read_chars))

@@ -147,11 +147,25 @@ def _check_models(document: Document, data: dict[str, Any]) -> Iterator[Problem]
             near = _did_you_mean(used, list(providers))
             yield document.problem((*path, "provider"), f"no provider is called {used!r}{near}; there are: {', '.join(providers) or 'none'}")
         yield from _check_numbers(document, path, model)
+        if fault := _gguf_fault(model.get("gguf") or ""):
+            yield document.problem((*path, "gguf"), fault)
         for key, name in _names(path, model):
             full = spec.canonical(name)
             if full in seen and seen[full] != path:
                 yield document.problem(key, f"{name!r} is already a name of {_owner(data, seen[full])}")
             seen.setdefault(full, path)
+
+
+def _gguf_fault(gguf: str) -> str | None:
+    """Why a model's file can't be named so, or None."""
+    if "\0" in gguf:
+        return "there is a zero character in it"
+    if not gguf.startswith("package:"):
+        return None
+    package, _, file = gguf.removeprefix("package:").partition("/")
+    if not package.isidentifier() or {"", ".", ".."} & set(file.split("/")) or "\\" in file or ":" in file:
+        return f"{gguf!r} names no file in the folder of an installed package; it must look like package:NAME/FILE"
+    return None
 
 
 def _names(path: Path, model: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -195,10 +209,13 @@ def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem
         total = sum(weights.values())
         if abs(total - 1) > 1e-6:
             yield document.problem(path, f"the weights sum to {total:g}, not 1")
+    left = patterns.MAX_STEPS_IN_ALL
     for name, rule in data.get("task_types", {}).items():
         for index, pattern in enumerate(rule.get("patterns", [])):
-            if fault := patterns.problem(pattern):
-                yield document.problem(("task_types", name, "patterns", index), fault)
+            fault = patterns.problem(pattern)
+            left -= 0 if fault else patterns.steps(pattern)
+            if fault or left < 0:
+                yield document.problem(("task_types", name, "patterns", index), fault or patterns.TOO_MUCH_IN_ALL)
     url = data.get("memory", {}).get("qdrant_url")
     if url and (fault := url_fault(url)):
         yield document.problem(("memory", "qdrant_url"), fault)

@@ -83,7 +83,9 @@ def parse(file: str, text: str, *, shipped: bool = False) -> Document:
 def _check_depth(yaml: Any, text: str, loader: Any) -> None:
     """Counts events before nodes are built, so that no nesting can exhaust the stack."""
     depth = 0
-    for event in yaml.parse(text, Loader=loader):
+    for count, event in enumerate(yaml.parse(text, Loader=loader)):
+        if count > 2 * MAX_NODES:  # an event for each value, two for a mapping or a list
+            raise ValueError("too many values")
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):

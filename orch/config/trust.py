@@ -40,9 +40,11 @@ def overreach(which: str, document: Document, data: dict[str, Any], allowed: Seq
         for url in urls:
             if fault := _reaches_too_far(url):
                 yield document.problem((*path, "base_url"), f"{shown(url)} {fault}: it {own}")
+    # an engine in this process reads it: no file that came with the folder, whatever package it says it is in
+    known = {model.get("gguf") for other in allowed for model in other.get("models", ()) if isinstance(model, dict)}
     for index, model in enumerate(data.get("models", [])):
-        if not str(model.get("gguf") or "package:").startswith("package:"):
-            yield document.problem(("models", index, "gguf"), own)
+        if model.get("gguf") and model["gguf"] not in known:
+            yield document.problem(("models", index, "gguf"), f"{model['gguf']!r} is in no models.yaml of your own: it {own}")
         if model.get("remote"):
             yield document.problem(("models", index, "remote"), own)
 
