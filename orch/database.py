@@ -100,7 +100,7 @@ class Database:
     def close(self) -> None:
         """Closes the file, connections that are in use when they are given back; a later use opens it again."""
         with self._lock:
-            self._generation += 1
+            self._generation, self._broken = self._generation + 1, None
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 _XDG = {
     "config": ("XDG_CONFIG_HOME", ".config", "APPDATA"),
@@ -71,9 +73,20 @@ def rewrite(path: Path, content: bytes) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Replaces a file in one step with one that only its owner can read. Raises OSError."""
+    with written_privately(path) as stream:
+        stream.write(text)
+
+
+@contextmanager
+def written_privately(path: Path) -> Iterator[TextIO]:
+    """What is written takes the file's place in one step at the end, for its owner alone; nothing does where the block fails. Raises OSError."""
     make_private(path.parent)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.replace(scratch, path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            yield stream
+        os.replace(scratch, path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise

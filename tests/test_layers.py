@@ -108,6 +108,7 @@ LAYERS = [
         "quality.model",
     },
     {
+        "journal_copies",
         "backends.http",
         "bench.curve",
         "bench.schema_check",
@@ -210,7 +211,7 @@ LAYERS = [
     {"setup.doing"},
     {"cli.stdin", "cli.opening", "cli.swap", "cli.thin"},
     {"cli.argv", "cli.serve"},
-    {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache", "cli.setup"},
+    {"cli.classify", "cli.run", "cli.models", "cli.health", "cli.stats", "cli.config", "cli.cache", "cli.journal", "cli.setup"},
     {"cli.bench_quality", "cli.rate", "cli.replay", "cli.route"},
     {"cli.memory"},
     {"cli.bench", "cli.chat"},

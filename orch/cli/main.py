@@ -25,6 +25,7 @@ COMMANDS = {
     "models": ("orch.cli.models", "List, show, fetch and add models."),
     "health": ("orch.cli.health", "Check everything an answer needs, and say what to type next."),
     "memory": ("orch.cli.memory", "Search, read, add to and forget what was said."),
+    "journal": ("orch.cli.journal", "Export, back up and restore the record of all runs."),
     "cache": ("orch.cli.cache", "Look into the answers that are kept, and drop them."),
     "stats": ("orch.cli.stats", "Show real times, errors and fallbacks, by model and by type."),
     "bench": ("orch.cli.bench", "Measure the models on this machine: speed, and with --quality how good each is at what."),
