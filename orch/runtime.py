@@ -97,7 +97,7 @@ class Wiring:
 
     def memory(self, rule: Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> LazyMemory:
         """What remembers; forgetting takes answers out of the cache too."""
-        return LazyMemory(rule, journal, providers, redactor)
+        return LazyMemory(rule, journal, providers, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """What speaks to a provider. One kind is imported, not three."""

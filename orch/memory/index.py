@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,11 +17,15 @@ from orch.memory import documents
 from orch.memory.embed import Embedder
 from orch.memory.fuse import REACH, Place, fuse
 from orch.memory.source import Remembered, Source
-from orch.memory.store import Hit, Point, Store, Where
+from orch.memory.store import FOR_GOOD, Hit, Point, Store, StoreError, Where
 from orch.memory.text import document_weights, query_weights, speaker
 
 BATCH = 16
-"""Rows that are embedded and written at once: a kill loses no more than the work on these."""
+"""Rows that are read at once."""
+CHUNK = 4
+"""Pieces that are embedded and written at once, in about a second: a kill loses no more, and whoever waits has its turn in between."""
+PATIENCE_S = 1.0
+"""How long what must not wait is held up by another process that has the index."""
 DEPTH = 200
 """Pieces asked for from each of the two parts of the index, before they are joined."""
 _IDS = UUID("6f1d6a52-7c0f-4f0e-9d6e-0c2b5a6a9e11")
@@ -46,8 +52,18 @@ class State:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One piece of a row, and whether the row ends with it. Without text it only tells that the row was seen."""
+
+    row: Remembered
+    number: int
+    text: str
+    is_last: bool
+
+
 class Facts(Protocol):
-    """Where an index keeps how far it has read the list of forgotten rows."""
+    """Where an index keeps how far it has read the list of forgotten rows, and the pieces of a row."""
 
     def fact(self, name: str) -> str | None:
         """A fact, None where it was never written."""
@@ -61,30 +77,37 @@ class Facts(Protocol):
 class Memory:
     """The index of one journal in one store. Open it, search, close it. Raises OrchError where the store can't be used.
 
-    `warning` holds as long as the memory does; `stop`, set from any thread, ends a long catch-up after its batch.
+    `warning` holds as long as the memory does; `stop`, set from any thread, ends a long catch-up after its pieces. `between` is awaited after some
+    pieces: what must not wait may be done there, with this memory.
     """
 
     def __init__(self, source: Source, store: Store, embedder: Embedder, facts: Facts, name: str, warning: str | None = None) -> None:
         self.source, self.store, self.embedder = source, store, embedder
         self.name, self.warning = name, warning
         self.stop = threading.Event()
-        self._facts, self._mark = facts, f"forgotten:{name}"
-        self._is_open, self._notes = False, list[str]()
+        self.between: Callable[[], Awaitable[None]] | None = None
+        self._facts, self._mark, self._begun = facts, f"forgotten:{name}", f"begun:{name}"
+        self._is_open, self._is_catching_up, self._notes = False, False, list[str]()
+        self._took = 0.0
 
     async def open(self, progress: Progress | None = None) -> None:
         """Opens the store, unless it is open, and brings it up to the journal."""
         await self._attach()
         await self.catch_up(progress)
 
-    async def _attach(self) -> None:
+    async def _attach(self, patience_s: float | None = None) -> None:
         """Opens the store as it is."""
         if self._is_open:
             return
-        await asyncio.to_thread(self.store.open)
+        await asyncio.to_thread(self.store.open, patience_s)
         self._is_open = True
         self._notes += self.store.notes
         if self.store.created:
-            self._facts.set_fact(self._mark, "0")
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._facts.set_fact(self._mark, "0")
+        self._facts.set_fact(self._begun, "")
 
     def close(self) -> None:
         """Gives the store back to others."""
@@ -108,33 +131,84 @@ class Memory:
         """How many rows the index has not seen."""
         return self.source.count(self.store.newest_seq())
 
-    async def catch_up(self, progress: Progress | None = None) -> int:
-        """Takes out what was forgotten and indexes the rows it has not seen; how many. A row is never indexed twice, none is skipped."""
-        self._drop_forgotten()
-        return await self._index_after(self.store.newest_seq(), progress)
+    async def catch_up(self, progress: Progress | None = None, until: float | None = None, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Takes out what was forgotten and indexes the rows it has not seen; how many. A row is never indexed twice, none is skipped.
 
-    async def _index_after(self, seq: int, progress: Progress | None) -> int:
-        total, done = self.source.count(seq) if progress else 0, 0
-        while rows := self.source.after(seq, BATCH):
-            await self._index(rows)
-            seq, done = rows[-1].seq, done + len(rows)
-            if progress:
-                progress(done, max(total, done))
-            if self.stop.is_set():
-                raise stopped()
+        No piece is begun that would not be done at `until` (of time.monotonic), none after `go_on` says no. Nothing where one is under way.
+        """
+        if self._is_catching_up:
+            return 0
+        self._is_catching_up = True
+        try:
+            self._drop_forgotten(for_good=until is None)
+            done = await self._index_after(self.store.newest_seq(), progress, until, go_on)
+            self._drop_forgotten(for_good=until is None)  # also what was forgotten meanwhile
+        finally:
+            self._is_catching_up = False
         return done
 
-    def _drop_forgotten(self) -> None:
-        gone = self.source.forgotten(int(self._facts.fact(self._mark) or 0))
-        if gone:
-            self.store.delete([run_id for _, run_id in gone])
-            self._facts.set_fact(self._mark, str(gone[-1][0]))
+    async def _index_after(self, seq: int, progress: Progress | None, until: float | None = None, go_on: Callable[[], bool] = lambda: True) -> int:
+        total, done = self.source.count(seq) if progress else 0, 0
+        while rows := self.source.after(seq, BATCH):
+            pieces = self._left_of(rows)
+            size = CHUNK if until is None else CHUNK // 2
+            for some in (pieces[begin : begin + size] for begin in range(0, len(pieces), size)):
+                if not go_on() or not self._in_time(until) or not await self._write(some, until):
+                    return done
+                done += sum(piece.is_last for piece in some)
+                if progress:
+                    progress(done, max(total, done))
+                await self._breathe()
+            seq = rows[-1].seq
+        return done
 
-    async def _index(self, rows: Sequence[Remembered]) -> None:
-        parts = [(row, number, text) for row in rows for number, text in enumerate(_texts(row))]
-        vectors = await self.embedder.passages([text for _, _, text in parts]) if parts else []
-        dense = vectors if vectors is not None else [None] * len(parts)
-        self.store.upsert([_point(row, number, text, vector) for (row, number, text), vector in zip(parts, dense, strict=True)])
+    async def _breathe(self) -> None:
+        if self.between is not None:
+            await self.between()
+        if self.stop.is_set():
+            raise stopped()
+
+    def _in_time(self, until: float | None) -> bool:
+        """Whether a piece that takes as long as the last one would be done."""
+        return until is None or time.monotonic() + self._took < until
+
+    def _left_of(self, rows: Sequence[Remembered]) -> list[_Piece]:
+        """The pieces of rows; of the first one without those that are written."""
+        pieces = [piece for row in rows for piece in _pieces(row)]
+        run_id, _, number = (self._facts.fact(self._begun) or "").rpartition(":")
+        return pieces[int(number) :] if run_id == rows[0].run_id else pieces
+
+    async def _write(self, pieces: Sequence[_Piece], until: float | None) -> bool:
+        """Embeds and writes pieces; whether there was time for it."""
+        begun = time.monotonic()
+        texts = [piece.text for piece in pieces if piece.text]
+        try:
+            async with asyncio.timeout(None if until is None else until - begun):
+                vectors = await self.embedder.passages(texts) if texts else []
+        except TimeoutError:
+            return False
+        dense = iter(vectors if vectors is not None else [None] * len(texts))
+        self.store.upsert([_point(piece, next(dense) if piece.text else None) for piece in pieces])
+        self._took = time.monotonic() - begun
+        if until is not None:
+            last = pieces[-1]
+            self._facts.set_fact(self._begun, "" if last.is_last else f"{last.row.run_id}:{last.number + 1}")
+        return True
+
+    def _drop_forgotten(self, *, for_good: bool) -> None:
+        """Takes out the points of forgotten rows; where the user forgot them and there is time, from the free space of the files too."""
+        gone = self.source.forgotten(int(self._facts.fact(self._mark) or 0))
+        if not gone:
+            return
+        self.store.delete([run_id for _, run_id in gone])
+        if int(self._facts.fact(FOR_GOOD) or 0) >= gone[0][0]:
+            if not for_good:
+                return
+            with suppress(StoreError):  # for want of room: it is tried again at each opening
+                self.store.compact()
+                self._facts.set_fact(self._mark, str(gone[-1][0]))
+            return
+        self._facts.set_fact(self._mark, str(gone[-1][0]))
 
     async def reindex(self, progress: Progress | None = None) -> int:
         """Builds the index anew from the journal."""
@@ -142,16 +216,24 @@ class Memory:
         self.store.drop()
         self.store.open()
         self._is_open = True
-        self._facts.set_fact(self._mark, "0")
-        self._drop_forgotten()
+        self._begin_anew()
+        self._drop_forgotten(for_good=True)
         # from the first row: on a server, another process may have written a later one since the collection was made
         return await self._index_after(0, progress)
 
-    def forget(self, run_ids: Sequence[str]) -> None:
-        """Deletes rows from the journal first, then from the index, and both from the free space of their files."""
-        self.source.forget(run_ids)
-        self._drop_forgotten()
-        self.store.compact()
+    # ------------------------------------------------------------ what was done in the journal already
+
+    async def follow_new(self, until: float) -> int:
+        """Indexes new rows as far as there is time; how many are left."""
+        await self._attach(PATIENCE_S)
+        await self.catch_up(until=until)
+        return self.lag()
+
+    async def follow_forgotten(self) -> None:
+        """Takes out what was forgotten, and embeds nothing. While a catch-up is under way, that does it at its end."""
+        await self._attach(PATIENCE_S)
+        if not self._is_catching_up:
+            self._drop_forgotten(for_good=True)
 
     # ------------------------------------------------------------ searching
 
@@ -161,6 +243,16 @@ class Memory:
         try:
             await self.open(progress)
             return self._search(question, await vector, limit, where)
+        finally:
+            vector.cancel()
+
+    async def recall(self, question: str, limit: int, until: float) -> tuple[list[Found], int]:
+        """What is found in what is indexed, or can be by then, and how many rows are not."""
+        vector = asyncio.ensure_future(self.embedder.query(question))
+        try:
+            await self._attach(PATIENCE_S)
+            await self.catch_up(until=until)
+            return self._search(question, await vector, limit, Where()), self.lag()
         finally:
             vector.cancel()
 
@@ -205,21 +297,24 @@ def _passes(row: Remembered, where: Where) -> bool:
     )
 
 
-def _texts(row: Remembered) -> list[str]:
-    """What is indexed of a row, each piece with its day, since people ask by time."""
+def _pieces(row: Remembered) -> list[_Piece]:
+    """What is indexed of a row, each piece with its day, since people ask by time; one without text where there is nothing to index."""
     day = datetime.fromtimestamp(row.at).strftime("%d %B %Y")
     parts = documents.pieces(row.task) if row.is_note else documents.of_run(row.task, row.answer)
-    return [f"[{day}] {part}" for part in parts]
+    texts = [f"[{day}] {part}" for part in parts] or [""]
+    return [_Piece(row, number, text, number == len(texts) - 1) for number, text in enumerate(texts)]
 
 
-def _point(row: Remembered, number: int, text: str, dense: list[float] | None) -> Point:
+def _point(piece: _Piece, dense: list[float] | None) -> Point:
+    """The last piece of a row alone carries the row's number: a row that was cut off is not taken for done."""
+    row = piece.row
     return Point(
-        id=str(uuid5(_IDS, f"{row.run_id}:{number}")),
-        seq=row.seq,
+        id=str(uuid5(_IDS, f"{row.run_id}:{piece.number}")),
+        seq=row.seq if piece.is_last else None,
         dense=dense,
-        sparse=document_weights(text),
+        sparse=document_weights(piece.text),
         run_id=row.run_id,
-        part=number,
+        part=piece.number,
         session=row.session,
         task_type=row.task_type,
         model=row.model,

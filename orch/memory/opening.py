@@ -16,16 +16,15 @@ from orch.memory.embed import Embedder
 from orch.memory.index import Memory
 from orch.memory.source import Source
 from orch.memory.store import Store
-from orch.redact import Redactor
 
 
-async def memory_for(rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, redactor: Redactor) -> Memory:
+async def memory_for(rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, source: Source) -> Memory:
     """The memory, not yet opened. Raises OrchError where the embedder or the store can't be had."""
     dimension = await embedder.dimension()
     index = index_name(embedder, dimension)
     store = store_for(rule, index, dimension, paths.data_dir() / "memory", journal)
     name = f"{shown(rule.qdrant_url)}/{index}-{journal.identity()}" if rule.qdrant_url else f"here/{index}"
-    return Memory(Source(journal.database, redactor), store, embedder, journal, name, warning)
+    return Memory(source, store, embedder, journal, name, warning)
 
 
 def index_name(embedder: Embedder, dimension: int | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orch.errors import JournalError, OrchError, UsageError
 from orch.memory.documents import shortened
-from orch.memory.store import Where
+from orch.memory.store import FOR_GOOD, Where
 from orch.periods import since_when
 from orch.types import TaskType
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orch.cache import Cache
     from orch.journal import Journal
     from orch.memory.index import Memory, Progress
-    from orch.memory.source import Remembered
+    from orch.memory.source import Remembered, Source
 
 Result = dict[str, Any]
 PAGE_CHARS = 4_000_000
@@ -28,25 +28,38 @@ PAGE_CHARS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What an operation works with. The memory is opened by the operations that need its index, and closed by who made it."""
+    """What an operation works with. `index` is there for those that need it; they open it, and who made it closes it."""
 
-    memory: Memory
+    source: Source
     cache: Cache
     journal: Journal
+    index: Memory | None = None
     progress: Progress | None = None
+
+    @property
+    def memory(self) -> Memory:
+        """The index."""
+        assert self.index is not None, "the operation is not one that needs the index"
+        return self.index
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One command. Without `needs_index` it reads the journal alone, and waits for nobody who holds the index."""
+    """One command. Without `needs_index` it is done in the journal alone, and waits for nobody who holds the index.
+
+    `follow` is what the index does afterwards, given a time of time.monotonic() to end at; it gives what is left to tell. `later` is said where the
+    index can't follow now.
+    """
 
     function: Callable[..., Awaitable[Result]]
-    needs_index: bool
+    needs_index: bool = False
+    follow: Callable[[Memory, float], Awaitable[list[str]]] | None = None
+    later: str = ""
 
 
 async def perform(name: str, arguments: Mapping[str, Any], means: Means) -> Result:
     """What an operation gives, and in `notes` what the user should be told beside it. Raises OrchError with the notes as its `warnings`."""
-    operation = _checked(name, arguments)
+    operation = checked(name, arguments)
     try:
         result = await _in_words(operation.function(means, **arguments))
     except OrchError as error:
@@ -63,12 +76,10 @@ async def _in_words(work: Awaitable[Result]) -> Result:
 
 
 def _told(operation: Operation, means: Means) -> list[str]:
-    """What was not told yet."""
-    if not operation.needs_index:
+    """What is to be told beside a result."""
+    if not operation.needs_index and operation.follow is None:
         return []
-    notes = [*means.memory.told(), *means.journal.warnings]
-    means.journal.warnings.clear()
-    return notes
+    return [*(means.index.told() if means.index else []), *means.journal.warnings]
 
 
 # ---------------------------------------------------------------- the operations
@@ -84,12 +95,12 @@ async def search(means: Means, query: str, k: int = 5, kind: str = "", model: st
 async def list_(means: Means, k: int = 20, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
     """`memories`: the newest, newest first."""
     where = _where(session=session, kind=kind, model=model, since=since)
-    return {"memories": [_facts(row) for row in means.memory.source.newest(k, where)]}
+    return {"memories": [_facts(row) for row in means.source.newest(k, where)]}
 
 
 async def show(means: Means, id: str) -> Result:
     """One memory with its whole text; the beginning of its id is enough."""
-    row = _one(means.memory, id)
+    row = _one(means.source, id)
     return {**_facts(row), "task": row.task, "answer": row.answer}
 
 
@@ -102,19 +113,19 @@ async def add(means: Means, texts: list[Result], session: str = "") -> Result:
     notes = [note for each in texts for note in notes_of(each["text"], each.get("title"), session or None)]
     if not notes:
         raise UsageError("there is nothing to add", 'orch memory add "the staging server is called nemo"')
-    return {"ids": [note["run_id"] for note in notes], "new": await _add(means, notes)}
+    return {"ids": [note["run_id"] for note in notes], "new": means.source.add(notes)}
 
 
 async def forget(means: Means, ids: Sequence[str] = (), session: str = "", before: str = "", all: bool = False) -> Result:
-    """Forgets for good, the answers that the cache kept too; `forgotten` is how many rows that were."""
+    """Forgets for good, the answers that the cache kept too; `forgotten` is how many rows that were. Journal first: the index holds no text."""
     if sum((bool(ids), bool(session), bool(before), all)) != 1:
         raise UsageError("say what to forget: an ID, --session NAME, --before WHEN or --all, one of them")
     where = _where(session=session, before=before)
-    await means.memory.open(means.progress)
-    chosen = means.memory.source.chosen(where, [_one(means.memory, prefix).run_id for prefix in ids])
+    chosen = means.source.chosen(where, [_one(means.source, prefix).run_id for prefix in ids])
     if not chosen:
         raise UsageError("nothing matches: nothing was forgotten", "orch memory list shows what there is")
-    means.memory.forget(chosen)
+    means.journal.set_fact(FOR_GOOD, str(means.source.last_forgotten() + len(chosen)))
+    means.source.forget(chosen)
     # of everything also answers whose run the journal no longer has
     means.cache.forget(run_ids=None if all else chosen)
     return {"forgotten": len(chosen)}
@@ -124,7 +135,7 @@ async def export(means: Means, after: int = 0) -> Result:
     """`memories`: whole rows in order, those after a place in the journal; `next` is the place to go on after, None at the end."""
     rows: list[Result] = []
     chars = 0
-    for row in means.memory.source.everything(after):
+    for row in means.source.everything(after):
         facts = asdict(row)
         place = facts.pop("seq")
         rows.append({"v": 1, **facts})
@@ -142,7 +153,7 @@ async def import_(means: Means, text: str, first: int = 1) -> Result:
     from orch.memory.notes import parse_export
 
     rows, faults = parse_export(text, first)
-    return {"new": await _add(means, rows) if rows else 0, "total": len(rows), "faults": faults}
+    return {"new": means.source.add(rows) if rows else 0, "total": len(rows), "faults": faults}
 
 
 async def stats(means: Means) -> Result:
@@ -164,29 +175,37 @@ async def reindex(means: Means) -> Result:
     return {"indexed": await means.memory.reindex(means.progress)}
 
 
+async def _follow_new(memory: Memory, until: float) -> list[str]:
+    return behind(await memory.follow_new(until), "the next search, or orch memory stats, does it")
+
+
+async def _follow_forgotten(memory: Memory, _: float) -> list[str]:
+    await memory.follow_forgotten()
+    return []
+
+
+_RECORDED = "recorded, and indexed at the next search"
 OPERATIONS = {
-    "search": Operation(search, True),
-    "list": Operation(list_, False),
-    "show": Operation(show, False),
-    "add": Operation(add, True),
-    "forget": Operation(forget, True),
-    "export": Operation(export, False),
-    "import": Operation(import_, True),
-    "stats": Operation(stats, True),
-    "reindex": Operation(reindex, True),
+    "search": Operation(search, needs_index=True),
+    "list": Operation(list_),
+    "show": Operation(show),
+    "add": Operation(add, follow=_follow_new, later=_RECORDED),
+    "forget": Operation(forget, follow=_follow_forgotten, later="forgotten in the journal; the index, which holds no text, follows at the next search"),
+    "export": Operation(export),
+    "import": Operation(import_, follow=_follow_new, later=_RECORDED),
+    "stats": Operation(stats, needs_index=True),
+    "reindex": Operation(reindex, needs_index=True),
 }
 
 
-async def _add(means: Means, notes: Sequence[Mapping[str, Any]]) -> int:
-    await means.memory.open(means.progress)
-    new = means.memory.source.add(notes)
-    await means.memory.catch_up()
-    return new
+def behind(lag: int, then: str) -> list[str]:
+    """The note of an index that has not seen so many rows."""
+    return [f"{lag:,} {'entry is' if lag == 1 else 'entries are'} not indexed yet: {then}"] if lag else []
 
 
-def _one(memory: Memory, prefix: str) -> Remembered:
+def _one(source: Source, prefix: str) -> Remembered:
     """The row whose id begins so. Raises UsageError where none or several do."""
-    rows = memory.source.find(prefix) if prefix else []
+    rows = source.find(prefix) if prefix else []
     if len(rows) != 1:
         said = f"no memory's id begins with {prefix!r}" if not rows else f"several ids begin with {prefix!r}"
         raise UsageError(said, "orch memory list shows the ids")
@@ -221,7 +240,7 @@ def _where(*, session: str = "", kind: str = "", model: str = "", since: str = "
     )
 
 
-def _checked(name: str, arguments: Mapping[str, Any]) -> Operation:
+def checked(name: str, arguments: Mapping[str, Any]) -> Operation:
     """The operation, if it takes these arguments. Raises UsageError."""
     if name not in OPERATIONS:
         raise UsageError(f"memory can't {name!r}", f"there are: {', '.join(OPERATIONS)}")

@@ -257,9 +257,10 @@ def _dimension_of(client: QdrantClient, collection: str) -> int | None:
 
 
 def _records(points: Sequence[Point]) -> list[models.PointStruct]:
-    ordered = sorted(points, key=lambda point: point.seq)
-    last = {point.seq: number for number, point in enumerate(ordered)}
-    return [_record(point, counts=last[point.seq] == number) for number, point in enumerate(ordered)]
+    numbered = sorted((point for point in points if point.seq is not None), key=lambda point: point.seq or 0)
+    last = {point.seq: point.id for point in numbered}
+    first = [_record(point, counts=False) for point in points if point.seq is None]
+    return first + [_record(point, counts=last[point.seq] == point.id) for point in numbered]
 
 
 def _record(point: Point, counts: bool) -> models.PointStruct:
@@ -270,7 +271,7 @@ def _record(point: Point, counts: bool) -> models.PointStruct:
         vector[LEXICAL] = _sparse(point.sparse)
     payload = point.payload()
     if not counts:
-        del payload["seq"]
+        payload.pop("seq", None)
     return models.PointStruct(id=point.id, vector=vector, payload=payload)
 
 

@@ -98,6 +98,11 @@ class Source:
         with self._database.connection() as connection:
             return connection.execute("SELECT seq, run_id FROM forgotten WHERE seq > ? ORDER BY seq", (after,)).fetchall()
 
+    def last_forgotten(self) -> int:
+        """The last place in that list."""
+        rows = self._database.rows("SELECT max(seq) AS last FROM forgotten")
+        return int(rows[0]["last"] or 0) if rows else 0
+
     def _select(self, condition: str, values: Sequence[Any]) -> list[Remembered]:
         with self._database.connection() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE {condition}", tuple(values))

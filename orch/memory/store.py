@@ -12,15 +12,20 @@ DENSE, LEXICAL = "dense", "lexical"
 """The names of the two vectors of a point."""
 INDEXED = {"session": "keyword", "task_type": "keyword", "model": "keyword", "run_id": "keyword", "at": "float", "seq": "integer"}
 """The payload fields that are looked up, each with the kind of its index in Qdrant."""
+FOR_GOOD = "forgotten:for_good"
+"""The fact that holds the last place in the list of forgotten rows that a user chose, rather than `journal.keep`."""
 REINDEX = "build it anew with `orch memory reindex`"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One piece of memory. `id` is a UUID, `seq` the journal's row number, `at` seconds since the epoch, `sparse` the weight of each term's number."""
+    """One piece of memory. `id` is a UUID, `at` seconds since the epoch, `sparse` the weight of each term's number.
+
+    `seq` is the journal's row number; None for a piece after which others of its row follow.
+    """
 
     id: str
-    seq: int
+    seq: int | None
     dense: Sequence[float] | None
     sparse: Mapping[int, float]
     run_id: str

@@ -99,7 +99,8 @@ async def _work(home: Path, name: str) -> None:
             await memory.open()
             if number % 3 == 0:
                 print(f"forgets {name}-{number}", flush=True)
-                memory.forget([f"{name}-{number}"])
+                memory.source.forget([f"{name}-{number}"])
+                await memory.follow_forgotten()
                 print(f"forgot {name}-{number}", flush=True)
 
 
