@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import os
 import select
 import stat
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 64_000_000
 PATIENCE_S = 2.0
 _CHUNK = 1 << 16
+# UTF-32's first: that of UTF-16 is the beginning of it
+_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 
 
@@ -68,11 +71,10 @@ def too_long(what: str, size: int) -> OrchError:
 
 
 def as_text(data: bytes, where: str) -> str:
-    """Bytes as text: UTF-8, UTF-16 with its mark, or Windows-1252. Raises InputError for anything that is no text."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace")
+    """Bytes as text: UTF-8, UTF-16 or UTF-32 with their mark, or Windows-1252. Raises InputError for anything that is no text."""
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding, "replace") if encoding else data.decode("utf-8-sig")
     except UnicodeDecodeError:
         if _looks_binary(data):
             raise _binary(where) from None
