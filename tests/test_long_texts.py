@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pygments
 import pytest
 
 from orch import folding
 from orch.cache import key_of
+from orch.classifier.features import parts
 from orch.classifier.rules import forced
 from orch.errors import OrchError
 from orch.folding import fold
@@ -19,6 +22,7 @@ from orch.near.tokens import bare
 from orch.orchestrator import task_of
 from orch.outcome import UNANSWERED_CHARS
 from orch.redact import Redactor
+from orch.server.ui import rendered
 from orch.slices import OVERLAP_CHARS, SLICE_CHARS, slices
 from orch.types import TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
@@ -153,3 +157,59 @@ def test_a_word_on_a_run_is_learned_beside_the_event_loop(url: str) -> None:
     httpx.post(f"{url}/orch/run", json={"text": "hello there"}, timeout=60)
     assert httpx.post(f"{url}/orch/rate", json={"run_id": "last", "word": "bad", "task_type": "simple"}, timeout=60).status_code == 200
     assert httpx.post(f"{url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": "hello"}]}, timeout=60).is_success
+
+
+# ---------------------------------------------------------------- on the page
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+    """The lengths of the texts that are parsed as Markdown and that lexers colour."""
+    lengths: dict[str, list[int]] = {"parsed": [], "coloured": []}
+    parse, highlight = rendered._PARSER.parse, pygments.highlight
+
+    def parsing(text: str) -> Any:
+        lengths["parsed"].append(len(text))
+        return parse(text)
+
+    def colouring(text: str, *others: Any) -> str:
+        lengths["coloured"].append(len(text))
+        return str(highlight(text, *others))
+
+    monkeypatch.setattr(rendered._PARSER, "parse", parsing)
+    monkeypatch.setattr(rendered, "highlight", colouring)
+    return lengths
+
+
+def test_a_block_without_end_is_drawn_as_markdown_up_to_a_bound_and_nothing_of_it_is_lost(drawn: dict[str, list[int]]) -> None:
+    found = rendered.pieces("- <b>one</b> more thing\n" * 10_000)
+    assert sum(drawn["parsed"]) <= rendered.MARKDOWN_CHARS
+    assert sum(piece.html.count("&lt;b&gt;one&lt;/b&gt; more thing") for piece in found) == 10_000
+
+
+@pytest.mark.parametrize("code", ["s{" * 10_000, "x = 1\n" * 5_000, "x" * 301], ids=["a line", "many lines", "one line too long"])
+def test_lexers_get_no_long_code_and_no_long_lines(drawn: dict[str, list[int]], code: str) -> None:
+    (found,) = rendered.pieces(f"```python\n{code}\n```")
+    assert drawn["coloured"] == []
+    assert (found.code, found.language) == (code.rstrip("\n"), "python")
+
+
+def test_many_blocks_of_code_are_coloured_up_to_one_bound(drawn: dict[str, list[int]]) -> None:
+    rendered.pieces("```python\nx = 1\n```\n\n" * 900)
+    assert 0 < sum(drawn["coloured"]) <= rendered.CODE_CHARS
+
+
+@pytest.mark.parametrize("language", ["perl", "java", "c#", "nosuch", ""])
+def test_no_lexer_is_used_whose_time_has_no_bound(language: str) -> None:
+    lexer = rendered._lexer(language)
+    assert lexer is None or lexer.aliases[0] in rendered.LEXERS
+
+
+def test_every_lexer_that_is_used_is_there_by_its_own_name() -> None:
+    names = {name: rendered._lexer(name) for name in rendered.LEXERS}
+    assert [name for name, lexer in names.items() if lexer is None or lexer.aliases[0] != name] == []
+
+
+def test_the_classifiers_patterns_get_no_long_run_of_blanks() -> None:
+    part = parts("why" + " \n\t" * 600 + "is it so?" + " " * 1_000)
+    assert max(map(len, re.findall(r"\s+", f"{part.asked}x{part.pasted}"))) <= 32

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-_NUMBER = r"(\d[\d,.']*\d|\d)"
+_NUMBER = r"(\d[\d,.']{0,20}\d|\d)"
 _COUNTED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (

@@ -21,6 +21,8 @@ _EVERYTHING = 1_000_000
 """Lines."""
 
 
+STEP_CHARS, STEP_S = 8_000, 0.03
+"""Of a long text that is drawn at once, and seconds until it goes on: others have their turn between."""
 STEP = 40
 """Lines of a code block that is still coming which are drawn together; at its end it is drawn whole."""
 
@@ -57,15 +59,23 @@ class Text:
 
     def __init__(self, page: Page) -> None:
         self._page, self._blocks, self._seen = page, Blocks(), 0
+        self._text, self._whole, self._goes_on = "", False, False
         self._drawn: list[_Drawn] = []
         self._fixed = 0
         self._tail: dict[str, list[Piece]] = {}
         self.box = ui.element("div").classes("orch-answer")
 
     def show(self, text: str, *, whole: bool) -> None:
-        """Draws what is new. A `whole` text has no tail."""
-        ready, self._seen = self._blocks.feed(text[self._seen :]), len(text)
-        if whole:
+        """Draws what is new, of much that is new a part now and the rest a little later. A `whole` text has no tail."""
+        self._text, self._whole = text, whole
+        self._draw()
+
+    def _draw(self) -> None:
+        end = min(self._seen + STEP_CHARS, len(self._text))
+        ready, self._seen = self._blocks.feed(self._text[self._seen : end]), end
+        if end < len(self._text):
+            self._go_on()
+        elif self._whole:
             ready += self._blocks.rest()
         fixed = pieces(ready) if ready else []
         for place, piece in enumerate(fixed, self._fixed):
@@ -79,6 +89,17 @@ class Text:
                 self._put(place, piece, goes_on=number > 0 and nth == 0)
                 place += 1
         self._cut(place)
+
+    def _go_on(self) -> None:
+        if not self._goes_on:
+            self._goes_on = True
+            with self.box:
+                ui.timer(STEP_S, self._next, once=True)
+
+    def _next(self) -> None:
+        self._goes_on = False
+        if not self.box.is_deleted:
+            self._draw()
 
     def _put(self, place: int, piece: Piece, *, goes_on: bool = False) -> None:
         if place < len(self._drawn) and self._drawn[place].becomes(piece, goes_on):

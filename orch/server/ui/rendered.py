@@ -10,14 +10,27 @@ import nh3
 from markdown_it import MarkdownIt
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
-from pygments.lexers.special import TextLexer
 from pygments.util import ClassNotFound
 
 TAGS = frozenset(
     "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead tr ul span div".split()  # no img: it would be fetched
 )
 ATTRIBUTES = {"a": {"href"}, "ol": {"start"}, "td": {"class"}, "th": {"class"}, "span": {"class"}, "div": {"class"}, "code": {"class"}}
+MARKDOWN_CHARS = 20_000
+"""What of a block is drawn as Markdown, which takes some 40 ms of the event loop; the rest stands below it as it was written."""
+CODE_CHARS, LINE_CHARS = 6_000, 300
+"""Code that is coloured in one text: lexers are regular expressions in Python, 100 kB/s at their worst, and some take the square of a line."""
+LEXERS = frozenset(
+    (
+        "python javascript jsx typescript tsx json yaml bash console html xml css scss sql go rust kotlin swift c cpp php ruby lua splus julia scala"
+        " haskell elixir dart diff docker make toml ini powershell"
+    ).split()
+)
+"""Those that take at most 60 ms for any of 42 kinds of hostile code of that length (Pygments 2.20). Perl's and Java's take seconds."""
+_INSTEAD = {"java": "cpp", "csharp": "cpp"}
+"""Whose lexers are not among them, and one that knows most of their words."""
 _SCHEMES = {"http", "https", "mailto"}
 
 
@@ -32,9 +45,32 @@ class Piece:
 
 def pieces(markdown: str) -> list[Piece]:
     """An answer in parts. Blocks of code stand alone, so that each has its own button."""
+    head = markdown[: _drawable(markdown)]
+    rest = markdown[len(head) :]
+    return [*_drawn(head), *([Piece(f"<pre>{escape(rest)}</pre>")] if rest else [])]
+
+
+def _drawable(markdown: str) -> int:
+    """Where the lines end that are drawn as Markdown. Blocks of code don't count: they are read line by line and no further."""
+    at, counted, fence = 0, 0, ""
+    for line in markdown.splitlines(keepends=True) if len(markdown) > MARKDOWN_CHARS else ():
+        mark = line.lstrip()[:3]
+        if not fence:
+            counted += len(line)
+            fence = mark if mark in ("```", "~~~") else ""
+        elif mark == fence:
+            fence = ""
+        if counted > MARKDOWN_CHARS:
+            return at or MARKDOWN_CHARS
+        at += len(line)
+    return len(markdown)
+
+
+def _drawn(markdown: str) -> list[Piece]:
     found: list[Piece] = []
     tokens: list[Any] = _PARSER.parse(markdown)
     prose: list[Any] = []
+    left = CODE_CHARS
 
     def close() -> None:
         if prose:
@@ -44,7 +80,8 @@ def pieces(markdown: str) -> list[Piece]:
     for token in tokens:
         if token.type in ("fence", "code_block") and token.level == 0:
             close()
-            found.append(_code(token.content, token.info.split()[0] if token.info.strip() else ""))
+            left -= len(token.content)
+            found.append(_code(token.content, token.info.split()[0] if token.info.strip() else "", coloured=left >= 0))
         else:
             prose.append(token)
     close()
@@ -58,13 +95,20 @@ def clean(html: str) -> str:
     )
 
 
-def _code(text: str, language: str) -> Piece:
+def _code(text: str, language: str, *, coloured: bool) -> Piece:
+    lexer = _lexer(language) if coloured and max(map(len, text.split("\n"))) <= LINE_CHARS else None
+    inner = highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")) if lexer else escape(text)
+    return Piece(clean(f"<pre><code>{inner}</code></pre>"), text.rstrip("\n"), language)
+
+
+def _lexer(language: str) -> Lexer | None:
+    """The lexer of a language, if there is one whose time is bounded."""
     try:
-        lexer = get_lexer_by_name(language) if language else TextLexer()
+        name = str(get_lexer_by_name(language).aliases[0])
     except ClassNotFound:
-        lexer = TextLexer()
-    coloured = highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-"))
-    return Piece(clean(f"<pre><code>{coloured}</code></pre>"), text.rstrip("\n"), language)
+        return None
+    name = _INSTEAD.get(name, name)
+    return get_lexer_by_name(name) if name in LEXERS else None
 
 
 def _image(self: Any, tokens: list[Any], index: int, options: Any, env: Any) -> str:

@@ -1,0 +1,254 @@
+"""CPU time against length: every function that takes text, on twenty kinds of hostile text, in this process."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from functools import cache
+from io import StringIO
+from itertools import pairwise
+
+from rich.console import Console
+
+from orch.backends.overflow import told_by
+from orch.backends.wire import LineSplitter, ThinkSplitter, parse_object, sse_event
+from orch.backends.wire import text as wire_text
+from orch.bench import reading
+from orch.bench.graders import grade
+from orch.bench.schema_check import find_json
+from orch.bench.suite import Task as Graded
+from orch.bench.suite import load as suite
+from orch.cache import key_of
+from orch.classifier.classifier import Classifier
+from orch.classifier.rules import RuleClassifier, language
+from orch.config.load import load
+from orch.errors import BackendError
+from orch.folding import fold
+from orch.markdown import Blocks
+from orch.memory import documents
+from orch.memory import text as memory_text
+from orch.memory.fuse import asks_for_latest
+from orch.memory.notes import parse_export
+from orch.near.guards import same_answer
+from orch.near.tokens import bare
+from orch.quality.words import hashed
+from orch.redact import Redactor
+from orch.render import TerminalScreen
+from orch.server.conversations import key_of as conversation_of
+from orch.server.ui.chat_text import segments
+from orch.server.ui.rendered import pieces
+from orch.task import Task, content_text, estimate_text, fenced
+from orch.terminal import harmless
+
+SIZES = (2_000, 8_000, 32_000, 128_000, 512_000, 2_000_000)
+"""Characters."""
+MOST_GROWTH = 1.2
+"""The exponent beyond which a function fails: n log n measures as 1.1, and the rest is noise."""
+STOP_S = 0.4
+"""A kind that takes longer at some length is not tried at the next: a square would take sixteen times as long there."""
+WORTH_S = 0.01
+"""Less is noise, of which no growth is told."""
+PIECE_CHARS = 4
+"""A stream's pieces: about a token."""
+Work = Callable[[str], object]
+
+
+def report(_: int) -> list[str]:
+    """A Markdown table: for each function the kind on which it grows fastest. Ends with status 1 where one grows beyond the bound."""
+    print("| function | worst kind | exponent | longest tried | ms there |\n|---|---|---|---|---|", flush=True)
+    beyond = [name for name, work in functions().items() if _row(name, work)]
+    if beyond:
+        print(f"\nbeyond {MOST_GROWTH}: {', '.join(beyond)}")
+        raise SystemExit(1)
+    return [f"\nall of {len(functions())} functions grow by at most {MOST_GROWTH} on {len(KINDS)} kinds of text"]
+
+
+def _row(name: str, work: Work) -> bool:
+    """Measures and prints one function; whether it grows too fast."""
+    found = {kind: measured(work, kind) for kind in KINDS}
+    worst = max(found, key=lambda kind: (growth(found[kind]), found[kind][-1][1]))
+    size, seconds = found[worst][-1]
+    exponent = growth(found[worst])
+    said = f"{exponent:.2f}" if exponent else "too fast to tell"
+    print(f"| {name} | {worst} | {said} | {size:,} | {seconds * 1000:.0f} |", flush=True)
+    return exponent > MOST_GROWTH
+
+
+def measured(work: Work, kind: str) -> list[tuple[int, float]]:
+    """Lengths and CPU seconds, the best of three where that is quick."""
+    points: list[tuple[int, float]] = []
+    for size in SIZES:
+        text = made(kind, size)
+        seconds = _seconds(work, text)
+        if seconds < STOP_S / 4:
+            seconds = min(seconds, _seconds(work, text), _seconds(work, text))
+        points.append((size, seconds))
+        if seconds > STOP_S:
+            break
+    return points
+
+
+def _seconds(work: Work, text: str) -> float:
+    begun = time.process_time()
+    work(text)
+    return time.process_time() - begun
+
+
+def growth(points: list[tuple[int, float]]) -> float:
+    """The exponent over the last sixteenfold of length, or over what of it is worth measuring; 0 where nothing is."""
+    worth = [(size, seconds) for size, seconds in points if seconds >= WORTH_S][-3:]
+    slopes = [math.log(b[1] / a[1]) / math.log(b[0] / a[0]) for a, b in pairwise(worth)]
+    return sum(slopes) / len(slopes) if slopes else 0.0
+
+
+# ---------------------------------------------------------------- the text
+
+
+def _noise(length: int) -> str:
+    return b64encode(random.Random(1).randbytes(length)).decode()[:length]
+
+
+KINDS: dict[str, str | Callable[[int], str]] = {
+    "words": "the quick brown fox asks why ",
+    "one long word": "a",
+    "blanks": " ",
+    "blank lines": "\n\t ",
+    "digits": "1",
+    "numbers": "1,234.5 ",
+    "base64": _noise,
+    "combining marks": "\u0301\u0316",
+    "han": "漢字",
+    "emoji": "👩\u200d💻",
+    "private key heads": "-----BEGIN PRIVATE KEY-----",
+    "names without values": "password=token: ",
+    "tokens cut off": "eyJhbGciOiJI.eyJ",
+    "addresses": "http://a:b@c.d/ ",
+    "quotes and backslashes": "\\\"'",
+    "brackets": "[",
+    "emphasis": "*_",
+    "fences": "```\n~~~\n",
+    "lists and tables": "- a | b\n|-|-|\n",
+    "tags": "<think>< a='{",
+}
+"""What is repeated, or what makes a text of some length."""
+
+
+@cache
+def made(kind: str, size: int) -> str:
+    """A text of that kind and length."""
+    unit = KINDS[kind]
+    return (unit * (size // len(unit) + 1))[:size] if isinstance(unit, str) else unit(size)
+
+
+# ---------------------------------------------------------------- the functions
+
+
+@cache
+def functions() -> dict[str, Work]:
+    """By a name that says where they live."""
+    config = load()
+    redactor, classifier = Redactor(config.routing.redaction.patterns), Classifier({})
+    rules = RuleClassifier(config.routing.task_types)
+    return {
+        "redact": redactor.redact,
+        "redact values": lambda text: redactor.redact_all({"a": text, "messages": [{"content": text}]}),
+        "classifier": classifier.classify,
+        "classifier with corrections": lambda text: classifier.classify(text, None, [(text, "coding")] * 3),
+        "keywords and patterns": rules.classify,
+        "language": language,
+        "fold": fold,
+        "near: bare": bare,
+        "near: same answer": lambda text: same_answer(text, f"{text}!", 1.0),
+        "near: same answer, of 400 characters": lambda text: same_answer(text[:399], f"{text[:399]}!", 1.0),
+        "quality's words": hashed,
+        "token estimate": estimate_text,
+        "fences of prompts": lambda text: fenced("Input", text),
+        "message text": lambda text: content_text({"content": [{"type": "text", "text": part} for part in text.split("\n")]}),
+        "cache key": lambda text: key_of(Task(text=text), ""),
+        "conversation key": lambda text: conversation_of([{"role": "user", "content": text}], "", ""),
+        "Markdown blocks, by line": lambda text: _streamed(Blocks().feed, text.splitlines(keepends=True)),
+        "Markdown blocks, in pieces": lambda text: _streamed(Blocks().feed, _pieces(text)),
+        "Markdown's tail": _tailed,
+        "page: segments": segments,
+        "page: rendered": pieces,
+        "page: rendered code": lambda text: [pieces(f"```{name}\n{text}\n```") for name in ("python", "js", "perl", "html")],
+        "terminal: harmless": harmless,
+        "terminal: drawn": _drawn,
+        "wire: lines, in pieces": lambda text: _lines(text.encode()),
+        "wire: thinking, in pieces": lambda text: _streamed(ThinkSplitter().feed, _pieces(text)),
+        "wire: thinking goes on": lambda text: _streamed(ThinkSplitter().feed, ["<think>", *_pieces(text)]),
+        "wire: text": wire_text,
+        "wire: an event": lambda text: sse_event(f"data: {json.dumps({'a': text})}".encode()),
+        "wire: a broken line": lambda text: _raising(lambda: parse_object(text.encode())),
+        "overflow's words": lambda text: told_by(text, text.encode()),
+        "memory: pieces": documents.pieces,
+        "memory: of a run": lambda text: documents.of_run(text, text),
+        "memory: shortened": lambda text: documents.shortened(text, 400),
+        "memory: document weights": memory_text.document_weights,
+        "memory: query weights": memory_text.query_weights,
+        "memory: speaker": memory_text.speaker,
+        "memory: latest": asks_for_latest,
+        "memory: export": parse_export,
+        "bench: JSON in an answer": find_json,
+        "bench: visible": reading.visible,
+        "bench: folded": reading.folded,
+        "bench: label": reading.labelled,
+        "bench: number": lambda text: reading.final_number(text, "en"),
+        "bench: things": reading.things,
+        "bench: code": reading.code_of,
+        "bench: Python": lambda text: reading.python_of(text, "solve"),
+        **{f"grade: {kind}": _grading(task) for kind, task in _tasks().items()},
+    }
+
+
+def _tasks() -> dict[str, Graded]:
+    """The suite's first task of each kind of check, but for what runs code."""
+    return {type(check).__name__: task for task in reversed(suite().tasks) for check in task.checks if type(check).__name__ != "UnitTests"}
+
+
+def _grading(task: Graded) -> Work:
+    return lambda text: grade(task, text)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[at : at + PIECE_CHARS] for at in range(0, len(text), PIECE_CHARS))
+
+
+def _streamed(feed: Work, parts: Iterator[str] | list[str]) -> None:
+    for part in parts:
+        feed(part)
+
+
+def _tailed(text: str) -> None:
+    blocks = Blocks()
+    for part in _pieces(text):
+        blocks.feed(part)
+    for _ in range(12):  # a second of a terminal's
+        blocks.tail(50)
+
+
+def _lines(data: bytes) -> None:
+    splitter = LineSplitter()
+    for at in range(0, len(data), 64):
+        splitter.feed(data[at : at + 64])
+    splitter.rest()
+
+
+def _drawn(text: str) -> None:
+    """An answer on a terminal, which comes in a hundred parts."""
+    screen = TerminalScreen(thinking=False, quiet=True, out=Console(file=StringIO(), width=80, height=24), notes=Console(file=StringIO()))
+    step = max(len(text) // 100, 1)
+    for at in range(0, len(text), step):
+        screen.show({"type": "content", "chunk": text[at : at + step]})
+    screen.close()
+
+
+def _raising(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except BackendError:
+        return
