@@ -170,12 +170,19 @@ def test_patterns_are_bounded_in_sum() -> None:
     assert patterns.steps(SLOW) * 40 > patterns.MAX_STEPS_IN_ALL
     ruled(40)
     done = run("classify", "hi")
-    assert (done.returncode, b"together with the patterns before it" in done.stderr) == (2, True)
+    assert (done.returncode, b"task_types.coding.patterns[0]: all patterns together" in done.stderr) == (2, True)
 
 
 def test_a_few_of_them_are_let_through() -> None:
     ruled(1)
     assert run("classify", "hi").returncode == 0
+
+
+def test_thousands_of_patterns_and_hundreds_of_servers_are_refused() -> None:
+    servers = "".join(f"  p{number}: {{kind: ollama, base_url: 'http://127.0.0.1:1'}}\n" for number in range(101))
+    clone(f"providers:\n{servers}models: []\n", ROUTING.replace("{}", f"{{coding: {{patterns: [{'a,' * 1001}]}}}}"))
+    done = run("config", "validate")
+    assert (done.returncode, b"at most 100 items" in done.stderr, b"1,000 are allowed in all" in done.stderr) == (2, True, True)
 
 
 def test_the_shipped_patterns_leave_room_for_others() -> None:

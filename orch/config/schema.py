@@ -209,19 +209,27 @@ def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem
         total = sum(weights.values())
         if abs(total - 1) > 1e-6:
             yield document.problem(path, f"the weights sum to {total:g}, not 1")
-    left = patterns.MAX_STEPS_IN_ALL
-    for name, rule in data.get("task_types", {}).items():
-        for index, pattern in enumerate(rule.get("patterns", [])):
-            fault = patterns.problem(pattern)
-            left -= 0 if fault else patterns.steps(pattern)
-            if fault or left < 0:
-                yield document.problem(("task_types", name, "patterns", index), fault or patterns.TOO_MUCH_IN_ALL)
+    yield from _check_patterns(document, data.get("task_types", {}))
     url = data.get("memory", {}).get("qdrant_url")
     if url and (fault := url_fault(url)):
         yield document.problem(("memory", "qdrant_url"), fault)
     for name, pattern in data.get("redaction", {}).get("patterns", {}).items():
         if fault := patterns.problem(pattern, read_chars=1):
             yield document.problem(("redaction", "patterns", name), fault)
+
+
+def _check_patterns(document: Document, rules: dict[str, Any]) -> Iterator[Problem]:
+    """Each by itself, and how long all of them could take together, told at the slowest that stands in this file."""
+    found = {("task_types", name, "patterns", at): pattern for name, rule in rules.items() for at, pattern in enumerate(rule.get("patterns", []))}
+    if len(found) > patterns.MAX_COUNT:
+        yield document.problem(("task_types",), f"there are {len(found):,} patterns; {patterns.MAX_COUNT:,} are allowed in all")
+        return
+    faults = {path: fault for path, pattern in found.items() if (fault := patterns.problem(pattern))}
+    yield from (document.problem(path, fault) for path, fault in faults.items())
+    steps = {path: patterns.steps(pattern) for path, pattern in found.items() if path not in faults}
+    if sum(steps.values()) > patterns.MAX_STEPS_IN_ALL:
+        slowest = max(steps, key=lambda path: (path in document.places, steps[path]))
+        yield document.problem(slowest, patterns.TOO_MUCH_IN_ALL)
 
 
 def _check_known(document: Document, data: dict[str, Any]) -> Iterator[Problem]:

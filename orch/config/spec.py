@@ -100,7 +100,7 @@ class Models:
 
     version: Literal[1] = _key("The version of this file's form. 1.", 1)
     unlisted: Literal["use", "ignore"] = _key("Whether installed models that are not listed here take part. Default use.", "use")
-    providers: dict[str, Provider] = _key("The servers, each under a name of your own. No default.")
+    providers: dict[str, Provider] = _key("The servers, each under a name of your own. No default.", max_length=100)
     models: tuple[ModelSpec, ...] = _key("The models. Default none.", ())
 
 
