@@ -39,7 +39,8 @@ class Blocks:
         """The end of what is not complete, at most so many lines; a code block that was cut begins with its fence again."""
         kept = self._lines[-lines:]
         opened = self._fence if self._fence and self._fence not in kept else ""
-        return opened + "".join(kept) + "".join(self._partial)
+        self._partial = ["".join(self._partial)]  # asked for several times a second while a line goes on
+        return opened + "".join(kept) + self._partial[0]
 
     def rest(self) -> str:
         """Everything that is not complete; empty afterwards."""
