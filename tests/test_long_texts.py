@@ -212,6 +212,11 @@ def test_every_lexer_that_is_used_is_there_by_its_own_name() -> None:
 
 def test_the_classifiers_patterns_get_no_long_run_of_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    monkeypatch.setattr(features, "_without_politeness", lambda text: read.append(text) or text)
+
+    def reading(text: str) -> str:
+        read.append(text)
+        return text
+
+    monkeypatch.setattr(features, "_without_politeness", reading)
     features.parts("why" + " \n\t" * 600 + "is it so?" + " " * 1_000)
     assert max(len(gap) for text in read for gap in re.findall(r"\s*", text)) <= 32
