@@ -68,7 +68,7 @@ class Wiring:
     def open(self, config: Config) -> Runtime:
         """The parts for a config. Touches neither disk nor network."""
         routing = config.routing
-        redactor = Redactor(routing.redaction.patterns if routing.redaction.enabled else {})
+        redactor = Redactor(routing.redaction.patterns, routing.redaction.allow, enabled=routing.redaction.enabled)
         journal = self.journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
         backends = {name: self.backend(name, provider, config.models) for name, provider in config.models.providers.items()}
         priors = QualityPriors(config.models.models, config.shipped_models, config.known_models)

@@ -18,8 +18,12 @@ from orch.config import known, patterns, spec
 from orch.config.addresses import url_fault
 from orch.config.secrets import is_secret, without_secrets
 from orch.config.source import Document, Path, Problem
+from orch.redact import is_retired
+from orch.redact.forms import MARKS
 
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
+REDACTED_CHARS = 200
+"""So far a pattern of redaction is taken to read from one place: a secret is no longer."""
 _ROOTS: dict[str, Any] = {MODELS: spec.Models, ROUTING: spec.Routing, KNOWN: known.KnownModels}
 
 
@@ -213,9 +217,22 @@ def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem
     url = data.get("memory", {}).get("qdrant_url")
     if url and (fault := url_fault(url)):
         yield document.problem(("memory", "qdrant_url"), fault)
-    for name, pattern in data.get("redaction", {}).get("patterns", {}).items():
-        if fault := patterns.problem(pattern, read_chars=1):
+    yield from _check_redaction(document, data.get("redaction", {}))
+
+
+def _check_redaction(document: Document, rule: dict[str, Any]) -> Iterator[Problem]:
+    """A user's patterns read every text whole: what all of them may cost at one place is bounded in sum."""
+    steps = 0
+    for name, pattern in rule.get("patterns", {}).items():
+        fault = patterns.problem(pattern, read_chars=1)
+        steps += 0 if fault or is_retired(pattern) else patterns.steps(pattern, REDACTED_CHARS)
+        if not fault and steps > patterns.MAX_STEPS * REDACTED_CHARS:
+            fault = "this pattern and those before it could take too long on some texts; bound its repeats, such as .{0,40} for .*"
+        if fault:
             yield document.problem(("redaction", "patterns", name), fault)
+    for index, name in enumerate(rule.get("allow", ())):
+        if name not in MARKS:
+            yield document.problem(("redaction", "allow", index), f"orch knows no form {name!r}; a form's name stands in its mark, such as [redacted: jwt]")
 
 
 def _check_patterns(document: Document, rules: dict[str, Any]) -> Iterator[Problem]:

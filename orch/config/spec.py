@@ -192,10 +192,13 @@ class Serve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
-    """What is blackened before anything is written."""
+    """What is redacted before anything is kept."""
 
     enabled: bool = _key("Default true.", True)
-    patterns: dict[str, str] = _key("Regular expressions by name; a group named secret marks the part to blacken.", factory=dict)
+    patterns: dict[str, str] = _key(
+        "Your own regular expressions by name, beside the forms that orch knows; a group named secret marks the part to redact.", factory=dict
+    )
+    allow: tuple[str, ...] = _key("Names of forms that are left alone, such as jwt for what became [redacted: jwt]. Default none.", ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,46 @@
+"""A piece of a text as the detectors see it: beside it the same in small letters and in classes, one byte a character, which C searches fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+Span = tuple[int, int, str]
+"""From where to where a secret stands, and the name of its form."""
+RUN = b"a" * 14
+"""In `View.tokens` where a vendor's key may be."""
+
+STEMS = tuple(stem.encode() for stem in "pass pwd secret key token contrase clave credential auth cookie bearer psk sessid pw".split())
+"""Each name of a secret has one of these in it."""
+
+
+def _table(kept: bytes) -> bytes:
+    return bytes(0x61 if byte in kept else 0x20 for byte in range(256))
+
+
+_LETTERS = bytes(byte for byte in range(256) if chr(byte).isalnum() and byte not in b"\xaa\xba\xb2\xb3\xb9\xbc\xbd\xbe") + b"\x7f"
+_LOWER = bytes(ord(chr(byte).lower()) for byte in range(256))
+_NAMES, _TOKENS = _table(_LETTERS + b"_-."), _table(bytes(byte for byte in _LETTERS if byte < 0x7F) + b"_-.+/=~:|%$")
+_TILDE = "\u0303"
+
+
+@dataclass(frozen=True)
+class View:
+    """One piece of a text."""
+
+    text: str
+
+    @cached_property
+    def low(self) -> bytes:
+        """In small letters; a character beyond Latin-1 is a question mark, a combining tilde (decomposed ñ) 0x7f."""
+        return self.text.replace(_TILDE, "\x7f").encode("latin-1", "replace").translate(_LOWER)
+
+    @cached_property
+    def names(self) -> bytes:
+        """`a` where a name may have a character, a space elsewhere."""
+        return self.low.translate(_NAMES)
+
+    @cached_property
+    def tokens(self) -> bytes:
+        """`a` where a key may have a character, a space elsewhere."""
+        return self.low.translate(_TOKENS)
