@@ -267,7 +267,9 @@ def _loaded(path: Path, text: str) -> tuple[Any, Any]:
     try:
         data = yaml.load(text)
     except YAMLError as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}", "orch config validate shows the place") from None
+        # all that it says would show the line, which may hold a key
+        said = " ".join(str(getattr(error, "problem", None) or type(error).__name__).split())
+        raise ConfigError(f"{path} is not valid YAML: {said}", "orch config validate shows the place") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} is no mapping of keys", "orch config validate shows what is wrong")
     return yaml, data

@@ -14,20 +14,23 @@ from typing import Any, TextIO, cast
 _CONTROLS = [code for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"]
 _REORDERING = (*range(0x202A, 0x202F), *range(0x2066, 0x2070))
 """Embeddings and overrides; isolates, and after them what Unicode has deprecated."""
-_SURROGATES = range(0xD800, 0xE000)
-"""Half characters: bytes that are not UTF-8, which some locales print as they were."""
-_LEFT_OUT: dict[int, str | None] = {**dict.fromkeys((*_CONTROLS, *_REORDERING)), **dict.fromkeys(_SURROGATES, "\ufffd")}
+_LEFT_OUT = dict.fromkeys((*_CONTROLS, *_REORDERING))
 _ESCAPED = {code: f"\\u{code:04x}" for code in _LEFT_OUT}
 
 
 def harmless(text: str) -> str:
     """Text without what could drive a terminal or turn a line round."""
-    return text.translate(_LEFT_OUT)
+    return _encodable(text.translate(_LEFT_OUT), "replace")
 
 
 def harmless_json(text: str) -> str:
     """JSON that means the same, with such characters as escapes."""
-    return text.translate(_ESCAPED)
+    return _encodable(text.translate(_ESCAPED), "backslashreplace")
+
+
+def _encodable(text: str, errors: str) -> str:
+    """Without half characters, which stand for bytes that are not UTF-8: some locales would print those as they were."""
+    return text if text.isascii() else text.encode("utf-8", errors).decode()
 
 
 class HarmlessStream:

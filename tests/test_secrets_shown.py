@@ -132,3 +132,10 @@ def test_a_fault_of_the_configuration_is_told_without_it(text: str) -> None:
     done = run("--config", "conf", "config", "validate", "--json")
     assert json.loads(done.stdout)["errors"]
     assert SECRET.encode() not in done.stdout + done.stderr
+
+
+def test_a_line_that_is_no_yaml_is_not_shown(home: Path) -> None:
+    home.mkdir()
+    (home / "models.yaml").write_text(f"providers: {{p: {{kind: ollama, base_url: 'http://h', api_key: \"{SECRET}\" oops}}}}\n")
+    done = [run(*words) for words in (("config", "validate"), ("models", "add", "x"), ("run", "hi"))]
+    assert [(each.returncode, SECRET.encode() in each.stdout + each.stderr) for each in done] == [(2, False)] * 3

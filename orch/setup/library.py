@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from orch.backends.transport import load_httpx
+from orch.config.addresses import shown
 from orch.errors import OrchError, UsageError
 from orch.setup.download import Artifact
 from orch.setup.web import TRY_LATER, opened
@@ -65,13 +66,13 @@ def _manifest(url: str) -> Any:
             for piece in response.iter_bytes():
                 data += piece
                 if len(data) > MOST_MANIFEST_BYTES:
-                    raise OrchError(f"{url} is no manifest: it is too long")
+                    raise OrchError(f"{shown(url)} is no manifest: it is too long")
     except load_httpx().TransportError as error:
-        raise OrchError(f"{url}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER) from None
+        raise OrchError(f"{shown(url)}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER) from None
     try:
         return json.loads(data)
     except ValueError:
-        raise OrchError(f"{url} is no manifest: it is not JSON") from None
+        raise OrchError(f"{shown(url)} is no manifest: it is not JSON") from None
 
 
 def _weights(manifest: Any, name: str) -> tuple[str, int]:
