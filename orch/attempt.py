@@ -47,7 +47,7 @@ class Asking:
         self._splitter = ThinkSplitter()
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thought = StringIO(), StringIO()
-        self._blank = ""
+        self._blank: list[str] = []
         self._begun: float | None = None
         self._untold: list[dict[str, Any]] = []
 
@@ -81,9 +81,9 @@ class Asking:
             chunks.append({"type": "thinking", "chunk": thought + more_thought})
         if content and self.first_at is None and not content.strip():
             # blank so far: it belongs to the answer only when something follows
-            self._blank += content
+            self._blank.append(content)
         elif content:
-            content, self._blank = self._blank + content, ""
+            content, self._blank = "".join((*self._blank, content)), []
             self.first_at = self.first_at or time.perf_counter()
             self._text.write(content)
             chunks.append({"type": "content", "chunk": content})

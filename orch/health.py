@@ -56,7 +56,8 @@ async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
         "embedder": lambda: _embedder(runtime),
         "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory),
     }
-    return list(await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))), _could_answer(survey, runtime)
+    probed = await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))
+    return list(probed), await runtime.aside(_could_answer, survey, runtime)
 
 
 async def _timed(name: str, check: Callable[[], Awaitable[Finding]]) -> Probe:

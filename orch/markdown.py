@@ -35,12 +35,12 @@ class Blocks:
         self._after_blank = not stripped and not self._fence
         return ready
 
-    def tail(self, lines: int) -> str:
-        """The end of what is not complete, at most so many lines; a code block that was cut begins with its fence again."""
-        kept = self._lines[-lines:]
-        opened = self._fence if self._fence and self._fence not in kept else ""
+    def tail(self, lines: int, most_chars: int | None = None) -> str:
+        """The end of what is not complete, at most so many lines and characters; a code block that was cut begins with its fence again."""
         self._partial = ["".join(self._partial)]  # asked for several times a second while a line goes on
-        return opened + "".join(kept) + self._partial[0]
+        kept = "".join((*self._lines[-lines:], self._partial[0][-most_chars:] if most_chars else self._partial[0]))
+        kept = kept[-most_chars:] if most_chars else kept
+        return self._fence + kept if self._fence and self._fence not in kept else kept
 
     def rest(self) -> str:
         """Everything that is not complete; empty afterwards."""

@@ -255,7 +255,9 @@ class _Tail:
         from rich.segment import Segment
 
         height = max(console.height - 2, 1)
-        rows = console.render_lines(Markdown(self._blocks.tail(height * 2), hyperlinks=False), options, pad=False)
+        # no more than fills the screen twice: one line without end would be drawn whole twelve times a second
+        text = self._blocks.tail(height * 2, height * 2 * options.max_width)
+        rows = console.render_lines(Markdown(text, hyperlinks=False), options, pad=False)
         for row in rows[-height:]:
             yield from row
             yield Segment.line()

@@ -12,6 +12,7 @@ import pygments
 import pytest
 
 from orch import folding
+from orch.backends.wire import ThinkSplitter
 from orch.cache import key_of
 from orch.classifier import features
 from orch.classifier.rules import forced
@@ -220,3 +221,31 @@ def test_the_classifiers_patterns_get_no_long_run_of_blanks(monkeypatch: pytest.
     monkeypatch.setattr(features, "_without_politeness", reading)
     features.parts("why" + " \n\t" * 600 + "is it so?" + " " * 1_000)
     assert max(len(gap) for text in read for gap in re.findall(r"\s*", text)) <= 32
+
+
+# ---------------------------------------------------------------- as it comes
+
+
+def test_the_tail_of_a_line_without_end_is_bounded() -> None:
+    blocks = Blocks()
+    blocks.feed("```py\n" + "x" * 100_000)
+    assert blocks.tail(40, 1_000) == "```py\n" + "x" * 1_000
+
+
+def test_blanks_before_an_answer_are_kept_apart_until_something_follows() -> None:
+    splitter = ThinkSplitter()
+    assert [splitter.feed(" ") for _ in range(10_000)] == [("", "")] * 10_000
+    assert splitter._held == ""  # which is read anew at each piece
+    assert splitter.feed("hello") == (" " * 10_000 + "hello", "")
+
+
+def test_blanks_before_thinking_are_no_part_of_it() -> None:
+    splitter = ThinkSplitter()
+    splitter.feed("\n\n")
+    assert splitter.feed("<think>so</think>\n\nyes") == ("yes", "so")
+
+
+def test_blanks_alone_are_given_at_the_end() -> None:
+    splitter = ThinkSplitter()
+    splitter.feed("  ")
+    assert splitter.rest() == ("  ", "")

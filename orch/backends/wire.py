@@ -168,6 +168,7 @@ class ThinkSplitter:
     def __init__(self) -> None:
         self._state = "start"
         self._held = ""
+        self._blank: list[str] = []  # before anything else: joined once, since it may be long and come in small pieces
 
     def feed(self, text: str) -> tuple[str, str]:
         """(content, thinking) that this piece settles; what may still become a tag is held back."""
@@ -175,6 +176,9 @@ class ThinkSplitter:
             return text, ""
         if self._state == "gap":
             return self._gap(text)
+        if self._state == "start" and not self._held and not text.strip():
+            self._blank.append(text)
+            return "", ""
         self._held += text
         return self._start() if self._state == "start" else self._inside()
 
@@ -185,7 +189,7 @@ class ThinkSplitter:
             return self._inside()
         if self.OPEN.startswith(head):
             return "", ""
-        return self._answer(self._held)
+        return self._answer("".join((*self._blank, self._held)))
 
     def _inside(self) -> tuple[str, str]:
         thought, tag, after = self._held.partition(self.CLOSE)
@@ -207,5 +211,5 @@ class ThinkSplitter:
 
     def rest(self) -> tuple[str, str]:
         """(content, thinking) still held when the stream ends."""
-        held, self._held = self._held, ""
+        held, self._held = self._held if self._state != "start" else "".join((*self._blank, self._held)), ""
         return (held, "") if self._state == "start" else ("", held)

@@ -48,7 +48,7 @@ SIZES = (2_000, 8_000, 32_000, 128_000, 512_000, 2_000_000)
 """Characters."""
 MOST_GROWTH = 1.2
 """The exponent beyond which a function fails: n log n measures as 1.1, and the rest is noise."""
-STOP_S = 0.4
+STOP_S = 0.25
 """A kind that takes longer at some length is not tried at the next: a square would take sixteen times as long there."""
 WORTH_S = 0.01
 """Less is noise, of which no growth is told."""
