@@ -15,6 +15,7 @@ LAYERS = [
     {"version"},
     {"types"},
     {
+        "bench.far",
         "bench.jail",
         "classifier.openings",
         "classifier.vocabulary",
@@ -53,6 +54,7 @@ LAYERS = [
         "server.keys",
         "server.protocol",
         "socket_path",
+        "bench.copies",
         "bench.sandbox",
         "config.addresses",
         "config.find",
@@ -87,6 +89,7 @@ LAYERS = [
         "memory.documents",
         "backends.proxies",
         "backends.bounds",
+        "bench.across",
         "memory.engine",
         "memory.store",
         "server.lock",

@@ -1,7 +1,7 @@
-"""The child that runs code written by a model, after it has taken every right from itself: Landlock for files, seccomp for the rest.
+"""The children that run code written by a model and its tests, each after it has taken every right from itself: Landlock for files, seccomp for the rest.
 
-Started by `sandbox` as a script of its own under `-I -S`, so it imports nothing of orch. It is told on stdin, and answers on one inherited pipe.
-It knows the tests only once the code has been loaded. Linux on x86_64 and aarch64 only.
+Started by `sandbox` as a script of its own under `-I -S`, so it imports nothing of orch but `across` and what that wants. One has the code, the other
+the tests, and the verdict comes from that one. Linux on x86_64 and aarch64 only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import resource
 import signal
 import socket
 import struct
+import symtable
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
 MAX_MESSAGE = 200
@@ -172,44 +175,107 @@ def load(code: str, space: dict[str, Any]) -> str:
     return ""
 
 
-def judge(tests: str, space: dict[str, Any]) -> list[list[Any]]:
-    """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup that fails is told as a failure too."""
+def judge(tests: str, names: Callable[[], dict[str, Any]], fatal: type[BaseException]) -> list[list[Any]]:
+    """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup that fails is told as a failure too.
+
+    `names` gives what the code defines now; what the tests have bound themselves stays. `fatal` ends them all.
+    """
     results: list[list[Any]] = []
+    space: dict[str, Any] = {"__name__": "tests"}
+    known: dict[str, Any] = {}
+    own = {symbol.get_name() for symbol in symtable.symtable(tests, "<tests>", "exec").get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     for statement in ast.parse(tests).body:
         counts = any(isinstance(node, ast.Assert) for node in ast.walk(statement))
+        now = names()
+        space |= {name: value for name, value in now.items() if name not in space or (name not in own and space[name] is known.get(name))}
+        known = now
         try:
             exec(compile(ast.Module([statement], []), "<tests>", "exec", dont_inherit=True), space)
+        except fatal:
+            raise
         except BaseException as error:  # as in load
-            source = ast.unparse(statement)[:MAX_MESSAGE]
-            results.append([False, f"{source}: {_said(error)}" if str(error) or not isinstance(error, AssertionError) else source])
+            results.append([False, _failure(statement, error)])
         else:
             results += [[True, ""]] if counts else []
     return results
 
 
+def _failure(statement: ast.stmt, error: BaseException) -> str:
+    source = ast.unparse(statement)[:MAX_MESSAGE]
+    return f"{source}: {_said(error)}" if str(error) or not isinstance(error, AssertionError) else source
+
+
+# ---------------------------------------------------------------- the two processes
+
+
+def _across() -> Any:
+    """The module `across` beside this file: under -I no folder of orch's is on the path, and once confined none can be read."""
+    for name in ("far", "copies", "across"):
+        spec = spec_from_file_location(f"orch.bench.{name}", os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[spec.name] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Loads the code, and answers what the tests ask of it."""
+    pristine = dict(vars(builtins))
+    space: dict[str, Any] = {"__name__": "answer", "__builtins__": dict(pristine)}
+    trouble = load(code, space)
+    vars(builtins).update(pristine)
+    sys.settrace(None)
+    sys.setprofile(None)
+    tell({"loaded": trouble})
+    module = type(sys)
+
+    def names() -> list[Any]:
+        defined = {name: value for name, value in space.items() if name not in pristine and not name.startswith("__")}
+        imported = [name for name, value in defined.items() if type(value) is module and value.__name__ == name]
+        return [{name: value for name, value in defined.items() if name not in imported}, imported]
+
+    link._do_names = names
+    link.serve()
+
+
+def _defined(link: Any) -> dict[str, Any]:
+    """What the code defines. A module of Python's own, imported under its own name, is this process's."""
+    defined, imported = link.ask("names")
+    modules = {name: import_module(name) for name in imported if name in sys.stdlib_module_names}
+    return {str(name): value for name, value in (defined | modules).items()}
+
+
 def main() -> None:
-    """The protocol, one JSON line each: job in, `fault` out, then `loaded`, tests with a token in, results with that token out."""
-    out = int(sys.argv[1])
-    write, dump, parse, end, run_tests = os.write, json.JSONEncoder().encode, json.loads, os._exit, judge
-    job = parse(sys.stdin.readline())
+    """The protocol: a job in, a JSON line on stdin; `fault` out, then `loaded` of the code, or `results` of the tests. What one asks the other goes by
+    two pipes of their own, so that the code has no way to the tests' results. Arguments: `code` or `tests`, the pipe out, the two between them.
+    """
+    out, *between = map(int, sys.argv[2:])
+    is_code, sys.argv[:] = sys.argv[1] == "code", ["answer"]
+    write, dump, end, across = os.write, json.JSONEncoder().encode, os._exit, _across()
+
+    def tell(what: dict[str, Any]) -> None:
+        write(out, f"{dump(what)}\n".encode())
+
+    job = json.loads(sys.stdin.readline())
     try:
         confine(job["limits"])
         fault = leak()
     except OSError as error:
         fault = str(error)
-    write(out, f"{dump({'fault': fault})}\n".encode())
-    if fault or not job["code"]:
+    tell({"fault": fault})
+    if fault or not between:
         end(0)
-    pristine = dict(vars(builtins))
-    space: dict[str, Any] = {"__name__": "answer", "__builtins__": dict(pristine)}
-    trouble = load(job["code"], space)
-    vars(builtins).update(pristine)
-    write(out, f"{dump({'loaded': trouble})}\n".encode())
-    order = parse(sys.stdin.readline())
-    sys.settrace(None)
-    named = {name: value for name, value in space.items() if name not in pristine}
-    results = run_tests(order["tests"], {**named, "__name__": "tests", "__builtins__": dict(pristine)})
-    write(out, f"{dump({'token': order['token'], 'results': results})}\n".encode())
+    link = across.Link(*between, trusting=is_code)
+    if is_code:
+        _serve_code(job["text"], link, tell)
+        end(0)
+    try:
+        results = judge(job["text"], lambda: _defined(link), across.Broken)
+        link.ask("names")  # a bare `except` of a test may have taken the end for an error of the code
+        tell({"results": results, "broken": ""})
+    except across.Broken as broken:
+        tell({"results": [], "broken": str(broken)})
     end(0)
 
 

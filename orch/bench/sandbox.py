@@ -5,11 +5,13 @@ lets through some sixty harmless system calls, so that sockets, processes, signa
 resource limits bound CPU and memory; the parent bounds the time and what it reads, and kills the process group. No privileges and no other
 program are needed. The child tries eight forbidden things before any code is run, every time, and runs nothing when one goes through.
 
-What is not defended: code that wants to cheat. It runs in the interpreter that runs its tests. It does not see them while it is loaded, can't leave
-early, print a pass, or change builtins for them; but a function can look up the stack while it is tested, patch the standard library, or return
-objects equal to everything. Names, sizes and dates of files (not their content) can be asked by exact path, and what is installed in Python's own
-folder or in /usr/lib can be read; neither can be sent anywhere. A fault of
-the kernel itself is not defended either.
+The verdict is fair, not only safe: the tests run in a second such child, which the code has no way into but a pipe of questions and answers (`across`).
+Plain values are copied, and whether one is the expected one is decided there. The code knows neither the tests nor the pipe on which their results go.
+It can still answer what it likes of objects of its own classes where tests ask nothing but those (`Point(1) == Point(2)`, `obj.ok()`).
+
+What is not defended: names, sizes and dates of files (not their content) can be asked by exact path, and what is installed in Python's own folder or in
+/usr/lib can be read; neither can be sent anywhere. A fault of the kernel itself is not defended either. It is a jail and a fair verdict for models
+under test, not a fortress.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,8 @@ from orch.errors import OrchError
 
 MAX_REPORT_BYTES = 256_000
 MAX_CODE_CHARS = 100_000
+ENDING_S = 0.2
+"""For a process that closed its pipes to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def available() -> str | None:
     if sys.platform != "linux":
         return f"code written by models is run on Linux only: on {sys.platform} orch can't take the network and the files away from it"
     try:
-        with _child("", Limits()) as child:
+        with tempfile.TemporaryDirectory(prefix="orch-jail-") as folder, _child("code", "", Limits(), folder) as child:
             fault = str(child.read("fault")["fault"])
     except (_Ended, OSError) as error:
         fault = str(error)
@@ -80,22 +83,21 @@ def run(code: str, tests: str, limits: Limits | None = None) -> Outcome:
         return Outcome(error=f"no code, or more than {MAX_CODE_CHARS:,} characters of it")
     error = ""
     try:
-        with _child(code, limits or Limits()) as child:
-            if fault := child.read("fault")["fault"]:
-                raise OrchError(f"the sandbox does not hold: {fault}", "nothing was run")
-            error = str(child.read("loaded")["loaded"])
-            token = secrets.token_hex()
-            child.tell({"tests": tests, "token": token})
-            return _outcome(child.read("results"), token, error)
+        with _both(code, tests, limits or Limits()) as (coder, tester):
+            for child in (coder, tester):
+                if fault := child.read("fault")["fault"]:
+                    raise OrchError(f"the sandbox does not hold: {fault}", "nothing was run")
+            error = str(coder.read("loaded")["loaded"])
+            said = tester.read("results")
+            return _outcome(said["results"], error, coder.end(said["broken"]) if said["broken"] else "")
     except _Ended as ended:
         return Outcome(error=f"{error}; {ended}" if error else str(ended))
 
 
-def _outcome(said: dict[str, Any], token: str, error: str) -> Outcome:
-    """The results, if they carry the token and are of the form that `jail` writes."""
-    results = said.get("results")
-    if said.get("token") != token or not isinstance(results, list):
-        return Outcome(error="the code wrote on the runner's pipe")
+def _outcome(results: list[list[Any]], error: str, broken: str) -> Outcome:
+    """The verdict, which the process with the tests gives; nothing passes where the code did not live to the end of them."""
+    if broken:
+        return Outcome(error=f"{error}; {broken}" if error else broken)
     failures = tuple(str(what) for passed, what in results if passed is not True)
     return Outcome(len(results) - len(failures), len(results), failures, error)
 
@@ -149,6 +151,14 @@ class _Child:
             raise _Ended("it reported too much")
         return data
 
+    def end(self, otherwise: str) -> str:
+        """How it came to its end, where it did by itself; else what is said otherwise."""
+        try:
+            self._process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            return otherwise
+        return self._how()
+
     def _how(self) -> str:
         """How it came to its end, from the exit code; it may have closed its pipes and live on."""
         try:
@@ -161,12 +171,33 @@ class _Child:
 
 
 @contextmanager
-def _child(code: str, limits: Limits) -> Iterator[_Child]:
-    """A jail in an empty directory with an empty environment; its process group is killed and the directory deleted at the end."""
+def _both(code: str, tests: str, limits: Limits) -> Iterator[tuple[_Child, _Child]]:
+    """A jail with the code and one with its tests, with a pipe each way between them that nobody else holds."""
+    with tempfile.TemporaryDirectory(prefix="orch-jail-") as folder, ExitStack() as held:
+        with _pipe() as (questions, asking), _pipe() as (answers, answering):
+            coder = held.enter_context(_child("code", code, limits, folder, questions, answering))
+            tester = held.enter_context(_child("tests", tests, limits, folder, answers, asking))
+        yield coder, tester
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Both ends, closed here at the end of the block."""
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+@contextmanager
+def _child(role: str, text: str, limits: Limits, folder: str, *between: int) -> Iterator[_Child]:
+    """A jail in a directory with an empty environment; its process group is killed at the end."""
     reading, writing = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="orch-jail-") as folder, os.fdopen(reading, "rb"):
+    with os.fdopen(reading, "rb"):
         try:
-            command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("jail.py")), str(writing)]
+            command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("jail.py")), role, *map(str, (writing, *between))]
             process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -175,14 +206,14 @@ def _child(code: str, limits: Limits) -> Iterator[_Child]:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
-                pass_fds=(writing,),
+                pass_fds=(writing, *between),
                 start_new_session=True,
             )
         finally:
             os.close(writing)
         try:
             child = _Child(process, reading, time.monotonic() + limits.wall_s)
-            child.tell({"code": code, "limits": {"cpu_s": math.ceil(limits.cpu_s), "memory_bytes": limits.memory_bytes}})
+            child.tell({"text": text, "limits": {"cpu_s": math.ceil(limits.cpu_s), "memory_bytes": limits.memory_bytes}})
             yield child
         finally:
             _end(process)
