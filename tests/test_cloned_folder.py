@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orch.backends.llamacpp import gguf_path
+from orch.cli.argv import complete_model
 from orch.config import patterns
 from orch.config.addresses import scope_of, url_fault
 from orch.config.load import load
@@ -188,3 +189,8 @@ def test_thousands_of_patterns_and_hundreds_of_servers_are_refused() -> None:
 def test_the_shipped_patterns_leave_room_for_others() -> None:
     shipped = [pattern for rule in load().routing.task_types.values() for pattern in rule.patterns]
     assert sum(map(patterns.steps, shipped)) < patterns.MAX_STEPS_IN_ALL / 2
+
+
+def test_completion_offers_no_name_that_would_drive_the_terminal() -> None:
+    clone('providers: {p: {kind: ollama, base_url: "http://127.0.0.1:1"}}\nmodels: [{id: "m\\e]0;x\\a", provider: p}, {id: good, provider: p}]\n')
+    assert complete_model("") == ["good"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,9 @@ def test_values_without_end_are_counted_before_they_are_kept() -> None:
     document = source.parse("f", f"a: [{'1,' * 490_000}]")
     assert ["too many values" in str(problem) for problem in document.problems] == [True]
     assert document.data is None
+
+
+def test_a_pipe_that_nobody_writes_into_holds_no_keys() -> None:
+    os.mkfifo("keys", 0o600)
+    done = run("serve", "--no-ui", "--port", "0", "--api-key", "keys")
+    assert (done.returncode, b"there is no key in it" in done.stderr) == (2, True)

@@ -19,11 +19,12 @@ MAX_SCHEMA_BYTES = 8_000_000
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Model ids for shell completion, from models.yaml alone: no network."""
+    """Model ids for shell completion, from models.yaml alone: no network, and none that would drive the terminal, which the shell writes to itself."""
     from orch.config.load import load
+    from orch.terminal import harmless
 
     try:
-        return [spec.id for spec in load().models.models if spec.id.startswith(incomplete)]
+        return [spec.id for spec in load().models.models if spec.id.startswith(incomplete) and spec.id == harmless(spec.id)]
     except OrchError:
         return []
 

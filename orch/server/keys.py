@@ -110,7 +110,8 @@ def _text(path: str) -> str:
     try:
         # beneath its true folder nobody but root can put another file in a secret's place
         place = os.path.realpath(path)
-        with open(place, "rb") as stream:
+        # without waiting for a pipe that nobody writes into: such a one is empty
+        with open(place, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
             # of the open file: another could take its place between a look and the reading
             if os.name == "posix":
                 _refuse_shared(path, place, os.fstat(stream.fileno()))
