@@ -15,6 +15,7 @@ from typing import Any
 import qdrant_edge as qdrant
 
 from orch import paths
+from orch.memory import probe, sums
 from orch.memory.lock import FileLock
 from orch.memory.room import LEAST_BYTES, check_room, free_bytes
 from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
@@ -71,6 +72,8 @@ class EdgeStore:
             if self.created:
                 self._begin()
         try:
+            if not self.created:
+                self._check_files()
             self._load()
         except StoreError as error:
             if error.code != "corrupt":
@@ -80,9 +83,19 @@ class EdgeStore:
                 self._begin()
             self._load()
 
+    def _check_files(self) -> None:
+        """Raises StoreError for an index that is not as it was left, or that the engine can't work with."""
+        with _translated(self.path):
+            changed = sums.changed(self.path)
+            sums.drop(self.path)
+            if changed:
+                raise StoreError(f"the memory index {self.path.name} is corrupt ({changed} is not as it was written)", REINDEX, code="corrupt")
+            if changed is not None and not probe.works(self.path):
+                raise StoreError(f"the memory index {self.path.name} is corrupt (the engine can't work with it)", REINDEX, code="corrupt")
+
     def _load(self) -> None:
         with _translated(self.path):
-            theirs = _dimension_of(self.path)
+            theirs = dimension_of(self.path)
             if theirs != self._dimension:
                 raise wrong_dimension(self.path.name, theirs, self._dimension)
             self._shard = qdrant.EdgeShard.load(str(self.path))
@@ -102,6 +115,7 @@ class EdgeStore:
         self._shard = None  # which closes it
         aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
         os.replace(self.path, aside)
+        sums.drop(self.path)
         self.created = True
         self.notes.append(f"{error.message}: set aside as {aside}, a new one is built from the journal")
 
@@ -145,6 +159,8 @@ class EdgeStore:
                 with _translated(self.path):
                     shard.close()
                 _make_private(self.path)
+                with contextlib.suppress(OSError):  # without sums, the next opening looks more closely
+                    sums.keep(self.path)
         finally:
             self._lock.give()
 
@@ -156,6 +172,7 @@ class EdgeStore:
             if shard is not None:
                 shard.close()
             gone = self.path.with_name(f"{self.path.name}.gone")
+            sums.drop(self.path)
             if self.path.exists():
                 os.replace(self.path, gone)
             shutil.rmtree(gone, ignore_errors=True)
@@ -266,7 +283,7 @@ def _config(dimension: int | None) -> qdrant.EdgeConfig:
     )
 
 
-def _dimension_of(folder: Path) -> int | None:
+def dimension_of(folder: Path) -> int | None:
     """The dimension an index was made with."""
     config = json.loads((folder / "edge_config.json").read_text(encoding="utf-8"))
     dense = (config.get("vectors") or {}).get(DENSE)
