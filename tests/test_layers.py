@@ -40,6 +40,7 @@ LAYERS = [
         "redact.view",
         "redact.blocks",
         "slices",
+        "server.json_values",
         "server.threads",
         "server.client",
         "server.visit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from orch.near.tokens import bare
 from orch.orchestrator import task_of
 from orch.outcome import UNANSWERED_CHARS
 from orch.redact import Redactor
+from orch.server import json_values, openai_forms
+from orch.server.conversations import key_of as conversation_of
 from orch.server.ui import rendered
 from orch.slices import OVERLAP_CHARS, SLICE_CHARS, slices
 from orch.types import TaskType
@@ -249,3 +252,34 @@ def test_blanks_alone_are_given_at_the_end() -> None:
     splitter = ThinkSplitter()
     splitter.feed("  ")
     assert splitter.rest() == ("  ", "")
+
+
+# ---------------------------------------------------------------- bodies
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100_000])
+def test_values_are_counted_wherever_the_body_is_cut(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(json_values, "SLICE_BYTES", size)
+    value = {"a,[{": ["x\\", '"[,{"', '\\"', 1, None, {"b": []}], "c": '\\"\\\\,', "d,,": "\\\\\\"}
+    data = json.dumps(value, separators=(",", ":")).encode()
+    marks = 4 + 7  # openings, and commas between values
+    assert [json_values.has_more_values(data, most) for most in (marks - 1, marks)] == [True, False]
+
+
+def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr(openai_forms.Chat, "model_validate_json", parsed.append)
+    said = b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":[' + b"1," * 300_000 + b"1]}"
+    answer = httpx.post(f"{url}/v1/chat/completions", content=said, timeout=60)
+    assert (answer.status_code, parsed) == (400, [])
+    assert "more than 200,000 values" in answer.json()["error"]["message"]
+
+
+def test_a_long_text_full_of_commas_is_one_value(url: str) -> None:
+    said = {"model": "auto", "messages": [{"role": "user", "content": "a, [b], {c} " * 100_000}]}
+    assert "fits no model" in httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60).json()["error"]["message"]
+
+
+def test_a_conversation_is_known_by_the_beginning_of_its_texts_and_their_lengths() -> None:
+    texts = ["a" * 30_000, "a" * 30_001, "b" + "a" * 29_999]
+    assert len({conversation_of([{"role": "user", "content": text}], "", "") for text in texts}) == 3

@@ -10,6 +10,8 @@ from orch.task import content_text
 from orch.types import Message, ModelKey
 
 MOST = 10_000
+READ_CHARS = 20_000
+"""Of each message: texts that are alike so far, and as long, are one conversation."""
 
 
 class Conversations:
@@ -36,5 +38,6 @@ def key_of(messages: Sequence[Message], client: str, session: str) -> str:
     for message in () if session else messages:
         if message.get("role") == "assistant":
             break
-        digest.update(b"\0" + content_text(message).encode("utf-8", "replace"))
+        text = content_text(message)
+        digest.update(f"\0{len(text)}\0{text[:READ_CHARS]}".encode("utf-8", "replace"))
     return digest.hexdigest()

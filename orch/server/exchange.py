@@ -21,6 +21,7 @@ from orch.attempt import Chunk
 from orch.errors import OrchError
 from orch.run import OnPartial
 from orch.server.client import ClientLeft, Watch
+from orch.server.json_values import has_more_values
 from orch.server.service import Service
 from orch.task import Task
 from orch.types import RunResult
@@ -51,6 +52,8 @@ STATUS = {
 """`error.code` to the HTTP status of an answer that has not begun; 500 for the others."""
 VISIBLE = ("content", "thinking", "tool_call", "done")
 """Chunks that an HTTP answer begins with: until then another model may still take over unseen."""
+BODY_AT_ONCE, MOST_VALUES = 200_000, 200_000
+"""Bytes of a body that is parsed on the event loop, and values in a longer one: so many take a parser some 80 ms."""
 MOST_WARNINGS, WARNING_CHARS = 16, 500
 """In an answer's headers: proxies refuse heads of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
@@ -69,8 +72,18 @@ def service_of(request: Request) -> Service:
 
 async def read(request: Request, form: type[_Body]) -> _Body:
     """The request's body, checked. Raises OrchError (`bad_input`) with every fault."""
+    body = await request.body() or b"{}"
+    if len(body) <= BODY_AT_ONCE:
+        return checked(form, body)
+    return await service_of(request).wiring.aside(checked, form, body)
+
+
+def checked(form: type[_Body], body: bytes) -> _Body:
+    """A body as its form. Raises OrchError (`bad_input`) with every fault; what holds very many values is not parsed at all."""
+    if len(body) > BODY_AT_ONCE and has_more_values(body, MOST_VALUES):
+        raise OrchError(f"the body holds more than {MOST_VALUES:,} values", "send it in several requests", code="bad_input")
     try:
-        return form.model_validate_json(await request.body() or b"{}")
+        return form.model_validate_json(body)
     except pydantic.ValidationError as error:
         raise OrchError("; ".join(map(_fault, error.errors(include_url=False, include_context=False, include_input=False))), code="bad_input") from None
 

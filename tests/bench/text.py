@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import random
+import statistics
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from functools import cache
 from io import StringIO
-from itertools import pairwise
 
 from rich.console import Console
 
@@ -50,8 +51,8 @@ MOST_GROWTH = 1.2
 """The exponent beyond which a function fails: n log n measures as 1.1, and the rest is noise."""
 STOP_S = 0.25
 """A kind that takes longer at some length is not tried at the next: a square would take sixteen times as long there."""
-WORTH_S = 0.01
-"""Less is noise, of which no growth is told."""
+WORTH_S, FREEZES_S = 0.003, 0.1
+"""Less than the one is noise, of which no growth is told; what takes less than the other for 2 MB freezes nobody, whatever its exponent."""
 PIECE_CHARS = 4
 """A stream's pieces: about a token."""
 Work = Callable[[str], object]
@@ -70,12 +71,12 @@ def report(_: int) -> list[str]:
 def _row(name: str, work: Work) -> bool:
     """Measures and prints one function; whether it grows too fast."""
     found = {kind: measured(work, kind) for kind in KINDS}
-    worst = max(found, key=lambda kind: (growth(found[kind]), found[kind][-1][1]))
+    worst = max(found, key=lambda kind: (found[kind][-1][1] > FREEZES_S, growth(found[kind]), found[kind][-1][1]))
     size, seconds = found[worst][-1]
     exponent = growth(found[worst])
     said = f"{exponent:.2f}" if exponent else "too fast to tell"
     print(f"| {name} | {worst} | {said} | {size:,} | {seconds * 1000:.0f} |", flush=True)
-    return exponent > MOST_GROWTH
+    return exponent > MOST_GROWTH and seconds > FREEZES_S
 
 
 def measured(work: Work, kind: str) -> list[tuple[int, float]]:
@@ -93,16 +94,20 @@ def measured(work: Work, kind: str) -> list[tuple[int, float]]:
 
 
 def _seconds(work: Work, text: str) -> float:
-    begun = time.process_time()
-    work(text)
-    return time.process_time() - begun
+    gc.collect()
+    gc.disable()  # it looks at everything that is alive, which is no affair of the function's
+    try:
+        begun = time.process_time()
+        work(text)
+        return time.process_time() - begun
+    finally:
+        gc.enable()
 
 
 def growth(points: list[tuple[int, float]]) -> float:
-    """The exponent over the last sixteenfold of length, or over what of it is worth measuring; 0 where nothing is."""
-    worth = [(size, seconds) for size, seconds in points if seconds >= WORTH_S][-3:]
-    slopes = [math.log(b[1] / a[1]) / math.log(b[0] / a[0]) for a, b in pairwise(worth)]
-    return sum(slopes) / len(slopes) if slopes else 0.0
+    """The exponent that fits best over the last 64-fold of length, or over what of it is worth measuring; 0 where nothing is."""
+    worth = [(math.log(size), math.log(seconds)) for size, seconds in points if seconds >= WORTH_S][-4:]
+    return statistics.linear_regression(*zip(*worth, strict=True)).slope if len(worth) > 1 else 0.0
 
 
 # ---------------------------------------------------------------- the text
