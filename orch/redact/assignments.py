@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from orch.redact.names import Kind, kind_of
+from orch.redact.rule import byte_rule, text_rule
 from orch.redact.values import Style, is_secret
 from orch.redact.view import STEMS, Span, View
 
@@ -17,39 +18,39 @@ MARK = "assignment"
 Value = tuple[int, int, Style]
 
 _Q = rb"(?:\\{0,16}[\"'`]|\\{1,16}u00(?:22|27)|&quot;|&#(?:3[49]|x2[27]);|%2[27])"
-_QUOTE = re.compile(_Q + rb"(?:\"\"|'')?")
-_OPENS = re.compile(
+_QUOTE = byte_rule(_Q + rb"(?:\"\"|'')?")
+_OPENS = byte_rule(
     rb"(?:[brufnl@]{1,2}(?=[\"'])|&(?=[\"'])"
     rb"|(?:new )?(?:secretstr|secret|string|string::from|str|bytes|some|b64decode|(?:aws|to|utils)\.string(?:value)?|of)\((?=[brf]?[\"']))?"
     rb"(" + _Q + rb"(?:\"\"|'')?)"
 )
 _FOR = rb"(?:[ \t]+(?:secreta|privada|maestra|for|of|to|del?|para|in|on|at|en)(?:[ \t]+[\w.@/-]{1,30}){0,4}?)?"
-_SIGN = re.compile(
+_SIGN = byte_rule(
     rb"(?:" + _Q + rb")?[\])}]{0,2}(?:\[\d{0,4}\])?(?:\*\*|__|\*|</?(?:b|strong|td|th|dt)>){0,2}" + _FOR + rb"[ \t]{0,40}"
     rb"(?P<sign>:=|=>|->|\?\?=|\|\|=|[+?]?={1,3}|!={1,2}|::?=?|\x3f?:)"
     rb"(?:[ \t]{0,4}(?:\*\*|__|\*|</(?:b|strong|td|dt)>[ \t]{0,4}(?:<(?:td|dd|code)>)?))?"
 )
-_TYPED = re.compile(rb"\??(?:[ \t]*:[ \t]*|[ \t]+)[a-z&'][\w&'<>\[\]., |?*:]{0,40}?[ \t]*:?=[ \t]*(?=[brufnl@&]{0,2}[\"'`]|string::from\(|new )")
-_SPACE = re.compile(rb"[ \t]{0,40}(?:\r?\n[ \t]{0,80})?(?=" + _Q + rb")|[ \t]{0,40}")
-_BLOCK = re.compile(rb"[ \t]*[|>][+-]?\d?[ \t]*(?:#[^\n]{0,200})?\r?\n")
-_CALL = re.compile(rb"\([ \t]{0,4}(?=[brufnl@]{0,2}[\"'`])")
-_COMMA = re.compile(_Q + rb"[ \t]{0,8},[ \t]{0,40}(?=[brufnl@&]{0,2}\\{0,16}[\"'`])")
-_PAIR = re.compile(rb"(?:" + _Q + rb")?[\s,;]{1,80}" + rb"(?:" + _Q + rb")?(?:string)?(?:value|val|default|content)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}")
-_PAIR_BEFORE = re.compile(rb"(?:name|key|id|n|k|field|variable|var|property)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}(?:" + _Q + rb")?\Z")
-_ELEMENT = re.compile(rb"(?:[ \t][^<>\n]{0,120})?>[ \t\r\n]{0,40}(?:<!\[cdata\[)?")
-_PLIST = re.compile(rb"</(?:key|name|th|td|dt|param-name|label)>\s{0,40}<(?:string|value|td|dd|param-value|code)[^<>\n]{0,60}>[ \t]{0,8}")
-_ATTRIBUTE = re.compile(_Q + rb"[^<>\n]{0,120}>[ \t\r\n]{0,40}(?:<value>)?")
-_CELL = re.compile(rb"(?:\*\*|__|`)?[ \t]{0,60}\|[ \t]{0,60}")
-_IS = re.compile(_FOR + rb"[ \t]+(?:is|was|es|era|=)[ \t]{0,4}:?[ \t]{1,4}")
-_WORDS_BEFORE = re.compile(
+_TYPED = byte_rule(rb"\??(?:[ \t]*:[ \t]*|[ \t]+)[a-z&'][\w&'<>\[\]., |?*:]{0,40}?[ \t]*:?=[ \t]*(?=[brufnl@&]{0,2}[\"'`]|string::from\(|new )")
+_SPACE = byte_rule(rb"[ \t]{0,40}(?:\r?\n[ \t]{0,80})?(?=" + _Q + rb")|[ \t]{0,40}")
+_BLOCK = byte_rule(rb"[ \t]*[|>][+-]?\d?[ \t]*(?:#[^\n]{0,200})?\r?\n")
+_CALL = byte_rule(rb"\([ \t]{0,4}(?=[brufnl@]{0,2}[\"'`])")
+_COMMA = byte_rule(_Q + rb"[ \t]{0,8},[ \t]{0,40}(?=[brufnl@&]{0,2}\\{0,16}[\"'`])")
+_PAIR = byte_rule(rb"(?:" + _Q + rb")?[\s,;]{1,80}" + rb"(?:" + _Q + rb")?(?:string)?(?:value|val|default|content)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}")
+_PAIR_BEFORE = byte_rule(rb"(?:name|key|id|n|k|field|variable|var|property)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}(?:" + _Q + rb")?\Z")
+_ELEMENT = byte_rule(rb"(?:[ \t][^<>\n]{0,120})?>[ \t\r\n]{0,40}(?:<!\[cdata\[)?")
+_PLIST = byte_rule(rb"</(?:key|name|th|td|dt|param-name|label)>\s{0,40}<(?:string|value|td|dd|param-value|code)[^<>\n]{0,60}>[ \t]{0,8}")
+_ATTRIBUTE = byte_rule(_Q + rb"[^<>\n]{0,120}>[ \t\r\n]{0,40}(?:<value>)?")
+_CELL = byte_rule(rb"(?:\*\*|__|`)?[ \t]{0,60}\|[ \t]{0,60}")
+_IS = byte_rule(_FOR + rb"[ \t]+(?:is|was|es|era|=)[ \t]{0,4}:?[ \t]{1,4}")
+_WORDS_BEFORE = byte_rule(
     rb"(?:(?:^|[\n;&|(\"'`])[ \t]*(?:env|arg|setx|set|export)|configure set|config(?: --\w+)? [\w.]{0,30}"
     rb"|\b(?:login|machine|default|user|account)\b[^\n]{1,160})[ \t]+\Z|\b(?:login|machine|account)[ \t]+[^\n]{1,160}\n[ \t]*\Z"
 )
 _DIRECTIVES = (b"requirepass", b"masterauth")
-_SQL = re.compile(rb"[ \t]+(?:is[ \t]+)?(?:as[ \t]+)?(?:to[ \t]+)?[ne]?(?=['\"])")
-_BARE = re.compile(rb"[^\s\"'`<>\\]{1,300}")
-_CUT = re.compile(rb"[;&](?=[\w.%-]{1,40}(?:[ ]\w{1,20}){0,3}=)|[,;](?=[\w.-]{1,60}[:=])|;(?=\s|\Z)|&(?:amp;|quot;)")
-_REST = re.compile(r"[^\s\"'`<>]*")
+_SQL = byte_rule(rb"[ \t]+(?:is[ \t]+)?(?:as[ \t]+)?(?:to[ \t]+)?[ne]?(?=['\"])")
+_BARE = byte_rule(rb"[^\s\"'`<>\\]{1,300}")
+_CUT = byte_rule(rb"[;&](?=[\w.%-]{1,40}(?:[ ]\w{1,20}){0,3}=)|[,;](?=[\w.-]{1,60}[:=])|;(?=\s|\Z)|&(?:amp;|quot;)")
+_REST = text_rule(r"[^\s\"'`<>]*")
 
 
 def found(view: View) -> Iterator[Span]:
@@ -64,6 +65,9 @@ def found(view: View) -> Iterator[Span]:
         if kind is Kind.NONE or (view.low[start - 1 : start] == b"/" and view.low[end : end + 1] != b"="):
             continue
         for begin, stop, style in _values(view, start, end):
+            value = view.low[begin : min(stop, begin + JUDGED_CHARS)]
+            if value in view.low[start:end] and value.replace(b"_", b"").isalpha():
+                continue  # FORCE_PASSWORD = "FORCE_PASSWORD"
             if is_secret(view.text[begin : min(stop, begin + JUDGED_CHARS)], kind, style, ends=_ends(view.low, stop)):
                 stop = _whole(view, begin, stop, style)
                 yield begin, stop, MARK
@@ -126,7 +130,7 @@ def _after_sign(view: View, start: int, end: int, sign: re.Match[bytes]) -> Iter
     space = _SPACE.match(low, sign.end())
     at = space.end() if space else sign.end()
     yield from _quoted(view, at, Style.QUOTED)
-    if _QUOTE.match(low, at):
+    if _QUOTE.match(low, at) or sign.group("sign") == b"->":
         return
     is_tight = at == sign.end() and sign.group("sign") == b"=" and sign.end() - end <= 3
     before = low[max(0, start - 2) : start].strip(b" \t")

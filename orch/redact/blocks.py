@@ -6,21 +6,23 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 
+from orch.redact.rule import text_rule
+
 MARK = "private_key"
 
-_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 -]{0,60}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
-_END = re.compile(r"-{4,5} ?END [A-Z0-9 -]{0,60}KEY(?: BLOCK)? ?-{4,5}")
+_BEGIN = text_rule(r"-{4,5} ?BEGIN [A-Z0-9 -]{0,60}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
+_END = text_rule(r"-{4,5} ?END [A-Z0-9 -]{0,60}KEY(?: BLOCK)? ?-{4,5}")
 _HEADER = r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|MessageID|Subject|x-[\w-]+): [^\n]{0,400}"
 _BETWEEN = r"[\s\"'`+,>|#*;()\\-]|\\{1,16}[nrt]|<br ?/?>|\d{1,5}(?=[ \t]*[|:\t])[|:]?"
-_BODY = re.compile(rf"(?:{_BETWEEN})*+[A-Za-z0-9+/=]*+(?:(?:{_BETWEEN})++(?:{_HEADER}|[A-Za-z0-9+/=]{{16,}}+|={{1,2}}[A-Za-z0-9+/]{{4}}(?![A-Za-z0-9])))*+")
-_LAST = re.compile(rf"(?:{_BETWEEN}){{1,200}}+[A-Za-z0-9+/=]{{1,15}}+(?=\W*(?:-|\Z))")
-_LONG = re.compile(r"[A-Za-z0-9+/=]{20}")
-_PUTTY = re.compile(r"PuTTY-User-Key-File-\d:")
-_PUTTY_END = re.compile(r"Private-MAC: ?[0-9a-f]*")
-_JWK = re.compile(r"\\{0,16}[\"'](?:d|p|q|dp|dq|qi|k)\\{0,16}[\"']\s{0,40}:\s{0,40}\\{0,16}[\"']([A-Za-z0-9_=-]{8,})")
-_ENCODED = re.compile(r"LS0tL[A-Za-z0-9+/]{16,}={0,2}")
-_DATA = re.compile(r"^(?:string)?[dD]ata:[ \t]*\r?\n((?:[ \t]+[^\n]*\n?|\r?\n)+)", re.MULTILINE)
-_ENTRY = re.compile(r"^[ \t]+[\w./-]+:[ \t]*[\"']?([A-Za-z0-9+/=_!@$%^&*.-]{4,}[^\s\"'#]*)[\"']?[ \t]*$", re.MULTILINE)
+_BODY = text_rule(rf"(?:{_BETWEEN})*+[A-Za-z0-9+/=]*+(?:(?:{_BETWEEN})++(?:{_HEADER}|[A-Za-z0-9+/=]{{16,}}+|={{1,2}}[A-Za-z0-9+/]{{4}}(?![A-Za-z0-9])))*+")
+_LAST = text_rule(rf"(?:{_BETWEEN}){{1,200}}+[A-Za-z0-9+/=]{{1,15}}+(?=\W*(?:-|\Z))")
+_LONG = text_rule(r"[A-Za-z0-9+/=]{20}")
+_PUTTY = text_rule(r"PuTTY-User-Key-File-\d:")
+_PUTTY_END = text_rule(r"Private-MAC: ?[0-9a-f]*")
+_JWK = text_rule(r"\\{0,16}[\"'](?:d|p|q|dp|dq|qi|k)\\{0,16}[\"']\s{0,40}:\s{0,40}\\{0,16}[\"']([A-Za-z0-9_=-]{8,})")
+_ENCODED = text_rule(r"LS0tL[A-Za-z0-9+/]{16,}={0,2}")
+_DATA = text_rule(r"^(?:string)?[dD]ata:[ \t]*\r?\n((?:[ \t]+[^\n]*\n?|\r?\n)+)", re.MULTILINE)
+_ENTRY = text_rule(r"^[ \t]+[\w./-]+:[ \t]*[\"']?([A-Za-z0-9+/=_!@$%^&*.-]{4,}[^\s\"'#]*)[\"']?[ \t]*$", re.MULTILINE)
 
 MOST_CHARS = 200
 """So much may stand between BEGIN and END that is no key, such as words about the two lines."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from orch.redact.names import Kind
+from orch.redact.rule import text_rule
 from orch.redact.values import Style, is_random, is_secret
 from orch.redact.vendors import is_dense
 from orch.redact.view import Span, View
 
 _Q = r"(?:\\{0,16}[\"'`])"
-_AUTHORIZATION = re.compile(rf"(?i)\b(?:proxy-)?authorization{_Q}?\]?\s{{0,4}}(?:[:=,]|=>|\()\s{{0,4}}([brf]?{_Q}|)([^\n]{{4,4000}})")
-_SCHEME = re.compile(r"(?i)([a-z][\w-]{1,30})\s{1,4}(?=\S)")
+_AUTHORIZATION = text_rule(rf"(?i)\b(?:proxy-)?authorization{_Q}?\]?\s{{0,4}}(?:[:=,]|=>|\()\s{{0,4}}([brf]?{_Q}|)([^\n]{{4,4000}})")
+_SCHEME = text_rule(r"(?i)([a-z][\w-]{1,30})\s{1,4}(?=\S)")
 _KNOWN = frozenset("basic bearer digest token apikey api-key negotiate ntlm hawk oauth mutual hoba aws4-hmac-sha256 splunk sso-key genie-key".split())
 _OF_PARTS = frozenset("digest hawk oauth aws4-hmac-sha256 mutual hoba".split())
-_BEARER = re.compile(r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/=-]{12,})")
-_COOKIE = re.compile(rf"(?i)\b(?:set-)?cookies?{_Q}?\]?\s{{0,4}}(?:[:=,]|=>)\s{{0,4}}{_Q}?([A-Za-z0-9_.$%-]{{1,100}}=[^\n\"'`\\<>${{]{{3,4000}})")
-_JAR = re.compile(r"(?i)\bcookies?[\"']?\s{0,4}[:=]\s{0,4}\{([^{}]{1,2000})\}")
-_JAR_VALUE = re.compile(r":\s{0,4}([\"'])([^\"'\n]{6,1000})\1")
+_BEARER = text_rule(r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/=-]{12,})")
+_COOKIE = text_rule(rf"(?i)\b(?:set-)?cookies?{_Q}?\]?\s{{0,4}}(?:[:=,]|=>)\s{{0,4}}{_Q}?([A-Za-z0-9_.$%-]{{1,100}}=[^\n\"'`\\<>${{]{{3,4000}})")
+_JAR = text_rule(r"(?i)\bcookies?[\"']?\s{0,4}[:=]\s{0,4}\{([^{}]{1,2000})\}")
+_JAR_VALUE = text_rule(r":\s{0,4}([\"'])([^\"'\n]{6,1000})\1")
 
 
 def found(view: View) -> Iterator[Span]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from enum import IntEnum
 from functools import lru_cache
+
+from orch.redact.rule import text_rule
 
 
 class Kind(IntEnum):
@@ -23,7 +24,7 @@ _PASSWORDS = frozenset(
     "password passwords passwd passwds passwort passphrase passphrases passcode pwd pwds passw pswd psw userpass psk contraseña contraseñas contrasena "
     "contrasenas contrasenya requirepass masterauth storepass keypass mdp".split()
 )
-_FLAT = re.compile(r"^(.{1,30}?)(passwords?|passwd|passphrase|contraseñ?a|contrasena|secrets?|tokens?|keys?|pwd|pass|pw)$")
+_FLAT = text_rule(r"^(.{1,30}?)(passwords?|passwd|passphrase|contraseñ?a|contrasena|secrets?|tokens?|keys?|pwd|pass|pw)$")
 _PASS_OF = frozenset(
     "db pg my mysql mssql postgres user usr root admin adm ftp sftp smtp imap mail email redis mongo rabbitmq mq ssh login http proxy ldap vnc wifi wlan "
     "app svc service server host remote default test prod dev database sql oracle ora sa key store keystore truststore cert p12 pfx jwt aws registry".split()
@@ -47,6 +48,7 @@ _NOT_KEY_OF = frozenset(
     "string char word text byte bytes entry pair value default missing unknown valid invalid duplicate known expected required optional extra".split()
 )
 _NOT_TOKEN_OF = frozenset(
+    "lock change starting idempotency "
     "next prev previous first last start end eos bos pad unk mask sep cls special stop max min num n total per page sync input output prompt completion "
     "cancellation cancel unexpected expected word parse parser lex lexer comma string number operator keyword punctuation ident identifier literal eof "
     "newline indent dedent name type current new old cont continuation continue resume cursor each every any no this that which one two syntax by out in "
@@ -72,7 +74,7 @@ _NOT_SECRET = frozenset(
     "getter setter reader writer parser lexer lexers stream buffer cache entry entries row rows node nodes item items value_type embeddings embedding "
     "vocab vocabulary classification classifier probability probs logprob logprobs accuracy mask masks spans span start end".split()
 )
-_WORDS = re.compile(r"[A-ZÑ]+(?![a-zñ])|[A-ZÑ]?[a-zñ0-9]+|[^\W_]+")
+_WORDS = text_rule(r"[A-ZÑ]+(?![a-zñ])|[A-ZÑ]?[a-zñ0-9]+|[^\W_]+")
 _SESSIONS = frozenset("phpsessid jsessionid aspsessionid sessionid sessid".split())
 _SPANISH_KEYS = frozenset("secreta privada maestra api acceso cifrado wifi usuario root admin bd db correo".split())
 

@@ -11,6 +11,47 @@ _BLOCKS = ("PRIVATE KEY", "PuTTY-User-Key-File", "kty", "LS0tL", "kind: Secret")
 _COMMANDS = (b" -", b" /", b"passw", b"identified", b" login ", b"net user", b"securestring", b":*:", b":54", b":6432:")
 """Each form of a command has one of these in it."""
 
+_HEADERS = (b"authorization", b"bearer", b"cookie")
+_WITHOUT_SIGN = (b"machine ", b"login ", b"account ", b"env ", b"arg ", b"set ", b"setx", b"config", b"requirepass", b"masterauth")
+"""Where one of these is there, a value may follow its name after a space alone."""
+_SIGNS, _CLOSERS, _QUOTES = b"=:<>|&%?!+/", b"\"'`)]}*_ \t\\", b"\"'`\\"
+_VALUE_WORDS = (b"value", b"val", b"content", b"default", b"string", b"->", b"\n", b"\r")
+_LINKS = tuple(word.encode() for word in "is was es era for of to de del para in on at en secret privad maestr".split())
+_SAYS = (b":", b" is ", b" was ", b" es ", b" era ", b"=")
+_LINK_CHARS = 160
+
+
+def _has_named_value(view: View) -> bool:
+    """Whether anything that may be a secret's name has a sign or a word after it that a value could follow: costs less than to load what reads it."""
+    low = view.low
+    if not any(stem in low for stem in STEMS):
+        return False
+    if any(word in low for word in _WITHOUT_SIGN):
+        return True
+    return any(_may_have_value(view, place) for stem in STEMS for place in _all(low, stem))
+
+
+def _all(low: bytes, stem: bytes) -> Iterator[int]:
+    at = low.find(stem)
+    while at >= 0:
+        yield at
+        at = low.find(stem, at + len(stem))
+
+
+def _may_have_value(view: View, place: int) -> bool:
+    low, end = view.low, view.names.find(b" ", place)
+    if end < 0:
+        return False
+    after = low[end : end + _LINK_CHARS]
+    rest = after.lstrip(_CLOSERS)
+    if not rest or rest[0] in _SIGNS or rest.startswith(_VALUE_WORDS):
+        return True
+    if after[:1] in (b" ", b"\t") and (after.lstrip()[:1] in _QUOTES or low[view.names.rfind(b" ", 0, place) + 1] == 0x2D):
+        return True
+    if rest[:1] in (b",", b"(", b"["):
+        return after[:1] in _QUOTES or any(quote in rest[1:8] for quote in (b'"', b"'", b"`", b"]"))
+    return rest.startswith(_LINKS) and any(word in after for word in _SAYS)
+
 
 def blocks_of(text: str) -> Iterator[Span]:
     """The private keys of a whole text."""
@@ -31,10 +72,13 @@ def spans(text: str) -> Iterator[Span]:
         from orch.redact import urls
 
         yield from urls.found(view)
-    if any(stem in view.low for stem in STEMS):
-        from orch.redact import assignments, headers
+    if any(name in view.low for name in _HEADERS):
+        from orch.redact import headers
 
         yield from headers.found(view)
+    if _has_named_value(view):
+        from orch.redact import assignments
+
         yield from assignments.found(view)
     if any(hint in view.low for hint in _COMMANDS):
         from orch.redact import commands

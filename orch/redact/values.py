@@ -6,6 +6,7 @@ import re
 from enum import Enum, auto
 
 from orch.redact.names import Kind, kind_of, words_of
+from orch.redact.rule import text_rule
 from orch.redact.vendors import is_dense
 
 
@@ -26,20 +27,20 @@ class Style(Enum):
     """`the password is value`."""
 
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = text_rule(
     r"""\[redacted|\$[A-Za-z_({@]|\$$|\{|<[A-Za-z_/{%$.]|%[({sdr]|%\w+%|\#\{|!\d|\#[0-9A-Fa-f]{3,8};?$|\\x[0-9a-f]|\(\w|\[[a-z]|\.\.\.|…|!(?:vault|Ref|Sub|GetAtt|ImportValue|secret|env_var)\b|[*•·.xX_\#?-]+$"""
     r"""|@(?:Microsoft|env|Value)|ENC\[|\\[nrt]|(?:secret|op|vault|env|ssm|sops|file|data):|(?:https?|file|ftp|git|s3|ssh|urn)[:]|vault\.|secrets?\.|process\.env"""
 )
-_HOLDS_PLACEHOLDER = re.compile(
+_HOLDS_PLACEHOLDER = text_rule(
     r"(?i)(?<![a-z0-9])your(?![a-z0-9])|\$\{|\{\{|<[a-z][a-z _-]*>|\*{3}|x{5}|\.{3}|…|placeholder|redacted|change[-_]me|replace[-_]?me|%\(|%s|insert[-_ ]|"
     r"(?<![a-z])here$|enter[-_ ]|<%"
 )
-_PATH = re.compile(r"[~.]{0,2}/[a-z_.][\w.-]*(?:/[\w. -]*)*$|[A-Za-z]:\\")
-_CODE = re.compile(r"(?:new |await |typeof |\*|&|not |!|-|\()?[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*|\[[\w\"']*\])*[\[({]")
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+[;,)]*$")
-_TYPE = re.compile(r"&(?:mut )?[A-Za-z_]\w*[;,)]*$|[A-Za-z_][\w.]*(?:\[\]|\?|\s*\|.*|<[\w<>, ]*>|\*)[;,)]*$")
-_NAME = re.compile(r"[A-Za-z_]+$")
-_DATE = re.compile(r"\d{1,4}[-/.:]\d{1,2}(?:[-/.:T]\d{1,4})?$")
+_PATH = text_rule(r"[~.]{0,2}/[a-z_.][\w.-]*(?:/[\w. -]*)*$|[A-Za-z]:\\")
+_CODE = text_rule(r"(?:new |await |typeof |\*|&|not |!|-|\()?[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*|\[[\w\"']*\])*[\[({]")
+_DOTTED = text_rule(r"[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+[;,)]*$")
+_TYPE = text_rule(r"&(?:mut )?[A-Za-z_]\w*[;,)]*$|[A-Za-z_][\w.]*(?:\[\]|\?|\s*\|.*|<[\w<>, ]*>|\*)[;,)]*$")
+_NAME = text_rule(r"[A-Za-z_]+$")
+_DATE = text_rule(r"\d{1,4}[-/.:]\d{1,2}(?:[-/.:T]\d{1,4})?$")
 _VOCABULARY = frozenset(
     "password passwords passwd pass pwd pw passphrase passcode secret secrets token tokens key keys api apikey credential credentials creds auth authorization "
     "authentication access private public client bearer session cookie clave claves contraseña contrasena contraseñas secreto login user username usuario "
@@ -49,6 +50,7 @@ _VOCABULARY = frozenset(
 _TYPES = frozenset(
     "str string strings int integer bool boolean bytes bytearray buffer char varchar nvarchar text any unknown object null nil none undefined void true false "
     "yes no on off number float double optional required secretstr password list dict array map self cls this default auto prompt stdin uint8array "
+    "incomplete "
     "masked hidden redacted readonly static const final never pass return raise else lambda not and or if in is var let env file vault keychain keyring "
     "disabled enabled missing empty blank unset todo tbd fixme n/a na".split()
 )
@@ -60,13 +62,21 @@ _TALK = frozenset(
     "fuerte larga largo corta corto distinta distinto diferente importante mínimo mínima máximo debe tiene puede todavía también porque cuando "
     "sensible opcional vacía vacío única único secreta secreto privada privado pública público válidas length characters letters digits caracteres".split()
 )
-_TALKING = re.compile(r"(?:ed|ing|ly|able|less|ness|tion|ado|ada|ido|ida|mente|ción|ando|iendo)$")
+_TALKING = text_rule(r"(?:ed|ing|ly|able|less|ness|tion|ado|ada|ido|ida|mente|ción|ando|iendo)$")
 _LABEL = frozenset(
     "enter please invalid required must forgot forgotten reset incorrect wrong missing should cannot can't optional confirm repeat choose type use set "
     "introduce ingrese ingresa escribe escriba introduzca obligatoria obligatorio repite confirma olvidaste olvidó mínimo minimum least characters "
     "caracteres letters failed error authentication authenticate login expired changed updated sent".split()
 )
 _SAYS = frozenset("password passwords passwd passphrase contraseña contraseñas clave secret token key api credentials credential user username email".split())
+_WORDY = text_rule(r"_*[A-Za-z]+(?:[_./:-][A-Za-z]+)*[_./:-]?\d{0,4}")
+_LETTERS = text_rule(r"(?!!\d|#[0-9A-Fa-f]{3,8}$)[\w+/=.~:@%!$^&*#-]+")
+_PARTS = text_rule(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SIGN = text_rule(r"[^\w\s.,;:'\"()\[\]/-]")
+_NUMBERED = text_rule(r"[A-Za-z_-]{1,5}[_-]?\d{1,2}|[A-Za-z]+[_-]\d{1,4}")
+_TOKEN_OF_WORDS = text_rule(r"[A-Za-z]*\d{0,4}[a-zA-Z]?|\d+[a-z]{0,2}")
+_PATH_OF_WORDS = text_rule(r"[a-z_]+(?:[.:/][a-z_]+)+[.:]?")
+WORD_CHARS = 4
 LABEL_WORDS = 12
 """A text of so many words is none that anybody types."""
 
@@ -99,7 +109,7 @@ def _quoted(value: str, kind: Kind) -> bool:
     if any(map(str.isspace, value)):
         return kind is Kind.PASSWORD and not _is_label(value)
     if kind is Kind.PASSWORD:
-        return (len(value) > 4 or not value.isalpha()) and not re.fullmatch(r"[a-z_]+(?:[.:/][a-z_]+)+[.:]?", value) and not value.endswith((":", "?"))
+        return (len(value) > 4 or not value.isalpha()) and not _PATH_OF_WORDS.fullmatch(value) and not value.endswith((":", "?"))
     if kind is Kind.KEY:
         return (
             is_random(value) or (_has_more(value) and len(value) >= 6 and not _is_numbered(value)) or (value.isalpha() and value.islower() and len(value) >= 20)
@@ -118,7 +128,7 @@ def _tight(value: str, kind: Kind) -> bool:
 
 
 def _loose(value: str, kind: Kind, ends: bool) -> bool:
-    if _CODE.match(value) or _TYPE.match(value) or (_DOTTED.match(value) and not is_random(value)):
+    if _CODE.match(value) or _TYPE.match(value) or (_DOTTED.match(value.rstrip("})];,")) and not is_random(value)):
         return False
     if kind is Kind.WEAK or (kind is Kind.KEY and value.isdigit()):
         return is_random(value)
@@ -163,30 +173,34 @@ def _is_label(value: str) -> bool:
 
 def _has_more(value: str) -> bool:
     """Digits or signs beside letters, as in few words of a language."""
-    return (any(map(str.isdigit, value)) and not value.isdigit()) or bool(re.search(r"[^\w\s.,;:'\"()\[\]/-]", value))
+    return (any(map(str.isdigit, value)) and not value.isdigit()) or bool(_SIGN.search(value))
 
 
 def _is_numbered(value: str) -> bool:
     """`item12`, `user_1`, `column-3`, `v2`: a word with a number."""
-    return bool(re.fullmatch(r"[A-Za-z_-]{1,5}[_-]?\d{1,2}|[A-Za-z]+[_-]\d{1,4}", value))
+    return bool(_NUMBERED.fullmatch(value))
 
 
 def is_random(value: str) -> bool:
     """Whether a value looks drawn at random: letters and digits among each other, or long with capitals within."""
-    if len(value) < 8 or any(map(str.isspace, value)) or value.count(".") > 3:
+    if len(value) < 8 or any(map(str.isspace, value)) or value.count(".") > 3 or _reads_as_words(value):
         return False
-    if re.fullmatch(r"_*[A-Za-z]+(?:[_./:-][A-Za-z]+)*[_./:-]?\d{0,4}", value):
-        return len(value) >= 20 and is_dense(value) and not re.fullmatch(r"(?:[A-Z]?[a-z]{2,}+|[A-Z]{2,}+|[_./-]|\d++)++", value)
-    return (
-        bool(re.fullmatch(r"[\w+/=.~:@%!$^&*#-]+", value))
-        and not re.match(r"!\d|#[0-9A-Fa-f]{3,8}$", value)
-        and bool(re.search(r"\d", value))
-        and bool(re.search(r"[A-Za-z]", value))
-        and not _is_words(value)
-    )
+    if _WORDY.fullmatch(value):
+        return len(value) >= 20 and is_dense(value)
+    return bool(_LETTERS.fullmatch(value)) and _has_both(value) and not _is_words(value)
+
+
+def _has_both(value: str) -> bool:
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def _reads_as_words(value: str) -> bool:
+    """`PKCS12PrivateKeyTypes`, `efficiencyMetricsByGroup`: what capitals cut has the length of words; of random letters it has one or two."""
+    parts = _PARTS.findall(value)
+    return not value.islower() and bool(parts) and len(value) >= WORD_CHARS * len(parts)
 
 
 def _is_words(value: str) -> bool:
     """`llama3.1-8b-instruct`, `2024-01-15T10:00`, `10.0.0.1:80`: parts of which each is a word or a number."""
     parts = [part for part in re.split(r"[-_./:@+=,]", value) if part]
-    return all(re.fullmatch(r"[A-Za-z]*\d{0,4}[a-zA-Z]?|\d+[a-z]{0,2}", part) for part in parts) and len(parts) > 1
+    return all(_TOKEN_OF_WORDS.fullmatch(part) for part in parts) and len(parts) > 1

@@ -8,12 +8,14 @@ from functools import cache
 from itertools import pairwise
 
 from orch.redact.forms import BESIDE, FORMS
+from orch.redact.rule import byte_rule, text_rule
 from orch.redact.view import Span, View
 
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 """A word begins: also after an escape in JSON text or a URL."""
-_RUNS = re.compile(rb"a{14,}")
-_BESIDE = re.compile(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
+_RUNS = byte_rule(rb"a{14,}")
+_BESIDE = text_rule(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
+_JWT_PARTS = (".ey", "eyJ", "ZXlK")
 LONGEST_WORD = 26
 _BEFORE_CHARS = 70
 """As far before a key its vendor's name is looked for."""
@@ -25,7 +27,7 @@ def found(view: View) -> Iterator[Span]:
     if not runs:
         return
     for number, (mark, _, literal, _, _) in enumerate(FORMS):
-        if literal in runs:
+        if literal in runs and (mark != "jwt" or any(part in runs for part in _JWT_PARTS)):
             for match in _rule(number).finditer(view.text):
                 # the first part of a JWT is taken whole, also where it is none: its alphabet holds what begins the next one
                 if "." in match.group() or literal == "ZXlK" if mark == "jwt" else is_dense(match.group()[len(literal) :]):
