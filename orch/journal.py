@@ -130,6 +130,8 @@ class Journal:
         }
         clean = {name: self._redactor.redact_all(text) for name, text in texts.items()}
         row["redacted"] = int(clean != texts)
+        # names that a client gives: a session's may be its key
+        row |= {"session": self._redactor.redact_name(run.session), "model": self._redactor.redact(run.model or "") or None}
         if self.mode == "meta":
             clean.update(task=None, system=None, answer=None, messages=None, error=None)
         decision = _json(self._clean(run.decision)) if run.decision else None
@@ -138,13 +140,14 @@ class Journal:
 
     def _clean(self, decision: dict[str, Any]) -> dict[str, Any]:
         """A decision holds no texts of people; what a server said may stand in its reasons."""
-        said = "\n".join(str(each.get(name) or "") for each in (decision, *decision["candidates"]) for name in ("reason", "eliminated"))
+        said = "\n".join(str(each.get(name) or "") for each in (decision, *decision["candidates"]) for name in ("reason", "eliminated", "model_id", "id"))
         return decision if self._redactor.redact(said) == said else self._redactor.redact_all(decision)
 
     def _attempt_row(self, run: RunRecord, n: int, attempt: Attempt) -> dict[str, Any]:
         row = {name: getattr(attempt, name) for name in Attempt.__slots__ if name != "offset"}
         # a server may repeat the key, or the prompt, in what it says
         row["message"] = None if self.mode == "meta" else self._redactor.redact(attempt.message)
+        row["model"] = self._redactor.redact(attempt.model)
         return {**row, "offset_chars": attempt.offset, "run_id": run.run_id, "n": n, "at": run.at, "task_type": run.task_type}
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
@@ -248,7 +251,10 @@ class Journal:
 
     def turns(self, session: str, limit: int) -> list[dict[str, Any]]:
         """The turns of a session, newest first. An interrupted one has the text that had come, or none."""
-        return self.database.rows(f"SELECT status, task, answer, redacted FROM runs WHERE session = ? AND {TURN} ORDER BY seq DESC LIMIT ?", (session, limit))
+        return self.database.rows(
+            f"SELECT status, task, answer, redacted FROM runs WHERE session = ? AND {TURN} ORDER BY seq DESC LIMIT ?",
+            (self._redactor.redact_name(session), limit),
+        )
 
     def latest_session(self) -> str | None:
         """The session of the last run that is a turn; a run without one begins it. None without any run."""
@@ -272,7 +278,7 @@ class Journal:
     def former_turn(self, session: str) -> dict[str, Any] | None:
         """Type, status, model and provider of the last turn of a session for which a model was chosen."""
         query = f"SELECT task_type, status, model, provider FROM runs WHERE session = ? AND {TURN} AND model IS NOT NULL ORDER BY seq DESC LIMIT 1"
-        rows = self.database.rows(query, (session,))
+        rows = self.database.rows(query, (self._redactor.redact_name(session),))
         return rows[0] if rows else None
 
     def count(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -42,6 +43,11 @@ class Redactor:
     def redact(self, text: str) -> str:
         """The text without its secrets. The same text when it has none. Time grows with the text's length and no faster."""
         return self._lately(text) if len(text) < KEPT_CHARS else self._redacted(text)
+
+    def redact_name(self, name: str | None) -> str | None:
+        """A name without its secrets, and still another one than any other name: two clients' keys must not become one session."""
+        clean = self.redact(name) if name else name
+        return clean if clean == name else f"{clean} {hashlib.sha256(str(name).encode('utf-8', 'replace')).hexdigest()[:12]}"
 
     def _entry(self, key: Any, entry: Any) -> Any:
         """The value beside a key: `{"password": "…"}` is a secret by its key alone."""

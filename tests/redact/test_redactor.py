@@ -98,3 +98,11 @@ def test_an_ordinary_prompt_loads_no_form() -> None:
 def test_the_shipped_file_has_no_patterns_of_its_own() -> None:
     shipped = yaml.safe_load((Path(__file__).parents[2] / "routing.yaml").read_text(encoding="utf-8"))
     assert shipped["redaction"] == {"enabled": True, "patterns": {}, "allow": []}
+
+
+def test_names_with_secrets_stay_apart() -> None:
+    redactor = Redactor({})
+    one, two = redactor.redact_name(KEY), redactor.redact_name(key_of("ghp_{A40}"))
+    assert one != two
+    assert KEY not in str(one)
+    assert (redactor.redact_name("work"), redactor.redact_name(None)) == ("work", None)
