@@ -47,7 +47,7 @@ LAYERS = [
     },
     {"redact.blocks", "redact.names", "redact.vendors"},
     {"redact.values"},
-    {"redact.assignments", "redact.commands", "redact.headers", "redact.urls"},
+    {"redact.assignments", "redact.commands", "redact.headers", "redact.tables", "redact.urls"},
     {"redact.search"},
     {"redact"},
     {

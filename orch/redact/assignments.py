@@ -27,25 +27,30 @@ _OPENS = byte_rule(
 _FOR = rb"(?:[ \t]+(?:secreta|privada|maestra|for|of|to|del?|para|in|on|at|en)(?:[ \t]+[\w.@/-]{1,30}){0,4}?)?"
 _SIGN = byte_rule(
     rb"(?:" + _Q + rb")?[\])}]{0,2}(?:\[\d{0,4}\])?(?:\*\*|__|\*|</?(?:b|strong|td|th|dt)>){0,2}" + _FOR + rb"[ \t]{0,40}"
-    rb"(?P<sign>:=|=>|->|\?\?=|\|\|=|[+?]?={1,3}|!={1,2}|::?=?|\x3f?:)"
+    rb"(?P<sign>:=|=>|->|<-|\x80|%3[ad]|\?\?=|\|\|=|[+?]?={1,3}|!={1,2}|::?=?|\x3f?:)"
     rb"(?:[ \t]{0,4}(?:\*\*|__|\*|</(?:b|strong|td|dt)>[ \t]{0,4}(?:<(?:td|dd|code)>)?))?"
 )
 _TYPED = byte_rule(rb"\??(?:[ \t]*:[ \t]*|[ \t]+)[a-z&'][\w&'<>\[\]., |?*:]{0,40}?[ \t]*:?=[ \t]*(?=[brufnl@&]{0,2}[\"'`]|string::from\(|new )")
-_SPACE = byte_rule(rb"[ \t]{0,40}(?:\r?\n[ \t]{0,80})?(?=" + _Q + rb")|[ \t]{0,40}")
+_SPACE = byte_rule(rb"[ \t]{0,40}(?:!!\w{1,20}[ \t]{1,4}|\r?\n[ \t]{0,80}(?=" + _Q + rb"))?")
 _BLOCK = byte_rule(rb"[ \t]*[|>][+-]?\d?[ \t]*(?:#[^\n]{0,200})?\r?\n")
-_CALL = byte_rule(rb"\([ \t]{0,4}(?=[brufnl@]{0,2}[\"'`])")
+_CALL = byte_rule(rb"[({][ \t]{0,4}(?=[brufnl@]{0,2}[\"'`])")
 _COMMA = byte_rule(_Q + rb"[ \t]{0,8},[ \t]{0,40}(?=[brufnl@&]{0,2}\\{0,16}[\"'`])")
-_PAIR = byte_rule(rb"(?:" + _Q + rb")?[\s,;]{1,80}" + rb"(?:" + _Q + rb")?(?:string)?(?:value|val|default|content)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}")
-_PAIR_BEFORE = byte_rule(rb"(?:name|key|id|n|k|field|variable|var|property)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}(?:" + _Q + rb")?\Z")
+_PAIR = byte_rule(
+    rb"(?:" + _Q + rb")?(?:[\s,;]{1,80}|[ \t]{0,4}\{\s{0,40}(?:(?:type|description|sensitive)[ \t]{0,40}=[^\n]{0,100}\n\s{0,40}){0,4})"
+    rb"(?:" + _Q + rb")?(?:string)?(?:value|val|default|content)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}"
+)
+_PAIR_BEFORE = byte_rule(rb"(?:name|type|key|id|n|k|field|variable|var|property)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}(?:" + _Q + rb")?\Z")
 _ELEMENT = byte_rule(rb"(?:[ \t][^<>\n]{0,120})?>[ \t\r\n]{0,40}(?:<!\[cdata\[)?")
 _PLIST = byte_rule(rb"</(?:key|name|th|td|dt|param-name|label)>\s{0,40}<(?:string|value|td|dd|param-value|code)[^<>\n]{0,60}>[ \t]{0,8}")
 _ATTRIBUTE = byte_rule(_Q + rb"[^<>\n]{0,120}>[ \t\r\n]{0,40}(?:<value>)?")
 _CELL = byte_rule(rb"(?:\*\*|__|`)?[ \t]{0,60}\|[ \t]{0,60}")
 _IS = byte_rule(_FOR + rb"[ \t]+(?:is|was|es|era|=)[ \t]{0,4}:?[ \t]{1,4}")
 _WORDS_BEFORE = byte_rule(
-    rb"(?:(?:^|[\n;&|(\"'`])[ \t]*(?:env|arg|setx|set|export)|configure set|config(?: --\w+)? [\w.]{0,30}"
+    rb"(?:(?:^|[\n;&|(\"'`])[ \t]*(?:env|arg|setx|set|export)|configure set"
     rb"|\b(?:login|machine|default|user|account)\b[^\n]{1,160})[ \t]+\Z|\b(?:login|machine|account)[ \t]+[^\n]{1,160}\n[ \t]*\Z"
+    rb"|\bconfig(?: set| --\w{1,20}){0,2} (?:\S{1,80}[:/])?\Z"
 )
+_IN_PATH = byte_rule(rb"[^ \t]/\Z")
 _DIRECTIVES = (b"requirepass", b"masterauth")
 _SQL = byte_rule(rb"[ \t]+(?:is[ \t]+)?(?:as[ \t]+)?(?:to[ \t]+)?[ne]?(?=['\"])")
 _BARE = byte_rule(rb"[^\s\"'`<>\\]{1,300}")
@@ -62,7 +67,7 @@ def found(view: View) -> Iterator[Span]:
         start, end = _name(view, place)
         done = end
         kind = kind_of(view.text[start:end].replace("\x7f", "").replace("\u0303", ""))
-        if kind is Kind.NONE or (view.low[start - 1 : start] == b"/" and view.low[end : end + 1] != b"="):
+        if kind is Kind.NONE or (_IN_PATH.search(view.low, max(0, start - 2), start) and view.low[end : end + 1] != b"="):
             continue
         for begin, stop, style in _values(view, start, end):
             value = view.low[begin : min(stop, begin + JUDGED_CHARS)]
@@ -130,7 +135,7 @@ def _after_sign(view: View, start: int, end: int, sign: re.Match[bytes]) -> Iter
     space = _SPACE.match(low, sign.end())
     at = space.end() if space else sign.end()
     yield from _quoted(view, at, Style.QUOTED)
-    if _QUOTE.match(low, at) or sign.group("sign") == b"->":
+    if _QUOTE.match(low, at) or (sign.group("sign") == b"->" and b")" in sign.group()):
         return
     is_tight = at == sign.end() and sign.group("sign") == b"=" and sign.end() - end <= 3
     before = low[max(0, start - 2) : start].strip(b" \t")
@@ -205,7 +210,7 @@ def _around(view: View, start: int, end: int) -> Iterator[Value]:
     before = low[max(0, start - 40) : start]
     if before.endswith((b"<", b":")) and (element := _ELEMENT.match(low, end)):
         yield from _element(view, element.end(), Style.QUOTED)
-    if _PAIR_BEFORE.search(before):
+    if _PAIR_BEFORE.search(before) or before.endswith(b'variable "'):
         if pair := _PAIR.match(low, end):
             yield from _quoted(view, pair.end(), Style.QUOTED)
             yield from _word(view, pair.end(), Style.LOOSE)

@@ -1,4 +1,4 @@
-"""Finds passwords in the arguments of programs that take them without a name: `curl -u`, `docker login -p`, `mysql -p`, `sshpass -p`."""
+"""Finds passwords that programs and calls take by their place, without a name: `curl -u`, `docker login -p`, `mysql -p`, `auth=("bob", "…")`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from orch.redact.names import Kind
 from orch.redact.values import Style, is_secret
 from orch.redact.view import Span, View
 
-_VALUE = r"(?:\"(?P<double>[^\"\n]{1,300})\"|'(?P<single>[^'\n]{1,300})'|(?P<bare>[^\s\"'<>|&]{1,300}))"
+_VALUE = r"(?:\"(?P<double>[^\"\n]{1,300})\"|'(?P<single>[^'\n]{1,300})'|(?P<bare>(?:[^\s\"'<>|&]|&(?=[^\s&])){1,300}))"
 _USER = r"(?:\"[^\"\n:]{0,100}:(?P<double>[^\"\n]{1,300})\"|'[^'\n:]{0,100}:(?P<single>[^'\n]{1,300})'|[^\s\"':]{0,100}:(?P<bare>[^\s\"'<>|&/]{1,300}))"
+_TWO = r"\s{0,4}[^,\n]{1,200},\s{0,4}[\"'][^\"'\n]{0,100}[\"']\s{0,4},\s{0,4}"
+"""The two arguments before a password: an address and a user."""
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("curl", rf"\s(?:-u|--user|-U|--proxy-user)[ =]?{_USER}"),
@@ -43,6 +45,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("smb", rf"\s(?:-U|--user)[ =]?[\"']?[\w\\/.-]{{1,80}}%{_VALUE}"),
     ("htpasswd", rf"\bhtpasswd\b[^\n]{{0,60}}?\s-\w{{0,4}}b\w{{0,4}}(?: -\w{{1,4}})*(?: [\w./~-]{{1,200}})? [\w.@-]{{1,60}} {_VALUE}\s*$"),
     ("net use", rf"\bnet use\b[^\n]{{0,200}}?\s/user:\S{{1,80}} {_VALUE}"),
+    ("net use", rf"\bnet use\b[^\n]{{0,120}}?\s{_VALUE} /user:"),
     ("net user", rf"\bnet user \S{{1,60}} {_VALUE}"),
     ("xfreerdp", rf"\s/p:{_VALUE}"),
     ("rdesktop", rf"\brdesktop\b[^\n]{{0,200}}?\s-p ?{_VALUE}"),
@@ -57,6 +60,16 @@ COMMANDS: tuple[tuple[str, str], ...] = (
         rf"(?i)\b(?:user|role|login|for|grant)\b[^\n;]{{1,120}}?\sidentified\s{{1,4}}(?:with\s{{1,4}}[\w'\"]{{1,40}}\s{{1,4}})?by\s{{1,4}}(?:password\s{{1,4}})?{_VALUE}",
     ),
     ("password(", r"(?i)\bpassword\(\s{0,4}'(?P<single>[^'\n]{4,300})'\s{0,4}\)"),
+    ("oauth2-bearer", rf"\s--oauth2-bearer[ =]{_VALUE}"),
+    ("sqlplus", r"\bsqlplus\b[^\n]{0,60}?\s[\w$#]{1,60}/(?P<bare>[^\s@\"']{1,100})@"),
+    ("expdp", r"\bexpdp\b[^\n]{0,60}?\s[\w$#]{1,60}/(?P<bare>[^\s@\"']{1,100})@"),
+    ("impdp", r"\bimpdp\b[^\n]{0,60}?\s[\w$#]{1,60}/(?P<bare>[^\s@\"']{1,100})@"),
+    ("auth", rf"(?:\bauth\s{{0,4}}=\s{{0,4}}|BasicAuth)\(\s{{0,4}}[\"'][^\"'\n]{{0,100}}[\"']\s{{0,4}},\s{{0,4}}(?=[\"']){_VALUE}"),
+    (".login(", rf"\.login\(\s{{0,4}}[\"'][^\"'\n]{{1,100}}[\"']\s{{0,4}},\s{{0,4}}(?=[\"']){_VALUE}"),
+    ("mysql", rf"\bmysqli?(?:_connect)?\({_TWO}(?=[\"']){_VALUE}"),
+    ("sequelize(", rf"\bSequelize\({_TWO}(?=[\"']){_VALUE}"),
+    ("getconnection(", rf"\bgetConnection\({_TWO}(?=[\"']){_VALUE}"),
+    ("pdo(", rf"\bPDO\({_TWO}(?=[\"']){_VALUE}"),
     ("snmp", rf"\bsnmp\w{{3,8}}\b[^\n]{{0,200}}?\s-[AXc] ?{_VALUE}"),
     ("nmcli", rf"\bnmcli\b[^\n]{{0,200}}?\bpassword {_VALUE}"),
     (":*:", r"^[\w.*-]{1,100}:(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*@-]{1,60}:(?P<bare>[^\s:]{4,200})$"),

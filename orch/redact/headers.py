@@ -53,8 +53,8 @@ def _authorization(text: str) -> Iterator[Span]:
 
 def _cookies(text: str) -> Iterator[Span]:
     for match in _COOKIE.finditer(text):
-        value = match.group(1).partition("=")[2].split(";")[0]
-        if is_secret(value, Kind.PASSWORD, Style.TIGHT):
+        values = [pair.partition("=")[2] for pair in match.group(1).split(";")[:50]]
+        if any(is_secret(value, Kind.PASSWORD, Style.TIGHT) for value in values):
             yield match.start(1), match.end(1), "cookie"
     for jar in _JAR.finditer(text):
         for match in _JAR_VALUE.finditer(text, jar.start(1), jar.end(1)):

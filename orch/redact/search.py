@@ -8,13 +8,21 @@ from orch.redact.view import RUN, STEMS, Span, View
 
 _BLOCKS = ("PRIVATE KEY", "PuTTY-User-Key-File", "kty", "LS0tL", "kind: Secret")
 
-_COMMANDS = (b" -", b" /", b"passw", b"identified", b" login ", b"net user", b"securestring", b":*:", b":54", b":6432:")
+_RULES = ("|-", "| -", "|:", "| :", "-|", "- |", ",")
+_NAMES = ("password", "passwd", "pwd", "secret", "token", "api_key", "apikey", "contraseña")
+_HEADINGS = tuple(each for name in _NAMES for each in (f",{name}", f", {name}", f"{name},", f"|{name}", f"| {name}", f"| **{name}", f"{name} |"))
+"""How a heading of a table names a secret: in Markdown, in CSV, in an INSERT."""
+_COMMANDS = tuple(
+    hint.encode()
+    for hint in (" -", " /", "passw", "identified", "login", "net use", "auth", "oauth2-", "sqlplus", "expdp", "impdp", "mysql", "sequelize(", "getconnection(")
+    + ("pdo(", "securestring", ":*:", ":54", ":6432:")
+)
 """Each form of a command has one of these in it."""
 
 _HEADERS = (b"authorization", b"bearer", b"cookie")
 _WITHOUT_SIGN = (b"machine ", b"login ", b"account ", b"env ", b"arg ", b"set ", b"setx", b"config", b"requirepass", b"masterauth")
 """Where one of these is there, a value may follow its name after a space alone."""
-_SIGNS, _CLOSERS, _QUOTES = b"=:<>|&%?!+/", b"\"'`)]}*_ \t\\", b"\"'`\\"
+_SIGNS, _CLOSERS, _QUOTES = b"=:<>|&%?!+/\x80{", b"\"'`)]}*_ \t\\", b"\"'`\\"
 _VALUE_WORDS = (b"value", b"val", b"content", b"default", b"string", b"->", b"\n", b"\r")
 _LINKS = tuple(word.encode() for word in "is was es era for of to de del para in on at en secret privad maestr".split())
 _SAYS = (b":", b" is ", b" was ", b" es ", b" era ", b"=")
@@ -54,11 +62,22 @@ def _may_have_value(view: View, place: int) -> bool:
 
 
 def blocks_of(text: str) -> Iterator[Span]:
-    """The private keys of a whole text."""
+    """What goes over many lines of a whole text: private keys and the columns of tables."""
     if any(literal in text for literal in _BLOCKS):
         from orch.redact import blocks
 
         yield from blocks.found(text)
+    if _has_table(text):
+        from orch.redact import tables
+
+        yield from tables.found(text)
+
+
+def _has_table(text: str) -> bool:
+    if not any(sign in text for sign in _RULES):
+        return False
+    low = text.lower()
+    return any(heading in low for heading in _HEADINGS)
 
 
 def spans(text: str) -> Iterator[Span]:

@@ -21,7 +21,8 @@ def _table(kept: bytes) -> bytes:
 _LETTERS = bytes(byte for byte in range(256) if chr(byte).isalnum() and byte not in b"\xaa\xba\xb2\xb3\xb9\xbc\xbd\xbe") + b"\x7f"
 _LOWER = bytes(ord(chr(byte).lower()) for byte in range(256))
 _NAMES, _TOKENS = _table(_LETTERS + b"_-."), _table(bytes(byte for byte in _LETTERS if byte < 0x7F) + b"_-.+/=~:|%$")
-_TILDE = "\u0303"
+_MAPPED = (("\u0303", "\x7f"), ("—", "\x80"), ("–", "\x80"), ("→", "\x80"), ("：", ":"), ("“", '"'), ("”", '"'), ("‘", "'"), ("’", "'"))
+"""What is no Latin-1 letter and still read: a combining tilde, dashes and arrows that stand between a name and its value, printed quotes."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,12 @@ class View:
 
     @cached_property
     def low(self) -> bytes:
-        """In small letters; a character beyond Latin-1 is a question mark, a combining tilde (decomposed ñ) 0x7f."""
-        return self.text.replace(_TILDE, "\x7f").encode("latin-1", "replace").translate(_LOWER)
+        """In small letters; a character beyond Latin-1 is a question mark, but for `_MAPPED`."""
+        text = self.text
+        if not text.isascii():
+            for char, byte in _MAPPED:
+                text = text.replace(char, byte)
+        return text.encode("latin-1", "replace").translate(_LOWER)
 
     @cached_property
     def names(self) -> bytes:

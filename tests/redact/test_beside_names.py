@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from orch.redact import Redactor
@@ -9,6 +11,8 @@ from orch.redact import Redactor
 REDACTOR = Redactor({})
 WORD = "hunter2" + "secret"
 LONG = "Zx9kQ7vLw2" + "Rt5mNb8c"
+FORMS = [line.replace("\\n", "\n") for line in (Path(__file__).parent / "beside_names.txt").read_text(encoding="utf-8").splitlines()]
+"""§ stands for the secret."""
 WORDS = "correct horse battery staple"
 
 JSON = (
@@ -155,6 +159,12 @@ def test_a_secret_is_redacted(form: str, secret: str) -> None:
     assert secret not in clean
     assert "[redacted: " in clean
     assert REDACTOR.redact(clean) == clean
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_redacted_in_a_form_of_the_list(form: str) -> None:
+    for secret in (WORD, LONG, "Tr0ub4dor" + "&3xyz"):
+        assert secret not in REDACTOR.redact(form.replace("§", secret))
 
 
 @pytest.mark.parametrize(
