@@ -13,9 +13,7 @@ _NAMES = ("password", "passwd", "pwd", "secret", "token", "api_key", "apikey", "
 _HEADINGS = tuple(each for name in _NAMES for each in (f",{name}", f", {name}", f"{name},", f"|{name}", f"| {name}", f"| **{name}", f"{name} |"))
 """How a heading of a table names a secret: in Markdown, in CSV, in an INSERT."""
 _COMMANDS = tuple(
-    hint.encode()
-    for hint in (" -", " /", "passw", "identified", "login", "net use", "auth", "oauth2-", "sqlplus", "expdp", "impdp", "mysql", "sequelize(", "getconnection(")
-    + ("pdo(", "securestring", ":*:", ":54", ":6432:")
+    b" -| /|passw|identified|login|net use|auth|oauth2-|sqlplus|expdp|impdp|mysql|sequelize(|getconnection(|pdo(|securestring|:*:|:54|:6432:".split(b"|")
 )
 """Each form of a command has one of these in it."""
 

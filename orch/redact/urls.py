@@ -12,7 +12,7 @@ from orch.redact.vendors import is_dense
 from orch.redact.view import Span, View
 
 _USER_INFO = text_rule(r"://([^\s/:@\"'`<>\[\](){}]{0,200}):([^\s@\"'`<>]{1,300}(?:@[^\s@/\"'`<>,;]{1,200})*)@(?=[\w.\[-])")
-_ALONE = text_rule(r"://([A-Za-z0-9_.~%+-]{16,300})(?::x-oauth-basic)?@(?=[\w.-])")
+_ALONE = text_rule(r"://([A-Za-z0-9_.~%+&!$*=-]{16,300})(?::x-oauth-basic)?@(?=[\w.-])")
 _ORACLE = text_rule(r"(?i)\bjdbc:oracle:thin:([\w.$#]{1,60})/([^\s@\"'`]{1,100})@")
 _SIGNATURE = text_rule(r"(?i)[?&;](?:sig|signature|x-amz-signature|x-amz-security-token|x-goog-signature|hmac|code|st)=([A-Za-z0-9%+/_=-]{20,2000})")
 
