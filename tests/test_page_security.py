@@ -14,9 +14,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from orch.cli.page import LEADS
 from orch.server.logins import COOKIE, TRIES, TRIES_S
 from tests.browsing import FITS, PHONE, Visit, orch_serve
 from tests.fakes.ollama import FakeOllama
+from tests.test_cli import orch
 
 KEY = "laptops-own-key-0123456789"
 PAGE_PATHS = ("/", "/models", "/activity", "/memory", "/settings")
@@ -194,10 +196,72 @@ def _without_nonce(reply: httpx.Response) -> tuple[int, str]:
     return reply.status_code, reply.text.replace(nonce, "")
 
 
-def test_so_many_wrong_keys_and_no_more_are_looked_at(locked: tuple[str, subprocess.Popen[str]]) -> None:
-    statuses = [_enter(locked[0], f"wrong-key-{number}").status_code for number in range(TRIES + 2)]
-    assert statuses == [403] * (TRIES - 1) + [429] * 3
-    late = _enter(locked[0])
-    assert (late.status_code, "set-cookie" in late.headers) == (429, False)
-    assert 0 < int(late.headers["retry-after"]) <= TRIES_S
-    assert httpx.get(f"{locked[0]}/v1/models", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
+def test_wrong_keys_are_bounded_and_the_right_one_is_let_in_all_the_same(locked: tuple[str, subprocess.Popen[str]]) -> None:
+    url = locked[0]
+    statuses = [_enter(url, f"wrong-key-{number}").status_code for number in range(TRIES + 1)]
+    assert statuses == [403] * TRIES + [429]
+    bearer = httpx.get(f"{url}/v1/models", headers={"authorization": "Bearer wrong"})
+    assert (bearer.status_code, 0 < int(bearer.headers["retry-after"]) <= TRIES_S) == (429, True)
+    assert (_enter(url).status_code, COOKIE in _enter(url).cookies) == (303, True)
+    assert httpx.get(f"{url}/v1/models", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
+
+
+# ---------------------------------------------------------------- what draws no page
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/logout", "/login", "/login/", "/logout/x", "/nope"])
+def test_before_the_login_no_page_is_drawn(locked: tuple[str, subprocess.Popen[str]], method: str, path: str) -> None:
+    for headers in ({}, BROWSER):
+        reply = httpx.request(method, f"{locked[0]}{path}", headers=headers)
+        assert (reply.status_code in (200, 303, 401, 405), "nicegui" in reply.text) == (True, False)
+
+
+def test_a_link_to_the_way_out_logs_nobody_out(locked: tuple[str, subprocess.Popen[str]]) -> None:
+    url = locked[0]
+    cookie = {"cookie": f"{COOKIE}={_enter(url).cookies[COOKIE]}"}
+    assert httpx.get(f"{url}/logout", headers=cookie).headers["location"] == "/"
+    assert httpx.get(f"{url}/v1/models", headers=cookie).status_code == 200
+
+
+# ---------------------------------------------------------------- a link that is good once
+
+
+def _link() -> str:
+    return orch("page", "--print").stdout.decode().strip()
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["link", "file"])
+def test_a_link_logs_a_browser_in_and_stays_in_no_address(
+    locked: tuple[str, subprocess.Popen[str]], context: BrowserContext, tmp_path: Path, by_file: bool
+) -> None:
+    url, link, page = locked[0], _link(), context.new_page()
+    referrers: list[str] = []
+    page.on("request", lambda request: referrers.append(request.headers.get("referer", "")))
+    lead = tmp_path / "lead.html"
+    lead.write_text(LEADS.format(link=link))
+    page.goto(lead.as_uri() if by_file else link)
+    page.wait_for_url(f"{url}/")
+    page.wait_for_function("() => window.did_handshake === true")
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    assert not [each for each in referrers if "link=" in each]
+    other = context.browser.new_page()  # type: ignore[union-attr]
+    other.goto(link)
+    expect(other.get_by_role("alert")).to_have_text("That link was used already, or is too old.")
+    assert other.context.cookies() == []
+    other.close()
+
+
+def test_who_is_not_the_owner_is_told_what_the_owner_types(ollama: FakeOllama, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    with orch_serve(env={"PYTHONPATH": str(Path(__file__).parent / "support" / "elsewhere")}) as (url, _):
+        for language, title in (("es", "Esta página es de la cuenta que ejecuta orch"), ("en", "This page belongs to the account that runs orch")):
+            page = visit(f"{url}/activity", PHONE, language=language)
+            assert page.url == f"{url}/login?to=/activity"
+            expect(page.get_by_role("heading", name=title)).to_be_visible()
+            expect(page.get_by_text("orch page", exact=True)).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+            assert not Axe().run(page).response["violations"]
+        assert _socket(url) == 403
+        page.goto(_link())
+        page.wait_for_url(f"{url}/")
+        page.wait_for_function("() => window.did_handshake === true")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from orch.errors import UsageError
-from orch.server.guard import Guard, Rules, envelope, host_name
+from orch.server.guard import Guard, Rules, envelope, host_name, network_of
 from orch.server.keys import Keys
+from orch.server.logins import TRIES, Tries
 from tests.door import HOST, SECRET, Client, Door, Site, guarded
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
@@ -189,8 +191,13 @@ async def test_web_sockets_pass_the_same_door(headers: list[tuple[bytes, bytes]]
     async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    await Guard(app, Rules())({"type": "websocket", "path": "/", "headers": headers, "server": ("127.0.0.1", 1)}, receive, send)
+    await Guard(app, Rules(uid_of=owners))({"type": "websocket", "path": "/", "headers": headers, "server": ("127.0.0.1", 1)}, receive, send)
     assert (entered, sent) == ((["websocket"], []) if passes else ([], [{"type": "websocket.close", "code": 1008}]))
+
+
+async def owners(*_: object) -> int:
+    """Whose every socket is."""
+    return os.geteuid()
 
 
 # ---------------------------------------------------------------- keys
@@ -228,6 +235,19 @@ def test_two_keys_in_one_request_are_refused(locked: Door) -> None:
 def test_a_listed_page_can_read_that_its_key_is_wrong(locked: Door) -> None:
     reply = locked.get("Host: localhost", f"Origin: {PAGE}")
     assert (reply.status, reply.headers["access-control-allow-origin"]) == (401, PAGE)
+
+
+@pytest.mark.parametrize("header", ["Authorization: Bearer wrong", "x-api-key: wrong"])
+def test_wrong_keys_are_bounded_and_lock_nobody_out(keys: Keys, header: str) -> None:
+    with guarded(Rules(keys=keys, tries=Tries(late_s=0))) as there:
+        assert [there.get("Host: localhost", header).status for _ in range(TRIES + 3)] == [401] * TRIES + [429] * 3
+        late = there.get("Host: localhost", header, path="/v1/models")
+        assert (late.json["error"]["code"], late.json["error"]["type"], late.headers["retry-after"]) == ("too_many_wrong_keys", "rate_limit_error", "60")
+        assert there.get("Host: localhost", f"x-api-key: {KEY}").status == 200
+
+
+def test_one_address_is_one_source_and_of_ipv6_one_network() -> None:
+    assert [network_of(each) for each in ("10.0.0.1", "2001:db8::1", "2001:db8::2:1", "")] == ["10.0.0.1", *["2001:db8::/64"] * 2, ""]
 
 
 # ---------------------------------------------------------------- the owner's socket

@@ -1,4 +1,4 @@
-"""What is kept of logins, for how long, and how many wrong keys are looked at."""
+"""What is kept of logins and of links, for how long, and how wrong keys are counted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.types import Message
 
 from orch.server.keys import Keys
-from orch.server.logins import COOKIE, IDLE_S, MOST, TRIES, TRIES_S, Logins
+from orch.server.logins import COOKIE, IDLE_S, LINK_S, MOST, MOST_LINKS, MOST_SOURCES, TRIES, TRIES_S, Logins, Tries
 
 KEY = "laptops-own-key-0123456789"
 
@@ -24,7 +24,7 @@ class Clock:
 
 
 def _logins(clock: Callable[[], float]) -> Logins:
-    return Logins(Keys([("laptop", KEY)]), clock)
+    return Logins(Keys([("laptop", KEY)]), clock=clock)
 
 
 def _cookie(token: str | None) -> bytes:
@@ -54,13 +54,45 @@ async def test_no_more_logins_are_kept_than_that() -> None:
     assert len(set(tokens)) == MOST + 1
 
 
-async def test_tries_are_free_again_after_a_while() -> None:
+async def test_wrong_keys_are_counted_where_they_come_from_and_forgotten_after_a_while() -> None:
     clock = Clock()
-    logins = _logins(clock)
-    assert [logins.enter("wrong") for _ in range(TRIES)] == [None] * TRIES
-    assert (logins.enter(KEY), logins.wait_s) == (None, TRIES_S)
+    tries = Tries(late_s=0, clock=clock)
+    assert [await tries.failed("uid 1") for _ in range(TRIES + 2)] == [0.0] * TRIES + [TRIES_S] * 2
+    assert await tries.failed("uid 2") == 0.0
     clock.now += TRIES_S
+    assert [await tries.failed("uid 1") for _ in range(3)] == [0.0] * 3
+    for number in range(MOST_SOURCES + 5):
+        await tries.failed(f"10.0.0.{number}")
+    assert len(tries._wrong) == MOST_SOURCES
+
+
+async def test_a_right_key_is_let_in_whatever_came_before() -> None:
+    logins = _logins(Clock())
+    for _ in range(TRIES * 3):
+        assert logins.enter("wrong") is None
     assert logins.enter(KEY) is not None
+
+
+async def test_a_link_logs_one_browser_in_while_it_is_fresh() -> None:
+    clock = Clock()
+    logins = Logins(None, clock=clock)
+    first, second, old = (logins.link().partition("=")[2] for _ in range(3))
+    assert (login := logins.of(_cookie(logins.follow(first)))) is not None
+    assert (login.client, logins.follow(first), logins.follow("guessed"), logins.follow("")) == ("", None, None, None)
+    clock.now += LINK_S - 1
+    assert logins.follow(second) is not None
+    clock.now += 1
+    assert logins.follow(old) is None
+
+
+async def test_no_more_links_are_good_at_once_than_that() -> None:
+    clock = Clock()
+    logins = Logins(None, clock=clock)
+    links = []
+    for _ in range(MOST_LINKS + 1):
+        clock.now += 1
+        links.append(logins.link().partition("=")[2])
+    assert [logins.follow(link) is None for link in links] == [True] + [False] * MOST_LINKS
 
 
 async def test_an_open_page_keeps_its_login_and_ends_with_it() -> None:

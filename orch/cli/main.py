@@ -32,6 +32,7 @@ COMMANDS = {
     "rate": ("orch.cli.rate", "Say what a run was worth, or what kind of task it really was: the next decisions know it."),
     "replay": ("orch.cli.replay", "Decide every task of the journal again, under another configuration; run nothing."),
     "serve": ("orch.cli.serve", "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."),
+    "page": ("orch.cli.page", "Open the page of the running server in your browser."),
     "config": ("orch.cli.config", "Validate, show and begin models.yaml and routing.yaml."),
 }
 """Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""

@@ -85,6 +85,7 @@ ROUTES = (
     Entry("POST", "/orch/runs/{run_id}/end", own_api.end, own_forms.Ended),
     Entry("POST", "/orch/rate", own_api.rate, own_forms.Rate),
     Entry("GET", "/orch/server", own_api.server),
+    Entry("POST", "/orch/page", own_api.page),
     Entry("GET", "/metrics", metrics),
 )
 """Every route of the endpoint."""

@@ -14,6 +14,8 @@ from orch.server.names import choice_of
 from orch.task import Task
 from orch.types import Message
 
+NOT_AGAIN = "x-orch-cache: earlier answers are given to the account that runs this server alone"
+
 
 @dataclass(slots=True, kw_only=True)
 class Wishes:
@@ -35,11 +37,12 @@ def task_for(request: Request, wishes: Wishes) -> Task:
     Reads `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout` (seconds to the first token) and `x-orch-cache` (use).
 
     An earlier answer is given again only where the client asks for it, or for a temperature of 0: asking the same again is how clients
-    ask for another answer.
+    ask for another answer. Who is not the owner gets no earlier answer and nothing that was recalled, and another account's tasks are not remembered.
     """
     choice, client = choice_of(wishes.model), client_of(request)
     key = key_of(wishes.messages, client, request.headers.get("x-orch-session", ""))
-    again = wishes.options.get("temperature") == 0 or request.headers.get("x-orch-cache") == "use"
+    who, used = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
+    again = who == "owner" and (wishes.options.get("temperature") == 0 or used)
     return Task(
         text="",
         messages=tuple(wishes.messages),
@@ -47,7 +50,7 @@ def task_for(request: Request, wishes: Wishes) -> Task:
         extra=wishes.extra,
         tools=wishes.tools,
         response_format=wishes.response_format,
-        warnings=wishes.warnings,
+        warnings=(*wishes.warnings, *((NOT_AGAIN,) if used and not again else ())),
         model=choice.model,
         task_type=choice.task_type,
         profile=choice.profile,
@@ -58,6 +61,8 @@ def task_for(request: Request, wishes: Wishes) -> Task:
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
         timeout_s=_seconds(request.headers.get("x-orch-timeout")),
         fresh=not again,
+        store_memory=False if who == "stranger" else None,
+        retrieve_context=None if who == "owner" else False,
     )
 
 

@@ -7,14 +7,17 @@ import ipaddress
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from orch.errors import UsageError
-from orch.server.visit import Visit
+from orch.server.logins import Tries
+from orch.server.needs import need_of
+from orch.server.owner import Address, Sockets, Who, who
+from orch.server.visit import PEER, Visit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,8 +35,14 @@ REFUSALS = {
     "ambiguous_header": (400, "a header that may be there once is there twice"),
     "missing_api_key": (401, "this server wants an API key, as Authorization: Bearer KEY or as x-api-key: KEY"),
     "invalid_api_key": (401, "the API key is not one of this server's"),
+    "too_many_wrong_keys": (429, "too many wrong API keys came from there; the right one is let in at any time"),
     # not 421, which invites a browser to try again over another connection
     "host_not_allowed": (403, "this server does not answer under that host name"),
+    "owner_only": (
+        403,
+        "only the account that runs this server may ask for that: `orch page` opens its page, its commands and `curl --unix-socket` ask over its Unix socket, "
+        "and with API keys set (orch serve --api-key) so may whoever shows one",
+    ),
     "origin_not_allowed": (403, "this server does not answer pages of that origin"),
     "body_too_slow": (408, "the request's body did not arrive in time"),
     "body_too_large": (413, "the request's body is too large"),
@@ -44,7 +53,15 @@ REFUSALS = {
 }
 """Why a request is refused or an answer ended: code to status and message."""
 
-_TYPES = {401: "authentication_error", 403: "permission_error", 408: "timeout_error", 504: "timeout_error", 500: "server_error", 503: "server_error"}
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    408: "timeout_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    503: "server_error",
+    504: "timeout_error",
+}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{0,5})?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
 PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
@@ -74,6 +91,10 @@ class Rules:
     """Paths that are answered without a key."""
     logins: Logins | None = None
     """Who may come in with a cookie, for pages that can't send a key; a browser without one is led to its path."""
+    tries: Tries = field(default_factory=Tries, compare=False)
+    """Wrong keys, by where they came from."""
+    uid_of: Callable[[Address | None, Address | None], Awaitable[int | None]] = field(default_factory=lambda: Sockets().uid_of, compare=False)
+    """Whose socket a client's is."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allowed_hosts", frozenset(map(_listed_host, self.allowed_hosts)))
@@ -97,6 +118,15 @@ def is_loopback(address: str) -> bool:
         return address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def network_of(address: str) -> str:
+    """The address, of IPv6 the network: one machine has all of its addresses."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
 
 
 def over_unix(scope: Scope) -> bool:
@@ -190,8 +220,8 @@ class Guard:
             if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
                 await _preflight(visit)
                 return
-        code = code or self._unnamed(scope, headers, local) or self._oversized(headers)
-        if code == "missing_api_key" and self.rules.logins is not None and _wants_page(scope, headers):
+        code = code or await self._unnamed(scope, headers, local) or self._oversized(headers)
+        if code in ("missing_api_key", "owner_only") and self.rules.logins is not None and _wants_page(scope, headers):
             code = "log_in"
         if code:
             await self._refuse(visit, code)
@@ -201,7 +231,7 @@ class Guard:
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             headers, local = dict(scope["headers"]), over_unix(scope)
-            if (not local and self._misplaced(scope, headers)) or self._unnamed(scope, headers, local):
+            if (not local and self._misplaced(scope, headers)) or await self._unnamed(scope, headers, local):
                 # before it is accepted, which servers write as 403
                 await send({"type": "websocket.close", "code": 1008})
                 return
@@ -235,19 +265,53 @@ class Guard:
             self._hosts.add(host)
         return ours
 
-    def _unnamed(self, scope: Scope, headers: dict[bytes, bytes], local: bool) -> str:
-        """Why a client's key is not good, if so; else writes the client's name down."""
-        client: str | None = ""
-        state = scope.setdefault("state", {})
-        if self.rules.keys is not None and not local and scope["path"] not in self.rules.public_paths:
-            presented = _presented(headers)
-            login = None if presented else self._login(headers)
-            client = login.client if login else self.rules.keys.name_of(presented)
-            if client is None:
-                return "invalid_api_key" if presented else "missing_api_key"
-            state["login"] = login
-        state["client"], state["logins"] = client, self.rules.logins
+    async def _unnamed(self, scope: Scope, headers: dict[bytes, bytes], local: bool) -> str:
+        """Why a client may not ask for this, if so; else writes down who it is."""
+        state, keys = scope.setdefault("state", {}), self.rules.keys
+        state.update(client="", login=None, logins=self.rules.logins, who="owner", source="")
+        if local:
+            return ""
+        presented = _presented(headers) if keys is not None else ""
+        login = None if presented else self._login(headers)
+        if login is not None:
+            state.update(client=login.client, login=login)
+            return ""
+        if keys is None:
+            return await self._not_the_owner(scope)
+        if scope["path"] in self.rules.public_paths:
+            state.update(who="unknown", source=await self._source(scope))
+            return ""
+        name = keys.name_of(presented)
+        if name is None:
+            return await self._wrong_key(scope) if presented else "missing_api_key"
+        state["client"] = name
         return ""
+
+    async def _not_the_owner(self, scope: Scope) -> str:
+        state, need = scope["state"], need_of(scope.get("method", "GET"), scope["path"])
+        state["who"] = "unknown"
+        if need == "open":
+            return ""
+        uid, state["who"] = await self._peer(scope)
+        if state["who"] == "stranger":
+            state["client"] = f"uid {uid}"
+        return "" if need == "told" or state["who"] == "owner" else "owner_only"
+
+    async def _peer(self, scope: Scope) -> tuple[int | None, Who]:
+        """The user of the client's socket, and whether that is the owner: asked once for each connection."""
+        kept = (scope.get("extensions") or {}).get(PEER, {})
+        if "uid" not in kept:
+            client, server = (scope.get(end) for end in ("client", "server"))
+            kept["uid"] = await self.rules.uid_of(client and tuple(client), server and tuple(server))
+        return kept["uid"], who(kept["uid"])
+
+    async def _source(self, scope: Scope) -> str:
+        """Where a client is: an account of this machine, or an address."""
+        uid, _ = await self._peer(scope)
+        return network_of((scope.get("client") or ("",))[0]) if uid is None else f"uid {uid}"
+
+    async def _wrong_key(self, scope: Scope) -> str:
+        return "too_many_wrong_keys" if await self.rules.tries.failed(await self._source(scope)) else "invalid_api_key"
 
     def _login(self, headers: dict[bytes, bytes]) -> Login | None:
         """Who a cookie is of. Pages of other origins that may ask need a key all the same."""
@@ -278,6 +342,8 @@ class Guard:
         headers += visit.cors() if visit.origin else [(b"vary", b"origin")] if b"origin" in visit.headers else []
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
+        if status == 429:
+            headers.append((b"retry-after", b"60"))
         if status == 303:
             headers.append((b"location", _way_in(visit.scope["path"])))
         if status == 503:

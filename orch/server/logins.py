@@ -1,11 +1,11 @@
-"""Who has logged in at the page: a random token for each browser, kept as a digest and in memory alone, and a bound on wrong tries."""
+"""Who has logged in at the page: a random token for each browser and for each link that logs one in, kept as digests in memory; and a bound on wrong tries."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import secrets
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
 COOKIE = "orch_login"
-PATH, LEAVING = "/login", "/logout"
+PATH, LEAVING, LINK = "/login", "/logout", "link"
 IDLE_S = 12 * 3600.0
 """Without a request and without an open page, a login is forgotten after this long."""
 MOST = 100
 """Logins kept; the longest idle one makes room."""
 TRIES, TRIES_S = 10, 60.0
-"""Wrong keys that are looked at in that time, whoever they come from."""
+"""Wrong keys in that time from one account or address, after which each more is answered late."""
+LATE_S = 1.0
+MOST_SOURCES = 1024
+LINK_S, MOST_LINKS = 600.0, 16
+"""A link logs one browser in, and is good for so long; the oldest makes room."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,28 +60,53 @@ class Login:
         return received
 
 
+class Tries:
+    """Wrong keys by where they come from. A right one is let in whatever came before: nobody can lock another out."""
+
+    def __init__(self, late_s: float = LATE_S, clock: Callable[[], float] = monotonic) -> None:
+        self._late_s, self._clock = late_s, clock
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+
+    async def failed(self, source: str) -> float:
+        """Counts a wrong key: 0, or after too many of them, late, the seconds until they are forgotten."""
+        wrong = self._wrong.setdefault(source, deque(maxlen=TRIES + 1))
+        self._wrong.move_to_end(source)
+        wrong.append(self._clock())
+        if len(self._wrong) > MOST_SOURCES:
+            self._wrong.popitem(last=False)
+        wait_s = wrong[0] + TRIES_S - self._clock() if len(wrong) > TRIES else 0.0
+        if wait_s <= 0:
+            return 0.0
+        await asyncio.sleep(self._late_s)
+        return wait_s
+
+
 class Logins:
-    """The logins of one server, which ends them when it ends. Lives in one event loop."""
+    """The logins of one server, which ends them when it ends; `keys` are None where the account alone counts. Lives in one event loop."""
 
-    def __init__(self, keys: Keys, clock: Callable[[], float] = monotonic) -> None:
-        self._keys, self._clock = keys, clock
+    def __init__(self, keys: Keys | None, tries: Tries | None = None, clock: Callable[[], float] = monotonic) -> None:
+        self.keys, self.tries, self._clock = keys, tries or Tries(clock=clock), clock
         self._kept: dict[bytes, Login] = {}
-        self._wrong: deque[float] = deque(maxlen=TRIES)
-
-    @property
-    def wait_s(self) -> float:
-        """Seconds until a key is looked at again; 0 for at once."""
-        full = len(self._wrong) == TRIES
-        return max(self._wrong[0] + TRIES_S - self._clock(), 0.0) if full else 0.0
+        self._links: dict[bytes, float] = {}
 
     def enter(self, key: str) -> str | None:
-        """A token for a good key; None for a wrong one, and for any after too many of those."""
-        if self.wait_s:
-            return None
-        client = self._keys.name_of(key)
-        if client is None:
-            self._wrong.append(self._clock())
-            return None
+        """A token for a good key; None for a wrong one."""
+        client = self.keys.name_of(key) if self.keys is not None else None
+        return None if client is None else self._let_in(client)
+
+    def link(self) -> str:
+        """A path that logs one browser in as the owner, once."""
+        token = secrets.token_urlsafe(32)
+        if len(self._links) >= MOST_LINKS:
+            del self._links[min(self._links, key=self._links.__getitem__)]
+        self._links[_digest(token)] = self._clock() + LINK_S
+        return f"{PATH}?{LINK}={token}"
+
+    def follow(self, link: str) -> str | None:
+        """A token for a link's, which then is good for nothing; None for one that was used or is too old."""
+        return self._let_in("") if self._links.pop(_digest(link), 0.0) > self._clock() else None
+
+    def _let_in(self, client: str) -> str:
         if len(self._kept) >= MOST:
             self._forget(min(self._kept, key=lambda each: self._kept[each].seen))
         token = secrets.token_urlsafe(32)

@@ -29,6 +29,8 @@ from orch.runtime import Runtime
 from orch.server import own_forms as forms
 from orch.server.client import CODE
 from orch.server.exchange import Held, Stream, as_json, client_of, guarded, headers, read, service_of, warned
+from orch.server.logins import Logins
+from orch.server.owner import TELLS
 from orch.stats import by_client, by_model, by_type
 from orch.task import Attachment, Task
 from orch.version import VERSION
@@ -225,6 +227,16 @@ async def server(request: Request) -> Response:
             "running": len(service.running),
         }
     )
+
+
+@guarded(envelope)
+async def page(request: Request) -> Response:
+    """`POST /orch/page`: the page's address, and a link that logs one browser in, once; `told` where the system says who asks, so that none is needed."""
+    logins: Logins | None = request.scope["state"]["logins"]
+    if logins is None:
+        raise OrchError("this server has no page", "orch serve stop, then orch serve without --no-ui", code="not_found")
+    url = service_of(request).url
+    return as_json({"v": 1, "url": f"{url}/", "link": f"{url}{logins.link()}", "told": logins.keys is None and TELLS})
 
 
 @guarded(envelope)

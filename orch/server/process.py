@@ -21,6 +21,7 @@ from orch.server.app import application
 from orch.server.guard import Guard, Rules
 from orch.server.lock import held, holder
 from orch.server.logins import LEAVING, PATH, Logins
+from orch.server.owner import TELLS
 from orch.server.protocol import Bounds, protocol, room_for
 from orch.server.service import Service
 from orch.socket_path import is_own, socket_path
@@ -49,8 +50,8 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
         service = Service.begun(config_dir)
         port = listener.getsockname()[1]
         service.url = Address(address.host, port).url
-        if with_page and rules.keys is not None:
-            rules = replace(rules, logins=Logins(rules.keys), public_paths=rules.public_paths | {PATH, LEAVING})
+        if with_page:
+            rules = replace(rules, logins=Logins(rules.keys, rules.tries), public_paths=rules.public_paths | {PATH, LEAVING})
         bounded = replace(bounds, most_connections=room_for(bounds.most_connections))
         config = uvicorn.Config(
             Guard(application(service, with_page=with_page), rules),
@@ -68,15 +69,15 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_S,
         )
-        _Server(config, own, service.url).run(sockets=[listener])
+        _Server(config, own, _said(service.url, rules)).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which also listens on the owner's socket."""
 
-    def __init__(self, config: uvicorn.Config, own: Path | None, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, own: Path | None, said: str) -> None:
         super().__init__(config)
-        self._own, self._url = own, url
+        self._own, self._said = own, said
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Both sockets are there when this returns."""
@@ -93,7 +94,13 @@ class _Server(uvicorn.Server):
             finally:
                 os.umask(before)
         if self.started:
-            render.show(f"orch serves at {self._url}")
+            render.show(self._said)
+
+
+def _said(url: str, rules: Rules) -> str:
+    """What the server says when it begins: where it is, and how its owner gets to the page where the system does not tell who that is."""
+    link = f"\nits page, for one browser, once: {url}{rules.logins.link()}" if rules.logins is not None and rules.keys is None and not TELLS else ""
+    return f"orch serves at {url}{link}"
 
 
 @contextlib.contextmanager

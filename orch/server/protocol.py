@@ -12,7 +12,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from orch.server.client import LEFT, Departure
-from orch.server.visit import CUT
+from orch.server.visit import CUT, PEER
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -95,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Takes the connection, if need be in the place of the one that is waited for longest; turns it away where all are being answered."""
         super().connection_made(transport)
-        self._extensions: dict[str, dict[object, object]] = {CUT: {"now": transport.abort}, LEFT: {"departure": self._departure}}
+        self._extensions: dict[str, dict[object, object]] = {CUT: {"now": transport.abort}, LEFT: {"departure": self._departure}, PEER: {}}
         # a flood over TCP does not shut the owner out
         reserved = _RESERVED if self.server is not None and self.server[1] is None else 0
         if len(self.connections) <= self.bounds.most_connections + reserved or self._take_place():

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CUT = "orch.cut"
 """The ASGI extension by which a connection is cut at once: `scope["extensions"][CUT]["now"]()`. Closing it would wait for a client that does not read."""
+PEER = "orch.peer"
+"""The ASGI extension that keeps what was found out about a connection's client, as long as the connection lives."""
 EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
 """The headers that a page of a listed origin may read."""
 

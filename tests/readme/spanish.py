@@ -42,6 +42,7 @@ WORDS = {
     "Say what a run was worth, or what kind of task it really was: the next decisions know it.": "Di qué valió una respuesta, o qué clase de tarea era.",
     "Measure the models on this machine: speed, and with --quality how good each is at what.": "Mide los modelos: rapidez y, con --quality, en qué es bueno cada uno.",
     "Decide every task of the journal again, under another configuration; run nothing.": "Vuelve a decidir las tareas del diario con otra configuración; no ejecuta nada.",
+    "Open the page of the running server in your browser.": "Abre en tu navegador la página del servidor en marcha.",
     "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine.": "Sirve las API de OpenAI y de Ollama, y la propia, en esta máquina.",
     "End the running server; answers under way get some seconds, and one that does not end then is killed.": (
         "Termina el servidor en marcha; a las respuestas en curso les da unos segundos, y si entonces no termina lo mata."

@@ -1,0 +1,64 @@
+"""Who may ask for what over TCP where no keys are set: one table of the routes; what it does not name is the owner's (pure)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Need = Literal["open", "told", "owner"]
+"""`open`: whoever reaches the server. `told`: the same, but what is done depends on who asks. `owner`: the account that runs the server, or a login."""
+
+ROUTES: dict[str, Need] = {
+    # what Ollama too answers to everybody on the machine
+    "HEAD /": "open",
+    "GET /api/version": "open",
+    "GET /api/tags": "open",
+    "GET /api/ps": "open",
+    "POST /api/show": "open",
+    "POST /api/embed": "open",
+    "POST /api/embeddings": "open",
+    "GET /v1/models": "open",
+    "GET /v1/models/{model:path}": "open",
+    "POST /v1/embeddings": "open",
+    # recalls, reads kept answers and is remembered for the owner alone
+    "POST /api/chat": "told",
+    "POST /api/generate": "told",
+    "POST /v1/chat/completions": "told",
+    "POST /v1/completions": "told",
+    "POST /v1/responses": "told",
+    # the journal, memory, measured figures, settings, and what changes them
+    "POST /orch/run": "owner",
+    "POST /orch/route": "owner",
+    "GET /orch/health": "owner",
+    "GET /orch/stats": "owner",
+    "GET /orch/models": "owner",
+    "POST /orch/models/load": "owner",
+    "POST /orch/models/unload": "owner",
+    "POST /orch/memory/{name}": "owner",
+    "GET /orch/runs": "owner",
+    "GET /orch/runs/{run_id}": "owner",
+    "POST /orch/runs/{run_id}/end": "owner",
+    "POST /orch/rate": "owner",
+    "GET /orch/server": "owner",
+    "POST /orch/page": "owner",
+    "GET /metrics": "owner",
+    "GET /docs": "owner",
+    "GET /openapi.json": "owner",
+    # the page, and the way into it
+    "GET /": "owner",
+    "GET /models": "owner",
+    "GET /activity": "owner",
+    "GET /memory": "owner",
+    "GET /settings": "owner",
+    "GET /login": "told",
+    "POST /login": "told",
+    "GET /logout": "told",
+    "POST /logout": "told",
+}
+_BELOW: dict[str, Need] = {route[: route.index("{")]: need for route, need in ROUTES.items() if route.endswith(":path}")}
+
+
+def need_of(method: str, path: str) -> Need:
+    """What a request wants."""
+    route = f"{method} {path}"
+    found = ROUTES.get(route) or next((need for above, need in _BELOW.items() if route.startswith(above)), None)
+    return found or "owner"
