@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orch import __version__
-from tests.bench import deciding, durability, memory, startup, store, streaming, text
+from tests.bench import deciding, durability, memory, startup, store, storm, streaming, text
 
 BENCHES: dict[str, Callable[[int], list[str]]] = {
     "startup": startup.report,
@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[int], list[str]]] = {
     "store": store.report,
     "memory": memory.report,
     "durability": durability.report,
+    "storm": storm.report,
     "text": text.report,
 }
 

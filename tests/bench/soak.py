@@ -27,6 +27,11 @@ from tests.bench.server.prompts import TASKS, text_of
 from tests.fakes.ollama import FakeModel, FakeOllama, Fault
 
 WORKERS = 16
+BESIDE = (
+    "health", "memory add {task}", "memory search soak", "run --no-server --fresh -m {quick} {task}", "run --recall --fresh -m {quick} {task}", "stats",
+    "models", "rate last good", "journal backup --force backup.sqlite3",
+)  # fmt: skip
+"""Commands that are run one after the other beside the requests: some go through the server, others open the journal themselves."""
 QUICK, FLAKY, SLOW, BROKEN = "quick:3b", "writer:8b", "slow:8b", "broken:7b"
 REPLY = ["Eight", " words", " are", " said", " by", " this", " fake", " model."]
 TEXT = "".join(REPLY).encode()
@@ -94,11 +99,13 @@ class Soak:
     faults: Counter[str] = field(default_factory=Counter)
     memory: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
+    commands: int = 0
+    own_runs: int = 0
 
     @property
     def runs(self) -> int:
-        """Requests that reached a run."""
-        return sum(count for name, count in self.asked.items() if KINDS[name].runs)
+        """Requests and commands that reached a run."""
+        return self.own_runs + sum(count for name, count in self.asked.items() if KINDS[name].runs)
 
     def halves(self) -> tuple[float, float]:
         """The median memory of the second quarter, when all is warm, and of the last one; bytes."""
@@ -148,6 +155,23 @@ async def _first_bytes(answer: httpx.Response) -> str:
     return "ended before it began"
 
 
+async def _beside(home: Path, soak: Soak) -> None:
+    """Commands of the server's home, each of which must end well."""
+    while True:
+        kind = BESIDE[soak.commands % len(BESIDE)]
+        words = [word.format(quick=QUICK, task=f"beside-{soak.commands}") for word in kind.split()]
+        env = environment(ORCH_HOME=str(home / "home"))
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("orch")), "--config", str(home), *words, env=env, cwd=home,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, said = await process.communicate()
+        soak.commands += 1
+        soak.own_runs += kind.startswith("run")
+        if process.returncode:
+            soak.faults[f"orch {kind}: exit {process.returncode}, {said[-200:].decode(errors='replace')}"] += 1
+
+
 async def _watch(server: Server, fake: FakeOllama, soak: Soak, chance: random.Random) -> None:
     """Every second: looks at the server, breaks an answer or two, and lets the fake forget what it was asked."""
     flaky = fake.models[FLAKY]
@@ -160,18 +184,29 @@ async def _watch(server: Server, fake: FakeOllama, soak: Soak, chance: random.Ra
             flaky.faults[:] = [chance.choice(FAULTS)]
 
 
-async def soaked(server: Server, fake: FakeOllama, seconds: float) -> Soak:
+async def soaked(server: Server, fake: FakeOllama, seconds: float, home: Path | None = None) -> Soak:
     """Asks for so long, and then looks at what was not given back."""
     soak, chance = Soak(), random.Random(16)
     watch = asyncio.create_task(_watch(server, fake, soak, chance))
+    beside = asyncio.create_task(_beside(home, soak)) if home else None
     ends = time.monotonic() + seconds
     await asyncio.gather(*(_worker(server.url, soak, chance, ends) for _ in range(WORKERS)))
     watch.cancel()
+    if beside:
+        await _ended(beside, soak)
     await asyncio.sleep(2)  # those who left are noticed
     soak.files.append(server.files())
     async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as client:
         soak.faults.update(left_over((await client.get("/orch/health")).json()))
     return soak
+
+
+async def _ended(beside: asyncio.Task[None], soak: Soak) -> None:
+    """Lets the command under way come to its end."""
+    commands = soak.commands
+    while soak.commands == commands and not beside.done():
+        await asyncio.sleep(0.01)
+    beside.cancel()
 
 
 def left_over(health: dict[str, Any]) -> list[str]:
@@ -186,7 +221,7 @@ def rows(home: Path) -> int:
     """Runs in the journal."""
     database = sqlite3.connect(home / "journal.sqlite3")
     try:
-        return int(database.execute("SELECT count(*) FROM runs").fetchone()[0])
+        return int(database.execute("SELECT count(*) FROM runs WHERE face != 'memory'").fetchone()[0])
     finally:
         database.close()
 
@@ -222,12 +257,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, FakeOllama(fakes()) as fake:
         home = Path(folder)
         with _orch(fake.url, home) as server:
-            soak = asyncio.run(soaked(server, fake, minutes * 60))
+            soak = asyncio.run(soaked(server, fake, minutes * 60, home))
         found = failures(soak, rows(home / "home"))
     print("\n".join(found))
     first, second = soak.halves()
     print(
-        f"soak of {minutes:g} minutes: {soak.asked.total():,} requests of {len(KINDS)} kinds, {soak.runs:,} runs,"
+        f"soak of {minutes:g} minutes: {soak.asked.total():,} requests of {len(KINDS)} kinds, {soak.runs:,} runs, {soak.commands:,} commands beside them,"
         f" memory {first / 1e6:.0f} -> {second / 1e6:.0f} MB, open files {max(soak.files)} -> {soak.files[-1]}: {'FAILED' if found else 'passed'}"
     )
     sys.exit(1 if found else 0)
