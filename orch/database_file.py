@@ -117,7 +117,7 @@ class DatabaseFile:
             said = (
                 f"{self.what} {self.path} was written by {_writer(connection, version)} (schema version {version}); this is orch {VERSION}, which knows {known}"
             )
-            copies = ", ".join(str(copy) for copy in copies_of(self.path))
+            copies = ", ".join(str(copy) for copy in copies_of(self.path, "schema"))
             raise JournalError(
                 f"{said}; it is left untouched{f', and the copy from before is {copies}' if copies else ''}",
                 "upgrade orch, or set ORCH_HOME to another folder",
@@ -145,7 +145,7 @@ class DatabaseFile:
 
     def _keep_copy(self, version: int) -> None:
         """The file as it was, in the place of the copy of the migration before. Raises JournalError."""
-        copy, older = self.path.with_name(f"{self.path.stem}.schema-{version}{self.path.suffix}"), copies_of(self.path)
+        copy, older = self.path.with_name(f"{self.path.stem}.schema-{version}{self.path.suffix}"), copies_of(self.path, "schema")
         try:
             copy_database(self.path, copy)
         except (OSError, sqlite3.Error) as error:
@@ -200,9 +200,9 @@ def create(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def copies_of(path: Path) -> list[Path]:
-    """The copies that migrations and restores made of a database, by name."""
-    return sorted([*path.parent.glob(f"{path.stem}.schema-*{path.suffix}"), *path.parent.glob(f"{path.stem}.replaced-*{path.suffix}")])
+def copies_of(path: Path, *kinds: str) -> list[Path]:
+    """The copies of a database that stand beside it, from before a migration (`schema`), a restore (`replaced`) and damage (`corrupt`)."""
+    return sorted(copy for kind in kinds for copy in path.parent.glob(f"{path.stem}.{kind}-*{path.suffix}"))
 
 
 def copy_database(source: Path, target: Path) -> None:

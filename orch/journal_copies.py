@@ -121,6 +121,8 @@ def restore(journal: Journal, file: Path, kept: Path | None) -> None:
 
 def _migrated(file: Path) -> None:
     with closing(DatabaseFile(file, MIGRATIONS, "the copy", keeps_copies=False).connect()) as connection:
+        # what a memory index had read of the journal when it was copied: without that, it is built anew
+        connection.execute("DELETE FROM facts WHERE name LIKE 'forgotten:%' OR name LIKE 'begun:%'")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

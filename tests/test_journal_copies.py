@@ -21,7 +21,7 @@ from orch.redact import Redactor
 from tests.fakes.ollama import FakeOllama
 from tests.process import serving
 from tests.test_cli import COMMAND, orch
-from tests.test_journal_faults import query, record
+from tests.test_journal_faults import holding, query, record
 from tests.test_terminal import Terminal
 
 SCHEMAS = sorted((Path(__file__).parent / "schemas").glob("journal-*.sql"))
@@ -169,6 +169,50 @@ def test_a_backup_beside_a_running_server_is_restored_beside_it(ollama: FakeOlla
     assert (holds(home / JOURNAL), holds(replaced), replaced.stat().st_mode & 0o777) == (["one", "three"], ["one", "two"], 0o600)
     assert query(home, "PRAGMA integrity_check") == [("ok",)]
     assert (Path("kept.sqlite3").stat().st_mode & 0o777, list(Path().iterdir())) == (0o600, [Path("kept.sqlite3")])
+
+
+def test_memory_finds_what_a_restored_journal_holds_and_nothing_else(ollama: FakeOllama, home: Path) -> None:
+    orch("memory", "add", "the harbour opens at six")
+    orch("journal", "backup", "kept.sqlite3")
+    orch("memory", "forget", "--all")
+    orch("memory", "add", "the lighthouse is red")
+    assert b"lighthouse" in orch("memory", "search", "lighthouse").stdout
+    orch("journal", "restore", "--yes", "kept.sqlite3")
+    found = b"".join(orch("memory", "search", word).stdout for word in ("harbour", "lighthouse"))
+    assert (b"harbour" in found, b"lighthouse" in found) == (True, False)
+
+
+def test_an_index_that_is_held_open_follows_a_restored_journal(ollama: FakeOllama, home: Path) -> None:
+    with serving() as server:
+        orch("memory", "add", "the harbour opens at six")
+        assert b"harbour" in orch("memory", "search", "harbour").stdout
+        orch("journal", "backup", "kept.sqlite3")
+        orch("memory", "forget", "--all")
+        orch("memory", "add", "the lighthouse is red")
+        assert b"lighthouse" in orch("memory", "search", "lighthouse").stdout
+        orch("journal", "restore", "--yes", "kept.sqlite3")
+        assert b"harbour" in orch("memory", "search", "harbour").stdout
+        assert server.process.poll() is None
+
+
+def test_what_is_forgotten_is_gone_from_the_copies_too(ollama: FakeOllama, home: Path) -> None:
+    for words in (
+        ["run", "--session", "s", "zanzibar"],
+        ["run", "keep this"],
+        ["journal", "backup", "kept.sqlite3"],
+        ["journal", "restore", "--yes", "kept.sqlite3"],
+    ):
+        assert orch(*words).returncode == 0
+    (copy,) = home.glob("journal.replaced-*")
+    assert orch("memory", "forget", "--session", "s").returncode == 0
+    assert (holding(home, "zanzibar"), holds(copy)) == ([], ["keep this"])
+
+
+def test_a_copy_that_can_not_be_read_is_said_when_something_is_forgotten(ollama: FakeOllama, home: Path) -> None:
+    orch("run", "hi")
+    (home / "journal.schema-1.sqlite3").write_bytes(b"no database " * 1_000)
+    done = orch("memory", "forget", "--all")
+    assert (done.returncode, b"rm " in done.stderr, holds(home / JOURNAL)) == (1, True, [])
 
 
 def test_an_older_journal_is_restored_as_one_of_today(home: Path) -> None:

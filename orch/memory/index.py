@@ -97,12 +97,15 @@ class Memory:
 
     async def _attach(self, patience_s: float | None = None) -> None:
         """Opens the store as it is."""
-        if self._is_open:
-            return
-        await asyncio.to_thread(self.store.open, patience_s)
-        self._is_open = True
-        self._notes += self.store.notes
-        if self.store.created:
+        if not self._is_open:
+            await asyncio.to_thread(self.store.open, patience_s)
+            self._is_open = True
+            self._notes += self.store.notes
+            if self.store.created:
+                self._begin_anew()
+        if not self.source.has_fact(self._mark):  # a journal that was restored, or begun anew, knows nothing of what is indexed
+            self.store.drop()
+            self.store.open()
             self._begin_anew()
 
     def _begin_anew(self) -> None:

@@ -128,6 +128,9 @@ async def forget(means: Means, ids: Sequence[str] = (), session: str = "", befor
     means.source.forget(chosen)
     # of everything also answers whose run the journal no longer has
     means.cache.forget(run_ids=None if all else chosen)
+    if unread := means.source.forget_in_copies(where, chosen if ids else ()):
+        files = " ".join(map(str, unread))
+        raise OrchError(f"forgotten in the journal; these copies of it can't be read, and may hold it: {files}", f"rm {files}")
     return {"forgotten": len(chosen)}
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orch.database import Database, transaction
+from orch.database_file import copies_of
 from orch.memory.store import Where
 from orch.redact import Redactor
 
@@ -98,6 +101,11 @@ class Source:
         with self._database.connection() as connection:
             return connection.execute("SELECT seq, run_id FROM forgotten WHERE seq > ? ORDER BY seq", (after,)).fetchall()
 
+    def has_fact(self, name: str) -> bool:
+        """Whether the journal has a fact."""
+        with self._database.connection() as connection:
+            return connection.execute("SELECT 1 FROM facts WHERE name = ?", (name,)).fetchone() is not None
+
     def last_forgotten(self) -> int:
         """The last place in that list."""
         rows = self._database.rows("SELECT max(seq) AS last FROM forgotten")
@@ -130,22 +138,41 @@ class Source:
     def chosen(self, where: Where, run_ids: Sequence[str] = ()) -> list[str]:
         """The ids of every row of the journal, remembered or not, that a condition or a list of ids names."""
         with self._database.connection() as connection:
-            if not run_ids:
-                condition, values = _condition(where, kept=False)
-                return [row[0] for row in connection.execute(f"SELECT run_id FROM runs WHERE {condition}", values)]
-            return list(dict.fromkeys(row[0] for some in _batches(run_ids) for row in connection.execute(_with_copies(len(some)), some)))
+            return _chosen(connection, where, run_ids)
 
     def forget(self, run_ids: Sequence[str]) -> None:
         """Deletes rows, and their text from the file's free pages and its WAL. The figures of their attempts stay, without words."""
         with self._database.connection() as connection:
-            connection.execute("PRAGMA secure_delete=ON")
-            with transaction(connection):
-                for some in _batches(run_ids):
-                    marks = ",".join("?" * len(some))
-                    connection.execute(f"DELETE FROM runs WHERE run_id IN ({marks})", some)
-                    connection.execute(f"UPDATE attempts SET message = NULL WHERE run_id IN ({marks})", some)
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            _delete(connection, run_ids)
+
+    def forget_in_copies(self, where: Where, run_ids: Sequence[str]) -> list[Path]:
+        """The same in the copies that upgrades and restores left beside the journal, by ids, else by a condition; the copies that could not be read."""
+        unread = []
+        for copy in copies_of(self._database.path, "schema", "replaced", "corrupt"):
+            try:
+                with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                    _delete(connection, _chosen(connection, where, run_ids))
+            except sqlite3.Error:
+                unread.append(copy)
+        return unread
+
+
+def _delete(connection: sqlite3.Connection, run_ids: Sequence[str]) -> None:
+    connection.execute("PRAGMA secure_delete=ON")
+    with transaction(connection):
+        for some in _batches(run_ids):
+            marks = ",".join("?" * len(some))
+            connection.execute(f"DELETE FROM runs WHERE run_id IN ({marks})", some)
+            connection.execute(f"UPDATE attempts SET message = NULL WHERE run_id IN ({marks})", some)
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _chosen(connection: sqlite3.Connection, where: Where, run_ids: Sequence[str]) -> list[str]:
+    if not run_ids:
+        condition, values = _condition(where, kept=False)
+        return [row[0] for row in connection.execute(f"SELECT run_id FROM runs WHERE {condition}", values)]
+    return list(dict.fromkeys(row[0] for some in _batches(run_ids) for row in connection.execute(_with_copies(len(some)), some)))
 
 
 def _with_copies(count: int) -> str:
