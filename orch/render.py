@@ -14,6 +14,8 @@ from orch.terminal import harmless, harmless_json, own_stream
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+LONGEST_LINE = 20_000
+"""A longer line is no Markdown of a person's."""
 MANY = 100
 """Things worth a progress bar."""
 LEAST_WIDTH = 24
@@ -334,7 +336,10 @@ class TerminalScreen:
         from rich.markdown import Markdown
 
         self._live.update("")
-        self._console.print(Markdown(markdown, hyperlinks=False))
+        if max(map(len, markdown.split("\n"))) > LONGEST_LINE:
+            self._console.print(_plain(markdown, ""), soft_wrap=True)  # broken by the terminal: rich takes the square of a word
+        else:
+            self._console.print(Markdown(markdown, hyperlinks=False))
 
     def _finish(self, result: dict[str, Any]) -> None:
         self.close()

@@ -6,11 +6,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import httpx
 import pygments
 import pytest
+from rich.console import Console
 
 from orch import folding
 from orch.backends.wire import ThinkSplitter
@@ -24,6 +26,7 @@ from orch.near.tokens import bare
 from orch.orchestrator import task_of
 from orch.outcome import UNANSWERED_CHARS
 from orch.redact import Redactor
+from orch.render import TerminalScreen
 from orch.server import json_values, openai_forms
 from orch.server.conversations import key_of as conversation_of
 from orch.server.ui import rendered
@@ -283,3 +286,14 @@ def test_a_long_text_full_of_commas_is_one_value(url: str) -> None:
 def test_a_conversation_is_known_by_the_beginning_of_its_texts_and_their_lengths() -> None:
     texts = ["a" * 30_000, "a" * 30_001, "b" + "a" * 29_999]
     assert len({conversation_of([{"role": "user", "content": text}], "", "") for text in texts}) == 3
+
+
+def test_a_line_without_end_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr("rich.markdown.Markdown.__init__", lambda self, text, **options: drawn.append(text))
+    out = Console(file=StringIO(), width=80)
+    screen = TerminalScreen(thinking=False, quiet=True, out=out, notes=out)
+    screen._print("1" * 100_000)
+    screen.close()
+    assert drawn == []
+    assert "1" * 100_000 in str(out.file.getvalue())  # type: ignore[attr-defined]
