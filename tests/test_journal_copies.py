@@ -70,9 +70,11 @@ def test_a_journal_of_each_released_schema_is_read_and_written(home: Path, dump:
 @pytest.mark.parametrize("dump", SCHEMAS[:-1], ids=lambda dump: dump.stem)
 def test_a_migration_keeps_a_copy_of_what_was_there_in_the_place_of_the_former(home: Path, dump: Path) -> None:
     version = of_schema(home, dump)
-    (home / "journal.schema-0.sqlite3").touch()
+    for other in ("schema-0", "replaced-20260101-000000"):
+        (home / f"journal.{other}.sqlite3").touch()
     opened(home).open()
     (copy,) = home.glob("journal.schema-*")
+    assert len(list(home.glob("journal.replaced-*"))) == 1
     assert (copy.name, holds(copy), copy.stat().st_mode & 0o777) == (f"journal.schema-{version}.sqlite3", ["asked of old"], 0o600)
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
@@ -196,21 +198,17 @@ def test_an_index_that_is_held_open_follows_a_restored_journal(ollama: FakeOllam
 
 
 def test_what_is_forgotten_is_gone_from_the_copies_too(ollama: FakeOllama, home: Path) -> None:
-    for words in (
-        ["run", "--session", "s", "zanzibar"],
-        ["run", "keep this"],
-        ["journal", "backup", "kept.sqlite3"],
-        ["journal", "restore", "--yes", "kept.sqlite3"],
-    ):
-        assert orch(*words).returncode == 0
+    for words in ("run --session s zanzibar", "run keep", "journal backup kept.sqlite3", "journal restore --yes kept.sqlite3"):
+        assert orch(*words.split()).returncode == 0
     (copy,) = home.glob("journal.replaced-*")
     assert orch("memory", "forget", "--session", "s").returncode == 0
-    assert (holding(home, "zanzibar"), holds(copy)) == ([], ["keep this"])
+    assert (holding(home, "zanzibar"), holds(copy)) == ([], ["keep"])
 
 
-def test_a_copy_that_can_not_be_read_is_said_when_something_is_forgotten(ollama: FakeOllama, home: Path) -> None:
+@pytest.mark.parametrize("name", ["schema-1", "corrupt-20260101-000000-1"])
+def test_a_copy_that_can_not_be_read_is_said_when_something_is_forgotten(ollama: FakeOllama, home: Path, name: str) -> None:
     orch("run", "hi")
-    (home / "journal.schema-1.sqlite3").write_bytes(b"no database " * 1_000)
+    (home / f"journal.{name}.sqlite3").write_bytes(b"no database " * 1_000)
     done = orch("memory", "forget", "--all")
     assert (done.returncode, b"rm " in done.stderr, holds(home / JOURNAL)) == (1, True, [])
 
