@@ -215,6 +215,11 @@ def test_ordinary_tests_work(what: str) -> None:
     assert outcome.total > 0
 
 
+def test_only_what_the_tests_name_is_copied() -> None:
+    code = "huge = [list(range(1000)) for _ in range(1000)]\ndef f():\n    return 1"
+    assert run(code, "assert f() == 1\n" * 50, Limits(wall_s=60, cpu_s=2)) == Outcome(50, 50)
+
+
 NOT_SUPPORTED = {
     "an object of the code is no plain value": ("class Money:\n    def __eq__(self, other):\n        return True", "assert Money() == 5"),
     "nor is a number added to it": ("class Money:\n    def __add__(self, other):\n        return 5", "assert Money() + 0 == 5"),

@@ -175,18 +175,20 @@ def load(code: str, space: dict[str, Any]) -> str:
     return ""
 
 
-def judge(tests: str, names: Callable[[], dict[str, Any]], fatal: type[BaseException]) -> list[list[Any]]:
+def judge(tests: str, values: Callable[[list[str]], dict[str, Any]], fatal: type[BaseException]) -> list[list[Any]]:
     """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup that fails is told as a failure too.
 
-    `names` gives what the code defines now; what the tests have bound themselves stays. `fatal` ends them all.
+    `values` gives what the code defines now under these names; what the tests have bound themselves stays. `fatal` ends them all.
     """
     results: list[list[Any]] = []
     space: dict[str, Any] = {"__name__": "tests"}
     known: dict[str, Any] = {}
     own = {symbol.get_name() for symbol in symtable.symtable(tests, "<tests>", "exec").get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    for statement in ast.parse(tests).body:
+    tree = ast.parse(tests)
+    used = sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)})
+    for statement in tree.body:
         counts = any(isinstance(node, ast.Assert) for node in ast.walk(statement))
-        now = names()
+        now = values(used)
         space |= {name: value for name, value in now.items() if name not in space or (name not in own and space[name] is known.get(name))}
         known = now
         try:
@@ -230,18 +232,22 @@ def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) ->
     tell({"loaded": trouble})
     module = type(sys)
 
-    def names() -> list[Any]:
-        defined = {name: value for name, value in space.items() if name not in pristine and not name.startswith("__")}
+    def names() -> list[str]:
+        return [name for name in space if name not in pristine and not name.startswith("__")]
+
+    def values(wanted: list[str]) -> list[Any]:
+        defined = {name: space[name] for name in wanted if name in space}
         imported = [name for name, value in defined.items() if type(value) is module and value.__name__ == name]
         return [{name: value for name, value in defined.items() if name not in imported}, imported]
 
-    link._do_names = names
+    link._do_names, link._do_values = names, values
     link.serve()
 
 
-def _defined(link: Any) -> dict[str, Any]:
-    """What the code defines. A module of Python's own, imported under its own name, is this process's."""
-    defined, imported = link.ask("names")
+def _defined(link: Any, used: list[str]) -> dict[str, Any]:
+    """What the code defines of the names that the tests use. A module of Python's own, imported under its own name, is this process's."""
+    known = set(link.ask("names"))
+    defined, imported = link.ask("values", [name for name in used if name in known])
     modules = {name: import_module(name) for name in imported if name in sys.stdlib_module_names}
     return {str(name): value for name, value in (defined | modules).items()}
 
@@ -271,7 +277,7 @@ def main() -> None:
         _serve_code(job["text"], link, tell)
         end(0)
     try:
-        results = judge(job["text"], lambda: _defined(link), across.Broken)
+        results = judge(job["text"], lambda used: _defined(link, used), across.Broken)
         link.ask("names")  # a bare `except` of a test may have taken the end for an error of the code
         tell({"results": results, "broken": ""})
     except across.Broken as broken:
