@@ -30,6 +30,7 @@ LAYERS = [
         "speeds",
         "journal_tables",
         "markdown",
+        "memory.noise",
         "near.function_words",
         "near.vocabulary",
         "paths",

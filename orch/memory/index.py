@@ -242,6 +242,7 @@ class Memory:
 
     async def find(self, question: str, limit: int = 10, where: Where = Where(), progress: Progress | None = None) -> list[Found]:
         """Opens and searches: the question is embedded while the store opens, each on a core of its own."""
+        question = documents.brief(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
             await self.open(progress)
@@ -251,6 +252,7 @@ class Memory:
 
     async def recall(self, question: str, limit: int, until: float) -> tuple[list[Found], int]:
         """What is found in what is indexed, or can be by then, and how many rows are not."""
+        question = documents.brief(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
             await self._attach(PATIENCE_S)
@@ -261,9 +263,12 @@ class Memory:
 
     async def search(self, question: str, limit: int = 10, where: Where = Where()) -> list[Found]:
         """The rows that answer a question best, best first."""
+        question = documents.brief(question)
         return self._search(question, await self.embedder.query(question), limit, where)
 
     def _search(self, question: str, vector: list[float] | None, limit: int, where: Where) -> list[Found]:
+        if not question:
+            return []
         lexical = _best(self.store.lexical(query_weights(question), DEPTH, where))
         dense = _best(self.store.dense(vector, DEPTH, where)) if vector is not None else {}
         near = self.source.neighbours(list(dict.fromkeys((*lexical, *dense))), REACH)
@@ -303,7 +308,7 @@ def _passes(row: Remembered, where: Where) -> bool:
 def _pieces(row: Remembered) -> list[_Piece]:
     """What is indexed of a row, each piece with its day, since people ask by time; one without text where there is nothing to index."""
     day = datetime.fromtimestamp(row.at).strftime("%d %B %Y")
-    parts = documents.pieces(row.task) if row.is_note else documents.of_run(row.task, row.answer)
+    parts = documents.of_note(row.task) if row.is_note else documents.of_run(row.task, row.answer)
     texts = [f"[{day}] {part}" for part in parts] or [""]
     return [_Piece(row, number, text, number == len(texts) - 1) for number, text in enumerate(texts)]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orch.memory.index import Found
+from orch.memory.noise import is_noise, without_noise
 from orch.memory.source import Remembered
 from orch.task import estimate_text, fenced
 from orch.types import Message
@@ -23,9 +24,9 @@ INTRODUCTION = (
 
 
 def worth_telling(found: Sequence[Found]) -> list[Found]:
-    """The rows that were found well enough to be put before a task."""
+    """The rows that were found well enough to be put before a task, and say something."""
     best = found[0].score if found else 0.0
-    return [each for each in found if each.score >= max(LEAST_SCORE, LEAST_SHARE * best)]
+    return [each for each in found if each.score >= max(LEAST_SCORE, LEAST_SHARE * best) and not is_noise(f"{each.row.task}\n{each.row.answer}")]
 
 
 def message_of(rows: Sequence[Remembered], tokens: int) -> tuple[Message | None, list[Remembered]]:
@@ -48,7 +49,7 @@ def _title(row: Remembered) -> str:
 
 
 def _body(row: Remembered, tokens: int) -> str:
-    text = row.task if row.is_note else f"Question: {row.task}\nAnswer: {row.answer}"
+    text = without_noise(row.task) if row.is_note else f"Question: {without_noise(row.task)}\nAnswer: {without_noise(row.answer)}"
     room = max(tokens * 3, 0)
     return text if len(text) <= room else f"{text[:room]} …"
 
