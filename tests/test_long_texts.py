@@ -16,6 +16,7 @@ from rich.console import Console
 
 from orch import folding
 from orch.backends.wire import ThinkSplitter
+from orch.bench import graders, reading, suite
 from orch.cache import key_of
 from orch.classifier import features
 from orch.classifier.rules import forced
@@ -297,3 +298,22 @@ def test_a_line_without_end_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch)
     screen.close()
     assert drawn == []
     assert "1" * 100_000 in str(out.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_a_grader_reads_both_ends_of_an_answer_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def number(text: str, lang: str) -> list[float]:
+        read.append(len(text))
+        return reading.final_number(text, lang)
+
+    monkeypatch.setattr(graders, "final_number", number)
+    task = next(task for task in suite.load().tasks if type(task.checks[0]).__name__ == "Number")
+    graders.grade(task, "<think>" + "1 + " * 100_000 + "</think>" + "so " * 100_000 + "the answer is 5")
+    assert read
+    assert max(read) <= graders.ANSWER_CHARS + 1
+
+
+def test_thoughts_are_left_out_up_to_the_last_that_ends() -> None:
+    assert reading.visible("a </think> b </thinking> c") == "c"
+    assert reading.visible("*_" * 200_000) == "*_" * 200_000

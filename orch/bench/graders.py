@@ -52,7 +52,7 @@ class _Asked:
 
 def grade(task: Task, answer: str, execute: Execute | None = None) -> Grade:
     """The grade of an answer; without `execute`, code is not run but judged by its form. Raises what `execute` raises."""
-    text = visible(answer, task.prompt)
+    text = _read(visible(answer, task.prompt))
     if not text:
         return Grade(0.0, "no answer")
     if _REFUSAL.match(fold(text).lstrip("*# ")):
@@ -62,6 +62,14 @@ def grade(task: Task, answer: str, execute: Execute | None = None) -> Grade:
     hows = {each.how for each in grades}
     how = next(how for how in ("static", "executed", "graded") if how in hows)
     return Grade(fmean(each.score for each in grades), "; ".join(dict.fromkeys(each.why for each in grades)), how)
+
+
+ANSWER_CHARS = 20_000
+"""What is read of an answer, half of it from each end: the suite's longest good answers have 3,000."""
+
+
+def _read(text: str) -> str:
+    return text if len(text) <= ANSWER_CHARS else f"{text[: ANSWER_CHARS // 2]}\n{text[-ANSWER_CHARS // 2 :]}"
 
 
 _REFUSAL = re.compile(

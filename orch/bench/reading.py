@@ -10,7 +10,7 @@ from orch.classifier.rules import words_of
 from orch.folding import fold
 
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning|reflection)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_THOUGHT_END = re.compile(r".*</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
+_THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _MARKS = re.compile(r"<\|[a-z_]+\|>|<(?:end_of_turn|start_of_turn|eos|bos|/?s)>")
 _FENCE = re.compile(r"(?:```|~~~)[ \t]*([\w+#-]*)[^\n]*\n(.*?)(?:\n[ \t]*(?:```|~~~)|\Z)", re.DOTALL)
 _MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^>\s?|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)", re.MULTILINE)
@@ -18,7 +18,9 @@ _MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^>\s?|(?<!\w)[*_](?=\S)|(?<=\S)[*_]
 
 def visible(answer: str, prompt: str = "") -> str:
     """The answer without thoughts (closed, cut off, or opened by the template), end marks, and the prompt said again."""
-    text = _MARKS.sub("", _THOUGHT_END.sub("", _THOUGHT.sub("", answer))).strip()
+    said = _THOUGHT.sub("", answer)
+    ends = [match.end() for match in _THOUGHT_END.finditer(said)]
+    text = _MARKS.sub("", said[ends[-1] :] if ends else said).strip()
     text = text.removeprefix(prompt.strip()).strip() if prompt.strip() else text
     return "" if 2 * len(text) > len(prompt) and text in prompt else text
 
@@ -106,6 +108,8 @@ def _decimal(digits: str, lang: str) -> float:
     return float(f"{head or 0}.{re.sub('[^0-9]', '', tail) or 0}")
 
 
+MOST_ENDS = 50
+"""Lines behind code without a fence that are left out one by one until the rest parses: the words that follow it."""
 BULLET = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)]|[a-z]\))\s+", re.MULTILINE)
 
 
@@ -127,7 +131,7 @@ def things(text: str) -> list[str]:
 
 def plain_lists(text: str) -> str:
     """Plain text whose bullets are still there."""
-    return plain(re.sub(r"^(\s*)[*+•]\s+", r"\1- ", text, flags=re.MULTILINE))
+    return plain(re.sub(r"^([^\S\n]*)[*+•]\s+", r"\1- ", text, flags=re.MULTILINE))
 
 
 def code_of(text: str, languages: tuple[str, ...] = ()) -> str:
@@ -148,7 +152,7 @@ def python_of(text: str, entry: str) -> str:
         return str(next((body for body in blocks if entry in body), blocks[0]))
     lines = text.split("\n")
     start = next((i for i, line in enumerate(lines) if re.match(r"(?:async def|def|class|import|from|@)\s?\w", line) or line.startswith(f"{entry} =")), 0)
-    ends = (end for end in range(len(lines), start, -1) if tree_of("\n".join(lines[start:end])))
+    ends = (end for end in range(len(lines), max(start, len(lines) - MOST_ENDS), -1) if tree_of("\n".join(lines[start:end])))
     return "\n".join(lines[start : next(ends, len(lines))])
 
 

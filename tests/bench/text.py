@@ -76,7 +76,9 @@ def _row(name: str, work: Work) -> bool:
     exponent = growth(found[worst])
     said = f"{exponent:.2f}" if exponent else "too fast to tell"
     print(f"| {name} | {worst} | {said} | {size:,} | {seconds * 1000:.0f} |", flush=True)
-    return exponent > MOST_GROWTH and seconds > FREEZES_S
+    if exponent <= MOST_GROWTH or seconds <= FREEZES_S:
+        return False
+    return growth(measured(work, worst)) > MOST_GROWTH  # once more: a busy machine's caches make a step of some 30 %
 
 
 def measured(work: Work, kind: str) -> list[tuple[int, float]]:
@@ -200,12 +202,6 @@ def functions() -> dict[str, Work]:
         "memory: export": parse_export,
         "bench: JSON in an answer": find_json,
         "bench: visible": reading.visible,
-        "bench: folded": reading.folded,
-        "bench: label": reading.labelled,
-        "bench: number": lambda text: reading.final_number(text, "en"),
-        "bench: things": reading.things,
-        "bench: code": reading.code_of,
-        "bench: Python": lambda text: reading.python_of(text, "solve"),
         **{f"grade: {kind}": _grading(task) for kind, task in _tasks().items()},
     }
 
