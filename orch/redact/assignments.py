@@ -11,8 +11,9 @@ from orch.redact.values import Style, is_secret
 from orch.redact.view import STEMS, Span, View
 
 NAME_CHARS = 80
-VALUE_CHARS, JUDGED_CHARS = 2_000, 300
+VALUE_CHARS, JUDGED_CHARS = 2_000, 120
 """So much of a value is looked for, and it is judged by so much of that; what is longer is redacted whole."""
+BARE_CHARS = 300
 MARK = "assignment"
 
 Value = tuple[int, int, Style]
@@ -243,7 +244,7 @@ def _ends(low: bytes, stop: int) -> bool:
 
 def _whole(view: View, begin: int, stop: int, style: Style) -> int:
     """To where a bare value really goes, without the sentence's signs after it."""
-    if stop - begin >= JUDGED_CHARS and style is not Style.QUOTED:
+    if stop - begin >= BARE_CHARS and style is not Style.QUOTED:
         rest = _REST.match(view.text, stop)
         return rest.end() if rest else stop
     if style in (Style.LOOSE, Style.SENTENCE):

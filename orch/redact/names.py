@@ -35,7 +35,7 @@ _KEY_OF = frozenset(
     "consumer app application service client server deploy webhook hook bot session cookie bearer subscription apim ocp functions function host "
     "merchant payment billing org organization project integration write ingest ingestion instrumentation stripe openai anthropic google gcp azure aws "
     "gemini mistral groq cohere github gitlab slack twilio sendgrid mailgun datadog dd algolia maps firebase fcm vapid django flask rails laravel "
-    "base vault backup recovery wallet seed activation product serial wep wpa wpa2 wifi preshared pre psk "
+    "vault backup recovery wallet seed activation product serial wep wpa wpa2 wifi preshared pre psk "
     "peer personal user usuario llave cloudflare linode hetzner vultr heroku sentry newrelic hf wandb replicate together".split()
 )
 _NOT_KEY_OF = frozenset(

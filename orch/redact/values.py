@@ -71,10 +71,11 @@ _LABEL = frozenset(
 _SAYS = frozenset("password passwords passwd passphrase contraseña contraseñas clave secret token key api credentials credential user username email".split())
 _WORDY = text_rule(r"_*[A-Za-z]+(?:[_./:-][A-Za-z]+)*[_./:-]?\d{0,4}")
 _LETTERS = text_rule(r"(?!!\d|#[0-9A-Fa-f]{3,8}$)[\w+/=.~:@%!$^&*#-]+")
+_CUT = text_rule(r"[._/:-]")
 _PARTS = text_rule(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SIGN = text_rule(r"[^\w\s.,;:'\"()\[\]/-]")
 _NUMBERED = text_rule(r"[A-Za-z_-]{1,5}[_-]?\d{1,2}|[A-Za-z]+[_-]\d{1,4}")
-_TOKEN_OF_WORDS = text_rule(r"[A-Za-z]*\d{0,4}[a-zA-Z]?|\d+[a-z]{0,2}")
+_TOKEN_OF_WORDS = text_rule(r"[A-Za-z]*\d{0,4}[a-zA-Z]{0,4}|\d+[a-z]{0,2}")
 _PATH_OF_WORDS = text_rule(r"[a-z_]+(?:[.:/][a-z_]+)+[.:]?")
 WORD_CHARS = 4
 LABEL_WORDS = 12
@@ -186,7 +187,7 @@ def is_random(value: str) -> bool:
     if len(value) < 8 or any(map(str.isspace, value)) or value.count(".") > 3 or _reads_as_words(value):
         return False
     if _WORDY.fullmatch(value):
-        return len(value) >= 20 and is_dense(value)
+        return len(value) >= 20 and is_dense(max(_CUT.split(value), key=len))
     return bool(_LETTERS.fullmatch(value)) and _has_both(value) and not _is_words(value)
 
 

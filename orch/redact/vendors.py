@@ -16,6 +16,8 @@ _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 _RUNS = byte_rule(rb"a{14,}")
 _BESIDE = text_rule(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
 _JWT_PARTS = (".ey", "eyJ", "ZXlK")
+_DATA = text_rule(r"[A-Za-z0-9+/=]+")
+DATA_CHARS, DATA_END_CHARS = 4_096, 1_024
 LONGEST_WORD = 26
 _BEFORE_CHARS = 70
 """As far before a key its vendor's name is looked for."""
@@ -23,7 +25,7 @@ _BEFORE_CHARS = 70
 
 def found(view: View) -> Iterator[Span]:
     """The keys of vendors in a text."""
-    runs = " ".join(view.text[match.start() : match.end()] for match in _RUNS.finditer(view.tokens))
+    runs = " ".join(_without_data(view.text[match.start() : match.end()]) for match in _RUNS.finditer(view.tokens))
     if not runs:
         return
     for number, (mark, _, literal, _, _) in enumerate(FORMS):
@@ -33,6 +35,11 @@ def found(view: View) -> Iterator[Span]:
                 if "." in match.group() or literal == "ZXlK" if mark == "jwt" else is_dense(match.group()[len(literal) :]):
                     yield match.start(), match.end(), mark
     yield from _beside(view)
+
+
+def _without_data(run: str) -> str:
+    """The ends of a run that is base64 of something large, such as an image: no key begins within."""
+    return run[:DATA_END_CHARS] + " " + run[-DATA_END_CHARS:] if len(run) > DATA_CHARS and _DATA.fullmatch(run) else run
 
 
 @cache

@@ -78,6 +78,11 @@ index 83db48f..bf2a3c1 100644
 id: 123e4567-e89b-12d3-a456-426614174000, sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==
 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8mQ2v8e0l1Yx3oXk5bH4Jm0s2V9n7f6d5c4b3a2918 bob@laptop
+self.password = self.distribution.password; RegEnumKey = win32api.RegEnumKey
+username, password = proxy_auth
+def load(name: bytes | None, key: PKCS12PrivateKeyTypes | None, token: Token) -> GetAvailableLanguagesNode: ...
+"limit_key": "maxResults", "result_key": "efficiencyMetricsByGroup"
+{month:!0,number:!0,password:!0,range:!0,search:!0},{simpleKeys:!1,explicitKey:!0,srcToken=a}
 .token.keyword { color: #569cd6; } --token-color: #6c6c6ccc;
 "scripts": {"build": "sk-build --npm_config_registry=https://registry.npm.example"}
 """.strip().split("\n")

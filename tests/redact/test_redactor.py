@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ import yaml
 
 from orch.config import load, spec
 from orch.errors import ConfigError
-from orch.redact import Redactor, is_retired
+from orch.redact import AFTER_CHARS, BEFORE_CHARS, PIECE_CHARS, Redactor, assignments, is_retired, search
 from orch.redact.forms import MARKS
+from orch.redact.names import Kind
+from orch.redact.search import spans
+from orch.redact.values import Style
+from orch.redact.view import Span
 from tests.redact.keys import key_of
 
 KEY = key_of("ghp_{A36}")
@@ -106,3 +111,32 @@ def test_names_with_secrets_stay_apart() -> None:
     assert one != two
     assert KEY not in str(one)
     assert (redactor.redact_name("work"), redactor.redact_name(None)) == ("work", None)
+
+
+@pytest.mark.parametrize("text", ["word " * 100_000, "password=" * 50_000, "-----BEGIN PRIVATE KEY-----" * 10_000])
+def test_a_long_text_is_searched_once_and_in_bounded_pieces(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def counted(piece: str) -> Iterator[Span]:
+        given.append(len(piece))
+        return spans(piece)
+
+    monkeypatch.setattr(search, "spans", counted)
+    Redactor({}).redact(text)
+    assert max(given) <= BEFORE_CHARS + PIECE_CHARS + AFTER_CHARS
+    assert sum(given) <= 1.1 * len(text)
+
+
+@pytest.mark.parametrize("text", ["key=" * 5_000, "password: " * 2_000, "la contraseña es " * 1_000, "| password | x1 |" * 1_000, '{"token": "' * 1_000])
+def test_no_value_is_judged_by_more_than_its_beginning(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+
+    def counted(value: str, kind: Kind, style: Style, *, ends: bool = True) -> bool:
+        judged.append(len(value))
+        return False
+
+    monkeypatch.setattr(assignments, "is_secret", counted)
+    Redactor({}).redact(text)
+    assert judged
+    assert max(judged) <= assignments.JUDGED_CHARS
+    assert len(judged) <= len(text) / 2
