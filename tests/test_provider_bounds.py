@@ -88,6 +88,14 @@ async def test_an_endless_answer_is_read_so_far(kind: Backends, asked: str, many
         assert server.sent < 2 * (bounds.MOST_JSON_BYTES + BUFFERS)  # Ollama's lists are two
 
 
+async def test_the_command_tells_what_was_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with endless(OK + b"\r\n", b'{"models": [' + b"{}," * 20_000) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        done = await asyncio.to_thread(orch, "models")
+    assert b"an answer to /api/" in done.stderr
+    assert b"of over 8 MB: it is not read on" in done.stderr
+
+
 @lines
 async def test_an_endless_error_is_told_without_its_text(many: bool) -> None:
     async with endless(b"HTTP/1.1 500 Broken\r\n\r\n", b"x" * 60_000) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from orch.backends.ollama import OllamaBackend
@@ -9,6 +10,7 @@ from orch.backends.proxies import Proxy, proxy_of
 from orch.config.spec import Provider
 from orch.errors import BackendError, OrchError
 from orch.setup.library import artifact_of
+from tests.serving import served
 from tests.test_cli import orch
 
 FAR = "http://192.0.2.1:11434"
@@ -94,6 +96,15 @@ def test_every_command_says_so(monkeypatch: pytest.MonkeyPatch, words: list[str]
     said = " ".join((done.stdout + done.stderr).decode().split())
     assert "Traceback" not in said
     assert "ALL_PROXY names a proxy that orch does not speak" in said
+
+
+def test_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", FAR)
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7890/")
+    with served() as url:
+        asked = {"model": "llama", "messages": [{"role": "user", "content": "hi"}]}
+        answer = httpx.post(f"{url}/v1/chat/completions", json=asked, trust_env=False, timeout=60)
+    assert (answer.status_code, "ALL_PROXY names a proxy that orch does not speak" in answer.text) == (503, True)
 
 
 def test_a_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
