@@ -22,6 +22,8 @@ from orch import paths
 from orch.errors import JournalError
 from orch.version import VERSION
 
+LEAST_ROOM = 65_536
+"""Bytes that SQLite needs beside a file to open it: its index of the WAL takes 32,768."""
 BUSY_S = 15.0
 """Timeout for a file that another process has locked."""
 _CREATING = threading.Lock()
@@ -59,7 +61,17 @@ class DatabaseFile:
         try:
             return self._connect_or_set_aside()
         except (OSError, sqlite3.Error) as error:  # a corrupt file in a folder that can't be written to, and its like
-            raise JournalError(f"{self.what} can't be opened ({error}): nothing is recorded", f"see {self.path}") from error
+            why, hint = ("its disk is full", f"make room at {self.path.parent}") if self._is_full() else (str(error), f"see {self.path}")
+            raise JournalError(f"{self.what} {self.path} can't be opened ({why}): nothing is recorded", hint) from error
+
+    def _is_full(self) -> bool:
+        if not hasattr(os, "statvfs"):
+            return False
+        try:
+            disk = os.statvfs(self.path.parent)  # shutil, which asks the same, costs 5 ms to import
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize < LEAST_ROOM
 
     def _connect_or_set_aside(self) -> Connection:
         try:

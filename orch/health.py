@@ -85,7 +85,7 @@ async def _journal(runtime: Runtime) -> Finding:
     try:
         count = await runtime.aside(journal.count)
     except JournalError as error:
-        return "fail", error.message, error.hint
+        return "fail", "; ".join(dict.fromkeys((error.message, *journal.warnings))), error.hint
     except Exception as error:  # whatever SQLite says of a broken file
         return "fail", str(error), f"move {journal.path} away"
     said = journal.warnings

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from orch.errors import OrchError
@@ -16,8 +17,11 @@ from orch.memory.edge import EdgeStore
 from orch.memory.store import StoreError, Where
 from tests.conftest import CODER
 from tests.fakes.ollama import FakeOllama
+from tests.process import serving
 from tests.test_cli import orch
+from tests.test_journal_faults import query
 from tests.test_memory_store import DIMENSION, point
+from tests.test_server_journal import ask, until
 
 SERVER = "the staging server is called nemo and stands in Helsinki"
 
@@ -43,9 +47,9 @@ def test_nothing_is_asked_of_an_open_index_while_there_is_no_room(tmp_path: Path
     store.open()
     store.upsert([point(1)])
     free.append(0)
-    for ask in (lambda: store.upsert([point(2)]), lambda: store.delete(["run-1"]), store.compact, store.count, lambda: store.lexical({1: 1.0}, 5, Where())):
+    for act in (lambda: store.upsert([point(2)]), lambda: store.delete(["run-1"]), store.compact, store.count, lambda: store.lexical({1: 1.0}, 5, Where())):
         with pytest.raises(StoreError, match="full"):
-            ask()
+            act()
     free.append(1 << 40)
     assert (store.count(), store.newest_seq()) == (1, 1)
     store.close()
@@ -108,6 +112,16 @@ def test_on_a_full_disk_every_command_ends_in_order_and_health_works(ollama: Fak
     assert [(done.returncode, b"full" in done.stderr, b"Traceback" in done.stderr) for done in others] == [(1, True, False)] * 2
     assert checked["ok"]
     assert next(each["status"] for each in checked["checks"] if each["name"] == "memory") == "warn"
+
+
+def test_a_server_begins_on_a_full_disk_and_writes_its_runs_when_there_is_room(ollama: FakeOllama, full: Path) -> None:
+    fill(full)
+    with serving() as server:
+        ask(server, "hi")
+        assert "wait in memory" in httpx.get(f"{server.url}/orch/health", trust_env=False).text
+        (full / "fill").unlink()
+        until(lambda: "wait in memory" not in httpx.get(f"{server.url}/orch/health", trust_env=False).text)
+    assert query(full, "SELECT task FROM runs") == [("hi",)]
 
 
 def test_the_error_says_how_much_is_wanted(tmp_path: Path, free: list[int]) -> None:

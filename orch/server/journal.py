@@ -114,6 +114,8 @@ class BatchedJournal(Journal):
         untold, self._untold = self._untold, []
         for run in untold:
             self._told(run)
+        if self._trouble:
+            self.database.close()  # a file that could not be opened is tried again at once
         # the first alone tells whether the trouble is over: to redact all of them again for each try would cost seconds
         while waiting := self._unwritten.runs[: 1 if self._trouble else BATCH]:
             written = self._write(waiting)

@@ -43,8 +43,7 @@ else:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         try:
             if taken := _taken(descriptor):
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()}\n{_machine()}\n".encode())
+                _name(descriptor)
             yield taken
         finally:
             os.close(descriptor)
@@ -64,6 +63,13 @@ else:
             return int(pid) if pid.isdecimal() and machine == _machine() else 0
         finally:
             os.close(descriptor)
+
+    def _name(descriptor: int) -> None:
+        """Writes over what stands there: that takes no room. On a full disk the lock holds without a name."""
+        named = f"{os.getpid()}\n{_machine()}\n".encode()
+        with contextlib.suppress(OSError):
+            os.write(descriptor, named)
+            os.ftruncate(descriptor, len(named))
 
     def _taken(descriptor: int) -> bool:
         for _ in range(TRIES):
