@@ -32,6 +32,7 @@ from orch.server import json_values, openai_forms
 from orch.server.conversations import key_of as conversation_of
 from orch.server.ui import rendered
 from orch.slices import OVERLAP_CHARS, SLICE_CHARS, slices
+from orch.task import estimate_text
 from orch.types import TaskType
 from tests.fakes.ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import fake, over
@@ -317,3 +318,7 @@ def test_a_grader_reads_both_ends_of_an_answer_and_no_more(monkeypatch: pytest.M
 def test_thoughts_are_left_out_up_to_the_last_that_ends() -> None:
     assert reading.visible("a </think> b </thinking> c") == "c"
     assert reading.visible("*_" * 200_000) == "*_" * 200_000
+
+
+def test_blanks_without_end_fit_no_model() -> None:
+    assert estimate_text(" " * 30_000_000) > 200_000
