@@ -13,7 +13,7 @@ from orch.redact.view import STEMS, Span, View
 NAME_CHARS = 80
 VALUE_CHARS, JUDGED_CHARS = 2_000, 120
 """So much of a value is looked for, and it is judged by so much of that; what is longer is redacted whole."""
-BARE_CHARS = 300
+BARE_CHARS = 150
 MARK = "assignment"
 
 Value = tuple[int, int, Style]
@@ -54,7 +54,7 @@ _WORDS_BEFORE = byte_rule(
 _IN_PATH = byte_rule(rb"[^ \t]/\Z")
 _DIRECTIVES = (b"requirepass", b"masterauth")
 _SQL = byte_rule(rb"[ \t]+(?:is[ \t]+)?(?:as[ \t]+)?(?:to[ \t]+)?[ne]?(?=['\"])")
-_BARE = byte_rule(rb"[^\s\"'`<>\\]{1,300}")
+_BARE = byte_rule(rb"[^\s\"'`<>\\]{1,150}")
 _CUT = byte_rule(rb"[;&](?=[\w.%-]{1,40}(?:[ ]\w{1,20}){0,3}=)|[,;](?=[\w.-]{1,60}[:=])|;(?=\s|\Z)|&(?:amp;|quot;)")
 _REST = text_rule(r"[^\s\"'`<>]*")
 

@@ -89,7 +89,7 @@ def is_secret(value: str, kind: Kind, style: Style, *, ends: bool = True) -> boo
 
 
 def _may_be(value: str, kind: Kind, style: Style, ends: bool) -> bool:
-    if len(value) < 4 or _PLACEHOLDER.match(value) or _is_vocabulary(value):
+    if len(value) < 4 or (kind is Kind.WEAK and not is_random(value)) or _PLACEHOLDER.match(value) or _is_vocabulary(value):
         return False
     if value.lower().strip("()[]<>\"'`;:,.!?") in _TYPES or _PATH.match(value) or (kind < Kind.PASSWORD and _DATE.match(value)):
         return False
@@ -184,7 +184,7 @@ def _is_numbered(value: str) -> bool:
 
 def is_random(value: str) -> bool:
     """Whether a value looks drawn at random: letters and digits among each other, or long with capitals within."""
-    if len(value) < 8 or any(map(str.isspace, value)) or value.count(".") > 3 or _reads_as_words(value):
+    if len(value) < 8 or "=" in value.rstrip("=") or any(map(str.isspace, value)) or value.count(".") > 3 or _reads_as_words(value):
         return False
     if _WORDY.fullmatch(value):
         return len(value) >= 20 and is_dense(max(_CUT.split(value), key=len))
