@@ -54,6 +54,7 @@ LAYERS = [
     {"redact.search"},
     {"redact"},
     {
+        "server.hosts",
         "server.keys",
         "server.protocol",
         "socket_path",

@@ -13,7 +13,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from orch.errors import UsageError
-from orch.server.guard import Guard, Rules, envelope, host_name, network_of
+from orch.server.guard import Guard, Rules, envelope
+from orch.server.hosts import host_name, network_of
 from orch.server.keys import Keys
 from orch.server.logins import TRIES, Tries
 from tests.door import HOST, SECRET, Client, Door, Site, guarded

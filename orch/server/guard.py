@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import re
@@ -14,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from orch.errors import UsageError
+from orch.server.hosts import LOOPBACK, host_name, is_loopback, listed_host, listed_origin, network_of
 from orch.server.logins import Tries
 from orch.server.needs import need_of
 from orch.server.owner import Address, Sockets, Who, who
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 Refuse = Callable[[str, int, str, str], tuple[bytes, str]]
 """Path, status, code and message of a refusal to its body and content type."""
-
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 REFUSALS = {
     "log_in": (303, "this page is shown to who has logged in"),
@@ -62,8 +60,6 @@ _TYPES = {
     503: "server_error",
     504: "timeout_error",
 }
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{0,5})?")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
 PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
 """A path of this server that can stand anywhere; nothing that a browser could take for another server."""
 _SINGLE = frozenset({b"host", b"origin", b"authorization", b"x-api-key", b"content-length", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
@@ -97,8 +93,8 @@ class Rules:
     """Whose socket a client's is."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "allowed_hosts", frozenset(map(_listed_host, self.allowed_hosts)))
-        object.__setattr__(self, "allowed_origins", frozenset(map(_listed_origin, self.allowed_origins)))
+        object.__setattr__(self, "allowed_hosts", frozenset(map(listed_host, self.allowed_hosts)))
+        object.__setattr__(self, "allowed_origins", frozenset(map(listed_origin, self.allowed_origins)))
 
     @classmethod
     def at(cls, address: str, *, hosts: Iterable[str] = (), origins: Iterable[str] = (), keys: Keys | None = None, **bounds: Any) -> Self:
@@ -112,56 +108,11 @@ class Rules:
         return cls(allowed_hosts=named, allowed_origins=frozenset(origins), keys=keys, **bounds)
 
 
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach what listens there; no for a name that is not localhost, whatever it resolves to today."""
-    try:
-        return address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def network_of(address: str) -> str:
-    """The address, of IPv6 the network: one machine has all of its addresses."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
-
-
 def over_unix(scope: Scope) -> bool:
     """Whether a request came over the Unix socket, which is its owner's alone."""
     # not by `client`: uvicorn has none either for a TCP client that is gone already
     server = scope.get("server")
     return server is not None and server[1] is None
-
-
-def host_name(host: str) -> str:
-    """The name in a Host header, in lower case and without port and last dot; an IPv6 address short and in brackets. Empty when it is none."""
-    match = _HOST.fullmatch(host)
-    if match is None:
-        return ""
-    name = match[1].lower()
-    if name[0] != "[":
-        return name
-    try:
-        return f"[{ipaddress.IPv6Address(name[1:-1])}]"
-    except ValueError:
-        return ""
-
-
-def _listed_host(host: str) -> str:
-    bare = f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host
-    name = host_name(bare)
-    if not name or bare.rpartition("]")[2].count(":"):
-        raise UsageError(f"{host!r} is no host name", "write it whole and without port, like nas.local or 192.168.1.5")
-    return name
-
-
-def _listed_origin(origin: str) -> str:
-    if not _ORIGIN.fullmatch(origin.lower()):
-        raise UsageError(f"{origin!r} is no origin", "write it whole, like https://chat.example or http://localhost:3000; * is not possible")
-    return origin.lower()
 
 
 def envelope(path: str, status: int, code: str, message: str) -> tuple[bytes, str]:

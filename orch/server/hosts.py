@@ -1,0 +1,59 @@
+"""Host names, origins and addresses as requests and options write them, and what they stand for (pure)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from orch.errors import UsageError
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{0,5})?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach what listens there; no for a name that is not localhost, whatever it resolves to today."""
+    try:
+        return address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def network_of(address: str) -> str:
+    """The address, of IPv6 the network: one machine has all of its addresses."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, in lower case and without port and last dot; an IPv6 address short and in brackets. Empty when it is none."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return ""
+    name = match[1].lower()
+    if name[0] != "[":
+        return name
+    try:
+        return f"[{ipaddress.IPv6Address(name[1:-1])}]"
+    except ValueError:
+        return ""
+
+
+def listed_host(host: str) -> str:
+    """A host name as it is compared. Raises UsageError for one that could never match."""
+    bare = f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host
+    name = host_name(bare)
+    if not name or bare.rpartition("]")[2].count(":"):
+        raise UsageError(f"{host!r} is no host name", "write it whole and without port, like nas.local or 192.168.1.5")
+    return name
+
+
+def listed_origin(origin: str) -> str:
+    """The same for an origin. Raises UsageError."""
+    if not _ORIGIN.fullmatch(origin.lower()):
+        raise UsageError(f"{origin!r} is no origin", "write it whole, like https://chat.example or http://localhost:3000; * is not possible")
+    return origin.lower()
