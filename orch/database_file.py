@@ -109,12 +109,19 @@ class DatabaseFile:
         try:
             if not self.path.is_file():  # to open a pipe would wait for its other end
                 raise cause
-            connection = self._raw("ro")
+            connection = self._raw("ro" if self._has_log() else "ro&immutable=1")
             schema_version(connection)
         except (OSError, sqlite3.Error, ValueError):
             raise JournalError(said, "set ORCH_HOME to a folder of your own") from cause
         self.warn(said)
         return connection
+
+    def _has_log(self) -> bool:
+        """Whether somebody has it open, or left changes beside it.
+
+        Where not, SQLite reads it in a folder that can't be written to only if it is told that nobody changes it.
+        """
+        return self.path.with_name(f"{self.path.name}-wal").exists()
 
     def warn(self, message: str) -> None:
         """Keeps a warning once."""

@@ -124,6 +124,16 @@ def test_a_server_begins_on_a_full_disk_and_writes_its_runs_when_there_is_room(o
     assert query(full, "SELECT task FROM runs") == [("hi",)]
 
 
+def test_a_journal_that_can_only_be_read_is_listed_and_shown(ollama: FakeOllama, full: Path) -> None:
+    orch("memory", "add", SERVER)
+    subprocess.run(["mount", "-o", "remount,ro", full], check=True)
+    listed, added = orch("memory", "list", "--json"), orch("memory", "add", "hi")
+    (row,) = json.loads(listed.stdout)["memories"]
+    assert row["task"] == SERVER
+    assert SERVER.encode() in orch("memory", "show", row["id"][:10]).stdout
+    assert (added.returncode, b"Traceback" in added.stderr) == (1, False)
+
+
 def test_the_error_says_how_much_is_wanted(tmp_path: Path, free: list[int]) -> None:
     free.append(3_000_000)
     with pytest.raises(OrchError, match="3 MB are free, it wants 67 MB"):
