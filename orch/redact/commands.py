@@ -57,7 +57,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("convertto-securestring", rf"(?i)convertto-securestring\s{{1,4}}(?:-string\s{{1,4}})?{_VALUE}"),
     (
         "identified",
-        rf"(?i)\b(?:user|role|login|for|grant)\b[^\n;]{{1,120}}?\sidentified\s{{1,4}}(?:with\s{{1,4}}[\w'\"]{{1,40}}\s{{1,4}})?by\s{{1,4}}(?:password\s{{1,4}})?{_VALUE}",
+        rf"(?i)\b(?:create|alter|grant|set)\b[^\n;]{{1,120}}?\sidentified\s{{1,4}}(?:with\s{{1,4}}[\w'\"]{{1,40}}\s{{1,4}})?by\s{{1,4}}(?:password\s{{1,4}})?{_VALUE}",
     ),
     ("password(", r"(?i)\bpassword\(\s{0,4}'(?P<single>[^'\n]{4,300})'\s{0,4}\)"),
     ("oauth2-bearer", rf"\s--oauth2-bearer[ =]{_VALUE}"),

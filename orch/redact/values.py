@@ -37,6 +37,7 @@ _HOLDS_PLACEHOLDER = text_rule(
 )
 _PATH = text_rule(r"[~.]{0,2}/[a-z_.][\w.-]*(?:/[\w. -]*)*$|[A-Za-z]:\\")
 _CODE = text_rule(r"(?:new |await |typeof |\*|&|not |!|-|\()?[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*|\[[\w\"']*\])*[\[({]")
+_MINIFIED = text_rule(r"(?:null|undefined|true|false|this|[A-Za-z_$]{1,2})(?:[)};,\]]|&&|\|\|)")
 _DOTTED = text_rule(r"[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+[;,)]*$")
 _TYPE = text_rule(r"&(?:mut )?[A-Za-z_]\w*[;,)]*$|[A-Za-z_][\w.]*(?:\[\]|\?|\s*\|.*|<[\w<>, ]*>|\*)[;,)]*$")
 _NAME = text_rule(r"[A-Za-z_]+$")
@@ -95,6 +96,8 @@ def _may_be(value: str, kind: Kind, style: Style, ends: bool) -> bool:
         return False
     if style is Style.QUOTED:
         return _quoted(value, kind)
+    if _MINIFIED.match(value):
+        return False
     if any(map(str.isspace, value)):
         return False
     if style is Style.LIST:

@@ -82,6 +82,7 @@ self.password = self.distribution.password; RegEnumKey = win32api.RegEnumKey
 username, password = proxy_auth
 def load(name: bytes | None, key: PKCS12PrivateKeyTypes | None, token: Token) -> GetAvailableLanguagesNode: ...
 "limit_key": "maxResults", "result_key": "efficiencyMetricsByGroup"
+any type that can be identified by reference. (n.keep&&(l.srcToken=a),o.push(l)); r.password=null;let i=await c
 {month:!0,number:!0,password:!0,range:!0,search:!0},{simpleKeys:!1,explicitKey:!0,srcToken=a}
 .token.keyword { color: #569cd6; } --token-color: #6c6c6ccc;
 "scripts": {"build": "sk-build --npm_config_registry=https://registry.npm.example"}
