@@ -187,6 +187,14 @@ def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(shared: Sha
     assert page.locator(".orch-code pre").inner_text().strip() == "".join(lines).strip()
 
 
+def test_a_long_answer_is_drawn_in_parts_to_its_end(shared: Shared, visit: Visit) -> None:
+    shared.fake.models[CODER].reply = ["".join(f"Paragraph *{number}* of many.\n\n" for number in range(1_000)), "The end."]
+    page = opened(visit, shared.url)
+    ask(page, CODE_TASK)
+    expect(page.get_by_text("The end.")).to_be_visible()
+    expect(page.locator(".orch-answer em")).to_have_count(1_000)
+
+
 def test_parts_of_code_that_comes_begin_with_their_fence_and_lose_no_line() -> None:
     lines = [f"line {n}\n" for n in range(100)]
     parts = segments("Text\n```python\n" + "".join(lines))
