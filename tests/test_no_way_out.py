@@ -55,6 +55,10 @@ CALLS: dict[str, list[list[str]]] = {
     "memory import": [["exported.jsonl"]],
     "memory stats": [[]],
     "memory reindex": [[]],
+    "journal": [["--help"]],
+    "journal export": [["-"]],
+    "journal backup": [["backup.sqlite3", "--force"]],
+    "journal restore": [["{backup}", "--yes"]],
     "cache": [["--help"]],
     "cache stats": [[]],
     "cache why": [["{answer}"]],
@@ -68,6 +72,7 @@ CALLS: dict[str, list[list[str]]] = {
     "serve": [["--detach", "--port", "0"]],
     "serve stop": [[]],
     "serve status": [[]],
+    "page": [["--print"]],
     "config": [["--help"]],
     "config validate": [[]],
     "config show": [[]],
@@ -75,8 +80,8 @@ CALLS: dict[str, list[list[str]]] = {
     "config path": [[]],
     "config init": [["--to", "made"]],
 }
-"""What each command is called with, once or several times. `{run}` and `{answer}` are those of an earlier run."""
-WITHOUT_A_SERVER = {"serve stop": 2, "serve status": 1}
+"""What each command is called with, once or several times. `{run}` and `{answer}` are those of an earlier run, `{backup}` the journal with it."""
+WITHOUT_A_SERVER = {"serve stop": 2, "serve status": 1, "page": 2}
 SUITE = "version: 1\ntasks:\n  - {id: one, type: simple, lang: en, prompt: 'What is two and two?', grade: {exact: world}}\n"
 
 
@@ -143,10 +148,13 @@ def server(ollama: FakeOllama, home: Path) -> FakeOllama:
 
 
 def answered(home: Path) -> dict[str, str]:
-    """The ids of an earlier run and of the answer that is kept of it."""
+    """The ids of an earlier run and of the answer that is kept of it, and a backup with both."""
     run_id = json.loads(orch("run", "--json", "Plan three days in Lisbon").stdout)["run_id"]
     with contextlib.closing(sqlite3.connect(home / "cache" / "answers.sqlite3")) as kept:
-        return {"{run}": run_id, "{answer}": kept.execute("SELECT key FROM answers").fetchone()[0]}
+        ids = {"{run}": run_id, "{answer}": kept.execute("SELECT key FROM answers").fetchone()[0]}
+    backup = home / "earlier.sqlite3"
+    assert orch("journal", "backup", str(backup)).returncode == 0
+    return {**ids, "{backup}": str(backup)}
 
 
 def test_every_command_is_called() -> None:
@@ -178,6 +186,7 @@ def use_the_server(fence: Fence) -> None:
             assert client.post("/api/chat", json={"model": CLOUD, "messages": messages}).status_code == 400
             assert client.post("/api/embed", json={"model": "auto", "input": TASK}).status_code in (200, 404)
         assert fence("run", "--quality", TASK).returncode == 0
+        assert fence("page", "--print").stdout.startswith(url.encode())
     finally:
         assert fence("serve", "stop").returncode == 0
 
