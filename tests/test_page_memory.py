@@ -150,7 +150,7 @@ def test_a_memory_that_is_off_says_so(home: Path, ollama: FakeOllama, visit: Vis
 def test_without_the_library_it_says_what_to_install(tmp_path: Path, ollama: FakeOllama, visit: Visit) -> None:
     (tmp_path / "qdrant_edge.py").write_text("raise ImportError('there is no qdrant_edge')")
     with orch_serve(env={"PYTHONPATH": str(tmp_path)}) as (url, _):
-        page = visit(f"{url}/memory")
+        page = visit(f"{url}/memory?q=nemo")
         expect(page.get_by_text("memory is not installed here")).to_be_visible()
         expect(page.get_by_text(extra_command("memory"))).to_be_visible()
 
