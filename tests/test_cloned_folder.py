@@ -194,3 +194,23 @@ def test_the_shipped_patterns_leave_room_for_others() -> None:
 def test_completion_offers_no_name_that_would_drive_the_terminal() -> None:
     clone('providers: {p: {kind: ollama, base_url: "http://127.0.0.1:1"}}\nmodels: [{id: "m\\e]0;x\\a", provider: p}, {id: good, provider: p}]\n')
     assert complete_model("") == ["good"]
+
+
+# ---------------------------------------------------------------- redaction
+
+SHIPPED_ONCE = r"'\b(?:AKIA|ASIA)[0-9A-Z]{16}\b'"
+
+
+@pytest.mark.parametrize(
+    ("redaction", "exit_code"),
+    [
+        (f"{{enabled: true, patterns: {{aws_key: {SHIPPED_ONCE}}}}}", 0),
+        ("{enabled: true, patterns: {mine: 'x{3}'}}", 2),
+        ("{enabled: false}", 2),
+        ("{allow: [jwt]}", 2),
+    ],
+)
+def test_a_copy_of_an_earlier_routing_yaml_counts_and_redaction_of_its_own_is_refused(ollama: FakeOllama, home: Path, redaction: str, exit_code: int) -> None:
+    clone("models: []\n", f"{ROUTING}redaction: {redaction}\n")
+    done = run("run", "hi")
+    assert (done.returncode, b"redaction" in done.stderr) == (exit_code, exit_code == 2), done.stderr

@@ -10,6 +10,7 @@ from orch import paths
 from orch.config.addresses import is_loopback, shown
 from orch.config.source import Document, Problem
 from orch.config.variables import strings_with_variables
+from orch.redact import is_retired
 
 LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
 """Paths of a local address: those under which model servers are known to answer (OpenAI's, Ollama's, Lemonade's, Docker Model Runner's, Open WebUI's).
@@ -27,7 +28,7 @@ def overreach(which: str, document: Document, data: dict[str, Any], allowed: Seq
     said = "may not be set by a file of the working directory; put it into {} or use --config"
     own = said.format(paths.config_dir())
     for key, value in data.items():
-        if key not in LOCAL_MAY_SET[which] and all(value != other.get(key) for other in allowed):
+        if key not in LOCAL_MAY_SET[which] and all(value != other.get(key) for other in allowed) and not _is_shipped_once(key, value):
             yield document.problem((key,), own)
     for path in strings_with_variables(data):
         yield document.problem(path, "${…} " + own)
@@ -47,6 +48,11 @@ def overreach(which: str, document: Document, data: dict[str, Any], allowed: Seq
             yield document.problem(("models", index, "gguf"), f"{model['gguf']!r} is in no models.yaml of your own: it {own}")
         if model.get("remote"):
             yield document.problem(("models", index, "remote"), own)
+
+
+def _is_shipped_once(key: str, value: Any) -> bool:
+    """Whether it is the redaction of a routing.yaml that came with an earlier orch: a copy of that file sets nothing of its own."""
+    return key == "redaction" and value.get("enabled", True) is True and not value.get("allow") and all(map(is_retired, value.get("patterns", {}).values()))
 
 
 def _reaches_too_far(url: str) -> str | None:
