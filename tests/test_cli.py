@@ -113,7 +113,7 @@ def test_binary_stdin_is_a_clear_error(ollama: FakeOllama) -> None:
     assert b"binary" in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_keeps_the_partial_text_and_ends_generation(ollama: FakeOllama, number: signal.Signals, code: int) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 500, chunk_delay_s=0.05))
     process = subprocess.Popen([*COMMAND, "run", "-m", "slow", "go"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)

@@ -175,6 +175,10 @@ def test_a_reference_to_another_place_is_refused_in_words(reference: str) -> Non
     assert (reference in error.message, "$defs" in error.hint) == (True, True)
 
 
+async def test_formats_are_not_checked() -> None:
+    assert await fault({"type": "string", "format": "email"}, '"no address"') == ""
+
+
 @pytest.mark.parametrize(
     "schema", [{"$ref": "#/$defs/none"}, {"$id": "http://example.com/s", "$ref": "other"}, {"$schema": 5}, {"$schema": "//["}, "text", {"required": "a"}]
 )
