@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orch import paths
+from orch import database_file, paths
 from orch.backends.ollama import OllamaBackend
 from orch.cache import Cache
 from orch.cli.memory import app
@@ -23,6 +24,7 @@ from orch.journal import Journal
 from orch.memory import held as held_module
 from orch.memory import operations
 from orch.memory.held import HeldMemory
+from orch.memory.operations import STILL_READ
 from orch.memory.source import Source
 from orch.redact import Redactor
 from orch.runtime import CACHE_FILE, JOURNAL_FILE
@@ -313,3 +315,14 @@ async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(ollama
     with pytest.raises(OrchError, match="the embedder ollama/nomic failed"):
         await ask(memory, "search", query="nemo")
     await memory.aclose()
+
+
+async def test_forgetting_beside_a_reader_says_that_the_text_is_in_the_log_still(held: HeldMemory, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_file, "BUSY_S", 0.01)
+    wanted = await note(held, SERVER)
+    with closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM runs").fetchone()
+        assert STILL_READ in (await ask(held, "forget", ids=[wanted]))["notes"]
+    wanted = await note(held, SERVER)
+    assert STILL_READ not in (await ask(held, "forget", ids=[wanted]))["notes"]

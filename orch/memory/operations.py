@@ -65,7 +65,7 @@ async def perform(name: str, arguments: Mapping[str, Any], means: Means) -> Resu
     except OrchError as error:
         error.warnings = (*error.warnings, *_told(operation, means))
         raise
-    return {**result, "notes": _told(operation, means)}
+    return {**result, "notes": [*result.get("notes", ()), *_told(operation, means)]}
 
 
 async def _in_words(work: Awaitable[Result]) -> Result:
@@ -83,6 +83,8 @@ def _told(operation: Operation, means: Means) -> list[str]:
 
 
 # ---------------------------------------------------------------- the operations
+
+STILL_READ = "another program is reading the journal: the text is gone for orch, and leaves the file's log when that program and then orch have ended"
 
 
 async def search(means: Means, query: str, k: int = 5, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
@@ -125,13 +127,13 @@ async def forget(means: Means, ids: Sequence[str] = (), session: str = "", befor
     if not chosen:
         raise UsageError("nothing matches: nothing was forgotten", "orch memory list shows what there is")
     means.journal.set_fact(FOR_GOOD, str(means.source.last_forgotten() + len(chosen)))
-    means.source.forget(chosen)
+    cleared = means.source.forget(chosen)
     # of everything also answers whose run the journal no longer has
     means.cache.forget(run_ids=None if all else chosen)
     if unread := means.source.forget_in_copies(where, chosen if ids else ()):
         files = " ".join(map(str, unread))
         raise OrchError(f"forgotten in the journal; these copies of it can't be read, and may hold it: {files}", f"rm {files}")
-    return {"forgotten": len(chosen)}
+    return {"forgotten": len(chosen), "notes": [] if cleared else [STILL_READ]}
 
 
 async def export(means: Means, after: int = 0) -> Result:

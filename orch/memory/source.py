@@ -140,10 +140,10 @@ class Source:
         with self._database.connection() as connection:
             return _chosen(connection, where, run_ids)
 
-    def forget(self, run_ids: Sequence[str]) -> None:
-        """Deletes rows, and their text from the file's free pages and its WAL. The figures of their attempts stay, without words."""
+    def forget(self, run_ids: Sequence[str]) -> bool:
+        """Deletes rows, and their text from the file's free pages and its WAL; whether that could be emptied. The figures of their attempts stay."""
         with self._database.connection() as connection:
-            _delete(connection, run_ids)
+            return _delete(connection, run_ids)
 
     def forget_in_copies(self, where: Where, run_ids: Sequence[str]) -> list[Path]:
         """The same in the copies that upgrades and restores left beside the journal, by ids, else by a condition; the copies that could not be read."""
@@ -157,7 +157,7 @@ class Source:
         return unread
 
 
-def _delete(connection: sqlite3.Connection, run_ids: Sequence[str]) -> None:
+def _delete(connection: sqlite3.Connection, run_ids: Sequence[str]) -> bool:
     connection.execute("PRAGMA secure_delete=ON")
     with transaction(connection):
         for some in _batches(run_ids):
@@ -165,7 +165,8 @@ def _delete(connection: sqlite3.Connection, run_ids: Sequence[str]) -> None:
             connection.execute(f"DELETE FROM runs WHERE run_id IN ({marks})", some)
             connection.execute(f"UPDATE attempts SET message = NULL WHERE run_id IN ({marks})", some)
     connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _chosen(connection: sqlite3.Connection, where: Where, run_ids: Sequence[str]) -> list[str]:
