@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from orch import paths
 from orch.backends import Backend
+from orch.backends.bounds import said
 from orch.backends.http import QUICK_S, Http
 from orch.config import spec
 from orch.config.addresses import shown
@@ -88,8 +89,8 @@ async def _journal(runtime: Runtime) -> Finding:
         return "fail", "; ".join(dict.fromkeys((error.message, *journal.warnings))), error.hint
     except Exception as error:  # whatever SQLite says of a broken file
         return "fail", str(error), f"move {journal.path} away"
-    said = journal.warnings
-    return "warn" if said or journal.mode != "full" else "ok", "; ".join((f"{count:,} runs, mode {journal.mode}", *said)), ""
+    warnings = journal.warnings
+    return "warn" if warnings or journal.mode != "full" else "ok", "; ".join((f"{count:,} runs, mode {journal.mode}", *warnings)), ""
 
 
 async def _disk() -> Finding:
@@ -156,7 +157,7 @@ async def _qdrant_server(rule: spec.Memory) -> Finding:
     url, at = rule.qdrant_url, shown(rule.qdrant_url or QDRANT_URL)
     http = Http([url or QDRANT_URL], rule.qdrant_api_key if url else None)
     try:
-        said = await _qdrant_version(http)
+        version = await _qdrant_version(http)
         older = await _older_collections(http) if url else []
     except BackendError as failure:
         return ("warn", failure.message, f"start Qdrant at {at}") if url else ("off", f"none at {QDRANT_URL}; none is needed", "")
@@ -166,8 +167,8 @@ async def _qdrant_server(rule: spec.Memory) -> Finding:
         key = " -H 'api-key: YOUR_KEY'" if rule.qdrant_api_key else ""
         left = f"collections of an older orch are there, nothing of them is used: {', '.join(older)}"
         remove = "\n".join(f"curl -X DELETE{key} {at.rstrip('/')}/collections/{name}" for name in older)
-        return "warn", f"{said} at {at}; {left}", f"{remove}\ndeletes them, where no other machine has an older orch"
-    return "ok", f"{said} at {at}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
+        return "warn", f"{version} at {at}; {left}", f"{remove}\ndeletes them, where no other machine has an older orch"
+    return "ok", f"{version} at {at}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
 
 
 async def _older_collections(http: Http) -> list[str]:
@@ -184,4 +185,4 @@ async def _qdrant_version(http: Http) -> str:
     answer = await http.json("GET", "/", timeout_s=QUICK_S)
     if "qdrant" not in str(answer.get("title", "")).lower():
         raise BackendError("bad_response", "what answers there is not Qdrant")
-    return f"Qdrant {answer.get('version', '?')}"
+    return f"Qdrant {said(answer.get('version', '?'))}"

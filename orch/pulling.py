@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from orch.backends.bounds import MOST_NAME_CHARS, said
+from orch.backends.bounds import said
 from orch.backends.ollama import OllamaBackend
 from orch.errors import BackendError, ConfigError, OrchError
+from orch.lines import MOST_NAME_CHARS
 from orch.runtime import Runtime
 
 MOST_LAYERS = 1_000

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from orch.config.spec import Models, canonical
 from orch.errors import BackendError, UsageError
+from orch.lines import one_line
 from orch.types import Installed
 
 SOMEWHERE = "another machine"
@@ -25,7 +26,7 @@ def host_in(entry: Mapping[str, Any]) -> str:
     """The host of a row of `/api/tags` or `/api/ps`, of `/api/show`, or of an answer; empty where the server itself is meant."""
     host = entry.get("remote_host")
     if isinstance(host, str) and host.strip():
-        return "".join(filter(str.isprintable, host.strip()))[:MOST_CHARS] or SOMEWHERE
+        return one_line(host[:MOST_CHARS]) or SOMEWHERE
     return SOMEWHERE if host or entry.get("remote_model") else ""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orch.errors import ConfigError, OrchError
+from orch.lines import one_line
 from orch.markdown import Blocks
 from orch.terminal import harmless, harmless_json, own_stream
 
@@ -40,6 +41,11 @@ def say(text: str, end: str = "\n") -> None:
         pass  # nobody reads stderr: the answer matters more
 
 
+def warn(text: str) -> None:
+    """A warning on stderr: one line, whoever worded it."""
+    say(f"! {one_line(text)}")
+
+
 def write(data: bytes) -> None:
     """Bytes of the answer to stdout, at once. Raises BrokenPipeError when the reader is gone."""
     sys.stdout.buffer.write(data)
@@ -54,6 +60,12 @@ def encode(text: str) -> bytes:
 def show(text: str) -> None:
     """A line of a listing on stdout."""
     write(encode(text + "\n"))
+
+
+def show_facts(facts: Iterable[tuple[str, Any]], width: int) -> None:
+    """One line a fact: its name in so many columns, and what it is."""
+    for name, value in facts:
+        show(f"{name:{width}} {one_line(f'{value:,}' if isinstance(value, int) else str(value))}")
 
 
 def show_json(value: Any, *, one_line: bool = False) -> None:
@@ -107,7 +119,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[
 
     On a terminal that is too narrow, the columns of `drop` are left out, the first one first.
     """
-    cells = [[harmless(str(cell)) for cell in row] for row in rows]
+    cells = [[one_line(str(cell)) for cell in row] for row in rows]
     if is_coloured(sys.stdout):
         _rich_table(columns, cells, drop)
         return
@@ -117,7 +129,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """The same as Markdown."""
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (columns, ["---"] * len(columns), *rows)]
+    cells = [[one_line(str(cell)).replace("|", "\\|") for cell in row] for row in (columns, ["---"] * len(columns), *rows)]
     show("\n".join(f"| {' | '.join(row)} |" for row in cells))
 
 
@@ -181,12 +193,12 @@ def console(*, stderr: bool = False) -> Console:
 
 def headline(chunk: dict[str, Any]) -> str:
     """`→ Qwen 2.5 Coder 7B · coding 0.85 · best for coding, loaded`."""
-    return f"→ {chunk['model_name']} · {chunk['task_type']} {chunk['confidence']:.2f} · {chunk['reason']}"
+    return one_line(f"→ {chunk['model_name']} · {chunk['task_type']} {chunk['confidence']:.2f} · {chunk['reason']}")
 
 
 def recalled_lines(result: dict[str, Any]) -> list[str]:
     """What memory put before the task, one line a row."""
-    return [f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}" for row in result["recalled"]]
+    return [one_line(f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}") for row in result["recalled"]]
 
 
 def _day(at: float) -> str:
@@ -201,7 +213,7 @@ def fallback_line(chunk: dict[str, Any]) -> str:
 
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
     failed, other = fallback_names(chunk)
-    return f"! {failed} failed{where}: {chunk['reason']}; " + (f"{other} takes over" if other != failed else "it is asked once more")
+    return one_line(f"! {failed} failed{where}: {chunk['reason']}; " + (f"{other} takes over" if other != failed else "it is asked once more"))
 
 
 class PipeScreen:
@@ -229,7 +241,7 @@ class PipeScreen:
         elif kind == "fallback" and not self._quiet:
             say(fallback_line(chunk))
         elif kind == "warning" and not self._quiet:
-            say(f"! {chunk['message']}")
+            warn(chunk["message"])
         elif kind == "done":
             self._finish(chunk["result"])
 
@@ -298,7 +310,7 @@ class TerminalScreen:
                 self._blocks = Blocks()
             self._note(fallback_line(chunk), "yellow")
         elif kind == "warning":
-            self._note(f"! {chunk['message']}", "yellow")
+            self._note(f"! {one_line(chunk['message'])}", "yellow")
         elif kind == "done":
             self._finish(chunk["result"])
 
@@ -308,7 +320,7 @@ class TerminalScreen:
         if not self._quiet:
             self._note(headline(chunk), "cyan")
         if not self._writes:
-            self._live.update(Spinner("dots", text=_plain(f"{chunk['model_name']} …", "")))
+            self._live.update(Spinner("dots", text=_plain(one_line(f"{chunk['model_name']} …"), "")))
 
     def _think(self, text: str) -> None:
         if self._thinking:
@@ -385,7 +397,7 @@ class Progress:
         if self._begin(sized=True):
             self._bar.update(self._job, description=f"{self._title}: {step}", completed=done or 0, total=total)
         elif step != self._last:
-            say(f"{self._title}: {step}")
+            say(f"{self._title}: {one_line(step)}")
         self._last = step
 
     def count(self, done: int, total: int) -> None:

@@ -48,7 +48,7 @@ LAYERS = [
         "server.visit",
         "terminal",
     },
-    {"redact.blocks", "redact.names", "redact.vendors"},
+    {"lines", "redact.blocks", "redact.names", "redact.vendors"},
     {"redact.values"},
     {"redact.assignments", "redact.commands", "redact.headers", "redact.tables", "redact.urls"},
     {"redact.search"},

@@ -62,9 +62,11 @@ def driving(text: str) -> list[str]:
 
 
 @pytest.fixture
-def evil(ollama: FakeOllama) -> str:
-    """The name of a model that is hostile in all it says."""
-    name = f"evil{EVIL}:7b"
+def evil(ollama: FakeOllama, home: Path) -> str:
+    """The id of a model that is hostile in all it says, and in the name that models.yaml gives it."""
+    name = "evil:7b"
+    home.mkdir(exist_ok=True)
+    (home / "models.yaml").write_text(f'providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\nmodels: [{{id: "{name}", name: "evil{IN_YAML}"}}]\n')
     call = {"function": {"name": f"f{EVIL}", "arguments": {f"a{EVIL}": EVIL}}}
     reply = [f"nemo {EVIL} [link](http://x/{EVIL}) &#x202e; ![image](http://y) answer"]
     ollama.add(FakeModel(name, reply=reply, thinking=[f"hm {EVIL}"], tool_calls=[call], capabilities=["completion", "thinking"]))

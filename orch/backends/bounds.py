@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, Protocol
 
 from orch.errors import BackendError
+from orch.lines import is_name, one_line
 from orch.types import Delta
 
 MOST_JSON_BYTES = 8_000_000
@@ -17,7 +18,6 @@ MOST_STREAM_BYTES = 1_000_000_000
 VECTOR_BYTES = 400_000
 """Of one embedding, beside MOST_JSON_BYTES: 16,000 numbers of 25 characters."""
 MOST_MODELS = 5_000
-MOST_NAME_CHARS = 300
 MOST_ANSWER_CHARS = 40_000_000
 PIECE_CHARS = 8
 """What a piece counts as beside its characters: Python keeps each as an object."""
@@ -25,6 +25,10 @@ CALL_CHARS = 1_000
 """What a tool call, or what is told beside a token, counts as."""
 MOST_SAID_CHARS = 500
 """Of a message of an error."""
+MOST_WORD_CHARS = 200
+"""Of a word of a GGUF's metadata."""
+MOST_WORDS = 100
+"""Of a list of them."""
 
 
 class _Body(Protocol):
@@ -77,20 +81,34 @@ class AnswerSize:
             raise too_much(f"an answer of over {MOST_ANSWER_CHARS:,} characters, longer than any context")
 
 
-def models_in(value: Any, key: str) -> list[dict[str, Any]]:
-    """The entries of a list of models whose name can be one. Raises TypeError for what is no list of objects, BackendError for too long a list."""
+def models_in(value: Any, *keys: str) -> list[dict[str, Any]]:
+    """The entries of a list of models whose names, by whichever of `keys`, can be names.
+
+    Raises TypeError for what is no list of objects, BackendError for too long a list.
+    """
     entries = value or []
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise TypeError("no list of models")
     if len(entries) > MOST_MODELS:
         raise too_much(f"a list of over {MOST_MODELS:,} models")
-    return [each for each in entries if len(str(each.get(key) or "")) <= MOST_NAME_CHARS]
+    named = [(each, [each[key] for key in keys if each.get(key)]) for each in entries]
+    return [each for each, names in named if names and all(map(is_name, names))]
 
 
 def said(value: Any) -> str:
     """What an error says, on one line."""
     text = value if isinstance(value, str) else str(value)
-    return " ".join(text[: 4 * MOST_SAID_CHARS].split())[:MOST_SAID_CHARS]
+    return one_line(text[: 4 * MOST_SAID_CHARS])[:MOST_SAID_CHARS]
+
+
+def word(value: Any) -> str:
+    """A word that a server tells of a model, which may be missing or of any type."""
+    return one_line(value[:MOST_WORD_CHARS]) if isinstance(value, str) else ""
+
+
+def words(value: Any) -> tuple[str, ...] | None:
+    """A list of such words; None where there is no list."""
+    return tuple(map(word, value[:MOST_WORDS])) if isinstance(value, list) else None
 
 
 def too_much(what: str) -> BackendError:

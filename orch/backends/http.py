@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from orch.backends.addresses import Addresses, Visit
-from orch.backends.bounds import MOST_ERROR_BYTES, MOST_JSON_BYTES, MOST_SAID_CHARS, beginning, said, whole
+from orch.backends.bounds import MOST_ERROR_BYTES, MOST_JSON_BYTES, beginning, said, whole
 from orch.backends.transport import Line, Reply, foreign, line_to, translated
 from orch.config.addresses import is_loopback, shown
 from orch.errors import BackendError, ConfigError
@@ -167,7 +167,7 @@ async def _refuse_errors(response: Reply) -> None:
         return
     body, is_whole = await beginning(response, MOST_ERROR_BYTES)
     cut = "" if is_whole else f" (with an error text of over {MOST_ERROR_BYTES // 1_000_000} MB, which is not read)"
-    message = error_text(body) or f"{response.reason_phrase[:MOST_SAID_CHARS]}{_looks(body)}{cut}"
+    message = error_text(body) or f"{said(response.reason_phrase)}{_looks(body)}{cut}"
     code, told = _status_code(response.status_code, message, is_page="html" in content_type), f"status {response.status_code}: {message}"
     if code == "context_overflow":
         raise overflow(told, body)

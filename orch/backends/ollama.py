@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from orch.backends import wire
-from orch.backends.bounds import MOST_JSON_BYTES, VECTOR_BYTES, AnswerSize, models_in, said
+from orch.backends.bounds import MOST_JSON_BYTES, VECTOR_BYTES, AnswerSize, models_in, said, word, words
 from orch.backends.http import QUICK_S, Http, drain, overflow, with_deadlines
 from orch.backends.messages import for_ollama
 from orch.config.spec import Provider, canonical
@@ -21,8 +21,6 @@ from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 EMBED_TIMEOUT_S = 120.0
 UNLOAD_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 600.0
-MOST_CHARS = 200
-"""Of a word of a GGUF's metadata."""
 _BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
 _EFFORTS = {"none": False, "minimal": False, "xhigh": "high"}
 """OpenAI's reasoning_effort as Ollama's `think`; low, medium and high are the same."""
@@ -126,7 +124,7 @@ class OllamaBackend:
         """`/api/tags` and `/api/ps` in one."""
         tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
         with wire.shape():
-            entries = models_in(tags.get("models"), "name")
+            entries = models_in(tags.get("models"), "name", "model")
             loaded = _Loaded(running, {_digest(entry) for entry in entries})
             found = [_installed(entry, loaded.entry_of(entry)) for entry in entries]
         return self._remote.listed(found)
@@ -161,7 +159,7 @@ class OllamaBackend:
     async def listed(self, path: str) -> list[dict[str, Any]]:
         """The entries of `/api/tags` or `/api/ps` as they are."""
         entries = (await self._http.json("GET", path)).get("models")
-        return models_in([entry for entry in entries if isinstance(entry, dict)], "name") if isinstance(entries, list) else []
+        return models_in([entry for entry in entries if isinstance(entry, dict)], "name", "model") if isinstance(entries, list) else []
 
     async def load(self, model: str, num_ctx: int | None, keep_alive: str | float | None = None) -> None:
         """Brings a model into memory with that context; without one, as a model that only embeds is."""
@@ -288,10 +286,10 @@ def _installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Installe
     details = entry.get("details") or {}
     return Installed(
         name=entry.get("name") or entry.get("model", ""),
-        digest=entry.get("digest") or "",
+        digest=word(entry.get("digest")),
         size_bytes=int(entry.get("size") or 0),
-        family=details.get("family") or "",
-        parameter_size=details.get("parameter_size") or "",
+        family=word(details.get("family")),
+        parameter_size=word(details.get("parameter_size")),
         resident=loaded is not None,
         resident_ctx=(loaded.get("context_length") or None) if loaded else None,
         resident_bytes=int(loaded.get("size") or 0) if loaded else 0,
@@ -303,13 +301,12 @@ def _info(show: dict[str, Any]) -> ModelInfo:
     facts = show.get("model_info") or {}
     arch = facts.get("general.architecture", "")
     count = facts.get("general.parameter_count")
-    capabilities = show.get("capabilities")
     return ModelInfo(
-        capabilities=tuple(capabilities) if isinstance(capabilities, list) else None,
+        capabilities=words(show.get("capabilities")),
         context_window=facts.get(f"{arch}.context_length"),
         parameters_b=count / 1e9 if isinstance(count, (int, float)) and count > 0 else None,
         kv_bytes_per_token=_kv_bytes(facts, arch),
-        family=(show.get("details") or {}).get("family") or arch,
+        family=word((show.get("details") or {}).get("family")) or word(arch),
         num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
         **_what_it_is(show, facts, arch),
     )
@@ -317,19 +314,15 @@ def _info(show: dict[str, Any]) -> ModelInfo:
 
 def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[str, Any]:
     """What tells which model it is: words of the GGUF's metadata as its maker wrote them, which may be missing or of any type."""
-    words = {name: _word(facts.get(f"general.{name}")) for name in ("basename", "size_label", "finetune", "version")}
+    words = {name: word(facts.get(f"general.{name}")) for name in ("basename", "size_label", "finetune", "version")}
     return {
         **words,
-        "architecture": _word(arch),
-        "base_model": _word(facts.get("general.base_model.0.name")),
-        "quantization": _word((show.get("details") or {}).get("quantization_level")),
+        "architecture": word(arch),
+        "base_model": word(facts.get("general.base_model.0.name")),
+        "quantization": word((show.get("details") or {}).get("quantization_level")),
         "active_b": _active_b(facts, arch),
         "adapted": "\nADAPTER " in f"\n{show.get('modelfile') or ''}",
     }
-
-
-def _word(value: Any) -> str:
-    return value[:MOST_CHARS] if isinstance(value, str) else ""
 
 
 def _active_b(facts: dict[str, Any], arch: str) -> float | None:

@@ -96,7 +96,7 @@ class OpenAIBackend:
         """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
         answer = await self._http.json("GET", "models")
         with wire.shape():
-            found = [Installed(name=str(entry.get("id", "")), resident=True, remote_host=host_in(entry)) for entry in models_in(answer.get("data"), "id")]
+            found = [Installed(name=entry["id"], resident=True, remote_host=host_in(entry)) for entry in models_in(answer.get("data"), "id")]
         return self._remote.listed(found)
 
     async def meta(self) -> dict[str, Any]:

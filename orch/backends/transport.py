@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orch.backends.proxies import Proxy, fault_of, proxy_of
 from orch.config.addresses import shown
 from orch.errors import BackendError
+from orch.lines import one_line
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -133,7 +134,7 @@ def way_to(url: str, proxy: Proxy | None) -> dict[str, Any]:
 
 
 def _unusable(url: str, proxy: Proxy | None, error: Exception) -> str:
-    said = "" if "@" in url else f": {' '.join(str(error).split())}"  # which may name a part of a password
+    said = "" if "@" in url else f": {one_line(str(error))}"  # which may name a part of a password
     return f"{proxy.source} names a proxy that can't be used ({proxy.shown}){said}" if proxy else f"{shown(url)} is no address that can be used{said}"
 
 
@@ -225,7 +226,7 @@ def _hung_up(error: BaseException) -> bool:
 
 def translated(error: BaseException, url: str, proxy: Proxy | None = None) -> BackendError:
     """One of `foreign` as a BackendError: connect, timeout or cut."""
-    said, url = " ".join(_words(error).split()) or type(error).__name__, shown(url)
+    said, url = one_line(_words(error)) or type(error).__name__, shown(url)
     kind = _kind(error)
     if kind == "connect":
         between = f" through the proxy {proxy.shown} that {proxy.source} names" if proxy else ""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from orch.backends.bounds import counted, too_much
+from orch.backends.bounds import counted, said, too_much
 from orch.errors import BackendError
 from orch.types import Delta
 
@@ -139,7 +139,7 @@ def shape() -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise BackendError("bad_response", f"the server sent JSON of another shape: {error}") from None
+        raise BackendError("bad_response", f"the server sent JSON of another shape: {said(error)}") from None
 
 
 def text(value: Any) -> str:

@@ -11,6 +11,7 @@ from orch.classifier.openings import KIND as OPENING_KIND
 from orch.classifier.rules import RuleClassifier, words_of
 from orch.config.spec import TaskTypeRule
 from orch.folding import fold
+from orch.lines import one_line
 from orch.types import Classification, Evidence, TaskType
 
 OWN_RULE = 4.0
@@ -48,7 +49,7 @@ def _corrected(text: str, corrections: Corrections) -> Iterator[Evidence]:
     alike = [(_alike(own, frozenset(words_of(fold(task[:READ_CHARS])))), task, kind) for task, kind in corrections]
     share, task, kind = max(alike, default=(0.0, "", ""))
     if share >= LEAST_ALIKE and kind in tuple(TaskType):
-        yield Evidence(TaskType(kind), "correction", " ".join(task.split())[:60], CORRECTION * share + (SAME if share == 1.0 else 0.0))
+        yield Evidence(TaskType(kind), "correction", one_line(task)[:60], CORRECTION * share + (SAME if share == 1.0 else 0.0))
 
 
 def _alike(a: frozenset[str], b: frozenset[str]) -> float:

@@ -201,7 +201,7 @@ def _opened(orchestrator: Orchestrator, wishes: Wishes, survey: Survey) -> tuple
         return found, states
     states, left_out = choose(survey, [find(survey, name) for name in wishes.models])
     for name, why in left_out:
-        render.say(f"! {name}: {why}; it is left out unless it is named")
+        render.warn(f"{name}: {why}; it is left out unless it is named")
     if wishes.new:
         ever = journal.measurements.ever()
         states = [state for state in states if state.key not in ever]
@@ -215,7 +215,7 @@ def _again(found: Bench, survey: Survey) -> list[ModelState]:
     there = {state.key: state for state in survey.states if not state.unavailable}
     for provider, model in found.models:
         if (provider, model) not in there:
-            render.say(f"! {model}: {provider} does not offer it now; what is left of it is not measured")
+            render.warn(f"{model}: {provider} does not offer it now; what is left of it is not measured")
     return [there[key] for key in found.models if key in there]
 
 
@@ -333,7 +333,7 @@ def _say_the_end(outcome: Outcome) -> None:
     from orch import render
 
     for warning in outcome.warnings:
-        render.say(f"! {warning}")
+        render.warn(warning)
     kept = f"{len(outcome.cells) - outcome.left} of {len(outcome.cells)} cells are measured and kept; the same command goes on"
     if outcome.ended:
         render.say(f"{outcome.ended.replace('_', ' ')}: {kept}")

@@ -97,7 +97,7 @@ async def _ask(orchestrator: Orchestrator, suite: Suite, execute: Execute | None
     judgements = runtime.journal.judgements
     states, left_out = choose(survey, [find(survey, name) for name in wishes.models])
     for name, why in left_out:
-        render.say(f"! {name}: {why}; it is left out unless it is named")
+        render.warn(f"{name}: {why}; it is left out unless it is named")
     before = [row for row in judgements.graded() if not row.error]
     if wishes.new:
         asked = {(row.provider, row.model) for row in before}
@@ -111,7 +111,7 @@ async def _ask(orchestrator: Orchestrator, suite: Suite, execute: Execute | None
                 count += 1
                 progress.count(count, len(todo))
                 if row.error:
-                    render.say(f"! {row.model}: {row.error}")
+                    render.warn(f"{row.model}: {row.error}")
                 if wishes.budget_s is not None and time.monotonic() - begun >= wishes.budget_s:
                     render.say(f"the time is used up: {len(todo) - count:,} answers are left; the same command goes on")
                     break

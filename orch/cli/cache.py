@@ -11,6 +11,7 @@ import typer
 
 from orch.cli import opening
 from orch.errors import UsageError
+from orch.lines import one_line
 
 if TYPE_CHECKING:
     from orch.cache import Answer
@@ -38,8 +39,7 @@ def stats(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         render.show_json({"v": 1, **facts})
         return
-    for name, value in facts.items():
-        render.show(f"{name:10} {value:,}" if isinstance(value, int) else f"{name:10} {'-' if value is None else value}")
+    render.show_facts(((name, "-" if value is None else value) for name, value in facts.items()), 10)
 
 
 @app.command()
@@ -52,8 +52,7 @@ def why(ctx: typer.Context, answer_id: Id, as_json: Json = False) -> None:
     if as_json:
         render.show_json({"v": 1, **facts})
         return
-    for name, value in facts.items():
-        render.show(f"{name:10} {value}")
+    render.show_facts(((name, str(value)) for name, value in facts.items()), 10)
 
 
 @app.command()
@@ -119,7 +118,7 @@ async def _facts(runtime: Runtime, answer: Answer) -> dict[str, Any]:
     )
     return {
         "id": answer.id,
-        "task": " ".join(answer.task.split())[:200],
+        "task": one_line(answer.task)[:200],
         "model": answer.model,
         "provider": answer.provider,
         "digest": answer.digest or "(its provider tells none)",

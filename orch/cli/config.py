@@ -108,7 +108,7 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
     searched = ("--config DIR", "$ORCH_CONFIG", "the working directory (both files)", str(paths.config_dir()), str(packaged("models").parent))
     render.show("looked for in: " + " > ".join(searched))
     for note in notes:
-        render.say(f"! {note}")
+        render.warn(note)
 
 
 @app.command()

@@ -69,6 +69,7 @@ def list_(ctx: typer.Context, k: Count = 20, kind: Kind = "", model: Model = "",
 def show(ctx: typer.Context, run_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)], as_json: Json = False) -> None:
     """Show one memory whole."""
     from orch import render
+    from orch.lines import one_line
 
     facts = _ask(ctx, "show", id=run_id)
     if as_json:
@@ -76,7 +77,7 @@ def show(ctx: typer.Context, run_id: Annotated[str, typer.Argument(metavar="ID",
         return
     for name, value in facts.items():
         if name not in ("task", "beginning", "answer") and value is not None:
-            render.say(f"{name:10} {value}")
+            render.say(f"{name:10} {one_line(str(value))}")
     render.show(facts["task"] if facts["note"] else f"{facts['task']}\n\n{facts['answer']}")
 
 
@@ -137,7 +138,7 @@ def import_(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FIL
         said = _ask(ctx, "import", text="\n".join(lines), first=line)
         new, total, line, faults = new + said["new"], total + said["total"], line + len(lines), faults + said["faults"]
     for fault in faults:
-        render.say(f"! {file}: {fault}")
+        render.warn(f"{file}: {fault}")
     render.show(f"imported {new} of {total}; {total - new} were there already")
     if faults:
         raise typer.Exit(2)
@@ -152,8 +153,7 @@ def stats(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         render.show_json({"v": 1, **facts})
         return
-    for name, value in facts.items():
-        render.show(f"{name:12} {value:,}" if isinstance(value, int) else f"{name:12} {value}")
+    render.show_facts(facts.items(), 12)
 
 
 @app.command()
@@ -189,7 +189,7 @@ def _ask(ctx: typer.Context, name: str, **arguments: Any) -> dict[str, Any]:
         raise
     finally:
         for note in notes:
-            render.say(f"! {note}")
+            render.warn(note)
 
 
 async def _here(ctx: typer.Context, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

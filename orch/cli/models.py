@@ -40,9 +40,9 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
         columns, [_row(state, grades.get(state.key)) for state in survey.states], drop=("can", "context", "provider", "size", "good at", "speed", "quality")
     )
     for name, why in survey.down.items():
-        render.say(f"! provider {name}: {why}")
+        render.warn(f"provider {name}: {why}")
     for warning in orchestrator.runtime.journal.warnings:
-        render.say(f"! {warning}")
+        render.warn(warning)
 
 
 @app.command("show")
@@ -57,8 +57,7 @@ def show(ctx: typer.Context, model: Name, as_json: Json = False) -> None:
     if as_json:
         render.show_json({"v": 1, **known})
         return
-    for key, value in known.items():
-        render.show(f"{key:20} {_text(value)}")
+    render.show_facts(((key, _text(value)) for key, value in known.items()), 20)
 
 
 @app.command("pull")
@@ -80,7 +79,7 @@ def add(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(h
     if state.is_denied:
         from orch.remote_models import place
 
-        render.say(f"! it runs at {place(state.remote_host)}, and stays out unless its entry says remote: allow")
+        render.warn(f"it runs at {place(state.remote_host)}, and stays out unless its entry says remote: allow")
 
 
 @app.command("load")

@@ -26,7 +26,7 @@ def page(show: Annotated[bool, typer.Option("--print", help="Print a link that l
     if show:
         render.show(link)
     elif not _opened(url if is_told else _leading(link)):
-        render.say("! no browser can be opened here; this link opens the page in one, once, within ten minutes:")
+        render.warn("no browser can be opened here; this link opens the page in one, once, within ten minutes:")
         render.show(link)
 
 

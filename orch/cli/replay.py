@@ -11,6 +11,7 @@ import typer
 
 from orch.cli import opening
 from orch.errors import OrchError
+from orch.lines import one_line
 
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
@@ -39,9 +40,9 @@ def replay(
     orchestrator, begin = _opened(ctx, models, routing), since_when(since)
     found, lifted = asyncio.run(_replayed(orchestrator, begin))
     if lifted:
-        render.say(f"! {' and '.join(lifted)} can't be reached: the models listed there count as installed, and not loaded")
+        render.warn(f"{' and '.join(lifted)} can't be reached: the models listed there count as installed, and not loaded")
     for warning in (*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings):
-        render.say(f"! {warning}")
+        render.warn(warning)
     if as_json:
         render.show_json(_plain(found, lifted))
     elif found.decisions:
@@ -123,7 +124,7 @@ def _means(pairs: list[tuple[float | None, float | None]], digits: int) -> str:
 
 
 def _change(each: Again) -> tuple[str, ...]:
-    task = " ".join(each.task.split())
+    task = one_line(each.task)
     return task[:TASK_CHARS], each.task_type, f"{each.before} → {each.after or 'none'}", _gain(each), each.reason
 
 

@@ -66,7 +66,7 @@ def show_decision(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = 
         render.show_json(json_form.of_decision(decision, warnings) | ({"classification": facts(found)} if found else {}))
         return
     for warning in warnings:
-        render.say(f"! {warning}")
+        render.warn(warning)
     show(decision)
     if found is not None:
         show_evidence(found)
@@ -75,9 +75,10 @@ def show_decision(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = 
 def show(decision: Decision) -> None:
     """A decision as a table."""
     from orch import render
+    from orch.lines import one_line
 
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in decision.weights.items())
-    render.show(f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} · {decision.reason}")
+    render.show(one_line(f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} · {decision.reason}"))
     render.show(f"weights ({decision.profile}): {weights} · about {decision.prompt_tokens:,} tokens of prompt\n")
     columns = ("model", "score", *decision.weights, "good", "expected", "numbers", "why")
     droppable = ("numbers", "confidence", "fit", "speed", "quality", "good", "expected")

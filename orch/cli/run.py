@@ -257,4 +257,4 @@ def _say_journal_warnings(orchestrator: Orchestrator) -> None:
     from orch import render
 
     for warning in orchestrator.runtime.journal.warnings:
-        render.say(f"! {warning}")
+        render.warn(warning)

@@ -174,7 +174,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         since = f"for {there['uptime_s'] / 60:.0f} min, {there['running']} running"
         render.show(f"orch {there['version']} serves at {there['url']} (process {there['pid']}), {since}")
         if not same:
-            render.say("! the commands here have another version, folder or configuration: they work alone")
+            render.warn("the commands here have another version, folder or configuration: they work alone")
         if there["config_fault"]:
-            render.say(f"! the configuration that stands there now is not used: {there['config_fault']}")
+            render.warn(f"the configuration that stands there now is not used: {there['config_fault']}")
     raise typer.Exit(0 if there and not stuck else 1)

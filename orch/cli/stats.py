@@ -34,7 +34,7 @@ def stats(
     journal.open()
     models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
     for warning in journal.warnings:
-        render.say(f"! {warning}")
+        render.warn(warning)
     corrected = journal.judgements.corrected(begin)
     if as_json:
         render.show_json({"v": 1, "models": models, "types": types, "corrected": corrected})

@@ -78,7 +78,7 @@ def as_text(data: bytes, where: str) -> str:
     except UnicodeDecodeError:
         if _looks_binary(data):
             raise _binary(where) from None
-        render.say(f"! {where} is not UTF-8: read as Windows-1252")
+        render.warn(f"{where} is not UTF-8: read as Windows-1252")
         return data.decode("cp1252", "replace")
     if "\0" in text:
         raise _binary(where)

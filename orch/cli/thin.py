@@ -69,7 +69,7 @@ def _say_stuck(error: NoServerError) -> None:
     if isinstance(error, StuckServerError):
         from orch import render
 
-        render.say(f"! {error}: working alone; orch serve stop ends it")
+        render.warn(f"{error}: working alone; orch serve stop ends it")
 
 
 def _turned_away(told: dict[str, Any]) -> bool:

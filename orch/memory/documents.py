@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from orch.lines import one_line
 from orch.memory.noise import without_noise
 
 PIECE_CHARS = 1_000
@@ -70,5 +71,5 @@ def brief(question: str) -> str:
 
 def shortened(text: str, most: int) -> str:
     """One line of at most so many characters."""
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= most else f"{line[: most - 1]}…"

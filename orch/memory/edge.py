@@ -15,6 +15,7 @@ from typing import Any
 import qdrant_edge as qdrant
 
 from orch import paths
+from orch.lines import first_line
 from orch.memory import probe, sums
 from orch.memory.lock import FileLock
 from orch.memory.room import LEAST_BYTES, check_room, free_bytes
@@ -354,7 +355,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _translate(path: Path, error: BaseException) -> StoreError:
-    said = (str(error).splitlines() or [type(error).__name__])[0]
+    said = first_line(error)
     reasons = [os.strerror(number) for number in _MACHINE]
     if getattr(error, "errno", None) in _MACHINE or any(reason in str(error) for reason in reasons):
         return StoreError(f"the memory index {path} can't be used ({said})", "see the folder's disk space and rights")

@@ -19,6 +19,7 @@ from orch.backends.proxies import proxy_of
 from orch.backends.transport import bounded_transport
 from orch.config.addresses import shown
 from orch.errors import BackendError
+from orch.lines import first_line, one_line
 from orch.memory.lock import FileLock
 from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
 
@@ -88,7 +89,7 @@ class QdrantStore:
         except Exception as error:  # whatever JSON, pickle, SQLite and pydantic say of broken files
             aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
             os.replace(path, aside)
-            self.notes.append(f"the memory index {path.name} is corrupt ({_first_line(error)}): set aside as {aside}, a new one is built from the journal")
+            self.notes.append(f"the memory index {path.name} is corrupt ({first_line(error)}): set aside as {aside}, a new one is built from the journal")
             paths.make_private(path)
             return _client_of(path)
 
@@ -226,10 +227,10 @@ class QdrantStore:
 
     def _error(self, error: Exception) -> StoreError:
         if self._url is None:
-            return StoreError(f"the memory index can't be used ({_first_line(error)})", REINDEX)
+            return StoreError(f"the memory index can't be used ({first_line(error)})", REINDEX)
         if isinstance(error, UnexpectedResponse):
             return _refused(self._url, error)
-        said = f"no Qdrant answers at {shown(self._url)} ({_first_line(error)})"
+        said = f"no Qdrant answers at {shown(self._url)} ({first_line(error)})"
         return StoreError(said, "start it, or correct memory.qdrant_url in routing.yaml", code="unreachable")
 
 
@@ -243,11 +244,7 @@ def _refused(url: str, error: UnexpectedResponse) -> StoreError:
         return StoreError(f"{at} refuses the key", "correct memory.qdrant_api_key in routing.yaml, or the variable that it names", code="denied")
     if error.status_code == 404 and b'"status"' not in error.content:
         return StoreError(f"what answers at {shown(url)} is no Qdrant", "correct memory.qdrant_url in routing.yaml", code="unreachable")
-    return StoreError(f"{at} answers {error.status_code}: {error.content.decode(errors='replace')[:200]}", REINDEX)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return StoreError(f"{at} answers {error.status_code}: {one_line(error.content.decode(errors='replace')[:200])}", REINDEX)
 
 
 def _dimension_of(client: QdrantClient, collection: str) -> int | None:

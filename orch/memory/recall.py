@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from orch.lines import one_line
 from orch.memory.index import Found
 from orch.memory.noise import is_noise, without_noise
 from orch.memory.source import Remembered
@@ -57,4 +58,4 @@ def _body(row: Remembered, tokens: int) -> str:
 def described(row: Remembered, score: float) -> dict[str, object]:
     """A recalled row as `recalled` of a result lists it."""
     beginning = " ".join((row.task if row.is_note else row.answer).split())[:160]
-    return {"run_id": row.run_id, "at": row.at, "score": round(score, 4), "task": " ".join(row.task.split())[:160], "beginning": beginning, "note": row.is_note}
+    return {"run_id": row.run_id, "at": row.at, "score": round(score, 4), "task": one_line(row.task)[:160], "beginning": beginning, "note": row.is_note}

@@ -16,6 +16,7 @@ from typing import IO, Any
 from orch import paths
 from orch.backends.transport import load_httpx
 from orch.errors import OrchError
+from orch.lines import one_line
 from orch.setup.web import opened
 
 RESERVE_BYTES = 500_000_000
@@ -121,7 +122,7 @@ def _fill(part: _Part, artifact: Artifact, progress: Progress) -> None:
             broke = "the server sends other parts than it was asked for"
         except load_httpx().TransportError as error:
             cuts = cuts + 1 if part.size > before else MOST_CUTS + 1
-            broke = " ".join(str(error).split()) or type(error).__name__
+            broke = one_line(str(error)) or type(error).__name__
         if cuts > MOST_CUTS:
             raise OrchError(f"the download broke off: {broke}", "what came is kept: the same command goes on from there")
 

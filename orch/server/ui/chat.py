@@ -8,6 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 from starlette.requests import Request
 
+from orch.lines import one_line
 from orch.server.service import Service
 from orch.server.ui.chat_conversation import Conversation
 from orch.server.ui.chat_past import Listed, Past, conversations, turns_of
@@ -69,7 +70,7 @@ def _aside(page: Page, listed: list[Listed], name: str) -> None:
 
 
 def _listed(page: Page, each: Listed, is_here: bool) -> None:
-    title = " ".join(each.task.split())[:TITLE_CHARS] or page("(not kept)")
+    title = one_line(each.task)[:TITLE_CHARS] or page("(not kept)")
     link = ui.link(target=f"/?session={quote(each.name, safe='')}").classes("orch-chat-past")
     if is_here:
         link.classes("here").props("aria-current=page")

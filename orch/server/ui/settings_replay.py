@@ -13,6 +13,7 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from orch.config.spec import Weights
+from orch.lines import one_line
 from orch.replay import Again, History, Past, Reading, Redecided, Replay, as_if_up, decided, history_of, reading
 from orch.routing_file import evened
 from orch.server.service import Service
@@ -241,7 +242,7 @@ def _pairs(page: Page, changes: tuple[Again, ...]) -> None:
 def _change(page: Page, each: Again, *, too: bool) -> None:
     number = page.say.number
     with ui.element("li"):
-        text("div", " ".join(each.task.split())[:300], "orch-settings-task")
+        text("div", one_line(each.task)[:300], "orch-settings-task")
         with ui.element("div").classes("orch-settings-facts"):
             text("span", page(each.task_type), "orch-settings-type")
             text("span", page("from {before} to {after}", before=each.before, after=each.after or page("no model")))
