@@ -159,3 +159,11 @@ def test_an_answer_under_way_ends_as_it_began_while_the_configuration_changes(ol
                 said.append(json.loads(next(lines)))
             said += [json.loads(line) for line in lines]
     assert ("".join(each.get("response", "") for each in said), said[-1]["done"]) == ("word " * 300, True)
+
+
+def test_a_backup_and_an_export_keep_what_is_forgotten_afterwards(ollama: FakeOllama) -> None:
+    assert orch("run", "Where do walruses sleep?").returncode == 0
+    for name in ("backup", "export"):
+        assert orch("journal", name, name).returncode == 0
+    assert orch("memory", "forget", "--all").returncode == 0
+    assert [b"walruses" in Path(name).read_bytes() for name in ("backup", "export")] == [True, True]
