@@ -52,7 +52,7 @@ async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
         "journal": lambda: _journal(runtime),
         "disk": _disk,
         **{f"provider {name}": lambda name=name: _provider(name, runtime) for name in runtime.backends},  # type: ignore[misc]
-        **{f"model {state.spec.id}": lambda state=state: _model(state, runtime.backends[state.spec.provider]) for state in survey.states},  # type: ignore[misc]
+        **{f"model {state.spec.id}": lambda state=state: _model(state, runtime.backends[state.spec.provider], runtime) for state in survey.states},  # type: ignore[misc]
         "memory": lambda: _memory(runtime),
         "embedder": lambda: _embedder(runtime),
         "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory),
@@ -108,13 +108,19 @@ async def _provider(name: str, runtime: Runtime) -> Finding:
     try:
         return "ok", f"{await runtime.backends[name].health()}{at}", ""
     except BackendError as failure:
-        hints = {"ollama": "orch setup", "openai": f"start the server{at}", "llamacpp": "\n".join(embedded_lines())}
-        return "warn" if provider.kind == "llamacpp" else "fail", failure.message, hints[provider.kind]
+        hints = {"ollama": "orch setup", "openai": f"start the server{at}"}
+        return "warn" if provider.kind == "llamacpp" else "fail", failure.message, hints.get(provider.kind) or await _engine_lines(runtime)
 
 
-async def _model(state: ModelState, backend: Backend) -> Finding:
+async def _engine_lines(runtime: Runtime) -> str:
+    """What brings the embedded engine: it reads the metadata of every installed library."""
+    return "\n".join(await runtime.aside(embedded_lines))
+
+
+async def _model(state: ModelState, backend: Backend, runtime: Runtime) -> Finding:
     if state.unavailable:
-        return _unavailable(state, *state.unavailable)
+        status, detail, hint = _unavailable(state, *state.unavailable)
+        return status, detail, await _engine_lines(runtime) if state.spec.gguf and state.unavailable[0] != "remote" else hint
     try:
         await backend.info(state.spec.id)
     except BackendError as failure:
@@ -129,8 +135,8 @@ def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
     if code == "remote":
         return "off", f"remote: runs at {place(state.remote_host)}; out unless models.yaml says remote: allow", ""
     if code == "provider_down":
-        return "warn", f"provider {state.spec.provider} is down", "\n".join(embedded_lines()) if state.spec.gguf else ""
-    return "warn", reason, "\n".join(embedded_lines()) if state.spec.gguf else f"orch models pull {state.spec.id}"
+        return "warn", f"provider {state.spec.provider} is down", ""
+    return "warn", reason, f"orch models pull {state.spec.id}"
 
 
 async def _memory(runtime: Runtime) -> Finding:
@@ -146,7 +152,7 @@ async def _memory(runtime: Runtime) -> Finding:
 
 async def _embedder(runtime: Runtime) -> Finding:
     try:
-        embedder, warning = runtime.memory.found_embedder()
+        embedder, warning = await runtime.aside(runtime.memory.found_embedder)
         dimension = await embedder.dimension()
     except OrchError as error:
         return "warn", error.message, error.hint
