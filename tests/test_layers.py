@@ -271,9 +271,22 @@ def test_imports_point_down(name: str) -> None:
     assert not up
 
 
+def importers_of(library: str) -> set[str]:
+    return {name for name, path in modules().items() if library in {root.split(".")[0] for root in _roots(path)}}
+
+
 def test_only_render_imports_rich() -> None:
-    importers = {name for name, path in modules().items() if "rich" in {root.split(".")[0] for root in _roots(path)}}
-    assert importers == RICH
+    assert importers_of("rich") == RICH
+
+
+def test_only_the_page_imports_nicegui_and_only_config_schema_pydantic_on_the_commands_path() -> None:
+    assert {name for name in importers_of("nicegui") if not name.startswith("server.ui")} == set()
+    assert {name for name in importers_of("pydantic") if not name.startswith("server.")} == {"config.schema", "bench.schema_check"}
+
+
+def test_what_runs_beside_judged_code_imports_nothing_of_orch_but_its_own_kind() -> None:
+    kin = {"bench.jail", "bench.across", "bench.copies", "bench.far"}
+    assert {other for name in kin for other in imported(modules()[name])} - BARE <= kin
 
 
 PRINTERS = {"render", "terminal", "classifier.train.__main__", "known_models.derive", "json_schema", "cli.main"}

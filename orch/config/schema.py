@@ -1,6 +1,6 @@
 """Checks a parsed file against the keys in `spec`: every fault at once, with allowed values and a did-you-mean; and gives the JSON Schemas.
 
-The only module that imports pydantic, and only when no cached config fits.
+Beside the server and the check of a suite, the only module that imports pydantic; it is loaded only where no cached config fits.
 """
 
 from __future__ import annotations
