@@ -252,6 +252,14 @@ def test_a_backup_never_replaces_a_file_unasked_nor_the_journal(ollama: FakeOlla
     assert holds(Path("mine")) == ["hi"]
 
 
+@pytest.mark.parametrize("name", ["backup", "export"])
+def test_a_copy_takes_the_place_of_no_pipe(ollama: FakeOllama, name: str) -> None:
+    assert orch("run", "hi").returncode == 0
+    os.mkfifo("pipe")
+    done = orch("journal", name, "pipe", "--force")
+    assert (done.returncode, b"pipe is not a file" in done.stderr, Path("pipe").is_fifo()) == (2, True, True)
+
+
 @pytest.mark.parametrize("content", [b"", b"no database " * 1_000, None])
 def test_what_is_no_backup_is_not_restored(ollama: FakeOllama, home: Path, content: bytes | None) -> None:
     orch("run", "hi")

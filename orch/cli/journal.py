@@ -109,6 +109,8 @@ def _target(journal: Journal, file: str, force: bool) -> Path:
         raise UsageError(f"there is no folder {target.parent}", f"mkdir -p {target.parent}")
     if target.is_dir():
         raise UsageError(f"{file} is a folder", "name a file in it")
+    if target.exists() and not target.is_file():  # the copy would take the place of a device or a pipe
+        raise UsageError(f"{file} is not a file", "name one; orch journal export - prints")
     if target.exists() and (not force or target.samefile(journal.path)):
         raise UsageError(f"{file} exists" if not target.samefile(journal.path) else f"{file} is the journal itself", "name another file, or add --force")
     return target
