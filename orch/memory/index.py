@@ -240,12 +240,13 @@ class Memory:
 
     # ------------------------------------------------------------ searching
 
-    async def find(self, question: str, limit: int = 10, where: Where = Where(), progress: Progress | None = None) -> list[Found]:
-        """Opens and searches: the question is embedded while the store opens, each on a core of its own."""
+    async def find(self, question: str, limit: int = 10, where: Where = Where(), progress: Progress | None = None, until: float | None = None) -> list[Found]:
+        """Opens and searches: the question is embedded while the store opens, each on a core of its own. `until` ends the catch-up before the search."""
         question = documents.brief(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
-            await self.open(progress)
+            await self._attach()
+            await self.catch_up(progress, until)
             return self._search(question, await vector, limit, where)
         finally:
             vector.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -84,14 +85,19 @@ def _told(operation: Operation, means: Means) -> list[str]:
 
 # ---------------------------------------------------------------- the operations
 
+SEARCH_S = 10.0
+"""How long a search without a progress bar waits for the index: a busy server's journal may grow faster than it is embedded."""
 STILL_READ = "another program is reading the journal: the text is gone for orch, and leaves the file's log when that program and then orch have ended"
 
 
 async def search(means: Means, query: str, k: int = 5, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
     """`hits`: what answers a question best, best first, each with its `score`."""
     where = _where(session=session, kind=kind, model=model, since=since)
-    found = await means.memory.find(query, k, where, means.progress)
-    return {"hits": [{"score": each.score, **_facts(each.row)} for each in found]}
+    # who sees how far it is waits for the whole of it
+    until = None if means.progress else time.monotonic() + SEARCH_S
+    found = await means.memory.find(query, k, where, means.progress, until)
+    notes = behind(means.memory.lag(), "that goes on now") if until else []
+    return {"hits": [{"score": each.score, **_facts(each.row)} for each in found], "notes": notes}
 
 
 async def list_(means: Means, k: int = 20, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
