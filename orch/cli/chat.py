@@ -136,6 +136,7 @@ def _command(ctx: typer.Context, talk: Talk, line: str) -> None:
     elif word == "/forget":
         from orch.cli.memory import forget_session
 
-        render.say(f"forgot {forget_session(ctx, talk.session)} turns")
+        count = forget_session(ctx, talk.session)
+        render.say(f"forgot {count} {'turn' if count == 1 else 'turns'}")
     else:
         render.say(HELP)
