@@ -75,6 +75,7 @@ _NOT_SECRET = frozenset(
     "vocab vocabulary classification classifier probability probs logprob logprobs accuracy mask masks spans span start end".split()
 )
 _WORDS = text_rule(r"[A-ZÑ]+(?![a-zñ])|[A-ZÑ]?[a-zñ0-9]+|[^\W_]+")
+_WEAK = frozenset("credential credentials credencial credenciales creds auth pw secrets pass".split())
 _SESSIONS = frozenset("phpsessid jsessionid aspsessionid sessionid sessid".split())
 _SPANISH_KEYS = frozenset("secreta privada maestra api acceso cifrado wifi usuario root admin bd db correo".split())
 
@@ -141,7 +142,7 @@ def _kind(word: str, before: list[str], name: str) -> Kind:
         return _key(of, before, name)
     if word in ("token", "tokens"):
         return Kind.NONE if of in _NOT_TOKEN_OF or (word == "tokens" and not of) else Kind.KEY if of else Kind.WEAK
-    return Kind.WEAK if word in ("credential", "credentials", "creds", "auth", "pw", "secrets", "pass") or word in _SESSIONS else Kind.NONE
+    return Kind.WEAK if word in _WEAK or word in _SESSIONS else Kind.NONE
 
 
 def _key(of: str, before: list[str], name: str) -> Kind:

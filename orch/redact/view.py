@@ -10,7 +10,7 @@ Span = tuple[int, int, str]
 RUN = b"a" * 14
 """In `View.tokens` where a vendor's key may be."""
 
-STEMS = tuple(stem.encode() for stem in "pass pwd secret key token contrase clave credential auth cookie bearer psk sessid pw".split())
+STEMS = tuple(stem.encode() for stem in "pass pwd secret key token contrase clave credential credencial auth cookie bearer psk sessid pw".split())
 """Each name of a secret has one of these in it."""
 
 
