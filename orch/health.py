@@ -16,9 +16,10 @@ from orch.backends.bounds import said
 from orch.backends.http import QUICK_S, Http
 from orch.config import spec
 from orch.config.addresses import shown
-from orch.decide import embedded_lines, last_resort_allowed
+from orch.decide import last_resort_allowed
 from orch.errors import BackendError, JournalError, OrchError
 from orch.model_state import ModelState
+from orch.no_model import embedded_lines
 from orch.reach import QDRANT_URL
 from orch.registry import Survey
 from orch.remote_models import place

@@ -112,9 +112,11 @@ LAYERS = [
         "policy",
         "classifier.rules",
         "backends.messages",
+        "backends.ollama_models",
         "backends.transport",
         "backends.wire",
         "render",
+        "memory.edge_forms",
         "memory.lock",
         "memory.notes",
         "memory.probe",
@@ -126,6 +128,7 @@ LAYERS = [
     },
     {
         "journal_copies",
+        "screens",
         "backends.http",
         "bench.curve",
         "bench.schema_check",
@@ -159,7 +162,7 @@ LAYERS = [
     {"classifier", "bench.routing"},
     {"registry", "memory.embed", "memory.shared"},
     {"gate", "model_facts"},
-    {"server.queue", "server.residency"},
+    {"no_model", "server.queue", "server.residency"},
     {"server.turns"},
     {"memory.index"},
     {"memory.opening", "memory.operations", "memory.recall"},
@@ -238,7 +241,7 @@ LAYERS = [
 PLACE = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {("cli.run", "cli.route"), ("cli.thin", "cli.run")}
 """--dry-run is `orch route`; a run by a server is shown as any other."""
-RICH, BARE = {"render"}, {"", "server", "bench", "classifier.train", "cli", "config", "known_models", "memory", "near", "server.ui", "setup"}
+RICH, BARE = {"render", "screens"}, {"", "server", "bench", "classifier.train", "cli", "config", "known_models", "memory", "near", "server.ui", "setup"}
 
 
 @cache
@@ -275,7 +278,7 @@ def importers_of(library: str) -> set[str]:
     return {name for name, path in modules().items() if library in {root.split(".")[0] for root in _roots(path)}}
 
 
-def test_only_render_imports_rich() -> None:
+def test_only_what_prints_imports_rich() -> None:
     assert importers_of("rich") == RICH
 
 

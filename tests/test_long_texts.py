@@ -27,7 +27,7 @@ from orch.near.tokens import bare
 from orch.orchestrator import task_of
 from orch.outcome import UNANSWERED_CHARS
 from orch.redact import Redactor
-from orch.render import TerminalScreen
+from orch.screens import TerminalScreen
 from orch.server import json_values, openai_forms
 from orch.server.conversations import key_of as conversation_of
 from orch.server.ui import rendered

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from orch.decide import how_to_get_a_model
 from orch.errors import OrchError, UsageError
 from orch.model_state import ModelState, num_ctx_for
+from orch.no_model import how_to_get_a_model
 from orch.policy import Policy
 from orch.registry import Survey
 from orch.remote_models import refusal

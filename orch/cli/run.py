@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -60,35 +60,43 @@ def run(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")] = False,
 ) -> None:
     """Answer a task with the model that will do it well soonest."""
-    from orch import render
-
     if as_json and jsonl:
         raise UsageError("--json and --jsonl say two things", "give one of them")
     if carry_on and session:
         raise UsageError("--continue and --session both name a conversation", "give one of them")
     face = Face.of(ctx.params)
     try:
-        wished = _asked_first(ctx, wishes(ctx.params))
-        if dry_run:
-            from orch.cli.route import show_decision
-
-            show_decision(ctx, task_from(wished), as_json=as_json or jsonl)
-        elif no_server or not _by_server(ctx, wished, face):
-            import asyncio  # 3x `python -c pass`, which a server's client need not pay
-
-            asyncio.run(_run(ctx, task_from(wished), face))
+        _answer(ctx, face)
     except OrchError as error:
-        if error.code == "reader_gone":
-            raise BrokenPipeError from None
-        if not (as_json or jsonl):
-            raise
-        from orch import json_form
+        _tell(error, face)
 
-        if as_json:
-            render.show_json(json_form.of_error(error))
-        elif not error.run_id or error.code in ENDED:
-            face.show_line(json_form.error_chunk(error))  # a failed run has told it already
-        raise typer.Exit(error.exit_code) from None
+
+def _answer(ctx: typer.Context, face: Face) -> None:
+    """By a running server, else here. Raises OrchError."""
+    wished = _asked_first(ctx, wishes(ctx.params))
+    if ctx.params["dry_run"]:
+        from orch.cli.route import show_decision
+
+        show_decision(ctx, task_from(wished), as_json=face.as_json or face.jsonl)
+    elif ctx.params["no_server"] or not _by_server(ctx, wished, face):
+        import asyncio  # 3x `python -c pass`, which a server's client need not pay
+
+        asyncio.run(_run(ctx, task_from(wished), face))
+
+
+def _tell(error: OrchError, face: Face) -> NoReturn:
+    """Ends the command as the error wants it: told as JSON where JSON was asked for."""
+    if error.code == "reader_gone":
+        raise BrokenPipeError from None
+    if not (face.as_json or face.jsonl):
+        raise error
+    from orch import json_form, render
+
+    if face.as_json:
+        render.show_json(json_form.of_error(error))
+    elif not error.run_id or error.code in ENDED:
+        face.show_line(json_form.error_chunk(error))  # a failed run has told it already
+    raise typer.Exit(error.exit_code) from None
 
 
 def _asked_first(ctx: typer.Context, wished: Params) -> Params:
@@ -148,9 +156,9 @@ class Face(NamedTuple):
 
     def screen(self) -> Any:
         """The screen for a person or a pipe."""
-        from orch import render
+        from orch.screens import PipeScreen, TerminalScreen
 
-        kind = render.TerminalScreen if self.live else render.PipeScreen
+        kind = TerminalScreen if self.live else PipeScreen
         return kind(thinking=self.show_thinking, quiet=self.quiet)
 
 

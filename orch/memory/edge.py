@@ -10,13 +10,13 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import qdrant_edge as qdrant
 
 from orch import paths
 from orch.lines import first_line
 from orch.memory import probe, sums
+from orch.memory.edge_forms import INDEXES, config_of, filter_of, hit_of, of_runs, point_of, sparse_of
 from orch.memory.lock import FileLock
 from orch.memory.room import LEAST_BYTES, check_room, free_bytes
 from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
@@ -106,9 +106,9 @@ class EdgeStore:
         """Makes an empty index under another name, then renames it: what has the name is whole."""
         scratch = self.path.with_name(f"{self.path.name}.new")
         paths.make_private(scratch)
-        shard = qdrant.EdgeShard.create(str(scratch), _config(self._dimension))
+        shard = qdrant.EdgeShard.create(str(scratch), config_of(self._dimension))
         for field, kind in INDEXED.items():
-            shard.update(qdrant.UpdateOperation.create_field_index(field, _INDEXES[kind](memory=qdrant.Memory.Cold)))
+            shard.update(qdrant.UpdateOperation.create_field_index(field, INDEXES[kind](memory=qdrant.Memory.Cold)))
         shard.close()
         os.replace(scratch, self.path)
 
@@ -186,7 +186,7 @@ class EdgeStore:
             return
         self._check(points)
         with _translated(self.path):
-            self._opened.update(qdrant.UpdateOperation.upsert_points([_point(point) for point in points]))
+            self._opened.update(qdrant.UpdateOperation.upsert_points([point_of(point) for point in points]))
             self._written = True
             self._unflushed += len(points)
             if self._unflushed >= _UNFLUSHED:
@@ -202,7 +202,7 @@ class EdgeStore:
         """Takes out all points of these runs."""
         if run_ids:
             with _translated(self.path):
-                self._opened.update(qdrant.UpdateOperation.delete_points_by_filter(_of_runs(run_ids)))
+                self._opened.update(qdrant.UpdateOperation.delete_points_by_filter(of_runs(run_ids)))
 
     def compact(self) -> None:
         """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a million points)."""
@@ -217,7 +217,7 @@ class EdgeStore:
         Removing it by hand would restart the count of changes, and the engine silently ignores changes that it takes for old ones.
         """
         nothing = {"x": "0" * _LOG_BYTES}
-        self._opened.update(qdrant.UpdateOperation.set_payload_by_filter(_of_runs([_NOBODY]), nothing))
+        self._opened.update(qdrant.UpdateOperation.set_payload_by_filter(of_runs([_NOBODY]), nothing))
         self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
         self._opened.flush()
         self._unflushed = 0
@@ -234,13 +234,13 @@ class EdgeStore:
 
     def lexical(self, weights: Mapping[int, float], limit: int, where: Where) -> list[Hit]:
         """The points that share terms with a query."""
-        return self._nearest(LEXICAL, _sparse(weights), limit, where) if weights else []
+        return self._nearest(LEXICAL, sparse_of(weights), limit, where) if weights else []
 
     def _nearest(self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Where) -> list[Hit]:
         query = qdrant.Query.Nearest(vector, using=using)
-        request = qdrant.QueryRequest(limit=limit, query=query, filter=_filter(where), with_payload=["run_id", "part"])
+        request = qdrant.QueryRequest(limit=limit, query=query, filter=filter_of(where), with_payload=["run_id", "part"])
         with _translated(self.path):
-            return [_hit(point) for point in self._opened.query(request)]
+            return [hit_of(point) for point in self._opened.query(request)]
 
     def newest_seq(self) -> int:
         """The largest row number in the index."""
@@ -261,27 +261,6 @@ class EdgeStore:
             raise StoreError("the memory index is not open")
         check_room(self.path)
         return self._shard
-
-
-_INDEXES: dict[str, Any] = {"keyword": qdrant.KeywordIndexParams, "float": qdrant.FloatIndexParams, "integer": qdrant.IntegerIndexParams}
-
-
-def _config(dimension: int | None) -> qdrant.EdgeConfig:
-    """Everything stays in files until it is asked for, half precision, one packed segment, no graph: measured in tests/bench/store.py."""
-    cold = qdrant.Memory.Cold
-    no_graph = qdrant.HnswIndexConfig(m=0, ef_construct=64, full_scan_threshold=10_000)
-    half = qdrant.VectorStorageDatatype.Float16
-    dense = qdrant.EdgeVectorParams(dimension, qdrant.Distance.Cosine, memory=cold, datatype=half, hnsw_config=no_graph) if dimension else None
-    # each segment costs 20 ms at each start; the rest makes one deleted point enough for `optimize` to rewrite
-    optimizers = qdrant.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1, deleted_threshold=1e-9, vacuum_min_vector_number=1)
-    return qdrant.EdgeConfig(
-        vectors={DENSE: dense} if dense else None,
-        sparse_vectors={LEXICAL: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf, memory=cold)},
-        payload_memory=cold,
-        optimizers=optimizers,
-        max_search_threads=2,
-        wal_enabled=True,
-    )
 
 
 def dimension_of(folder: Path) -> int | None:
@@ -307,35 +286,6 @@ def _make_private(folder: Path) -> None:
     """The engine makes the next file of its log in a thread of its own, whenever it likes."""
     for each in (folder / "wal").glob("*"):
         each.chmod(0o600)
-
-
-def _point(point: Point) -> qdrant.Point:
-    vectors: dict[str, Any] = {}
-    if point.dense is not None:
-        vectors[DENSE] = list(point.dense)
-    if point.sparse:
-        vectors[LEXICAL] = _sparse(point.sparse)
-    return qdrant.Point(point.id, vectors, point.payload())
-
-
-def _sparse(weights: Mapping[int, float]) -> qdrant.SparseVector:
-    return qdrant.SparseVector(list(weights), list(weights.values()))
-
-
-def _of_runs(run_ids: Sequence[str]) -> qdrant.Filter:
-    return qdrant.Filter(must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))])
-
-
-def _filter(where: Where) -> qdrant.Filter | None:
-    conditions: list[Any] = [qdrant.FieldCondition(key, match=qdrant.MatchValue(value)) for key, value in where.wanted().items()]
-    if where.is_timed():
-        conditions.append(qdrant.FieldCondition("at", range=qdrant.RangeFloat(gte=where.since, lt=where.before)))
-    return qdrant.Filter(must=conditions) if conditions else None
-
-
-def _hit(point: qdrant.ScoredPoint) -> Hit:
-    payload = point.payload or {}
-    return Hit(str(point.id), payload["run_id"], payload["part"], point.score)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ from orch.near.guards import same_answer
 from orch.near.tokens import bare
 from orch.quality.words import hashed
 from orch.redact import Redactor
-from orch.render import TerminalScreen
+from orch.screens import TerminalScreen
 from orch.server.conversations import key_of as conversation_of
 from orch.server.ui.chat_text import segments
 from orch.server.ui.rendered import pieces

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from orch import json_form, render
+from orch import json_form, screens
 from orch.orchestrator import Orchestrator
 from tests.fakes.ollama import FakeModel, FakeOllama
 
@@ -41,7 +41,7 @@ def _prompt(console: Console, command: str) -> None:
 
 
 async def _run(console: Console) -> None:
-    screen = render.TerminalScreen(thinking=False, quiet=False, out=console, notes=console)
+    screen = screens.TerminalScreen(thinking=False, quiet=False, out=console, notes=console)
     async with Orchestrator() as orchestrator:
         async for chunk in orchestrator.execute_streaming(QUESTION, options={"temperature": 0}):
             screen.show(json_form.of_chunk(chunk))

@@ -10,11 +10,11 @@ from nicegui.elements.mixins.text_element import TextElement
 from starlette.requests import Request
 
 from orch.config.addresses import shown
-from orch.decide import embedded_lines
 from orch.errors import OrchError
 from orch.loading import load, unload
 from orch.model_table import new_digests, table
 from orch.models_file import Change, proposed, write
+from orch.no_model import embedded_lines
 from orch.pulling import ollamas
 from orch.registry import Survey
 from orch.server.pulls import Pulls

@@ -1,0 +1,64 @@
+"""Points, filters, hits and the settings of an index in the forms of Qdrant's own engine (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import qdrant_edge as qdrant
+
+from orch.memory.store import DENSE, LEXICAL, Hit, Point, Where
+
+INDEXES: dict[str, Any] = {"keyword": qdrant.KeywordIndexParams, "float": qdrant.FloatIndexParams, "integer": qdrant.IntegerIndexParams}
+
+
+def config_of(dimension: int | None) -> qdrant.EdgeConfig:
+    """Everything stays in files until it is asked for, half precision, one packed segment, no graph: measured in tests/bench/store.py."""
+    cold = qdrant.Memory.Cold
+    no_graph = qdrant.HnswIndexConfig(m=0, ef_construct=64, full_scan_threshold=10_000)
+    half = qdrant.VectorStorageDatatype.Float16
+    dense = qdrant.EdgeVectorParams(dimension, qdrant.Distance.Cosine, memory=cold, datatype=half, hnsw_config=no_graph) if dimension else None
+    # each segment costs 20 ms at each start; the rest makes one deleted point enough for `optimize` to rewrite
+    optimizers = qdrant.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1, deleted_threshold=1e-9, vacuum_min_vector_number=1)
+    return qdrant.EdgeConfig(
+        vectors={DENSE: dense} if dense else None,
+        sparse_vectors={LEXICAL: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf, memory=cold)},
+        payload_memory=cold,
+        optimizers=optimizers,
+        max_search_threads=2,
+        wal_enabled=True,
+    )
+
+
+def point_of(point: Point) -> qdrant.Point:
+    """The point with its vectors and payload."""
+    vectors: dict[str, Any] = {}
+    if point.dense is not None:
+        vectors[DENSE] = list(point.dense)
+    if point.sparse:
+        vectors[LEXICAL] = sparse_of(point.sparse)
+    return qdrant.Point(point.id, vectors, point.payload())
+
+
+def sparse_of(weights: Mapping[int, float]) -> qdrant.SparseVector:
+    """Terms with their weights."""
+    return qdrant.SparseVector(list(weights), list(weights.values()))
+
+
+def of_runs(run_ids: Sequence[str]) -> qdrant.Filter:
+    """The pieces of these runs."""
+    return qdrant.Filter(must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))])
+
+
+def filter_of(where: Where) -> qdrant.Filter | None:
+    """What narrows a search; None where nothing does."""
+    conditions: list[Any] = [qdrant.FieldCondition(key, match=qdrant.MatchValue(value)) for key, value in where.wanted().items()]
+    if where.is_timed():
+        conditions.append(qdrant.FieldCondition("at", range=qdrant.RangeFloat(gte=where.since, lt=where.before)))
+    return qdrant.Filter(must=conditions) if conditions else None
+
+
+def hit_of(point: qdrant.ScoredPoint) -> Hit:
+    """A piece that was found."""
+    payload = point.payload or {}
+    return Hit(str(point.id), payload["run_id"], payload["part"], point.score)
