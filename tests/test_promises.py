@@ -154,7 +154,9 @@ def test_an_answer_under_way_ends_as_it_began_while_the_configuration_changes(ol
         with httpx.stream("POST", f"{there.url}/api/generate", json={"model": LLAMA, "prompt": "hi"}) as answer:
             lines = answer.iter_lines()
             said = [json.loads(next(lines))]
-            (home / "routing.yaml").write_text("session_margin: 0.2\n")
+            (home / "models.yaml").write_text(
+                "providers: {elsewhere: {kind: ollama, base_url: 'http://127.0.0.1:1'}}\nmodels: [{id: other, provider: elsewhere}]\n"
+            )
             while httpx.get(f"{there.url}/orch/health").json()["config"]["hash"] == before:
                 said.append(json.loads(next(lines)))
             said += [json.loads(line) for line in lines]
