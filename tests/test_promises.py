@@ -21,6 +21,7 @@ from orch.config.load import load
 from orch.errors import OrchError
 from orch.known_models.priors import LOST
 from orch.measurements import HALF_LIFE_S, _median
+from orch.memory import sums
 from orch.memory.lazy import RECALL_S
 from orch.orchestrator import Orchestrator
 from orch.remote import ALIVE_S
@@ -40,7 +41,10 @@ from tests.test_server_owner import Uids
 
 KEY = "k" * 16
 PACKAGE = Path(package.__file__).parent
-NAMES = {"README.md": ("three", "twelve hours", "ten minutes", "ten", "two"), "README.es.md": ("tres", "doce horas", "diez minutos", "diez", "dos")}
+NAMES = {
+    "README.md": ("three", "twelve hours", "ten minutes", "ten", "two", "32 MB"),
+    "README.es.md": ("tres", "doce horas", "diez minutos", "diez", "dos", "32 MB"),
+}
 
 
 def figures() -> Iterator[str]:
@@ -67,7 +71,7 @@ def test_figures_beside_a_promise_are_the_programs(name: str) -> None:
 def test_times_in_words_are_the_programs(name: str) -> None:
     text, words = (ROOT / name).read_text(encoding="utf-8"), NAMES[name]
     assert [word for word in words if word not in text] == []
-    assert (ALIVE_S, IDLE_S, LINK_S, (TRIES, TRIES_S), RECALL_S) == (3, 12 * 3600, 10 * 60, (10, 60), 2)
+    assert (ALIVE_S, IDLE_S, LINK_S, (TRIES, TRIES_S), RECALL_S, sums.MOST_BYTES) == (3, 12 * 3600, 10 * 60, (10, 60), 2, 32 << 20)
     assert (ENOUGH_GRADED, TASKS_PER_LOAD, LOST, load().routing.journal.keep) == (5, 10, {3: 0.3, 2: 0.8, 1: 2.0}, "365d")
 
 
