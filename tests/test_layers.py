@@ -45,6 +45,7 @@ LAYERS = [
         "server.client",
         "server.needs",
         "server.owner",
+        "server.refusals",
         "server.visit",
         "terminal",
     },

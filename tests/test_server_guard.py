@@ -13,10 +13,11 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from orch.errors import UsageError
-from orch.server.guard import Guard, Rules, envelope
+from orch.server.guard import Guard, Rules
 from orch.server.hosts import host_name, network_of
 from orch.server.keys import Keys
 from orch.server.logins import TRIES, Tries
+from orch.server.refusals import envelope
 from tests.door import HOST, SECRET, Client, Door, Site, guarded
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"

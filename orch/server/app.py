@@ -30,7 +30,7 @@ from orch.server import (
     own_forms,
 )
 from orch.server.exchange import Endpoint, service_of
-from orch.server.guard import envelope
+from orch.server.refusals import envelope
 from orch.server.reload import attend, watch
 from orch.server.service import Service
 from orch.version import VERSION
