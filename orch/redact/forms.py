@@ -87,7 +87,7 @@ FORMS: tuple[Form, ...] = (
     ("crates_token", "", "cio", f"{ANY}{{32}}(?!{ANY})", "v"),
     ("docker_token", "", "dckr_pat_", f"{WIDE}{{16,}}", "v"),
     ("docker_token", "", "dckr_oat_", f"{WIDE}{{16,}}", "v"),
-    ("artifactory_key", "", "AKC", f"{ANY}{{20,}}", "gd"),
+    ("artifactory_key", "", "AKC", f"{ANY}{{10,}}", "gd"),
     ("artifactory_key", "", "AP", f"[0-9A-F]{ANY}{{15,}}(?![\\w.-])", "d"),
     ("artifactory_key", "", "cmVmd", f"{ANY}{{40,}}", "g"),
     ("sourcegraph_token", "", "sgp_", f"(?:(?:{HEX}{{16}}|local)_)?{HEX}{{20,}}", "g"),
