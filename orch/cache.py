@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.database import database_at, transaction
+from orch.database import database_at
+from orch.database_file import transaction
 from orch.slices import SLICE_CHARS
 from orch.task import Task, messages_of
 from orch.types import Candidate, Decision, Response, RunResult, TaskType, Timing, Usage

@@ -145,8 +145,7 @@ class DatabaseFile:
     def _migrate(self, connection: sqlite3.Connection) -> None:
         if schema_version(connection) == len(self._migrations):
             return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             before = schema_version(connection)  # another process may have been faster
             if 0 < before < len(self._migrations) and self._keeps_copies:
                 self._keep_copy(before)
@@ -156,11 +155,6 @@ class DatabaseFile:
                 connection.execute(f"PRAGMA user_version={number + 1}")
             connection.execute(_VERSIONS)
             connection.execute("INSERT OR IGNORE INTO schema_versions VALUES (?, ?, ?)", (len(self._migrations), VERSION, time.time()))
-            connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
 
     def _keep_copy(self, version: int) -> None:
         """The file as it was, in the place of the copy of the migration before. Raises JournalError."""
@@ -196,6 +190,19 @@ class DatabaseFile:
                 return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
         except sqlite3.DatabaseError:
             return False
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, with the write lock from the start."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
 
 
 # ---------------------------------------------------------------- files

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.database import database_at, insert, transaction
+from orch.database import database_at, insert
+from orch.database_file import transaction
 from orch.errors import JournalError
 from orch.journal_tables import MIGRATIONS
 from orch.judgements import Judgements

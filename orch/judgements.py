@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orch.database import Database, insert, transaction
+from orch.database import Database, insert
+from orch.database_file import transaction
 from orch.redact import Redactor
 from orch.types import ModelKey
 

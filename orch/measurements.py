@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orch.database import Database, insert, transaction
+from orch.database import Database, insert
+from orch.database_file import transaction
 from orch.types import Measured, ModelKey, TaskType
 
 if TYPE_CHECKING:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 _XDG = {
     "config": ("XDG_CONFIG_HOME", ".config", "APPDATA"),
@@ -60,15 +62,10 @@ def touch_private(path: Path) -> None:
 def rewrite(path: Path, content: bytes) -> None:
     """Replaces the content of a file of the user's in one step: its mode is kept, a link stays a link. Raises OSError, and leaves it as it was."""
     path = path.resolve()
-    mode, scratch = path.stat().st_mode, path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as stream:
-            stream.write(content)
-        os.chmod(scratch, mode & 0o7777)
-        os.replace(scratch, path)
-    except OSError:
-        scratch.unlink(missing_ok=True)
-        raise
+    mode = stat.S_IMODE(path.stat().st_mode)
+    with _in_one_step(path) as (scratch, stream):
+        stream.write(content)
+        os.chmod(scratch, mode)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -81,11 +78,18 @@ def write_private(path: Path, text: str) -> None:
 def written_privately(path: Path) -> Iterator[TextIO]:
     """What is written takes the file's place in one step at the end, for its owner alone; nothing does where the block fails. Raises OSError."""
     make_private(path.parent)
+    with _in_one_step(path) as (_, stream), io.TextIOWrapper(stream, encoding="utf-8") as text:
+        yield text
+
+
+@contextmanager
+def _in_one_step(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A file beside it, its owner's alone, that takes its place at the end, or is removed where the block fails."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            yield stream
+        with os.fdopen(descriptor, "wb") as stream:
+            yield scratch, stream
         os.replace(scratch, path)
     except BaseException:
         scratch.unlink(missing_ok=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from orch.database import Database, database_at, transaction
+from orch.database import Database, database_at
+from orch.database_file import transaction
 from orch.errors import JournalError
 
 TABLE = ("CREATE TABLE rows (n INTEGER);",)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.database import Database, transaction
-from orch.database_file import copies_of
+from orch.database import Database
+from orch.database_file import copies_of, transaction
 from orch.memory.store import Where
 from orch.redact import Redactor
 
