@@ -1,4 +1,4 @@
-"""Where computing and reading that take their time are done: here and now, or wherever a server does them beside its event loop."""
+"""Protocol for blocking work: runs it inline here, or in worker threads where a server supplies its own."""
 
 from __future__ import annotations
 

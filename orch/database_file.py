@@ -1,4 +1,4 @@
-"""How an SQLite file is opened: created for its owner alone, migrated with a copy kept, set aside where it is corrupt. Only SQLite opens the file itself.
+"""Opens SQLite files: creates them with mode 0600, migrates them and keeps a copy, and sets a corrupt one aside. Only SQLite opens the file itself.
 
 On POSIX systems, closing any descriptor of a file drops every lock that the process holds on it, SQLite's too
 (https://www.sqlite.org/howtocorrupt.html, 2.2). So the file is created exclusively, where it is missing, and never opened by hand again.

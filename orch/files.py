@@ -1,4 +1,4 @@
-"""Reads what a user names as a file, whatever it is: a regular one, a pipe, a device, one of /proc; bounded, since some of them never end."""
+"""Reads files that a user names, of any kind: regular files, pipes, devices and /proc; bounded, since some of them never end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folds text to lower case without accents, in time that grows with its length (pure, standard library alone)."""
+"""Folds text to lower case without accents in linear time (pure, standard library only)."""
 
 from __future__ import annotations
 

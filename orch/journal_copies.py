@@ -1,4 +1,4 @@
-"""Takes the journal out and brings it back: rows as JSON lines, copies and restores through SQLite's own backup call, beside a running server."""
+"""Exports, backs up and restores the journal: rows as JSON lines, copies through SQLite's backup API, beside a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text as one line, and what can be a name: what others wrote stands in a list, in a reason or in a warning, and must not begin a line there (pure)."""
+"""Folds text to one line and validates names, so that text from elsewhere can't begin a line of a listing, a reason or a warning (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why no model takes a task, in words: what each one lacks, and what to type so that one can."""
+"""Error messages for tasks that no model can take: what each model lacks, and what to type next."""
 
 from __future__ import annotations
 

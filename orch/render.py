@@ -1,4 +1,4 @@
-"""What people see: lines, tables, errors and progress, on a terminal or as plain text. It and `screens` alone import rich, and only for terminals."""
+"""Terminal and plain-text output: lines, tables, errors and progress. Only `render` and `screens` import rich, and only for terminals."""
 
 from __future__ import annotations
 

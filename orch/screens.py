@@ -1,4 +1,4 @@
-"""One run as people see it: the header, the answer as it comes, what went wrong and the time, on a terminal or in a pipe."""
+"""Displays one run on a terminal or in a pipe: header, streamed answer, fallbacks, warnings and time."""
 
 from __future__ import annotations
 

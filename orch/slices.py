@@ -1,4 +1,4 @@
-"""Cuts long texts into slices that are worked on one at a time, so that no single call keeps the interpreter for long (pure)."""
+"""Cuts long texts into slices that are processed one at a time, so that no call holds the interpreter for long (pure)."""
 
 from __future__ import annotations
 

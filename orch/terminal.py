@@ -1,4 +1,4 @@
-"""The one way to a terminal: whatever is printed there, by any module or library, only what orch itself means to drives it. Knows no rich.
+"""Sanitizes what is printed to a terminal, by any module or library: only orch's own control sequences pass. Does not import rich.
 
 A terminal obeys the control codes in what is printed (ECMA-48): it sets its title, writes the clipboard, moves the cursor. Unicode's embeddings,
 overrides and isolates let a line read otherwise than it is written (CVE-2021-42574). Marks that right-to-left text and emoji need (U+200C to U+200F,

@@ -1,4 +1,4 @@
-"""How much a provider is believed: a bound on each thing that it may send, told where it is passed, so that memory stays flat.
+"""Limits on everything read from a provider: body, stream, line, answer, list and error sizes, so that memory use stays flat.
 
 The bounds are far above what servers send: OpenRouter lists 500 models in 1.5 MB, and the largest context holds some 40 MB of text.
 """

@@ -1,4 +1,4 @@
-"""What an Ollama tells of its models, as facts: rows of `/api/tags` and `/api/ps`, and the metadata of `/api/show` (pure)."""
+"""Reads Ollama's model metadata: `/api/tags`, `/api/ps` and `/api/show` to Installed and ModelInfo (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proxy of the environment that is in between, if any: which one, which variable names it, and what is said where it can't be used.
+"""Finds the proxy that the environment sets for an address, the variable that names it, and why it can't be used.
 
 httpx reads all of them for any address: `HTTPS_PROXY=ftp://x` would fail for plain HTTP, and a `socks://` of Clash or V2Ray also where NO_PROXY has the
 host. Ranges of addresses in NO_PROXY (`192.168.0.0/16`), which Ollama's own programs know, it does not know.

@@ -1,4 +1,4 @@
-"""Two processes with a pipe each way: plain values are copied, every other object stays where it is and is asked for from the other side.
+"""Remote calls between two processes over a pair of pipes: plain values are copied, other objects stay in their process and are called by reference.
 
 Between tests and the code that they test, so neither side believes more than it must: what a plain value is, is decided by this side's own types.
 Imports nothing of orch but `far` and `copies`: `jail` loads it in both processes before they are confined.

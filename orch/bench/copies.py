@@ -1,4 +1,4 @@
-"""Values as JSON between two processes: plain ones are copied, and lists, sets and dicts are kept in step for as long as a question is asked.
+"""Values as JSON between two processes: plain ones are copied, and lists, sets and dicts are kept in step during a call.
 
 Nothing that comes is run or imported, but the few types of the standard library that are named here. Imports nothing of orch but `far`: `jail` loads it.
 """

@@ -1,4 +1,4 @@
-"""What stands for an object of another process: it asks there for whatever is done with it. Imports nothing of orch: `jail` loads it."""
+"""Proxy for an object of another process: every operation is forwarded to it. Imports nothing of orch: `jail` loads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`orch page`: opens the running server's page in the browser of who runs it."""
+"""`orch page`: opens the running server's page in the default browser."""
 
 from __future__ import annotations
 

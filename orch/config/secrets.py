@@ -1,4 +1,4 @@
-"""What of the configuration is not shown: one rule by the names of keys and the form of values, whatever file or option they stand in (pure)."""
+"""Masks secrets in the configuration by the names of keys and the form of values, whatever file or option they are in (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points, filters, hits and the settings of an index in the forms of Qdrant's own engine (pure)."""
+"""Converts points, filters, hits and index settings to the types of Qdrant's embedded engine (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells noise from text: base64, hex, dumps, minified code, logs and tables of numbers say nothing by their words (pure, linear)."""
+"""Detects text without meaning for recall: base64, hex, dumps, minified code, logs and tables of numbers (pure, linear)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tries an index that nobody left in order, in a process that may hang or end without harm: `python -m orch.memory.probe FOLDER`."""
+"""Opens an index that was not closed properly, in a child process that may hang or crash: `python -m orch.memory.probe FOLDER`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a disk has room for the memory index: the engine maps sparse files, and writing to one on a full disk ends the process (SIGBUS)."""
+"""Checks that the disk has room for the memory index: the engine maps sparse files, and writing to one on a full disk kills the process (SIGBUS)."""
 
 from __future__ import annotations
 

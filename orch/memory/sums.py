@@ -1,4 +1,4 @@
-"""Checksums of an index's files, kept beside it while nobody has it open: a bit that turned over meanwhile can hang the engine, or end the process."""
+"""Checksums of an index's files, stored beside it while it is closed: a flipped bit can hang or crash the engine."""
 
 from __future__ import annotations
 

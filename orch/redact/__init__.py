@@ -1,4 +1,4 @@
-"""Redacts secrets in texts before they are kept anywhere: vendors' keys by their form, private keys, and values beside a secret's name."""
+"""Redacts secrets before text is persisted: vendor keys by their form, private keys, and values beside a secret's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds a value beside a secret's name, in the forms of JSON, YAML, env and INI files, XML, tables, headers, flags and code."""
+"""Finds values assigned to a secret's name in JSON, YAML, env and INI files, XML, tables, headers, flags and code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds private keys that go over several lines: PEM, OpenSSH, PGP, SSH2, PuTTY and JWK, whole or cut off, of any length."""
+"""Finds private keys of several lines: PEM, OpenSSH, PGP, SSH2, PuTTY and JWK, whole or cut off, of any length."""
 
 from __future__ import annotations
 

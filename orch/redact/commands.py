@@ -1,4 +1,4 @@
-"""Finds passwords that programs and calls take by their place, without a name: `curl -u`, `docker login -p`, `mysql -p`, `auth=("bob", "…")`."""
+"""Finds passwords passed by position: `curl -u`, `docker login -p`, `mysql -p`, `auth=("bob", "…")`."""
 
 from __future__ import annotations
 

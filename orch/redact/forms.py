@@ -1,4 +1,4 @@
-"""The forms of keys that vendors give out: mark, what may stand before, the literal that is always there, what follows it, and who knows it.
+"""Table of vendor key forms: label, context, literal, pattern and source.
 
 The facts (prefixes, alphabets, lengths) come from the rule sets of gitleaks (g; MIT, https://github.com/gitleaks/gitleaks, b58d3f1) and
 detect-secrets (d; Apache-2.0, https://github.com/Yelp/detect-secrets, 5e14193), and from what vendors publish themselves (v). None of their

@@ -1,4 +1,4 @@
-"""Finds what HTTP headers carry: the credentials of Authorization in any scheme, and cookies."""
+"""Finds credentials in HTTP headers: Authorization in any scheme, and cookies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which names stand before a secret: `DB_PASSWORD`, `accessKey`, `X-Api-Key`, `contraseña` (pure)."""
+"""Recognizes the names of secrets: `DB_PASSWORD`, `accessKey`, `X-Api-Key`, `contraseña` (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled at their first use: all of them take 15 ms, and most texts need none."""
+"""Regular expressions compiled at first use: all of them take 15 ms, and most texts need none."""
 
 from __future__ import annotations
 

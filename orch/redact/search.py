@@ -1,4 +1,4 @@
-"""All secrets in a piece of a text: each detector is asked only where a literal that it needs is there."""
+"""Runs the detectors over a piece of text, each only where a literal that it requires occurs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds secrets under a heading: in the columns of Markdown tables and CSV, and in the values of an INSERT."""
+"""Finds secrets by their column: in Markdown tables, CSV and INSERT statements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds passwords and tokens in URLs: before the host, and in the query."""
+"""Finds passwords and tokens in URLs: in the user information and in the query."""
 
 from __future__ import annotations
 

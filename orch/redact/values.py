@@ -1,4 +1,4 @@
-"""Which values beside a secret's name are secrets, and which are placeholders, types, labels or code (pure)."""
+"""Tells secrets from placeholders, types, labels and code among the values beside a secret's name (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds vendors' keys by their form: what literal they begin with, or whose name stands before them."""
+"""Finds vendor keys by their form: a literal prefix, or the vendor's name before them."""
 
 from __future__ import annotations
 

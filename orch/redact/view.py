@@ -1,4 +1,4 @@
-"""A piece of a text as the detectors see it: beside it the same in small letters and in classes, one byte a character, which C searches fast."""
+"""Views of a piece of text for the detectors: lower case and character classes, one byte a character, which C searches fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Host names, origins and addresses as requests and options write them, and what they stand for (pure)."""
+"""Parses host names, origins and addresses of requests and options (pure)."""
 
 from __future__ import annotations
 

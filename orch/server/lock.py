@@ -1,4 +1,4 @@
-"""One server for each ORCH_HOME: a lock beside its socket, held as long as the process lives, which names the process."""
+"""One server for each ORCH_HOME: a file lock beside its socket, held for the lifetime of the process, that names the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask for what over TCP where no keys are set: one table of the routes; what it does not name is the owner's (pure)."""
+"""Authorization over TCP without keys: one table of routes; a route that it does not list requires the owner (pure)."""
 
 from __future__ import annotations
 

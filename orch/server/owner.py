@@ -1,4 +1,4 @@
-"""Whose process is at the other end of a TCP connection: Linux names the user of each socket, and the server's own is its owner."""
+"""Identifies the user at the other end of a TCP connection from Linux's socket tables; the server's own user is its owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a request is refused before the app sees it, and how the API of its path writes an error (pure)."""
+"""Codes, statuses and messages of refused requests, and the error format of each API (pure)."""
 
 from __future__ import annotations
 

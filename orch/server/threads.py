@@ -1,4 +1,4 @@
-"""The threads beside a server's event loop: they read the journal and compute, and the loop serves others meanwhile."""
+"""Worker threads for the server: they read the journal and compute while the event loop serves requests."""
 
 from __future__ import annotations
 
