@@ -221,7 +221,7 @@ FORMS: tuple[Form, ...] = (
     ("adobe_secret", "", "p8e-", f"{ANY}{{32}}", "g"),
     ("age_key", "", "AGE-SECRET-KEY-1", "[A-Z0-9]{16,}", "g"),
     ("age_key", "", "AGE-PLUGIN-", r"[A-Z0-9-]{1,40}-1[A-Z0-9]{16,}", "v"),
-    ("teams_hook", r"\.webhook\.office\.com", "/webhookb2/", r"[\w@/-]{30,}", "g"),
+    ("teams_hook", r"[a-z0-9-]{1,63}\.webhook\.office\.com", "/webhookb2/", r"[\w@/-]{30,}", "g"),
     ("slack_hook", r"hooks\.slack\.com", "/services/", "[A-Za-z0-9+/]{20,}", "gd"),
     ("slack_hook", r"hooks\.slack\.com", "/workflows/", "[A-Za-z0-9+/]{20,}", "g"),
     ("slack_hook", r"hooks\.slack\.com", "/triggers/", "[A-Za-z0-9+/]{20,}", "g"),
