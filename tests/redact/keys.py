@@ -97,7 +97,7 @@ KEYS = (
     ("crates_token", "cio{A32}"),
     ("docker_token", "dckr_pat_{A16}"),
     ("docker_token", "dckr_oat_{A16}"),
-    ("artifactory_key", "AKC{A10}"),
+    ("artifactory_key", "AKC{A14}"),
     ("artifactory_key", "AP{D1}{A15}"),
     ("artifactory_key", "cmVmd{A40}"),
     ("sourcegraph_token", "sgp_{H20}"),
