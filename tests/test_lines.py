@@ -97,6 +97,14 @@ def test_a_name_in_models_yaml_forges_no_line_of_a_run(ollama: FakeOllama, home:
     assert _forged(done.stderr + orch("route", "hi").stdout) == []
 
 
+def test_a_key_of_a_configuration_forges_no_problem(home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "models.yaml").write_text(json.dumps({f"x\n{FAKE}": 1, "models": [{"id": "a", f"y\u2028{FAKE}": 1}]}))
+    done = orch("config", "validate")
+    assert done.stderr.count(FAKE.encode()) == 2
+    assert _forged(done.stderr + orch("run", "hi").stderr) == []
+
+
 def test_a_note_is_one_row_of_the_list(home: Path) -> None:
     orch("memory", "add", f"note\r\n{FAKE}", "--session", f"s\n{FAKE}")
     done = orch("memory", "list")

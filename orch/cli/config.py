@@ -10,6 +10,7 @@ import typer
 
 from orch.cli import opening
 from orch.errors import ConfigError, UsageError
+from orch.lines import one_line
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -43,7 +44,7 @@ def validate(
         for line in errors:
             render.say(line)
         for line in warnings:
-            render.say(f"{'error' if strict else 'warning'}: {line}")
+            render.say(f"{'error' if strict else 'warning'}: {one_line(line)}")
         if not bad:
             render.show("\n".join(f"ok: {source.path}" for source in config.sources))
     raise typer.Exit(2 if bad else 0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from orch.lines import one_line
+
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
 MAX_NODES = 100_000
@@ -27,7 +29,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
-        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        return one_line(f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}")
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ def parse(file: str, text: str, *, shipped: bool = False) -> Document:
         said = " ".join(str(error.problem or error.context or error).split())
         document.problems.append(Problem(file, line, column, "", f"not valid YAML: {said}"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        document.problems.append(Problem(file, 1, 1, "", f"not valid YAML: {' '.join(str(error).split())}"))
+        document.problems.append(Problem(file, 1, 1, "", f"not valid YAML: {error}"))
     return document
 
 
