@@ -6,7 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -27,7 +27,17 @@ def _directory(kind: str, env: Mapping[str, str]) -> Path:
     # the XDG specification: a relative path is to be ignored
     if base and os.path.isabs(base):
         return Path(base) / "orch" / ("cache" if os.name == "nt" and kind == "cache" else "")
-    return Path(os.path.expanduser("~")) / default / "orch"
+    return Path(_home()) / default / "orch"
+
+
+def _home() -> str:
+    """The account's home. Of an empty HOME, which some services are started with, expanduser would make the root folder."""
+    if os.environ.get("HOME") == "" and os.name != "nt":
+        import pwd  # not there on Windows
+
+        with suppress(KeyError):
+            return pwd.getpwuid(os.getuid()).pw_dir
+    return os.path.expanduser("~")
 
 
 def config_dir(env: Mapping[str, str] = os.environ) -> Path:

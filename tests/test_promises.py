@@ -16,6 +16,7 @@ from starlette.requests import Request
 from typer.main import get_command
 
 import orch as package
+from orch import paths
 from orch.cli.main import COMMANDS
 from orch.config.load import load
 from orch.errors import OrchError
@@ -173,3 +174,11 @@ def test_a_backup_and_an_export_keep_what_is_forgotten_afterwards(ollama: FakeOl
         assert orch("journal", name, name).returncode == 0
     assert orch("memory", "forget", "--all").returncode == 0
     assert [b"walruses" in Path(name).read_bytes() for name in ("backup", "export")] == [True, True]
+
+
+def test_an_empty_home_is_not_the_root_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ORCH_HOME", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home = paths.data_dir()
+    monkeypatch.setenv("HOME", "")
+    assert paths.data_dir() == home
