@@ -48,7 +48,10 @@ def ask(server: Served, task: str) -> str:
 
 def deleted(server: Served) -> list[str]:
     """Files that the server has open and that nobody else finds any more."""
-    links = [str(link.readlink()) for link in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+    links = []
+    for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            links.append(str(descriptor.readlink()))
     return [link for link in links if "sqlite3" in link and "deleted" in link]
 
 
