@@ -105,7 +105,7 @@ def _round(number: int, url: str, env: dict[str, str], home: Path, storm: Storm,
         storm.forgetting.add(old)
     process = subprocess.Popen([_orch(), *words], env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        process.communicate(timeout=chance.uniform(0.05, 4.0))
+        process.communicate(timeout=chance.uniform(0.05, 1.5))
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.communicate()
