@@ -83,15 +83,19 @@ def test_a_goal_that_was_not_measured_is_not_reached() -> None:
 @pytest.mark.parametrize("api", ["openai", "ollama"])
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_upstream_gives_what_the_load_expects(upstream: Server, api: str, stream: bool) -> None:
-    seen = await load(upstream.url, api=api, model=PINNED, connections=3, seconds=0.1, warm_s=0, stream=stream)
-    assert seen.asked > 3
-    assert not seen.errors
+    for seconds in (0.1, 1, 10):  # longer where a busy machine let each connection ask only once
+        seen = await load(upstream.url, api=api, model=PINNED, connections=3, seconds=seconds, warm_s=0, stream=stream)
+        assert not seen.errors
+        if seen.asked > 3:
+            return
+    pytest.fail("no connection asked twice in 10 s")
 
 
 async def test_the_load_counts_what_is_no_answer(upstream: Server) -> None:
-    seen = await load(upstream.url, api="openai", model="nobody", connections=1, seconds=0.05, warm_s=0, stream=False)
+    seen = await load(upstream.url, api="openai", model="nobody", connections=1, seconds=0.5, warm_s=0, stream=False)
+    assert seen.asked
     assert sum(seen.errors.values()) == seen.asked
-    assert next(iter(seen.errors)).startswith("status 404")
+    assert all(error.startswith("status 404") for error in seen.errors)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is read from /proc")
