@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orch.version import VERSION as __version__
+from orch.config.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from orch.classifier import classify

@@ -9,14 +9,14 @@ from contextlib import aclosing
 from dataclasses import fields
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from orch.attempt import Chunk
 from orch.config.load import Config
-from orch.decide import plan
 from orch.errors import OrchError, UsageError
-from orch.run import OnPartial, Run
-from orch.runtime import ConfigLike, Runtime, Wiring, config_from
-from orch.stats import by_model
-from orch.task import Task
+from orch.execution.attempt import Chunk
+from orch.execution.run import OnPartial, Run
+from orch.execution.runtime import ConfigLike, Runtime, Wiring, config_from
+from orch.routing.router import plan
+from orch.storage.stats import by_model
+from orch.text.prompt import Task
 from orch.types import Decision, Message, RunResult, TaskType
 
 _T = TypeVar("_T")

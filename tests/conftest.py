@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.forked import UNSET
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from playwright.sync_api import Browser
 
-    from tests.browsing import Visit
+    from tests.support.browser import Visit
 
 CODER = "qwen2.5-coder:7b-instruct-q4_K_M"
 LLAMA = "llama3.1:8b-instruct-q4_K_M"
@@ -82,7 +82,7 @@ def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
 @pytest.fixture
 def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
     """The server in front of that fake Ollama, with memory for all of its models."""
-    from tests.serving import served  # FastAPI and uvicorn, which few tests need
+    from tests.support.http_server import served  # FastAPI and uvicorn, which few tests need
 
     home.mkdir(exist_ok=True)
     (home / "routing.yaml").write_text(ROOM)
@@ -102,7 +102,7 @@ def client(url: str) -> Iterator[OpenAI]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for the tests of a file: while it is there, an event loop runs in this thread, and no asynchronous test could."""
-    from tests.browsing import chromium  # Playwright, which few tests need
+    from tests.support.browser import chromium  # Playwright, which few tests need
 
     with chromium() as one:
         yield one
@@ -111,7 +111,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
     """Opens pages in it."""
-    from tests.browsing import visits
+    from tests.support.browser import visits
 
     with visits(browser) as opened:
         yield opened
@@ -120,7 +120,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
 @pytest.fixture
 def site(ollama: FakeOllama, home: Path) -> Iterator[str]:
     """The URL of an `orch serve` with the page, in front of the fake Ollama."""
-    from tests.browsing import orch_serve
+    from tests.support.browser import orch_serve
 
     with orch_serve() as (url, _):
         yield url

@@ -17,12 +17,12 @@ from orch.bench.quality import jobs
 from orch.bench.report import interval, report, sentence
 from orch.bench.suite import load
 from orch.config.spec import ModelSpec
-from orch.grades import Graded
-from orch.model_state import ModelState
+from orch.routing.model_state import ModelState
+from orch.storage.grades import Graded
 from orch.types import ModelKey
+from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeOllama, Fault
-from tests.test_cli import COMMAND, orch
+from tests.support.fake_ollama import FakeOllama, Fault
 
 CAPITALS = ("France", "Peru", "Chile", "Kenya", "Norway", "Egypt", "Ghana", "Cuba", "Nepal", "Malta")
 

@@ -20,19 +20,19 @@ from xml.etree import ElementTree
 import pytest
 
 from orch.bench.chart import Line, bars, figure, lines, svg, timings
-from orch.bench.plan import COLD, DOES_NOT_FIT, TOGETHER, WARM, Cell, choose, left, num_ctx_of, plan, prompt, prompt_tokens
 from orch.bench.speed import Bench, finish, keep_open, open_bench
-from orch.cli.bench import Wishes
+from orch.bench.speed_plan import COLD, DOES_NOT_FIT, TOGETHER, WARM, Cell, choose, left, num_ctx_of, plan, prompt, prompt_tokens
+from orch.cli.commands.bench.command import Wishes
 from orch.cli.main import command
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, UsageError
-from orch.journal import Journal
-from orch.model_state import ModelState
-from orch.redact import Redactor
-from orch.registry import Survey
-from orch.speeds import Speed
-from tests.fakes.ollama import FakeModel, FakeOllama, Fault
-from tests.test_cli import COMMAND, orch
+from orch.routing.model_state import ModelState
+from orch.routing.registry import Survey
+from orch.storage.benchmark_sample import Speed
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
+from tests.cli.test_main import COMMAND, orch
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 ONE, TWO = ("ollama", "one:1b"), ("ollama", "two:1b")
 QUICK = ("--sizes", "short", "--concurrency", "1")

@@ -14,27 +14,29 @@ import pygments
 import pytest
 from rich.console import Console
 
-from orch import folding
-from orch.backends.wire import ThinkSplitter
-from orch.bench import graders, reading, suite
-from orch.cache import key_of
+from orch.bench import answer_parsing as reading
+from orch.bench import graders, suite
 from orch.classifier import features
-from orch.classifier.rules import forced
+from orch.classifier.keyword_rules import forced
+from orch.cli.run_display import TerminalScreen
 from orch.errors import OrchError
-from orch.folding import fold
-from orch.markdown import Blocks
-from orch.near.tokens import bare
+from orch.execution.results import UNANSWERED_CHARS
 from orch.orchestrator import task_of
-from orch.outcome import UNANSWERED_CHARS
-from orch.redact import Redactor
-from orch.screens import TerminalScreen
-from orch.server import json_values, openai_forms
-from orch.server.conversations import key_of as conversation_of
-from orch.server.ui import rendered
-from orch.slices import OVERLAP_CHARS, SLICE_CHARS, slices
-from orch.task import estimate_text
+from orch.providers.stream_parsing import ThinkSplitter
+from orch.server.affinity import key_of as conversation_of
+from orch.server.api.openai import schemas
+from orch.server.http import json_limits
+from orch.server.web.components import markdown_html
+from orch.storage.answers import key_of
+from orch.text import fold as folding
+from orch.text.equivalence.tokenize import bare
+from orch.text.fold import fold
+from orch.text.markdown import Blocks
+from orch.text.prompt import estimate_text
+from orch.text.redact import Redactor
+from orch.text.slices import OVERLAP_CHARS, SLICE_CHARS, slices
 from orch.types import TaskType
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import fake, over
 
 MARKS = "a" + "\u0301\u0316" * 50_000
@@ -175,7 +177,7 @@ def test_a_word_on_a_run_is_learned_beside_the_event_loop(url: str) -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     """The lengths of the texts that are parsed as Markdown and that lexers colour."""
     lengths: dict[str, list[int]] = {"parsed": [], "coloured": []}
-    parse, highlight = rendered._PARSER.parse, pygments.highlight
+    parse, highlight = markdown_html._PARSER.parse, pygments.highlight
 
     def parsing(text: str) -> Any:
         lengths["parsed"].append(len(text))
@@ -185,37 +187,37 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
         lengths["coloured"].append(len(text))
         return str(highlight(text, *others))
 
-    monkeypatch.setattr(rendered._PARSER, "parse", parsing)
-    monkeypatch.setattr(rendered, "highlight", colouring)
+    monkeypatch.setattr(markdown_html._PARSER, "parse", parsing)
+    monkeypatch.setattr(markdown_html, "highlight", colouring)
     return lengths
 
 
 def test_a_block_without_end_is_drawn_as_markdown_up_to_a_bound_and_nothing_of_it_is_lost(drawn: dict[str, list[int]]) -> None:
-    found = rendered.pieces("- <b>one</b> more thing\n" * 10_000)
-    assert sum(drawn["parsed"]) <= rendered.MARKDOWN_CHARS
+    found = markdown_html.pieces("- <b>one</b> more thing\n" * 10_000)
+    assert sum(drawn["parsed"]) <= markdown_html.MARKDOWN_CHARS
     assert sum(piece.html.count("&lt;b&gt;one&lt;/b&gt; more thing") for piece in found) == 10_000
 
 
 @pytest.mark.parametrize("code", ["s{" * 10_000, "x = 1\n" * 5_000, "x" * 301], ids=["a line", "many lines", "one line too long"])
 def test_lexers_get_no_long_code_and_no_long_lines(drawn: dict[str, list[int]], code: str) -> None:
-    (found,) = rendered.pieces(f"```python\n{code}\n```")
+    (found,) = markdown_html.pieces(f"```python\n{code}\n```")
     assert drawn["coloured"] == []
     assert (found.code, found.language) == (code.rstrip("\n"), "python")
 
 
 def test_many_blocks_of_code_are_coloured_up_to_one_bound(drawn: dict[str, list[int]]) -> None:
-    rendered.pieces("```python\nx = 1\n```\n\n" * 900)
-    assert 0 < sum(drawn["coloured"]) <= rendered.CODE_CHARS
+    markdown_html.pieces("```python\nx = 1\n```\n\n" * 900)
+    assert 0 < sum(drawn["coloured"]) <= markdown_html.CODE_CHARS
 
 
 @pytest.mark.parametrize("language", ["perl", "java", "c#", "nosuch", ""])
 def test_no_lexer_is_used_whose_time_has_no_bound(language: str) -> None:
-    lexer = rendered._lexer(language)
-    assert lexer is None or lexer.aliases[0] in rendered.LEXERS
+    lexer = markdown_html._lexer(language)
+    assert lexer is None or lexer.aliases[0] in markdown_html.LEXERS
 
 
 def test_every_lexer_that_is_used_is_there_by_its_own_name() -> None:
-    names = {name: rendered._lexer(name) for name in rendered.LEXERS}
+    names = {name: markdown_html._lexer(name) for name in markdown_html.LEXERS}
     assert [name for name, lexer in names.items() if lexer is None or lexer.aliases[0] != name] == []
 
 
@@ -264,16 +266,16 @@ def test_blanks_alone_are_given_at_the_end() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100_000])
 def test_values_are_counted_wherever_the_body_is_cut(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(json_values, "SLICE_BYTES", size)
+    monkeypatch.setattr(json_limits, "SLICE_BYTES", size)
     value = {"a,[{": ["x\\", '"[,{"', '\\"', 1, None, {"b": []}], "c": '\\"\\\\,', "d,,": "\\\\\\"}
     data = json.dumps(value, separators=(",", ":")).encode()
     marks = 4 + 7  # openings, and commas between values
-    assert [json_values.has_more_values(data, most) for most in (marks - 1, marks)] == [True, False]
+    assert [json_limits.has_more_values(data, most) for most in (marks - 1, marks)] == [True, False]
 
 
 def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[bytes] = []
-    monkeypatch.setattr(openai_forms.Chat, "model_validate_json", parsed.append)
+    monkeypatch.setattr(schemas.Chat, "model_validate_json", parsed.append)
     said = b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":[' + b"1," * 300_000 + b"1]}"
     answer = httpx.post(f"{url}/v1/chat/completions", content=said, timeout=60)
     assert (answer.status_code, parsed) == (400, [])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from orch.config.addresses import is_loopback, scope_of
-from orch.reach import USUAL_SERVERS
-from tests.test_cli import COMMAND, orch
-from tests.test_remote_models import CLOUD
+from orch.config.urls import is_loopback, scope_of
+from orch.execution.reachable_addresses import USUAL_SERVERS
+from tests.cli.test_main import COMMAND, orch
+from tests.providers.test_remote_models import CLOUD
 
 # ---------------------------------------------------------------- how far away an address is
 

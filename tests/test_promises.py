@@ -16,29 +16,29 @@ from starlette.requests import Request
 from typer.main import get_command
 
 import orch as package
-from orch import paths
 from orch.cli.main import COMMANDS
+from orch.config import paths
 from orch.config.load import load
 from orch.errors import OrchError
-from orch.known_models.priors import LOST
-from orch.measurements import HALF_LIFE_S, _median
-from orch.memory import sums
-from orch.memory.lazy import RECALL_S
+from orch.memory import checksums
+from orch.memory.on_demand import RECALL_S
 from orch.orchestrator import Orchestrator
-from orch.remote import ALIVE_S
-from orch.scoring import ENOUGH_GRADED, TASKS_PER_LOAD
-from orch.server.asking import Wishes, task_for
-from orch.server.guard import Rules
-from orch.server.keys import Keys
-from orch.server.logins import IDLE_S, LINK_S, TRIES, TRIES_S
-from orch.task import Task
+from orch.routing.known_models.priors import LOST
+from orch.routing.scoring import ENOUGH_GRADED, TASKS_PER_LOAD
+from orch.server.api.request_task import Wishes, task_for
+from orch.server.http.guard import Rules
+from orch.server.http.keys import Keys
+from orch.server.http.sessions import IDLE_S, LINK_S, TRIES, TRIES_S
+from orch.server.local_client import ALIVE_S
+from orch.storage.timings import HALF_LIFE_S, _median
+from orch.text.prompt import Task
+from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeOllama, Fault
-from tests.process import serving
 from tests.readme.tables import ROOT
-from tests.serving import served
-from tests.test_cli import orch
-from tests.test_server_owner import Uids
+from tests.server.http.test_peer_user import Uids
+from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.http_server import served
+from tests.support.orch_process import serving
 
 KEY = "k" * 16
 PACKAGE = Path(package.__file__).parent
@@ -72,7 +72,7 @@ def test_figures_beside_a_promise_are_the_programs(name: str) -> None:
 def test_times_in_words_are_the_programs(name: str) -> None:
     text, words = (ROOT / name).read_text(encoding="utf-8"), NAMES[name]
     assert [word for word in words if word not in text] == []
-    assert (ALIVE_S, IDLE_S, LINK_S, (TRIES, TRIES_S), RECALL_S, sums.MOST_BYTES) == (3, 12 * 3600, 10 * 60, (10, 60), 2, 32 << 20)
+    assert (ALIVE_S, IDLE_S, LINK_S, (TRIES, TRIES_S), RECALL_S, checksums.MOST_BYTES) == (3, 12 * 3600, 10 * 60, (10, 60), 2, 32 << 20)
     assert (ENOUGH_GRADED, TASKS_PER_LOAD, LOST, load().routing.journal.keep) == (5, 10, {3: 0.3, 2: 0.8, 1: 2.0}, "365d")
 
 

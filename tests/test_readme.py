@@ -12,8 +12,8 @@ from typer.main import get_command
 
 from orch.cli.main import COMMANDS
 from orch.errors import ATTEMPT_CODES
-from tests.fakes.ollama import FakeOllama
 from tests.readme.tables import ROOT, replaced, sections
+from tests.support.fake_ollama import FakeOllama
 
 FILES = {"en": "README.md", "es": "README.es.md"}
 SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)

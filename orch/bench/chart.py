@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
-from orch.bench.plan import COLD, SHORT, TOGETHER, WARM, is_failure
-from orch.speeds import Speed
-from orch.terminal import harmless
+from orch.bench.speed_plan import COLD, SHORT, TOGETHER, WARM, is_failure
+from orch.storage.benchmark_sample import Speed
+from orch.text.terminal import harmless
 from orch.types import ModelKey
 
 COLUMNS = ("model", "prompt", "load s", "prefill tokens/s", "decode tokens/s", "TTFT s", "total s", "memory", "n", "note")

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from orch.bench.reading import BULLET, code_of, defined, final_number, folded, labelled, plain, plain_lists, python_of, things, tree_of, visible
+from orch.bench.answer_parsing import BULLET, code_of, defined, final_number, folded, labelled, plain, plain_lists, python_of, things, tree_of, visible
 from orch.bench.sandbox import Outcome
-from orch.bench.schema_check import at_path, find_json
 from orch.bench.suite import READ_CHARS, READ_LINE_CHARS, Exact, Items, JsonSchema, Number, Regex, Rubric, Task, UnitTests, pattern_of
-from orch.classifier.rules import language, words_of
-from orch.config import patterns
-from orch.folding import fold
-from orch.json_schema import fault_of
+from orch.bench.suite_check import at_path, find_json
+from orch.classifier.keyword_rules import language, words_of
+from orch.config import regex_limits
+from orch.execution.json_schema import fault_of
+from orch.text.fold import fold
 
 Execute = Callable[[str, str], Outcome]
 """Runs code and its tests: `sandbox.run`."""
@@ -162,7 +162,7 @@ def _json(check: JsonSchema, asked: _Asked) -> Grade:
     found, value = find_json(asked.text)
     if not found:
         return Grade(0.0, "no JSON")
-    fault = fault_of(check.json_schema, value, read_chars=patterns.READ_CHARS)
+    fault = fault_of(check.json_schema, value, read_chars=regex_limits.READ_CHARS)
     wrong = [fault] if fault else []
     wrong += [f"{path} is not {wanted!r}" for path, wanted in check.equals.items() if not _equal(*at_path(value, path), wanted)]
     return Grade(1 - len(wrong) / (1 + len(check.equals)), "; ".join(wrong) or "the expected JSON")

@@ -8,15 +8,15 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from orch import task as tasks
-from orch.attempt import Asking
-from orch.backends import Backend
 from orch.bench.graders import Execute, grade
 from orch.bench.suite import Task
 from orch.errors import BackendError
-from orch.grades import Graded
-from orch.model_state import ModelState
-from orch.request import chat_request
+from orch.execution.attempt import Asking
+from orch.execution.request import chat_request
+from orch.providers import Backend
+from orch.routing.model_state import ModelState
+from orch.storage.grades import Graded
+from orch.text import prompt as tasks
 from orch.types import Candidate, ModelKey
 
 PORTION = 8

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orch.grades import Graded, is_evidence
+from orch.storage.grades import Graded, is_evidence
 from orch.types import ModelKey
 
 FOLDS = 5

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from orch.attempt import Asking
-from orch.backends import Backend
-from orch.bench.plan import COLD, DOES_NOT_FIT, SHORT, STAYS_LOADED, TOGETHER, Cell, context_needed, left, new_tokens, num_ctx_of, prompt, prompt_tokens
+from orch.bench.speed_plan import COLD, DOES_NOT_FIT, SHORT, STAYS_LOADED, TOGETHER, Cell, context_needed, left, new_tokens, num_ctx_of, prompt, prompt_tokens
 from orch.config.spec import canonical
 from orch.errors import BackendError
-from orch.journal import Journal
-from orch.model_state import ModelState
-from orch.speeds import Speed
+from orch.execution.attempt import Asking
+from orch.providers import Backend
+from orch.routing.model_state import ModelState
+from orch.storage.benchmark_sample import Speed
+from orch.storage.journal import Journal
 from orch.types import Candidate, ChatRequest, Completion, Installed, ModelKey
 
 OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orch import files
-from orch.bench.schema_check import checked, did_you_mean, lists, schema_faults
-from orch.config import patterns
-from orch.config.source import MAX_BYTES, Document, Problem, parse
-from orch.config.source import Path as Place
+from orch.bench.suite_check import checked, did_you_mean, lists, schema_faults
+from orch.config import files, regex_limits
+from orch.config.yaml_document import MAX_BYTES, Document, Problem, parse
+from orch.config.yaml_document import Path as Place
 from orch.errors import ConfigError
 from orch.types import TaskType
 
@@ -282,7 +281,7 @@ def _check(document: Document, path: Place, grade: Any) -> Check | None:
 
 
 def _regex_faults(check: Regex) -> Iterator[tuple[Place, str]]:
-    if fault := patterns.problem(check.regex, READ_CHARS):
+    if fault := regex_limits.problem(check.regex, READ_CHARS):
         yield ("regex",), fault
 
 
@@ -309,11 +308,11 @@ def _rubric_faults(check: Rubric) -> Iterator[tuple[Place, str]]:
         ((name, index), phrase) for name in ("starts", "ends", "sections", "must_not") for index, phrase in enumerate(getattr(check, name))
     ]
     phrases += [(("must", index), phrase) for index, group in enumerate(check.must) for phrase in group]
-    yield from ((("lines", index), fault) for index, line in enumerate(check.lines) if (fault := patterns.problem(line, READ_LINE_CHARS)))
+    yield from ((("lines", index), fault) for index, line in enumerate(check.lines) if (fault := regex_limits.problem(line, READ_LINE_CHARS)))
     for at, phrase in phrases:
         if not phrase.strip("/ "):
             yield at, "is empty"
-        elif (pattern := pattern_of(phrase)) and (fault := patterns.problem(pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS)):
+        elif (pattern := pattern_of(phrase)) and (fault := regex_limits.problem(pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS)):
             yield at, fault
 
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from orch.classifier.learned import LearnedClassifier
-from orch.classifier.openings import KIND as OPENING_KIND
-from orch.classifier.rules import RuleClassifier, words_of
+from orch.classifier.keyword_rules import RuleClassifier, words_of
+from orch.classifier.linear_model import LearnedClassifier
+from orch.classifier.opening_words import KIND as OPENING_KIND
 from orch.config.spec import TaskTypeRule
-from orch.folding import fold
-from orch.lines import one_line
+from orch.text.fold import fold
+from orch.text.lines import one_line
 from orch.types import Classification, Evidence, TaskType
 
 OWN_RULE = 4.0

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from orch.classifier.rules import language
-from orch.classifier.vocabulary import Vocabulary
-from orch.folding import fold
+from orch.classifier.keyword_rules import language
+from orch.classifier.spelling import Vocabulary
+from orch.text.fold import fold
 
 BUCKETS = 94_000
 """Times eight types, a byte each, and the vocabulary: under 800 kB."""

@@ -13,27 +13,27 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from orch.terminal import guard_streams
-from orch.version import VERSION
+from orch.config.version import VERSION
+from orch.text.terminal import guard_streams
 
 COMMANDS = {
-    "run": ("orch.cli.run", "Answer a task with the model that will do it well soonest."),
-    "chat": ("orch.cli.chat", "Talk with your models, turn by turn."),
-    "route": ("orch.cli.route", "Show which model would take a task, and why; run nothing."),
-    "classify": ("orch.cli.classify", "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every line."),
-    "setup": ("orch.cli.setup", "Look at this machine, say which models would serve here, and fetch one if you say yes."),
-    "models": ("orch.cli.models", "List, show, fetch and add models."),
-    "health": ("orch.cli.health", "Check everything an answer needs, and say what to type next."),
-    "memory": ("orch.cli.memory", "Search, read, add to and forget what was said."),
-    "journal": ("orch.cli.journal", "Export, back up and restore the record of all runs."),
-    "cache": ("orch.cli.cache", "Look into the answers that are kept, and drop them."),
-    "stats": ("orch.cli.stats", "Show real times, errors and fallbacks, by model and by type."),
-    "bench": ("orch.cli.bench", "Measure the models on this machine: speed, and with --quality how good each is at what."),
-    "rate": ("orch.cli.rate", "Say what a run was worth, or what kind of task it really was: the next decisions know it."),
-    "replay": ("orch.cli.replay", "Decide every task of the journal again, under another configuration; run nothing."),
-    "serve": ("orch.cli.serve", "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."),
-    "page": ("orch.cli.page", "Open the page of the running server in your browser."),
-    "config": ("orch.cli.config", "Validate, show and begin models.yaml and routing.yaml."),
+    "run": ("orch.cli.commands.run", "Answer a task with the model that will do it well soonest."),
+    "chat": ("orch.cli.commands.chat", "Talk with your models, turn by turn."),
+    "route": ("orch.cli.commands.route", "Show which model would take a task, and why; run nothing."),
+    "classify": ("orch.cli.commands.classify", "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every line."),
+    "setup": ("orch.cli.commands.setup.command", "Look at this machine, say which models would serve here, and fetch one if you say yes."),
+    "models": ("orch.cli.commands.models", "List, show, fetch and add models."),
+    "health": ("orch.cli.commands.health", "Check everything an answer needs, and say what to type next."),
+    "memory": ("orch.cli.commands.memory", "Search, read, add to and forget what was said."),
+    "journal": ("orch.cli.commands.journal", "Export, back up and restore the record of all runs."),
+    "cache": ("orch.cli.commands.cache", "Look into the answers that are kept, and drop them."),
+    "stats": ("orch.cli.commands.stats", "Show real times, errors and fallbacks, by model and by type."),
+    "bench": ("orch.cli.commands.bench.command", "Measure the models on this machine: speed, and with --quality how good each is at what."),
+    "rate": ("orch.cli.commands.rate", "Say what a run was worth, or what kind of task it really was: the next decisions know it."),
+    "replay": ("orch.cli.commands.replay", "Decide every task of the journal again, under another configuration; run nothing."),
+    "serve": ("orch.cli.commands.serve", "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."),
+    "page": ("orch.cli.commands.page", "Open the page of the running server in your browser."),
+    "config": ("orch.cli.commands.config", "Validate, show and begin models.yaml and routing.yaml."),
 }
 """Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""
 
@@ -178,7 +178,7 @@ def _mend_streams() -> None:
 def _exit_code(problem: BaseException) -> int:
     """Says what went wrong and gives the exit code; what orch does not know is raised again."""
     # 1.3x `python -c pass` that --help need not pay
-    from orch import render
+    from orch.cli import render
     from orch.errors import EXIT_CODES, OrchError
 
     if isinstance(problem, OrchError):

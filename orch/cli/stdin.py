@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orch import files, render
+from orch.cli import render
+from orch.config import files
 from orch.errors import InputError, OrchError
 
 if TYPE_CHECKING:
-    from orch.task import Attachment
+    from orch.text.prompt import Attachment
 
 MAX_BYTES = 64_000_000
 PATIENCE_S = 2.0
@@ -97,7 +98,7 @@ def _binary(where: str) -> InputError:
 
 def attachment(path: str) -> Attachment:
     """A file as text, or as an image for models that can see. Raises InputError."""
-    from orch.task import Attachment  # a thin client does without
+    from orch.text.prompt import Attachment  # a thin client does without
 
     return Attachment(**plain_attachment(path))
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orch import paths
-from orch.config import spec
-from orch.config.addresses import ollama_url
-from orch.config.find import FILES, KNOWN, Source, find, packaged, read, trusted_base, working_directory
-from orch.config.variables import interpolate, strings_with_variables
+from orch.config import paths, spec
+from orch.config.discovery import FILES, KNOWN, Source, find, packaged, read, trusted_base, working_directory
+from orch.config.interpolation import interpolate, strings_with_variables
+from orch.config.urls import ollama_url
+from orch.config.version import VERSION
 from orch.types import TaskType
-from orch.version import VERSION
 
 BESIDE = ("own", "shipped")
 """What is kept beside the files' data."""
@@ -88,7 +87,7 @@ def bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source 
 
 
 def _checked(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str], key: str) -> dict[str, Any]:
-    from orch.config.check import checked  # YAML and pydantic: 9x `python -c pass`
+    from orch.config.validate import checked  # YAML and pydantic: 9x `python -c pass`
 
     data = checked(found, base, env)
     _keep(key, data, env)

@@ -14,12 +14,13 @@ from typing import Any
 
 import pydantic
 
-from orch.config import known, patterns, spec
-from orch.config.addresses import url_fault
+from orch.config import known_models as known
+from orch.config import regex_limits, spec
 from orch.config.secrets import is_secret, without_secrets
-from orch.config.source import Document, Path, Problem
-from orch.redact import is_retired
-from orch.redact.forms import MARKS
+from orch.config.urls import url_fault
+from orch.config.yaml_document import Document, Path, Problem
+from orch.text.redact import is_retired
+from orch.text.redact.vendor_forms import MARKS
 
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
 REDACTED_CHARS = 200
@@ -224,9 +225,9 @@ def _check_redaction(document: Document, rule: dict[str, Any]) -> Iterator[Probl
     """A user's patterns read every text whole: what all of them may cost at one place is bounded in sum."""
     steps = 0
     for name, pattern in rule.get("patterns", {}).items():
-        fault = patterns.problem(pattern, read_chars=1)
-        steps += 0 if fault or is_retired(pattern) else patterns.steps(pattern, REDACTED_CHARS)
-        if not fault and steps > patterns.MAX_STEPS * REDACTED_CHARS:
+        fault = regex_limits.problem(pattern, read_chars=1)
+        steps += 0 if fault or is_retired(pattern) else regex_limits.steps(pattern, REDACTED_CHARS)
+        if not fault and steps > regex_limits.MAX_STEPS * REDACTED_CHARS:
             fault = "this pattern and those before it could take too long on some texts; bound its repeats, such as .{0,40} for .*"
         if fault:
             yield document.problem(("redaction", "patterns", name), fault)
@@ -238,15 +239,15 @@ def _check_redaction(document: Document, rule: dict[str, Any]) -> Iterator[Probl
 def _check_patterns(document: Document, rules: dict[str, Any]) -> Iterator[Problem]:
     """Each by itself, and how long all of them could take together, told at the slowest that stands in this file."""
     found = {("task_types", name, "patterns", at): pattern for name, rule in rules.items() for at, pattern in enumerate(rule.get("patterns", []))}
-    if len(found) > patterns.MAX_COUNT:
-        yield document.problem(("task_types",), f"there are {len(found):,} patterns; {patterns.MAX_COUNT:,} are allowed in all")
+    if len(found) > regex_limits.MAX_COUNT:
+        yield document.problem(("task_types",), f"there are {len(found):,} patterns; {regex_limits.MAX_COUNT:,} are allowed in all")
         return
-    faults = {path: fault for path, pattern in found.items() if (fault := patterns.problem(pattern))}
+    faults = {path: fault for path, pattern in found.items() if (fault := regex_limits.problem(pattern))}
     yield from (document.problem(path, fault) for path, fault in faults.items())
-    steps = {path: patterns.steps(pattern) for path, pattern in found.items() if path not in faults}
-    if sum(steps.values()) > patterns.MAX_STEPS_IN_ALL:
+    steps = {path: regex_limits.steps(pattern) for path, pattern in found.items() if path not in faults}
+    if sum(steps.values()) > regex_limits.MAX_STEPS_IN_ALL:
         slowest = max(steps, key=lambda path: (path in document.places, steps[path]))
-        yield document.problem(slowest, patterns.TOO_MUCH_IN_ALL)
+        yield document.problem(slowest, regex_limits.TOO_MUCH_IN_ALL)
 
 
 def _check_known(document: Document, data: dict[str, Any]) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orch.config.addresses import shown
+from orch.config.urls import shown
 
 NAMES = frozenset(
     "key keys apikey password passwords passwd pwd passphrase pass token secret secrets credential credentials auth authorization bearer cookie".split()

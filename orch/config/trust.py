@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from orch import paths
-from orch.config.addresses import is_loopback, shown
-from orch.config.source import Document, Problem
-from orch.config.variables import strings_with_variables
-from orch.redact import is_retired
+from orch.config import paths
+from orch.config.interpolation import strings_with_variables
+from orch.config.urls import is_loopback, shown
+from orch.config.yaml_document import Document, Problem
+from orch.text.redact import is_retired
 
 LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
 """Paths of a local address: those under which model servers are known to answer (OpenAI's, Ollama's, Lemonade's, Docker Model Runner's, Open WebUI's).

@@ -13,12 +13,12 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from orch.errors import OrchError
-from orch.memory import documents
-from orch.memory.embed import Embedder
-from orch.memory.fuse import REACH, Place, fuse
-from orch.memory.source import Remembered, Source
+from orch.memory import chunking
+from orch.memory.bm25 import document_weights, query_weights, speaker
+from orch.memory.embedders import Embedder
+from orch.memory.fusion import REACH, Place, fuse
+from orch.memory.journal_source import Remembered, Source
 from orch.memory.store import FOR_GOOD, Hit, Point, Store, StoreError, Where
-from orch.memory.text import document_weights, query_weights, speaker
 
 BATCH = 16
 """Rows that are read at once."""
@@ -242,7 +242,7 @@ class Memory:
 
     async def find(self, question: str, limit: int = 10, where: Where = Where(), progress: Progress | None = None, until: float | None = None) -> list[Found]:
         """Opens and searches: the question is embedded while the store opens, each on a core of its own. `until` ends the catch-up before the search."""
-        question = documents.brief(question)
+        question = chunking.brief(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
             await self._attach()
@@ -253,7 +253,7 @@ class Memory:
 
     async def recall(self, question: str, limit: int, until: float) -> tuple[list[Found], int]:
         """What is found in what is indexed, or can be by then, and how many rows are not."""
-        question = documents.brief(question)
+        question = chunking.brief(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
             await self._attach(PATIENCE_S)
@@ -264,7 +264,7 @@ class Memory:
 
     async def search(self, question: str, limit: int = 10, where: Where = Where()) -> list[Found]:
         """The rows that answer a question best, best first."""
-        question = documents.brief(question)
+        question = chunking.brief(question)
         return self._search(question, await self.embedder.query(question), limit, where)
 
     def _search(self, question: str, vector: list[float] | None, limit: int, where: Where) -> list[Found]:
@@ -309,7 +309,7 @@ def _passes(row: Remembered, where: Where) -> bool:
 def _pieces(row: Remembered) -> list[_Piece]:
     """What is indexed of a row, each piece with its day, since people ask by time; one without text where there is nothing to index."""
     day = datetime.fromtimestamp(row.at).strftime("%d %B %Y")
-    parts = documents.of_note(row.task) if row.is_note else documents.of_run(row.task, row.answer)
+    parts = chunking.of_note(row.task) if row.is_note else chunking.of_run(row.task, row.answer)
     texts = [f"[{day}] {part}" for part in parts] or [""]
     return [_Piece(row, number, text, number == len(texts) - 1) for number, text in enumerate(texts)]
 

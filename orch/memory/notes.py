@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from orch.errors import InputError
-from orch.memory.documents import pieces
+from orch.memory.chunking import pieces
 
 MOST_CHARS = 4_000_000
 """Of one text: 4,000 pieces, which take the embedder some six minutes."""

@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from orch.config.durations import since_when
 from orch.errors import JournalError, OrchError, UsageError
-from orch.memory.documents import shortened
+from orch.memory.chunking import shortened
 from orch.memory.store import FOR_GOOD, Where
-from orch.periods import since_when
 from orch.types import TaskType
 
 if TYPE_CHECKING:
-    from orch.cache import Cache
-    from orch.journal import Journal
     from orch.memory.index import Memory, Progress
-    from orch.memory.source import Remembered, Source
+    from orch.memory.journal_source import Remembered, Source
+    from orch.storage.answers import Cache
+    from orch.storage.journal import Journal
 
 Result = dict[str, Any]
 PAGE_CHARS = 4_000_000

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orch.quality.lines import Lines, column_sum, packed, unpacked
+from orch.quality.features import BUCKETS, Groups, hashed
 from orch.quality.table import Graded, Kinds, Prior, Row, Table, at_kind, checked, checked_prior, filled
-from orch.quality.words import BUCKETS, Groups, hashed
+from orch.quality.weights import Lines, column_sum, packed, unpacked
 from orch.types import Estimate
 
 MAGIC = b"orchqua2"
@@ -202,7 +202,7 @@ def _learned(graded: Graded) -> tuple[Lines, list[list[float]]] | None:
     if not graded.texts:
         return None
     try:
-        from orch.quality.learn import learned  # numpy: a tenth of a second, and not installed everywhere
+        from orch.quality.ridge import learned  # numpy: a tenth of a second, and not installed everywhere
     except ImportError:
         return None
     return learned(graded)

@@ -16,24 +16,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from orch.server import (
-    ollama_api,
-    ollama_forms,
-    ollama_models,
-    openai_chat,
-    openai_completions,
-    openai_embeddings,
-    openai_forms,
-    openai_models,
-    openai_responses,
-    own_api,
-    own_forms,
-)
-from orch.server.exchange import Endpoint, service_of
-from orch.server.refusals import envelope
+from orch.config.version import VERSION
+from orch.server.api.handler import Endpoint, service_of
+from orch.server.api.native import routes as native
+from orch.server.api.native import schemas as native_schemas
+from orch.server.api.ollama import generate as ollama_generate
+from orch.server.api.ollama import models as ollama_models
+from orch.server.api.ollama import schemas as ollama_schemas
+from orch.server.api.openai import chat, completions, embeddings, responses
+from orch.server.api.openai import models as openai_models
+from orch.server.api.openai import schemas as openai_schemas
+from orch.server.http.errors import envelope
 from orch.server.reload import attend, watch
 from orch.server.service import Service
-from orch.version import VERSION
 
 
 class Entry(NamedTuple):
@@ -57,35 +52,35 @@ async def metrics(request: Request) -> Response:
 _WISHES = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
 
 ROUTES = (
-    Entry("POST", "/v1/chat/completions", openai_chat.chat, openai_forms.Chat, _WISHES),
-    Entry("POST", "/v1/completions", openai_completions.completions, openai_forms.Completion, _WISHES),
-    Entry("POST", "/v1/responses", openai_responses.responses, openai_forms.Answered, _WISHES),
-    Entry("POST", "/v1/embeddings", openai_embeddings.embeddings, openai_forms.Embeddings),
+    Entry("POST", "/v1/chat/completions", chat.chat, openai_schemas.Chat, _WISHES),
+    Entry("POST", "/v1/completions", completions.completions, openai_schemas.Completion, _WISHES),
+    Entry("POST", "/v1/responses", responses.responses, openai_schemas.Answered, _WISHES),
+    Entry("POST", "/v1/embeddings", embeddings.embeddings, openai_schemas.Embeddings),
     Entry("GET", "/v1/models", openai_models.models),
     Entry("GET", "/v1/models/{model:path}", openai_models.model),
     Entry("HEAD", "/", ollama_models.running),
-    Entry("POST", "/api/chat", ollama_api.chat, ollama_forms.Chat, _WISHES),
-    Entry("POST", "/api/generate", ollama_api.generate, ollama_forms.Generate, _WISHES),
-    Entry("POST", "/api/embed", ollama_api.embed, ollama_forms.Embed),
-    Entry("POST", "/api/embeddings", ollama_api.embeddings, ollama_forms.EmbedOne),
+    Entry("POST", "/api/chat", ollama_generate.chat, ollama_schemas.Chat, _WISHES),
+    Entry("POST", "/api/generate", ollama_generate.generate, ollama_schemas.Generate, _WISHES),
+    Entry("POST", "/api/embed", ollama_generate.embed, ollama_schemas.Embed),
+    Entry("POST", "/api/embeddings", ollama_generate.embeddings, ollama_schemas.EmbedOne),
     Entry("GET", "/api/tags", ollama_models.tags),
     Entry("GET", "/api/ps", ollama_models.ps),
-    Entry("POST", "/api/show", ollama_models.show, ollama_forms.Show),
+    Entry("POST", "/api/show", ollama_models.show, ollama_schemas.Show),
     Entry("GET", "/api/version", ollama_models.version),
-    Entry("POST", "/orch/run", own_api.run, own_forms.Run, ("x-orch-priority",)),
-    Entry("POST", "/orch/route", own_api.route, own_forms.Asked, ("x-orch-priority",)),
-    Entry("GET", "/orch/health", own_api.health),
-    Entry("GET", "/orch/stats", own_api.stats, query=("since",)),
-    Entry("GET", "/orch/models", own_api.models),
-    Entry("POST", "/orch/models/load", own_api.load_model, own_forms.Loaded),
-    Entry("POST", "/orch/models/unload", own_api.unload_model, own_forms.Loaded),
-    Entry("POST", "/orch/memory/{name}", own_api.memory, own_forms.Arguments),
-    Entry("GET", "/orch/runs", own_api.runs, query=("limit", "since")),
-    Entry("GET", "/orch/runs/{run_id}", own_api.one_run),
-    Entry("POST", "/orch/runs/{run_id}/end", own_api.end, own_forms.Ended),
-    Entry("POST", "/orch/rate", own_api.rate, own_forms.Rate),
-    Entry("GET", "/orch/server", own_api.server),
-    Entry("POST", "/orch/page", own_api.page),
+    Entry("POST", "/orch/run", native.run, native_schemas.Run, ("x-orch-priority",)),
+    Entry("POST", "/orch/route", native.route, native_schemas.Asked, ("x-orch-priority",)),
+    Entry("GET", "/orch/health", native.health),
+    Entry("GET", "/orch/stats", native.stats, query=("since",)),
+    Entry("GET", "/orch/models", native.models),
+    Entry("POST", "/orch/models/load", native.load_model, native_schemas.Loaded),
+    Entry("POST", "/orch/models/unload", native.unload_model, native_schemas.Loaded),
+    Entry("POST", "/orch/memory/{name}", native.memory, native_schemas.Arguments),
+    Entry("GET", "/orch/runs", native.runs, query=("limit", "since")),
+    Entry("GET", "/orch/runs/{run_id}", native.one_run),
+    Entry("POST", "/orch/runs/{run_id}/end", native.end, native_schemas.Ended),
+    Entry("POST", "/orch/rate", native.rate, native_schemas.Rate),
+    Entry("GET", "/orch/server", native.server),
+    Entry("POST", "/orch/page", native.page),
     Entry("GET", "/metrics", metrics),
 )
 """Every route of the endpoint."""
@@ -104,7 +99,7 @@ def application(service: Service, *, with_page: bool = False) -> ASGIApp:
     app.openapi = lambda: documented(app)  # type: ignore[method-assign]
     whole: ASGIApp = app
     if with_page:
-        from orch.server.ui.mount import attach
+        from orch.server.web.mount import attach
 
         whole = attach(app, service)
     plain = {(entry.method, entry.path): entry.endpoint for entry in ROUTES if "{" not in entry.path}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from orch.journal import RunRecord
-from orch.server.turns import ServerGate
+from orch.server.scheduling.scheduler import ServerGate
+from orch.storage.journal import RunRecord
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 RATES = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640)

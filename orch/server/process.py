@@ -14,17 +14,18 @@ from pathlib import Path
 
 import uvicorn
 
-from orch import paths, render
+from orch.cli import render
+from orch.config import paths
+from orch.config.socket_path import is_own, socket_path
 from orch.errors import OrchError, UsageError
-from orch.remote import NoServerError, StuckServerError, ask
 from orch.server.app import application
-from orch.server.guard import Guard, Rules
-from orch.server.lock import held, holder
-from orch.server.logins import LEAVING, PATH, Logins
-from orch.server.owner import TELLS
-from orch.server.protocol import Bounds, protocol, room_for
+from orch.server.http.guard import Guard, Rules
+from orch.server.http.peer_user import TELLS
+from orch.server.http.protocol import Bounds, protocol, room_for
+from orch.server.http.sessions import LEAVING, PATH, Logins
+from orch.server.instance_lock import held, holder
+from orch.server.local_client import NoServerError, StuckServerError, ask
 from orch.server.service import Service
-from orch.socket_path import is_own, socket_path
 
 BACKLOG = 2048
 GRACE_S = 5
@@ -59,7 +60,7 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
             loop="auto",
             lifespan="on",
             log_level="warning",
-            use_colors=False,  # by colorama's sequences, which do not reach a terminal (orch.terminal)
+            use_colors=False,  # by colorama's sequences, which do not reach a terminal (orch.text.terminal)
             access_log=False,
             proxy_headers=False,
             server_header=False,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from orch import paths
-from orch.config.find import FILES, KNOWN_FILE
+from orch.config import paths
+from orch.config.discovery import FILES, KNOWN_FILE
 from orch.server.service import Service
 
 ATTEND_S = 2.0

@@ -11,21 +11,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from orch.config.fingerprint import fingerprint
 from orch.config.load import Config, load
 from orch.errors import BackendError, OrchError
-from orch.fingerprint import fingerprint
-from orch.loading import is_zero
-from orch.memory.held import HeldMemory
+from orch.execution.lifecycle import is_zero
+from orch.execution.run import OnPartial, Run
+from orch.execution.runtime import Runtime
+from orch.memory.resident import HeldMemory
 from orch.orchestrator import Orchestrator
-from orch.run import OnPartial, Run
-from orch.runtime import Runtime
-from orch.server.conversations import Conversations
-from orch.server.journal import BatchedJournal
+from orch.server.affinity import Conversations
+from orch.server.batched_journal import BatchedJournal
+from orch.server.cached_registry import KeptRegistry
 from orch.server.metrics import Metrics
-from orch.server.survey import KeptRegistry
-from orch.server.turns import ServerGate
+from orch.server.scheduling.scheduler import ServerGate
 from orch.server.wiring import ServerWiring
-from orch.task import Task
+from orch.text.prompt import Task
 from orch.types import ModelKey
 
 

@@ -6,26 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from orch.backends import Backend
-from orch.backends.ollama import OllamaBackend
-from orch.backends.openai import OpenAIBackend
-from orch.cache import Cache
 from orch.config.load import Config
 from orch.config.spec import Memory, Models, ModelSpec, Provider, canonical
 from orch.errors import BackendError
-from orch.gate import Gate, Ticket
-from orch.journal import Journal
-from orch.memory.embed import Embeds
-from orch.memory.held import PATIENCE_S, HeldMemory
-from orch.model_state import memory_needed
-from orch.quality_priors import QualityPriors
-from orch.redact import Redactor
-from orch.registry import Registry
-from orch.remote_models import RemoteModels
-from orch.runtime import Runtime, Wiring
-from orch.server.journal import BatchedJournal, Told, Unwritten
-from orch.server.survey import KeptRegistry
-from orch.server.threads import Threads
+from orch.execution.runtime import Runtime, Wiring
+from orch.memory.embedders import Embeds
+from orch.memory.resident import PATIENCE_S, HeldMemory
+from orch.providers import Backend
+from orch.providers.ollama import OllamaBackend
+from orch.providers.openai_compatible import OpenAIBackend
+from orch.providers.remote_models import RemoteModels
+from orch.routing.admission import Gate, Ticket
+from orch.routing.model_state import memory_needed
+from orch.routing.priors import QualityPriors
+from orch.routing.registry import Registry
+from orch.server.batched_journal import BatchedJournal, Told, Unwritten
+from orch.server.cached_registry import KeptRegistry
+from orch.server.worker_threads import Threads
+from orch.storage.answers import Cache
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
 
 _Held = tuple[Provider, tuple[ModelSpec, ...]]
 

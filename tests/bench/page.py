@@ -23,13 +23,13 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 from orch import __version__
-from orch.journal import Journal, RunRecord
-from orch.redact import Redactor
+from orch.storage.journal import Journal, RunRecord
+from orch.text.redact import Redactor
 from tests.bench.__main__ import machine
 from tests.bench.server.contestants import MODELS_YAML, ROUTING_YAML, upstream
 from tests.bench.server.process import ROOT, environment, module
 from tests.bench.server.prompts import MODELS, PINNED
-from tests.browsing import DESK, chromium, orch_serve, visits
+from tests.support.browser import DESK, chromium, orch_serve, visits
 
 TOKENS, APART_S = 60, 0.08
 RUNS = 5_000

@@ -24,7 +24,7 @@ import httpx
 
 from tests.bench.server.process import Server, environment, free_port
 from tests.bench.server.prompts import TASKS, text_of
-from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 WORKERS = 16
 BESIDE = (

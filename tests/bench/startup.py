@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 CHUNKS = 50
 MODEL = "qwen2.5-coder:7b-instruct-q4_K_M"

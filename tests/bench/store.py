@@ -18,8 +18,8 @@ SIZES = {"edge": (1_000, 10_000, 100_000), "local": (1_000, 10_000)}
 DIMENSION, TERMS = 384, 60
 BATCH = 1000
 STORES = {
-    "edge": "from orch.memory.edge import EdgeStore\nstore = EdgeStore(Path(sys.argv[1]), 'index', int(sys.argv[2]))",
-    "local": "from orch.memory.qdrant import QdrantStore\nstore = QdrantStore('index', int(sys.argv[2]), path=Path(sys.argv[1]) / 'local')",
+    "edge": "from orch.memory.edge_store import EdgeStore\nstore = EdgeStore(Path(sys.argv[1]), 'index', int(sys.argv[2]))",
+    "local": "from orch.memory.qdrant_store import QdrantStore\nstore = QdrantStore('index', int(sys.argv[2]), path=Path(sys.argv[1]) / 'local')",
 }
 HEAD = "import json, random, resource, sys, time\nfrom pathlib import Path\nfrom orch.memory.store import Where\n"
 FILL = """

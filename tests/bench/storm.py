@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from tests.bench.server.process import free_port
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 MODEL = "qwen2.5-coder:7b-instruct-q4_K_M"
 ROUNDS = 200

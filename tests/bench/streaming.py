@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 WORD = "word "
 SHORT, LONG = 2_000, 40_000

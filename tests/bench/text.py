@@ -15,35 +15,35 @@ from io import StringIO
 
 from rich.console import Console
 
-from orch.backends.overflow import told_by
-from orch.backends.wire import LineSplitter, ThinkSplitter, parse_object, sse_event
-from orch.backends.wire import text as wire_text
-from orch.bench import reading
+from orch.bench import answer_parsing
 from orch.bench.graders import grade
-from orch.bench.schema_check import find_json
 from orch.bench.suite import Task as Graded
 from orch.bench.suite import load as suite
-from orch.cache import key_of
+from orch.bench.suite_check import find_json
 from orch.classifier.classifier import Classifier
-from orch.classifier.rules import RuleClassifier, language
+from orch.classifier.keyword_rules import RuleClassifier, language
+from orch.cli.run_display import TerminalScreen
 from orch.config.load import load
 from orch.errors import BackendError
-from orch.folding import fold
-from orch.markdown import Blocks
-from orch.memory import documents
-from orch.memory import text as memory_text
-from orch.memory.fuse import asks_for_latest
+from orch.memory import bm25 as memory_text
+from orch.memory import chunking
+from orch.memory.fusion import asks_for_latest
 from orch.memory.notes import parse_export
-from orch.near.guards import same_answer
-from orch.near.tokens import bare
-from orch.quality.words import hashed
-from orch.redact import Redactor
-from orch.screens import TerminalScreen
-from orch.server.conversations import key_of as conversation_of
-from orch.server.ui.chat_text import segments
-from orch.server.ui.rendered import pieces
-from orch.task import Task, content_text, estimate_text, fenced
-from orch.terminal import harmless
+from orch.providers.context_overflow import told_by
+from orch.providers.stream_parsing import LineSplitter, ThinkSplitter, parse_object, sse_event
+from orch.providers.stream_parsing import text as wire_text
+from orch.quality.features import hashed
+from orch.server.affinity import key_of as conversation_of
+from orch.server.web.components.markdown_html import pieces
+from orch.server.web.components.stream_text import segments
+from orch.storage.answers import key_of
+from orch.text.equivalence.guards import same_answer
+from orch.text.equivalence.tokenize import bare
+from orch.text.fold import fold
+from orch.text.markdown import Blocks
+from orch.text.prompt import Task, content_text, estimate_text, fenced
+from orch.text.redact import Redactor
+from orch.text.terminal import harmless
 
 SIZES = (2_000, 8_000, 32_000, 128_000, 512_000, 2_000_000)
 """Characters."""
@@ -192,16 +192,16 @@ def functions() -> dict[str, Work]:
         "wire: an event": lambda text: sse_event(f"data: {json.dumps({'a': text})}".encode()),
         "wire: a broken line": lambda text: _raising(lambda: parse_object(text.encode())),
         "overflow's words": lambda text: told_by(text, text.encode()),
-        "memory: pieces": documents.pieces,
-        "memory: of a run": lambda text: documents.of_run(text, text),
-        "memory: shortened": lambda text: documents.shortened(text, 400),
+        "memory: pieces": chunking.pieces,
+        "memory: of a run": lambda text: chunking.of_run(text, text),
+        "memory: shortened": lambda text: chunking.shortened(text, 400),
         "memory: document weights": memory_text.document_weights,
         "memory: query weights": memory_text.query_weights,
         "memory: speaker": memory_text.speaker,
         "memory: latest": asks_for_latest,
         "memory: export": parse_export,
         "bench: JSON in an answer": find_json,
-        "bench: visible": reading.visible,
+        "bench: visible": answer_parsing.visible,
         **{f"grade: {kind}": _grading(task) for kind, task in _tasks().items()},
     }
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from orch import classify
-from orch.classifier.learned import LearnedClassifier
-from orch.classifier.rules import RuleClassifier
+from orch.classifier.keyword_rules import RuleClassifier
+from orch.classifier.linear_model import LearnedClassifier
 from orch.config.load import load
 from orch.types import Classification, TaskType
 

@@ -17,12 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orch.journal import Journal
-from orch.memory.embed import embedder_for
+from orch.memory.embedders import embedder_for
+from orch.memory.factory import index_name, store_for
 from orch.memory.index import Memory
-from orch.memory.opening import index_name, store_for
-from orch.memory.source import Source
-from orch.redact import Redactor
+from orch.memory.journal_source import Source
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "memory" / "locomo_dev.json"
 HEADLINE = (1, 2, 3, 4)

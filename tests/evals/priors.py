@@ -15,8 +15,8 @@ from datetime import date
 from pathlib import Path
 from statistics import correlation, fmean
 
-from orch.known_models.derive import KINDS, read, units_of
-from orch.known_models.regression import Unit, left_out
+from orch.routing.known_models.derive import KINDS, read, units_of
+from orch.routing.known_models.regression import Unit, left_out
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from orch.classifier.rules import RuleClassifier
+from orch.classifier.keyword_rules import RuleClassifier
 from orch.config.load import load
 from orch.quality import QualityModel
 

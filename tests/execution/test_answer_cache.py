@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-import orch.cache
-from orch.cache import Cache, is_single, is_whole, key_of
+import orch.storage.answers
 from orch.orchestrator import task_of
-from orch.task import Attachment, Task
+from orch.storage.answers import Cache, is_single, is_whole, key_of
+from orch.text.prompt import Attachment, Task
 from orch.types import Decision, Response, RunResult, TaskType, Timing
-from tests.fakes.ollama import FakeOllama
+from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import fake, over
 
 TASK = "Tell me about the sea"
@@ -60,7 +60,7 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The cache's time, to be set."""
     now = [1_000_000.0]
-    monkeypatch.setattr("orch.cache.time.time", lambda: now[0])
+    monkeypatch.setattr("orch.storage.answers.time.time", lambda: now[0])
     return now
 
 
@@ -157,7 +157,7 @@ def test_what_is_too_old_is_deleted_as_the_next_one_is_kept(cache: Cache, clock:
 
 def test_the_least_recently_used_answers_make_room(cache: Cache, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     cache.put("a", task_of(TASK), answer(), "d0")
-    monkeypatch.setattr(orch.cache, "MOST_BYTES", cache.stats()["bytes"] * 2)
+    monkeypatch.setattr(orch.storage.answers, "MOST_BYTES", cache.stats()["bytes"] * 2)
     clock[0] += 1.0
     cache.put("b", task_of(TASK), answer(), "d0")
     clock[0] += 1.0

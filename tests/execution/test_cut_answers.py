@@ -11,9 +11,9 @@ import pytest
 
 from orch import Orchestrator
 from orch.types import RunResult
+from tests.cli.test_main import orch
 from tests.conftest import CODER
-from tests.fakes.ollama import FakeModel, FakeOllama, Fault
-from tests.test_cli import orch
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 TASK = "What is a mutex?"
 WORDS = 2_000

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.journal import unpacked
-from orch.json_form import fallback_names
+from orch.execution.results import gave_up
+from orch.execution.serialize import fallback_names
 from orch.orchestrator import task_of
-from orch.outcome import gave_up
+from orch.storage.journal import unpacked
 from orch.types import Attempt
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 TASK = "Write a Python function that sorts a list"
 TWIN = "twin:8b"

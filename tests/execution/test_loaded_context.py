@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from orch import Orchestrator
+from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeModel, FakeOllama
-from tests.test_cli import orch
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 TASK = "What is a mutex?"
 SAID = [{"role": "user", "content": TASK}]

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.backends.overflow import told_by
+from orch.providers.context_overflow import told_by
 from orch.types import RunResult
+from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeModel, FakeOllama, Fault
-from tests.test_cli import orch
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 OLLAMA = "request ({tokens} tokens) exceeds the available context size ({context} tokens), try increasing it"
 LLAMACPP = '{{"error":{{"code":400,"message":"the request exceeds the available context size","n_prompt_tokens":{tokens},"n_ctx":{context}}}}}'

@@ -11,15 +11,15 @@ import pytest
 import respx
 
 from orch import Orchestrator
-from orch.backends.ollama import OllamaBackend
 from orch.config.spec import ModelSpec, Provider
-from orch.gate import Ticket
-from orch.model_state import ModelState
+from orch.providers.ollama import OllamaBackend
+from orch.routing.admission import Ticket
+from orch.routing.model_state import ModelState
 from orch.types import Installed
+from tests.cli.test_main import orch
 from tests.conftest import LLAMA
-from tests.fakes.hall import Hall, config, settle, survey
-from tests.fakes.ollama import FakeModel, FakeOllama, Json
-from tests.test_cli import orch
+from tests.support.fake_ollama import FakeModel, FakeOllama, Json
+from tests.support.scheduler_harness import Hall, config, settle, survey
 
 FULL, SHORT = "llama3.1:latest", "llama3.1:8b"
 SAID = [{"role": "user", "content": "hi"}]
@@ -81,8 +81,8 @@ def test_a_model_that_is_loaded_by_another_name_is_no_cold_load(aliases: FakeOll
 
 
 async def test_a_model_gives_back_its_memory_once(aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: 0)
-    monkeypatch.setattr("orch.machine.gpu_memory_bytes", lambda: 0)
+    monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: 0)
+    monkeypatch.setattr("orch.providers.hardware.gpu_memory_bytes", lambda: 0)
     aliases.resident[FULL] = 8_192
     async with Orchestrator() as orchestrator:
         seen = await orchestrator.runtime.registry.available()

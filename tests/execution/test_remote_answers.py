@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.backends import Backend
-from orch.backends.ollama import OllamaBackend
-from orch.backends.openai import OpenAIBackend
 from orch.config.load import from_data
 from orch.config.spec import Provider
 from orch.errors import BackendError
-from orch.server.turns import ServerGate
+from orch.providers import Backend
+from orch.providers.ollama import OllamaBackend
+from orch.providers.openai_compatible import OpenAIBackend
+from orch.server.scheduling.scheduler import ServerGate
 from orch.server.wiring import ServerWiring
 from orch.types import ChatRequest, TaskType
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 LIAR, LOCAL, HOST = "liar:70b", "llama3.2:3b", "https://far.example:443"
 TASK = "Tell me about the sea"

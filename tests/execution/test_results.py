@@ -8,9 +8,9 @@ import pytest
 
 from orch import OrchError
 from orch.errors import ATTEMPT_CODES, EXIT_CODES
-from orch.outcome import gave_up
+from orch.execution.results import gave_up
 from orch.types import Attempt
-from tests.fakes.ollama import FakeOllama, Fault
+from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over
 
 TASK = "Tell me about the sea"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.attempt import Chunk
-from orch.gate import OpenGate, Ticket
+from orch.execution.attempt import Chunk
+from orch.execution.run import LONGEST_BACKOFF_S, OnPartial
 from orch.orchestrator import task_of
-from orch.run import LONGEST_BACKOFF_S, OnPartial
-from tests.fakes.ollama import FakeOllama, Fault
+from orch.routing.admission import OpenGate, Ticket
+from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over
 
 TASK = "Tell me about the sea"
@@ -123,7 +123,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         slept.append(seconds)
         await real(0, *rest)
 
-    monkeypatch.setattr("orch.run.asyncio.sleep", nap)
+    monkeypatch.setattr("orch.execution.run.asyncio.sleep", nap)
     return slept
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from orch import OrchError, Orchestrator, json_schema
-from orch.json_schema import AnswerSchema, schema_in
+from orch import OrchError, Orchestrator
+from orch.execution import json_schema
+from orch.execution.json_schema import AnswerSchema, schema_in
+from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeOllama
-from tests.test_cli import orch
+from tests.support.fake_ollama import FakeOllama
 
 TASK = "Write a Python function that sorts a list"
 NUMBER: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}

@@ -8,12 +8,12 @@ import pytest
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
-from orch.model_state import ModelState
-from orch.request import NO_THINKING, chat_request, thinking_left_out
-from orch.task import Task
+from orch.execution.request import NO_THINKING, chat_request, thinking_left_out
+from orch.routing.model_state import ModelState
+from orch.text.prompt import Task
 from orch.types import Need
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeOllama
+from tests.support.fake_ollama import FakeOllama
 
 THINKER, TALKER, UNKNOWN = frozenset({"completion", "thinking"}), frozenset({"completion"}), None
 TASK = "Write a Python function that sorts a list"

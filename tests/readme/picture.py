@@ -14,9 +14,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from orch import json_form, screens
+from orch.cli import run_display
+from orch.execution import serialize
 from orch.orchestrator import Orchestrator
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 FILE = Path(__file__).with_name("run.svg")
 QUESTION, DECISION = "What is a mutex?", "Debug this Python function"
@@ -41,10 +42,10 @@ def _prompt(console: Console, command: str) -> None:
 
 
 async def _run(console: Console) -> None:
-    screen = screens.TerminalScreen(thinking=False, quiet=False, out=console, notes=console)
+    screen = run_display.TerminalScreen(thinking=False, quiet=False, out=console, notes=console)
     async with Orchestrator() as orchestrator:
         async for chunk in orchestrator.execute_streaming(QUESTION, options={"temperature": 0}):
-            screen.show(json_form.of_chunk(chunk))
+            screen.show(serialize.of_chunk(chunk))
     screen.close()
     console.print()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.browsing import DESK, PHONE, chromium, orch_serve, visits
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.browser import DESK, PHONE, chromium, orch_serve, visits
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 HERE = Path(__file__).parent
 ROOM = "version: 1\nmemory_budget_gb: 24\ncache: {mode: 'off'}\n"

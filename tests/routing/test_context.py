@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
-from orch.model_state import ModelState, answer_room, context_needed, num_ctx_for
-from orch.policy import Policy
-from orch.request import LEAST_ROOM, chat_request
-from orch.router import eliminate
-from orch.task import Task
+from orch.execution.request import LEAST_ROOM, chat_request
+from orch.routing.model_state import ModelState, answer_room, context_needed, num_ctx_for
+from orch.routing.policy import Policy
+from orch.routing.ranking import eliminate
+from orch.text.prompt import Task
 from orch.types import ChatRequest, Need
 
 ANY = Policy({}, {})

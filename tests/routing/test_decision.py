@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.decide import plan, with_message
-from orch.gate import OpenGate, Ticket
 from orch.orchestrator import task_of
-from orch.task import Attachment, estimate_tokens
+from orch.routing.admission import OpenGate, Ticket
+from orch.routing.router import plan, with_message
+from orch.text.prompt import Attachment, estimate_tokens
 from orch.types import TaskType
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json, fake, over
 
 TASK = "Tell me about the sea"

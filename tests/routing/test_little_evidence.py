@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
-from orch.grades import Graded, Rating
-from orch.journal import Journal
-from orch.judged import RERUN_STEP, JudgedQuality, fitted, learn
-from orch.model_state import ModelState
 from orch.quality import QualityModel
-from orch.quality_priors import of_rating
-from orch.redact import Redactor
+from orch.quality.estimator import RERUN_STEP, JudgedQuality, fitted, learn
+from orch.routing.model_state import ModelState
+from orch.routing.priors import of_rating
+from orch.storage.grades import Graded, Rating
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
 from orch.types import TaskType
 
 OWN, OTHERS = 0.25, 0.15

@@ -14,13 +14,13 @@ import pytest
 from orch import Orchestrator
 from orch.errors import UsageError
 from orch.orchestrator import task_of
-from orch.selection import only_loaded, swap_of
+from orch.routing.selection import only_loaded, swap_of
 from orch.types import Candidate
+from tests.cli.test_main import orch
+from tests.cli.test_terminal import Terminal
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeOllama
+from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import fake, over
-from tests.test_cli import orch
-from tests.test_terminal import Terminal
 
 TASK, BEST, OTHER = "Tell me about the sea", "best:1b", "other:1b"
 FIT = {"fit": 0, "quality": 1, "speed": 0, "confidence": 0}

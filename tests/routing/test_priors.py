@@ -12,21 +12,21 @@ from typing import Any
 import pytest
 
 from orch import Orchestrator
-from orch.backends.ollama import OllamaBackend
-from orch.config.find import packaged
+from orch.config.discovery import packaged
 from orch.config.load import from_data, load
 from orch.config.spec import ModelSpec, Provider
-from orch.known_models import priors
-from orch.known_models.catalogue import Catalogue
-from orch.known_models.identity import Identity
-from orch.model_state import ModelState
-from orch.quality_priors import QualityPriors
-from orch.registry import Survey
+from orch.providers.ollama import OllamaBackend
+from orch.routing.known_models import priors
+from orch.routing.known_models.catalogue import Catalogue
+from orch.routing.known_models.identity import Identity
+from orch.routing.model_state import ModelState
+from orch.routing.priors import QualityPriors
+from orch.routing.registry import Survey
 from orch.types import Prior, TaskType
+from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json
-from tests.test_cli import orch
 
 SHIPPED = load().shipped_models
 QWEN, GPT, MINE = "qwen3:8b", "gpt-oss:20b", "mine:8b"
@@ -192,7 +192,7 @@ def test_a_model_is_recognised_once_however_often_it_is_asked_for(monkeypatch: p
 
 
 def test_where_the_shipped_ratings_hold_the_known_models_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orch.known_models.catalogue.shipped", lambda: pytest.fail("read"))
+    monkeypatch.setattr("orch.routing.known_models.catalogue.shipped", lambda: pytest.fail("read"))
     spec = SHIPPED[0]
     assert QualityPriors([spec], SHIPPED).believed([ModelState(spec)], {0: Identity(spec.id)}, True).only_shipped
 

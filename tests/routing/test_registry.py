@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from orch import Orchestrator
-from orch.model_state import DEFAULT_NUM_CTX, ModelState
-from orch.registry import Survey, speed_of
-from tests.fakes.ollama import FakeModel, FakeOllama
+from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
+from orch.routing.registry import Survey, speed_of
+from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json
 
 LISTED, OTHER = "listed:8b", "other:8b"
@@ -114,7 +114,7 @@ async def test_a_budget_in_routing_yaml_is_gigabytes(server: FakeOllama) -> None
 
 
 async def test_auto_counts_what_is_free_and_what_loaded_models_would_give_back(server: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: 10**12)
+    monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: 10**12)
     alone = (await survey(server, budget="auto")).memory_bytes
     server.resident[OTHER] = 8_192
     found = await survey(server, budget="auto")
@@ -125,13 +125,13 @@ async def test_auto_counts_what_is_free_and_what_loaded_models_would_give_back(s
 async def test_the_graphics_cards_are_asked_only_where_what_is_free_does_not_do(
     server: FakeOllama, monkeypatch: pytest.MonkeyPatch, free: int, budget: int
 ) -> None:
-    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: free)
-    monkeypatch.setattr("orch.machine.gpu_memory_bytes", lambda: 10**9)
+    monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: free)
+    monkeypatch.setattr("orch.providers.hardware.gpu_memory_bytes", lambda: 10**9)
     assert (await survey(server, budget="auto")).memory_bytes == budget
 
 
 async def test_where_free_memory_is_not_known_there_is_no_limit(server: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orch.machine.free_memory_bytes", lambda: None)
+    monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: None)
     assert (await survey(server, budget="auto")).memory_bytes is None
 
 

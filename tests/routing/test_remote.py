@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.expected_time import load_seconds
-from orch.model_state import memory_needed
-from orch.remote_models import SOMEWHERE, host_in, is_cloud_name, place
+from orch.providers.remote_models import SOMEWHERE, host_in, is_cloud_name, place
+from orch.routing.expected_time import load_seconds
+from orch.routing.model_state import memory_needed
 from orch.types import RunResult
-from tests.fakes.ollama import FakeModel, FakeOllama, Fault
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 CLOUD, LOCAL, HOST = "gpt-oss:120b-cloud", "llama3.2:3b", "https://ollama.com:443"
 TASK = "Prove that the square root of two is irrational"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from orch.classifier.rules import forced
+from orch.classifier.keyword_rules import forced
 from orch.config.spec import TERMS, TaskTypeRule
-from orch.expected_time import load_seconds
-from orch.model_state import ModelState, memory_needed
-from orch.policy import Policy
-from orch.router import rank, weights_for
-from orch.scoring import ScoringContext, base_fit, floor_rating, quality, speed
+from orch.routing.expected_time import load_seconds
+from orch.routing.model_state import ModelState, memory_needed
+from orch.routing.policy import Policy
+from orch.routing.ranking import rank, weights_for
+from orch.routing.scoring import ScoringContext, base_fit, floor_rating, quality, speed
 from orch.types import Candidate, Classification, Estimate, Measured, Need, TaskType
 from tests.support.scoring import EVEN, HI, policy_of, prior, shipped, state, sure
 

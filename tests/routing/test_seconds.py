@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from orch.config.spec import TERMS, TaskTypeRule
-from orch.expected_time import LOAD_FIXED_S, LOAD_GB_PER_S, TYPICAL_ANSWERS, rated_tps
-from orch.model_state import WANTED, ModelState, likelihood
-from orch.policy import Policy
-from orch.router import rank
-from orch.scoring import TASKS_PER_LOAD, speed
+from orch.routing.expected_time import LOAD_FIXED_S, LOAD_GB_PER_S, TYPICAL_ANSWERS, rated_tps
+from orch.routing.model_state import WANTED, ModelState, likelihood
+from orch.routing.policy import Policy
+from orch.routing.ranking import rank
+from orch.routing.scoring import TASKS_PER_LOAD, speed
 from orch.types import Candidate, Classification, Measured, TaskType
 from tests.support.scoring import HI, state, sure
 

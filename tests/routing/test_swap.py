@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.orchestrator import task_of
-from orch.selection import prefer_loaded
+from orch.routing.selection import prefer_loaded
 from orch.types import Candidate, TaskType
-from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.cli.test_main import orch
+from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import fake, over
-from tests.test_cli import orch
 
 MARGIN = 0.05
 

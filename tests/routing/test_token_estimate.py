@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch import Orchestrator
-from orch.task import MOST_READ, estimate_text
+from orch.text.prompt import MOST_READ, estimate_text
 
 CHANCE = random.Random
 PROSE = "The ferry leaves the island at seven in the morning, and whoever misses it has to wait until the evening. "

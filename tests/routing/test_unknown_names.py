@@ -8,9 +8,9 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.config.spec import ModelSpec
-from orch.model_facts import find
-from orch.model_state import ModelState
-from orch.registry import Survey
+from orch.routing.lookup import find
+from orch.routing.model_state import ModelState
+from orch.routing.registry import Survey
 
 KINDS = {"home": "ollama", "gpu": "openai", "inside": "llamacpp"}
 HAS = ModelState(ModelSpec(id="llama3.1:8b", provider="home"))

@@ -16,12 +16,12 @@ from pkgutil import walk_packages
 from typing import Any
 
 import orch
-from orch.backends.transport import load_httpx
 from orch.config.schema import json_schema
+from orch.providers.transport import load_httpx
 from tests.support.forked import MOST_BYTES
 
 STREAMS = ("stdin", "stdout", "stderr")
-LEFT_OUT = ("orch.classifier.train", "orch.memory.qdrant")
+LEFT_OUT = ("orch.classifier.train", "orch.memory.qdrant_store")
 """What few commands import, and takes seconds."""
 LATE = ("anyio._backends._asyncio", "encodings.utf_8_sig", "httpcore", "numpy", "rich.console", "ruamel.yaml", "yaml")
 """What libraries import when they are first used."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orch import Orchestrator
-from orch.gate import OpenGate
-from orch.runtime import Wiring
-from tests.fakes.ollama import FakeModel, FakeOllama
+from orch.execution.runtime import Wiring
+from orch.routing.admission import OpenGate
+from tests.support.fake_ollama import FakeModel, FakeOllama
 
 Json = dict[str, Any]
 

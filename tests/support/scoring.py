@@ -8,9 +8,9 @@ from typing import Any
 
 from orch.config.load import from_data
 from orch.config.spec import TERMS, ModelSpec, Routing, TaskTypeRule
-from orch.model_state import ModelState
-from orch.policy import Policy
-from orch.router import rank
+from orch.routing.model_state import ModelState
+from orch.routing.policy import Policy
+from orch.routing.ranking import rank
 from orch.types import Candidate, Classification, Need, Prior, TaskType
 
 HI = Need(prompt_tokens=20)

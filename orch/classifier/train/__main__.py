@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from orch.classifier.learned import WEIGHTS
+from orch.classifier.linear_model import WEIGHTS
+from orch.classifier.spelling import Vocabulary
 from orch.classifier.train import report as figures_of
 from orch.classifier.train.fitting import fit, fitted_bytes, log_softmax, matrix, targets, weights_file
 from orch.classifier.train.report import FOLDS, SEED
 from orch.classifier.train.rows import KINDS, TYPES, Row, changed, load, spliced, vocabulary
 from orch.classifier.train.teacher import L2 as TEACHER_L2
 from orch.classifier.train.teacher import embedded, scaled
-from orch.classifier.vocabulary import Vocabulary
 
 L2 = 5e-5
 TAUGHT_L2 = 1e-4

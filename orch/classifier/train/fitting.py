@@ -11,9 +11,9 @@ import scipy.sparse as sparse
 from scipy.optimize import minimize
 
 from orch.classifier.features import BUCKETS, buckets, features
-from orch.classifier.learned import MAGIC, ZERO, value_of
+from orch.classifier.linear_model import MAGIC, ZERO, value_of
+from orch.classifier.spelling import Vocabulary
 from orch.classifier.train.rows import TYPES, Row
-from orch.classifier.vocabulary import Vocabulary
 
 STEPS = 45
 LABEL_SHARE = 0.75

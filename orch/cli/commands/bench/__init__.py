@@ -1,0 +1,1 @@
+"""`orch bench`: speed, and with --quality graded answers."""

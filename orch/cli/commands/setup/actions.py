@@ -1,0 +1,74 @@
+"""Does what was offered and agreed to: starts a server, names one in models.yaml, pulls a model, or downloads one into orch's own engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from orch.cli.commands.setup import embedded_engine, model_library
+from orch.cli.commands.setup.download import fetch, models_dir
+from orch.cli.commands.setup.offers import Offer, Scene
+from orch.cli.commands.setup.start_ollama import start_ollama
+from orch.config import edit_models
+from orch.errors import OrchError
+from orch.execution.pulling import pull
+from orch.execution.runtime import Runtime
+from orch.providers.hardware import free_memory_bytes
+
+Show = Callable[[str, int | None, int | None], None]
+"""Told a step, and the bytes so far and in all where they are known."""
+
+
+def do(offer: Offer, scene: Scene, runtime: Runtime, config_dir: Path | None, sha256: str, show: Show) -> str:
+    """What was done, in words. Raises OrchError."""
+    if offer.action == "use_server":
+        return _use(offer, config_dir)
+    if offer.action == "start_ollama":
+        start_ollama(scene.ollama_program, runtime.config.models.providers[scene.ollama].urls[0])
+        return "Ollama runs"
+    try:
+        if offer.action == "pull":
+            asyncio.run(_pull(offer.model, scene.ollama, runtime, show))
+            return f"{offer.model} is installed in Ollama"
+        return _download(offer.model, sha256, config_dir, show)
+    except OrchError as failure:
+        # by whatever cause: a failed download is exit code 1
+        raise OrchError(failure.message, failure.hint, code=failure.code if failure.code in ("interrupted", "config", "usage") else "error") from None
+
+
+def _use(offer: Offer, config_dir: Path | None) -> str:
+    kind = "ollama" if offer.server == "Ollama" else "openai"
+    change, name = edit_models.with_provider(config_dir, offer.server.lower().replace(" ", "-"), {"kind": kind, "base_url": offer.url})
+    edit_models.write(change)
+    return f"{offer.server} is provider {name} of {change.path}"
+
+
+async def _pull(name: str, provider: str, runtime: Runtime, show: Show) -> None:
+    try:
+        async for step in pull(runtime, name, provider):
+            show(step.status, step.completed_bytes, step.total_bytes or None)
+    finally:
+        await runtime.backends[provider].aclose()
+
+
+def _download(name: str, sha256: str, config_dir: Path | None, show: Show) -> str:
+    """The file, tried and entered in models.yaml. What can go wrong there is found out before the download."""
+    artifact = model_library.artifact_of(name, sha256)
+    target = models_dir().absolute() / model_library.file_name(name, artifact)
+    known_as = target.stem.rpartition("-")[0] if model_library.is_address(name) else name
+    num_ctx = embedded_engine.num_ctx_for(artifact.size_bytes or 0, free_memory_bytes())
+    embedded_engine.proposed(config_dir, embedded_engine.entry(known_as, target, num_ctx))
+    is_new = not target.exists()
+    fetch(artifact, target, lambda done, total: show("downloading", done, total))
+    show("trying it", None, None)
+    try:
+        trial = asyncio.run(embedded_engine.tried(target, num_ctx))
+    except OrchError:
+        if is_new:
+            target.unlink()
+        raise
+    change = embedded_engine.proposed(config_dir, embedded_engine.entry(known_as, target, num_ctx, trial.context_window))
+    edit_models.write(change)
+    speed = f", {trial.tokens_per_s:.0f} tokens/s" if trial.tokens_per_s else ""
+    return f"{known_as} is in orch's own engine (loads in {trial.load_s:.1f} s{speed}); entered in {change.path}"

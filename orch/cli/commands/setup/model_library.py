@@ -1,0 +1,95 @@
+"""The file behind a model's name: what an Ollama registry (or a hub that speaks its wire) tells of it, or an address with its SHA-256."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from orch.cli.commands.setup.download import Artifact
+from orch.cli.commands.setup.web import TRY_LATER, opened
+from orch.config.urls import shown
+from orch.errors import OrchError, UsageError
+from orch.providers.transport import load_httpx
+
+REGISTRY = "https://registry.ollama.ai"
+VARIABLE = "ORCH_OLLAMA_REGISTRY"
+"""Names a mirror of it."""
+WEIGHTS, PROJECTOR = "application/vnd.ollama.image.model", "application/vnd.ollama.image.projector"
+"""Kinds of layers: https://github.com/ollama/ollama, server/images.go."""
+MOST_MANIFEST_BYTES = 1_000_000
+_MANIFEST = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+_PART = r"[A-Za-z0-9_][\w.-]*"
+_NAME = re.compile(rf"(?:(?P<host>{_PART}\.{_PART}(?::\d+)?)/)?(?:(?P<space>{_PART})/)?(?P<model>{_PART})(?::(?P<tag>{_PART}))?")
+
+
+class Place(NamedTuple):
+    """Where a registry keeps a model: its address without the last part, and the tag."""
+
+    url: str
+    tag: str
+
+
+def is_address(name: str) -> bool:
+    """Whether it is an address and no name."""
+    return "://" in name
+
+
+def place_of(name: str, env: Mapping[str, str] = os.environ) -> Place:
+    """Of a name as Ollama reads it: `qwen3:4b`, `someone/model`, `hf.co/OWNER/REPO:TAG`. Raises UsageError."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise UsageError(f"{name!r} is not the name of a model", "such as qwen3:4b-instruct, or an https address of a GGUF file with --sha256")
+    base = f"https://{found['host']}" if found["host"] else env.get(VARIABLE, "").rstrip("/") or REGISTRY
+    return Place(f"{base}/v2/{found['space'] or 'library'}/{found['model']}", found["tag"] or "latest")
+
+
+def artifact_of(name: str, sha256: str = "", env: Mapping[str, str] = os.environ) -> Artifact:
+    """The file of a model: asks the registry for its manifest; of an address nothing is asked. Raises OrchError."""
+    if is_address(name):
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+            raise UsageError("an address needs the SHA-256 of its file, 64 hexadecimal digits", f"orch setup {name} --sha256 …")
+        return Artifact(name, sha256.lower())
+    if sha256:
+        raise UsageError("--sha256 belongs to an address; of a name the registry tells it", f"orch setup {name}")
+    place = place_of(name, env)
+    digest, size = _weights(_manifest(f"{place.url}/manifests/{place.tag}"), name)
+    return Artifact(f"{place.url}/blobs/sha256:{digest}", digest, size)
+
+
+def _manifest(url: str) -> Any:
+    try:
+        with opened(url, _MANIFEST) as response:
+            data = b""
+            for piece in response.iter_bytes():
+                data += piece
+                if len(data) > MOST_MANIFEST_BYTES:
+                    raise OrchError(f"{shown(url)} is no manifest: it is too long")
+    except load_httpx().TransportError as error:
+        raise OrchError(f"{shown(url)}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER) from None
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise OrchError(f"{shown(url)} is no manifest: it is not JSON") from None
+
+
+def _weights(manifest: Any, name: str) -> tuple[str, int]:
+    """SHA-256 and size of the one file with weights."""
+    layers = manifest.get("layers") if isinstance(manifest, dict) else None
+    found = [each for each in layers or () if isinstance(each, dict)]
+    weights = [(each.get("digest"), each.get("size")) for each in found if each.get("mediaType") == WEIGHTS]
+    if len(weights) != 1:
+        why = "it has none: Ollama runs it on its own machines" if not weights else f"it has {len(weights):,}"
+        raise OrchError(f"{name} is not one file of weights: {why}", "orch setup offers others")
+    digest, size = weights[0]
+    if not isinstance(digest, str) or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest) or not isinstance(size, int) or size <= 0:
+        raise OrchError(f"the registry tells no usable digest and size of {name}")
+    return digest.removeprefix("sha256:"), size
+
+
+def file_name(name: str, artifact: Artifact) -> str:
+    """What its file is called here: its name and the beginning of its SHA-256, so that a newer one is another file."""
+    last = name.rpartition("/")[2].removesuffix(".gguf") if is_address(name) else name
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', last)[:80]}-{artifact.sha256[:12]}.gguf"

@@ -1,0 +1,96 @@
+"""Looks at this machine and its servers of models: those of models.yaml, and the usual ones at their usual ports of loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+from orch.cli.commands.setup.download import RESERVE_BYTES, free_disk_bytes
+from orch.cli.commands.setup.hardware import Machine, this_machine
+from orch.cli.commands.setup.offers import Qualities, Scene, Server
+from orch.config.installation import library_command
+from orch.config.spec import Provider
+from orch.config.urls import is_loopback, shown
+from orch.errors import BackendError
+from orch.execution.reachable_addresses import USUAL_SERVERS
+from orch.execution.runtime import Runtime
+from orch.providers.llamacpp import ENGINE
+from orch.providers.openai_compatible import OpenAIBackend
+from orch.routing.registry import Survey
+
+_LOOK_S = 2.0
+_NAMES = {"ollama": "Ollama", "openai": "a server", "llamacpp": "orch's own engine"}
+
+
+async def look(runtime: Runtime, qualities: Qualities, env: Mapping[str, str] = os.environ) -> Scene:
+    """What is there now. Asks servers on loopback and those that models.yaml names; nothing else."""
+    survey = await runtime.registry.available(with_unlisted=True)
+    named = _named(runtime, survey)
+    here, providers = this_machine(), runtime.config.models.providers
+    ollama = next((name for name, provider in providers.items() if provider.kind == "ollama"), "")
+    urls = providers[ollama].urls if ollama else ()
+    taken = {_port(url) for provider in providers.values() for url in provider.urls if is_loopback(url)}
+    # a second Ollama is nobody's: OLLAMA_HOST says where the one is
+    usual = [(name, url) for name, url in USUAL_SERVERS.items() if _port(url) not in taken and not (ollama and name == "Ollama")]
+    found = await asyncio.gather(*(_usual(name, url) for name, url in usual))
+    return Scene(
+        here,
+        (*named, *(server for server in found if server is not None)),
+        _room(runtime, survey, here),
+        free_disk_bytes() - RESERVE_BYTES,
+        ollama,
+        all(is_loopback(url) for url in urls),
+        shutil.which("ollama", path=env.get("PATH")) or "",
+        "" if find_spec(ENGINE) else library_command(ENGINE),
+        qualities,
+    )
+
+
+def _named(runtime: Runtime, survey: Survey) -> list[Server]:
+    """The servers of models.yaml; the engine inside orch counts as one where it has a real model."""
+    found = []
+    for name, provider in runtime.config.models.providers.items():
+        models = tuple(s.spec.id for s in survey.states if s.spec.provider == name and not s.unavailable and _chats(s.capabilities) and not s.spec.last_resort)
+        if provider.kind != "llamacpp" or models:
+            label = _NAMES[provider.kind] if provider.kind != "openai" else name
+            found.append(Server(label, ", ".join(map(shown, provider.urls)), name, name not in survey.down, models, survey.down.get(name, "")))
+    return found
+
+
+def _chats(capabilities: frozenset[str] | None) -> bool:
+    return capabilities is None or "completion" in capabilities
+
+
+async def _usual(name: str, url: str) -> Server | None:
+    """What answers there, where it is a server of models."""
+    backend = OpenAIBackend(Provider(kind="openai", base_url=url))
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            models = tuple(item.name for item in await backend.installed() if item.name and not item.remote_host)
+    except (BackendError, TimeoutError):
+        return None
+    finally:
+        await backend.aclose()
+    return Server(name, url, "", True, models)
+
+
+def _port(url: str) -> int | None:
+    try:
+        return urlsplit(url).port or {"http": 80, "https": 443}.get(urlsplit(url).scheme)
+    except ValueError:
+        return None
+
+
+def _room(runtime: Runtime, survey: Survey, here: Machine) -> int | None:
+    """Bytes for models of a server here, as the router counts them: what is free and what loaded ones would give back, or all of a GPU where that is more."""
+    budget = runtime.config.routing.memory_budget_gb
+    if budget != "auto":
+        return int(budget * 1e9)
+    if here.free_bytes is None:
+        return None
+    loaded = {state.identity: state.resident_bytes for state in survey.states if state.local}
+    return here.free_bytes + sum(loaded.values()) + here.gpu_bytes

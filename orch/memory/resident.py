@@ -1,0 +1,228 @@
+"""Memory in a process that lives long: the index stays open, and a thread of its own does everything that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from orch.config import spec
+from orch.errors import InputError, OrchError, UsageError
+from orch.memory.on_demand import FOLLOW_S, LazyMemory, recalled, without_memory
+from orch.storage.answers import Cache
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
+
+if TYPE_CHECKING:
+    from orch.memory.embedders import Embedder, Embeds
+    from orch.memory.index import Found, Memory, Progress, State
+
+PATIENCE_S = 20.0
+"""How long a run or a check waits for memory. An index that is catching up lets them in after some pieces, a second or two; rewriting one does not."""
+CLOSE_S = 5.0
+"""How long closing waits for what is under way: one batch of rows, rarely more than a few seconds."""
+_T = TypeVar("_T")
+
+
+class HeldMemory(LazyMemory):
+    """The memory of a server, for one event loop at a time.
+
+    The index is opened at its first use and held, locked, until `aclose`; uses wait in line for the one thread, but for those that must not wait: they
+    are let in while the index catches up. What it is behind is caught up when nobody waits. After a failure the next use opens it again.
+
+    The journal is read and written through a connection of its own: a transaction must not meet one of another thread.
+    """
+
+    def __init__(self, rule: spec.Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> None:
+        at_home = {name: _AtHome(self, provider) for name, provider in providers.items()}
+        super().__init__(rule, Journal(journal.path, redactor, journal.mode), at_home, redactor, cache)
+        self._worker = ThreadPoolExecutor(1, "orch-memory")
+        self._runner = asyncio.Runner()
+        self.home: asyncio.AbstractEventLoop | None = None
+        """The event loop that uses it."""
+        self._stop = threading.Event()
+        self._held: Memory | None = None
+        self._first = deque[_Job]()
+        self._in_line, self._is_late = 0, False
+
+    # ------------------------------------------------------------ using it
+
+    async def perform(self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
+        """Does one of `operations.OPERATIONS`. `progress` is called in the thread. Raises OrchError."""
+        from orch.memory.operations import checked, perform
+
+        operation = checked(name, arguments)
+        if operation.needs_index:
+            result = await self._in_thread(lambda memory: perform(name, arguments, self._means(memory, progress)))
+            if result["notes"]:  # the index may be behind
+                self._catch_up_later()
+            return result
+        self._go_on()
+        result = await asyncio.to_thread(lambda: asyncio.run(perform(name, arguments, self._means())))
+        return await self._followed(operation, result)
+
+    async def recall(self, question: str, limit: int) -> tuple[list[Found], list[str]]:
+        """What is found, and warnings; a memory that can't be used, or not soon, is a warning."""
+        try:
+            found, said = await self._soon(lambda memory: recalled(memory, question, limit, "that goes on now"))
+        except (OrchError, sqlite3.Error) as error:
+            return [], [without_memory(error)]
+        self._catch_up_later()
+        return found, said
+
+    async def state(self) -> State:
+        """How the index stands, without catching up. Raises OrchError, sqlite3.Error."""
+        return await self._soon(lambda memory: memory.state())
+
+    async def _follow(self, follow: Callable[[Memory, float], Awaitable[list[str]]]) -> list[str]:
+        async def work(memory: Memory) -> list[str]:
+            said = await follow(memory, time.monotonic() + FOLLOW_S)
+            return [*memory.told(), *said]
+
+        said = await self._soon(work)
+        self._catch_up_later()
+        return said
+
+    def found_embedder(self) -> tuple[Embedder, str | None]:
+        """Found once."""
+        return self._kept_embedder
+
+    @cached_property
+    def _kept_embedder(self) -> tuple[Embedder, str | None]:
+        return super().found_embedder()
+
+    async def _soon(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
+        """What must not wait in line. What takes too long goes on in the thread; what has not begun is dropped."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._in_thread(work, at_once=True)
+        except TimeoutError:
+            raise OrchError("the memory is busy, most likely with indexing", "try again in a few minutes", code="busy") from None
+
+    # ------------------------------------------------------------ the thread
+
+    async def _in_thread(self, work: Callable[[Memory], Awaitable[_T]], *, at_once: bool = False) -> _T:
+        """Waits for its turn in the thread. One that nobody waits for any more is dropped, unless it has begun."""
+        self._go_on()
+        self.home = asyncio.get_running_loop()
+        if at_once:
+            job = _Job(work)
+            self._first.append(job)
+            self._worker.submit(self._do_first)
+            return cast("_T", await asyncio.wrap_future(job.done))
+        self._in_line += 1
+        try:
+            return await self.home.run_in_executor(self._worker, lambda: self._runner.run(self._with_memory(work)))
+        finally:
+            self._in_line -= 1
+
+    def _do_first(self) -> None:
+        """What must not wait, in the thread while nothing else is done there."""
+        while self._first:
+            job = self._first.popleft()
+            if job.done.set_running_or_notify_cancel():
+                job.end(self._runner, self._with_memory(job.work))
+
+    async def _let_in(self) -> None:
+        """What must not wait, in the middle of a catch-up, with the memory that is open."""
+        memory = self._held
+        while memory is not None and self._first:
+            job = self._first.popleft()
+            if job.done.set_running_or_notify_cancel():
+                try:
+                    job.done.set_result(await job.work(memory))
+                except Exception as error:
+                    job.done.set_exception(error)
+
+    def _catch_up_later(self) -> None:
+        """Brings the index up to the journal while nobody waits for it."""
+        if not self._is_late and not self._stop.is_set():
+            self._is_late = True
+            self._worker.submit(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._is_late = False
+        # whoever uses it next meets the same trouble, and is told
+        with suppress(OrchError, sqlite3.Error):
+            self._runner.run(self._with_memory(lambda memory: memory.catch_up(go_on=lambda: not self._in_line)))
+
+    def _go_on(self) -> None:
+        """Raises OrchError where the memory is being closed."""
+        from orch.memory.index import stopped
+
+        if self._stop.is_set():
+            raise stopped()
+
+    async def _with_memory(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
+        self._go_on()
+        try:
+            memory = self._held = self._held or await self.memory()
+            memory.stop, memory.between = self._stop, self._let_in
+            return await work(memory)
+        except (UsageError, InputError):
+            raise
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """Closes the index and the journal, so that the next use begins anew."""
+        memory, self._held = self._held, None
+        self._journal.close()
+        self._journal = Journal(self._journal.path, self._redactor, self._journal.mode)
+        if memory is not None:
+            # it is told already, or the process ends; the next one that opens it mends it
+            with suppress(OrchError):
+                memory.close()
+
+    # ------------------------------------------------------------ closing
+
+    async def aclose(self) -> None:
+        """Gives the index free once what is under way has ended, or come to the end of its batch; waits no longer than CLOSE_S."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        closed = self._worker.submit(self._close)
+        self._worker.shutdown(wait=False)
+        done, _ = await asyncio.to_thread(wait, [closed], CLOSE_S)
+        for each in done:
+            each.result()
+
+    def _close(self) -> None:
+        self._let_go()
+        self._runner.close()
+
+
+class _Job:
+    """Work that must not wait, and its end."""
+
+    def __init__(self, work: Callable[[Memory], Awaitable[Any]]) -> None:
+        self.work, self.done = work, Future[Any]()
+
+    def end(self, runner: asyncio.Runner, doing: Coroutine[Any, Any, Any]) -> None:
+        """Does it."""
+        try:
+            self.done.set_result(runner.run(doing))
+        except BaseException as error:
+            self.done.set_exception(error)
+
+
+class _AtHome:
+    """A provider that embeds, asked in the event loop that uses the memory: its connections and the gate before it belong there."""
+
+    def __init__(self, memory: HeldMemory, provider: Embeds) -> None:
+        self._memory, self._provider = memory, provider
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector a text. Raises BackendError."""
+        home = self._memory.home
+        if home is None or home is asyncio.get_running_loop():
+            return await self._provider.embed(model, texts)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._provider.embed(model, texts), home))

@@ -1,0 +1,113 @@
+"""Reads Ollama's model metadata: `/api/tags`, `/api/ps` and `/api/show` to Installed and ModelInfo (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from orch.config.spec import canonical
+from orch.providers.read_limits import word, words
+from orch.providers.remote_models import host_in
+from orch.types import Installed, ModelInfo
+
+
+class Loaded:
+    """The entries of `/api/ps`, by digest: of the names that share one, Ollama lists the one that was loaded first. By name where no digest tells."""
+
+    def __init__(self, running: Sequence[dict[str, Any]], known: Collection[str]) -> None:
+        self._by_digest = {digest: entry for entry in running if (digest := digest_of(entry)) in known and digest}
+        others = (entry for entry in running if digest_of(entry) not in self._by_digest)
+        self._by_name = {canonical(entry.get("name") or entry.get("model", "")): entry for entry in others}
+
+    def entry_of(self, tag: dict[str, Any]) -> dict[str, Any] | None:
+        """The entry of a model of `/api/tags`, None where it is not loaded."""
+        return self._by_digest.get(digest_of(tag)) or self._by_name.get(canonical(tag.get("name", "")))
+
+
+def digest_of(entry: dict[str, Any]) -> str:
+    """The digest of an entry of `/api/tags` or `/api/ps`; empty where it has none."""
+    return str(entry.get("digest") or "").removeprefix("sha256:")
+
+
+def installed_of(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Installed:
+    """A model of `/api/tags`, with its entry of `/api/ps` where it is loaded."""
+    details = entry.get("details") or {}
+    return Installed(
+        name=entry.get("name") or entry.get("model", ""),
+        digest=word(entry.get("digest")),
+        size_bytes=int(entry.get("size") or 0),
+        family=word(details.get("family")),
+        parameter_size=word(details.get("parameter_size")),
+        resident=loaded is not None,
+        resident_ctx=(loaded.get("context_length") or None) if loaded else None,
+        resident_bytes=int(loaded.get("size") or 0) if loaded else 0,
+        remote_host=host_in(entry) or host_in(loaded or {}),
+    )
+
+
+def info_of(show: dict[str, Any]) -> ModelInfo:
+    """A closer look at a model: the answer of `/api/show`."""
+    facts = show.get("model_info") or {}
+    arch = facts.get("general.architecture", "")
+    count = facts.get("general.parameter_count")
+    return ModelInfo(
+        capabilities=words(show.get("capabilities")),
+        context_window=facts.get(f"{arch}.context_length"),
+        parameters_b=count / 1e9 if isinstance(count, (int, float)) and count > 0 else None,
+        kv_bytes_per_token=_kv_bytes(facts, arch),
+        family=word((show.get("details") or {}).get("family")) or word(arch),
+        num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
+        **_what_it_is(show, facts, arch),
+    )
+
+
+def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[str, Any]:
+    """What tells which model it is: words of the GGUF's metadata as its maker wrote them, which may be missing or of any type."""
+    words = {name: word(facts.get(f"general.{name}")) for name in ("basename", "size_label", "finetune", "version")}
+    return {
+        **words,
+        "architecture": word(arch),
+        "base_model": word(facts.get("general.base_model.0.name")),
+        "quantization": word((show.get("details") or {}).get("quantization_level")),
+        "active_b": _active_b(facts, arch),
+        "adapted": "\nADAPTER " in f"\n{show.get('modelfile') or ''}",
+    }
+
+
+def _active_b(facts: dict[str, Any], arch: str) -> float | None:
+    """Billions of parameters less the experts that a token does not take: each has three matrices a layer."""
+    names = ("block_count", "embedding_length", "expert_count", "expert_used_count")
+    layers, width, experts, used = (facts.get(f"{arch}.{name}") for name in names)
+    inner = facts.get(f"{arch}.expert_feed_forward_length") or facts.get(f"{arch}.feed_forward_length")
+    count = facts.get("general.parameter_count")
+    if not all(map(_count, (layers, width, experts, used, inner, count))):
+        return None
+    idle = int(layers or 0) * 3 * int(width or 0) * int(inner or 0) * (int(experts or 0) - int(used or 0))
+    return (int(count or 0) - idle) / 1e9 if 0 < idle < int(count or 0) else None
+
+
+def _parameter(parameters: str, name: str) -> int | None:
+    """A whole number of a Modelfile: `parameters` of /api/show has one name and its value a line, with blanks between."""
+    values = [line.split(maxsplit=1)[1] for line in parameters.splitlines() if line.split(maxsplit=1)[:1] == [name] and len(line.split()) > 1]
+    return int(values[-1]) if values and values[-1].strip().isdigit() and int(values[-1]) > 0 else None
+
+
+def _kv_bytes(facts: dict[str, Any], arch: str) -> int | None:
+    """Bytes of KV cache a token takes: layers x KV heads x (key + value length) x 2 bytes (f16, Ollama's default cache type)."""
+    layers, heads = facts.get(f"{arch}.block_count"), facts.get(f"{arch}.attention.head_count")
+    kv_heads = facts.get(f"{arch}.attention.head_count_kv") or heads
+    width = facts.get(f"{arch}.embedding_length")
+    if isinstance(kv_heads, list):
+        kv_heads = max(kv_heads, default=0)
+    if isinstance(heads, list):
+        heads = max(heads, default=0)
+    if not (_count(layers) and _count(heads) and _count(kv_heads) and _count(width)):
+        return None
+    head = int(width or 0) // int(heads or 1)
+    key = facts.get(f"{arch}.attention.key_length") or head
+    value = facts.get(f"{arch}.attention.value_length") or head
+    return int(layers or 0) * int(kv_heads or 0) * int(key + value) * 2
+
+
+def _count(number: Any) -> bool:
+    return isinstance(number, int) and number > 0

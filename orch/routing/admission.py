@@ -1,0 +1,55 @@
+"""Who may ask a provider now: every run passes here before each model it asks. Alone, orch lets all through; the server lets them queue."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import NamedTuple, Protocol
+
+from orch.routing.registry import Survey
+from orch.types import ModelKey
+
+
+class Ticket(NamedTuple):
+    """One wish to ask a model. `footprint_bytes` is what the model takes when it is loaded; `client` is who asks, for fairness."""
+
+    run_id: str
+    model: ModelKey
+    footprint_bytes: int = 0
+    client: str = ""
+    batch: bool = False
+    embeds: bool = False
+    patience_s: float = 300.0
+
+
+class Gate(Protocol):
+    """Lets requests to providers through, one by one or together."""
+
+    def saw(self, survey: Survey) -> None:
+        """Learns what is loaded, how much memory it takes, and how much there is."""
+        ...
+
+    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+        """Waits for the ticket's turn; leaving gives the place free.
+
+        Raises BackendError `busy`, with `retry_after_s`, where too many wait already or the ticket's patience ends.
+        """
+        ...
+
+    def must_wait(self, ticket: Ticket) -> str:
+        """Why the model could not be loaded now beside what is in use, in words; empty where it could."""
+        ...
+
+
+class OpenGate:
+    """A process of its own asks for itself alone: nobody waits."""
+
+    def saw(self, survey: Survey) -> None:
+        """Nothing is learned."""
+
+    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+        """At once."""
+        return nullcontext()
+
+    def must_wait(self, ticket: Ticket) -> str:
+        """Never."""
+        return ""

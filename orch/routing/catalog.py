@@ -1,0 +1,92 @@
+"""What was measured of each model by task type, beside what it is rated; and which models are new here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from orch.execution.runtime import Runtime
+from orch.routing.expected_time import DEFAULT_RATING, rated_tps
+from orch.routing.model_state import ModelState
+from orch.routing.registry import Survey
+from orch.storage.stats import percentile
+from orch.storage.timings import RECENT
+from orch.types import ModelKey, TaskType
+
+NEW_S = 7 * 86_400
+"""A model is new for a week after it was first seen."""
+FIRST_LOOK_S = 60
+"""What is seen this soon after the very first model was there before orch."""
+_RATES = """
+    SELECT provider, model, task_type, completion_tokens / decode_s AS rate FROM (
+        SELECT *, row_number() OVER (PARTITION BY provider, model, task_type ORDER BY id DESC) AS place FROM attempts
+        WHERE outcome = 'ok' AND decode_s > 0 AND completion_tokens >= 8 AND task_type IS NOT NULL)
+    WHERE place <= ?"""
+
+
+class Figure(NamedTuple):
+    """What was measured, and of how many answers."""
+
+    value: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model: speed in tokens/s, quality from 0 to 10. `rated_quality` is over all types."""
+
+    state: ModelState
+    rated_speed: float
+    rated_quality: float
+    speed: Mapping[TaskType, Figure]
+    quality: Mapping[TaskType, Figure]
+
+    def believed_at(self, task_type: TaskType) -> float:
+        """What is believed of its quality at a type, whatever was measured."""
+        return self.state.prior.quality[task_type] * 10 if self.state.prior else self.rated_quality
+
+
+def table(runtime: Runtime, survey: Survey) -> list[Row]:
+    """Every installed model that chats. Reads the journal: not on an event loop."""
+    states = [state for state in survey.states if not state.unavailable and (state.capabilities is None or "completion" in state.capabilities)]
+    speeds, qualities = _speeds(runtime), _qualities(runtime, survey)
+    return [Row(state, rated_speed(state), _rated_quality(state), speeds.get(state.key, {}), qualities.get(state.key, {})) for state in states]
+
+
+def rated_speed(state: ModelState) -> float:
+    """Tokens/s that the router expects of the model by its rating alone."""
+    return rated_tps(state)
+
+
+def _rated_quality(state: ModelState) -> float:
+    return state.prior.mean * 10 if state.prior else DEFAULT_RATING
+
+
+def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, Figure]]:
+    """Medians over each model's last answers of each type."""
+    rates: dict[tuple[ModelKey, TaskType], list[float]] = {}
+    rows = runtime.journal.database.rows(_RATES, (RECENT,))
+    for row in (row for row in rows if row["task_type"] in set(TaskType)):
+        rates.setdefault(((row["provider"], row["model"]), TaskType(row["task_type"])), []).append(row["rate"])
+    found: dict[ModelKey, dict[TaskType, Figure]] = {}
+    for (key, task_type), values in rates.items():
+        found.setdefault(key, {})[task_type] = Figure(percentile(values, 50) or 0.0, len(values))
+    return found
+
+
+def _qualities(runtime: Runtime, survey: Survey) -> dict[ModelKey, dict[TaskType, Figure]]:
+    """What the router makes of grades and of the user's word, for a task of which only the type is known."""
+    found: dict[ModelKey, dict[TaskType, Figure]] = {}
+    for task_type in TaskType:
+        for key, estimate in runtime.judged.estimates("", {task_type: 1.0}, survey.states).items():
+            if estimate.n:
+                found.setdefault(key, {})[task_type] = Figure(estimate.mean * 10, estimate.n)
+    return found
+
+
+def new_digests(runtime: Runtime) -> frozenset[str]:
+    """Of the models that were first seen within the last week; not of those that were there when orch came."""
+    query = "SELECT digest FROM model_info WHERE at > ? AND at > (SELECT min(at) FROM model_info) + ?"
+    return frozenset(row["digest"] for row in runtime.journal.database.rows(query, (time.time() - NEW_S, FIRST_LOOK_S)))

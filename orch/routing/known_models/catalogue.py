@@ -1,0 +1,105 @@
+"""The known models, read from the package's file and a user's own, and looked up by the stem of a name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from orch.routing.known_models.names import VENDORS, Name, kind_of, taken_apart
+
+FILE = Path(__file__).with_name("known_models.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One model. Sizes in billions, `year` as 2025.25; `modes` by on and off (thinking): scores, newest, and a quality from 0 to 10 by task type."""
+
+    name: str
+    family: str
+    params_b: float
+    active_b: float | None = None
+    year: float | None = None
+    coder: bool = False
+    ollama: tuple[str, ...] = ()
+    modes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One name of a known model, taken apart: its own, or one of Ollama's library."""
+
+    known: Known
+    name: Name
+    is_own: bool
+
+
+class Catalogue:
+    """What is known: labels by stem, families, and the regression for other models.
+
+    Names are taken apart when one that begins with the same word is looked up: all take 8 ms, those that a machine needs one or two.
+    """
+
+    def __init__(self, models: Mapping[str, Mapping[str, Any]], families: Mapping[str, Mapping[str, Any]], formula: Mapping[str, Mapping[str, Any]]) -> None:
+        self.families, self.formula = families, formula
+        self._begun: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+        for entry in models.values():
+            for name in dict.fromkeys((entry["name"], *entry.get("ollama", ()))):
+                self._begun.setdefault(_begin(name), []).append((name, entry))
+        self._labels: dict[str, list[Label]] = {}
+
+    @classmethod
+    def of(cls, *contents: Mapping[str, Any]) -> Catalogue:
+        """Of checked contents; what a later one says of a model, a family or a type goes before."""
+        models = {entry["name"]: entry for content in contents for entry in content.get("models", ())}
+        families = {name: family for content in contents for name, family in content.get("families", {}).items()}
+        return cls(models, families, {task: line for content in contents for task, line in content.get("formula", {}).items()})
+
+    def called(self, stem: str) -> Sequence[Label]:
+        """The labels of that stem, which is the first word of each and the others behind it."""
+        for end in range(1, len(stem) + 1):
+            for name, entry in self._begun.pop(stem[:end], ()):
+                label = Label(_known(entry), taken_apart(name), name == entry["name"])
+                self._labels.setdefault(label.name.stem, []).append(label)
+        return self._labels.get(stem, ())
+
+    def year_of(self, family: str) -> float | None:
+        """When a family came out."""
+        released = self.families.get(family, {}).get("released")
+        return year(released) if released else None
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Mapping[str, Any]:
+    """The package's file: two milliseconds, and only where a model needs it. Not to be changed by who gets it."""
+    text = FILE.read_text(encoding="utf-8")
+    content: dict[str, Any] = json.loads("".join(line for line in text.splitlines(keepends=True) if not line.startswith("#")))
+    return content
+
+
+def _begin(name: str) -> str:
+    """What the name's stem begins with: its first word, unless that is a vendor's or no word."""
+    first = name.lower().replace(":", "-").split("-", 1)[0]
+    return taken_apart(name).stem if first in VENDORS or kind_of(first) != "word" else first
+
+
+def year(month: str) -> float:
+    """A month such as 2025-04 as a year."""
+    return int(month[:4]) + (int(month[5:7]) - 1) / 12
+
+
+def _known(entry: Mapping[str, Any]) -> Known:
+    released = entry.get("released")
+    return Known(
+        entry["name"],
+        entry["family"],
+        entry["params_b"],
+        entry.get("active_b"),
+        year(released) if released else None,
+        entry.get("coder", False),
+        tuple(entry.get("ollama", ())),
+        entry.get("modes", {}),
+    )

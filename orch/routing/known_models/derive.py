@@ -1,0 +1,229 @@
+"""Derives known_models.yaml from benchmark scores: `uv run python -m orch.routing.known_models.derive --data DIR`, where DIR has models.jsonl.
+
+The scores themselves are not kept. Standard library only, one second; the same input gives the same file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from orch.routing.known_models.catalogue import FILE, year
+from orch.routing.known_models.names import is_coder
+from orch.routing.known_models.priors import squashed
+from orch.routing.known_models.regression import EPOCH, FEATURES, YEAR, Fitted, Unit, fitted
+from orch.types import TaskType
+
+KINDS = ("coding", "reasoning", "knowledge", "instruction", "chat", "long_context", "tools", "multilingual")
+TASKS: Mapping[str, Mapping[str, float]] = {
+    "coding": {"coding": 0.8, "instruction": 0.1, "tools": 0.1},
+    "reasoning": {"reasoning": 0.7, "knowledge": 0.2, "instruction": 0.1},
+    "exploration": {"instruction": 0.35, "long_context": 0.35, "tools": 0.3},
+    "writing": {"chat": 0.6, "instruction": 0.3, "multilingual": 0.1},
+    "simple": {"knowledge": 0.5, "chat": 0.25, "instruction": 0.25},
+    "analysis": {"reasoning": 0.35, "knowledge": 0.25, "instruction": 0.2, "long_context": 0.2},
+    "creative": {"chat": 0.8, "instruction": 0.2},
+    "research": {"knowledge": 0.5, "long_context": 0.25, "reasoning": 0.25},
+}
+"""What a task type takes of each kind of benchmark: a judgement."""
+CENTRE, SPREAD = 6.0, 1.6
+"""Quality from 0 to 10 = CENTRE + SPREAD * value."""
+UNDATED = 2024.0
+"""The year of a model without a date in a family without one: these are old."""
+SOURCES = (
+    ("Artificial Analysis", "oolong-tea-2026/artificial-analysis-leaderboards", "2026-07", "MIT; attribution to Artificial Analysis required"),
+    ("Artificial Analysis", "yuvalluria/Test_AA", "2025-11", "attribution to Artificial Analysis required"),
+    ("Open LLM Leaderboard 2", "chenjy16/modelrank_ai", "2025-04", "MIT"),
+    ("LMArena", "lmarena/arena-catalog", "2025-12", ""),
+    ("LMArena", "oolong-tea-2026/arena-ai-leaderboards", "2026-04", "MIT"),
+    ("llm-stats", "leonardogrig/llm-leaderboard", "2025-10", "CC BY 4.0"),
+    ("LiveBench", "LiveBench/livebench.github.io", "2026-01", ""),
+    ("EuroEval", "EuroEval/leaderboards", "2026-04", "MIT"),
+    ("BigCodeBench", "bigcode-bench/bigcode-bench.github.io", "2025-04", ""),
+    ("EvalPlus", "evalplus/evalplus.github.io", "2024-12", "Apache-2.0"),
+    ("ZeroEval", "WildEval/ZeroEval", "2025-04", "Apache-2.0"),
+    ("Berkeley Function-Calling Leaderboard 4", "ShishirPatil/gorilla", "2026-04", "Apache-2.0"),
+    ("Aider", "Aider-AI/aider", "2025-12", "Apache-2.0"),
+    ("vendors' own figures", "yiyuanli939/LLM-Benchmark-Reported-Data", "2026-01", ""),
+    ("41 LLMs on 19 benchmarks", "sirus20x6/41-llms-evaluated-on-19-benchmarks", "2025-09", ""),
+    ("AlpacaEval 2", "tatsu-lab/alpaca_eval", "2025-08", "Apache-2.0"),
+    ("Arena-Hard 2", "lmarena/arena-hard-auto", "2025-06", "Apache-2.0"),
+    ("RULER", "NVIDIA/RULER", "2026-07", "Apache-2.0"),
+)
+"""Whose scores, the repository they were read from, the month of its figures, and its licence where it says one."""
+HEAD = """\
+# What published benchmarks say of open models. Made by `python -m orch.routing.known_models.derive`: not to be edited.
+# Yours goes beside your models.yaml, as known_models.yaml in the same form: its models add to these or replace them by name.
+# Every key: `orch config schema known-models`. This file is JSON but for these lines, so that reading it takes two milliseconds.
+"""
+Model = dict[str, Any]
+
+
+def derived(models: Sequence[Model]) -> dict[str, Any]:
+    """The content of known_models.yaml."""
+    chatting = _chatting(models)
+    dates, units = _dates(chatting), units_of(models)
+    kinds = {kind: fitted([unit for _, unit in units], kind) for kind in KINDS}
+    told: dict[str, dict[str, Any]] = {}
+    for at, (mode, unit) in enumerate(units):
+        told.setdefault(unit.model, {})[mode] = _qualities(at, kinds)
+    return {
+        "version": 1,
+        "sources": [{"name": name, "url": f"https://github.com/{place}", "newest": newest, "licence": licence} for name, place, newest, licence in SOURCES],
+        "formula": {task: _formula(mix, kinds) for task, mix in TASKS.items()},
+        "families": {name: _family(name, dates[name], kinds) for name in sorted(dates)},
+        "models": [_entry(model, told.get(model["model"], {})) for model in sorted(chatting, key=lambda each: str(each["model"]))],
+    }
+
+
+def text_of(content: Mapping[str, Any]) -> str:
+    """The file's text: a model a line, JSON after the head."""
+    parts = [f"{_json(key)}: {_lines(value)}" for key, value in content.items()]
+    return HEAD + "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def read(folder: Path) -> list[Model]:
+    """The models of DIR/models.jsonl."""
+    with (folder / "models.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _lines(value: Any) -> str:
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(f"  {_json(each)}" for each in value) + "\n]"
+    if isinstance(value, dict):
+        return "{\n" + ",\n".join(f"  {_json(key)}: {_json(each)}" for key, each in value.items()) + "\n}"
+    return _json(value)
+
+
+# ---------------------------------------------------------------- from scores to units
+
+
+def units_of(models: Sequence[Model]) -> list[tuple[str, Unit]]:
+    """Every model that chats and was measured, in each of its modes."""
+    chatting = _chatting(models)
+    dates = _dates(chatting)
+    return [unit for model in chatting for unit in _units(model, dates)]
+
+
+def _chatting(models: Sequence[Model]) -> list[Model]:
+    return [model for model in models if "embedding" not in model["capabilities"]]
+
+
+def _dates(models: Iterable[Model]) -> dict[str, float | None]:
+    """Each family's year: the median of its dated models."""
+    dates: dict[str, list[float]] = {}
+    for model in models:
+        dates.setdefault(model["family"], []).extend([year(model["released"])] if model["released"] else [])
+    return {family: median(found) if found else None for family, found in dates.items()}
+
+
+def _units(model: Model, dates: Mapping[str, float | None]) -> list[tuple[str, Unit]]:
+    """The model in each mode that was measured; none for one that was not tuned to follow instructions."""
+    if not model["params_b"] or not model["scores"] or model["general"] == "base":
+        return []
+    date = year(model["released"]) if model["released"] else dates[model["family"]] or UNDATED
+    size, active = math.log(model["params_b"]), math.log(model["active_b"] or model["params_b"])
+    coder = float(is_coder(model["model"]))
+    return [
+        (mode, Unit(model["model"], model["family"], (1.0, size, active, date - EPOCH, float(mode == "on"), coder), _cells(model, mode)))
+        for mode in sorted({score["mode"] for score in model["scores"]} - {None}) or ["off"]
+    ]
+
+
+def _cells(model: Model, mode: str) -> dict[tuple[str, str], float]:
+    """Scores by kind and benchmark, a vendor's apart from others'; one that tells no mode counts for all."""
+    cells: dict[tuple[str, str], list[float]] = {}
+    for score in model["scores"]:
+        if score["mode"] in (None, mode):
+            cells.setdefault((score["kind"], f"{score['benchmark']}|{score['by'][0]}"), []).append(_on_a_line(score))
+    return {cell: fmean(found) for cell, found in cells.items()}
+
+
+def _on_a_line(score: Mapping[str, Any]) -> float:
+    value: float = score["value"]
+    return value / 100 if score["setting"].startswith("Elo") else math.log((max(value, -1) + 2) / (102 - value))
+
+
+# ---------------------------------------------------------------- from values to qualities
+
+
+def _qualities(at: int, kinds: Mapping[str, Fitted]) -> dict[str, float]:
+    values = {task: CENTRE + SPREAD * sum(share * kinds[kind].values[at] for kind, share in mix.items()) for task, mix in TASKS.items()}
+    return {str(task): round(squashed(values[task]), 2) for task in TaskType}
+
+
+def _formula(mix: Mapping[str, float], kinds: Mapping[str, Fitted]) -> dict[str, Any]:
+    """A task type's regression: the mixed ones of its kinds, and the date past which it does not grow (each kind's by its slope)."""
+
+    def mixed(of: Mapping[str, Sequence[float]]) -> list[float]:
+        return [SPREAD * sum(share * of[kind][at] for kind, share in mix.items()) for at in range(len(next(iter(of.values()))))]
+
+    dated, undated = mixed({kind: fit.dated for kind, fit in kinds.items()}), mixed({kind: fit.undated for kind, fit in kinds.items()})
+    last = sum(share * kinds[kind].dated[YEAR] * kinds[kind].last for kind, share in mix.items()) * SPREAD / dated[YEAR] + EPOCH
+    names = [name for name in FEATURES if name != "year"]
+    return {
+        "last": round(last, 2),
+        "dated": {name: round(value + (CENTRE if name == "base" else 0), 3) for name, value in zip(FEATURES, dated, strict=True)},
+        "undated": {name: round(value + (CENTRE if name == "base" else 0), 3) for name, value in zip(names, undated, strict=True)},
+    }
+
+
+def _family(name: str, date: float | None, kinds: Mapping[str, Fitted]) -> dict[str, Any]:
+    """A family's date (the regression's where none is known), and by how much its members are better than the formula says."""
+    offsets = {task: SPREAD * sum(share * kinds[kind].kin.get(name, 0.0) for kind, share in TASKS[task].items()) for task in map(str, TaskType)}
+    date = UNDATED if date is None else date
+    return {"released": f"{int(date)}-{round(date % 1 * 12) + 1:02d}", "offset": {task: round(value, 2) for task, value in offsets.items()}}
+
+
+def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    facts = {
+        "name": model["model"],
+        "family": model["family"],
+        "ollama": model["ollama"],
+        "params_b": model["params_b"],
+        "active_b": model["active_b"],
+        "released": model["released"],
+        "coder": is_coder(model["model"]),
+    }
+    modes = {mode: {**evidence, **qualities} for mode, qualities in told.items() if (evidence := _evidence(model, mode))}
+    return {key: value for key, value in facts.items() if value} | ({"modes": modes} if modes else {})
+
+
+def _evidence(model: Model, mode: str) -> dict[str, Any]:
+    """How many scores are behind the qualities, and the newest one's month; nothing where there is none."""
+    read = [score for score in model["scores"] if score["mode"] in (None, mode) and score["kind"] in KINDS]
+    return {"scores": len(read), "newest": max(map(_month, read))} if read else {}
+
+
+def _month(score: Mapping[str, Any]) -> str:
+    release = re.search(r"(20\d\d)_(\d\d)$", score["benchmark"])
+    if release:  # LiveBench names its release
+        return f"{release[1]}-{release[2]}"
+    if score["benchmark"] == "aider_edit":
+        return "2024-12"
+    repository = score["source"].partition(":")[0]
+    return next(newest for _, place, newest, _ in SOURCES if place == repository)
+
+
+def main() -> None:
+    """Writes the file beside this module."""
+    parser = argparse.ArgumentParser(prog="python -m orch.routing.known_models.derive", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="The folder of models.jsonl.")
+    content = derived(read(parser.parse_args().data))
+    FILE.write_text(text_of(content), encoding="utf-8")
+    print(f"{FILE}: {len(content['models'])} models, {sum(len(model.get('modes', {})) for model in content['models'])} with their modes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Which known model a provider's model is: by its GGUF metadata, else by its tag; the tag also breaks ties (pure).
+
+A fine-tune, a merge or another version of a known model is not that model: it is a relative, of which the date is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orch.routing.known_models.catalogue import Catalogue, Known, Label
+from orch.routing.known_models.identity import Identity
+from orch.routing.known_models.names import Name, taken_apart
+
+SAME_SIZE = 1.3
+"""Most that a model's parameter count differs from what is known: vendors round (llama-3.2-1b has 1.24 B) and count encoders or not."""
+AS_NEAR = 0.03
+"""How much further than the nearest size, as a logarithm, still counts as the same one."""
+LEAST_STEM = 4
+"""Characters of a stem that is looked for inside a name."""
+MARKS = frozenset(
+    ("abliterated", "abliteration", "lorablated", "uncensored", "unfiltered", "derestricted", "heretic", "merge", "merged", "lora", "dpo", "sft", "orpo", "rp",
+     "roleplay", "finetune", "finetuned", "distill", "distilled", "josiefied", "dolphin", "hermes", "base", "text")
+)  # fmt: skip
+"""Words of fine-tunes and merges, whose makers often leave the base's metadata as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A known model; or a family and a year as far as they are known, `member` where it is one more of that family, `relative` of which model it is one."""
+
+    known: Known | None = None
+    family: str = ""
+    year: float | None = None
+    member: bool = False
+    relative: str = ""
+
+
+def recognised(identity: Identity, catalogue: Catalogue) -> Recognised:
+    """The model, else what is known of its relatives."""
+    tag = taken_apart(identity.tag)
+    parts = (identity.basename, identity.size_label, identity.finetune, identity.version)
+    told = taken_apart("-".join(filter(None, parts))) if identity.basename else None
+    size_b = size_of(identity, told, tag)
+    found = _by_metadata(identity, told, tag, catalogue) if told else ()
+    if not found and (told is None or _kin(told, catalogue, size_b) is None):
+        found = _matching(catalogue, tag, identity.params_b)
+    if found:
+        label = _one(found, tag, identity.tag)
+        if not _is_altered(identity, label, told, tag):
+            return Recognised(label.known, label.known.family, label.known.year or catalogue.year_of(label.known.family))
+    return _relatives(identity, told, tag, catalogue, size_b)
+
+
+def size_of(identity: Identity, told: Name | None, tag: Name) -> float | None:
+    """Billions of parameters: as counted, else as the metadata or the tag say. A label that contradicts the count is wrong."""
+    return identity.params_b or (told.size_b if told else None) or tag.size_b
+
+
+# ---------------------------------------------------------------- the same model
+
+
+def _by_metadata(identity: Identity, told: Name, tag: Name, catalogue: Catalogue) -> Sequence[Label]:
+    """The models of that basename and fine-tune. Where the fine-tune says nothing (smollm2's is 8k-lc100k-mix1-ep2), a library tag does."""
+    found = _matching(catalogue, told, identity.params_b)
+    if found or not identity.finetune or "/" in identity.tag:
+        return found
+    base = taken_apart(f"{identity.basename}-{identity.size_label}")
+    named = {label.known.name for label in _matching(catalogue, tag, identity.params_b)}
+    return [label for label in _matching(catalogue, base, identity.params_b) if label.known.name in named]
+
+
+def _matching(catalogue: Catalogue, name: Name, counted_b: float | None) -> Sequence[Label]:
+    """The labels of that stem, nearest in size, of that version if it tells one."""
+    fit = [(distance, label) for label in catalogue.called(name.stem) if (distance := _distance(label, name, counted_b)) is not None]
+    nearest = min((distance for distance, _ in fit), default=0.0)
+    near = [label for distance, label in fit if distance <= nearest + AS_NEAR]
+    if not name.versions:
+        return near
+    same = [label for label in near if label.name.versions and label.name.versions <= name.versions]
+    # the month of a version tells models apart; v1 and preview may be a packer's
+    return same or ([] if any(map(_is_month, name.versions)) else near)
+
+
+def _distance(label: Label, name: Name, counted_b: float | None) -> float | None:
+    """How far the sizes are apart, as a logarithm; None where too far. A size that both write alike is the same, unless the count contradicts."""
+    size_b, alike = counted_b or name.size_b, bool(name.size) and name.size == label.name.size
+    distance = abs(math.log(size_b / label.known.params_b)) if size_b else 0.0
+    if alike and name.size_b is None:  # e2b: what is counted depends on who counts the embeddings
+        return 0.0
+    if counted_b and distance > math.log(SAME_SIZE):
+        return None
+    if alike:
+        return 0.0
+    return None if distance > math.log(SAME_SIZE) or (name.size and size_b is None) else distance
+
+
+def _one(found: Sequence[Label], tag: Name, text: str) -> Label:
+    """Of several models that are called alike the one that the tag names, else the plain one."""
+    full = text.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
+    behind = full.partition(":")[2]
+    is_latest = not tag.size and behind == "latest"
+    of_library = "/" not in full and (is_latest or bool(tag.size and tag.size in behind))
+
+    def nearness(label: Label) -> tuple[bool, int, bool, bool, bool, int]:
+        names = [taken_apart(name) for name in label.known.ollama] if of_library else []
+        same = [
+            each for each in names if (each.stem, each.versions, each.tuned) == (tag.stem, tag.versions, tag.tuned) and (is_latest or each.size == tag.size)
+        ]
+        is_named = len(same) and 1 + any(bool(each.quantization) == bool(tag.quantization) for each in same)
+        is_called_so = (label.name.stem, label.name.versions) == (tag.stem, tag.versions)
+        return full in map(str.lower, label.known.ollama), is_named, is_called_so, label.is_own, not label.name.versions, -len(label.known.name)
+
+    return max(found, key=nearness)
+
+
+def _is_altered(identity: Identity, label: Label, told: Name | None, tag: Name) -> bool:
+    """Whether somebody changed the weights: an adapter, or a word that says so and is not of the model's own name."""
+    own = {word for name in (label.known.name, *label.known.ollama) for word in taken_apart(name).words}
+    words = {part for word in (*tag.words, *(told.words if told else ())) for part in (word, *word.split("."))}
+    return identity.adapted or bool((words & MARKS) - own)
+
+
+# ---------------------------------------------------------------- relatives
+
+
+def _relatives(identity: Identity, told: Name | None, tag: Name, catalogue: Catalogue, size_b: float | None) -> Recognised:
+    """Family and date by the name of the model, of its base, or of its architecture."""
+    for name in (told, tag, taken_apart(identity.base_model) if identity.base_model else None):
+        if name is not None and (kin := _kin(name, catalogue, size_b)) is not None:
+            year = _month_in(name) or kin.known.year or catalogue.year_of(kin.known.family)
+            is_member = kin.name.stem == name.stem and not identity.adapted and name is not None and not set(tag.words) & MARKS
+            return Recognised(None, kin.known.family, year, is_member, "" if is_member else kin.known.name)
+    family = _family_called(identity.architecture, catalogue)
+    return Recognised(None, family, _month_in(told or tag) or catalogue.year_of(family))
+
+
+def _kin(name: Name, catalogue: Catalogue, size_b: float | None) -> Label | None:
+    """The known model, nearest in size, whose stem is the longest run of words in the name."""
+    count = len(name.words)
+    runs = sorted(((end - start, start) for start in range(count) for end in range(start + 1, count + 1)), key=lambda run: (-run[0], run[1]))
+    for length, start in runs:
+        stem = "".join(name.words[start : start + length])
+        labels = catalogue.called(stem) if len(stem) >= LEAST_STEM or not start else ()
+        if labels:
+            return min(labels, key=lambda label: (abs(math.log((size_b or label.known.params_b) / label.known.params_b)), len(label.known.name)))
+    return None
+
+
+def _month_in(name: Name) -> float | None:
+    """The year that a version such as 2507 tells."""
+    months = sorted(filter(_is_month, name.versions))
+    return 2000 + int(months[0][:2]) + (int(months[0][2:]) - 1) / 12 if months else None
+
+
+def _is_month(version: str) -> bool:
+    """Whether it is year and month: 2507."""
+    return version.isdigit() and len(version) == 4 and version[:2] >= "23" and "01" <= version[2:] <= "12"
+
+
+def _family_called(architecture: str, catalogue: Catalogue) -> str:
+    """The family that an architecture is called after (qwen3moe, gptoss); most share that of llama, which tells nothing."""
+    wanted = architecture.lower().removesuffix("moe")
+    return next((family for family in catalogue.families if family.replace("-", "").replace(".", "") == wanted), "") if wanted else ""

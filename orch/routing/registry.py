@@ -1,0 +1,241 @@
+"""Which models can be used now: what models.yaml lists, joined with what the providers have and hold loaded, and what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from orch.config.spec import Models, ModelSpec, canonical
+from orch.errors import BackendError
+from orch.providers import Backend, hardware
+from orch.providers.remote_models import is_allowed, known_host, why_out
+from orch.routing.known_models.identity import Identity
+from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
+from orch.routing.priors import QualityPriors
+from orch.storage.journal import Journal
+from orch.storage.offload import Aside, at_once
+from orch.types import Installed, Measured, ModelInfo, ModelKey, TaskType
+
+_SHOWS_AT_ONCE = 8
+MOST_LOADED = "OLLAMA_MAX_LOADED_MODELS"
+_SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
+UNKNOWN_SPEED = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is there now: every model, the providers that can't be reached (name to why), and memory for models in bytes."""
+
+    states: tuple[ModelState, ...]
+    down: Mapping[str, str]
+    memory_bytes: int | None
+    unlisted_take_part: bool = True
+    """Whether an unlisted model may be chosen; named, it may always."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Every provider's kind by its name, also of those that have no model."""
+    most_loaded: Mapping[str, int] = field(default_factory=dict)
+    """How many models a provider keeps loaded at once, where that is known."""
+    only_shipped: bool = False
+    """Whether every model that is there and may take part is one of the shipped list, with the shipped values."""
+
+
+class Registry:
+    """Asks the providers and the journal; keeps nothing itself."""
+
+    def __init__(
+        self,
+        models: Models,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        budget_gb: Literal["auto"] | float,
+        priors: QualityPriors,
+        aside: Aside = at_once,
+    ) -> None:
+        self._models, self._backends, self._journal, self._budget_gb, self._priors = models, backends, journal, budget_gb, priors
+        self._aside = aside
+        self._listed = {(spec.provider, spec.id) for spec in models.models}
+
+    async def available(self, *, with_unlisted: bool | None = None) -> Survey:
+        """Every listed model with its state, and the installed unlisted ones (as models.yaml says, unless told otherwise)."""
+        use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
+        names = list(self._backends)
+        answers = await asyncio.gather(*(self._ask(name) for name in names))
+        had = {name: answer for name, answer in zip(names, answers, strict=True) if isinstance(answer, dict)}
+        down = {name: answer for name, answer in zip(names, answers, strict=True) if isinstance(answer, str)}
+        pairs = [(spec, had.get(spec.provider, {}).get(canonical(spec.id))) for spec in self._models.models]
+        if use_unlisted:
+            pairs += self._unlisted(had)
+        infos = await self._infos([(spec.provider, item) for spec, item in pairs if item and not self._is_out(spec, item.remote_host)])
+        measured = await self._aside(self._journal.measurements.of, [(spec.provider, spec.id) for spec, item in pairs if item])
+        take_part = self._models.unlisted == "use"
+        identities = {at: identity_of(spec, item, infos.get(item.digest, ModelInfo())) for at, (spec, item) in enumerate(pairs) if item}
+        states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
+        believed = self._priors.believed(states, identities, take_part)
+        kinds = {name: provider.kind for name, provider in self._models.providers.items()}
+        found = tuple(self._with_speed(state, identities.get(at), believed.only_shipped) for at, state in enumerate(believed.states))
+        return Survey(found, down, self._memory(found), take_part, kinds, self._most_loaded(), believed.only_shipped)
+
+    def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
+        """Told that a model has just answered with that context. Nothing is kept here: the next survey asks the providers."""
+
+    async def _ask(self, provider: str) -> dict[str, Installed] | str:
+        try:
+            return {canonical(item.name): item for item in await self._backends[provider].installed()}
+        except BackendError as error:
+            return error.message
+
+    def _unlisted(self, had: Mapping[str, dict[str, Installed]]) -> list[tuple[ModelSpec, Installed | None]]:
+        listed = {(provider, canonical(name)) for provider, name in self._listed}
+        return [
+            (ModelSpec(id=item.name, provider=provider), item)
+            for provider, items in sorted(had.items())
+            for full, item in sorted(items.items())
+            if (provider, full) not in listed
+        ]
+
+    async def _infos(self, items: list[tuple[str, Installed]]) -> dict[str, ModelInfo]:
+        """What `/api/show` says, by digest: asked once per digest, then read from the journal."""
+        wanted = {item.digest: (provider, item.name) for provider, item in items if item.digest}
+        known = await self._aside(self._journal.model_info, list(wanted))
+        gate = asyncio.Semaphore(_SHOWS_AT_ONCE)
+
+        async def ask(digest: str, provider: str, name: str) -> None:
+            async with gate:
+                try:
+                    info = await self._backends[provider].info(name)
+                except BackendError:
+                    return  # asked again next time; the model's own facts do until then
+            known[digest] = info
+            await self._aside(self._journal.keep_model_info, digest, info)
+
+        await asyncio.gather(*(ask(digest, *place) for digest, place in wanted.items() if digest not in known))
+        return known
+
+    def _is_out(self, spec: ModelSpec, host: str) -> bool:
+        """Whether it runs elsewhere and is not allowed to."""
+        return bool(host) and not is_allowed(self._models, spec.provider, spec.id)
+
+    def known_quality(self, name: str) -> Mapping[TaskType, float]:
+        """What is believed of a model that need not be here, by its name alone, from 0 to 1."""
+        return self._priors.known(name)
+
+    def note_remote(self, state: ModelState, host: str) -> None:
+        """Keeps that a model has proved to run elsewhere, which its provider had not said."""
+        if state.digest:
+            info = self._journal.model_info([state.digest]).get(state.digest, ModelInfo())
+            self._journal.keep_model_info(state.digest, replace(info, remote_host=host))
+
+    def _state(
+        self,
+        spec: ModelSpec,
+        item: Installed | None,
+        down: Mapping[str, str],
+        infos: Mapping[str, ModelInfo],
+        measured: Mapping[ModelKey, Measured],
+    ) -> ModelState:
+        backend = self._backends[spec.provider]
+        if item is None:
+            reason = ("provider_down", f"provider {spec.provider} is down: {down[spec.provider]}") if spec.provider in down else None
+            unavailable = reason or ("not_installed", "not installed")
+            return ModelState(spec, unavailable, local=backend.local, context_window=spec.context_window or DEFAULT_NUM_CTX)
+        info = infos.get(item.digest, ModelInfo())
+        host = known_host(item.remote_host, info.remote_host)
+        window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
+        return ModelState(
+            spec=spec,
+            unavailable=("remote", why_out(host)) if self._is_out(spec, host) else None,
+            local=backend.local and not host,
+            resident=item.resident,
+            resident_ctx=item.resident_ctx,
+            resident_bytes=item.resident_bytes,
+            size_bytes=item.size_bytes,
+            digest=item.digest,
+            capabilities=_capabilities(item, info),
+            context_window=min(window, info.context_window or window),
+            kv_bytes_per_token=info.kv_bytes_per_token,
+            modelfile_ctx=info.num_ctx,
+            measured=measured.get((spec.provider, spec.id)),
+            unlisted=(spec.provider, spec.id) not in self._listed,
+            fixed_ctx=backend.fixed_ctx,
+            remote_host=host,
+        )
+
+    def _most_loaded(self) -> dict[str, int]:
+        """Of the Ollama on this machine what OLLAMA_MAX_LOADED_MODELS says here; its server may have been started with another environment."""
+        most = os.environ.get(MOST_LOADED, "")
+        if not most.isdecimal() or not int(most):  # 0 leaves it to Ollama: three a GPU
+            return {}
+        return {name: int(most) for name, provider in self._models.providers.items() if provider.kind == "ollama" and self._backends[name].local}
+
+    def _with_speed(self, state: ModelState, identity: Identity | None, only_shipped: bool) -> ModelState:
+        """With a guess of its speed where nobody has rated it."""
+        if identity is None or self._priors.has_speed(state.spec, only_shipped=only_shipped):
+            return state
+        size_b, active_b = self._priors.sizes_b(identity)
+        read = int(state.size_bytes * min(active_b / size_b, 1.0)) if size_b and active_b else state.size_bytes
+        return replace(state, spec=replace(state.spec, speed_rating=speed_of(active_b)), bytes_per_token=read)
+
+    def _memory(self, states: tuple[ModelState, ...]) -> int | None:
+        """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked only when that does not do."""
+        if self._budget_gb != "auto":
+            return int(self._budget_gb * 1e9)
+        free = hardware.free_memory_bytes()
+        if free is None:
+            return None
+        # names that share a digest are one model in memory
+        loaded = {state.identity: state.resident_bytes for state in states if state.local}
+        budget = free + sum(loaded.values())
+        needs = [memory_needed(s, s.num_ctx) for s in states if s.local and not s.resident and not s.unavailable]
+        return budget + hardware.gpu_memory_bytes() if max(needs, default=0) > budget else budget
+
+
+# ---------------------------------------------------------------- what is guessed
+
+
+def identity_of(spec: ModelSpec, item: Installed, info: ModelInfo) -> Identity:
+    """What tells which model it is."""
+    capabilities = item.capabilities if info.capabilities is None else info.capabilities
+    return Identity(
+        tag=item.name,
+        basename=info.basename,
+        size_label=info.size_label,
+        finetune=info.finetune,
+        version=info.version,
+        architecture=info.architecture or item.family,
+        base_model=info.base_model,
+        params_b=info.parameters_b or _parameters(item.parameter_size),
+        active_b=info.active_b,
+        quantization=info.quantization,
+        adapted=info.adapted,
+        thinks=None if capabilities is None else "thinking" in capabilities,
+    )
+
+
+def speed_of(active_b: float | None) -> float:
+    """A guess from 0 to 10 by the billions of parameters that a token takes; 6 where nobody says.
+
+    The curve goes through the ratings of the shipped models: 8B gives 8, 14B 6.6.
+    """
+    return round(min(max(12.2 - 2.1 * math.log(active_b), 1.0), 9.5), 1) if active_b else UNKNOWN_SPEED
+
+
+def _parameters(text: str) -> float | None:
+    match = _SIZE.search(text)
+    if not match:
+        return None
+    try:
+        return float(match.group(1)) / (1000 if match.group(2).upper() == "M" else 1)
+    except ValueError:
+        return None
+
+
+def _capabilities(item: Installed, info: ModelInfo) -> frozenset[str] | None:
+    told = item.capabilities if info.capabilities is None else info.capabilities
+    if told is not None:
+        return frozenset(told)
+    return frozenset({"embedding"}) if "bert" in item.family else None

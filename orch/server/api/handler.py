@@ -1,0 +1,287 @@
+"""One request and its answer: the body read and checked, the run begun, its head waited for, its chunks sent; the same for every API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from functools import wraps
+from itertools import islice
+from types import TracebackType
+from typing import Any, TypeVar
+
+import pydantic
+from pydantic_core import to_json
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from orch.errors import OrchError
+from orch.execution.attempt import Chunk
+from orch.execution.run import OnPartial
+from orch.server.http.disconnect import ClientLeft, Watch
+from orch.server.http.json_limits import has_more_values
+from orch.server.service import Service
+from orch.text.prompt import Task
+from orch.types import RunResult
+
+LOG = logging.getLogger("orch.server")
+STATUS = {
+    "usage": 400,
+    "config": 400,
+    "bad_input": 400,
+    "not_kept": 400,
+    "remote": 400,
+    "no_provider": 503,
+    "model_not_found": 404,
+    "not_found": 404,
+    "context_overflow": 400,
+    "timeout": 504,
+    "all_failed": 502,
+    "unable": 400,
+    "busy": 429,
+    "another": 409,
+    "interrupted": 499,
+    "reader_gone": 499,
+    "terminated": 503,
+    "locked": 503,
+    "unreachable": 503,
+    "too_large": 413,
+}
+"""`error.code` to the HTTP status of an answer that has not begun; 500 for the others."""
+VISIBLE = ("content", "thinking", "tool_call", "done")
+"""Chunks that an HTTP answer begins with: until then another model may still take over unseen."""
+BODY_AT_ONCE, MOST_VALUES = 200_000, 200_000
+"""Bytes of a body that is parsed on the event loop, and values in a longer one: so many take a parser some 80 ms."""
+MOST_WARNINGS, WARNING_CHARS = 16, 500
+"""In an answer's headers: proxies refuse heads of more than some kilobytes."""
+_Body = TypeVar("_Body", bound=pydantic.BaseModel)
+Endpoint = Callable[[Request], Awaitable[Response]]
+Envelope = Callable[[OrchError], dict[str, Any]]
+
+
+def service_of(request: Request) -> Service:
+    """The server's state."""
+    service: Service = request.app.state.service
+    return service
+
+
+# ---------------------------------------------------------------- what comes in
+
+
+async def read(request: Request, form: type[_Body]) -> _Body:
+    """The request's body, checked. Raises OrchError (`bad_input`) with every fault."""
+    body = await request.body() or b"{}"
+    if len(body) <= BODY_AT_ONCE:
+        return checked(form, body)
+    return await service_of(request).wiring.aside(checked, form, body)
+
+
+def checked(form: type[_Body], body: bytes) -> _Body:
+    """A body as its form. Raises OrchError (`bad_input`) with every fault; what holds very many values is not parsed at all."""
+    if len(body) > BODY_AT_ONCE and has_more_values(body, MOST_VALUES):
+        raise OrchError(f"the body holds more than {MOST_VALUES:,} values", "send it in several requests", code="bad_input")
+    try:
+        return form.model_validate_json(body)
+    except pydantic.ValidationError as error:
+        raise OrchError("; ".join(map(_fault, error.errors(include_url=False, include_context=False, include_input=False))), code="bad_input") from None
+
+
+def _fault(error: Any) -> str:
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
+
+
+def client_of(request: Request) -> str:
+    """The name of the key that the client showed; empty where none is asked for."""
+    return str(request.scope.get("state", {}).get("client", ""))
+
+
+# ---------------------------------------------------------------- what goes out
+
+
+class Answer:
+    """A run as an answer: `begin` waits for what can be shown, then `chunks` or `result` gives the rest."""
+
+    def __init__(self, run_id: str, chunks: AsyncGenerator[Chunk]) -> None:
+        self.run_id, self.provider, self.model, self.task_type, self.fallbacks = run_id, "", "", "", 0
+        self.warnings: list[str] = []
+        """What was said so far."""
+        self.remote_host = ""
+        self._chunks = chunks
+        self._first: Chunk | None = None
+
+    async def begin(self) -> None:
+        """Returns when something can be shown. Raises OrchError where the run failed before."""
+        async for chunk in self._chunks:
+            self._note(chunk)
+            if chunk["type"] in VISIBLE:
+                self._first = chunk
+                return
+
+    def _note(self, chunk: Chunk) -> None:
+        if chunk["type"] == "metadata":
+            self.provider, self.model, self.task_type = chunk["provider"], chunk["model_id"], chunk["task_type"]
+            self.remote_host = chunk["remote_host"]
+        elif chunk["type"] == "fallback":
+            self.fallbacks += 1
+        elif chunk["type"] == "warning":
+            self.warnings.append(chunk["message"])
+        elif chunk["type"] == "done":
+            self.warnings += chunk["result"].warnings
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """What can be shown, as it comes. Raises OrchError where the run fails on its way."""
+        if self._first is not None:
+            yield self._first
+        async for chunk in self._chunks:
+            self._note(chunk)
+            if chunk["type"] != "error":
+                yield chunk
+
+    async def result(self) -> RunResult:
+        """The finished run. Raises OrchError."""
+        async for chunk in self.chunks():
+            if chunk["type"] == "done":
+                result: RunResult = chunk["result"]
+                return result
+        raise OrchError("the run ended without an answer")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer says about itself."""
+        return headers(self.run_id, self.model, self.task_type, self.fallbacks)
+
+
+def headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str, str]:
+    """The `x-orch-…` headers; a model's name that no header can carry is percent-encoded."""
+    from urllib.parse import quote
+
+    name = model if model.isascii() and model.isprintable() else quote(model)
+    return {"x-orch-model": name, "x-orch-task-type": task_type, "x-orch-run-id": run_id, "x-orch-fallback": str(fallbacks)}
+
+
+def warned(response: Response, warnings: Iterable[str]) -> Response:
+    """The answer with an `x-orch-warning` for each warning that is known before its first byte: UTF-8, percent-encoded (RFC 3986)."""
+    from urllib.parse import quote
+
+    for warning in islice(dict.fromkeys(warnings), MOST_WARNINGS):
+        text = warning if len(warning) <= WARNING_CHARS else f"{warning[:WARNING_CHARS]}…"
+        response.raw_headers.append((b"x-orch-warning", quote(text, safe="", errors="replace").encode()))
+    return response
+
+
+class Stream(Response):
+    """A body that is sent as it comes; `held` is left when it ends, however it ends."""
+
+    def __init__(self, body: AsyncGenerator[bytes], heads: Mapping[str, str], media_type: str, held: Held) -> None:
+        self.status_code, self.background, self.media_type = 200, None, media_type
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **heads})
+        self._body, self._held = body, held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it. Where the client leaves, nothing more is sent."""
+        try:
+            async with self._held, aclosing(self._body) as body:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                async for part in body:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except ClientLeft:
+            return
+
+
+def as_json(value: Any, heads: Mapping[str, str] | None = None, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(to_json(value), status, dict(heads or {}), "application/json")
+
+
+class Held:
+    """What a request holds until it is answered: its client watched, its run, the run's chunks. A Stream that keeps it leaves it at its own end."""
+
+    __slots__ = ("_kept", "_service", "_watch", "chunks", "run")
+
+    def __init__(self, request: Request, task: Task, on_partial: OnPartial, face: str) -> None:
+        self._kept, self._service, self._watch = False, service_of(request), Watch(request)
+        self._watch.__enter__()
+        self.run = self._service.begin(task, on_partial, face)
+        self.chunks = self.run.chunks()
+
+    def kept(self) -> Held:
+        """The same, for who leaves it a second time."""
+        self._kept = True
+        return self
+
+    async def __aenter__(self) -> Held:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._kept:
+            self._kept = False
+            return
+        try:
+            await self.chunks.aclose()
+        finally:
+            try:
+                await self._service.ended(self.run)
+            finally:
+                self._watch.__exit__(kind, error, trace)
+
+
+Begun = Callable[[Answer, Held], Awaitable[Response]]
+
+
+async def answered(request: Request, task: Task, on_partial: OnPartial, face: str, respond: Begun) -> Response:
+    """Runs a task for a client that is watched, and responds with what has begun; what `respond` does not take over is closed. Raises OrchError."""
+    async with Held(request, task, on_partial, face) as held:
+        answer = Answer(held.run.run_id, held.chunks)
+        await answer.begin()
+        if task.affinity:
+            service_of(request).conversations.answered(task.affinity, (answer.provider, answer.model))
+        response = await respond(answer, held)
+        return warned(response, answer.warnings)
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def guarded(envelope: Envelope) -> Callable[[Endpoint], Endpoint]:
+    """Endpoints whose errors are told in their API's own way."""
+
+    def wrap(endpoint: Endpoint) -> Endpoint:
+        @wraps(endpoint)
+        async def call(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except OrchError as error:
+                return told(error, envelope)
+            except (ClientLeft, ClientDisconnect):
+                return Response(status_code=499)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                # its words could hold a prompt: the kind and the place must do
+                LOG.error("%s at %s", type(error).__name__, _place(error))
+                return told(OrchError("orch failed at this request", "its log says where"), envelope)
+
+        return call
+
+    return wrap
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+
+
+def told(error: OrchError, envelope: Envelope) -> Response:
+    """An error as an answer, with its status and headers."""
+    last = error.attempts[-1] if error.attempts else None
+    heads = headers(error.run_id, last.model if last else "", "", max(len(error.attempts) - 1, 0))
+    limited = bool(error.attempts) and all(attempt.code in ("busy", "rate_limited") for attempt in error.attempts)
+    if error.code == "busy" or limited:
+        heads["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
+    return warned(as_json(envelope(error), heads, STATUS["busy"] if limited else STATUS.get(error.code, 500)), error.warnings)

@@ -1,0 +1,1 @@
+"""orch's own API under `/orch`."""

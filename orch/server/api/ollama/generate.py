@@ -1,0 +1,201 @@
+"""Ollama's API over orch: chat, generate and embeddings; what there is stands in `ollama_models`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orch.errors import OrchError
+from orch.execution.attempt import Chunk
+from orch.execution.lifecycle import is_zero, load, named, unload
+from orch.providers.message_formats import ollama_calls
+from orch.server.api.embeddings import embed as embedded
+from orch.server.api.handler import Answer, Held, Stream, answered, as_json, guarded, headers, read, service_of
+from orch.server.api.model_names import AUTO
+from orch.server.api.ollama import schemas as forms
+from orch.server.api.openai.tools import nested_tools
+from orch.server.api.request_task import Wishes, task_for
+from orch.types import RunResult
+
+READ = (*("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images"), *("suffix", "template", "raw", "context"))
+_NANO = 1_000_000_000
+
+
+def envelope(error: OrchError) -> dict[str, Any]:
+    """An error as Ollama's API tells it."""
+    return {"error": f"{error.message}; {error.hint}" if error.hint else error.message}
+
+
+@guarded(envelope)
+async def chat(request: Request) -> Response:
+    """`POST /api/chat`."""
+    body = await read(request, forms.Chat)
+    if not body.messages:
+        return await _loaded(request, body, _message())
+    given = body.model_dump(exclude_unset=True, exclude_none=True)
+    return await _answer(request, body, given["messages"], body.tools or None, _message)
+
+
+@guarded(envelope)
+async def generate(request: Request) -> Response:
+    """`POST /api/generate`."""
+    body = await read(request, forms.Generate)
+    if not body.prompt and not body.images:
+        return await _loaded(request, body, _response())
+    images = {"images": body.images} if body.images else {}
+    system = [{"role": "system", "content": body.system}] if body.system else []
+    return await _answer(request, body, [*system, {"role": "user", "content": body.prompt or "", **images}], None, _response)
+
+
+def _message(content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    more = {"thinking": thinking} if thinking else {}
+    return {"message": {"role": "assistant", "content": content, **more, **({"tool_calls": calls} if calls else {})}}
+
+
+def _response(content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"response": content, **({"thinking": thinking} if thinking else {})}
+
+
+# ---------------------------------------------------------------- answering
+
+
+async def _answer(
+    request: Request, body: forms.Chat | forms.Generate, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, form: Any
+) -> Response:
+    given, streams, kept = body.model_dump(exclude_unset=True, exclude_none=True), body.stream is not False, nested_tools(tools or ())
+    wishes = Wishes(
+        model=body.model,
+        messages=messages,
+        options=dict(body.options or {}),
+        extra={name: value for name, value in given.items() if name not in READ},
+        tools=kept.functions or None,
+        warnings=kept.warnings,
+        response_format=_format(body.format),
+    )
+
+    async def respond(answer: Answer, held: Held) -> Response:
+        if streams:
+            return Stream(_lines(answer, form), answer.headers, "application/x-ndjson", held.kept())
+        result = await answer.result()
+        calls = ollama_calls(result.response.tool_calls)
+        said = form(result.response.content, result.response.thinking, calls) | _logprobs(result.response.logprobs)
+        return as_json({"model": result.decision.model_id, **_remote(answer), "created_at": _now(), **said, **_end(result)}, answer.headers)
+
+    return await answered(request, task_for(request, wishes), "continue" if streams else "restart", "ollama", respond)
+
+
+def _format(asked: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    """Ollama's `format` as OpenAI's response_format."""
+    if isinstance(asked, dict):
+        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": asked}}
+    if asked not in (None, "", "json"):
+        raise OrchError(f"format {asked!r} is neither json nor a schema", code="bad_input")
+    return {"type": "json_object"} if asked == "json" else None
+
+
+async def _lines(answer: Answer, form: Any) -> AsyncGenerator[bytes]:
+    """The run as Ollama's stream. A run that fails ends with an error and without `done`."""
+    try:
+        async for chunk in answer.chunks():
+            told = _told(chunk, form)
+            if told is not None:
+                yield to_json({"model": answer.model, **_remote(answer), "created_at": _now(), **told}) + b"\n"
+    except OrchError as error:
+        yield to_json(envelope(error)) + b"\n"
+
+
+def _remote(answer: Answer) -> dict[str, Any]:
+    """Where the answer came from, if not from its provider's own machine: as Ollama says it, and an orch that asks this one looks for it."""
+    return {"remote_host": answer.remote_host} if answer.remote_host else {}
+
+
+def _told(chunk: Chunk, form: Any) -> dict[str, Any] | None:
+    if chunk["type"] == "content":
+        return {**form(chunk["chunk"]), **_logprobs(chunk.get("logprobs")), "done": False}
+    if chunk["type"] == "thinking":
+        return {**form("", chunk["chunk"]), **_logprobs(chunk.get("logprobs")), "done": False}
+    if chunk["type"] == "tool_call":
+        return {**form("", "", ollama_calls([chunk["tool_call"]])), "done": False}
+    return {**form(), **_end(chunk["result"])} if chunk["type"] == "done" else None
+
+
+def _logprobs(told: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
+    return {"logprobs": told} if told else {}
+
+
+def _end(result: RunResult) -> dict[str, Any]:
+    """The last line's figures, in nanoseconds."""
+    last = result.attempts[-1] if result.attempts else None
+    seconds = {
+        "total_duration": result.timing.total_s,
+        "load_duration": result.timing.load_s,
+        "prompt_eval_duration": last.prefill_s if last else None,
+        "eval_duration": last.decode_s if last else None,
+    }
+    return {
+        "done": True,
+        "done_reason": "length" if result.response.finish_reason == "length" else "stop",
+        **{name: int((value or 0) * _NANO) for name, value in seconds.items()},
+        "prompt_eval_count": result.response.usage.prompt_tokens,
+        "eval_count": result.response.usage.completion_tokens,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+# ---------------------------------------------------------------- loading and embedding
+
+
+async def _loaded(request: Request, body: forms.Chat | forms.Generate, said: dict[str, Any]) -> Response:
+    """A request without a prompt loads its model, and with keep_alive 0 unloads it, unless others want it."""
+    done_reason = await _moved(request, body.model, body.keep_alive)
+    answer = {"model": body.model, "created_at": _now(), **said, "done": True, "done_reason": done_reason}
+    return as_json(answer, headers("", body.model, "", 0))
+
+
+async def _moved(request: Request, model: str, keep_alive: str | float | None) -> str:
+    """Loads or unloads a model; `auto` is always there, and so are the models of servers that can't be told to load them."""
+    service, leaves = service_of(request), is_zero(keep_alive)
+    if model in (*AUTO, "auto:latest"):
+        return "unload" if leaves else "load"
+    runtime = service.orchestrator.runtime
+    service.look_again()  # the model may have been loaded a moment ago
+    try:
+        if leaves and service.gate.is_wanted((await named(runtime, model)).key):
+            return "load"  # others use it or wait for it
+        await (unload(runtime, model) if leaves else load(runtime, model, keep_alive))
+    except OrchError as error:
+        if leaves or error.code != "usage":
+            raise
+    service.look_again()
+    return "unload" if leaves else "load"
+
+
+@guarded(envelope)
+async def embed(request: Request) -> Response:
+    """`POST /api/embed`."""
+    body, begun = await read(request, forms.Embed), time.perf_counter()
+    if not body.input:
+        await _moved(request, body.model, body.keep_alive)
+        return as_json({"model": body.model, "embeddings": []}, headers("", body.model, "", 0))
+    stays = {"keep_alive": body.keep_alive} if body.keep_alive is not None else {}
+    found = await embedded(request, body.model, [body.input] if isinstance(body.input, str) else body.input, {**(body.model_extra or {}), **stays})
+    spent = int((time.perf_counter() - begun) * _NANO)
+    answer = {"model": found.model, "embeddings": found.vectors, "total_duration": spent, "load_duration": 0, "prompt_eval_count": found.tokens}
+    return as_json(answer, headers("", found.model, "", 0))
+
+
+@guarded(envelope)
+async def embeddings(request: Request) -> Response:
+    """`POST /api/embeddings`: one text, as it was before `/api/embed`."""
+    body = await read(request, forms.EmbedOne)
+    found = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
+    return as_json({"embedding": found.vectors[0]}, headers("", found.model, "", 0))

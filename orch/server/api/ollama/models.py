@@ -1,0 +1,166 @@
+"""What Ollama's API tells of models: the names that let orch choose, then every model that can be asked."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orch.config.spec import canonical
+from orch.config.version import VERSION
+from orch.errors import BackendError, OrchError
+from orch.execution.lifecycle import failed
+from orch.providers.ollama import OllamaBackend
+from orch.routing.lookup import find
+from orch.routing.model_state import UNKNOWN_CTX, ModelState
+from orch.routing.registry import Survey
+from orch.server.api.handler import as_json, guarded, headers, read, service_of
+from orch.server.api.model_names import AUTO, choice_of
+from orch.server.api.ollama import schemas as forms
+from orch.server.api.ollama.generate import envelope
+from orch.types import ModelKey
+
+LIKE = "0.12.0"
+"""The Ollama whose API this is, where no real one says its version: clients look whether it is new enough."""
+FOREVER = "2318-01-01T00:00:00Z"
+"""When a model leaves memory that stays there: what Ollama says for keep_alive -1 is as far away."""
+
+
+@guarded(envelope)
+async def running(request: Request) -> Response:
+    """`HEAD /`: that there is somebody, which Ollama's own command asks first."""
+    return Response("Ollama is running", media_type="text/plain; charset=utf-8")
+
+
+@guarded(envelope)
+async def tags(request: Request) -> Response:
+    """`GET /api/tags`."""
+    service = service_of(request)
+    at = datetime.fromtimestamp(service.started_at, UTC).isoformat().replace("+00:00", "Z")
+    survey, told = await asyncio.gather(service.orchestrator.runtime.registry.available(), _as_told(request, "/api/tags"))
+    rows = [{**_entry(state), "modified_at": at, **_said(state, told)} for state in survey.states if state.is_there]
+    return as_json({"models": [*({**_auto(name), "modified_at": at} for name in AUTO), *rows]})
+
+
+async def _survey(request: Request) -> Survey:
+    return await service_of(request).orchestrator.runtime.registry.available(with_unlisted=True)
+
+
+async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
+    """What every Ollama says of its models, by provider and full name; nothing of one that can't be asked."""
+
+    async def ask(provider: str, backend: OllamaBackend) -> dict[ModelKey, dict[str, Any]]:
+        try:
+            return {(provider, canonical(str(entry.get("name")))): entry for entry in await backend.listed(path)}
+        except BackendError:
+            return {}
+
+    backends = service_of(request).orchestrator.runtime.backends
+    answers = await asyncio.gather(*(ask(name, backend) for name, backend in backends.items() if isinstance(backend, OllamaBackend)))
+    return {key: entry for answer in answers for key, entry in answer.items()}
+
+
+def _said(state: ModelState, told: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
+    """What its provider says of it, under the name that orch knows it by."""
+    entry = told.get((state.spec.provider, canonical(state.spec.id)), {})
+    return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
+
+
+def _auto(name: str) -> dict[str, Any]:
+    details = {"parent_model": "", "format": "orch", "family": "orch", "families": ["orch"], "parameter_size": "", "quantization_level": ""}
+    return {"name": name, "model": name, "size": 0, "digest": _digest(f"orch/{name}"), "details": details}
+
+
+def _entry(state: ModelState) -> dict[str, Any]:
+    details = {"parent_model": "", "format": "gguf", "family": "", "families": None, "parameter_size": "", "quantization_level": ""}
+    name = state.spec.id
+    return {"name": name, "model": name, **_remote(state), "size": state.size_bytes, "digest": state.digest or _digest("/".join(state.key)), "details": details}
+
+
+def _remote(state: ModelState) -> dict[str, Any]:
+    return {"remote_host": state.remote_host} if state.remote_host else {}
+
+
+def _digest(text: str) -> str:
+    """Stands for a digest where there is none: Ollama's command ends in a panic at one of less than 12 characters."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+@guarded(envelope)
+async def ps(request: Request) -> Response:
+    """`GET /api/ps`: the models that are loaded now."""
+    service_of(request).look_again()  # a survey of some seconds ago would not know the model that has just answered
+    survey, told = await asyncio.gather(_survey(request), _as_told(request, "/api/ps"))
+    rows = [
+        {
+            **_entry(state),
+            "size": state.resident_bytes or state.size_bytes,
+            "size_vram": 0,
+            "context_length": state.resident_ctx or state.num_ctx,
+            "expires_at": FOREVER,
+            **_said(state, told),
+        }
+        for state in _loaded(survey, told)
+    ]
+    return as_json({"models": rows})
+
+
+def _loaded(survey: Survey, told: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
+    """What is loaded, each model once: of names that share a digest the one that Ollama lists."""
+    resident = (state for state in survey.states if state.resident and not state.unavailable)
+    listed_last = sorted(resident, key=lambda state: (state.spec.provider, canonical(state.spec.id)) in told)
+    once = {state.identity: state for state in listed_last}
+    return [state for state in survey.states if state is once.get(state.identity)]
+
+
+@guarded(envelope)
+async def show(request: Request) -> Response:
+    """`POST /api/show`."""
+    body = await read(request, forms.Show)
+    name = body.model or body.name
+    if not name:
+        raise OrchError("model is required", code="bad_input")
+    runtime, survey = service_of(request).orchestrator.runtime, await _survey(request)
+    if name.startswith("auto") and choice_of(name).model is None:
+        return as_json(_of_auto(name, survey))
+    state = find(survey, name)
+    backend = runtime.backends[state.spec.provider]
+    if isinstance(backend, OllamaBackend) and state.is_there:
+        try:
+            return as_json(await backend.show(state.spec.id), headers("", state.spec.id, "", 0))
+        except BackendError as failure:
+            raise failed(state, failure) from None
+    info = {"general.architecture": "orch", "orch.context_length": state.context_window}
+    return as_json({**_facts(sorted(state.capabilities or ("completion",)), info), **_remote(state)}, headers("", state.spec.id, "", 0))
+
+
+def _of_auto(name: str, survey: Survey) -> dict[str, Any]:
+    """What the models that may be chosen can do together, and the longest context that one of them has."""
+    able = [state for state in survey.states if not state.unavailable and "completion" in (state.capabilities or ("completion",))]
+    capabilities = {"completion"}.union(*(state.capabilities or () for state in able)) - {"embedding"}
+    longest = max((state.context_window for state in able if state.context_window < UNKNOWN_CTX), default=0)
+    info = {"general.architecture": "orch", "general.basename": name, **({"orch.context_length": longest} if longest else {})}
+    return _facts(sorted(capabilities), info)
+
+
+def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
+    details = _auto("")["details"]
+    return {"modelfile": "", "parameters": "", "template": "{{ .Prompt }}", "details": details, "model_info": info, "capabilities": capabilities}
+
+
+@guarded(envelope)
+async def version(request: Request) -> Response:
+    """`GET /api/version`: that of the Ollama behind, and orch's own."""
+    found = LIKE
+    for backend in service_of(request).orchestrator.runtime.backends.values():
+        if isinstance(backend, OllamaBackend):
+            try:
+                found = (await backend.health()).removeprefix("Ollama ")
+                break
+            except BackendError:
+                continue
+    return as_json({"version": found if found != "?" else LIKE, "orch": VERSION})

@@ -1,0 +1,37 @@
+"""OpenAI's embeddings over orch."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orch.errors import OrchError
+from orch.server.api.embeddings import embed
+from orch.server.api.handler import as_json, guarded, headers, read
+from orch.server.api.openai.chat import envelope
+from orch.server.api.openai.schemas import Embeddings
+
+
+@guarded(envelope)
+async def embeddings(request: Request) -> Response:
+    """`POST /v1/embeddings`."""
+    body = await read(request, Embeddings)
+    extra = dict(body.model_extra or {}) | ({"dimensions": body.dimensions} if body.dimensions else {})
+    found = await embed(request, body.model, body.input, extra)
+    if body.dimensions and len(found.vectors[0]) != body.dimensions:
+        raise OrchError(
+            f"{found.model} gives vectors of {len(found.vectors[0])} dimensions, not of {body.dimensions}", "leave dimensions out", code="bad_input"
+        )
+    data = [{"object": "embedding", "index": index, "embedding": _packed(vector, body.encoding_format)} for index, vector in enumerate(found.vectors)]
+    usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
+    return as_json({"object": "list", "data": data, "model": found.model, "usage": usage}, headers("", found.model, "", 0))
+
+
+def _packed(vector: Sequence[float], form: str | None) -> Any:
+    """A vector as numbers, or in base64 as 32-bit floats, the lowest byte first."""
+    return vector if form != "base64" else base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

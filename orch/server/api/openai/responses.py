@@ -1,0 +1,160 @@
+"""OpenAI's Responses over orch, stateless: every request brings its whole conversation, and nothing is kept under a response's name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from itertools import count
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orch.errors import OrchError
+from orch.server.api.handler import Answer, Held, Stream, answered, as_json, guarded, read
+from orch.server.api.openai.chat import envelope, fallback_note, sampling
+from orch.server.api.openai.responses_input import NO_LOGPROBS, bad, format_of, messages_of
+from orch.server.api.openai.responses_output import Output, items_of
+from orch.server.api.openai.schemas import Answered
+from orch.server.api.openai.tools import Tools, choice_of, flat_tools
+from orch.server.api.request_task import Wishes, task_for
+from orch.types import RunResult, Usage
+
+KEPT_BY_OPENAI = ("previous_response_id", "conversation", "background", "prompt")
+"""Fields that ask for what OpenAI keeps between requests."""
+READ = (
+    *("model", "input", "instructions", "stream", "stream_options", "max_output_tokens", "temperature", "top_p", "tools", "tool_choice"),
+    *("reasoning", "text", "metadata", "store", "include", "truncation", "max_tool_calls", *KEPT_BY_OPENAI),
+)
+"""What is not for the model's server, or is told to it in the words of chat completions."""
+LOGPROBS = "message.output_text.logprobs"
+"""What `include` calls them."""
+ERRORS = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
+"""orch's codes to those that a failed response may have; server_error for the others."""
+
+
+@guarded(envelope)
+async def responses(request: Request) -> Response:
+    """`POST /v1/responses`."""
+    body = await read(request, Answered)
+    tools = flat_tools(body.tools or ())
+    task = task_for(request, wishes_of(body, tools))
+
+    async def respond(answer: Answer, held: Held) -> Response:
+        if body.stream:
+            return Stream(_events(answer, body, tools), answer.headers, "text/event-stream; charset=utf-8", held.kept())
+        result = await answer.result()
+        return as_json({**begun(body, answer), **ended(result), "output": items_of(result, tools.members)}, answer.headers)
+
+    return await answered(request, task, "continue" if body.stream else "restart", "openai", respond)
+
+
+def wishes_of(body: Answered, tools: Tools) -> Wishes:
+    """What the body asks for, in orch's words. Raises OrchError for what a stateless server can't do."""
+    given, text, reasoning = body.model_dump(exclude_unset=True, exclude_none=True), body.text or {}, body.reasoning or {}
+    for name in KEPT_BY_OPENAI:
+        if given.get(name):
+            raise bad(name, "orch is stateless and keeps no responses: send the whole conversation as input")
+    if given.get("top_logprobs") or LOGPROBS in str(given.get("include")):
+        raise bad("logprobs", NO_LOGPROBS)
+    choice = choice_of(body.tool_choice, tools.names)
+    return Wishes(
+        model=body.model,
+        messages=messages_of(body.input, body.instructions),
+        options=sampling(
+            body.options,
+            _told(max_tokens=body.max_output_tokens, temperature=body.temperature, top_p=body.top_p, reasoning_effort=reasoning.get("effort")),
+        ),
+        extra={name: value for name, value in given.items() if name not in READ} | _told(tool_choice=choice.value, verbosity=text.get("verbosity")),
+        tools=tools.functions or None,
+        response_format=format_of(text.get("format")),
+        warnings=(*tools.warnings, *choice.warnings),
+    )
+
+
+def _told(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+# ---------------------------------------------------------------- the response
+
+
+def begun(body: Answered, answer: Answer) -> dict[str, Any]:
+    """The response before its first item, with what was asked for."""
+    return {
+        "id": f"resp_{answer.run_id}",
+        "object": "response",
+        "created_at": int(time.time()),
+        "status": "in_progress",
+        "model": answer.model,
+        "output": [],
+        "error": None,
+        "incomplete_details": None,
+        "usage": None,
+        "instructions": body.instructions,
+        "max_output_tokens": body.max_output_tokens,
+        "metadata": body.metadata or {},
+        "parallel_tool_calls": body.parallel_tool_calls is not False,
+        "reasoning": {"effort": None, "summary": None, **(body.reasoning or {})},
+        "temperature": body.temperature,
+        "text": {"format": {"type": "text"}, **(body.text or {})},
+        "tool_choice": body.tool_choice or "auto",
+        "tools": body.tools or [],
+        "top_p": body.top_p,
+        "truncation": "disabled",
+        "background": False,
+        "previous_response_id": None,
+        "store": False,
+    }
+
+
+def ended(result: RunResult) -> dict[str, Any]:
+    """What the end of a run changes in its response."""
+    cut = result.response.finish_reason == "length"
+    return {
+        "status": "incomplete" if cut else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "model": result.decision.model_id,
+        "usage": usage(result.response.usage),
+    }
+
+
+def usage(counted: Usage) -> dict[str, Any]:
+    """Tokens, in the words of Responses, which must be numbers: of the details no server tells orch anything."""
+    return {
+        "input_tokens": counted.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": counted.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": counted.prompt_tokens + counted.completion_tokens,
+    }
+
+
+# ---------------------------------------------------------------- streamed
+
+
+async def _events(answer: Answer, body: Answered, tools: Tools) -> AsyncGenerator[bytes]:
+    """The run as typed events. A run that fails ends as `response.failed`."""
+    output, numbers, response = Output(answer.run_id, tools.members), count(), begun(body, answer)
+    for kind in ("response.created", "response.in_progress"):
+        yield _event(next(numbers), {"type": kind, "response": response})
+    try:
+        async for chunk in answer.chunks():
+            if chunk["type"] == "fallback":
+                yield fallback_note(chunk)
+            end = ended(chunk["result"]) if chunk["type"] == "done" else None
+            for event in output.close(end["status"]) if end else output.add(chunk):
+                yield _event(next(numbers), event)
+            if end:
+                yield _event(next(numbers), {"type": f"response.{end['status']}", "response": {**response, **end, "output": output.items}})
+    except OrchError as error:
+        yield _event(next(numbers), {"type": "response.failed", "response": {**response, **_failed(error), "output": output.broken()}})
+
+
+def _event(number: int, event: dict[str, Any]) -> bytes:
+    return f"event: {event['type']}\ndata: ".encode() + to_json({"sequence_number": number, **event}) + b"\n\n"
+
+
+def _failed(error: OrchError) -> dict[str, Any]:
+    return {"status": "failed", "error": {"code": ERRORS.get(error.code, "server_error"), "message": envelope(error)["error"]["message"]}}

@@ -1,0 +1,105 @@
+"""What a client of OpenAI's Responses sends, as chat completions have it: items as messages, flat formats as nested ones (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orch.errors import OrchError
+from orch.server.api.openai.tools import member_name
+from orch.types import Message
+
+Item = dict[str, Any]
+ROLES = ("user", "assistant", "system", "developer")
+TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
+"""Parts that are text, and where in them it stands."""
+NO_LOGPROBS = "orch hands logprobs on in chat completions only: ask there"
+
+
+def messages_of(given: str | Sequence[Item], instructions: str | None) -> list[Message]:
+    """The conversation. Raises OrchError (`bad_input`) for an item that no chat has."""
+    messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    for number, item in enumerate(items):
+        place, kind = f"input.{number}", item.get("type") or "message"
+        if kind == "message":
+            messages.append({"role": _role(item, place), "content": _content(item.get("content"), f"{place}.content")})
+        elif kind == "function_call":
+            _add_call(messages, item, place)
+        elif kind == "function_call_output":
+            answer = _content(item.get("output"), f"{place}.output")
+            messages.append({"role": "tool", "tool_call_id": _text(item, "call_id", place), "content": answer})
+        elif kind == "item_reference":
+            raise bad(place, "orch is stateless and keeps no items: send the item itself")
+        elif kind != "reasoning":  # what a model thought before is not told to it again
+            raise bad(place, f"orch hands on messages, function calls and their outputs, no {kind!r}")
+    if not messages:
+        raise bad("input", "it holds no message")
+    return messages
+
+
+def bad(place: str, said: str) -> OrchError:
+    """The error for a field of the body."""
+    return OrchError(f"{place}: {said}", code="bad_input")
+
+
+def _add_call(messages: list[Message], item: Item, place: str) -> None:
+    """A call belongs to the assistant's message before it, with the calls beside it."""
+    if not messages or messages[-1]["role"] != "assistant":
+        messages.append({"role": "assistant", "content": None})
+    name, arguments = member_name(str(item.get("namespace") or ""), _text(item, "name", place)), _text(item, "arguments", place)
+    call = {"id": _text(item, "call_id", place), "type": "function", "function": {"name": name, "arguments": arguments}}
+    messages[-1].setdefault("tool_calls", []).append(call)
+
+
+def _role(item: Item, place: str) -> str:
+    role = item.get("role")
+    if role not in ROLES:
+        raise bad(f"{place}.role", f"{role!r} is none of {', '.join(ROLES)}")
+    return str(role)
+
+
+def _text(item: Item, name: str, place: str) -> str:
+    value = item.get(name)
+    if not isinstance(value, str):
+        raise bad(f"{place}.{name}", "a text is needed")
+    return value
+
+
+def _content(value: Any, place: str) -> str | list[dict[str, Any]]:
+    """A text, or parts where there are images among it."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise bad(place, "a text or a list of parts is needed")
+    parts = [_part(part, f"{place}.{number}") for number, part in enumerate(value)]
+    if all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
+def _part(part: Any, place: str) -> dict[str, Any]:
+    kind = str(part.get("type")) if isinstance(part, dict) else type(part).__name__
+    if kind in TEXT_PARTS:
+        return {"type": "text", "text": _text(part, TEXT_PARTS[kind], place)}
+    if kind != "input_image":
+        raise bad(place, f"orch hands on texts and images, no {kind!r}")
+    if part.get("image_url") is None and part.get("file_id") is not None:
+        raise bad(place, "orch keeps no files: send the image as a data: URL")
+    detail = {"detail": part["detail"]} if part.get("detail") else {}
+    return {"type": "image_url", "image_url": {"url": _text(part, "image_url", place), **detail}}
+
+
+# ---------------------------------------------------------------- formats
+
+
+def format_of(form: Any) -> dict[str, Any] | None:
+    """`text.format` as response_format; None for plain text."""
+    kind = form.get("type") if isinstance(form, dict) else form
+    if kind in (None, "text"):
+        return None
+    if kind == "json_object":
+        return {"type": "json_object"}
+    if kind != "json_schema" or not isinstance(form.get("schema"), dict):
+        raise bad("text.format", "text, json_object, or json_schema with a schema")
+    return {"type": "json_schema", "json_schema": {name: value for name, value in form.items() if name != "type" and value is not None}}

@@ -1,0 +1,118 @@
+"""An answer as the output items of OpenAI's Responses, and the events in which they grow (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any, NamedTuple
+
+from orch.execution.attempt import Chunk
+from orch.providers.message_formats import openai_calls
+from orch.server.api.openai.tools import as_called
+from orch.types import RunResult
+
+Event = dict[str, Any]
+Item = dict[str, Any]
+
+
+class _Kind(NamedTuple):
+    """A kind of item that holds one text: the prefix of its ids, its fields, the type of its part, what the part and its events have beside the text."""
+
+    prefix: str
+    fields: dict[str, Any]
+    part: str
+    in_part: dict[str, Any]
+    in_events: dict[str, Any]
+
+
+KINDS = {
+    "thinking": _Kind("rs", {"type": "reasoning", "summary": []}, "reasoning_text", {}, {}),
+    "content": _Kind("msg", {"type": "message", "role": "assistant"}, "output_text", {"annotations": [], "logprobs": []}, {"logprobs": []}),
+}
+"""Of each kind of chunk."""
+
+
+class Output:
+    """Items as they grow. Each event is told without its number in the stream."""
+
+    def __init__(self, run_id: str, members: dict[str, tuple[str, str]]) -> None:
+        self.items: list[Item] = []
+        """Those that are whole."""
+        self._run_id, self._members, self._kind, self._text = run_id, members, "", StringIO()
+
+    def add(self, chunk: Chunk) -> Iterator[Event]:
+        """What a chunk adds."""
+        kind = chunk["type"]
+        if kind == "tool_call":
+            yield from self.close()
+            yield from self._called(chunk["tool_call"])
+        elif kind == "fallback" and self._kind == "thinking":
+            # the next model thinks its own thoughts, but goes on with a text
+            yield from self.close()
+        elif kind in KINDS:
+            if kind != self._kind:
+                yield from self.close()
+                yield from self._opened(kind)
+            self._text.write(chunk["chunk"])
+            yield {"type": f"response.{KINDS[kind].part}.delta", **self._place, "delta": chunk["chunk"], **KINDS[kind].in_events}
+
+    def _opened(self, kind: str) -> Iterator[Event]:
+        self._kind, self._text = kind, StringIO()
+        yield {"type": "response.output_item.added", "output_index": len(self.items), "item": self._item([], "in_progress")}
+        yield {"type": "response.content_part.added", **self._place, "part": self._part}
+
+    def close(self, status: str = "completed") -> Iterator[Event]:
+        """Ends the item that grows, if one does."""
+        if not self._kind:
+            return
+        kind, part = KINDS[self._kind], self._part
+        yield {"type": f"response.{kind.part}.done", **self._place, "text": part["text"], **kind.in_events}
+        yield {"type": "response.content_part.done", **self._place, "part": part}
+        item = self._item([part], status)
+        yield {"type": "response.output_item.done", "output_index": len(self.items), "item": item}
+        self.items.append(item)
+        self._kind = ""
+
+    def broken(self) -> list[Item]:
+        """The items when no more can come."""
+        return [*self.items, *([self._item([self._part], "incomplete")] if self._kind else [])]
+
+    @property
+    def _part(self) -> dict[str, Any]:
+        kind = KINDS[self._kind]
+        return {"type": kind.part, "text": self._text.getvalue(), **kind.in_part}
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": self._name(KINDS[self._kind].prefix), "output_index": len(self.items), "content_index": 0}
+
+    def _name(self, prefix: str) -> str:
+        return f"{prefix}_{self._run_id}_{len(self.items)}"
+
+    def _item(self, content: list[dict[str, Any]], status: str) -> Item:
+        kind = KINDS[self._kind]
+        return {"id": self._name(kind.prefix), **kind.fields, "status": status, "content": content}
+
+    def _called(self, told: dict[str, Any]) -> Iterator[Event]:
+        """A call comes whole."""
+        call = openai_calls([told], self._run_id, len(self.items))[0]
+        arguments, index, name = call["function"]["arguments"], len(self.items), self._name("fc")
+        item = {"id": name, "type": "function_call", "call_id": call["id"], **as_called(call["function"].get("name", ""), self._members)}
+        place = {"item_id": name, "output_index": index}
+        whole = {**item, "arguments": arguments, "status": "completed"}
+        yield {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": "", "status": "in_progress"}}
+        yield {"type": "response.function_call_arguments.delta", **place, "delta": arguments}
+        yield {"type": "response.function_call_arguments.done", **place, "name": item["name"], "arguments": arguments}
+        yield {"type": "response.output_item.done", "output_index": index, "item": whole}
+        self.items.append(whole)
+
+
+def items_of(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
+    """The items of a finished run; `members` as `Tools` has them."""
+    said, output = result.response, Output(result.run_id, members)
+    chunks: list[Chunk] = [{"type": kind, "chunk": text} for kind, text in (("thinking", said.thinking), ("content", said.content)) if text]
+    chunks += [{"type": "tool_call", "tool_call": call} for call in said.tool_calls]
+    for chunk in chunks:
+        list(output.add(chunk))
+    list(output.close("incomplete" if said.finish_reason == "length" else "completed"))
+    return output.items

@@ -1,0 +1,78 @@
+"""What a client of any API asks for, as a Task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+
+from orch.errors import OrchError
+from orch.server.affinity import key_of
+from orch.server.api.handler import client_of, service_of
+from orch.server.api.model_names import choice_of
+from orch.text.prompt import Task
+from orch.types import Message
+
+NOT_AGAIN = "x-orch-cache: earlier answers are given to the account that runs this server alone"
+
+
+@dataclass(slots=True, kw_only=True)
+class Wishes:
+    """A request in orch's words: `options` are sampling options, `extra` what orch does not know."""
+
+    model: str
+    messages: list[Message]
+    options: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    """What of the request was left out."""
+
+
+def task_for(request: Request, wishes: Wishes) -> Task:
+    """The Task. Raises OrchError for an unknown `auto:…`.
+
+    Reads `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout` (seconds to the first token) and `x-orch-cache` (use).
+
+    An earlier answer is given again only where the client asks for it, or for a temperature of 0: asking the same again is how clients
+    ask for another answer. Who is not the owner gets no earlier answer and nothing that was recalled, and another account's tasks are not remembered.
+    """
+    choice, client = choice_of(wishes.model), client_of(request)
+    key = key_of(wishes.messages, client, request.headers.get("x-orch-session", ""))
+    who, used = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
+    again = who == "owner" and (wishes.options.get("temperature") == 0 or used)
+    return Task(
+        text="",
+        messages=tuple(wishes.messages),
+        options=wishes.options,
+        extra=wishes.extra,
+        tools=wishes.tools,
+        response_format=wishes.response_format,
+        warnings=(*wishes.warnings, *((NOT_AGAIN,) if used and not again else ())),
+        model=choice.model,
+        task_type=choice.task_type,
+        profile=choice.profile,
+        loaded=choice.loaded,
+        stay_with=service_of(request).conversations.model_of(key) if len(wishes.messages) > 1 else None,
+        affinity=key,
+        client=client,
+        batch=request.headers.get("x-orch-priority", "").lower() == "batch",
+        timeout_s=_seconds(request.headers.get("x-orch-timeout")),
+        fresh=not again,
+        store_memory=False if who == "stranger" else None,
+        retrieve_context=None if who == "owner" else False,
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86_400:
+        raise OrchError(f"x-orch-timeout {text!r} is no number of seconds", "such as x-orch-timeout: 60", code="bad_input")
+    return seconds

@@ -1,0 +1,64 @@
+"""Models that are being fetched: each goes on when the page that began it is left, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from orch.errors import OrchError
+from orch.execution.pulling import Progress, pull
+from orch.server.service import Service
+from orch.types import ModelKey
+
+
+@dataclass(slots=True, eq=False)
+class Pull:
+    """One of them. `is_done` when it stands there; `error` where it failed."""
+
+    key: ModelKey
+    progress: Progress = field(default=Progress("", 0, 0))
+    is_done: bool = False
+    error: OrchError | None = None
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Neither done nor failed."""
+        return not self.is_done and self.error is None
+
+
+class Pulls:
+    """Those of one server, by provider and model; what is done or failed stays until it is dismissed."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.known: dict[ModelKey, Pull] = {}
+
+    def begin(self, model: str, provider: str) -> Pull:
+        """Begins to fetch a model, unless that is under way."""
+        key = provider, model
+        there = self.known.get(key)
+        if there is not None and there.is_under_way:
+            return there
+        begun = self.known[key] = Pull(key)
+        begun.task = asyncio.create_task(self._fetch(begun))
+        return begun
+
+    async def _fetch(self, begun: Pull) -> None:
+        provider, model = begun.key
+        try:
+            async with aclosing(pull(self._service.orchestrator.runtime, model, provider)) as steps:
+                async for begun.progress in steps:
+                    pass
+        except OrchError as error:
+            begun.error = error
+        else:
+            begun.is_done = True
+            self._service.look_again()
+
+    def dismiss(self, key: ModelKey) -> None:
+        """Ends it where it is under way; it is spoken of no more."""
+        gone = self.known.pop(key, None)
+        if gone is not None and gone.task is not None:
+            gone.task.cancel()

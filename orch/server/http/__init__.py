@@ -1,0 +1,1 @@
+"""HTTP below the APIs: who may connect, limits, errors, disconnects. Knows no API."""

@@ -1,0 +1,128 @@
+"""One request from its first look to its last byte: what its body has come to, whether it waits for the client, and how it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+    from orch.server.http.guard import Rules
+
+CUT = "orch.cut"
+"""The ASGI extension by which a connection is cut at once: `scope["extensions"][CUT]["now"]()`. Closing it would wait for a client that does not read."""
+PEER = "orch.peer"
+"""The ASGI extension that keeps what was found out about a connection's client, as long as the connection lives."""
+EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
+"""The headers that a page of a listed origin may read."""
+
+
+class Visit:
+    """One request under way: what its body and its answer have come to, and since when one waits for the client."""
+
+    __slots__ = (
+        "_begun",
+        "_blocked",
+        "_reading",
+        "_receive",
+        "_rules",
+        "_send",
+        "_size",
+        "_task",
+        "cut",
+        "done",
+        "headers",
+        "origin",
+        "scope",
+        "started",
+        "whole",
+    )
+
+    def __init__(self, rules: Rules, scope: Scope, receive: Receive, send: Send) -> None:
+        self._rules, self._receive, self._send = rules, receive, send
+        self._task, self._begun = asyncio.current_task(), monotonic()
+        self._blocked, self._reading, self._size = 0.0, False, 0
+        self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.origin = b""
+        self.cut = ""
+        self.whole = self.started = self.done = False
+
+    async def receive(self) -> Message:
+        """The app's `receive`: counts the body, and ends a request whose body is more than allowed."""
+        if self.whole:
+            return await self._receive()
+        self._reading = True
+        try:
+            message = await self._receive()
+        finally:
+            self._reading = False
+        self._size += len(message.get("body", b""))
+        self.whole = not message.get("more_body", False)
+        if self._size > self._rules.most_body_bytes:
+            self.end("body_too_large")
+            # here the cancellation strikes, unless the app reads in another task than it was called in
+            await asyncio.sleep(0)
+            return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The app's `send`; of an answer that was ended nothing goes out any more."""
+        if self.cut:
+            return
+        if self.started:
+            self.done = not message.get("more_body", False)
+        elif message["type"] == "http.response.start":
+            self.started = True
+            if self.origin:
+                message = {**message, "headers": [*message.get("headers", ()), *self.cors()]}
+        await self.push(message)
+
+    async def push(self, message: Message) -> None:
+        """Sends, and lets the guard see how long that waits."""
+        self._blocked = monotonic()
+        try:
+            await self._send(message)
+        finally:
+            self._blocked = 0.0
+
+    def cors(self) -> list[tuple[bytes, bytes]]:
+        """What lets a page of a listed origin read the answer."""
+        return [(b"access-control-allow-origin", self.origin), (b"access-control-expose-headers", EXPOSED), (b"vary", b"origin")]
+
+    def watch(self, now: float) -> None:
+        """Ends the answer when the client or the app takes too long."""
+        rules, slow = self._rules, self._blocked and now - self._blocked > self._rules.write_s
+        if slow:
+            self.hang_up()
+        if self.cut:
+            return
+        if slow:
+            self.end("reader_too_slow")
+        elif self._reading and now - self._begun > rules.body_s:
+            self.end("body_too_slow")
+        elif now - self._begun > rules.stream_s:
+            self.end("answer_too_long")
+
+    def end(self, code: str) -> None:
+        """Cancels the app's work; the guard then refuses with this code or hangs up."""
+        self.cut = code
+        if self._task is not None:
+            self._task.cancel()
+
+    def hang_up(self) -> None:
+        """Cuts the connection now, where the server can."""
+        cut = (self.scope.get("extensions") or {}).get(CUT)
+        if cut is not None:
+            cut["now"]()
+
+    async def drain(self, *, until_gone: bool) -> None:
+        """Throws away what comes, to the end of the body or to the end of the connection, for a moment."""
+        try:
+            async with asyncio.timeout(self._rules.linger_s):
+                while (message := await self._receive())["type"] != "http.disconnect" and (until_gone or message.get("more_body")):
+                    pass
+        except TimeoutError:
+            pass

@@ -1,0 +1,94 @@
+"""One server for each ORCH_HOME: a file lock beside its socket, held for the lifetime of the process, that names the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from orch.config import paths
+from orch.config.socket_path import is_own, socket_path
+
+TRIES, TRY_S = 5, 0.02
+"""Who only looks for the server holds the lock for a moment, too."""
+
+
+def lock_path() -> Path:
+    """Beside the socket."""
+    return socket_path().with_suffix(".lock")
+
+
+if sys.platform == "win32":
+
+    @contextlib.contextmanager
+    def held() -> Iterator[bool]:
+        """Commands do not look for a server where there are no Unix sockets."""
+        yield True
+
+    def holder() -> int | None:
+        """None."""
+        return None
+
+else:
+    import fcntl
+
+    @contextlib.contextmanager
+    def held() -> Iterator[bool]:
+        """Whether this process holds the lock, within the block; the file is never removed, or two could hold it. Raises OSError."""
+        path = lock_path()
+        paths.make_private(path.parent)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        try:
+            if taken := _taken(descriptor):
+                _name(descriptor)
+            yield taken
+        finally:
+            os.close(descriptor)
+
+    def holder() -> int | None:
+        """The id of the server's process, which lives as long as it holds the lock; None where there is none, 0 where it has no id here (another container)."""
+        if not is_own(lock_path().parent):
+            return None
+        try:
+            descriptor = os.open(lock_path(), os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        try:
+            if _try(descriptor, fcntl.LOCK_SH):
+                return None
+            pid, _, machine = os.read(descriptor, 1024).decode("utf-8", "replace").strip().partition("\n")
+            return int(pid) if pid.isdecimal() and machine == _machine() else 0
+        finally:
+            os.close(descriptor)
+
+    def _name(descriptor: int) -> None:
+        """Writes over what stands there: that takes no room. On a full disk the lock holds without a name."""
+        named = f"{os.getpid()}\n{_machine()}\n".encode()
+        with contextlib.suppress(OSError):
+            os.write(descriptor, named)
+            os.ftruncate(descriptor, len(named))
+
+    def _taken(descriptor: int) -> bool:
+        for _ in range(TRIES):
+            if _try(descriptor, fcntl.LOCK_EX):
+                return True
+            time.sleep(TRY_S)
+        return False
+
+    def _try(descriptor: int, kind: int) -> bool:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _machine() -> str:
+        """Where a process id means the same process."""
+        try:
+            space = os.readlink("/proc/self/ns/pid")
+        except OSError:
+            space = ""
+        return f"{os.uname().nodename} {space}"

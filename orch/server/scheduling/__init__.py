@@ -1,0 +1,1 @@
+"""Admission to providers: queues, slots and resident models."""

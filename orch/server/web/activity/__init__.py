@@ -1,0 +1,1 @@
+"""The view Activity: running requests, past runs and charts."""

@@ -1,0 +1,192 @@
+"""What the view `Activity` reads from the journal, in a thread and through a connection of its own, so that no run waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from orch.errors import JournalError, OrchError
+from orch.server.service import Service
+from orch.storage.journal import Journal, unpacked
+from orch.storage.stats import by_model, percentile
+from orch.storage.timings import COLD_S
+from orch.text.redact import Redactor
+from orch.types import names_of
+
+PAGE_ROWS = 50
+TASK_CHARS = 200
+OUTCOMES = {
+    "ok": "status = 'ok'",
+    "failed": "status = 'failed'",
+    "interrupted": "status = 'interrupted'",
+    "cache": "source = 'cache'",
+    "fallback": "(SELECT count(*) FROM attempts WHERE attempts.run_id = runs.run_id) > 1",
+}
+"""What a person may ask the history for, as SQL."""
+_COLUMNS = "run_id, at, face, status, task_type, model, source, error_code, degraded, completion_tokens, ttft_s, total_s"
+_RUNS = "face != 'memory'"
+_T = TypeVar("_T")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which runs the history shows; empty is all of them. `page` counts from 1."""
+
+    outcome: str = ""
+    task_type: str = ""
+    model: str = ""
+    text: str = ""
+    page: int = 1
+
+    @classmethod
+    def of(cls, asked: Mapping[str, str]) -> Wish:
+        """The wish in a page's address; what is no wish is left out."""
+        page = asked.get("page", "")
+        outcome = asked.get("outcome", "")
+        number = int(page) if page.isdecimal() and len(page) < 9 else 1
+        return cls(outcome if outcome in OUTCOMES else "", asked.get("type", ""), asked.get("model", ""), asked.get("text", ""), max(number, 1))
+
+    @property
+    def address(self) -> str:
+        """The page's address with it."""
+        page = str(self.page) if self.page > 1 else ""
+        asked = {"outcome": self.outcome, "type": self.task_type, "model": self.model, "text": self.text, "page": page}
+        query = urlencode({name: value for name, value in asked.items() if value})
+        return f"/activity?{query}" if query else "/activity"
+
+    @property
+    def filters(self) -> bool:
+        """Whether it leaves any run out."""
+        return bool(self.outcome or self.task_type or self.model or self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One page of the history, newest first; `total` is how many runs there are, `models` all that answered any, whatever is wished."""
+
+    rows: list[Row]
+    total: int
+    models: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a period adds up to. `models` as orch.storage.stats gives it; `fallbacks` counts (failed model, code, next model); loads in seconds by model."""
+
+    models: dict[str, Row]
+    fallbacks: Counter[tuple[str, str, str]]
+    loads: dict[str, list[float]]
+    runs: int
+    cached: int
+    cache: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One run whole; `ratings` are the user's and derived scores, `corrected` is the type that the user gave it."""
+
+    run: Row
+    attempts: list[Row]
+    ratings: list[Row]
+    corrected: str
+
+
+async def reading(service: Service, read: Callable[[Journal], _T]) -> _T:
+    """What `read` finds. Raises OrchError where runs are not recorded, or the journal can't be read."""
+    kept = service.orchestrator.runtime.journal
+    if kept.mode == "off":
+        raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: meta} to keep times without texts", code="not_kept")
+
+    def work() -> _T:
+        service.flush()
+        with closing(Journal(kept.path, Redactor({}), kept.mode)) as journal:
+            found = read(journal)
+            if journal.warnings:
+                raise JournalError("; ".join(journal.warnings), "orch health shows what is wrong")
+            return found
+
+    return await asyncio.to_thread(work)
+
+
+def leaf(journal: Journal, wish: Wish) -> Leaf:
+    """The runs of one page, without their texts but for the beginning of the task."""
+    where, values = _where(wish)
+    rows = journal.database.rows(
+        f"SELECT {_COLUMNS}, substr(task, 1, {TASK_CHARS}) AS task, (SELECT count(*) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts"
+        f" FROM runs WHERE {where} ORDER BY seq DESC LIMIT {PAGE_ROWS} OFFSET ?",
+        (*values, (wish.page - 1) * PAGE_ROWS),
+    )
+    counted = journal.database.rows(f"SELECT count(*) AS n FROM runs WHERE {where}", values)
+    models = journal.database.rows("SELECT DISTINCT model FROM runs WHERE model IS NOT NULL ORDER BY model")
+    return Leaf(rows, counted[0]["n"] if counted else 0, [row["model"] for row in models])
+
+
+def _where(wish: Wish) -> tuple[str, list[Any]]:
+    """What was added to memory stands among the runs, and is none."""
+    parts, values = [_RUNS], list[Any]()
+    if wish.outcome:
+        parts.append(OUTCOMES[wish.outcome])
+    for column, value in (("task_type", wish.task_type), ("model", wish.model)):
+        if value:
+            parts.append(f"{column} = ?")
+            values.append(value)
+    if wish.text:
+        parts.append("(task LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\' OR run_id LIKE ? ESCAPE '\\')")
+        sought = wish.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values += [f"%{sought}%", f"%{sought}%", f"{sought}%"]
+    return " AND ".join(parts), values
+
+
+def figures(journal: Journal, since_s: float, cache: Callable[[], Row]) -> Figures:
+    """The last so many seconds; 0 is all there is."""
+    since = time.time() - since_s if since_s else 0.0
+    attempts = journal.attempts(since)
+    runs = journal.database.rows(f"SELECT count(*) AS n, coalesce(sum(source = 'cache'), 0) AS cached FROM runs WHERE at >= ? AND {_RUNS}", (since,))
+    counted = runs[0] if runs else {"n": 0, "cached": 0}
+    return Figures(by_model(attempts), fallbacks(attempts), loads(attempts), counted["n"], counted["cached"], cache())
+
+
+def fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
+    """How often which model failed with which code and another took over. The attempts of a run stand in their order."""
+    names = names_of((row["provider"], row["model"]) for row in attempts)
+    last: dict[str, Row] = {}
+    found: Counter[tuple[str, str, str]] = Counter()
+    for row in attempts:
+        before = last.get(row["run_id"])
+        if before is not None:
+            found[names[before["provider"], before["model"]], before["code"] or "", names[row["provider"], row["model"]]] += 1
+        last[row["run_id"]] = row
+    return found
+
+
+def loads(attempts: Sequence[Row]) -> dict[str, list[float]]:
+    """Seconds of every cold load by model."""
+    names = names_of((row["provider"], row["model"]) for row in attempts)
+    found: dict[str, list[float]] = {}
+    for row in attempts:
+        if (row["load_s"] or 0.0) > COLD_S:
+            found.setdefault(names[row["provider"], row["model"]], []).append(row["load_s"])
+    return dict(sorted(found.items()))
+
+
+def median(values: Sequence[float]) -> float:
+    """As orch.storage.stats counts it."""
+    return percentile(values, 50) or 0.0
+
+
+def opened_run(journal: Journal, run_id: str) -> Opened | None:
+    """The run whose id begins so; None where there is none, or several."""
+    row = journal.find_run(run_id) if run_id else None
+    if row is None:
+        return None
+    name = (row["run_id"],)
+    ratings = journal.database.rows("SELECT model, provider, score, kind FROM ratings WHERE run_id = ? ORDER BY id", name)
+    corrections = journal.database.rows("SELECT task_type FROM corrections WHERE run_id = ?", name)
+    return Opened(unpacked(row), journal.attempts_of(row["run_id"]), ratings, corrections[0]["task_type"] if corrections else "")

@@ -1,0 +1,1 @@
+"""The view Chat: conversations and their answers."""

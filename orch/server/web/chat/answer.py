@@ -1,0 +1,240 @@
+"""One answer on the page: who gives it and why, the text as it comes, and the reader's word on it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from orch.execution.results import DEMONSTRATION
+from orch.execution.serialize import fallback_names
+from orch.routing.feedback import rate
+from orch.server.web.chat.answer_state import Answer, Going
+from orch.server.web.chat.why import why
+from orch.server.web.components.page import Page, attempt, failed
+from orch.server.web.components.stream_text import Text
+from orch.server.web.components.throttle import Fold, Paced
+from orch.types import TaskType
+
+MOST_OTHERS = 12
+NAMED_ANYWAY = ("memory", "quality_floor", "last_resort")
+"""Eliminations that naming the model overrules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a reader may want besides: `again` in the answer's place, `other` beside it by the model of that full name."""
+
+    again: Callable[[Answer], None]
+    other: Callable[[Answer, str], None]
+    ended: Callable[[Answer], None]
+
+
+class AnswerView:
+    """An answer that is drawn as it comes."""
+
+    def __init__(self, page: Page, answer: Answer, going: Going, wishes: Wishes) -> None:
+        self._page, self.answer, self._going, self._wishes = page, answer, going, wishes
+        self._paced = Paced(self._show)
+        self._told = 0
+        self._over = False
+        self.box = ui.element("article").classes("orch-chat-answer").props(f'aria-label="{page("Answer")}"')
+        with self.box:
+            self._head()
+            self._thought = Fold(page("Thinking"), self._draw_thinking, "psychology")
+            self._thought.place()
+            self._thought.button.set_visibility(False)
+            self._notes = ui.element("div").classes("orch-chat-notes").props("role=status")
+            self._waiting = ui.row().classes("orch-loading").props("role=status")
+            with self._waiting:
+                ui.spinner(size="sm")
+                ui.label(page("Waiting for the model…"))
+            self._text = Text(page)
+            self._foot = ui.element("div").classes("orch-chat-foot")
+        self._show()
+        if answer.going:
+            answer.watchers.add(self._paced)
+
+    def leave(self) -> None:
+        """The page is gone, or shows another answer here."""
+        self._paced.cancel()
+        self._going.leave(self.answer, self._paced)
+
+    # ------------------------------------------------------------ as it comes
+
+    def _head(self) -> None:
+        with ui.row().classes("orch-chat-head"):
+            self._model = ui.label().classes("orch-chat-model")
+            self._kind = ui.label().classes("orch-chat-kind")
+            self._sure = ui.label().classes("orch-dim")
+            self._mark = ui.label().classes("orch-chat-mark")
+            self._why = Fold(self._page("Why this model"), lambda: why(self._page, self.answer), "insights")
+            self._why.button.set_visibility(False)
+        self._why.place()
+
+    def _show(self) -> None:
+        """Draws what is new since the last time."""
+        if self.box.is_deleted:
+            return
+        answer, page = self.answer, self._page
+        with self.box:
+            self._show_head()
+            if answer.thinking:
+                self._thought.button.set_visibility(True)
+                if self._thought.is_open:
+                    self._thinking.set_text(answer.thinking)
+            for note in answer.notes[self._told :]:
+                with self._notes:
+                    ui.label(_note(page, note)).classes("orch-chat-note")
+            self._told = len(answer.notes)
+            self._waiting.set_visibility(answer.going and not answer.text)
+            self._text.show(answer.text, whole=not answer.going)
+            if not answer.going and not self._over:
+                self._end()
+
+    def _show_head(self) -> None:
+        answer, page = self.answer, self._page
+        self._model.set_text(answer.model_name or answer.model or (page("Choosing a model…") if answer.going else page("No model")))
+        self._kind.set_text(kinds(page).get(answer.task_type, answer.task_type))
+        self._kind.set_visibility(bool(answer.task_type))
+        self._sure.set_text(page("confidence {n} %", n=page.say.number(answer.confidence * 100)) if answer.task_type else "")
+        marks = [page("interrupted")] if answer.status == "interrupted" else [page("failed")] if answer.status == "failed" else []
+        marks += [page("from the cache")] if answer.cached else []
+        marks += [page("built-in demonstration, often wrong")] if answer.degraded else []
+        self._mark.set_text(" · ".join(marks))
+        self._why.button.set_visibility(answer.decision is not None or bool(answer.attempts))
+
+    def _draw_thinking(self) -> None:
+        self._thinking = ui.label(self.answer.thinking).classes("orch-chat-thinking")
+
+    # ------------------------------------------------------------ when it is over
+
+    def _end(self) -> None:
+        self._over = True
+        answer, page = self.answer, self._page
+        self._why.redraw()
+        with self._foot:
+            if answer.error is not None and answer.status == "failed":
+                failed(page, answer.error, lambda: self._wishes.again(answer))
+            elif answer.status == "interrupted":
+                self._interrupted()
+            ui.label(_figures(page, answer)).classes("orch-dim")
+            if answer.status == "ok" or (answer.status == "interrupted" and answer.text and answer.run_id):
+                self._word()
+        if answer.watchers:  # it ended before our eyes
+            self._wishes.ended(answer)
+
+    def _interrupted(self) -> None:
+        page, code = self._page, self.answer.error.code if self.answer.error else ""
+        said = {
+            "terminated": page("The server ended in the middle of this answer."),
+            "killed": page("The server ended before this answer was written down."),
+        }.get(code, page("This answer was interrupted."))
+        with ui.row().classes("orch-chat-interrupted").props("role=status"):
+            ui.label(said)
+            ui.button(page("Ask again"), on_click=lambda: self._wishes.again(self.answer)).props("flat dense no-caps")
+
+    def _word(self) -> None:
+        page = self._page
+        with ui.row().classes("orch-chat-actions").props(f'role=group aria-label="{page("Your word on this answer")}"'):
+            self._good = self._thumb("thumb_up", page("Good answer"), "good")
+            self._bad = self._thumb("thumb_down", page("Bad answer"), "bad")
+            others = Fold(page("Try another model"), self._draw_others, "alt_route")
+            kind = Fold(page("Wrong type?"), self._draw_kinds, "label")
+        others.place()
+        kind.place()
+        self._folds = (others, kind)
+
+    def _thumb(self, icon: str, label: str, word: str) -> ui.button:
+        act = attempt(self._page, lambda: self._rate(word=word))
+        return ui.button(icon=icon, on_click=act, color=None).props(f'flat round dense aria-pressed=false aria-label="{label}"').classes("orch-chat-thumb")
+
+    async def _rate(self, **said: str) -> str:
+        service = self._page.service
+        await service.flushed()
+        told = "; ".join(await rate(service.orchestrator.runtime, self.answer.run_id, **said))
+        if "word" in said:
+            for thumb, word in ((self._good, "good"), (self._bad, "bad")):
+                thumb.props(f"aria-pressed={'true' if said['word'] == word else 'false'}")
+        return told
+
+    async def mark_better(self, worse: list[Answer]) -> str:
+        """Says that this answer is better than those of other models."""
+        service = self._page.service
+        await service.flushed()
+        told = [await rate(service.orchestrator.runtime, each.run_id, better=self.answer.full_model) for each in worse]
+        self.box.classes(add="orch-chat-better")
+        return "; ".join(line for lines in told for line in lines)
+
+    def _draw_others(self) -> None:
+        page, answer = self._page, self.answer
+        candidates = [each for each in (answer.decision or {}).get("candidates", ()) if not each["eliminated"] or each["eliminated_code"] in NAMED_ANYWAY]
+        with ui.row().classes("orch-chat-choices").props(f'role=group aria-label="{page("Try another model")}"'):
+            for each in [each for each in candidates if (each["provider"], each["model_id"]) != (answer.provider, answer.model)][:MOST_OTHERS]:
+                self._choice(each["model_name"], self._other(f"{each['provider']}/{each['model_id']}"))
+            self._choice(page("The same model again"), self._other(answer.full_model))
+
+    def _other(self, model: str) -> Callable[[], None]:
+        def ask() -> None:
+            self._folds[0].show(False)
+            self._wishes.other(self.answer, model)
+
+        return ask
+
+    def _draw_kinds(self) -> None:
+        page = self._page
+        ui.label(page("This was …"))
+        with ui.row().classes("orch-chat-choices").props(f'role=group aria-label="{page("Kind of task")}"'):
+            for kind, name in kinds(page).items():
+                self._choice(name, attempt(page, self._correction(kind)))
+
+    def _correction(self, kind: str) -> Callable[[], Awaitable[str]]:
+        async def correct() -> str:
+            told = await self._rate(task_type=kind)
+            self._folds[1].show(False)
+            return told
+
+        return correct
+
+    def _choice(self, name: str, act: Callable[[], Any]) -> None:
+        ui.button(name, on_click=act).props("outline dense no-caps")
+
+
+# ---------------------------------------------------------------- words
+
+
+def kinds(page: Page) -> dict[str, str]:
+    """The task types as people call them."""
+    return {
+        TaskType.CODING: page("coding"),
+        TaskType.REASONING: page("reasoning"),
+        TaskType.EXPLORATION: page("exploration"),
+        TaskType.WRITING: page("writing"),
+        TaskType.SIMPLE: page("simple"),
+        TaskType.ANALYSIS: page("analysis"),
+        TaskType.CREATIVE: page("creative"),
+        TaskType.RESEARCH: page("research"),
+    }
+
+
+def _note(page: Page, note: dict[str, Any]) -> str:
+    if note["type"] == "fallback":
+        failed, other = fallback_names(note)
+        return page("{model} failed: {why}. {other} takes over.", model=failed, why=note["reason"], other=other)
+    if note["type"] == "tool_call":
+        return page("The model called {name}.", name=note["tool_call"].get("function", {}).get("name", "?"))
+    return page.reason(DEMONSTRATION) if note["message"] == DEMONSTRATION else str(note["message"])
+
+
+def _figures(page: Page, answer: Answer) -> str:
+    number = page.say.number
+    parts = []
+    if answer.ttft_s is not None:
+        parts.append(page("{s} s to the first token", s=number(answer.ttft_s, 2)))
+    if answer.total_s is not None:
+        parts.append(page("{s} s in all", s=number(answer.total_s, 2)))
+    if answer.tokens:
+        parts.append(page("{n} tokens", n=number(answer.tokens)))
+    return " · ".join(parts)

@@ -1,0 +1,244 @@
+"""One answer as the page knows it: filled by a run of its own that goes on while browsers come and go, or taken from the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+
+from orch.errors import OrchError
+from orch.execution.attempt import Chunk
+from orch.execution.run import Run
+from orch.server.http.guard import whereabouts
+from orch.server.service import Service
+from orch.text.prompt import Task
+from orch.types import RunResult, plain
+
+ALONE_S = 120.0
+"""An answer that no page has watched for so long is ended: it was enough to reload, or to look at another conversation."""
+Watcher = Callable[[], None]
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """What came so far. `status` is going, ok, failed or interrupted; `decision`, `attempts` and `recalled` are plain values, as in the journal."""
+
+    task: Task
+    status: str = "going"
+    run_id: str = ""
+    provider: str = ""
+    model: str = ""
+    model_name: str = ""
+    task_type: str = ""
+    confidence: float = 0.0
+    reason: str = ""
+    degraded: bool = False
+    cached: bool = False
+    text: str = ""
+    thinking: str = ""
+    notes: list[Chunk] = field(default_factory=list)
+    """Warnings, fallbacks and calls of tools, in order."""
+    decision: dict[str, Any] | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    recalled: list[dict[str, Any]] | None = None
+    """None where nobody knows any more."""
+    ttft_s: float | None = None
+    total_s: float | None = None
+    tokens: int | None = None
+    error: OrchError | None = None
+    watchers: set[Watcher] = field(default_factory=set)
+
+    @property
+    def going(self) -> bool:
+        """Whether more may come."""
+        return self.status == "going"
+
+    @property
+    def full_model(self) -> str:
+        """PROVIDER/ID, which no other model has."""
+        return f"{self.provider}/{self.model}"
+
+    def take(self, chunk: Chunk) -> None:
+        """One chunk of the run."""
+        _TAKE[chunk["type"]](self, chunk)
+        self.changed()
+
+    def changed(self) -> None:
+        """Tells those who watch."""
+        for watcher in tuple(self.watchers):
+            watcher()
+
+
+# ---------------------------------------------------------------- chunks
+
+
+def _metadata(answer: Answer, chunk: Chunk) -> None:
+    answer.provider, answer.model, answer.model_name = chunk["provider"], chunk["model_id"], chunk["model_name"]
+    answer.task_type, answer.confidence = chunk["task_type"], chunk["confidence"]
+    answer.reason, answer.degraded = chunk["reason"], chunk["degraded"]
+
+
+def _content(answer: Answer, chunk: Chunk) -> None:
+    answer.text += chunk["chunk"]
+
+
+def _thinking(answer: Answer, chunk: Chunk) -> None:
+    answer.thinking += chunk["chunk"]
+
+
+def _note(answer: Answer, chunk: Chunk) -> None:
+    answer.notes.append(chunk)
+
+
+def _done(answer: Answer, chunk: Chunk) -> None:
+    result: RunResult = chunk["result"]
+    answer.status, answer.run_id, answer.decision = "ok", result.run_id, plain(result.decision)
+    answer.cached, answer.degraded = result.source == "cache", result.degraded
+    answer.attempts, answer.recalled = [asdict(attempt) for attempt in result.attempts], list(result.recalled)
+    answer.ttft_s, answer.total_s, answer.tokens = result.timing.ttft_s, result.timing.total_s, result.response.usage.completion_tokens
+    told = {note.get("message") for note in answer.notes}
+    answer.notes += [{"type": "warning", "message": said} for said in result.warnings if said not in told]
+
+
+def _error(answer: Answer, chunk: Chunk) -> None:
+    answer.status = "failed"
+    answer.attempts = [asdict(attempt) for attempt in chunk["attempts"]]
+    answer.error = OrchError(chunk["error"]["message"], chunk["error"]["hint"], code=chunk["error"]["code"])
+
+
+_TAKE: dict[str, Callable[[Answer, Chunk], None]] = {
+    "metadata": _metadata,
+    "content": _content,
+    "thinking": _thinking,
+    "warning": _note,
+    "fallback": _note,
+    "tool_call": _note,
+    "done": _done,
+    "error": _error,
+}
+
+
+# ---------------------------------------------------------------- runs
+
+
+class Going:
+    """The answers that are on their way, of all pages, by conversation."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: dict[str, list[Answer]] = {}
+
+    def begin(self, task: Task, conversation: str) -> Answer:
+        """Asks; what comes is in the answer."""
+        answer = Answer(task)
+        self._answers.setdefault(conversation, []).append(answer)
+        running = asyncio.create_task(self._run(answer, conversation))
+        self._tasks.add(running)
+        running.add_done_callback(self._tasks.discard)
+        return answer
+
+    def of(self, conversation: str) -> list[Answer]:
+        """Those of one conversation, oldest first."""
+        return list(self._answers.get(conversation, ()))
+
+    def end(self, answer: Answer, code: str = "interrupted") -> None:
+        """Ends one as Ctrl-C would."""
+        self._service.end(answer.run_id, code)
+
+    def leave(self, answer: Answer, watcher: Watcher) -> None:
+        """A page watches it no more."""
+        answer.watchers.discard(watcher)
+        if answer.going and not answer.watchers:
+            asyncio.get_running_loop().call_later(ALONE_S, self._end_if_alone, answer)
+
+    def _end_if_alone(self, answer: Answer) -> None:
+        if answer.going and not answer.watchers:
+            self.end(answer, "reader_gone")
+
+    async def _run(self, answer: Answer, conversation: str) -> None:
+        service = self._service
+        await service.flushed()  # the turn before may have ended a moment ago
+        run = service.begin(answer.task, "continue", "page")
+        answer.run_id = run.run_id
+        try:
+            await _follow(run, answer)
+        finally:
+            self._answers[conversation].remove(answer)
+            if not self._answers[conversation]:
+                del self._answers[conversation]
+            await service.ended(run)
+
+
+async def _follow(run: Run, answer: Answer) -> None:
+    """Takes every chunk. Nothing is raised: who looks at the answer sees how it ended."""
+    try:
+        async with aclosing(run.chunks()) as chunks:
+            async for chunk in chunks:
+                answer.take(chunk)
+                if chunk["type"] == "metadata" and run.decision is not None:
+                    answer.decision = plain(run.decision)
+    except OrchError:
+        return  # the error chunk has told it
+    except asyncio.CancelledError:
+        answer.status, answer.error = "interrupted", run.error
+        answer.attempts = [asdict(attempt) for attempt in run.error.attempts] if run.error else []
+        answer.changed()
+    except Exception as error:
+        # without its words, which may quote the prompt
+        logging.getLogger("orch.server").error("%s", whereabouts(error))
+        answer.status, answer.error = "failed", OrchError("orch failed at this request", "its log says where")
+        answer.changed()
+
+
+def going_of(request: Request, service: Service) -> Going:
+    """The one register of the process: a page that is loaded again finds its answer there."""
+    state = request.app.state
+    if not hasattr(state, "orch_going"):
+        state.orch_going = Going(service)
+    going: Going = state.orch_going
+    return going
+
+
+# ---------------------------------------------------------------- from the journal
+
+
+def of_row(row: dict[str, Any], attempts: list[dict[str, Any]]) -> Answer:
+    """An answer that was written down: an unpacked row of the journal and its attempts."""
+    decision = row["decision"] or {}
+    error = OrchError(row["error"] or row["error_code"], code=row["error_code"]) if row["error_code"] else None
+    names = {(each["provider"], each["model_id"]): each["model_name"] for each in decision.get("candidates", ())}
+    return Answer(
+        task=_task_of(row),
+        status=row["status"],
+        run_id=row["run_id"],
+        provider=row["provider"] or "",
+        model=row["model"] or "",
+        model_name=names.get((row["provider"], row["model"]), row["model"] or ""),
+        task_type=row["task_type"] or "",
+        confidence=row["confidence"] or 0.0,
+        reason=decision.get("reason", ""),
+        degraded=bool(row["degraded"]),
+        cached=row["source"] == "cache",
+        text=row["answer"] or "",
+        decision=row["decision"],
+        attempts=attempts,
+        ttft_s=row["ttft_s"],
+        total_s=row["total_s"],
+        tokens=row["completion_tokens"],
+        error=error,
+    )
+
+
+def _task_of(row: dict[str, Any]) -> Task:
+    """The task as far as it was kept; what was attached stands in its last message."""
+    messages, text, system = row["messages"] or [], row["task"] or "", row["system"]
+    *before, last = messages or [{"content": text}]
+    if last.get("content") == text and not last.get("images"):
+        return Task(text=text, messages=tuple(before), system_prompt=system)
+    return Task(text="", messages=tuple(messages), system_prompt=system)

@@ -1,0 +1,1 @@
+"""What the views share: page frame, tables, Markdown, translations."""

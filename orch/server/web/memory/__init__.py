@@ -1,0 +1,1 @@
+"""The view Memory: search, read, add and forget entries."""

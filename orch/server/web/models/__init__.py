@@ -1,0 +1,1 @@
+"""The view Models: installed and loaded models, downloads, models.yaml."""

@@ -1,0 +1,1 @@
+"""The view Settings: the weights of the score and a replay under other weights."""

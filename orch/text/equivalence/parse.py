@@ -1,0 +1,187 @@
+"""A task as read: its kind of question, its tense, and its words as concepts, each with its place."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from orch.text.equivalence.function_words import (
+    ARTICLES,
+    DEFINITE,
+    DROPPED,
+    DROPPED_ES,
+    FIXED,
+    FUTURE,
+    INDEFINITE,
+    JOINTS,
+    LETTERED,
+    PARTICLES,
+    PAST,
+    PHRASAL,
+    POSSESSIVES,
+    PREPOSITIONS,
+    SYNONYMS,
+    THESE,
+)
+from orch.text.equivalence.lexicon import cognate, listed, lookup, units
+from orch.text.equivalence.sentence_patterns import reword, unframe
+from orch.text.equivalence.tokenize import bare, fold, is_spanish, tokenize
+from orch.text.equivalence.vocabulary import BIGGER, IMPLIED, TECH
+
+_QUOTE = r"`+([^`]+)`+|\"([^\"]+)\"|“([^”]+)”|«([^»]+)»|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)"
+IMPERSONAL = {"howto", "can", "should", "write", "give"}
+"""Kinds in which `my` says nothing: how do I lock my screen, how do I lock a screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A concept where it stands: what kind of word it is, the preposition before it, its noun phrase, the row of `and`/`or` it belongs to."""
+
+    concept: str
+    kind: str  # verb, adjective, noun, tech, number, quote, code, name, fixed or word
+    role: str = ""
+    phrase: int = 0
+    row: int = 0
+    plural: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A task as read: everything that two tasks must have in common."""
+
+    kind: str
+    tense: str
+    spanish: bool
+    words: tuple[Word, ...]
+    article: str
+    names: frozenset[str]
+    things: frozenset[str]
+
+    def concepts(self, *kinds: str) -> Counter[str]:
+        """How often each concept occurs, of these kinds or of all."""
+        return Counter(word.concept for word in self.words if not kinds or word.kind in kinds)
+
+
+@lru_cache(maxsize=256)
+def read(text: str) -> Reading:
+    """What a task says."""
+    quotes: list[str] = []
+
+    def set_aside(match: re.Match[str]) -> str:
+        quotes.append(" ".join(next(group for group in match.groups() if group is not None).split()))
+        return f' "{len(quotes) - 1} '
+
+    raw = re.sub(_QUOTE, set_aside, text.replace("\x00", " ")).replace("’", "'").split()
+    tokens = tokenize(raw)
+    spanish = is_spanish(text, tokens)
+    folded = [fold(token, at, tokens, spanish) for at, token in enumerate(tokens)]
+    plain = reword(" ".join(folded).strip(" ,"))
+    kind, rest = unframe(plain)
+    words = tuple(word for word in _words_of(kind, rest.split(), quotes, spanish) if not (spanish and kind == "howto" and word.concept == "i"))
+    names = frozenset(bare(token) for at, token in enumerate(tokens[1:], 1) if token[:1].isupper() and tokens[at - 1].lower() not in ARTICLES)
+    things = frozenset(bare(token) for at, token in enumerate(tokens[1:], 1) if token.islower() and tokens[at - 1].lower() in {"a", "an", "un", "una"})
+    return Reading(kind, _tense_of(plain.split()), spanish, words, _article(rest), names, things)
+
+
+def levelled(reading: Reading) -> Reading:
+    """With words that no table knows brought to what English and Spanish have in common: system and sistema."""
+    return replace(reading, words=tuple(replace(word, concept=cognate(word.concept)) if word.kind == "word" else word for word in reading.words))
+
+
+def _article(rest: str) -> str:
+    """Whether the thing asked about is the one, one of many, or neither is said."""
+    first = rest.partition(" ")[0]
+    return "the" if first in DEFINITE else "a" if first in INDEFINITE else ""
+
+
+def _tense_of(tokens: list[str]) -> str:
+    """past, future or present: by auxiliaries, by known verbs, by Spanish accents."""
+    if any(token in FUTURE or token.endswith(">") for token in tokens):
+        return "future"
+    return "past" if any(token in PAST or token.endswith("<") or lookup(token)[2] for token in tokens) else "present"
+
+
+def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[Word]:
+    """The words that carry meaning, each with its place."""
+    found: list[Word] = []
+    role, degree, phrase, row, last, new, joined = "", "", 0, 0, -1, True, False
+    silent = (DROPPED_ES if spanish else DROPPED) | (POSSESSIVES if kind in IMPERSONAL else set()) | (THESE if quotes else set())
+    for at, token in enumerate(tokens):
+        before, after = tokens[at - 1] if at else "", tokens[at + 1] if at + 1 < len(tokens) else ""
+        letter = len(token) == 1 and (before in LETTERED or not after or (token in JOINTS and token != "," and not spanish))
+        measured = before[:1].isdigit() and token in units()
+        if not letter and not measured and token in PREPOSITIONS and after:
+            role, new, joined = PREPOSITIONS[token], True, False
+            if not found:
+                found.append(Word(PARTICLES.get(token, token), "fixed"))
+            elif found[-1].kind == "verb" and at == last + 1 and role in {"in", "of", "for"} and (after not in TECH or found[-1].concept in PHRASAL):
+                role = "+" + role
+        elif not letter and token in JOINTS:
+            new = joined = True
+            if JOINTS[token] == "or":
+                found.append(Word("or", "joint"))
+        elif not letter and not measured and token in silent:
+            new = True
+        elif token in {"most", "more", "less"} and lookup(after)[1] == "adjective":
+            degree = token + "-"
+        else:
+            word = Word(units()[token], "unit") if measured else _word(token, quotes)
+            if spanish and (person := _person(token)):
+                found.append(Word(person, "word", "", phrase + 1, row + 1))
+            acts = word.kind in {"verb", "negation", "fixed"}
+            new, role = new or acts, "" if acts else role
+            phrase, row = phrase + new, row + (new and (acts or not joined))
+            found.append(replace(word, concept=degree + word.concept, role=role, phrase=phrase, row=row))
+            new, joined, degree, last = acts, False, "", at
+    return _trimmed(found)
+
+
+def _person(token: str) -> str:
+    """I or you, which a Spanish verb says by its ending (of `how do I`, cómo borro, that says nothing)."""
+    if not listed(token).endswith("-") or lookup(token)[1] != "verb":
+        return ""
+    return "i" if token.endswith("o") and not token.endswith(("ado", "ido", "ndo")) else "you" if token.endswith(("as", "es")) else ""
+
+
+def _trimmed(words: list[Word]) -> Iterator[Word]:
+    """Without words that others imply; a number and its unit in one."""
+    concepts = {word.concept for word in words}
+    held: Word | None = None
+    for at, word in enumerate(words):
+        quoted = any(each.kind == "quote" and each.phrase - word.phrase < 2 and each.role in {"", "of", "de", word.role} for each in words[at + 1 :])
+        if IMPLIED.get(word.concept, set()) & concepts or (word.concept in {"sentence", "text"} and quoted):
+            continue
+        if held is not None:
+            joined = word.kind == "unit"
+            yield replace(held, concept=f"{held.concept} {word.concept}") if joined else held
+            held = None
+            if joined:
+                continue
+        if word.kind == "number":
+            held = word
+        else:
+            yield word
+    if held is not None:
+        yield held
+
+
+def _word(token: str, quotes: list[str]) -> Word:
+    """A token as a word, without its place."""
+    if token.startswith('"') and token[1:].isdigit() and int(token[1:]) < len(quotes):
+        return Word(f'"{quotes[int(token[1:])]}"', "quote")
+    if token[:1].isdigit():
+        return Word(re.sub(r"(?<=\d),(?=\d{3}\b)", "", token), "number")
+    if (bigger := BIGGER.get(token)) is not None:
+        return Word("more-" + bigger, "adjective")
+    if token.endswith("est") and (base := BIGGER.get(token.removesuffix("st") + "r")) is not None:
+        return Word("most-" + base, "adjective")
+    token = SYNONYMS.get(token, token)
+    if token in POSSESSIVES | THESE:
+        return Word("my" if token in POSSESSIVES else "this", "word")
+    if token in FIXED:
+        return Word(token, "negation" if FIXED[token] == "negation" else "fixed")
+    concept, kind, _, plural = lookup(token)
+    return Word(concept, kind, plural=plural)

@@ -1,0 +1,73 @@
+"""Finds secrets by their column: in Markdown tables, CSV and INSERT statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orch.text.redact.lazy_pattern import text_rule
+from orch.text.redact.secret_names import Kind, kind_of
+from orch.text.redact.secret_values import Style, is_secret
+from orch.text.redact.text_view import Span
+
+_RULED = text_rule(r"^[ \t]*\|?[ \t]*:?-{1,200}:?[ \t]*\|[-:| \t]*$")
+_INSERT = text_rule(r"(?i)\binsert\s{1,4}into\s{1,4}[\w.`\"\[\]]{1,100}\s{0,4}\(([^()]{1,1000})\)\s{0,4}values\s{0,4}")
+_VALUES = text_rule(r"\s{0,40},?\s{0,40}\(((?:[^()'\n]|'(?:[^'\n]|'')*+')*+)\)")
+_FIELD = text_rule(r"[nN]?'((?:[^'\n]|'')*+)'|[^,']++")
+_NAME = text_rule(r" ?[\"']?[A-Za-zñÑ_-]{1,40}[\"']? ?")
+HEADING_CHARS = 400
+
+
+def found(text: str) -> Iterator[Span]:
+    """The secrets in the tables of a whole text."""
+    yield from _lines(text)
+    for match in _INSERT.finditer(text):
+        yield from _inserted(text, match.end(), _kinds(match.group(1), ","))
+
+
+def _lines(text: str) -> Iterator[Span]:
+    """Rows under a heading with a secret's name: cut by | over a ruled line, or by commas in lines of as many fields."""
+    start, sign, kinds, count = 0, "", {}, 0
+    before = ""
+    for line in text.splitlines(keepends=True):
+        bare = line.rstrip("\r\n")
+        if _RULED.match(bare) and 0 < len(before) <= HEADING_CHARS:
+            sign, kinds, count = "|", _kinds(before, "|"), before.count("|")
+        elif sign and bare.count(sign) >= (1 if sign == "|" else count):
+            yield from _cells(bare, start, sign, kinds)
+        elif _is_heading(bare):
+            sign, kinds, count = ",", _kinds(bare, ","), bare.count(",")
+        else:
+            sign, kinds = "", {}
+        before, start = bare, start + len(line)
+
+
+def _is_heading(line: str) -> bool:
+    """Whether a line may be the first one of CSV: names alone."""
+    return "," in line and len(line) <= HEADING_CHARS and all(_NAME.fullmatch(part) for part in line.split(","))
+
+
+def _kinds(heading: str, sign: str) -> dict[int, Kind]:
+    """The columns whose name is a secret's."""
+    names = [name.strip().strip("*`\"'[]_ ") for name in heading.split(sign)]
+    return {place: kind for place, name in enumerate(names) if name and " " not in name and (kind := kind_of(name)) > Kind.WEAK}
+
+
+def _cells(line: str, start: int, sign: str, kinds: dict[int, Kind]) -> Iterator[Span]:
+    if not kinds:
+        return
+    at = start
+    for place, cell in enumerate(line.split(sign)):
+        inner = cell.strip().strip("*`\"'")
+        if place in kinds and is_secret(inner, kinds[place], Style.WORD):
+            begin = at + cell.index(inner)
+            yield begin, begin + len(inner), "assignment"
+        at += len(cell) + len(sign)
+
+
+def _inserted(text: str, at: int, kinds: dict[int, Kind]) -> Iterator[Span]:
+    while kinds and (row := _VALUES.match(text, at)):
+        fields = [field for field in _FIELD.finditer(text, row.start(1), row.end(1)) if field.group().strip()]
+        for place, kind in kinds.items():
+            if place < len(fields) and fields[place].group(1) and is_secret(fields[place].group(1), kind, Style.QUOTED):
+                yield fields[place].start(1), fields[place].end(1), "assignment"
+        at = row.end()

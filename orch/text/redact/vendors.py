@@ -1,0 +1,80 @@
+"""Finds vendor keys by their form: a literal prefix, or the vendor's name before them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+
+from orch.text.redact.lazy_pattern import byte_rule, text_rule
+from orch.text.redact.text_view import Span, View
+from orch.text.redact.vendor_forms import BESIDE, FORMS
+
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+"""A word begins: also after an escape in JSON text or a URL."""
+_RUNS = byte_rule(rb"a{14,}")
+_BESIDE = text_rule(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
+_JWT_PARTS = (".ey", "eyJ", "ZXlK")
+_DATA = text_rule(r"[A-Za-z0-9+/=]+")
+DATA_CHARS, DATA_END_CHARS = 4_096, 1_024
+LONGEST_WORD = 26
+_BEFORE_CHARS = 70
+"""As far before a key its vendor's name is looked for."""
+
+
+def found(view: View) -> Iterator[Span]:
+    """The keys of vendors in a text."""
+    runs = " ".join(_without_data(view.text[match.start() : match.end()]) for match in _RUNS.finditer(view.tokens))
+    if not runs:
+        return
+    for number, (mark, _, literal, _, _) in enumerate(FORMS):
+        if literal in runs and (mark != "jwt" or any(part in runs for part in _JWT_PARTS)):
+            for match in _rule(number).finditer(view.text):
+                # the first part of a JWT is taken whole, also where it is none: its alphabet holds what begins the next one
+                if "." in match.group() or literal == "ZXlK" if mark == "jwt" else is_dense(match.group()[len(literal) :]):
+                    yield match.start(), match.end(), mark
+    yield from _beside(view)
+
+
+def _without_data(run: str) -> str:
+    """The ends of a run that is base64 of something large, such as an image: no key begins within."""
+    return run[:DATA_END_CHARS] + " " + run[-DATA_END_CHARS:] if len(run) > DATA_CHARS and _DATA.fullmatch(run) else run
+
+
+@cache
+def _rule(number: int) -> re.Pattern[str]:
+    """Compiled at first use: most texts hold no vendor's literal, and all rules take 60 ms."""
+    _, before, literal, after, _ = FORMS[number]
+    return re.compile(_START + before + re.escape(literal) + after, re.ASCII)
+
+
+def is_dense(body: str) -> bool:
+    """Whether a text looks drawn at random, as keys do, and not like words with hyphens between them."""
+    if body.isupper() or sum(map(str.isdigit, body[:400])) >= 6:
+        return True
+    mixed = 0
+    for part in re.split(r"[-_]", body[:400]):
+        digits = sum(char.isdigit() for char in part)
+        if (digits > 0 and len(part) >= 8) or _switches(part) >= 2 or len(part) >= LONGEST_WORD:
+            return True
+        mixed += 0 < digits < len(part)
+    return mixed >= 2
+
+
+def _switches(part: str) -> int:
+    """How often a capital follows a small letter."""
+    return sum(one.islower() and two.isupper() for one, two in pairwise(part))
+
+
+def _beside(view: View) -> Iterator[Span]:
+    names = [(row[0].encode(), row) for row in BESIDE if row[0].encode() in view.low]
+    if not names:
+        return
+    for match in _BESIDE.finditer(view.text):
+        line = view.low[max(0, match.start() - _BEFORE_CHARS) : match.start()].rpartition(b"\n")[2]
+        value = match.group(1)
+        for name, (_, alphabet, least, most) in names:
+            if name in line and least <= len(value) <= most and re.fullmatch(f"{alphabet}+", value) and is_dense(value):
+                yield match.start(1), match.end(1), "vendor_key"
+                break

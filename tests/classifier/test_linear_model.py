@@ -1,0 +1,148 @@
+"""What the learned part of the classifier promises: honest files, any text, bounded time, the same answer always."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orch.classifier.features import features, parts
+from orch.classifier.linear_model import WEIGHTS, LearnedClassifier
+from orch.classifier.spelling import Vocabulary
+from orch.types import TaskType
+
+LEARNED = LearnedClassifier.shipped()
+WORDS = LEARNED.vocabulary
+
+
+def test_the_weights_are_those_of_the_report() -> None:
+    report = json.loads(WEIGHTS.with_name("weights.report.json").read_text("utf-8"))
+    assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() == report["sha256"]
+
+
+def test_the_weights_are_small() -> None:
+    assert WEIGHTS.stat().st_size < 800_000
+
+
+def test_a_file_of_something_else_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a weights file"):
+        LearnedClassifier(b"something else")
+
+
+def test_a_shortened_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="another size"):
+        LearnedClassifier(WEIGHTS.read_bytes()[:-1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_gets_a_whole_answer(text: str) -> None:
+    found = LEARNED.classify(text)
+    assert math.isclose(sum(found.scores.values()), 1.0, abs_tol=1e-9)
+    assert set(found.scores) == set(TaskType)
+    assert 0.0 <= found.confidence <= 1.0
+    assert found == LEARNED.classify(text)
+
+
+@pytest.mark.parametrize("text", ["", "   \n\t ", "\x00\x01\x02", "?!?", "😀😀😀", "\ud800"])
+def test_where_nothing_speaks_it_is_simple_and_unsure(text: str) -> None:
+    found = LEARNED.classify(text)
+    assert found.task_type is TaskType.SIMPLE
+    assert found.unsure
+    assert not found.evidence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Schreibe bitte eine Funktion, die zwei Listen vergleicht und die Unterschiede ausgibt",
+        "Écris une fonction qui compare les deux listes et affiche les différences pour moi",
+        "Напиши функцию, которая сравнивает два списка",
+        "请写一个函数比较两个列表",
+        "Escreva uma função que compara as listas e não repita os nomes",
+        "Proszę napisać krótkie opowiadanie o kocie, który boi się deszczu",
+        "Kirjoita lyhyt runo syksystä ja metsästä",
+        "Írj egy rövid verset az őszről",
+        "Andika shairi fupi kuhusu mvua",
+        "Skriv en kort dikt om havet",
+    ],
+)
+def test_an_unknown_language_is_never_sure(text: str) -> None:
+    found = LEARNED.classify(text)
+    assert found.unsure
+    assert found.confidence < 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("write a python function that reverses a linked list", TaskType.CODING),
+        ("escribe una función en python que invierta una lista", TaskType.CODING),
+        ("Escribe un poema sobre el mar", TaskType.CREATIVE),
+        ("where is the retry logic defined in this repository?", TaskType.EXPLORATION),
+    ],
+)
+def test_plain_requests(text: str, expected: TaskType) -> None:
+    assert LEARNED.classify(text).task_type is expected
+
+
+@pytest.mark.parametrize("text", ["Escribe una canción sobre el otoño en Málaga", "¿Cuál es la capital de Perú?"])
+def test_accents_and_case_change_nothing(text: str) -> None:
+    plain = text.upper().replace("Ó", "O").replace("Ñ", "N").replace("Á", "A").replace("Ú", "U")
+    assert LEARNED.classify(plain).scores == LEARNED.classify(text).scores
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("fucntion", "function"), ("funtion", "function"), ("functiom", "function"), ("funcction", "function"), ("resmue", "resume"), ("traducee", "traduce")],
+)
+def test_a_slip_of_the_fingers_is_read_as_the_word_that_was_meant(typed: str, meant: str) -> None:
+    assert WORDS.meant([typed]) == [meant]
+
+
+def test_known_short_and_odd_words_are_left_as_they_are() -> None:
+    words = ["write", "teh", "x1", "qzxwvk", "größe", "__init__"]
+    assert WORDS.meant(words) == words
+
+
+def test_of_two_words_that_were_meant_the_more_frequent_is_taken() -> None:
+    assert Vocabulary(["string", "strong"]).meant(["strng", "strxng"]) == ["strng", "string"]
+
+
+def test_a_vocabulary_comes_back_from_its_bytes() -> None:
+    again = Vocabulary.from_bytes(WORDS.to_bytes())
+    assert len(again) == len(WORDS) > 5_000
+    with pytest.raises(ValueError, match="not a vocabulary"):
+        Vocabulary.from_bytes(b"words")
+
+
+def test_politeness_is_not_part_of_the_request() -> None:
+    assert features("Please write a poem about the sea, thanks!", WORDS)["words"] == features("write a poem about the sea", WORDS)["words"]
+
+
+def test_a_pasted_block_is_told_from_the_request() -> None:
+    part = parts("Why does this fail?\n\n```\nraise ValueError(1)\n```")
+    assert part.asked == "why does this fail?"
+    assert "valueerror" in part.pasted
+
+
+def test_the_former_turn_is_a_vote_for_a_short_text_only() -> None:
+    short, long = "shorter please", "write a python function that reverses a linked list of words and then counts the vowels"
+    assert LEARNED.classify(short, TaskType.CREATIVE).scores[TaskType.CREATIVE] > LEARNED.classify(short).scores[TaskType.CREATIVE]
+    assert LEARNED.classify(long, TaskType.CREATIVE) == LEARNED.classify(long)
+
+
+def test_the_evidence_names_words_of_the_text() -> None:
+    found = LEARNED.classify("write a haiku about rain")
+    assert any("haiku" in each.feature for each in found.evidence if each.task_type is found.task_type)
+
+
+def test_predicting_needs_no_numpy() -> None:
+    code = "import sys; from orch.classifier.linear_model import LearnedClassifier as L; L.shipped().classify('hi'); print('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

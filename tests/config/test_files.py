@@ -1,0 +1,62 @@
+"""A file that somebody named is read within its bound, in every place where orch reads one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orch.config import yaml_document
+from tests.conftest import LLAMA
+from tests.support.fake_ollama import FakeOllama
+from tests.support.forked import run
+
+
+@pytest.fixture
+def huge() -> Path:
+    """A file of zeros that takes no room on the disk: a good deal, and not so much that a broken rule would stop the tests."""
+    with open("huge", "wb") as stream:
+        stream.truncate(50_000_000)
+    return Path("huge")
+
+
+PLACES = [
+    (("--config", "conf", "models"), b"it has over 1,000,000 bytes"),
+    (("run", "--schema", "FILE", "hi"), b"over 8 MB"),
+    (("bench", "--quality", "--suite", "FILE"), b"over 4 MB"),
+    (("replay", "--models", "FILE"), b"it has over 1,000,000 bytes"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), PLACES, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")
+def test_no_command_reads_a_file_beyond_its_bound(huge: Path, words: tuple[str, ...], said: bytes) -> None:
+    Path("conf").mkdir()
+    Path("conf/models.yaml").symlink_to(huge.absolute())
+    done = run(*("huge" if word == "FILE" else word for word in words))
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(("words", "said"), PLACES[1:], ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")
+def test_a_device_without_an_end_is_read_up_to_it(words: tuple[str, ...], said: bytes) -> None:
+    done = run(*("/dev/zero" if word == "FILE" else word for word in words))
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_huge_files_of_a_cloned_folder_are_ignored_with_a_word(ollama: FakeOllama, huge: Path) -> None:
+    huge.rename("models.yaml")
+    Path("routing.yaml").symlink_to("models.yaml")
+    done = run("run", "-m", LLAMA, "hi")
+    assert (done.returncode, b"models.yaml: it has over 200,000 bytes" in run("config", "validate").stderr) == (0, True)
+
+
+def test_values_without_end_are_counted_before_they_are_kept() -> None:
+    document = yaml_document.parse("f", f"a: [{'1,' * 490_000}]")
+    assert ["too many values" in str(problem) for problem in document.problems] == [True]
+    assert document.data is None
+
+
+def test_a_pipe_that_nobody_writes_into_holds_no_keys() -> None:
+    os.mkfifo("keys", 0o600)
+    done = run("serve", "--no-ui", "--port", "0", "--api-key", "keys")
+    assert (done.returncode, b"there is no key in it" in done.stderr) == (2, True)

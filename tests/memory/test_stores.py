@@ -1,0 +1,450 @@
+"""The vector stores: one suite over Qdrant's engine in this process, the client's local mode and a server; then what the files must survive."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from orch.memory.edge_store import EdgeStore
+from orch.memory.qdrant_store import QdrantStore
+from orch.memory.store import Point, Store, StoreError, Where
+from tests.support.fake_qdrant import FakeQdrant
+
+DIMENSION = 4
+EVERYTHING = Where()
+Make = Callable[[int | None], Store]
+
+
+def point(seq: int, part: int = 0, dense: Sequence[float] = (1.0, 0.0, 0.0, 0.0), sparse: dict[int, float] | None = None) -> Point:
+    """A piece of row `seq`."""
+    name = f"run-{seq}"
+    weights = {1: 1.0} if sparse is None else sparse
+    return Point(str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name}:{part}")), seq, list(dense), weights, name, part, "talk", "coding", "coder", 1000.0 + seq)
+
+
+def makers(kind: str, folder: Path) -> Make:
+    """How a store of one kind is made; twice the same store for the same dimension or another."""
+    if kind == "edge":
+        return lambda dimension: EdgeStore(folder, "index", dimension, patience_s=0.1)
+    if kind == "local":
+        return lambda dimension: QdrantStore("index", dimension, path=folder / "local", patience_s=0.1)
+    if kind == "memory":
+        return lambda dimension: QdrantStore("index", dimension, in_memory=True)
+    name = f"orch-test-{uuid.uuid4()}"
+    return lambda dimension: QdrantStore(name, dimension, url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY"))
+
+
+KINDS = ["edge", "memory", "local", "server"]
+"""`server` is the one at QDRANT_URL, else a fake that answers over a real socket."""
+LASTING = [kind for kind in KINDS if kind != "memory"]
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    made = makers(request.param, tmp_path / "stores")
+    if request.param != "server":
+        yield made
+        return
+    with nullcontext() if "QDRANT_URL" in os.environ else FakeQdrant() as fake:
+        if fake is not None:
+            monkeypatch.setenv("QDRANT_URL", fake.url)
+        yield made
+        made(DIMENSION).drop()
+
+
+@pytest.fixture
+def store(make: Make) -> Iterator[Store]:
+    opened = make(DIMENSION)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def lasting(test: Callable[..., None]) -> Callable[..., None]:
+    """For the kinds that keep what they hold when closed."""
+    marked: Callable[..., None] = pytest.mark.parametrize("make", LASTING, indirect=True)(test)
+    return marked
+
+
+# ---------------------------------------------------------------- what every store does
+
+
+def test_a_new_store_is_empty_and_says_so(store: Store) -> None:
+    assert store.created
+    assert (store.count(), store.newest_seq()) == (0, 0)
+    assert store.dense([1, 0, 0, 0], 5, EVERYTHING) == store.lexical({1: 1.0}, 5, EVERYTHING) == []
+
+
+def test_writing_a_point_twice_keeps_one(store: Store) -> None:
+    store.upsert([point(1), point(2)])
+    store.upsert([point(1), replace(point(2), model="other")])
+    assert store.count() == 2
+    assert [hit.run_id for hit in store.dense([1, 0, 0, 0], 5, Where(model="other"))] == ["run-2"]
+
+
+def test_deleting_a_run_takes_out_all_its_points(store: Store) -> None:
+    store.upsert([point(1), point(2, 0), point(2, 1), point(3)])
+    store.delete(["run-2", "run-3", "never-was"])
+    store.delete([])
+    assert (store.count(), store.newest_seq()) == (1, 1)
+    assert {hit.run_id for hit in store.lexical({1: 1.0}, 5, EVERYTHING)} == {"run-1"}
+
+
+def test_what_was_deleted_can_be_written_again(store: Store) -> None:
+    store.upsert([point(1)])
+    store.delete(["run-1"])
+    store.compact()
+    store.upsert([point(1)])
+    assert store.count() == 1
+
+
+def test_dense_hits_come_best_first_and_carry_their_part(store: Store) -> None:
+    store.upsert([point(1, 0, (0, 1, 0, 0)), point(2, 3, (1, 0, 0, 0)), point(3, 0, (1, 1, 0, 0))])
+    hits = store.dense([1, 0, 0, 0], 2, EVERYTHING)
+    assert [(hit.run_id, hit.part) for hit in hits] == [("run-2", 3), ("run-3", 0)]
+    assert [hit.score for hit in hits] == pytest.approx([1.0, 0.5**0.5], abs=0.001)
+    assert hits[0].id == point(2, 3).id
+
+
+def test_a_rare_term_outweighs_a_common_one(store: Store) -> None:
+    store.upsert([point(seq, sparse={7: 1.0}) for seq in range(1, 10)])
+    store.upsert([point(10, sparse={8: 1.0})])
+    assert store.lexical({7: 1.0, 8: 1.0}, 3, EVERYTHING)[0].run_id == "run-10"
+
+
+def test_only_points_that_share_a_term_are_lexical_hits(store: Store) -> None:
+    store.upsert([point(1, sparse={7: 1.0}), point(2, sparse={8: 1.0}), point(3, sparse={})])
+    assert [hit.run_id for hit in store.lexical({8: 1.0}, 5, EVERYTHING)] == ["run-2"]
+    assert store.lexical({}, 5, EVERYTHING) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (Where(session="mine"), {2}),
+        (Where(task_type="writing"), {3}),
+        (Where(model="llama"), {4}),
+        (Where(since=1003.0), {3, 4, 5}),
+        (Where(before=1003.0), {1, 2}),
+        (Where(session="talk", model="coder", since=1001.0, before=1004.0), {1, 3}),
+        (Where(session="nobody's"), set()),
+    ],
+)
+def test_filters_narrow_both_kinds_of_search(store: Store, where: Where, found: set[int]) -> None:
+    others = [replace(point(2), session="mine"), replace(point(3), task_type="writing"), replace(point(4), model="llama")]
+    store.upsert([point(1), *others, replace(point(5), session=None, model=None, task_type=None)])
+    names = {f"run-{seq}" for seq in found}
+    assert {hit.run_id for hit in store.dense([1, 0, 0, 0], 9, where)} == names
+    assert {hit.run_id for hit in store.lexical({1: 1.0}, 9, where)} == names
+
+
+def test_the_newest_row_is_the_largest_whatever_came_last(store: Store) -> None:
+    store.upsert([point(7, 0), point(7, 1), point(3)])
+    store.upsert([point(5)])
+    assert store.newest_seq() == 7
+
+
+def test_a_vector_of_another_length_is_refused_and_nothing_is_written(store: Store) -> None:
+    with pytest.raises(StoreError, match="4 numbers") as caught:
+        store.upsert([point(1), point(2, dense=(1.0, 0.0))])
+    assert (caught.value.code, store.count()) == ("dimension", 0)
+    with pytest.raises(StoreError, match="2 numbers"):
+        store.dense([1.0, 0.0], 5, EVERYTHING)
+
+
+def test_a_point_without_a_dense_vector_is_found_by_its_words(store: Store) -> None:
+    store.upsert([replace(point(1), dense=None)])
+    assert store.dense([1, 0, 0, 0], 5, EVERYTHING) == []
+    assert [hit.run_id for hit in store.lexical({1: 1.0}, 5, EVERYTHING)] == ["run-1"]
+
+
+def test_a_lexical_store_has_no_dense_hits(make: Make) -> None:
+    store = make(None)
+    store.open()
+    store.upsert([replace(point(1), dense=None)])
+    assert store.dense([1, 0, 0, 0], 5, EVERYTHING) == []
+    assert len(store.lexical({1: 1.0}, 5, EVERYTHING)) == 1
+    store.close()
+
+
+def test_a_dropped_store_begins_anew(store: Store) -> None:
+    store.upsert([point(1)])
+    store.drop()
+    store.open()
+    assert store.created
+    assert store.count() == 0
+
+
+def test_a_closed_store_says_so(make: Make) -> None:
+    with pytest.raises(StoreError, match="not open"):
+        make(DIMENSION).count()
+
+
+# ---------------------------------------------------------------- what lasts
+
+
+@lasting
+def test_reopening_keeps_everything(make: Make) -> None:
+    fill(make, 30)
+    again = make(DIMENSION)
+    again.open()
+    assert not again.created
+    assert (again.count(), again.newest_seq(), again.notes) == (30, 30, [])
+    assert len(again.dense([1, 0, 0, 0], 50, EVERYTHING)) == len(again.lexical({1: 1.0}, 50, EVERYTHING)) == 30
+    again.close()
+
+
+@lasting
+def test_another_dimension_is_an_error_that_names_the_way_out(make: Make) -> None:
+    fill(make, 1)
+    with pytest.raises(StoreError, match="4 numbers") as caught:
+        make(5).open()
+    assert (caught.value.code, "orch memory reindex" in caught.value.hint) == ("dimension", True)
+    other = make(5)
+    other.drop()
+    other.open()
+    assert other.created
+    other.close()
+    fill(make, 0, dimension=5)
+
+
+@lasting
+def test_compacting_keeps_what_was_not_deleted(make: Make) -> None:
+    fill(make, 20)
+    store = make(DIMENSION)
+    store.open()
+    store.delete([f"run-{seq}" for seq in range(1, 11)])
+    store.compact()
+    store.upsert([point(21)])
+    store.close()
+    store.open()
+    assert {hit.run_id for hit in store.dense([1, 0, 0, 0], 50, EVERYTHING)} == {f"run-{seq}" for seq in range(11, 22)}
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["edge", "local"])
+def test_nothing_of_what_was_deleted_is_left_in_the_files(kind: str, tmp_path: Path) -> None:
+    store = makers(kind, tmp_path)(DIMENSION)
+    store.open()
+    store.upsert([point(1), replace(point(2), run_id="SECRET-RUN")])
+    assert holding(tmp_path, b"SECRET-RUN")
+    store.delete(["SECRET-RUN"])
+    store.compact()
+    store.close()
+    assert holding(tmp_path, b"SECRET-RUN") == []
+    assert holding(tmp_path, b"run-1")
+
+
+@pytest.mark.parametrize("kind", ["edge", "local"])
+def test_every_file_is_its_owners_alone(kind: str, tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        fill(makers(kind, tmp_path / "stores"), 3)
+    finally:
+        os.umask(mask)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "stores").rglob("*")}
+    assert {path for path, mode in modes.items() if mode & 0o077} == set()
+
+
+@pytest.mark.parametrize("kind", ["edge", "local"])
+def test_a_second_process_is_told_and_gets_its_turn_afterwards(kind: str, tmp_path: Path) -> None:
+    make = makers(kind, tmp_path)
+    with Holder(kind, tmp_path):
+        with pytest.raises(StoreError, match="another orch process") as caught:
+            make(DIMENSION).open()
+        assert caught.value.code == "locked"
+    fill(make, 1)
+
+
+def test_a_second_process_waits_for_its_turn(tmp_path: Path) -> None:
+    holder = Holder("edge", tmp_path)
+    with holder:
+        holder.release()  # it still has the store to close
+        store = EdgeStore(tmp_path, "index", DIMENSION, patience_s=30)
+        store.open()
+        store.close()
+
+
+@pytest.mark.parametrize("kind", ["edge", "local"])
+def test_corrupt_files_are_set_aside_and_a_new_index_is_begun(kind: str, tmp_path: Path) -> None:
+    make = makers(kind, tmp_path)
+    fill(make, 5)
+    for path in [*tmp_path.rglob("edge_config.json"), *tmp_path.rglob("segment.json"), *tmp_path.rglob("meta.json")]:
+        path.write_bytes(b"\x00rubbish")
+    store = make(DIMENSION)
+    store.open()
+    assert (store.created, store.count()) == (True, 0)
+    assert "set aside" in store.notes[0]
+    store.close()
+    assert len(list(tmp_path.glob("*.corrupt-*"))) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_writer_leaves_whole_batches(seed: int, tmp_path: Path) -> None:
+    acknowledged = kill_a_writer("edge", tmp_path, 20 + random.Random(seed).randrange(400))
+    store = EdgeStore(tmp_path, "index", DIMENSION)
+    store.open()
+    batches = store.count() / BATCH
+    assert (store.notes, batches % 1) == ([], 0)
+    assert acknowledged <= batches <= acknowledged + 1
+    assert store.newest_seq() == batches
+    assert len(store.lexical({1: 1.0}, 100_000, EVERYTHING)) == store.count()
+    store.close()
+
+
+def test_a_killed_writer_of_the_local_mode_leaves_no_row_half_counted(tmp_path: Path) -> None:
+    acknowledged = kill_a_writer("local", tmp_path, 300)
+    store = makers("local", tmp_path)(DIMENSION)
+    store.open()
+    newest = store.newest_seq()
+    assert acknowledged <= newest <= acknowledged + 1
+    assert newest * BATCH <= store.count() < (newest + 1) * BATCH
+    store.close()
+
+
+# ---------------------------------------------------------------- servers
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(StoreError, match=url) as caught:
+        QdrantStore("index", DIMENSION, url=url).open()
+    assert (caught.value.code, "qdrant_url" in caught.value.hint) == ("unreachable", True)
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "denied"), (403, "denied"), (404, "unreachable"), (200, "unreachable")])
+def test_a_wrong_key_and_a_wrong_server_are_told_apart(status: int, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # loopback must not go through it
+    with answering(status) as url, pytest.raises(StoreError) as caught:
+        QdrantStore("index", DIMENSION, url=url, api_key="wrong").open()
+    assert (caught.value.code, bool(caught.value.hint)) == (code, True)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense://x", "http://"])
+def test_an_address_that_is_none_is_an_error_with_a_hint(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        QdrantStore("index", DIMENSION, url=url).open()
+    assert caught.value.code == "unreachable"
+
+
+# ---------------------------------------------------------------- tools
+
+
+BATCH = 40
+WRITER = """
+import sys
+from pathlib import Path
+from tests.memory.test_stores import BATCH, DIMENSION, makers, point
+store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
+store.open()
+for seq in range(1, 100_000):
+    store.upsert([point(seq, part) for part in range(BATCH)])
+    print(seq, flush=True)
+    if seq % 7 == 0:
+        store.compact()
+"""
+HOLDER = """
+import sys
+from pathlib import Path
+from tests.memory.test_stores import DIMENSION, makers
+store = makers(sys.argv[1], Path(sys.argv[2]))(DIMENSION)
+store.open()
+print("open", flush=True)
+sys.stdin.read()
+store.close()
+"""
+
+
+def python(script: str, *words: str) -> subprocess.Popen[str]:
+    root = str(Path(__file__).parents[2])
+    env = {**os.environ, "PYTHONPATH": root}
+    return subprocess.Popen([sys.executable, "-c", script, *words], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+class Holder:
+    """Another process that holds the store open inside the block."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self._process = python(HOLDER, kind, str(folder))
+
+    def __enter__(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "open\n"
+
+    def release(self) -> None:
+        """Lets it close the store and end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.__exit__(None, None, None)
+
+
+def kill_a_writer(kind: str, folder: Path, after_ms: int) -> int:
+    """Kills a process some time after its first batch; how many batches it had acknowledged."""
+    process = python(WRITER, kind, str(folder))
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    deadline = time.monotonic() + after_ms / 1000
+    while time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    rest, _ = process.communicate()
+    return int((first + rest).split()[-1])
+
+
+def fill(make: Make, rows: int, dimension: int = DIMENSION) -> None:
+    """Opens a store, writes some rows and closes it."""
+    store = make(dimension)
+    store.open()
+    if rows:
+        store.upsert([point(seq) for seq in range(1, rows + 1)])
+    store.close()
+
+
+def holding(folder: Path, mark: bytes) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and mark in path.read_bytes()]
+
+
+class answering:
+    """A server on loopback that gives every request the same status and a page that is not Qdrant's."""
+
+    def __init__(self, status: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps({"hello": "there"}).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self) -> str:
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,113 @@
+"""Proxies of the environment: which one an address goes through, and a sentence that names the variable where it can't be used."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from orch.cli.commands.setup.model_library import artifact_of
+from orch.config.spec import Provider
+from orch.errors import BackendError, OrchError
+from orch.providers.ollama import OllamaBackend
+from orch.providers.proxies import Proxy, proxy_of
+from tests.cli.test_main import orch
+from tests.support.http_server import served
+
+FAR = "http://192.0.2.1:11434"
+PROXY = "http://127.0.0.1:1"
+LOOPBACK = ["127.0.0.1", "127.9.9.9", "localhost", "LOCALHOST", "[::1]", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "0.0.0.0"]
+UNUSABLE = {
+    "ALL_PROXY": [
+        "socks://127.0.0.1:7890/",
+        "socks5://127.0.0.1:7890",
+        "socks5h://h:1",
+        "socks4://h:1",
+        "unix:///run/proxy",
+        "://",
+        "http://",
+        "http://h:port",
+    ],
+    "HTTP_PROXY": ["ftp://x", "http://:3128", "http://[::1", "http:// a b/"],
+    "all_proxy": ["SOCKS5://127.0.0.1:7890", "gopher://x"],
+}
+CASES = [(variable, value) for variable, values in UNUSABLE.items() for value in values]
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_nothing_for_this_machine_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+    assert (proxy_of(f"http://{host}:11434"), proxy_of(f"https://{host}")) == (None, None)
+    assert proxy_of("http://127.0.0.1.example") is not None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "left_out"),
+    [
+        ("192.0.2.1", FAR, True),
+        ("192.0.2.1:11434", FAR, True),
+        ("192.0.2.1:80", FAR, False),
+        ("192.0.2.0/24", FAR, True),
+        ("10.0.0.0/8,[::1]", FAR, False),
+        ("[2001:db8::1]", "http://[2001:db8::1]:80", True),
+        ("2001:db8::/32", "http://[2001:db8::1]:80", True),
+        ("[2001:db8::1]:81", "http://[2001:db8::1]:80", False),
+        ("example.org", "http://gpu.Example.org", True),
+        (".example.org", "http://gpu.example.org.", True),
+        ("*.example.org", "https://gpu.example.org", True),
+        ("example.org", "http://anexample.org", False),
+        ("localhost, *", FAR, True),
+        (" ,;,[,[::1,::::,a:b:c,/, 192.0.2.1", FAR, True),
+        ("", FAR, False),
+    ],
+)
+def test_what_no_proxy_has_is_asked_without_one(monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, left_out: bool) -> None:
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert (proxy_of(url) is None) is left_out
+
+
+def test_the_proxy_of_another_scheme_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://x")
+    assert proxy_of(FAR) is None
+    monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
+    assert proxy_of(FAR) == Proxy("http://proxy.example:3128", "HTTP_PROXY")
+
+
+@pytest.mark.parametrize(("variable", "value"), CASES)
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, many: bool) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BackendError, match=rf"^{variable} names .*NO_PROXY=192\.0\.2\.1") as caught:
+        await OllamaBackend(Provider(kind="ollama", base_urls=(FAR,)), many=many).installed()
+    assert caught.value.code == "connect"
+
+
+async def test_what_a_proxy_does_is_told_as_the_proxys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:1")
+    with pytest.raises(BackendError, match=r"through the proxy http://127\.0\.0\.1:1 that http_proxy names: "):
+        await OllamaBackend(Provider(kind="ollama", base_urls=(FAR,))).installed()
+
+
+@pytest.mark.parametrize("words", [["route", "hi"], ["models"], ["health"], ["run", "-m", "llama", "hi"]])
+def test_every_command_says_so(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", FAR)
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7890/")
+    done = orch(*words)
+    said = " ".join((done.stdout + done.stderr).decode().split())
+    assert "Traceback" not in said
+    assert "ALL_PROXY names a proxy that orch does not speak" in said
+
+
+def test_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", FAR)
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7890/")
+    with served() as url:
+        asked = {"model": "llama", "messages": [{"role": "user", "content": "hi"}]}
+        answer = httpx.post(f"{url}/v1/chat/completions", json=asked, trust_env=False, timeout=60)
+    assert (answer.status_code, "ALL_PROXY names a proxy that orch does not speak" in answer.text) == (503, True)
+
+
+def test_a_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks4://127.0.0.1:7890/")
+    with pytest.raises(OrchError, match="HTTPS_PROXY names a proxy that orch does not speak"):
+        artifact_of("qwen3:4b")

@@ -1,0 +1,316 @@
+"""The queue: models do not thrash, no client and no kind of work starves, it says when it is full, and no place is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.config.load import Config
+from orch.routing.admission import Ticket
+from orch.server.scheduling.queue import COLD, IN_USE, LOADED, Place, Scene, choose, foretell
+from orch.server.scheduling.scheduler import ServerGate
+from orch.types import ModelKey
+from tests.support.scheduler_harness import Hall, config, settle, survey, waiting_in
+
+# ---------------------------------------------------------------- who is next
+
+
+async def test_requests_are_grouped_by_model() -> None:
+    hall = Hall(config(), survey(budget=10))
+    await hall.asked("A1", "B1", "A2", "B2", "A3", "B3")
+    assert await hall.drain(1) == ["A1", "A2", "A3", "B1", "B2", "B3"]
+
+
+async def test_requests_are_grouped_by_model_where_nobody_tells_what_is_loaded() -> None:
+    hall = Hall(config())
+    await hall.asked("A1", "B1", "A2", "B2", provider="far")
+    assert await hall.drain(1) == ["A1", "A2", "B1", "B2"]
+
+
+async def test_a_loaded_model_goes_before_a_cold_one() -> None:
+    hall = Hall(config(), survey("b:8b", budget=20))
+    await hall.asked("large1", "a1", "b1")
+    # large:14b, a:8b and b:8b do not fit together: a:8b would put one out
+    assert await hall.drain(1) == ["large1", "b1", "a1"]
+
+
+async def test_most_wait_ends_the_grouping() -> None:
+    hall = Hall(config(), survey(budget=10))
+    await hall.asked("A0", "B1", "A1", "A2", "A3", "A4")
+    assert await hall.drain(12) == ["A0", "A1", "A2", "B1", "A3", "A4"]
+
+
+async def test_a_long_queue_does_not_thrash_once_all_of_it_waited_long() -> None:
+    hall = Hall(config(), survey(budget=10))
+    await hall.asked(*(f"{model}{n}" for n in range(30) for model in "AB"))
+    order = await hall.drain(5)
+    # 30 s after the last of a kind that is passed over, which was let in 5 s before the switch
+    assert sum(one[0] != other[0] for one, other in pairwise(order)) <= 60 * 5 / (30 - 5)
+
+
+async def test_interactive_work_goes_before_batch() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", "A1", "A2", batch=True)
+    await hall.asked("A3", "B4")
+    assert await hall.drain(1) == ["A0", "A3", "B4", "A1", "A2"]
+
+
+async def test_batch_gets_in_although_interactive_work_never_ends() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0")
+    await hall.asked("B", batch=True)
+    for n in range(1, 100):
+        await hall.asked(f"A{n}", client=f"new{n}")
+        hall.now += 1
+        hall.finish(hall.inside[0])
+        await settle()
+        if "B" in hall.order:
+            break
+    # most_wait_s later than interactive work would, and not later
+    assert 30 <= hall.now <= 61
+
+
+async def test_clients_take_turns_though_one_has_fifty_waiting() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked(*(f"A{n}" for n in range(51)), client="greedy")
+    await hall.asked("A-x", "A-y", "A-z", client="modest")
+    assert (await hall.drain())[:8] == ["A0", "A1", "A-x", "A2", "A-y", "A3", "A-z", "A4"]
+
+
+async def test_new_clients_do_not_pass_one_that_waits_longer() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", "A1", "A2", client="old")
+    hall.finish("A0")
+    await settle()
+    await hall.asked("A3", client="new")
+    assert await hall.drain() == ["A0", "A1", "A2", "A3"]
+    assert hall.gate._lanes["ollama"]._served == {}  # clients are forgotten once nobody waits
+
+
+async def test_positions_foretell_who_gets_in_when() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", client="other")
+    await hall.asked("A1", "A2", "A3", client="greedy")
+    await hall.asked("B4", client="other", batch=True)
+    await hall.asked("A5", "A6", client="modest")
+    foretold = [place["run_id"] for place in waiting_in(hall)]
+    assert (await hall.drain())[1:] == foretold == ["A1", "A5", "A2", "A6", "A3", "B4"]
+
+
+async def test_the_client_with_least_running_goes_first() -> None:
+    hall = Hall(config(parallel=2), survey())
+    await hall.asked("A0", "A1", "A2", client="one")
+    await hall.asked("A3", client="two")
+    hall.finish("A0")
+    await settle()
+    assert hall.order == ["A0", "A1", "A3"]
+
+
+def test_the_preferences_are_in_this_order() -> None:
+    def place(number: int, *, model: str = "cold", batch: bool = False, client: str = "new", since: float = 90.0) -> Place:
+        return Place(Ticket(str(number), ("p", model), client=client, batch=batch), ("p", model), number, since)
+
+    warmth, running = {("p", "used"): IN_USE, ("p", "there"): LOADED, ("p", "cold"): COLD}, {"busy": 1}
+    scene = Scene(100.0, 30.0, warmth, running, {"served": 11})
+    waiting = [
+        place(1, since=69.0),
+        place(2, since=70.0, batch=True),
+        place(3, since=70.0),
+        place(4, model="used", batch=True),
+        place(5),
+        place(6, model="there"),
+        place(7, model="used", client="busy"),
+        place(8, model="used", client="served"),
+        place(9, model="used"),
+        place(10, model="used"),
+    ]
+    chosen = []
+    while waiting:
+        best = choose(waiting, scene, lambda place: True)
+        assert best
+        waiting.remove(best)
+        chosen.append(best.number)
+    assert chosen == [1, 3, 2, 9, 10, 8, 7, 6, 5, 4]
+
+
+PLACES = st.lists(
+    st.builds(
+        lambda model, client, batch, since: (Ticket("r", ("p", model), client=client, batch=batch), since),
+        st.sampled_from("abc"),
+        st.sampled_from("xyz"),
+        st.booleans(),
+        st.floats(0, 100),
+    ),
+    max_size=12,
+).map(lambda pairs: [Place(ticket, ticket.model, number, since) for number, (ticket, since) in enumerate(sorted(pairs, key=lambda pair: pair[1]), 1)])
+MODELS = st.sampled_from("abc").map(lambda name: ("p", name))
+SCENES = st.builds(
+    Scene,
+    st.floats(100, 200),
+    st.floats(0, 100),
+    st.dictionaries(MODELS, st.sampled_from([IN_USE, LOADED])),
+    st.dictionaries(st.sampled_from("xyz"), st.integers(0, 4)),
+    st.dictionaries(st.sampled_from("xyz"), st.integers(0, 20)),
+    st.dictionaries(st.tuples(MODELS, st.booleans()), st.floats(0, 200)),
+)
+
+
+@given(PLACES, SCENES, st.sets(MODELS))
+def test_someone_is_chosen_whenever_someone_is_able(waiting: list[Place], scene: Scene, fits: set[ModelKey]) -> None:
+    chosen = choose(waiting, scene, lambda place: place.model in fits)
+    able = [place for place in waiting if place.model in fits]
+    assert chosen in able if able else chosen is None
+
+
+@given(PLACES, SCENES)
+def test_the_first_of_the_line_that_is_foretold_is_the_one_that_is_chosen(waiting: list[Place], scene: Scene) -> None:
+    line = foretell(waiting, scene)
+    assert sorted(place.number for place in line) == [place.number for place in waiting]
+    assert line[:1] == [place for place in [choose(waiting, scene, lambda place: True)] if place]
+
+
+# ---------------------------------------------------------------- too many, and too long
+
+
+async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
+    hall = Hall(config(parallel=2), survey())
+    await hall.asked("A-1", "A-2")
+    hall.now = 4.0
+    hall.finish("A-1")
+    await hall.asked(*(f"A{n}" for n in range(66)))
+    assert (hall.gate.running("ollama"), hall.gate.waiting("ollama")) == (2, 64)
+    refused = hall.refused["A65"]
+    assert (refused.code, refused.message, refused.retry_after_s) == ("busy", "64 requests wait for ollama already", 60.0)
+
+
+async def test_the_time_to_come_back_follows_from_recent_times() -> None:
+    hall = Hall(config(parallel=2, queue=2), survey())
+    await hall.asked("A0", "A1")
+    hall.now = 4.0
+    hall.finish("A0")
+    await hall.asked("A2", "A3", "A4", "A5")
+    refused = hall.refused["A5"]
+    assert refused.retry_after_s == 6.0
+
+
+async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
+    hall = Hall(config(queue=0), survey())
+    await hall.asked("A0", "A1")
+    refused = hall.refused["A1"]
+    assert hall.inside == ["A0"]
+    assert (refused.message, refused.retry_after_s) == ("ollama is at work, and none may wait for it", 1.0)
+
+
+async def test_patience_ends() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", "A1", patience_s=0.01)
+    await hall.tasks["A1"]
+    refused = hall.refused["A1"]
+    assert (refused.code, refused.message, refused.retry_after_s) == ("busy", "waited 0.01 s for ollama in vain", 1.0)
+    assert hall.gate.waiting("ollama") == 0
+
+
+async def test_a_provider_that_the_config_does_not_know_has_a_queue_too() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked(*(f"A{n}" for n in range(6)), provider="gone")
+    assert (hall.gate.running("gone"), hall.gate.waiting("gone")) == (4, 2)
+
+
+# ---------------------------------------------------------------- cancelled
+
+
+async def test_one_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", "A1", "A2")
+    hall.tasks["A1"].cancel()
+    await settle()
+    assert hall.gate.waiting("ollama") == 1
+    assert await hall.drain() == ["A0", "A2"]
+
+
+@pytest.mark.parametrize("called_first", [True, False])
+async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_on(called_first: bool) -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", "A1", "A2")
+    place = next(iter(hall.gate._lanes["ollama"].running))
+    if called_first:
+        hall.gate.leave(place)
+    hall.tasks["A1"].cancel()
+    if not called_first:
+        hall.gate.leave(place)
+    await settle()
+    assert hall.tasks["A1"].cancelled()
+    assert hall.inside == ["A0", "A2"]  # A0 gave its place up above, and is still in the room
+    assert hall.gate.running("ollama") == 1
+
+
+async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider_end_is_cancelled() -> None:
+    hall = Hall(config(), survey("embed:1", budget=10.5))
+    await hall.asked("large")
+    place = next(iter(hall.gate._lanes["ollama"].waiting))
+    hall.tasks["large"].cancel()
+    hall.gate._tire(place)
+    hall.gate.configure(without_ollama())
+    await settle()
+    assert hall.tasks["large"].cancelled()
+    assert hall.gate._calls == {}
+
+
+async def test_an_error_inside_gives_the_place_free() -> None:
+    hall = Hall(config(), survey())
+    with pytest.raises(ZeroDivisionError):
+        async with hall.gate.turn(Ticket("r", ("ollama", "a:8b"))):
+            _ = 1 / 0
+    assert hall.gate.running("ollama") == 0
+
+
+def without_ollama() -> Config:
+    """The config, but for its Ollama."""
+    whole = config()
+    providers = {name: provider for name, provider in whole.models.providers.items() if name != "ollama"}
+    return replace(whole, models=replace(whole.models, providers=providers))
+
+
+# ---------------------------------------------------------------- settings, and what is shown
+
+
+async def test_new_limits_count_at_once_and_who_waits_stays() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", "A1", "A2", "A3")
+    hall.gate.configure(config(parallel=3, queue=0))
+    await settle()
+    assert hall.inside == ["A0", "A1", "A2"]
+    assert hall.gate.waiting("ollama") == 1
+    hall.gate.configure(config(parallel=1))
+    assert await hall.drain() == ["A0", "A1", "A2", "A3"]
+
+
+async def test_a_provider_that_is_gone_answers_whom_it_has() -> None:
+    hall = Hall(config(), survey())
+    await hall.asked("A0", "A1")
+    hall.gate.configure(without_ollama())
+    assert await hall.drain() == ["A0", "A1"]
+    hall.gate.configure(without_ollama())
+    assert sorted(hall.gate.status()["providers"]) == ["far", "here"]
+
+
+def test_providers_have_the_places_of_their_kind() -> None:
+    assert {name: lane["parallel"] for name, lane in ServerGate(config(parallel=None)).status()["providers"].items()} == {"far": 32, "here": 1, "ollama": 4}
+
+
+async def test_health_shows_who_runs_who_waits_and_why() -> None:
+    hall = Hall(config(), survey("embed:1"))
+    await hall.asked("a1", client="me")
+    await hall.asked("large", client="you", batch=True)
+    await hall.asked("a2", client="you")
+    hall.now = 2.5
+    lane = hall.gate.status()["providers"]["ollama"]
+    a2 = {"position": 1, "run_id": "a2", "model": "a:8b", "client": "you", "priority": "interactive", "waited_s": 2.5, "reason": "its place is taken"}
+    reason = "needs 10.0 GB beside embed:1 (1.0 GB, loaded for embedding), a:8b (5.0 GB, in use), there are 12.0 GB"
+    large = {"position": 2, "run_id": "large", "model": "large:14b", "client": "you", "priority": "batch", "waited_s": 2.5, "reason": reason}
+    running = [{"run_id": "a1", "model": "a:8b", "client": "me", "for_s": 2.5}]
+    assert lane == {"parallel": 1, "queue_bound": 64, "running": running, "waiting": [a2, large]}

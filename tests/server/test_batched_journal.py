@@ -1,0 +1,177 @@
+"""The journal under a running server: no command, no lock and no full disk takes a run away that a client got its answer for."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from orch.server import batched_journal as server_journal
+from orch.server.batched_journal import BatchedJournal, Unwritten
+from orch.storage import sqlite_file
+from orch.storage.journal import RunRecord
+from orch.text.redact import Redactor
+from tests.cli.test_main import orch
+from tests.storage.test_journal_faults import query, record
+from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_process import Served, serving
+
+BESIDE = (
+    "health",
+    "memory search before",
+    "memory add note",
+    "stats",
+    "models",
+    "route hi",
+    "rate last good",
+    "replay",
+    "cache stats",
+    "memory forget --session none -y",
+)
+"""Commands, of which some go through the server and others open the journal themselves."""
+
+
+def ask(server: Served, task: str) -> str:
+    """Has a task answered by the server."""
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": task}]}, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return task
+
+
+def deleted(server: Served) -> list[str]:
+    """Files that the server has open and that nobody else finds any more."""
+    links = []
+    for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            links.append(str(descriptor.readlink()))
+    return [link for link in links if "sqlite3" in link and "deleted" in link]
+
+
+def test_no_command_beside_a_server_takes_its_runs(ollama: FakeOllama, home: Path) -> None:
+    with serving() as server:
+        asked = [ask(server, "before")]
+        for words in BESIDE:
+            orch(*words.split())
+            asked.append(ask(server, f"after {words}"))
+            assert (words, deleted(server)) == (words, [])
+        server.kill()
+    assert {task for (task,) in query(home, "SELECT task FROM runs")} >= set(asked[:-1])
+    assert query(home, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_twenty_processes_beside_a_server_that_is_killed_lose_no_run(ollama: FakeOllama, home: Path) -> None:
+    with serving() as server, ThreadPoolExecutor(20) as pool:
+        assert orch("health").returncode == 0
+        asked = list(pool.map(lambda n: ask(server, f"server {n}"), range(20)))
+        codes = list(pool.map(lambda n: orch("run", "--no-server", "--fresh", f"own {n}").returncode, range(20)))
+        asked += list(pool.map(lambda n: ask(server, f"server again {n}"), range(20)))
+        assert orch("memory", "search", "server").returncode == 0  # it reads what is written: the batches are
+        server.kill()
+    assert codes == [0] * 20
+    assert {task for (task,) in query(home, "SELECT task FROM runs")} >= {*asked, *(f"own {n}" for n in range(20))}
+    assert query(home, "PRAGMA integrity_check") == [("ok",)]
+
+
+# ---------------------------------------------------------------- what can't be written
+
+
+@pytest.fixture
+def journal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchedJournal]:
+    """One that gives up soon, and tries again soon."""
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
+    monkeypatch.setattr(server_journal, "RETRY_S", 0.01)
+    made = BatchedJournal(home / "journal.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def locked(journal: BatchedJournal) -> Iterator[None]:
+    """By another program."""
+    journal.open()
+    with contextlib.closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for another thread."""
+    for _ in range(2_000):
+        if holds():
+            return
+        time.sleep(0.005)
+    pytest.fail("it never came")
+
+
+def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they_can(journal: BatchedJournal, caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"run {n}" for n in range(30)]
+    with locked(journal):
+        for name in names:
+            assert journal.record(replace(record(name, 1e9), answer="words " * 2_000))
+        until(lambda: "wait in memory until the journal can be written" in " ".join(journal.warnings))
+        assert journal.runs() == []
+    until(lambda: len(journal.runs()) == len(names))
+    assert journal.warnings == []
+    assert [run["run_id"] for run in reversed(journal.runs())] == names
+    assert [entry.levelname for entry in caplog.records] == ["WARNING", "WARNING"]
+
+
+def test_runs_that_wait_are_bounded_in_number_and_size() -> None:
+    unwritten = Unwritten()
+    unwritten.add(record("long", 1.0))
+    assert all(unwritten.add(record(str(n), 1.0)) for n in range(server_journal.MOST_UNWRITTEN - 1))
+    assert (unwritten.add(record("one more", 1.0)), unwritten.refused) == (False, 1)
+
+
+def test_runs_that_wait_are_redacted_once_at_a_time(journal: BatchedJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    write = journal.write
+
+    def noted(runs: Sequence[RunRecord]) -> bool:
+        tried.append(len(runs))
+        return write(runs)
+
+    monkeypatch.setattr(journal, "write", noted)
+    with locked(journal):
+        for n in range(30):
+            journal.record(record(str(n), 1e9))
+        until(lambda: len(tried) > 3)
+        assert set(tried[2:]) == {1}
+
+
+def test_what_waits_outlives_a_change_of_the_configuration(journal: BatchedJournal, home: Path) -> None:
+    unwritten = Unwritten()
+    before = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
+    with locked(journal):
+        before.record(record("run", 1e9))
+        before.close()
+    after = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
+    after.flush()
+    assert [run["run_id"] for run in after.runs()] == ["run"]
+
+
+def test_what_was_never_written_is_said_at_the_end(journal: BatchedJournal, caplog: pytest.LogCaptureFixture) -> None:
+    with locked(journal), caplog.at_level(logging.ERROR):
+        journal.record(record("run", 1e9))
+        journal.close()
+    assert "1 runs were never written to the journal" in caplog.text
+
+
+def test_health_says_that_runs_wait(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
+    httpx.get(f"{url}/orch/health")
+    with contextlib.closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asked = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
+        assert httpx.post(f"{url}/v1/chat/completions", json=asked).status_code == 200
+        until(lambda: "1 runs wait in memory" in httpx.get(f"{url}/orch/health").text)
+    until(lambda: "wait in memory" not in httpx.get(f"{url}/orch/health").text)
+    assert query(home, "SELECT task FROM runs") == [("hi",)]

@@ -1,0 +1,254 @@
+"""Whatever happens to the queue, in whatever order, places and memory suffice and everyone gets in who stays; and a kill -9 leaves all that was whole whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orch.config.load import load
+from tests.cli.test_main import orch
+from tests.conftest import CODER, LLAMA, ROOM
+from tests.support.fake_ollama import FakeOllama
+from tests.support.guarded_app import eventually
+from tests.support.orch_process import Served, serving
+from tests.support.scheduler_harness import SIZES, Hall, config, settle, survey
+
+
+class Chaos:
+    """Random requests, ends, cancellations, surveys and new limits, often several before any task can react."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.hall = Hall(config(parallel=2, queue=12), survey())
+        self.parallel, self.asked = 2, 0
+        self.running: dict[str, int] = {}
+
+    async def run(self, steps: int) -> None:
+        """So many deeds; what must hold is looked at after each."""
+        for _ in range(steps):
+            deed = self.random.choices([self.come, self.end, self.cancel, self.wait, self.look, self.reload], [10, 8, 3, 3, 2, 0.3])[0]
+            deed()
+            if self.random.random() < 0.6:
+                await settle()
+                assert len(self.hall.inside) == sum(map(self.hall.gate.running, ("ollama", "far")))
+            self.check()
+
+    def come(self) -> None:
+        self.asked += 1
+        provider, model = self.random.choice([("ollama", name) for name in SIZES] + [("far", "far"), ("far", "farther")])
+        client, batch = self.random.choice("xyz"), self.random.random() < 0.3
+        self.hall.ask(str(self.asked), model, provider, client=client, batch=batch, embeds=model == "embed:1")
+
+    def end(self) -> None:
+        if self.hall.inside:
+            self.hall.finish(self.random.choice(self.hall.inside))
+
+    def cancel(self) -> None:
+        living = [task for task in self.hall.tasks.values() if not task.done()]
+        if living:
+            self.random.choice(living).cancel()
+
+    def wait(self) -> None:
+        self.hall.now += self.random.choice([0.1, 5, 40])
+
+    def look(self) -> None:
+        """A survey of what is there, but for idle models that were let go."""
+        known = self.hall.gate.status()["memory"]["resident"]
+        there = [model["model"] for model in known if model["in_use"] or self.random.random() < 0.7]
+        self.hall.gate.saw(survey(*there))
+
+    def reload(self) -> None:
+        self.parallel = self.random.choice([1, 2, 4])
+        self.hall.gate.configure(CONFIGS[self.parallel])
+
+    def check(self) -> None:
+        """Places and memory suffice for those who are in, and whoever waits has a reason."""
+        status = self.hall.gate.status()
+        assert status["memory"]["in_use_gb"] <= 12
+        assert sum(model["gb"] for model in status["memory"]["resident"]) <= 12
+        for name, lane in status["providers"].items():
+            most, self.running[name] = max(self.parallel, self.running.get(name, 0)), len(lane["running"])
+            assert self.running[name] <= most  # fewer places than before: who is in may stay
+            assert all(place["reason"] != "it is about to start" for place in lane["waiting"])
+
+    async def close(self) -> None:
+        """All that are left get in, once idle models are let go now and then; then every place is free."""
+        gate, left = self.hall.gate, {name for name, task in self.hall.tasks.items() if not task.done()}
+        await settle()
+        while self.hall.inside or gate.waiting("ollama") or gate.waiting("far"):
+            await self.hall.drain(1)
+            gate.saw(survey())
+            await settle()
+        cancelled = {name for name in left if self.hall.tasks[name].cancelled()}
+        assert left - cancelled - self.hall.refused.keys() <= set(self.hall.order)
+        assert (gate.running("ollama"), gate.running("far"), gate._calls) == (0, 0, {})
+        before = len(self.hall.order)
+        await self.hall.asked(*(f"a-{n}" for n in range(self.parallel)))
+        assert len(self.hall.order) == before + self.parallel
+        await self.hall.drain()
+
+
+CONFIGS = {parallel: config(parallel=parallel, queue=12) for parallel in (1, 2, 4)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_whatever_happens_no_place_is_lost_and_nobody_starves(seed: int) -> None:
+    async def all_of_it() -> None:
+        chaos = Chaos(seed)
+        await chaos.run(250)
+        await chaos.close()
+
+    asyncio.run(all_of_it())
+
+
+# ---------------------------------------------------------------- kill -9
+
+ONE_AT_A_TIME = "version: 1\nproviders:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434, parallel: 1}\nmodels: []\n"
+MESSAGES = [{"role": "user", "content": "What is a mutex?"}]
+QUESTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/chat/completions", {"model": CODER, "messages": MESSAGES}),
+    ("/v1/chat/completions", {"model": CODER, "messages": MESSAGES, "stream": True}),
+    ("/v1/responses", {"model": LLAMA, "input": "What is a mutex?", "stream": True}),
+    ("/api/chat", {"model": CODER, "messages": MESSAGES}),
+    ("/api/generate", {"model": LLAMA, "prompt": "What is a mutex?", "stream": False}),
+    ("/orch/run", {"text": "What is a mutex?", "model": CODER}),
+]
+
+
+@pytest.fixture
+def files(home: Path) -> Path:
+    """The home with room for every model and one place at Ollama."""
+    home.mkdir()
+    (home / "routing.yaml").write_text(ROOM)
+    (home / "models.yaml").write_text(ONE_AT_A_TIME)
+    return home
+
+
+def run_ids(home: Path) -> list[str]:
+    """The runs of a journal that is whole."""
+    with sqlite3.connect(home / "journal.sqlite3") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        found = [row[0] for row in connection.execute("SELECT run_id FROM runs ORDER BY seq")]
+    connection.close()
+    return found
+
+
+def ask(url: str) -> str:
+    """The id of a run that is written down."""
+    last = httpx.post(f"{url}/orch/run", json={"text": "hello"}, timeout=30).text.splitlines()[-2]
+    run_id: str = json.loads(last.removeprefix("data: "))["result"]["run_id"]
+    assert httpx.get(f"{url}/orch/runs/{run_id}").is_success
+    return run_id
+
+
+def waiting(url: str) -> int:
+    """How many wait for the one place."""
+    return len(httpx.get(f"{url}/orch/health", timeout=30).json()["queue"]["providers"]["ollama"]["waiting"])
+
+
+def whole_answer(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
+    """An answer to its end. Raises httpx.TransportError where the connection ends before it."""
+    return httpx.post(f"{url}{path}", json=body, timeout=60)
+
+
+def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_and_loses_nothing(files: Path, ollama: FakeOllama) -> None:
+    with serving() as first, ThreadPoolExecutor(len(QUESTIONS) + 1) as clients:
+        before = ask(first.url)
+        for model in ollama.models.values():
+            model.reply, model.chunk_delay_s = ["word "] * 3_000, 0.02
+        asked: list[Future[httpx.Response]] = [clients.submit(whole_answer, first.url, "/v1/chat/completions", {**QUESTIONS[1][1], "model": LLAMA})]
+        ollama.wait_for(lambda: len(ollama.chats()) == 2)
+        asked += [clients.submit(whole_answer, first.url, path, body) for path, body in QUESTIONS]
+        assert eventually(lambda: waiting(first.url) == len(QUESTIONS))
+        first.kill()
+        assert all(isinstance(each.exception(), httpx.RemoteProtocolError | httpx.ReadError) for each in asked)
+    ollama.wait_for(lambda: ollama.chats()[-1].aborted)
+    assert len(ollama.chats()) == 2  # nobody who waited got to a model
+    assert run_ids(files) == [before]
+    for model in ollama.models.values():
+        model.reply, model.chunk_delay_s = ["word"], 0.0
+    with serving() as second:
+        assert waiting(second.url) == 0
+        assert [whole_answer(second.url, path, body).status_code for path, body in QUESTIONS] == [200] * len(QUESTIONS)
+        by_socket = json.loads(orch("serve", "status", "--json").stdout)["server"]
+        assert (by_socket["url"], by_socket["pid"]) == (second.url, second.process.pid)
+        after = ask(second.url)
+    found = run_ids(files)
+    assert (found[0], found[-1], len(found)) == (before, after, len(QUESTIONS) + 2)
+
+
+class Editor(threading.Thread):
+    """Somebody who saves routing.yaml again and again, as editors do that write in the file itself: it is half there for a moment."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(daemon=True)
+        self._file, self._enough, self.margin = file, threading.Event(), 0.0
+
+    def run(self) -> None:
+        for number in range(1, 900):
+            text = f"{ROOM}session_margin: {number / 1000}\n"
+            with self._file.open("w") as stream:
+                for half in (text[: len(text) // 2], text[len(text) // 2 :]):
+                    stream.write(half)
+                    stream.flush()
+                    self._enough.wait(0.01)
+            self.margin = number / 1000
+            if self._enough.wait(0.02):
+                return
+
+    def stop(self) -> None:
+        """The file is whole when this returns."""
+        self._enough.set()
+        self.join()
+
+
+@contextmanager
+def editing(file: Path) -> Iterator[Editor]:
+    """An editor at work."""
+    editor = Editor(file)
+    editor.start()
+    try:
+        yield editor
+    finally:
+        editor.stop()
+
+
+def config_hash(served: Served) -> str:
+    """That of the configuration in use."""
+    told: str = httpx.get(f"{served.url}/orch/server", timeout=30).json()["config_hash"]
+    return told
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.1, 0.3, 0.4])
+def test_a_server_that_is_killed_while_its_files_change_leaves_them_and_memory_whole(files: Path, ollama: FakeOllama, later_s: float) -> None:
+    note = {"texts": [{"text": "the staging server is called nemo"}]}
+    with serving() as first:
+        assert httpx.post(f"{first.url}/orch/memory/add", json=note, timeout=60).is_success
+        at_first = config_hash(first)
+        with editing(files / "routing.yaml") as editor:
+            assert eventually(lambda: config_hash(first) != at_first)
+            # another moment of the next reload each time: it waits 0.3 s for the editor to be ready, then reads
+            threading.Event().wait(later_s)
+            first.kill()
+    assert load(None).routing.session_margin == editor.margin
+    assert (files / "models.yaml").read_text() == ONE_AT_A_TIME
+    with serving() as second:
+        told = httpx.get(f"{second.url}/orch/health", timeout=60).json()["config"]
+        assert (told["hash"], told["fault"]) == (load(None).hash, None)
+        found = httpx.post(f"{second.url}/orch/memory/search", json={"query": "staging server"}, timeout=60).json()["result"]["hits"]
+        assert [hit["task"] for hit in found] == [note["texts"][0]["text"]]
+        ask(second.url)

@@ -1,0 +1,118 @@
+"""The commands' way to a running server: what they take for a server that is stuck, and what for one whose model is slow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orch.config.socket_path import is_own, socket_path
+from orch.server import local_client
+from orch.server.local_client import Connection, NoServerError, StuckServerError, ask
+
+PONG = b"HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n"
+ANSWER = b'HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{"v":1}'
+
+
+class Listener(socketserver.ThreadingUnixStreamServer):
+    """A server at the socket of this ORCH_HOME, which answers so many pings, and a request after the tenth."""
+
+    def __init__(self, pings: int) -> None:
+        super().__init__(str(socket_path()), Talk)
+        self.pings, self.left, self.heard = 0, pings, list[bytes]()
+        self.tenth = threading.Event()
+
+
+class Talk(socketserver.BaseRequestHandler):
+    """One connection."""
+
+    server: Listener
+
+    def handle(self) -> None:
+        while data := self.request.recv(65_536):
+            self.server.heard.append(data)
+            if not data.startswith(b"HEAD"):
+                self.server.tenth.wait(10)
+                if self.server.pings >= 10:
+                    self.request.sendall(ANSWER)
+            elif self.server.left:
+                self.server.left, self.server.pings = self.server.left - 1, self.server.pings + 1
+                self.request.sendall(PONG)
+            if self.server.pings >= 10:
+                self.server.tenth.set()
+
+
+@contextlib.contextmanager
+def listening(pings: int) -> Iterator[Listener]:
+    with Listener(pings) as there:
+        thread = threading.Thread(target=there.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield there
+        finally:
+            there.tenth.set()
+            there.shutdown()
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def soon(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits three seconds."""
+    home.mkdir(exist_ok=True)
+    monkeypatch.setattr(local_client, "ALIVE_S", 0.05)
+
+
+def test_a_server_that_answers_nothing_is_stuck_and_is_sent_nothing_to_do() -> None:
+    with listening(pings=0) as there:
+        with pytest.raises(StuckServerError, match="does not answer"):
+            ask("POST", "/orch/memory/add", {"texts": ["once"]})
+        assert there.heard == [local_client._PING]
+
+
+def test_a_server_that_is_never_reached_is_stuck_too() -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_path()))
+        listener.listen()
+        with pytest.raises(StuckServerError):
+            ask("GET", "/orch/server")
+
+
+def test_a_slow_answer_is_waited_for_while_the_server_lives() -> None:
+    with listening(pings=1_000) as there:
+        assert ask("POST", "/orch/run", {}) == (200, {"v": 1})
+        assert there.pings >= 10
+
+
+def test_a_server_that_is_stuck_in_the_middle_is_noticed() -> None:
+    with listening(pings=3) as there:
+        with pytest.raises(StuckServerError):
+            Connection("POST", "/orch/run", {})
+        assert there.pings == 3
+
+
+def test_no_server_is_none_that_is_stuck() -> None:
+    with pytest.raises(NoServerError) as none:
+        ask("GET", "/orch/server")
+    assert not isinstance(none.value, StuckServerError)
+
+
+def test_a_folder_behind_anothers_link_is_not_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, link = tmp_path / "own", tmp_path / "link"
+    own.mkdir(mode=0o700)
+    link.symlink_to(own)
+    assert (is_own(own), is_own(link)) == (True, True)
+    lstat = os.lstat
+
+    def of_another(self: Path) -> os.stat_result:
+        facts = list(lstat(self))
+        facts[4] = os.getuid() + 1
+        return os.stat_result(facts)
+
+    monkeypatch.setattr(Path, "lstat", of_another)
+    assert not is_own(link)

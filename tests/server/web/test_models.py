@@ -1,0 +1,278 @@
+"""The view `Models` in a real browser: memory, the list, fetching, what is measured, and the change to models.yaml."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from orch.config import paths
+from orch.execution.runtime import JOURNAL_FILE
+from orch.storage.grades import Graded
+from orch.storage.journal import Journal, RunRecord
+from orch.text.redact import Redactor
+from orch.types import Attempt
+from tests.conftest import CODER, LLAMA
+from tests.support.browser import PHONE, Visit, orch_serve
+from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+
+expect.set_options(timeout=15_000)
+
+OWN = """# my models
+version: 1
+
+providers:   # where they live
+  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}
+
+models:
+  # the quick one
+  - id: llama3.1:8b-instruct-q4_K_M
+    name: 'Quick'    # quotes stay
+    speed_rating: 9
+    quality_rating: 7.5
+
+  # the last comment
+"""
+
+
+@pytest.fixture
+def file(home: Path) -> Path:
+    """The user's own models.yaml, and a budget of 24 GB."""
+    home.mkdir()
+    (home / "routing.yaml").write_text("version: 1\nmemory_budget_gb: 24\n")
+    (home / "models.yaml").write_text(OWN)
+    return home / "models.yaml"
+
+
+@pytest.fixture
+def models(ollama: FakeOllama, file: Path) -> Iterator[str]:
+    """The URL of the view, with a listed model and an unlisted one."""
+    with orch_serve() as (url, _):
+        yield f"{url}/models"
+
+
+def row(page: Page, name: str) -> Locator:
+    """A model in the list."""
+    return page.get_by_role("listitem").filter(has=page.get_by_text(name, exact=True)).filter(has=page.get_by_role("checkbox"))
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds that is serious."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found if each["impact"] in ("serious", "critical")]
+
+
+def measure() -> None:
+    """Answers and grades of both models, coding alone."""
+    now = time.time()
+    with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
+        for number, model in enumerate((CODER, LLAMA, LLAMA)):
+            attempt = Attempt(model, "ollama", "ok", total_s=2.0, completion_tokens=100, decode_s=2.0)
+            run = RunRecord(f"{number:018x}", now, "cli", "ok", "x", None, [], "y", "coding", 0.9, None, [attempt], model, "ollama")
+            journal.record(run)
+        texts = [f"Write a Python function number {number} that sorts a list and write tests for the code" for number in range(6)]
+        journal.judgements.grade(
+            Graded(now, f"t{number}", "h", "coding", "en", text, model, "ollama", "d", "a", score, "graded")
+            for model, score in ((LLAMA, 0.4), (CODER, 0.9))
+            for number, text in enumerate(texts)
+        )
+
+
+# ---------------------------------------------------------------- what is there
+
+
+def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(models: str, visit: Visit, ollama: FakeOllama) -> None:
+    ollama.add(FakeModel("embedder", capabilities=["embedding"], family="bert"))
+    for dark in (False, True):
+        page = visit(models, dark=dark)
+        expect(row(page, "Quick")).to_contain_text("installed")
+        expect(row(page, CODER)).to_contain_text("unlisted")
+        expect(row(page, CODER)).to_contain_text("may be routed to")
+        expect(row(page, CODER)).to_contain_text("4.7 GB")
+        expect(row(page, "embedder:latest")).to_contain_text("only embeds")
+        expect(page.get_by_text("Nothing is measured yet")).to_be_visible()
+        assert faults(page) == []
+
+
+WORDS = {
+    "en": ("remote, ollama.com", "not routed to: models.yaml does not say remote: allow", "Load"),
+    "es": ("remoto, ollama.com", "no recibe tareas: models.yaml no dice remote: allow", "Cargar"),
+}
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_a_model_that_runs_elsewhere_says_where_and_is_not_loaded(models: str, visit: Visit, ollama: FakeOllama, language: str) -> None:
+    ollama.add(FakeModel("gpt-oss:120b-cloud", remote_host="https://ollama.com:443", size=384))
+    page, (where, routed, load) = visit(models, language=language), WORDS[language]
+    expect(row(page, "gpt-oss:120b-cloud")).to_contain_text(where)
+    expect(row(page, "gpt-oss:120b-cloud")).to_contain_text(routed)
+    expect(row(page, CODER).get_by_role("button", name=load)).to_be_visible()
+    expect(row(page, "gpt-oss:120b-cloud").get_by_role("button", name=load)).not_to_be_visible()
+
+
+def test_a_model_that_came_later_is_new(models: str, visit: Visit, ollama: FakeOllama) -> None:
+    page = visit(models)
+    expect(row(page, "Quick")).not_to_contain_text("new")
+    with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
+        journal.database.ask(lambda c: c.execute("UPDATE model_info SET at = at - 3600"), None)
+    ollama.add(FakeModel("stranger:3b"))
+    page.reload()
+    expect(row(page, "stranger:3b")).to_contain_text("new")
+    expect(row(page, "Quick")).not_to_contain_text("new")
+
+
+def test_without_ollama_it_says_why_and_what_to_do(home: Path, visit: Visit) -> None:
+    with orch_serve() as (url, _):
+        page = visit(f"{url}/models")
+        expect(page.get_by_role("alert").filter(has_text="Provider ollama can't be used: can't connect")).to_contain_text("ollama serve")
+        expect(row(page, "Llama 3.1 8B")).to_contain_text("its provider is down")
+        assert faults(page) == []
+
+
+def test_without_any_model_it_says_how_to_get_one(models: str, visit: Visit, ollama: FakeOllama, file: Path) -> None:
+    ollama.models.clear()
+    file.write_text("providers: {ollama: {kind: ollama, base_url: 'http://127.0.0.1:11434'}}\n")
+    page = visit(models)
+    expect(page.get_by_text("There is no model yet")).to_be_visible()
+    expect(page.get_by_text("No installed model could be measured")).to_be_visible()
+
+
+def test_measured_stands_beside_rated_with_numbers_and_n(models: str, visit: Visit) -> None:
+    measure()
+    page = visit(models)
+    speed, quality = page.get_by_role("table").nth(0), page.get_by_role("table").nth(1)
+    expect(speed.get_by_role("row", name="Quick")).to_contain_text("115 tokens/s\n9.0 of 10", use_inner_text=True)
+    expect(speed.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_have_text("50 tokens/s\n−57 % · n=2", use_inner_text=True)
+    expect(quality.get_by_role("row", name="Quick")).to_contain_text("7.5 of 10")
+    expect(quality.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_contain_text("n=6")
+    assert faults(page) == []
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(models: str, visit: Visit, ollama: FakeOllama) -> None:
+    page = visit(models)
+    expect(page.get_by_text("No model is loaded; there are 24.0 GB")).to_be_visible()
+    page.get_by_role("button", name="Load: Quick").click()
+    expect(page.get_by_role("img", name="4.7 GB of 24.0 GB loaded")).to_be_visible()
+    expect(row(page, "Quick")).to_contain_text("loaded")
+    assert list(ollama.resident) == [LLAMA]
+    page.get_by_role("button", name="Unload: Quick").click()
+    expect(page.get_by_text("No model is loaded; there are 24.0 GB")).to_be_visible()
+    assert not ollama.resident
+    ollama.remove(LLAMA)
+    page.get_by_role("button", name="Load: Quick").click()
+    expect(page.get_by_text(f"{LLAMA}: not installed")).to_be_visible()
+    expect(page.get_by_role("button", name="Fetch: Quick")).to_be_visible()
+
+
+# ---------------------------------------------------------------- fetching
+
+
+def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told(models: str, visit: Visit, ollama: FakeOllama) -> None:
+    page = visit(models)
+    page.get_by_label("Name, such as qwen3:4b").fill("qwen3:4b")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="qwen3:4b")).to_contain_text("It is installed.")
+    expect(row(page, "qwen3:4b")).to_contain_text("unlisted")
+    assert ollama.pulled == ["qwen3:4b"]
+    page.get_by_label("Name, such as qwen3:4b").fill("missing-model")
+    page.get_by_role("button", name="Fetch", exact=True).click()
+    told = page.get_by_role("group", name="missing-model")
+    expect(told).to_contain_text("file does not exist")
+    expect(told).to_contain_text("ollama.com/library")
+    told.get_by_role("button", name="Close").click()
+    expect(told).to_have_count(0)
+
+
+def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(models: str, visit: Visit, ollama: FakeOllama) -> None:
+    page = visit(models)
+    expect(row(page, "Quick")).to_be_visible()
+    ollama.server_status = Fault("stall", after=4, seconds=120)
+    page.get_by_label("Name, such as qwen3:4b").fill("qwen3:4b")
+    page.get_by_role("button", name="Fetch", exact=True).click()
+    expect(page.get_by_role("group", name="qwen3:4b")).to_contain_text("2.4 of 4.7 GB · 50 %")
+    page.reload()
+    shown = page.get_by_role("group", name="qwen3:4b")
+    expect(shown.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "0.5")
+    assert faults(page) == []
+    shown.get_by_role("button", name="Cancel").click()
+    expect(shown).to_have_count(0)
+    ollama.wait_for(lambda: any(request.aborted for request in ollama.requests if request.path == "/api/pull"))
+
+
+# ---------------------------------------------------------------- models.yaml
+
+
+def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay(models: str, visit: Visit, file: Path) -> None:
+    page = visit(models)
+    page.get_by_role("checkbox", name=f"Listed in models.yaml: {CODER}").click()
+    page.get_by_role("button", name="Show the change to models.yaml").click()
+    dialog = page.get_by_role("dialog", name="The change to models.yaml")
+    expect(dialog).to_contain_text(f"+  - id: {CODER}")
+    page.wait_for_function("document.getAnimations().length === 0")  # half transparent, its contrast is low
+    assert faults(page) == []
+    dialog.get_by_role("button", name="Leave it").click()
+    expect(dialog).to_have_count(0)
+    assert file.read_text() == OWN
+    page.get_by_role("button", name="Show the change to models.yaml").click()
+    page.get_by_role("button", name="Write it").click()
+    expect(page.get_by_text("models.yaml is written")).to_be_visible()
+    expect(row(page, CODER)).not_to_contain_text("unlisted")
+    expect(page.get_by_role("button", name="Show the change to models.yaml")).to_be_disabled()
+    new = iter(file.read_text().splitlines())
+    assert [line for line in OWN.splitlines() if line not in new] == []  # an iterator: each one after the last
+
+
+def test_a_model_is_put_aside_and_the_unlisted_left_out(models: str, visit: Visit, file: Path) -> None:
+    page = visit(models)
+    box = page.get_by_role("checkbox", name="Listed in models.yaml: Quick")
+    box.click()
+    page.get_by_role("button", name="Undo").click()
+    expect(box).to_be_checked()
+    box.click()
+    expect(row(page, "Quick")).to_contain_text("may be routed to")  # as an unlisted one
+    page.get_by_role("switch", name="Unlisted models may be routed to as well").click()
+    expect(row(page, "Quick")).to_contain_text("not routed to")
+    page.get_by_role("button", name="Show the change to models.yaml").click()
+    page.get_by_role("button", name="Write it").click()
+    expect(row(page, LLAMA)).to_contain_text("unlisted")
+    assert f"  #- id: {LLAMA}\n  #  name: 'Quick'    # quotes stay" in file.read_text()
+    assert "unlisted: ignore" in file.read_text()
+
+
+# ---------------------------------------------------------------- for everybody
+
+
+def test_it_speaks_spanish_and_fits_a_phone(models: str, visit: Visit, ollama: FakeOllama) -> None:
+    ollama.resident[LLAMA] = 8192
+    measure()
+    page = visit(models, PHONE, language="es", dark=True)
+    expect(page.get_by_role("img", name="4,7 GB de 24,0 GB cargados")).to_be_visible()
+    expect(page.get_by_role("button", name="Liberar: Quick")).to_be_visible()
+    expect(page.get_by_role("table").nth(1).get_by_role("row", name="Quick")).to_contain_text("de 10")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    assert faults(page) == []
+
+
+def test_a_model_is_loaded_by_the_keyboard_alone_and_the_focus_stays_and_what_others_load_shows(models: str, visit: Visit, ollama: FakeOllama) -> None:
+    page = visit(models)
+    expect(row(page, "Quick")).to_be_visible()
+    page.get_by_label("Name, such as qwen3:4b").focus()
+    label = "document.activeElement.getAttribute('aria-label') || ''"
+    while not page.evaluate(label).startswith("Load: Quick"):
+        assert page.evaluate("document.activeElement !== document.body")
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(row(page, "Quick")).to_contain_text("loaded")
+    expect(page.get_by_role("button", name="Unload: Quick")).to_be_focused()
+    ollama.resident[CODER] = 8192
+    expect(page.get_by_role("button", name=f"Unload: {CODER}")).to_be_visible()
+    expect(page.get_by_role("img", name="9.4 GB of 24.0 GB loaded")).to_be_visible()
+    expect(page.get_by_role("button", name="Unload: Quick")).to_be_focused()

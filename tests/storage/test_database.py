@@ -1,0 +1,171 @@
+"""SQLite files: only SQLite opens them, threads borrow connections of their own, what is moved away or locked loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orch.errors import JournalError
+from orch.storage.database import Database, database_at
+from orch.storage.sqlite_file import transaction
+
+TABLE = ("CREATE TABLE rows (n INTEGER);",)
+OPENED: list[str] | None = None
+
+
+def _note_opening(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and OPENED is not None and isinstance(arguments[0], (str, os.PathLike)):
+        OPENED.append(str(arguments[0]))
+
+
+sys.addaudithook(_note_opening)
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[list[str]]:
+    """The names of all files that Python opens meanwhile; what SQLite opens is not among them."""
+    global OPENED
+    opened = OPENED = []
+    try:
+        yield opened
+    finally:
+        OPENED = None
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty one."""
+    made = database_at(tmp_path / "folder" / "rows.sqlite3", TABLE, "the file")
+    yield made
+    made.close()
+
+
+def add(database: Database, n: int) -> bool:
+    """Whether a row now stands there."""
+
+    def write(connection: sqlite3.Connection) -> bool:
+        with transaction(connection):
+            connection.execute("INSERT INTO rows VALUES (?)", (n,))
+        return True
+
+    return database.ask(write, False)
+
+
+def numbers(database: Database) -> list[int]:
+    """The rows that another connection sees."""
+    return [row["n"] for row in database.rows("SELECT n FROM rows ORDER BY n")]
+
+
+def test_a_file_that_is_there_is_opened_by_sqlite_alone(database: Database) -> None:
+    add(database, 1)
+    database.close()
+    with noting() as opened:
+        other = Database(database.path, TABLE, "the file")
+        assert [add(database, 2), add(other, 3)] == [True, True]
+        other.close()
+    assert opened == []
+
+
+def test_the_lock_on_a_database_outlives_a_second_one_of_the_same_process(database: Database) -> None:
+    other = Database(database.path, TABLE, "the file")
+    with database.connection() as connection, transaction(connection):
+        other.open()
+        other.close()
+        locked = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+        assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", f"{locked}", str(database.path)]) == 1
+
+
+def test_a_process_has_one_database_for_a_path(database: Database) -> None:
+    assert database_at(database.path, TABLE, "the file") is database
+    assert database_at(database.path.with_name("other.sqlite3"), TABLE, "the file") is not database
+
+
+def test_a_new_file_and_what_sqlite_puts_beside_it_are_their_owners_alone(database: Database) -> None:
+    before = os.umask(0)
+    try:
+        with database.connection():
+            assert {path.stat().st_mode & 0o777 for path in database.path.parent.iterdir()} == {0o600}
+    finally:
+        os.umask(before)
+
+
+def test_a_file_that_others_could_read_is_made_private(database: Database) -> None:
+    database.open()
+    database.close()
+    database.path.chmod(0o644)
+    database.open()
+    assert database.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_thread_reads_while_another_holds_a_transaction(database: Database) -> None:
+    add(database, 1)
+    with database.connection() as connection, transaction(connection):
+        connection.execute("INSERT INTO rows VALUES (2)")
+        seen: list[int] = []
+        thread = threading.Thread(target=lambda: seen.extend(numbers(database)))
+        thread.start()
+        thread.join(10)
+        assert seen == [1]
+
+
+def test_a_file_that_was_moved_away_is_written_no_longer(database: Database, tmp_path: Path) -> None:
+    add(database, 1)
+    os.replace(database.path, tmp_path / "moved")
+    assert add(database, 2)
+    assert numbers(database) == [2]
+    with contextlib.closing(sqlite3.connect(database.path)) as connection:
+        assert connection.execute("SELECT n FROM rows").fetchall() == [(2,)]
+
+
+def test_a_connection_that_was_left_in_a_transaction_is_given_back_clean(database: Database) -> None:
+    with database.connection() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO rows VALUES (1)")
+    assert (numbers(database), add(database, 2)) == ([], True)
+
+
+def test_a_child_of_a_fork_opens_connections_of_its_own(database: Database) -> None:
+    add(database, 1)
+    with database.connection() as mine:
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads, which this process has
+        child = os.fork()
+    if child == 0:
+        with database.connection() as theirs:
+            os._exit(int(theirs is mine or not add(database, 2)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert numbers(database) == [1, 2]
+
+
+def test_damage_in_the_middle_is_set_aside(database: Database) -> None:
+    database.perform(lambda c: c.executescript("BEGIN; " + "INSERT INTO rows VALUES (7);" * 5_000 + "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"))
+    database.close()
+    with database.path.open("r+b") as stream:
+        stream.seek(4096)
+        stream.write(b"\xff" * (database.path.stat().st_size - 4096))
+    assert database.perform(lambda c: c.execute("SELECT count(*) FROM rows").fetchone()) == (0,)
+    assert "was corrupt" in database.warnings[0]
+
+
+def test_a_pipe_in_its_place_is_said(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    database = Database(tmp_path / "pipe", TABLE, "the file")
+    with pytest.raises(JournalError, match="not a file"):
+        database.open()
+
+
+def test_a_warning_of_a_failure_that_is_over_is_forgotten_and_others_are_not(database: Database) -> None:
+    database.ask(lambda c: c.execute("SELECT * FROM nothing"), None)
+    database.file.warn("it was corrupt")
+    assert len(database.warnings) == 2
+    database.settled()
+    assert database.warnings == ["it was corrupt"]

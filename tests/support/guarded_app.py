@@ -1,0 +1,193 @@
+"""A server with a small app behind the real guard and the real protocol, and a client that speaks to it in bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from orch.server.http.guard import Guard, Rules
+from orch.server.http.protocol import Bounds, protocol
+
+DEADLINE_S = 10.0
+HOST = b"Host: localhost\r\n"
+CHUNKED = HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+SECRET = "xyzzy-the-prompt"
+
+
+class Site:
+    """An app that says what reached it.
+
+    `/` echoes, `/stream` goes on until it is ended, `/hold` answers when it is let, `/huge` gives more than any socket holds, `/leave` waits for its client
+    to leave, `/break` breaks.
+    """
+
+    def __init__(self) -> None:
+        self.asked, self.ended, self.let, self.told = threading.Event(), threading.Event(), asyncio.Event(), threading.Event()
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.paths.append(scope["path"])
+        self.loop = asyncio.get_running_loop()
+        self.asked.set()
+        try:
+            await {"/stream": self.stream, "/hold": self.hold, "/break": self.break_, "/leave": self.leave, "/huge": self.huge}.get(scope["path"], self.echo)(
+                scope, receive, send
+            )
+        except asyncio.CancelledError:
+            self.ended.set()
+            raise
+
+    def allow(self) -> None:
+        """Lets `/hold` answer and `/stream` end."""
+        self.loop.call_soon_threadsafe(self.let.set)
+
+    async def echo(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, message = b"", await receive()
+        while message.get("more_body"):
+            body, message = body + message["body"], await receive()
+        names = [name.decode() for name, _ in scope["headers"]]
+        told = {"client": scope["state"]["client"], "body": (body + message.get("body", b"")).decode(), "names": names, "path": scope["path"]}
+        await answer(send, json.dumps(told).encode())
+
+    async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not self.let.is_set():
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            await asyncio.sleep(0)
+
+    async def hold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.let.wait()
+        await answer(send, b"held")
+
+    async def huge(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, bytes(30_000_000))
+
+    async def leave(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.told.set()
+
+    async def break_(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError(SECRET)
+
+
+async def answer(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class Server(uvicorn.Server):
+    """uvicorn in a thread on sockets that listen already."""
+
+    @contextlib.contextmanager
+    def running(self, listener: socket.socket) -> Iterator[None]:
+        thread = threading.Thread(target=self.run, args=([listener],))
+        thread.start()
+        try:
+            yield
+        finally:
+            self.should_exit = True
+            thread.join(DEADLINE_S)
+            listener.close()
+            assert not thread.is_alive()
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """One connection, spoken to in bytes."""
+
+    def __init__(self, address: tuple[str, int] | str, *, buffer: int = 0) -> None:
+        self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.settimeout(DEADLINE_S)
+        self.socket.connect(address)
+        self._heard = self.socket.makefile("rb")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._heard.close()
+        self.socket.close()
+
+    def say(self, *parts: bytes) -> Client:
+        for part in parts:
+            self.socket.sendall(part)
+        return self
+
+    def hear(self, method: str = "POST") -> Reply:
+        """The next answer, which has a length."""
+        status = int(self._heard.readline().split()[1])
+        headers: dict[str, str] = {}
+        for name, value in http.client.parse_headers(self._heard).items():
+            headers[name.lower()] = ", ".join(filter(None, (headers.get(name.lower()), value)))
+        return Reply(status, headers, b"" if method == "HEAD" else self._heard.read(int(headers.get("content-length", 0))))
+
+    def rest(self) -> bytes:
+        """Everything until the server hangs up."""
+        parts = []
+        with contextlib.suppress(ConnectionResetError):
+            while part := self._heard.read1(65536):
+                parts.append(part)
+        return b"".join(parts)
+
+
+class Door(NamedTuple):
+    address: tuple[str, int] | str
+    site: Site
+    server: Server
+
+    def ask(self, *parts: bytes) -> Reply:
+        with Client(self.address) as client:
+            return client.say(*parts).hear()
+
+    def get(self, *headers: str, path: str = "/", method: str = "GET") -> Reply:
+        lines = "".join(f"{line}\r\n" for line in (f"{method} {path} HTTP/1.1", *headers, ""))
+        return self.ask(lines.encode("latin-1"))
+
+
+@contextlib.contextmanager
+def guarded(rules: Rules | None = None, bounds: Bounds | None = None, *, path: Path | None = None, http: type | None = None) -> Iterator[Door]:
+    if path is None:
+        listener = socket.create_server(("127.0.0.1", 0))
+    else:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+    site = Site()
+    app: Any = Guard(site, rules or Rules())
+    made: Any = http or protocol(bounds or Bounds())
+    server = Server(uvicorn.Config(app, http=made, log_config=None, log_level="debug", lifespan="off", ws="none", timeout_graceful_shutdown=1))
+    with server.running(listener):
+        yield Door(listener.getsockname(), site, server)
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true before the deadline."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.005)
+    return False

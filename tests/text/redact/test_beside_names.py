@@ -1,0 +1,196 @@
+"""A value beside a secret's name is redacted in every form that the README names; what is no secret there stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orch.text.redact import Redactor
+
+REDACTOR = Redactor({})
+WORD = "hunter2" + "secret"
+LONG = "Zx9kQ7vLw2" + "Rt5mNb8c"
+FORMS = [line.replace("\\n", "\n") for line in (Path(__file__).parent / "beside_names.txt").read_text(encoding="utf-8").splitlines()]
+"""§ stands for the secret."""
+WORDS = "correct horse battery staple"
+
+JSON = (
+    '{"password": "%s"}',
+    '{"db": {"DB_PASSWORD" : "%s"}}',
+    '{"password":\n  "%s"}',
+    r"{\"password\":\"%s\"}",
+    r'"{\\\"accessKey\\\": \\\"%s\\\"}"',
+    r'"{\\\\\\\"secret\\\\\\\":\\\\\\\"%s\\\\\\\"}"',
+    '{"name": "DB_PASSWORD", "value": "%s"}',
+    "{&quot;password&quot;:&quot;%s&quot;}",
+    '{"Cookie": "session=%s"}',
+    '{"cookies": {"session": "%s"}}',
+    '{"kty": "RSA", "e": "AQAB", "d": "%s"}',
+)
+FILES = (
+    "DB_PASSWORD=%s",
+    "export PGPASSWORD=%s",
+    "MYSQL_PWD=%s",
+    "PGPASS=%s",
+    "ENCRYPTION_KEY=%s",
+    "STRIPE_KEY=%s",
+    "X_KEY=%s",
+    "db.password = %s",
+    "spring.datasource.password=%s",
+    "[mail]\nuser = bob\npass_phrase = x\npassword = %s",
+    'api_key = "%s"',
+    "password: %s",
+    "password: >-\n  %s",
+    "login:\n  passwd: |\n    %s\n  user: bob",
+    "- name: DB_PASSWORD\n  value: %s",
+    "kind: Secret\ndata:\n  anything: %s",
+    "machine api.example.com login bob password %s",
+    "machine api.example.com\n  login bob\n  password %s",
+    "db.example.com:5432:shop:bob:%s",
+    "requirepass %s",
+    "//registry.example.org/:_authToken=%s",
+    "ENV DB_PASSWORD %s",
+    "<password>%s</password>",
+    '<add key="DbPassword" value="%s"/>',
+    '<string name="api_key">%s</string>',
+    "<key>password</key>\n<string>%s</string>",
+    '<wsse:Password Type="text">%s</wsse:Password>',
+    "| password | %s |",
+    "| **password** | `%s` |",
+    "**Password:** `%s`",
+    "- **API key**: %s",
+    "contraseña: %s",
+    "contrasen\u0303a: %s",
+    "clave secreta: %s",
+    "la clave de acceso es %s",
+)
+ADDRESSES = (
+    "redis://:%s@localhost:6379/0",
+    "postgresql+psycopg://bob:%s@db/shop",
+    "mongodb+srv://bob:%s@cluster0.example.net",
+    "jdbc:mysql://db/shop?user=bob&password=%s&ssl=true",
+    "jdbc:oracle:thin:scott/%s@//db:1521/x",
+    "Server=db;User Id=sa;Password=%s;Encrypt=true",
+    "Driver={X};UID=sa;PWD=%s",
+    "https://api.example.com/v1?api_key=%s&q=1",
+    "AccountName=shop;AccountKey=%s==;EndpointSuffix=core.example.net",
+    "Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey=%s=",
+    "dbname=shop user=bob password=%s host=db",
+)
+COMMANDS = (
+    "curl -u bob:%s https://x.example",
+    "curl --user 'bob:%s' https://x.example",
+    "curl -b 'sid=%s' https://x.example",
+    "curl -H 'X-Api-Key: %s' https://x.example",
+    "docker login -u bob -p %s",
+    "echo %s | docker login -u bob --password-stdin",
+    "mysql -u root -p%s shop",
+    "mysqldump --password=%s shop",
+    "sshpass -p %s ssh bob@x",
+    "sshpass -p '%s' ssh bob@x",
+    "tool --password %s",
+    "tool --token=%s",
+    "tool --db-password '%s' run",
+    "redis-cli -h x -a %s ping",
+    "wget --http-password=%s https://x.example",
+    "sqlcmd -S x -U sa -P %s",
+    "openssl rsa -passin pass:%s -in k",
+    "echo 'bob:%s' | chpasswd",
+    "PGPASSWORD=%s psql -h x",
+    "aws configure set aws_secret_access_key %s",
+    "helm install x --set auth.password=%s",
+    "mongosh -u bob -p %s",
+    "smbclient //x/y -U bob%%%s",
+)
+HEADERS = (
+    "Authorization: Bearer %s",
+    "Authorization: Basic %s",
+    "Authorization: token %s",
+    "Authorization: ApiKey %s",
+    'Authorization: Digest username="bob", realm="x", response="%s"',
+    "Proxy-Authorization: Basic %s",
+    "headers = {'Authorization': 'Bearer %s'}",
+    "X-Auth-Token: %s",
+    "PRIVATE-TOKEN: %s",
+    "Cookie: theme=dark1; session=%s",
+    "Set-Cookie: session=%s; HttpOnly",
+)
+CODE = (
+    'password := "%s"',
+    "$password => '%s'",
+    "'password' => '%s',",
+    'os.environ["DB_PASSWORD"] = "%s"',
+    'process.env.API_KEY = "%s";',
+    'setenv("DB_PASSWORD", "%s", 1);',
+    "define('DB_PASSWORD', '%s');",
+    'props.put("password", "%s");',
+    'private static final String PASSWORD = "%s";',
+    'let password: &str = "%s";',
+    'let secret = String::from("%s");',
+    'var password string = "%s"',
+    'const apiKey: string = "%s";',
+    'char password[] = "%s";',
+    'password = b"%s"',
+    'connect(host="x", password="%s")',
+    'builder.password("%s")',
+    'if password == "%s":',
+    "CREATE USER bob IDENTIFIED BY '%s'",
+    "ALTER ROLE bob WITH PASSWORD '%s'",
+    "CREATE LOGIN bob WITH PASSWORD = N'%s'",
+    'ConvertTo-SecureString "%s" -AsPlainText',
+    'password = """%s"""',
+    '$env:API_KEY = "%s"',
+)
+RECOGNISED_BEFORE = (
+    "my password is %s, what now?",
+    "the password for the db is %s",
+    "mi contraseña es %s",
+    "la contraseña del wifi es %s",
+    "secret: %s",
+    "passphrase = %s",
+)
+
+
+@pytest.mark.parametrize("form", [*JSON, *FILES, *ADDRESSES, *COMMANDS, *HEADERS, *CODE, *RECOGNISED_BEFORE])
+@pytest.mark.parametrize("secret", [WORD, LONG])
+def test_a_secret_is_redacted(form: str, secret: str) -> None:
+    clean = REDACTOR.redact(form % secret)
+    assert secret not in clean
+    assert "[redacted: " in clean
+    assert REDACTOR.redact(clean) == clean
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_redacted_in_a_form_of_the_list(form: str) -> None:
+    for secret in (WORD, LONG, "Tr0ub4dor" + "&3xyz"):
+        assert secret not in REDACTOR.redact(form.replace("§", secret))
+
+
+@pytest.mark.parametrize(
+    "form", ['password = "%s"', '{"passphrase": "%s"}', "DB_PASSWORD='%s'", 'contraseña: "%s"', "tool --password '%s'", "<password>%s</password>"]
+)
+def test_a_password_of_several_words_is_redacted_whole(form: str) -> None:
+    clean = REDACTOR.redact(form % WORDS)
+    assert not any(word in clean for word in WORDS.split())
+
+
+@pytest.mark.parametrize(
+    "name", ["accessKey", "API_KEY_PROD", "clientSecret", "DbPassword", "x-api-key", "userPwd", "awsSecretAccessKey", "credential", "authToken"]
+)
+def test_a_name_may_have_affixes(name: str) -> None:
+    assert REDACTOR.redact(f'"{name}": "{LONG}"') == f'"{name}": "[redacted: assignment]"'
+
+
+def test_what_is_around_a_secret_stays() -> None:
+    assert REDACTOR.redact(f'a = 1\npassword = "{WORD}"  # mine\nb = 2') == 'a = 1\npassword = "[redacted: assignment]"  # mine\nb = 2'
+
+
+@pytest.mark.parametrize("sign", ["", "x" * 70_000 + " ", "\n" * 65_530])
+def test_a_secret_is_found_at_the_border_of_what_is_searched_at_once(sign: str) -> None:
+    assert WORD not in REDACTOR.redact(f"{sign}password={WORD}")
+
+
+def test_a_secret_longer_than_what_is_searched_at_once_goes_whole() -> None:
+    clean = REDACTOR.redact(f"API_KEY={'a1B2' * 50_000} and more")
+    assert clean == "API_KEY=[redacted: assignment] and more"

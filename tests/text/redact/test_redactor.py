@@ -1,0 +1,142 @@
+"""What a Redactor does with whole texts and values: user's patterns, forms that are allowed, old copies of routing.yaml, dicts, what it never reads twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orch.config import load, spec
+from orch.errors import ConfigError
+from orch.text.redact import AFTER_CHARS, BEFORE_CHARS, PIECE_CHARS, Redactor, assignments, detectors, is_retired
+from orch.text.redact.detectors import spans
+from orch.text.redact.secret_names import Kind
+from orch.text.redact.secret_values import Style
+from orch.text.redact.text_view import Span
+from orch.text.redact.vendor_forms import MARKS
+from tests.support.secret_samples import key_of
+
+KEY = key_of("ghp_{A36}")
+OLD_JWT = r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{4,1000}"
+
+
+def config(**redaction: object) -> spec.Redaction:
+    return load.from_data(None, {"redaction": redaction}, {}).routing.redaction
+
+
+def test_a_users_pattern_adds_to_the_shipped_forms() -> None:
+    redactor = Redactor({"badge": r"\bB-(?P<secret>\d{4})\b"})
+    assert redactor.redact(f"B-1234 and {KEY}") == "B-[redacted: badge] and [redacted: github_token]"
+
+
+def test_a_form_may_be_allowed() -> None:
+    assert Redactor({}, ["github_token"]).redact(f"{KEY} a@b") == f"{KEY} a@b"
+
+
+def test_nothing_is_redacted_where_it_is_off() -> None:
+    off = Redactor({"badge": r"\d+"}, enabled=False)
+    assert off.redact_all({"password": KEY, "n": "12"}) == {"password": KEY, "n": "12"}
+
+
+def test_the_users_file_keeps_the_shipped_forms() -> None:
+    rule = config(patterns={"badge": r"\bB-\d{4}\b"}, allow=["jwt"])
+    assert (rule.enabled, dict(rule.patterns), rule.allow) == (True, {"badge": r"\bB-\d{4}\b"}, ("jwt",))
+
+
+def test_a_copy_of_an_old_routing_yaml_brings_no_old_pattern_back() -> None:
+    assert is_retired(OLD_JWT)
+    assert config(patterns={"jwt": OLD_JWT}).patterns["jwt"] == OLD_JWT
+    assert not Redactor({"jwt": OLD_JWT})._sources
+
+
+@pytest.mark.parametrize(
+    ("redaction", "said"),
+    [
+        ({"patterns": {"slow": r"(a+)+b"}}, "too long"),
+        ({"patterns": {f"p{n}": r"a{0,200}b{0,200}c{0,150}" for n in range(12)}}, "before it"),
+        ({"patterns": {"broken": "("}}, "not a regular expression"),
+        ({"allow": ["github"]}, "no form 'github'"),
+    ],
+)
+def test_a_pattern_or_name_that_can_not_be_used_is_refused_with_its_place(redaction: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config(**redaction)
+
+
+def test_a_value_in_a_dict_is_known_by_its_key() -> None:
+    value = {"user": "bob", "password": "hunter2" + "secret", "nested": [{"apiKey": "Zx9kQ7vLw2" + "Rt5m"}]}
+    assert Redactor({}).redact_all(value) == {"user": "bob", "password": "[redacted: assignment]", "nested": [{"apiKey": "[redacted: assignment]"}]}
+
+
+def test_a_key_of_a_dict_is_redacted_too() -> None:
+    assert Redactor({}).redact_all({KEY: 1}) == {"[redacted: github_token]": 1}
+
+
+def test_a_text_without_secrets_is_the_same_object() -> None:
+    text = "What is a token? " * 1_000
+    assert Redactor({}).redact(text) is text
+
+
+def test_a_clean_text_stays_clean() -> None:
+    redactor = Redactor({})
+    clean = redactor.redact(f"{KEY} password: {KEY}")
+    assert redactor.redact(clean) == clean == "[redacted: github_token] password: [redacted: github_token]"
+
+
+def test_every_mark_is_a_plain_name() -> None:
+    assert all(mark.replace("_", "").isalnum() and mark == mark.lower() for mark in MARKS)
+
+
+def test_an_ordinary_prompt_loads_no_form() -> None:
+    program = (
+        "import sys; from orch.text.redact import Redactor; r = Redactor({}); r.redact('Write a haiku about the sea, in three lines.'); "
+        "print(*sorted(m for m in sys.modules if m.startswith('orch.text.redact')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert done.stdout.split() == ["orch.text.redact", "orch.text.redact.detectors", "orch.text.redact.text_view"]
+
+
+def test_the_shipped_file_has_no_patterns_of_its_own() -> None:
+    shipped = yaml.safe_load((Path(__file__).parents[3] / "routing.yaml").read_text(encoding="utf-8"))
+    assert shipped["redaction"] == {"enabled": True, "patterns": {}, "allow": []}
+
+
+def test_names_with_secrets_stay_apart() -> None:
+    redactor = Redactor({})
+    one, two = redactor.redact_name(KEY), redactor.redact_name(key_of("ghp_{A40}"))
+    assert one != two
+    assert KEY not in str(one)
+    assert (redactor.redact_name("work"), redactor.redact_name(None)) == ("work", None)
+
+
+@pytest.mark.parametrize("text", ["word " * 100_000, "password=" * 50_000, "-----BEGIN PRIVATE KEY-----" * 10_000])
+def test_a_long_text_is_searched_once_and_in_bounded_pieces(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def counted(piece: str) -> Iterator[Span]:
+        given.append(len(piece))
+        return spans(piece)
+
+    monkeypatch.setattr(detectors, "spans", counted)
+    Redactor({}).redact(text)
+    assert max(given) <= BEFORE_CHARS + PIECE_CHARS + AFTER_CHARS
+    assert sum(given) <= 1.1 * len(text)
+
+
+@pytest.mark.parametrize("text", ["key=" * 5_000, "password: " * 2_000, "la contraseña es " * 1_000, "| password | x1 |" * 1_000, '{"token": "' * 1_000])
+def test_no_value_is_judged_by_more_than_its_beginning(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+
+    def counted(value: str, kind: Kind, style: Style, *, ends: bool = True) -> bool:
+        judged.append(len(value))
+        return False
+
+    monkeypatch.setattr(assignments, "is_secret", counted)
+    Redactor({}).redact(text)
+    assert judged
+    assert max(judged) <= assignments.JUDGED_CHARS
+    assert len(judged) <= len(text) / 2

@@ -1,0 +1,48 @@
+"""No file of orch holds a secret that was in a task, an answer, a tool's arguments or a session's name, and the conversation goes on all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from tests.cli.test_main import orch
+from tests.conftest import CODER
+from tests.support.fake_ollama import FakeOllama
+from tests.support.http_server import served
+from tests.support.secret_samples import key_of
+
+TOKEN, PASSWORD, SESSION = key_of("glpat-{A20}"), "hunter2" + "secret", key_of("ghp_{A36}")
+
+
+def kept(home: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file())
+
+
+def test_a_command_keeps_no_secret_of_a_task_that_is_a_file(ollama: FakeOllama, home: Path) -> None:
+    done = orch("run", "-m", CODER, "--session", SESSION, "-", stdin=f"explain\nDB_PASSWORD={PASSWORD}\ncurl -H 'PRIVATE-TOKEN: {TOKEN}' x".encode())
+    assert done.returncode == 0
+    assert not any(secret.encode() in kept(home) for secret in (TOKEN, PASSWORD, SESSION))
+    assert b"[redacted: gitlab_token]" in kept(home)
+
+
+def test_a_session_that_is_named_by_a_secret_goes_on(ollama: FakeOllama, home: Path) -> None:
+    orch("run", "-m", CODER, "--session", SESSION, "my word is quince")
+    orch("run", "-m", CODER, "--session", SESSION, "which word?")
+    assert ollama.chats()[-1].body["messages"][0]["content"] == "my word is quince"
+
+
+def test_the_server_keeps_no_secret_of_a_request(ollama: FakeOllama, home: Path) -> None:
+    messages = [
+        {"role": "user", "content": f'call {{"password": "{PASSWORD}"}}'},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": f'{{"apiKey":"{TOKEN}"}}'}}],
+        },
+        {"role": "tool", "tool_call_id": "1", "content": "done"},
+    ]
+    with served() as url:
+        assert httpx.post(f"{url}/v1/chat/completions", json={"model": CODER, "messages": messages}, timeout=30).status_code == 200
+    assert not any(secret.encode() in kept(home) for secret in (TOKEN, PASSWORD))
+    assert b"[redacted: " in kept(home)
