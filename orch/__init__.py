@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator, get_orchestrator
     from orch.types import TaskType
 
-__all__ = ["ConfigError", "OrchError", "Orchestrator", "TaskType", "__version__", "classify", "get_orchestrator"]
+__all__ = [
+    "ConfigError",
+    "OrchError",
+    "Orchestrator",
+    "TaskType",
+    "__version__",
+    "classify",
+    "get_orchestrator",
+]
 
 # looked up at first use: `import orch` costs no more than starting Python
 _HOMES = {

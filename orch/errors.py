@@ -60,7 +60,8 @@ ATTEMPT_CODES = {
 
 
 class OrchError(Exception):
-    """What happened, and in `hint` what to type next. Keeps the partial answer and every attempt."""
+    """What happened, and in `hint` what to type next. Keeps the partial answer and every
+    attempt."""
 
     code = "error"
 
@@ -105,7 +106,8 @@ class InputError(OrchError):
 
 
 class ConfigError(OrchError):
-    """models.yaml or routing.yaml can't be used; `problems` lists every fault, each with its place."""
+    """models.yaml or routing.yaml can't be used; `problems` lists every fault, each with its
+    place."""
 
     code = "config"
 
@@ -119,11 +121,15 @@ class JournalError(OrchError):
 
 
 class BackendError(Exception):
-    """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is what the server asked for.
+    """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is
+    what the server asked for.
 
-    `has_place` says of `busy` that only memory is wanting: the provider has a place for a model that needs none.
-    `remote_host` is the machine that gave an answer which only the provider's own machine should have given.
-    `counted` and `held` are the tokens of too long a prompt and of the context, where the server told them.
+    `has_place` says of `busy` that only memory is wanting: the provider has a place for a model
+    that needs none.
+    `remote_host` is the machine that gave an answer which only the provider's own machine should
+    have given.
+    `counted` and `held` are the tokens of too long a prompt and of the context, where the server
+    told them.
     """
 
     def __init__(
@@ -147,6 +153,7 @@ class BackendError(Exception):
 
 
 def run_code(attempts: Sequence[Attempt]) -> str:
-    """The error code of a run that gave no answer: what all attempts have in common, else `all_failed`."""
+    """The error code of a run that gave no answer: what all attempts have in common, else
+    `all_failed`."""
     codes = {ATTEMPT_CODES.get(attempt.code, "all_failed") for attempt in attempts}
     return codes.pop() if len(codes) == 1 else "all_failed"

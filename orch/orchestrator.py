@@ -23,7 +23,8 @@ _T = TypeVar("_T")
 
 
 class Wishes(TypedDict, total=False):
-    """What may be asked for beside the task; what is left out is as routing.yaml says. `dial` is 0 to 10."""
+    """What may be asked for beside the task; what is left out is as routing.yaml says. `dial` is 0
+    to 10."""
 
     system_prompt: str | None
     context: Sequence[str] | str | None
@@ -45,14 +46,22 @@ class Wishes(TypedDict, total=False):
 
 
 class Orchestrator:
-    """Routes tasks to local models. Can be used from several event loops; prints nothing, logs nothing.
+    """Routes tasks to local models. Can be used from several event loops; prints nothing, logs
+    nothing.
 
-    `models` and `routing` are paths or parsed config; left out, they are the files that the command would find.
+    `models` and `routing` are paths or parsed config; left out, they are the files that the command
+    would find.
     Raises ConfigError with every fault of both.
     """
 
     def __init__(
-        self, models: ConfigLike = None, routing: ConfigLike = None, *, config: Config | None = None, face: str = "library", wiring: Wiring | None = None
+        self,
+        models: ConfigLike = None,
+        routing: ConfigLike = None,
+        *,
+        config: Config | None = None,
+        face: str = "library",
+        wiring: Wiring | None = None,
     ) -> None:
         self.runtime: Runtime = (wiring or Wiring()).open(config or config_from(models, routing))
         self._face = face
@@ -60,11 +69,13 @@ class Orchestrator:
     # ------------------------------------------------------------ running
 
     async def execute(self, task: str = "", **wishes: Unpack[Wishes]) -> RunResult:
-        """Runs a task and gives the whole answer. Raises OrchError with `.partial` and `.attempts`."""
+        """Runs a task and gives the whole answer. Raises OrchError with `.partial` and
+        `.attempts`."""
         return await self.execute_task(task_of(task, **wishes))
 
     def execute_streaming(self, task: str = "", **wishes: Unpack[Wishes]) -> AsyncGenerator[Chunk]:
-        """Runs a task and yields chunks: `metadata` first, `done` or `error` last, then raises OrchError after `error`."""
+        """Runs a task and yields chunks: `metadata` first, `done` or `error` last, then raises
+        OrchError after `error`."""
         return self.stream_task(task_of(task, **wishes), "continue")
 
     async def execute_task(self, task: Task) -> RunResult:
@@ -77,7 +88,8 @@ class Orchestrator:
         raise OrchError("the run ended without an answer")
 
     def stream_task(self, task: Task, on_partial: OnPartial) -> AsyncGenerator[Chunk]:
-        """`execute_streaming` for a Task; `on_partial` says what happens when a model fails after it gave text."""
+        """`execute_streaming` for a Task; `on_partial` says what happens when a model fails after
+        it gave text."""
         return self.start(task, on_partial).chunks()
 
     def start(self, task: Task, on_partial: OnPartial) -> Run:
@@ -135,7 +147,8 @@ def task_of(
     options: dict[str, Any] | None = None,
     **wishes: Any,
 ) -> Task:
-    """A Task from what callers write; `text` is another name of its first parameter. Raises UsageError for what makes no sense."""
+    """A Task from what callers write; `text` is another name of its first parameter. Raises
+    UsageError for what makes no sense."""
     given = _the_one(task, text)
     if not given.strip() and not messages and not wishes.get("attachments"):
         raise UsageError("there is no task", 'give one, such as "What is a mutex?"')
@@ -144,7 +157,9 @@ def task_of(
     try:
         kind = TaskType(task_type) if task_type is not None else None
     except ValueError:
-        raise UsageError(f"{task_type!r} is not a task type", f"one of: {', '.join(TaskType)}") from None
+        raise UsageError(
+            f"{task_type!r} is not a task type", f"one of: {', '.join(TaskType)}"
+        ) from None
     return Task(
         text=given,
         context=(context,) if isinstance(context, str) else tuple(context or ()),
@@ -156,12 +171,15 @@ def task_of(
 
 
 def _the_one(task: str, text: str) -> str:
-    """The task, by whichever of its two names it was given. Raises UsageError for both, and for what is not a string."""
+    """The task, by whichever of its two names it was given. Raises UsageError for both, and for
+    what is not a string."""
     if task and text:
         raise UsageError("task and text both name the task", "give one of them")
     given = task or text
     if not isinstance(given, str):
-        raise UsageError(f"the task is a {type(given).__name__}, not a string", 'execute("What is a mutex?")')
+        raise UsageError(
+            f"the task is a {type(given).__name__}, not a string", 'execute("What is a mutex?")'
+        )
     return given
 
 
@@ -170,11 +188,15 @@ def _unknown_wish(name: str) -> UsageError:
 
     known = [*Wishes.__annotations__]
     near = difflib.get_close_matches(name, known, n=1)
-    return UsageError(f"there is no argument {name!r}", f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}")
+    return UsageError(
+        f"there is no argument {name!r}",
+        f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}",
+    )
 
 
 def _blocking(work: Coroutine[Any, Any, _T]) -> _T:
-    """Runs a coroutine from code that is not async, also where an event loop is running in this thread."""
+    """Runs a coroutine from code that is not async, also where an event loop is running in this
+    thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -10,14 +10,16 @@ from enum import StrEnum
 from typing import Any
 
 Message = dict[str, Any]
-"""One chat message as the OpenAI and Ollama APIs know it: `role`, `content`, and what else the client sent."""
+"""One chat message as the OpenAI and Ollama APIs know it: `role`, `content`, and what else the
+client sent."""
 
 ModelKey = tuple[str, str]
 """Provider and model id: two providers may have a model of the same name."""
 
 
 def names_of(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
-    """What each model is called beside the others: its id, as PROVIDER/ID where several have that id."""
+    """What each model is called beside the others: its id, as PROVIDER/ID where several have that
+    id."""
     asked = dict.fromkeys(keys)
     often = Counter(model for _, model in asked)
     return {key: "/".join(key) if often[key[1]] > 1 else key[1] for key in asked}
@@ -38,7 +40,8 @@ class TaskType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing in the text that spoke for a task type. `kind` is keyword, pattern, learned, opening, correction, turn or forced; `weight` is in logits."""
+    """One thing in the text that spoke for a task type. `kind` is keyword, pattern, learned,
+    opening, correction, turn or forced; `weight` is in logits."""
 
     task_type: TaskType
     kind: str
@@ -48,9 +51,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What kind of task a text is. `scores` holds a probability for every type and sums to 1; `language` is en, es or empty.
+    """What kind of task a text is. `scores` holds a probability for every type and sums to 1;
+    `language` is en, es or empty.
 
-    `confidence` is the probability that the type is the right one or a defensible second; `second` is offered where it is close,
+    `confidence` is the probability that the type is the right one or a defensible second; `second`
+    is offered where it is close,
     and `unsure` says that the confidence is too low to trust a specialist.
     """
 
@@ -65,7 +70,8 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How good a model's answer would be, 0 to 1; `sd` is the mean's own uncertainty, `n` the graded answers to texts like this."""
+    """How good a model's answer would be, 0 to 1; `sd` is the mean's own uncertainty, `n` the
+    graded answers to texts like this."""
 
     mean: float
     sd: float
@@ -75,7 +81,8 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """How good a model is believed to be before anything was graded here: 0 to 1 by task type. `source` says from what.
+    """How good a model is believed to be before anything was graded here: 0 to 1 by task type.
+    `source` says from what.
 
     `floor_gap`, 0 to 10, is how far its scale lies below that of ratings, on which floors are.
     """
@@ -92,7 +99,8 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a task asks of any model: tokens of prompt and of answer room, and capabilities (vision, tools)."""
+    """What a task asks of any model: tokens of prompt and of answer room, and capabilities (vision,
+    tools)."""
 
     prompt_tokens: int
     max_tokens: int | None = None
@@ -102,7 +110,8 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One model as the router saw it. `terms` are already weighted and sum to `score`; `eliminated` says why it is out."""
+    """One model as the router saw it. `terms` are already weighted and sum to `score`; `eliminated`
+    says why it is out."""
 
     model_id: str
     model_name: str
@@ -118,11 +127,13 @@ class Candidate:
     unlisted: bool = False
     num_ctx: int | None = None
     remote_host: str = ""
-    """The machine to which its server sends the text, empty where the server runs the model itself."""
+    """The machine to which its server sends the text, empty where the server runs the model
+    itself."""
     quality: float = 0.0
     """How good its answer would be, 0 to 1, over the types that the task may be of."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """What its seconds are spent on: load, prefill, decode (these are `expected_s`), and eviction, the expected reload of what it unloads."""
+    """What its seconds are spent on: load, prefill, decode (these are `expected_s`), and eviction,
+    the expected reload of what it unloads."""
     evicts: int = 0
     """How many loaded models are unloaded to load it, as far as is known."""
 
@@ -134,7 +145,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which model takes a task, and every candidate that was weighed, best first, the eliminated ones last."""
+    """Which model takes a task, and every candidate that was weighed, best first, the eliminated
+    ones last."""
 
     model_id: str
     model_name: str
@@ -167,7 +179,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds: to the first visible token, in all, and of loading the model (0 when it was resident)."""
+    """Seconds: to the first visible token, in all, and of loading the model (0 when it was
+    resident)."""
 
     ttft_s: float | None = None
     total_s: float = 0.0
@@ -176,7 +189,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One model that was asked. `outcome` is ok, failed or partial; `offset` is how many characters the caller had seen before it."""
+    """One model that was asked. `outcome` is ok, failed or partial; `offset` is how many characters
+    the caller had seen before it."""
 
     model: str
     provider: str
@@ -209,9 +223,11 @@ class Response:
     tool_calls: tuple[dict[str, Any], ...] = ()
     finish_reason: str = "stop"
     logprobs: tuple[dict[str, Any], ...] = ()
-    """Of each token, as the server told them where it was asked to; Ollama's and OpenAI's form are the same."""
+    """Of each token, as the server told them where it was asked to; Ollama's and OpenAI's form are
+    the same."""
     cut: bool = False
-    """Whether it ended at a limit that the caller did not set: the context was full, or max_tokens of models.yaml was reached."""
+    """Whether it ended at a limit that the caller did not set: the context was full, or max_tokens
+    of models.yaml was reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +254,8 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The end of a model's stream: why it ended, tokens, and the provider's own timings in seconds (None where it gives none)."""
+    """The end of a model's stream: why it ended, tokens, and the provider's own timings in seconds
+    (None where it gives none)."""
 
     finish_reason: str = "stop"
     prompt_tokens: int | None = None
@@ -263,7 +280,8 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a backend is asked. Times are seconds of silence that are allowed before the first token and between two."""
+    """What a backend is asked. Times are seconds of silence that are allowed before the first token
+    and between two."""
 
     model: str
     messages: list[Message]
@@ -275,14 +293,16 @@ class ChatRequest:
     extra: dict[str, Any] = field(default_factory=dict)
     """What the client sent beside these: handed on as it is, at the top of the body."""
     affinity: str = ""
-    """What the requests of one conversation share: of several addresses the one that has its prompt cached is asked."""
+    """What the requests of one conversation share: of several addresses the one that has its prompt
+    cached is asked."""
     first_token_timeout_s: float = 300.0
     token_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A model that a provider has. Sizes in bytes; `resident_ctx` is the context length it is loaded with, None when it is not loaded."""
+    """A model that a provider has. Sizes in bytes; `resident_ctx` is the context length it is
+    loaded with, None when it is not loaded."""
 
     name: str
     digest: str = ""
@@ -300,7 +320,8 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a provider knows about a model. `capabilities` is None where the provider does not say."""
+    """What a provider knows about a model. `capabilities` is None where the provider does not
+    say."""
 
     capabilities: tuple[str, ...] | None = None
     context_window: int | None = None
@@ -308,7 +329,8 @@ class ModelInfo:
     kv_bytes_per_token: int | None = None
     family: str = ""
     num_ctx: int | None = None
-    """The context that its maker loads it with (a Modelfile's `PARAMETER num_ctx`), None where that is left to the server."""
+    """The context that its maker loads it with (a Modelfile's `PARAMETER num_ctx`), None where that
+    is left to the server."""
     remote_host: str = ""
     basename: str = ""
     """What the GGUF says that it is (`general.basename` and its like); empty where it does not."""
@@ -326,7 +348,8 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What this machine measured of a model: seconds of a cold load, tokens per second of prefill and decode, each None until seen."""
+    """What this machine measured of a model: seconds of a cold load, tokens per second of prefill
+    and decode, each None until seen."""
 
     n: int
     last_at: float
@@ -335,13 +358,18 @@ class Measured:
     decode_tps: float | None = None
     token_ratio: float | None = None
     answers: dict[TaskType, tuple[int, float]] = field(default_factory=dict)
-    """By task type: how many answers of late, and their mean length in tokens, thinking included."""
+    """By task type: how many answers of late, and their mean length in tokens, thinking
+    included."""
     recounts: tuple[tuple[int, int], ...] = ()
-    """Prompts that proved longer than estimated, the newest first: tokens as estimated and as counted."""
+    """Prompts that proved longer than estimated, the newest first: tokens as estimated and as
+    counted."""
 
 
 def plain(decision: Decision) -> dict[str, Any]:
     """A decision as JSON-able values: what dataclasses.asdict gives, at a tenth of its cost."""
     values = {name: getattr(decision, name) for name in Decision.__slots__}
-    values["candidates"] = [{name: getattr(candidate, name) for name in Candidate.__slots__} for candidate in decision.candidates]
+    values["candidates"] = [
+        {name: getattr(candidate, name) for name in Candidate.__slots__}
+        for candidate in decision.candidates
+    ]
     return values

@@ -28,20 +28,26 @@ ROOM = "version: 1\nmemory_budget_gb: 100\n"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiles orch once, before workers and hundreds of processes start that would each do it again where PYTHONDONTWRITEBYTECODE is set.
+    """Compiles orch once, before workers and hundreds of processes start that would each do it
+    again where PYTHONDONTWRITEBYTECODE is set.
 
     Gives those processes what they would have in a terminal of their own.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` does that, and every process that a test interrupts would inherit it
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # a shell's `&` does that, and every process that a test interrupts would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(config.rootpath / "orch", quiet=1)
     elif hasattr(os, "sched_setaffinity"):
-        # a core for each worker and its processes: llama.cpp's threads spin, and those of two tests would halt each other (seen: an answer in two minutes)
+        # a core for each worker and its processes: llama.cpp's threads spin, and those of two tests
+        # would halt each other (seen: an answer in two minutes)
         cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[int(config.workerinput["workerid"].removeprefix("gw")) % len(cores)]})
+        os.sched_setaffinity(
+            0, {cores[int(config.workerinput["workerid"].removeprefix("gw")) % len(cores)]}
+        )
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
@@ -50,7 +56,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in the browser that fails is tried once more, and the closing line counts it: on a busy machine a browser may take seconds for a frame."""
+    """A test in the browser that fails is tried once more, and the closing line counts it: on a
+    busy machine a browser may take seconds for a frame."""
     for item in items:
         if "visit" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flaky(reruns=1))
@@ -58,7 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """ORCH_HOME in an empty folder, an empty working directory, and no Ollama of the machine's own."""
+    """ORCH_HOME in an empty folder, an empty working directory, and no Ollama of the machine's
+    own."""
     folder = tmp_path / "home"
     work = tmp_path / "work"
     work.mkdir()
@@ -73,7 +81,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
     """A fake Ollama with a coder and a general model, which OLLAMA_HOST points at."""
-    models = [FakeModel(CODER, reply=["def ", "f(): ", "pass"]), FakeModel(LLAMA, reply=["Hello", " ", "world"])]
+    models = [
+        FakeModel(CODER, reply=["def ", "f(): ", "pass"]),
+        FakeModel(LLAMA, reply=["Hello", " ", "world"]),
+    ]
     with FakeOllama(models) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         yield server
@@ -101,7 +112,8 @@ def client(url: str) -> Iterator[OpenAI]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a file: while it is there, an event loop runs in this thread, and no asynchronous test could."""
+    """One Chromium for the tests of a file: while it is there, an event loop runs in this thread,
+    and no asynchronous test could."""
     from tests.support.browser import chromium  # Playwright, which few tests need
 
     with chromium() as one:

@@ -1,6 +1,8 @@
-"""Breaks one rule of the core at a time and tells which breaks no test notices: `uv run python -m tests.mutants router decide -n 10`.
+"""Breaks one rule of the core at a time and tells which breaks no test notices: `uv run python -m
+tests.mutants router decide -n 10`.
 
-Not part of the test run: each mutant is a run of the tests of its module. The file is put back after each; one with uncommitted changes is refused.
+Not part of the test run: each mutant is a run of the tests of its module. The file is put back
+after each; one with uncommitted changes is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CORE = ["tests/routing", "tests/execution", "tests/test_router.py"]
-FACES = [f"tests/test_{name}.py" for name in ("cli", "cli_options", "conversation", "last_resort", "waiting", "faults")]
+FACES = [
+    f"tests/test_{name}.py"
+    for name in ("cli", "cli_options", "conversation", "last_resort", "waiting", "faults")
+]
 DOORS = [f"tests/test_server_{name}.py" for name in ("guard", "keys", "logins")]
 MODULES: dict[str, tuple[str, list[str], list[str]]] = {
     "scoring": ("orch/scoring.py", CORE, FACES),
@@ -28,13 +33,41 @@ MODULES: dict[str, tuple[str, list[str], list[str]]] = {
     "selection": ("orch/selection.py", CORE, [*FACES, "tests/test_replay.py"]),
     "router": ("orch/router.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
     "model_state": ("orch/model_state.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
-    "decide": ("orch/decide.py", CORE, [*FACES, "tests/test_classifier.py", "tests/test_server_openai.py"]),
-    "run": ("orch/run.py", [*CORE, "tests/test_faults.py"], [*FACES, "tests/test_cache.py", "tests/test_memory.py", "tests/test_rate.py"]),
-    "outcome": ("orch/outcome.py", [*CORE, "tests/test_waiting.py"], [*FACES, "tests/test_journal.py", "tests/test_cut_json.py"]),
-    "registry": ("orch/registry.py", [*CORE, "tests/test_ollama_backend.py"], ["tests/test_models_command.py", *FACES]),
-    "request": ("orch/request.py", [*CORE, "tests/test_ollama_backend.py"], [*FACES, "tests/test_cut_json.py", "tests/test_openai_backend.py"]),
-    "guard": ("orch/server/guard.py", DOORS, ["tests/test_server_bounds.py", "tests/test_page_security.py"]),
-    "cache": ("orch/cache.py", ["tests/execution/test_answer_cache.py"], ["tests/test_cache.py", "tests/test_near.py"]),
+    "decide": (
+        "orch/decide.py",
+        CORE,
+        [*FACES, "tests/test_classifier.py", "tests/test_server_openai.py"],
+    ),
+    "run": (
+        "orch/run.py",
+        [*CORE, "tests/test_faults.py"],
+        [*FACES, "tests/test_cache.py", "tests/test_memory.py", "tests/test_rate.py"],
+    ),
+    "outcome": (
+        "orch/outcome.py",
+        [*CORE, "tests/test_waiting.py"],
+        [*FACES, "tests/test_journal.py", "tests/test_cut_json.py"],
+    ),
+    "registry": (
+        "orch/registry.py",
+        [*CORE, "tests/test_ollama_backend.py"],
+        ["tests/test_models_command.py", *FACES],
+    ),
+    "request": (
+        "orch/request.py",
+        [*CORE, "tests/test_ollama_backend.py"],
+        [*FACES, "tests/test_cut_json.py", "tests/test_openai_backend.py"],
+    ),
+    "guard": (
+        "orch/server/guard.py",
+        DOORS,
+        ["tests/test_server_bounds.py", "tests/test_page_security.py"],
+    ),
+    "cache": (
+        "orch/cache.py",
+        ["tests/execution/test_answer_cache.py"],
+        ["tests/test_cache.py", "tests/test_near.py"],
+    ),
 }
 """File, the tests that are tried first, and those that are tried where the first notice nothing."""
 MOST_S = 900
@@ -73,11 +106,15 @@ def main() -> int:
 def _module(name: str, count: int, seed: int) -> list[str]:
     path, first, then = MODULES[name]
     file = ROOT / path
-    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", path], cwd=ROOT, check=False).returncode:
+    if subprocess.run(
+        ["git", "diff", "--quiet", "HEAD", "--", path], cwd=ROOT, check=False
+    ).returncode:
         sys.exit(f"{path} has changes that are not committed")
     source, written, survivors = file.read_bytes(), file.stat().st_mtime, []
     possible = list(mutants(source))
-    chosen = sorted(random.Random(seed).sample(possible, min(count, len(possible))), key=lambda each: each.begin)
+    chosen = sorted(
+        random.Random(seed).sample(possible, min(count, len(possible))), key=lambda each: each.begin
+    )
     print(f"{path}: {len(chosen)} of {len(possible)} possible changes", flush=True)
     for number, mutant in enumerate(chosen, 1):
         begun = time.monotonic()
@@ -90,14 +127,28 @@ def _module(name: str, count: int, seed: int) -> list[str]:
             file.write_bytes(source)
             os.utime(file, (written,) * 2)
         said = f"{path}:{mutant.line}: {_difference(mutant.was, mutant.text)}"
-        print(f"  {'killed  ' if noticed else 'SURVIVED'} {time.monotonic() - begun:4.0f} s  {said}", flush=True)
+        print(
+            f"  {'killed  ' if noticed else 'SURVIVED'} {time.monotonic() - begun:4.0f} s  {said}",
+            flush=True,
+        )
         survivors += [] if noticed else [said]
     return survivors
 
 
 def _fails(tests: list[str]) -> bool:
     """Whether a test notices, or nothing ends in time."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not real", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not real",
+        *tests,
+    ]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=MOST_S, check=False)
     except subprocess.TimeoutExpired:
@@ -110,7 +161,10 @@ def _fails(tests: list[str]) -> bool:
 def _difference(was: str, text: str) -> str:
     """Both, from the first place where they are not alike."""
     one, other = " ".join(was.split()).removeprefix("("), " ".join(text.split()).removeprefix("(")
-    alike = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    alike = sum(
+        1
+        for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    )
     begin = max(alike - 30, 0)
     return " -> ".join(each[begin : begin + 80] for each in (one, other))
 
@@ -130,13 +184,21 @@ def mutants(source: bytes) -> Iterator[Mutant]:
             begin = starts[node.lineno - 1] + node.col_offset
             end = starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
             text = ast.unparse(changed)
-            yield Mutant(node.lineno, begin, end, source[begin:end].decode(), f"({text})" if isinstance(node, ast.expr) else text)
+            yield Mutant(
+                node.lineno,
+                begin,
+                end,
+                source[begin:end].decode(),
+                f"({text})" if isinstance(node, ast.expr) else text,
+            )
 
 
 def _code(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes that run: no annotations, docstrings or text."""
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list", "bases") or isinstance(node, ast.JoinedStr):
+        if name in ("annotation", "returns", "decorator_list", "bases") or isinstance(
+            node, ast.JoinedStr
+        ):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
@@ -147,10 +209,16 @@ def _code(node: ast.AST) -> Iterator[ast.AST]:
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
     """What could stand in a node's place."""
     match node:
-        case ast.Compare(ops=[operator]) | ast.BoolOp(op=operator) | ast.BinOp(op=operator) if type(operator) in _SWAPS:
+        case ast.Compare(ops=[operator]) | ast.BoolOp(op=operator) | ast.BinOp(op=operator) if (
+            type(operator) in _SWAPS
+        ):
             changed = copy.deepcopy(node)
             swapped = _SWAPS[type(operator)]()
-            setattr(changed, "ops" if isinstance(node, ast.Compare) else "op", [swapped] if isinstance(node, ast.Compare) else swapped)
+            setattr(
+                changed,
+                "ops" if isinstance(node, ast.Compare) else "op",
+                [swapped] if isinstance(node, ast.Compare) else swapped,
+            )
             yield changed
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             yield operand
@@ -166,7 +234,9 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Call(ast.Name(_NAMES[name]), node.args, node.keywords)
         case ast.Call(keywords=[*keywords]) if keywords:
             for left_out in keywords:
-                yield ast.Call(node.func, node.args, [each for each in keywords if each is not left_out])
+                yield ast.Call(
+                    node.func, node.args, [each for each in keywords if each is not left_out]
+                )
         case ast.Expr(value=ast.Call() | ast.Await()) | ast.AugAssign() | ast.Raise():
             yield ast.Pass()
 

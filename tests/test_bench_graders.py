@@ -13,7 +13,10 @@ from orch.bench.suite import GRADERS as FORMS
 from orch.bench.suite import Exact, Items, JsonSchema, Number, Regex, Rubric, Task, UnitTests
 from orch.types import TaskType
 
-PROMPT = "Which city is the capital of Australia: Sydney, Melbourne or Canberra? Think about it and tell me your answer."
+PROMPT = (
+    "Which city is the capital of Australia: Sydney, Melbourne or Canberra? Think about it and tell"
+    " me your answer."
+)
 
 
 def graded(check: Any, answer: str, lang: str = "en", prompt: str = PROMPT) -> Grade:
@@ -25,9 +28,27 @@ def test_every_form_has_its_grader() -> None:
     assert set(GRADERS) == set(FORMS.values())
 
 
-@pytest.mark.parametrize("check", [Exact(exact=("x",)), Number(number=0), Rubric(max_words=9), Regex(regex=".*"), Items(items=(("x",),))])
 @pytest.mark.parametrize(
-    "answer", ["", " \n", "<think>it must be x", "<|im_end|>", PROMPT, "I'm sorry, but I can't help with that.", "Lo siento, no puedo ayudar con eso."]
+    "check",
+    [
+        Exact(exact=("x",)),
+        Number(number=0),
+        Rubric(max_words=9),
+        Regex(regex=".*"),
+        Items(items=(("x",),)),
+    ],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        " \n",
+        "<think>it must be x",
+        "<|im_end|>",
+        PROMPT,
+        "I'm sorry, but I can't help with that.",
+        "Lo siento, no puedo ayudar con eso.",
+    ],
 )
 def test_no_answer_an_echo_and_a_refusal_score_nothing(check: Any, answer: str) -> None:
     assert graded(check, answer).score == 0
@@ -47,13 +68,33 @@ def test_thoughts_marks_and_the_echoed_prompt_are_taken_off(answer: str, seen: s
 
 
 @pytest.mark.parametrize(
-    "answer", ["Canberra", "canberra.", "**Canberra**", '"Canberra"', "`Canberra`", "Answer: Canberra", "\\boxed{Canberra}", "# Canberra\n", "¡CANBERRA!"]
+    "answer",
+    [
+        "Canberra",
+        "canberra.",
+        "**Canberra**",
+        '"Canberra"',
+        "`Canberra`",
+        "Answer: Canberra",
+        "\\boxed{Canberra}",
+        "# Canberra\n",
+        "¡CANBERRA!",
+    ],
 )
 def test_an_exact_answer_may_be_dressed_up(answer: str) -> None:
     assert graded(Exact(exact=("Canberra",)), answer).passed
 
 
-@pytest.mark.parametrize("answer", ["Sydney", "It is Canberra, I think", "Sydney, Melbourne or Canberra", "not Canberra", "Answer: Sydney, not Canberra"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sydney",
+        "It is Canberra, I think",
+        "Sydney, Melbourne or Canberra",
+        "not Canberra",
+        "Answer: Sydney, not Canberra",
+    ],
+)
 def test_an_exact_answer_stands_alone(answer: str) -> None:
     assert not graded(Exact(exact=("Canberra",)), answer).passed
 
@@ -133,7 +174,19 @@ def test_the_final_number_is_read_in_its_language(answer: str, lang: str, value:
     assert graded(Number(number=value, tolerance=1e-9), answer, lang).passed
 
 
-@pytest.mark.parametrize("answer", ["42 is wrong, it is 41", "42\nAnswer: 41", "4.2", "42,000", "forty", "-42", "41 or 42 or 43", "1e999"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "42 is wrong, it is 41",
+        "42\nAnswer: 41",
+        "4.2",
+        "42,000",
+        "forty",
+        "-42",
+        "41 or 42 or 43",
+        "1e999",
+    ],
+)
 def test_a_number_among_the_working_does_not_count(answer: str) -> None:
     assert not graded(Number(number=42), answer).passed
 
@@ -181,16 +234,33 @@ def test_spanish_lists_are_divided_too() -> None:
     assert things("Son pan, queso y vino.") == ["pan", "queso", "vino"]
 
 
-SCHEMA = JsonSchema(json_schema={"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}, equals={"a": 1, "b[0]": "x"})
+SCHEMA = JsonSchema(
+    json_schema={"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+    equals={"a": 1, "b[0]": "x"},
+)
 
 
-@pytest.mark.parametrize("answer", ['{"a": 1, "b": ["X"]}', 'Here:\n```json\n{"a": 1, "b": ["x"]}\n```\nDone {ok}.', 'It is {"a": 1, "b": ["x"]} I think'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"a": 1, "b": ["X"]}',
+        'Here:\n```json\n{"a": 1, "b": ["x"]}\n```\nDone {ok}.',
+        'It is {"a": 1, "b": ["x"]} I think',
+    ],
+)
 def test_json_is_found_in_fences_and_prose(answer: str) -> None:
     assert graded(SCHEMA, answer).passed
 
 
 @pytest.mark.parametrize(
-    ("answer", "most"), [('{"a": "1"}', 0.01), ('{"a": true, "b": ["x"]}', 0.4), ("a: 1", 0), ('{"a": 1', 0), ('{"a": 2, "b": ["y"]}', 0.4)]
+    ("answer", "most"),
+    [
+        ('{"a": "1"}', 0.01),
+        ('{"a": true, "b": ["x"]}', 0.4),
+        ("a: 1", 0),
+        ('{"a": 1', 0),
+        ('{"a": 2, "b": ["y"]}', 0.4),
+    ],
 )
 def test_json_must_fit(answer: str, most: float) -> None:
     assert graded(SCHEMA, answer).score <= most
@@ -232,7 +302,9 @@ def test_the_tests_decide_where_code_is_run() -> None:
         seen.append((code, tests))
         return Outcome(1, 2, ("assert double(0) == 0",))
 
-    found = grade(Task("t", TaskType.CODING, "en", PROMPT, (CODE,)), "def double(x):\n    return 4", execute)
+    found = grade(
+        Task("t", TaskType.CODING, "en", PROMPT, (CODE,)), "def double(x):\n    return 4", execute
+    )
     assert (found.score, found.how) == (0.5, "executed")
     assert "double(0)" in found.why
     assert seen == [("def double(x):\n    return 4", CODE.code)]
@@ -241,7 +313,10 @@ def test_the_tests_decide_where_code_is_run() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        "Sure!\n```python\ndef double(x):\n    return 2 * x\n```\nUse it:\n```\n$ python double.py\n```",
+        (
+            "Sure!\n```python\ndef double(x):\n    return 2 * x\n```\nUse it:\n```\n$ python"
+            " double.py\n```"
+        ),
         "```python\nN = 2\n```\nand\n```python\ndef double(x):\n    return N * x\n```",
         "Here it is:\n\ndef double(x):\n    return 2 * x\n\nIt multiplies by two.",
         "```\ndef double(x):\n    return 2 * x",
@@ -256,18 +331,27 @@ def test_the_right_block_of_code_is_found(answer: str) -> None:
 
 
 def test_a_later_version_of_the_code_replaces_an_earlier_one() -> None:
-    code = python_of("```python\ndef f():\n    return 1\n```\nOops, better:\n```python\ndef f():\n    return 2\n```", "f")
+    code = python_of(
+        "```python\ndef f():\n    return 1\n```\nOops, better:\n```python\ndef f():\n    return"
+        " 2\n```",
+        "f",
+    )
     assert code.rindex("return 2") > code.rindex("return 1")
 
 
-@pytest.mark.parametrize(("kind", "answer"), [("sql", "Use a join."), ("regex", "digits then a colon"), ("regex", "([0-9")])
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [("sql", "Use a join."), ("regex", "digits then a colon"), ("regex", "([0-9")],
+)
 def test_prose_is_no_code(kind: Any, answer: str) -> None:
     assert graded(UnitTests(language=kind, code="assert answer"), answer).score == 0
 
 
 def test_a_pattern_is_taken_out_of_its_quotes() -> None:
     codes = []
-    task = Task("t", TaskType.CODING, "en", PROMPT, (UnitTests(language="regex", code="assert answer"),))
+    task = Task(
+        "t", TaskType.CODING, "en", PROMPT, (UnitTests(language="regex", code="assert answer"),)
+    )
     for answer in ["```regex\n\\d+\n```", "`\\d+`", "r'\\d+'", "/\\d+/", "The pattern is `\\d+`."]:
         grade(task, answer, lambda code, _: codes.append(code) or Outcome(1, 1))  # type: ignore[func-returns-value]
     assert set(codes) == {"answer = '\\\\d+'"}

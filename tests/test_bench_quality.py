@@ -1,4 +1,5 @@
-"""`orch bench --quality`: answers are graded and kept, the report is honest, and what was learned decides."""
+"""`orch bench --quality`: answers are graded and kept, the report is honest, and what was learned
+decides."""
 
 from __future__ import annotations
 
@@ -24,7 +25,18 @@ from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 
-CAPITALS = ("France", "Peru", "Chile", "Kenya", "Norway", "Egypt", "Ghana", "Cuba", "Nepal", "Malta")
+CAPITALS = (
+    "France",
+    "Peru",
+    "Chile",
+    "Kenya",
+    "Norway",
+    "Egypt",
+    "Ghana",
+    "Cuba",
+    "Nepal",
+    "Malta",
+)
 
 
 @pytest.fixture
@@ -49,7 +61,9 @@ def _says(ollama: FakeOllama, model: str, text: str) -> None:
     ollama.models[model].reply = [text]
 
 
-def test_the_model_that_answers_right_is_taken_from_then_on(ollama: FakeOllama, suite: Path) -> None:
+def test_the_model_that_answers_right_is_taken_from_then_on(
+    ollama: FakeOllama, suite: Path
+) -> None:
     _says(ollama, CODER, "Paris")
     _says(ollama, LLAMA, "London")
     before = json.loads(orch("route", "--json", "What is the capital of Spain?").stdout)
@@ -63,14 +77,26 @@ def test_the_model_that_answers_right_is_taken_from_then_on(ollama: FakeOllama, 
 
 
 def _provenance(decided: dict[str, Any], model: str) -> str:
-    return next(str(each["provenance"]["quality"]) for each in decided["decision"]["candidates"] if each["model_id"] == model)
+    return next(
+        str(each["provenance"]["quality"])
+        for each in decided["decision"]["candidates"]
+        if each["model_id"] == model
+    )
 
 
-def test_the_report_has_the_router_the_best_single_model_and_the_oracle(ollama: FakeOllama, suite: Path) -> None:
+def test_the_report_has_the_router_the_best_single_model_and_the_oracle(
+    ollama: FakeOllama, suite: Path
+) -> None:
     _says(ollama, CODER, "Paris")
     _says(ollama, LLAMA, "London")
-    told = json.loads(orch("bench", "--quality", "--suite", str(suite), "--json", "--svg", "curve.svg").stdout)
-    assert [(line["name"].split(":")[0], line["quality"]) for line in told["lines"]] == [("router", 1.0), ("best single", 1.0), ("oracle", 1.0)]
+    told = json.loads(
+        orch("bench", "--quality", "--suite", str(suite), "--json", "--svg", "curve.svg").stdout
+    )
+    assert [(line["name"].split(":")[0], line["quality"]) for line in told["lines"]] == [
+        ("router", 1.0),
+        ("best single", 1.0),
+        ("oracle", 1.0),
+    ]
     assert told["best"] == CODER
     assert "one model is enough" in told["sentence"]
     assert len(told["curve"]) == 11
@@ -84,7 +110,9 @@ def test_answers_are_kept_and_not_asked_again(ollama: FakeOllama, suite: Path) -
     assert len(ollama.chats()) == asked == 20
 
 
-def test_the_report_is_the_same_while_the_provider_is_down(ollama: FakeOllama, suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_is_the_same_while_the_provider_is_down(
+    ollama: FakeOllama, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _says(ollama, CODER, "Paris")
     _says(ollama, LLAMA, "London")
     orch("bench", "--quality", "--suite", str(suite))
@@ -93,16 +121,28 @@ def test_the_report_is_the_same_while_the_provider_is_down(ollama: FakeOllama, s
     assert [line["quality"] for line in told["lines"]] == [1.0, 1.0, 1.0]
 
 
-def test_ctrl_c_keeps_what_was_graded_and_the_same_command_goes_on(ollama: FakeOllama, suite: Path, home: Path) -> None:
+def test_ctrl_c_keeps_what_was_graded_and_the_same_command_goes_on(
+    ollama: FakeOllama, suite: Path, home: Path
+) -> None:
     ollama.models[CODER].chunk_delay_s = 0.2
-    with subprocess.Popen([*COMMAND, "bench", "--quality", "--suite", str(suite)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
+    with subprocess.Popen(
+        [*COMMAND, "bench", "--quality", "--suite", str(suite)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as running:
         while len(ollama.chats()) < 3:
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
         said = running.communicate(timeout=60)[1].decode()
-    assert (running.returncode, "the same command goes on" in said, "Traceback" in said) == (130, True, False)
+    assert (running.returncode, "the same command goes on" in said, "Traceback" in said) == (
+        130,
+        True,
+        False,
+    )
     assert orch("bench", "--quality", "--suite", str(suite)).returncode == 0
-    assert sqlite3.connect(home / "journal.sqlite3").execute("SELECT count(*) FROM graded WHERE score IS NOT NULL").fetchone() == (20,)
+    assert sqlite3.connect(home / "journal.sqlite3").execute(
+        "SELECT count(*) FROM graded WHERE score IS NOT NULL"
+    ).fetchone() == (20,)
 
 
 def test_regrading_asks_nobody_and_follows_the_graders(ollama: FakeOllama, suite: Path) -> None:
@@ -115,12 +155,22 @@ def test_regrading_asks_nobody_and_follows_the_graders(ollama: FakeOllama, suite
     assert len(ollama.chats()) == asked
 
 
-def test_a_model_that_fails_is_told_and_the_others_go_on(ollama: FakeOllama, suite: Path, home: Path) -> None:
-    ollama.models[CODER].faults.append(Fault("status", status=500, message="out of memory", times=-1))
+def test_a_model_that_fails_is_told_and_the_others_go_on(
+    ollama: FakeOllama, suite: Path, home: Path
+) -> None:
+    ollama.models[CODER].faults.append(
+        Fault("status", status=500, message="out of memory", times=-1)
+    )
     done = orch("bench", "--quality", "--suite", str(suite))
     assert done.returncode == 0
     assert f"! {CODER}: " in done.stderr.decode()
-    rows = sqlite3.connect(home / "journal.sqlite3").execute("SELECT model, count(score), count(error) FROM graded GROUP BY model ORDER BY model").fetchall()
+    rows = (
+        sqlite3.connect(home / "journal.sqlite3")
+        .execute(
+            "SELECT model, count(score), count(error) FROM graded GROUP BY model ORDER BY model"
+        )
+        .fetchall()
+    )
     assert rows == [(LLAMA, 10, 0), (CODER, 0, 3)]
 
 
@@ -138,7 +188,9 @@ def test_where_every_model_fails_the_exit_code_says_so(ollama: FakeOllama, suite
         (["nomodel:1b"], 4, "nomodel:1b"),
     ],
 )
-def test_what_makes_no_sense_is_told(ollama: FakeOllama, words: list[str], code: int, said: str) -> None:
+def test_what_makes_no_sense_is_told(
+    ollama: FakeOllama, words: list[str], code: int, said: str
+) -> None:
     done = orch("bench", "--quality", *words)
     assert done.returncode == code
     assert said in done.stderr.decode()
@@ -146,7 +198,10 @@ def test_what_makes_no_sense_is_told(ollama: FakeOllama, words: list[str], code:
 
 
 def test_a_suite_with_faults_names_their_lines(ollama: FakeOllama) -> None:
-    Path("bad.jsonl").write_text('{"id": "a", "type": "simple", "lang": "en", "prompt": "x", "grade": {"exact": "y"}}\n{"id": "a", "type": "simpel"}\n')
+    Path("bad.jsonl").write_text(
+        '{"id": "a", "type": "simple", "lang": "en", "prompt": "x", "grade": {"exact":'
+        ' "y"}}\n{"id": "a", "type": "simpel"}\n'
+    )
     done = orch("bench", "--quality", "--suite", "bad.jsonl")
     assert done.returncode == 2
     assert "bad.jsonl:2:" in done.stderr.decode()
@@ -163,21 +218,46 @@ def test_without_a_journal_of_texts_nothing_is_graded(ollama: FakeOllama, home: 
 A, B = ("ollama", "a"), ("ollama", "b")
 
 
-def _row(task: int, model: ModelKey, score: float, seconds: float = 1.0, how: str = "graded") -> Graded:
+def _row(
+    task: int, model: ModelKey, score: float, seconds: float = 1.0, how: str = "graded"
+) -> Graded:
     kind = "coding" if task % 2 else "simple"
-    return Graded(0.0, f"t{task}", "h", kind, "en", f"prompt {task}", model[1], model[0], "", "answer", score, how, "", seconds)
+    return Graded(
+        0.0,
+        f"t{task}",
+        "h",
+        kind,
+        "en",
+        f"prompt {task}",
+        model[1],
+        model[0],
+        "",
+        "answer",
+        score,
+        how,
+        "",
+        seconds,
+    )
 
 
-def _by_kind(learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
+def _by_kind(
+    learn: Sequence[Graded], decide: Sequence[str], dial: float | None
+) -> dict[str, ModelKey]:
     return {task: A if int(task[1:]) % 2 else B for task in decide}
 
 
-def _always_a(learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
+def _always_a(
+    learn: Sequence[Graded], decide: Sequence[str], dial: float | None
+) -> dict[str, ModelKey]:
     return {task: A for task in decide}
 
 
 def test_a_router_that_pays_is_said_to_pay() -> None:
-    rows = [_row(task, model, float((task % 2 == 1) == (model == A))) for task in range(40) for model in (A, B)]
+    rows = [
+        _row(task, model, float((task % 2 == 1) == (model == A)))
+        for task in range(40)
+        for model in (A, B)
+    ]
     found = report(rows, _by_kind)
     assert [line.quality for line in found.lines] == [1.0, 0.5, 1.0]
     assert sentence(found).startswith("routing pays in quality")

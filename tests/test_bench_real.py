@@ -19,7 +19,14 @@ models:
   - {{id: cut, provider: embedded, gguf: "{GGUF}", context_window: 8192, quality_rating: 6, speed_rating: 7, options: {{temperature: 0, stop: [" "]}}}}
 """
 """One model under two settings: `cut` is rated better, and stops before its second word."""
-ASKED = {"France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "Berlin", "Japan": "Tokyo", "England": "London"}
+ASKED = {
+    "France": "Paris",
+    "Italy": "Rome",
+    "Spain": "Madrid",
+    "Germany": "Berlin",
+    "Japan": "Tokyo",
+    "England": "London",
+}
 
 
 @pytest.fixture
@@ -44,12 +51,16 @@ def two_models(home: Path) -> Path:
 
 
 def _decided() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(orch("route", "--json", "What is the capital of Portugal?").stdout)
+    found: dict[str, Any] = json.loads(
+        orch("route", "--json", "What is the capital of Portugal?").stdout
+    )
     return found
 
 
 def _quality(decided: dict[str, Any], model: str) -> tuple[float, str]:
-    candidate = next(each for each in decided["decision"]["candidates"] if each["model_id"] == model)
+    candidate = next(
+        each for each in decided["decision"]["candidates"] if each["model_id"] == model
+    )
     return candidate["terms"]["quality"], candidate["provenance"]["quality"]
 
 
@@ -64,7 +75,9 @@ def test_bench_grades_and_the_users_word_change_the_next_decision(two_models: Pa
     after = _decided()
     assert after["model"] == "whole"
     assert _quality(after, "whole")[1].startswith("measured")
-    assert next(each for each in after["decision"]["candidates"] if each["model_id"] == "whole")["provenance"]["speed"].startswith("measured")
+    assert next(each for each in after["decision"]["candidates"] if each["model_id"] == "whole")[
+        "provenance"
+    ]["speed"].startswith("measured")
     assert orch("run", "-m", "whole", "What is the capital of Portugal?").returncode == 0
     assert orch("rate", "last", "bad").returncode == 0
     assert _quality(_decided(), "whole")[0] < _quality(after, "whole")[0]

@@ -1,4 +1,5 @@
-"""The sandbox: code written by a model can do nothing but compute, and can't talk itself into a pass."""
+"""The sandbox: code written by a model can do nothing but compute, and can't talk itself into a
+pass."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def refused(code: str) -> bool:
     """Whether running this statement raises PermissionError inside."""
     outcome = run(
         f"def attempt():\n{textwrap.indent(code, '    ')}",
-        "try:\n    attempt()\n    refused = False\nexcept PermissionError:\n    refused = True\nassert refused",
+        "try:\n    attempt()\n    refused = False\nexcept PermissionError:\n    refused ="
+        " True\nassert refused",
         TIGHT,
     )
     return outcome == Outcome(1, 1)
@@ -34,14 +36,23 @@ def refused(code: str) -> bool:
 
 @isolated
 def test_passed_and_failed_tests_are_counted() -> None:
-    outcome = run("def f(x):\n    return x + 1", "assert f(1) == 2\nassert f(1) == 3\ny = f(3)\nassert y == 4")
+    outcome = run(
+        "def f(x):\n    return x + 1", "assert f(1) == 2\nassert f(1) == 3\ny = f(3)\nassert y == 4"
+    )
     assert outcome == Outcome(2, 3, ("assert f(1) == 3",))
 
 
 @isolated
 def test_the_standard_library_can_be_used() -> None:
-    code = "import collections, dataclasses, datetime, decimal, enum, functools, hashlib, itertools, json, math, random, re, sqlite3, statistics, typing"
-    assert run(code, "assert sqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)\nassert random.random() < 1") == Outcome(2, 2)
+    code = (
+        "import collections, dataclasses, datetime, decimal, enum, functools, hashlib, itertools,"
+        " json, math, random, re, sqlite3, statistics, typing"
+    )
+    assert run(
+        code,
+        "assert sqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)\nassert"
+        " random.random() < 1",
+    ) == Outcome(2, 2)
 
 
 @isolated
@@ -84,24 +95,41 @@ def test_the_home_directory_and_this_project_can_not_be_read() -> None:
 
 @isolated
 def test_native_code_is_held_by_the_same_rules() -> None:
-    code = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nmade = libc.socket(2, 1, 0)\npid = libc.fork()"
-    assert run(code, "assert made == -1\nassert pid == -1\nassert libc.ptrace(0, 0, 0, 0) == -1\nassert libc.setrlimit(0, bytes(16)) == -1") == Outcome(4, 4)
+    code = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nmade = libc.socket(2, 1, 0)\npid"
+        " = libc.fork()"
+    )
+    assert run(
+        code,
+        "assert made == -1\nassert pid == -1\nassert libc.ptrace(0, 0, 0, 0) == -1\nassert"
+        " libc.setrlimit(0, bytes(16)) == -1",
+    ) == Outcome(4, 4)
 
 
 @isolated
 def test_a_fork_bomb_does_not_get_off_the_ground() -> None:
-    assert run("import os\nwhile True:\n    os.fork()", "assert True").error.startswith("PermissionError")
+    assert run("import os\nwhile True:\n    os.fork()", "assert True").error.startswith(
+        "PermissionError"
+    )
 
 
 @isolated
 def test_threads_can_not_be_started() -> None:
-    assert "can't start new thread" in run("import threading\nthreading.Thread(target=print).start()", "assert True").error
+    assert (
+        "can't start new thread"
+        in run("import threading\nthreading.Thread(target=print).start()", "assert True").error
+    )
 
 
 @isolated
-def test_it_runs_in_an_empty_directory_with_nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_in_an_empty_directory_with_nothing_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ORCH_TEST_SECRET", "s")
-    tests = "import os\nassert os.listdir('.') == []\nassert set(os.environ) <= {'LC_CTYPE'}\nassert len(os.listdir.__name__)"
+    tests = (
+        "import os\nassert os.listdir('.') == []\nassert set(os.environ) <= {'LC_CTYPE'}\nassert"
+        " len(os.listdir.__name__)"
+    )
     assert run("x = 1", tests) == Outcome(3, 3)
 
 
@@ -127,12 +155,19 @@ def test_code_that_does_not_load_passes_nothing(code: str, error: str) -> None:
 
 @isolated
 def test_code_that_waits_is_ended() -> None:
-    assert run("import time\ntime.sleep(60)", "assert True", Limits(wall_s=0.5)).error == "it took too long"
+    assert (
+        run("import time\ntime.sleep(60)", "assert True", Limits(wall_s=0.5)).error
+        == "it took too long"
+    )
 
 
 @isolated
 def test_code_may_print_without_end() -> None:
-    outcome = run("import sys\nfor _ in range(20000):\n    print('ok' * 100)\n    print('ok', file=sys.stderr)", "assert True")
+    outcome = run(
+        "import sys\nfor _ in range(20000):\n    print('ok' * 100)\n    print('ok',"
+        " file=sys.stderr)",
+        "assert True",
+    )
     assert outcome == Outcome(1, 1)
 
 
@@ -143,7 +178,9 @@ def test_what_was_defined_before_an_error_is_still_tested() -> None:
 
 @isolated
 def test_a_main_block_is_not_run() -> None:
-    assert run("def f():\n    return 1\nif __name__ == '__main__':\n    input()", "assert f() == 1") == Outcome(1, 1)
+    assert run(
+        "def f():\n    return 1\nif __name__ == '__main__':\n    input()", "assert f() == 1"
+    ) == Outcome(1, 1)
 
 
 WRITE = """import os
@@ -245,8 +282,12 @@ class _Leaky:
 
 
 @pytest.mark.usefixtures("forgotten")
-@pytest.mark.parametrize(("change", "why"), [(_other_system, "Linux only"), (_leaky, "open a socket")])
-def test_nothing_is_run_where_it_can_not_be_isolated(monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None], why: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "why"), [(_other_system, "Linux only"), (_leaky, "open a socket")]
+)
+def test_nothing_is_run_where_it_can_not_be_isolated(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None], why: str
+) -> None:
     change(monkeypatch)
     assert why in (sandbox.available() or "")
     with pytest.raises(OrchError, match=why):
@@ -255,6 +296,14 @@ def test_nothing_is_run_where_it_can_not_be_isolated(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("column", [0, 1])
 def test_no_call_that_makes_anything_is_allowed(column: int) -> None:
-    names = {entry.split()[0] for line in jail._SYSCALLS.split("\n") for entry in line.split("|") if entry}
-    assert not names & set("socket connect bind clone clone3 fork vfork execve execveat kill tkill tgkill ptrace chmod chown ioctl prctl".split())
+    names = {
+        entry.split()[0]
+        for line in jail._SYSCALLS.split("\n")
+        for entry in line.split("|")
+        if entry
+    }
+    assert not names & set(
+        "socket connect bind clone clone3 fork vfork execve execveat kill tkill tgkill ptrace chmod"
+        " chown ioctl prctl".split()
+    )
     assert len(set(jail.allowed(column))) == len(jail.allowed(column))

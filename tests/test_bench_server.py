@@ -1,4 +1,5 @@
-"""The benchmark of the server: its arithmetic, its checker of streams, and that its upstream and its load understand each other."""
+"""The benchmark of the server: its arithmetic, its checker of streams, and that its upstream and
+its load understand each other."""
 
 from __future__ import annotations
 
@@ -39,7 +40,14 @@ def test_a_spread_of_one_value_is_that_value_and_of_none_no_number() -> None:
 
 @pytest.mark.parametrize(
     ("text", "fault"),
-    [("a-0 a-1 a-2 ", ""), ("a-0 a-2 ", "lost"), ("a-0 b-1 a-2 ", "mixed"), ("a-0 a-0 a-1 ", "repeated"), ("a-0 a-1 ", "cut"), ("a-0 a-1 a-2", "cut")],
+    [
+        ("a-0 a-1 a-2 ", ""),
+        ("a-0 a-2 ", "lost"),
+        ("a-0 b-1 a-2 ", "mixed"),
+        ("a-0 a-0 a-1 ", "repeated"),
+        ("a-0 a-1 ", "cut"),
+        ("a-0 a-1 a-2", "cut"),
+    ],
 )
 def test_the_checker_names_the_first_fault_of_a_stream(text: str, fault: str) -> None:
     checker = Checker("a", 3)
@@ -50,9 +58,17 @@ def test_the_checker_names_the_first_fault_of_a_stream(text: str, fault: str) ->
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_response_in_chunks_is_the_same_however_it_arrives(size: int) -> None:
-    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"one\r\n") + chunk(b"two") + b"0\r\n\r\n"
+    data = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + chunk(b"one\r\n")
+        + chunk(b"two")
+        + b"0\r\n\r\n"
+    )
     response = Response()
-    assert b"".join(response.feed(data[at : at + size]) for at in range(0, len(data), size)) == b"one\r\ntwo"
+    assert (
+        b"".join(response.feed(data[at : at + size]) for at in range(0, len(data), size))
+        == b"one\r\ntwo"
+    )
     assert response.done
 
 
@@ -70,21 +86,39 @@ def _sample(per_s: float, p99_ms: float) -> Sample:
 
 def test_ratios_are_to_the_faster_of_the_others_in_the_same_round() -> None:
     speeds = {"a": (100.0, 200.0), "b": (50.0, 800.0), "mine": (50.0, 400.0)}
-    figures = Figures({(name, CELLS[0]): [_sample(value, 1.0) for value in values] for name, values in speeds.items()})
+    figures = Figures(
+        {
+            (name, CELLS[0]): [_sample(value, 1.0) for value in values]
+            for name, values in speeds.items()
+        }
+    )
     assert figures.ratio("mine", CELLS[0], ("a", "b", "not there")).middle == 0.5
 
 
 def test_a_goal_that_was_not_measured_is_not_reached() -> None:
-    assert "yes" not in "".join(goal.row() for goal in goals(Figures({("upstream", cell): [_sample(1, 1)] for cell in CELLS})))
+    assert "yes" not in "".join(
+        goal.row()
+        for goal in goals(Figures({("upstream", cell): [_sample(1, 1)] for cell in CELLS}))
+    )
     assert Goal("w", Spread(2, 3, 4), "x", 3).row().endswith("yes |")
     assert Goal("w", Spread(2, 3, 4), "x", 3, at_least=False).row().endswith("no |")
 
 
 @pytest.mark.parametrize("api", ["openai", "ollama"])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_the_upstream_gives_what_the_load_expects(upstream: Server, api: str, stream: bool) -> None:
+async def test_the_upstream_gives_what_the_load_expects(
+    upstream: Server, api: str, stream: bool
+) -> None:
     for seconds in (0.1, 1, 10):  # longer where a busy machine let each connection ask only once
-        seen = await load(upstream.url, api=api, model=PINNED, connections=3, seconds=seconds, warm_s=0, stream=stream)
+        seen = await load(
+            upstream.url,
+            api=api,
+            model=PINNED,
+            connections=3,
+            seconds=seconds,
+            warm_s=0,
+            stream=stream,
+        )
         assert not seen.errors
         if seen.asked > 3:
             return
@@ -92,7 +126,15 @@ async def test_the_upstream_gives_what_the_load_expects(upstream: Server, api: s
 
 
 async def test_the_load_counts_what_is_no_answer(upstream: Server) -> None:
-    seen = await load(upstream.url, api="openai", model="nobody", connections=1, seconds=0.5, warm_s=0, stream=False)
+    seen = await load(
+        upstream.url,
+        api="openai",
+        model="nobody",
+        connections=1,
+        seconds=0.5,
+        warm_s=0,
+        stream=False,
+    )
     assert seen.asked
     assert sum(seen.errors.values()) == seen.asked
     assert all(error.startswith("status 404") for error in seen.errors)
@@ -100,7 +142,9 @@ async def test_the_load_counts_what_is_no_answer(upstream: Server) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is read from /proc")
 async def test_held_streams_come_whole(upstream: Server) -> None:
-    seen = await held(upstream, (PINNED,), Plan(20, hold_s=0.1, interval_s=0.02, ramp_s=0, settle_s=0))
+    seen = await held(
+        upstream, (PINNED,), Plan(20, hold_s=0.1, interval_s=0.02, ramp_s=0, settle_s=0)
+    )
     assert not seen.faults
     assert seen.tokens == 100
     assert seen.peak >= seen.before > 0
@@ -108,7 +152,9 @@ async def test_held_streams_come_whole(upstream: Server) -> None:
 
 def test_a_soak_fails_by_growth_by_files_by_rows_and_by_what_is_left() -> None:
     lane: dict[str, list[object]] = {"running": [{}], "waiting": []}
-    assert left_over({"queue": {"providers": {"p": lane}}, "addresses": {"p": [{"url": "u", "in_flight": 2}]}}) == ["1 running at p", "2 in flight to u"]
+    assert left_over(
+        {"queue": {"providers": {"p": lane}}, "addresses": {"p": [{"url": "u", "in_flight": 2}]}}
+    ) == ["1 running at p", "2 in flight to u"]
     good = Soak(memory=[10] * 8, files=[5, 6, 4])
     good.asked.update({"OpenAI": 3, "malformed JSON": 2})
     assert failures(good, 3) == []

@@ -1,4 +1,5 @@
-"""`orch bench`: what is measured in which order, that nothing measured is lost, and that what fails says so."""
+"""`orch bench`: what is measured in which order, that nothing measured is lost, and that what fails
+says so."""
 
 from __future__ import annotations
 
@@ -21,7 +22,19 @@ import pytest
 
 from orch.bench.chart import Line, bars, figure, lines, svg, timings
 from orch.bench.speed import Bench, finish, keep_open, open_bench
-from orch.bench.speed_plan import COLD, DOES_NOT_FIT, TOGETHER, WARM, Cell, choose, left, num_ctx_of, plan, prompt, prompt_tokens
+from orch.bench.speed_plan import (
+    COLD,
+    DOES_NOT_FIT,
+    TOGETHER,
+    WARM,
+    Cell,
+    choose,
+    left,
+    num_ctx_of,
+    plan,
+    prompt,
+    prompt_tokens,
+)
 from orch.cli.commands.bench.command import Wishes
 from orch.cli.main import command
 from orch.config.spec import ModelSpec
@@ -43,7 +56,9 @@ ONLY_OLLAMA = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:1
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
     """An Ollama with two small models that nobody listed."""
-    models = [FakeModel(name, reply=["tick "] * 12, size=SMALL, load_s=0.15) for _, name in (ONE, TWO)]
+    models = [
+        FakeModel(name, reply=["tick "] * 12, size=SMALL, load_s=0.15) for _, name in (ONE, TWO)
+    ]
     with FakeOllama(models) as fake:
         monkeypatch.setenv("OLLAMA_HOST", fake.url)
         yield fake
@@ -54,7 +69,9 @@ def benched(*words: str, code: int = 0) -> Any:
     out, said = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with redirect_stdout(out), redirect_stderr(said), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["orch", "bench", "--json", *words])
-        patch.setattr(gc, "set_threshold", lambda *_: None)  # of this process it is none of its business
+        patch.setattr(
+            gc, "set_threshold", lambda *_: None
+        )  # of this process it is none of its business
         assert command() == code, said.buffer.getvalue().decode()
     return json.loads(out.buffer.getvalue()) | {"said": said.buffer.getvalue().decode()}
 
@@ -66,7 +83,20 @@ def kinds(answer: Any) -> list[tuple[str, str, int]]:
 
 def row(cell: Cell, **more: Any) -> Speed:
     """A cell's row in the journal."""
-    return Speed(1e9, "b", cell.name, cell.round, cell.model[1], cell.model[0], "d", cell.kind, cell.size, cell.concurrency, "provider", **more)
+    return Speed(
+        1e9,
+        "b",
+        cell.name,
+        cell.round,
+        cell.model[1],
+        cell.model[0],
+        "d",
+        cell.kind,
+        cell.size,
+        cell.concurrency,
+        "provider",
+        **more,
+    )
 
 
 # ---------------------------------------------------------------- the plan
@@ -75,7 +105,9 @@ def row(cell: Cell, **more: Any) -> Speed:
 def test_a_round_goes_through_every_model_and_each_ones_load_comes_first() -> None:
     cells = plan([ONE, TWO], ["short", "1k"], 2, [1, 2])
     turn = [(COLD, "short", 1), (WARM, "short", 1), (WARM, "1k", 1), (TOGETHER, "short", 2)]
-    assert [(cell.round, cell.model) for cell in cells] == [(number, model) for number in (1, 2) for model in (ONE, TWO) for _ in turn]
+    assert [(cell.round, cell.model) for cell in cells] == [
+        (number, model) for number in (1, 2) for model in (ONE, TWO) for _ in turn
+    ]
     assert [(cell.kind, cell.size, cell.concurrency) for cell in cells] == turn * 4
 
 
@@ -104,10 +136,19 @@ def test_no_two_prompts_begin_alike_and_their_length_is_about_what_was_asked(siz
 
 @pytest.mark.parametrize(
     ("sizes", "window", "loaded", "num_ctx"),
-    [(["short", "4k"], 32_768, None, 8192), (["4k", "16k"], 32_768, None, 32_768), (["short", "4k"], 2048, None, 2048), (["short"], 32_768, 16_384, 8192)],
+    [
+        (["short", "4k"], 32_768, None, 8192),
+        (["4k", "16k"], 32_768, None, 32_768),
+        (["short", "4k"], 2048, None, 2048),
+        (["short"], 32_768, 16_384, 8192),
+    ],
 )
-def test_one_context_serves_all_sizes_whatever_happens_to_be_loaded(sizes: list[str], window: int, loaded: int | None, num_ctx: int) -> None:
-    state = ModelState(ModelSpec(id="m"), resident=loaded is not None, resident_ctx=loaded, context_window=window)
+def test_one_context_serves_all_sizes_whatever_happens_to_be_loaded(
+    sizes: list[str], window: int, loaded: int | None, num_ctx: int
+) -> None:
+    state = ModelState(
+        ModelSpec(id="m"), resident=loaded is not None, resident_ctx=loaded, context_window=window
+    )
     assert num_ctx_of(state, sizes) == num_ctx
 
 
@@ -120,10 +161,16 @@ def survey(*states: ModelState) -> Survey:
 
 
 def test_embedders_large_models_and_the_last_resort_are_not_measured_unasked() -> None:
-    fine, huge = ModelState(ModelSpec(id="fine")), ModelState(ModelSpec(id="huge"), size_bytes=40_000_000_000)
+    fine, huge = (
+        ModelState(ModelSpec(id="fine")),
+        ModelState(ModelSpec(id="huge"), size_bytes=40_000_000_000),
+    )
     last = ModelState(ModelSpec(id="last", last_resort=True))
     embeds = ModelState(ModelSpec(id="embeds"), capabilities=frozenset({"embedding"}))
-    assert choose(survey(huge, last, fine, embeds), []) == ([fine], [("huge", "needs 44.0 GB, there are 8.0 GB")])
+    assert choose(survey(huge, last, fine, embeds), []) == (
+        [fine],
+        [("huge", "needs 44.0 GB, there are 8.0 GB")],
+    )
     assert choose(survey(last, embeds), []) == ([last], [])
     assert choose(survey(huge, last, fine), [huge, last, huge]) == ([huge, last], [])
 
@@ -143,7 +190,9 @@ def test_a_named_model_that_cannot_be_asked_is_refused(state: ModelState, code: 
 
 
 @pytest.mark.parametrize("words", [(), ("nope",)])
-def test_without_a_model_it_says_what_to_fetch(server: FakeOllama, home: Path, words: tuple[str, ...]) -> None:
+def test_without_a_model_it_says_what_to_fetch(
+    server: FakeOllama, home: Path, words: tuple[str, ...]
+) -> None:
     home.mkdir()
     (home / "models.yaml").write_text(ONLY_OLLAMA)
     server.models.clear()
@@ -160,17 +209,37 @@ def test_without_a_provider_it_says_how_to_get_one(home: Path) -> None:
     assert b"ollama serve" in done.stderr
 
 
-PARAMS = {"models": [], "rounds": 3, "sizes": "short", "concurrency": "1", "budget": "", "new": False, "fresh": False}
+PARAMS = {
+    "models": [],
+    "rounds": 3,
+    "sizes": "short",
+    "concurrency": "1",
+    "budget": "",
+    "new": False,
+    "fresh": False,
+}
 
 
-@pytest.mark.parametrize("wrong", [{"sizes": "long"}, {"sizes": ""}, {"concurrency": "0"}, {"concurrency": "65"}, {"budget": "soon"}, {"budget": "0s"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sizes": "long"},
+        {"sizes": ""},
+        {"concurrency": "0"},
+        {"concurrency": "65"},
+        {"budget": "soon"},
+        {"budget": "0s"},
+    ],
+)
 def test_a_wish_that_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         Wishes.of(PARAMS | wrong)
 
 
 @pytest.mark.parametrize("words", [("--json", "--md"), ("--svg", "no/where.svg")])
-def test_what_makes_no_sense_is_said_before_anything_is_asked(server: FakeOllama, words: tuple[str, ...]) -> None:
+def test_what_makes_no_sense_is_said_before_anything_is_asked(
+    server: FakeOllama, words: tuple[str, ...]
+) -> None:
     assert orch("bench", *words).returncode == 2
     assert not server.requests
 
@@ -181,18 +250,27 @@ def test_what_makes_no_sense_is_said_before_anything_is_asked(server: FakeOllama
 def test_every_cell_is_measured_kept_and_used(server: FakeOllama) -> None:
     answer = benched("-n", "2", "--sizes", "short,1k", "--concurrency", "1,2")
     turn = [(COLD, 1), (WARM, 1), (WARM, 1), (TOGETHER, 2), (TOGETHER, 2)]
-    assert kinds(answer) == [(model, *each) for _ in (1, 2) for _, model in (ONE, TWO) for each in turn]
+    assert kinds(answer) == [
+        (model, *each) for _ in (1, 2) for _, model in (ONE, TWO) for each in turn
+    ]
     assert all(cell["error"] is None and cell["timed_by"] == "provider" for cell in answer["cells"])
     assert {cell["resident_bytes"] for cell in answer["cells"]} == {SMALL}
     assert "round 2 of 2" in answer["said"]
-    measured = {model["id"]: model["measured"] for model in json.loads(orch("models", "--json").stdout)["models"]}
+    measured = {
+        model["id"]: model["measured"]
+        for model in json.loads(orch("models", "--json").stdout)["models"]
+    }
     assert measured["one:1b"]["decode_tps"] > 0
     assert measured["one:1b"]["load_s"] > 0.1
 
 
 def test_cold_cells_load_and_warm_ones_find_the_model_loaded(server: FakeOllama) -> None:
     benched("-n", "1", "--sizes", "short,4k", "--concurrency", "1")
-    posts = [(request.path, request.body.get("keep_alive")) for request in server.requests if request.method == "POST" and request.path != "/api/show"]
+    posts = [
+        (request.path, request.body.get("keep_alive"))
+        for request in server.requests
+        if request.method == "POST" and request.path != "/api/show"
+    ]
     assert posts == [("/api/generate", 0), *[("/api/chat", "5m")] * 3] * 2
     chats = [request.body for request in server.chats()]
     assert {chat["options"]["num_ctx"] for chat in chats} == {8192}
@@ -204,7 +282,11 @@ def test_cold_cells_load_and_warm_ones_find_the_model_loaded(server: FakeOllama)
 def test_a_size_beyond_the_window_says_so_and_the_others_are_measured(server: FakeOllama) -> None:
     server.models["one:1b"].context_length = 2048
     cells = benched("-n", "1", "one:1b", "--sizes", "4k,short", "--concurrency", "1")["cells"]
-    assert [(cell["kind"], cell["size"], cell["error"]) for cell in cells] == [(COLD, "short", None), (WARM, "4k", DOES_NOT_FIT), (WARM, "short", None)]
+    assert [(cell["kind"], cell["size"], cell["error"]) for cell in cells] == [
+        (COLD, "short", None),
+        (WARM, "4k", DOES_NOT_FIT),
+        (WARM, "short", None),
+    ]
 
 
 def test_a_model_that_fails_in_the_middle_says_so_and_the_others_go_on(server: FakeOllama) -> None:
@@ -212,7 +294,9 @@ def test_a_model_that_fails_in_the_middle_says_so_and_the_others_go_on(server: F
     answer = benched("-n", "2", *QUICK)
     assert [model for model, *_ in kinds(answer)] == ["one:1b", "two:1b", "two:1b"] * 2
     assert [model["error"] for model in answer["models"]] == ["the answer was empty", None]
-    assert [line["note"] for line in answer["models"][0]["lines"]] == ["failed in round 1: the answer was empty"]
+    assert [line["note"] for line in answer["models"][0]["lines"]] == [
+        "failed in round 1: the answer was empty"
+    ]
 
 
 def test_a_model_that_failed_once_is_asked_again_in_the_next_round(server: FakeOllama) -> None:
@@ -232,12 +316,18 @@ def test_when_every_model_fails_the_exit_code_is_7(server: FakeOllama) -> None:
 def test_a_model_that_only_thinks_is_as_fast_as_it_thinks(server: FakeOllama) -> None:
     server.models["one:1b"].thinking = ["hm "] * 500
     cells = benched("-n", "1", "one:1b", *QUICK)["cells"]
-    assert [(cell["error"], cell["ttft_s"], cell["completion_tokens"]) for cell in cells] == [(None, None, 128)] * 2
+    assert [(cell["error"], cell["ttft_s"], cell["completion_tokens"]) for cell in cells] == [
+        (None, None, 128)
+    ] * 2
 
 
-def test_a_server_without_timings_is_timed_by_the_clock_and_never_cold(server: FakeOllama, home: Path) -> None:
+def test_a_server_without_timings_is_timed_by_the_clock_and_never_cold(
+    server: FakeOllama, home: Path
+) -> None:
     home.mkdir()
-    (home / "models.yaml").write_text(f"providers:\n  other: {{kind: openai, base_url: {server.url}}}\n")
+    (home / "models.yaml").write_text(
+        f"providers:\n  other: {{kind: openai, base_url: {server.url}}}\n"
+    )
     answer = benched("-n", "1", "one:1b", *QUICK)
     (cell,) = answer["cells"]
     assert (cell["kind"], cell["timed_by"], cell["completion_tokens"]) == (WARM, "clock", 12)
@@ -250,7 +340,9 @@ def test_a_server_without_timings_is_timed_by_the_clock_and_never_cold(server: F
 def test_ctrl_c_keeps_what_was_measured_and_the_next_call_goes_on(server: FakeOllama) -> None:
     server.models["two:1b"].chunk_delay_s = 0.5
     words = [*COMMAND, "bench", "--json", "-n", "1", *QUICK]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
     server.wait_for(lambda: len(server.chats()) == 3)
     process.send_signal(signal.SIGINT)
     out, said = process.communicate(timeout=20)
@@ -273,8 +365,13 @@ def test_the_budget_stops_in_time_and_fresh_begins_anew(server: FakeOllama) -> N
     assert benched(*words, "--fresh")["bench"] != answer["bench"]
 
 
-@pytest.mark.parametrize(("asked", "age_s", "goes_on"), [({"rounds": 1}, 60.0, True), ({"rounds": 2}, 60.0, False), ({"rounds": 1}, 90_000.0, False)])
-def test_only_the_same_wishes_go_on_and_only_for_a_day(tmp_path: Path, asked: dict[str, int], age_s: float, goes_on: bool) -> None:
+@pytest.mark.parametrize(
+    ("asked", "age_s", "goes_on"),
+    [({"rounds": 1}, 60.0, True), ({"rounds": 2}, 60.0, False), ({"rounds": 1}, 90_000.0, False)],
+)
+def test_only_the_same_wishes_go_on_and_only_for_a_day(
+    tmp_path: Path, asked: dict[str, int], age_s: float, goes_on: bool
+) -> None:
     journal = Journal(tmp_path / "journal.sqlite3", Redactor({}))
     bench = Bench("b", time.time() - age_s, {"rounds": 1}, (ONE,))
     keep_open(journal, bench)
@@ -297,7 +394,17 @@ def test_new_measures_what_was_never_measured(server: FakeOllama) -> None:
 
 
 def test_tables_say_medians_whose_timings_and_where(server: FakeOllama, tmp_path: Path) -> None:
-    done = orch("bench", "-n", "2", "--sizes", "short", "--concurrency", "1,2", "--svg", str(tmp_path / "speed.svg"))
+    done = orch(
+        "bench",
+        "-n",
+        "2",
+        "--sizes",
+        "short",
+        "--concurrency",
+        "1,2",
+        "--svg",
+        str(tmp_path / "speed.svg"),
+    )
     shown = done.stdout.decode()
     assert done.returncode == 0
     assert shown.startswith("model")
@@ -309,9 +416,14 @@ def test_tables_say_medians_whose_timings_and_where(server: FakeOllama, tmp_path
     assert ElementTree.parse(tmp_path / "speed.svg").getroot().tag.endswith("svg")
 
 
-def test_markdown_has_a_row_for_each_kind_of_cell_and_a_line_with_machine_date_and_n(server: FakeOllama) -> None:
+def test_markdown_has_a_row_for_each_kind_of_cell_and_a_line_with_machine_date_and_n(
+    server: FakeOllama,
+) -> None:
     shown = orch("bench", "--md", "-n", "1", "one:1b", *QUICK).stdout.decode()
-    assert [row.split("|")[1:3] for row in shown.splitlines()[2:4]] == [[" one:1b ", " short, cold "], [" one:1b ", " short "]]
+    assert [row.split("|")[1:3] for row in shown.splitlines()[2:4]] == [
+        [" one:1b ", " short, cold "],
+        [" one:1b ", " short "],
+    ]
     assert "; n = 1" in shown
 
 
@@ -328,7 +440,12 @@ def benched_lines(*names: str) -> list[Line]:
     cells = plan([("p", name) for name in names], ["short"], 1, [1, 2])
     speeds = {name: float(place) for place, name in enumerate(names, 1)}
     times = [(cell, speeds[cell.model[1]]) for cell in cells for _ in range(cell.concurrency)]
-    return lines([row(cell, completion_tokens=64, decode_s=seconds, total_s=seconds) for cell, seconds in times])
+    return lines(
+        [
+            row(cell, completion_tokens=64, decode_s=seconds, total_s=seconds)
+            for cell, seconds in times
+        ]
+    )
 
 
 def test_answers_at_once_are_counted_together() -> None:
@@ -336,7 +453,10 @@ def test_answers_at_once_are_counted_together() -> None:
 
 
 def test_the_bars_are_as_long_as_the_models_are_fast() -> None:
-    assert bars(benched_lines("quick", "slow"), 26) == ["quick ███████████████ 64.0", "slow  ███████▌        32.0"]
+    assert bars(benched_lines("quick", "slow"), 26) == [
+        "quick ███████████████ 64.0",
+        "slow  ███████▌        32.0",
+    ]
 
 
 def test_a_picture_escapes_names_and_runs_nothing() -> None:
@@ -347,7 +467,9 @@ def test_a_picture_escapes_names_and_runs_nothing() -> None:
 
 def test_it_is_said_whose_timings_they_are() -> None:
     mine, other = (row(cell) for cell in plan([ONE, TWO], ["short"], 1, [1], frozenset({ONE, TWO})))
-    assert "TTFT and total by the clock (one:1b); all by the clock" in timings([mine, replace(other, timed_by="clock")])
+    assert "TTFT and total by the clock (one:1b); all by the clock" in timings(
+        [mine, replace(other, timed_by="clock")]
+    )
 
 
 # ---------------------------------------------------------------- real
@@ -355,11 +477,30 @@ def test_it_is_said_whose_timings_they_are() -> None:
 
 @pytest.mark.real
 def test_the_embedded_model_is_measured_cold_and_warm() -> None:
-    # on one core: on two that are busy otherwise, llama.cpp's threads wait for one another for minutes
-    code = "import os\nif hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])\nfrom orch.cli.main import main\nmain()"
-    words = [sys.executable, "-c", code, "bench", "smollm2-135m-instruct", "--json", "-n", "1", *QUICK]
-    done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
+    # on one core: on two that are busy otherwise, llama.cpp's threads wait for one another for
+    # minutes
+    code = (
+        "import os\nif hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0,"
+        " [max(os.sched_getaffinity(0))])\nfrom orch.cli.main import main\nmain()"
+    )
+    words = [
+        sys.executable,
+        "-c",
+        code,
+        "bench",
+        "smollm2-135m-instruct",
+        "--json",
+        "-n",
+        "1",
+        *QUICK,
+    ]
+    done = subprocess.run(
+        words, capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False
+    )
     cells = json.loads(done.stdout)["cells"]
-    assert [(cell["kind"], cell["error"], cell["timed_by"]) for cell in cells] == [(COLD, None, "provider"), (WARM, None, "provider")]
+    assert [(cell["kind"], cell["error"], cell["timed_by"]) for cell in cells] == [
+        (COLD, None, "provider"),
+        (WARM, None, "provider"),
+    ]
     assert cells[0]["load_s"] > cells[1]["load_s"] == 0.0
     assert cells[0]["prefill_s"] > 0

@@ -1,4 +1,5 @@
-"""The suite: every fault of a user's file at once, and every shipped task tells a right answer from a wrong one."""
+"""The suite: every fault of a user's file at once, and every shipped task tells a right answer from
+a wrong one."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from orch.execution.json_schema import fault_of
 from orch.types import TaskType
 
 SUITE = load()
-ANSWERS: dict[str, dict[str, str]] = parse("suite_answers.yaml", Path(__file__).with_name("suite_answers.yaml").read_text(encoding="utf-8")).data
+ANSWERS: dict[str, dict[str, str]] = parse(
+    "suite_answers.yaml", Path(__file__).with_name("suite_answers.yaml").read_text(encoding="utf-8")
+).data
 RUN = sandbox.run if sandbox.available() is None else None
 
 
@@ -36,7 +39,10 @@ def problems(folder: Path, text: str, name: str = "own.yaml") -> str:
 
 def written(grader: str) -> str:
     """A suite of one task with this grader, at line 7."""
-    return f"version: 1\ntasks:\n  - id: a\n    type: simple\n    lang: en\n    prompt: p\n    grade: {grader}\n"
+    return (
+        "version: 1\ntasks:\n  - id: a\n    type: simple\n    lang: en\n    prompt: p\n    grade:"
+        f" {grader}\n"
+    )
 
 
 # ---------------------------------------------------------------- the shipped tasks
@@ -44,7 +50,9 @@ def written(grader: str) -> str:
 
 def test_every_type_has_twenty_tasks_half_of_them_spanish() -> None:
     counts = Counter((task.type, task.lang) for task in SUITE.tasks)
-    assert all(counts[task_type, "en"] >= 10 and counts[task_type, "es"] >= 10 for task_type in TaskType)
+    assert all(
+        counts[task_type, "en"] >= 10 and counts[task_type, "es"] >= 10 for task_type in TaskType
+    )
 
 
 def test_every_task_has_its_reference_answers() -> None:
@@ -58,9 +66,22 @@ def test_the_right_answer_is_right_and_the_wrong_one_wrong(task: Task) -> None:
         assert grade(task, ANSWERS[task.id]["wrong"], RUN).score <= 0.5
 
 
-@pytest.mark.parametrize("answer", ["", "I don't know.", "Yes", "It depends on what you need. / Depende de lo que necesites.", "PROMPT"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "I don't know.",
+        "Yes",
+        "It depends on what you need. / Depende de lo que necesites.",
+        "PROMPT",
+    ],
+)
 def test_no_task_is_passed_by_saying_nothing_of_use(answer: str) -> None:
-    passed = [task.id for task in SUITE.tasks if grade(task, answer.replace("PROMPT", task.prompt)).score > 0.5]
+    passed = [
+        task.id
+        for task in SUITE.tasks
+        if grade(task, answer.replace("PROMPT", task.prompt)).score > 0.5
+    ]
     assert passed == []
 
 
@@ -82,13 +103,25 @@ def test_an_own_suite_is_used_instead_of_the_shipped_one(tmp_path: Path) -> None
     suite = load(tmp_path / "own.yaml")
     assert suite.name == "own.yaml"
     assert suite.tasks == (
-        Task("a", TaskType.SIMPLE, "en", "Capital of France?", (Exact(exact=("Paris", "Lutetia")),)),
-        Task("b", TaskType.REASONING, "es", "¿2 + 2?", (Number(number=4, tolerance=0.5),), "Sé breve.", 9),
+        Task(
+            "a", TaskType.SIMPLE, "en", "Capital of France?", (Exact(exact=("Paris", "Lutetia")),)
+        ),
+        Task(
+            "b",
+            TaskType.REASONING,
+            "es",
+            "¿2 + 2?",
+            (Number(number=4, tolerance=0.5),),
+            "Sé breve.",
+            9,
+        ),
     )
 
 
 def test_an_own_suite_can_extend_the_shipped_one_and_replace_its_tasks(tmp_path: Path) -> None:
-    own = OWN.replace("version: 1", "version: 1\nextends: shipped").replace("id: b", "id: simple-en-01")
+    own = OWN.replace("version: 1", "version: 1\nextends: shipped").replace(
+        "id: b", "id: simple-en-01"
+    )
     (tmp_path / "own.yaml").write_text(own, encoding="utf-8")
     suite = load(tmp_path / "own.yaml")
     assert len(suite.tasks) == len(SUITE.tasks) + 1
@@ -138,7 +171,10 @@ tasks:
     assert "own.yaml:13:5: tasks[1].grade: no grader, did you mean exact?" in said
     assert "own.yaml:14:5: tasks[2].id: 'b' is already the id of tasks[1]" in said
     assert "own.yaml:17:5: tasks[2].prompt: is empty" in said
-    assert "own.yaml:18:5: tasks[2].grade: two graders, exact and number; write them under `all`" in said
+    assert (
+        "own.yaml:18:5: tasks[2].grade: two graders, exact and number; write them under `all`"
+        in said
+    )
     assert "own.yaml:23:24: tasks[3].grade.tolerence: unknown key, did you mean tolerance?" in said
     assert "tasks[4].grade: is missing" in said
 
@@ -152,8 +188,14 @@ tasks:
         ("{number: many}", "must be a valid number"),
         ("{number: 1, tolerance: -1}", "greater than or equal to 0"),
         ("{json_schema: {typ: object}}", "json_schema.typ: unknown keyword"),
-        ("{json_schema: {properties: {a: {type: strin}}}}", "properties.a.type: unknown type strin"),
-        ("{json_schema: {anyOf: [{enum: []}]}}", "anyOf[0].enum: must be a list with something in it"),
+        (
+            "{json_schema: {properties: {a: {type: strin}}}}",
+            "properties.a.type: unknown type strin",
+        ),
+        (
+            "{json_schema: {anyOf: [{enum: []}]}}",
+            "anyOf[0].enum: must be a list with something in it",
+        ),
         ("{tests: {entry: f, code: 'assert f('}}", "tests.code: the tests are not valid Python"),
         ("{tests: {entry: f, code: 'f()'}}", "tests.code: the tests have no assert"),
         ("{tests: {code: 'assert f()'}}", "tests.entry: must name the function"),
@@ -189,8 +231,12 @@ def test_a_file_of_another_form_is_told(tmp_path: Path, text: str, said: str) ->
 
 
 def test_a_fault_in_json_lines_is_told_with_its_line(tmp_path: Path) -> None:
-    good = json.dumps({"id": "a", "type": "simple", "lang": "en", "prompt": "p", "grade": {"exact": "x"}})
-    said = problems(tmp_path, f'{good}\n\n{good.replace("prompt", "promt")}\n{{"id": \n', "own.jsonl")
+    good = json.dumps(
+        {"id": "a", "type": "simple", "lang": "en", "prompt": "p", "grade": {"exact": "x"}}
+    )
+    said = problems(
+        tmp_path, f'{good}\n\n{good.replace("prompt", "promt")}\n{{"id": \n', "own.jsonl"
+    )
     assert "own.jsonl:3:1: tasks[1].promt: unknown key, did you mean prompt?" in said
     assert "own.jsonl:4:8: not valid JSON" in said
 
@@ -205,14 +251,33 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
         lambda inner: (
             st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["all", "exact", "items", "rubric", "must", "tests", "code", "json_schema", "type"]), inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "all",
+                        "exact",
+                        "items",
+                        "rubric",
+                        "must",
+                        "tests",
+                        "code",
+                        "json_schema",
+                        "type",
+                    ]
+                ),
+                inner,
+                max_size=3,
+            )
         ),
         max_leaves=8,
     )
 )
 def test_no_grader_gives_a_traceback(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     file = tmp_path_factory.getbasetemp() / "any.jsonl"
-    file.write_text(json.dumps({"id": "a", "type": "simple", "lang": "en", "prompt": "p", "grade": data}), encoding="utf-8")
+    file.write_text(
+        json.dumps({"id": "a", "type": "simple", "lang": "en", "prompt": "p", "grade": data}),
+        encoding="utf-8",
+    )
     with suppress(ConfigError):
         assert load(file).tasks
 
@@ -233,7 +298,11 @@ def test_no_grader_gives_a_traceback(tmp_path_factory: pytest.TempPathFactory, d
         ({"minLength": 2, "maxLength": 3}, "ab", "a"),
         ({"pattern": "^a"}, "ab", "b"),
         ({"items": {"type": "string"}}, ["a"], [1]),
-        ({"properties": {"a": {"type": "string"}}, "additionalProperties": False}, {"a": "x"}, {"b": 1}),
+        (
+            {"properties": {"a": {"type": "string"}}, "additionalProperties": False},
+            {"a": "x"},
+            {"b": 1},
+        ),
         ({"additionalProperties": {"type": "number"}}, {"b": 1.5}, {"b": "x"}),
         ({"anyOf": [{"type": "string"}, {"minimum": 5}]}, 6, 4),
     ],

@@ -1,4 +1,5 @@
-"""The verdict on code written by a model: forged ones are not believed, and what honest code and ordinary tests do works as in one process."""
+"""The verdict on code written by a model: forged ones are not believed, and what honest code and
+ordinary tests do works as in one process."""
 
 from __future__ import annotations
 
@@ -50,20 +51,44 @@ DEFINES = "def add(a, b):\n    return 0\n"
 FORGERIES = {
     "answers the runner in its place": f"{ANSWERS_FOR_THE_RUNNER}\nos._exit(0)",
     "answers the runner and lives on": ANSWERS_FOR_THE_RUNNER + DEFINES,
-    "answers the runner while it is tested": "def add(a, b):\n    exec(CODE)\n    return 0\nCODE = " + repr(ANSWERS_FOR_THE_RUNNER),
+    "answers the runner while it is tested": (
+        "def add(a, b):\n    exec(CODE)\n    return 0\nCODE = " + repr(ANSWERS_FOR_THE_RUNNER)
+    ),
     "leaves as if all were well": "import os\nos._exit(0)",
     "leaves while it is tested": "import os\ndef add(a, b):\n    os._exit(0)",
     "returns what is equal to everything": EVERYTHING + "def add(a, b):\n    return Everything()",
     "is equal to everything": EVERYTHING + "add = Everything()",
-    "is a class of what is equal to everything": EVERYTHING + "class add(Everything):\n    def __new__(cls, a, b):\n        return object.__new__(cls)",
-    "returns the standard library's own": "from unittest import mock\ndef add(a, b):\n    return mock.ANY",
+    "is a class of what is equal to everything": (
+        EVERYTHING
+        + "class add(Everything):\n    def __new__(cls, a, b):\n        return object.__new__(cls)"
+    ),
+    "returns the standard library's own": (
+        "from unittest import mock\ndef add(a, b):\n    return mock.ANY"
+    ),
     "is the standard library's own": "from unittest.mock import MagicMock as add",
-    **{f"returns a lying {kind}": LYING.replace("KIND", kind) for kind in ("int", "float", "str", "list", "tuple", "dict")},
-    "swaps the builtins": "import builtins\nbuiltins.AssertionError = StopIteration\nbuiltins.len = builtins.isinstance = lambda *a: True\n" + DEFINES,
-    "swaps ast, json and os": "import ast, json, os\nast.parse = json.loads = json.dumps = lambda *a, **k: []\nos.write = lambda *a: 0\n" + DEFINES,
-    "swaps modules": "import sys\nfor name in list(sys.modules):\n    if name not in ('sys', 'builtins'):\n        sys.modules[name] = None\n" + DEFINES,
-    "traces": "import sys\nsys.settrace(lambda *a: a[0].f_globals.update(AssertionError=ValueError))\nsys.setprofile(lambda *a: None)\n" + DEFINES,
-    "looks up the stack": """
+    **{
+        f"returns a lying {kind}": LYING.replace("KIND", kind)
+        for kind in ("int", "float", "str", "list", "tuple", "dict")
+    },
+    "swaps the builtins": (
+        "import builtins\nbuiltins.AssertionError = StopIteration\nbuiltins.len ="
+        " builtins.isinstance = lambda *a: True\n" + DEFINES
+    ),
+    "swaps ast, json and os": (
+        "import ast, json, os\nast.parse = json.loads = json.dumps = lambda *a, **k: []\nos.write ="
+        " lambda *a: 0\n" + DEFINES
+    ),
+    "swaps modules": (
+        "import sys\nfor name in list(sys.modules):\n    if name not in ('sys', 'builtins'):\n     "
+        "   sys.modules[name] = None\n" + DEFINES
+    ),
+    "traces": (
+        "import sys\nsys.settrace(lambda *a:"
+        " a[0].f_globals.update(AssertionError=ValueError))\nsys.setprofile(lambda *a: None)\n"
+        + DEFINES
+    ),
+    "looks up the stack": (
+        """
 import sys
 def add(a, b):
     frame = sys._getframe()
@@ -74,21 +99,35 @@ def add(a, b):
                     value[:] = [[True, ""]] * 2
         frame = frame.f_back
     return 0
-""",
-    "looks for what is expected": """
+"""
+    ),
+    "looks for what is expected": (
+        """
 import gc
 def add(a, b):
     wanted = [x for x in gc.get_objects() if type(x) is tuple and len(x) == 2 and x[0] == 31337]
     texts = [x for x in gc.get_objects() if isinstance(x, dict) for v in list(x.values()) if isinstance(v, str) and "assert" in v and "add(" in v]
     return wanted[0][1] if wanted else 31337 if texts else 0
-""",
+"""
+    ),
     "runs at the end": "import atexit, os\natexit.register(os._exit, 0)\nimport signal\n" + DEFINES,
-    "is written by a finalizer": f"CODE = {ANSWERS_FOR_THE_RUNNER!r}\nclass Late:\n    def __del__(self):\n        exec(CODE)\nLate()\n{DEFINES}",
-    "reads the tests from stdin": "import os\nos.set_blocking(0, False)\ntry:\n    said = os.read(0, 100000)\nexcept OSError:\n    said = b''\n" + DEFINES,
-    "raises what no test takes for a failure": "class Quiet(BaseException):\n    pass\ndef add(a, b):\n    raise Quiet",
+    "is written by a finalizer": (
+        f"CODE = {ANSWERS_FOR_THE_RUNNER!r}\nclass Late:\n    def __del__(self):\n       "
+        f" exec(CODE)\nLate()\n{DEFINES}"
+    ),
+    "reads the tests from stdin": (
+        "import os\nos.set_blocking(0, False)\ntry:\n    said = os.read(0, 100000)\nexcept"
+        " OSError:\n    said = b''\n" + DEFINES
+    ),
+    "raises what no test takes for a failure": (
+        "class Quiet(BaseException):\n    pass\ndef add(a, b):\n    raise Quiet"
+    ),
     "raises an end of the runner": "def add(a, b):\n    raise SystemExit(0)",
-    "returns a lying error": "class E(AssertionError):\n    __eq__ = lambda *a: True\ndef add(a, b):\n    return E()",
-    "asks the other side": """
+    "returns a lying error": (
+        "class E(AssertionError):\n    __eq__ = lambda *a: True\ndef add(a, b):\n    return E()"
+    ),
+    "asks the other side": (
+        """
 import sys
 def add(a, b):
     across = sys.modules["orch.bench.remote_calls"]
@@ -102,13 +141,18 @@ def add(a, b):
                 except Exception:
                     pass
     return 0
-""",
+"""
+    ),
 }
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_forged_verdict_is_not_believed(forgery: str) -> None:
-    outcome = run(FORGERIES[forgery], "expected = (31337, 3)\nassert add(1, 2) == 3\nassert abs(add(2, 2) - 4) < 1e-9", TIGHT)
+    outcome = run(
+        FORGERIES[forgery],
+        "expected = (31337, 3)\nassert add(1, 2) == 3\nassert abs(add(2, 2) - 4) < 1e-9",
+        TIGHT,
+    )
     assert outcome.passed == 0, outcome
 
 
@@ -144,7 +188,12 @@ def test_what_is_no_answer_ends_the_tests(message: str) -> None:
     (reading, theirs), (unread, writing) = os.pipe(), os.pipe()
     with open(theirs, "wb") as there:
         there.write(message.encode()[:60_000] + b"\n")
-    with open(reading, "rb"), open(unread, "rb"), open(writing, "wb"), pytest.raises(Broken, match="wrote on the runner's pipe"):
+    with (
+        open(reading, "rb"),
+        open(unread, "rb"),
+        open(writing, "wb"),
+        pytest.raises(Broken, match="wrote on the runner's pipe"),
+    ):
         Link(reading, writing, trusting=False).ask("names")
 
 
@@ -195,7 +244,10 @@ assert seen == []
 
 
 def test_a_test_that_takes_every_error_does_not_take_the_end_of_the_code() -> None:
-    tests = "def quiet():\n    try:\n        f()\n    except:\n        pass\n    return True\nassert quiet()\nassert quiet()"
+    tests = (
+        "def quiet():\n    try:\n        f()\n    except:\n        pass\n    return True\nassert"
+        " quiet()\nassert quiet()"
+    )
     assert run("import os\ndef f():\n    os._exit(0)", tests).passed == 0
 
 
@@ -203,8 +255,13 @@ def test_a_test_that_takes_every_error_does_not_take_the_end_of_the_code() -> No
 
 JUDGED = Path(__file__).parent / "support" / "judged"
 CODE = (JUDGED / "code.txt").read_text()
-RAISES = "def raises(kind, f, *given):\n    try:\n        f(*given)\n    except kind:\n        return True\n    return False\n"
-WORKS = dict(section.split("\n", 1) for section in (JUDGED / "ordinary.txt").read_text().split("### ")[1:])
+RAISES = (
+    "def raises(kind, f, *given):\n    try:\n        f(*given)\n    except kind:\n        return"
+    " True\n    return False\n"
+)
+WORKS = dict(
+    section.split("\n", 1) for section in (JUDGED / "ordinary.txt").read_text().split("### ")[1:]
+)
 """What it is about, to ordinary tests of that code."""
 
 
@@ -221,11 +278,26 @@ def test_only_what_the_tests_name_is_copied() -> None:
 
 
 NOT_SUPPORTED = {
-    "an object of the code is no plain value": ("class Money:\n    def __eq__(self, other):\n        return True", "assert Money() == 5"),
-    "nor is a number added to it": ("class Money:\n    def __add__(self, other):\n        return 5", "assert Money() + 0 == 5"),
-    "a class of the code has no subclasses": ("class Base:\n    pass", "class Sub(Base):\n    pass\nassert Sub"),
-    "a module that the tests change is their own": ("import time\ndef f():\n    return time.time()", "import time\ntime.time = lambda: 5\nassert f() == 5"),
-    "what is returned is a copy": ("kept = []\ndef f():\n    return kept", "f().append(1)\nassert f() == [1]"),
+    "an object of the code is no plain value": (
+        "class Money:\n    def __eq__(self, other):\n        return True",
+        "assert Money() == 5",
+    ),
+    "nor is a number added to it": (
+        "class Money:\n    def __add__(self, other):\n        return 5",
+        "assert Money() + 0 == 5",
+    ),
+    "a class of the code has no subclasses": (
+        "class Base:\n    pass",
+        "class Sub(Base):\n    pass\nassert Sub",
+    ),
+    "a module that the tests change is their own": (
+        "import time\ndef f():\n    return time.time()",
+        "import time\ntime.time = lambda: 5\nassert f() == 5",
+    ),
+    "what is returned is a copy": (
+        "kept = []\ndef f():\n    return kept",
+        "f().append(1)\nassert f() == [1]",
+    ),
 }
 
 

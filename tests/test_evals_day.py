@@ -1,4 +1,5 @@
-"""The simulated machine of `tests/evals/day.py`: memory, seconds, oracle, and goals that a bad policy misses."""
+"""The simulated machine of `tests/evals/day.py`: memory, seconds, oracle, and goals that a bad
+policy misses."""
 
 from __future__ import annotations
 
@@ -15,7 +16,17 @@ from tests.evals.days.ollama import Ollama
 from tests.evals.days.pools import Pool
 from tests.evals.days.quality import split
 from tests.evals.days.tasks import DayTask, day
-from tests.evals.days.world import Day, Step, Totals, World, kept, not_ruled_out, oracle, passed_over, spent
+from tests.evals.days.world import (
+    Day,
+    Step,
+    Totals,
+    World,
+    kept,
+    not_ruled_out,
+    oracle,
+    passed_over,
+    spent,
+)
 from tests.readme.days import kept_of
 
 WEIGHTS = {"fit": 0.2, "quality": 0.4, "speed": 0.3, "confidence": 0.1}
@@ -30,32 +41,80 @@ def task(kind: TaskType = TaskType.CODING) -> DayTask:
     return DayTask(f"a task of {kind}", kind, (), 400)
 
 
-def world(*models: Model, room: int = 1, profile: str = "balanced", tasks: tuple[DayTask, ...] = ()) -> World:
+def world(
+    *models: Model, room: int = 1, profile: str = "balanced", tasks: tuple[DayTask, ...] = ()
+) -> World:
     return World(Pool("toy", models), room, "gpu", profile, tasks or (task(),) * 20)
 
 
-def candidate(of: Model, quality: float, expected_s: float, *, resident: bool = False, out: str = "") -> Candidate:
-    return Candidate(of.name, of.name, "ollama", quality=quality, expected_s=expected_s, resident=resident, eliminated=out or None, eliminated_code=out)
+def candidate(
+    of: Model, quality: float, expected_s: float, *, resident: bool = False, out: str = ""
+) -> Candidate:
+    return Candidate(
+        of.name,
+        of.name,
+        "ollama",
+        quality=quality,
+        expected_s=expected_s,
+        resident=resident,
+        eliminated=out or None,
+        eliminated_code=out,
+    )
 
 
 def decision(chosen: Candidate, *others: Candidate) -> Decision:
-    return Decision(chosen.model_id, chosen.model_id, "ollama", TaskType.CODING, 0.9, "", (chosen, *others), "balanced", WEIGHTS, 20, "")
+    return Decision(
+        chosen.model_id,
+        chosen.model_id,
+        "ollama",
+        TaskType.CODING,
+        0.9,
+        "",
+        (chosen, *others),
+        "balanced",
+        WEIGHTS,
+        20,
+        "",
+    )
 
 
 def as_chosen(where: World, names: str) -> Day:
-    """A day on which the models were taken in that order, by the letter with which their names begin."""
+    """A day on which the models were taken in that order, by the letter with which their names
+    begin."""
     by_letter = {each.name[0]: each for each in where.pool.models}
     server = Ollama(where.pool.models, where.room, where.memory_bytes, where.machine)
-    steps = [_step(where, server, by_letter[letter], each) for letter, each in zip(names, where.tasks, strict=True)]
-    auto = Totals.of([s.quality for s in steps], [s.answer.seconds for s in steps], sum(s.answer.load_s > 0 for s in steps))
-    return Day(where, tuple(steps), auto, {each.name: kept(where, each) for each in where.pool.models}, auto)
+    steps = [
+        _step(where, server, by_letter[letter], each)
+        for letter, each in zip(names, where.tasks, strict=True)
+    ]
+    auto = Totals.of(
+        [s.quality for s in steps],
+        [s.answer.seconds for s in steps],
+        sum(s.answer.load_s > 0 for s in steps),
+    )
+    return Day(
+        where,
+        tuple(steps),
+        auto,
+        {each.name: kept(where, each) for each in where.pool.models},
+        auto,
+    )
 
 
 def _step(where: World, server: Ollama, chosen: Model, asked: DayTask) -> Step:
-    before, server.answer_tokens = tuple(each.model.name for each in server.loaded), asked.answer_tokens
-    loaded = (candidate(each, each.quality[asked.label], 1.0, resident=True) for each in where.pool.models if each.name in before and each is not chosen)
+    before, server.answer_tokens = (
+        tuple(each.model.name for each in server.loaded),
+        asked.answer_tokens,
+    )
+    loaded = (
+        candidate(each, each.quality[asked.label], 1.0, resident=True)
+        for each in where.pool.models
+        if each.name in before and each is not chosen
+    )
     made = decision(candidate(chosen, chosen.quality[asked.label], 2.0), *loaded)
-    return Step(asked, made, server.ask(chosen.name, 8192, 20), before, passed_over(made), frozenset())
+    return Step(
+        asked, made, server.ask(chosen.name, 8192, 20), before, passed_over(made), frozenset()
+    )
 
 
 def missed(of: Day) -> list[Check]:
@@ -74,7 +133,9 @@ def test_the_model_used_longest_ago_is_evicted() -> None:
 
 def test_ollama_itself_unloads_by_the_name_of_the_file() -> None:
     first, second = sorted((model("a"), model("b")), key=lambda each: each.digest)
-    server = Ollama([first, second, model("c")], most=2, memory_bytes=10**12, machine="gpu", by_name=True)
+    server = Ollama(
+        [first, second, model("c")], most=2, memory_bytes=10**12, machine="gpu", by_name=True
+    )
     for name in (second.name, first.name, "c:8b"):
         server.ask(name, 8192, 20)
     assert {each.name for each in server.loaded} == {second.name, "c:8b"}
@@ -98,7 +159,11 @@ def test_two_names_of_a_blob_are_loaded_once() -> None:
 
 def test_another_context_is_another_load() -> None:
     server = Ollama([model("a")], most=1, memory_bytes=10**12, machine="gpu")
-    assert [server.ask("a:8b", num_ctx, 20).load_s > 0 for num_ctx in (8192, 8192, 16_384)] == [True, False, True]
+    assert [server.ask("a:8b", num_ctx, 20).load_s > 0 for num_ctx in (8192, 8192, 16_384)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_seconds_are_bandwidth_over_active_gigabytes() -> None:
@@ -107,7 +172,9 @@ def test_seconds_are_bandwidth_over_active_gigabytes() -> None:
     server.answer_tokens = 400
     size = 30 * 0.62 + 0.2
     answer = server.ask("a:8b", 8192, 1000)
-    assert (answer.load_s, answer.prefill_s, answer.decode_s) == pytest.approx((0.5 + size / 1.2, size / 40, size / 10))
+    assert (answer.load_s, answer.prefill_s, answer.decode_s) == pytest.approx(
+        (0.5 + size / 1.2, size / 40, size / 10)
+    )
 
 
 def test_a_name_tells_the_active_parameters_that_the_data_lacks() -> None:
@@ -121,13 +188,25 @@ def test_a_name_tells_the_active_parameters_that_the_data_lacks() -> None:
         "capabilities": [],
         "scores": [],
     }
-    assert [made({**facts, "ollama": [name]}, {}).active_b for name in ("granite4:7b-a1b-h", "granite4:7b")] == [1.0, 7.0]
+    assert [
+        made({**facts, "ollama": [name]}, {}).active_b
+        for name in ("granite4:7b-a1b-h", "granite4:7b")
+    ] == [1.0, 7.0]
 
 
 def test_metadata_tells_the_name_in_three_parts() -> None:
-    facts = {"model": "qwen2.5-coder-7b-instruct", "family": "qwen2.5", "released": "2024-11", "params_b": 7.6}
+    facts = {
+        "model": "qwen2.5-coder-7b-instruct",
+        "family": "qwen2.5",
+        "released": "2024-11",
+        "params_b": 7.6,
+    }
     told = metadata(facts, "usual")
-    assert (told["general.basename"], told["general.size_label"], told["general.finetune"]) == ("Qwen2.5-Coder", "7B", "Instruct")
+    assert (told["general.basename"], told["general.size_label"], told["general.finetune"]) == (
+        "Qwen2.5-Coder",
+        "7B",
+        "Instruct",
+    )
     assert metadata(facts, "bare") == {}
 
 
@@ -144,17 +223,39 @@ def test_a_day_has_a_third_of_coding_and_runs_of_one_type() -> None:
 def test_a_day_goes_through_orch_and_measured_speeds_reach_it() -> None:
     small, large = model("small", 0.5, size_b=3), model("large", 0.7, size_b=14)
     found = spent(world(small, large, tasks=day(0)[:4]))
-    assert [step.decision.model_id for step in found.steps] == [step.answer.model.name for step in found.steps]
-    last = next(each for each in found.steps[-1].decision.candidates if each.model_id == found.steps[-2].answer.model.name)
+    assert [step.decision.model_id for step in found.steps] == [
+        step.answer.model.name for step in found.steps
+    ]
+    last = next(
+        each
+        for each in found.steps[-1].decision.candidates
+        if each.model_id == found.steps[-2].answer.model.name
+    )
     assert last.resident
     assert last.provenance["speed"].startswith("measured")
 
 
 def test_orch_knows_what_it_is_told() -> None:
     modes = {"off": {"scores": 9, "newest": "2026-07"} | dict.fromkeys(TaskType, 8.5)}
-    told = {"models": [{"name": "small", "family": "toy", "ollama": ["small:8b"], "params_b": 3.0, "modes": modes}]}
-    found = spent(replace(world(model("small", size_b=3), model("large", size_b=14), tasks=day(0)[:1]), told=told))
-    assert {each.model_id: each.quality for each in found.steps[0].decision.candidates}["small:8b"] == pytest.approx(0.85)
+    told = {
+        "models": [
+            {
+                "name": "small",
+                "family": "toy",
+                "ollama": ["small:8b"],
+                "params_b": 3.0,
+                "modes": modes,
+            }
+        ]
+    }
+    found = spent(
+        replace(
+            world(model("small", size_b=3), model("large", size_b=14), tasks=day(0)[:1]), told=told
+        )
+    )
+    assert {each.model_id: each.quality for each in found.steps[0].decision.candidates}[
+        "small:8b"
+    ] == pytest.approx(0.85)
 
 
 def test_the_oracle_stays_where_a_switch_costs_more_than_it_gives() -> None:
@@ -177,9 +278,17 @@ def test_the_oracle_uses_no_model_where_a_floor_rules_it_out() -> None:
 
 
 def test_halves_share_no_test_and_all_votes_are_together() -> None:
-    dates = {("chat", "arena"): [2025.0] * 50, ("chat", "alpaca"): [2024.0] * 50, ("coding", "arena"): [2025.0] * 50, ("coding", "x"): [2026.0] * 50}
+    dates = {
+        ("chat", "arena"): [2025.0] * 50,
+        ("chat", "alpaca"): [2024.0] * 50,
+        ("coding", "arena"): [2025.0] * 50,
+        ("coding", "x"): [2026.0] * 50,
+    }
     halves = [split(dates, seed) for seed in range(8)]
-    assert all(half["chat", "arena"] == half["coding", "arena"] != half["chat", "alpaca"] for half in halves)
+    assert all(
+        half["chat", "arena"] == half["coding", "arena"] != half["chat", "alpaca"]
+        for half in halves
+    )
     assert {half["coding", "x"] for half in halves} == {"A", "B"}
 
 
@@ -200,12 +309,17 @@ def test_a_policy_that_switches_for_nothing_misses_every_balanced_goal() -> None
 
 def test_a_slow_choice_misses_the_goal_of_speed() -> None:
     slow, quick = model("slow", 0.7, size_b=30), model("quick", 0.65, size_b=4)
-    assert any(check.goal.startswith("seconds") for check in missed(as_chosen(world(slow, quick, profile="speed"), "s" * 20)))
+    assert any(
+        check.goal.startswith("seconds")
+        for check in missed(as_chosen(world(slow, quick, profile="speed"), "s" * 20))
+    )
 
 
 def test_a_worse_choice_misses_the_goal_of_quality() -> None:
     good, bad = model("good", 0.7, size_b=30), model("bad", 0.6)
-    assert [check.goal for check in missed(as_chosen(world(good, bad, profile="quality"), "b" * 20))] == ["quality beside the best kept model"]
+    assert [
+        check.goal for check in missed(as_chosen(world(good, bad, profile="quality"), "b" * 20))
+    ] == ["quality beside the best kept model"]
 
 
 def test_a_round_trip_that_brings_better_answers_is_none_that_loses() -> None:
@@ -225,7 +339,10 @@ def test_a_loaded_model_is_passed_over_where_it_is_sooner_and_no_worse() -> None
 def test_models_below_the_floor_at_most_tasks_are_no_yardstick() -> None:
     good, bad = model("good", 0.7), model("bad", 0.5)
     found = as_chosen(world(good, bad), "g" * 20)
-    steps = [replace(step, ruled_out=frozenset({bad.name}) if at < 11 else frozenset()) for at, step in enumerate(found.steps)]
+    steps = [
+        replace(step, ruled_out=frozenset({bad.name}) if at < 11 else frozenset())
+        for at, step in enumerate(found.steps)
+    ]
     assert not_ruled_out(steps, found.world) == [good.name]
     assert not_ruled_out(steps[10:], found.world) == [good.name, bad.name]
 
@@ -235,10 +352,27 @@ def test_models_below_the_floor_at_most_tasks_are_no_yardstick() -> None:
 
 def test_the_readme_keeps_a_reports_figures_and_where_a_goal_was_missed() -> None:
     totals = {"quality": 0.7654, "seconds": 1234.5, "loads": 2}
-    shown = {"pool": "a", "room": 1, "machine": "gpu", "profile": "balanced", "auto": totals, "kept": {"m": totals}, "best_kept": "m", "oracle": totals}
-    days = [{**shown, "checks": [{"goal": "g", "reached": True}]}, {**shown, "room": 2, "checks": [{"goal": "g", "reached": False}]}]
+    shown = {
+        "pool": "a",
+        "room": 1,
+        "machine": "gpu",
+        "profile": "balanced",
+        "auto": totals,
+        "kept": {"m": totals},
+        "best_kept": "m",
+        "oracle": totals,
+    }
+    days = [
+        {**shown, "checks": [{"goal": "g", "reached": True}]},
+        {**shown, "room": 2, "checks": [{"goal": "g", "reached": False}]},
+    ]
     report = {"date": "2026-11-29", "machine": "here", "n": 2, "told": "half", "days": days}
     kept_figures = kept_of(report, {"before": {"a": ".5 1 s 3"}})
-    assert kept_figures["rows"] == {"a": {"auto": ".765 1,234 s 2", "kept": "m .765 1,234 s", "oracle": ".765 1,234 s 2"}}
-    assert (kept_figures["goals"], kept_figures["before"]) == ({"g": "1/2 (a -1)"}, {"a": ".5 1 s 3"})
+    assert kept_figures["rows"] == {
+        "a": {"auto": ".765 1,234 s 2", "kept": "m .765 1,234 s", "oracle": ".765 1,234 s 2"}
+    }
+    assert (kept_figures["goals"], kept_figures["before"]) == (
+        {"g": "1/2 (a -1)"},
+        {"a": ".5 1 s 3"},
+    )
     assert kept_of({**report, "told": "truth"}, {"rows": {}}) == {"rows": {}, "truth": {"g": "1/2"}}

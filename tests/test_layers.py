@@ -51,16 +51,31 @@ LOWEST = {"config.version"}
 @cache
 def modules() -> dict[str, Path]:
     """Every module of orch by its dotted name inside the package."""
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").rstrip("."): path for path in ROOT.rglob("*.py")}
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        .removesuffix("__init__")
+        .rstrip("."): path
+        for path in ROOT.rglob("*.py")
+    }
 
 
 def imported(path: Path) -> Iterator[str]:
-    """What a module imports from orch, by dotted name, lazily or not; what only the type checker sees is left out."""
+    """What a module imports from orch, by dotted name, lazily or not; what only the type checker
+    sees is left out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    unseen = {id(each) for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" for each in ast.walk(node)}
+    unseen = {
+        id(each)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for each in ast.walk(node)
+    }
     known = modules()
     for node in ast.walk(tree):
-        if id(node) in unseen or not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("orch"):
+        if (
+            id(node) in unseen
+            or not isinstance(node, ast.ImportFrom)
+            or not (node.module or "").startswith("orch")
+        ):
             continue
         base = (node.module or "").removeprefix("orch").lstrip(".")
         for alias in node.names:
@@ -89,16 +104,25 @@ def test_imports_between_packages_point_down() -> None:
 
 
 def importers_of(library: str) -> set[str]:
-    return {name for name, path in modules().items() if library in {root.split(".")[0] for root in _roots(path)}}
+    return {
+        name
+        for name, path in modules().items()
+        if library in {root.split(".")[0] for root in _roots(path)}
+    }
 
 
 def test_only_what_prints_imports_rich() -> None:
     assert importers_of("rich") == {"cli.render", "cli.run_display"}
 
 
-def test_only_the_page_imports_nicegui_and_only_config_schema_pydantic_on_the_commands_path() -> None:
+def test_only_the_page_imports_nicegui_and_only_config_schema_pydantic_on_the_commands_path() -> (
+    None
+):
     assert {name for name in importers_of("nicegui") if not name.startswith("server.web")} == set()
-    assert {name for name in importers_of("pydantic") if not name.startswith("server.")} == {"config.schema", "bench.suite_check"}
+    assert {name for name in importers_of("pydantic") if not name.startswith("server.")} == {
+        "config.schema",
+        "bench.suite_check",
+    }
 
 
 def test_what_runs_beside_judged_code_imports_nothing_of_orch_but_its_own_kind() -> None:
@@ -106,9 +130,26 @@ def test_what_runs_beside_judged_code_imports_nothing_of_orch_but_its_own_kind()
     assert {other for name in kin for other in imported(modules()[name])} <= kin | {"bench"}
 
 
-PRINTERS = {"cli.render", "text.terminal", "classifier.train.__main__", "routing.known_models.derive", "execution.json_schema", "cli.main"}
-"""The two that print, two commands of the developers', a child that answers its parent through a pipe, and Typer's own `--version`."""
-PRINTING = {"print", "input", "typer.echo", "typer.secho", "typer.prompt", "typer.confirm", "click.echo", "Console"}
+PRINTERS = {
+    "cli.render",
+    "text.terminal",
+    "classifier.train.__main__",
+    "routing.known_models.derive",
+    "execution.json_schema",
+    "cli.main",
+}
+"""The two that print, two commands of the developers', a child that answers its parent through a
+pipe, and Typer's own `--version`."""
+PRINTING = {
+    "print",
+    "input",
+    "typer.echo",
+    "typer.secho",
+    "typer.prompt",
+    "typer.confirm",
+    "click.echo",
+    "Console",
+}
 
 
 def test_nothing_is_printed_past_the_one_place_that_knows_terminals() -> None:
@@ -118,8 +159,16 @@ def test_nothing_is_printed_past_the_one_place_that_knows_terminals() -> None:
 
 def _printed(path: Path) -> list[str]:
     """What a module calls that writes to stdout or stderr by itself."""
-    calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    return [call for call in calls if call in PRINTING or re.match(r"sys\.(__)?std(out|err)\b.*\.write(lines)?$", call)]
+    calls = [
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    return [
+        call
+        for call in calls
+        if call in PRINTING or re.match(r"sys\.(__)?std(out|err)\b.*\.write(lines)?$", call)
+    ]
 
 
 def _roots(path: Path) -> Iterator[str]:

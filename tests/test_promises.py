@@ -1,4 +1,5 @@
-"""What the READMEs promise in passing and no other test holds; the figures that they give beside such a promise are the program's."""
+"""What the READMEs promise in passing and no other test holds; the figures that they give beside
+such a promise are the program's."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ def figures() -> Iterator[str]:
     yield f"`quality_margin` ({routing.quality_margin:.2f})".replace("0.", ".")
     yield f"`serve: {{queue: {routing.serve.queue}, most_wait: {routing.serve.most_wait}}}`"
     yield f"{round((PACKAGE / 'classifier' / 'weights.bin').stat().st_size / 1000)} kB"
-    known = yaml.load((PACKAGE / "known_models" / "known_models.yaml").read_bytes(), yaml.CSafeLoader)
+    known = yaml.load(
+        (PACKAGE / "known_models" / "known_models.yaml").read_bytes(), yaml.CSafeLoader
+    )
     yield f" {len(known['models'])} "
 
 
@@ -72,57 +75,119 @@ def test_figures_beside_a_promise_are_the_programs(name: str) -> None:
 def test_times_in_words_are_the_programs(name: str) -> None:
     text, words = (ROOT / name).read_text(encoding="utf-8"), NAMES[name]
     assert [word for word in words if word not in text] == []
-    assert (ALIVE_S, IDLE_S, LINK_S, (TRIES, TRIES_S), RECALL_S, checksums.MOST_BYTES) == (3, 12 * 3600, 10 * 60, (10, 60), 2, 32 << 20)
-    assert (ENOUGH_GRADED, TASKS_PER_LOAD, LOST, load().routing.journal.keep) == (5, 10, {3: 0.3, 2: 0.8, 1: 2.0}, "365d")
+    assert (ALIVE_S, IDLE_S, LINK_S, (TRIES, TRIES_S), RECALL_S, checksums.MOST_BYTES) == (
+        3,
+        12 * 3600,
+        10 * 60,
+        (10, 60),
+        2,
+        32 << 20,
+    )
+    assert (ENOUGH_GRADED, TASKS_PER_LOAD, LOST, load().routing.journal.keep) == (
+        5,
+        10,
+        {3: 0.3, 2: 0.8, 1: 2.0},
+        "365d",
+    )
 
 
 def test_every_listing_has_json() -> None:
-    answers = {"bench", "classify", "health", "models", "models show", "memory search", "memory list", "memory show", "memory stats"}
-    answers |= {"cache stats", "cache why", "config show", "config path", "replay", "route", "run", "serve status", "setup", "stats"}
+    answers = {
+        "bench",
+        "classify",
+        "health",
+        "models",
+        "models show",
+        "memory search",
+        "memory list",
+        "memory show",
+        "memory stats",
+    }
+    answers |= {
+        "cache stats",
+        "cache why",
+        "config show",
+        "config path",
+        "replay",
+        "route",
+        "run",
+        "serve status",
+        "setup",
+        "stats",
+    }
     have = set()
     for name, (module, _) in COMMANDS.items():
         command: Any = get_command(import_module(module).app)
-        for path, each in ((name, command), *((f"{name} {sub}", each) for sub, each in getattr(command, "commands", {}).items())):
+        for path, each in (
+            (name, command),
+            *((f"{name} {sub}", each) for sub, each in getattr(command, "commands", {}).items()),
+        ):
             have |= {path for param in each.params if "--json" in param.opts}
     assert answers - have == set()
 
 
-def test_names_are_completed_without_asking_anybody(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"_ORCH_COMPLETE": "complete_bash", "COMP_WORDS": "orch run -m qwen", "COMP_CWORD": "3"}.items():
+def test_names_are_completed_without_asking_anybody(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "_ORCH_COMPLETE": "complete_bash",
+        "COMP_WORDS": "orch run -m qwen",
+        "COMP_CWORD": "3",
+    }.items():
         monkeypatch.setenv(name, value)
     assert CODER in orch().stdout.decode().split()
     assert ollama.requests == []
 
 
-async def test_the_library_prints_nothing_and_logs_nothing(ollama: FakeOllama, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_library_prints_nothing_and_logs_nothing(
+    ollama: FakeOllama, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     ollama.models[CODER].faults.append(Fault("status", times=-1))
     async with Orchestrator() as orchestrator:
         orchestrator.decide("Write a Python function")
         await orchestrator.execute("Write a Python function that sorts a list")
-        assert [chunk async for chunk in orchestrator.execute_streaming("hi", retrieve_context=True, model=LLAMA)]
+        assert [
+            chunk
+            async for chunk in orchestrator.execute_streaming(
+                "hi", retrieve_context=True, model=LLAMA
+            )
+        ]
         with pytest.raises(OrchError):
             await orchestrator.execute("hi", model=CODER)
-    ours = [record for record in caplog.records if record.name.startswith("orch") or record.levelno >= logging.WARNING]
+    ours = [
+        record
+        for record in caplog.records
+        if record.name.startswith("orch") or record.levelno >= logging.WARNING
+    ]
     assert (capfd.readouterr(), ours) == (("", ""), [])
 
 
 def test_bench_pulls_nothing(ollama: FakeOllama) -> None:
     assert orch("bench", "-n", "1", "--sizes", "short", "--concurrency", "1").returncode == 0
     assert orch("bench", "gone:1b").returncode == 4
-    assert (ollama.pulled, [each.path for each in ollama.requests if each.path == "/api/pull"]) == ([], [])
+    assert (ollama.pulled, [each.path for each in ollama.requests if each.path == "/api/pull"]) == (
+        [],
+        [],
+    )
 
 
 def test_a_measurement_counts_half_as_much_as_one_two_weeks_younger() -> None:
     old = [(1.0, 0.0), (1.0, 0.0)]
-    assert (HALF_LIFE_S, _median([*old, (9.0, HALF_LIFE_S - 1)], HALF_LIFE_S), _median([*old, (9.0, HALF_LIFE_S + 1)], HALF_LIFE_S + 1)) == (14 * 86_400, 1, 9)
+    assert (
+        HALF_LIFE_S,
+        _median([*old, (9.0, HALF_LIFE_S - 1)], HALF_LIFE_S),
+        _median([*old, (9.0, HALF_LIFE_S + 1)], HALF_LIFE_S + 1),
+    ) == (14 * 86_400, 1, 9)
 
 
 def test_without_the_page_there_is_none(ollama: FakeOllama) -> None:
     begun = orch("serve", "--detach", "--port", "0", "--no-ui")
     try:
         url = json.loads(orch("serve", "status", "--json").stdout)["server"]["url"]
-        assert [httpx.get(f"{url}{path}").status_code for path in ("/activity", "/login", "/v1/models")] == [404, 404, 200]
+        assert [
+            httpx.get(f"{url}{path}").status_code for path in ("/activity", "/login", "/v1/models")
+        ] == [404, 404, 200]
         assert orch("page").returncode != 0
     finally:
         assert (begun.returncode, orch("serve", "stop").returncode) == (0, 0)
@@ -136,36 +201,52 @@ def asked(text: str, **headers: str) -> Task:
 
 
 def test_the_headers_of_a_request_are_wishes_of_its_task() -> None:
-    plain, with_all = asked("hi"), asked("hi", session="trip", priority="batch", timeout="2.5", cache="use")
+    plain, with_all = (
+        asked("hi"),
+        asked("hi", session="trip", priority="batch", timeout="2.5", cache="use"),
+    )
     assert (plain.batch, plain.timeout_s, plain.fresh) == (False, None, True)
     assert (with_all.batch, with_all.timeout_s, with_all.fresh) == (True, 2.5, False)
     assert asked("another", session="trip").affinity == with_all.affinity != plain.affinity
 
 
-def test_what_others_ask_is_counted_by_their_uid_and_keys_by_their_name(ollama: FakeOllama, home: Path) -> None:
+def test_what_others_ask_is_counted_by_their_uid_and_keys_by_their_name(
+    ollama: FakeOllama, home: Path
+) -> None:
     body = {"model": LLAMA, "messages": [{"role": "user", "content": "hi"}]}
     with served(Rules(uid_of=Uids(4_711))) as url:
         assert httpx.post(f"{url}/v1/chat/completions", json=body).status_code == 200
     key = {"authorization": f"Bearer {KEY}"}
     with served(Rules(keys=Keys([("laptop", KEY)]))) as url:
         assert httpx.post(f"{url}/v1/chat/completions", json=body, headers=key).status_code == 200
-        assert set(httpx.get(f"{url}/orch/stats", headers=key).json()["clients"]) == {"uid 4711", "laptop"}
+        assert set(httpx.get(f"{url}/orch/stats", headers=key).json()["clients"]) == {
+            "uid 4711",
+            "laptop",
+        }
 
 
-def test_an_answer_under_way_ends_as_it_began_while_the_configuration_changes(ollama: FakeOllama, home: Path) -> None:
+def test_an_answer_under_way_ends_as_it_began_while_the_configuration_changes(
+    ollama: FakeOllama, home: Path
+) -> None:
     ollama.models[LLAMA].reply, ollama.models[LLAMA].chunk_delay_s = ["word "] * 300, 0.01
     with serving() as there:
         before = httpx.get(f"{there.url}/orch/health").json()["config"]["hash"]
-        with httpx.stream("POST", f"{there.url}/api/generate", json={"model": LLAMA, "prompt": "hi"}) as answer:
+        with httpx.stream(
+            "POST", f"{there.url}/api/generate", json={"model": LLAMA, "prompt": "hi"}
+        ) as answer:
             lines = answer.iter_lines()
             said = [json.loads(next(lines))]
             (home / "models.yaml").write_text(
-                "providers: {elsewhere: {kind: ollama, base_url: 'http://127.0.0.1:1'}}\nmodels: [{id: other, provider: elsewhere}]\n"
+                "providers: {elsewhere: {kind: ollama, base_url: 'http://127.0.0.1:1'}}\nmodels:"
+                " [{id: other, provider: elsewhere}]\n"
             )
             while httpx.get(f"{there.url}/orch/health").json()["config"]["hash"] == before:
                 said.append(json.loads(next(lines)))
             said += [json.loads(line) for line in lines]
-    assert ("".join(each.get("response", "") for each in said), said[-1]["done"]) == ("word " * 300, True)
+    assert ("".join(each.get("response", "") for each in said), said[-1]["done"]) == (
+        "word " * 300,
+        True,
+    )
 
 
 def test_a_backup_and_an_export_keep_what_is_forgotten_afterwards(ollama: FakeOllama) -> None:

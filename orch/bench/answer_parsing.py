@@ -1,4 +1,5 @@
-"""Reads an answer: without its wrappers, its conclusion, its final number, the things it lists, its code (pure)."""
+"""Reads an answer: without its wrappers, its conclusion, its final number, the things it lists, its
+code (pure)."""
 
 from __future__ import annotations
 
@@ -9,15 +10,22 @@ from orch.bench.suite_check import find_json
 from orch.classifier.keyword_rules import words_of
 from orch.text.fold import fold
 
-_THOUGHT = re.compile(r"<(think|thinking|thought|reasoning|reflection)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(
+    r"<(think|thinking|thought|reasoning|reflection)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE
+)
 _THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _MARKS = re.compile(r"<\|[a-z_]+\|>|<(?:end_of_turn|start_of_turn|eos|bos|/?s)>")
-_FENCE = re.compile(r"(?:```|~~~)[ \t]*([\w+#-]*)[^\n]*\n(.*?)(?:\n[ \t]*(?:```|~~~)|\Z)", re.DOTALL)
-_MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^>\s?|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)", re.MULTILINE)
+_FENCE = re.compile(
+    r"(?:```|~~~)[ \t]*([\w+#-]*)[^\n]*\n(.*?)(?:\n[ \t]*(?:```|~~~)|\Z)", re.DOTALL
+)
+_MARKUP = re.compile(
+    r"\*\*|__|`+|^#{1,6}\s+|^>\s?|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)", re.MULTILINE
+)
 
 
 def visible(answer: str, prompt: str = "") -> str:
-    """The answer without thoughts (closed, cut off, or opened by the template), end marks, and the prompt said again."""
+    """The answer without thoughts (closed, cut off, or opened by the template), end marks, and the
+    prompt said again."""
     said = _THOUGHT.sub("", answer)
     ends = [match.end() for match in _THOUGHT_END.finditer(said)]
     text = _MARKS.sub("", said[ends[-1] :] if ends else said).strip()
@@ -38,7 +46,8 @@ def folded(text: str) -> str:
 
 
 _LABEL = re.compile(
-    r"\b(?:answer|result|solution|respuesta|resultado|soluci[oó]n)\b[^\n:=.]{0,40}?(?:\bis\b|\bare\b|\bes\b|\bson\b|[:=])\s*([^\n]+)", re.IGNORECASE
+    r"\b(?:answer|result|solution|respuesta|resultado|soluci[oó]n)\b[^\n:=.]{0,40}?(?:\bis\b|\bare\b|\bes\b|\bson\b|[:=])\s*([^\n]+)",
+    re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 
@@ -54,35 +63,65 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−–", "012345678
 _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8"}
 _LATEX = re.compile(r"\\[,;!]|\\(?:text|mathrm)\{([^}]*)\}|\\[()\[\]]|\$|\{,\}")
 _NUMBER = re.compile(
-    r"(?<![\w.,/])(-\s?)?[€£¥]?\s?(?:(?:(\d+)\s+)?(\d+)\s?/\s?(\d+)(?![\d/])|(\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,']\d+)*|[.,]\d+))"
-    r"(?:\s?[x×·*]\s?10\s?(?:\^|\*\*)?\s?\{?(-?\d+)\}?|e([+-]?\d+))?(\s?(?:%|per ?cent|por ciento|million|millones|millón|thousand|mil)(?!\w))?",
+    r"(?<![\w.,/])(-\s?)?[€£¥]?\s?(?:(?:(\d+)\s+)?(\d+)\s?/\s?(\d+)(?![\d/])|(\d{1,3}(?:["
+    r" \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,']\d+)*|[.,]\d+))"
+    r"(?:\s?[x×·*]\s?10\s?(?:\^|\*\*)?\s?\{?(-?\d+)\}?|e([+-]?\d+))?(\s?(?:%|per ?cent|por"
+    r" ciento|million|millones|millón|thousand|mil)(?!\w))?",
     re.IGNORECASE,
 )
 _FACTORS = {"million": 1e6, "millones": 1e6, "millón": 1e6, "thousand": 1e3, "mil": 1e3}
-_WORDS_EN = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
-_WORDS_ES = "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciseis diecisiete dieciocho diecinueve veinte".split()
-_WORDS = {word: float(value) for words in (_WORDS_EN, _WORDS_ES) for value, word in enumerate(words)} | {"una": 1.0, "un": 1.0, "none": 0.0, "ninguno": 0.0}
+_WORDS_EN = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen twenty".split()
+)
+_WORDS_ES = (
+    "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince"
+    " dieciseis diecisiete dieciocho diecinueve veinte".split()
+)
+_WORDS = {
+    word: float(value) for words in (_WORDS_EN, _WORDS_ES) for value, word in enumerate(words)
+} | {"una": 1.0, "un": 1.0, "none": 0.0, "ninguno": 0.0}
 
 
 def final_number(text: str, lang: str) -> list[float]:
-    """The readings of the number that an answer comes to: boxed, labelled, bold at the end, behind the last `=`, else the last one. Empty for none."""
+    """The readings of the number that an answer comes to: boxed, labelled, bold at the end, behind
+    the last `=`, else the last one. Empty for none."""
     label = labelled(text)
-    if label is not None and (numbers := _numbers(label.rsplit("=", 1)[-1], lang) or _numbers(label, lang)):
+    if label is not None and (
+        numbers := _numbers(label.rsplit("=", 1)[-1], lang) or _numbers(label, lang)
+    ):
         return numbers[0]
     lines = [line for line in text.split("\n") if _numbers(line, lang)]
     if not lines:
         words = [_WORDS[word] for word in words_of(fold(text)) if word in _WORDS]
         return words[-1:]
-    bold = [numbers for part in re.findall(r"\*\*(.+?)\*\*", lines[-1]) if (numbers := _numbers(part, lang))]
-    return bold[-1][-1] if bold else (_numbers(lines[-1].rsplit("=", 1)[-1], lang) or _numbers(lines[-1], lang))[-1]
+    bold = [
+        numbers
+        for part in re.findall(r"\*\*(.+?)\*\*", lines[-1])
+        if (numbers := _numbers(part, lang))
+    ]
+    return (
+        bold[-1][-1]
+        if bold
+        else (_numbers(lines[-1].rsplit("=", 1)[-1], lang) or _numbers(lines[-1], lang))[-1]
+    )
 
 
 def _numbers(text: str, lang: str) -> list[list[float]]:
-    """Every number with its possible readings: 1.234 in Spanish is 1234, or a decimal as English writes it; 25 % is also 0.25."""
+    """Every number with its possible readings: 1.234 in Spanish is 1234, or a decimal as English
+    writes it; 25 % is also 0.25."""
     text = re.sub(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}", r" \1/\2", text)
-    text = _LATEX.sub(lambda match: f" {match[1]}" if match[1] else "", text).translate(_SUPERSCRIPTS)
-    text = re.sub("|".join(_VULGAR), lambda match: f" {_VULGAR[match[0]]}", text).replace("\\%", "%")
-    return [values for match in _NUMBER.finditer(_MARKUP.sub("", text)) if (values := _readings(match, lang))]
+    text = _LATEX.sub(lambda match: f" {match[1]}" if match[1] else "", text).translate(
+        _SUPERSCRIPTS
+    )
+    text = re.sub("|".join(_VULGAR), lambda match: f" {_VULGAR[match[0]]}", text).replace(
+        "\\%", "%"
+    )
+    return [
+        values
+        for match in _NUMBER.finditer(_MARKUP.sub("", text))
+        if (values := _readings(match, lang))
+    ]
 
 
 def _readings(match: re.Match[str], lang: str) -> list[float]:
@@ -90,33 +129,52 @@ def _readings(match: re.Match[str], lang: str) -> list[float]:
     if under is not None:
         values = [int(whole or 0) + int(over) / int(under)] if int(under) else []
     else:
-        values = list(dict.fromkeys([_decimal(digits, lang), *([_decimal(digits, "en")] if lang == "es" else [])]))
+        values = list(
+            dict.fromkeys(
+                [_decimal(digits, lang), *([_decimal(digits, "en")] if lang == "es" else [])]
+            )
+        )
     name = (unit or "").strip().lower()
     # far larger exponents are no answers, and would overflow
     factor = _FACTORS.get(name, 1.0) * 10.0 ** max(-300, min(280, int(power or exponent or 0)))
     values = [(-value if sign else value) * factor for value in values]
-    return values + [value / 100 for value in values] if name.startswith(("%", "per", "por")) else values
+    return (
+        values + [value / 100 for value in values]
+        if name.startswith(("%", "per", "por"))
+        else values
+    )
 
 
 def _decimal(digits: str, lang: str) -> float:
-    """A number as its language writes it; a separator that does not fit as thousands is a decimal one."""
+    """A number as its language writes it; a separator that does not fit as thousands is a decimal
+    one."""
     point, thousands = (",", ".") if lang == "es" else (".", ",")
     digits = re.sub(r"[ \u00a0\u202f']", "", digits)[:40]
-    if not re.fullmatch(rf"\d{{1,3}}(\{thousands}\d{{3}})+(\{point}\d*)?", digits) and digits.count(thousands) == 1 and point not in digits:
+    if (
+        not re.fullmatch(rf"\d{{1,3}}(\{thousands}\d{{3}})+(\{point}\d*)?", digits)
+        and digits.count(thousands) == 1
+        and point not in digits
+    ):
         point, thousands = thousands, point
     head, _, tail = digits.replace(thousands, "").partition(point)
     return float(f"{head or 0}.{re.sub('[^0-9]', '', tail) or 0}")
 
 
 MOST_ENDS = 50
-"""Lines behind code without a fence that are left out one by one until the rest parses: the words that follow it."""
+"""Lines behind code without a fence that are left out one by one until the rest parses: the words
+that follow it."""
 BULLET = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)]|[a-z]\))\s+", re.MULTILINE)
 
 
 def things(text: str) -> list[str]:
-    """The things that an answer lists, folded: a JSON list, bullets or numbers, else what commas and `and` divide after the last colon or `are`."""
+    """The things that an answer lists, folded: a JSON list, bullets or numbers, else what commas
+    and `and` divide after the last colon or `are`."""
     found, value = find_json(text)
-    if found and isinstance(value, list) and all(isinstance(each, (str, int, float)) for each in value):
+    if (
+        found
+        and isinstance(value, list)
+        and all(isinstance(each, (str, int, float)) for each in value)
+    ):
         return [folded(str(each)) for each in value]
     lines = [line for line in plain_lists(text).split("\n") if line.strip()]
     bullets = [BULLET.sub("", line) for line in lines if BULLET.match(line)]
@@ -125,8 +183,14 @@ def things(text: str) -> list[str]:
     short = [line for line in lines if not line.rstrip().endswith(":")]
     if len(short) > 1 and not any("," in line for line in short):
         return [folded(line) for line in short]
-    last = re.split(r":\s|\b(?:are|is|son|es|were|fueron)\s", short[-1] if short else "", flags=re.IGNORECASE)[-1]
-    return [thing for part in re.split(r"[,;|→>]|\s(?:and|y|e|&)\s", last) if (thing := folded(re.sub(r"^\s*(?:and|y|e)\s", "", part)))]
+    last = re.split(
+        r":\s|\b(?:are|is|son|es|were|fueron)\s", short[-1] if short else "", flags=re.IGNORECASE
+    )[-1]
+    return [
+        thing
+        for part in re.split(r"[,;|→>]|\s(?:and|y|e|&)\s", last)
+        if (thing := folded(re.sub(r"^\s*(?:and|y|e)\s", "", part)))
+    ]
 
 
 def plain_lists(text: str) -> str:
@@ -135,24 +199,44 @@ def plain_lists(text: str) -> str:
 
 
 def code_of(text: str, languages: tuple[str, ...] = ()) -> str:
-    """The first fenced block of one of the languages, else the first, else the only code in backticks, else the whole text."""
+    """The first fenced block of one of the languages, else the first, else the only code in
+    backticks, else the whole text."""
     blocks = _FENCE.findall(text)
-    chosen = [body for name, body in blocks if name.lower() in languages] or [body for _, body in blocks]
+    chosen = [body for name, body in blocks if name.lower() in languages] or [
+        body for _, body in blocks
+    ]
     inline = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
     return str(chosen[0] if chosen else inline[0] if len(inline) == 1 else text).strip("\n")
 
 
 def python_of(text: str, entry: str) -> str:
-    """All fenced Python that parses, so that a later version replaces an earlier one; without fences, from the first line of code to the last."""
-    blocks = [body for name, body in _FENCE.findall(text) if name.lower() in ("", "python", "py", "python3")]
+    """All fenced Python that parses, so that a later version replaces an earlier one; without
+    fences, from the first line of code to the last."""
+    blocks = [
+        body
+        for name, body in _FENCE.findall(text)
+        if name.lower() in ("", "python", "py", "python3")
+    ]
     good = [body for body in blocks if tree_of(body)]
     if any(defined(tree_of(body), entry) for body in good):
         return "\n".join(good)
     if blocks:
         return str(next((body for body in blocks if entry in body), blocks[0]))
     lines = text.split("\n")
-    start = next((i for i, line in enumerate(lines) if re.match(r"(?:async def|def|class|import|from|@)\s?\w", line) or line.startswith(f"{entry} =")), 0)
-    ends = (end for end in range(len(lines), max(start, len(lines) - MOST_ENDS), -1) if tree_of("\n".join(lines[start:end])))
+    start = next(
+        (
+            i
+            for i, line in enumerate(lines)
+            if re.match(r"(?:async def|def|class|import|from|@)\s?\w", line)
+            or line.startswith(f"{entry} =")
+        ),
+        0,
+    )
+    ends = (
+        end
+        for end in range(len(lines), max(start, len(lines) - MOST_ENDS), -1)
+        if tree_of("\n".join(lines[start:end]))
+    )
     return "\n".join(lines[start : next(ends, len(lines))])
 
 
@@ -166,8 +250,13 @@ def tree_of(code: str) -> ast.Module | None:
 def defined(tree: ast.Module | None, name: str) -> ast.AST | None:
     """What the module binds the name to, last."""
     for node in reversed(tree.body if tree else []):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == name:
+        if (
+            isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+            and node.name == name
+        ):
             return node
-        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == name for target in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in node.targets
+        ):
             return node.value
     return None

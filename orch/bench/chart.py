@@ -14,7 +14,18 @@ from orch.storage.benchmark_sample import Speed
 from orch.text.terminal import harmless
 from orch.types import ModelKey
 
-COLUMNS = ("model", "prompt", "load s", "prefill tokens/s", "decode tokens/s", "TTFT s", "total s", "memory", "n", "note")
+COLUMNS = (
+    "model",
+    "prompt",
+    "load s",
+    "prefill tokens/s",
+    "decode tokens/s",
+    "TTFT s",
+    "total s",
+    "memory",
+    "n",
+    "note",
+)
 BLOCKS = " ▏▎▍▌▋▊▉█"
 COLOURS = ("#0969da", "#bf5700", "#8250df", "#1a7f37", "#bf3989")
 """One for each prompt size; each has a contrast of 3 and more on white and on #0d1117."""
@@ -36,13 +47,18 @@ class Figure:
 
     def __str__(self) -> str:
         """`12.3 ± 0.4`, of one value without a spread."""
-        digits = 0 if self.median >= 100 else 1 if self.median >= 10 else 2 if self.median >= 1 else 3
-        return f"{self.median:,.{digits}f}" + (f" ± {self.spread:,.{digits}f}" if self.n > 1 else "")
+        digits = (
+            0 if self.median >= 100 else 1 if self.median >= 10 else 2 if self.median >= 1 else 3
+        )
+        return f"{self.median:,.{digits}f}" + (
+            f" ± {self.spread:,.{digits}f}" if self.n > 1 else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One model with one kind of cell: seconds, tokens per second, bytes. `n` counts the rounds that gave figures, `note` says what went wrong."""
+    """One model with one kind of cell: seconds, tokens per second, bytes. `n` counts the rounds
+    that gave figures, `note` says what went wrong."""
 
     provider: str
     model: str
@@ -70,15 +86,20 @@ def figure(values: Iterable[float | None]) -> Figure | None:
     known = sorted(value for value in values if value is not None)
     if not known:
         return None
-    low, _, high = statistics.quantiles(known, n=4, method="inclusive") if len(known) > 1 else (0.0, 0.0, 0.0)
+    low, _, high = (
+        statistics.quantiles(known, n=4, method="inclusive") if len(known) > 1 else (0.0, 0.0, 0.0)
+    )
     return Figure(statistics.median(known), (high - low) / 2, len(known))
 
 
 def lines(rows: Sequence[Speed]) -> list[Line]:
-    """A line for each model and kind of cell, model by model, in the order they were measured first."""
+    """A line for each model and kind of cell, model by model, in the order they were measured
+    first."""
     groups: dict[tuple[ModelKey, str, str, int], list[Speed]] = {}
     for row in rows:
-        groups.setdefault(((row.provider, row.model), row.kind, row.size, row.concurrency), []).append(row)
+        groups.setdefault(
+            ((row.provider, row.model), row.kind, row.size, row.concurrency), []
+        ).append(row)
     models = list(dict.fromkeys(key[0] for key in groups))
     return [_line(groups[key]) for key in sorted(groups, key=lambda key: models.index(key[0]))]
 
@@ -98,7 +119,9 @@ def _line(rows: Sequence[Speed]) -> Line:
         ttft_s=figure(row.ttft_s for row in good),
         total_s=figure(row.total_s for row in good),
         tokens_per_s=figure(_throughput(good)),
-        resident_bytes=next((row.resident_bytes for row in reversed(good) if row.resident_bytes), None),
+        resident_bytes=next(
+            (row.resident_bytes for row in reversed(good) if row.resident_bytes), None
+        ),
         note=_note(rows),
     )
 
@@ -108,11 +131,18 @@ def _rate(tokens: int | None, seconds: float | None) -> float | None:
 
 
 def _throughput(rows: Sequence[Speed]) -> list[float | None]:
-    """Tokens a second of all the answers of a cell together: they were asked for at once, so the longest one's time is the cell's."""
+    """Tokens a second of all the answers of a cell together: they were asked for at once, so the
+    longest one's time is the cell's."""
     cells: dict[str, list[Speed]] = {}
     for row in rows:
         cells.setdefault(row.cell, []).append(row)
-    return [_rate(sum(row.completion_tokens or 0 for row in cell), max((row.total_s or 0.0) for row in cell)) for cell in cells.values()]
+    return [
+        _rate(
+            sum(row.completion_tokens or 0 for row in cell),
+            max((row.total_s or 0.0) for row in cell),
+        )
+        for cell in cells.values()
+    ]
 
 
 def _note(rows: Sequence[Speed]) -> str:
@@ -141,15 +171,24 @@ def cells(line: Line) -> tuple[str, ...]:
 
 
 def together(found: Sequence[Line]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows of the tokens/s that all answers at once come at, by how many there were; no rows where only one was asked for."""
+    """Columns and rows of the tokens/s that all answers at once come at, by how many there were; no
+    rows where only one was asked for."""
     called = names(found)
     levels: dict[ModelKey, dict[int, Line]] = {}
     for line in found:
         if line.kind == TOGETHER or (line.kind == WARM and line.size == SHORT):
             levels.setdefault(line.key, {})[line.concurrency] = line
-    several = sorted({line.concurrency for line in found} if any(line.kind == TOGETHER for line in found) else ())
-    rows = [(called[key], *_rates(each, several)) for key, each in levels.items()] if several else []
-    return ("all answers together, tokens/s", *(f"{level} at once" for level in several), "note"), rows
+    several = sorted(
+        {line.concurrency for line in found} if any(line.kind == TOGETHER for line in found) else ()
+    )
+    rows = (
+        [(called[key], *_rates(each, several)) for key, each in levels.items()] if several else []
+    )
+    return (
+        "all answers together, tokens/s",
+        *(f"{level} at once" for level in several),
+        "note",
+    ), rows
 
 
 def _rates(by_level: Mapping[int, Line], levels: Sequence[int]) -> list[str]:
@@ -162,19 +201,32 @@ def _rates(by_level: Mapping[int, Line], levels: Sequence[int]) -> list[str]:
 def timings(rows: Sequence[Speed]) -> str:
     """Whose timings they are, in a sentence or two."""
     by: dict[str, list[str]] = {}
-    for name, whose in dict.fromkeys((row.model, row.timed_by) for row in rows if row.error is None):
+    for name, whose in dict.fromkeys(
+        (row.model, row.timed_by) for row in rows if row.error is None
+    ):
         by.setdefault(whose, []).append(name)
     said = []
     if "provider" in by:
-        said.append(f"load, prefill and decode as the provider timed them, TTFT and total by the clock ({', '.join(by['provider'])})")
+        said.append(
+            "load, prefill and decode as the provider timed them, TTFT and total by the clock"
+            f" ({', '.join(by['provider'])})"
+        )
     if "clock" in by:
-        said.append(f"all by the clock, where prefill ends with the first token ({', '.join(by['clock'])})")
+        said.append(
+            f"all by the clock, where prefill ends with the first token ({', '.join(by['clock'])})"
+        )
     return "; ".join(said) or "nothing was timed"
 
 
 def span(seconds: float) -> str:
     """A duration for people: `40 s`, `3 min`, `1.5 h`."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def about(machine: Mapping[str, Any], at: float, rounds: int) -> str:
@@ -182,17 +234,29 @@ def about(machine: Mapping[str, Any], at: float, rounds: int) -> str:
     memory = f", {machine['memory_bytes'] / 1e9:.0f} GB" if machine["memory_bytes"] else ""
     day = time.strftime("%Y-%m-%d", time.localtime(at))
     place = f"{machine['processor']}, {machine['cores']} cores{memory}, {machine['system']}"
-    return f"{place}; {day}; n = {rounds}" + (", median ± half the interquartile range" if rounds > 1 else "")
+    return f"{place}; {day}; n = {rounds}" + (
+        ", median ± half the interquartile range" if rounds > 1 else ""
+    )
 
 
-def plain(found: Sequence[Line], rows: Sequence[Speed], num_ctx: Mapping[ModelKey, int]) -> list[dict[str, Any]]:
-    """Each model's lines as plain values, with the context it was measured with and the first thing that went wrong with it."""
+def plain(
+    found: Sequence[Line], rows: Sequence[Speed], num_ctx: Mapping[ModelKey, int]
+) -> list[dict[str, Any]]:
+    """Each model's lines as plain values, with the context it was measured with and the first thing
+    that went wrong with it."""
     models = []
     for key in dict.fromkeys(line.key for line in found):
         own = [row for row in rows if (row.provider, row.model) == key]
         error = next((row.error for row in own if is_failure(row)), None)
         timed_by = sorted({row.timed_by for row in own if row.error is None})
-        facts = {"provider": key[0], "model": key[1], "digest": own[-1].digest, "num_ctx": num_ctx.get(key), "timed_by": timed_by, "error": error}
+        facts = {
+            "provider": key[0],
+            "model": key[1],
+            "digest": own[-1].digest,
+            "num_ctx": num_ctx.get(key),
+            "timed_by": timed_by,
+            "error": error,
+        }
         models.append({**facts, "lines": [asdict(line) for line in found if line.key == key]})
     return models
 
@@ -201,17 +265,27 @@ def plain(found: Sequence[Line], rows: Sequence[Speed], num_ctx: Mapping[ModelKe
 
 
 def bars(found: Sequence[Line], width: int) -> list[str]:
-    """Decode tokens/s of each model as a bar, in lines of at most `width` characters: of the first prompt size that has a figure."""
+    """Decode tokens/s of each model as a bar, in lines of at most `width` characters: of the first
+    prompt size that has a figure."""
     firsts: dict[ModelKey, Figure] = {}
     for line in found:
         if line.kind == WARM and line.decode_tps is not None:
             firsts.setdefault(line.key, line.decode_tps)
     if not firsts:
         return []
-    called, most = {key: harmless(name) for key, name in names(found).items()}, max(each.median for each in firsts.values())
-    column, room = max(len(called[key]) for key in firsts), max(len(str(each)) for each in firsts.values())
+    called, most = (
+        {key: harmless(name) for key, name in names(found).items()},
+        max(each.median for each in firsts.values()),
+    )
+    column, room = (
+        max(len(called[key]) for key in firsts),
+        max(len(str(each)) for each in firsts.values()),
+    )
     length = max(width - column - room - 2, 1)
-    return [f"{called[key]:{column}} {_bar(each.median / most * length):{length}} {each}" for key, each in firsts.items()]
+    return [
+        f"{called[key]:{column}} {_bar(each.median / most * length):{length}} {each}"
+        for key, each in firsts.items()
+    ]
 
 
 def _bar(length: float) -> str:
@@ -224,30 +298,60 @@ def _bar(length: float) -> str:
 
 
 def svg(found: Sequence[Line], about: str) -> str:
-    """A picture of decode and prefill by model and prompt size, under one line that says where and when. Readable in light and dark."""
+    """A picture of decode and prefill by model and prompt size, under one line that says where and
+    when. Readable in light and dark."""
     called, warm = names(found), [line for line in found if line.kind == WARM]
     parts, y = [_text(10, 20, about, "about")], 30
-    for title, rates in (("decode, tokens/s", [line.decode_tps for line in warm]), ("prefill, tokens/s", [line.prefill_tps for line in warm])):
+    for title, rates in (
+        ("decode, tokens/s", [line.decode_tps for line in warm]),
+        ("prefill, tokens/s", [line.prefill_tps for line in warm]),
+    ):
         parts.append(_text(10, y + HEAD - 10, title, "name"))
-        panel, y = _panel([(line, rate) for line, rate in zip(warm, rates, strict=True) if rate], called, y + HEAD)
+        panel, y = _panel(
+            [(line, rate) for line, rate in zip(warm, rates, strict=True) if rate], called, y + HEAD
+        )
         parts += panel
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 10}" width="{WIDTH}" height="{y + 10}" role="img">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 10}" width="{WIDTH}"'
+        f' height="{y + 10}" role="img">'
+    )
     ground = f'<rect class="ground" width="{WIDTH}" height="{y + 10}"/>'
-    return "\n".join([head, "<title>Speed of local models</title>", f"<style>{STYLE}</style>", ground, *parts, "</svg>", ""])
+    return "\n".join(
+        [
+            head,
+            "<title>Speed of local models</title>",
+            f"<style>{STYLE}</style>",
+            ground,
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )
 
 
-def _panel(rated: Sequence[tuple[Line, Figure]], called: dict[ModelKey, str], y: int) -> tuple[list[str], int]:
+def _panel(
+    rated: Sequence[tuple[Line, Figure]], called: dict[ModelKey, str], y: int
+) -> tuple[list[str], int]:
     """The bars of one rate, grouped by model, from y on; and the y below them."""
     parts: list[str] = []
-    most, sizes = max((rate.median for _, rate in rated), default=1.0), list(dict.fromkeys(line.size for line, _ in rated))
+    most, sizes = (
+        max((rate.median for _, rate in rated), default=1.0),
+        list(dict.fromkeys(line.size for line, _ in rated)),
+    )
     last: ModelKey | None = None
     for line, rate in rated:
         if line.key != last:
             parts.append(_text(10, y + 15, called[line.key]))
             y, last = y + ROW, line.key
-        length, colour = max(rate.median / most * BAR, 1), COLOURS[sizes.index(line.size) % len(COLOURS)]
+        length, colour = (
+            max(rate.median / most * BAR, 1),
+            COLOURS[sizes.index(line.size) % len(COLOURS)],
+        )
         parts.append(_text(10, y + 14, line.size, "about"))
-        parts.append(f'<rect x="{LEFT}" y="{y + 3}" width="{length:.1f}" height="{ROW - 6}" rx="2" fill="{colour}"/>')
+        parts.append(
+            f'<rect x="{LEFT}" y="{y + 3}" width="{length:.1f}" height="{ROW - 6}" rx="2"'
+            f' fill="{colour}"/>'
+        )
         parts.append(_text(round(LEFT + length) + 8, y + 14, str(rate), "about"))
         y += ROW
     return parts, y

@@ -1,6 +1,8 @@
-"""Grades an answer against what its task expects: a table of pure functions, one for each form in `suite.GRADERS`.
+"""Grades an answer against what its task expects: a table of pure functions, one for each form in
+`suite.GRADERS`.
 
-An answer is first freed of thoughts, end marks and an echoed prompt; an empty one, a refusal, and a text that goes round in circles score 0.
+An answer is first freed of thoughts, end marks and an echoed prompt; an empty one, a refusal, and a
+text that goes round in circles score 0.
 """
 
 from __future__ import annotations
@@ -13,9 +15,34 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from orch.bench.answer_parsing import BULLET, code_of, defined, final_number, folded, labelled, plain, plain_lists, python_of, things, tree_of, visible
+from orch.bench.answer_parsing import (
+    BULLET,
+    code_of,
+    defined,
+    final_number,
+    folded,
+    labelled,
+    plain,
+    plain_lists,
+    python_of,
+    things,
+    tree_of,
+    visible,
+)
 from orch.bench.sandbox import Outcome
-from orch.bench.suite import READ_CHARS, READ_LINE_CHARS, Exact, Items, JsonSchema, Number, Regex, Rubric, Task, UnitTests, pattern_of
+from orch.bench.suite import (
+    READ_CHARS,
+    READ_LINE_CHARS,
+    Exact,
+    Items,
+    JsonSchema,
+    Number,
+    Regex,
+    Rubric,
+    Task,
+    UnitTests,
+    pattern_of,
+)
 from orch.bench.suite_check import at_path, find_json
 from orch.classifier.keyword_rules import language, words_of
 from orch.config import regex_limits
@@ -29,7 +56,8 @@ PASS = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A score from 0 to 1, why, and how: graded, executed, or static where code was only looked at. A static 1 says nothing of what the code does."""
+    """A score from 0 to 1, why, and how: graded, executed, or static where code was only looked at.
+    A static 1 says nothing of what the code does."""
 
     score: float
     why: str
@@ -43,7 +71,8 @@ class Grade:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """An answer without its wrappers, the language it should be read in, and what may run its code."""
+    """An answer without its wrappers, the language it should be read in, and what may run its
+    code."""
 
     text: str
     lang: str
@@ -51,7 +80,8 @@ class _Asked:
 
 
 def grade(task: Task, answer: str, execute: Execute | None = None) -> Grade:
-    """The grade of an answer; without `execute`, code is not run but judged by its form. Raises what `execute` raises."""
+    """The grade of an answer; without `execute`, code is not run but judged by its form. Raises
+    what `execute` raises."""
     text = _read(visible(answer, task.prompt))
     if not text:
         return Grade(0.0, "no answer")
@@ -61,20 +91,31 @@ def grade(task: Task, answer: str, execute: Execute | None = None) -> Grade:
     grades = [GRADERS[type(check)](check, asked) for check in task.checks]
     hows = {each.how for each in grades}
     how = next(how for how in ("static", "executed", "graded") if how in hows)
-    return Grade(fmean(each.score for each in grades), "; ".join(dict.fromkeys(each.why for each in grades)), how)
+    return Grade(
+        fmean(each.score for each in grades),
+        "; ".join(dict.fromkeys(each.why for each in grades)),
+        how,
+    )
 
 
 ANSWER_CHARS = 20_000
-"""What is read of an answer, half of it from each end: the suite's longest good answers have 3,000."""
+"""What is read of an answer, half of it from each end: the suite's longest good answers have
+3,000."""
 
 
 def _read(text: str) -> str:
-    return text if len(text) <= ANSWER_CHARS else f"{text[: ANSWER_CHARS // 2]}\n{text[-ANSWER_CHARS // 2 :]}"
+    return (
+        text
+        if len(text) <= ANSWER_CHARS
+        else f"{text[: ANSWER_CHARS // 2]}\n{text[-ANSWER_CHARS // 2 :]}"
+    )
 
 
 _REFUSAL = re.compile(
-    r"(?:i'?m |i am |i )?(?:sorry|apologi[sz]e|lo siento|as an ai|como (?:una )?(?:ia|inteligencia)|i can'?t|i cannot|i am unable|i'm unable|no puedo)\b"
-    r"[^.\n]{0,60}?\b(?:assist|help|fulfil|comply|answer|provide|complete|do that|ayudar|responder|cumplir|proporcionar|realizar|satisfacer)"
+    r"(?:i'?m |i am |i )?(?:sorry|apologi[sz]e|lo siento|as an ai|como (?:una"
+    r" )?(?:ia|inteligencia)|i can'?t|i cannot|i am unable|i'm unable|no puedo)\b"
+    r"[^.\n]{0,60}?\b(?:assist|help|fulfil|comply|answer|provide|complete|do"
+    r" that|ayudar|responder|cumplir|proporcionar|realizar|satisfacer)"
 )
 
 
@@ -92,20 +133,29 @@ def _exact(check: Exact, asked: _Asked) -> Grade:
     if check.answer_only:
         return Grade(0.0, f"not {check.exact[0]!r}")
     for said in [folded(label)] if label is not None else _ends_of(asked.text):
-        if any(_states(said, each) or (label is not None and _opens(said, each)) for each in wanted):
+        if any(
+            _states(said, each) or (label is not None and _opens(said, each)) for each in wanted
+        ):
             rival = next((each for each in check.rivals if _has_phrase(said, each)), "")
-            return Grade(0.0, f"it names {rival!r} beside it") if rival else Grade(1.0, "it concludes with the expected answer")
+            return (
+                Grade(0.0, f"it names {rival!r} beside it")
+                if rival
+                else Grade(1.0, "it concludes with the expected answer")
+            )
     return Grade(0.0, f"it does not conclude with {check.exact[0]!r}")
 
 
 def _ends_of(text: str) -> list[str]:
     """The last and the first sentence, folded."""
-    sentences = [said for each in re.split(r"\n+|(?<=[.!?])\s+", plain(text)) if (said := folded(each))]
+    sentences = [
+        said for each in re.split(r"\n+|(?<=[.!?])\s+", plain(text)) if (said := folded(each))
+    ]
     return sentences[-1:] + sentences[:1]
 
 
 def _states(said: str, wanted: str) -> bool:
-    """Whether a folded sentence says `... is WANTED`, `WANTED is ...` or `WANTED, ...`, and not the contrary."""
+    """Whether a folded sentence says `... is WANTED`, `WANTED is ...` or `WANTED, ...`, and not the
+    contrary."""
     name = re.escape(wanted)
     ends = rf"{_COPULA}\s+{_ARTICLE}[\"']?{name}$"
     opens = rf"{name}(?:[\"']?\s*[,;:(—–]|\s+-|\s+(?:is|was|are|were|es|fue|son|because|porque|ya)\b(?!\s+(?:not|no|never|nunca)\b))"
@@ -114,7 +164,12 @@ def _states(said: str, wanted: str) -> bool:
 
 def _opens(said: str, wanted: str) -> bool:
     """Whether what stands behind `answer:` begins with it, and does not deny it at once."""
-    return re.match(rf"{re.escape(wanted)}\b(?!\s+(?:\w+\s+)?(?:not|no|never|nunca|or|o)\b|\s+\w+n't)", said) is not None
+    return (
+        re.match(
+            rf"{re.escape(wanted)}\b(?!\s+(?:\w+\s+)?(?:not|no|never|nunca|or|o)\b|\s+\w+n't)", said
+        )
+        is not None
+    )
 
 
 def _regex(check: Regex, asked: _Asked) -> Grade:
@@ -127,8 +182,15 @@ def _number(check: Number, asked: _Asked) -> Grade:
     said = final_number(asked.text, asked.lang)
     if not said:
         return Grade(0.0, "it has no number")
-    near = any(abs(value - check.number) <= check.tolerance + 1e-9 * max(1.0, abs(check.number)) for value in said)
-    return Grade(1.0, "the expected number") if near else Grade(0.0, f"{said[0]:g} instead of {check.number:g}")
+    near = any(
+        abs(value - check.number) <= check.tolerance + 1e-9 * max(1.0, abs(check.number))
+        for value in said
+    )
+    return (
+        Grade(1.0, "the expected number")
+        if near
+        else Grade(0.0, f"{said[0]:g} instead of {check.number:g}")
+    )
 
 
 # ---------------------------------------------------------------- sets and JSON
@@ -137,7 +199,16 @@ def _number(check: Number, asked: _Asked) -> Grade:
 def _items(check: Items, asked: _Asked) -> Grade:
     named, places = things(asked.text), []
     for thing in named:
-        places.append(next((i for i, names in enumerate(check.items) if any(_is_thing(thing, folded(name)) for name in names)), -1))
+        places.append(
+            next(
+                (
+                    i
+                    for i, names in enumerate(check.items)
+                    if any(_is_thing(thing, folded(name)) for name in names)
+                ),
+                -1,
+            )
+        )
     found = list(dict.fromkeys(place for place in places if place >= 0))
     if not found:
         return Grade(0.0, f"none of the {len(check.items)} expected things")
@@ -164,7 +235,11 @@ def _json(check: JsonSchema, asked: _Asked) -> Grade:
         return Grade(0.0, "no JSON")
     fault = fault_of(check.json_schema, value, read_chars=regex_limits.READ_CHARS)
     wrong = [fault] if fault else []
-    wrong += [f"{path} is not {wanted!r}" for path, wanted in check.equals.items() if not _equal(*at_path(value, path), wanted)]
+    wrong += [
+        f"{path} is not {wanted!r}"
+        for path, wanted in check.equals.items()
+        if not _equal(*at_path(value, path), wanted)
+    ]
     return Grade(1 - len(wrong) / (1 + len(check.equals)), "; ".join(wrong) or "the expected JSON")
 
 
@@ -189,7 +264,11 @@ def _tests(check: UnitTests, asked: _Asked) -> Grade:
     if not outcome.total:
         return Grade(0.0, outcome.error or "no test was reached", "executed")
     why = f"{outcome.passed} of {outcome.total} tests passed"
-    return Grade(outcome.passed / outcome.total, "; ".join([why, *outcome.failures[:1], outcome.error][: 2 + bool(outcome.error)]), "executed")
+    return Grade(
+        outcome.passed / outcome.total,
+        "; ".join([why, *outcome.failures[:1], outcome.error][: 2 + bool(outcome.error)]),
+        "executed",
+    )
 
 
 def _unwrapped(kind: str, text: str) -> str:
@@ -197,7 +276,11 @@ def _unwrapped(kind: str, text: str) -> str:
     code = code_of(text, (kind, "regexp", "sqlite")).strip()
     if kind != "regex":
         return code
-    return re.sub(r"^(?:r?(['\"])(.*)\1|/(.*)/)$", lambda match: match[2] if match[2] is not None else match[3], code)
+    return re.sub(
+        r"^(?:r?(['\"])(.*)\1|/(.*)/)$",
+        lambda match: match[2] if match[2] is not None else match[3],
+        code,
+    )
 
 
 def _is_pattern(code: str) -> bool:
@@ -209,7 +292,9 @@ def _is_pattern(code: str) -> bool:
 
 
 _LOOKS_LIKE: dict[str, Callable[[str], object]] = {
-    "sql": lambda code: re.match(r"(?i)(?:--[^\n]*\n\s*)*(?:select|with|insert|update|delete|create)\b", code),
+    "sql": lambda code: re.match(
+        r"(?i)(?:--[^\n]*\n\s*)*(?:select|with|insert|update|delete|create)\b", code
+    ),
     "regex": _is_pattern,
     "text": bool,
 }
@@ -225,13 +310,25 @@ def _code_fault(check: UnitTests, code: str) -> str:
     if node is None:
         return f"it does not define {check.entry}"
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return "it is a stub" if all(_is_stub(each) for each in node.body) else _signature_fault(node, check)
-    return "it is a stub" if isinstance(node, ast.ClassDef) and all(_is_stub(each) for each in node.body) else ""
+        return (
+            "it is a stub"
+            if all(_is_stub(each) for each in node.body)
+            else _signature_fault(node, check)
+        )
+    return (
+        "it is a stub"
+        if isinstance(node, ast.ClassDef) and all(_is_stub(each) for each in node.body)
+        else ""
+    )
 
 
 def _is_stub(node: ast.stmt) -> bool:
     raised = ast.unparse(node) if isinstance(node, ast.Raise) else ""
-    return isinstance(node, ast.Pass) or "NotImplemented" in raised or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    return (
+        isinstance(node, ast.Pass)
+        or "NotImplemented" in raised
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    )
 
 
 def _signature_fault(node: ast.FunctionDef | ast.AsyncFunctionDef, check: UnitTests) -> str:
@@ -239,11 +336,19 @@ def _signature_fault(node: ast.FunctionDef | ast.AsyncFunctionDef, check: UnitTe
     arguments = node.args
     names = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
     for call in ast.walk(ast.parse(check.code)):
-        if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != check.entry or any(isinstance(each, ast.Starred) for each in call.args):
+        if (
+            not isinstance(call, ast.Call)
+            or getattr(call.func, "id", "") != check.entry
+            or any(isinstance(each, ast.Starred) for each in call.args)
+        ):
             continue
         given = len(call.args) + sum(keyword.arg in names for keyword in call.keywords)
-        if given < len(names) - len(arguments.defaults) or (len(call.args) > len(names) and not arguments.vararg):
-            return f"{check.entry} takes {len(names)} parameters, and is called with {len(call.args)}"
+        if given < len(names) - len(arguments.defaults) or (
+            len(call.args) > len(names) and not arguments.vararg
+        ):
+            return (
+                f"{check.entry} takes {len(names)} parameters, and is called with {len(call.args)}"
+            )
     return ""
 
 
@@ -259,7 +364,14 @@ def _rubric(check: Rubric, asked: _Asked) -> Grade:
     wanted, limits = list(_wanted(check, text)), list(_limits(check, text))
     missed = [what for what, met in [*wanted, *limits] if not met]
     score = _share(wanted) * _share(limits)
-    return Grade(score, f"not met: {', '.join(missed)}" if missed else f"all {len(wanted) + len(limits)} conditions met")
+    return Grade(
+        score,
+        (
+            f"not met: {', '.join(missed)}"
+            if missed
+            else f"all {len(wanted) + len(limits)} conditions met"
+        ),
+    )
 
 
 def _share(conditions: list[tuple[str, bool]]) -> float:
@@ -273,7 +385,9 @@ def _goes_round(words: list[str]) -> bool:
 
 
 def _sizes(text: str) -> dict[str, int]:
-    sentences = [each for each in re.split(r"[.!?…]+(?:[\"”»')]*)(?:\s|$)", text) if re.search(r"\w", each)]
+    sentences = [
+        each for each in re.split(r"[.!?…]+(?:[\"”»')]*)(?:\s|$)", text) if re.search(r"\w", each)
+    ]
     return {
         "words": len(_WORD.findall(text)),
         "lines": len(_lines(text)),
@@ -292,43 +406,63 @@ def _limits(check: Rubric, text: str) -> Iterator[tuple[str, bool]]:
         high = getattr(check, f"max_{unit}")
         if high is not None:
             yield f"at most {high} {unit}, not {size}", size <= high
-    yield from ((f"does not name {phrase}", not _has_phrase(text, phrase)) for phrase in check.must_not)
+    yield from (
+        (f"does not name {phrase}", not _has_phrase(text, phrase)) for phrase in check.must_not
+    )
 
 
 def _wanted(check: Rubric, text: str) -> Iterator[tuple[str, bool]]:
     sizes = _sizes(text)
     if check.language:
-        yield f"in {check.language}", language(text) == check.language or (language(text) == "" and sizes["words"] <= 20)
+        yield (
+            f"in {check.language}",
+            language(text) == check.language or (language(text) == "" and sizes["words"] <= 20),
+        )
     for unit in ("words", "lines", "sentences"):
         low = getattr(check, f"min_{unit}")
         if low is not None:
             yield f"at least {low} {unit}, not {sizes[unit]}", sizes[unit] >= low
     yield from _edges(check, text, _lines(text))
-    yield from ((f"names {' or '.join(group)}", any(_has_phrase(text, phrase) for phrase in group)) for group in check.must)
+    yield from (
+        (f"names {' or '.join(group)}", any(_has_phrase(text, phrase) for phrase in group))
+        for group in check.must
+    )
 
 
 def _edges(check: Rubric, text: str, lines: list[str]) -> Iterator[tuple[str, bool]]:
     bare = folded(text)
     if check.starts:
-        yield f"starts with {check.starts[0]}", any(bare.startswith(folded(each)) for each in check.starts)
+        yield (
+            f"starts with {check.starts[0]}",
+            any(bare.startswith(folded(each)) for each in check.starts),
+        )
     if check.ends:
         yield f"ends with {check.ends[0]}", any(bare.endswith(folded(each)) for each in check.ends)
     heads = [folded(BULLET.sub("", line)) for line in lines]
     for name in check.sections:
         yield f"a section {name}", any(head.startswith(folded(name)) for head in heads)
     for index, pattern in enumerate(check.lines):
-        yield f"line {index + 1} as asked", index < len(lines) and re.search(pattern, lines[index][:READ_LINE_CHARS], re.IGNORECASE) is not None
+        yield (
+            f"line {index + 1} as asked",
+            index < len(lines)
+            and re.search(pattern, lines[index][:READ_LINE_CHARS], re.IGNORECASE) is not None,
+        )
     if check.acrostic:
         yield (
             f"the lines spell {check.acrostic}",
-            "".join(words_of(fold(BULLET.sub("", line)))[0][:1] for line in lines if words_of(line)) == fold(check.acrostic),
+            "".join(words_of(fold(BULLET.sub("", line)))[0][:1] for line in lines if words_of(line))
+            == fold(check.acrostic),
         )
 
 
 def _has_phrase(text: str, phrase: str) -> bool:
     """Whether a pattern is found, or a phrase as whole words; `*` ends a word that may go on."""
     if pattern := pattern_of(phrase):
-        parts = [line[:READ_LINE_CHARS] for line in text[:READ_CHARS].split("\n")] if pattern[0] == "^" else [text[:READ_CHARS]]
+        parts = (
+            [line[:READ_LINE_CHARS] for line in text[:READ_CHARS].split("\n")]
+            if pattern[0] == "^"
+            else [text[:READ_CHARS]]
+        )
         return any(re.search(pattern, part, re.IGNORECASE) for part in parts)
     words = [re.escape(word).replace(r"\*", r"\w*") for word in fold(phrase).split()]
     body = r"\W+".join(words)

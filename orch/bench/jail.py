@@ -1,6 +1,8 @@
-"""The children that run code written by a model and its tests, each after it has taken every right from itself: Landlock for files, seccomp for the rest.
+"""The children that run code written by a model and its tests, each after it has taken every right
+from itself: Landlock for files, seccomp for the rest.
 
-Started by `sandbox` as a script of its own under `-I -S`, so it imports nothing of orch but `across` and what that wants. One has the code, the other
+Started by `sandbox` as a script of its own under `-I -S`, so it imports nothing of orch but
+`across` and what that wants. One has the code, the other
 the tests, and the verdict comes from that one. Linux on x86_64 and aarch64 only.
 """
 
@@ -34,7 +36,8 @@ _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | 1
 _NUMBER_AT, _ARCH_AT, _SECOND_ARGUMENT_AT = 0, 4, 24
 _FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
-"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: with F_SETOWN a process could have signals sent to others."""
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: with F_SETOWN a process could have signals
+sent to others."""
 
 _ARCHES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _FCNTL = (72, 25)
@@ -47,21 +50,34 @@ clock_gettime 228 113|clock_getres 229 114|clock_nanosleep 230 115|exit_group 23
 faccessat 269 48|pselect6 270 72|ppoll 271 73|dup3 292 24|getrandom 318 278|membarrier 324 283|statx 332 291|rseq 334 293|faccessat2 439 439
 open 2 -|stat 4 -|lstat 6 -|poll 7 -|access 21 -|select 23 -|dup2 33 -|readlink 89 -
 """
-"""All that is allowed: name, number on x86_64, number on aarch64. What makes processes, sockets, signals, owners or modes is not among them."""
+"""All that is allowed: name, number on x86_64, number on aarch64. What makes processes, sockets,
+signals, owners or modes is not among them."""
 
 
 def allowed(column: int) -> list[int]:
     """The numbers of the allowed calls, `fcntl` apart."""
-    entries = [entry.split() for line in _SYSCALLS.split("\n") for entry in line.split("|") if entry]
+    entries = [
+        entry.split() for line in _SYSCALLS.split("\n") for entry in line.split("|") if entry
+    ]
     return [int(entry[1 + column]) for entry in entries if entry[1 + column] != "-"]
 
 
 def seccomp_program(arch: int, column: int) -> bytes:
-    """The filter in BPF: another architecture kills, an allowed call passes, every other is refused with EPERM."""
-    lines = [(_LOAD, 0, 0, _ARCH_AT), (_JUMP_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER_AT)]
+    """The filter in BPF: another architecture kills, an allowed call passes, every other is refused
+    with EPERM."""
+    lines = [
+        (_LOAD, 0, 0, _ARCH_AT),
+        (_JUMP_EQUAL, 1, 0, arch),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER_AT),
+    ]
     for number in allowed(column):
         lines += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
-    lines += [(_JUMP_EQUAL, 1, 0, _FCNTL[column]), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, _SECOND_ARGUMENT_AT)]
+    lines += [
+        (_JUMP_EQUAL, 1, 0, _FCNTL[column]),
+        (_RETURN, 0, 0, _REFUSE),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
+    ]
     for command in _FCNTL_COMMANDS:
         lines += [(_JUMP_EQUAL, 0, 1, command), (_RETURN, 0, 0, _ALLOW)]
     return b"".join(struct.pack("=HBBI", *line) for line in [*lines, (_RETURN, 0, 0, _REFUSE)])
@@ -75,10 +91,15 @@ def _checked(result: int, what: str) -> int:
 
 
 def restrict_files(libc: Any, readable: list[str]) -> None:
-    """Takes every right on files but reading these. Raises OSError where the kernel has no Landlock (before 5.13, or not switched on)."""
-    version = _checked(libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION), "Landlock")
+    """Takes every right on files but reading these. Raises OSError where the kernel has no Landlock
+    (before 5.13, or not switched on)."""
+    version = _checked(
+        libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION), "Landlock"
+    )
     rights = ctypes.c_uint64((1 << _FS_RIGHTS[min(version, max(_FS_RIGHTS))]) - 1)
-    ruleset = _checked(libc.syscall(_LANDLOCK_CREATE, ctypes.byref(rights), ctypes.c_size_t(8), 0), "Landlock")
+    ruleset = _checked(
+        libc.syscall(_LANDLOCK_CREATE, ctypes.byref(rights), ctypes.c_size_t(8), 0), "Landlock"
+    )
     for path in readable:
         if os.path.exists(path):
             file = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -97,11 +118,15 @@ def restrict_calls(libc: Any) -> None:
     program = seccomp_program(*_ARCHES[platform.machine()])
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    _checked(libc.prctl(_SET_SECCOMP, 2, ctypes.create_string_buffer(header, len(header)), 0, 0), "seccomp")
+    _checked(
+        libc.prctl(_SET_SECCOMP, 2, ctypes.create_string_buffer(header, len(header)), 0, 0),
+        "seccomp",
+    )
 
 
 def restrict_resources(limits: dict[str, int]) -> None:
-    """Bounds on CPU, memory, open files; no file may grow, no process be made, no core be dumped."""
+    """Bounds on CPU, memory, open files; no file may grow, no process be made, no core be
+    dumped."""
     bounds = {
         resource.RLIMIT_CPU: limits["cpu_s"],
         resource.RLIMIT_AS: limits["memory_bytes"],
@@ -115,7 +140,8 @@ def restrict_resources(limits: dict[str, int]) -> None:
 
 
 def readable_paths() -> list[str]:
-    """What Python needs to import its own library: that library, and the system's shared ones. The working directory may be listed."""
+    """What Python needs to import its own library: that library, and the system's shared ones. The
+    working directory may be listed."""
     system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"]
     return [*sys.path, os.path.join(sys.base_prefix, "lib"), *system, "."]
 
@@ -167,7 +193,8 @@ def _said(error: BaseException) -> str:
 
 
 def load(code: str, space: dict[str, Any]) -> str:
-    """Runs the model's code as a module that is not the main one. What went wrong, or empty; what it defined before that stays."""
+    """Runs the model's code as a module that is not the main one. What went wrong, or empty; what
+    it defined before that stays."""
     try:
         exec(compile(code, "<answer>", "exec", dont_inherit=True), space)
     except BaseException as error:  # sys.exit() and KeyboardInterrupt must not end the runner
@@ -175,21 +202,33 @@ def load(code: str, space: dict[str, Any]) -> str:
     return ""
 
 
-def judge(tests: str, values: Callable[[list[str]], dict[str, Any]], fatal: type[BaseException]) -> list[list[Any]]:
-    """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup that fails is told as a failure too.
+def judge(
+    tests: str, values: Callable[[list[str]], dict[str, Any]], fatal: type[BaseException]
+) -> list[list[Any]]:
+    """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup
+    that fails is told as a failure too.
 
-    `values` gives what the code defines now under these names; what the tests have bound themselves stays. `fatal` ends them all.
+    `values` gives what the code defines now under these names; what the tests have bound themselves
+    stays. `fatal` ends them all.
     """
     results: list[list[Any]] = []
     space: dict[str, Any] = {"__name__": "tests"}
     known: dict[str, Any] = {}
-    own = {symbol.get_name() for symbol in symtable.symtable(tests, "<tests>", "exec").get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    own = {
+        symbol.get_name()
+        for symbol in symtable.symtable(tests, "<tests>", "exec").get_symbols()
+        if symbol.is_assigned() or symbol.is_imported()
+    }
     tree = ast.parse(tests)
     used = sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)})
     for statement in tree.body:
         counts = any(isinstance(node, ast.Assert) for node in ast.walk(statement))
         now = values(used)
-        space |= {name: value for name, value in now.items() if name not in space or (name not in own and space[name] is known.get(name))}
+        space |= {
+            name: value
+            for name, value in now.items()
+            if name not in space or (name not in own and space[name] is known.get(name))
+        }
         known = now
         try:
             exec(compile(ast.Module([statement], []), "<tests>", "exec", dont_inherit=True), space)
@@ -204,16 +243,24 @@ def judge(tests: str, values: Callable[[list[str]], dict[str, Any]], fatal: type
 
 def _failure(statement: ast.stmt, error: BaseException) -> str:
     source = ast.unparse(statement)[:MAX_MESSAGE]
-    return f"{source}: {_said(error)}" if str(error) or not isinstance(error, AssertionError) else source
+    return (
+        f"{source}: {_said(error)}"
+        if str(error) or not isinstance(error, AssertionError)
+        else source
+    )
 
 
 # ---------------------------------------------------------------- the two processes
 
 
 def _across() -> Any:
-    """The module `across` beside this file: under -I no folder of orch's is on the path, and once confined none can be read."""
+    """The module `across` beside this file: under -I no folder of orch's is on the path, and once
+    confined none can be read."""
     for name in ("far", "copies", "across"):
-        spec = spec_from_file_location(f"orch.bench.{name}", os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"))
+        spec = spec_from_file_location(
+            f"orch.bench.{name}",
+            os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"),
+        )
         assert spec is not None
         assert spec.loader is not None
         module = sys.modules[spec.name] = module_from_spec(spec)
@@ -237,7 +284,11 @@ def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) ->
 
     def values(wanted: list[str]) -> list[Any]:
         defined = {name: space[name] for name in wanted if name in space}
-        imported = [name for name, value in defined.items() if type(value) is module and value.__name__ == name]
+        imported = [
+            name
+            for name, value in defined.items()
+            if type(value) is module and value.__name__ == name
+        ]
         return [{name: value for name, value in defined.items() if name not in imported}, imported]
 
     link._do_names, link._do_values = names, values
@@ -245,7 +296,8 @@ def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) ->
 
 
 def _defined(link: Any, used: list[str]) -> dict[str, Any]:
-    """What the code defines of the names that the tests use. A module of Python's own, imported under its own name, is this process's."""
+    """What the code defines of the names that the tests use. A module of Python's own, imported
+    under its own name, is this process's."""
     known = set(link.ask("names"))
     defined, imported = link.ask("values", [name for name in used if name in known])
     modules = {name: import_module(name) for name in imported if name in sys.stdlib_module_names}
@@ -253,8 +305,10 @@ def _defined(link: Any, used: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The protocol: a job in, a JSON line on stdin; `fault` out, then `loaded` of the code, or `results` of the tests. What one asks the other goes by
-    two pipes of their own, so that the code has no way to the tests' results. Arguments: `code` or `tests`, the pipe out, the two between them.
+    """The protocol: a job in, a JSON line on stdin; `fault` out, then `loaded` of the code, or
+    `results` of the tests. What one asks the other goes by
+    two pipes of their own, so that the code has no way to the tests' results. Arguments: `code` or
+    `tests`, the pipe out, the two between them.
     """
     out, *between = map(int, sys.argv[2:])
     is_code, sys.argv[:] = sys.argv[1] == "code", ["answer"]
@@ -278,7 +332,9 @@ def main() -> None:
         end(0)
     try:
         results = judge(job["text"], lambda used: _defined(link, used), across.Broken)
-        link.ask("names")  # a bare `except` of a test may have taken the end for an error of the code
+        link.ask(
+            "names"
+        )  # a bare `except` of a test may have taken the end for an error of the code
         tell({"results": results, "broken": ""})
     except across.Broken as broken:
         tell({"results": [], "broken": str(broken)})

@@ -1,4 +1,5 @@
-"""Quality against seconds as a picture: the dial's curve, the best single model and the oracle (SVG, light and dark)."""
+"""Quality against seconds as a picture: the dial's curve, the best single model and the oracle
+(SVG, light and dark)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from orch.bench.report import Line, Report
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 400, 64, 340
 _STYLE = (
-    "<style>text{font:13px sans-serif;fill:#222}.axis{stroke:#888}.curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}"
+    "<style>text{font:13px"
+    " sans-serif;fill:#222}.axis{stroke:#888}.curve{fill:none;stroke:#1f6fb2;stroke-width:2}.dot{fill:#1f6fb2}.other{fill:#c2571a}"
     ".oracle{fill:none;stroke:#c2571a;stroke-width:2}"
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.curve{stroke:#6cb2eb}.dot{fill:#6cb2eb}.other{fill:#f0a060}.oracle{stroke:#f0a060}}</style>"
 )
@@ -22,17 +24,33 @@ def write(path: Path, found: Report) -> None:
 
 def drawn(found: Report) -> str:
     """The picture; it says so where there is nothing to draw."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="quality against seconds">{_STYLE}'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        f' aria-label="quality against seconds">{_STYLE}'
+    )
     points = [*(line for _, line in found.curve), *found.lines[1:]]
     if not points:
         return f'{head}<text x="20" y="40">nothing to compare yet</text></svg>\n'
     scale = _Scale(max(line.seconds for line in points) or 1.0)
     curve = " ".join(scale.at(line) for _, line in found.curve)
-    dots = "".join(f'<circle class="dot" r="4" cx="{scale.x(line)}" cy="{scale.y(line)}"><title>dial {dial}</title></circle>' for dial, line in found.curve)
-    ends = "".join(scale.label(line, f"dial {dial}") for dial, line in found.curve if dial in (0, 10))
-    others = "".join(f'<rect class="{_mark(line)}" width="8" height="8" x="{scale.x(line) - 4}" y="{scale.y(line) - 4}"/>' for line in found.lines[1:])
+    dots = "".join(
+        f'<circle class="dot" r="4" cx="{scale.x(line)}" cy="{scale.y(line)}"><title>dial'
+        f" {dial}</title></circle>"
+        for dial, line in found.curve
+    )
+    ends = "".join(
+        scale.label(line, f"dial {dial}") for dial, line in found.curve if dial in (0, 10)
+    )
+    others = "".join(
+        f'<rect class="{_mark(line)}" width="8" height="8" x="{scale.x(line) - 4}"'
+        f' y="{scale.y(line) - 4}"/>'
+        for line in found.lines[1:]
+    )
     told = "".join(_named(place, line) for place, line in enumerate(reversed(found.lines[1:])))
-    return f'{head}{scale.axes()}<polyline class="curve" points="{curve}"/>{dots}{ends}{others}{told}</svg>\n'
+    return (
+        f'{head}{scale.axes()}<polyline class="curve"'
+        f' points="{curve}"/>{dots}{ends}{others}{told}</svg>\n'
+    )
 
 
 def _mark(line: Line) -> str:
@@ -40,10 +58,14 @@ def _mark(line: Line) -> str:
 
 
 def _named(place: int, line: Line) -> str:
-    """A line of the legend, in the corner where no point lies: answers are neither free nor all wrong."""
+    """A line of the legend, in the corner where no point lies: answers are neither free nor all
+    wrong."""
     x, y = LEFT + 24, BOTTOM - 20 - 22 * place
     said = html.escape(f"{line.name} ({line.quality:.2f}, {line.seconds:.1f} s)")
-    return f'<rect class="{_mark(line)}" width="8" height="8" x="{x}" y="{y - 9}"/><text x="{x + 16}" y="{y}">{said}</text>'
+    return (
+        f'<rect class="{_mark(line)}" width="8" height="8" x="{x}" y="{y - 9}"/><text x="{x + 16}"'
+        f' y="{y}">{said}</text>'
+    )
 
 
 class _Scale:
@@ -63,14 +85,25 @@ class _Scale:
 
     def label(self, line: Line, text: str) -> str:
         anchor = "end" if self.x(line) > WIDTH * 0.6 else "start"
-        return f'<text text-anchor="{anchor}" x="{self.x(line)}" y="{self.y(line) - 10}">{html.escape(text)}</text>'
+        return (
+            f'<text text-anchor="{anchor}" x="{self.x(line)}"'
+            f' y="{self.y(line) - 10}">{html.escape(text)}</text>'
+        )
 
     def axes(self) -> str:
-        ticks = "".join(f'<text text-anchor="end" x="{LEFT - 8}" y="{BOTTOM - share * (BOTTOM - 30) + 4:.1f}">{share:.1f}</text>' for share in (0.0, 0.5, 1.0))
+        ticks = "".join(
+            f'<text text-anchor="end" x="{LEFT - 8}"'
+            f' y="{BOTTOM - share * (BOTTOM - 30) + 4:.1f}">{share:.1f}</text>'
+            for share in (0.0, 0.5, 1.0)
+        )
         ends = "".join(
-            f'<text text-anchor="middle" x="{LEFT + share * (WIDTH - LEFT - 20) / 1.15:.1f}" y="{BOTTOM + 20}">{share * self._most / 1.15:.1f} s</text>'
+            f'<text text-anchor="middle" x="{LEFT + share * (WIDTH - LEFT - 20) / 1.15:.1f}"'
+            f' y="{BOTTOM + 20}">{share * self._most / 1.15:.1f} s</text>'
             for share in (0.0, 0.5, 1.0)
         )
         lines = f'<path class="axis" fill="none" d="M{LEFT} 30V{BOTTOM}H{WIDTH - 20}"/>'
-        names = f'<text x="12" y="20">quality</text><text text-anchor="end" x="{WIDTH - 20}" y="{BOTTOM + 40}">seconds an answer</text>'
+        names = (
+            f'<text x="12" y="20">quality</text><text text-anchor="end" x="{WIDTH - 20}"'
+            f' y="{BOTTOM + 40}">seconds an answer</text>'
+        )
         return lines + ticks + ends + names

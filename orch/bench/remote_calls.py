@@ -1,7 +1,10 @@
-"""Remote calls between two processes over a pair of pipes: plain values are copied, other objects stay in their process and are called by reference.
+"""Remote calls between two processes over a pair of pipes: plain values are copied, other objects
+stay in their process and are called by reference.
 
-Between tests and the code that they test, so neither side believes more than it must: what a plain value is, is decided by this side's own types.
-Imports nothing of orch but `far` and `copies`: `jail` loads it in both processes before they are confined.
+Between tests and the code that they test, so neither side believes more than it must: what a plain
+value is, is decided by this side's own types.
+Imports nothing of orch but `far` and `copies`: `jail` loads it in both processes before they are
+confined.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ _INNER = ("gi_", "cr_", "ag_", "tb_", "f_", "co_")
 
 
 class Link:
-    """This end. `trusting`: whether everything may be done with this side's objects; else only what code does with what it is given."""
+    """This end. `trusting`: whether everything may be done with this side's objects; else only what
+    code does with what it is given."""
 
     def __init__(self, reading: int, writing: int, *, trusting: bool) -> None:
         self._reading, self._writing, self._trusting = reading, writing, trusting
@@ -38,12 +42,18 @@ class Link:
         self._theirs: dict[int, Far] = {}
         self._types: dict[int, type[Far]] = {}
         self._raised: dict[int, type[BaseException]] = {}
-        self._read, self._write, self._dump, self._parse = os.read, os.write, json.JSONEncoder(separators=(",", ":")).encode, json.loads
+        self._read, self._write, self._dump, self._parse = (
+            os.read,
+            os.write,
+            json.JSONEncoder(separators=(",", ":")).encode,
+            json.loads,
+        )
 
     # ------------------------------------------------------------ asking and being asked
 
     def ask(self, what: str, *values: Any) -> Any:
-        """What the other side answers, which may ask in between. Raises what it raised, and Broken."""
+        """What the other side answers, which may ask in between. Raises what it raised, and
+        Broken."""
         copies = Copies(self)
         self._send(["do", what, [copies.packed(each) for each in values]])
         while True:
@@ -71,7 +81,11 @@ class Link:
 
     def _answer(self, question: list[Any]) -> None:
         copies, (what, packed) = Copies(self), _checked(question)
-        if not self._trusting and what in _DOING and not (packed and isinstance(packed[0], list) and packed[0][0] == "yours"):
+        if (
+            not self._trusting
+            and what in _DOING
+            and not (packed and isinstance(packed[0], list) and packed[0][0] == "yours")
+        ):
             raise Broken(FORGED)  # what it was given, and nothing else
         values = [copies.unpacked(each) for each in packed]
         before = [copies.inside(place) for place in range(len(copies.held))]
@@ -79,10 +93,16 @@ class Link:
             kind, value = "done", getattr(self, f"_do_{what}")(*values)
         except Broken:
             raise
-        except BaseException as error:  # sys.exit() of the code is a failure of its test, not the end of the process
+        except (
+            BaseException
+        ) as error:  # sys.exit() of the code is a failure of its test, not the end of the process
             kind, value = "raised", error
         said = copies.packed(value)
-        after = [[place, now] for place, then in enumerate(before) if (now := copies.inside(place)) != then]
+        after = [
+            [place, now]
+            for place, then in enumerate(before)
+            if (now := copies.inside(place)) != then
+        ]
         self._send([kind, said, after])
 
     def _send(self, message: list[Any]) -> None:
@@ -122,16 +142,27 @@ class Link:
     # ------------------------------------------------------------ what may be asked
 
     def _do_get(self, thing: Any, name: str) -> Any:
-        if not self._trusting and name not in _TOLD and (name.startswith(("_", *_INNER)) or isinstance(thing, type(sys))):
+        if (
+            not self._trusting
+            and name not in _TOLD
+            and (name.startswith(("_", *_INNER)) or isinstance(thing, type(sys)))
+        ):
             raise AttributeError(name)
         return getattr(thing, name)
 
     def _do_set(self, thing: Any, name: str, value: Any) -> None:
-        if not self._trusting and (name.startswith("_") or isinstance(thing, type) or not hasattr(thing, "__dict__") or callable(thing)):
+        if not self._trusting and (
+            name.startswith("_")
+            or isinstance(thing, type)
+            or not hasattr(thing, "__dict__")
+            or callable(thing)
+        ):
             raise AttributeError(name)
         setattr(thing, name, value)
 
-    def _do_call(self, thing: Any, given: tuple[Any, ...], named: tuple[tuple[str, Any], ...]) -> Any:
+    def _do_call(
+        self, thing: Any, given: tuple[Any, ...], named: tuple[tuple[str, Any], ...]
+    ) -> Any:
         return thing(*given, **dict(named))
 
     def _do_special(self, thing: Any, name: str, *given: Any) -> Any:
@@ -150,19 +181,29 @@ class Link:
         return found, None
 
     def _do_type(self, number: int) -> list[Any]:
-        """Of a type: its name, the special methods that it has, the plain type that it is made of, whether it is one of types."""
+        """Of a type: its name, the special methods that it has, the plain type that it is made of,
+        whether it is one of types."""
         kind = self._kinds[number]
         has = [name for name in SPECIAL if _method(kind, name) not in (None, _method(object, name))]
         plain = next((each.__name__ for each in PLAIN if issubclass(kind, each)), "")
-        return [kind.__name__, has, plain, issubclass(kind, type), _method(kind, "__hash__") is not None]
+        return [
+            kind.__name__,
+            has,
+            plain,
+            issubclass(kind, type),
+            _method(kind, "__hash__") is not None,
+        ]
 
     def _do_plain(self, thing: Any) -> Any:
-        """A copy of the plain value that an object of a subclass is, made by the plain type's own methods."""
+        """A copy of the plain value that an object of a subclass is, made by the plain type's own
+        methods."""
         base: Any = next(each for each in PLAIN if isinstance(thing, each))
         if base in (list, set, dict, bytearray):
             return base.copy(thing)
         if base in (int, float, complex):
-            return {int: int.__index__, float: float.__float__, complex: complex.__pos__}[base](thing)
+            return {int: int.__index__, float: float.__float__, complex: complex.__pos__}[base](
+                thing
+            )
         pieces = base.__iter__(thing)
         return "".join(pieces) if base is str else base(pieces)
 
@@ -175,7 +216,14 @@ class Link:
     def _do_bases(self, number: int) -> list[Any]:
         """Of a class of errors: its name, and its bases, each by name where it is Python's own."""
         kind = self._ours[number]
-        return [kind.__name__, [each.__name__ if is_pythons(each) else self.number(each) for each in kind.__bases__ if issubclass(each, BaseException)]]
+        return [
+            kind.__name__,
+            [
+                each.__name__ if is_pythons(each) else self.number(each)
+                for each in kind.__bases__
+                if issubclass(each, BaseException)
+            ],
+        ]
 
     # ------------------------------------------------------------ objects
 
@@ -209,12 +257,21 @@ class Link:
         return self._theirs[number]
 
     def errors(self, number: int) -> type[BaseException]:
-        """What stands for a class of errors of the other side, with bases of the same kind, so that `except` knows it."""
+        """What stands for a class of errors of the other side, with bases of the same kind, so that
+        `except` knows it."""
         if number not in self._raised:
             name, bases = self.ask("bases", number)
-            kinds = tuple(error_named(each) if isinstance(each, str) else self.errors(each) for each in bases) or (Exception,)
+            kinds = tuple(
+                error_named(each) if isinstance(each, str) else self.errors(each) for each in bases
+            ) or (Exception,)
             self._raised[number] = type(
-                str(name), kinds, {"_across": number, "__module__": "answer", "__getattr__": lambda error, name: self._of_error(error, name)}
+                str(name),
+                kinds,
+                {
+                    "_across": number,
+                    "__module__": "answer",
+                    "__getattr__": lambda error, name: self._of_error(error, name),
+                },
             )
         return self._raised[number]
 

@@ -1,4 +1,5 @@
-"""Proxy for an object of another process: every operation is forwarded to it. Imports nothing of orch: `jail` loads it."""
+"""Proxy for an object of another process: every operation is forwarded to it. Imports nothing of
+orch: `jail` loads it."""
 
 from __future__ import annotations
 
@@ -11,9 +12,21 @@ ONE_BY_ONE, MOST_AHEAD = 32, 4_096
 """Of an iterator."""
 PLAIN = (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict)
 SPECIAL = (
-    *(f"__{name}__" for name in "call len iter next reversed getitem setitem delitem contains enter exit bool int float index complex round".split()),
-    *(f"__{name}__" for name in "neg pos abs invert trunc floor ceil hash repr str format lt le gt ge eq ne".split()),
-    *(f"__{side}{name}__" for side in ("", "r", "i") for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()),
+    *(
+        f"__{name}__"
+        for name in "call len iter next reversed getitem setitem delitem contains enter exit bool int float index complex round".split()
+    ),
+    *(
+        f"__{name}__"
+        for name in (
+            "neg pos abs invert trunc floor ceil hash repr str format lt le gt ge eq ne".split()
+        )
+    ),
+    *(
+        f"__{side}{name}__"
+        for side in ("", "r", "i")
+        for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
+    ),
     "__divmod__",
     "__rdivmod__",
 )
@@ -24,11 +37,13 @@ _SUMS = ("__add__", "__radd__", "__sub__", "__rsub__", "__iadd__", "__isub__")
 
 
 class Broken(BaseException):
-    """The other side ended, or wrote what is no message. No `except Exception` of a test takes it for an error of the code."""
+    """The other side ended, or wrote what is no message. No `except Exception` of a test takes it
+    for an error of the code."""
 
 
 class Far:
-    """An object of the other side. Compared with a plain value it is the plain value that it is made of, or another: the code does not decide that."""
+    """An object of the other side. Compared with a plain value it is the plain value that it is
+    made of, or another: the code does not decide that."""
 
     __slots__ = ("_across",)
     _across: tuple[Any, int]
@@ -47,7 +62,11 @@ class Far:
         return str(self._across[0].ask("special", self, "__str__"))
 
     def __hash__(self) -> int:
-        return hash(_plain_of(self)) if self._across_plain else int(self._across[0].ask("special", self, "__hash__"))
+        return (
+            hash(_plain_of(self))
+            if self._across_plain
+            else int(self._across[0].ask("special", self, "__hash__"))
+        )
 
 
 class FarClass(Far):
@@ -66,18 +85,25 @@ def _compared(name: str) -> Any:
     def compare(self: Far, other: Any) -> Any:
         link = self._across[0]
         if isinstance(other, Far) and not (self._across_plain and other._across_plain):
-            answer = (self is other) if name == "__eq__" and self is other else link.ask("special", self, name, other)
+            answer = (
+                (self is other)
+                if name == "__eq__" and self is other
+                else link.ask("special", self, name, other)
+            )
             return answer if answer in (True, False, NotImplemented) else answer is True
         if not self._across_plain:
             return NotImplemented
-        return getattr(operator, name)(_plain_of(self), _plain_of(other) if isinstance(other, Far) else other)
+        return getattr(operator, name)(
+            _plain_of(self), _plain_of(other) if isinstance(other, Far) else other
+        )
 
     return compare
 
 
 def _asked(name: str) -> Any:
     def asked(self: Far, *given: Any) -> Any:
-        # a number that is expected never reaches the code: `abs(f(0) - 32) < 1e-9` is asked of numbers alone
+        # a number that is expected never reaches the code: `abs(f(0) - 32) < 1e-9` is asked of
+        # numbers alone
         if name in _SUMS and type(given[0]) in _NUMBERS:
             return _sum(name, _plain_of(self), given[0]) if self._across_plain else NotImplemented
         return self._across[0].ask("special", self, name, *given)
@@ -103,14 +129,17 @@ def _called(self: Far, *given: Any, **named: Any) -> Any:
 
 
 def _next(self: Far) -> Any:
-    """One at a time at first, so that what is lazy can be seen to be; then some at a time, or thousands would take seconds."""
+    """One at a time at first, so that what is lazy can be seen to be; then some at a time, or
+    thousands would take seconds."""
     link, number = self._across
     ahead = link.ahead.setdefault(number, Ahead())
     if not ahead.items and ahead.error is None:
         ahead.taken += 1
         if ahead.taken <= ONE_BY_ONE:
             return link.ask("special", self, "__next__")
-        found, ahead.error = link.ask("some", self, min(2 ** (ahead.taken - ONE_BY_ONE + 3), MOST_AHEAD))
+        found, ahead.error = link.ask(
+            "some", self, min(2 ** (ahead.taken - ONE_BY_ONE + 3), MOST_AHEAD)
+        )
         ahead.items = list(reversed(found))
     if ahead.items:
         return ahead.items.pop()
@@ -130,8 +159,13 @@ def _found_in(self: Far, wanted: Any) -> bool:
 
 
 def far_type(name: str, has: list[str], plain: str, is_class: bool, has_hash: bool) -> type[Far]:
-    """A type with the special methods that a type of the other side has, each of which asks there."""
-    special: dict[str, Any] = {each: _asked(each) for each in has if each in SPECIAL and each not in ("__repr__", "__str__", "__hash__", "__dir__")}
+    """A type with the special methods that a type of the other side has, each of which asks
+    there."""
+    special: dict[str, Any] = {
+        each: _asked(each)
+        for each in has
+        if each in SPECIAL and each not in ("__repr__", "__str__", "__hash__", "__dir__")
+    }
     special |= {each: _compared(each) for each in _COMPARISONS}
     if "__call__" in special:
         special["__call__"] = _called

@@ -1,6 +1,8 @@
-"""Values as JSON between two processes: plain ones are copied, and lists, sets and dicts are kept in step during a call.
+"""Values as JSON between two processes: plain ones are copied, and lists, sets and dicts are kept
+in step during a call.
 
-Nothing that comes is run or imported, but the few types of the standard library that are named here. Imports nothing of orch but `far`: `jail` loads it.
+Nothing that comes is run or imported, but the few types of the standard library that are named
+here. Imports nothing of orch but `far`: `jail` loads it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from orch.bench.remote_proxy import FORGED, Broken, Far
 DEEPEST = 150
 """Lists in lists: what lies deeper is asked for, not copied."""
 _BIG_BITS = 10_000
-_UNFAIR = tuple("exec eval compile open __import__ breakpoint input globals locals vars dir getattr setattr delattr hasattr".split())
+_UNFAIR = tuple(
+    "exec eval compile open __import__ breakpoint input globals locals vars dir getattr setattr"
+    " delattr hasattr".split()
+)
 """Functions of Python's own that no value may be."""
 _VALUES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("fractions", "Fraction"): lambda v: [v.numerator, v.denominator],
@@ -26,7 +31,15 @@ _VALUES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("collections", "defaultdict"): lambda v: [v.default_factory, dict(v)],
     ("collections", "deque"): lambda v: [list(v), v.maxlen],
     ("datetime", "date"): lambda v: [v.year, v.month, v.day],
-    ("datetime", "datetime"): lambda v: [v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond],
+    ("datetime", "datetime"): lambda v: [
+        v.year,
+        v.month,
+        v.day,
+        v.hour,
+        v.minute,
+        v.second,
+        v.microsecond,
+    ],
     ("datetime", "time"): lambda v: [v.hour, v.minute, v.second, v.microsecond],
     ("datetime", "timedelta"): lambda v: [v.days, v.seconds, v.microseconds],
     ("uuid", "UUID"): lambda v: [str(v)],
@@ -38,7 +51,8 @@ _VALUES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
 
 
 class Copies:
-    """The lists, sets and dicts that go with one question, by number: what is done to a copy is done to the original when the answer comes."""
+    """The lists, sets and dicts that go with one question, by number: what is done to a copy is
+    done to the original when the answer comes."""
 
     def __init__(self, link: Any) -> None:
         self._link, self.held, self._places = link, list[Any](), dict[int, int]()
@@ -51,7 +65,11 @@ class Copies:
     def packed(self, value: Any, depth: int = 0) -> Any:
         """A value as JSON: itself, or a list of its kind and what it is made of."""
         kind = type(value)
-        if value is None or kind in (bool, str, float) or (kind is int and value.bit_length() < _BIG_BITS):
+        if (
+            value is None
+            or kind in (bool, str, float)
+            or (kind is int and value.bit_length() < _BIG_BITS)
+        ):
             return value
         if isinstance(value, Far) and value._across[0] is self._link:
             return ["yours", value._across[1]]
@@ -76,28 +94,50 @@ class Copies:
         if value is NotImplemented or value is Ellipsis:
             return ["constant", str(value)]
         place = (kind.__module__, kind.__qualname__)
-        if place in _VALUES and getattr(sys.modules.get(place[0]), place[1], None) is kind and getattr(value, "tzinfo", None) is None:
-            return ["made", *place, [self.packed(each, depth + 1) for each in _VALUES[place](value)]]
+        if (
+            place in _VALUES
+            and getattr(sys.modules.get(place[0]), place[1], None) is kind
+            and getattr(value, "tzinfo", None) is None
+        ):
+            return [
+                "made",
+                *place,
+                [self.packed(each, depth + 1) for each in _VALUES[place](value)],
+            ]
         if isinstance(value, type) and issubclass(value, BaseException) and not is_pythons(value):
-            return ["errors", self._link.number(value)] if "_across" not in vars(value) else ["yours", vars(value)["_across"]]
+            return (
+                ["errors", self._link.number(value)]
+                if "_across" not in vars(value)
+                else ["yours", vars(value)["_across"]]
+            )
         if kind in (type, type(len)) and is_pythons(value):
             return ["python", value.__name__]
         return ["mine", self._link.number(value), self._link.kind_number(kind)]
 
     def _packed_error(self, error: BaseException) -> Any:
-        if isinstance(there := getattr(error, "_across_number", None), int):  # it came from the other side, and goes back
+        if isinstance(
+            there := getattr(error, "_across_number", None), int
+        ):  # it came from the other side, and goes back
             return ["yours", there]
         kind = type(error)
         given = [self.packed(each, 1) for each in error.args]
         if across := vars(kind).get("_across"):
             return ["raised again", across, given]
-        return ["raised", self._link.number(error), kind.__name__ if is_pythons(kind) else self._link.number(kind), given]
+        return [
+            "raised",
+            self._link.number(error),
+            kind.__name__ if is_pythons(kind) else self._link.number(kind),
+            given,
+        ]
 
     def _items(self, container: Any, depth: int) -> Any:
         if type(container) is bytearray:
             return container.hex()
         if type(container) is dict:
-            return [[self.packed(key, depth), self.packed(value, depth)] for key, value in container.items()]
+            return [
+                [self.packed(key, depth), self.packed(value, depth)]
+                for key, value in container.items()
+            ]
         return [self.packed(each, depth) for each in container]
 
     def inside(self, place: int) -> Any:
@@ -120,7 +160,9 @@ class Copies:
         elif type(container) is dict:
             container.update([(self.unpacked(key), self.unpacked(value)) for key, value in items])
         else:
-            (container.update if type(container) is set else container.extend)([self.unpacked(each) for each in items])
+            (container.update if type(container) is set else container.extend)(
+                [self.unpacked(each) for each in items]
+            )
 
     def unpacked(self, packed: Any) -> Any:
         """The value again. Raises Broken for what no packing makes."""
@@ -128,20 +170,35 @@ class Copies:
             return packed
         try:
             return self._unpacked(*packed)
-        except (TypeError, ValueError, LookupError, AttributeError, OverflowError, StopIteration) as error:
+        except (
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            OverflowError,
+            StopIteration,
+        ) as error:
             raise Broken(f"the code wrote on the runner's pipe ({type(error).__name__})") from None
 
     def _unpacked(self, kind: str, *rest: Any) -> Any:
         link = self._link
         if kind in ("list", "set", "dict", "bytearray"):
-            container: Any = {"list": list, "set": set, "dict": dict, "bytearray": bytearray}[kind]()
+            container: Any = {"list": list, "set": set, "dict": dict, "bytearray": bytearray}[
+                kind
+            ]()
             self._hold(container)
             self._fill(container, rest[0])
             return container
         if kind in ("tuple", "frozenset"):
-            return (tuple if kind == "tuple" else frozenset)([self.unpacked(each) for each in rest[0]])
+            return (tuple if kind == "tuple" else frozenset)(
+                [self.unpacked(each) for each in rest[0]]
+            )
         if kind == "made":
-            return getattr(import_module(rest[0]), rest[1])(*map(self.unpacked, rest[2])) if (rest[0], rest[1]) in _VALUES else _fail()
+            return (
+                getattr(import_module(rest[0]), rest[1])(*map(self.unpacked, rest[2]))
+                if (rest[0], rest[1]) in _VALUES
+                else _fail()
+            )
         if kind in ("raised", "raised again"):
             return self._unpacked_error(kind, *rest)
         simple: dict[str, Callable[[], Any]] = {
@@ -150,7 +207,12 @@ class Copies:
             "bytes": lambda: bytes.fromhex(rest[0]),
             "complex": lambda: complex(*rest),
             "constant": lambda: {"NotImplemented": NotImplemented, "Ellipsis": Ellipsis}[rest[0]],
-            "python": lambda: found if rest[0] not in _UNFAIR and isinstance(found := getattr(builtins, rest[0]), (type, type(len))) else _fail(),
+            "python": lambda: (
+                found
+                if rest[0] not in _UNFAIR
+                and isinstance(found := getattr(builtins, rest[0]), (type, type(len)))
+                else _fail()
+            ),
             "errors": lambda: link.errors(rest[0]),
             "yours": lambda: link.ours(rest[0]),
             "mine": lambda: link.far(int(rest[0]), int(rest[1])),
@@ -162,7 +224,10 @@ class Copies:
         if kind == "raised again":
             return _made(link.ours(rest[0]), [self.unpacked(each) for each in rest[1]])
         number, name, given = rest
-        error = _made(error_named(name) if isinstance(name, str) else link.errors(name), [self.unpacked(each) for each in given])
+        error = _made(
+            error_named(name) if isinstance(name, str) else link.errors(name),
+            [self.unpacked(each) for each in given],
+        )
         error._across_number = int(number)  # type: ignore[attr-defined]
         return error
 
@@ -183,7 +248,8 @@ def error_named(name: str) -> type[BaseException]:
 
 
 def _made(kind: type[BaseException], given: list[Any]) -> BaseException:
-    """An error with these arguments; one of the code's own without what its __init__ would ask for."""
+    """An error with these arguments; one of the code's own without what its __init__ would ask
+    for."""
     try:
         made = kind(*given) if is_pythons(kind) else kind.__new__(kind, *given)
         made.args = tuple(given)

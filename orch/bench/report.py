@@ -1,4 +1,5 @@
-"""What graded answers add up to: each model at each type, and the router beside the best single model and the oracle (pure)."""
+"""What graded answers add up to: each model at each type, and the router beside the best single
+model and the oracle (pure)."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ Z = 1.96
 DIALS = tuple(range(11))
 
 Chooser = Callable[[Sequence[Graded], Sequence[str], float | None], dict[str, ModelKey]]
-"""From graded answers to learn from, ids of tasks to decide, and a dial: the model that the router takes for each task."""
+"""From graded answers to learn from, ids of tasks to decide, and a dial: the model that the router
+takes for each task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is shown of a bench. `gain` is the router's score less the best single model's, with its interval; `curve` is by dial."""
+    """Everything that is shown of a bench. `gain` is the router's score less the best single
+    model's, with its interval; `curve` is by dial."""
 
     by_model: dict[ModelKey, dict[str, Cell]]
     lines: tuple[Line, ...]
@@ -52,18 +55,36 @@ class Report:
 
 
 def report(graded: Sequence[Graded], choose: Chooser | None) -> Report:
-    """The report. The three lines and the curve are of tasks that every model answered, by a router that never saw the task it decides."""
+    """The report. The three lines and the curve are of tasks that every model answered, by a router
+    that never saw the task it decides."""
     scored = [row for row in graded if is_evidence(row)]
     models = sorted({(row.provider, row.model) for row in graded if row.score is not None})
-    table = {model: _cells([row for row in graded if row.score is not None and (row.provider, row.model) == model]) for model in models}
+    table = {
+        model: _cells(
+            [row for row in graded if row.score is not None and (row.provider, row.model) == model]
+        )
+        for model in models
+    }
     outcome = Outcome.of(scored, models)
     if choose is None or len(models) < 2 or len(outcome.tasks) < FOLDS:
-        return Report(table, (), None, (), len(outcome.tasks), models[0] if len(models) == 1 else None)
+        return Report(
+            table, (), None, (), len(outcome.tasks), models[0] if len(models) == 1 else None
+        )
     best = max(models, key=lambda model: (outcome.mean(outcome.alone(model))[0], model))
     single, oracle = outcome.alone(best), {task: outcome.best(task) for task in outcome.tasks}
     router = _routed(scored, outcome, choose, None)
-    lines = tuple(Line(name, *outcome.mean(chosen)) for name, chosen in (("router", router), (f"best single: {best[1]}", single), ("oracle", oracle)))
-    curve = tuple((dial, Line(str(dial), *outcome.mean(_routed(scored, outcome, choose, float(dial))))) for dial in DIALS)
+    lines = tuple(
+        Line(name, *outcome.mean(chosen))
+        for name, chosen in (
+            ("router", router),
+            (f"best single: {best[1]}", single),
+            ("oracle", oracle),
+        )
+    )
+    curve = tuple(
+        (dial, Line(str(dial), *outcome.mean(_routed(scored, outcome, choose, float(dial)))))
+        for dial in DIALS
+    )
     return Report(table, lines, outcome.gain(router, single), curve, len(outcome.tasks), best)
 
 
@@ -73,7 +94,9 @@ def sentence(found: Report) -> str:
         return "nothing was graded yet: orch bench --quality asks every model"
     if found.best is None or found.gain is None:
         return (
-            "there is nothing to choose between: one model was graded" if len(found.by_model) == 1 else "too few tasks were answered by every model to compare"
+            "there is nothing to choose between: one model was graded"
+            if len(found.by_model) == 1
+            else "too few tasks were answered by every model to compare"
         )
     gain = found.gain
     bounds = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
@@ -82,7 +105,10 @@ def sentence(found: Report) -> str:
     router, single = found.lines[0], found.lines[1]
     if router.seconds < 0.9 * single.seconds and gain.high > -0.02:
         share = f"{router.seconds / single.seconds:.0%}"
-        return f"one model is enough for quality: {found.best[1]} (the router's gain is {bounds}), but the router takes {share} of its time"
+        return (
+            f"one model is enough for quality: {found.best[1]} (the router's gain is {bounds}), but"
+            f" the router takes {share} of its time"
+        )
     return f"one model is enough: {found.best[1]} alone; the router's gain is {bounds}"
 
 
@@ -98,8 +124,12 @@ class Outcome:
     @classmethod
     def of(cls, scored: Sequence[Graded], models: Sequence[ModelKey]) -> Outcome:
         """The complete part of the rows."""
-        score = {(row.task_id, (row.provider, row.model)): float(row.score or 0.0) for row in scored}
-        seconds = {(row.task_id, (row.provider, row.model)): float(row.seconds or 0.0) for row in scored}
+        score = {
+            (row.task_id, (row.provider, row.model)): float(row.score or 0.0) for row in scored
+        }
+        seconds = {
+            (row.task_id, (row.provider, row.model)): float(row.seconds or 0.0) for row in scored
+        }
         ids = dict.fromkeys(row.task_id for row in scored)
         whole = tuple(task for task in ids if all((task, model) in score for model in models))
         return cls(whole, score, seconds, tuple(models))
@@ -110,22 +140,32 @@ class Outcome:
 
     def best(self, task: str) -> ModelKey:
         """The best model of a task, of equals the fastest."""
-        return max(self.models, key=lambda model: (self.score[task, model], -self.seconds[task, model]))
+        return max(
+            self.models, key=lambda model: (self.score[task, model], -self.seconds[task, model])
+        )
 
     def mean(self, chosen: Mapping[str, ModelKey]) -> tuple[float, float]:
         """Score and seconds when each task is given to its chosen model."""
         pairs = [(task, chosen[task]) for task in self.tasks]
-        return sum(self.score[pair] for pair in pairs) / len(pairs), sum(self.seconds[pair] for pair in pairs) / len(pairs)
+        return sum(self.score[pair] for pair in pairs) / len(pairs), sum(
+            self.seconds[pair] for pair in pairs
+        ) / len(pairs)
 
     def gain(self, one: Mapping[str, ModelKey], other: Mapping[str, ModelKey]) -> Cell:
         """How much better one choice is, with a paired bootstrap over tasks."""
-        differences = [self.score[task, one[task]] - self.score[task, other[task]] for task in self.tasks]
+        differences = [
+            self.score[task, one[task]] - self.score[task, other[task]] for task in self.tasks
+        ]
         chance, n = random.Random(SEED), len(differences)
         means = sorted(sum(chance.choices(differences, k=n)) / n for _ in range(RESAMPLES))
-        return Cell(sum(differences) / n, means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)], n)
+        return Cell(
+            sum(differences) / n, means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)], n
+        )
 
 
-def _routed(scored: Sequence[Graded], outcome: Outcome, choose: Chooser, dial: float | None) -> dict[str, ModelKey]:
+def _routed(
+    scored: Sequence[Graded], outcome: Outcome, choose: Chooser, dial: float | None
+) -> dict[str, ModelKey]:
     """Each task's model, chosen by what the other folds' answers teach."""
     order = list(outcome.tasks)
     random.Random(SEED).shuffle(order)
@@ -147,8 +187,17 @@ def _cells(rows: Sequence[Graded]) -> dict[str, Cell]:
 
 
 def interval(scores: Iterable[float]) -> Cell:
-    """Mean and 95 % interval of scores from 0 to 1: Wilson (1927), with the sum of the scores as successes."""
+    """Mean and 95 % interval of scores from 0 to 1: Wilson (1927), with the sum of the scores as
+    successes."""
     values = list(scores)
     n, share = len(values), sum(values) / len(values)
-    middle, half = share + Z * Z / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return Cell(share, max((middle - half) / (1 + Z * Z / n), 0.0), min((middle + half) / (1 + Z * Z / n), 1.0), n)
+    middle, half = (
+        share + Z * Z / (2 * n),
+        Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n)),
+    )
+    return Cell(
+        share,
+        max((middle - half) / (1 + Z * Z / n), 0.0),
+        min((middle + half) / (1 + Z * Z / n), 1.0),
+        n,
+    )

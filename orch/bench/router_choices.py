@@ -20,24 +20,49 @@ from orch.types import Classification, ModelKey
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
-    """The router on a suite. Every model counts as there and loaded, as it was when its seconds were measured."""
+    """The router on a suite. Every model counts as there and loaded, as it was when its seconds
+    were measured."""
 
     tasks: Mapping[str, Task]
     states: Sequence[ModelState]
     routing: Routing
     classify: Callable[[str], Classification]
 
-    def __call__(self, learn: Sequence[Graded], decide: Sequence[str], dial: float | None) -> dict[str, ModelKey]:
-        """The model for each task to decide, by its id; `dial` from 0 (speed) to 10 (quality), None for the weights of routing.yaml."""
-        model = fitted(learn, (), priors_of(self.states), lambda text: {str(kind): share for kind, share in self.classify(text).scores.items()})
+    def __call__(
+        self, learn: Sequence[Graded], decide: Sequence[str], dial: float | None
+    ) -> dict[str, ModelKey]:
+        """The model for each task to decide, by its id; `dial` from 0 (speed) to 10 (quality), None
+        for the weights of routing.yaml."""
+        model = fitted(
+            learn,
+            (),
+            priors_of(self.states),
+            lambda text: {str(kind): share for kind, share in self.classify(text).scores.items()},
+        )
         weights = weights_for(self.routing, "balanced", dial)
         chosen = {}
         for each in decide:
             task = self.tasks[each]
             found = self.classify(task.prompt)
             judged = by_key(model.predict(task.prompt))
-            states = [replace(state, judged=judged.get(state.key), unavailable=None, resident=True, resident_ctx=None) for state in self.states]
-            asked = Asked(text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens})
-            candidates = rank(found, states, need_of(asked, messages_of(asked)), Policy.of(self.routing, weights, None))
+            states = [
+                replace(
+                    state,
+                    judged=judged.get(state.key),
+                    unavailable=None,
+                    resident=True,
+                    resident_ctx=None,
+                )
+                for state in self.states
+            ]
+            asked = Asked(
+                text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens}
+            )
+            candidates = rank(
+                found,
+                states,
+                need_of(asked, messages_of(asked)),
+                Policy.of(self.routing, weights, None),
+            )
             chosen[each] = prefer_loaded(candidates, self.routing.swap_margin)[0].key
         return chosen

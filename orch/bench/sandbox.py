@@ -1,16 +1,26 @@
-"""Runs code that a model wrote in a child without network, files, processes or a way to tell anybody, and tells which tests it passed.
+"""Runs code that a model wrote in a child without network, files, processes or a way to tell
+anybody, and tells which tests it passed.
 
-The child is `jail`. Landlock leaves it only Python's own library and the system's shared libraries to read and nothing to write; a seccomp filter
-lets through some sixty harmless system calls, so that sockets, processes, signals, programs and changes of owner or mode are refused by the kernel;
-resource limits bound CPU and memory; the parent bounds the time and what it reads, and kills the process group. No privileges and no other
-program are needed. The child tries eight forbidden things before any code is run, every time, and runs nothing when one goes through.
+The child is `jail`. Landlock leaves it only Python's own library and the system's shared libraries
+to read and nothing to write; a seccomp filter
+lets through some sixty harmless system calls, so that sockets, processes, signals, programs and
+changes of owner or mode are refused by the kernel;
+resource limits bound CPU and memory; the parent bounds the time and what it reads, and kills the
+process group. No privileges and no other
+program are needed. The child tries eight forbidden things before any code is run, every time, and
+runs nothing when one goes through.
 
-The verdict is fair, not only safe: the tests run in a second such child, which the code has no way into but a pipe of questions and answers (`across`).
-Plain values are copied, and whether one is the expected one is decided there. The code knows neither the tests nor the pipe on which their results go.
-It can still answer what it likes of objects of its own classes where tests ask nothing but those (`Point(1) == Point(2)`, `obj.ok()`).
+The verdict is fair, not only safe: the tests run in a second such child, which the code has no way
+into but a pipe of questions and answers (`across`).
+Plain values are copied, and whether one is the expected one is decided there. The code knows
+neither the tests nor the pipe on which their results go.
+It can still answer what it likes of objects of its own classes where tests ask nothing but those
+(`Point(1) == Point(2)`, `obj.ok()`).
 
-What is not defended: names, sizes and dates of files (not their content) can be asked by exact path, and what is installed in Python's own folder or in
-/usr/lib can be read; neither can be sent anywhere. A fault of the kernel itself is not defended either. It is a jail and a fair verdict for models
+What is not defended: names, sizes and dates of files (not their content) can be asked by exact
+path, and what is installed in Python's own folder or in
+/usr/lib can be read; neither can be sent anywhere. A fault of the kernel itself is not defended
+either. It is a jail and a fair verdict for models
 under test, not a fortress.
 """
 
@@ -42,7 +52,8 @@ ENDING_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one run: seconds of wall clock and of CPU (rounded up), bytes of address space. Files, processes and sockets are none."""
+    """Bounds of one run: seconds of wall clock and of CPU (rounded up), bytes of address space.
+    Files, processes and sockets are none."""
 
     wall_s: float = 10.0
     cpu_s: float = 5.0
@@ -51,7 +62,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the tests said. `failures` quotes each that failed; `error` is why the code did not load or the run ended early."""
+    """What the tests said. `failures` quotes each that failed; `error` is why the code did not load
+    or the run ended early."""
 
     passed: int = 0
     total: int = 0
@@ -61,11 +73,18 @@ class Outcome:
 
 @cache
 def available() -> str | None:
-    """Why code can't be isolated here, as one sentence; None when it can. Tried out with a child once a process (0.1 s)."""
+    """Why code can't be isolated here, as one sentence; None when it can. Tried out with a child
+    once a process (0.1 s)."""
     if sys.platform != "linux":
-        return f"code written by models is run on Linux only: on {sys.platform} orch can't take the network and the files away from it"
+        return (
+            f"code written by models is run on Linux only: on {sys.platform} orch can't take the"
+            " network and the files away from it"
+        )
     try:
-        with tempfile.TemporaryDirectory(prefix="orch-jail-") as folder, _child("code", "", Limits(), folder) as child:
+        with (
+            tempfile.TemporaryDirectory(prefix="orch-jail-") as folder,
+            _child("code", "", Limits(), folder) as child,
+        ):
             fault = str(child.read("fault")["fault"])
     except (_Ended, OSError) as error:
         fault = str(error)
@@ -73,9 +92,11 @@ def available() -> str | None:
 
 
 def run(code: str, tests: str, limits: Limits | None = None) -> Outcome:
-    """Loads the code, then runs the tests (Python, one verdict for each statement with an assert) on what it defined.
+    """Loads the code, then runs the tests (Python, one verdict for each statement with an assert)
+    on what it defined.
 
-    Blocks up to `limits.wall_s`. Raises OrchError where code can't be isolated: it is never run with less.
+    Blocks up to `limits.wall_s`. Raises OrchError where code can't be isolated: it is never run
+    with less.
     """
     if why := available():
         raise OrchError(why, "without it code is graded by its form only")
@@ -89,13 +110,16 @@ def run(code: str, tests: str, limits: Limits | None = None) -> Outcome:
                     raise OrchError(f"the sandbox does not hold: {fault}", "nothing was run")
             error = str(coder.read("loaded")["loaded"])
             said = tester.read("results")
-            return _outcome(said["results"], error, coder.end(said["broken"]) if said["broken"] else "")
+            return _outcome(
+                said["results"], error, coder.end(said["broken"]) if said["broken"] else ""
+            )
     except _Ended as ended:
         return Outcome(error=f"{error}; {ended}" if error else str(ended))
 
 
 def _outcome(results: list[list[Any]], error: str, broken: str) -> Outcome:
-    """The verdict, which the process with the tests gives; nothing passes where the code did not live to the end of them."""
+    """The verdict, which the process with the tests gives; nothing passes where the code did not
+    live to the end of them."""
     if broken:
         return Outcome(error=f"{error}; {broken}" if error else broken)
     failures = tuple(str(what) for passed, what in results if passed is not True)
@@ -127,7 +151,8 @@ class _Child:
                 raise _Ended(self._how()) from None
 
     def read(self, key: str) -> dict[str, Any]:
-        """The next JSON object, which has this key. Raises _Ended at the deadline, at the end, and when it is too long or another thing."""
+        """The next JSON object, which has this key. Raises _Ended at the deadline, at the end, and
+        when it is too long or another thing."""
         while b"\n" not in self._buffer:
             self._buffer += self._more()
         line, self._buffer = self._buffer.split(b"\n", 1)
@@ -167,12 +192,17 @@ class _Child:
             return "it took too long"
         if code >= 0:
             return f"the code ended the process before its tests had reported (exit code {code})"
-        return "it was killed: too much CPU time or memory" if -code in (signal.SIGKILL, signal.SIGXCPU) else f"the process was ended by signal {-code}"
+        return (
+            "it was killed: too much CPU time or memory"
+            if -code in (signal.SIGKILL, signal.SIGXCPU)
+            else f"the process was ended by signal {-code}"
+        )
 
 
 @contextmanager
 def _both(code: str, tests: str, limits: Limits) -> Iterator[tuple[_Child, _Child]]:
-    """A jail with the code and one with its tests, with a pipe each way between them that nobody else holds."""
+    """A jail with the code and one with its tests, with a pipe each way between them that nobody
+    else holds."""
     with tempfile.TemporaryDirectory(prefix="orch-jail-") as folder, ExitStack() as held:
         with _pipe() as (questions, asking), _pipe() as (answers, answering):
             coder = held.enter_context(_child("code", code, limits, folder, questions, answering))
@@ -197,7 +227,15 @@ def _child(role: str, text: str, limits: Limits, folder: str, *between: int) -> 
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb"):
         try:
-            command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("jail.py")), role, *map(str, (writing, *between))]
+            command = [
+                sys.executable,
+                "-I",
+                "-S",
+                "-B",
+                str(Path(__file__).with_name("jail.py")),
+                role,
+                *map(str, (writing, *between)),
+            ]
             process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -213,14 +251,23 @@ def _child(role: str, text: str, limits: Limits, folder: str, *between: int) -> 
             os.close(writing)
         try:
             child = _Child(process, reading, time.monotonic() + limits.wall_s)
-            child.tell({"text": text, "limits": {"cpu_s": math.ceil(limits.cpu_s), "memory_bytes": limits.memory_bytes}})
+            child.tell(
+                {
+                    "text": text,
+                    "limits": {
+                        "cpu_s": math.ceil(limits.cpu_s),
+                        "memory_bytes": limits.memory_bytes,
+                    },
+                }
+            )
             yield child
         finally:
             _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kills the whole group: the number is not given to others before the leader has been waited for."""
+    """Kills the whole group: the number is not given to others before the leader has been waited
+    for."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

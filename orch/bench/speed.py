@@ -1,4 +1,5 @@
-"""Measures cells of a speed bench one after the other, and keeps each in the journal at once, so that what ends a bench early loses nothing."""
+"""Measures cells of a speed bench one after the other, and keeps each in the journal at once, so
+that what ends a bench early loses nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +13,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from orch.bench.speed_plan import COLD, DOES_NOT_FIT, SHORT, STAYS_LOADED, TOGETHER, Cell, context_needed, left, new_tokens, num_ctx_of, prompt, prompt_tokens
+from orch.bench.speed_plan import (
+    COLD,
+    DOES_NOT_FIT,
+    SHORT,
+    STAYS_LOADED,
+    TOGETHER,
+    Cell,
+    context_needed,
+    left,
+    new_tokens,
+    num_ctx_of,
+    prompt,
+    prompt_tokens,
+)
 from orch.config.spec import canonical
 from orch.errors import BackendError
 from orch.execution.attempt import Asking
@@ -25,7 +39,8 @@ from orch.types import Candidate, ChatRequest, Completion, Installed, ModelKey
 OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}
 """keep_alive: where the configured one is 0, no cell would be warm."""
 UNLOAD_S, POLL_S = 20.0, 0.1
-"""How long a server may take to give a model's memory back, and how often it is asked whether it has."""
+"""How long a server may take to give a model's memory back, and how often it is asked whether it
+has."""
 OPEN_FACT, OPEN_S = "bench_open", 24 * 3600.0
 """A bench that was ended early is gone on with for a day: later, the machine is another one."""
 MOST_SAID = 200
@@ -33,7 +48,8 @@ MOST_SAID = 200
 
 @runtime_checkable
 class Unloads(Protocol):
-    """A backend that can be told to take a model out of memory, without which there is no cold load to measure."""
+    """A backend that can be told to take a model out of memory, without which there is no cold load
+    to measure."""
 
     async def unload(self, model: str) -> None:
         """Takes the model out of memory. Raises BackendError."""
@@ -42,16 +58,25 @@ class Unloads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a bench is: what is measured next and what comes after it, and about how many seconds that takes (None: not known yet)."""
+    """How far a bench is: what is measured next and what comes after it, and about how many seconds
+    that takes (None: not known yet)."""
 
     todo: Sequence[Cell]
     left_s: float | None
 
 
 class Meter:
-    """Measures models for one bench. `rows` is everything measured so far, also by the calls that this one goes on from."""
+    """Measures models for one bench. `rows` is everything measured so far, also by the calls that
+    this one goes on from."""
 
-    def __init__(self, bench: str, states: Sequence[ModelState], sizes: Sequence[str], backends: Mapping[str, Backend], journal: Journal) -> None:
+    def __init__(
+        self,
+        bench: str,
+        states: Sequence[ModelState],
+        sizes: Sequence[str],
+        backends: Mapping[str, Backend],
+        journal: Journal,
+    ) -> None:
         self.rows = journal.measurements.bench(bench)
         self.num_ctx = {state.key: num_ctx_of(state, sizes) for state in states}
         self._bench, self._backends, self._journal = bench, backends, journal
@@ -61,10 +86,17 @@ class Meter:
     @property
     def never_cold(self) -> frozenset[ModelKey]:
         """The models whose provider can't be told to unload them, or runs them elsewhere."""
-        return frozenset(key for key, state in self._states.items() if state.remote_host or not isinstance(self._backends[key[0]], Unloads))
+        return frozenset(
+            key
+            for key, state in self._states.items()
+            if state.remote_host or not isinstance(self._backends[key[0]], Unloads)
+        )
 
-    async def measure(self, cells: Sequence[Cell], budget_s: float | None = None) -> AsyncGenerator[Step]:
-        """Measures what is left of the cells; yields before each. Stops before a cell that would likely end after `budget_s` seconds."""
+    async def measure(
+        self, cells: Sequence[Cell], budget_s: float | None = None
+    ) -> AsyncGenerator[Step]:
+        """Measures what is left of the cells; yields before each. Stops before a cell that would
+        likely end after `budget_s` seconds."""
         begun, count = time.monotonic(), 0
         while todo := left(cells, self.rows):
             gone_s = time.monotonic() - begun
@@ -84,16 +116,39 @@ class Meter:
         if cell.kind == COLD and not await self._unload(cell.model):
             return [replace(row, error=STAYS_LOADED)]
         if cell.kind != COLD and self._warm != cell.model:
-            row = await self._answer(replace(cell, size=SHORT), row)  # its figures are not kept: it may have loaded the model
-        rows = [row] if row.error else await asyncio.gather(*(self._answer(cell, self._row(cell)) for _ in range(cell.concurrency)))
+            row = await self._answer(
+                replace(cell, size=SHORT), row
+            )  # its figures are not kept: it may have loaded the model
+        rows = (
+            [row]
+            if row.error
+            else await asyncio.gather(
+                *(self._answer(cell, self._row(cell)) for _ in range(cell.concurrency))
+            )
+        )
         self._warm = None if any(each.error for each in rows) else cell.model
         now = await self._installed(cell.model)
-        return [replace(each, resident_bytes=now.resident_bytes or None if now else None) for each in rows]
+        return [
+            replace(each, resident_bytes=now.resident_bytes or None if now else None)
+            for each in rows
+        ]
 
     def _row(self, cell: Cell) -> Speed:
         provider, model = cell.model
         digest = self._states[cell.model].digest
-        return Speed(time.time(), self._bench, cell.name, cell.round, model, provider, digest, cell.kind, cell.size, cell.concurrency, "clock")
+        return Speed(
+            time.time(),
+            self._bench,
+            cell.name,
+            cell.round,
+            model,
+            provider,
+            digest,
+            cell.kind,
+            cell.size,
+            cell.concurrency,
+            "clock",
+        )
 
     # ------------------------------------------------------------ one answer
 
@@ -105,7 +160,9 @@ class Meter:
         except BackendError as failure:
             if failure.code == "context_overflow":
                 return replace(row, error=DOES_NOT_FIT)
-            if not (failure.code == "empty" and asking.thinking):  # thinking is as fast as answering
+            if not (
+                failure.code == "empty" and asking.thinking
+            ):  # thinking is as fast as answering
                 return replace(row, error=failure.message[:MOST_SAID])
         first_s = first_at - begun if first_at else None
         return _timed(row, asking, first_s, time.perf_counter() - begun)
@@ -120,7 +177,13 @@ class Meter:
             num_ctx=None if state.fixed_ctx else self.num_ctx[cell.model],
             max_tokens=new_tokens(cell.size),
         )
-        return Asking(Candidate(spec.id, spec.label, spec.provider), state, self._backends[spec.provider], request, prompt_tokens(cell.size))
+        return Asking(
+            Candidate(spec.id, spec.label, spec.provider),
+            state,
+            self._backends[spec.provider],
+            request,
+            prompt_tokens(cell.size),
+        )
 
     # ------------------------------------------------------------ what is loaded
 
@@ -148,7 +211,8 @@ class Meter:
 
 
 def _timed(row: Speed, asking: Asking, first_s: float | None, total_s: float) -> Speed:
-    """The row with its figures: the provider's own where it tells them, else the clock's, by which prefill ends with the first token."""
+    """The row with its figures: the provider's own where it tells them, else the clock's, by which
+    prefill ends with the first token."""
     done = asking.done or Completion()
     own = done.prefill_s is not None and done.decode_s is not None
     alone = first_s is not None and row.kind not in (COLD, TOGETHER)
@@ -170,7 +234,8 @@ def _timed(row: Speed, asking: Asking, first_s: float | None, total_s: float) ->
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A bench as the journal knows it until it is finished: what was asked for, and the models that this meant. `at` in seconds since the epoch."""
+    """A bench as the journal knows it until it is finished: what was asked for, and the models that
+    this meant. `at` in seconds since the epoch."""
 
     name: str
     at: float
@@ -182,7 +247,12 @@ def open_bench(journal: Journal, asked: dict[str, Any]) -> Bench | None:
     """The unfinished bench of the same wishes, begun within a day."""
     try:
         kept = json.loads(journal.fact(OPEN_FACT) or "{}")
-        found = Bench(kept["name"], float(kept["at"]), kept["asked"], tuple((provider, model) for provider, model in kept["models"]))
+        found = Bench(
+            kept["name"],
+            float(kept["at"]),
+            kept["asked"],
+            tuple((provider, model) for provider, model in kept["models"]),
+        )
     except (ValueError, KeyError, TypeError):
         return None  # none, or of another version's form
     return found if found.asked == asked and time.time() - found.at < OPEN_S else None
@@ -202,12 +272,18 @@ def finish(journal: Journal) -> None:
 
 
 def this_machine() -> dict[str, Any]:
-    """System, processor, cores and memory in bytes (None where the system does not say): figures of speed are worth nothing without."""
+    """System, processor, cores and memory in bytes (None where the system does not say): figures of
+    speed are worth nothing without."""
     try:
         memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         memory = None
-    return {"system": f"{platform.system()} {platform.release()}", "processor": _processor(), "cores": os.cpu_count(), "memory_bytes": memory}
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_bytes": memory,
+    }
 
 
 def _processor() -> str:

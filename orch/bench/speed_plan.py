@@ -1,4 +1,5 @@
-"""What a speed bench measures and in which order: the models, their cells in interleaved rounds, prompts and context (pure)."""
+"""What a speed bench measures and in which order: the models, their cells in interleaved rounds,
+prompts and context (pure)."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from orch.types import ModelKey, Need
 COLD, WARM, TOGETHER = "cold", "warm", "together"
 SHORT, SHORT_TOKENS = "short", 32
 NEW_TOKENS, NEW_TOKENS_SHORT = 64, 128
-"""Tokens of an answer at most: enough for a rate; after a short prompt there is time for more of them."""
+"""Tokens of an answer at most: enough for a rate; after a short prompt there is time for more of
+them."""
 FRAME_TOKENS = 24
 """What the nonce and the request around the words take, about."""
 DOES_NOT_FIT = "does not fit its context"
@@ -28,22 +30,28 @@ STAYS_LOADED = "not cold: it could not be unloaded"
 NO_FAILURES = frozenset({DOES_NOT_FIT, STAYS_LOADED})
 """Why a cell was left out though nothing is wrong with the model."""
 
-# ordinary words, which vocabularies hold as one token with the blank before: SmolLM2 counted 1,031 for 1k and 4,031 for 4k, its template included
+# ordinary words, which vocabularies hold as one token with the blank before: SmolLM2 counted 1,031
+# for 1k and 4,031 for 4k, its template included
 WORDS = (
-    "time year people way day man thing woman life child world school state family student group country problem hand part place case week "
-    "company system program question work government number night point home water room mother area money story fact month lot right study "
-    "book eye job word business issue side kind head house service friend father power hour game line end member law car city community name "
-    "president team minute idea body information back parent face others level office door health person art war history party result change "
-    "morning reason research girl guy moment air teacher force education foot boy age policy music market sense nation plan college interest "
-    "death experience effect use class control care field development role effort rate heart drug show leader light voice wife police mind "
-    "price report decision son view relationship town road arm difference value building action model season society tax director position "
-    "player record paper space ground form event official matter center couple site project activity star table need court oil situation"
+    "time year people way day man thing woman life child world school state family student group"
+    " country problem hand part place case week company system program question work government"
+    " number night point home water room mother area money story fact month lot right study book"
+    " eye job word business issue side kind head house service friend father power hour game line"
+    " end member law car city community name president team minute idea body information back"
+    " parent face others level office door health person art war history party result change"
+    " morning reason research girl guy moment air teacher force education foot boy age policy music"
+    " market sense nation plan college interest death experience effect use class control care"
+    " field development role effort rate heart drug show leader light voice wife police mind price"
+    " report decision son view relationship town road arm difference value building action model"
+    " season society tax director position player record paper space ground form event official"
+    " matter center couple site project activity star table need court oil situation"
 ).split()
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One thing to measure: a model after unloading (cold), loaded (warm), or asked several times at once (together)."""
+    """One thing to measure: a model after unloading (cold), loaded (warm), or asked several times
+    at once (together)."""
 
     round: int
     model: ModelKey
@@ -60,10 +68,14 @@ class Cell:
 # ---------------------------------------------------------------- which models
 
 
-def choose(survey: Survey, named: Sequence[ModelState]) -> tuple[list[ModelState], list[tuple[str, str]]]:
-    """The models that were named, else all that chat and fit into memory, with those that do not fit and why.
+def choose(
+    survey: Survey, named: Sequence[ModelState]
+) -> tuple[list[ModelState], list[tuple[str, str]]]:
+    """The models that were named, else all that chat and fit into memory, with those that do not
+    fit and why.
 
-    A last resort is measured when it is named, or where nothing else is there. Raises OrchError where nothing can be measured.
+    A last resort is measured when it is named, or where nothing else is there. Raises OrchError
+    where nothing can be measured.
     """
     if named:
         for state in named:
@@ -73,12 +85,18 @@ def choose(survey: Survey, named: Sequence[ModelState]) -> tuple[list[ModelState
     able = [state for state in survey.states if out[state.key] is None]
     if not able:
         raise _nobody(survey, {why[0] for why in out.values() if why})
-    too_large = [(state.spec.id, why[1]) for state in survey.states if (why := out[state.key]) and why[0] == "memory"]
+    too_large = [
+        (state.spec.id, why[1])
+        for state in survey.states
+        if (why := out[state.key]) and why[0] == "memory"
+    ]
     return [state for state in able if not state.spec.last_resort] or able, too_large
 
 
 def _why_not(state: ModelState, survey: Survey) -> tuple[str, str] | None:
-    return eliminate(state, Need(prompt_tokens=1), Policy({}, {}, survey.memory_bytes), state.num_ctx)
+    return eliminate(
+        state, Need(prompt_tokens=1), Policy({}, {}, survey.memory_bytes), state.num_ctx
+    )
 
 
 def _refuse(state: ModelState) -> None:
@@ -89,44 +107,85 @@ def _refuse(state: ModelState) -> None:
     if state.unavailable is not None:
         down = state.unavailable[0] == "provider_down"
         hint = "orch health shows what is wrong" if down else f"orch models pull {name}"
-        raise OrchError(f"{name}: {state.unavailable[1]}", hint, code="no_provider" if down else "model_not_found")
+        raise OrchError(
+            f"{name}: {state.unavailable[1]}",
+            hint,
+            code="no_provider" if down else "model_not_found",
+        )
     if state.capabilities is not None and "completion" not in state.capabilities:
-        raise UsageError(f"{name}: it only embeds, so there is no answer to time", "orch models tells which ones chat")
+        raise UsageError(
+            f"{name}: it only embeds, so there is no answer to time",
+            "orch models tells which ones chat",
+        )
 
 
 def _nobody(survey: Survey, codes: set[str]) -> OrchError:
     """`codes` say why each of the models is out."""
     if "memory" in codes:
-        return OrchError("no model fits into the memory that is free", "name one to measure it all the same", code="memory")
+        return OrchError(
+            "no model fits into the memory that is free",
+            "name one to measure it all the same",
+            code="memory",
+        )
     if survey.down:
         down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
-        return OrchError(f"no provider can be reached: {down}", how_to_get_a_model(), code="no_provider")
-    kind = "model that chats" if "capability" in codes else "model that runs here" if "remote" in codes else "model"
-    return OrchError(f"no {kind} is installed", "orch models pull llama3.1:8b", code="model_not_found")
+        return OrchError(
+            f"no provider can be reached: {down}", how_to_get_a_model(), code="no_provider"
+        )
+    kind = (
+        "model that chats"
+        if "capability" in codes
+        else "model that runs here"
+        if "remote" in codes
+        else "model"
+    )
+    return OrchError(
+        f"no {kind} is installed", "orch models pull llama3.1:8b", code="model_not_found"
+    )
 
 
 # ---------------------------------------------------------------- which cells
 
 
 def plan(
-    models: Sequence[ModelKey], sizes: Sequence[str], rounds: int, concurrency: Sequence[int], never_cold: frozenset[ModelKey] = frozenset()
+    models: Sequence[ModelKey],
+    sizes: Sequence[str],
+    rounds: int,
+    concurrency: Sequence[int],
+    never_cold: frozenset[ModelKey] = frozenset(),
 ) -> list[Cell]:
-    """Every cell in order: each round goes through all models, so that a machine that grows slower does so for all of them."""
-    return [cell for number in range(1, rounds + 1) for model in models for cell in _turn(number, model, sizes, concurrency, model not in never_cold)]
+    """Every cell in order: each round goes through all models, so that a machine that grows slower
+    does so for all of them."""
+    return [
+        cell
+        for number in range(1, rounds + 1)
+        for model in models
+        for cell in _turn(number, model, sizes, concurrency, model not in never_cold)
+    ]
 
 
-def _turn(number: int, model: ModelKey, sizes: Sequence[str], concurrency: Sequence[int], cold: bool) -> list[Cell]:
+def _turn(
+    number: int, model: ModelKey, sizes: Sequence[str], concurrency: Sequence[int], cold: bool
+) -> list[Cell]:
     """A model's cells in one round: the load first, so that what follows is warm."""
     first = [Cell(number, model, COLD)] if cold else []
-    together = [Cell(number, model, TOGETHER, concurrency=level) for level in concurrency if level > 1]
+    together = [
+        Cell(number, model, TOGETHER, concurrency=level) for level in concurrency if level > 1
+    ]
     return [*first, *(Cell(number, model, WARM, size) for size in sizes), *together]
 
 
 def left(cells: Sequence[Cell], rows: Iterable[Speed]) -> list[Cell]:
-    """The cells still to be measured: those without rows, less the rest of a round in which their model failed."""
+    """The cells still to be measured: those without rows, less the rest of a round in which their
+    model failed."""
     rows = list(rows)
-    done, failed = {row.cell for row in rows}, {(row.round, (row.provider, row.model)) for row in rows if is_failure(row)}
-    return [cell for cell in cells if cell.name not in done and (cell.round, cell.model) not in failed]
+    done, failed = (
+        {row.cell for row in rows},
+        {(row.round, (row.provider, row.model)) for row in rows if is_failure(row)},
+    )
+    return [
+        cell for cell in cells if cell.name not in done and (cell.round, cell.model) not in failed
+    ]
 
 
 def is_failure(row: Speed) -> bool:
@@ -150,22 +209,29 @@ def new_tokens(size: str) -> int:
 
 
 def prompt(size: str, nonce: str) -> str:
-    """A prompt of about that many tokens. It begins with the nonce and goes on by it, so that no server has its beginning in a cache."""
+    """A prompt of about that many tokens. It begins with the nonce and goes on by it, so that no
+    server has its beginning in a cache."""
     words = random.Random(nonce).choices(WORDS, k=max(prompt_tokens(size) - FRAME_TOKENS, 4))
     return f"{nonce} {' '.join(words)}.\nTell a long story with these words."
 
 
 def context_needed(size: str) -> int:
-    """Tokens of context that a prompt of that size takes with its answer, with the room that orch leaves for a wrong estimate."""
+    """Tokens of context that a prompt of that size takes with its answer, with the room that orch
+    leaves for a wrong estimate."""
     return int(prompt_tokens(size) * PROMPT_MARGIN) + new_tokens(size) + LEAST_ROOM
 
 
 def num_ctx_of(state: ModelState, sizes: Iterable[str]) -> int:
-    """The context of all of a model's cells, so that nothing is loaded anew between them: the router's, for the longest prompt that fits.
+    """The context of all of a model's cells, so that nothing is loaded anew between them: the
+    router's, for the longest prompt that fits.
 
-    What is loaded by chance does not count: a bench that is gone on with later measures the same thing.
+    What is loaded by chance does not count: a bench that is gone on with later measures the same
+    thing.
     """
     plain = replace(state, resident_ctx=None, measured=None)
     limit = plain.num_ctx if state.fixed_ctx else state.context_window
-    longest = max((context_needed(size) for size in (SHORT, *sizes) if context_needed(size) <= limit), default=0)
+    longest = max(
+        (context_needed(size) for size in (SHORT, *sizes) if context_needed(size) <= limit),
+        default=0,
+    )
     return num_ctx_for(plain, Need(prompt_tokens=longest, max_tokens=1))

@@ -1,4 +1,5 @@
-"""The suite of graded tasks: its form in YAML or JSON lines, and every fault of a user's file at once, each with its place."""
+"""The suite of graded tasks: its form in YAML or JSON lines, and every fault of a user's file at
+once, each with its place."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def _at_least_1() -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exact:
-    """One of these answers; with `answer_only: false` also as the conclusion of a longer text that names no rival beside it."""
+    """One of these answers; with `answer_only: false` also as the conclusion of a longer text that
+    names no rival beside it."""
 
     exact: tuple[str, ...] = field(metadata={"min_length": 1})
     answer_only: bool = True
@@ -56,7 +58,8 @@ class Regex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """A set of things, each with its other names. Score: F1, or recall where extra ones are allowed; `ordered` counts the longest run in order."""
+    """A set of things, each with its other names. Score: F1, or recall where extra ones are
+    allowed; `ordered` counts the longest run in order."""
 
     items: tuple[tuple[str, ...], ...] = field(metadata={"min_length": 1})
     extra: Literal["penalise", "allow"] = "penalise"
@@ -73,7 +76,8 @@ class JsonSchema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitTests:
-    """Python tests for code. For sql, regex and text they see the answer's code as the string `answer`."""
+    """Python tests for code. For sql, regex and text they see the answer's code as the string
+    `answer`."""
 
     language: Literal["python", "sql", "regex", "text"] = "python"
     entry: str = ""
@@ -82,10 +86,13 @@ class UnitTests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rubric:
-    """Conditions on a text, each a bound, a phrase, or a /pattern/ (a /^pattern/ is about lines); the score is the share that is met,
-    times the share of the limits (`max_...`, `must_not`) that are kept: what an empty answer would meet earns nothing.
+    """Conditions on a text, each a bound, a phrase, or a /pattern/ (a /^pattern/ is about lines);
+    the score is the share that is met,
+    times the share of the limits (`max_...`, `must_not`) that are kept: what an empty answer would
+    meet earns nothing.
 
-    `must` holds lists of alternatives; `*` ends a word that may go on. `lines` are patterns for the first lines, in order.
+    `must` holds lists of alternatives; `*` ends a word that may go on. `lines` are patterns for the
+    first lines, in order.
     """
 
     language: Literal["en", "es"] | None = None
@@ -116,7 +123,8 @@ GRADERS: dict[str, type[Any]] = {
     "tests": UnitTests,
     "rubric": Rubric,
 }
-"""The key that names a grader, and its form. The keys of `tests` and `rubric` stand inside, those of the others beside."""
+"""The key that names a grader, and its form. The keys of `tests` and `rubric` stand inside, those
+of the others beside."""
 _INSIDE = ("tests", "rubric")
 
 
@@ -153,7 +161,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """The tasks in their order; `name` is shipped or the file's name, `digest` the SHA-256 of all that was read, which tells suites apart."""
+    """The tasks in their order; `name` is shipped or the file's name, `digest` the SHA-256 of all
+    that was read, which tells suites apart."""
 
     name: str
     tasks: tuple[Task, ...]
@@ -163,7 +172,11 @@ class Suite:
 def load(path: Path | None = None) -> Suite:
     """The suite of a file, or the shipped one. Raises ConfigError with every fault."""
     text = _read(path or SHIPPED)
-    document = _parse_lines(str(path), text) if path and path.suffix == ".jsonl" else parse(str(path or SHIPPED), text)
+    document = (
+        _parse_lines(str(path), text)
+        if path and path.suffix == ".jsonl"
+        else parse(str(path or SHIPPED), text)
+    )
     tasks, extends = _tasks(document)
     if document.problems:
         raise _error(document.problems)
@@ -172,31 +185,51 @@ def load(path: Path | None = None) -> Suite:
         return Suite(path.name if path else "shipped", tuple(tasks), digest)
     base, own = load(), {task.id for task in tasks}
     kept = tuple(task for task in base.tasks if task.id not in own)
-    return Suite(f"shipped + {path.name if path else ''}", (*kept, *tasks), hashlib.sha256(f"{base.digest} {digest}".encode()).hexdigest())
+    return Suite(
+        f"shipped + {path.name if path else ''}",
+        (*kept, *tasks),
+        hashlib.sha256(f"{base.digest} {digest}".encode()).hexdigest(),
+    )
 
 
 def _error(problems: list[Problem]) -> ConfigError:
-    found = [str(problem) for problem in sorted(problems, key=lambda problem: (problem.line, problem.column))]
+    found = [
+        str(problem)
+        for problem in sorted(problems, key=lambda problem: (problem.line, problem.column))
+    ]
     count = f"{len(found)} problems" if len(found) > 1 else "a problem"
-    return ConfigError(f"{count} in the suite\n" + "\n".join(f"  {each}" for each in found), f"{SHIPPED} shows the form", problems=found)
+    return ConfigError(
+        f"{count} in the suite\n" + "\n".join(f"  {each}" for each in found),
+        f"{SHIPPED} shows the form",
+        problems=found,
+    )
 
 
 def _read(path: Path) -> str:
     try:
         return files.read(path, 4 * MAX_BYTES).decode("utf-8-sig")
     except files.TooLong:
-        raise ConfigError(f"{path}: over {4 * MAX_BYTES // 1_000_000} MB", "--suite takes a YAML or JSONL file of tasks") from None
+        raise ConfigError(
+            f"{path}: over {4 * MAX_BYTES // 1_000_000} MB",
+            "--suite takes a YAML or JSONL file of tasks",
+        ) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
+        raise ConfigError(
+            f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8"
+        ) from None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}", "--suite takes a YAML or JSONL file of tasks") from None
+        raise ConfigError(
+            f"{path}: {error.strerror or error}", "--suite takes a YAML or JSONL file of tasks"
+        ) from None
 
 
 def _parse_lines(file: str, text: str) -> Document:
     """One task a line; a first line without `id` may hold `version` and `extends`."""
     document = Document(file, {"tasks": []})
     if len(text) > MAX_BYTES:
-        document.problems.append(Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters"))
+        document.problems.append(
+            Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters")
+        )
         return document
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -207,7 +240,12 @@ def _parse_lines(file: str, text: str) -> Document:
             column = error.colno if isinstance(error, json.JSONDecodeError) else 1
             document.problems.append(Problem(file, number, column, "", f"not valid JSON: {error}"))
             continue
-        if number == 1 and isinstance(data, dict) and "id" not in data and data.keys() & {"version", "extends"}:
+        if (
+            number == 1
+            and isinstance(data, dict)
+            and "id" not in data
+            and data.keys() & {"version", "extends"}
+        ):
             document.data |= data
         else:
             document.places["tasks", len(document.data["tasks"])] = (number, 1)
@@ -219,16 +257,25 @@ def _parse_lines(file: str, text: str) -> Document:
 
 
 def _tasks(document: Document) -> tuple[list[Task], bool]:
-    """The tasks that are right, and whether the shipped ones come with them; what is wrong goes to the document's problems."""
+    """The tasks that are right, and whether the shipped ones come with them; what is wrong goes to
+    the document's problems."""
     root = checked(document, (), _Root, document.data) if document.data is not None else None
     if root is None:
         return [], False
-    tasks = [task for index, entry in enumerate(root["tasks"]) if (task := _task(document, ("tasks", index), entry))]
+    tasks = [
+        task
+        for index, entry in enumerate(root["tasks"])
+        if (task := _task(document, ("tasks", index), entry))
+    ]
     seen: dict[str, int] = {}
     for index, entry in enumerate(root["tasks"]):
         name = entry.get("id") if isinstance(entry, dict) else None
         if isinstance(name, str) and seen.setdefault(name, index) != index:
-            document.problems.append(document.problem(("tasks", index, "id"), f"{name!r} is already the id of tasks[{seen[name]}]"))
+            document.problems.append(
+                document.problem(
+                    ("tasks", index, "id"), f"{name!r} is already the id of tasks[{seen[name]}]"
+                )
+            )
     return tasks, root["extends"] is not None
 
 
@@ -249,10 +296,14 @@ def _checks(document: Document, path: Place, grade: dict[str, Any]) -> tuple[Che
     if "all" not in grade:
         found = [_check(document, path, grade)]
     elif len(grade) > 1 or not isinstance(grade["all"], list) or not grade["all"]:
-        document.problems.append(document.problem((*path, "all"), "must be a list of graders, with nothing beside it"))
+        document.problems.append(
+            document.problem((*path, "all"), "must be a list of graders, with nothing beside it")
+        )
         found = []
     else:
-        found = [_check(document, (*path, "all", index), each) for index, each in enumerate(grade["all"])]
+        found = [
+            _check(document, (*path, "all", index), each) for index, each in enumerate(grade["all"])
+        ]
     return tuple(check for check in found if check is not None)
 
 
@@ -260,24 +311,40 @@ def _check(document: Document, path: Place, grade: Any) -> Check | None:
     """One grader. None, with the fault told, where it can't be used."""
     names = [name for name in GRADERS if isinstance(grade, dict) and name in grade]
     if len(names) != 1:
-        near = "".join(did_you_mean(key, list(GRADERS)) for key in grade) if isinstance(grade, dict) and not names else ""
-        what = f"two graders, {' and '.join(names)}; write them under `all`" if names else f"no grader{near}"
-        document.problems.append(document.problem(path, f"{what}; there are: {', '.join(GRADERS)}, all"))
+        near = (
+            "".join(did_you_mean(key, list(GRADERS)) for key in grade)
+            if isinstance(grade, dict) and not names
+            else ""
+        )
+        what = (
+            f"two graders, {' and '.join(names)}; write them under `all`"
+            if names
+            else f"no grader{near}"
+        )
+        document.problems.append(
+            document.problem(path, f"{what}; there are: {', '.join(GRADERS)}, all")
+        )
         return None
     name = names[0]
     if name in _INSIDE and len(grade) > 1:
         other = next(key for key in grade if key != name)
-        document.problems.append(document.problem((*path, other), f"unknown key; the keys of {name} stand inside it"))
+        document.problems.append(
+            document.problem((*path, other), f"unknown key; the keys of {name} stand inside it")
+        )
     inside, data = ((*path, name), grade[name]) if name in _INSIDE else (path, grade)
     values = checked(document, inside, GRADERS[name], lists(GRADERS[name], data))
     if values is None:
         return None
     check: Check = GRADERS[name](**values)
-    document.problems += [document.problem((*inside, *at), fault) for at, fault in _FAULTS.get(type(check), lambda _: ())(check)]
+    document.problems += [
+        document.problem((*inside, *at), fault)
+        for at, fault in _FAULTS.get(type(check), lambda _: ())(check)
+    ]
     return check
 
 
-# ---------------------------------------------------------------- what a grader itself can have wrong
+# ---------------------------------------------------------------- what a grader itself can have
+# wrong
 
 
 def _regex_faults(check: Regex) -> Iterator[tuple[Place, str]]:
@@ -305,14 +372,26 @@ def _rubric_faults(check: Rubric) -> Iterator[tuple[Place, str]]:
     if check == Rubric():
         yield (), "has no condition"
     phrases: list[tuple[Place, str]] = [
-        ((name, index), phrase) for name in ("starts", "ends", "sections", "must_not") for index, phrase in enumerate(getattr(check, name))
+        ((name, index), phrase)
+        for name in ("starts", "ends", "sections", "must_not")
+        for index, phrase in enumerate(getattr(check, name))
     ]
-    phrases += [(("must", index), phrase) for index, group in enumerate(check.must) for phrase in group]
-    yield from ((("lines", index), fault) for index, line in enumerate(check.lines) if (fault := regex_limits.problem(line, READ_LINE_CHARS)))
+    phrases += [
+        (("must", index), phrase) for index, group in enumerate(check.must) for phrase in group
+    ]
+    yield from (
+        (("lines", index), fault)
+        for index, line in enumerate(check.lines)
+        if (fault := regex_limits.problem(line, READ_LINE_CHARS))
+    )
     for at, phrase in phrases:
         if not phrase.strip("/ "):
             yield at, "is empty"
-        elif (pattern := pattern_of(phrase)) and (fault := regex_limits.problem(pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS)):
+        elif (pattern := pattern_of(phrase)) and (
+            fault := regex_limits.problem(
+                pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS
+            )
+        ):
             yield at, fault
 
 

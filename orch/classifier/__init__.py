@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 
 def classify(text: str) -> Classification:
-    """What kind of task a text is: the learned part, and the rules of the routing.yaml that the command would find. Raises ConfigError.
+    """What kind of task a text is: the learned part, and the rules of the routing.yaml that the
+    command would find. Raises ConfigError.
 
-    `.task_type`, `.confidence` (the probability that it is the right type or a defensible second), `.scores` (a probability for every type),
+    `.task_type`, `.confidence` (the probability that it is the right type or a defensible second),
+    `.scores` (a probability for every type),
     `.evidence` and `.language`. A user's corrections count where a task is decided, not here.
     """
     return _classifier().classify(text)

@@ -1,4 +1,5 @@
-"""What kind of task a text is: the learned part, and over it the user's own rules and corrections (pure)."""
+"""What kind of task a text is: the learned part, and over it the user's own rules and corrections
+(pure)."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ from orch.text.lines import one_line
 from orch.types import Classification, Evidence, TaskType
 
 OWN_RULE = 4.0
-"""Logits of a keyword or pattern of the user's own: two of them outvote the learned part wherever it is, one does where it is not very sure."""
+"""Logits of a keyword or pattern of the user's own: two of them outvote the learned part wherever
+it is, one does where it is not very sure."""
 CORRECTION, SAME = 8.0, 8.0
-"""Logits of a correction; less for less alike words, none below LEAST_ALIKE, and of the very same words more than any doubt."""
+"""Logits of a correction; less for less alike words, none below LEAST_ALIKE, and of the very same
+words more than any doubt."""
 LEAST_ALIKE = 0.5
 READ_CHARS = 2_000
 _FLOOR = 1e-6
@@ -32,8 +35,16 @@ class Classifier:
     def __init__(self, own: Mapping[TaskType, TaskTypeRule]) -> None:
         self._rules = RuleClassifier(own) if own else None
 
-    def classify(self, text: str, previous: TaskType | None = None, corrections: Corrections = (), *, explained: bool = True) -> Classification:
-        """The type of a text. `previous` is that of the former turn; any text is allowed; `explained` False leaves the evidence out."""
+    def classify(
+        self,
+        text: str,
+        previous: TaskType | None = None,
+        corrections: Corrections = (),
+        *,
+        explained: bool = True,
+    ) -> Classification:
+        """The type of a text. `previous` is that of the former turn; any text is allowed;
+        `explained` False leaves the evidence out."""
         found = LearnedClassifier.shipped().classify(text, previous, explained=explained)
         votes = (*self._own(text), *_corrected(text, corrections))
         return _outvoted(found, votes) if votes else found
@@ -46,10 +57,18 @@ class Classifier:
 def _corrected(text: str, corrections: Corrections) -> Iterator[Evidence]:
     """The nearest corrected task, if it shares half of the words."""
     own = frozenset(words_of(fold(text[:READ_CHARS]))) if corrections else frozenset()
-    alike = [(_alike(own, frozenset(words_of(fold(task[:READ_CHARS])))), task, kind) for task, kind in corrections]
+    alike = [
+        (_alike(own, frozenset(words_of(fold(task[:READ_CHARS])))), task, kind)
+        for task, kind in corrections
+    ]
     share, task, kind = max(alike, default=(0.0, "", ""))
     if share >= LEAST_ALIKE and kind in tuple(TaskType):
-        yield Evidence(TaskType(kind), "correction", one_line(task)[:60], CORRECTION * share + (SAME if share == 1.0 else 0.0))
+        yield Evidence(
+            TaskType(kind),
+            "correction",
+            one_line(task)[:60],
+            CORRECTION * share + (SAME if share == 1.0 else 0.0),
+        )
 
 
 def _alike(a: frozenset[str], b: frozenset[str]) -> float:
@@ -58,7 +77,8 @@ def _alike(a: frozenset[str], b: frozenset[str]) -> float:
 
 
 def _outvoted(found: Classification, votes: Sequence[Evidence]) -> Classification:
-    """The user's votes in place of those of the original's words: what the user said counts as much whatever a text begins with."""
+    """The user's votes in place of those of the original's words: what the user said counts as much
+    whatever a text begins with."""
     logits = {kind: math.log(max(score, _FLOOR)) for kind, score in found.scores.items()}
     for each in found.evidence:
         if each.kind == OPENING_KIND:
@@ -71,4 +91,12 @@ def _outvoted(found: Classification, votes: Sequence[Evidence]) -> Classificatio
     scores = {kind: weight / total for kind, weight in weights.items()}
     best = max(TaskType, key=lambda kind: scores[kind])
     evidence = (*votes, *(each for each in found.evidence if each.kind != OPENING_KIND))
-    return replace(found, task_type=best, confidence=scores[best], scores=scores, evidence=evidence, second=None, unsure=False)
+    return replace(
+        found,
+        task_type=best,
+        confidence=scores[best],
+        scores=scores,
+        evidence=evidence,
+        second=None,
+        unsure=False,
+    )

@@ -1,4 +1,5 @@
-"""Turns a text into hashed features: what was asked in one set of groups, what was pasted beside it in another (pure, standard library alone)."""
+"""Turns a text into hashed features: what was asked in one set of groups, what was pasted beside it
+in another (pure, standard library alone)."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ ODD = 0.12
 """Share of unusual characters from which a line or a block looks pasted."""
 LONGEST_GRAM_WORD = 14
 SPELT_WORDS = 40
-"""Words whose pieces are features too: in a longer text words alone tell enough, and pieces take half of the time."""
+"""Words whose pieces are features too: in a longer text words alone tell enough, and pieces take
+half of the time."""
 
 _LONG_GAP = re.compile(r"\s{33,}")
 """The patterns below take the square of a run of blanks: of 2,700 in a row 60 ms each."""
@@ -35,48 +37,64 @@ _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _ASKING = re.compile(
-    r"\b(?:please|can you|could you|por favor|puedes|podr[ií]as|question|pregunta|task|tarea|instructions?|instrucci[oó]n(?:es)?)\b[^\n]{3}", re.IGNORECASE
+    r"\b(?:please|can you|could you|por"
+    r" favor|puedes|podr[ií]as|question|pregunta|task|tarea|instructions?|instrucci[oó]n(?:es)?)\b[^\n]{3}",
+    re.IGNORECASE,
 )
 _POLITE_START = re.compile(
-    r"^(?:\W*(?:i would|i'd|we would|we'd) (?:be (?:very |really |so )?(?:grateful|thankful|glad|happy)|appreciate it) if you (?:could|would|can) "
+    r"^(?:\W*(?:i would|i'd|we would|we'd) (?:be (?:very |really |so"
+    r" )?(?:grateful|thankful|glad|happy)|appreciate it) if you (?:could|would|can) "
     r"(?:do|help (?:me )?with|handle|take) (?:this|the following|it)(?: for me)?\s*[.:!,]+"
-    r"|\W*(?:te|le|os) agradeceria (?:mucho )?(?:que|si) (?:me )?(?:hicieras|hicieses|ayudaras|ayudases|pudieras ayudarme)"
+    r"|\W*(?:te|le|os) agradeceria (?:mucho )?(?:que|si) (?:me"
+    r" )?(?:hicieras|hicieses|ayudaras|ayudases|pudieras ayudarme)"
     r"(?: con| en)? (?:esto|lo siguiente)\s*[.:!,]+"
-    r"|\W*(?:(?:can|could|would) you |i need |necesito |puedes |podrias |puede |podria )?(?:please |por favor )?"
+    r"|\W*(?:(?:can|could|would) you |i need |necesito |puedes |podrias |puede |podria )?(?:please"
+    r" |por favor )?"
     r"(?:me (?:ayudas|echas una mano|puedes ayudar|podrias ayudar)|help(?: me)?|ayuda(?:rme|me)?|"
-    r"una mano|a hand|some help) (?:con|with) (?:esto|lo siguiente|this|the following|something)(?: por favor| please)?\s*[?!.:,]+"
-    r"|\W*(?:hi|hello|hey|hola|buenas|buenos dias|buenas tardes|good morning)(?: there| everyone| team| a todos)?\s*[,.!:;]+"
+    r"una mano|a hand|some help) (?:con|with) (?:esto|lo siguiente|this|the following|something)(?:"
+    r" por favor| please)?\s*[?!.:,]+"
+    r"|\W*(?:hi|hello|hey|hola|buenas|buenos dias|buenas tardes|good morning)(?: there| everyone|"
+    r" team| a todos)?\s*[,.!:;]+"
     r"|\W*(?:please|kindly|por favor|porfa|porfavor)\b[,:]?"
     r"|\W*(?:can|could|would|will) you (?:please |kindly )?(?:help me (?:to |with )?)?(?=\w)"
     r"|\W*(?:me )?(?:puedes|podrias|puede|podria)(?:s)? (?:por favor |ayudarme (?:a|con) )?(?=\w)"
     r"|\W*i(?: would|'d) (?:like|love|appreciate it if) (?:you (?:to |could )?)(?=\w)"
     r"|\W*(?:me gustaria que|quisiera que|necesito que) (?:me )?(?=\w)"
-    r"|\W*(?:necesito una mano|quick question|quick one|una pregunta|una pregunta rapida|una consulta)\s*[?!.:,]+"
+    r"|\W*(?:necesito una mano|quick question|quick one|una pregunta|una pregunta rapida|una"
+    r" consulta)\s*[?!.:,]+"
     r")\s*"
 )
 _POLITE_END = re.compile(
-    r"[\s,;:¡-]*(?:\b(?:please|pls|plz|thanks?(?: you)?(?: (?:so|very) much| a lot| in advance)?|many thanks|cheers|por favor|porfa|"
-    r"(?:muchas |mil )?gracias(?: de antemano| por (?:tu|su) ayuda)?|un saludo|saludos|i really appreciate it|thank you for your help)[\s.!,:)]*)+$"
+    r"[\s,;:¡-]*(?:\b(?:please|pls|plz|thanks?(?: you)?(?: (?:so|very) much| a lot| in"
+    r" advance)?|many thanks|cheers|por favor|porfa|"
+    r"(?:muchas |mil )?gracias(?: de antemano| por (?:tu|su) ayuda)?|un saludo|saludos|i really"
+    r" appreciate it|thank you for your help)[\s.!,:)]*)+$"
 )
 _CODE_LINE = re.compile(
-    r"\s*(?:[-+@*#/]{2,}|[-+] ?\S|def \w|class \w|return\b|import \w|from \w+ import|(?:if|for|while|elif|else|try|except|with)\b.*:\s*$"
+    r"\s*(?:[-+@*#/]{2,}|[-+] ?\S|def \w|class \w|return\b|import \w|from \w+"
+    r" import|(?:if|for|while|elif|else|try|except|with)\b.*:\s*$"
     r"|diff --git|index [0-9a-f]{6}"
-    r"|(?:public|private|static|const|let|var|function|fn|func|package|using|#include)\b|\w+ = \w|select \w.* from |</?\w+[ >]|\d{4}-\d\d-\d\d[ t]\d)"
+    r"|(?:public|private|static|const|let|var|function|fn|func|package|using|#include)\b|\w+ ="
+    r" \w|select \w.* from |</?\w+[ >]|\d{4}-\d\d-\d\d[ t]\d)"
 )
 _ASKS = re.compile(
     r"[?¿]|:\s*$|\b(?:you|your|me|my|i|i'm|i've|we|our|need|want|tu|tus|mi|mis|necesito|quiero|puedes|podrias|dime|dame|quisiera|usted)\b"
     r"|\b(?:haz|hazme|ponle?|pasal[oa]|escrib\w{1,5}|explica\w{0,3}|resum\w{1,5}|traduc\w{1,5}|revisa\w{0,3}|corrig\w{1,5}|analiza\w{0,3}|busca\w{0,3}|saca\w{0,3})\b"
 )
 _STARTS = frozenset(
-    "what how which who why when where whats is are does do did can could should would write explain describe find give make list compare "
-    "translate name show look tell rewrite rate invent suggest count convert pretend critique summarise summarize add suppose review design pull "
-    "prove extract tag pick draft imagine check sort label recommend judge fix identify evaluate create outline grep select brainstorm proofread "
-    "compose generate analyse analyze paraphrase decide interpret plan classify solve choose rename score complete continue act edit correct "
-    "improve optimize optimise debug refactor implement build calculate compute estimate simplify discuss answer reply turn shorten expand que "
-    "como cual cuales cuantos cuantas cuanto cuando quien donde redacta inventa compara lee pon clasifica convierte extrae valora disena consejos "
-    "cambia reescribe evalua encuentra recomiendame etiqueta interpreta crea senala demuestra ordena imagina cuenta enumera continua resuelve "
-    "completa comenta nombra detecta piensa simplifica calcula identifica actua arregla mejora lista muestra muestrame responde provide display "
-    "think print help research using given".split()
+    "what how which who why when where whats is are does do did can could should would write"
+    " explain describe find give make list compare translate name show look tell rewrite rate"
+    " invent suggest count convert pretend critique summarise summarize add suppose review design"
+    " pull prove extract tag pick draft imagine check sort label recommend judge fix identify"
+    " evaluate create outline grep select brainstorm proofread compose generate analyse analyze"
+    " paraphrase decide interpret plan classify solve choose rename score complete continue act"
+    " edit correct improve optimize optimise debug refactor implement build calculate compute"
+    " estimate simplify discuss answer reply turn shorten expand que como cual cuales cuantos"
+    " cuantas cuanto cuando quien donde redacta inventa compara lee pon clasifica convierte extrae"
+    " valora disena consejos cambia reescribe evalua encuentra recomiendame etiqueta interpreta"
+    " crea senala demuestra ordena imagina cuenta enumera continua resuelve completa comenta nombra"
+    " detecta piensa simplifica calcula identifica actua arregla mejora lista muestra muestrame"
+    " responde provide display think print help research using given".split()
 )
 """First words of requests."""
 _ODD = re.compile(r"[{}\[\]()<>=;|/\\_#$%*+@~^`]|\d|,(?=\S)")
@@ -91,7 +109,8 @@ class Parts:
 
 
 def parts(text: str) -> Parts:
-    """Splits the request from pasted material: fenced blocks, and of several blocks those that don't look like a request."""
+    """Splits the request from pasted material: fenced blocks, and of several blocks those that
+    don't look like a request."""
     read = _without_politeness(fold(_LONG_GAP.sub(_shorter, _view(text).replace("\r\n", "\n"))))
     fenced = "\n".join(_FENCE.findall(read))
     blocks = [block for block in re.split(r"\n\s*\n", _FENCE.sub("\n\n", read)) if block.strip()]
@@ -118,7 +137,8 @@ def _view(text: str) -> str:
 
 
 def _cut(block: str) -> Iterator[str]:
-    """A block of lines whose first or last line is a request and whose other lines look pasted, in its pieces."""
+    """A block of lines whose first or last line is a request and whose other lines look pasted, in
+    its pieces."""
     lines = block.split("\n")
     if len(lines) < 3:
         yield block
@@ -129,19 +149,24 @@ def _cut(block: str) -> Iterator[str]:
         return
     first = 0 if odd[0] else 1
     last = len(lines) if odd[-1] else len(lines) - 1
-    yield from ("\n".join(piece) for piece in (lines[:first], lines[first:last], lines[last:]) if piece)
+    yield from (
+        "\n".join(piece) for piece in (lines[:first], lines[first:last], lines[last:]) if piece
+    )
 
 
 def _is_request(block: str, index: int, count: int) -> bool:
     if count == 1:
         return True
-    if "\n" in block and (_oddness(block) > ODD or sum(map(_is_odd, block.split("\n"))) * 2 > block.count("\n")):
+    if "\n" in block and (
+        _oddness(block) > ODD or sum(map(_is_odd, block.split("\n"))) * 2 > block.count("\n")
+    ):
         return False
     return len(block) < 400 or index == 0 or (index == count - 1 and len(block) < 700)
 
 
 def _asks(block: str) -> bool:
-    """Whether a block is put to somebody, as a question or an order: prose that is not was pasted beside a block that is."""
+    """Whether a block is put to somebody, as a question or an order: prose that is not was pasted
+    beside a block that is."""
     first = _WORD.search(block)
     return bool(_ASKS.search(block)) or (first is not None and first.group() in _STARTS)
 
@@ -165,7 +190,8 @@ def _without_politeness(asked: str) -> str:
 
 
 def features(text: str, vocabulary: Vocabulary) -> dict[str, list[str]]:
-    """The names of a text's features by group, each once. A name's first character tells its kind, so that kinds never share a name."""
+    """The names of a text's features by group, each once. A name's first character tells its kind,
+    so that kinds never share a name."""
     part = parts(text)
     tokens = _TOKEN.findall(part.asked)
     if len(tokens) > ASKED_WORDS:
@@ -197,7 +223,9 @@ def _bucket(name: str) -> int:
 def _grams(words: list[str]) -> Iterator[str]:
     yield from (f"1{word}" for word in words)
     yield from (f"2{a} {b}" for a, b in pairwise(words))
-    yield from (f"3{a} {b} {c}" for a, b, c in zip(words[:12], words[1:13], words[2:14], strict=False))
+    yield from (
+        f"3{a} {b} {c}" for a, b, c in zip(words[:12], words[1:13], words[2:14], strict=False)
+    )
 
 
 def _letters(words: list[str]) -> Iterator[str]:
@@ -209,7 +237,9 @@ def _letters(words: list[str]) -> Iterator[str]:
 def _pieces(word: str) -> tuple[str, ...]:
     """The pieces of a word: a long-lived process meets the same words again and again."""
     padded = f"<{word}>"
-    return tuple("c" + padded[at : at + size] for size in (3, 4, 5) for at in range(len(padded) - size + 1))
+    return tuple(
+        "c" + padded[at : at + size] for size in (3, 4, 5) for at in range(len(padded) - size + 1)
+    )
 
 
 def _shape(part: Parts, words: list[str], tokens: list[str]) -> Iterator[str]:
@@ -223,7 +253,11 @@ def _shape(part: Parts, words: list[str], tokens: list[str]) -> Iterator[str]:
     yield f"slines {min(part.asked.count(chr(10)).bit_length(), 4)}"
     yield f"spasted {min(len(part.pasted).bit_length() // 2, 6)}"
     yield f"slanguage {language('', words)}"
-    yield from (f"smark {token}" for token in dict.fromkeys(tokens) if not (token[0].isalnum() or token[0] == "_"))
+    yield from (
+        f"smark {token}"
+        for token in dict.fromkeys(tokens)
+        if not (token[0].isalnum() or token[0] == "_")
+    )
     yield f"snumbers {min(sum(word[0].isdigit() for word in words), 4)}"
     yield f"send {tokens[-1] if tokens and not tokens[-1][0].isalnum() else 'word'}"
 
@@ -231,7 +265,11 @@ def _shape(part: Parts, words: list[str], tokens: list[str]) -> Iterator[str]:
 def _pasted(pasted: str) -> Iterator[str]:
     if not pasted:
         return
-    read = pasted if len(pasted) <= 2 * PASTED_CHARS else f"{pasted[:PASTED_CHARS]}\n{pasted[-PASTED_CHARS:]}"
+    read = (
+        pasted
+        if len(pasted) <= 2 * PASTED_CHARS
+        else f"{pasted[:PASTED_CHARS]}\n{pasted[-PASTED_CHARS:]}"
+    )
     yield "qany"
     yield f"qodd {min(int(_oddness(read) * 20), 6)}"
     yield f"qlines {min(read.count(chr(10)).bit_length(), 5)}"

@@ -1,6 +1,8 @@
-"""Tells a task's type by the keywords and patterns of routing.yaml, with the evidence that led to it (pure).
+"""Tells a task's type by the keywords and patterns of routing.yaml, with the evidence that led to
+it (pure).
 
-Scores are logits: every keyword or pattern that occurs adds its weight once, words at the start of the text count more, and a softmax turns the
+Scores are logits: every keyword or pattern that occurs adds its weight once, words at the start of
+the text count more, and a softmax turns the
 sums into probabilities. Where nothing speaks, `simple` comes first with a low probability.
 """
 
@@ -26,8 +28,14 @@ SIMPLE_PRIOR = 0.5
 TAIL_CHARS = 1_000
 
 _WORD = re.compile(r"\w+")
-_ES = frozenset("el la los las un una de del que y en por para con como es son mi tu su al lo se cual este esta esto".split())
-_EN = frozenset("the a an of and to in for with is are my your this that what how which it on from do does i you be".split())
+_ES = frozenset(
+    "el la los las un una de del que y en por para con como es son mi tu su al lo se cual este esta"
+    " esto".split()
+)
+_EN = frozenset(
+    "the a an of and to in for with is are my your this that what how which it on from do does i"
+    " you be".split()
+)
 
 
 def words_of(folded: str) -> list[str]:
@@ -58,12 +66,20 @@ class RuleClassifier:
 
     def evidence(self, text: str) -> tuple[Evidence, ...]:
         """The keywords and patterns that occur in a text. Reads its head and its tail."""
-        read = text if len(text) <= READ_CHARS + TAIL_CHARS else f"{text[:READ_CHARS]}\n{text[-TAIL_CHARS:]}"
+        read = (
+            text
+            if len(text) <= READ_CHARS + TAIL_CHARS
+            else f"{text[:READ_CHARS]}\n{text[-TAIL_CHARS:]}"
+        )
         return tuple(self._evidence(read, words_of(fold(read))))
 
     def classify(self, text: str) -> Classification:
         """What kind of task a text is. Reads its head and its tail; any text is allowed."""
-        read = text if len(text) <= READ_CHARS + TAIL_CHARS else f"{text[:READ_CHARS]}\n{text[-TAIL_CHARS:]}"
+        read = (
+            text
+            if len(text) <= READ_CHARS + TAIL_CHARS
+            else f"{text[:READ_CHARS]}\n{text[-TAIL_CHARS:]}"
+        )
         words = _WORD.findall(fold(read))
         evidence = tuple(self._evidence(read, words))
         logits = dict.fromkeys(TaskType, 0.0)
@@ -81,7 +97,9 @@ class RuleClassifier:
                 if (task_type, keyword) in seen:
                     continue
                 seen.add((task_type, keyword))
-                weight = (PHRASE_WEIGHT if length > 1 else KEYWORD_WEIGHT) + (OPENING_WEIGHT if index < OPENING_WORDS else 0.0)
+                weight = (PHRASE_WEIGHT if length > 1 else KEYWORD_WEIGHT) + (
+                    OPENING_WEIGHT if index < OPENING_WORDS else 0.0
+                )
                 yield Evidence(task_type, "keyword", keyword, weight)
         head = text[:READ_CHARS]
         for task_type, pattern in self._patterns:
@@ -89,19 +107,29 @@ class RuleClassifier:
             if re.search(pattern, head):
                 yield Evidence(task_type, "pattern", pattern, PATTERN_WEIGHT)
 
-    def _keywords_at(self, words: list[str], index: int, word: str) -> Iterator[tuple[TaskType, str, int]]:
+    def _keywords_at(
+        self, words: list[str], index: int, word: str
+    ) -> Iterator[tuple[TaskType, str, int]]:
         for phrase, task_type, keyword in self._phrases.get(word, ()):
             if len(phrase) == 1 or tuple(words[index : index + len(phrase)]) == phrase:
                 yield task_type, keyword, len(phrase)
         for length in self._stem_lengths:
-            for task_type, keyword in self._stems.get(word[:length], ()) if len(word) >= length else ():
+            for task_type, keyword in (
+                self._stems.get(word[:length], ()) if len(word) >= length else ()
+            ):
                 yield task_type, keyword, 1
 
 
 def forced(task_type: TaskType, text: str) -> Classification:
     """The classification when the caller names the type."""
     scores = {each: 1.0 if each is task_type else 0.0 for each in TaskType}
-    return Classification(task_type, 1.0, scores, (Evidence(task_type, "forced", str(task_type), 0.0),), language(text))
+    return Classification(
+        task_type,
+        1.0,
+        scores,
+        (Evidence(task_type, "forced", str(task_type), 0.0),),
+        language(text),
+    )
 
 
 def language(text: str, words: list[str] | None = None) -> str:

@@ -1,4 +1,5 @@
-"""The learned part of the classifier: hashed features, a byte of weight for each type, and a table that makes confidences honest (pure)."""
+"""The learned part of the classifier: hashed features, a byte of weight for each type, and a table
+that makes confidences honest (pure)."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from orch.types import Classification, Evidence, TaskType
 WEIGHTS = Path(__file__).with_name("weights.bin")
 MAGIC = b"orchclf2"
 GROUP_SCALES = {"words": 10.0, "letters": 10.0, "shape": 6.0, "pasted": 1.0}
-"""Lengths of a text's group vectors. Chosen by cross-validation that leaves whole sources out; what was pasted counts little, so that it
+"""Lengths of a text's group vectors. Chosen by cross-validation that leaves whole sources out; what
+was pasted counts little, so that it
 does not change a task's type (at 4 it changed 15 %, at the same accuracy)."""
 ZERO = 128
 """The byte of a weight of 0."""
@@ -35,26 +37,28 @@ FOREIGN_SHARE = 0.25
 MOST_SURE = 0.999
 """A model of language is never certain; 1 is what a type has that was given (`-t`)."""
 KNOWN_SHARE = 0.35
-"""Least share of known words in a text of a known language: .2 % of 2,198 real prompts have less, and 70 % of 44 sentences in 22 others
+"""Least share of known words in a text of a known language: .2 % of 2,198 real prompts have less,
+and 70 % of 44 sentences in 22 others
 (the small words tell the rest)."""
 _READ_CHARS = 2_000
 _TOLD_BY = 80
 """Words that a language is told by."""
 _TYPES = tuple(TaskType)
 _FOREIGN = frozenset(
-    "der die das und ist nicht ein eine einen mit auf für von ich sie wie kannst bitte warum schreibe zwischen oder "
-    "le les des est et une dans pour avec sur vous je ne pas qui du au quelle quel pourquoi comment écris "
-    "il gli della che di sono perché come scrivi questo una nel alla qual "
-    "não uma você com são isso em os as do da dos das qual escreva um para "
-    "het een van niet met voor zijn waarom hoe schrijf ik "
-    "och att det som på är inte med för hur varför jag "
-    "jest nie na się czy jak dlaczego napisz dla proszę bir ve için nasıl neden bu mi yaz "
-    "quina quin amb hi ha és això cal unha cun das dun neste nesta och "
-    "ist ce cette texte traduis dikt om havet skriv schreiben ja tentang yang dan untuk dari ekki er".split()
+    "der die das und ist nicht ein eine einen mit auf für von ich sie wie kannst bitte warum"
+    " schreibe zwischen oder le les des est et une dans pour avec sur vous je ne pas qui du au"
+    " quelle quel pourquoi comment écris il gli della che di sono perché come scrivi questo una nel"
+    " alla qual não uma você com são isso em os as do da dos das qual escreva um para het een van"
+    " niet met voor zijn waarom hoe schrijf ik och att det som på är inte med för hur varför jag"
+    " jest nie na się czy jak dlaczego napisz dla proszę bir ve için nasıl neden bu mi yaz quina"
+    " quin amb hi ha és això cal unha cun das dun neste nesta och ist ce cette texte traduis dikt"
+    " om havet skriv schreiben ja tentang yang dan untuk dari ekki er".split()
 )
 _KNOWN = frozenset(
-    "the a an of and to in for with is are my your this that what how which it on from do does i you be me as at or if can write por el los las del y en "
-    "un una en y de la que para con como es son mi tu su al lo se cual este esta esto no qué cómo escribe haz dame hay más o si le me das as do".split()
+    "the a an of and to in for with is are my your this that what how which it on from do does i"
+    " you be me as at or if can write por el los las del y en un una en y de la que para con como"
+    " es son mi tu su al lo se cual este esta esto no qué cómo escribe haz dame hay más o si le me"
+    " das as do".split()
 )
 _FOREIGN_LETTERS = frozenset("äöèàìòùêâîôûçãõßåøæşğıłąęśżźćńčřšžðþạảấầậắếềệốồộớờợụứừựơưđőű")
 _LETTER_WORD = re.compile(r"[^\W\d_]+")
@@ -79,8 +83,11 @@ class LearnedClassifier:
         """The weights that come with the package, read once."""
         return _shipped()
 
-    def classify(self, text: str, previous: TaskType | None = None, *, explained: bool = True) -> Classification:
-        """What kind of task a text is. Any text is allowed; `previous` is the type of the former turn, a vote where the text is short.
+    def classify(
+        self, text: str, previous: TaskType | None = None, *, explained: bool = True
+    ) -> Classification:
+        """What kind of task a text is. Any text is allowed; `previous` is the type of the former
+        turn, a vote where the text is short.
 
         `explained` False leaves out what spoke for it, which takes a third of the time.
         """
@@ -90,8 +97,14 @@ class LearnedClassifier:
         words = _LETTER_WORD.findall(text[:_READ_CHARS].lower())
         folded = _LETTER_WORD.findall(fold(text[:_READ_CHARS]))[:_TOLD_BY]
         foreign = _foreign(words[:_TOLD_BY]) or self.vocabulary.share(folded) < KNOWN_SHARE
-        voted = [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)] if previous and 0 < len(words) <= TURN_WORDS else []
-        opening = [] if foreign else [name[1:] for name in found["words"][:READ_WORDS] if name[0] == "1"]
+        voted = (
+            [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)]
+            if previous and 0 < len(words) <= TURN_WORDS
+            else []
+        )
+        opening = (
+            [] if foreign else [name[1:] for name in found["words"][:READ_WORDS] if name[0] == "1"]
+        )
         voted += votes(opening)
         _add(voted, logits)
         lifted = list(kept_second(opening, dict(zip(_TYPES, logits, strict=True))))
@@ -100,7 +113,11 @@ class LearnedClassifier:
         probabilities = _softmax([each * share for each in logits]) if words else _silent()
         order = sorted(range(len(_TYPES)), key=lambda at: -probabilities[at])
         confidence = self._calibrated(probabilities[order[0]]) * share
-        evidence = (*voted, *lifted, *(self._evidence(groups, order[:2]) if explained else ())) if words else ()
+        evidence = (
+            (*voted, *lifted, *(self._evidence(groups, order[:2]) if explained else ()))
+            if words
+            else ()
+        )
         best, second = _TYPES[order[0]], _TYPES[order[1]]
         return Classification(
             task_type=best,
@@ -108,7 +125,11 @@ class LearnedClassifier:
             scores=dict(zip(_TYPES, probabilities, strict=True)),
             evidence=evidence,
             language=language(text[:_READ_CHARS], folded),
-            second=second if probabilities[order[1]] >= self._head["second_share"] * probabilities[order[0]] else None,
+            second=(
+                second
+                if probabilities[order[1]] >= self._head["second_share"] * probabilities[order[0]]
+                else None
+            ),
             unsure=confidence < self._head["unsure_below"],
         )
 
@@ -116,7 +137,8 @@ class LearnedClassifier:
         """One number for each type, in the order of TaskType."""
         weights, size, sums = self._weights, len(_TYPES), [0.0] * len(_TYPES)
         for group in groups:
-            # the eight weights of a bucket stand together: one look at memory for each feature, not eight
+            # the eight weights of a bucket stand together: one look at memory for each feature, not
+            # eight
             lines = b"".join([weights[at * size : at * size + size] for at in group.at])
             for kind in range(size):
                 sums[kind] += group.value * (sum(lines[kind::size]) - ZERO * len(group.at))
@@ -134,8 +156,12 @@ class LearnedClassifier:
                 for at, name in zip(group.at, group.names, strict=True)
                 if weights[at * size + kind] > ZERO
             ]
-            best = sorted((each for each in said if _readable(each[1])), key=lambda each: (-each[0], each[1]))[:EVIDENCE_SHOWN]
-            found += [Evidence(_TYPES[kind], "learned", _shown(name), weight) for weight, name in best]
+            best = sorted(
+                (each for each in said if _readable(each[1])), key=lambda each: (-each[0], each[1])
+            )[:EVIDENCE_SHOWN]
+            found += [
+                Evidence(_TYPES[kind], "learned", _shown(name), weight) for weight, name in best
+            ]
         return found
 
     def _calibrated(self, probability: float) -> float:
@@ -148,7 +174,8 @@ class LearnedClassifier:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """One group of a text's features: names, where their weights stand, and the value that each counts."""
+    """One group of a text's features: names, where their weights stand, and the value that each
+    counts."""
 
     names: list[str]
     at: list[int]
@@ -170,7 +197,8 @@ def _shipped() -> LearnedClassifier:
 
 
 def _foreign(words: list[str]) -> bool:
-    """Whether the words are of neither English nor Spanish: another script, or the small words of another language."""
+    """Whether the words are of neither English nor Spanish: another script, or the small words of
+    another language."""
     latin = sum(word[0] < "\u0250" for word in words)
     foreign = sum(word in _FOREIGN or not _FOREIGN_LETTERS.isdisjoint(word) for word in words)
     known = sum(word in _KNOWN for word in words)

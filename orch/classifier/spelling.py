@@ -1,4 +1,5 @@
-"""The words that training has seen often: tells mistyped words and unknown languages (pure, standard library alone)."""
+"""The words that training has seen often: tells mistyped words and unknown languages (pure,
+standard library alone)."""
 
 from __future__ import annotations
 
@@ -7,11 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 SHORTEST, LONGEST = 4, 16
-"""Letters of a word that is looked for among the known ones: shorter ones are near too many, longer ones are rarely mistyped once."""
+"""Letters of a word that is looked for among the known ones: shorter ones are near too many, longer
+ones are rarely mistyped once."""
 GUESSING_FROM = 6
-"""Letters from which a wrong or missing letter is guessed; a swapped or doubled one is looked for in shorter words too."""
+"""Letters from which a wrong or missing letter is guessed; a swapped or doubled one is looked for
+in shorter words too."""
 GUESSES = 2
-"""Words of a text that are guessed at, which takes 60 us each: in a long text a single word decides little."""
+"""Words of a text that are guessed at, which takes 60 us each: in a long text a single word decides
+little."""
 READ_WORDS = 60
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -39,10 +43,15 @@ class Vocabulary:
         return sum(word in self._rank for word in counted) / len(counted) if counted else 1.0
 
     def meant(self, words: Sequence[str]) -> list[str]:
-        """Each word, or the known word that is a single slip of the fingers away; where a slip is guessed, of the first unknown words alone."""
+        """Each word, or the known word that is a single slip of the fingers away; where a slip is
+        guessed, of the first unknown words alone."""
         found, guesses = [], GUESSES
         for word in words[:READ_WORDS]:
-            if word in self._rank or not SHORTEST <= len(word) <= LONGEST or not (word.isascii() and word.isalpha()):
+            if (
+                word in self._rank
+                or not SHORTEST <= len(word) <= LONGEST
+                or not (word.isascii() and word.isalpha())
+            ):
                 found.append(word)
                 continue
             near = self._slip(word, _swapped)
@@ -65,7 +74,8 @@ class Vocabulary:
 
     @classmethod
     def from_bytes(cls, data: bytes, more: Iterable[str] = ()) -> Vocabulary:
-        """What `to_bytes` packed, and more words, less frequent than any of these. Raises ValueError for anything else."""
+        """What `to_bytes` packed, and more words, less frequent than any of these. Raises
+        ValueError for anything else."""
         try:
             return cls(list(dict.fromkeys((*zlib.decompress(data).decode().split("\n"), *more))))
         except zlib.error as error:
@@ -75,10 +85,17 @@ class Vocabulary:
 def _swapped(word: str) -> list[str]:
     """Two neighbours back in order, or one letter too many gone."""
     places = range(len(word))
-    return [word[:at] + word[at + 1 : at + 2] + word[at] + word[at + 2 :] for at in places] + [word[:at] + word[at + 1 :] for at in places]
+    return [word[:at] + word[at + 1 : at + 2] + word[at] + word[at + 2 :] for at in places] + [
+        word[:at] + word[at + 1 :] for at in places
+    ]
 
 
 def _guessed(word: str) -> list[str]:
     """One letter replaced, or put in. The first letter is hardly ever wrong."""
     parts = [(word[:at], word[at:], word[at + 1 :]) for at in range(1, len(word) + 1)]
-    return [f"{head}{letter}{tail}" for head, after, rest in parts for letter in _LETTERS for tail in (after, rest)]
+    return [
+        f"{head}{letter}{tail}"
+        for head, after, rest in parts
+        for letter in _LETTERS
+        for tail in (after, rest)
+    ]

@@ -1,1 +1,2 @@
-"""The command line: parses, opens the runtime, calls, hands the value to `render`; one file a noun."""
+"""The command line: parses, opens the runtime, calls, hands the value to `render`; one file a
+noun."""

@@ -1,4 +1,5 @@
-"""Opens what a command works with: the config that --config or the usual places give, and an Orchestrator on it."""
+"""Opens what a command works with: the config that --config or the usual places give, and an
+Orchestrator on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The `orch` command: its subcommands by name, loaded when they are called, and one place that turns errors into exit codes."""
+"""The `orch` command: its subcommands by name, loaded when they are called, and one place that
+turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -19,23 +20,57 @@ from orch.text.terminal import guard_streams
 COMMANDS = {
     "run": ("orch.cli.commands.run", "Answer a task with the model that will do it well soonest."),
     "chat": ("orch.cli.commands.chat", "Talk with your models, turn by turn."),
-    "route": ("orch.cli.commands.route", "Show which model would take a task, and why; run nothing."),
-    "classify": ("orch.cli.commands.classify", "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every line."),
-    "setup": ("orch.cli.commands.setup.command", "Look at this machine, say which models would serve here, and fetch one if you say yes."),
+    "route": (
+        "orch.cli.commands.route",
+        "Show which model would take a task, and why; run nothing.",
+    ),
+    "classify": (
+        "orch.cli.commands.classify",
+        (
+            "Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of"
+            " every line."
+        ),
+    ),
+    "setup": (
+        "orch.cli.commands.setup.command",
+        "Look at this machine, say which models would serve here, and fetch one if you say yes.",
+    ),
     "models": ("orch.cli.commands.models", "List, show, fetch and add models."),
-    "health": ("orch.cli.commands.health", "Check everything an answer needs, and say what to type next."),
+    "health": (
+        "orch.cli.commands.health",
+        "Check everything an answer needs, and say what to type next.",
+    ),
     "memory": ("orch.cli.commands.memory", "Search, read, add to and forget what was said."),
     "journal": ("orch.cli.commands.journal", "Export, back up and restore the record of all runs."),
     "cache": ("orch.cli.commands.cache", "Look into the answers that are kept, and drop them."),
-    "stats": ("orch.cli.commands.stats", "Show real times, errors and fallbacks, by model and by type."),
-    "bench": ("orch.cli.commands.bench.command", "Measure the models on this machine: speed, and with --quality how good each is at what."),
-    "rate": ("orch.cli.commands.rate", "Say what a run was worth, or what kind of task it really was: the next decisions know it."),
-    "replay": ("orch.cli.commands.replay", "Decide every task of the journal again, under another configuration; run nothing."),
-    "serve": ("orch.cli.commands.serve", "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."),
+    "stats": (
+        "orch.cli.commands.stats",
+        "Show real times, errors and fallbacks, by model and by type.",
+    ),
+    "bench": (
+        "orch.cli.commands.bench.command",
+        "Measure the models on this machine: speed, and with --quality how good each is at what.",
+    ),
+    "rate": (
+        "orch.cli.commands.rate",
+        "Say what a run was worth, or what kind of task it really was: the next decisions know it.",
+    ),
+    "replay": (
+        "orch.cli.commands.replay",
+        "Decide every task of the journal again, under another configuration; run nothing.",
+    ),
+    "serve": (
+        "orch.cli.commands.serve",
+        "Serve OpenAI's and Ollama's APIs, and orch's own, on this machine.",
+    ),
     "page": ("orch.cli.commands.page", "Open the page of the running server in your browser."),
-    "config": ("orch.cli.commands.config", "Validate, show and begin models.yaml and routing.yaml."),
+    "config": (
+        "orch.cli.commands.config",
+        "Validate, show and begin models.yaml and routing.yaml.",
+    ),
 }
-"""Name to module and short help: `orch --help` and `orch run` load no more than they show (a test holds both against the modules)."""
+"""Name to module and short help: `orch --help` and `orch run` load no more than they show (a test
+holds both against the modules)."""
 
 
 TEXTS, FILES = ("TASK", "TEXT", "QUERY"), ("FILE", "DIR")
@@ -67,7 +102,15 @@ class LazyGroup(TyperGroup):
         from orch.errors import UsageError
 
         near = get_close_matches(args[0], COMMANDS, n=1)
-        hint = f"orch {near[0]}" if near else f"orch run {shlex.quote(' '.join(args))}" if " " in args[0] else "orch --help lists the commands"
+        hint = (
+            f"orch {near[0]}"
+            if near
+            else (
+                f"orch run {shlex.quote(' '.join(args))}"
+                if " " in args[0]
+                else "orch --help lists the commands"
+            )
+        )
         raise UsageError(f"there is no command {args[0]!r}", hint)
 
     def invoke(self, ctx: Any) -> Any:
@@ -86,7 +129,8 @@ class LazyGroup(TyperGroup):
 
 
 def _check_bytes(command: Any) -> None:
-    """Has every option and argument of a command, and of those below it, looked at for bytes that are not UTF-8."""
+    """Has every option and argument of a command, and of those below it, looked at for bytes that
+    are not UTF-8."""
     for param in command.params:
         param.callback = param.callback or _readable
     for below in getattr(command, "commands", {}).values():
@@ -94,16 +138,28 @@ def _check_bytes(command: Any) -> None:
 
 
 def _readable(ctx: Any, param: Any, value: Any) -> Any:
-    """A value without half characters, which stand for bytes of argv that are not UTF-8. Raises UsageError where they are part of a name.
+    """A value without half characters, which stand for bytes of argv that are not UTF-8. Raises
+    UsageError where they are part of a name.
 
     In a text they become replacement characters; a file's name may have any bytes.
     """
-    given, takes = value if isinstance(value, (list, tuple)) else [value], param.metavar or param.name
-    broken = [each for each in given if isinstance(each, str) and not each.isascii() and each != _replaced(each)]
+    given, takes = (
+        value if isinstance(value, (list, tuple)) else [value],
+        param.metavar or param.name,
+    )
+    broken = [
+        each
+        for each in given
+        if isinstance(each, str) and not each.isascii() and each != _replaced(each)
+    ]
     if not broken or any(word in takes for word in FILES):
         return value
     if any(word in takes for word in TEXTS):
-        return type(value)(map(_replaced, given)) if isinstance(value, (list, tuple)) else _replaced(value)
+        return (
+            type(value)(map(_replaced, given))
+            if isinstance(value, (list, tuple))
+            else _replaced(value)
+        )
     from orch.errors import UsageError
 
     option = param.opts[-1] if param.opts[-1].startswith("-") else takes
@@ -114,21 +170,37 @@ def _replaced(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(
+    cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+)
 
 
 @app.callback(
     invoke_without_command=True,
-    epilog='One-liners: orch run "What is a mutex?" · git diff | orch run "review this" - · orch route "Design a schema"',
+    epilog=(
+        'One-liners: orch run "What is a mutex?" · git diff | orch run "review this" - · orch route'
+        ' "Design a schema"'
+    ),
 )
 def orch(
     ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version.")] = False,
-    config: Annotated[str, typer.Option("--config", metavar="DIR", help="Folder of models.yaml and routing.yaml.", show_default=False)] = "",
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Show the version.")
+    ] = False,
+    config: Annotated[
+        str,
+        typer.Option(
+            "--config",
+            metavar="DIR",
+            help="Folder of models.yaml and routing.yaml.",
+            show_default=False,
+        ),
+    ] = "",
     models: Annotated[bool, typer.Option("--models", hidden=True)] = False,
     health: Annotated[bool, typer.Option("--health", hidden=True)] = False,
 ) -> None:
-    """One command in front of all your local models: tells what kind of task it is, picks the model, runs it, and says why."""
+    """One command in front of all your local models: tells what kind of task it is, picks the
+    model, runs it, and says why."""
     if version:
         typer.echo(f"orch {VERSION}")
         raise typer.Exit()
@@ -146,9 +218,11 @@ def main() -> None:
 
 def command() -> int:
     """Runs what argv asks for and gives the exit code of the process."""
-    # a short process makes little garbage: collecting it 30 times while importing costs 0.8x `python -c pass`
+    # a short process makes little garbage: collecting it 30 times while importing costs 0.8x
+    # `python -c pass`
     gc.set_threshold(100_000, 20, 50)
-    # for the Pythons that libraries start (multiprocessing's resource tracker by `-c`), which would look for modules in the working directory first
+    # for the Pythons that libraries start (multiprocessing's resource tracker by `-c`), which would
+    # look for modules in the working directory first
     os.environ["PYTHONSAFEPATH"] = "1"
     _mend_streams()
     guard_streams()
@@ -162,7 +236,8 @@ def command() -> int:
 
 
 def _mend_streams() -> None:
-    """Gives closed streams /dev/null (or the journal would get their number), and makes the others speak UTF-8, whatever the locale."""
+    """Gives closed streams /dev/null (or the journal would get their number), and makes the others
+    speak UTF-8, whatever the locale."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
@@ -189,13 +264,17 @@ def _exit_code(problem: BaseException) -> int:
     if isinstance(problem, KeyboardInterrupt):
         return EXIT_CODES["interrupted"]
     if isinstance(problem, OSError):  # a full disk behind stdout, and its like
-        render.say(f"orch: {problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
+        render.say(
+            "orch:"
+            f" {problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}"
+        )
         return EXIT_CODES["error"]
     raise problem
 
 
 def _leave(code: int) -> None:
-    """Ends the process at once: taking 400 modules apart would cost 2.6x `python -c pass`, and everything is closed by now."""
+    """Ends the process at once: taking 400 modules apart would cost 2.6x `python -c pass`, and
+    everything is closed by now."""
     import atexit
 
     atexit._run_exitfuncs()

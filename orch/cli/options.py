@@ -19,28 +19,93 @@ MAX_SCHEMA_BYTES = 8_000_000
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Model ids for shell completion, from models.yaml alone: no network, and none that would drive the terminal, which the shell writes to itself."""
+    """Model ids for shell completion, from models.yaml alone: no network, and none that would drive
+    the terminal, which the shell writes to itself."""
     from orch.config.load import load
     from orch.text.terminal import harmless
 
     try:
-        return [spec.id for spec in load().models.models if spec.id.startswith(incomplete) and spec.id == harmless(spec.id)]
+        return [
+            spec.id
+            for spec in load().models.models
+            if spec.id.startswith(incomplete) and spec.id == harmless(spec.id)
+        ]
     except OrchError:
         return []
 
 
-Words = Annotated[list[str], typer.Argument(metavar="[TASK] [-]", help="The task; - reads stdin.", show_default=False)]
-Model = Annotated[str, typer.Option("-m", "--model", metavar="MODEL", help="Ask this model.", autocompletion=complete_model, show_default=False)]
-Type = Annotated[str, typer.Option("-t", "--type", metavar="TYPE", help="Say what kind of task it is.", show_default=False)]
+Words = Annotated[
+    list[str],
+    typer.Argument(metavar="[TASK] [-]", help="The task; - reads stdin.", show_default=False),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="Ask this model.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+Type = Annotated[
+    str,
+    typer.Option(
+        "-t", "--type", metavar="TYPE", help="Say what kind of task it is.", show_default=False
+    ),
+]
 Speed = Annotated[bool, typer.Option("--speed", help="Soonest answer first.")]
 Quality = Annotated[bool, typer.Option("--quality", help="Best answer first.")]
-Profile = Annotated[str, typer.Option("--profile", metavar="NAME", help="A profile of routing.yaml.", show_default=False)]
-Dial = Annotated[float | None, typer.Option("--dial", metavar="0..10", help="0 speed alone, 5 balanced, 10 quality alone.", show_default=False)]
-Loaded = Annotated[bool, typer.Option("--loaded", help="Only a model that is loaded, where one can.")]
-System = Annotated[str, typer.Option("-s", "--system", metavar="TEXT", help="System prompt.", show_default=False)]
-Files = Annotated[list[str], typer.Option("-f", "--file", metavar="FILE", help="A file to go with the task; can be repeated.", show_default=False)]
-Context = Annotated[list[str], typer.Option("--context", metavar="TEXT", help="A fact to go with the task; can be repeated.", show_default=False)]
-Options = Annotated[list[str], typer.Option("-o", metavar="KEY=VALUE", help="A sampling option, such as temperature=0.", show_default=False)]
+Profile = Annotated[
+    str,
+    typer.Option(
+        "--profile", metavar="NAME", help="A profile of routing.yaml.", show_default=False
+    ),
+]
+Dial = Annotated[
+    float | None,
+    typer.Option(
+        "--dial",
+        metavar="0..10",
+        help="0 speed alone, 5 balanced, 10 quality alone.",
+        show_default=False,
+    ),
+]
+Loaded = Annotated[
+    bool, typer.Option("--loaded", help="Only a model that is loaded, where one can.")
+]
+System = Annotated[
+    str, typer.Option("-s", "--system", metavar="TEXT", help="System prompt.", show_default=False)
+]
+Files = Annotated[
+    list[str],
+    typer.Option(
+        "-f",
+        "--file",
+        metavar="FILE",
+        help="A file to go with the task; can be repeated.",
+        show_default=False,
+    ),
+]
+Context = Annotated[
+    list[str],
+    typer.Option(
+        "--context",
+        metavar="TEXT",
+        help="A fact to go with the task; can be repeated.",
+        show_default=False,
+    ),
+]
+Options = Annotated[
+    list[str],
+    typer.Option(
+        "-o",
+        metavar="KEY=VALUE",
+        help="A sampling option, such as temperature=0.",
+        show_default=False,
+    ),
+]
 NoStdin = Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone: for loops and cron.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, also on failure.")]
 
@@ -55,16 +120,23 @@ def task_from(wished: Params) -> Task:
     from orch.orchestrator import task_of
     from orch.text.prompt import Attachment
 
-    return task_of(**{**wished, "attachments": tuple(Attachment(**each) for each in wished["attachments"])})
+    return task_of(
+        **{**wished, "attachments": tuple(Attachment(**each) for each in wished["attachments"])}
+    )
 
 
 def wishes(params: Params) -> Params:
-    """What argv and stdin ask for, as plain values: what `task_of` takes, which a running server takes too. Raises UsageError and InputError."""
+    """What argv and stdin ask for, as plain values: what `task_of` takes, which a running server
+    takes too. Raises UsageError and InputError."""
     from orch.cli import stdin
 
     profile = chosen_profile(params)
     words, reads = params["words"], "-" in params["words"]
-    text = " ".join(word for word in words if word != "-").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = (
+        " ".join(word for word in words if word != "-")
+        .encode("utf-8", "surrogateescape")
+        .decode("utf-8", "replace")
+    )
     attachments = stdin.plain_attachments(params["files"])
     if reads or (not params["no_stdin"] and stdin.is_piped()):
         piped = stdin.read()
@@ -73,7 +145,11 @@ def wishes(params: Params) -> Params:
         elif piped.strip():
             attachments.insert(0, {"name": "", "text": piped})
     if not text.strip():
-        empty = "stdin is empty and there is no task" if reads or stdin.is_piped() else "there is no task"
+        empty = (
+            "stdin is empty and there is no task"
+            if reads or stdin.is_piped()
+            else "there is no task"
+        )
         raise UsageError(empty, 'orch run "What is a mutex?"')
     return {
         "text": text,
@@ -97,21 +173,34 @@ def wishes(params: Params) -> Params:
 
 
 def chosen_profile(params: Params) -> str:
-    """The one of --speed, --quality, --profile and --dial that was given. Raises UsageError for two."""
-    given = [f"--{name}" for name in ("speed", "quality", "profile") if params[name]] + (["--dial"] if params["dial"] is not None else [])
+    """The one of --speed, --quality, --profile and --dial that was given. Raises UsageError for
+    two."""
+    given = [f"--{name}" for name in ("speed", "quality", "profile") if params[name]] + (
+        ["--dial"] if params["dial"] is not None else []
+    )
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} say the same thing twice", "give one of them")
-    return "speed" if params["speed"] else "quality" if params["quality"] else params["profile"] or "balanced"
+    return (
+        "speed"
+        if params["speed"]
+        else "quality"
+        if params["quality"]
+        else params["profile"] or "balanced"
+    )
 
 
 def _positive(timeout: float | None) -> float | None:
     if timeout is not None and not timeout > 0:  # also not a number
-        raise UsageError(f"--timeout must be more than 0 seconds, not {timeout:g}", "such as --timeout 60; left out, it is 300 to the first token")
+        raise UsageError(
+            f"--timeout must be more than 0 seconds, not {timeout:g}",
+            "such as --timeout 60; left out, it is 300 to the first token",
+        )
     return timeout
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
-    """`temperature=0` to a dict; a value is JSON where it reads as JSON, else text. Raises UsageError."""
+    """`temperature=0` to a dict; a value is JSON where it reads as JSON, else text. Raises
+    UsageError."""
     options = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
@@ -131,10 +220,18 @@ def read_schema(path: str) -> dict[str, Any] | None:
     try:
         schema = json.loads(files.read(path, MAX_SCHEMA_BYTES).decode("utf-8-sig"))
     except files.TooLong:
-        raise InputError(f"--schema {path}: over {MAX_SCHEMA_BYTES // 1_000_000} MB", "it must be a file with a JSON Schema") from None
+        raise InputError(
+            f"--schema {path}: over {MAX_SCHEMA_BYTES // 1_000_000} MB",
+            "it must be a file with a JSON Schema",
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         said = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"--schema {path}: {said}", "it must be a file with a JSON Schema") from None
+        raise InputError(
+            f"--schema {path}: {said}", "it must be a file with a JSON Schema"
+        ) from None
     if not isinstance(schema, dict):
         raise InputError(f"--schema {path}: a JSON Schema is an object")
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": schema, "strict": True},
+    }

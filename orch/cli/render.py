@@ -1,4 +1,5 @@
-"""Terminal and plain-text output: lines, tables, errors and progress. Only `render` and `screens` import rich, and only for terminals."""
+"""Terminal and plain-text output: lines, tables, errors and progress. Only `render` and `screens`
+import rich, and only for terminals."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def show_json(value: Any, *, one_line: bool = False) -> None:
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    """The same value on a terminal and in a pipe: what a terminal must not get is escaped there, not left out."""
+    """The same value on a terminal and in a pipe: what a terminal must not get is escaped there,
+    not left out."""
     import json
 
     text = json.dumps(value, ensure_ascii=False, indent=indent)
@@ -79,14 +81,16 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def redraw(text: str = "") -> None:
-    """Writes the line of stderr on which the cursor stands anew, on a terminal; without a text it is wiped."""
+    """Writes the line of stderr on which the cursor stands anew, on a terminal; without a text it
+    is wiped."""
     stream = own_stream(sys.stderr)
     stream.write(f"\r\x1b[2K{harmless(text)}")
     stream.flush()
 
 
 def ask(question: str) -> str | None:
-    """What was typed in answer, without blanks around; None at the end of stdin. Raises KeyboardInterrupt."""
+    """What was typed in answer, without blanks around; None at the end of stdin. Raises
+    KeyboardInterrupt."""
     try:
         # readline writes the question by itself, to redraw it
         return input(harmless(question)).strip()
@@ -126,7 +130,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """The same as Markdown."""
-    cells = [[one_line(str(cell)).replace("|", "\\|") for cell in row] for row in (columns, ["---"] * len(columns), *rows)]
+    cells = [
+        [one_line(str(cell)).replace("|", "\\|") for cell in row]
+        for row in (columns, ["---"] * len(columns), *rows)
+    ]
     show("\n".join(f"| {' | '.join(row)} |" for row in cells))
 
 
@@ -143,7 +150,12 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Seq
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for place, index in enumerate(shown):
         figures = all(_is_figure(row[index]) for row in rows)
-        grid.add_column(columns[index], overflow="fold", no_wrap=place < len(shown) - 1, justify="right" if figures else "left")
+        grid.add_column(
+            columns[index],
+            overflow="fold",
+            no_wrap=place < len(shown) - 1,
+            justify="right" if figures else "left",
+        )
     for row in rows:
         # Text, not markup: names and reasons may hold brackets
         grid.add_row(*(Text(row[index], style=_STYLES.get(row[index], "")) for index in shown))
@@ -153,11 +165,15 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Seq
         out.print(plain(f"too narrow for: {', '.join(hidden)} (--json has them)", "dim"))
 
 
-def _that_fit(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], width: int) -> list[int]:
+def _that_fit(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], width: int
+) -> list[int]:
     """Indices of the columns that fit; the last one may fold down to LEAST_WIDTH."""
     widths, shown = _widths(columns, rows), list(range(len(columns)))
     for name in drop:
-        needed = sum(widths[index] + 2 for index in shown[:-1]) + min(widths[shown[-1]], LEAST_WIDTH)
+        needed = sum(widths[index] + 2 for index in shown[:-1]) + min(
+            widths[shown[-1]], LEAST_WIDTH
+        )
         if needed <= width:
             break
         shown.remove(columns.index(name))
@@ -172,17 +188,26 @@ _STYLES = {"ok": "green", "fail": "red", "warn": "yellow", "loaded": "green"}
 
 
 def console(*, stderr: bool = False) -> Console:
-    """rich's console on stdout or stderr: its own sequences pass, those in a text do not. It heeds NO_COLOR and FORCE_COLOR itself."""
+    """rich's console on stdout or stderr: its own sequences pass, those in a text do not. It heeds
+    NO_COLOR and FORCE_COLOR itself."""
     from rich.console import Console
     from rich.segment import Segment
 
     class HarmlessConsole(Console):
-        def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        def render(
+            self, renderable: Any, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
             for segment in super().render(renderable, options):
-                style = segment.style.update_link(None) if segment.style and segment.style.link else segment.style
+                style = (
+                    segment.style.update_link(None)
+                    if segment.style and segment.style.link
+                    else segment.style
+                )
                 yield segment if segment.control else Segment(harmless(segment.text), style)
 
-    return HarmlessConsole(file=own_stream(sys.stderr if stderr else sys.stdout), highlight=False, soft_wrap=False)
+    return HarmlessConsole(
+        file=own_stream(sys.stderr if stderr else sys.stdout), highlight=False, soft_wrap=False
+    )
 
 
 def plain(text: str, style: str) -> Any:
@@ -196,7 +221,8 @@ def plain(text: str, style: str) -> Any:
 
 
 class Progress:
-    """Progress on stderr: a bar on a terminal, a line for each step elsewhere. The bar appears at the first step."""
+    """Progress on stderr: a bar on a terminal, a line for each step elsewhere. The bar appears at
+    the first step."""
 
     def __init__(self, title: str) -> None:
         self._title, self._last = title, ""
@@ -209,7 +235,9 @@ class Progress:
     def show(self, step: str, done: int | None = None, total: int | None = None) -> None:
         """One step; `done` and `total` in bytes where they are known."""
         if self._begin(sized=True):
-            self._bar.update(self._job, description=f"{self._title}: {step}", completed=done or 0, total=total)
+            self._bar.update(
+                self._job, description=f"{self._title}: {step}", completed=done or 0, total=total
+            )
         elif step != self._last:
             say(f"{self._title}: {one_line(step)}")
         self._last = step
@@ -224,12 +252,32 @@ class Progress:
     def _begin(self, *, sized: bool) -> bool:
         """Whether there is a bar."""
         if self._bar is None and is_terminal(sys.stderr):
-            from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                MofNCompleteColumn,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
             from rich.progress import Progress as Bar
 
-            amounts = (DownloadColumn(), TransferSpeedColumn()) if sized else (MofNCompleteColumn(),)
-            columns = (TextColumn("{task.description}"), BarColumn(), *amounts, TimeRemainingColumn())
-            self._bar = Bar(*columns, console=console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+            amounts = (
+                (DownloadColumn(), TransferSpeedColumn()) if sized else (MofNCompleteColumn(),)
+            )
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                *amounts,
+                TimeRemainingColumn(),
+            )
+            self._bar = Bar(
+                *columns,
+                console=console(stderr=True),
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._job = self._bar.add_task(self._title, total=None)
             self._bar.start()
         return self._bar is not None

@@ -1,4 +1,5 @@
-"""Displays one run on a terminal or in a pipe: header, streamed answer, fallbacks, warnings and time."""
+"""Displays one run on a terminal or in a pipe: header, streamed answer, fallbacks, warnings and
+time."""
 
 from __future__ import annotations
 
@@ -19,12 +20,18 @@ LONGEST_LINE = 20_000
 
 def headline(chunk: dict[str, Any]) -> str:
     """`→ Qwen 2.5 Coder 7B · coding 0.85 · best for coding, loaded`."""
-    return one_line(f"→ {chunk['model_name']} · {chunk['task_type']} {chunk['confidence']:.2f} · {chunk['reason']}")
+    return one_line(
+        f"→ {chunk['model_name']} · {chunk['task_type']} {chunk['confidence']:.2f} ·"
+        f" {chunk['reason']}"
+    )
 
 
 def recalled_lines(result: dict[str, Any]) -> list[str]:
     """What memory put before the task, one line a row."""
-    return [one_line(f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}") for row in result["recalled"]]
+    return [
+        one_line(f"← recalled {_day(row['at'])} {row['run_id']}: {row['task'][:80]}")
+        for row in result["recalled"]
+    ]
 
 
 def _day(at: float) -> str:
@@ -39,11 +46,15 @@ def fallback_line(chunk: dict[str, Any]) -> str:
 
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
     failed, other = fallback_names(chunk)
-    return one_line(f"! {failed} failed{where}: {chunk['reason']}; " + (f"{other} takes over" if other != failed else "it is asked once more"))
+    return one_line(
+        f"! {failed} failed{where}: {chunk['reason']}; "
+        + (f"{other} takes over" if other != failed else "it is asked once more")
+    )
 
 
 class PipeScreen:
-    """stdout is a pipe or a file, or plain text was asked for: the model's bytes as they come, one line on stderr at the end.
+    """stdout is a pipe or a file, or plain text was asked for: the model's bytes as they come, one
+    line on stderr at the end.
 
     Screens take chunks in their JSON form (`json_form.of_chunk`): a running server gives no other.
     """
@@ -85,7 +96,8 @@ class PipeScreen:
 
 
 class _Tail:
-    """The Markdown that is still being written, drawn when the screen is refreshed, not at every token: the last rows that fit."""
+    """The Markdown that is still being written, drawn when the screen is refreshed, not at every
+    token: the last rows that fit."""
 
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
@@ -95,7 +107,8 @@ class _Tail:
         from rich.segment import Segment
 
         height = max(console.height - 2, 1)
-        # no more than fills the screen twice: one line without end would be drawn whole twelve times a second
+        # no more than fills the screen twice: one line without end would be drawn whole twelve
+        # times a second
         text = self._blocks.tail(height * 2, height * 2 * options.max_width)
         rows = console.render_lines(Markdown(text, hyperlinks=False), options, pad=False)
         for row in rows[-height:]:
@@ -104,27 +117,45 @@ class _Tail:
 
 
 class TerminalScreen:
-    """stdout is a terminal: a header, then the answer as Markdown while it streams, the time at the end.
+    """stdout is a terminal: a header, then the answer as Markdown while it streams, the time at the
+    end.
 
-    A Markdown block that is complete is printed for good; only the last one is redrawn, so that an answer longer than the screen scrolls as usual.
+    A Markdown block that is complete is printed for good; only the last one is redrawn, so that an
+    answer longer than the screen scrolls as usual.
     `out` and `notes` stand in for stdout and stderr.
     """
 
-    def __init__(self, *, thinking: bool, quiet: bool, out: Console | None = None, notes: Console | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        thinking: bool,
+        quiet: bool,
+        out: Console | None = None,
+        notes: Console | None = None,
+    ) -> None:
         from rich.live import Live
 
         self._console, self._notes = out or console(), notes or console(stderr=True)
         self._thinking, self._quiet = thinking, quiet
         self._blocks = Blocks()
         self._writes = False
-        self._live = Live(console=self._console, transient=True, auto_refresh=True, refresh_per_second=12, redirect_stdout=False, redirect_stderr=False)
+        self._live = Live(
+            console=self._console,
+            transient=True,
+            auto_refresh=True,
+            refresh_per_second=12,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._live.start()
 
     def show(self, chunk: dict[str, Any]) -> None:
         """One chunk of the run."""
         kind = chunk["type"]
         if kind == "content":
-            self._add(harmless(chunk["chunk"]))  # before Markdown is made of it: what is left out may part what it reads as one
+            self._add(
+                harmless(chunk["chunk"])
+            )  # before Markdown is made of it: what is left out may part what it reads as one
         elif kind == "metadata":
             self._metadata(chunk)
         elif kind == "tool_call":
@@ -155,7 +186,9 @@ class TerminalScreen:
 
     def _note(self, text: str, style: str) -> None:
         is_live = self._live.is_started
-        if is_live:  # stderr is the same screen: what is being redrawn there would stand on the note's line
+        if (
+            is_live
+        ):  # stderr is the same screen: what is being redrawn there would stand on the note's line
             self._live.stop()
         self._notes.print(plain(text, style))
         if is_live:
@@ -175,7 +208,9 @@ class TerminalScreen:
 
         self._live.update("")
         if max(map(len, markdown.split("\n"))) > LONGEST_LINE:
-            self._console.print(plain(markdown, ""), soft_wrap=True)  # broken by the terminal: rich takes the square of a word
+            self._console.print(
+                plain(markdown, ""), soft_wrap=True
+            )  # broken by the terminal: rich takes the square of a word
         else:
             self._console.print(Markdown(markdown, hyperlinks=False))
 
@@ -186,7 +221,9 @@ class TerminalScreen:
         for line in recalled_lines(result):
             self._note(line, "dim")
         count = result["usage"]["completion_tokens"]
-        self._note(f"{result['timing']['total_s']:.2f} s{f' · {count} tokens' if count else ''}", "dim")
+        self._note(
+            f"{result['timing']['total_s']:.2f} s{f' · {count} tokens' if count else ''}", "dim"
+        )
 
     def close(self) -> None:
         """Prints what is still being redrawn and gives the terminal back."""

@@ -22,7 +22,12 @@ MAX_BYTES = 64_000_000
 PATIENCE_S = 2.0
 _CHUNK = 1 << 16
 # UTF-32's first: that of UTF-16 is the beginning of it
-_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 
 
@@ -36,7 +41,8 @@ def is_piped() -> bool:
 
 
 def read() -> str:
-    """All of stdin as text. A slow producer is waited for; after two silent seconds one line on stderr says so. Raises InputError."""
+    """All of stdin as text. A slow producer is waited for; after two silent seconds one line on
+    stderr says so. Raises InputError."""
     pieces: list[bytes] = []
     size, waiting_said = 0, False
     while True:
@@ -72,7 +78,8 @@ def too_long(what: str, size: int) -> OrchError:
 
 
 def as_text(data: bytes, where: str) -> str:
-    """Bytes as text: UTF-8, UTF-16 or UTF-32 with their mark, or Windows-1252. Raises InputError for anything that is no text."""
+    """Bytes as text: UTF-8, UTF-16 or UTF-32 with their mark, or Windows-1252. Raises InputError
+    for anything that is no text."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     try:
         text = data.decode(encoding, "replace") if encoding else data.decode("utf-8-sig")
@@ -93,7 +100,9 @@ def _looks_binary(data: bytes) -> bool:
 
 
 def _binary(where: str) -> InputError:
-    return InputError(f"{where} is binary, not text", "convert it first, such as with pdftotext or strings")
+    return InputError(
+        f"{where} is binary, not text", "convert it first, such as with pdftotext or strings"
+    )
 
 
 def attachment(path: str) -> Attachment:
@@ -118,10 +127,16 @@ def plain_attachment(path: str, most: int = MAX_BYTES) -> dict[str, str]:
         data = files.read(path, max(most, 0), lambda: render.say(f"orch: waiting for {path}"))
     except files.TooLong as error:
         others = " with the files before it" if most < MAX_BYTES else ""
-        raise too_long(f"{path} holds over {MAX_BYTES // 1_000_000} MB{others}", max(error.size, MAX_BYTES)) from None
+        raise too_long(
+            f"{path} holds over {MAX_BYTES // 1_000_000} MB{others}", max(error.size, MAX_BYTES)
+        ) from None
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}", "check the name; -f takes a file") from None
-    name = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # a file may be called by any bytes
+        raise InputError(
+            f"{path}: {error.strerror or error}", "check the name; -f takes a file"
+        ) from None
+    name = path.encode("utf-8", "surrogateescape").decode(
+        "utf-8", "replace"
+    )  # a file may be called by any bytes
     if any(data.startswith(mark) for mark in _IMAGES):
         return {"name": name, "image": base64.b64encode(data).decode("ascii")}
     return {"name": name, "text": as_text(data, path)}

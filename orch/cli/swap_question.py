@@ -21,13 +21,19 @@ def can_be_asked() -> bool:
 
 
 def asked_first(orchestrator: Orchestrator, task: Task) -> Task:
-    """The task; only for loaded models where `swap` is `ask`, a loaded model would be unloaded for it, and the answer is to keep that.
+    """The task; only for loaded models where `swap` is `ask`, a loaded model would be unloaded for
+    it, and the answer is to keep that.
 
     Raises OrchError when no model can take the task.
     """
     from orch.routing.selection import swap_of
 
-    if orchestrator.runtime.config.routing.swap != "ask" or task.model or task.loaded or not can_be_asked():
+    if (
+        orchestrator.runtime.config.routing.swap != "ask"
+        or task.model
+        or task.loaded
+        or not can_be_asked()
+    ):
         return task
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     pair = swap_of(decision.candidates)

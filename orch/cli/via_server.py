@@ -1,4 +1,5 @@
-"""`orch run` by a running server: what argv asks for goes there, its chunks come back; the bytes shown are those of a run in this process."""
+"""`orch run` by a running server: what argv asks for goes there, its chunks come back; the bytes
+shown are those of a run in this process."""
 
 from __future__ import annotations
 
@@ -24,8 +25,12 @@ LINES = "application/x-ndjson"
 
 
 def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
-    """Whether a server of this version, folders and configuration ran it. Raises OrchError as the run would have."""
-    body = {name: value for name, value in wished.items() if value is not None} | {"on_partial": face.on_partial, "face": "cli"}
+    """Whether a server of this version, folders and configuration ran it. Raises OrchError as the
+    run would have."""
+    body = {name: value for name, value in wished.items() if value is not None} | {
+        "on_partial": face.on_partial,
+        "face": "cli",
+    }
     headers = {"accept": LINES, "x-orch-fingerprint": our_fingerprint(config_dir)}
     try:
         connection = Connection("POST", "/orch/run", body, headers)
@@ -46,15 +51,23 @@ def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
     return True
 
 
-def ask(config_dir: Path | None, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-    """What a server of this version, folders and configuration answers, to a GET where there is no body; None where there is none.
+def ask(
+    config_dir: Path | None, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """What a server of this version, folders and configuration answers, to a GET where there is no
+    body; None where there is none.
 
     Raises OrchError where it refuses.
     """
     if not socket_path().exists():
         return None
     try:
-        status, told = asked("GET" if body is None else "POST", path, body, {"x-orch-fingerprint": our_fingerprint(config_dir)})
+        status, told = asked(
+            "GET" if body is None else "POST",
+            path,
+            body,
+            {"x-orch-fingerprint": our_fingerprint(config_dir)},
+        )
     except NoServerError as error:
         _say_stuck(error)
         return None
@@ -78,7 +91,8 @@ def _turned_away(told: dict[str, Any]) -> bool:
 
 
 def our_fingerprint(config_dir: Path | None) -> str:
-    """What this process would work with. Raises ConfigError where its configuration can't be read."""
+    """What this process would work with. Raises ConfigError where its configuration can't be
+    read."""
     found, notes = find(config_dir, os.environ, working_directory())
     return fingerprint(found.values(), notes, os.environ)
 
@@ -93,7 +107,11 @@ def _show(connection: Connection, face: Face) -> None:
                 last = json.loads(line)
                 partial = _shown(partial, last)
                 # an interruption is told by the command itself, as it is without a server
-                if last["type"] != "error" or last["error"]["code"] not in ("interrupted", "terminated", "hung_up"):
+                if last["type"] != "error" or last["error"]["code"] not in (
+                    "interrupted",
+                    "terminated",
+                    "hung_up",
+                ):
                     show.take(last)
     except BrokenPipeError:
         raise OrchError("the reader is gone", code="reader_gone") from None
@@ -104,7 +122,12 @@ def _show(connection: Connection, face: Face) -> None:
     if last.get("type") == "error":
         raise error_of(last)
     if last.get("type") != "done":
-        raise OrchError(f"the server {why} before the answer was whole", "orch run --no-server asks without it", code="all_failed", partial=partial)
+        raise OrchError(
+            f"the server {why} before the answer was whole",
+            "orch run --no-server asks without it",
+            code="all_failed",
+            partial=partial,
+        )
 
 
 def _shown(partial: str, chunk: dict[str, Any]) -> str:
@@ -116,14 +139,20 @@ def _shown(partial: str, chunk: dict[str, Any]) -> str:
 
 @contextmanager
 def _signals(run_id: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run at the server, which then tells what had come; a second one ends this process."""
+    """Ctrl-C and SIGTERM end the run at the server, which then tells what had come; a second one
+    ends this process."""
     codes = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung_up"}
     before = {}
 
     def end(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
         try:
-            asked("POST", f"/orch/runs/{run_id}/end", {"code": codes[signal.Signals(number).name]}, timeout_s=2)
+            asked(
+                "POST",
+                f"/orch/runs/{run_id}/end",
+                {"code": codes[signal.Signals(number).name]},
+                timeout_s=2,
+            )
         except NoServerError:
             pass  # then the stream breaks off too
 

@@ -1,1 +1,2 @@
-"""models.yaml and routing.yaml: what may stand in them, where they are found, and how they are read."""
+"""models.yaml and routing.yaml: what may stand in them, where they are found, and how they are
+read."""

@@ -1,4 +1,5 @@
-"""Finds models.yaml and routing.yaml: --config, $ORCH_CONFIG, the working directory, the user's folder, the package."""
+"""Finds models.yaml and routing.yaml: --config, $ORCH_CONFIG, the working directory, the user's
+folder, the package."""
 
 from __future__ import annotations
 
@@ -12,9 +13,11 @@ from orch.errors import ConfigError
 
 FILES = {"models": "models.yaml", "routing": "routing.yaml"}
 KNOWN, KNOWN_FILE = "known_models", "known_models.yaml"
-"""A user's own known models, which add to the package's: in the folders of their models.yaml, never in the working directory."""
+"""A user's own known models, which add to the package's: in the folders of their models.yaml, never
+in the working directory."""
 MOST_BYTES, DIRECTORY_BYTES = 1_000_000, 200_000
-"""Of a file, and of a file of the working directory: over a second of YAML, and twenty times the shipped ones."""
+"""Of a file, and of a file of the working directory: over a second of YAML, and twenty times the
+shipped ones."""
 _ROOT_KEYS = {"models": ("providers", "models"), "routing": ("weights", "task_types")}
 
 
@@ -42,23 +45,35 @@ def working_directory() -> Path | None:
         return None
 
 
-def find(config_dir: Path | None, env: Mapping[str, str], cwd: Path | None) -> tuple[dict[str, Source], list[str]]:
-    """The file to use for each of the two, the user's known models if there are any, and remarks about files that were passed over. Raises ConfigError."""
+def find(
+    config_dir: Path | None, env: Mapping[str, str], cwd: Path | None
+) -> tuple[dict[str, Source], list[str]]:
+    """The file to use for each of the two, the user's known models if there are any, and remarks
+    about files that were passed over. Raises ConfigError."""
     found: dict[str, Source] = {}
     notes: list[str] = []
     named = [(config_dir, "flag")] if config_dir else []
     if env.get("ORCH_CONFIG"):
         named.append((Path(env["ORCH_CONFIG"]).expanduser(), "environment"))
     for directory, place in named:
-        here = {which: directory / name for which, name in FILES.items() if (directory / name).is_file()}
+        here = {
+            which: directory / name for which, name in FILES.items() if (directory / name).is_file()
+        }
         if not here:
             what = "--config" if place == "flag" else "ORCH_CONFIG"
-            raise ConfigError(f"{what}: {directory} holds neither models.yaml nor routing.yaml", "orch config init --to DIR writes both")
+            raise ConfigError(
+                f"{what}: {directory} holds neither models.yaml nor routing.yaml",
+                "orch config init --to DIR writes both",
+            )
         for which, path in here.items():
             found.setdefault(which, read(which, path, place))
     # in a clone they are the shipped files, which the user's own go before
     elsewhere = (paths.config_dir(env), packaged("models").parent)
-    if not named and cwd is not None and all(cwd.resolve() != folder.resolve() for folder in elsewhere):
+    if (
+        not named
+        and cwd is not None
+        and all(cwd.resolve() != folder.resolve() for folder in elsewhere)
+    ):
         found, notes = _in_directory(cwd)
     for which, name in FILES.items():
         own = paths.config_dir(env) / name
@@ -78,13 +93,20 @@ def _in_directory(cwd: Path) -> tuple[dict[str, Source], list[str]]:
     if not there:
         return {}, []
     try:
-        sources = {which: read(which, path, "directory") for which, path in here.items()} if len(there) == 2 else {}
+        sources = (
+            {which: read(which, path, "directory") for which, path in here.items()}
+            if len(there) == 2
+            else {}
+        )
     except ConfigError as error:
         return {}, [f"{error.message} (it is in this folder, and ignored)"]
     if sources and all(_has_keys(which, source.text) for which, source in sources.items()):
         return sources, []
     names = " and ".join(path.name for path in there)
-    return {}, [f"{names} in this folder ignored: orch uses such files only where both stand there with its keys"]
+    return {}, [
+        f"{names} in this folder ignored: orch uses such files only where both stand there with its"
+        " keys"
+    ]
 
 
 def _has_keys(which: str, text: str) -> bool:
@@ -99,12 +121,15 @@ def read(which: str, path: Path, place: str) -> Source:
     except files.TooLong:
         raise ConfigError(f"{path}: it has over {most:,} bytes") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
+        raise ConfigError(
+            f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8"
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
 
 
 def trusted_base(which: str, env: Mapping[str, str]) -> Source:
-    """The file that would be used if the working directory had none: what a local one may not set is taken from there."""
+    """The file that would be used if the working directory had none: what a local one may not set
+    is taken from there."""
     own = paths.config_dir(env) / FILES[which]
     return read(which, own, "user") if own.is_file() else read(which, packaged(which), "package")

@@ -1,4 +1,5 @@
-"""Edits the list of models.yaml, keeping its comments and its order: at once, or as a change that is shown before it is written."""
+"""Edits the list of models.yaml, keeping its comments and its order: at once, or as a change that
+is shown before it is written."""
 
 from __future__ import annotations
 
@@ -12,20 +13,30 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orch.config import files, paths
-from orch.config.discovery import FILES, MOST_BYTES, Source, find, packaged, trusted_base, working_directory
+from orch.config.discovery import (
+    FILES,
+    MOST_BYTES,
+    Source,
+    find,
+    packaged,
+    trusted_base,
+    working_directory,
+)
 from orch.config.spec import canonical
 from orch.errors import ConfigError
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import ModelKey
 
 GUESSED = ("speed_rating",)
-"""What is written from a model's size alone. Its quality is not: a rating in the file is a person's word."""
+"""What is written from a model's size alone. Its quality is not: a rating in the file is a person's
+word."""
 LEAST_CTX = 256
 """The least num_ctx that models.yaml takes."""
 
 
 def own_file(config_dir: Path | None = None) -> Path:
-    """The models.yaml in force, if it is the user's to edit; else where the user's own belongs (copied there from the shipped one)."""
+    """The models.yaml in force, if it is the user's to edit; else where the user's own belongs
+    (copied there from the shipped one)."""
     path, text, is_new = _begun_from(config_dir)
     if is_new:
         paths.write_private(path, text)
@@ -38,11 +49,16 @@ def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
     source = found["models"]
     if source.place in ("environment", "flag", "directory", "user"):
         return source.path, _read(source.path), False
-    return paths.config_dir() / FILES["models"], packaged("models").read_text(encoding="utf-8"), True
+    return (
+        paths.config_dir() / FILES["models"],
+        packaged("models").read_text(encoding="utf-8"),
+        True,
+    )
 
 
 def entry_of(state: ModelState) -> dict[str, Any]:
-    """The entry of an installed model, with what its provider says of it: the keys worth writing."""
+    """The entry of an installed model, with what its provider says of it: the keys worth
+    writing."""
     spec = state.spec
     values = {
         "id": spec.id,
@@ -53,13 +69,16 @@ def entry_of(state: ModelState) -> dict[str, Any]:
         "num_ctx": state.modelfile_ctx if (state.modelfile_ctx or 0) >= LEAST_CTX else None,
         "speed_rating": spec.speed_rating,
         "quality_rating": spec.quality_rating,
-        "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1) if state.size_bytes and not state.remote_host else None,
+        "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1)
+        if state.size_bytes and not state.remote_host
+        else None,
     }
     return {key: value for key, value in values.items() if value is not None}
 
 
 def add(path: Path, model: dict[str, Any], guessed: Sequence[str] = ()) -> None:
-    """Appends a model to the file, or raises ConfigError and leaves it as it was. The `guessed` keys are marked as such."""
+    """Appends a model to the file, or raises ConfigError and leaves it as it was. The `guessed`
+    keys are marked as such."""
     _replace(path, _with_model(path, _read(path), model, guessed))
 
 
@@ -86,7 +105,8 @@ def _with_model(path: Path, text: str, model: dict[str, Any], guessed: Sequence[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the file says, and what it would say. `is_new`: there is no file yet, and the shipped one is begun from."""
+    """What the file says, and what it would say. `is_new`: there is no file yet, and the shipped
+    one is begun from."""
 
     path: Path
     before: str
@@ -95,11 +115,21 @@ class Change:
 
     def diff(self) -> list[str]:
         """The lines of a unified diff, without its head."""
-        return list(difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), lineterm="", n=2))[2:]
+        return list(
+            difflib.unified_diff(
+                self.before.splitlines(), self.after.splitlines(), lineterm="", n=2
+            )
+        )[2:]
 
 
-def proposed(config_dir: Path | None, listed: Sequence[ModelState], dropped: Sequence[ModelKey], unlisted: Literal["use", "ignore"]) -> Change:
-    """The models.yaml in which these models are listed, those are not, and that is done with the unlisted. Raises ConfigError; writes nothing.
+def proposed(
+    config_dir: Path | None,
+    listed: Sequence[ModelState],
+    dropped: Sequence[ModelKey],
+    unlisted: Literal["use", "ignore"],
+) -> Change:
+    """The models.yaml in which these models are listed, those are not, and that is done with the
+    unlisted. Raises ConfigError; writes nothing.
 
     A model that is dropped becomes a comment, from which it is listed again as it was.
     """
@@ -108,18 +138,33 @@ def proposed(config_dir: Path | None, listed: Sequence[ModelState], dropped: Seq
     for key in dropped:
         after = _put_aside(path, after, key)
     for state in listed:
-        after = _taken_back(path, after, state.key) or _with_model(path, after, entry_of(state), GUESSED)
+        after = _taken_back(path, after, state.key) or _with_model(
+            path, after, entry_of(state), GUESSED
+        )
     change = Change(path, before, _with_unlisted(path, after, unlisted), is_new)
-    _check(config_dir, change, {*_keys(path, before), *(_full(state.key) for state in listed)} - {_full(key) for key in dropped})
+    _check(
+        config_dir,
+        change,
+        {*_keys(path, before), *(_full(state.key) for state in listed)}
+        - {_full(key) for key in dropped},
+    )
     return change
 
 
 def with_engine_model(config_dir: Path | None, model: dict[str, Any]) -> Change:
-    """The models.yaml in which the engine inside orch has that model; one that it has by that id gets the new values. Raises ConfigError; writes nothing."""
+    """The models.yaml in which the engine inside orch has that model; one that it has by that id
+    gets the new values. Raises ConfigError; writes nothing."""
     path, before, is_new = _begun_from(config_dir)
     yaml, data = _loaded(path, before)
     providers = data.setdefault("providers", {})
-    name = next((name for name, provider in providers.items() if isinstance(provider, dict) and provider.get("kind") == "llamacpp"), None)
+    name = next(
+        (
+            name
+            for name, provider in providers.items()
+            if isinstance(provider, dict) and provider.get("kind") == "llamacpp"
+        ),
+        None,
+    )
     if name is None:
         name = _free_name("embedded", providers)
         providers[name] = {"kind": "llamacpp"}
@@ -129,14 +174,19 @@ def with_engine_model(config_dir: Path | None, model: dict[str, Any]) -> Change:
         entry.update(model)
         after = _dumped(yaml, data, before)
     else:
-        after = _with_model(path, _dumped(yaml, data, before), {"id": model["id"], "provider": name, **model}, ())
+        after = _with_model(
+            path, _dumped(yaml, data, before), {"id": model["id"], "provider": name, **model}, ()
+        )
     change = Change(path, before, after, is_new)
     _check(config_dir, change, {*_keys(path, before), _full(key)})
     return change
 
 
-def with_provider(config_dir: Path | None, name: str, provider: dict[str, Any]) -> tuple[Change, str]:
-    """The models.yaml that names one more server, and what it is called there. Raises ConfigError; writes nothing."""
+def with_provider(
+    config_dir: Path | None, name: str, provider: dict[str, Any]
+) -> tuple[Change, str]:
+    """The models.yaml that names one more server, and what it is called there. Raises ConfigError;
+    writes nothing."""
     path, before, is_new = _begun_from(config_dir)
     yaml, data = _loaded(path, before)
     providers = data.setdefault("providers", {})
@@ -148,7 +198,11 @@ def with_provider(config_dir: Path | None, name: str, provider: dict[str, Any]) 
 
 
 def _free_name(name: str, taken: Any) -> str:
-    return next(each for each in (name, *(f"{name}-{number}" for number in range(2, 1000))) if each not in taken)
+    return next(
+        each
+        for each in (name, *(f"{name}-{number}" for number in range(2, 1000)))
+        if each not in taken
+    )
 
 
 def write(change: Change) -> None:
@@ -157,21 +211,30 @@ def write(change: Change) -> None:
     if is_new != change.is_new or not (is_new or _read(change.path) == change.before):
         raise ConfigError(f"{change.path} was changed meanwhile", "look at the change again")
     try:
-        paths.write_private(change.path, change.after) if is_new else _replace(change.path, change.after)
+        paths.write_private(change.path, change.after) if is_new else _replace(
+            change.path, change.after
+        )
     except OSError as error:
         raise ConfigError(f"{change.path} can't be written: {error.strerror or error}") from None
 
 
 def _check(config_dir: Path | None, change: Change, wanted: set[ModelKey]) -> None:
-    """Raises ConfigError where the new text is no good configuration, or lists other models than it should."""
+    """Raises ConfigError where the new text is no good configuration, or lists other models than it
+    should."""
     from orch.config.validate import checked
 
     found, _ = find(config_dir, os.environ, working_directory())
     found["models"] = replace(found["models"], path=change.path, text=change.after)
-    base: dict[str, Source | None] = {which: trusted_base(which, os.environ) if source.place == "directory" else None for which, source in found.items()}
+    base: dict[str, Source | None] = {
+        which: trusted_base(which, os.environ) if source.place == "directory" else None
+        for which, source in found.items()
+    }
     checked(found, base, os.environ)
     if _keys(change.path, change.after) != wanted:
-        raise ConfigError(f"{change.path} is written in a way that can't be changed here", "change it in an editor")
+        raise ConfigError(
+            f"{change.path} is written in a way that can't be changed here",
+            "change it in an editor",
+        )
 
 
 def _full(key: ModelKey) -> ModelKey:
@@ -218,25 +281,38 @@ def _put_aside(path: Path, text: str, key: ModelKey) -> str:
 
 
 def _extent(lines: Sequence[str], within: int) -> tuple[int, int, int]:
-    """First and last line of the list's entry that has a key on the line `within`, and the column of its dash. What is indented more belongs to it."""
-    first = next(number for number in range(within, -1, -1) if re.match(r" *-(\s|$)", lines[number]))
+    """First and last line of the list's entry that has a key on the line `within`, and the column
+    of its dash. What is indented more belongs to it."""
+    first = next(
+        number for number in range(within, -1, -1) if re.match(r" *-(\s|$)", lines[number])
+    )
     column = lines[first].index("-")
     last = number = first
-    while number + 1 < len(lines) and (not lines[number + 1].strip() or lines[number + 1].startswith(" " * (column + 1))):
+    while number + 1 < len(lines) and (
+        not lines[number + 1].strip() or lines[number + 1].startswith(" " * (column + 1))
+    ):
         number += 1
         last = number if lines[number].strip() else last
     return first, last, column
 
 
 def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
-    """The text in which the comment that `_put_aside` made is the model's entry again; None where there is none."""
+    """The text in which the comment that `_put_aside` made is the model's entry again; None where
+    there is none."""
     lines = text.split("\n")
     for first, line in enumerate(lines):
         start = re.match(r"( *)#- ", line)
         if start is None:
             continue
         more = re.compile(rf"{start.group(1)}#(  |\s*$)")
-        last = next((number for number in range(first, len(lines) - 1) if not more.match(lines[number + 1])), len(lines) - 1)
+        last = next(
+            (
+                number
+                for number in range(first, len(lines) - 1)
+                if not more.match(lines[number + 1])
+            ),
+            len(lines) - 1,
+        )
         back = [each.replace("#", "", 1) for each in lines[first : last + 1]]
         whole = "\n".join((*lines[:first], *back, *lines[last + 1 :]))
         try:
@@ -269,9 +345,13 @@ def _loaded(path: Path, text: str) -> tuple[Any, Any]:
     except YAMLError as error:
         # all that it says would show the line, which may hold a key
         said = " ".join(str(getattr(error, "problem", None) or type(error).__name__).split())
-        raise ConfigError(f"{path} is not valid YAML: {said}", "orch config validate shows the place") from None
+        raise ConfigError(
+            f"{path} is not valid YAML: {said}", "orch config validate shows the place"
+        ) from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} is no mapping of keys", "orch config validate shows what is wrong")
+        raise ConfigError(
+            f"{path} is no mapping of keys", "orch config validate shows what is wrong"
+        )
     return yaml, data
 
 
@@ -289,7 +369,9 @@ def _round_trip(text: str) -> Any:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
-    indented = re.search(r"^models:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*- ", text, re.MULTILINE) is None
+    indented = (
+        re.search(r"^models:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*- ", text, re.MULTILINE) is None
+    )
     yaml.indent(mapping=2, sequence=4 if indented else 2, offset=2 if indented else 0)
     return yaml
 

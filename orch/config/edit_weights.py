@@ -17,13 +17,17 @@ from orch.config.validate import checked
 from orch.config.yaml_document import parse
 from orch.errors import ConfigError
 
-_NEW = "# What is left out here is taken from the routing.yaml that orch ships. Every key: `orch config schema routing`.\nversion: 1\n"
+_NEW = (
+    "# What is left out here is taken from the routing.yaml that orch ships. Every key: `orch"
+    " config schema routing`.\nversion: 1\n"
+)
 _BY_HAND = "its weights stand in a form that only a person can change, such as an anchor"
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingFile:
-    """The user's routing.yaml: its text (empty where there is none yet), and where in it the number of each term stands."""
+    """The user's routing.yaml: its text (empty where there is none yet), and where in it the number
+    of each term stands."""
 
     path: Path
     text: str
@@ -32,7 +36,8 @@ class RoutingFile:
 
     @classmethod
     def read(cls, config_dir: Path | None = None) -> RoutingFile:
-        """The file in force, or where the user's own belongs while the shipped one is. Raises ConfigError where it can't be changed by a program."""
+        """The file in force, or where the user's own belongs while the shipped one is. Raises
+        ConfigError where it can't be changed by a program."""
         source = _source(config_dir)
         is_new = source.place == "package"
         path = paths.config_dir() / FILES["routing"] if is_new else source.path
@@ -55,17 +60,27 @@ class RoutingFile:
         """What that would change, as lines of a unified diff; empty for nothing."""
         before, after = self.text.splitlines(), self.with_weights(weights).splitlines()
         name = str(self.path)
-        return list(difflib.unified_diff(before, after, "/dev/null" if self.is_new else name, name, n=2, lineterm=""))
+        return list(
+            difflib.unified_diff(
+                before, after, "/dev/null" if self.is_new else name, name, n=2, lineterm=""
+            )
+        )
 
     def save(self, weights: Mapping[str, float], config_dir: Path | None = None) -> None:
-        """Writes it with other weights, in one step. Raises ConfigError, and leaves it, where it was changed since it was read or would not be valid."""
+        """Writes it with other weights, in one step. Raises ConfigError, and leaves it, where it
+        was changed since it was read or would not be valid."""
         found, _ = find(config_dir, os.environ, working_directory())
         there = found["routing"]
         is_there = there.path == self.path and there.place != "package"
         if is_there == self.is_new or (is_there and there.text != self.text):
-            raise ConfigError(f"{self.path} was changed in the meantime", "look at the difference again, then save")
+            raise ConfigError(
+                f"{self.path} was changed in the meantime",
+                "look at the difference again, then save",
+            )
         text = self.with_weights(weights)
-        found["routing"] = replace(there, text=text) if is_there else Source("routing", self.path, "user", text)
+        found["routing"] = (
+            replace(there, text=text) if is_there else Source("routing", self.path, "user", text)
+        )
         checked(found, bases(found, os.environ), os.environ)
         try:
             _write(self.path, text, is_new=self.is_new)
@@ -82,7 +97,10 @@ def number(weight: float) -> str:
 def evened(weights: Mapping[str, float]) -> dict[str, float]:
     """The same proportions with a sum of exactly 1, to two decimals; equal where all are 0."""
     total = sum(weights.values())
-    cents = {term: round(100 * weight / total) if total else round(100 / len(weights)) for term, weight in weights.items()}
+    cents = {
+        term: round(100 * weight / total) if total else round(100 / len(weights))
+        for term, weight in weights.items()
+    }
     cents[max(cents, key=lambda term: cents[term])] += 100 - sum(cents.values())
     return {term: share / 100 for term, share in cents.items()}
 
@@ -98,15 +116,28 @@ def _spans(file: str, text: str) -> dict[str, tuple[int, int]]:
     document = parse(file, text)
     if document.problems:
         problems = [str(problem) for problem in document.problems]
-        raise ConfigError("\n".join(problems), "orch config validate shows what is wrong", problems=problems)
+        raise ConfigError(
+            "\n".join(problems), "orch config validate shows what is wrong", problems=problems
+        )
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    entries = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+    entries = (
+        {key.value: value for key, value in root.value}
+        if isinstance(root, yaml.MappingNode)
+        else {}
+    )
     if "weights" not in entries:
         return {}
     node = entries["weights"]
-    spans = {key.value: (value.start_mark.index, value.end_mark.index) for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+    spans = (
+        {key.value: (value.start_mark.index, value.end_mark.index) for key, value in node.value}
+        if isinstance(node, yaml.MappingNode)
+        else {}
+    )
     if set(spans) != set(TERMS):
-        raise ConfigError(f"{file}: weights must name {', '.join(TERMS)}", "orch config validate shows what is wrong")
+        raise ConfigError(
+            f"{file}: weights must name {', '.join(TERMS)}",
+            "orch config validate shows what is wrong",
+        )
     return spans
 
 
@@ -131,8 +162,14 @@ def _refuse_strange(file: RoutingFile) -> None:
     probe = {term: 0.5 + place / 10 for place, term in enumerate(TERMS)}
     after = parse(str(file.path), file.with_weights(probe))
     before = parse(str(file.path), file.text or _NEW).data
-    if after.problems or after.data != {**(before if isinstance(before, dict) else {}), "weights": probe}:
-        raise ConfigError(f"{file.path}: {_BY_HAND}", "change it with an editor: this page then shows what it says")
+    if after.problems or after.data != {
+        **(before if isinstance(before, dict) else {}),
+        "weights": probe,
+    }:
+        raise ConfigError(
+            f"{file.path}: {_BY_HAND}",
+            "change it with an editor: this page then shows what it says",
+        )
 
 
 def _write(path: Path, text: str, *, is_new: bool) -> None:

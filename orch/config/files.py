@@ -1,4 +1,5 @@
-"""Reads files that a user names, of any kind: regular files, pipes, devices and /proc; bounded, since some of them never end."""
+"""Reads files that a user names, of any kind: regular files, pipes, devices and /proc; bounded,
+since some of them never end."""
 
 from __future__ import annotations
 
@@ -13,17 +14,26 @@ _CHUNK = 1 << 20
 
 
 class TooLong(Exception):
-    """A file holds more than may be read of it; `size` where the system tells it, else what was read."""
+    """A file holds more than may be read of it; `size` where the system tells it, else what was
+    read."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self.size = size
 
 
-def read(path: str | os.PathLike[str], most: int, waiting: Callable[[], None] = lambda: None) -> bytes:
-    """At most so many bytes. Calls `waiting` once where a pipe stays silent for two seconds. Raises OSError, and TooLong where it holds more."""
+def read(
+    path: str | os.PathLike[str], most: int, waiting: Callable[[], None] = lambda: None
+) -> bytes:
+    """At most so many bytes. Calls `waiting` once where a pipe stays silent for two seconds. Raises
+    OSError, and TooLong where it holds more."""
     # a named pipe without a writer would stop the opening itself, without a word
-    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+    with open(
+        path,
+        "rb",
+        buffering=0,
+        opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)),
+    ) as file:
         found = os.fstat(file.fileno())
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -37,7 +47,8 @@ def read(path: str | os.PathLike[str], most: int, waiting: Callable[[], None] = 
 
 
 def _await(descriptor: int, waiting: Callable[[], None]) -> None:
-    """Until somebody writes: read before, a pipe that nobody has opened for writing looks as if it had ended."""
+    """Until somebody writes: read before, a pipe that nobody has opened for writing looks as if it
+    had ended."""
     if not select.select([descriptor], [], [], PATIENCE_S)[0]:
         waiting()
         select.select([descriptor], [], [])

@@ -1,6 +1,7 @@
 """How this orch was installed, and the command that adds one of its extras, or a library, to it.
 
-Made from what the installer wrote down (`direct_url.json`, PEP 610): a name alone would be looked up on an index, where it may be anybody's.
+Made from what the installer wrote down (`direct_url.json`, PEP 610): a name alone would be looked
+up on an index, where it may be anybody's.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _EXTRA = re.compile(r"""\s*(?:\band\s+)?extra\s*==\s*['"]([\w.-]+)['"]""")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where it runs and where it came from. `requires` are its requirements as its metadata has them, `libraries` the names of what is installed.
+    """Where it runs and where it came from. `requires` are its requirements as its metadata has
+    them, `libraries` the names of what is installed.
 
     `direct_url` is None where it came from an index.
     """
@@ -36,18 +38,31 @@ class Installation:
 
     @classmethod
     def here(cls) -> Installation:
-        """The running one. A checkout that was never installed is one that could be installed editable."""
+        """The running one. A checkout that was never installed is one that could be installed
+        editable."""
         from importlib.metadata import PackageNotFoundError, distribution, distributions
 
         prefix, root = Path(sys.prefix), Path(__file__).parents[2]
         try:
             found = distribution(NAME)
         except PackageNotFoundError:
-            return cls(prefix, sys.executable, {"url": root.as_uri(), "dir_info": {"editable": True}}, by_pip=_has_pip())
+            return cls(
+                prefix,
+                sys.executable,
+                {"url": root.as_uri(), "dir_info": {"editable": True}},
+                by_pip=_has_pip(),
+            )
         told = found.read_text("direct_url.json")
         names = frozenset(_plain(each.name) for each in distributions() if each.name)
         by_pip = (found.read_text("INSTALLER") or "").strip() != "uv" and _has_pip()
-        return cls(prefix, sys.executable, json.loads(told) if told else None, found.requires or (), names, by_pip)
+        return cls(
+            prefix,
+            sys.executable,
+            json.loads(told) if told else None,
+            found.requires or (),
+            names,
+            by_pip,
+        )
 
 
 def extra_command(extra: str) -> str:
@@ -58,37 +73,63 @@ def extra_command(extra: str) -> str:
 def library_command(name: str, *flags: str) -> str:
     """What to type so that a library is there, in a version that orch takes."""
     found = Installation.here()
-    version = next((each.partition(";")[0] for each in _wanted(found.requires) if _name(each) == _plain(name)), name)
+    version = next(
+        (each.partition(";")[0] for each in _wanted(found.requires) if _name(each) == _plain(name)),
+        name,
+    )
     return _joined([*_into(found), *flags, version])
 
 
 def adding(found: Installation, extra: str) -> str:
-    """The command for one installation. Extras that are there stay: some installers make the environment anew."""
+    """The command for one installation. Extras that are there stay: some installers make the
+    environment anew."""
     source = _source(found.direct_url)
     root = source[1] if source and source[0] == "-e" else ""
     if source is None:
-        return _joined([*_into(found), *(each for each in _wanted(found.requires, extra) if _name(each) not in found.libraries)])
+        return _joined(
+            [
+                *_into(found),
+                *(
+                    each
+                    for each in _wanted(found.requires, extra)
+                    if _name(each) not in found.libraries
+                ),
+            ]
+        )
     if root and found.prefix == Path(root) / ".venv":
         return _joined(["uv", "sync", "--project", root, "--inexact", "--no-dev", "--extra", extra])
     if (found.prefix / "uv-receipt.toml").is_file():
-        return _joined(["uv", "tool", "install", *_with_extras(source, _extras_there(found) | {extra})])
+        return _joined(
+            ["uv", "tool", "install", *_with_extras(source, _extras_there(found) | {extra})]
+        )
     if (found.prefix / "pipx_metadata.json").is_file():
-        return _joined(["pipx", "install", "--force", *_with_extras(source, _extras_there(found) | {extra})])
-    if "archive-v0" in found.prefix.parts:  # uvx: an environment of uv's cache, which is made for each requirement
-        return _joined(["uvx", "--from", _with_extras(source, _extras_there(found) | {extra})[-1], "orch"])
+        return _joined(
+            ["pipx", "install", "--force", *_with_extras(source, _extras_there(found) | {extra})]
+        )
+    if (
+        "archive-v0" in found.prefix.parts
+    ):  # uvx: an environment of uv's cache, which is made for each requirement
+        return _joined(
+            ["uvx", "--from", _with_extras(source, _extras_there(found) | {extra})[-1], "orch"]
+        )
     return _joined([*_into(found), *_with_extras(source, {extra})])
 
 
 def _into(found: Installation) -> list[str]:
     """Installs into the environment that orch runs in."""
-    return [found.python, "-m", "pip", "install"] if found.by_pip else ["uv", "pip", "install", "--python", found.python]
+    return (
+        [found.python, "-m", "pip", "install"]
+        if found.by_pip
+        else ["uv", "pip", "install", "--python", found.python]
+    )
 
 
 # ---------------------------------------------------------------- where it came from
 
 
 def _source(direct_url: Mapping[str, Any] | None) -> tuple[str, ...] | None:
-    """Words of an install command, the place last; None for an index, and for a folder or a file that is gone."""
+    """Words of an install command, the place last; None for an index, and for a folder or a file
+    that is gone."""
     from urllib.request import url2pathname  # brings http.client, which memory can do without
 
     if direct_url is None:
@@ -121,7 +162,9 @@ def _wanted(requires: Sequence[str], extra: str | None = None) -> list[str]:
     for each in requires:
         name = _EXTRA.search(each)
         if extra is None or (name and name[1] == extra):
-            what, _, condition = (part.strip() for part in _EXTRA.sub("", each).replace("'", '"').partition(";"))
+            what, _, condition = (
+                part.strip() for part in _EXTRA.sub("", each).replace("'", '"').partition(";")
+            )
             found.append(f"{what}; {condition}" if condition else what)
     return found
 
@@ -130,7 +173,10 @@ def _extras_there(found: Installation) -> set[str]:
     """Extras of which every library is there that is wanted on all machines, and at least one."""
     there = set()
     for extra in {match[1] for each in found.requires if (match := _EXTRA.search(each))}:
-        wanted = [(";" not in each, _name(each) in found.libraries) for each in _wanted(found.requires, extra)]
+        wanted = [
+            (";" not in each, _name(each) in found.libraries)
+            for each in _wanted(found.requires, extra)
+        ]
         if any(is_in for _, is_in in wanted) and all(is_in for always, is_in in wanted if always):
             there.add(extra)
     return there

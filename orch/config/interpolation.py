@@ -25,7 +25,9 @@ def interpolate(value: Any, env: Mapping[str, str]) -> Any:
     return _VARIABLE.sub(fill, value)
 
 
-def strings_with_variables(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def strings_with_variables(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
     """The path of every string that holds a variable."""
     if isinstance(value, (dict, list)):
         for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
@@ -34,8 +36,11 @@ def strings_with_variables(value: Any, path: tuple[str | int, ...] = ()) -> Iter
         yield path
 
 
-def fill_and_find_unset(data: Any, env: Mapping[str, str]) -> tuple[Any, list[tuple[tuple[str | int, ...], str]]]:
-    """The data with variables filled in, and the path and name of each that is unset (filled with a stand-in, so that checking goes on)."""
+def fill_and_find_unset(
+    data: Any, env: Mapping[str, str]
+) -> tuple[Any, list[tuple[tuple[str | int, ...], str]]]:
+    """The data with variables filled in, and the path and name of each that is unset (filled with a
+    stand-in, so that checking goes on)."""
     unset: list[tuple[tuple[str | int, ...], str]] = []
     stand_in = dict(env)
     for path in strings_with_variables(data):

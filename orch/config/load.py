@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from orch.config import paths, spec
-from orch.config.discovery import FILES, KNOWN, Source, find, packaged, read, trusted_base, working_directory
+from orch.config.discovery import (
+    FILES,
+    KNOWN,
+    Source,
+    find,
+    packaged,
+    read,
+    trusted_base,
+    working_directory,
+)
 from orch.config.interpolation import interpolate, strings_with_variables
 from orch.config.urls import ollama_url
 from orch.config.version import VERSION
@@ -40,14 +49,25 @@ class Config:
     """Types whose `prefer` is the shipped routing.yaml's, nobody having written another one."""
 
 
-def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None, named: Mapping[str, Path] | None = None) -> Config:
-    """Both files, from the cache where it fits; `named` (models, routing) go before what is found. Raises ConfigError with every fault of both."""
+def load(
+    config_dir: Path | None = None,
+    env: Mapping[str, str] = os.environ,
+    cwd: Path | None = None,
+    named: Mapping[str, Path] | None = None,
+) -> Config:
+    """Both files, from the cache where it fits; `named` (models, routing) go before what is found.
+    Raises ConfigError with every fault of both."""
     found, notes = find(config_dir, env, cwd or working_directory())
     found |= {which: read(which, path, "flag") for which, path in (named or {}).items()}
     base = bases(found, env)
     shipped = [packaged(which).read_text(encoding="utf-8") for which in FILES]
     digest = hashlib.sha256(VERSION.encode())
-    for text in (*(source.text for source in found.values()), *shipped, *(b.text for b in base.values() if b), *(s.place for s in found.values())):
+    for text in (
+        *(source.text for source in found.values()),
+        *shipped,
+        *(b.text for b in base.values() if b),
+        *(s.place for s in found.values()),
+    ):
         digest.update(b"\0" + text.encode())
     key = digest.hexdigest()[:24]
     data = _cached(key, env) or _checked(found, base, env, key)
@@ -57,11 +77,23 @@ def load(config_dir: Path | None = None, env: Mapping[str, str] = os.environ, cw
         data = _checked(found, base, env, key)  # names the unset variable and its place
         filled = {which: interpolate(data[which], env) for which in FILES}
     models = _with_ollama_host(spec.build_models(filled["models"]), env)
-    return Config(models, spec.build_routing(filled["routing"]), key[:12], tuple(found.values()), tuple(notes), **_beside(data))
+    return Config(
+        models,
+        spec.build_routing(filled["routing"]),
+        key[:12],
+        tuple(found.values()),
+        tuple(notes),
+        **_beside(data),
+    )
 
 
-def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env: Mapping[str, str] = os.environ) -> Config:
-    """A Config from parsed data; what is None is the file that the command would find. Raises ConfigError."""
+def from_data(
+    models: dict[str, Any] | None,
+    routing: dict[str, Any] | None,
+    env: Mapping[str, str] = os.environ,
+) -> Config:
+    """A Config from parsed data; what is None is the file that the command would find. Raises
+    ConfigError."""
     found, _ = find(None, env, working_directory())
     for which, data in (("models", models), ("routing", routing)):
         if data is not None:
@@ -70,7 +102,13 @@ def from_data(models: dict[str, Any] | None, routing: dict[str, Any] | None, env
     filled = {which: interpolate(checked[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
     built = _with_ollama_host(spec.build_models(filled["models"]), env)
-    return Config(built, spec.build_routing(filled["routing"]), digest[:12], tuple(found.values()), **_beside(checked))
+    return Config(
+        built,
+        spec.build_routing(filled["routing"]),
+        digest[:12],
+        tuple(found.values()),
+        **_beside(checked),
+    )
 
 
 def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,15 +116,25 @@ def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
     shipped = data["shipped"]
     models = tuple(spec.build_model(entry) for entry in shipped["models"])
     prefer = frozenset(map(TaskType, shipped["prefer"]))
-    return {"own_rules": spec.build_rules(data["own"]), "known_models": data.get(KNOWN, {}), "shipped_models": models, "shipped_prefer": prefer}
+    return {
+        "own_rules": spec.build_rules(data["own"]),
+        "known_models": data.get(KNOWN, {}),
+        "shipped_models": models,
+        "shipped_prefer": prefer,
+    }
 
 
 def bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
     """For a file of the working directory, the one that says what it may not."""
-    return {which: trusted_base(which, env) if source.place == "directory" else None for which, source in found.items()}
+    return {
+        which: trusted_base(which, env) if source.place == "directory" else None
+        for which, source in found.items()
+    }
 
 
-def _checked(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str], key: str) -> dict[str, Any]:
+def _checked(
+    found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str], key: str
+) -> dict[str, Any]:
     from orch.config.validate import checked  # YAML and pydantic: 9x `python -c pass`
 
     data = checked(found, base, env)
@@ -125,13 +173,17 @@ def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
 
 
 def _with_ollama_host(models: spec.Models, env: Mapping[str, str]) -> spec.Models:
-    """OLLAMA_HOST replaces the default address, as it does for Ollama's own client; an address of one's own in models.yaml stays."""
+    """OLLAMA_HOST replaces the default address, as it does for Ollama's own client; an address of
+    one's own in models.yaml stays."""
     host = env.get("OLLAMA_HOST", "").strip()
     if not host:
         return models
     url = ollama_url(host)
     providers = {
-        name: replace(provider, base_url=url) if provider.kind == "ollama" and (provider.base_url or "").rstrip("/") == spec.DEFAULT_OLLAMA_URL else provider
+        name: replace(provider, base_url=url)
+        if provider.kind == "ollama"
+        and (provider.base_url or "").rstrip("/") == spec.DEFAULT_OLLAMA_URL
+        else provider
         for name, provider in models.providers.items()
     }
     return replace(models, providers=providers)

@@ -1,4 +1,5 @@
-"""Where orch keeps its files: XDG directories, all replaced by ORCH_HOME; every file its owner's alone."""
+"""Where orch keeps its files: XDG directories, all replaced by ORCH_HOME; every file its owner's
+alone."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def _directory(kind: str, env: Mapping[str, str]) -> Path:
 
 
 def _home() -> str:
-    """The account's home. Of an empty HOME, which some services are started with, expanduser would make the root folder."""
+    """The account's home. Of an empty HOME, which some services are started with, expanduser would
+    make the root folder."""
     if os.environ.get("HOME") == "" and os.name != "nt":
         import pwd  # not there on Windows
 
@@ -70,7 +72,8 @@ def touch_private(path: Path) -> None:
 
 
 def rewrite(path: Path, content: bytes) -> None:
-    """Replaces the content of a file of the user's in one step: its mode is kept, a link stays a link. Raises OSError, and leaves it as it was."""
+    """Replaces the content of a file of the user's in one step: its mode is kept, a link stays a
+    link. Raises OSError, and leaves it as it was."""
     path = path.resolve()
     mode = stat.S_IMODE(path.stat().st_mode)
     with _in_one_step(path) as (scratch, stream):
@@ -86,7 +89,8 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def written_privately(path: Path) -> Iterator[TextIO]:
-    """What is written takes the file's place in one step at the end, for its owner alone; nothing does where the block fails. Raises OSError."""
+    """What is written takes the file's place in one step at the end, for its owner alone; nothing
+    does where the block fails. Raises OSError."""
     make_private(path.parent)
     with _in_one_step(path) as (_, stream), io.TextIOWrapper(stream, encoding="utf-8") as text:
         yield text
@@ -94,7 +98,8 @@ def written_privately(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _in_one_step(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A file beside it, its owner's alone, that takes its place at the end, or is removed where the block fails."""
+    """A file beside it, its owner's alone, that takes its place at the end, or is removed where the
+    block fails."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:

@@ -1,7 +1,9 @@
 """Bounds the time a user's regular expression can take, before it is ever run.
 
-Python's `re` can't be interrupted, so a pattern is refused when its worst case on the text that it is given could take long. The bound
-is the product of the choices of its repeats and alternatives, times the places where a match may start.
+Python's `re` can't be interrupted, so a pattern is refused when its worst case on the text that it
+is given could take long. The bound
+is the product of the choices of its repeats and alternatives, times the places where a match may
+start.
 """
 
 from __future__ import annotations
@@ -17,12 +19,17 @@ _parser: Any = import_module("re._parser")
 MAX_LENGTH = 300
 READ_CHARS = 2_000
 MAX_STEPS = 50_000_000
-"""About half a second of `re` on one core in the very worst case; a usual pattern stays under 10,000."""
+"""About half a second of `re` on one core in the very worst case; a usual pattern stays under
+10,000."""
 MAX_STEPS_IN_ALL = 100_000_000
 """Of all patterns that read the same text: a second. Room for twenty-five with one `.*` in each."""
-TOO_MUCH_IN_ALL = "all patterns together could take too long on some texts, this one most of them; bound their repeats, such as .{0,40} for .*"
+TOO_MUCH_IN_ALL = (
+    "all patterns together could take too long on some texts, this one most of them; bound their"
+    " repeats, such as .{0,40} for .*"
+)
 MAX_COUNT = 1_000
-"""Of them, since all are compiled at every start: 20,000 short ones took .3 s of CPU (2026-11-29)."""
+"""Of them, since all are compiled at every start: 20,000 short ones took .3 s of CPU
+(2026-11-29)."""
 
 
 def _steps(item: tuple[Any, Any], length: int) -> int:
@@ -62,7 +69,10 @@ def problem(pattern: str, read_chars: int = READ_CHARS) -> str | None:
     except (re.error, OverflowError, RecursionError) as error:
         return f"not a regular expression: {error}"
     if _steps_of(tree, read_chars) > MAX_STEPS:
-        return "the pattern could take too long on some texts; bound its repeats, such as .{0,40} for .*"
+        return (
+            "the pattern could take too long on some texts; bound its repeats, such as .{0,40}"
+            " for .*"
+        )
     return None
 
 
@@ -72,5 +82,8 @@ def steps(pattern: str, read_chars: int = READ_CHARS) -> int:
 
 
 def _steps_of(tree: Any, read_chars: int) -> int:
-    anchored = len(tree) > 0 and tree[0] in ((op.AT, op.AT_BEGINNING), (op.AT, op.AT_BEGINNING_STRING))
+    anchored = len(tree) > 0 and tree[0] in (
+        (op.AT, op.AT_BEGINNING),
+        (op.AT, op.AT_BEGINNING_STRING),
+    )
     return int(_product(tree, read_chars) * (1 if anchored else read_chars))

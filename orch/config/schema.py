@@ -1,6 +1,8 @@
-"""Checks a parsed file against the keys in `spec`: every fault at once, with allowed values and a did-you-mean; and gives the JSON Schemas.
+"""Checks a parsed file against the keys in `spec`: every fault at once, with allowed values and a
+did-you-mean; and gives the JSON Schemas.
 
-Beside the server and the check of a suite, the only module that imports pydantic; it is loaded only where no cached config fits.
+Beside the server and the check of a suite, the only module that imports pydantic; it is loaded only
+where no cached config fits.
 """
 
 from __future__ import annotations
@@ -30,9 +32,12 @@ _ROOTS: dict[str, Any] = {MODELS: spec.Models, ROUTING: spec.Routing, KNOWN: kno
 
 @cache
 def model_of(cls: type[Any]) -> type[pydantic.BaseModel]:
-    """The pydantic model of a `spec` dataclass: same fields, bounds and explanations, unknown keys refused."""
+    """The pydantic model of a `spec` dataclass: same fields, bounds and explanations, unknown keys
+    refused."""
     hints = typing.get_type_hints(cls)
-    members: dict[str, Any] = {f.name: (_annotation(hints[f.name]), _field_info(f)) for f in fields(cls)}
+    members: dict[str, Any] = {
+        f.name: (_annotation(hints[f.name]), _field_info(f)) for f in fields(cls)
+    }
     config = pydantic.ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
     return pydantic.create_model(cls.__name__, __config__=config, __doc__=cls.__doc__, **members)
 
@@ -43,7 +48,9 @@ def _field_info(f: Field[Any]) -> Any:
         return pydantic.Field(f.default, **bounds)
     if f.default_factory is not MISSING:
         factory = f.default_factory
-        return pydantic.Field(default_factory=model_of(factory) if is_dataclass(factory) else factory, **bounds)
+        return pydantic.Field(
+            default_factory=model_of(factory) if is_dataclass(factory) else factory, **bounds
+        )
     return pydantic.Field(**bounds)
 
 
@@ -59,16 +66,23 @@ def _annotation(hint: Any) -> Any:
 
 
 def json_schema(which: str) -> dict[str, Any]:
-    """The JSON Schema of models.yaml (`models`), routing.yaml (`routing`) or known_models.yaml (`known_models`)."""
+    """The JSON Schema of models.yaml (`models`), routing.yaml (`routing`) or known_models.yaml
+    (`known_models`)."""
     schema = model_of(_ROOTS[which]).model_json_schema()
     title = f"orch {which}.yaml"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
 def normalise(which: str, data: Any) -> Any:
-    """Accepts the short form `journal: off` for `journal: {mode: off}`, and `models:` with nothing behind it."""
+    """Accepts the short form `journal: off` for `journal: {mode: off}`, and `models:` with nothing
+    behind it."""
     if which == ROUTING and isinstance(data, dict):
-        return {key: {"mode": value} if key in ("journal", "cache") and isinstance(value, str) else value for key, value in data.items()}
+        return {
+            key: (
+                {"mode": value} if key in ("journal", "cache") and isinstance(value, str) else value
+            )
+            for key, value in data.items()
+        }
     if which == MODELS and isinstance(data, dict) and "models" in data and data["models"] is None:
         return {**data, "models": []}
     return data
@@ -77,7 +91,9 @@ def normalise(which: str, data: Any) -> Any:
 def check(which: str, document: Document, data: Any) -> tuple[dict[str, Any], list[Problem]]:
     """Checked data (defaults left out) and every fault of one file."""
     if not isinstance(data, dict):
-        return {}, [document.problem((), f"{which}.yaml must be a mapping of keys, such as `version: 1`")]
+        return {}, [
+            document.problem((), f"{which}.yaml must be a mapping of keys, such as `version: 1`")
+        ]
     root = model_of(_ROOTS[which])
     try:
         checked = root.model_validate(data).model_dump(mode="json", exclude_unset=True)
@@ -94,22 +110,40 @@ def _problem(document: Document, root: type[pydantic.BaseModel], fault: dict[str
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "extra_forbidden":
         known = _known_keys(root, path[:-1])
-        return document.problem(path, f"unknown key{_did_you_mean(str(path[-1]), known)}; allowed: {', '.join(known)}")
+        return document.problem(
+            path, f"unknown key{_did_you_mean(str(path[-1]), known)}; allowed: {', '.join(known)}"
+        )
     if kind == "missing":
         return document.problem(path, "is missing")
     if kind in ("literal_error", "enum"):
         allowed = str(context["expected"]).replace("'", "")
         words = [word.strip() for word in allowed.replace(" or ", ",").split(",")]
-        return document.problem(path, f"{_short(path, fault['input'])} is not allowed{_did_you_mean(str(fault['input']), words)}; allowed: {allowed}")
-    message = fault["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list").replace("a valid dictionary", "a mapping of keys")
-    return document.problem(path, f"{message[0].lower()}{message[1:]}, not {_short(path, fault['input'])}")
+        return document.problem(
+            path,
+            f"{_short(path, fault['input'])} is not"
+            f" allowed{_did_you_mean(str(fault['input']), words)}; allowed: {allowed}",
+        )
+    message = (
+        fault["msg"]
+        .replace("Input should be", "must be")
+        .replace("a valid tuple", "a list")
+        .replace("a valid dictionary", "a mapping of keys")
+    )
+    return document.problem(
+        path, f"{message[0].lower()}{message[1:]}, not {_short(path, fault['input'])}"
+    )
 
 
 def _in_file(document: Document, loc: tuple[str | int, ...]) -> Path:
-    """pydantic's location without the parts that are no key of the file (branches of a union, `[key]`)."""
+    """pydantic's location without the parts that are no key of the file (branches of a union,
+    `[key]`)."""
     path: Path = ()
     for index, part in enumerate(loc):
-        last_is_new = index == len(loc) - 1 and part not in ("[key]", "float") and not str(part).startswith("literal[")
+        last_is_new = (
+            index == len(loc) - 1
+            and part not in ("[key]", "float")
+            and not str(part).startswith("literal[")
+        )
         if (*path, part) in document.places or last_is_new:
             path = (*path, part)
     return path
@@ -122,7 +156,11 @@ def _known_keys(root: type[pydantic.BaseModel], path: Path) -> list[str]:
             model = model.model_fields[str(part)].annotation
         else:
             model = typing.get_args(model)[0 if typing.get_origin(model) is tuple else 1]
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, pydantic.BaseModel) else []
+    return (
+        list(model.model_fields)
+        if isinstance(model, type) and issubclass(model, pydantic.BaseModel)
+        else []
+    )
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
@@ -150,14 +188,20 @@ def _check_models(document: Document, data: dict[str, Any]) -> Iterator[Problem]
         used = model.get("provider", "ollama")
         if used not in providers:
             near = _did_you_mean(used, list(providers))
-            yield document.problem((*path, "provider"), f"no provider is called {used!r}{near}; there are: {', '.join(providers) or 'none'}")
+            yield document.problem(
+                (*path, "provider"),
+                f"no provider is called {used!r}{near}; there are:"
+                f" {', '.join(providers) or 'none'}",
+            )
         yield from _check_numbers(document, path, model)
         if fault := _gguf_fault(model.get("gguf") or ""):
             yield document.problem((*path, "gguf"), fault)
         for key, name in _names(path, model):
             full = spec.canonical(name)
             if full in seen and seen[full] != path:
-                yield document.problem(key, f"{name!r} is already a name of {_owner(data, seen[full])}")
+                yield document.problem(
+                    key, f"{name!r} is already a name of {_owner(data, seen[full])}"
+                )
             seen.setdefault(full, path)
 
 
@@ -168,8 +212,16 @@ def _gguf_fault(gguf: str) -> str | None:
     if not gguf.startswith("package:"):
         return None
     package, _, file = gguf.removeprefix("package:").partition("/")
-    if not package.isidentifier() or {"", ".", ".."} & set(file.split("/")) or "\\" in file or ":" in file:
-        return f"{gguf!r} names no file in the folder of an installed package; it must look like package:NAME/FILE"
+    if (
+        not package.isidentifier()
+        or {"", ".", ".."} & set(file.split("/"))
+        or "\\" in file
+        or ":" in file
+    ):
+        return (
+            f"{gguf!r} names no file in the folder of an installed package; it must look like"
+            " package:NAME/FILE"
+        )
     return None
 
 
@@ -187,10 +239,15 @@ def _check_provider(document: Document, path: Path, provider: dict[str, Any]) ->
     one, several = provider.get("base_url"), provider.get("base_urls")
     if provider["kind"] == "llamacpp":
         if one or several:
-            yield document.problem((*path, "base_url"), "a llamacpp provider runs inside orch and has no address")
+            yield document.problem(
+                (*path, "base_url"), "a llamacpp provider runs inside orch and has no address"
+            )
         return
     if not one and not several:
-        yield document.problem((*path, "base_url"), f"a provider of kind {provider['kind']} needs base_url, such as http://127.0.0.1:11434")
+        yield document.problem(
+            (*path, "base_url"),
+            f"a provider of kind {provider['kind']} needs base_url, such as http://127.0.0.1:11434",
+        )
     if one and several:
         yield document.problem((*path, "base_urls"), "give base_url or base_urls, not both")
     for url in [one] if one else several or []:
@@ -201,10 +258,14 @@ def _check_provider(document: Document, path: Path, provider: dict[str, Any]) ->
 def _check_numbers(document: Document, path: Path, model: dict[str, Any]) -> Iterator[Problem]:
     window, num_ctx = model.get("context_window"), model.get("num_ctx")
     if window and num_ctx and num_ctx > window:
-        yield document.problem((*path, "num_ctx"), f"{num_ctx} is more than context_window, {window}")
+        yield document.problem(
+            (*path, "num_ctx"), f"{num_ctx} is more than context_window, {window}"
+        )
     both = set(model.get("strengths", [])) & set(model.get("weaknesses", []))
     if both:
-        yield document.problem((*path, "weaknesses"), f"{', '.join(sorted(both))}: a strength and a weakness at once")
+        yield document.problem(
+            (*path, "weaknesses"), f"{', '.join(sorted(both))}: a strength and a weakness at once"
+        )
 
 
 def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
@@ -222,29 +283,49 @@ def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem
 
 
 def _check_redaction(document: Document, rule: dict[str, Any]) -> Iterator[Problem]:
-    """A user's patterns read every text whole: what all of them may cost at one place is bounded in sum."""
+    """A user's patterns read every text whole: what all of them may cost at one place is bounded in
+    sum."""
     steps = 0
     for name, pattern in rule.get("patterns", {}).items():
         fault = regex_limits.problem(pattern, read_chars=1)
         steps += 0 if fault or is_retired(pattern) else regex_limits.steps(pattern, REDACTED_CHARS)
         if not fault and steps > regex_limits.MAX_STEPS * REDACTED_CHARS:
-            fault = "this pattern and those before it could take too long on some texts; bound its repeats, such as .{0,40} for .*"
+            fault = (
+                "this pattern and those before it could take too long on some texts; bound its"
+                " repeats, such as .{0,40} for .*"
+            )
         if fault:
             yield document.problem(("redaction", "patterns", name), fault)
     for index, name in enumerate(rule.get("allow", ())):
         if name not in MARKS:
-            yield document.problem(("redaction", "allow", index), f"orch knows no form {name!r}; a form's name stands in its mark, such as [redacted: jwt]")
+            yield document.problem(
+                ("redaction", "allow", index),
+                f"orch knows no form {name!r}; a form's name stands in its mark, such as [redacted:"
+                " jwt]",
+            )
 
 
 def _check_patterns(document: Document, rules: dict[str, Any]) -> Iterator[Problem]:
-    """Each by itself, and how long all of them could take together, told at the slowest that stands in this file."""
-    found = {("task_types", name, "patterns", at): pattern for name, rule in rules.items() for at, pattern in enumerate(rule.get("patterns", []))}
+    """Each by itself, and how long all of them could take together, told at the slowest that stands
+    in this file."""
+    found = {
+        ("task_types", name, "patterns", at): pattern
+        for name, rule in rules.items()
+        for at, pattern in enumerate(rule.get("patterns", []))
+    }
     if len(found) > regex_limits.MAX_COUNT:
-        yield document.problem(("task_types",), f"there are {len(found):,} patterns; {regex_limits.MAX_COUNT:,} are allowed in all")
+        yield document.problem(
+            ("task_types",),
+            f"there are {len(found):,} patterns; {regex_limits.MAX_COUNT:,} are allowed in all",
+        )
         return
-    faults = {path: fault for path, pattern in found.items() if (fault := regex_limits.problem(pattern))}
+    faults = {
+        path: fault for path, pattern in found.items() if (fault := regex_limits.problem(pattern))
+    }
     yield from (document.problem(path, fault) for path, fault in faults.items())
-    steps = {path: regex_limits.steps(pattern) for path, pattern in found.items() if path not in faults}
+    steps = {
+        path: regex_limits.steps(pattern) for path, pattern in found.items() if path not in faults
+    }
     if sum(steps.values()) > regex_limits.MAX_STEPS_IN_ALL:
         slowest = max(steps, key=lambda path: (path in document.places, steps[path]))
         yield document.problem(slowest, regex_limits.TOO_MUCH_IN_ALL)
@@ -258,18 +339,28 @@ def _check_known(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
             yield document.problem((*path, "name"), f"{model['name']!r} stands here twice")
         seen.add(model["name"])
         if model.get("active_b") and model["active_b"] > model["params_b"]:
-            yield document.problem((*path, "active_b"), f"{model['active_b']:g} is more than params_b, {model['params_b']:g}")
+            yield document.problem(
+                (*path, "active_b"),
+                f"{model['active_b']:g} is more than params_b, {model['params_b']:g}",
+            )
 
 
 _MORE = {MODELS: _check_models, ROUTING: _check_routing, KNOWN: _check_known}
 """What one key says of another."""
 
 
-def unknown_preferences(models: spec.Models, routing: spec.Routing, document: Document) -> list[Problem]:
-    """Ids in `prefer` that models.yaml lacks: a warning, since people write their own models.yaml beside the shipped routing.yaml."""
-    listed = {spec.canonical(name) for model in models.models for name in (model.id, *model.aliases)}
+def unknown_preferences(
+    models: spec.Models, routing: spec.Routing, document: Document
+) -> list[Problem]:
+    """Ids in `prefer` that models.yaml lacks: a warning, since people write their own models.yaml
+    beside the shipped routing.yaml."""
+    listed = {
+        spec.canonical(name) for model in models.models for name in (model.id, *model.aliases)
+    }
     return [
-        document.problem(("task_types", str(task_type), "prefer", index), f"models.yaml has no model {name!r}")
+        document.problem(
+            ("task_types", str(task_type), "prefer", index), f"models.yaml has no model {name!r}"
+        )
         for task_type, rule in routing.task_types.items()
         for index, name in enumerate(rule.prefer)
         if spec.canonical(name) not in listed

@@ -1,4 +1,5 @@
-"""Masks secrets in the configuration by the names of keys and the form of values, whatever file or option they are in (pure)."""
+"""Masks secrets in the configuration by the names of keys and the form of values, whatever file or
+option they are in (pure)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import Any
 from orch.config.urls import shown
 
 NAMES = frozenset(
-    "key keys apikey password passwords passwd pwd passphrase pass token secret secrets credential credentials auth authorization bearer cookie".split()
+    "key keys apikey password passwords passwd pwd passphrase pass token secret secrets credential"
+    " credentials auth authorization bearer cookie".split()
 )
 """A key with one of these words in its name holds a secret; `tokens` (max_tokens) are counted."""
 USER_NAMED = ("patterns",)
@@ -16,9 +18,13 @@ HIDDEN = "(set)"
 
 
 def without_secrets(value: Any, name: str = "", *, user_named: bool = False) -> Any:
-    """The same data with secrets hidden: texts under a secret's name, and what an address carries besides its place."""
+    """The same data with secrets hidden: texts under a secret's name, and what an address carries
+    besides its place."""
     if isinstance(value, dict):
-        return {key: without_secrets(entry, key, user_named=name in USER_NAMED) for key, entry in value.items()}
+        return {
+            key: without_secrets(entry, key, user_named=name in USER_NAMED)
+            for key, entry in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [without_secrets(entry, name, user_named=user_named) for entry in value]
     if not isinstance(value, str):
@@ -30,5 +36,10 @@ def without_secrets(value: Any, name: str = "", *, user_named: bool = False) -> 
 
 def is_secret(name: str) -> bool:
     """Whether a key's name says that it holds a secret: api_key, qdrantPassword, X-Auth-Token."""
-    parted = "".join(f" {char}" if char.isupper() and not before.isupper() else char for before, char in zip(f" {name}", name, strict=False))
-    return not NAMES.isdisjoint("".join(char if char.isalnum() else " " for char in parted).lower().split())
+    parted = "".join(
+        f" {char}" if char.isupper() and not before.isupper() else char
+        for before, char in zip(f" {name}", name, strict=False)
+    )
+    return not NAMES.isdisjoint(
+        "".join(char if char.isalnum() else " " for char in parted).lower().split()
+    )

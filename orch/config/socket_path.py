@@ -1,4 +1,5 @@
-"""Where a running server listens for its owner's commands: a Unix socket in the runtime directory; knows nothing of the server."""
+"""Where a running server listens for its owner's commands: a Unix socket in the runtime directory;
+knows nothing of the server."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ MOST_BYTES = 100
 
 
 def socket_path(env: Mapping[str, str] = os.environ) -> Path:
-    """One for each ORCH_HOME: in it, in XDG_RUNTIME_DIR, or in a folder of the user's own among the temporary files."""
+    """One for each ORCH_HOME: in it, in XDG_RUNTIME_DIR, or in a folder of the user's own among the
+    temporary files."""
     home = env.get("ORCH_HOME")
     runtime = env.get("XDG_RUNTIME_DIR")
     if home:
@@ -32,7 +34,8 @@ def socket_path(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a folder is the user's and nobody else can write into it: others could put a socket of their own there.
+    """Whether a folder is the user's and nobody else can write into it: others could put a socket
+    of their own there.
 
     A link to one is the user's or root's too: another's could lead elsewhere in a moment.
     """
@@ -40,7 +43,11 @@ def is_own(folder: Path) -> bool:
         link, facts = folder.lstat(), folder.stat()
     except OSError:
         return False
-    return os.name == "nt" or (link.st_uid in (0, os.getuid()) and facts.st_uid == os.getuid() and not facts.st_mode & 0o022)
+    return os.name == "nt" or (
+        link.st_uid in (0, os.getuid())
+        and facts.st_uid == os.getuid()
+        and not facts.st_mode & 0o022
+    )
 
 
 def _user() -> str:

@@ -1,4 +1,5 @@
-"""What a models.yaml or routing.yaml of the working directory may set, and what only the user's own may (pure)."""
+"""What a models.yaml or routing.yaml of the working directory may set, and what only the user's own
+may (pure)."""
 
 from __future__ import annotations
 
@@ -13,22 +14,33 @@ from orch.config.yaml_document import Document, Problem
 from orch.text.redact import is_retired
 
 LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
-"""Paths of a local address: those under which model servers are known to answer (OpenAI's, Ollama's, Lemonade's, Docker Model Runner's, Open WebUI's).
+"""Paths of a local address: those under which model servers are known to answer (OpenAI's,
+Ollama's, Lemonade's, Docker Model Runner's, Open WebUI's).
 
 Behind any other one of this machine's services could be told to do something.
 """
-LOCAL_MAY_SET = {"models": ("version", "unlisted", "providers", "models"), "routing": ("version", "weights", "profiles", "task_types")}
+LOCAL_MAY_SET = {
+    "models": ("version", "unlisted", "providers", "models"),
+    "routing": ("version", "weights", "profiles", "task_types"),
+}
 
 
-def overreach(which: str, document: Document, data: dict[str, Any], allowed: Sequence[dict[str, Any]]) -> Iterator[Problem]:
-    """What a file of the working directory may not set: a cloned repository must not redirect anyone's prompts.
+def overreach(
+    which: str, document: Document, data: dict[str, Any], allowed: Sequence[dict[str, Any]]
+) -> Iterator[Problem]:
+    """What a file of the working directory may not set: a cloned repository must not redirect
+    anyone's prompts.
 
     A value that one of the `allowed` files sets too is no overreach.
     """
     said = "may not be set by a file of the working directory; put it into {} or use --config"
     own = said.format(paths.config_dir())
     for key, value in data.items():
-        if key not in LOCAL_MAY_SET[which] and all(value != other.get(key) for other in allowed) and not _is_shipped_once(key, value):
+        if (
+            key not in LOCAL_MAY_SET[which]
+            and all(value != other.get(key) for other in allowed)
+            and not _is_shipped_once(key, value)
+        ):
             yield document.problem((key,), own)
     for path in strings_with_variables(data):
         yield document.problem(path, "${…} " + own)
@@ -41,25 +53,45 @@ def overreach(which: str, document: Document, data: dict[str, Any], allowed: Seq
         for url in urls:
             if fault := _reaches_too_far(url):
                 yield document.problem((*path, "base_url"), f"{shown(url)} {fault}: it {own}")
-    # an engine in this process reads it: no file that came with the folder, whatever package it says it is in
-    known = {model.get("gguf") for other in allowed for model in other.get("models", ()) if isinstance(model, dict)}
+    # an engine in this process reads it: no file that came with the folder, whatever package it
+    # says it is in
+    known = {
+        model.get("gguf")
+        for other in allowed
+        for model in other.get("models", ())
+        if isinstance(model, dict)
+    }
     for index, model in enumerate(data.get("models", [])):
         if model.get("gguf") and model["gguf"] not in known:
-            yield document.problem(("models", index, "gguf"), f"{model['gguf']!r} is in no models.yaml of your own: it {own}")
+            yield document.problem(
+                ("models", index, "gguf"),
+                f"{model['gguf']!r} is in no models.yaml of your own: it {own}",
+            )
         if model.get("remote"):
             yield document.problem(("models", index, "remote"), own)
 
 
 def _is_shipped_once(key: str, value: Any) -> bool:
-    """Whether it is the redaction of a routing.yaml that came with an earlier orch: a copy of that file sets nothing of its own."""
-    return key == "redaction" and value.get("enabled", True) is True and not value.get("allow") and all(map(is_retired, value.get("patterns", {}).values()))
+    """Whether it is the redaction of a routing.yaml that came with an earlier orch: a copy of that
+    file sets nothing of its own."""
+    return (
+        key == "redaction"
+        and value.get("enabled", True) is True
+        and not value.get("allow")
+        and all(map(is_retired, value.get("patterns", {}).values()))
+    )
 
 
 def _reaches_too_far(url: str) -> str | None:
-    """What is wrong with an address of a local file, or None. No key may stand there either, and a user in an address is one."""
+    """What is wrong with an address of a local file, or None. No key may stand there either, and a
+    user in an address is one."""
     if not is_loopback(url):
         return "is not on this machine"
     parts = urlsplit(url)
     if "@" in parts.netloc:
         return "has a user in it"
-    return None if parts.path.rstrip("/") in LOCAL_PATHS else f"has a path that is no model server's ({', '.join(LOCAL_PATHS[1:])})"
+    return (
+        None
+        if parts.path.rstrip("/") in LOCAL_PATHS
+        else f"has a path that is no model server's ({', '.join(LOCAL_PATHS[1:])})"
+    )

@@ -1,4 +1,5 @@
-"""Addresses: which can be used, which are on this machine or in a private network, how they are shown, and what OLLAMA_HOST means (pure)."""
+"""Addresses: which can be used, which are on this machine or in a private network, how they are
+shown, and what OLLAMA_HOST means (pure)."""
 
 from __future__ import annotations
 
@@ -11,9 +12,20 @@ from orch.errors import ConfigError
 
 Scope = Literal["loopback", "private", "beyond"]
 PRIVATE = tuple(
-    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")),
+    map(
+        ipaddress.ip_network,
+        (
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    ),
 )
-"""RFC 1918, link-local, and IPv6's unique local addresses. Not 100.64.0.0/10: a carrier's customers share it. Not `is_private`, which
+"""RFC 1918, link-local, and IPv6's unique local addresses. Not 100.64.0.0/10: a carrier's customers
+share it. Not `is_private`, which
 counts more, and what it counts differs between versions of Python."""
 
 
@@ -23,7 +35,8 @@ def is_loopback(url: str) -> bool:
 
 
 def scope_of(url: str) -> Scope:
-    """How far away an address is. No name is looked up: every one but localhost counts as beyond, also a number that is not written out in full."""
+    """How far away an address is. No name is looked up: every one but localhost counts as beyond,
+    also a number that is not written out in full."""
     try:
         host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
         host = host.partition("%")[0] if ":" in host else host  # the zone of an IPv6 address
@@ -42,7 +55,10 @@ def scope_of(url: str) -> Scope:
 def is_host(name: str) -> bool:
     """Whether a name can be a host's: letters, digits and their like, or an international name."""
     if name.isascii():
-        return re.fullmatch(r"[A-Za-z0-9._-]+|[A-Fa-f0-9.]*:[A-Fa-f0-9:.]*(%[A-Za-z0-9._-]+)?", name) is not None
+        return (
+            re.fullmatch(r"[A-Za-z0-9._-]+|[A-Fa-f0-9.]*:[A-Fa-f0-9:.]*(%[A-Za-z0-9._-]+)?", name)
+            is not None
+        )
     import idna  # httpx brings it
 
     try:
@@ -53,12 +69,17 @@ def is_host(name: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """An address as it may be shown and written down: without user and password, query and fragment, whatever else is wrong with it."""
+    """An address as it may be shown and written down: without user and password, query and
+    fragment, whatever else is wrong with it."""
     scheme, slashes, rest = url.partition("//") if "//" in url else ("", "", url)
     authority, path, behind = _PARTS.match(rest).groups()  # type: ignore[union-attr]  # it matches any text
     host = authority.rpartition("@")[2]
     if "@" in path + behind:  # the end of a password with a slash in it, or nothing at all
-        return f"{scheme}{slashes}{host}/…" if _AUTHORITY.fullmatch(host) else f"{scheme}{slashes}{_PARTS.match(rest.rpartition('@')[2])[1]}"  # type: ignore[index]
+        return (
+            f"{scheme}{slashes}{host}/…"
+            if _AUTHORITY.fullmatch(host)
+            else f"{scheme}{slashes}{_PARTS.match(rest.rpartition('@')[2])[1]}"  # type: ignore[index]
+        )
     return f"{scheme}{slashes}{host}{path}{'?…' if behind else ''}"
 
 
@@ -73,29 +94,46 @@ def url_fault(url: str) -> str | None:
     if any(char.isspace() or not char.isprintable() for char in url):
         return f"{said} is not an address: there is a blank or a control character in it"
     if "?" in url or "#" in url:
-        return f"{said} is not an address to ask at: it must end before ? and #, since the paths of the API are put behind it"
+        return (
+            f"{said} is not an address to ask at: it must end before ? and #, since the paths of"
+            " the API are put behind it"
+        )
     try:
         parts = urlsplit(url)
         port_is_good = parts.port != 0
     except ValueError:
         return f"{said} is not an address; it must look like http://127.0.0.1:11434"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good or not is_host(parts.hostname) or "\\" in url:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not port_is_good
+        or not is_host(parts.hostname)
+        or "\\" in url
+    ):
         return f"{said} is not an address; it must look like http://127.0.0.1:11434"
     if not _PATH.fullmatch(parts.path) or {".", ".."} & set(parts.path.split("/")):
-        return f"{said} is not an address to ask at: its path may have letters, digits and -._~!$&'()*+,=: between slashes, and no . or .. alone"
+        return (
+            f"{said} is not an address to ask at: its path may have letters, digits and"
+            " -._~!$&'()*+,=: between slashes, and no . or .. alone"
+        )
     return None
 
 
 def ollama_url(host: str) -> str:
-    """The address that OLLAMA_HOST means: scheme and port filled in, 0.0.0.0 read as this machine. Raises ConfigError."""
+    """The address that OLLAMA_HOST means: scheme and port filled in, 0.0.0.0 read as this machine.
+    Raises ConfigError."""
     scheme, _, rest = host.rpartition("://")
     try:
         parts = urlsplit(f"//{rest}")
         port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
     except ValueError:
-        raise ConfigError(f"OLLAMA_HOST: {shown(host)!r} is not an address", "it looks like 127.0.0.1:11434") from None
+        raise ConfigError(
+            f"OLLAMA_HOST: {shown(host)!r} is not an address", "it looks like 127.0.0.1:11434"
+        ) from None
     name = parts.hostname or "127.0.0.1"
     if not is_host(name):
-        raise ConfigError(f"OLLAMA_HOST: {shown(host)!r} is not an address", "it looks like 127.0.0.1:11434")
+        raise ConfigError(
+            f"OLLAMA_HOST: {shown(host)!r} is not an address", "it looks like 127.0.0.1:11434"
+        )
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
     return f"{scheme or 'http'}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"

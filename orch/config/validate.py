@@ -1,4 +1,5 @@
-"""Checks both files whole: every fault at once, each with its place. Imports YAML and pydantic, so only where no cached config fits."""
+"""Checks both files whole: every fault at once, each with its place. Imports YAML and pydantic, so
+only where no cached config fits."""
 
 from __future__ import annotations
 
@@ -13,8 +14,11 @@ from orch.config.trust import LOCAL_MAY_SET, overreach
 from orch.errors import ConfigError
 
 
-def checked(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]) -> dict[str, Any]:
-    """The data of both files before `${…}`, and under `own` the user's rules. Raises ConfigError with every fault."""
+def checked(
+    found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]
+) -> dict[str, Any]:
+    """The data of both files before `${…}`, and under `own` the user's rules. Raises ConfigError
+    with every fault."""
     result, problems = check_sources(found, base, env)
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
@@ -24,8 +28,16 @@ def checked(found: dict[str, Source], base: dict[str, Source | None], env: Mappi
             problems=problems,
         )
     rules, shipped = result["routing"].get("task_types", {}), _shipped("routing")["task_types"]
-    prefer = [name for name, rule in rules.items() if rule.get("prefer") and rule["prefer"] == shipped.get(name, {}).get("prefer")]
-    return {**result, "own": _own_rules(rules, shipped), "shipped": {"models": _rated(_shipped("models")["models"]), "prefer": prefer}}
+    prefer = [
+        name
+        for name, rule in rules.items()
+        if rule.get("prefer") and rule["prefer"] == shipped.get(name, {}).get("prefer")
+    ]
+    return {
+        **result,
+        "own": _own_rules(rules, shipped),
+        "shipped": {"models": _rated(_shipped("models")["models"]), "prefer": prefer},
+    }
 
 
 def _rated(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -35,11 +47,17 @@ def _rated(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _own_rules(rules: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
-    """The keywords and patterns of each type that the shipped file does not have: what the user said himself."""
+    """The keywords and patterns of each type that the shipped file does not have: what the user
+    said himself."""
     own = {}
     for name, rule in rules.items():
         known = shipped.get(name, {})
-        words = {language: _new(rule.get("keywords", {}).get(language), known.get("keywords", {}).get(language)) for language in ("en", "es")}
+        words = {
+            language: _new(
+                rule.get("keywords", {}).get(language), known.get("keywords", {}).get(language)
+            )
+            for language in ("en", "es")
+        }
         patterns = _new(rule.get("patterns"), known.get("patterns"))
         if any((*words.values(), patterns)):
             own[name] = {"keywords": words, "patterns": patterns}
@@ -50,8 +68,11 @@ def _new(these: list[str] | None, those: list[str] | None) -> list[str]:
     return [each for each in these or [] if each not in (those or [])]
 
 
-def check_sources(found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The data of both files before `${…}`, and every fault of both as file:line:column: path: what."""
+def check_sources(
+    found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The data of both files before `${…}`, and every fault of both as file:line:column: path:
+    what."""
     result: dict[str, Any] = {}
     problems: list[yaml_document.Problem] = []
     for which, file in found.items():
@@ -59,25 +80,36 @@ def check_sources(found: dict[str, Source], base: dict[str, Source | None], env:
         raw = schema.normalise(which, document.data)
         if not document.problems:
             filled, unset = fill_and_find_unset(raw, env)
-            document.problems += [document.problem(path, f"the environment variable {name} is not set; write ${{{name}:-default}}") for path, name in unset]
+            document.problems += [
+                document.problem(
+                    path, f"the environment variable {name} is not set; write ${{{name}:-default}}"
+                )
+                for path, name in unset
+            ]
             if which == "routing":
                 filled = _over_shipped(filled)
             _, faults = schema.check(which, document, filled)
             document.problems += faults
         above = base.get(which)
         if above is not None and not document.problems:
-            document.problems += overreach(which, document, raw, (_parsed(which, above), _shipped(which)))
+            document.problems += overreach(
+                which, document, raw, (_parsed(which, above), _shipped(which))
+            )
         problems += document.problems
         if not document.problems:
             result[which] = _typed(which, document, raw, above)
     return result, [str(problem) for problem in problems]
 
 
-def _typed(which: str, document: yaml_document.Document, raw: dict[str, Any], base: Source | None) -> dict[str, Any]:
+def _typed(
+    which: str, document: yaml_document.Document, raw: dict[str, Any], base: Source | None
+) -> dict[str, Any]:
     """Checked data for the cache. `${…}` stays as text: it is filled in again at every load."""
     if base is not None:
         raw = {key: value for key, value in raw.items() if key in LOCAL_MAY_SET[which]} | {
-            key: value for key, value in _parsed(which, base).items() if key not in LOCAL_MAY_SET[which]
+            key: value
+            for key, value in _parsed(which, base).items()
+            if key not in LOCAL_MAY_SET[which]
         }
     merged = _over_shipped(raw) if which == "routing" else raw
     if next(strings_with_variables(merged), None) is None:
@@ -89,12 +121,15 @@ def _typed(which: str, document: yaml_document.Document, raw: dict[str, Any], ba
 def _parsed(which: str, file: Source | None) -> dict[str, Any]:
     if file is None:
         return {}
-    data = schema.normalise(which, yaml_document.parse(str(file.path), file.text, shipped=file.place == "package").data)
+    data = schema.normalise(
+        which, yaml_document.parse(str(file.path), file.text, shipped=file.place == "package").data
+    )
     return data if isinstance(data, dict) else {}
 
 
 def _over_shipped(data: Any) -> Any:
-    """What a routing.yaml leaves out is taken from the shipped one; lists and weights are replaced whole."""
+    """What a routing.yaml leaves out is taken from the shipped one; lists and weights are replaced
+    whole."""
     if not isinstance(data, dict):
         return data
     return _merge(_shipped("routing"), data)
@@ -106,7 +141,8 @@ def _shipped(which: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def _parsed_shipped(file: Source) -> dict[str, Any]:
-    """Parsed once a text: it takes 50 ms and is looked into three times a check. Not to be changed by who gets it."""
+    """Parsed once a text: it takes 50 ms and is looked into three times a check. Not to be changed
+    by who gets it."""
     return _parsed(file.which, file)
 
 
@@ -115,5 +151,9 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         beneath = under.get(key)
         whole = key == "weights" or (isinstance(beneath, dict) and set(beneath) == set(spec.TERMS))
-        merged[key] = _merge(beneath, value) if isinstance(beneath, dict) and isinstance(value, dict) and not whole else value
+        merged[key] = (
+            _merge(beneath, value)
+            if isinstance(beneath, dict) and isinstance(value, dict) and not whole
+            else value
+        )
     return merged

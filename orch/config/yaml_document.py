@@ -1,6 +1,7 @@
 """YAML text to plain data with the place of every value; no input gives a traceback.
 
-Read as YAML 1.2 reads it (`off` and `yes` are words, not booleans), without tags, with duplicate keys, depth and aliases bounded.
+Read as YAML 1.2 reads it (`off` and `yes` are words, not booleans), without tags, with duplicate
+keys, depth and aliases bounded.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
-        return one_line(f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}")
+        return one_line(
+            f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        )
 
 
 @dataclass(slots=True)
 class Document:
-    """A parsed file: its data, where each value (and each key) stands, and what is wrong with its form."""
+    """A parsed file: its data, where each value (and each key) stands, and what is wrong with its
+    form."""
 
     file: str
     data: Any = None
@@ -62,11 +66,14 @@ def parse(file: str, text: str, *, shipped: bool = False) -> Document:
     """Parses one YAML document. Never raises: what is wrong stands in `problems`."""
     import yaml  # 3x `python -c pass`: only when no cached config fits
 
-    # libyaml is 8x as fast, but takes tabs and `?` where PyYAML and the YAML of other machines do not: for the files that came with orch alone
+    # libyaml is 8x as fast, but takes tabs and `?` where PyYAML and the YAML of other machines do
+    # not: for the files that came with orch alone
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if shipped else yaml.SafeLoader
     document = Document(file)
     if len(text) > MAX_BYTES:
-        document.problems.append(Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters"))
+        document.problems.append(
+            Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters")
+        )
         return document
     try:
         _check_depth(yaml, text, loader)
@@ -129,7 +136,9 @@ class _Reader:
 
     def _fault(self, node: Any, path: Path, message: str) -> None:
         line, column = _place(node)
-        self.document.problems.append(Problem(self.document.file, line, column, dotted(path), message))
+        self.document.problems.append(
+            Problem(self.document.file, line, column, dotted(path), message)
+        )
 
 
 def _place(node: Any) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-"""Whether an earlier answer is given again: the exact question, while the model that gave it is installed as it was; a near one is only named."""
+"""Whether an earlier answer is given again: the exact question, while the model that gave it is
+installed as it was; a near one is only named."""
 
 from __future__ import annotations
 
@@ -32,20 +33,36 @@ PIECE_CHARS = 32
 class Reuse:
     """The cache as a run sees it."""
 
-    def __init__(self, cache: Cache, config: Config, backends: Mapping[str, Backend], memory: LazyMemory, redactor: Redactor, aside: Aside = at_once) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        config: Config,
+        backends: Mapping[str, Backend],
+        memory: LazyMemory,
+        redactor: Redactor,
+        aside: Aside = at_once,
+    ) -> None:
         self.cache, self._aside = cache, aside
-        self._config, self._backends, self._memory, self._redactor = config, backends, memory, redactor
+        self._config, self._backends, self._memory, self._redactor = (
+            config,
+            backends,
+            memory,
+            redactor,
+        )
         self._running: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
     async def key(self, task: Task) -> str | None:
-        """The key of a task; None where nothing is cached: the cache is off, no texts are kept, memory is recalled, or the text holds secrets."""
+        """The key of a task; None where nothing is cached: the cache is off, no texts are kept,
+        memory is recalled, or the text holds secrets."""
         routing = self._config.routing
         recalls = routing.memory.recall if task.retrieve_context is None else task.retrieve_context
         if routing.cache.mode == "off" or routing.journal.mode != "full" or recalls:
             return None
         aside = self._aside if size_of(task) > LONG_CHARS else at_once
         parts = (part for text in texts_of(messages_of(task)) for part in slices(text))
-        for some in batches(parts, SLICES_AT_ONCE):  # a caller who leaves has no more than this read in vain
+        for some in batches(
+            parts, SLICES_AT_ONCE
+        ):  # a caller who leaves has no more than this read in vain
             if not await aside(self._is_clean, some):
                 return None
         return await aside(key_of, task, self._config.hash)
@@ -55,7 +72,8 @@ class Reuse:
 
     @asynccontextmanager
     async def alone(self, key: str | None) -> AsyncIterator[None]:
-        """Holds an identical run of this event loop back until the first one is done, so that the model is asked once."""
+        """Holds an identical run of this event loop back until the first one is done, so that the
+        model is asked once."""
         if key is None:
             yield
             return
@@ -81,14 +99,17 @@ class Reuse:
         return found
 
     async def digest(self, provider: str, model: str) -> str | None:
-        """The digest of an installed model, empty where its provider tells none; None where it is not installed."""
+        """The digest of an installed model, empty where its provider tells none; None where it is
+        not installed."""
         if provider not in self._backends:
             return None
         try:
             installed = await self._backends[provider].installed()
         except BackendError:
             return None
-        return next((item.digest for item in installed if canonical(item.name) == canonical(model)), None)
+        return next(
+            (item.digest for item in installed if canonical(item.name) == canonical(model)), None
+        )
 
     def keep(self, key: str, task: Task, result: RunResult, digest: str) -> None:
         """Keeps an answer that is whole and holds no secret."""
@@ -97,13 +118,18 @@ class Reuse:
             self.cache.put(key, task, replace(result, warnings=()), digest)
 
     async def suggestion(self, task: Task) -> str | None:
-        """Words that name the nearest earlier task, where routing.yaml asks for it and one answer would serve both."""
+        """Words that name the nearest earlier task, where routing.yaml asks for it and one answer
+        would serve both."""
         if self._config.routing.cache.mode != "suggest" or not is_single(task):
             return None
         from orch.execution.similar_tasks import nearest
 
         found = await nearest(task.text, self.cache, self._memory, self._aside)
-        return f"asked before: {found[1]!r}; orch cache use {found[0][:12]} prints that answer" if found else None
+        return (
+            f"asked before: {found[1]!r}; orch cache use {found[0][:12]} prints that answer"
+            if found
+            else None
+        )
 
 
 def age(at: float) -> str:

@@ -20,9 +20,11 @@ Chunk = dict[str, Any]
 
 
 class Asking:
-    """One model being asked. Iterate `chunks`; then `attempt` tells what came of it. Raises BackendError from `chunks`.
+    """One model being asked. Iterate `chunks`; then `attempt` tells what came of it. Raises
+    BackendError from `chunks`.
 
-    `limit` is how many tokens of answer the caller wants at most: JSON that is cut there is what was asked for.
+    `limit` is how many tokens of answer the caller wants at most: JSON that is cut there is what
+    was asked for.
     """
 
     def __init__(
@@ -43,7 +45,13 @@ class Asking:
         self.done: Completion | None = None
         self.first_at: float | None = None
         """When the first visible token came, by the performance counter."""
-        self._backend, self.request, self._estimate, self._limit, self._schema = backend, request, estimate, limit, schema
+        self._backend, self.request, self._estimate, self._limit, self._schema = (
+            backend,
+            request,
+            estimate,
+            limit,
+            schema,
+        )
         self._splitter = ThinkSplitter()
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thought = StringIO(), StringIO()
@@ -52,8 +60,11 @@ class Asking:
         self._untold: list[dict[str, Any]] = []
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        """Content, thinking and tool calls as they come, with `logprobs` where the server tells them. An answer without any visible one is a failure."""
-        self._begun = time.perf_counter()  # not before: the wait for a place is no time of the model's
+        """Content, thinking and tool calls as they come, with `logprobs` where the server tells
+        them. An answer without any visible one is a failure."""
+        self._begun = (
+            time.perf_counter()
+        )  # not before: the wait for a place is no time of the model's
         async with aclosing(self._backend.chat(self.request)) as deltas:
             async for delta in deltas:
                 if delta.left_out:
@@ -99,21 +110,35 @@ class Asking:
     def _check(self) -> None:
         if not self.partial and not self.tool_calls:
             why = " (it only thought)" if self.thinking else ""
-            raise BackendError("empty", f"the answer was empty{why}{', cut at its token limit' if self.at_limit else ''}")
+            raise BackendError(
+                "empty",
+                f"the answer was empty{why}{', cut at its token limit' if self.at_limit else ''}",
+            )
         if self._must_be_json:
             try:
                 json.loads(self.partial)
             except (ValueError, RecursionError):
-                raise BackendError("invalid_json", "the answer is not the JSON that was asked for") from None
+                raise BackendError(
+                    "invalid_json", "the answer is not the JSON that was asked for"
+                ) from None
 
     @property
     def _must_be_json(self) -> bool:
         """JSON that ends at the caller's own limit is given as it is."""
         asked = self.request.response_format
-        return asked is not None and asked.get("type") != "text" and not self.tool_calls and not (self.at_limit and not self.cut)
+        return (
+            asked is not None
+            and asked.get("type") != "text"
+            and not self.tool_calls
+            and not (self.at_limit and not self.cut)
+        )
 
     async def _check_schema(self) -> None:
-        if self._schema is not None and self._must_be_json and (fault := await self._schema.fault(self.partial)):
+        if (
+            self._schema is not None
+            and self._must_be_json
+            and (fault := await self._schema.fault(self.partial))
+        ):
             raise BackendError("schema_mismatch", f"the answer breaks the schema: {fault}")
 
     @property
@@ -123,11 +148,16 @@ class Asking:
 
     @property
     def cut(self) -> bool:
-        """Whether it ended at a limit that the caller did not set: the room in the context, models.yaml's, or the server's own."""
+        """Whether it ended at a limit that the caller did not set: the room in the context,
+        models.yaml's, or the server's own."""
         if self.done is None or not self.at_limit:
             return False
         counted = self.done.completion_tokens
-        return self._limit is None or self._limit != self.max_tokens or (counted is not None and counted < self._limit)
+        return (
+            self._limit is None
+            or self._limit != self.max_tokens
+            or (counted is not None and counted < self._limit)
+        )
 
     @property
     def num_ctx(self) -> int | None:
@@ -137,14 +167,20 @@ class Asking:
 
     @property
     def max_tokens(self) -> int | None:
-        """Tokens of answer that it was allowed: what was asked for, or the room in the context where that is less."""
+        """Tokens of answer that it was allowed: what was asked for, or the room in the context
+        where that is less."""
         return self.request.max_tokens
 
     @property
     def overran(self) -> bool:
-        """Whether prompt and answer took more than the context: the server dropped a part of them while it answered, and did not say so."""
+        """Whether prompt and answer took more than the context: the server dropped a part of them
+        while it answered, and did not say so."""
         done, num_ctx = self.done, self.request.num_ctx
-        return done is not None and num_ctx is not None and (done.prompt_tokens or 0) + (done.completion_tokens or 0) > num_ctx
+        return (
+            done is not None
+            and num_ctx is not None
+            and (done.prompt_tokens or 0) + (done.completion_tokens or 0) > num_ctx
+        )
 
     def refuse_overrun(self) -> None:
         """Raises BackendError where it overran: for an answer that nobody has seen yet."""
@@ -155,8 +191,14 @@ class Asking:
     def overrun(self) -> str:
         """How it overran, in words."""
         done = self.done or Completion()
-        counted = f"{done.prompt_tokens or 0:,} tokens of prompt and {done.completion_tokens or 0:,} of answer"
-        return f"{counted} in a context of {self.request.num_ctx or 0:,}: the server dropped a part of them while it answered"
+        counted = (
+            f"{done.prompt_tokens or 0:,} tokens of prompt and {done.completion_tokens or 0:,} of"
+            " answer"
+        )
+        return (
+            f"{counted} in a context of {self.request.num_ctx or 0:,}: the server dropped a part of"
+            " them while it answered"
+        )
 
     @property
     def partial(self) -> str:
@@ -168,13 +210,24 @@ class Asking:
         """What the model thought so far."""
         return self._thought.getvalue()
 
-    def attempt(self, outcome: str, *, code: str = "", message: str = "", offset: int = 0, counted: int | None = None) -> Attempt:
-        """What came of it. Seconds are the provider's own where it tells them, else the clock's, from when the model was asked."""
+    def attempt(
+        self,
+        outcome: str,
+        *,
+        code: str = "",
+        message: str = "",
+        offset: int = 0,
+        counted: int | None = None,
+    ) -> Attempt:
+        """What came of it. Seconds are the provider's own where it tells them, else the clock's,
+        from when the model was asked."""
         self.told = True
         done, now = self.done or Completion(), time.perf_counter()
         begun, first_at = now if self._begun is None else self._begun, self.first_at
         ttft_s = first_at - begun if first_at else None
-        decode_s = done.decode_s if done.decode_s is not None else (now - first_at if first_at else None)
+        decode_s = (
+            done.decode_s if done.decode_s is not None else (now - first_at if first_at else None)
+        )
         return Attempt(
             model=self.candidate.model_id,
             provider=self.candidate.provider,

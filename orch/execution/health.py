@@ -1,4 +1,5 @@
-"""Checks everything an answer needs: config, journal, disk, each provider and model, the engine inside orch, Qdrant."""
+"""Checks everything an answer needs: config, journal, disk, each provider and model, the engine
+inside orch, Qdrant."""
 
 from __future__ import annotations
 
@@ -51,8 +52,16 @@ async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
         "config": lambda: _config(runtime),
         "journal": lambda: _journal(runtime),
         "disk": _disk,
-        **{f"provider {name}": lambda name=name: _provider(name, runtime) for name in runtime.backends},  # type: ignore[misc]
-        **{f"model {state.spec.id}": lambda state=state: _model(state, runtime.backends[state.spec.provider], runtime) for state in survey.states},  # type: ignore[misc]
+        **{
+            f"provider {name}": lambda name=name: _provider(name, runtime)  # type: ignore[misc]
+            for name in runtime.backends
+        },
+        **{
+            f"model {state.spec.id}": lambda state=state: _model(  # type: ignore[misc]
+                state, runtime.backends[state.spec.provider], runtime
+            )
+            for state in survey.states
+        },
         "memory": lambda: _memory(runtime),
         "embedder": lambda: _embedder(runtime),
         "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory),
@@ -69,7 +78,11 @@ async def _timed(name: str, check: Callable[[], Awaitable[Finding]]) -> Probe:
 
 def _could_answer(survey: Survey, runtime: Runtime) -> bool:
     """A usable model that chats, or a last resort that is allowed to."""
-    usable = [s for s in survey.states if not s.unavailable and (s.capabilities is None or "completion" in s.capabilities)]
+    usable = [
+        s
+        for s in survey.states
+        if not s.unavailable and (s.capabilities is None or "completion" in s.capabilities)
+    ]
     if any(not state.spec.last_resort for state in usable):
         return True
     return bool(usable) and last_resort_allowed(runtime, survey)
@@ -78,7 +91,11 @@ def _could_answer(survey: Survey, runtime: Runtime) -> bool:
 async def _config(runtime: Runtime) -> Finding:
     config = runtime.config
     where = ", ".join(f"{source.path.name} ({source.place})" for source in config.sources)
-    return "warn" if config.notes else "ok", "; ".join((where, *config.notes)), "orch config validate" if config.notes else ""
+    return (
+        "warn" if config.notes else "ok",
+        "; ".join((where, *config.notes)),
+        "orch config validate" if config.notes else "",
+    )
 
 
 async def _journal(runtime: Runtime) -> Finding:
@@ -90,7 +107,11 @@ async def _journal(runtime: Runtime) -> Finding:
     except Exception as error:  # whatever SQLite says of a broken file
         return "fail", str(error), f"move {journal.path} away"
     warnings = journal.warnings
-    return "warn" if warnings or journal.mode != "full" else "ok", "; ".join((f"{count:,} runs, mode {journal.mode}", *warnings)), ""
+    return (
+        "warn" if warnings or journal.mode != "full" else "ok",
+        "; ".join((f"{count:,} runs, mode {journal.mode}", *warnings)),
+        "",
+    )
 
 
 async def _disk() -> Finding:
@@ -109,7 +130,11 @@ async def _provider(name: str, runtime: Runtime) -> Finding:
         return "ok", f"{await runtime.backends[name].health()}{at}", ""
     except BackendError as failure:
         hints = {"ollama": "orch setup", "openai": f"start the server{at}"}
-        return "warn" if provider.kind == "llamacpp" else "fail", failure.message, hints.get(provider.kind) or await _engine_lines(runtime)
+        return (
+            "warn" if provider.kind == "llamacpp" else "fail",
+            failure.message,
+            hints.get(provider.kind) or await _engine_lines(runtime),
+        )
 
 
 async def _engine_lines(runtime: Runtime) -> str:
@@ -120,20 +145,47 @@ async def _engine_lines(runtime: Runtime) -> str:
 async def _model(state: ModelState, backend: Backend, runtime: Runtime) -> Finding:
     if state.unavailable:
         status, detail, hint = _unavailable(state, *state.unavailable)
-        return status, detail, await _engine_lines(runtime) if state.spec.gguf and state.unavailable[0] != "remote" else hint
+        return (
+            status,
+            detail,
+            (
+                await _engine_lines(runtime)
+                if state.spec.gguf and state.unavailable[0] != "remote"
+                else hint
+            ),
+        )
     try:
         await backend.info(state.spec.id)
     except BackendError as failure:
         return "fail", failure.message, f"orch models pull {state.spec.id}"
-    parts = [f"remote: runs at {place(state.remote_host)}; models.yaml allows it" if state.remote_host else "loaded" if state.resident else "installed"]
+    parts = [
+        (
+            f"remote: runs at {place(state.remote_host)}; models.yaml allows it"
+            if state.remote_host
+            else "loaded"
+            if state.resident
+            else "installed"
+        )
+    ]
     parts += ["unlisted"] if state.unlisted else []
-    parts += ["only embeds"] if state.capabilities is not None and "completion" not in state.capabilities else []
+    parts += (
+        ["only embeds"]
+        if state.capabilities is not None and "completion" not in state.capabilities
+        else []
+    )
     return "ok", ", ".join(parts), ""
 
 
 def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
     if code == "remote":
-        return "off", f"remote: runs at {place(state.remote_host)}; out unless models.yaml says remote: allow", ""
+        return (
+            "off",
+            (
+                f"remote: runs at {place(state.remote_host)}; out unless models.yaml says remote:"
+                " allow"
+            ),
+            "",
+        )
     if code == "provider_down":
         return "warn", f"provider {state.spec.provider} is down", ""
     return "warn", reason, f"orch models pull {state.spec.id}"
@@ -145,9 +197,17 @@ async def _memory(runtime: Runtime) -> Finding:
         state = await runtime.memory.state()
     except (OrchError, sqlite3.Error) as error:
         not_installed = isinstance(error.__cause__, ImportError)
-        return "off" if not_installed else "warn", str(error), error.hint if isinstance(error, OrchError) else ""
+        return (
+            "off" if not_installed else "warn",
+            str(error),
+            error.hint if isinstance(error, OrchError) else "",
+        )
     behind = f"{state.lag:,} rows behind the journal" if state.lag else "up to date"
-    return "warn" if state.notes else "ok", "; ".join((f"{state.pieces:,} pieces in {state.name}, {behind}", *state.notes)), ""
+    return (
+        "warn" if state.notes else "ok",
+        "; ".join((f"{state.pieces:,} pieces in {state.name}, {behind}", *state.notes)),
+        "",
+    )
 
 
 async def _embedder(runtime: Runtime) -> Finding:
@@ -156,7 +216,11 @@ async def _embedder(runtime: Runtime) -> Finding:
         dimension = await embedder.dimension()
     except OrchError as error:
         return "warn", error.message, error.hint
-    return ("warn", warning, "") if warning else ("ok", f"{embedder.name}, {dimension} numbers a vector", "")
+    return (
+        ("warn", warning, "")
+        if warning
+        else ("ok", f"{embedder.name}, {dimension} numbers a vector", "")
+    )
 
 
 async def _qdrant_server(rule: spec.Memory) -> Finding:
@@ -166,15 +230,31 @@ async def _qdrant_server(rule: spec.Memory) -> Finding:
         version = await _qdrant_version(http)
         older = await _older_collections(http) if url else []
     except BackendError as failure:
-        return ("warn", failure.message, f"start Qdrant at {at}") if url else ("off", f"none at {QDRANT_URL}; none is needed", "")
+        return (
+            ("warn", failure.message, f"start Qdrant at {at}")
+            if url
+            else ("off", f"none at {QDRANT_URL}; none is needed", "")
+        )
     finally:
         await http.aclose()
     if older:
         key = " -H 'api-key: YOUR_KEY'" if rule.qdrant_api_key else ""
-        left = f"collections of an older orch are there, nothing of them is used: {', '.join(older)}"
-        remove = "\n".join(f"curl -X DELETE{key} {at.rstrip('/')}/collections/{name}" for name in older)
-        return "warn", f"{version} at {at}; {left}", f"{remove}\ndeletes them, where no other machine has an older orch"
-    return "ok", f"{version} at {at}", "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it"
+        left = (
+            f"collections of an older orch are there, nothing of them is used: {', '.join(older)}"
+        )
+        remove = "\n".join(
+            f"curl -X DELETE{key} {at.rstrip('/')}/collections/{name}" for name in older
+        )
+        return (
+            "warn",
+            f"{version} at {at}; {left}",
+            f"{remove}\ndeletes them, where no other machine has an older orch",
+        )
+    return (
+        "ok",
+        f"{version} at {at}",
+        "" if url else f"memory: {{qdrant_url: {QDRANT_URL}}} in routing.yaml would use it",
+    )
 
 
 async def _older_collections(http: Http) -> list[str]:
@@ -184,7 +264,9 @@ async def _older_collections(http: Http) -> list[str]:
     except BackendError:
         return []  # a key that may not list is told by the index's own check
     found = answer.get("result", {}).get("collections", [])
-    return sorted(each["name"] for each in found if _OLDER_COLLECTION.fullmatch(each.get("name", "")))
+    return sorted(
+        each["name"] for each in found if _OLDER_COLLECTION.fullmatch(each.get("name", ""))
+    )
 
 
 async def _qdrant_version(http: Http) -> str:

@@ -1,4 +1,5 @@
-"""Whether an answer follows its JSON Schema: checked by jsonschema, in a bounded time, and without looking up anything elsewhere."""
+"""Whether an answer follows its JSON Schema: checked by jsonschema, in a bounded time, and without
+looking up anything elsewhere."""
 
 from __future__ import annotations
 
@@ -15,16 +16,23 @@ from typing import Any
 from orch.errors import OrchError
 
 CHECK_S = 5.0
-"""A check that takes longer ends the attempt: a pattern may need ages (`(a+)+$`), and references that fan out may, too."""
+"""A check that takes longer ends the attempt: a pattern may need ages (`(a+)+$`), and references
+that fan out may, too."""
 _MOST_FAULTS = 50
 """Faults that are looked at for the one that is told."""
 _MOST_CHARS = 160
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_PYTHON = (sys.executable, "-P", "-m", "orch.execution.json_schema")  # -P: a jsonschema.py in the working directory is never imported
+_PYTHON = (
+    sys.executable,
+    "-P",
+    "-m",
+    "orch.execution.json_schema",
+)  # -P: a jsonschema.py in the working directory is never imported
 
 
 def schema_in(response_format: dict[str, Any] | None) -> Any:
-    """The JSON Schema of a response_format: OpenAI's json_schema, llama.cpp's json_object with a schema, or a bare schema; None without one."""
+    """The JSON Schema of a response_format: OpenAI's json_schema, llama.cpp's json_object with a
+    schema, or a bare schema; None without one."""
     kind = (response_format or {}).get("type")
     if not response_format or kind == "text":
         return None
@@ -35,7 +43,8 @@ def schema_in(response_format: dict[str, Any] | None) -> Any:
 
 
 class AnswerSchema:
-    """A JSON Schema (draft by its `$schema`, else 2020-12). Raises OrchError (`bad_input`) for one that is invalid or refers to another place.
+    """A JSON Schema (draft by its `$schema`, else 2020-12). Raises OrchError (`bad_input`) for one
+    that is invalid or refers to another place.
 
     jsonschema is imported here: 15x `python -c pass`, which a run without a schema need not pay.
     """
@@ -48,39 +57,53 @@ class AnswerSchema:
             raise _invalid("it is nested too deeply") from None
         except OrchError:
             raise
-        except Exception as error:  # addresses that urllib does not read, fragments that no draft foresees: found by random schemas
+        # addresses that urllib does not read, fragments that no draft foresees: found by random
+        # schemas
+        except Exception as error:
             raise _invalid(f"it can't be read ({_cut(str(error))})") from None
 
     async def fault(self, text: str) -> str:
-        """What of an answer breaks it, short; empty where nothing does. Never raises for what an answer or a schema may hold."""
-        return await asyncio.to_thread(self._in_own_process if self._apart and sys.executable else self._here, text)
+        """What of an answer breaks it, short; empty where nothing does. Never raises for what an
+        answer or a schema may hold."""
+        return await asyncio.to_thread(
+            self._in_own_process if self._apart and sys.executable else self._here, text
+        )
 
     def _here(self, text: str) -> str:
         return _fault(self._schema, text, time.monotonic() + CHECK_S)
 
     def _in_own_process(self, text: str) -> str:
-        """`re` holds the interpreter as long as it likes, and only the end of a process stops it."""
+        """`re` holds the interpreter as long as it likes, and only the end of a process stops
+        it."""
         try:
             asked = json.dumps([self._schema, text]).encode()
-            done = subprocess.run(_PYTHON, input=asked, capture_output=True, timeout=CHECK_S, check=True)
+            done = subprocess.run(
+                _PYTHON, input=asked, capture_output=True, timeout=CHECK_S, check=True
+            )
         except (subprocess.SubprocessError, OSError):
             return _TOO_LONG
         return done.stdout.decode()
 
 
 _TOO_DEEP = "it is nested too deeply to be checked"
-_TOO_LONG = f"it could not be checked within {CHECK_S:g} s: a pattern or a reference of the schema takes very long"
+_TOO_LONG = (
+    f"it could not be checked within {CHECK_S:g} s: a pattern or a reference of the schema takes"
+    " very long"
+)
 
 
 # ---------------------------------------------------------------- the schema
 
 
 def _examined(schema: Any) -> bool:
-    """Whether it must be checked in a process of its own: it has patterns, or changes its draft inside. Raises OrchError for an invalid one."""
+    """Whether it must be checked in a process of its own: it has patterns, or changes its draft
+    inside. Raises OrchError for an invalid one."""
     from jsonschema.exceptions import SchemaError
     from referencing.jsonschema import DRAFT202012, specification_with
 
-    if not isinstance(schema, (dict, bool)) or (isinstance(schema, dict) and not isinstance(schema.get("$schema", ""), str)):
+    if not isinstance(schema, (dict, bool)) or (
+        isinstance(schema, dict) and not isinstance(schema.get("$schema", ""), str)
+    ):
         raise _invalid("it must be an object, and its $schema a text")
     kind = _kind_of(schema)
     try:
@@ -90,10 +113,17 @@ def _examined(schema: Any) -> bool:
     specification = specification_with(kind.META_SCHEMA.get("$schema", ""), default=DRAFT202012)
     resource = specification.create_resource(schema)
     apart = False
-    for number, (part, resolver) in enumerate(_parts(resource, _registry().resolver_with_root(resource))):
+    for number, (part, resolver) in enumerate(
+        _parts(resource, _registry().resolver_with_root(resource))
+    ):
         for reference in (part[name] for name in _REFERENCES if isinstance(part.get(name), str)):
             _must_be_inside(reference, resolver)
-        apart = apart or "pattern" in part or "patternProperties" in part or (number > 0 and "$schema" in part)
+        apart = (
+            apart
+            or "pattern" in part
+            or "patternProperties" in part
+            or (number > 0 and "$schema" in part)
+        )
         _must_compile(part)
     return apart
 
@@ -106,7 +136,8 @@ def _kind_of(schema: Any) -> Any:
 
 
 def _registry() -> Any:
-    """The drafts' own schemas, and nothing else: it has no way to retrieve what it does not hold."""
+    """The drafts' own schemas, and nothing else: it has no way to retrieve what it does not
+    hold."""
     from jsonschema_specifications import REGISTRY
 
     return REGISTRY
@@ -128,7 +159,10 @@ def _must_be_inside(reference: str, resolver: Any) -> None:
     except (Unresolvable, LookupError, ValueError, TypeError, AttributeError):
         if reference.startswith("#"):
             raise _invalid(f"its $ref {_short(reference)} points nowhere") from None
-        said = f"its $ref {_short(reference)} is outside of it: references to other files or addresses are never followed"
+        said = (
+            f"its $ref {_short(reference)} is outside of it: references to other files or addresses"
+            " are never followed"
+        )
         raise _invalid(said, "put what it names into the schema, under $defs") from None
 
 
@@ -140,7 +174,10 @@ def _must_compile(part: dict[str, Any]) -> None:
         try:
             re.compile(pattern if isinstance(pattern, str) else "")
         except (re.error, OverflowError, RecursionError) as error:
-            raise _invalid(f"its pattern {_short(pattern)} is not a regular expression that Python reads: {error}") from None
+            raise _invalid(
+                f"its pattern {_short(pattern)} is not a regular expression that Python reads:"
+                f" {error}"
+            ) from None
 
 
 def _invalid(why: str, hint: str = "") -> OrchError:
@@ -159,8 +196,11 @@ def _fault(schema: Any, text: str, deadline: float) -> str:
         return "it is not JSON"
 
 
-def fault_of(schema: Any, value: Any, deadline: float = math.inf, read_chars: int | None = None) -> str:
-    """What of a value breaks a schema that was found to be usable, in this thread; empty where nothing does. Patterns read so many characters."""
+def fault_of(
+    schema: Any, value: Any, deadline: float = math.inf, read_chars: int | None = None
+) -> str:
+    """What of a value breaks a schema that was found to be usable, in this thread; empty where
+    nothing does. Patterns read so many characters."""
     try:
         return _breaks(schema, value, deadline, read_chars)
     except RecursionError:
@@ -176,7 +216,11 @@ def _breaks(schema: Any, value: Any, deadline: float, read_chars: int | None) ->
     from jsonschema.validators import extend
 
     kind = _kind_of(schema)
-    checks = {name: _timed(kind.VALIDATORS[name], deadline) for name in _REFERENCES if name in kind.VALIDATORS}
+    checks = {
+        name: _timed(kind.VALIDATORS[name], deadline)
+        for name in _REFERENCES
+        if name in kind.VALIDATORS
+    }
     if read_chars is not None:
         checks["pattern"] = _reading(kind.VALIDATORS["pattern"], read_chars)
     found = extend(kind, checks)(schema, registry=_registry()).iter_errors(value)
@@ -185,7 +229,8 @@ def _breaks(schema: Any, value: Any, deadline: float, read_chars: int | None) ->
 
 
 def _timed(check: Callable[..., Any], deadline: float) -> Callable[..., Any]:
-    """A keyword that ends when the time is over: references alone can make a small schema fan out without end."""
+    """A keyword that ends when the time is over: references alone can make a small schema fan out
+    without end."""
 
     def timed(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
         if time.monotonic() > deadline:
@@ -197,19 +242,32 @@ def _timed(check: Callable[..., Any], deadline: float) -> Callable[..., Any]:
 
 def _reading(check: Callable[..., Any], most: int) -> Callable[..., Any]:
     def reading(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-        yield from check(validator, value, instance[:most] if isinstance(instance, str) else instance, schema) or ()
+        yield from (
+            check(
+                validator, value, instance[:most] if isinstance(instance, str) else instance, schema
+            )
+            or ()
+        )
 
     return reading
 
 
 def _words(error: Any) -> str:
-    """Where, and what was expected. jsonschema's own words hold the whole value, which may be megabytes."""
+    """Where, and what was expected. jsonschema's own words hold the whole value, which may be
+    megabytes."""
     path, keyword, wanted = _cut(error.json_path), error.validator, error.validator_value
     if keyword is None:
         return f"{path} must not be there"
     if keyword == "type":
-        return f"{path} must be of type {' or '.join(wanted) if isinstance(wanted, list) else wanted}"
-    if keyword in ("required", "additionalProperties", "unevaluatedProperties", "dependentRequired") and isinstance(error.instance, dict):
+        return (
+            f"{path} must be of type {' or '.join(wanted) if isinstance(wanted, list) else wanted}"
+        )
+    if keyword in (
+        "required",
+        "additionalProperties",
+        "unevaluatedProperties",
+        "dependentRequired",
+    ) and isinstance(error.instance, dict):
         return f"{path}: {_cut(error.message)}"
     return f"{path} must fit {keyword}: {_short(wanted)}"
 
@@ -224,4 +282,6 @@ def _cut(text: str) -> str:
 
 if __name__ == "__main__":
     schema, text = json.load(sys.stdin)
-    sys.stdout.buffer.write(_fault(schema, text, time.monotonic() + CHECK_S).encode("utf-8", "replace"))
+    sys.stdout.buffer.write(
+        _fault(schema, text, time.monotonic() + CHECK_S).encode("utf-8", "replace")
+    )

@@ -15,20 +15,30 @@ _ZERO = re.compile(r"-?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
 
 
 def is_zero(keep_alive: object) -> bool:
-    """Whether a keep_alive, in seconds or as one of Go's durations, lets the model leave memory after its answer."""
-    return isinstance(keep_alive, int | float | str) and _ZERO.fullmatch(str(keep_alive)) is not None
+    """Whether a keep_alive, in seconds or as one of Go's durations, lets the model leave memory
+    after its answer."""
+    return (
+        isinstance(keep_alive, int | float | str) and _ZERO.fullmatch(str(keep_alive)) is not None
+    )
 
 
 async def load(runtime: Runtime, name: str, keep_alive: str | float | None = None) -> str:
-    """Loads a model with its usual context, when it is its turn; says so in a sentence. Raises OrchError."""
+    """Loads a model with its usual context, when it is its turn; says so in a sentence. Raises
+    OrchError."""
     state = await named(runtime, name)
     backend = runtime.backends[state.spec.provider]
     if state.remote_host:
-        raise OrchError(f"{state.spec.id} runs at {place(state.remote_host)}: there is nothing to load here", "orch models show tells more", code="usage")
+        raise OrchError(
+            f"{state.spec.id} runs at {place(state.remote_host)}: there is nothing to load here",
+            "orch models show tells more",
+            code="usage",
+        )
     if not hasattr(backend, "load"):
         raise _cannot(state)
     embeds = state.capabilities is not None and "completion" not in state.capabilities
-    ticket = Ticket(f"load {state.spec.id}", state.key, memory_needed(state, state.num_ctx), embeds=embeds)
+    ticket = Ticket(
+        f"load {state.spec.id}", state.key, memory_needed(state, state.num_ctx), embeds=embeds
+    )
     try:
         async with runtime.gate.turn(ticket):
             await backend.load(state.spec.id, None if embeds else state.num_ctx, keep_alive)
@@ -56,18 +66,35 @@ async def named(runtime: Runtime, name: str) -> ModelState:
     """The model of that name, which is there. Raises OrchError."""
     state = find(await runtime.registry.available(with_unlisted=True), name)
     if state.is_denied:
-        raise refusal(state.spec.id, state.spec.provider, state.remote_host, listed=not state.unlisted)
+        raise refusal(
+            state.spec.id, state.spec.provider, state.remote_host, listed=not state.unlisted
+        )
     if state.unavailable:
-        code = {"provider_down": "no_provider", "not_installed": "model_not_found"}.get(state.unavailable[0], "error")
-        raise OrchError(f"{state.spec.id}: {state.unavailable[1]}", f"orch models show {state.spec.id}", code=code)
+        code = {"provider_down": "no_provider", "not_installed": "model_not_found"}.get(
+            state.unavailable[0], "error"
+        )
+        raise OrchError(
+            f"{state.spec.id}: {state.unavailable[1]}",
+            f"orch models show {state.spec.id}",
+            code=code,
+        )
     return state
 
 
 def _cannot(state: ModelState) -> OrchError:
-    return OrchError(f"provider {state.spec.provider} loads and unloads its models itself", "it can't be told to", code="usage")
+    return OrchError(
+        f"provider {state.spec.provider} loads and unloads its models itself",
+        "it can't be told to",
+        code="usage",
+    )
 
 
 def failed(state: ModelState, failure: BackendError) -> OrchError:
     """What a provider did not do, as an error of ours."""
     code = ATTEMPT_CODES.get(failure.code, "all_failed")
-    return OrchError(f"{state.spec.id}: {failure.message}", "orch health shows what is wrong", code=code, retry_after_s=failure.retry_after_s)
+    return OrchError(
+        f"{state.spec.id}: {failure.message}",
+        "orch health shows what is wrong",
+        code=code,
+        retry_after_s=failure.retry_after_s,
+    )

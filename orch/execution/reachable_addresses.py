@@ -1,4 +1,5 @@
-"""Every address that orch could speak to under a configuration, and how far away it is; asks nothing and looks up no name."""
+"""Every address that orch could speak to under a configuration, and how far away it is; asks
+nothing and looks up no name."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ USUAL_SERVERS = {
     "llama-server": "http://127.0.0.1:8080",
     "vLLM": "http://127.0.0.1:8000",
 }
-"""Where `orch setup` looks for servers that the configuration does not name: the ports that they take by default."""
+"""Where `orch setup` looks for servers that the configuration does not name: the ports that they
+take by default."""
 
 
 class Address(NamedTuple):
@@ -34,7 +36,8 @@ class Address(NamedTuple):
 
 
 def addresses(config: Config, env: Mapping[str, str] = os.environ) -> list[Address]:
-    """Every address, in the order of the configuration; those of proxies and of models that run elsewhere too."""
+    """Every address, in the order of the configuration; those of proxies and of models that run
+    elsewhere too."""
     found = [*_providers(config.models), _qdrant(config.routing.memory.qdrant_url)]
     usual = [_address(url, f"orch setup: looks for {name}") for name, url in USUAL_SERVERS.items()]
     return [*found, *_proxies(found), *_elsewhere(config.models), *usual, *_server(env)]
@@ -45,11 +48,19 @@ def _providers(models: Models) -> Iterator[Address]:
         for url in provider.urls:
             yield _address(url, f"provider {name}")
         if provider.kind == "llamacpp" and any(spec.provider == name for spec in models.models):
-            yield Address("http://127.0.0.1", f"provider {name}: the engine inside orch, on a free port", "loopback")
+            yield Address(
+                "http://127.0.0.1",
+                f"provider {name}: the engine inside orch, on a free port",
+                "loopback",
+            )
 
 
 def _qdrant(url: str | None) -> Address:
-    return _address(url, "memory: its Qdrant server") if url else _address(QDRANT_URL, "orch health: looks for a Qdrant server")
+    return (
+        _address(url, "memory: its Qdrant server")
+        if url
+        else _address(QDRANT_URL, "orch health: looks for a Qdrant server")
+    )
 
 
 def _server(env: Mapping[str, str]) -> Iterator[Address]:
@@ -61,10 +72,18 @@ def _elsewhere(models: Models) -> Iterator[Address]:
     """The hosts of models that may run elsewhere are known to their provider alone."""
     for name, provider in models.providers.items():
         if provider.remote == "allow" and provider.kind != "llamacpp":
-            yield Address(f"remote:{name}", f"provider {name}: the models that it runs on other machines (remote: allow)", "beyond")
+            yield Address(
+                f"remote:{name}",
+                f"provider {name}: the models that it runs on other machines (remote: allow)",
+                "beyond",
+            )
     for spec in models.models:
         if spec.remote == "allow" and _may_forward(models.providers.get(spec.provider)):
-            yield Address(f"remote:{spec.provider}/{spec.id}", f"model {spec.id}: where its provider runs it (remote: allow)", "beyond")
+            yield Address(
+                f"remote:{spec.provider}/{spec.id}",
+                f"model {spec.id}: where its provider runs it (remote: allow)",
+                "beyond",
+            )
 
 
 def _may_forward(provider: Provider | None) -> bool:

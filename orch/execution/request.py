@@ -12,26 +12,37 @@ from orch.types import ChatRequest, Message, Need
 
 FIRST_TOKEN_S, TOKEN_S = 300.0, 60.0
 PROMPT_MARGIN = 1.2
-"""Room kept for a prompt that is longer than estimated, so that Ollama never drops context while generating."""
+"""Room kept for a prompt that is longer than estimated, so that Ollama never drops context while
+generating."""
 LEAST_ROOM = 16
 """Tokens of an answer that are always allowed."""
 THINKING = ("think", "reasoning_effort")
-"""How clients wish for thinking: Ollama's word, true, false or a degree, and OpenAI's. A wish: no model fails for it."""
+"""How clients wish for thinking: Ollama's word, true, false or a degree, and OpenAI's. A wish: no
+model fails for it."""
 NO_THINKING = "cannot think: it answers without"
 NOT_WISHED = (None, False, "none", "minimal")
 """Values that ask for no thinking."""
 _SIZES = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 
-def chat_request(task: Task, messages: list[Message], need: Need, state: ModelState, shown: str = "") -> ChatRequest:
-    """The request for one model; `shown` is text of a model that failed, from which this one goes on."""
+def chat_request(
+    task: Task, messages: list[Message], need: Need, state: ModelState, shown: str = ""
+) -> ChatRequest:
+    """The request for one model; `shown` is text of a model that failed, from which this one goes
+    on."""
     need = replace(need, prompt_tokens=prompt_estimate(need, shown))
     num_ctx = num_ctx_for(state, need)
     room, asked = room_for_answer(state, need, num_ctx), task.max_tokens or state.spec.max_tokens
     return ChatRequest(
         model=state.spec.id,
         messages=_for_model(messages, state.spec.system, shown),
-        options=_thinkable({**state.spec.options, **{name: value for name, value in task.options.items() if name not in _SIZES}}, state),
+        options=_thinkable(
+            {
+                **state.spec.options,
+                **{name: value for name, value in task.options.items() if name not in _SIZES},
+            },
+            state,
+        ),
         num_ctx=None if state.fixed_ctx else num_ctx,
         max_tokens=min(asked, room) if asked else (None if state.fixed_ctx else room),
         tools=task.tools,
@@ -44,7 +55,8 @@ def chat_request(task: Task, messages: list[Message], need: Need, state: ModelSt
 
 
 def cannot_think(state: ModelState) -> bool:
-    """Whether the model is known not to think; where its server does not tell, the wish is sent, and a refusal shows it."""
+    """Whether the model is known not to think; where its server does not tell, the wish is sent,
+    and a refusal shows it."""
     return state.capabilities is not None and "thinking" not in state.capabilities
 
 
@@ -55,10 +67,13 @@ def thinking_left_out(task: Task, state: ModelState) -> str:
 
 
 def _thinkable(given: dict[str, Any], state: ModelState) -> dict[str, Any]:
-    """The fields without a wish that the model can't fulfil; not to think is a wish that every model can."""
+    """The fields without a wish that the model can't fulfil; not to think is a wish that every
+    model can."""
     if not cannot_think(state):
         return given
-    return {name: value for name, value in given.items() if name not in THINKING or value in NOT_WISHED}
+    return {
+        name: value for name, value in given.items() if name not in THINKING or value in NOT_WISHED
+    }
 
 
 def prompt_estimate(need: Need, shown: str) -> int:
@@ -67,32 +82,52 @@ def prompt_estimate(need: Need, shown: str) -> int:
 
 
 def room_for_answer(state: ModelState, need: Need, num_ctx: int) -> int:
-    """The tokens that an answer may have in that context: what the prompt leaves, also where it is longer than estimated.
+    """The tokens that an answer may have in that context: what the prompt leaves, also where it is
+    longer than estimated.
 
-    Half of the promised room is there in any case: a prompt that nearly fills the context would leave an answer of a few words.
+    Half of the promised room is there in any case: a prompt that nearly fills the context would
+    leave an answer of a few words.
     """
     estimate, counted = need.prompt_tokens, state.recount(need.prompt_tokens)
     promised, left = answer_room(need, num_ctx) // 2, num_ctx - state.tokens(estimate) - LEAST_ROOM
-    # a ratio below 1 was learned from other texts: it saves context, but does not make room for more answer
-    longest = counted if counted is not None else int(max(state.tokens(estimate), estimate) * PROMPT_MARGIN)
+    # a ratio below 1 was learned from other texts: it saves context, but does not make room for
+    # more answer
+    longest = (
+        counted
+        if counted is not None
+        else int(max(state.tokens(estimate), estimate) * PROMPT_MARGIN)
+    )
     return max(num_ctx - longest - LEAST_ROOM, min(left, promised), LEAST_ROOM)
 
 
-def with_more_context(state: ModelState, need: Need, request: ChatRequest, refusal: BackendError) -> ModelState | None:
-    """The model as its refusal for context tells it, to be asked once more; None where no request to it could fit.
+def with_more_context(
+    state: ModelState, need: Need, request: ChatRequest, refusal: BackendError
+) -> ModelState | None:
+    """The model as its refusal for context tells it, to be asked once more; None where no request
+    to it could fit.
 
-    Where the refusal does not tell how long the prompt is, twice the context is tried. A server whose context is its own affair is
-    asked for a shorter answer, where that was too long: OpenAI's and vLLM's take max_tokens for a reservation.
+    Where the refusal does not tell how long the prompt is, twice the context is tried. A server
+    whose context is its own affair is
+    asked for a shorter answer, where that was too long: OpenAI's and vLLM's take max_tokens for a
+    reservation.
     """
     if state.fixed_ctx:
         limit = min(refusal.held or state.own_ctx, state.own_ctx)
-        told = refusal.counted is not None and request.max_tokens is not None and refusal.counted + request.max_tokens > limit
+        told = (
+            refusal.counted is not None
+            and request.max_tokens is not None
+            and refusal.counted + request.max_tokens > limit
+        )
         state, counted = replace(state, context_window=limit), refusal.counted if told else None
     else:
         limit, sent = state.context_window, request.num_ctx or 0
         ignored = refusal.held is not None and refusal.held < sent  # the server loads what it likes
         twice = min(sent * 2, limit)
-        counted = None if ignored else refusal.counted or (twice - answer_room(need, twice) if sent < limit else None)
+        counted = (
+            None
+            if ignored
+            else refusal.counted or (twice - answer_room(need, twice) if sent < limit else None)
+        )
     if counted is None or need.prompt_tokens <= 0:
         return None
     again = recounted(state, need.prompt_tokens, counted)
@@ -100,7 +135,8 @@ def with_more_context(state: ModelState, need: Need, request: ChatRequest, refus
 
 
 def _for_model(messages: list[Message], system: str | None, shown: str) -> list[Message]:
-    """The messages with the model's own system prompt where the task has none, and with the text to go on from."""
+    """The messages with the model's own system prompt where the task has none, and with the text to
+    go on from."""
     before: list[Message] = []
     if system and all(message.get("role") != "system" for message in messages):
         before = [{"role": "system", "content": system}]

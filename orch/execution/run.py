@@ -1,4 +1,5 @@
-"""One run from plan to journal: asks the models in order, falls back as the rules say, and yields the chunks that every face folds."""
+"""One run from plan to journal: asks the models in order, falls back as the rules say, and yields
+the chunks that every face folds."""
 
 from __future__ import annotations
 
@@ -15,7 +16,14 @@ from orch.execution.answer_cache import PIECE_CHARS, age
 from orch.execution.attempt import Asking, Chunk
 from orch.execution.json_schema import AnswerSchema, schema_in
 from orch.execution.request import chat_request, prompt_estimate, with_more_context
-from orch.execution.results import Course, gave_up, last_resort_warning, late_warnings, record_of, result_of
+from orch.execution.results import (
+    Course,
+    gave_up,
+    last_resort_warning,
+    late_warnings,
+    record_of,
+    result_of,
+)
 from orch.execution.runtime import Runtime
 from orch.execution.session import History, history_of
 from orch.routing.model_state import room_beside
@@ -27,7 +35,8 @@ from orch.types import Attempt, Candidate, Decision, RunResult
 BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 2.0
 
 OnPartial = Literal["restart", "continue", "stop"]
-"""What happens when a model fails after it gave text: the text was held back, it was shown and another goes on, it was shown and that is all."""
+"""What happens when a model fails after it gave text: the text was held back, it was shown and
+another goes on, it was shown and that is all."""
 
 
 class Run:
@@ -41,7 +50,8 @@ class Run:
         self._recorded = False
         self._schema: AnswerSchema | None = None
         self.error: OrchError | None = None
-        """Why it ended without an answer, with the partial text; also after an interruption, when no chunk can tell it any more."""
+        """Why it ended without an answer, with the partial text; also after an interruption, when
+        no chunk can tell it any more."""
 
     @property
     def run_id(self) -> str:
@@ -59,7 +69,8 @@ class Run:
         return tuple(self._course.warnings)
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        """`metadata` first, `done` or `error` last; after `error` raises OrchError. Every run is journaled, also one that was interrupted."""
+        """`metadata` first, `done` or `error` last; after `error` raises OrchError. Every run is
+        journaled, also one that was interrupted."""
         try:
             async with aclosing(self._answer()) as chunks:
                 async for chunk in chunks:
@@ -86,12 +97,16 @@ class Run:
         history, reuse = await self._history(), self._runtime.reuse
         if (schema := schema_in(self._task.response_format)) is not None:
             self._schema = await asyncio.to_thread(AnswerSchema, schema)
-        if size_of(self._task) > LONG_CHARS:  # what fits no model is refused before more is done with it
+        if (
+            size_of(self._task) > LONG_CHARS
+        ):  # what fits no model is refused before more is done with it
             self._course.plan = await plan(self._task, self._runtime)
         key = await reuse.key(self._task)
         async with reuse.alone(None if self._task.fresh else key):
             found = await reuse.answer(key) if key and not self._task.fresh else None
-            async with aclosing(self._replayed(found) if found else self._asked(history, key)) as chunks:
+            async with aclosing(
+                self._replayed(found) if found else self._asked(history, key)
+            ) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
@@ -100,7 +115,11 @@ class Run:
         result = found.restored(self._course.run_id, self._course.begun)
         decision = replace(result.decision, reason=f"cached, {age(found.at)}; --fresh asks again")
         self._course.before, result = result.response.content, replace(result, decision=decision)
-        poor = (last_resort_warning(spec) for spec in self._runtime.config.models.models if (spec.provider, spec.id) == decision.key)
+        poor = (
+            last_resort_warning(spec)
+            for spec in self._runtime.config.models.models
+            if (spec.provider, spec.id) == decision.key
+        )
         self._course.warnings += dict.fromkeys((*self._task.warnings, *filter(None, poor)))
         yield _metadata(decision)
         for warning in self.warnings:
@@ -115,7 +134,9 @@ class Run:
     async def _asked(self, history: History, key: str | None) -> AsyncGenerator[Chunk]:
         course = self._course
         made = course.plan = course.plan or await plan(self._task, self._runtime)
-        course.warnings += dict.fromkeys((*self._runtime.config.notes, *history.warnings, *self._task.warnings, *made.warnings))
+        course.warnings += dict.fromkeys(
+            (*self._runtime.config.notes, *history.warnings, *self._task.warnings, *made.warnings)
+        )
         yield _metadata(_asks(made, made.order[0]))
         for warning in self.warnings:
             yield self._warning(warning)
@@ -142,10 +163,13 @@ class Run:
     # ------------------------------------------------------------ what was said before
 
     async def _history(self) -> History:
-        """The session's earlier turns go before the task, unless the caller brings the conversation himself."""
+        """The session's earlier turns go before the task, unless the caller brings the conversation
+        himself."""
         if self._task.session is None or self._task.messages:
             return History()
-        history = await self._runtime.aside(history_of, self._task.session, self._runtime.journal, self._task.text)
+        history = await self._runtime.aside(
+            history_of, self._task.session, self._runtime.journal, self._task.text
+        )
         self._task = replace(self._task, history=history.messages)
         return history
 
@@ -154,7 +178,8 @@ class Run:
         return self._runtime.config.routing.memory.recall if wish is None else wish
 
     async def _recall(self, made: Plan) -> tuple[Plan, list[str]]:
-        """The plan with what memory found before the task, as far as the chosen model's context has room, and warnings."""
+        """The plan with what memory found before the task, as far as the chosen model's context has
+        room, and warnings."""
         from orch.memory.prompt import MOST_ROWS, described, message_of, worth_telling
 
         hits, said = await self._runtime.memory.recall(text_to_classify(self._task), MOST_ROWS)
@@ -178,7 +203,12 @@ class Run:
             asking = self._ask(made, candidate)
             poor = last_resort_warning(asking.state.spec)
             try:
-                async with self._runtime.gate.turn(ticket_for(asking.state, made.need, self._task, course.run_id)), aclosing(asking.chunks()) as chunks:
+                async with (
+                    self._runtime.gate.turn(
+                        ticket_for(asking.state, made.need, self._task, course.run_id)
+                    ),
+                    aclosing(asking.chunks()) as chunks,
+                ):
                     async for chunk in chunks:
                         if poor:
                             yield self._warning(poor)
@@ -193,15 +223,22 @@ class Run:
             except BackendError as failure:
                 course.tried(self._failed_attempt(asking, failure))
                 if failure.code == "remote_answer":
-                    await self._runtime.aside(self._runtime.registry.note_remote, asking.state, failure.remote_host)
+                    await self._runtime.aside(
+                        self._runtime.registry.note_remote, asking.state, failure.remote_host
+                    )
                 if more := self._with_more_context(made, asking, failure):
                     made, left, queue = more, left + 1, [candidate, *queue]
-                    yield self._warning(f"{candidate.model_id} found the prompt longer than expected: it is asked once more ({failure.message})")
+                    yield self._warning(
+                        f"{candidate.model_id} found the prompt longer than expected: it is asked"
+                        f" once more ({failure.message})"
+                    )
                     continue
                 queue = self._still_worth_asking(queue, candidate, failure)
                 others = bool(queue) and left > 0
                 if not others or (course.shown and self._stops):
-                    raise gave_up(course.attempts, course.shown, others, failure.retry_after_s) from None
+                    raise gave_up(
+                        course.attempts, course.shown, others, failure.retry_after_s
+                    ) from None
                 if failure.code == "rate_limited" and queue[0].provider == candidate.provider:
                     await asyncio.sleep(min(failure.retry_after_s or BACKOFF_S, LONGEST_BACKOFF_S))
                 yield _fallback(candidate, queue[0], failure, len(course.shown))
@@ -211,25 +248,44 @@ class Run:
         course, state = self._course, made.states[candidate.key]
         course.before, course.asking = course.shown, None
         request = chat_request(self._task, made.messages, made.need, state, course.before)
-        backend, estimate = self._runtime.backends[candidate.provider], prompt_estimate(made.need, course.before)
-        course.asking = Asking(candidate, state, backend, request, estimate, self._task.max_tokens, self._schema)
+        backend, estimate = (
+            self._runtime.backends[candidate.provider],
+            prompt_estimate(made.need, course.before),
+        )
+        course.asking = Asking(
+            candidate, state, backend, request, estimate, self._task.max_tokens, self._schema
+        )
         return course.asking
 
     def _told(self, chunk: Chunk) -> Chunk | None:
-        """What the caller sees of a chunk. That a model takes less of a wish is news only to who named the model: elsewhere it is a wish."""
+        """What the caller sees of a chunk. That a model takes less of a wish is news only to who
+        named the model: elsewhere it is a wish."""
         if chunk["type"] != "left_out":
             return chunk
         return self._warning(chunk["message"]) if self._task.model is not None else None
 
     def _failed_attempt(self, asking: Asking, failure: BackendError) -> Attempt:
         outcome = "partial" if asking.partial and not self._course.held else "failed"
-        return asking.attempt(outcome, code=failure.code, message=failure.message, offset=len(self._course.before), counted=failure.counted)
+        return asking.attempt(
+            outcome,
+            code=failure.code,
+            message=failure.message,
+            offset=len(self._course.before),
+            counted=failure.counted,
+        )
 
     def _with_more_context(self, made: Plan, asking: Asking, failure: BackendError) -> Plan | None:
-        """The plan in which a model that was refused for its context is asked once more, where that may help. It is no other model, so it counts as none."""
+        """The plan in which a model that was refused for its context is asked once more, where that
+        may help. It is no other model, so it counts as none."""
         course, key = self._course, asking.candidate.key
-        refused = sum(attempt.key == key and attempt.code == "context_overflow" for attempt in course.attempts)
-        if failure.code != "context_overflow" or refused > 1 or (asking.partial and not course.held):
+        refused = sum(
+            attempt.key == key and attempt.code == "context_overflow" for attempt in course.attempts
+        )
+        if (
+            failure.code != "context_overflow"
+            or refused > 1
+            or (asking.partial and not course.held)
+        ):
             return None
         need = replace(made.need, prompt_tokens=prompt_estimate(made.need, course.before))
         state = with_more_context(asking.state, need, asking.request, failure)
@@ -238,10 +294,18 @@ class Run:
         course.plan = replace(made, states={**made.states, key: state})
         return course.plan
 
-    def _still_worth_asking(self, queue: list[Candidate], candidate: Candidate, failure: BackendError) -> list[Candidate]:
+    def _still_worth_asking(
+        self, queue: list[Candidate], candidate: Candidate, failure: BackendError
+    ) -> list[Candidate]:
         if failure.code in ("connect", "busy"):
-            # the provider is gone, or has no place left: asking its other models would only take time
-            return [other for other in queue if other.provider != candidate.provider or (failure.has_place and self._fits_now(other))]
+            # the provider is gone, or has no place left: asking its other models would only take
+            # time
+            return [
+                other
+                for other in queue
+                if other.provider != candidate.provider
+                or (failure.has_place and self._fits_now(other))
+            ]
         asked_once = sum(attempt.key == candidate.key for attempt in self._course.attempts) == 1
         if failure.code == "rate_limited" and not queue and asked_once:
             return [candidate]
@@ -249,7 +313,9 @@ class Run:
 
     def _fits_now(self, candidate: Candidate) -> bool:
         made = self._course.plan
-        return made is not None and not self._runtime.gate.must_wait(ticket_for(made.states[candidate.key], made.need, self._task, ""))
+        return made is not None and not self._runtime.gate.must_wait(
+            ticket_for(made.states[candidate.key], made.need, self._task, "")
+        )
 
     # ------------------------------------------------------------ the end
 
@@ -260,19 +326,26 @@ class Run:
         return replace(result, warnings=self._all_warnings())
 
     def _learn(self, result: RunResult, key: str | None, digest: str) -> None:
-        """What an answer by a model tells, beside its row; and where it has a key, it is kept to be given again."""
+        """What an answer by a model tells, beside its row; and where it has a key, it is kept to be
+        given again."""
         self._note_rerun(result.decision)
         if not result.degraded:
             self._runtime.journal.note(REAL_MODEL_ANSWERED)
         if key:
-            self._runtime.reuse.keep(key, self._task, replace(result, warnings=self._all_warnings()), digest)
+            self._runtime.reuse.keep(
+                key, self._task, replace(result, warnings=self._all_warnings()), digest
+            )
 
     def _all_warnings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self._course.warnings, *self._runtime.journal.warnings)))
 
     def _ended(self, status: str, error: OrchError) -> None:
         course = self._course
-        error.partial, error.attempts, error.run_id = course.text, tuple(course.attempts), course.run_id
+        error.partial, error.attempts, error.run_id = (
+            course.text,
+            tuple(course.attempts),
+            course.run_id,
+        )
         self._record(status, error=error)
         error.warnings = self._all_warnings()
         self.error = error
@@ -283,22 +356,35 @@ class Run:
         course, asking = self._course, self._course.asking
         if asking is not None and not asking.told:
             outcome = "partial" if asking.partial else "failed"
-            course.tried(asking.attempt(outcome, code="interrupted", message=code, offset=len(course.before)))
+            course.tried(
+                asking.attempt(outcome, code="interrupted", message=code, offset=len(course.before))
+            )
         self._ended("interrupted", OrchError(code.replace("_", " "), code=code))
 
-    def _record(self, status: str, *, result: RunResult | None = None, error: OrchError | None = None) -> None:
+    def _record(
+        self, status: str, *, result: RunResult | None = None, error: OrchError | None = None
+    ) -> None:
         self._recorded = True
-        remember = self._runtime.config.routing.memory.remember if self._task.store_memory is None else self._task.store_memory
+        remember = (
+            self._runtime.config.routing.memory.remember
+            if self._task.store_memory is None
+            else self._task.store_memory
+        )
         if result and result.source == "cache":
             remember = False  # the run that gave the answer is remembered
-        self._runtime.journal.record(record_of(self._course, self._task, status, remember, result=result, error=error))
+        self._runtime.journal.record(
+            record_of(self._course, self._task, status, remember, result=result, error=error)
+        )
 
     def _note_rerun(self, answered: Decision) -> None:
-        """The same words again, pinned or fresh, say something of the model before; where more than words was asked, they may ask something else."""
+        """The same words again, pinned or fresh, say something of the model before; where more than
+        words was asked, they may ask something else."""
         task = self._task
         more = task.attachments or task.context or task.messages or task.history
         if task.text and not more and (task.model is not None or task.fresh):
-            text = task.text.encode("utf-8", "replace").decode()  # as it is stored, also where it holds half characters
+            text = task.text.encode(
+                "utf-8", "replace"
+            ).decode()  # as it is stored, also where it holds half characters
             self._runtime.journal.judgements.note_rerun(text, answered.key, self._course.at)
 
 
@@ -316,8 +402,20 @@ def _asks(made: Plan, candidate: Candidate) -> Decision:
 
 
 def _metadata(decision: Decision) -> Chunk:
-    names = ("model_id", "model_name", "provider", "confidence", "reason", "degraded", "remote_host")
-    return {"type": "metadata", "task_type": str(decision.task_type), **{name: getattr(decision, name) for name in names}}
+    names = (
+        "model_id",
+        "model_name",
+        "provider",
+        "confidence",
+        "reason",
+        "degraded",
+        "remote_host",
+    )
+    return {
+        "type": "metadata",
+        "task_type": str(decision.task_type),
+        **{name: getattr(decision, name) for name in names},
+    }
 
 
 def _fallback(failed: Candidate, then: Candidate, failure: BackendError, offset: int) -> Chunk:

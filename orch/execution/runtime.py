@@ -68,34 +68,73 @@ class Wiring:
     def open(self, config: Config) -> Runtime:
         """The parts for a config. Touches neither disk nor network."""
         routing = config.routing
-        redactor = Redactor(routing.redaction.patterns, routing.redaction.allow, enabled=routing.redaction.enabled)
-        journal = self.journal(paths.data_dir() / JOURNAL_FILE, redactor, routing.journal.mode, seconds(routing.journal.keep))
-        backends = {name: self.backend(name, provider, config.models) for name, provider in config.models.providers.items()}
+        redactor = Redactor(
+            routing.redaction.patterns, routing.redaction.allow, enabled=routing.redaction.enabled
+        )
+        journal = self.journal(
+            paths.data_dir() / JOURNAL_FILE,
+            redactor,
+            routing.journal.mode,
+            seconds(routing.journal.keep),
+        )
+        backends = {
+            name: self.backend(name, provider, config.models)
+            for name, provider in config.models.providers.items()
+        }
         priors = QualityPriors(config.models.models, config.shipped_models, config.known_models)
         registry = self.registry(config.models, backends, journal, routing.memory_budget_gb, priors)
         cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
-        memory = self.memory(routing.memory, journal, self.embedding(backends, registry), redactor, cache)
+        memory = self.memory(
+            routing.memory, journal, self.embedding(backends, registry), redactor, cache
+        )
         reuse = Reuse(cache, config, backends, memory, redactor, self.aside)
         classifier = Classifier(config.own_rules)
         rated = [spec for spec in config.models.models if priors.is_rated(spec)]
-        judged = JudgedQuality(journal.judgements, rated, lambda text: classifier.classify(text).scores)
-        return Runtime(config, journal, backends, registry, classifier, judged, memory, reuse, self.gate, self.aside)
+        judged = JudgedQuality(
+            journal.judgements, rated, lambda text: classifier.classify(text).scores
+        )
+        return Runtime(
+            config,
+            journal,
+            backends,
+            registry,
+            classifier,
+            judged,
+            memory,
+            reuse,
+            self.gate,
+            self.aside,
+        )
 
     def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
         """Where runs are written down."""
         return Journal(path, redactor, mode, keep_s)
 
     def registry(
-        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
+        self,
+        models: Models,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        budget_gb: Literal["auto"] | float,
+        priors: QualityPriors,
     ) -> Registry:
         """What tells which models there are."""
         return Registry(models, backends, journal, budget_gb, priors, self.aside)
 
-    def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
+    def embedding(
+        self, backends: Mapping[str, Backend], registry: Registry
+    ) -> Mapping[str, Embeds]:
         """What embeds for memory, by the provider's name."""
         return backends
 
-    def memory(self, rule: Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> LazyMemory:
+    def memory(
+        self,
+        rule: Memory,
+        journal: Journal,
+        providers: Mapping[str, Embeds],
+        redactor: Redactor,
+        cache: Cache,
+    ) -> LazyMemory:
         """What remembers; forgetting takes answers out of the cache too."""
         return LazyMemory(rule, journal, providers, redactor, cache)
 
@@ -118,7 +157,8 @@ ConfigLike = str | Path | dict[str, Any] | None
 
 
 def config_from(models: ConfigLike | Models, routing: ConfigLike | Routing) -> Config:
-    """A Config from paths or parsed data; None means the files that the command would find. Raises ConfigError."""
+    """A Config from paths or parsed data; None means the files that the command would find. Raises
+    ConfigError."""
     if models is None and routing is None:
         return load()
     return from_data(_data("models", models), _data("routing", routing))
@@ -141,12 +181,17 @@ def _file_data(which: str, path: Path) -> dict[str, Any]:
 
     file = path / FILES[which] if path.is_dir() else path
     try:
-        document = yaml_document.parse(str(file), files.read(file, yaml_document.MAX_BYTES).decode("utf-8-sig"))
+        document = yaml_document.parse(
+            str(file), files.read(file, yaml_document.MAX_BYTES).decode("utf-8-sig")
+        )
     except files.TooLong:
         raise ConfigError(f"{file}: it has over {yaml_document.MAX_BYTES:,} bytes") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from None
     if document.problems:
-        raise ConfigError("\n".join(map(str, document.problems)), problems=[str(problem) for problem in document.problems])
+        raise ConfigError(
+            "\n".join(map(str, document.problems)),
+            problems=[str(problem) for problem in document.problems],
+        )
     data: dict[str, Any] = schema.normalise(which, document.data)
     return data

@@ -1,4 +1,5 @@
-"""Results, errors and chunks as the JSON objects that `--json`, `--jsonl` and the endpoint give out (pure)."""
+"""Results, errors and chunks as the JSON objects that `--json`, `--jsonl` and the endpoint give out
+(pure)."""
 
 from __future__ import annotations
 
@@ -35,7 +36,13 @@ def of_result(result: RunResult) -> dict[str, Any]:
 
 def of_decision(decision: Decision, warnings: list[str]) -> dict[str, Any]:
     """`orch route --json`."""
-    return {"v": VERSION, "ok": True, **_decided(decision), "warnings": warnings, "degraded": decision.degraded}
+    return {
+        "v": VERSION,
+        "ok": True,
+        **_decided(decision),
+        "warnings": warnings,
+        "degraded": decision.degraded,
+    }
 
 
 def of_error(error: OrchError) -> dict[str, Any]:
@@ -54,7 +61,10 @@ def of_error(error: OrchError) -> dict[str, Any]:
 def error_chunk(error: OrchError) -> dict[str, Any]:
     """The last line of `--jsonl` of a run that could not tell it itself."""
     form = of_error(error)
-    return {"type": "error", **{name: form[name] for name in ("error", "partial", "attempts", "warnings", "run_id")}}
+    return {
+        "type": "error",
+        **{name: form[name] for name in ("error", "partial", "attempts", "warnings", "run_id")},
+    }
 
 
 def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
@@ -62,12 +72,18 @@ def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
     if chunk["type"] == "done":
         return {**chunk, "result": of_result(chunk["result"])}
     if chunk["type"] == "error":
-        return {**chunk, "attempts": [asdict(attempt) for attempt in chunk["attempts"]], "warnings": list(chunk["warnings"]), "run_id": chunk["run_id"] or None}
+        return {
+            **chunk,
+            "attempts": [asdict(attempt) for attempt in chunk["attempts"]],
+            "warnings": list(chunk["warnings"]),
+            "run_id": chunk["run_id"] or None,
+        }
     return chunk
 
 
 def fallback_names(chunk: dict[str, Any]) -> tuple[str, str]:
-    """The model that failed and the one that takes over, as a `fallback` chunk names them: with their providers where the ids are the same."""
+    """The model that failed and the one that takes over, as a `fallback` chunk names them: with
+    their providers where the ids are the same."""
     keys = (chunk["from_provider"], chunk["from"]), (chunk["to_provider"], chunk["to"])
     names = names_of(keys)
     return names[keys[0]], names[keys[1]]

@@ -12,10 +12,12 @@ from orch.text.prompt import estimate_tokens
 from orch.types import Message
 
 MOST_TOKENS = 3_000
-"""Of earlier turns: older ones are left out, and that is said. A prompt that grows without end costs prefill at every turn."""
+"""Of earlier turns: older ones are left out, and that is said. A prompt that grows without end
+costs prefill at every turn."""
 MOST_TURNS = 100
 UNANSWERED = "[I was interrupted before I answered.]"
-"""Stands where an interrupted turn has no text: an empty answer, or two user messages in a row, is refused by strict chat templates."""
+"""Stands where an interrupted turn has no text: an empty answer, or two user messages in a row, is
+refused by strict chat templates."""
 
 
 class History(NamedTuple):
@@ -26,7 +28,8 @@ class History(NamedTuple):
 
 
 def history_of(session: str, journal: Journal, asked: str = "") -> History:
-    """What was said in a session before `asked`. Raises OrchError where the journal keeps no texts."""
+    """What was said in a session before `asked`. Raises OrchError where the journal keeps no
+    texts."""
     _must_keep_texts(journal)
     turns: list[Message] = []
     left, out, redacted = MOST_TOKENS, 0, False
@@ -37,8 +40,18 @@ def history_of(session: str, journal: Journal, asked: str = "") -> History:
             out += 1
             continue
         turns, redacted = pair + turns, redacted or bool(row["redacted"])
-    said = [f"the {out} oldest turns of this conversation were left out"] if out > 1 else ["the oldest turn of this conversation was left out"] if out else []
-    said += ["parts of this conversation were redacted: the model sees them as redacted"] if redacted else []
+    said = (
+        [f"the {out} oldest turns of this conversation were left out"]
+        if out > 1
+        else ["the oldest turn of this conversation was left out"]
+        if out
+        else []
+    )
+    said += (
+        ["parts of this conversation were redacted: the model sees them as redacted"]
+        if redacted
+        else []
+    )
     return History(tuple(turns), tuple(said))
 
 
@@ -57,7 +70,8 @@ def _without_superseded(rows: Sequence[dict[str, Any]], asked: str) -> Iterator[
 
 
 def session_named(name: str, carry_on: bool, journal: Journal) -> str:
-    """The session of that name, a new one where there is none, or for `carry_on` the one of the last run. Raises OrchError."""
+    """The session of that name, a new one where there is none, or for `carry_on` the one of the
+    last run. Raises OrchError."""
     _must_keep_texts(journal)
     if not carry_on:
         return name or f"chat-{int(time.time() * 1000):x}"
@@ -72,5 +86,8 @@ def session_named(name: str, carry_on: bool, journal: Journal) -> str:
 
 def _must_keep_texts(journal: Journal) -> None:
     if journal.mode != "full":
-        said = f"a conversation needs the texts of earlier turns, and the journal keeps none (journal.mode is {journal.mode})"
+        said = (
+            "a conversation needs the texts of earlier turns, and the journal keeps none"
+            f" (journal.mode is {journal.mode})"
+        )
         raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")

@@ -1,4 +1,5 @@
-"""Finds the earlier task that one answer would serve as well: by vectors, then by guards that look at every word."""
+"""Finds the earlier task that one answer would serve as well: by vectors, then by guards that look
+at every word."""
 
 from __future__ import annotations
 
@@ -18,8 +19,11 @@ MOST_CHARS = 400
 """A longer task is not compared: guards are made for questions."""
 
 
-async def nearest(text: str, cache: Cache, memory: LazyMemory, aside: Aside) -> tuple[str, str] | None:
-    """Key and task of the nearest earlier task; None where none is near enough, or nothing can be embedded."""
+async def nearest(
+    text: str, cache: Cache, memory: LazyMemory, aside: Aside
+) -> tuple[str, str] | None:
+    """Key and task of the nearest earlier task; None where none is near enough, or nothing can be
+    embedded."""
     if len(text) > MOST_CHARS:
         return None
     try:
@@ -27,7 +31,11 @@ async def nearest(text: str, cache: Cache, memory: LazyMemory, aside: Aside) -> 
         vector = await embedder.query(text)
         if vector is None:
             return None
-        new = [(key, task) for key, task in await aside(cache.without_vector, embedder.name, MOST) if len(task) <= MOST_CHARS]
+        new = [
+            (key, task)
+            for key, task in await aside(cache.without_vector, embedder.name, MOST)
+            if len(task) <= MOST_CHARS
+        ]
         kept = [(key, array("f", await embedder.query(task) or ()).tobytes()) for key, task in new]
         await aside(cache.keep_vectors, embedder.name, kept)
         return await aside(_nearest, text, vector, cache, embedder.name)
@@ -35,9 +43,20 @@ async def nearest(text: str, cache: Cache, memory: LazyMemory, aside: Aside) -> 
         return None
 
 
-def _nearest(text: str, vector: Sequence[float], cache: Cache, embedder: str) -> tuple[str, str] | None:
-    scored = [(_cosine(vector, blob), key, task) for key, task, blob in cache.vectors(embedder, MOST)]
-    return next(((key, task) for score, key, task in sorted(scored, reverse=True) if task != text and same_answer(text, task, score)), None)
+def _nearest(
+    text: str, vector: Sequence[float], cache: Cache, embedder: str
+) -> tuple[str, str] | None:
+    scored = [
+        (_cosine(vector, blob), key, task) for key, task, blob in cache.vectors(embedder, MOST)
+    ]
+    return next(
+        (
+            (key, task)
+            for score, key, task in sorted(scored, reverse=True)
+            if task != text and same_answer(text, task, score)
+        ),
+        None,
+    )
 
 
 def _cosine(vector: Sequence[float], blob: bytes) -> float:

@@ -1,6 +1,8 @@
-"""Words of a text for the lexical part of memory: folded, without stop words, stemmed, and weighted by BM25 up to the IDF, which the index knows.
+"""Words of a text for the lexical part of memory: folded, without stop words, stemmed, and weighted
+by BM25 up to the IDF, which the index knows.
 
-English and Spanish, told apart for each text. A document is stemmed by its own language, a question by both, since people ask in one language
+English and Spanish, told apart for each text. A document is stemmed by its own language, a question
+by both, since people ask in one language
 for what they wrote in the other.
 """
 
@@ -17,32 +19,45 @@ from orch.classifier.keyword_rules import language
 from orch.text.fold import fold
 
 K1 = 1.2
-"""How soon a repeated word stops to count: the usual value of BM25 (Robertson and Zaragoza 2009)."""
+"""How soon a repeated word stops to count: the usual value of BM25 (Robertson and Zaragoza
+2009)."""
 B = 0.25
-"""How much a long text is held back. The usual .75 costs 2 points of MRR where most texts are shorter than 50 words (LoCoMo); 0 gains 2."""
+"""How much a long text is held back. The usual .75 costs 2 points of MRR where most texts are
+shorter than 50 words (LoCoMo); 0 gains 2."""
 AVERAGE_TERMS = 30
-"""Terms of a usual text: a constant, so that a text's weights don't change when others come (LoCoMo's turns have 17, orch's pieces up to 90)."""
+"""Terms of a usual text: a constant, so that a text's weights don't change when others come
+(LoCoMo's turns have 17, orch's pieces up to 90)."""
 PAIR_WEIGHT = 0.4
-"""Of two terms in a row beside that of a term: brings names and phrases forward, +1 point of Recall@10 (LoCoMo; .3 to .5 are alike)."""
+"""Of two terms in a row beside that of a term: brings names and phrases forward, +1 point of
+Recall@10 (LoCoMo; .3 to .5 are alike)."""
 PAIR_BUCKETS = 2**16
-"""Pairs share so many token ids: an index of 100,000 texts would have millions else, each with its own list."""
+"""Pairs share so many token ids: an index of 100,000 texts would have millions else, each with its
+own list."""
 
 _WORD = re.compile(r"[^\W_]+")
 _ENGLISH = frozenset(
-    """a about above after again against all also am an and any are aren as at be because been before being below between both but by can cannot
-    could couldn d did didn do does doesn doing don down during each few for from further had hadn has hasn have haven having he her here
-    hers herself him himself his how i if in into is isn it its itself just ll m me more most mustn my myself no nor not now o of off on
-    once only or other our ours ourselves out over own re s same shall shan she should shouldn so some such t than that the their theirs
-    them themselves then there these they this those through to too under until up us ve very was wasn we were weren what when where which
-    while who whom whose why will with won would wouldn you your yours yourself yourselves""".split()
+    """a about above after again against all also am an and any are aren as at be because been
+    before being below between both but by can cannot could couldn d did didn do does
+    doesn doing don down during each few for from further had hadn has hasn have haven
+    having he her here hers herself him himself his how i if in into is isn it its
+    itself just ll m me more most mustn my myself no nor not now o of off on once only
+    or other our ours ourselves out over own re s same shall shan she should shouldn
+    so some such t than that the their theirs them themselves then there these they
+    this those through to too under until up us ve very was wasn we were weren what
+    when where which while who whom whose why will with won would wouldn you your
+    yours yourself yourselves""".split()
 )
 _SPANISH = frozenset(
-    """a al algo algun alguna algunas alguno algunos ante antes aquel aquella aquellas aquello aquellos aqui asi aun aunque cada como con contra
-    cual cuales cualquier cuando cuanta cuantas cuanto cuantos de del desde donde dos durante e el ella ellas ello ellos en entre era eran
-    eras eres es esa esas ese eso esos esta estaba estaban estado estamos estan estar estas este esto estos estoy fue fueron fui ha habia
-    habian haber hace hacia han has hasta hay he hemos la las le les lo los mas me mi mia mias mio mios mis mucho muy nada ni no nos
-    nosotros nuestra nuestras nuestro nuestros o os otra otras otro otros para pero poco por porque pues que quien quienes se sea sean ser
-    si sido sin sobre sois solo somos son soy su sus suya suyas suyo suyos tal tambien tan tanto te tenia tiene tienen toda todas todo todos
+    """a al algo algun alguna algunas alguno algunos ante antes aquel aquella aquellas aquello
+    aquellos aqui asi aun aunque cada como con contra cual cuales cualquier cuando
+    cuanta cuantas cuanto cuantos de del desde donde dos durante e el ella ellas ello
+    ellos en entre era eran eras eres es esa esas ese eso esos esta estaba estaban
+    estado estamos estan estar estas este esto estos estoy fue fueron fui ha habia
+    habian haber hace hacia han has hasta hay he hemos la las le les lo los mas me mi
+    mia mias mio mios mis mucho muy nada ni no nos nosotros nuestra nuestras nuestro
+    nuestros o os otra otras otro otros para pero poco por porque pues que quien
+    quienes se sea sean ser si sido sin sobre sois solo somos son soy su sus suya
+    suyas suyo suyos tal tambien tan tanto te tenia tiene tienen toda todas todo todos
     tu tus tuya tuyo un una unas uno unos usted ustedes va vosotros y ya yo""".split()
 )
 _STOP_WORDS = {"en": _ENGLISH, "es": _SPANISH}
@@ -64,12 +79,16 @@ _SHORTEST_STEM = 3
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order, in lower case, without accents; numbers without leading zeros."""
-    return [word.lstrip("0") or "0" if word.isdecimal() else word for word in _WORD.findall(fold(text))]
+    """The words of a text in order, in lower case, without accents; numbers without leading
+    zeros."""
+    return [
+        word.lstrip("0") or "0" if word.isdecimal() else word for word in _WORD.findall(fold(text))
+    ]
 
 
 def terms(text: str, stemmed_as: str | None = None) -> list[str]:
-    """What of a text is indexed, in order. `stemmed_as` is en or es; without it the text's own language counts."""
+    """What of a text is indexed, in order. `stemmed_as` is en or es; without it the text's own
+    language counts."""
     all_words = words(text)
     own = _language(text, all_words)
     stop, stem = _STOP_WORDS[own], _stemmer(stemmed_as or own)
@@ -77,7 +96,8 @@ def terms(text: str, stemmed_as: str | None = None) -> list[str]:
 
 
 def document_weights(text: str) -> dict[int, float]:
-    """Token to weight, for the index: how often a term and a pair of terms occurs, saturated and corrected for length as BM25 does.
+    """Token to weight, for the index: how often a term and a pair of terms occurs, saturated and
+    corrected for length as BM25 does.
 
     The IDF is missing: the index multiplies it in, ln((N - n + 0.5) / (n + 0.5) + 1).
     """
@@ -88,15 +108,19 @@ def document_weights(text: str) -> dict[int, float]:
 
 
 def query_weights(text: str) -> dict[int, float]:
-    """Token to weight, for a question: each term once, stemmed as English and as Spanish. Empty where it has stop words only."""
+    """Token to weight, for a question: each term once, stemmed as English and as Spanish. Empty
+    where it has stop words only."""
     both = [terms(text, each) for each in _STEMMERS]
     pairs = {token: PAIR_WEIGHT for each in both for token in _pairs(each)}
     return pairs | {token: 1.0 for each in both for token in _tokens(each)}
 
 
 def speaker(text: str) -> str:
-    """Who says a text that opens as a transcript's line does, `Ana: …` or `[8 May 2023] Ana: …`; empty where nobody is named."""
-    found = re.match(r"\s*(?:\[[^\]]{1,40}\]\s*)?([^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,2}):\s", text[:120])
+    """Who says a text that opens as a transcript's line does, `Ana: …` or `[8 May 2023] Ana: …`;
+    empty where nobody is named."""
+    found = re.match(
+        r"\s*(?:\[[^\]]{1,40}\]\s*)?([^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,2}):\s", text[:120]
+    )
     return found.group(1) if found else ""
 
 
@@ -109,7 +133,8 @@ def _pairs(own: list[str]) -> Iterator[int]:
 
 
 def _language(text: str, all_words: list[str]) -> str:
-    """en or es. Many short questions have none of the classifier's words: then the longer lists here decide, and English where they don't.
+    """en or es. Many short questions have none of the classifier's words: then the longer lists
+    here decide, and English where they don't.
 
     One word is too little for that: `sea` is one of Spanish's.
     """
@@ -119,7 +144,8 @@ def _language(text: str, all_words: list[str]) -> str:
 
 @cache
 def _stemmer(of: str) -> Callable[[str], str]:
-    """The Snowball stemmer of a language; where PyStemmer is missing, one that takes off the commonest endings."""
+    """The Snowball stemmer of a language; where PyStemmer is missing, one that takes off the
+    commonest endings."""
     try:
         import Stemmer  # 1 ms, and the extra [memory] brings it
     except ImportError:
@@ -129,5 +155,12 @@ def _stemmer(of: str) -> Callable[[str], str]:
 
 
 def _stripped(word: str, suffixes: Iterable[str]) -> str:
-    found = next((suffix for suffix in suffixes if word.endswith(suffix) and len(word) - len(suffix) >= _SHORTEST_STEM), "")
+    found = next(
+        (
+            suffix
+            for suffix in suffixes
+            if word.endswith(suffix) and len(word) - len(suffix) >= _SHORTEST_STEM
+        ),
+        "",
+    )
     return word.removesuffix(found)

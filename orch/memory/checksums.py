@@ -1,4 +1,5 @@
-"""Checksums of an index's files, stored beside it while it is closed: a flipped bit can hang or crash the engine."""
+"""Checksums of an index's files, stored beside it while it is closed: a flipped bit can hang or
+crash the engine."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from pathlib import Path
 from orch.config import paths
 
 MOST_BYTES = 32 << 20
-"""What is read at each opening, the smallest files first: some 20 ms beside the embedding of the question. A larger rest is known by size and time."""
+"""What is read at each opening, the smallest files first: some 20 ms beside the embedding of the
+question. A larger rest is known by size and time."""
 _BLOCK = 1 << 16
 _ZEROS = bytes(_BLOCK)
 
@@ -35,7 +37,9 @@ def path_of(folder: Path) -> Path:
 
 def keep(folder: Path) -> None:
     """Writes down the index as it is left. Raises OSError."""
-    paths.write_private(path_of(folder), json.dumps({name: asdict(found) for name, found in _sums(folder).items()}))
+    paths.write_private(
+        path_of(folder), json.dumps({name: asdict(found) for name, found in _sums(folder).items()})
+    )
 
 
 def drop(folder: Path) -> None:
@@ -44,10 +48,14 @@ def drop(folder: Path) -> None:
 
 
 def changed(folder: Path) -> str | None:
-    """The file that is not as it was left; empty where that can't be told, None where all are. Raises OSError."""
+    """The file that is not as it was left; empty where that can't be told, None where all are.
+    Raises OSError."""
     kept: dict[str, Sum]
     try:
-        kept = {name: Sum(**fields) for name, fields in json.loads(path_of(folder).read_text(encoding="utf-8")).items()}
+        kept = {
+            name: Sum(**fields)
+            for name, fields in json.loads(path_of(folder).read_text(encoding="utf-8")).items()
+        }
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return ""
     here = {name: folder / name for name in kept}
@@ -66,21 +74,29 @@ def changed(folder: Path) -> str | None:
 
 
 def _others(folder: Path, kept: Mapping[str, Sum]) -> bool:
-    """Whether there are files that were not; the engine makes the next one of its log whenever it likes."""
+    """Whether there are files that were not; the engine makes the next one of its log whenever it
+    likes."""
     return any(name not in kept and not name.startswith("wal/") for name in _files(folder))
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def _sums(folder: Path) -> dict[str, Sum]:
     """The files, those that are least on the disk first."""
-    stats = sorted((_on_disk(stat), name, stat) for name, stat in ((name, path.stat()) for name, path in _files(folder).items()))
+    stats = sorted(
+        (_on_disk(stat), name, stat)
+        for name, stat in ((name, path.stat()) for name, path in _files(folder).items())
+    )
     found, read = dict[str, Sum](), 0
     for size, name, stat in stats:
         read += size
-        found[name] = Sum(stat.st_size, stat.st_mtime_ns, _sum(folder / name) if read <= MOST_BYTES else None)
+        found[name] = Sum(
+            stat.st_size, stat.st_mtime_ns, _sum(folder / name) if read <= MOST_BYTES else None
+        )
     return found
 
 
@@ -90,7 +106,8 @@ def _on_disk(stat: os.stat_result) -> int:
 
 
 def _sum(path: Path) -> int:
-    """Adler-32 of what is not zero, and where it is: it misses no single bit, and a hole is as good as zeros."""
+    """Adler-32 of what is not zero, and where it is: it misses no single bit, and a hole is as good
+    as zeros."""
     total = 1
     with path.open("rb", buffering=0) as file:
         for offset, block in _written(file):
@@ -103,7 +120,11 @@ def _written(file: FileIO) -> Iterator[tuple[int, bytes]]:
     place = 0
     with contextlib.suppress(OSError):  # SEEK_DATA: no more data
         while True:
-            place = file.seek(place, os.SEEK_DATA) // _BLOCK * _BLOCK if hasattr(os, "SEEK_DATA") else place
+            place = (
+                file.seek(place, os.SEEK_DATA) // _BLOCK * _BLOCK
+                if hasattr(os, "SEEK_DATA")
+                else place
+            )
             file.seek(place)
             block = file.read(_BLOCK)
             if not block:

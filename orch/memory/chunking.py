@@ -1,4 +1,5 @@
-"""Cuts texts into the pieces that are indexed: along headings, paragraphs and sentences, never inside a word if it can be helped (pure)."""
+"""Cuts texts into the pieces that are indexed: along headings, paragraphs and sentences, never
+inside a word if it can be helped (pure)."""
 
 from __future__ import annotations
 
@@ -11,15 +12,19 @@ from orch.text.lines import one_line
 PIECE_CHARS = 1_000
 """About 250 tokens: the embedder reads 512 at most, and a piece should be about one thing."""
 MOST_PIECES = 16
-"""Of one run; the rest of a very long answer is not indexed. Notes are cut before, and have no bound."""
+"""Of one run; the rest of a very long answer is not indexed. Notes are cut before, and have no
+bound."""
 HEAD_ASKED, TAIL_ASKED = 600, 400
-"""Of a question: its words are looked up one by one, and its vector takes half a second of a core at 1,000 characters."""
+"""Of a question: its words are looked up one by one, and its vector takes half a second of a core
+at 1,000 characters."""
 _BREAKS = (r"\n(?=#{1,6} )", r"\n\s*\n", r"\n", r"(?<=[.!?;:])\s+", r"\s+")
-"""Headings, paragraphs, lines, sentences, words: the first that makes the pieces small enough is used."""
+"""Headings, paragraphs, lines, sentences, words: the first that makes the pieces small enough is
+used."""
 
 
 def pieces(text: str, most_chars: int = PIECE_CHARS) -> list[str]:
-    """The text in pieces of at most so many characters, in order; small neighbours are joined. Empty for blank text."""
+    """The text in pieces of at most so many characters, in order; small neighbours are joined.
+    Empty for blank text."""
     return list(_joined(_cut(text.strip(), most_chars, 0), most_chars))
 
 
@@ -54,7 +59,8 @@ def of_note(text: str) -> list[str]:
 
 
 def of_run(task: str, answer: str) -> list[str]:
-    """The pieces of a run, without noise: the question stands before the beginning of its answer, since one is found by the words of the other."""
+    """The pieces of a run, without noise: the question stands before the beginning of its answer,
+    since one is found by the words of the other."""
     task, answer = without_noise(task), without_noise(answer)
     head = pieces(task)
     first = head[0] if head else ""
@@ -64,9 +70,14 @@ def of_run(task: str, answer: str) -> list[str]:
 
 
 def brief(question: str) -> str:
-    """What is searched for: of a long question the beginning and the end, where people say what they want."""
+    """What is searched for: of a long question the beginning and the end, where people say what
+    they want."""
     text = without_noise(question).strip()
-    return text if len(text) <= HEAD_ASKED + TAIL_ASKED else f"{text[:HEAD_ASKED]}\n{text[-TAIL_ASKED:]}"
+    return (
+        text
+        if len(text) <= HEAD_ASKED + TAIL_ASKED
+        else f"{text[:HEAD_ASKED]}\n{text[-TAIL_ASKED:]}"
+    )
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,4 +1,5 @@
-"""Memory in Qdrant's own engine inside this process, behind a file lock of ours: without one, two processes corrupt it."""
+"""Memory in Qdrant's own engine inside this process, behind a file lock of ours: without one, two
+processes corrupt it."""
 
 from __future__ import annotations
 
@@ -16,15 +17,35 @@ import qdrant_edge as qdrant
 from orch.config import paths
 from orch.memory import checksums, index_probe
 from orch.memory.disk_space import LEAST_BYTES, check_room, free_bytes
-from orch.memory.edge_types import INDEXES, config_of, filter_of, hit_of, of_runs, point_of, sparse_of
+from orch.memory.edge_types import (
+    INDEXES,
+    config_of,
+    filter_of,
+    hit_of,
+    of_runs,
+    point_of,
+    sparse_of,
+)
 from orch.memory.file_lock import FileLock
-from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
+from orch.memory.store import (
+    DENSE,
+    INDEXED,
+    LEXICAL,
+    REINDEX,
+    Hit,
+    Point,
+    StoreError,
+    Where,
+    wrong_dimension,
+)
 from orch.text.lines import first_line
 
 _TAIL = 1000
-"""Points that may stay in the part of the index that is read into memory at each start (15 µs a point)."""
+"""Points that may stay in the part of the index that is read into memory at each start (15 µs a
+point)."""
 _TAIL_SHARE = 20
-"""One in so many may stay there too, so that packing (40 µs a point of the whole index) is paid for by that many new points."""
+"""One in so many may stay there too, so that packing (40 µs a point of the whole index) is paid for
+by that many new points."""
 _TAIL_MOST = 100_000
 """Points after which they are packed while more are written: they take 3 KB of memory each."""
 _UNFLUSHED = 10_000
@@ -33,17 +54,30 @@ _LOG_BYTES = 33 << 20
 """More than one file of the write-ahead log holds (32 MiB)."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 """The nil UUID: no point's id and no run's."""
-_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_MACHINE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+)
 """Troubles of the machine, not of the index: it is left alone."""
 
 
 class EdgeStore:
-    """The index `name` in a folder. `dimension` is that of the dense vectors, None for lexical only.
+    """The index `name` in a folder. `dimension` is that of the dense vectors, None for lexical
+    only.
 
-    One process at a time: another waits `patience_s` in `open`, then gets StoreError with the code `locked`.
+    One process at a time: another waits `patience_s` in `open`, then gets StoreError with the code
+    `locked`.
     """
 
-    def __init__(self, folder: Path, name: str, dimension: int | None, patience_s: float = 5.0) -> None:
+    def __init__(
+        self, folder: Path, name: str, dimension: int | None, patience_s: float = 5.0
+    ) -> None:
         self.path = folder / name
         self.created, self.notes = False, list[str]()
         self._dimension = dimension
@@ -54,7 +88,8 @@ class EdgeStore:
     # ------------------------------------------------------------ opening and closing
 
     def open(self, patience_s: float | None = None) -> None:
-        """Takes the lock and loads the index; sets a corrupt one aside and begins a new one. Raises StoreError."""
+        """Takes the lock and loads the index; sets a corrupt one aside and begins a new one. Raises
+        StoreError."""
         if self._shard is not None:
             return
         with _translated(self.path):
@@ -85,14 +120,24 @@ class EdgeStore:
             self._load()
 
     def _check_files(self) -> None:
-        """Raises StoreError for an index that is not as it was left, or that the engine can't work with."""
+        """Raises StoreError for an index that is not as it was left, or that the engine can't work
+        with."""
         with _translated(self.path):
             changed = checksums.changed(self.path)
             checksums.drop(self.path)
             if changed:
-                raise StoreError(f"the memory index {self.path.name} is corrupt ({changed} is not as it was written)", REINDEX, code="corrupt")
+                raise StoreError(
+                    f"the memory index {self.path.name} is corrupt ({changed} is not as it was"
+                    " written)",
+                    REINDEX,
+                    code="corrupt",
+                )
             if changed is not None and not index_probe.works(self.path):
-                raise StoreError(f"the memory index {self.path.name} is corrupt (the engine can't work with it)", REINDEX, code="corrupt")
+                raise StoreError(
+                    f"the memory index {self.path.name} is corrupt (the engine can't work with it)",
+                    REINDEX,
+                    code="corrupt",
+                )
 
     def _load(self) -> None:
         with _translated(self.path):
@@ -108,17 +153,25 @@ class EdgeStore:
         paths.make_private(scratch)
         shard = qdrant.EdgeShard.create(str(scratch), config_of(self._dimension))
         for field, kind in INDEXED.items():
-            shard.update(qdrant.UpdateOperation.create_field_index(field, INDEXES[kind](memory=qdrant.Memory.Cold)))
+            shard.update(
+                qdrant.UpdateOperation.create_field_index(
+                    field, INDEXES[kind](memory=qdrant.Memory.Cold)
+                )
+            )
         shard.close()
         os.replace(scratch, self.path)
 
     def _set_aside(self, error: StoreError) -> None:
         self._shard = None  # which closes it
-        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        aside = self.path.with_name(
+            f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        )
         os.replace(self.path, aside)
         checksums.drop(self.path)
         self.created = True
-        self.notes.append(f"{error.message}: set aside as {aside}, a new one is built from the journal")
+        self.notes.append(
+            f"{error.message}: set aside as {aside}, a new one is built from the journal"
+        )
 
     def _remove_scratch(self) -> None:
         """What a killed process left half made or half removed."""
@@ -134,7 +187,8 @@ class EdgeStore:
             self._release()
 
     def _pack(self) -> None:
-        """Moves new points to the part that is not read at each start, where there are many of them."""
+        """Moves new points to the part that is not read at each start, where there are many of
+        them."""
         if not self._written or not self._can_pack():
             return
         with _translated(self.path):
@@ -160,13 +214,16 @@ class EdgeStore:
                 with _translated(self.path):
                     shard.close()
                 _make_private(self.path)
-                with contextlib.suppress(OSError):  # without sums, the next opening looks more closely
+                with contextlib.suppress(
+                    OSError
+                ):  # without sums, the next opening looks more closely
                     checksums.keep(self.path)
         finally:
             self._lock.give()
 
     def drop(self) -> None:
-        """Removes the index; the lock is kept until `close`, so that nobody begins another meanwhile."""
+        """Removes the index; the lock is kept until `close`, so that nobody begins another
+        meanwhile."""
         shard, self._shard = self._shard, None
         with _translated(self.path):
             self._lock.take()
@@ -186,7 +243,9 @@ class EdgeStore:
             return
         self._check(points)
         with _translated(self.path):
-            self._opened.update(qdrant.UpdateOperation.upsert_points([point_of(point) for point in points]))
+            self._opened.update(
+                qdrant.UpdateOperation.upsert_points([point_of(point) for point in points])
+            )
             self._written = True
             self._unflushed += len(points)
             if self._unflushed >= _UNFLUSHED:
@@ -202,22 +261,29 @@ class EdgeStore:
         """Takes out all points of these runs."""
         if run_ids:
             with _translated(self.path):
-                self._opened.update(qdrant.UpdateOperation.delete_points_by_filter(of_runs(run_ids)))
+                self._opened.update(
+                    qdrant.UpdateOperation.delete_points_by_filter(of_runs(run_ids))
+                )
 
     def compact(self) -> None:
-        """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a million points)."""
+        """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a
+        million points)."""
         with _translated(self.path):
             check_room(self.path, _bytes_to_pack(self.path))
             self._opened.optimize()
             self._roll_log()
 
     def _roll_log(self) -> None:
-        """A change of nothing that is larger than a file of the log ends that file, and once flushed the engine removes it.
+        """A change of nothing that is larger than a file of the log ends that file, and once
+        flushed the engine removes it.
 
-        Removing it by hand would restart the count of changes, and the engine silently ignores changes that it takes for old ones.
+        Removing it by hand would restart the count of changes, and the engine silently ignores
+        changes that it takes for old ones.
         """
         nothing = {"x": "0" * _LOG_BYTES}
-        self._opened.update(qdrant.UpdateOperation.set_payload_by_filter(of_runs([_NOBODY]), nothing))
+        self._opened.update(
+            qdrant.UpdateOperation.set_payload_by_filter(of_runs([_NOBODY]), nothing)
+        )
         self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
         self._opened.flush()
         self._unflushed = 0
@@ -236,9 +302,13 @@ class EdgeStore:
         """The points that share terms with a query."""
         return self._nearest(LEXICAL, sparse_of(weights), limit, where) if weights else []
 
-    def _nearest(self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Where) -> list[Hit]:
+    def _nearest(
+        self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Where
+    ) -> list[Hit]:
         query = qdrant.Query.Nearest(vector, using=using)
-        request = qdrant.QueryRequest(limit=limit, query=query, filter=filter_of(where), with_payload=["run_id", "part"])
+        request = qdrant.QueryRequest(
+            limit=limit, query=query, filter=filter_of(where), with_payload=["run_id", "part"]
+        )
         with _translated(self.path):
             return [hit_of(point) for point in self._opened.query(request)]
 
@@ -246,7 +316,9 @@ class EdgeStore:
         """The largest row number in the index."""
         last = qdrant.OrderBy("seq", qdrant.Direction.Desc)
         with _translated(self.path):
-            records, _ = self._opened.scroll(qdrant.ScrollRequest(limit=1, order_by=last, with_payload=["seq"]))
+            records, _ = self._opened.scroll(
+                qdrant.ScrollRequest(limit=1, order_by=last, with_payload=["seq"])
+            )
         return int((records[0].payload or {})["seq"]) if records else 0
 
     def count(self) -> int:
@@ -256,7 +328,8 @@ class EdgeStore:
 
     @property
     def _opened(self) -> qdrant.EdgeShard:
-        """The engine, while there is room for what it may write: also a search touches pages that have no place on the disk yet."""
+        """The engine, while there is room for what it may write: also a search touches pages that
+        have no place on the disk yet."""
         if self._shard is None:
             raise StoreError("the memory index is not open")
         check_room(self.path)
@@ -271,15 +344,22 @@ def dimension_of(folder: Path) -> int | None:
 
 
 def _tail(folder: Path) -> int:
-    """Points in the parts that are read into memory at each start: their lists have 8 bytes a point."""
-    return sum(each.stat().st_size // 8 for each in folder.glob("segments/*/mutable_id_tracker.versions"))
+    """Points in the parts that are read into memory at each start: their lists have 8 bytes a
+    point."""
+    return sum(
+        each.stat().st_size // 8 for each in folder.glob("segments/*/mutable_id_tracker.versions")
+    )
 
 
 def _bytes_to_pack(folder: Path) -> int:
     """Room for the index once more, and for the files of the log that a change of nothing fills."""
     stats = [each.stat() for each in folder.rglob("*") if each.is_file()]
     # the files are sparse; Windows does not tell how many blocks they have
-    return sum(getattr(each, "st_blocks", each.st_size // 512) * 512 for each in stats) + 2 * _LOG_BYTES + LEAST_BYTES
+    return (
+        sum(getattr(each, "st_blocks", each.st_size // 512) * 512 for each in stats)
+        + 2 * _LOG_BYTES
+        + LEAST_BYTES
+    )
 
 
 def _make_private(folder: Path) -> None:
@@ -290,7 +370,8 @@ def _make_private(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """Files that only their owner can read, and the engine's troubles as StoreError. A panic of the engine is no Exception in Python."""
+    """Files that only their owner can read, and the engine's troubles as StoreError. A panic of the
+    engine is no Exception in Python."""
     mask = os.umask(0o077)
     try:
         yield
@@ -308,5 +389,8 @@ def _translate(path: Path, error: BaseException) -> StoreError:
     said = first_line(error)
     reasons = [os.strerror(number) for number in _MACHINE]
     if getattr(error, "errno", None) in _MACHINE or any(reason in str(error) for reason in reasons):
-        return StoreError(f"the memory index {path} can't be used ({said})", "see the folder's disk space and rights")
+        return StoreError(
+            f"the memory index {path} can't be used ({said})",
+            "see the folder's disk space and rights",
+        )
     return StoreError(f"the memory index {path.name} is corrupt ({said})", REINDEX, code="corrupt")

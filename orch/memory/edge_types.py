@@ -1,4 +1,5 @@
-"""Converts points, filters, hits and index settings to the types of Qdrant's embedded engine (pure)."""
+"""Converts points, filters, hits and index settings to the types of Qdrant's embedded engine
+(pure)."""
 
 from __future__ import annotations
 
@@ -9,20 +10,39 @@ import qdrant_edge as qdrant
 
 from orch.memory.store import DENSE, LEXICAL, Hit, Point, Where
 
-INDEXES: dict[str, Any] = {"keyword": qdrant.KeywordIndexParams, "float": qdrant.FloatIndexParams, "integer": qdrant.IntegerIndexParams}
+INDEXES: dict[str, Any] = {
+    "keyword": qdrant.KeywordIndexParams,
+    "float": qdrant.FloatIndexParams,
+    "integer": qdrant.IntegerIndexParams,
+}
 
 
 def config_of(dimension: int | None) -> qdrant.EdgeConfig:
-    """Everything stays in files until it is asked for, half precision, one packed segment, no graph: measured in tests/bench/store.py."""
+    """Everything stays in files until it is asked for, half precision, one packed segment, no
+    graph: measured in tests/bench/store.py."""
     cold = qdrant.Memory.Cold
     no_graph = qdrant.HnswIndexConfig(m=0, ef_construct=64, full_scan_threshold=10_000)
     half = qdrant.VectorStorageDatatype.Float16
-    dense = qdrant.EdgeVectorParams(dimension, qdrant.Distance.Cosine, memory=cold, datatype=half, hnsw_config=no_graph) if dimension else None
-    # each segment costs 20 ms at each start; the rest makes one deleted point enough for `optimize` to rewrite
-    optimizers = qdrant.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1, deleted_threshold=1e-9, vacuum_min_vector_number=1)
+    dense = (
+        qdrant.EdgeVectorParams(
+            dimension, qdrant.Distance.Cosine, memory=cold, datatype=half, hnsw_config=no_graph
+        )
+        if dimension
+        else None
+    )
+    # each segment costs 20 ms at each start; the rest makes one deleted point enough for `optimize`
+    # to rewrite
+    optimizers = qdrant.EdgeOptimizersConfig(
+        default_segment_number=1,
+        indexing_threshold=1,
+        deleted_threshold=1e-9,
+        vacuum_min_vector_number=1,
+    )
     return qdrant.EdgeConfig(
         vectors={DENSE: dense} if dense else None,
-        sparse_vectors={LEXICAL: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf, memory=cold)},
+        sparse_vectors={
+            LEXICAL: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf, memory=cold)
+        },
         payload_memory=cold,
         optimizers=optimizers,
         max_search_threads=2,
@@ -47,14 +67,21 @@ def sparse_of(weights: Mapping[int, float]) -> qdrant.SparseVector:
 
 def of_runs(run_ids: Sequence[str]) -> qdrant.Filter:
     """The pieces of these runs."""
-    return qdrant.Filter(must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))])
+    return qdrant.Filter(
+        must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))]
+    )
 
 
 def filter_of(where: Where) -> qdrant.Filter | None:
     """What narrows a search; None where nothing does."""
-    conditions: list[Any] = [qdrant.FieldCondition(key, match=qdrant.MatchValue(value)) for key, value in where.wanted().items()]
+    conditions: list[Any] = [
+        qdrant.FieldCondition(key, match=qdrant.MatchValue(value))
+        for key, value in where.wanted().items()
+    ]
     if where.is_timed():
-        conditions.append(qdrant.FieldCondition("at", range=qdrant.RangeFloat(gte=where.since, lt=where.before)))
+        conditions.append(
+            qdrant.FieldCondition("at", range=qdrant.RangeFloat(gte=where.since, lt=where.before))
+        )
     return qdrant.Filter(must=conditions) if conditions else None
 
 

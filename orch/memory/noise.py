@@ -1,4 +1,5 @@
-"""Detects text without meaning for recall: base64, hex, dumps, minified code, logs and tables of numbers (pure, linear)."""
+"""Detects text without meaning for recall: base64, hex, dumps, minified code, logs and tables of
+numbers (pure, linear)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ LEAST_CHARS = 200
 LEAST_LINES = 4
 """Of a log, a dump or a table of numbers; less is quoted for its words."""
 DENSE_CHARS, DENSE_SPACES = 200, 0.08
-"""A line of so many characters that has fewer spaces is no prose: English has one in six, German one in eight. (Scripts without spaces are not judged so.)"""
+"""A line of so many characters that has fewer spaces is no prose: English has one in six, German
+one in eight. (Scripts without spaces are not judged so.)"""
 BEGINNING_CHARS = 120
 """What is kept of a log, a dump or a table."""
 HEAD_CHARS, TAIL_CHARS = 48_000, 16_000
@@ -22,31 +24,50 @@ _TOKEN = re.compile(r"\S+")
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{2,8}:?|[0-9a-fA-F]{16}:?")
 _STAMP = re.compile(
     r"\W{0,12}(?:[A-Za-z@_]{1,12}\W{1,4})?"
-    r"(?:\d{4}[-/]\d\d[-/]\d\d[T ]|\d\d:\d\d:\d\d|\d\d?/[A-Za-z]{3}/\d{4}|[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d"
+    r"(?:\d{4}[-/]\d\d[-/]\d\d[T ]|\d\d:\d\d:\d\d|\d\d?/[A-Za-z]{3}/\d{4}|[A-Z][a-z]{2}"
+    r" {1,2}\d{1,2} \d\d:\d\d"
     r"|\d{1,3}(?:\.\d{1,3}){3}\b|\d{10,13}\b|\d+\.\d{3,6}\])"
     r"|\W{0,2}(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b"
 )
-_LEVEL = re.compile(r"\b(?:trace|debug|info|notice|warn|warning|error|fatal|critical)\b|\b(?:GET|POST|PUT|DELETE|HEAD) /|\[\d+\]:", re.IGNORECASE)
+_LEVEL = re.compile(
+    r"\b(?:trace|debug|info|notice|warn|warning|error|fatal|critical)\b|\b(?:GET|POST|PUT|DELETE|HEAD)"
+    r" /|\[\d+\]:",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"[0-9a-fA-F]*\d[0-9a-fA-F]*")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _FEW_WORDS = 4
 
 
 def without_noise(text: str) -> str:
-    """The text without its noise; of logs, dumps and tables the beginning stays. Reads the head and the tail of a long one."""
+    """The text without its noise; of logs, dumps and tables the beginning stays. Reads the head and
+    the tail of a long one."""
     return "\n".join(_kept(bounded(text)))
 
 
 def is_noise(text: str) -> bool:
     """Whether there is noise and hardly anything else."""
     blocks = list(_blocks(bounded(text)))
-    words = (word for kind, lines in blocks if not kind for line in lines for word in _WORD.finditer(line))
-    return any(kind for kind, _ in blocks) and sum(1 for _, _ in zip(words, range(_FEW_WORDS), strict=False)) < _FEW_WORDS
+    words = (
+        word
+        for kind, lines in blocks
+        if not kind
+        for line in lines
+        for word in _WORD.finditer(line)
+    )
+    return (
+        any(kind for kind, _ in blocks)
+        and sum(1 for _, _ in zip(words, range(_FEW_WORDS), strict=False)) < _FEW_WORDS
+    )
 
 
 def bounded(text: str) -> str:
     """The head and the tail of a long text."""
-    return text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    return (
+        text
+        if len(text) <= HEAD_CHARS + TAIL_CHARS
+        else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    )
 
 
 def _kept(text: str) -> Iterator[str]:
@@ -79,7 +100,11 @@ def _kind(line: str) -> str:
     size = len(line) - line.count(" ")
     if sum(map(len, _blobs(line))) >= 0.6 * size > 0 or _ARMOUR.fullmatch(line[:60]):
         return "blob"
-    if len(line) >= DENSE_CHARS and line.isascii() and line.count(" ") + line.count("\t") < DENSE_SPACES * len(line):
+    if (
+        len(line) >= DENSE_CHARS
+        and line.isascii()
+        and line.count(" ") + line.count("\t") < DENSE_SPACES * len(line)
+    ):
         return "blob"
     if _is_numbers(line):
         return "numbers"
@@ -94,11 +119,14 @@ def _blobs(line: str) -> list[str]:
 def _is_numbers(line: str) -> bool:
     """A line of a dump or of a table: most of it is figures."""
     tokens = _TOKEN.findall(line[:1_000].replace(",", " ").replace(";", " ").replace("|", " "))
-    return len(tokens) >= 4 and sum(bool(_HEX.fullmatch(token)) or token[-1].isdigit() for token in tokens) >= 0.7 * len(tokens)
+    return len(tokens) >= 4 and sum(
+        bool(_HEX.fullmatch(token)) or token[-1].isdigit() for token in tokens
+    ) >= 0.7 * len(tokens)
 
 
 def _is_log(lines: Sequence[str]) -> bool:
-    """Stamped lines are a log where they repeat one another, or have levels; what people wrote to each other does neither."""
+    """Stamped lines are a log where they repeat one another, or have levels; what people wrote to
+    each other does neither."""
     shapes = {_NUMBER.sub("0", line[:200]) for line in lines}
     levels = sum(bool(_LEVEL.search(line[:200])) for line in lines)
     return len(shapes) <= len(lines) / 2 or levels >= len(lines) / 2

@@ -13,18 +13,32 @@ from orch.memory.chunking import pieces
 MOST_CHARS = 4_000_000
 """Of one text: 4,000 pieces, which take the embedder some six minutes."""
 _TEXTS = ("run_id", "task")
-_OPTIONAL = {"session": str, "task_type": str, "model": str, "title": str, "answer": str, "at": (int, float), "status": str}
+_OPTIONAL = {
+    "session": str,
+    "task_type": str,
+    "model": str,
+    "title": str,
+    "answer": str,
+    "at": (int, float),
+    "status": str,
+}
 
 
 def check_length(text: str, title: str | None) -> None:
     """Raises InputError for a text that is too long to be remembered."""
     if len(text) > MOST_CHARS:
-        said = f"{title or 'the text'} has {len(text) / 1e6:.0f} million characters, {MOST_CHARS / 1e6:.0f} are the most"
+        said = (
+            f"{title or 'the text'} has {len(text) / 1e6:.0f} million characters,"
+            f" {MOST_CHARS / 1e6:.0f} are the most"
+        )
         raise InputError(said, "add the parts that matter")
 
 
-def notes_of(text: str, title: str | None, session: str | None, at: float | None = None) -> list[dict[str, Any]]:
-    """One row for each piece of a text. The pieces of a document are one session, so that a piece is found by its neighbours too.
+def notes_of(
+    text: str, title: str | None, session: str | None, at: float | None = None
+) -> list[dict[str, Any]]:
+    """One row for each piece of a text. The pieces of a document are one session, so that a piece
+    is found by its neighbours too.
 
     The same text under the same title is the same note: adding it twice adds nothing.
     """
@@ -32,11 +46,21 @@ def notes_of(text: str, title: str | None, session: str | None, at: float | None
     name = hashlib.sha256(f"{title}\0{session}\0{text}".encode("utf-8", "replace")).hexdigest()[:16]
     belongs = session or (f"note-{name}" if len(parts) > 1 else None)
     when = at or time.time()
-    return [{"run_id": f"n{name}{number:04x}", "task": part, "title": title, "session": belongs, "at": when} for number, part in enumerate(parts)]
+    return [
+        {
+            "run_id": f"n{name}{number:04x}",
+            "task": part,
+            "title": title,
+            "session": belongs,
+            "at": when,
+        }
+        for number, part in enumerate(parts)
+    ]
 
 
 def parse_export(text: str, first: int = 1) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of an export, and what is wrong with each broken line; `first` is the number of the first line."""
+    """The rows of an export, and what is wrong with each broken line; `first` is the number of the
+    first line."""
     rows, faults = [], []
     # splitlines would also cut at U+2028 and its like, which stand in JSON as they are
     for number, line in enumerate(text.split("\n"), first):

@@ -1,4 +1,5 @@
-"""Memory as a run sees it: opened when it is wished for, closed at once, and never the reason that an answer fails."""
+"""Memory as a run sees it: opened when it is wished for, closed at once, and never the reason that
+an answer fails."""
 
 from __future__ import annotations
 
@@ -22,14 +23,29 @@ if TYPE_CHECKING:
 
 
 FOLLOW_S = RECALL_S = 2.0
-"""How long the index may catch up before an answer, and after an addition: the rest is left for later, and told."""
+"""How long the index may catch up before an answer, and after an addition: the rest is left for
+later, and told."""
 
 
 class LazyMemory:
-    """The memory of one runtime. Importing it costs nothing: the libraries come with the first search."""
+    """The memory of one runtime. Importing it costs nothing: the libraries come with the first
+    search."""
 
-    def __init__(self, rule: spec.Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> None:
-        self._rule, self._journal, self._providers, self._redactor, self._cache = rule, journal, providers, redactor, cache
+    def __init__(
+        self,
+        rule: spec.Memory,
+        journal: Journal,
+        providers: Mapping[str, Embeds],
+        redactor: Redactor,
+        cache: Cache,
+    ) -> None:
+        self._rule, self._journal, self._providers, self._redactor, self._cache = (
+            rule,
+            journal,
+            providers,
+            redactor,
+            cache,
+        )
 
     def embedder(self) -> Embedder:
         """What turns text into vectors. Raises OrchError where it can't be had."""
@@ -42,11 +58,15 @@ class LazyMemory:
         return embedder_for(self._rule.embedder, self._providers)
 
     def source(self) -> Source:
-        """What the journal remembers, without an index. Raises OrchError where it keeps no texts."""
+        """What the journal remembers, without an index. Raises OrchError where it keeps no
+        texts."""
         from orch.memory.journal_source import Source
 
         if self._journal.mode != "full":
-            said = f"memory is made of the journal's texts, and it keeps none (journal.mode is {self._journal.mode})"
+            said = (
+                "memory is made of the journal's texts, and it keeps none (journal.mode is"
+                f" {self._journal.mode})"
+            )
             raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")
         return Source(self._journal.database, self._redactor)
 
@@ -70,7 +90,9 @@ class LazyMemory:
         except (OrchError, sqlite3.Error) as error:
             return [], [without_memory(error)]
 
-    async def perform(self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
+    async def perform(
+        self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None
+    ) -> dict[str, Any]:
         """Does one of `operations.OPERATIONS`. Raises OrchError."""
         from orch.memory.operations import checked, perform
 
@@ -111,8 +133,11 @@ class LazyMemory:
             memory.close()
 
 
-async def recalled(memory: Memory, question: str, limit: int, then: str) -> tuple[list[Found], list[str]]:
-    """What is found, and what is to be told: also how much is not indexed, and what will be done about it."""
+async def recalled(
+    memory: Memory, question: str, limit: int, then: str
+) -> tuple[list[Found], list[str]]:
+    """What is found, and what is to be told: also how much is not indexed, and what will be done
+    about it."""
     from orch.memory.operations import behind
 
     found, lag = await memory.recall(question, limit, time.monotonic() + RECALL_S)

@@ -1,4 +1,5 @@
-"""What `orch memory` can do, by name: plain values in, plain values out, so that a call may cross a socket."""
+"""What `orch memory` can do, by name: plain values in, plain values out, so that a call may cross a
+socket."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ PAGE_CHARS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What an operation works with. `index` is there for those that need it; they open it, and who made it closes it."""
+    """What an operation works with. `index` is there for those that need it; they open it, and who
+    made it closes it."""
 
     source: Source
     cache: Cache
@@ -46,9 +48,11 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One command. Without `needs_index` it is done in the journal alone, and waits for nobody who holds the index.
+    """One command. Without `needs_index` it is done in the journal alone, and waits for nobody who
+    holds the index.
 
-    `follow` is what the index does afterwards, given a time of time.monotonic() to end at; it gives what is left to tell. `later` is said where the
+    `follow` is what the index does afterwards, given a time of time.monotonic() to end at; it gives
+    what is left to tell. `later` is said where the
     index can't follow now.
     """
 
@@ -59,7 +63,8 @@ class Operation:
 
 
 async def perform(name: str, arguments: Mapping[str, Any], means: Means) -> Result:
-    """What an operation gives, and in `notes` what the user should be told beside it. Raises OrchError with the notes as its `warnings`."""
+    """What an operation gives, and in `notes` what the user should be told beside it. Raises
+    OrchError with the notes as its `warnings`."""
     operation = checked(name, arguments)
     try:
         result = await _in_words(operation.function(means, **arguments))
@@ -73,7 +78,9 @@ async def _in_words(work: Awaitable[Result]) -> Result:
     try:
         return await work
     except sqlite3.Error as error:
-        raise JournalError(f"the journal can't be used: {error}", "orch health shows where it is") from None
+        raise JournalError(
+            f"the journal can't be used: {error}", "orch health shows where it is"
+        ) from None
 
 
 def _told(operation: Operation, means: Means) -> list[str]:
@@ -86,11 +93,23 @@ def _told(operation: Operation, means: Means) -> list[str]:
 # ---------------------------------------------------------------- the operations
 
 SEARCH_S = 10.0
-"""How long a search without a progress bar waits for the index: a busy server's journal may grow faster than it is embedded."""
-STILL_READ = "another program is reading the journal: the text is gone for orch, and leaves the file's log when that program and then orch have ended"
+"""How long a search without a progress bar waits for the index: a busy server's journal may grow
+faster than it is embedded."""
+STILL_READ = (
+    "another program is reading the journal: the text is gone for orch, and leaves the file's log"
+    " when that program and then orch have ended"
+)
 
 
-async def search(means: Means, query: str, k: int = 5, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
+async def search(
+    means: Means,
+    query: str,
+    k: int = 5,
+    kind: str = "",
+    model: str = "",
+    session: str = "",
+    since: str = "",
+) -> Result:
     """`hits`: what answers a question best, best first, each with its `score`."""
     where = _where(session=session, kind=kind, model=model, since=since)
     # who sees how far it is waits for the whole of it
@@ -100,7 +119,9 @@ async def search(means: Means, query: str, k: int = 5, kind: str = "", model: st
     return {"hits": [{"score": each.score, **_facts(each.row)} for each in found], "notes": notes}
 
 
-async def list_(means: Means, k: int = 20, kind: str = "", model: str = "", session: str = "", since: str = "") -> Result:
+async def list_(
+    means: Means, k: int = 20, kind: str = "", model: str = "", session: str = "", since: str = ""
+) -> Result:
     """`memories`: the newest, newest first."""
     where = _where(session=session, kind=kind, model=model, since=since)
     return {"memories": [_facts(row) for row in means.source.newest(k, where)]}
@@ -113,37 +134,55 @@ async def show(means: Means, id: str) -> Result:
 
 
 async def add(means: Means, texts: list[Result], session: str = "") -> Result:
-    """Adds texts, each with a `title` or none; `ids` are those of their pieces, `new` is how many were not there yet."""
+    """Adds texts, each with a `title` or none; `ids` are those of their pieces, `new` is how many
+    were not there yet."""
     from orch.memory.notes import check_length, notes_of
 
     for each in texts:
         check_length(each["text"], each.get("title"))
-    notes = [note for each in texts for note in notes_of(each["text"], each.get("title"), session or None)]
+    notes = [
+        note
+        for each in texts
+        for note in notes_of(each["text"], each.get("title"), session or None)
+    ]
     if not notes:
-        raise UsageError("there is nothing to add", 'orch memory add "the staging server is called nemo"')
+        raise UsageError(
+            "there is nothing to add", 'orch memory add "the staging server is called nemo"'
+        )
     return {"ids": [note["run_id"] for note in notes], "new": means.source.add(notes)}
 
 
-async def forget(means: Means, ids: Sequence[str] = (), session: str = "", before: str = "", all: bool = False) -> Result:
-    """Forgets for good, the answers that the cache kept too; `forgotten` is how many rows that were. Journal first: the index holds no text."""
+async def forget(
+    means: Means, ids: Sequence[str] = (), session: str = "", before: str = "", all: bool = False
+) -> Result:
+    """Forgets for good, the answers that the cache kept too; `forgotten` is how many rows that
+    were. Journal first: the index holds no text."""
     if sum((bool(ids), bool(session), bool(before), all)) != 1:
-        raise UsageError("say what to forget: an ID, --session NAME, --before WHEN or --all, one of them")
+        raise UsageError(
+            "say what to forget: an ID, --session NAME, --before WHEN or --all, one of them"
+        )
     where = _where(session=session, before=before)
     chosen = means.source.chosen(where, [_one(means.source, prefix).run_id for prefix in ids])
     if not chosen:
-        raise UsageError("nothing matches: nothing was forgotten", "orch memory list shows what there is")
+        raise UsageError(
+            "nothing matches: nothing was forgotten", "orch memory list shows what there is"
+        )
     means.journal.set_fact(FOR_GOOD, str(means.source.last_forgotten() + len(chosen)))
     cleared = means.source.forget(chosen)
     # of everything also answers whose run the journal no longer has
     means.cache.forget(run_ids=None if all else chosen)
     if unread := means.source.forget_in_copies(where, chosen if ids else ()):
         files = " ".join(map(str, unread))
-        raise OrchError(f"forgotten in the journal; these copies of it can't be read, and may hold it: {files}", f"rm {files}")
+        raise OrchError(
+            f"forgotten in the journal; these copies of it can't be read, and may hold it: {files}",
+            f"rm {files}",
+        )
     return {"forgotten": len(chosen), "notes": [] if cleared else [STILL_READ]}
 
 
 async def export(means: Means, after: int = 0) -> Result:
-    """`memories`: whole rows in order, those after a place in the journal; `next` is the place to go on after, None at the end."""
+    """`memories`: whole rows in order, those after a place in the journal; `next` is the place to
+    go on after, None at the end."""
     rows: list[Result] = []
     chars = 0
     for row in means.source.everything(after):
@@ -159,7 +198,8 @@ async def export(means: Means, after: int = 0) -> Result:
 async def import_(means: Means, text: str, first: int = 1) -> Result:
     """Reads lines that were exported, `first` being the number of the first one.
 
-    Gives how many there are (`total`), how many were `new`, and in `faults` what is wrong with the others.
+    Gives how many there are (`total`), how many were `new`, and in `faults` what is wrong with the
+    others.
     """
     from orch.memory.notes import parse_export
 
@@ -201,7 +241,13 @@ OPERATIONS = {
     "list": Operation(list_),
     "show": Operation(show),
     "add": Operation(add, follow=_follow_new, later=_RECORDED),
-    "forget": Operation(forget, follow=_follow_forgotten, later="forgotten in the journal; the index, which holds no text, follows at the next search"),
+    "forget": Operation(
+        forget,
+        follow=_follow_forgotten,
+        later=(
+            "forgotten in the journal; the index, which holds no text, follows at the next search"
+        ),
+    ),
     "export": Operation(export),
     "import": Operation(import_, follow=_follow_new, later=_RECORDED),
     "stats": Operation(stats, needs_index=True),
@@ -211,14 +257,22 @@ OPERATIONS = {
 
 def behind(lag: int, then: str) -> list[str]:
     """The note of an index that has not seen so many rows."""
-    return [f"{lag:,} {'entry is' if lag == 1 else 'entries are'} not indexed yet: {then}"] if lag else []
+    return (
+        [f"{lag:,} {'entry is' if lag == 1 else 'entries are'} not indexed yet: {then}"]
+        if lag
+        else []
+    )
 
 
 def _one(source: Source, prefix: str) -> Remembered:
     """The row whose id begins so. Raises UsageError where none or several do."""
     rows = source.find(prefix) if prefix else []
     if len(rows) != 1:
-        said = f"no memory's id begins with {prefix!r}" if not rows else f"several ids begin with {prefix!r}"
+        said = (
+            f"no memory's id begins with {prefix!r}"
+            if not rows
+            else f"several ids begin with {prefix!r}"
+        )
         raise UsageError(said, "orch memory list shows the ids")
     return rows[0]
 
@@ -238,7 +292,9 @@ def _facts(row: Remembered) -> Result:
 # ---------------------------------------------------------------- arguments
 
 
-def _where(*, session: str = "", kind: str = "", model: str = "", since: str = "", before: str = "") -> Where:
+def _where(
+    *, session: str = "", kind: str = "", model: str = "", since: str = "", before: str = ""
+) -> Where:
     """The words of a search as bounds. Raises UsageError."""
     if kind and kind not in tuple(TaskType):
         raise UsageError(f"{kind!r} is no task type", f"there are: {', '.join(TaskType)}")
@@ -267,14 +323,21 @@ def checked(name: str, arguments: Mapping[str, Any]) -> Operation:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("text"), str) and isinstance(value.get("title"), str | None)
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("text"), str)
+        and isinstance(value.get("title"), str | None)
+    )
 
 
 _FITS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "bool": lambda value: isinstance(value, bool),
     "int": lambda value: type(value) is int and 0 <= value < 1 << 63,
-    "Sequence[str]": lambda value: isinstance(value, list | tuple) and {type(each) for each in value} <= {str},
+    "Sequence[str]": lambda value: (
+        isinstance(value, list | tuple) and {type(each) for each in value} <= {str}
+    ),
     "list[Result]": lambda value: isinstance(value, list) and all(map(_is_text, value)),
 }
-"""What an argument may be, by the annotation of its parameter: who calls over a socket may send anything."""
+"""What an argument may be, by the annotation of its parameter: who calls over a socket may send
+anything."""

@@ -1,4 +1,5 @@
-"""Memory in a Qdrant server, or in qdrant-client's own local mode where Qdrant's engine has no wheel."""
+"""Memory in a Qdrant server, or in qdrant-client's own local mode where Qdrant's engine has no
+wheel."""
 
 from __future__ import annotations
 
@@ -18,7 +19,17 @@ from orch.config import paths
 from orch.config.urls import shown
 from orch.errors import BackendError
 from orch.memory.file_lock import FileLock
-from orch.memory.store import DENSE, INDEXED, LEXICAL, REINDEX, Hit, Point, StoreError, Where, wrong_dimension
+from orch.memory.store import (
+    DENSE,
+    INDEXED,
+    LEXICAL,
+    REINDEX,
+    Hit,
+    Point,
+    StoreError,
+    Where,
+    wrong_dimension,
+)
 from orch.providers.proxies import proxy_of
 from orch.providers.transport import bounded_transport
 from orch.text.lines import first_line, one_line
@@ -31,9 +42,11 @@ _CHUNK = 1000
 
 
 class QdrantStore:
-    """One collection: on a server with `url`, in files with `path`, for trials with `in_memory`. `dimension` None is lexical only.
+    """One collection: on a server with `url`, in files with `path`, for trials with `in_memory`.
+    `dimension` None is lexical only.
 
-    Files are for one process at a time: another waits `patience_s` in `open`, then gets StoreError with the code `locked`.
+    Files are for one process at a time: another waits `patience_s` in `open`, then gets StoreError
+    with the code `locked`.
     """
 
     def __init__(
@@ -51,13 +64,16 @@ class QdrantStore:
             raise ValueError("one of url, path and in_memory says where the collection is")
         self.collection, self.created, self.notes = collection, False, list[str]()
         self._dimension, self._url, self._api_key, self._path = dimension, url, api_key, path
-        self._lock = FileLock(path.with_name(f"{path.name}.lock"), patience_s) if path is not None else None
+        self._lock = (
+            FileLock(path.with_name(f"{path.name}.lock"), patience_s) if path is not None else None
+        )
         self._client: QdrantClient | None = None
 
     # ------------------------------------------------------------ opening and closing
 
     def open(self, patience_s: float | None = None) -> None:
-        """Connects, and makes the collection where there is none; sets corrupt files aside. Raises StoreError."""
+        """Connects, and makes the collection where there is none; sets corrupt files aside. Raises
+        StoreError."""
         try:
             with self._translated():
                 if self._lock is not None:
@@ -78,7 +94,13 @@ class QdrantStore:
             transport = bounded_transport(self._url, proxy_of(self._url), _MOST_BYTES)
         except BackendError as error:
             raise StoreError(error.message, code="unreachable") from None
-        return QdrantClient(url=self._url, api_key=self._api_key, timeout=_TIMEOUT_S, check_compatibility=False, transport=transport)
+        return QdrantClient(
+            url=self._url,
+            api_key=self._api_key,
+            timeout=_TIMEOUT_S,
+            check_compatibility=False,
+            transport=transport,
+        )
 
     def _load(self, path: Path) -> QdrantClient:
         paths.make_private(path)
@@ -87,9 +109,14 @@ class QdrantStore:
         except OSError:
             raise
         except Exception as error:  # whatever JSON, pickle, SQLite and pydantic say of broken files
-            aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+            aside = path.with_name(
+                f"{path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+            )
             os.replace(path, aside)
-            self.notes.append(f"the memory index {path.name} is corrupt ({first_line(error)}): set aside as {aside}, a new one is built from the journal")
+            self.notes.append(
+                f"the memory index {path.name} is corrupt ({first_line(error)}): set aside as"
+                f" {aside}, a new one is built from the journal"
+            )
             paths.make_private(path)
             return _client_of(path)
 
@@ -104,12 +131,20 @@ class QdrantStore:
 
     def _begin(self, client: QdrantClient) -> None:
         half = models.Datatype.FLOAT16
-        dense = models.VectorParams(size=self._dimension, distance=models.Distance.COSINE, on_disk=True, datatype=half) if self._dimension else None
+        dense = (
+            models.VectorParams(
+                size=self._dimension, distance=models.Distance.COSINE, on_disk=True, datatype=half
+            )
+            if self._dimension
+            else None
+        )
         try:
             client.create_collection(
                 self.collection,
                 vectors_config={DENSE: dense} if dense else {},
-                sparse_vectors_config={LEXICAL: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                sparse_vectors_config={
+                    LEXICAL: models.SparseVectorParams(modifier=models.Modifier.IDF)
+                },
                 on_disk_payload=True,
             )
         except UnexpectedResponse as error:
@@ -142,7 +177,8 @@ class QdrantStore:
     # ------------------------------------------------------------ writing
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """Writes points in the order of their rows. The last point of a row alone carries its number: what was cut off is not taken for done."""
+        """Writes points in the order of their rows. The last point of a row alone carries its
+        number: what was cut off is not taken for done."""
         for point in points:
             if point.dense is not None and len(point.dense) != self._dimension:
                 raise wrong_dimension(self.collection, self._dimension, len(point.dense))
@@ -156,13 +192,24 @@ class QdrantStore:
     def delete(self, run_ids: Sequence[str]) -> None:
         """Takes out all points of these runs."""
         if run_ids:
-            theirs = models.Filter(must=[models.FieldCondition(key="run_id", match=models.MatchAny(any=list(run_ids)))])
-            self._ask(lambda client: client.delete(self.collection, models.FilterSelector(filter=theirs), wait=True))
+            theirs = models.Filter(
+                must=[models.FieldCondition(key="run_id", match=models.MatchAny(any=list(run_ids)))]
+            )
+            self._ask(
+                lambda client: client.delete(
+                    self.collection, models.FilterSelector(filter=theirs), wait=True
+                )
+            )
 
     def compact(self) -> None:
         """Rewrites the files of the local mode. A server does it by itself, in its own time."""
         if self._path is not None:
-            with self._translated(), contextlib.closing(sqlite3.connect(self._path / "collection" / self.collection / "storage.sqlite")) as file:
+            with (
+                self._translated(),
+                contextlib.closing(
+                    sqlite3.connect(self._path / "collection" / self.collection / "storage.sqlite")
+                ) as file,
+            ):
                 file.execute("VACUUM")
 
     # ------------------------------------------------------------ reading
@@ -179,10 +226,19 @@ class QdrantStore:
         """The points that share terms with a query."""
         return self._nearest(LEXICAL, _sparse(weights), limit, where) if weights else []
 
-    def _nearest(self, using: str, vector: list[float] | models.SparseVector, limit: int, where: Where) -> list[Hit]:
+    def _nearest(
+        self, using: str, vector: list[float] | models.SparseVector, limit: int, where: Where
+    ) -> list[Hit]:
         fields = ["run_id", "part"]
         found = self._ask(
-            lambda client: client.query_points(self.collection, vector, using=using, limit=limit, query_filter=_filter(where), with_payload=fields)
+            lambda client: client.query_points(
+                self.collection,
+                vector,
+                using=using,
+                limit=limit,
+                query_filter=_filter(where),
+                with_payload=fields,
+            )
         )
         return [_hit(point) for point in found.points]
 
@@ -194,7 +250,11 @@ class QdrantStore:
     def newest(self) -> tuple[int, str] | None:
         """The row with the largest number: its number and its run."""
         last = models.OrderBy(key="seq", direction=models.Direction.DESC)
-        records, _ = self._ask(lambda client: client.scroll(self.collection, limit=1, order_by=last, with_payload=["seq", "run_id"]))
+        records, _ = self._ask(
+            lambda client: client.scroll(
+                self.collection, limit=1, order_by=last, with_payload=["seq", "run_id"]
+            )
+        )
         payload = (records[0].payload or {}) if records else {}
         return (int(payload["seq"]), str(payload["run_id"])) if payload else None
 
@@ -212,7 +272,8 @@ class QdrantStore:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """Private files, the client's warnings kept quiet (it advises a server, or TLS on loopback), its errors as StoreError."""
+        """Private files, the client's warnings kept quiet (it advises a server, or TLS on
+        loopback), its errors as StoreError."""
         mask = os.umask(0o077)
         try:
             with warnings.catch_warnings():
@@ -231,7 +292,9 @@ class QdrantStore:
         if isinstance(error, UnexpectedResponse):
             return _refused(self._url, error)
         said = f"no Qdrant answers at {shown(self._url)} ({first_line(error)})"
-        return StoreError(said, "start it, or correct memory.qdrant_url in routing.yaml", code="unreachable")
+        return StoreError(
+            said, "start it, or correct memory.qdrant_url in routing.yaml", code="unreachable"
+        )
 
 
 def _client_of(path: Path) -> QdrantClient:
@@ -241,10 +304,22 @@ def _client_of(path: Path) -> QdrantClient:
 def _refused(url: str, error: UnexpectedResponse) -> StoreError:
     at = f"Qdrant at {shown(url)}"
     if error.status_code in (401, 403):
-        return StoreError(f"{at} refuses the key", "correct memory.qdrant_api_key in routing.yaml, or the variable that it names", code="denied")
+        return StoreError(
+            f"{at} refuses the key",
+            "correct memory.qdrant_api_key in routing.yaml, or the variable that it names",
+            code="denied",
+        )
     if error.status_code == 404 and b'"status"' not in error.content:
-        return StoreError(f"what answers at {shown(url)} is no Qdrant", "correct memory.qdrant_url in routing.yaml", code="unreachable")
-    return StoreError(f"{at} answers {error.status_code}: {one_line(error.content.decode(errors='replace')[:200])}", REINDEX)
+        return StoreError(
+            f"what answers at {shown(url)} is no Qdrant",
+            "correct memory.qdrant_url in routing.yaml",
+            code="unreachable",
+        )
+    return StoreError(
+        f"{at} answers {error.status_code}:"
+        f" {one_line(error.content.decode(errors='replace')[:200])}",
+        REINDEX,
+    )
 
 
 def _dimension_of(client: QdrantClient, collection: str) -> int | None:
@@ -254,7 +329,9 @@ def _dimension_of(client: QdrantClient, collection: str) -> int | None:
 
 
 def _records(points: Sequence[Point]) -> list[models.PointStruct]:
-    numbered = sorted((point for point in points if point.seq is not None), key=lambda point: point.seq or 0)
+    numbered = sorted(
+        (point for point in points if point.seq is not None), key=lambda point: point.seq or 0
+    )
     last = {point.seq: point.id for point in numbered}
     first = [_record(point, counts=False) for point in points if point.seq is None]
     return first + [_record(point, counts=last[point.seq] == point.id) for point in numbered]
@@ -277,9 +354,14 @@ def _sparse(weights: Mapping[int, float]) -> models.SparseVector:
 
 
 def _filter(where: Where) -> models.Filter | None:
-    conditions: list[Any] = [models.FieldCondition(key=key, match=models.MatchValue(value=value)) for key, value in where.wanted().items()]
+    conditions: list[Any] = [
+        models.FieldCondition(key=key, match=models.MatchValue(value=value))
+        for key, value in where.wanted().items()
+    ]
     if where.is_timed():
-        conditions.append(models.FieldCondition(key="at", range=models.Range(gte=where.since, lt=where.before)))
+        conditions.append(
+            models.FieldCondition(key="at", range=models.Range(gte=where.since, lt=where.before))
+        )
     return models.Filter(must=conditions) if conditions else None
 
 

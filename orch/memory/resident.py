@@ -1,4 +1,5 @@
-"""Memory in a process that lives long: the index stays open, and a thread of its own does everything that blocks."""
+"""Memory in a process that lives long: the index stays open, and a thread of its own does
+everything that blocks."""
 
 from __future__ import annotations
 
@@ -25,24 +26,38 @@ if TYPE_CHECKING:
     from orch.memory.index import Found, Memory, Progress, State
 
 PATIENCE_S = 20.0
-"""How long a run or a check waits for memory. An index that is catching up lets them in after some pieces, a second or two; rewriting one does not."""
+"""How long a run or a check waits for memory. An index that is catching up lets them in after some
+pieces, a second or two; rewriting one does not."""
 CLOSE_S = 5.0
-"""How long closing waits for what is under way: one batch of rows, rarely more than a few seconds."""
+"""How long closing waits for what is under way: one batch of rows, rarely more than a few
+seconds."""
 _T = TypeVar("_T")
 
 
 class HeldMemory(LazyMemory):
     """The memory of a server, for one event loop at a time.
 
-    The index is opened at its first use and held, locked, until `aclose`; uses wait in line for the one thread, but for those that must not wait: they
-    are let in while the index catches up. What it is behind is caught up when nobody waits. After a failure the next use opens it again.
+    The index is opened at its first use and held, locked, until `aclose`; uses wait in line for the
+    one thread, but for those that must not wait: they
+    are let in while the index catches up. What it is behind is caught up when nobody waits. After a
+    failure the next use opens it again.
 
-    The journal is read and written through a connection of its own: a transaction must not meet one of another thread.
+    The journal is read and written through a connection of its own: a transaction must not meet one
+    of another thread.
     """
 
-    def __init__(self, rule: spec.Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> None:
+    def __init__(
+        self,
+        rule: spec.Memory,
+        journal: Journal,
+        providers: Mapping[str, Embeds],
+        redactor: Redactor,
+        cache: Cache,
+    ) -> None:
         at_home = {name: _AtHome(self, provider) for name, provider in providers.items()}
-        super().__init__(rule, Journal(journal.path, redactor, journal.mode), at_home, redactor, cache)
+        super().__init__(
+            rule, Journal(journal.path, redactor, journal.mode), at_home, redactor, cache
+        )
         self._worker = ThreadPoolExecutor(1, "orch-memory")
         self._runner = asyncio.Runner()
         self.home: asyncio.AbstractEventLoop | None = None
@@ -54,24 +69,33 @@ class HeldMemory(LazyMemory):
 
     # ------------------------------------------------------------ using it
 
-    async def perform(self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
-        """Does one of `operations.OPERATIONS`. `progress` is called in the thread. Raises OrchError."""
+    async def perform(
+        self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Does one of `operations.OPERATIONS`. `progress` is called in the thread. Raises
+        OrchError."""
         from orch.memory.operations import checked, perform
 
         operation = checked(name, arguments)
         if operation.needs_index:
-            result = await self._in_thread(lambda memory: perform(name, arguments, self._means(memory, progress)))
+            result = await self._in_thread(
+                lambda memory: perform(name, arguments, self._means(memory, progress))
+            )
             if result["notes"]:  # the index may be behind
                 self._catch_up_later()
             return result
         self._go_on()
-        result = await asyncio.to_thread(lambda: asyncio.run(perform(name, arguments, self._means())))
+        result = await asyncio.to_thread(
+            lambda: asyncio.run(perform(name, arguments, self._means()))
+        )
         return await self._followed(operation, result)
 
     async def recall(self, question: str, limit: int) -> tuple[list[Found], list[str]]:
         """What is found, and warnings; a memory that can't be used, or not soon, is a warning."""
         try:
-            found, said = await self._soon(lambda memory: recalled(memory, question, limit, "that goes on now"))
+            found, said = await self._soon(
+                lambda memory: recalled(memory, question, limit, "that goes on now")
+            )
         except (OrchError, sqlite3.Error) as error:
             return [], [without_memory(error)]
         self._catch_up_later()
@@ -99,17 +123,25 @@ class HeldMemory(LazyMemory):
         return super().found_embedder()
 
     async def _soon(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
-        """What must not wait in line. What takes too long goes on in the thread; what has not begun is dropped."""
+        """What must not wait in line. What takes too long goes on in the thread; what has not begun
+        is dropped."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._in_thread(work, at_once=True)
         except TimeoutError:
-            raise OrchError("the memory is busy, most likely with indexing", "try again in a few minutes", code="busy") from None
+            raise OrchError(
+                "the memory is busy, most likely with indexing",
+                "try again in a few minutes",
+                code="busy",
+            ) from None
 
     # ------------------------------------------------------------ the thread
 
-    async def _in_thread(self, work: Callable[[Memory], Awaitable[_T]], *, at_once: bool = False) -> _T:
-        """Waits for its turn in the thread. One that nobody waits for any more is dropped, unless it has begun."""
+    async def _in_thread(
+        self, work: Callable[[Memory], Awaitable[_T]], *, at_once: bool = False
+    ) -> _T:
+        """Waits for its turn in the thread. One that nobody waits for any more is dropped, unless
+        it has begun."""
         self._go_on()
         self.home = asyncio.get_running_loop()
         if at_once:
@@ -119,7 +151,9 @@ class HeldMemory(LazyMemory):
             return cast("_T", await asyncio.wrap_future(job.done))
         self._in_line += 1
         try:
-            return await self.home.run_in_executor(self._worker, lambda: self._runner.run(self._with_memory(work)))
+            return await self.home.run_in_executor(
+                self._worker, lambda: self._runner.run(self._with_memory(work))
+            )
         finally:
             self._in_line -= 1
 
@@ -151,7 +185,9 @@ class HeldMemory(LazyMemory):
         self._is_late = False
         # whoever uses it next meets the same trouble, and is told
         with suppress(OrchError, sqlite3.Error):
-            self._runner.run(self._with_memory(lambda memory: memory.catch_up(go_on=lambda: not self._in_line)))
+            self._runner.run(
+                self._with_memory(lambda memory: memory.catch_up(go_on=lambda: not self._in_line))
+            )
 
     def _go_on(self) -> None:
         """Raises OrchError where the memory is being closed."""
@@ -185,7 +221,8 @@ class HeldMemory(LazyMemory):
     # ------------------------------------------------------------ closing
 
     async def aclose(self) -> None:
-        """Gives the index free once what is under way has ended, or come to the end of its batch; waits no longer than CLOSE_S."""
+        """Gives the index free once what is under way has ended, or come to the end of its batch;
+        waits no longer than CLOSE_S."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -215,7 +252,8 @@ class _Job:
 
 
 class _AtHome:
-    """A provider that embeds, asked in the event loop that uses the memory: its connections and the gate before it belong there."""
+    """A provider that embeds, asked in the event loop that uses the memory: its connections and the
+    gate before it belong there."""
 
     def __init__(self, memory: HeldMemory, provider: Embeds) -> None:
         self._memory, self._provider = memory, provider
@@ -225,4 +263,6 @@ class _AtHome:
         home = self._memory.home
         if home is None or home is asyncio.get_running_loop():
             return await self._provider.embed(model, texts)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._provider.embed(model, texts), home))
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(self._provider.embed(model, texts), home)
+        )

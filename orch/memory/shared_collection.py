@@ -27,11 +27,21 @@ class Owner(Protocol):
 class SharedStore(QdrantStore):
     """The collection of a journal on a server. Its name ends with the journal's id.
 
-    A copied ORCH_HOME has the same id: whose collection it is, the newest point tells. Where the journal does not know that
-    row, the collection is the other copy's and is left to it; this journal takes a new id and begins its own.
+    A copied ORCH_HOME has the same id: whose collection it is, the newest point tells. Where the
+    journal does not know that
+    row, the collection is the other copy's and is left to it; this journal takes a new id and
+    begins its own.
     """
 
-    def __init__(self, index: str, dimension: int | None, owner: Owner, *, url: str, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        index: str,
+        dimension: int | None,
+        owner: Owner,
+        *,
+        url: str,
+        api_key: str | None = None,
+    ) -> None:
         self._index, self._owner, self._id = index, owner, owner.identity()
         super().__init__(name_of(index, self._id), dimension, url=url, api_key=api_key)
 
@@ -43,7 +53,8 @@ class SharedStore(QdrantStore):
             super().open()
 
     def drop(self) -> None:
-        """Removes the collection, unless it is another journal's; also one with another dimension."""
+        """Removes the collection, unless it is another journal's; also one with another
+        dimension."""
         try:
             self.open()
         except StoreError as error:
@@ -58,7 +69,10 @@ class SharedStore(QdrantStore):
     def _begin_own(self) -> None:
         left, self._id = self.collection, self._owner.renew_identity(self._id)
         self.collection = name_of(self._index, self._id)
-        said = f"the collection {left} has rows that are not in this journal: it is left to another copy of this ORCH_HOME"
+        said = (
+            f"the collection {left} has rows that are not in this journal: it is left to another"
+            " copy of this ORCH_HOME"
+        )
         self.notes.append(f"{said}, and {self.collection} is built from the journal")
 
 

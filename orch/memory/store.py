@@ -1,4 +1,5 @@
-"""The words of a vector store: the points it holds, what narrows a search, what it finds and what can go wrong. Knows no Qdrant and holds no text."""
+"""The words of a vector store: the points it holds, what narrows a search, what it finds and what
+can go wrong. Knows no Qdrant and holds no text."""
 
 from __future__ import annotations
 
@@ -10,16 +11,25 @@ from orch.errors import OrchError
 
 DENSE, LEXICAL = "dense", "lexical"
 """The names of the two vectors of a point."""
-INDEXED = {"session": "keyword", "task_type": "keyword", "model": "keyword", "run_id": "keyword", "at": "float", "seq": "integer"}
+INDEXED = {
+    "session": "keyword",
+    "task_type": "keyword",
+    "model": "keyword",
+    "run_id": "keyword",
+    "at": "float",
+    "seq": "integer",
+}
 """The payload fields that are looked up, each with the kind of its index in Qdrant."""
 FOR_GOOD = "forgotten:for_good"
-"""The fact that holds the last place in the list of forgotten rows that a user chose, rather than `journal.keep`."""
+"""The fact that holds the last place in the list of forgotten rows that a user chose, rather than
+`journal.keep`."""
 REINDEX = "build it anew with `orch memory reindex`"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One piece of memory. `id` is a UUID, `at` seconds since the epoch, `sparse` the weight of each term's number.
+    """One piece of memory. `id` is a UUID, `at` seconds since the epoch, `sparse` the weight of
+    each term's number.
 
     `seq` is the journal's row number; None for a piece after which others of its row follow.
     """
@@ -36,14 +46,16 @@ class Point:
     at: float
 
     def payload(self) -> dict[str, str | int | float]:
-        """What is stored beside the vectors: names, numbers and a time, never text. What is None is left out."""
+        """What is stored beside the vectors: names, numbers and a time, never text. What is None is
+        left out."""
         fields = ("run_id", "part", "seq", "session", "task_type", "model", "at")
         return {name: value for name in fields if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Narrows a search; what is None narrows nothing. `since` is the first moment that counts, `before` the first that does not, in seconds."""
+    """Narrows a search; what is None narrows nothing. `since` is the first moment that counts,
+    `before` the first that does not, in seconds."""
 
     session: str | None = None
     task_type: str | None = None
@@ -72,7 +84,8 @@ class Hit:
 
 
 class StoreError(OrchError):
-    """The index can't be used. `code` is one of locked, dimension, unreachable, denied, corrupt, full, memory."""
+    """The index can't be used. `code` is one of locked, dimension, unreachable, denied, corrupt,
+    full, memory."""
 
     code = "memory"
 
@@ -86,7 +99,8 @@ class Store(Protocol):
     """What the user should be told of `open`: a corrupt index was set aside."""
 
     def open(self, patience_s: float | None = None) -> None:
-        """Opens the index, or begins one. Nothing where it is open. `patience_s` is how long another process may hold it."""
+        """Opens the index, or begins one. Nothing where it is open. `patience_s` is how long
+        another process may hold it."""
         ...
 
     def close(self) -> None:
@@ -94,7 +108,8 @@ class Store(Protocol):
         ...
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """Writes points, all or none; those of the same id are replaced. They outlive the process once this returns."""
+        """Writes points, all or none; those of the same id are replaced. They outlive the process
+        once this returns."""
         ...
 
     def delete(self, run_ids: Sequence[str]) -> None:
@@ -106,7 +121,8 @@ class Store(Protocol):
         ...
 
     def lexical(self, weights: Mapping[int, float], limit: int, where: Where) -> list[Hit]:
-        """The points that share terms with a query, best first. Qdrant weighs each term by its rarity (IDF)."""
+        """The points that share terms with a query, best first. Qdrant weighs each term by its
+        rarity (IDF)."""
         ...
 
     def newest_seq(self) -> int:
@@ -127,7 +143,8 @@ class Store(Protocol):
 
 
 def wrong_dimension(name: str, theirs: int | None, ours: int | None) -> StoreError:
-    """The error of an index whose vectors are not the embedder's. None is an index without dense vectors."""
+    """The error of an index whose vectors are not the embedder's. None is an index without dense
+    vectors."""
     said = f"the memory index {name} holds {_vectors(theirs)}, the embedder makes {_vectors(ours)}"
     return StoreError(said, REINDEX, code="dimension")
 

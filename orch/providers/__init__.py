@@ -1,4 +1,5 @@
-"""What orch asks of any provider; each backend speaks to one kind of server and raises BackendError alone."""
+"""What orch asks of any provider; each backend speaks to one kind of server and raises BackendError
+alone."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from orch.types import ChatRequest, Delta, Installed, ModelInfo
 
 
 class Backend(Protocol):
-    """One provider of models. Every method raises BackendError when the provider does not give what was asked."""
+    """One provider of models. Every method raises BackendError when the provider does not give what
+    was asked."""
 
     local: bool
     """Whether it runs on this machine, so that its models take this machine's memory."""
@@ -17,10 +19,13 @@ class Backend(Protocol):
     """Whether the context length is the server's own affair and can't be asked for."""
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """The answer as it comes; the last delta, and only it, has `done`. Closing the iterator ends generation at the server."""
+        """The answer as it comes; the last delta, and only it, has `done`. Closing the iterator
+        ends generation at the server."""
         ...
 
-    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = ...) -> list[list[float]]:
+    async def embed(
+        self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = ...
+    ) -> list[list[float]]:
         """One vector a text; `extra` are fields for the server as they are."""
         ...
 

@@ -1,4 +1,5 @@
-"""HTTP to one provider: pooled, several addresses, no proxy on loopback, and every failure told in orch's words."""
+"""HTTP to one provider: pooled, several addresses, no proxy on loopback, and every failure told in
+orch's words."""
 
 from __future__ import annotations
 
@@ -29,14 +30,24 @@ _T = TypeVar("_T")
 class Http:
     """The addresses of one provider, and a line to each for each event loop, made at first use."""
 
-    def __init__(self, urls: Sequence[str], api_key: str | None = None, *, many: bool = False) -> None:
+    def __init__(
+        self, urls: Sequence[str], api_key: str | None = None, *, many: bool = False
+    ) -> None:
         if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise ConfigError("an api_key holds what no HTTP header can carry (a line end, an accent)", "look at the variable it comes from")
+            raise ConfigError(
+                "an api_key holds what no HTTP header can carry (a line end, an accent)",
+                "look at the variable it comes from",
+            )
         self.urls = tuple(url.rstrip("/") for url in urls)
         self.addresses = Addresses(self.urls)
         self._many = many
-        self._headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {api_key}"} if api_key else {})}
-        self._lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Line]] = weakref.WeakKeyDictionary()
+        self._headers = {
+            "Accept-Encoding": "identity",
+            **({"Authorization": f"Bearer {api_key}"} if api_key else {}),
+        }
+        self._lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Line]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     @property
     def local(self) -> bool:
@@ -50,13 +61,24 @@ class Http:
         return lines[url]
 
     @asynccontextmanager
-    async def stream(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None, at: Sequence[str] = ()) -> AsyncIterator[Reply]:
-        """A response whose body is still to come. Where an address fails it tries the next of `at`, by default all in their steady order.
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout_s: float | None = None,
+        at: Sequence[str] = (),
+    ) -> AsyncIterator[Reply]:
+        """A response whose body is still to come. Where an address fails it tries the next of `at`,
+        by default all in their steady order.
 
         Raises BackendError.
         """
         content = None if body is None else _encode(body).encode("utf-8", "replace")
-        visit, response = await self._first_that_answers(at or self.addresses.steady(), method, path, content, timeout_s)
+        visit, response = await self._first_that_answers(
+            at or self.addresses.steady(), method, path, content, timeout_s
+        )
         failed = response.status_code in _NEXT_ADDRESS
         try:
             await _refuse_errors(response)
@@ -69,7 +91,14 @@ class Http:
             # a stream that was left unread is cut here, which ends generation at the server
             await response.aclose()
 
-    async def _first_that_answers(self, at: Sequence[str], method: str, path: str, content: bytes | None, timeout_s: float | None) -> tuple[Visit, Reply]:
+    async def _first_that_answers(
+        self,
+        at: Sequence[str],
+        method: str,
+        path: str,
+        content: bytes | None,
+        timeout_s: float | None,
+    ) -> tuple[Visit, Reply]:
         failure = BackendError("connect", "the provider has no address")
         for url in at:
             visit = self.addresses.began(url)
@@ -108,13 +137,22 @@ class Http:
         at: Sequence[str] = (),
         most_bytes: int = MOST_JSON_BYTES,
     ) -> dict[str, Any]:
-        """The JSON object of an answer. Raises BackendError, also for one of over `most_bytes`, and for one that drips: `timeout_s` is for each piece."""
+        """The JSON object of an answer. Raises BackendError, also for one of over `most_bytes`, and
+        for one that drips: `timeout_s` is for each piece."""
         in_all = None if timeout_s is None else WHOLE_PER_PIECE * timeout_s
         try:
-            async with asyncio.timeout(in_all), self.stream(method, path, body, timeout_s=timeout_s, at=at) as response:
-                return _object(await whole(response, most_bytes, f"an answer to {path}"), shown(str(response.url)))
+            async with (
+                asyncio.timeout(in_all),
+                self.stream(method, path, body, timeout_s=timeout_s, at=at) as response,
+            ):
+                return _object(
+                    await whole(response, most_bytes, f"an answer to {path}"),
+                    shown(str(response.url)),
+                )
         except TimeoutError:
-            raise BackendError("timeout", f"the answer to {path} did not come whole within {in_all:g} s") from None
+            raise BackendError(
+                "timeout", f"the answer to {path} did not come whole within {in_all:g} s"
+            ) from None
 
     async def aclose(self) -> None:
         """Closes the lines of this event loop."""
@@ -122,8 +160,11 @@ class Http:
             await line.aclose()
 
 
-async def with_deadlines(items: AsyncGenerator[_T], first_s: float, next_s: float) -> AsyncGenerator[_T]:
-    """The same items; raises BackendError when the first or a later one lets wait too long. Closes `items` when it ends."""
+async def with_deadlines(
+    items: AsyncGenerator[_T], first_s: float, next_s: float
+) -> AsyncGenerator[_T]:
+    """The same items; raises BackendError when the first or a later one lets wait too long. Closes
+    `items` when it ends."""
     limit, code = first_s, "timeout"
     async with aclosing(items):
         while True:
@@ -140,7 +181,8 @@ async def with_deadlines(items: AsyncGenerator[_T], first_s: float, next_s: floa
 
 
 async def drain(items: AsyncGenerator[Any]) -> None:
-    """Reads the end of a body whose last event was seen, so that its connection can be used again."""
+    """Reads the end of a body whose last event was seen, so that its connection can be used
+    again."""
     with suppress(TimeoutError, BackendError):
         async with asyncio.timeout(DRAIN_S):
             await anext(items, None)
@@ -163,12 +205,22 @@ async def _refuse_errors(response: Reply) -> None:
     content_type = response.headers.get("content-type", "")
     if response.status_code < 400:
         if "html" in content_type:
-            raise BackendError("bad_response", f"{shown(str(response.url))} answered with a web page: is this a model server?")
+            raise BackendError(
+                "bad_response",
+                f"{shown(str(response.url))} answered with a web page: is this a model server?",
+            )
         return
     body, is_whole = await beginning(response, MOST_ERROR_BYTES)
-    cut = "" if is_whole else f" (with an error text of over {MOST_ERROR_BYTES // 1_000_000} MB, which is not read)"
+    cut = (
+        ""
+        if is_whole
+        else f" (with an error text of over {MOST_ERROR_BYTES // 1_000_000} MB, which is not read)"
+    )
     message = error_text(body) or f"{said(response.reason_phrase)}{_looks(body)}{cut}"
-    code, told = _status_code(response.status_code, message, is_page="html" in content_type), f"status {response.status_code}: {message}"
+    code, told = (
+        _status_code(response.status_code, message, is_page="html" in content_type),
+        f"status {response.status_code}: {message}",
+    )
     if code == "context_overflow":
         raise overflow(told, body)
     raise BackendError(code, told, retry_after_s=_retry_after(response))
@@ -176,7 +228,9 @@ async def _refuse_errors(response: Reply) -> None:
 
 def overflow(message: str, body: bytes = b"") -> BackendError:
     """The refusal of too long a prompt, with the numbers that it tells."""
-    from orch.providers.context_overflow import told_by  # a dozen regular expressions, 5 ms, which few runs need
+    from orch.providers.context_overflow import (
+        told_by,
+    )  # a dozen regular expressions, 5 ms, which few runs need
 
     told = told_by(message, body)
     return BackendError("context_overflow", message, counted=told.counted, held=told.held)

@@ -1,4 +1,5 @@
-"""What a refusal of too long a prompt tells: how many tokens the server counted, and how many its context holds (pure)."""
+"""What a refusal of too long a prompt tells: how many tokens the server counted, and how many its
+context holds (pure)."""
 
 from __future__ import annotations
 
@@ -39,9 +40,13 @@ class Told(NamedTuple):
 
 
 def told_by(message: str, body: bytes = b"") -> Told:
-    """What the words of a refusal tell, and the fields of its JSON where there are some (llama.cpp: n_prompt_tokens, n_ctx)."""
+    """What the words of a refusal tell, and the fields of its JSON where there are some (llama.cpp:
+    n_prompt_tokens, n_ctx)."""
     fields = _fields(body)
-    return Told(fields.get("n_prompt_tokens") or _first(_COUNTED, message), fields.get("n_ctx") or _first(_HELD, message))
+    return Told(
+        fields.get("n_prompt_tokens") or _first(_COUNTED, message),
+        fields.get("n_ctx") or _first(_HELD, message),
+    )
 
 
 def _first(patterns: tuple[re.Pattern[str], ...], message: str) -> int | None:
@@ -61,7 +66,9 @@ def _fields(body: bytes) -> dict[str, int]:
             value = _parsed(value)
         if not isinstance(value, dict):
             break
-        numbers |= {name: number for name, number in value.items() if isinstance(number, int) and number > 0}
+        numbers |= {
+            name: number for name, number in value.items() if isinstance(number, int) and number > 0
+        }
         value = value.get("error")
     return numbers
 

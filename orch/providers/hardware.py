@@ -17,10 +17,13 @@ def core_count() -> int:
 
 
 def free_memory_bytes() -> int | None:
-    """Main memory that programs can still take, within the container's limit. None where the system does not say."""
+    """Main memory that programs can still take, within the container's limit. None where the system
+    does not say."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        free = next(
+            int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")
+        )
     except (OSError, StopIteration, ValueError):
         # macOS compresses and swaps at will: what is there in all is the bound
         return _physical_bytes()
@@ -55,12 +58,14 @@ def _container_left_bytes() -> int | None:
 
 
 def gpu_memory_bytes() -> int:
-    """Memory of all GPUs; 0 where none is seen. Starts nvidia-smi where it is installed: ask only when main memory does not do."""
+    """Memory of all GPUs; 0 where none is seen. Starts nvidia-smi where it is installed: ask only
+    when main memory does not do."""
     return sum(size for _, size in gpus())
 
 
 def gpus() -> tuple[tuple[str, int], ...]:
-    """Each GPU that has memory of its own, with its name and its bytes. Starts nvidia-smi where it is installed."""
+    """Each GPU that has memory of its own, with its name and its bytes. Starts nvidia-smi where it
+    is installed."""
     found = []
     for file in sorted(Path("/sys/class/drm").glob("card*/device/mem_info_vram_total")):
         try:
@@ -79,7 +84,9 @@ def _nvidia() -> list[tuple[str, int]]:
         return []
     query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(query, capture_output=True, text=True, timeout=_NVIDIA_SMI_S, check=True).stdout
+        said = subprocess.run(
+            query, capture_output=True, text=True, timeout=_NVIDIA_SMI_S, check=True
+        ).stdout
         rows = (line.rpartition(",") for line in said.splitlines() if line.strip())
         return [(name.strip(), int(size) * 1024**2) for name, _, size in rows]
     except (OSError, ValueError, subprocess.SubprocessError):

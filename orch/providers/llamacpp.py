@@ -1,4 +1,5 @@
-"""The engine inside orch: llama.cpp in this process, spoken to over a loopback port of its own through the OpenAI backend."""
+"""The engine inside orch: llama.cpp in this process, spoken to over a loopback port of its own
+through the OpenAI backend."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ ENGINE = "xllamacpp"
 DEFAULT_CTX = 8_192
 MAX_THREADS = 8
 CAPABILITIES = ("completion",)
-"""Of every model: tools that its template has no place for are left out without a word, and images need a second file."""
+"""Of every model: tools that its template has no place for are left out without a word, and images
+need a second file."""
 
 
 class LlamaCppBackend:
@@ -37,14 +39,19 @@ class LlamaCppBackend:
         self._lock = threading.Lock()
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """The answer of a model that is loaded when needed; `done.load_s` says how long that took."""
+        """The answer of a model that is loaded when needed; `done.load_s` says how long that
+        took."""
         begun = time.perf_counter()
         was_loaded = request.model in self._engines
         engine = await asyncio.to_thread(self._engine, request.model)
         load_s = 0.0 if was_loaded else time.perf_counter() - begun
         async with aclosing(engine.backend.chat(request)) as deltas:
             async for delta in deltas:
-                yield delta if delta.done is None else replace(delta, done=replace(delta.done, load_s=load_s))
+                yield (
+                    delta
+                    if delta.done is None
+                    else replace(delta, done=replace(delta.done, load_s=load_s))
+                )
 
     def _engine(self, model: str) -> _Engine:
         with self._lock:
@@ -61,27 +68,39 @@ class LlamaCppBackend:
             raise BackendError("model_not_found", f"the model file {spec.gguf} is not there")
         return path
 
-    async def load(self, model: str, num_ctx: int | None, keep_alive: str | float | None = None) -> None:
+    async def load(
+        self, model: str, num_ctx: int | None, keep_alive: str | float | None = None
+    ) -> None:
         """Starts the model's engine, which stays; its context is that of models.yaml."""
         await asyncio.to_thread(self._engine, model)
 
-    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
+    async def embed(
+        self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
+    ) -> list[list[float]]:
         """The embedded engine only chats."""
         raise BackendError("rejected", "the embedded engine does not embed")
 
     async def installed(self) -> list[Installed]:
         """The listed models whose file is there. Raises BackendError without the engine."""
         if find_spec(ENGINE) is None:
-            raise BackendError("connect", f"the embedded engine is not installed ({ENGINE} is missing)")
+            raise BackendError(
+                "connect", f"the embedded engine is not installed ({ENGINE} is missing)"
+            )
         files = {name: gguf_path(spec.gguf) for name, spec in self._specs.items() if spec.gguf}
         return [
-            Installed(name, size_bytes=path.stat().st_size, resident=name in self._engines, capabilities=CAPABILITIES)
+            Installed(
+                name,
+                size_bytes=path.stat().st_size,
+                resident=name in self._engines,
+                capabilities=CAPABILITIES,
+            )
             for name, path in files.items()
             if path is not None and path.is_file()
         ]
 
     async def info(self, model: str) -> ModelInfo:
-        """The engine chats; of a loaded model it tells the trained context and the parameters. The rest stands in models.yaml."""
+        """The engine chats; of a loaded model it tells the trained context and the parameters. The
+        rest stands in models.yaml."""
         engine = self._engines.get(model)
         return ModelInfo(capabilities=CAPABILITIES) if engine is None else await engine.info()
 
@@ -123,13 +142,21 @@ class _Engine:
 
             self._server: Any = xllamacpp.Server(_parameters(xllamacpp, path, spec, key))
         except Exception as error:  # the engine raises bare RuntimeErrors of its own making
-            raise BackendError("server_error", f"the embedded engine can't load {path.name}: {error}") from error
-        self.backend = OpenAIBackend(Provider(kind="openai", base_url=self._server.listening_address, api_key=key))
+            raise BackendError(
+                "server_error", f"the embedded engine can't load {path.name}: {error}"
+            ) from error
+        self.backend = OpenAIBackend(
+            Provider(kind="openai", base_url=self._server.listening_address, api_key=key)
+        )
 
     async def info(self) -> ModelInfo:
         meta = await self.backend.meta()
         window, parameters = meta.get("n_ctx_train"), meta.get("n_params")
-        return ModelInfo(capabilities=CAPABILITIES, context_window=window or None, parameters_b=parameters / 1e9 if parameters else None)
+        return ModelInfo(
+            capabilities=CAPABILITIES,
+            context_window=window or None,
+            parameters_b=parameters / 1e9 if parameters else None,
+        )
 
     def stop(self) -> None:
         self._server = None
@@ -145,13 +172,17 @@ def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str) -> Any:
     parameters.port = 0
     parameters.api_keys = [key]
     parameters.verbosity = -1
-    # more threads than cores make llama.cpp's spinning barriers a hundred times slower (seen: 2 tokens/s against 125)
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = min(core_count(), MAX_THREADS)
+    # more threads than cores make llama.cpp's spinning barriers a hundred times slower (seen: 2
+    # tokens/s against 125)
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = min(
+        core_count(), MAX_THREADS
+    )
     return parameters
 
 
 def gguf_path(gguf: str) -> Path | None:
-    """The file that models.yaml names: a path, or package:NAME/FILE. None where the package is not installed, or the file not in its folder."""
+    """The file that models.yaml names: a path, or package:NAME/FILE. None where the package is not
+    installed, or the file not in its folder."""
     if not gguf.startswith("package:"):
         return Path(gguf).expanduser()
     package, _, name = gguf.removeprefix("package:").partition("/")

@@ -1,4 +1,5 @@
-"""Several addresses of one provider: which one is asked next, by what each has to do and how it has failed (no I/O)."""
+"""Several addresses of one provider: which one is asked next, by what each has to do and how it has
+failed (no I/O)."""
 
 from __future__ import annotations
 
@@ -11,15 +12,19 @@ from zlib import crc32
 from orch.config.urls import shown
 
 FIRST_COOLDOWN_S, LONGEST_COOLDOWN_S, LONGEST_ASKED_S = 1.0, 30.0, 60.0
-"""After a failure an address is left alone, twice as long after each further one; a server may ask for more (Retry-After), up to a minute."""
+"""After a failure an address is left alone, twice as long after each further one; a server may ask
+for more (Retry-After), up to a minute."""
 MUCH_BUSIER = 2
-"""Requests that a conversation's address may have more than the least busy one: its prompt cache is worth that."""
+"""Requests that a conversation's address may have more than the least busy one: its prompt cache is
+worth that."""
 ERROR_WEIGHT, ERROR_HALF_LIFE_S = 2.0, 30.0
-"""An error counts as that many requests under way, half as much after each half-life: an address that fails now and then gets less to do."""
+"""An error counts as that many requests under way, half as much after each half-life: an address
+that fails now and then gets less to do."""
 
 
 class _Address:
-    """What is known of one address. No dataclass, which would cost every start a twentieth of `python -c pass`."""
+    """What is known of one address. No dataclass, which would cost every start a twentieth of
+    `python -c pass`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -48,7 +53,8 @@ class Addresses:
         self._clock = clock
 
     def order(self, affinity: str = "") -> list[str]:
-        """Every address, the best first: a conversation's own where it is not much busier, one whose rest is over (one request finds out how it
+        """Every address, the best first: a conversation's own where it is not much busier, one
+        whose rest is over (one request finds out how it
         is), then by load; those that rest come last, so that something is always tried.
         """
         if len(self._addresses) == 1:
@@ -56,23 +62,45 @@ class Addresses:
         now = self._clock()
         well, due, resting = self._sorted(now)
         first = self._own(affinity, well, due) if affinity else next(iter(due), None)
-        return [each.url for each in (*([first] if first else ()), *(each for each in (*well, *due, *resting) if each is not first))]
+        return [
+            each.url
+            for each in (
+                *([first] if first else ()),
+                *(each for each in (*well, *due, *resting) if each is not first),
+            )
+        ]
 
     def steady(self) -> list[str]:
-        """Every address, in the order they were given: questions about a server should all reach the same one."""
+        """Every address, in the order they were given: questions about a server should all reach
+        the same one."""
         well, due, resting = self._sorted(self._clock())
-        return [each.url for each in (*(each for each in self._addresses if each in well or each in due), *resting)]
+        return [
+            each.url
+            for each in (
+                *(each for each in self._addresses if each in well or each in due),
+                *resting,
+            )
+        ]
 
     def _sorted(self, now: float) -> tuple[list[_Address], list[_Address], list[_Address]]:
-        """Those that are well by their load, those whose rest is over, and those that rest or are being tried."""
-        well = sorted((each for each in self._addresses if not each.resting), key=lambda each: each.load(now))
-        others = sorted((each for each in self._addresses if each.resting), key=lambda each: each.until)
+        """Those that are well by their load, those whose rest is over, and those that rest or are
+        being tried."""
+        well = sorted(
+            (each for each in self._addresses if not each.resting), key=lambda each: each.load(now)
+        )
+        others = sorted(
+            (each for each in self._addresses if each.resting), key=lambda each: each.until
+        )
         due = [each for each in others if now >= each.until and each.probe is None]
         return well, due, [each for each in others if each not in due]
 
     def _own(self, affinity: str, well: list[_Address], due: list[_Address]) -> _Address | None:
         # rendezvous hashing: few conversations move when an address goes
-        own = max((*well, *due), key=lambda each: crc32(f"{affinity} {each.url}".encode("utf-8", "replace")), default=None)
+        own = max(
+            (*well, *due),
+            key=lambda each: crc32(f"{affinity} {each.url}".encode("utf-8", "replace")),
+            default=None,
+        )
         least = min((each.in_flight for each in well), default=0)
         return own if own is not None and own.in_flight <= least + MUCH_BUSIER else None
 
@@ -86,9 +114,18 @@ class Addresses:
         return visit
 
     def status(self) -> list[dict[str, Any]]:
-        """For people: each address, its requests under way, its failures in a row, and how long it still rests."""
+        """For people: each address, its requests under way, its failures in a row, and how long it
+        still rests."""
         now = self._clock()
-        return [{"url": shown(each.url), "in_flight": each.in_flight, "failures": each.failures, "rests_s": each.rest_s(now)} for each in self._addresses]
+        return [
+            {
+                "url": shown(each.url),
+                "in_flight": each.in_flight,
+                "failures": each.failures,
+                "rests_s": each.rest_s(now),
+            }
+            for each in self._addresses
+        ]
 
 
 class Visit:
@@ -100,13 +137,15 @@ class Visit:
         self._answered = False
 
     def answered(self) -> None:
-        """It does what it is for: the address is well, if nothing failed there since the request began. The others need not wait for the body's end."""
+        """It does what it is for: the address is well, if nothing failed there since the request
+        began. The others need not wait for the body's end."""
         self._answered = self.begun >= self._address.failed_at
         if self._answered:
             self._address.resting = False
 
     def ended(self, *, failed: bool = False, retry_after_s: float | None = None) -> None:
-        """The request is over. A fast error is a failure, not idleness; one that was given up before it was answered tells nothing."""
+        """The request is over. A fast error is a failure, not idleness; one that was given up
+        before it was answered tells nothing."""
         address = self._address
         address.in_flight -= 1
         probed = address.probe is self
@@ -124,7 +163,10 @@ class Visit:
         if not address.resting or probed:
             address.failures += 1
             address.errors = 1 + address.recent_errors(now)
-            asked = max(asked, min(FIRST_COOLDOWN_S * 2 ** min(address.failures - 1, 16), LONGEST_COOLDOWN_S))
+            asked = max(
+                asked,
+                min(FIRST_COOLDOWN_S * 2 ** min(address.failures - 1, 16), LONGEST_COOLDOWN_S),
+            )
             address.until = now
         address.resting, address.failed_at = True, now
         address.until = max(address.until, now + asked)

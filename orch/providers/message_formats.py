@@ -1,4 +1,5 @@
-"""Messages and tool calls in OpenAI's form and in Ollama's: clients send either, and each server gets its own (pure)."""
+"""Messages and tool calls in OpenAI's form and in Ollama's: clients send either, and each server
+gets its own (pure)."""
 
 from __future__ import annotations
 
@@ -11,25 +12,35 @@ from orch.errors import BackendError
 from orch.types import Message
 
 
-def openai_calls(calls: Sequence[dict[str, Any]], turn: object, before: int = 0) -> list[dict[str, Any]]:
+def openai_calls(
+    calls: Sequence[dict[str, Any]], turn: object, before: int = 0
+) -> list[dict[str, Any]]:
     """Tool calls of either form in OpenAI's: each with an id and its arguments as a string.
 
-    A made up id must differ from those of other turns: it holds what names the `turn`, and `before`, the calls that came earlier in it.
+    A made up id must differ from those of other turns: it holds what names the `turn`, and
+    `before`, the calls that came earlier in it.
     """
-    return [_openai_call(f"call_{turn}_{number}", call) for number, call in enumerate(calls, before)]
+    return [
+        _openai_call(f"call_{turn}_{number}", call) for number, call in enumerate(calls, before)
+    ]
 
 
 def _openai_call(name: str, call: dict[str, Any]) -> dict[str, Any]:
     function = dict(call.get("function") or {})
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
-        function["arguments"] = json.dumps(arguments if arguments is not None else {}, ensure_ascii=False)
+        function["arguments"] = json.dumps(
+            arguments if arguments is not None else {}, ensure_ascii=False
+        )
     return {**call, "id": call.get("id") or name, "type": "function", "function": function}
 
 
 def ollama_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tool calls of either form in Ollama's: arguments as an object. A string that is no object is kept under `arguments`."""
-    return [{**call, "function": _ollama_function(dict(call.get("function") or {}))} for call in calls]
+    """Tool calls of either form in Ollama's: arguments as an object. A string that is no object is
+    kept under `arguments`."""
+    return [
+        {**call, "function": _ollama_function(dict(call.get("function") or {}))} for call in calls
+    ]
 
 
 def _ollama_function(function: dict[str, Any]) -> dict[str, Any]:
@@ -52,18 +63,29 @@ _MIMES = {"/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
 
 
 def for_ollama(messages: Sequence[Message]) -> list[Message]:
-    """A conversation as Ollama reads it: text and images apart, arguments as objects, a tool's answer under the tool's name. Raises BackendError."""
+    """A conversation as Ollama reads it: text and images apart, arguments as objects, a tool's
+    answer under the tool's name. Raises BackendError."""
     names: dict[Any, str] = {}
     found: list[Message] = []
     for message in messages:
         made = _flat(message)
         if calls := made.get("tool_calls"):
-            names |= {call.get("id"): (call.get("function") or {}).get("name", "") for call in calls}
+            names |= {
+                call.get("id"): (call.get("function") or {}).get("name", "") for call in calls
+            }
             made["tool_calls"] = ollama_calls(calls)
-        if made["role"] == "tool" and "tool_name" not in made and (name := names.get(made.get("tool_call_id"), made.get("name"))):
+        if (
+            made["role"] == "tool"
+            and "tool_name" not in made
+            and (name := names.get(made.get("tool_call_id"), made.get("name")))
+        ):
             made["tool_name"] = name
         thought = made.get("reasoning_content") or made.get("reasoning")
-        found.append({**made, "thinking": thought} if isinstance(thought, str) and "thinking" not in made else made)
+        found.append(
+            {**made, "thinking": thought}
+            if isinstance(thought, str) and "thinking" not in made
+            else made
+        )
     return found
 
 
@@ -73,7 +95,9 @@ def _flat(message: Message) -> Message:
     images = [bare for image in message.get("images") or () if (bare := _bare(image))]
     images += [_image(part) for part in parts if part.get("type") in ("image_url", "input_image")]
     if parts:
-        made["content"] = "\n".join(_text(part) for part in parts if part.get("type") not in ("image_url", "input_image"))
+        made["content"] = "\n".join(
+            _text(part) for part in parts if part.get("type") not in ("image_url", "input_image")
+        )
     return {**made, **({"images": images} if images else {})}
 
 
@@ -85,7 +109,11 @@ def _role(message: Message) -> str:
 def _text(part: dict[str, Any]) -> str:
     said = part.get("text", part.get("refusal"))
     if said is None:
-        raise BackendError("rejected", f"Ollama takes text and images, and the message holds a part of type {part.get('type')}")
+        raise BackendError(
+            "rejected",
+            "Ollama takes text and images, and the message holds a part of type"
+            f" {part.get('type')}",
+        )
     return str(said)
 
 
@@ -99,11 +127,14 @@ def _bare(url: str) -> str:
     head, _, data = url.rpartition("base64,")
     if head or not (url.startswith("data:") or "://" in url[:20]):
         return data
-    raise BackendError("rejected", "Ollama takes images as base64 only (a data: URL), and orch fetches nothing")
+    raise BackendError(
+        "rejected", "Ollama takes images as base64 only (a data: URL), and orch fetches nothing"
+    )
 
 
 def for_openai(messages: Sequence[Message]) -> list[Message]:
-    """A conversation as OpenAI's API reads it: images as parts, arguments as strings, every call with an id and every tool's answer with its call's."""
+    """A conversation as OpenAI's API reads it: images as parts, arguments as strings, every call
+    with an id and every tool's answer with its call's."""
     ids = _Ids(messages)
     found: list[Message] = []
     for message in messages:
@@ -111,7 +142,9 @@ def for_openai(messages: Sequence[Message]) -> list[Message]:
         if calls := made.get("tool_calls"):
             made["tool_calls"] = ids.of_calls(calls)
         if made["role"] == "tool":
-            made["tool_call_id"] = ids.of_answer(made.get("tool_call_id"), made.pop("tool_name", None))
+            made["tool_call_id"] = ids.of_answer(
+                made.get("tool_call_id"), made.pop("tool_name", None)
+            )
         if thought := made.pop("thinking", None):
             made.setdefault("reasoning_content", thought)
         found.append(made)
@@ -119,21 +152,31 @@ def for_openai(messages: Sequence[Message]) -> list[Message]:
 
 
 class _Ids:
-    """Ids of tool calls: as they were given, made up where there is none, and found again for the answers that name no call."""
+    """Ids of tool calls: as they were given, made up where there is none, and found again for the
+    answers that name no call."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
-        self._given = {call.get("id") for message in messages for call in message.get("tool_calls") or ()}
+        self._given = {
+            call.get("id") for message in messages for call in message.get("tool_calls") or ()
+        }
         self._unanswered: list[tuple[str, str]] = []
 
     def of_calls(self, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        named = openai_calls([{**call, "id": call.get("id") or self._new()} for call in calls], turn="made up above")
+        named = openai_calls(
+            [{**call, "id": call.get("id") or self._new()} for call in calls], turn="made up above"
+        )
         self._unanswered += [(call["id"], call["function"].get("name", "")) for call in named]
         return named
 
     def of_answer(self, given: str | None, name: str | None) -> str:
-        """The call that an answer belongs to: the one it names, else the first of that tool's that has no answer yet, else the first one."""
+        """The call that an answer belongs to: the one it names, else the first of that tool's that
+        has no answer yet, else the first one."""
         open_calls = self._unanswered
-        fits = (at for at, (call, tool) in enumerate(open_calls) if (call == given if given else name in (None, tool)))
+        fits = (
+            at
+            for at, (call, tool) in enumerate(open_calls)
+            if (call == given if given else name in (None, tool))
+        )
         at = next(fits, 0 if open_calls and not given else None)
         called = open_calls.pop(at)[0] if at is not None else ""
         return given or called or self._new()
@@ -145,13 +188,22 @@ class _Ids:
 
 
 def _with_parts(message: Message) -> Message:
-    made = {key: value for key, value in message.items() if key != "images"} | {"role": _role(message)}
+    made = {key: value for key, value in message.items() if key != "images"} | {
+        "role": _role(message)
+    }
     images, content = message.get("images"), message.get("content")
     if images:
         said = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
-        made["content"] = [*said, *({"type": "image_url", "image_url": {"url": _data_url(image)}} for image in images)]
+        made["content"] = [
+            *said,
+            *({"type": "image_url", "image_url": {"url": _data_url(image)}} for image in images),
+        ]
     return made
 
 
 def _data_url(image: str) -> str:
-    return image if image.startswith("data:") else f"data:{_MIMES.get(image[:4], 'image/png')};base64,{image}"
+    return (
+        image
+        if image.startswith("data:")
+        else f"data:{_MIMES.get(image[:4], 'image/png')};base64,{image}"
+    )

@@ -26,7 +26,8 @@ _BESIDE_OPTIONS = ("think", "keep_alive", "logprobs", "top_logprobs")
 _EFFORTS = {"none": False, "minimal": False, "xhigh": "high"}
 """OpenAI's reasoning_effort as Ollama's `think`; low, medium and high are the same."""
 _NO_THINKING = "does not support thinking"
-"""In Ollama's refusal of `think` for a model that can't; of a degree it says that the value is not supported."""
+"""In Ollama's refusal of `think` for a model that can't; of a degree it says that the value is not
+supported."""
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
 
@@ -35,7 +36,9 @@ class OllamaBackend:
 
     fixed_ctx = False
 
-    def __init__(self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False) -> None:
+    def __init__(
+        self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False
+    ) -> None:
         self._http = Http(provider.urls, provider.api_key, many=many)
         self._remote = remote or RemoteModels()
         self._keep_alive = provider.keep_alive
@@ -46,7 +49,9 @@ class OllamaBackend:
         self._remote.check(request.model)
         payload = self._payload(request)
         wished, read, size = payload.get("think"), self._lines(request, payload), AnswerSize()
-        async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
+        async with aclosing(
+            with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)
+        ) as batches:
             async for lines in batches:
                 for line in lines:
                     self._remote.check_answer(request.model, line)
@@ -55,7 +60,11 @@ class OllamaBackend:
                     yield Delta(left_out=less)
                 error = next((line["error"] for line in lines if "error" in line), None)
                 with stream_parsing.shape():
-                    deltas = [delta for line in lines if "error" not in line and _tells(delta := _delta(line))]
+                    deltas = [
+                        delta
+                        for line in lines
+                        if "error" not in line and _tells(delta := _delta(line))
+                    ]
                 if deltas and deltas[-1].done:
                     await drain(read)
                 for delta in stream_parsing.merged(deltas):
@@ -67,19 +76,26 @@ class OllamaBackend:
                     raise _stream_error(error)
         raise BackendError("cut", "the stream ended before the model was done")
 
-    async def _lines(self, request: ChatRequest, payload: dict[str, Any]) -> AsyncGenerator[list[dict[str, Any]]]:
-        """The lines that came together, each time some come. Takes out of `payload` what the model refuses of the wish to think."""
+    async def _lines(
+        self, request: ChatRequest, payload: dict[str, Any]
+    ) -> AsyncGenerator[list[dict[str, Any]]]:
+        """The lines that came together, each time some come. Takes out of `payload` what the model
+        refuses of the wish to think."""
         at = self._http.addresses.order(request.affinity)
         async with AsyncExitStack() as held:
             while True:
                 try:
-                    response = await held.enter_async_context(self._http.stream("POST", "/api/chat", payload, at=at))
+                    response = await held.enter_async_context(
+                        self._http.stream("POST", "/api/chat", payload, at=at)
+                    )
                     break
                 except BackendError as refusal:
                     if not _was_the_thinking(refusal, payload):
                         raise
                     _think_less(payload, refusal)
-            async for lines in stream_parsing.batches(response.aiter_bytes(), stream_parsing.parse_object):
+            async for lines in stream_parsing.batches(
+                response.aiter_bytes(), stream_parsing.parse_object
+            ):
                 yield lines
 
     def _payload(self, request: ChatRequest) -> dict[str, Any]:
@@ -87,7 +103,9 @@ class OllamaBackend:
         if isinstance(given.get("stop"), str):
             given["stop"] = [given["stop"]]
         beside = {key: given.pop(key) for key in _BESIDE_OPTIONS if key in given}
-        if (effort := given.pop("reasoning_effort", request.extra.get("reasoning_effort"))) is not None:
+        if (
+            effort := given.pop("reasoning_effort", request.extra.get("reasoning_effort"))
+        ) is not None:
             beside["think"] = _EFFORTS.get(str(effort), effort)
         beside |= {key: value for key, value in request.extra.items() if key != "reasoning_effort"}
         if self._keep_alive is not None:
@@ -99,16 +117,24 @@ class OllamaBackend:
             "messages": for_ollama(request.messages),
             "stream": True,
             "truncate": False,
-            "options": {**given, **{key: value for key, value in sizes.items() if value is not None}},
+            "options": {
+                **given,
+                **{key: value for key, value in sizes.items() if value is not None},
+            },
         }
-        if request.tools and request.extra.get("tool_choice") != "none":  # Ollama has no tool_choice
+        if (
+            request.tools and request.extra.get("tool_choice") != "none"
+        ):  # Ollama has no tool_choice
             payload["tools"] = request.tools
         if request.response_format is not None and request.response_format.get("type") != "text":
             payload["format"] = _format(request.response_format)
         return payload
 
-    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
-        """`/api/embed`, again with `truncate: false`; `extra` are fields that a client sent beside."""
+    async def embed(
+        self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
+    ) -> list[list[float]]:
+        """`/api/embed`, again with `truncate: false`; `extra` are fields that a client sent
+        beside."""
         if not self._remote.knows(model):  # memory asks without having looked what there is
             await self.installed()
             self._remote.check(model)
@@ -116,7 +142,14 @@ class OllamaBackend:
         self._remote.check(model)
         body = {"truncate": False, **extra, "model": model, "input": list(texts)}
         most = MOST_JSON_BYTES + VECTOR_BYTES * len(texts)
-        answer = await self._http.json("POST", "/api/embed", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order(), most_bytes=most)
+        answer = await self._http.json(
+            "POST",
+            "/api/embed",
+            body,
+            timeout_s=EMBED_TIMEOUT_S,
+            at=self._http.addresses.order(),
+            most_bytes=most,
+        )
         self._remote.check_answer(model, answer)
         with stream_parsing.shape():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
@@ -147,7 +180,9 @@ class OllamaBackend:
 
     async def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
         """`/api/pull`: its progress lines (status, digest, total and completed in bytes)."""
-        async with self._http.stream("POST", "/api/pull", {"model": model, "stream": True}) as response:
+        async with self._http.stream(
+            "POST", "/api/pull", {"model": model, "stream": True}
+        ) as response:
             async for line in stream_parsing.ndjson(response.aiter_bytes()):
                 if "error" in line:
                     raise BackendError("rejected", said(line["error"]))
@@ -160,24 +195,49 @@ class OllamaBackend:
     async def listed(self, path: str) -> list[dict[str, Any]]:
         """The entries of `/api/tags` or `/api/ps` as they are."""
         entries = (await self._http.json("GET", path)).get("models")
-        return models_in([entry for entry in entries if isinstance(entry, dict)], "name", "model") if isinstance(entries, list) else []
+        return (
+            models_in([entry for entry in entries if isinstance(entry, dict)], "name", "model")
+            if isinstance(entries, list)
+            else []
+        )
 
-    async def load(self, model: str, num_ctx: int | None, keep_alive: str | float | None = None) -> None:
-        """Brings a model into memory with that context; without one, as a model that only embeds is."""
+    async def load(
+        self, model: str, num_ctx: int | None, keep_alive: str | float | None = None
+    ) -> None:
+        """Brings a model into memory with that context; without one, as a model that only embeds
+        is."""
         self._remote.check(model)
         usual = _keep_alive(self._keep_alive) if self._keep_alive is not None else None
         stays = keep_alive if keep_alive is not None else usual
         beside = {"keep_alive": stays} if stays is not None else {}
         if num_ctx is None:
-            await self._http.json("POST", "/api/embed", {"model": model, "input": [], **beside}, timeout_s=LOAD_TIMEOUT_S)
+            await self._http.json(
+                "POST",
+                "/api/embed",
+                {"model": model, "input": [], **beside},
+                timeout_s=LOAD_TIMEOUT_S,
+            )
         else:
-            await self._http.json("POST", "/api/generate", {"model": model, "options": {"num_ctx": num_ctx}, **beside}, timeout_s=LOAD_TIMEOUT_S)
+            await self._http.json(
+                "POST",
+                "/api/generate",
+                {"model": model, "options": {"num_ctx": num_ctx}, **beside},
+                timeout_s=LOAD_TIMEOUT_S,
+            )
 
     async def unload(self, model: str) -> None:
-        """Asks that the model leaves memory now, at every address; `installed` tells when it has."""
+        """Asks that the model leaves memory now, at every address; `installed` tells when it
+        has."""
         body = {"model": model, "keep_alive": 0}
-        asked = (self._http.json("POST", "/api/generate", body, timeout_s=UNLOAD_TIMEOUT_S, at=[url]) for url in self._http.urls)
-        failures = [error for error in await asyncio.gather(*asked, return_exceptions=True) if isinstance(error, BaseException)]
+        asked = (
+            self._http.json("POST", "/api/generate", body, timeout_s=UNLOAD_TIMEOUT_S, at=[url])
+            for url in self._http.urls
+        )
+        failures = [
+            error
+            for error in await asyncio.gather(*asked, return_exceptions=True)
+            if isinstance(error, BaseException)
+        ]
         if len(failures) == len(self._http.urls):
             raise failures[0]
 
@@ -187,7 +247,10 @@ class OllamaBackend:
 
     async def health(self) -> str:
         """`/api/version`."""
-        return f"Ollama {said((await self._http.json('GET', '/api/version', timeout_s=QUICK_S)).get('version', '?'))}"
+        return (
+            "Ollama"
+            f" {said((await self._http.json('GET', '/api/version', timeout_s=QUICK_S)).get('version', '?'))}"
+        )
 
     async def release(self) -> None:
         """Closes the connections of this event loop."""
@@ -200,7 +263,11 @@ class OllamaBackend:
 
 def _stream_error(error: Any) -> BackendError:
     what = said(error.get("message", error) if isinstance(error, dict) else error)
-    return overflow(what) if "context" in what.lower() and "exceed" in what.lower() else BackendError("stream_error", what)
+    return (
+        overflow(what)
+        if "context" in what.lower() and "exceed" in what.lower()
+        else BackendError("stream_error", what)
+    )
 
 
 def _tells(delta: Delta) -> bool:
@@ -237,11 +304,16 @@ def _seconds(nanoseconds: Any) -> float | None:
 
 def _was_the_thinking(refusal: BackendError, payload: dict[str, Any]) -> bool:
     """Whether a model was refused for `think`, which is a wish and may be left out."""
-    return "think" in payload and refusal.code == "rejected" and "think" in refusal.message.replace(payload["model"], "")
+    return (
+        "think" in payload
+        and refusal.code == "rejected"
+        and "think" in refusal.message.replace(payload["model"], "")
+    )
 
 
 def _think_less(payload: dict[str, Any], refusal: BackendError) -> None:
-    """A degree of thinking becomes thinking, since many models know no degree (ollama#12561); what is refused besides is left out."""
+    """A degree of thinking becomes thinking, since many models know no degree (ollama#12561); what
+    is refused besides is left out."""
     if isinstance(payload["think"], str) and _NO_THINKING not in refusal.message:
         payload["think"] = True
     else:
@@ -252,7 +324,11 @@ def _less_thinking(wished: Any, sent: Any) -> str:
     """What is to be said where a model was asked for less than was wished."""
     if not wished or sent == wished:
         return ""
-    return f"takes no {wished!r} as a degree of thinking: it thinks as much as it usually does" if sent else NO_THINKING
+    return (
+        f"takes no {wished!r} as a degree of thinking: it thinks as much as it usually does"
+        if sent
+        else NO_THINKING
+    )
 
 
 def _keep_alive(text: str) -> str | int:

@@ -1,4 +1,5 @@
-"""Reads Ollama's model metadata: `/api/tags`, `/api/ps` and `/api/show` to Installed and ModelInfo (pure)."""
+"""Reads Ollama's model metadata: `/api/tags`, `/api/ps` and `/api/show` to Installed and ModelInfo
+(pure)."""
 
 from __future__ import annotations
 
@@ -12,16 +13,23 @@ from orch.types import Installed, ModelInfo
 
 
 class Loaded:
-    """The entries of `/api/ps`, by digest: of the names that share one, Ollama lists the one that was loaded first. By name where no digest tells."""
+    """The entries of `/api/ps`, by digest: of the names that share one, Ollama lists the one that
+    was loaded first. By name where no digest tells."""
 
     def __init__(self, running: Sequence[dict[str, Any]], known: Collection[str]) -> None:
-        self._by_digest = {digest: entry for entry in running if (digest := digest_of(entry)) in known and digest}
+        self._by_digest = {
+            digest: entry for entry in running if (digest := digest_of(entry)) in known and digest
+        }
         others = (entry for entry in running if digest_of(entry) not in self._by_digest)
-        self._by_name = {canonical(entry.get("name") or entry.get("model", "")): entry for entry in others}
+        self._by_name = {
+            canonical(entry.get("name") or entry.get("model", "")): entry for entry in others
+        }
 
     def entry_of(self, tag: dict[str, Any]) -> dict[str, Any] | None:
         """The entry of a model of `/api/tags`, None where it is not loaded."""
-        return self._by_digest.get(digest_of(tag)) or self._by_name.get(canonical(tag.get("name", "")))
+        return self._by_digest.get(digest_of(tag)) or self._by_name.get(
+            canonical(tag.get("name", ""))
+        )
 
 
 def digest_of(entry: dict[str, Any]) -> str:
@@ -62,8 +70,12 @@ def info_of(show: dict[str, Any]) -> ModelInfo:
 
 
 def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[str, Any]:
-    """What tells which model it is: words of the GGUF's metadata as its maker wrote them, which may be missing or of any type."""
-    words = {name: word(facts.get(f"general.{name}")) for name in ("basename", "size_label", "finetune", "version")}
+    """What tells which model it is: words of the GGUF's metadata as its maker wrote them, which may
+    be missing or of any type."""
+    words = {
+        name: word(facts.get(f"general.{name}"))
+        for name in ("basename", "size_label", "finetune", "version")
+    }
     return {
         **words,
         "architecture": word(arch),
@@ -75,25 +87,42 @@ def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[
 
 
 def _active_b(facts: dict[str, Any], arch: str) -> float | None:
-    """Billions of parameters less the experts that a token does not take: each has three matrices a layer."""
+    """Billions of parameters less the experts that a token does not take: each has three matrices a
+    layer."""
     names = ("block_count", "embedding_length", "expert_count", "expert_used_count")
     layers, width, experts, used = (facts.get(f"{arch}.{name}") for name in names)
-    inner = facts.get(f"{arch}.expert_feed_forward_length") or facts.get(f"{arch}.feed_forward_length")
+    inner = facts.get(f"{arch}.expert_feed_forward_length") or facts.get(
+        f"{arch}.feed_forward_length"
+    )
     count = facts.get("general.parameter_count")
     if not all(map(_count, (layers, width, experts, used, inner, count))):
         return None
-    idle = int(layers or 0) * 3 * int(width or 0) * int(inner or 0) * (int(experts or 0) - int(used or 0))
+    idle = (
+        int(layers or 0)
+        * 3
+        * int(width or 0)
+        * int(inner or 0)
+        * (int(experts or 0) - int(used or 0))
+    )
     return (int(count or 0) - idle) / 1e9 if 0 < idle < int(count or 0) else None
 
 
 def _parameter(parameters: str, name: str) -> int | None:
-    """A whole number of a Modelfile: `parameters` of /api/show has one name and its value a line, with blanks between."""
-    values = [line.split(maxsplit=1)[1] for line in parameters.splitlines() if line.split(maxsplit=1)[:1] == [name] and len(line.split()) > 1]
-    return int(values[-1]) if values and values[-1].strip().isdigit() and int(values[-1]) > 0 else None
+    """A whole number of a Modelfile: `parameters` of /api/show has one name and its value a line,
+    with blanks between."""
+    values = [
+        line.split(maxsplit=1)[1]
+        for line in parameters.splitlines()
+        if line.split(maxsplit=1)[:1] == [name] and len(line.split()) > 1
+    ]
+    return (
+        int(values[-1]) if values and values[-1].strip().isdigit() and int(values[-1]) > 0 else None
+    )
 
 
 def _kv_bytes(facts: dict[str, Any], arch: str) -> int | None:
-    """Bytes of KV cache a token takes: layers x KV heads x (key + value length) x 2 bytes (f16, Ollama's default cache type)."""
+    """Bytes of KV cache a token takes: layers x KV heads x (key + value length) x 2 bytes (f16,
+    Ollama's default cache type)."""
     layers, heads = facts.get(f"{arch}.block_count"), facts.get(f"{arch}.attention.head_count")
     kv_heads = facts.get(f"{arch}.attention.head_count_kv") or heads
     width = facts.get(f"{arch}.embedding_length")

@@ -1,4 +1,5 @@
-"""Any server that speaks OpenAI's chat completions: llama.cpp, vLLM, LM Studio, Ollama's own `/v1`."""
+"""Any server that speaks OpenAI's chat completions: llama.cpp, vLLM, LM Studio, Ollama's own
+`/v1`."""
 
 from __future__ import annotations
 
@@ -12,21 +13,45 @@ from orch.execution.request import NO_THINKING, NOT_WISHED
 from orch.providers import stream_parsing
 from orch.providers.client import QUICK_S, Http, drain, with_deadlines
 from orch.providers.message_formats import for_openai
-from orch.providers.read_limits import CALL_CHARS, MOST_JSON_BYTES, VECTOR_BYTES, AnswerSize, models_in, said, whole
+from orch.providers.read_limits import (
+    CALL_CHARS,
+    MOST_JSON_BYTES,
+    VECTOR_BYTES,
+    AnswerSize,
+    models_in,
+    said,
+    whole,
+)
 from orch.providers.remote_models import RemoteModels, host_in
 from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
-_NOT_SENT = ("num_ctx", "keep_alive", "think", "num_predict", "truncate", "shift", "num_gpu", "main_gpu", "num_batch", "num_thread", "num_keep", "use_mmap")
+_NOT_SENT = (
+    "num_ctx",
+    "keep_alive",
+    "think",
+    "num_predict",
+    "truncate",
+    "shift",
+    "num_gpu",
+    "main_gpu",
+    "num_batch",
+    "num_thread",
+    "num_keep",
+    "use_mmap",
+)
 """What only Ollama understands; OpenAI itself refuses fields that it does not know."""
 
 
 class OpenAIBackend:
-    """One OpenAI-compatible server, at one or several addresses; `/v1` is added where the address lacks it."""
+    """One OpenAI-compatible server, at one or several addresses; `/v1` is added where the address
+    lacks it."""
 
     fixed_ctx = True
 
-    def __init__(self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False) -> None:
+    def __init__(
+        self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False
+    ) -> None:
         self._http = Http([_with_v1(url) for url in provider.urls], provider.api_key, many=many)
         self._remote = remote or RemoteModels()
         self.local = self._http.local
@@ -36,7 +61,9 @@ class OpenAIBackend:
         self._remote.check(request.model)
         collected, payload = _Collected(), _payload(request)
         wished, read = payload.get("reasoning_effort"), self._events(request, payload)
-        async with aclosing(with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)) as batches:
+        async with aclosing(
+            with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)
+        ) as batches:
             async for events in batches:
                 if wished not in NOT_WISHED and "reasoning_effort" not in payload:
                     wished = None
@@ -46,12 +73,19 @@ class OpenAIBackend:
                     self._remote.check_answer(request.model, event)
                 error = next((event["error"] for event in found if "error" in event), None)
                 with stream_parsing.shape():
-                    deltas = [delta for event in found if "error" not in event and (delta := collected.add(event)) is not None]
+                    deltas = [
+                        delta
+                        for event in found
+                        if "error" not in event and (delta := collected.add(event)) is not None
+                    ]
                 for delta in stream_parsing.merged(deltas):
                     collected.size.add(delta)
                     yield delta
                 if error is not None:
-                    raise BackendError("stream_error", said(error.get("message", error) if isinstance(error, dict) else error))
+                    raise BackendError(
+                        "stream_error",
+                        said(error.get("message", error) if isinstance(error, dict) else error),
+                    )
                 if len(found) < len(events):
                     await drain(read)
                     break
@@ -61,33 +95,64 @@ class OpenAIBackend:
             last = collected.last()
         yield last
 
-    async def _events(self, request: ChatRequest, payload: dict[str, Any]) -> AsyncGenerator[list[dict[str, Any] | None]]:
-        """The events that came together, each time some come; None is the end. Takes the effort out of `payload` where a model refuses it."""
+    async def _events(
+        self, request: ChatRequest, payload: dict[str, Any]
+    ) -> AsyncGenerator[list[dict[str, Any] | None]]:
+        """The events that came together, each time some come; None is the end. Takes the effort out
+        of `payload` where a model refuses it."""
         at = self._http.addresses.order(request.affinity)
         async with AsyncExitStack() as held:
             try:
-                response = await held.enter_async_context(self._http.stream("POST", "chat/completions", payload, at=at))
+                response = await held.enter_async_context(
+                    self._http.stream("POST", "chat/completions", payload, at=at)
+                )
             except BackendError as refusal:
-                if "reasoning_effort" not in payload or refusal.code != "rejected" or "reasoning" not in refusal.message:
+                if (
+                    "reasoning_effort" not in payload
+                    or refusal.code != "rejected"
+                    or "reasoning" not in refusal.message
+                ):
                     raise
                 del payload["reasoning_effort"]
-                response = await held.enter_async_context(self._http.stream("POST", "chat/completions", payload, at=at))
+                response = await held.enter_async_context(
+                    self._http.stream("POST", "chat/completions", payload, at=at)
+                )
             if "application/json" in response.headers.get("content-type", ""):
                 # a server that does not stream answers in one piece
-                yield [stream_parsing.parse_object(await whole(response, stream_parsing.MAX_LINE, "an answer"))]
+                yield [
+                    stream_parsing.parse_object(
+                        await whole(response, stream_parsing.MAX_LINE, "an answer")
+                    )
+                ]
                 return
-            async for events in stream_parsing.batches(response.aiter_bytes(), stream_parsing.sse_event):
-                # a comment keeps the connection alive and is no token: the deadlines must not see it
+            async for events in stream_parsing.batches(
+                response.aiter_bytes(), stream_parsing.sse_event
+            ):
+                # a comment keeps the connection alive and is no token: the deadlines must not see
+                # it
                 if told := [event for event in events if event is not stream_parsing.COMMENT]:
                     yield told
 
-    async def embed(self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}) -> list[list[float]]:
+    async def embed(
+        self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
+    ) -> list[list[float]]:
         """`/v1/embeddings`; `extra` are fields that a client sent beside."""
         self._remote.check(model)
-        beside = {key: value for key, value in extra.items() if key not in (*_NOT_SENT, "encoding_format", "options")}
+        beside = {
+            key: value
+            for key, value in extra.items()
+            if key not in (*_NOT_SENT, "encoding_format", "options")
+        }
         body = {**beside, "model": model, "input": list(texts)}
         most = MOST_JSON_BYTES + VECTOR_BYTES * len(texts)
-        answer = await self._http.json("POST", "embeddings", body, timeout_s=EMBED_TIMEOUT_S, at=self._http.addresses.order(), most_bytes=most)
+        answer = await self._http.json(
+            "POST",
+            "embeddings",
+            body,
+            timeout_s=EMBED_TIMEOUT_S,
+            at=self._http.addresses.order(),
+            most_bytes=most,
+        )
         with stream_parsing.shape():
             rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
@@ -96,11 +161,15 @@ class OpenAIBackend:
         """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
         answer = await self._http.json("GET", "models")
         with stream_parsing.shape():
-            found = [Installed(name=entry["id"], resident=True, remote_host=host_in(entry)) for entry in models_in(answer.get("data"), "id")]
+            found = [
+                Installed(name=entry["id"], resident=True, remote_host=host_in(entry))
+                for entry in models_in(answer.get("data"), "id")
+            ]
         return self._remote.listed(found)
 
     async def meta(self) -> dict[str, Any]:
-        """What llama.cpp's server tells of the model that it holds (`n_ctx_train`, `n_params`, `size`, …); nothing elsewhere."""
+        """What llama.cpp's server tells of the model that it holds (`n_ctx_train`, `n_params`,
+        `size`, …); nothing elsewhere."""
         answer = await self._http.json("GET", "models")
         with stream_parsing.shape():
             return dict((answer.get("data") or [{}])[0].get("meta") or {})
@@ -156,14 +225,17 @@ def _payload(request: ChatRequest) -> dict[str, Any]:
 
 
 class _Collected:
-    """What the events of one stream add up to: tool calls come in pieces, usage comes after the finish reason."""
+    """What the events of one stream add up to: tool calls come in pieces, usage comes after the
+    finish reason."""
 
     def __init__(self) -> None:
         self.finish_reason = ""
         self._usage: dict[str, Any] = {}
         self._timings: dict[str, Any] = {}
         self._calls: dict[int, dict[str, Any]] = {}
-        self._arguments: dict[int, list[str]] = {}  # pieces: adding to a long text at each would take time that grows with the square
+        self._arguments: dict[
+            int, list[str]
+        ] = {}  # pieces: adding to a long text at each would take time that grows with the square
         self.size = AnswerSize()
 
     def add(self, event: dict[str, Any]) -> Delta | None:
@@ -176,9 +248,16 @@ class _Collected:
         piece = choice.get("delta") or choice.get("message") or {}
         for position, call in enumerate(piece.get("tool_calls") or ()):
             self._add_call(call.get("index", position), call)
-        content, thinking = stream_parsing.text(piece.get("content")), stream_parsing.text(piece.get("reasoning_content") or piece.get("reasoning"))
-        logprobs = stream_parsing.objects(told.get("content")) if (told := choice.get("logprobs")) else ()
-        return Delta(content, thinking, logprobs=logprobs) if content or thinking or logprobs else None
+        content, thinking = (
+            stream_parsing.text(piece.get("content")),
+            stream_parsing.text(piece.get("reasoning_content") or piece.get("reasoning")),
+        )
+        logprobs = (
+            stream_parsing.objects(told.get("content")) if (told := choice.get("logprobs")) else ()
+        )
+        return (
+            Delta(content, thinking, logprobs=logprobs) if content or thinking or logprobs else None
+        )
 
     def _add_call(self, index: int, call: dict[str, Any]) -> None:
         if index not in self._calls:

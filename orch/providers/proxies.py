@@ -1,7 +1,10 @@
-"""Finds the proxy that the environment sets for an address, the variable that names it, and why it can't be used.
+"""Finds the proxy that the environment sets for an address, the variable that names it, and why it
+can't be used.
 
-httpx reads all of them for any address: `HTTPS_PROXY=ftp://x` would fail for plain HTTP, and a `socks://` of Clash or V2Ray also where NO_PROXY has the
-host. Ranges of addresses in NO_PROXY (`192.168.0.0/16`), which Ollama's own programs know, it does not know.
+httpx reads all of them for any address: `HTTPS_PROXY=ftp://x` would fail for plain HTTP, and a
+`socks://` of Clash or V2Ray also where NO_PROXY has the
+host. Ranges of addresses in NO_PROXY (`192.168.0.0/16`), which Ollama's own programs know, it does
+not know.
 """
 
 from __future__ import annotations
@@ -48,7 +51,9 @@ def proxy_of(url: str) -> Proxy | None:
     from urllib.request import getproxies  # 20 ms, which an address on this machine does not cost
 
     known = getproxies()
-    found = next((name for name in (url.partition("://")[0].lower(), "all") if known.get(name)), None)
+    found = next(
+        (name for name in (url.partition("://")[0].lower(), "all") if known.get(name)), None
+    )
     if found is None or _is_left_out(url, known.get("no", "")):
         return None
     address = known[found].strip()
@@ -56,15 +61,22 @@ def proxy_of(url: str) -> Proxy | None:
 
 
 def _variable(name: str) -> str:
-    """As it is written in the environment; of two, the one in small letters counts, as everywhere."""
-    return next((each for each in (f"{name}_proxy", f"{name.upper()}_PROXY") if os.environ.get(each)), "")
+    """As it is written in the environment; of two, the one in small letters counts, as
+    everywhere."""
+    return next(
+        (each for each in (f"{name}_proxy", f"{name.upper()}_PROXY") if os.environ.get(each)), ""
+    )
 
 
 def _is_left_out(url: str, no_proxy: str) -> bool:
-    """Whether NO_PROXY has the host: by name, as a part of a domain, by address, by a range of addresses, each also with a port; `*` has all."""
+    """Whether NO_PROXY has the host: by name, as a part of a domain, by address, by a range of
+    addresses, each also with a port; `*` has all."""
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), parts.port or {"https": 443}.get(parts.scheme, 80)
+        host, port = (
+            (parts.hostname or "").rstrip("."),
+            parts.port or {"https": 443}.get(parts.scheme, 80),
+        )
     except ValueError:
         return False
     return any(_has(entry, host, port) for entry in re.split(r"[,\s]+", no_proxy.lower()) if entry)
@@ -91,15 +103,28 @@ def fault_of(proxy: Proxy, url: str) -> str:
     without = f"set NO_PROXY={host} to ask {host} without it"
     other = f"or {proxy.variable or 'HTTP_PROXY'}=http://… where it speaks HTTP too"
     if proxy.scheme in SOCKS and not _speaks_socks():
-        return f"{proxy.source} names a SOCKS proxy ({proxy.shown}), which orch speaks only with socksio: {without}, {other}"
+        return (
+            f"{proxy.source} names a SOCKS proxy ({proxy.shown}), which orch speaks only with"
+            f" socksio: {without}, {other}"
+        )
     if proxy.scheme not in (*SPOKEN, *SOCKS):
-        return f"{proxy.source} names a proxy that orch does not speak ({proxy.shown}): {without}, {other}"
+        return (
+            f"{proxy.source} names a proxy that orch does not speak ({proxy.shown}): {without},"
+            f" {other}"
+        )
     try:
         parts = urlsplit(proxy.url)
         usable = is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         usable = False
-    return "" if usable else f"{proxy.source} names no address of a proxy ({proxy.shown}): {without}, or put it right, such as http://127.0.0.1:3128"
+    return (
+        ""
+        if usable
+        else (
+            f"{proxy.source} names no address of a proxy ({proxy.shown}): {without}, or put it"
+            " right, such as http://127.0.0.1:3128"
+        )
+    )
 
 
 def _speaks_socks() -> bool:

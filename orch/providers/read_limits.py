@@ -1,6 +1,8 @@
-"""Limits on everything read from a provider: body, stream, line, answer, list and error sizes, so that memory use stays flat.
+"""Limits on everything read from a provider: body, stream, line, answer, list and error sizes, so
+that memory use stays flat.
 
-The bounds are far above what servers send: OpenRouter lists 500 models in 1.5 MB, and the largest context holds some 40 MB of text.
+The bounds are far above what servers send: OpenRouter lists 500 models in 1.5 MB, and the largest
+context holds some 40 MB of text.
 """
 
 from __future__ import annotations
@@ -72,13 +74,20 @@ class AnswerSize:
 
     def add(self, delta: Delta) -> None:
         """Counts a piece. Raises BackendError where the answer is longer than any context."""
-        self.add_chars(PIECE_CHARS + len(delta.content) + len(delta.thinking) + CALL_CHARS * (len(delta.logprobs) + len(delta.tool_calls)))
+        self.add_chars(
+            PIECE_CHARS
+            + len(delta.content)
+            + len(delta.thinking)
+            + CALL_CHARS * (len(delta.logprobs) + len(delta.tool_calls))
+        )
 
     def add_chars(self, count: int) -> None:
         """The same, for what is collected before it is told."""
         self._chars += count
         if self._chars > MOST_ANSWER_CHARS:
-            raise too_much(f"an answer of over {MOST_ANSWER_CHARS:,} characters, longer than any context")
+            raise too_much(
+                f"an answer of over {MOST_ANSWER_CHARS:,} characters, longer than any context"
+            )
 
 
 def models_in(value: Any, *keys: str) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""Models that their server runs on another machine: how they are told, where a text would go, and what allows them (pure)."""
+"""Models that their server runs on another machine: how they are told, where a text would go, and
+what allows them (pure)."""
 
 from __future__ import annotations
 
@@ -18,12 +19,14 @@ MOST_CHARS = 200
 
 
 def is_cloud_name(name: str) -> bool:
-    """Whether a name alone makes Ollama forward a text to its cloud: `x:cloud`, `x:20b-cloud`, also `x-cloud` (its modelref.go, without regard to case)."""
+    """Whether a name alone makes Ollama forward a text to its cloud: `x:cloud`, `x:20b-cloud`, also
+    `x-cloud` (its modelref.go, without regard to case)."""
     return name.strip().lower().removesuffix(":latest").endswith((":cloud", "-cloud"))
 
 
 def host_in(entry: Mapping[str, Any]) -> str:
-    """The host of a row of `/api/tags` or `/api/ps`, of `/api/show`, or of an answer; empty where the server itself is meant."""
+    """The host of a row of `/api/tags` or `/api/ps`, of `/api/show`, or of an answer; empty where
+    the server itself is meant."""
     host = entry.get("remote_host")
     if isinstance(host, str) and host.strip():
         return one_line(host[:MOST_CHARS]) or SOMEWHERE
@@ -32,7 +35,9 @@ def host_in(entry: Mapping[str, Any]) -> str:
 
 def known_host(*hosts: str) -> str:
     """Of what several sources say, the host that is named; else that there is one; else nothing."""
-    return next((host for host in hosts if host and host != SOMEWHERE), SOMEWHERE if any(hosts) else "")
+    return next(
+        (host for host in hosts if host and host != SOMEWHERE), SOMEWHERE if any(hosts) else ""
+    )
 
 
 def place(host: str) -> str:
@@ -52,9 +57,17 @@ def place(host: str) -> str:
 
 
 def is_allowed(models: Models, provider: str, name: str) -> bool:
-    """Whether models.yaml lets a model of that provider be asked where it runs elsewhere: the model's own word goes before the provider's."""
+    """Whether models.yaml lets a model of that provider be asked where it runs elsewhere: the
+    model's own word goes before the provider's."""
     full = canonical(name)
-    own = next((spec.remote for spec in models.models if spec.provider == provider and canonical(spec.id) == full and spec.remote), None)
+    own = next(
+        (
+            spec.remote
+            for spec in models.models
+            if spec.provider == provider and canonical(spec.id) == full and spec.remote
+        ),
+        None,
+    )
     known = models.providers.get(provider)
     return (own or (known.remote if known else "deny")) == "allow"
 
@@ -68,19 +81,25 @@ def how_to_allow(model: str, provider: str, *, listed: bool) -> str:
     """What to write so that a model may be asked."""
     first = "" if listed else f" (orch models add {model} lists it)"
     more = "" if provider == "ollama" else f"\n      provider: {provider}"
-    return f"to allow it, write into your models.yaml{first}:\n  models:\n    - id: {model}{more}\n      remote: allow"
+    return (
+        f"to allow it, write into your models.yaml{first}:\n  models:\n    - id: {model}{more}\n   "
+        "   remote: allow"
+    )
 
 
 def refusal(model: str, provider: str, host: str, *, listed: bool) -> UsageError:
     """The error of a model that was named and is not allowed."""
-    return UsageError(f"{model}: {why_out(host)}", how_to_allow(model, provider, listed=listed), code="remote")
+    return UsageError(
+        f"{model}: {why_out(host)}", how_to_allow(model, provider, listed=listed), code="remote"
+    )
 
 
 # ---------------------------------------------------------------- at the provider
 
 
 class RemoteModels:
-    """The last word before something is sent: which of a provider's models run elsewhere, as far as it has said so, and which of them are allowed."""
+    """The last word before something is sent: which of a provider's models run elsewhere, as far as
+    it has said so, and which of them are allowed."""
 
     def __init__(self, provider: str = "", models: Models | None = None) -> None:
         self._provider, self._models = provider, models
@@ -93,13 +112,18 @@ class RemoteModels:
         return [replace(item, remote_host=self._host(item.name)) for item in items]
 
     def shown(self, model: str, host: str) -> str:
-        """Takes over what a closer look at a model, or its answer, has told; gives back what is known."""
+        """Takes over what a closer look at a model, or its answer, has told; gives back what is
+        known."""
         self._shown[canonical(model)] = host
         return self._host(model)
 
     def _host(self, model: str) -> str:
         full = canonical(model)
-        return known_host(self._listed.get(full, ""), self._shown.get(full, ""), SOMEWHERE if is_cloud_name(model) else "")
+        return known_host(
+            self._listed.get(full, ""),
+            self._shown.get(full, ""),
+            SOMEWHERE if is_cloud_name(model) else "",
+        )
 
     def knows(self, model: str) -> bool:
         """Whether its provider was looked at for this model."""
@@ -115,8 +139,12 @@ class RemoteModels:
             raise BackendError("remote", why_out(host), remote_host=host)
 
     def check_answer(self, model: str, answer: Mapping[str, Any]) -> None:
-        """Raises BackendError (`remote_answer`) where another machine answered and was not allowed to."""
+        """Raises BackendError (`remote_answer`) where another machine answered and was not allowed
+        to."""
         host = host_in(answer)
         if host and not self._allows(model):
-            said = f"the text went to {place(host)}: the provider runs it there and had not said so; the answer is not used"
+            said = (
+                f"the text went to {place(host)}: the provider runs it there and had not said so;"
+                " the answer is not used"
+            )
             raise BackendError("remote_answer", said, remote_host=self.shown(model, host))

@@ -20,7 +20,9 @@ class LineSplitter:
     """Cuts bytes into lines at \\n, without the line end. A line over 16 MB raises BackendError."""
 
     def __init__(self) -> None:
-        self._pending: list[bytes] = []  # pieces: joining at each would take time that grows with the square
+        self._pending: list[
+            bytes
+        ] = []  # pieces: joining at each would take time that grows with the square
         self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -64,8 +66,11 @@ async def ndjson(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
         yield parse_object(line)
 
 
-async def batches(chunks: AsyncIterable[bytes], read: Callable[[bytes], _Event]) -> AsyncIterator[list[_Event]]:
-    """What each piece of the stream completes, `read` from its lines that are not blank: what came together is handed on together."""
+async def batches(
+    chunks: AsyncIterable[bytes], read: Callable[[bytes], _Event]
+) -> AsyncIterator[list[_Event]]:
+    """What each piece of the stream completes, `read` from its lines that are not blank: what came
+    together is handed on together."""
     splitter = LineSplitter()
     async for chunk in counted(chunks):
         found: list[_Event] = []
@@ -86,8 +91,18 @@ def merged(deltas: Iterable[Delta]) -> list[Delta]:
     found: list[Delta] = []
     for delta in deltas:
         last = found[-1] if found else None
-        if last is not None and _plain(last) and _plain(delta) and bool(last.content) == bool(delta.content) and bool(last.thinking) == bool(delta.thinking):
-            found[-1] = Delta(last.content + delta.content, last.thinking + delta.thinking, logprobs=last.logprobs + delta.logprobs)
+        if (
+            last is not None
+            and _plain(last)
+            and _plain(delta)
+            and bool(last.content) == bool(delta.content)
+            and bool(last.thinking) == bool(delta.thinking)
+        ):
+            found[-1] = Delta(
+                last.content + delta.content,
+                last.thinking + delta.thinking,
+                logprobs=last.logprobs + delta.logprobs,
+            )
         else:
             found.append(delta)
     return found
@@ -98,7 +113,8 @@ def _plain(delta: Delta) -> bool:
 
 
 async def sse(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any] | None]:
-    """The objects of server-sent events as OpenAI's API sends them: one `data:` line an event; None for `[DONE]`."""
+    """The objects of server-sent events as OpenAI's API sends them: one `data:` line an event; None
+    for `[DONE]`."""
     async for line in lines(chunks):
         event = sse_event(line)
         if event is not COMMENT:
@@ -110,7 +126,8 @@ COMMENT: dict[str, Any] = {}
 
 
 def sse_event(line: bytes) -> dict[str, Any] | None:
-    """The object of one line of server-sent events; None for `[DONE]`, COMMENT for a line without one."""
+    """The object of one line of server-sent events; None for `[DONE]`, COMMENT for a line without
+    one."""
     text = line.strip()
     if text.startswith(b"data:"):
         data = text[5:].strip()
@@ -118,7 +135,9 @@ def sse_event(line: bytes) -> dict[str, Any] | None:
     if text.startswith(b"error:"):
         return {"error": text[6:].decode("utf-8", "replace").strip()}
     if not text.startswith((b":", b"event:", b"id:", b"retry:")):
-        raise BackendError("bad_response", f"the server sent a line that is no event: {_excerpt(text)}")
+        raise BackendError(
+            "bad_response", f"the server sent a line that is no event: {_excerpt(text)}"
+        )
     return COMMENT
 
 
@@ -127,7 +146,9 @@ def parse_object(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line.decode())
     except (ValueError, RecursionError):
-        raise BackendError("bad_response", f"the server sent a broken line: {_excerpt(line)}") from None
+        raise BackendError(
+            "bad_response", f"the server sent a broken line: {_excerpt(line)}"
+        ) from None
     if not isinstance(value, dict):
         raise BackendError("bad_response", f"the server sent no object: {_excerpt(line)}")
     return value
@@ -139,13 +160,19 @@ def shape() -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise BackendError("bad_response", f"the server sent JSON of another shape: {said(error)}") from None
+        raise BackendError(
+            "bad_response", f"the server sent JSON of another shape: {said(error)}"
+        ) from None
 
 
 def text(value: Any) -> str:
     """A text, or nothing; anything else raises TypeError."""
     if value is None or isinstance(value, str):
-        return (value or "") if not value or value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return (
+            (value or "")
+            if not value or value.isascii()
+            else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
     raise TypeError(f"no text: {_excerpt(str(value).encode())}")
 
 
@@ -161,14 +188,17 @@ def _excerpt(line: bytes) -> str:
 
 
 class ThinkSplitter:
-    """Parts `<think>…</think>` at the head of an answer from what is meant to be read: some servers leave the tags in."""
+    """Parts `<think>…</think>` at the head of an answer from what is meant to be read: some servers
+    leave the tags in."""
 
     OPEN, CLOSE = "<think>", "</think>"
 
     def __init__(self) -> None:
         self._state = "start"
         self._held = ""
-        self._blank: list[str] = []  # before anything else: joined once, since it may be long and come in small pieces
+        self._blank: list[
+            str
+        ] = []  # before anything else: joined once, since it may be long and come in small pieces
 
     def feed(self, text: str) -> tuple[str, str]:
         """(content, thinking) that this piece settles; what may still become a tag is held back."""
@@ -197,8 +227,13 @@ class ThinkSplitter:
             self._state, self._held = "gap", ""
             content, _ = self._gap(after)
             return content, thought
-        keep = next((n for n in range(len(self.CLOSE) - 1, 0, -1) if self._held.endswith(self.CLOSE[:n])), 0)
-        settled, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        keep = next(
+            (n for n in range(len(self.CLOSE) - 1, 0, -1) if self._held.endswith(self.CLOSE[:n])), 0
+        )
+        settled, self._held = (
+            self._held[: len(self._held) - keep],
+            self._held[len(self._held) - keep :],
+        )
         return "", settled
 
     def _gap(self, text: str) -> tuple[str, str]:
@@ -211,5 +246,8 @@ class ThinkSplitter:
 
     def rest(self) -> tuple[str, str]:
         """(content, thinking) still held when the stream ends."""
-        held, self._held = self._held if self._state != "start" else "".join((*self._blank, self._held)), ""
+        held, self._held = (
+            self._held if self._state != "start" else "".join((*self._blank, self._held)),
+            "",
+        )
         return (held, "") if self._state == "start" else ("", held)

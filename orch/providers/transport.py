@@ -1,4 +1,5 @@
-"""The way to one address: by httpx, or by aiohttp where many requests run at once; what both raise is told in orch's words."""
+"""The way to one address: by httpx, or by aiohttp where many requests run at once; what both raise
+is told in orch's words."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 CONNECT_S = 3.0
 LARGE_BYTES = 1_000_000
 KEPT_S = 4.0
-"""How long an idle connection is kept: uvicorn (vLLM) and llama.cpp hang up after 5 s, and a request that meets that must be sent again."""
+"""How long an idle connection is kept: uvicorn (vLLM) and llama.cpp hang up after 5 s, and a
+request that meets that must be sent again."""
 
 
 class Reply(Protocol):
@@ -58,14 +60,17 @@ class Line(ABC):
     proxy: Proxy | None = None
     _answered = False
 
-    async def send(self, method: str, path: str, content: bytes | None, timeout_s: float | None) -> Reply:
+    async def send(
+        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+    ) -> Reply:
         """An answer whose body is still to come. Raises what `foreign` names."""
         try:
             reply = await self._send(method, path, content, timeout_s)
         except foreign() as error:
             if not self._answered or not _hung_up(error):
                 raise
-            # an idle connection that the server closed as the request went out; where the server is gone, the first failure tells it better
+            # an idle connection that the server closed as the request went out; where the server is
+            # gone, the first failure tells it better
             try:
                 reply = await self._send(method, path, content, timeout_s)
             except foreign():
@@ -74,7 +79,9 @@ class Line(ABC):
         return reply
 
     @abstractmethod
-    async def _send(self, method: str, path: str, content: bytes | None, timeout_s: float | None) -> Reply: ...
+    async def _send(
+        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+    ) -> Reply: ...
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -82,7 +89,8 @@ class Line(ABC):
 
 
 def line_to(url: str, headers: Mapping[str, str], *, many: bool = False) -> Line:
-    """By aiohttp where many requests run at once and it is installed: three times as fast as httpx (2,851 against 798 requests/s).
+    """By aiohttp where many requests run at once and it is installed: three times as fast as httpx
+    (2,851 against 798 requests/s).
 
     Raises BackendError for a proxy of the environment that can't be used.
     """
@@ -101,11 +109,18 @@ class _HttpxLine(Line):
         self._url, self.proxy, self._client = url, proxy, _client(url, proxy)
         self._headers = {**self._client.headers, **headers}
 
-    async def _send(self, method: str, path: str, content: bytes | None, timeout_s: float | None) -> Reply:
+    async def _send(
+        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+    ) -> Reply:
         timeout = {"connect": CONNECT_S, "pool": CONNECT_S, "read": timeout_s, "write": timeout_s}
-        # not client.build_request, which takes an address apart and puts it together again for each request (a tenth of its time)
+        # not client.build_request, which takes an address apart and puts it together again for each
+        # request (a tenth of its time)
         request = load_httpx().Request(
-            method, _joined(self._url, path), content=content, headers=_with_kind(self._headers, content), extensions={"timeout": timeout}
+            method,
+            _joined(self._url, path),
+            content=content,
+            headers=_with_kind(self._headers, content),
+            extensions={"timeout": timeout},
         )
         reply: Reply = await self._client.send(request, stream=True)
         return reply
@@ -116,7 +131,9 @@ class _HttpxLine(Line):
 
 def _client(url: str, proxy: Proxy | None) -> Any:
     library = load_httpx()
-    limits = library.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_S)
+    limits = library.Limits(
+        max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_S
+    )
     try:
         return library.AsyncClient(limits=limits, **way_to(url, proxy))
     except (ValueError, ImportError, library.InvalidURL) as error:
@@ -124,22 +141,33 @@ def _client(url: str, proxy: Proxy | None) -> Any:
 
 
 def way_to(url: str, proxy: Proxy | None) -> dict[str, Any]:
-    """The options of an httpx client for an address: its proxy and whom it trusts. Raises BackendError for a proxy that can't be used."""
+    """The options of an httpx client for an address: its proxy and whom it trusts. Raises
+    BackendError for a proxy that can't be used."""
     if proxy is not None and (fault := fault_of(proxy, url)):
         raise BackendError("connect", fault)
-    # loading the certificate store costs 20 ms and plain HTTP needs none; it is that of SSL_CERT_FILE, which trust_env=False would not look at.
+    # loading the certificate store costs 20 ms and plain HTTP needs none; it is that of
+    # SSL_CERT_FILE, which trust_env=False would not look at.
     # With trust_env httpx would choose the proxy itself, and send local prompts out.
     secure = url.startswith("https:")
-    return {"trust_env": False, "proxy": proxy.url if proxy else None, "verify": load_httpx().create_ssl_context() if secure else False}
+    return {
+        "trust_env": False,
+        "proxy": proxy.url if proxy else None,
+        "verify": load_httpx().create_ssl_context() if secure else False,
+    }
 
 
 def _unusable(url: str, proxy: Proxy | None, error: Exception) -> str:
     said = "" if "@" in url else f": {one_line(str(error))}"  # which may name a part of a password
-    return f"{proxy.source} names a proxy that can't be used ({proxy.shown}){said}" if proxy else f"{shown(url)} is no address that can be used{said}"
+    return (
+        f"{proxy.source} names a proxy that can't be used ({proxy.shown}){said}"
+        if proxy
+        else f"{shown(url)} is no address that can be used{said}"
+    )
 
 
 class _AiohttpLine(Line):
-    """aiohttp itself, not as a transport of httpx, which would cost as much again. Raises ImportError where it is not installed."""
+    """aiohttp itself, not as a transport of httpx, which would cost as much again. Raises
+    ImportError where it is not installed."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         import aiohttp
@@ -150,15 +178,30 @@ class _AiohttpLine(Line):
         # no limit (0) of connections: the gate counts requests
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S, ssl=trust)
         self._session = aiohttp.ClientSession(
-            connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("User-Agent",)
+            connector=connector,
+            trust_env=False,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent",),
         )
 
-    async def _send(self, method: str, path: str, content: bytes | None, timeout_s: float | None) -> Reply:
+    async def _send(
+        self, method: str, path: str, content: bytes | None, timeout_s: float | None
+    ) -> Reply:
         # it warns of bytes of over a megabyte, which a file of them is not
         body = BytesIO(content) if content is not None and len(content) > LARGE_BYTES else content
         timeout = self._timeouts(connect=CONNECT_S, sock_connect=CONNECT_S, sock_read=timeout_s)
         headers = _with_kind(self._headers, content)
-        return _AiohttpReply(await self._session.request(method, _joined(self._url, path), data=body, headers=headers, allow_redirects=False, timeout=timeout))
+        return _AiohttpReply(
+            await self._session.request(
+                method,
+                _joined(self._url, path),
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=timeout,
+            )
+        )
 
     async def aclose(self) -> None:
         await self._session.close()
@@ -196,7 +239,8 @@ def _with_kind(headers: Mapping[str, str], content: bytes | None) -> Mapping[str
 
 
 def load_httpx() -> Any:
-    """httpx without its command line, which would import rich and pygments at every start (2x `python -c pass`)."""
+    """httpx without its command line, which would import rich and pygments at every start (2x
+    `python -c pass`)."""
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     import httpx
 
@@ -215,9 +259,15 @@ def foreign() -> tuple[type[Exception], ...]:
 def _hung_up(error: BaseException) -> bool:
     """Whether the other end closed the connection before a byte of its answer came."""
     library, aiohttp = load_httpx(), sys.modules.get("aiohttp")
-    if isinstance(error, library.RemoteProtocolError) and "without sending a response" in str(error):
+    if isinstance(error, library.RemoteProtocolError) and "without sending a response" in str(
+        error
+    ):
         return True
-    closed: tuple[type[BaseException], ...] = (ConnectionResetError, BrokenPipeError, *((aiohttp.ServerDisconnectedError,) if aiohttp else ()))
+    closed: tuple[type[BaseException], ...] = (
+        ConnectionResetError,
+        BrokenPipeError,
+        *((aiohttp.ServerDisconnectedError,) if aiohttp else ()),
+    )
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, closed):
         cause = cause.__cause__ or cause.__context__
@@ -239,7 +289,8 @@ def translated(error: BaseException, url: str, proxy: Proxy | None = None) -> Ba
 
 
 def _words(error: BaseException) -> str:
-    """What an error says; where a connection failed, what the operating system said: aiohttp's words around it tell of TLS also for plain HTTP."""
+    """What an error says; where a connection failed, what the operating system said: aiohttp's
+    words around it tell of TLS also for plain HTTP."""
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     if isinstance(cause, ConnectionError) and cause.errno:
         return os.strerror(cause.errno)  # asyncio would say "Connect call failed ('127.0.0.1', 1)"
@@ -262,11 +313,13 @@ def _kind(error: BaseException) -> str:
     return next((kind for kind, errors in kinds.items() if isinstance(error, errors)), "cut")
 
 
-# ---------------------------------------------------------------- for a library that reads whole answers
+# ---------------------------------------------------------------- for a library that reads whole
+# answers
 
 
 def bounded_transport(url: str, proxy: Proxy | None, most_bytes: int) -> Any:
-    """An httpx transport whose answers end with an error after so many bytes. Raises BackendError for a proxy that can't be used."""
+    """An httpx transport whose answers end with an error after so many bytes. Raises BackendError
+    for a proxy that can't be used."""
     httpx, way = load_httpx(), way_to(url, proxy)
 
     class Bounded(httpx.HTTPTransport):  # type: ignore[misc, name-defined]
@@ -284,7 +337,10 @@ def bounded_transport(url: str, proxy: Proxy | None, most_bytes: int) -> Any:
             for piece in self._stream:
                 size += len(piece)
                 if size > most_bytes:
-                    raise httpx.ReadError(f"the server sent an answer of over {most_bytes / 1e6:g} MB: it is not read on")
+                    raise httpx.ReadError(
+                        f"the server sent an answer of over {most_bytes / 1e6:g} MB: it is not"
+                        " read on"
+                    )
                 yield piece
 
         def close(self) -> None:

@@ -1,4 +1,5 @@
-"""Keeps one QualityModel fitted to what was graded and what the user said, and asks it about a task."""
+"""Keeps one QualityModel fitted to what was graded and what the user said, and asks it about a
+task."""
 
 from __future__ import annotations
 
@@ -22,8 +23,10 @@ NAME = "quality"
 UNKNOWN = DEFAULT_RATING / 10
 """The prior of a model with evidence that is nowhere rated and was not seen since."""
 RERUN_STEP = 0.3
-"""How much less than what is expected of a model an answer is taken for whose task was run again with another, at most half of it: between as expected and
-bad. It was probably not liked, and an absolute score would raise a model of which less is expected."""
+"""How much less than what is expected of a model an answer is taken for whose task was run again
+with another, at most half of it: between as expected and
+bad. It was probably not liked, and an absolute score would raise a model of which less is
+expected."""
 _BESIDE = {"benchmarks": "benchmarked", "known_models.yaml": "benchmarked", "guessed": "guessed"}
 """What a model is that was measured a little, by the first word of where its prior comes from."""
 Shares = Mapping[TaskType, float]
@@ -31,18 +34,29 @@ Shares = Mapping[TaskType, float]
 
 
 class JudgedQuality:
-    """What is known of each model's quality on this machine. The fitted model is kept beside the evidence, and fitted anew when that has changed.
+    """What is known of each model's quality on this machine. The fitted model is kept beside the
+    evidence, and fitted anew when that has changed.
 
-    A rating in models.yaml, benchmarks and a guess are priors of the same weight. Only those of models with evidence are in the fit: what else is
+    A rating in models.yaml, benchmarks and a guess are priors of the same weight. Only those of
+    models with evidence are in the fit: what else is
     installed does not change it.
     """
 
-    def __init__(self, judgements: Judgements, specs: Sequence[ModelSpec], shares: Callable[[str], Shares]) -> None:
+    def __init__(
+        self, judgements: Judgements, specs: Sequence[ModelSpec], shares: Callable[[str], Shares]
+    ) -> None:
         self._judgements, self._shares = judgements, shares
-        self._rated = {name_of((spec.provider, spec.id)): _everywhere(spec.quality_rating / 10) for spec in specs if spec.quality_rating is not None}
+        self._rated = {
+            name_of((spec.provider, spec.id)): _everywhere(spec.quality_rating / 10)
+            for spec in specs
+            if spec.quality_rating is not None
+        }
 
-    def estimates(self, text: str, shares: Shares, states: Iterable[ModelState]) -> dict[ModelKey, Estimate]:
-        """What each model with evidence would be worth for a text of these types; nothing is known of the others but their ratings, or guesses, in `states`."""
+    def estimates(
+        self, text: str, shares: Shares, states: Iterable[ModelState]
+    ) -> dict[ModelKey, Estimate]:
+        """What each model with evidence would be worth for a text of these types; nothing is known
+        of the others but their ratings, or guesses, in `states`."""
         graded, rated = self._judgements.marks()
         if not graded and not rated:
             return {}
@@ -60,13 +74,21 @@ class JudgedQuality:
         """Fits a model to all evidence and keeps it."""
         self._fit(self._rated | priors_of(states), lambda text: _plain(self._shares(text)))
 
-    def _kept(self, graded: int, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]] | None:
-        """The model that was fitted before; None where the evidence is other now, or the prior of a model with evidence."""
+    def _kept(
+        self, graded: int, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]
+    ) -> tuple[QualityModel, dict[str, Any]] | None:
+        """The model that was fitted before; None where the evidence is other now, or the prior of a
+        model with evidence."""
         from orch.quality import QualityModel  # only where something is known
 
         kept = self._judgements.kept(NAME)
         stamp: dict[str, Any] = json.loads(kept[0]) if kept else {}
-        if kept is None or stamp["graded"] != graded or "priors" not in stamp or stamp["counted"] != self._judgements.ratings_up_to(stamp["ratings"]):
+        if (
+            kept is None
+            or stamp["graded"] != graded
+            or "priors" not in stamp
+            or stamp["counted"] != self._judgements.ratings_up_to(stamp["ratings"])
+        ):
             return None
         if any(priors.get(name, prior) != prior for name, prior in stamp["priors"].items()):
             return None
@@ -75,17 +97,29 @@ class JudgedQuality:
         except ValueError:
             return None
 
-    def _fit(self, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]) -> tuple[QualityModel, dict[str, Any]]:
+    def _fit(
+        self, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]
+    ) -> tuple[QualityModel, dict[str, Any]]:
         from orch.quality import QualityModel
 
         kept, marks = self._judgements.kept(NAME), self._judgements.marks()
         # a model that is not there now, its provider being down, is rated as it was
         known = {**(json.loads(kept[0]).get("priors", {}) if kept else {}), **priors}
-        model = fitted(self._judgements.graded(), self._judgements.ratings(), known, lambda text: _plain(self._shares(text)))
-        stamp = {"graded": marks[0], "priors": {name: known.get(name, UNKNOWN) for name in model.models}}
+        model = fitted(
+            self._judgements.graded(),
+            self._judgements.ratings(),
+            known,
+            lambda text: _plain(self._shares(text)),
+        )
+        stamp = {
+            "graded": marks[0],
+            "priors": {name: known.get(name, UNKNOWN) for name in model.models},
+        }
         return QualityModel.from_bytes(self._keep(model, stamp, marks[1]), kinds), stamp
 
-    def _catch_up(self, model: QualityModel, stamp: dict[str, Any], priors: Mapping[str, Prior]) -> None:
+    def _catch_up(
+        self, model: QualityModel, stamp: dict[str, Any], priors: Mapping[str, Prior]
+    ) -> None:
         """Learns what was said since the model was kept, and keeps that."""
         later = self._judgements.ratings(after=stamp["ratings"])
         for rating in later:
@@ -105,13 +139,24 @@ class JudgedQuality:
 
 def priors_of(states: Iterable[ModelState]) -> dict[str, Prior]:
     """By task type, from 0 to 1; none for a model of which its provider says nothing now."""
-    return {name_of(state.key): _plain(state.prior.quality) for state in states if state.prior is not None}
+    return {
+        name_of(state.key): _plain(state.prior.quality)
+        for state in states
+        if state.prior is not None
+    }
 
 
-def fitted(graded: Sequence[Graded], ratings: Sequence[Rating], priors: Mapping[str, Prior], kinds: Callable[[str], Mapping[str, float]]) -> QualityModel:
-    """A model of PROVIDER/MODEL names from evidence, on the scale of the priors, which are from 0 to 1.
+def fitted(
+    graded: Sequence[Graded],
+    ratings: Sequence[Rating],
+    priors: Mapping[str, Prior],
+    kinds: Callable[[str], Mapping[str, float]],
+) -> QualityModel:
+    """A model of PROVIDER/MODEL names from evidence, on the scale of the priors, which are from 0
+    to 1.
 
-    A suite tells how models differ, not how good they are: the graded models' mean grade is moved to their mean prior at the types that were graded.
+    A suite tells how models differ, not how good they are: the graded models' mean grade is moved
+    to their mean prior at the types that were graded.
     Reruns come last, each seen from what the rest says.
     """
     from orch.quality import QualityModel
@@ -119,11 +164,24 @@ def fitted(graded: Sequence[Graded], ratings: Sequence[Rating], priors: Mapping[
 
     answered = [each for each in graded if is_evidence(each)]
     words = [each for each in ratings if each.kind != RERUN]
-    rows = [(each.prompt, each.task_type, name_of((each.provider, each.model)), float(each.score or 0.0)) for each in answered]
-    rows += [(each.task, each.task_type or "", name_of((each.provider, each.model)), each.score) for each in words]
+    rows = [
+        (
+            each.prompt,
+            each.task_type,
+            name_of((each.provider, each.model)),
+            float(each.score or 0.0),
+        )
+        for each in answered
+    ]
+    rows += [
+        (each.task, each.task_type or "", name_of((each.provider, each.model)), each.score)
+        for each in words
+    ]
     models = sorted({row[2] for row in rows})
     rated = {name: priors.get(name, UNKNOWN) for name in models}
-    model = QualityModel.fit(rows, models, rated, kinds=kinds, moves=[_move(answered, priors)] * len(answered))
+    model = QualityModel.fit(
+        rows, models, rated, kinds=kinds, moves=[_move(answered, priors)] * len(answered)
+    )
     for each in (each for each in ratings if each.kind == RERUN):
         name = name_of((each.provider, each.model))
         model.meet(name, priors.get(name, UNKNOWN))
@@ -132,7 +190,8 @@ def fitted(graded: Sequence[Graded], ratings: Sequence[Rating], priors: Mapping[
 
 
 def learn(model: QualityModel, rating: Rating) -> None:
-    """One more rating of a model that is known. Of a rerun the kept score is not read: earlier versions kept an absolute one."""
+    """One more rating of a model that is known. Of a rerun the kept score is not read: earlier
+    versions kept an absolute one."""
     name, score = name_of((rating.provider, rating.model)), rating.score
     if rating.kind == RERUN:
         expected = model.predict(rating.task)[name].mean
@@ -140,13 +199,26 @@ def learn(model: QualityModel, rating: Rating) -> None:
     model.update(rating.task, name, score)
 
 
-def _told(estimates: dict[ModelKey, Estimate], states: Iterable[ModelState]) -> dict[ModelKey, Estimate]:
+def _told(
+    estimates: dict[ModelKey, Estimate], states: Iterable[ModelState]
+) -> dict[ModelKey, Estimate]:
     """What is measured beside something that nobody rated says beside what."""
-    words = {state.key: _BESIDE.get(state.prior.source.split()[0].rstrip(",")) for state in states if state.prior}
+    words = {
+        state.key: _BESIDE.get(state.prior.source.split()[0].rstrip(","))
+        for state in states
+        if state.prior
+    }
 
     def said(key: ModelKey, estimate: Estimate) -> Estimate:
         word = words.get(key)
-        return replace(estimate, source=estimate.source.replace("measured and rated", f"measured and {word}")) if word else estimate
+        return (
+            replace(
+                estimate,
+                source=estimate.source.replace("measured and rated", f"measured and {word}"),
+            )
+            if word
+            else estimate
+        )
 
     return {key: said(key, estimate) for key, estimate in estimates.items()}
 
@@ -157,14 +229,17 @@ def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:
 
 
 def _move(graded: Sequence[Graded], priors: Mapping[str, Prior]) -> float:
-    """What is added to grades so that the graded models' mean is that of their priors at these types; 0 where no graded model has one."""
+    """What is added to grades so that the graded models' mean is that of their priors at these
+    types; 0 where no graded model has one."""
     from orch.quality.table import at_kind
 
     distances: dict[str, list[float]] = {}
     for each in graded:
         name = name_of((each.provider, each.model))
         if name in priors:
-            distances.setdefault(name, []).append(at_kind(priors[name], each.task_type) - float(each.score or 0.0))
+            distances.setdefault(name, []).append(
+                at_kind(priors[name], each.task_type) - float(each.score or 0.0)
+            )
     return _mean([_mean(found) for found in distances.values()]) if distances else 0.0
 
 

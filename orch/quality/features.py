@@ -19,25 +19,44 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def hashed(text: str) -> Groups:
-    """The buckets of a text's words, pairs of words and surface features, and what each of them counts: every group has length 1."""
-    read = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    """The buckets of a text's words, pairs of words and surface features, and what each of them
+    counts: every group has length 1."""
+    read = (
+        text
+        if len(text) <= HEAD_CHARS + TAIL_CHARS
+        else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    )
     tokens = _TOKEN.findall(read)
     if len(tokens) > TOKENS:
         tokens = [*tokens[: TOKENS * 2 // 3], *tokens[-TOKENS // 3 :]]
     low = [token.lower() for token in tokens]
-    groups = ({f"1{word}": None for word in low}, {f"2{a} {b}": None for a, b in pairwise(low)}, dict.fromkeys(_surface(read, tokens, low)))
+    groups = (
+        {f"1{word}": None for word in low},
+        {f"2{a} {b}": None for a, b in pairwise(low)},
+        dict.fromkeys(_surface(read, tokens, low)),
+    )
     crc32 = zlib.crc32
-    return [([crc32(name.encode("utf-8", "replace")) % BUCKETS for name in names], 1 / math.sqrt(len(names))) for names in groups if names]
+    return [
+        (
+            [crc32(name.encode("utf-8", "replace")) % BUCKETS for name in names],
+            1 / math.sqrt(len(names)),
+        )
+        for names in groups
+        if names
+    ]
 
 
 def _surface(read: str, tokens: list[str], low: list[str]) -> Iterator[str]:
-    """How a text looks: lengths, ends, capitals, marks, line breaks, and its first and last words."""
+    """How a text looks: lengths, ends, capitals, marks, line breaks, and its first and last
+    words."""
     count = max(len(low), 1)
     marks = sum(not word[0].isalnum() for word in low)
     yield f"sl{int(2.5 * math.log2(count))}"
     yield f"sL{count.bit_length()}"
     yield f"sb{min(read.count(chr(10)).bit_length(), 5)}"
-    yield f"sc{tokens[0][:1].isupper() if tokens else ''}{sum(word[0].isupper() for word in tokens) * 10 // count}"
+    yield (
+        f"sc{tokens[0][:1].isupper() if tokens else ''}{sum(word[0].isupper() for word in tokens) * 10 // count}"
+    )
     yield f"se{low[-1] if low and not low[-1][0].isalnum() else 'w'}"
     yield f"sn{min(sum(word[0].isdigit() for word in low), 6)}"
     yield f"sq{read.count('?').bit_length()}"

@@ -1,4 +1,5 @@
-"""Says how good each model's answer to a text would be; fitting needs numpy, asking does not (pure)."""
+"""Says how good each model's answer to a text would be; fitting needs numpy, asking does not
+(pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from orch.quality.features import BUCKETS, Groups, hashed
-from orch.quality.table import Graded, Kinds, Prior, Row, Table, at_kind, checked, checked_prior, filled
+from orch.quality.table import (
+    Graded,
+    Kinds,
+    Prior,
+    Row,
+    Table,
+    at_kind,
+    checked,
+    checked_prior,
+    filled,
+)
 from orch.quality.weights import Lines, column_sum, packed, unpacked
 from orch.types import Estimate
 
@@ -21,14 +32,16 @@ RATING_FADES = 20
 KIND_VARIANCE = 0.03
 """Of a model's means from kind to kind, for texts of which the kind says nothing."""
 WORDS_WEIGHT = 10.0
-"""Graded answers of a model at which half is believed of what words say of it: by fewer, one answer would move it by more than the table does."""
+"""Graded answers of a model at which half is believed of what words say of it: by fewer, one answer
+would move it by more than the table does."""
 STEP = 50.0
 """What an online step is divided by; 30 to 60 are alike, 5 loses .01 (streams of the same set)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text as the model sees it: buckets with the value that each counts, shares of kinds, and how far words are to be believed (0 to 1)."""
+    """A text as the model sees it: buckets with the value that each counts, shares of kinds, and
+    how far words are to be believed (0 to 1)."""
 
     groups: Groups
     shares: list[float]
@@ -38,7 +51,15 @@ class Reading:
 class QualityModel:
     """Means by kind and model, and what the words of a text add to them."""
 
-    def __init__(self, models: Sequence[str], labels: Sequence[str], table: Table, lines: Lines, rated: Mapping[str, Prior], kinds: Kinds | None) -> None:
+    def __init__(
+        self,
+        models: Sequence[str],
+        labels: Sequence[str],
+        table: Table,
+        lines: Lines,
+        rated: Mapping[str, Prior],
+        kinds: Kinds | None,
+    ) -> None:
         self._at = {model: at for at, model in enumerate(models)}
         self._labels = {label: at for at, label in enumerate(labels)}
         self._table, self._lines, self._rated, self._kinds = table, lines, dict(rated), kinds
@@ -50,13 +71,22 @@ class QualityModel:
 
     @classmethod
     def fit(
-        cls, rows: Iterable[Row], models: Sequence[str], priors: Mapping[str, Prior], *, kinds: Kinds | None = None, moves: Iterable[float] = ()
+        cls,
+        rows: Iterable[Row],
+        models: Sequence[str],
+        priors: Mapping[str, Prior],
+        *,
+        kinds: Kinds | None = None,
+        moves: Iterable[float] = (),
     ) -> QualityModel:
-        """Learns from graded answers, of which there may be none. Answers of models that are not in `models` are ignored.
+        """Learns from graded answers, of which there may be none. Answers of models that are not in
+        `models` are ignored.
 
-        `priors` are from 0 to 1: a number, or numbers by kind, for each model. `kinds`, where given, is P(kind | text); else it is learned from the rows'
+        `priors` are from 0 to 1: a number, or numbers by kind, for each model. `kinds`, where
+        given, is P(kind | text); else it is learned from the rows'
         kinds, which takes numpy.
-        `moves` bring the scores of the first rows to the scale of the ratings, by what is to be added.
+        `moves` bring the scores of the first rows to the scale of the ratings, by what is to be
+        added.
         Raises ValueError for scores and priors outside 0 to 1 and for models named twice.
         """
         models = list(models)
@@ -75,7 +105,8 @@ class QualityModel:
         return {model: self._estimate(reading, model, at) for model, at in self._at.items()}
 
     def update(self, text: str, model_name: str, score: float) -> None:
-        """Learns from one more graded answer, in time that doesn't depend on how many there were. Raises ValueError for a model that is not known."""
+        """Learns from one more graded answer, in time that doesn't depend on how many there were.
+        Raises ValueError for a model that is not known."""
         if model_name not in self._at:
             raise ValueError(f"no model is called {model_name!r}")
         model, score = self._at[model_name], checked(score)
@@ -91,7 +122,8 @@ class QualityModel:
                     column[bucket] += error * value / STEP
 
     def meet(self, model_name: str, prior: Prior) -> None:
-        """Makes room for a model that was not there, of which so much is believed. Raises ValueError as `fit` does."""
+        """Makes room for a model that was not there, of which so much is believed. Raises
+        ValueError as `fit` does."""
         if model_name not in self._at:
             believed = checked_prior(prior)
             self._at[model_name] = len(self._at)
@@ -104,12 +136,19 @@ class QualityModel:
         """Makes room for a kind that was not among the graded answers."""
         if label not in self._labels:
             self._labels[label] = len(self._labels)
-            self._table.open([at_kind(self._rated.get(model, self._table.prior[at]), label) for model, at in self._at.items()])
+            self._table.open(
+                [
+                    at_kind(self._rated.get(model, self._table.prior[at]), label)
+                    for model, at in self._at.items()
+                ]
+            )
 
     def choose(self, text: str, costs: Mapping[str, float], dial: float = 0.0) -> str:
-        """The model with the largest mean - dial * cost / largest cost; of equals the cheapest. `costs` in seconds; a missing one counts as the median.
+        """The model with the largest mean - dial * cost / largest cost; of equals the cheapest.
+        `costs` in seconds; a missing one counts as the median.
 
-        Raises ValueError where there is no model, and for a cost or a dial that is negative or not finite.
+        Raises ValueError where there is no model, and for a cost or a dial that is negative or not
+        finite.
         """
         if not self._at:
             raise ValueError("there is no model to choose from")
@@ -125,9 +164,17 @@ class QualityModel:
         groups = hashed(text) if lines.columns() else []
         scores = lines.scores(groups)
         shares = self._shares(text, scores)
-        newness = column_sum(lines.newness[0], groups, square=True) / len(groups) if lines.newness else 0.0
+        newness = (
+            column_sum(lines.newness[0], groups, square=True) / len(groups)
+            if lines.newness
+            else 0.0
+        )
         flat, by_kind, by_newness = lines.trust
-        return Reading(groups, shares, _sigmoid(flat + by_kind * max(scores, default=0.0) + by_newness * newness))
+        return Reading(
+            groups,
+            shares,
+            _sigmoid(flat + by_kind * max(scores, default=0.0) + by_newness * newness),
+        )
 
     def _shares(self, text: str, scores: list[float]) -> list[float]:
         if self._kinds is None:
@@ -138,14 +185,23 @@ class QualityModel:
     def _mean(self, reading: Reading, model: int) -> float:
         """The model's own mean, and what kind and words add as far as they are believed."""
         base = self._table.base(model)
-        words = column_sum(self._lines.models[model], reading.groups) * self._table.share(model, WORDS_WEIGHT) if self._lines.models else 0.0
-        kind = (self._table.mean(reading.shares, model) - base) * (reading.trust if self._kinds is None else 1.0)
+        words = (
+            column_sum(self._lines.models[model], reading.groups)
+            * self._table.share(model, WORDS_WEIGHT)
+            if self._lines.models
+            else 0.0
+        )
+        kind = (self._table.mean(reading.shares, model) - base) * (
+            reading.trust if self._kinds is None else 1.0
+        )
         return min(max(base + kind + reading.trust * words, 0.0), 1.0)
 
     def _estimate(self, reading: Reading, name: str, model: int) -> Estimate:
         n = round(self._table.evidence(reading.shares, model))
         variance = self._table.variance(reading.shares, model) + (1 - reading.trust) * KIND_VARIANCE
-        return Estimate(self._mean(reading, model), math.sqrt(variance), n, self._source(name, model, n))
+        return Estimate(
+            self._mean(reading, model), math.sqrt(variance), n, self._source(name, model, n)
+        )
 
     def _source(self, name: str, model: int, n: int) -> str:
         rated = name in self._rated
@@ -163,18 +219,42 @@ class QualityModel:
             "labels": list(self._labels),
             "rated": dict(sorted(self._rated.items())),
             "given": self._kinds is not None,
-            "table": [table.prior, table.weight, table.count, table.total, table.priors, table.counts, table.totals],
-            "lines": [len(lines.kinds), lines.offsets, lines.temperature, len(lines.models), len(lines.newness), lines.trust],
+            "table": [
+                table.prior,
+                table.weight,
+                table.count,
+                table.total,
+                table.priors,
+                table.counts,
+                table.totals,
+            ],
+            "lines": [
+                len(lines.kinds),
+                lines.offsets,
+                lines.temperature,
+                len(lines.models),
+                len(lines.newness),
+                lines.trust,
+            ],
         }
         text = json.dumps(head).encode()
-        body = len(text).to_bytes(4, "little") + text + b"".join(packed(column) for column in lines.columns())
+        body = (
+            len(text).to_bytes(4, "little")
+            + text
+            + b"".join(packed(column) for column in lines.columns())
+        )
         return MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
 
     @classmethod
     def from_bytes(cls, data: bytes, kinds: Kinds | None = None) -> QualityModel:
-        """What `to_bytes` wrote. A model that was fitted with `kinds` needs them again. Raises ValueError for anything else."""
+        """What `to_bytes` wrote. A model that was fitted with `kinds` needs them again. Raises
+        ValueError for anything else."""
         body = memoryview(data)[12:]
-        if data[:8] != MAGIC or not body or zlib.crc32(body) != int.from_bytes(data[8:12], "little"):
+        if (
+            data[:8] != MAGIC
+            or not body
+            or zlib.crc32(body) != int.from_bytes(data[8:12], "little")
+        ):
             raise ValueError("not a quality model of this version")
         size = 4 + int.from_bytes(body[:4], "little")
         head = json.loads(bytes(body[4:size]))
@@ -184,14 +264,27 @@ class QualityModel:
             raise ValueError("not a quality model of this version") from error
 
     @classmethod
-    def _read_back(cls, head: Mapping[str, Any], body: memoryview, kinds: Kinds | None) -> QualityModel:
+    def _read_back(
+        cls, head: Mapping[str, Any], body: memoryview, kinds: Kinds | None
+    ) -> QualityModel:
         if head["given"] and kinds is None:
-            raise ValueError("this quality model was fitted with a classifier's kinds, and needs them")
-        columns = iter([unpacked(body[start : start + 4 * BUCKETS]) for start in range(0, len(body), 4 * BUCKETS)])
+            raise ValueError(
+                "this quality model was fitted with a classifier's kinds, and needs them"
+            )
+        columns = iter(
+            [
+                unpacked(body[start : start + 4 * BUCKETS])
+                for start in range(0, len(body), 4 * BUCKETS)
+            ]
+        )
         of_kinds, offsets, temperature, of_models, of_newness, trust = head["lines"]
-        parts = [[next(columns) for _ in range(count)] for count in (of_kinds, of_models, of_newness)]
+        parts = [
+            [next(columns) for _ in range(count)] for count in (of_kinds, of_models, of_newness)
+        ]
         lines = Lines(parts[0], offsets, temperature, parts[1], parts[2], trust)
-        return cls(head["models"], head["labels"], Table(*head["table"]), lines, head["rated"], kinds)
+        return cls(
+            head["models"], head["labels"], Table(*head["table"]), lines, head["rated"], kinds
+        )
 
 
 def _sigmoid(x: float) -> float:
@@ -202,7 +295,9 @@ def _learned(graded: Graded) -> tuple[Lines, list[list[float]]] | None:
     if not graded.texts:
         return None
     try:
-        from orch.quality.ridge import learned  # numpy: a tenth of a second, and not installed everywhere
+        from orch.quality.ridge import (
+            learned,
+        )  # numpy: a tenth of a second, and not installed everywhere
     except ImportError:
         return None
     return learned(graded)

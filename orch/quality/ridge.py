@@ -15,37 +15,53 @@ from orch.quality.table import CELL_WEIGHT, Graded
 from orch.quality.weights import Lines, unpacked
 
 KIND_RIDGE, REST_RIDGE = 1.0, 30.0
-"""For kinds, .1 to 1 are alike; for the rest, 10 and 30 are alike, and at 30 one answer says a third as much of a text of the same words."""
+"""For kinds, .1 to 1 are alike; for the rest, 10 and 30 are alike, and at 30 one answer says a
+third as much of a text of the same words."""
 TEMPERATURES = (3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0)
 CAUTION = 0.8
-"""Of the temperature that fits known kinds best: on unseen kinds every softmax is too sure (wins .001 of quality there, costs .001 at home)."""
+"""Of the temperature that fits known kinds best: on unseen kinds every softmax is too sure (wins
+.001 of quality there, costs .001 at home)."""
 REST_SHARE = 0.7
-"""Of the scale that fits best what words tell apart: who looks best is partly lucky (.002 of quality)."""
+"""Of the scale that fits best what words tell apart: who looks best is partly lucky (.002 of
+quality)."""
 UNPROVEN = 1.0
-"""Squared sum of what words must have told before half of it is believed: with few answers they agree by chance."""
+"""Squared sum of what words must have told before half of it is believed: with few answers they
+agree by chance."""
 SEEN_MASS = 2.0
 """Squared values at which a bucket counts as half new; .05 tells unseen kinds a little worse."""
 STEEPNESS, KNOWN_ODDS = 2.5, 4.0
-"""Trust falls steeply, and four of five texts are taken to be of known kinds; odds of 2 and 8 move .002 from unseen kinds to known ones."""
+"""Trust falls steeply, and four of five texts are taken to be of known kinds; odds of 2 and 8 move
+.002 from unseen kinds to known ones."""
 NEWTON_STEPS = 12
 LEARNED_TEXTS, DENSE_COLUMNS = 3_200, 2_048
-"""Texts that words are learned from (memory grows with their square, time with their cube; the table takes all), and columns held at a time."""
+"""Texts that words are learned from (memory grows with their square, time with their cube; the
+table takes all), and columns held at a time."""
 
 
 def learned(graded: Graded) -> tuple[Lines, list[list[float]]]:
-    """Columns by two ridges, and every text's shares of kinds: its label, else as told without it."""
-    order = sorted(range(len(graded.texts)), key=lambda at: (zlib.crc32(graded.texts[at].encode("utf-8", "replace")), at))[:LEARNED_TEXTS]
+    """Columns by two ridges, and every text's shares of kinds: its label, else as told without
+    it."""
+    order = sorted(
+        range(len(graded.texts)),
+        key=lambda at: (zlib.crc32(graded.texts[at].encode("utf-8", "replace")), at),
+    )[:LEARNED_TEXTS]
     design = Design.of([hashed(graded.texts[at]) for at in order])
     gram = design.gram()
     lines = Lines()
     given = None if graded.given is None else np.array([graded.given[at] for at in order])
-    wanted = given if given is not None else _one_hot([graded.kind[at] for at in order], len(graded.labels))
+    wanted = (
+        given
+        if given is not None
+        else _one_hot([graded.kind[at] for at in order], len(graded.labels))
+    )
     shares, tops = wanted, np.zeros((2, len(order)))
     if given is None and graded.labels:
         shares, tops = _learn_kinds(lines, design, gram, wanted)
     _learn_trust(lines, design, wanted, tops)
     scores, known = _scores(graded, order)
-    _learn_models(lines, design, gram, (scores, known), _left_out_means(scores, known, shares, wanted))
+    _learn_models(
+        lines, design, gram, (scores, known), _left_out_means(scores, known, shares, wanted)
+    )
     if graded.given is not None:
         return lines, graded.given
     told = {at: share for at, share in zip(order, shares.tolist(), strict=True)}
@@ -67,12 +83,18 @@ class Design:
     @classmethod
     def of(cls, texts: list[Groups]) -> Design:
         """One line a text."""
-        entries = [(line, bucket, value) for line, groups in enumerate(texts) for at, value in groups for bucket in at]
+        entries = [
+            (line, bucket, value)
+            for line, groups in enumerate(texts)
+            for at, value in groups
+            for bucket in at
+        ]
         line, bucket, value = np.array(entries).reshape(-1, 3).T
         return cls(line.astype(int), bucket.astype(int), value, len(texts))
 
     def gram(self) -> Any:
-        """Products of all pairs of texts, (n, n). Buckets of one text alone only count on the diagonal."""
+        """Products of all pairs of texts, (n, n). Buckets of one text alone only count on the
+        diagonal."""
         shared = np.bincount(self.bucket, minlength=BUCKETS) > 1
         place = np.cumsum(shared) - 1
         alone = ~shared[self.bucket]
@@ -80,27 +102,39 @@ class Design:
         for start in range(0, int(shared.sum()), DENSE_COLUMNS):
             inside = ~alone & (place[self.bucket] // DENSE_COLUMNS == start // DENSE_COLUMNS)
             dense = np.zeros((self.size, DENSE_COLUMNS), dtype=np.float32)
-            np.add.at(dense, (self.line[inside], place[self.bucket[inside]] - start), self.value[inside].astype(np.float32))
+            np.add.at(
+                dense,
+                (self.line[inside], place[self.bucket[inside]] - start),
+                self.value[inside].astype(np.float32),
+            )
             gram += dense @ dense.T
         return gram
 
     def column(self, weights: Any) -> array[float]:
         """Weights of texts as weights of buckets."""
-        return unpacked(memoryview(_sums(self.bucket, self.value * weights[self.line], BUCKETS).astype("<f4").tobytes()))
+        return unpacked(
+            memoryview(
+                _sums(self.bucket, self.value * weights[self.line], BUCKETS).astype("<f4").tobytes()
+            )
+        )
 
     def newness(self, without: Any) -> Any:
-        """How new each text is to the others, 0 to 1, when those of its own group in `without` are not counted."""
+        """How new each text is to the others, 0 to 1, when those of its own group in `without` are
+        not counted."""
         square = self.value**2
         mass = _sums(self.bucket, square, BUCKETS)
         keys = without[self.line] * BUCKETS + self.bucket
         _, inverse = np.unique(keys, return_inverse=True)
         own_mass = _sums(inverse, square)[inverse]
         new = square / (1 + np.maximum(mass[self.bucket] - own_mass, 0) / SEEN_MASS)
-        return _sums(self.line, new, self.size) / np.maximum(_sums(self.line, square, self.size), 1e-9)
+        return _sums(self.line, new, self.size) / np.maximum(
+            _sums(self.line, square, self.size), 1e-9
+        )
 
 
 def _sums(places: Any, values: Any, size: int = 0) -> Any:
-    """Sums of values by place, as floats: numpy's bincount of nothing is of whole numbers, whatever the weights, and takes no float added in place."""
+    """Sums of values by place, as floats: numpy's bincount of nothing is of whole numbers, whatever
+    the weights, and takes no float added in place."""
     return np.bincount(places, values, minlength=size).astype(float)
 
 
@@ -110,14 +144,17 @@ def _told(kind: int | None, count: int) -> list[float]:
 
 def _one_hot(kinds: list[int | None], count: int) -> Any:
     """A line for each text; the mean where the kind was not told."""
-    wanted = np.array([_told(kind, count) or [0.0] * count for kind in kinds]).reshape(len(kinds), count)
+    wanted = np.array([_told(kind, count) or [0.0] * count for kind in kinds]).reshape(
+        len(kinds), count
+    )
     told = np.array([kind is not None for kind in kinds])
     wanted[~told] = wanted[told].mean(axis=0) if told.any() else 0.0
     return wanted
 
 
 def _learn_kinds(lines: Lines, design: Design, gram: Any, wanted: Any) -> tuple[Any, Any]:
-    """Scores of kinds; returns shares told without the text itself, and the largest score without the text (line 0) and without its whole kind (1)."""
+    """Scores of kinds; returns shares told without the text itself, and the largest score without
+    the text (line 0) and without its whole kind (1)."""
     inverse = np.linalg.inv(gram + KIND_RIDGE * np.eye(design.size))
     mean = wanted.mean(axis=0)
     weights = inverse @ (wanted - mean)
@@ -132,13 +169,16 @@ def _learn_kinds(lines: Lines, design: Design, gram: Any, wanted: Any) -> tuple[
         inside, outside = own == kind, own != kind
         if inside.any() and outside.any():
             kept = wanted[outside].mean(axis=0)
-            apart = wanted[inside] - np.linalg.solve(inverse[np.ix_(inside, inside)], (inverse @ (wanted - kept))[inside])
+            apart = wanted[inside] - np.linalg.solve(
+                inverse[np.ix_(inside, inside)], (inverse @ (wanted - kept))[inside]
+            )
             tops[1, inside] = np.delete(apart, kind, axis=1).max(axis=1)
     return np.exp(_log_softmax(left_out * lines.temperature)), tops
 
 
 def _learn_trust(lines: Lines, design: Design, wanted: Any, tops: Any) -> None:
-    """A logistic line that tells texts of known kinds from those of kinds left out, by their largest score and their newness."""
+    """A logistic line that tells texts of known kinds from those of kinds left out, by their
+    largest score and their newness."""
     mass = _sums(design.bucket, design.value**2, BUCKETS)
     lines.newness = [array("f", (1 / (1 + mass / SEEN_MASS)).tolist())]
     if wanted.shape[1] < 2:
@@ -149,12 +189,17 @@ def _learn_trust(lines: Lines, design: Design, wanted: Any, tops: Any) -> None:
     trust = np.zeros(3)
     for _ in range(NEWTON_STEPS):
         p = 1 / (1 + np.exp(-np.clip(x @ trust, -30, 30)))
-        trust += np.linalg.solve((x.T * (p * (1 - p))) @ x + np.eye(3) * 0.1, x.T @ (y - p) - 0.1 * trust)
+        trust += np.linalg.solve(
+            (x.T * (p * (1 - p))) @ x + np.eye(3) * 0.1, x.T @ (y - p) - 0.1 * trust
+        )
     lines.trust = (STEEPNESS * (trust + np.array([math.log(KNOWN_ODDS), 0.0, 0.0]))).tolist()
 
 
-def _learn_models(lines: Lines, design: Design, gram: Any, graded: tuple[Any, Any], means: Any) -> None:
-    """What words say beyond the kind; a score that is missing says nothing. What all models share and what tells them apart are each scaled as they hold
+def _learn_models(
+    lines: Lines, design: Design, gram: Any, graded: tuple[Any, Any], means: Any
+) -> None:
+    """What words say beyond the kind; a score that is missing says nothing. What all models share
+    and what tells them apart are each scaled as they hold
     on texts left out."""
     scores, known = graded
     rest = np.where(known, scores - means, 0.0)
@@ -162,7 +207,10 @@ def _learn_models(lines: Lines, design: Design, gram: Any, graded: tuple[Any, An
     weights = inverse @ rest
     told = rest - weights / np.diag(inverse)[:, None]
     shared = told.mean(axis=1, keepdims=True)
-    scales = [_scale(rest[known], np.broadcast_to(shared, rest.shape)[known]), REST_SHARE * _scale(rest[known], (told - shared)[known])]
+    scales = [
+        _scale(rest[known], np.broadcast_to(shared, rest.shape)[known]),
+        REST_SHARE * _scale(rest[known], (told - shared)[known]),
+    ]
     common = weights.mean(axis=1, keepdims=True)
     weights = scales[0] * common + scales[1] * (weights - common)
     lines.models = [design.column(each) for each in weights.T]
@@ -180,7 +228,9 @@ def _left_out_means(scores: Any, known: Any, shares: Any, own: Any) -> Any:
 
 def _scale(wanted: Any, told: Any) -> float:
     """By how much to multiply what was told, 0 to 1 (least squares, drawn to 0)."""
-    return min(max(float((wanted * told).sum()) / (float((told * told).sum()) + UNPROVEN), 0.0), 1.0)
+    return min(
+        max(float((wanted * told).sum()) / (float((told * told).sum()) + UNPROVEN), 0.0), 1.0
+    )
 
 
 def _scores(graded: Graded, order: list[int]) -> tuple[Any, Any]:

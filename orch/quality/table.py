@@ -11,19 +11,24 @@ Row = tuple[str, str | None, str, float]
 Kinds = Callable[[str], Mapping[str, float]]
 """P(kind | text) of a classifier."""
 Prior = float | Mapping[str, float]
-"""What is believed of a model without graded answers, 0 to 1: at every kind, or by kind; at a kind that is missing it is the mean of the others."""
+"""What is believed of a model without graded answers, 0 to 1: at every kind, or by kind; at a kind
+that is missing it is the mean of the others."""
 RATED_WEIGHT, ASSUMED_WEIGHT = 10.0, 3.0
-"""Graded answers that a rating, and the mean of all models, count as. At ten, one answer moves a rated model by at most .2 at its own kind, and by .15 at any
+"""Graded answers that a rating, and the mean of all models, count as. At ten, one answer moves a
+rated model by at most .2 at its own kind, and by .15 at any
 other, also where the text may be of either."""
 CELL_WEIGHT = 8.0
-"""Graded answers that a model's mean counts as in one kind of task; 5 to 20 are alike (cross-validated, as all below, on LLMRouter's prompts)."""
+"""Graded answers that a model's mean counts as in one kind of task; 5 to 20 are alike
+(cross-validated, as all below, on LLMRouter's prompts)."""
 SCORE_VARIANCE = 0.2
-"""Of one graded answer about its mean: most are right or wrong (assumed, like the next; only `sd` depends on them)."""
+"""Of one graded answer about its mean: most are right or wrong (assumed, like the next; only `sd`
+depends on them)."""
 
 
 @dataclass(slots=True)
 class Table:
-    """Graded answers by kind and model (lines of kinds): how many, and by how much they are better than what is believed without them."""
+    """Graded answers by kind and model (lines of kinds): how many, and by how much they are better
+    than what is believed without them."""
 
     prior: list[float]
     weight: list[float]
@@ -44,7 +49,10 @@ class Table:
     def expected(self, shares: Sequence[float], model: int) -> float:
         """What is believed of a model at these kinds without answers."""
         prior = self.prior[model]
-        return prior + sum(share * (priors[model] - prior) for share, priors in zip(shares, self.priors, strict=True))
+        return prior + sum(
+            share * (priors[model] - prior)
+            for share, priors in zip(shares, self.priors, strict=True)
+        )
 
     def share(self, model: int, weight: float) -> float:
         """How much of what is known of a model are its graded answers, beside so many others."""
@@ -75,7 +83,8 @@ class Table:
             self.totals[kind][model] += share * better
 
     def mean(self, shares: Sequence[float], model: int) -> float:
-        """The mean in these kinds: the prior at each, and what the answers of all kinds and of that one add."""
+        """The mean in these kinds: the prior at each, and what the answers of all kinds and of that
+        one add."""
         better = self._better(model)
         return (
             self.expected(shares, model)
@@ -95,7 +104,13 @@ class Table:
     def variance(self, shares: Sequence[float], model: int) -> float:
         """Of the mean in these kinds."""
         own = SCORE_VARIANCE / (self.weight[model] + self.count[model])
-        return sum(share * SCORE_VARIANCE / (CELL_WEIGHT + counts[model]) for share, counts in zip(shares, self.counts, strict=True)) + own
+        return (
+            sum(
+                share * SCORE_VARIANCE / (CELL_WEIGHT + counts[model])
+                for share, counts in zip(shares, self.counts, strict=True)
+            )
+            + own
+        )
 
 
 def checked(value: float) -> float:
@@ -136,8 +151,15 @@ class Graded:
     size: int
 
     @classmethod
-    def of(cls, rows: Iterable[Row], models: Sequence[str], kinds: Kinds | None, moves: Iterable[float] = ()) -> Graded:
-        """The rows of these models, gathered by text in the order they come; `moves` are added to their scores, 0 where there are none left."""
+    def of(
+        cls,
+        rows: Iterable[Row],
+        models: Sequence[str],
+        kinds: Kinds | None,
+        moves: Iterable[float] = (),
+    ) -> Graded:
+        """The rows of these models, gathered by text in the order they come; `moves` are added to
+        their scores, 0 where there are none left."""
         at = {model: number for number, model in enumerate(models)}
         scores: dict[str, dict[int, list[float]]] = {}
         label: dict[str, str] = {}
@@ -147,15 +169,27 @@ class Graded:
                 if kind:
                     label.setdefault(text, kind)
         given = [kinds(text) for text in scores] if kinds else None
-        labels = sorted({name for each in given for name in each} if given is not None else set(label.values()))
+        labels = sorted(
+            {name for each in given for name in each} if given is not None else set(label.values())
+        )
         places = {name: place for place, name in enumerate(labels)}
         own = [None if kinds else places.get(label.get(text, "")) for text in scores]
-        shares = None if given is None else [[float(each.get(name, 0.0)) for name in labels] for each in given]
+        shares = (
+            None
+            if given is None
+            else [[float(each.get(name, 0.0)) for name in labels] for each in given]
+        )
         return cls(list(scores), labels, own, list(scores.values()), shares, len(models))
 
 
-def filled(graded: Graded, rated: list[Prior | None], shares: Sequence[Sequence[float]], labels: Sequence[str]) -> Table:
-    """All answers. Before any, a model's prior is believed, or the mean of all answers, or of the priors, or a half."""
+def filled(
+    graded: Graded,
+    rated: list[Prior | None],
+    shares: Sequence[Sequence[float]],
+    labels: Sequence[str],
+) -> Table:
+    """All answers. Before any, a model's prior is believed, or the mean of all answers, or of the
+    priors, or a half."""
     seen = [score for each in graded.scores for many in each.values() for score in many]
     known = seen or [mean_of(prior) for prior in rated if prior is not None] or [0.5]
     believed: list[Prior] = [sum(known) / len(known) if prior is None else prior for prior in rated]

@@ -13,7 +13,8 @@ from orch.quality.features import Groups
 
 @dataclass(slots=True)
 class Lines:
-    """What was learned from words: a column of BUCKETS weights for each kind, for each model, and one for how new a bucket is."""
+    """What was learned from words: a column of BUCKETS weights for each kind, for each model, and
+    one for how new a bucket is."""
 
     kinds: list[array[float]] = field(default_factory=list)
     offsets: list[float] = field(default_factory=list)
@@ -24,7 +25,10 @@ class Lines:
 
     def scores(self, groups: Groups) -> list[float]:
         """One for each kind."""
-        return [offset + column_sum(column, groups) for column, offset in zip(self.kinds, self.offsets, strict=True)]
+        return [
+            offset + column_sum(column, groups)
+            for column, offset in zip(self.kinds, self.offsets, strict=True)
+        ]
 
     def shares(self, scores: list[float]) -> list[float]:
         """P(kind | text)."""
@@ -39,7 +43,9 @@ def column_sum(column: array[float], groups: Groups, *, square: bool = False) ->
     """A column over a text's buckets, each as it counts."""
     total = 0.0
     for at, value in groups:
-        total += (value * value if square else value) * (sum(itemgetter(*at)(column)) if len(at) > 1 else column[at[0]])
+        total += (value * value if square else value) * (
+            sum(itemgetter(*at)(column)) if len(at) > 1 else column[at[0]]
+        )
     return total
 
 

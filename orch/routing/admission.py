@@ -1,4 +1,5 @@
-"""Who may ask a provider now: every run passes here before each model it asks. Alone, orch lets all through; the server lets them queue."""
+"""Who may ask a provider now: every run passes here before each model it asks. Alone, orch lets all
+through; the server lets them queue."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from orch.types import ModelKey
 
 
 class Ticket(NamedTuple):
-    """One wish to ask a model. `footprint_bytes` is what the model takes when it is loaded; `client` is who asks, for fairness."""
+    """One wish to ask a model. `footprint_bytes` is what the model takes when it is loaded;
+    `client` is who asks, for fairness."""
 
     run_id: str
     model: ModelKey
@@ -31,12 +33,14 @@ class Gate(Protocol):
     def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
         """Waits for the ticket's turn; leaving gives the place free.
 
-        Raises BackendError `busy`, with `retry_after_s`, where too many wait already or the ticket's patience ends.
+        Raises BackendError `busy`, with `retry_after_s`, where too many wait already or the
+        ticket's patience ends.
         """
         ...
 
     def must_wait(self, ticket: Ticket) -> str:
-        """Why the model could not be loaded now beside what is in use, in words; empty where it could."""
+        """Why the model could not be loaded now beside what is in use, in words; empty where it
+        could."""
         ...
 
 

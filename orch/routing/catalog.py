@@ -1,4 +1,5 @@
-"""What was measured of each model by task type, beside what it is rated; and which models are new here."""
+"""What was measured of each model by task type, beside what it is rated; and which models are new
+here."""
 
 from __future__ import annotations
 
@@ -50,9 +51,23 @@ class Row:
 
 def table(runtime: Runtime, survey: Survey) -> list[Row]:
     """Every installed model that chats. Reads the journal: not on an event loop."""
-    states = [state for state in survey.states if not state.unavailable and (state.capabilities is None or "completion" in state.capabilities)]
+    states = [
+        state
+        for state in survey.states
+        if not state.unavailable
+        and (state.capabilities is None or "completion" in state.capabilities)
+    ]
     speeds, qualities = _speeds(runtime), _qualities(runtime, survey)
-    return [Row(state, rated_speed(state), _rated_quality(state), speeds.get(state.key, {}), qualities.get(state.key, {})) for state in states]
+    return [
+        Row(
+            state,
+            rated_speed(state),
+            _rated_quality(state),
+            speeds.get(state.key, {}),
+            qualities.get(state.key, {}),
+        )
+        for state in states
+    ]
 
 
 def rated_speed(state: ModelState) -> float:
@@ -69,7 +84,9 @@ def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, Figure]]:
     rates: dict[tuple[ModelKey, TaskType], list[float]] = {}
     rows = runtime.journal.database.rows(_RATES, (RECENT,))
     for row in (row for row in rows if row["task_type"] in set(TaskType)):
-        rates.setdefault(((row["provider"], row["model"]), TaskType(row["task_type"])), []).append(row["rate"])
+        rates.setdefault(((row["provider"], row["model"]), TaskType(row["task_type"])), []).append(
+            row["rate"]
+        )
     found: dict[ModelKey, dict[TaskType, Figure]] = {}
     for (key, task_type), values in rates.items():
         found.setdefault(key, {})[task_type] = Figure(percentile(values, 50) or 0.0, len(values))
@@ -77,7 +94,8 @@ def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, Figure]]:
 
 
 def _qualities(runtime: Runtime, survey: Survey) -> dict[ModelKey, dict[TaskType, Figure]]:
-    """What the router makes of grades and of the user's word, for a task of which only the type is known."""
+    """What the router makes of grades and of the user's word, for a task of which only the type is
+    known."""
     found: dict[ModelKey, dict[TaskType, Figure]] = {}
     for task_type in TaskType:
         for key, estimate in runtime.judged.estimates("", {task_type: 1.0}, survey.states).items():
@@ -87,6 +105,12 @@ def _qualities(runtime: Runtime, survey: Survey) -> dict[ModelKey, dict[TaskType
 
 
 def new_digests(runtime: Runtime) -> frozenset[str]:
-    """Of the models that were first seen within the last week; not of those that were there when orch came."""
-    query = "SELECT digest FROM model_info WHERE at > ? AND at > (SELECT min(at) FROM model_info) + ?"
-    return frozenset(row["digest"] for row in runtime.journal.database.rows(query, (time.time() - NEW_S, FIRST_LOOK_S)))
+    """Of the models that were first seen within the last week; not of those that were there when
+    orch came."""
+    query = (
+        "SELECT digest FROM model_info WHERE at > ? AND at > (SELECT min(at) FROM model_info) + ?"
+    )
+    return frozenset(
+        row["digest"]
+        for row in runtime.journal.database.rows(query, (time.time() - NEW_S, FIRST_LOOK_S))
+    )

@@ -1,4 +1,5 @@
-"""The seconds to a model's answer: load, prefill, decode, and the reload of what the load unloads; measured here, else by rating or size (pure)."""
+"""The seconds to a model's answer: load, prefill, decode, and the reload of what the load unloads;
+measured here, else by rating or size (pure)."""
 
 from __future__ import annotations
 
@@ -17,15 +18,18 @@ LOAD_GB_PER_S = 1.2
 """Reading weights from an ordinary SSD, until a cold load was measured."""
 LOAD_FIXED_S = 0.5
 GUESSED_BYTES_PER_S = 390e9
-"""Decoding reads the weights once a token: 4.9 GB (8B at 4 bits) give 80 tokens/s, which is about what one consumer GPU does, and the shipped ratings say."""
+"""Decoding reads the weights once a token: 4.9 GB (8B at 4 bits) give 80 tokens/s, which is about
+what one consumer GPU does, and the shipped ratings say."""
 PREFILL_TO_DECODE = 10.0
 """Prompt tokens are read some ten times as fast as answer tokens are written, until measured."""
 TYPICAL_ANSWERS = 5
-"""Answers at whose number the measured length of a type counts as much as `answer_tokens` of routing.yaml."""
+"""Answers at whose number the measured length of a type counts as much as `answer_tokens` of
+routing.yaml."""
 
 
 class Seconds(NamedTuple):
-    """Seconds to an answer by what they are spent on; `eviction` is what loading an unloaded model again will cost later, times how likely that is."""
+    """Seconds to an answer by what they are spent on; `eviction` is what loading an unloaded model
+    again will cost later, times how likely that is."""
 
     load: float
     prefill: float
@@ -41,7 +45,8 @@ class Seconds(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What a provider has loaded: how many models, their bytes, and the seconds that unloading all of them is expected to cost."""
+    """What a provider has loaded: how many models, their bytes, and the seconds that unloading all
+    of them is expected to cost."""
 
     models: int
     size_bytes: int
@@ -65,7 +70,9 @@ class TimeContext:
     loaded_bytes: int
 
     @classmethod
-    def of(cls, there: Sequence[ModelState], need: Need, policy: Policy, shares: Shares) -> TimeContext:
+    def of(
+        cls, there: Sequence[ModelState], need: Need, policy: Policy, shares: Shares
+    ) -> TimeContext:
         """From the models that can be asked now."""
         measured = [state for state in there if state.measured]
         plain, thinking = _answers(measured, policy, shares)
@@ -77,8 +84,16 @@ class TimeContext:
             shares=shares,
             answers=(plain, thinking),
             usual=(usual, usual if thinking is plain else _expected(shares, thinking)),
-            decode_pace=_pace((state.measured.decode_tps, rated_tps(state)) for state in measured if state.local and state.measured),
-            load_pace=_pace((state.measured.load_s, _rated_load(state)) for state in measured if state.local and state.measured),
+            decode_pace=_pace(
+                (state.measured.decode_tps, rated_tps(state))
+                for state in measured
+                if state.local and state.measured
+            ),
+            load_pace=_pace(
+                (state.measured.load_s, _rated_load(state))
+                for state in measured
+                if state.local and state.measured
+            ),
             loaded=loaded,
             loaded_bytes=sum(each.size_bytes for each in loaded.values()),
         )
@@ -89,7 +104,8 @@ def _expected(shares: Shares, values: Mapping[TaskType, float]) -> float:
 
 
 def rated_tps(state: ModelState) -> float:
-    """Tokens/s of decode by the size, or by a rating: r stands for 3 * 1.5^r, 115 at 9 and 34 at 6, what 8B and 14B models at 4 bits give on one GPU."""
+    """Tokens/s of decode by the size, or by a rating: r stands for 3 * 1.5^r, 115 at 9 and 34 at 6,
+    what 8B and 14B models at 4 bits give on one GPU."""
     if state.bytes_per_token:
         return GUESSED_BYTES_PER_S / state.bytes_per_token
     rating = state.spec.speed_rating
@@ -97,18 +113,26 @@ def rated_tps(state: ModelState) -> float:
 
 
 def seconds(state: ModelState, num_ctx: int, times: TimeContext) -> Seconds:
-    """Seconds of this answer with that context: measured, else rated and corrected by how fast this machine proved with other models."""
+    """Seconds of this answer with that context: measured, else rated and corrected by how fast this
+    machine proved with other models."""
     measured, need = state.measured, times.need
     decode = (measured and measured.decode_tps) or rated_tps(state) * times.decode_pace
     prefill = (measured and measured.prefill_tps) or decode * PREFILL_TO_DECODE
     load = load_seconds(state, num_ctx, times.load_pace)
     gone = evicted(state, num_ctx, times) if load else 0
     eviction = eviction_seconds(state, gone, times) if gone else 0.0
-    return Seconds(load, state.tokens(need.prompt_tokens) / prefill, answer_tokens(state, times) / decode, eviction, gone)
+    return Seconds(
+        load,
+        state.tokens(need.prompt_tokens) / prefill,
+        answer_tokens(state, times) / decode,
+        eviction,
+        gone,
+    )
 
 
 def answer_tokens(state: ModelState, times: TimeContext) -> float:
-    """Tokens of the answer that is expected: of its type as measured of the model, as far as there is evidence, else as usual; never more than it may be."""
+    """Tokens of the answer that is expected: of its type as measured of the model, as far as there
+    is evidence, else as usual; never more than it may be."""
     thinks = _thinks(state)
     tokens = times.usual[thinks]
     if state.measured and state.measured.answers:
@@ -122,8 +146,11 @@ def _thinks(state: ModelState) -> bool:
     return state.capabilities is not None and "thinking" in state.capabilities
 
 
-def _answers(measured: Sequence[ModelState], policy: Policy, shares: Shares) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
-    """By likely type what routing.yaml says and what was measured here, of models that do not think and of those that do: their answers are longer."""
+def _answers(
+    measured: Sequence[ModelState], policy: Policy, shares: Shares
+) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
+    """By likely type what routing.yaml says and what was measured here, of models that do not think
+    and of those that do: their answers are longer."""
     said = {each: float(policy.rule(each).answer_tokens) for each, _ in shares}
     if not measured:
         return said, said
@@ -134,7 +161,13 @@ def _answers(measured: Sequence[ModelState], policy: Policy, shares: Shares) -> 
         for each, (n, mean) in state.measured.answers.items() if state.measured else ():
             counts[thinks][each] += n
             totals[thinks][each] = totals[thinks].get(each, 0.0) + n * mean
-    plain, thinking = ({each: _shrunk(usual, counts[at][each], totals[at].get(each, 0.0)) for each, usual in said.items()} for at in (0, 1))
+    plain, thinking = (
+        {
+            each: _shrunk(usual, counts[at][each], totals[at].get(each, 0.0))
+            for each, usual in said.items()
+        }
+        for at in (0, 1)
+    )
     return plain, thinking
 
 
@@ -144,13 +177,16 @@ def _shrunk(usual: float, n: int, total: float) -> float:
 
 def load_seconds(state: ModelState, num_ctx: int, pace: float = 1.0) -> float:
     """Seconds of a cold load: 0 for a model that is loaded with that context."""
-    if state.remote_host or (state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx)):
+    if state.remote_host or (
+        state.resident and (state.resident_ctx is None or num_ctx == state.resident_ctx)
+    ):
         return 0.0
     return reload_seconds(state, pace)
 
 
 def reload_seconds(state: ModelState, pace: float = 1.0) -> float:
-    """Seconds to load the model, were it not loaded: as measured, else by its size and how fast this machine loaded others."""
+    """Seconds to load the model, were it not loaded: as measured, else by its size and how fast
+    this machine loaded others."""
     return (state.measured and state.measured.load_s) or _rated_load(state) * pace
 
 
@@ -159,24 +195,31 @@ def _rated_load(state: ModelState) -> float:
 
 
 def _pace(pairs: Iterable[tuple[float | None, float]]) -> float:
-    """The geometric mean of measured by expected, shrunk towards 1 where few models were measured."""
+    """The geometric mean of measured by expected, shrunk towards 1 where few models were
+    measured."""
     logs = [math.log(measured / expected) for measured, expected in pairs if measured]
     return math.exp(math.fsum(logs) / (len(logs) + 1)) if logs else 1.0
 
 
 def _loaded(there: Sequence[ModelState]) -> dict[str, Loaded]:
-    """What takes this machine's memory now, by provider; names that share a digest are one model."""
+    """What takes this machine's memory now, by provider; names that share a digest are one
+    model."""
     found: dict[str, Loaded] = {}
-    resident = sorted((state for state in there if state.resident and state.local), key=lambda state: state.key)  # sums depend on the order
+    resident = sorted(
+        (state for state in there if state.resident and state.local), key=lambda state: state.key
+    )  # sums depend on the order
     for state in {state.identity: state for state in resident}.values():
         models, size, loss = found.get(state.spec.provider, (0, 0, 0.0))
         own = state.resident_bytes or memory_needed(state, state.num_ctx)
-        found[state.spec.provider] = Loaded(models + 1, size + own, loss + reload_seconds(state) * state.wanted)
+        found[state.spec.provider] = Loaded(
+            models + 1, size + own, loss + reload_seconds(state) * state.wanted
+        )
     return found
 
 
 def evicted(state: ModelState, num_ctx: int, times: TimeContext) -> int:
-    """How many models its provider unloads so that this one can be loaded: for want of memory, or since it keeps no more at once."""
+    """How many models its provider unloads so that this one can be loaded: for want of memory, or
+    since it keeps no more at once."""
     beside = times.loaded.get(state.spec.provider)
     if beside is None or state.resident or not state.local:
         return 0
@@ -184,14 +227,17 @@ def evicted(state: ModelState, num_ctx: int, times: TimeContext) -> int:
     if times.policy.memory_bytes is not None:
         over = times.loaded_bytes + memory_needed(state, num_ctx) - times.policy.memory_bytes
     by_memory = math.ceil(over * beside.models / max(beside.size_bytes, 1)) if over > 0 else 0
-    by_count = beside.models + 1 - times.policy.most_loaded.get(state.spec.provider, beside.models + 1)
+    by_count = (
+        beside.models + 1 - times.policy.most_loaded.get(state.spec.provider, beside.models + 1)
+    )
     return min(max(by_memory, by_count), beside.models)
 
 
 def eviction_seconds(state: ModelState, gone: int, times: TimeContext) -> float:
     """Seconds of loading again what loading this one unloads, times how likely that is wanted next.
 
-    Which of several goes is Ollama's own choice (the shortest keep_alive first, then by the name of the file), so that each counts by its chance.
+    Which of several goes is Ollama's own choice (the shortest keep_alive first, then by the name of
+    the file), so that each counts by its chance.
     """
     beside = times.loaded[state.spec.provider]
     return beside.loss_s * gone / beside.models

@@ -1,4 +1,5 @@
-"""The user's word on a run that is over: what it was worth, which model is better, what kind of task it was; the next decisions know it."""
+"""The user's word on a run that is over: what it was worth, which model is better, what kind of
+task it was; the next decisions know it."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ from orch.types import ModelKey, TaskType, names_of
 TASK_CHARS = 60
 
 
-async def rate(runtime: Runtime, run_id: str, word: str = "", better: str = "", task_type: str = "") -> list[str]:
-    """Takes the word on a run (`last` or an id) and gives back what is believed now, a sentence each. Raises OrchError, and then nothing is kept."""
+async def rate(
+    runtime: Runtime, run_id: str, word: str = "", better: str = "", task_type: str = ""
+) -> list[str]:
+    """Takes the word on a run (`last` or an id) and gives back what is believed now, a sentence
+    each. Raises OrchError, and then nothing is kept."""
     _check(word, better, task_type)
     run = await runtime.aside(_run, runtime, run_id)
     survey = await runtime.registry.available(with_unlisted=True) if word or better else None
@@ -37,21 +41,38 @@ def _check(word: str, better: str, task_type: str) -> None:
     if task_type and task_type not in tuple(TaskType):
         raise UsageError(f"{task_type!r} is no task type", f"there are: {', '.join(TaskType)}")
     if not (word or better or task_type):
-        raise UsageError("there is nothing to say of it", "orch rate last good, bad, --better MODEL or --type TYPE")
+        raise UsageError(
+            "there is nothing to say of it",
+            "orch rate last good, bad, --better MODEL or --type TYPE",
+        )
 
 
 def _run(runtime: Runtime, run_id: str) -> dict[str, Any]:
     journal = runtime.journal
     if journal.mode != "full":
-        raise OrchError(f"your word needs the task's text, and the journal keeps none (journal.mode is {journal.mode})", code="not_kept")
+        raise OrchError(
+            "your word needs the task's text, and the journal keeps none (journal.mode is"
+            f" {journal.mode})",
+            code="not_kept",
+        )
     journal.open()
     run = journal.find_run(run_id.encode("utf-8", "replace").decode())
     if run is None and run_id == "last":
-        raise UsageError("; ".join(journal.warnings) or "there is no answered run yet", 'orch run "What is a mutex?"')
+        raise UsageError(
+            "; ".join(journal.warnings) or "there is no answered run yet",
+            'orch run "What is a mutex?"',
+        )
     if run is None:
-        raise UsageError(f"no run is called {run_id!r}", "orch run --json tells run_id; last is the last one that was answered")
+        raise UsageError(
+            f"no run is called {run_id!r}",
+            "orch run --json tells run_id; last is the last one that was answered",
+        )
     if not run["task"]:
-        raise OrchError(f"the text of run {run['run_id']} was not kept", "only runs with journal.mode: full can be rated", code="not_kept")
+        raise OrchError(
+            f"the text of run {run['run_id']} was not kept",
+            "only runs with journal.mode: full can be rated",
+            code="not_kept",
+        )
     return run
 
 
@@ -59,12 +80,21 @@ def _correct(runtime: Runtime, run: dict[str, Any], task_type: str) -> str:
     journal = runtime.journal
     if not journal.judgements.correct(run, task_type):
         raise JournalError("; ".join(journal.warnings) or "the correction could not be written")
-    return f"{_short(run)} is {task_type}, not {run['task_type']}" if run["task_type"] != task_type else f"{task_type} it was"
+    return (
+        f"{_short(run)} is {task_type}, not {run['task_type']}"
+        if run["task_type"] != task_type
+        else f"{task_type} it was"
+    )
 
 
 def _scores(survey: Survey, run: dict[str, Any], word: str, better: str) -> dict[ModelKey, float]:
-    """What each model gets. A cached answer is its model's. Raises UsageError for a run without an answer, OrchError for an unknown model."""
-    if not run["model"] or run["status"] == "failed" or (run["status"] == "interrupted" and not run["answer"]):
+    """What each model gets. A cached answer is its model's. Raises UsageError for a run without an
+    answer, OrchError for an unknown model."""
+    if (
+        not run["model"]
+        or run["status"] == "failed"
+        or (run["status"] == "interrupted" and not run["answer"])
+    ):
         raise UsageError(f"no model answered run {run['run_id']}", "rate a run that was answered")
     answered = (run["provider"], run["model"])
     scores = {answered: GOOD if word == "good" else BAD if word == "bad" else WORSE}
@@ -76,17 +106,32 @@ def _scores(survey: Survey, run: dict[str, Any], word: str, better: str) -> dict
     return scores
 
 
-def _judge(runtime: Runtime, survey: Survey, run: dict[str, Any], scores: dict[ModelKey, float], word: str, better: str) -> str:
+def _judge(
+    runtime: Runtime,
+    survey: Survey,
+    run: dict[str, Any],
+    scores: dict[ModelKey, float],
+    word: str,
+    better: str,
+) -> str:
     """Keeps the scores, learns from them, and says what is believed now."""
     if not runtime.journal.judgements.rate(run, scores, "better" if better else "word"):
         raise JournalError("; ".join(runtime.journal.warnings) or "the rating could not be written")
     if word != "good":
-        runtime.reuse.cache.forget(run_ids=[run["run_id"]])  # or the same answer would be given again
+        runtime.reuse.cache.forget(
+            run_ids=[run["run_id"]]
+        )  # or the same answer would be given again
     runtime.judged.fit(survey.states)
-    known = runtime.judged.estimates(run["task"], classify_text(run["task"], (), None, runtime).scores, survey.states)
+    known = runtime.judged.estimates(
+        run["task"], classify_text(run["task"], (), None, runtime).scores, survey.states
+    )
     models = list(names_of(scores).values())
     figures = [f"{known[key].mean:.2f} ({_source(known[key].source)})" for key in scores]
-    quality = " and ".join(figures if len(models) == 1 else (f"of {model} {figure}" for model, figure in zip(models, figures, strict=True)))
+    quality = " and ".join(
+        figures
+        if len(models) == 1
+        else (f"of {model} {figure}" for model, figure in zip(models, figures, strict=True))
+    )
     return f"{_short(run)}: {_said(word, models)}; quality here {quality}"
 
 

@@ -14,10 +14,14 @@ START_OLLAMA = "start Ollama:\n  ollama serve"
 
 
 def find(survey: Survey, name: str) -> ModelState:
-    """The model of that id, alias, display name or PROVIDER/ID; of namesakes one that is there. Raises OrchError with what was probably meant."""
+    """The model of that id, alias, display name or PROVIDER/ID; of namesakes one that is there.
+    Raises OrchError with what was probably meant."""
 
     def is_called(spec: ModelSpec) -> bool:
-        return canonical(name) in (canonical(each) for each in (spec.id, *spec.aliases, spec.name, f"{spec.provider}/{spec.id}"))
+        return canonical(name) in (
+            canonical(each)
+            for each in (spec.id, *spec.aliases, spec.name, f"{spec.provider}/{spec.id}")
+        )
 
     found = [state for state in survey.states if is_called(state.spec)]
     if not found:
@@ -26,22 +30,39 @@ def find(survey: Survey, name: str) -> ModelState:
 
 
 def unknown(survey: Survey, name: str) -> OrchError:
-    """The error for a name that no model has: `no_provider` where one that can't be asked now may have it."""
+    """The error for a name that no model has: `no_provider` where one that can't be asked now may
+    have it."""
     import difflib  # only for people who mistype
 
-    near = difflib.get_close_matches(name, [state.spec.id for state in survey.states], n=1, cutoff=0.5)
-    down = {provider: why for provider, why in survey.down.items() if _may_have(survey, provider, name)}
+    near = difflib.get_close_matches(
+        name, [state.spec.id for state in survey.states], n=1, cutoff=0.5
+    )
+    down = {
+        provider: why for provider, why in survey.down.items() if _may_have(survey, provider, name)
+    }
     if not down:
-        hint = f"did you mean {near[0]}?" if near else f"orch models lists what is there; {_pull(survey, name)} fetches it"
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else f"orch models lists what is there; {_pull(survey, name)} fetches it"
+        )
         return OrchError(f"no model is called {name!r}", hint, code="model_not_found")
-    why = " and ".join(f"provider {provider}, which may have it, is down: {said}" for provider, said in down.items())
-    hint = START_OLLAMA if any(survey.kinds.get(provider) == "ollama" for provider in down) else "orch health shows what is reachable"
+    why = " and ".join(
+        f"provider {provider}, which may have it, is down: {said}"
+        for provider, said in down.items()
+    )
+    hint = (
+        START_OLLAMA
+        if any(survey.kinds.get(provider) == "ollama" for provider in down)
+        else "orch health shows what is reachable"
+    )
     hint = f"did you mean {near[0]}? Or {hint}" if near else hint
     return OrchError(f"{name!r} is not in models.yaml, and {why}", hint, code="no_provider")
 
 
 def _may_have(survey: Survey, provider: str, name: str) -> bool:
-    """Whether a provider may have a model of which models.yaml says nothing: those inside orch are all listed. `PROVIDER/ID` means one alone."""
+    """Whether a provider may have a model of which models.yaml says nothing: those inside orch are
+    all listed. `PROVIDER/ID` means one alone."""
     named = _provider_of(survey, name)
     return survey.kinds.get(provider) != "llamacpp" and named in ("", provider)
 
@@ -55,7 +76,11 @@ def _provider_of(survey: Survey, name: str) -> str:
 def _pull(survey: Survey, name: str) -> str:
     """The command that fetches a model of that name."""
     named = _provider_of(survey, name)
-    return f"orch models pull {name.removeprefix(f'{named}/')} --provider {named}" if named else f"orch models pull {name}"
+    return (
+        f"orch models pull {name.removeprefix(f'{named}/')} --provider {named}"
+        if named
+        else f"orch models pull {name}"
+    )
 
 
 def facts(state: ModelState) -> dict[str, Any]:
@@ -78,7 +103,9 @@ def facts(state: ModelState) -> dict[str, Any]:
         "capabilities": sorted(state.capabilities) if state.capabilities is not None else None,
         "strengths": list(spec.strengths),
         "weaknesses": list(spec.weaknesses),
-        "quality": {str(each): round(value * 10, 1) for each, value in state.prior.quality.items()} if state.prior else None,
+        "quality": {str(each): round(value * 10, 1) for each, value in state.prior.quality.items()}
+        if state.prior
+        else None,
         "quality_source": state.prior.source if state.prior else None,
         "quality_rating": spec.quality_rating,
         "speed_rating": spec.speed_rating,

@@ -10,21 +10,27 @@ from orch.types import Estimate, Measured, ModelKey, Need, Prior
 
 DEFAULT_NUM_CTX = 8_192
 UNKNOWN_CTX = 1 << 20
-"""Stands for the context of a model whose server tells nothing: it is not ruled out for a limit that nobody knows."""
+"""Stands for the context of a model whose server tells nothing: it is not ruled out for a limit
+that nobody knows."""
 LEAST_RATIO, MOST_RATIO = 0.5, 4.0
-"""Between which counts correct estimates: a token takes three digits at Llama 3, and scripts that a small vocabulary lacks take several a character."""
+"""Between which counts correct estimates: a token takes three digits at Llama 3, and scripts that a
+small vocabulary lacks take several a character."""
 SAME_PROMPT = 0.05
-"""How near two estimates are, as a share, to be of one prompt: another text as long as one that was refused must not be ruled out for it."""
+"""How near two estimates are, as a share, to be of one prompt: another text as long as one that was
+refused must not be ruled out for it."""
 ANSWER_ROOM = 2_048
-"""Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question (design, decision 5)."""
+"""Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question
+(design, decision 5)."""
 
 WANTED, WANTED_WEIGHT = 0.5, 4
-"""How likely a loaded model is wanted next before anything is known, and the tasks of late at which that counts half."""
+"""How likely a loaded model is wanted next before anything is known, and the tasks of late at which
+that counts half."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One model as it stands now: its facts, and what its provider and the journal say. `unavailable` is (code, reason) or None."""
+    """One model as it stands now: its facts, and what its provider and the journal say.
+    `unavailable` is (code, reason) or None."""
 
     spec: ModelSpec
     unavailable: tuple[str, str] | None = None
@@ -40,18 +46,21 @@ class ModelState:
     modelfile_ctx: int | None = None
     """The context that its Modelfile loads it with."""
     bytes_per_token: int = 0
-    """Bytes of weights that a token takes where its speed is guessed from them; 0 where it is rated, or no size is known."""
+    """Bytes of weights that a token takes where its speed is guessed from them; 0 where it is
+    rated, or no size is known."""
     measured: Measured | None = None
     unlisted: bool = False
     fixed_ctx: bool = False
     prior: Prior | None = None
-    """What is believed of its quality, whoever said it; None where its provider does not have it."""
+    """What is believed of its quality, whoever said it; None where its provider does not have
+    it."""
     judged: Estimate | None = None
     """What is known of its quality at this very task, None where nothing was graded."""
     wanted: float = WANTED
     """How likely the next task is taken by it."""
     remote_host: str = ""
-    """The machine on which its provider runs it, empty for the provider's own. Where it is not allowed, `unavailable` says so (`remote`)."""
+    """The machine on which its provider runs it, empty for the provider's own. Where it is not
+    allowed, `unavailable` says so (`remote`)."""
 
     @property
     def key(self) -> ModelKey:
@@ -60,12 +69,14 @@ class ModelState:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Provider and digest, which names of one model share; the full name where the provider tells no digest."""
+        """Provider and digest, which names of one model share; the full name where the provider
+        tells no digest."""
         return self.spec.provider, self.digest or canonical(self.spec.id)
 
     @property
     def own_ctx(self) -> int:
-        """The context it is loaded with unless a task needs more: models.yaml's, else its Modelfile's, else 8,192, at most its window."""
+        """The context it is loaded with unless a task needs more: models.yaml's, else its
+        Modelfile's, else 8,192, at most its window."""
         usual = self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX
         return min(self.spec.num_ctx or self.modelfile_ctx or usual, self.context_window)
 
@@ -82,10 +93,15 @@ class ModelState:
     @property
     def num_ctx(self) -> int:
         """The context it is loaded with now, at most its window; else its own."""
-        return min(self.resident_ctx, self.context_window) if self.resident_ctx and not self.fixed_ctx else self.own_ctx
+        return (
+            min(self.resident_ctx, self.context_window)
+            if self.resident_ctx and not self.fixed_ctx
+            else self.own_ctx
+        )
 
     def tokens(self, estimate: int) -> int:
-        """An estimate corrected by what this model's server counted before: of a prompt as long as this one that it refused, else as a rule."""
+        """An estimate corrected by what this model's server counted before: of a prompt as long as
+        this one that it refused, else as a rule."""
         if self.measured is None:
             return estimate
         recount = self.recount(estimate)
@@ -95,7 +111,8 @@ class ModelState:
         return math.ceil(estimate * min(max(ratio, LEAST_RATIO), MOST_RATIO))
 
     def recount(self, estimate: int) -> int | None:
-        """What a prompt that was refused makes of an estimate near its own: most likely it is the same prompt, asked again or gone on with."""
+        """What a prompt that was refused makes of an estimate near its own: most likely it is the
+        same prompt, asked again or gone on with."""
         for estimated, counted in self.measured.recounts if self.measured else ():
             if abs(estimate - estimated) <= estimated * SAME_PROMPT:
                 return math.ceil(estimate * counted / estimated)
@@ -108,7 +125,8 @@ def likelihood(count: int, total: int) -> float:
 
 
 def answer_room(need: Need, num_ctx: int) -> int:
-    """Tokens to keep free for the answer in that context: the least of max_tokens, 2,048 and a quarter of it. max_tokens is a cap, never a reservation."""
+    """Tokens to keep free for the answer in that context: the least of max_tokens, 2,048 and a
+    quarter of it. max_tokens is a cap, never a reservation."""
     return min(need.max_tokens or ANSWER_ROOM, ANSWER_ROOM, num_ctx // 4)
 
 
@@ -118,9 +136,11 @@ def context_needed(state: ModelState, need: Need, num_ctx: int) -> int:
 
 
 def num_ctx_for(state: ModelState, need: Need) -> int:
-    """The context to ask a model with: what is loaded if that holds the task, else its own, else the next power of two that does, at most its window.
+    """The context to ask a model with: what is loaded if that holds the task, else its own, else
+    the next power of two that does, at most its window.
 
-    What the caller asks for is a minimum. It counts to the token only where nothing is loaded: clients ask for another number at each turn.
+    What the caller asks for is a minimum. It counts to the token only where nothing is loaded:
+    clients ask for another number at each turn.
     """
     if state.fixed_ctx:
         return state.own_ctx
@@ -135,7 +155,9 @@ def num_ctx_for(state: ModelState, need: Need) -> int:
 def recounted(state: ModelState, estimate: int, counted: int) -> ModelState:
     """The same model, whose server counted so many tokens where so many were estimated."""
     measured = state.measured or Measured(0, 0.0)
-    return replace(state, measured=replace(measured, recounts=((estimate, counted), *measured.recounts)))
+    return replace(
+        state, measured=replace(measured, recounts=((estimate, counted), *measured.recounts))
+    )
 
 
 def room_beside(state: ModelState, need: Need) -> int:
@@ -145,7 +167,8 @@ def room_beside(state: ModelState, need: Need) -> int:
 
 
 def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
-    """The next power of two that holds prompt and answer. The room for the answer grows with it, by a quarter at most, so that this ends."""
+    """The next power of two that holds prompt and answer. The room for the answer grows with it, by
+    a quarter at most, so that this ends."""
     power = 1 << (max(state.tokens(need.prompt_tokens), least) - 1).bit_length()
     while context_needed(state, need, power) > power:
         power *= 2
@@ -153,7 +176,8 @@ def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
 
 
 def memory_needed(state: ModelState, num_ctx: int) -> int:
-    """Bytes of weights and of the KV cache at that context. A rating's memory_gb counts as weights and usual context together."""
+    """Bytes of weights and of the KV cache at that context. A rating's memory_gb counts as weights
+    and usual context together."""
     if state.remote_host:
         return 0
     rated = int((state.spec.memory_gb or 0) * 1e9)

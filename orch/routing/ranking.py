@@ -1,4 +1,5 @@
-"""Ranks the models for a task: hard requirements and the floor eliminate with a reason, four weighted terms make a score (pure)."""
+"""Ranks the models for a task: hard requirements and the floor eliminate with a reason, four
+weighted terms make a score (pure)."""
 
 from __future__ import annotations
 
@@ -9,32 +10,70 @@ from orch.providers.remote_models import place
 from orch.routing.expected_time import seconds
 from orch.routing.model_state import ModelState, context_needed, memory_needed, num_ctx_for
 from orch.routing.policy import Policy
-from orch.routing.scoring import TERMS, ScoringContext, Weighing, is_as_good, is_below, preference, quality
+from orch.routing.scoring import (
+    TERMS,
+    ScoringContext,
+    Weighing,
+    is_as_good,
+    is_below,
+    preference,
+    quality,
+)
 from orch.types import Candidate, Classification, Need
 
 
-def rank(classification: Classification, states: Sequence[ModelState], need: Need, policy: Policy) -> tuple[Candidate, ...]:
-    """Every model as a Candidate: those that can take the task by falling score, then the eliminated ones.
+def rank(
+    classification: Classification, states: Sequence[ModelState], need: Need, policy: Policy
+) -> tuple[Candidate, ...]:
+    """Every model as a Candidate: those that can take the task by falling score, then the
+    eliminated ones.
 
     The order does not depend on the order of `states`: ties break by quality, then by id.
     """
-    asked = [(state, num_ctx_for(state, need) if state.unavailable is None else 0) for state in states]
+    asked = [
+        (state, num_ctx_for(state, need) if state.unavailable is None else 0) for state in states
+    ]
     out = [eliminate(state, need, policy, num_ctx) for state, num_ctx in asked]
     able = [state for state, why in zip(states, out, strict=True) if why is None]
     context = ScoringContext.of(classification, states, able, need, policy)
-    candidates = [_weigh(state, num_ctx, why, context) for (state, num_ctx), why in zip(asked, out, strict=True)]
-    ranked = sorted((c for c in candidates if not c.eliminated), key=lambda c: (-c.score, -c.quality, c.model_id, c.provider))
-    return (*ranked, *sorted((c for c in candidates if c.eliminated), key=lambda c: (c.model_id, c.provider)))
+    candidates = [
+        _weigh(state, num_ctx, why, context)
+        for (state, num_ctx), why in zip(asked, out, strict=True)
+    ]
+    ranked = sorted(
+        (c for c in candidates if not c.eliminated),
+        key=lambda c: (-c.score, -c.quality, c.model_id, c.provider),
+    )
+    return (
+        *ranked,
+        *sorted((c for c in candidates if c.eliminated), key=lambda c: (c.model_id, c.provider)),
+    )
 
 
-def _weigh(state: ModelState, num_ctx: int, out: tuple[str, str] | None, context: ScoringContext) -> Candidate:
+def _weigh(
+    state: ModelState, num_ctx: int, out: tuple[str, str] | None, context: ScoringContext
+) -> Candidate:
     spec = state.spec
     if state.unavailable:
         code, reason = state.unavailable
-        return Candidate(spec.id, spec.label, spec.provider, eliminated=reason, eliminated_code=code, unlisted=state.unlisted, remote_host=state.remote_host)
+        return Candidate(
+            spec.id,
+            spec.label,
+            spec.provider,
+            eliminated=reason,
+            eliminated_code=code,
+            unlisted=state.unlisted,
+            remote_host=state.remote_host,
+        )
     if out is None and is_below(state, context.shares, context.floor):
         out = "quality_floor", f"its quality is below {context.floor:.2g}, the floor of this type"
-    weighing = Weighing(state, context, quality(state, context.shares), seconds(state, num_ctx, context.times), *preference(spec, context))
+    weighing = Weighing(
+        state,
+        context,
+        quality(state, context.shares),
+        seconds(state, num_ctx, context.times),
+        *preference(spec, context),
+    )
     weights = context.policy.weights
     terms = {name: weights[name] * term(weighing) for name, term in TERMS.items()}
     spent = weighing.seconds
@@ -54,7 +93,12 @@ def _weigh(state: ModelState, num_ctx: int, out: tuple[str, str] | None, context
         num_ctx=num_ctx,
         remote_host=state.remote_host,
         quality=weighing.quality,
-        seconds={"load": spent.load, "prefill": spent.prefill, "decode": spent.decode, "eviction": spent.eviction},
+        seconds={
+            "load": spent.load,
+            "prefill": spent.prefill,
+            "decode": spent.decode,
+            "eviction": spent.eviction,
+        },
         evicts=spent.evicts,
     )
 
@@ -62,8 +106,11 @@ def _weigh(state: ModelState, num_ctx: int, out: tuple[str, str] | None, context
 # ---------------------------------------------------------------- hard requirements
 
 
-def eliminate(state: ModelState, need: Need, policy: Policy, num_ctx: int) -> tuple[str, str] | None:
-    """Why a model can't take the task with that context, as (code, reason), or None. Nothing here merely scores."""
+def eliminate(
+    state: ModelState, need: Need, policy: Policy, num_ctx: int
+) -> tuple[str, str] | None:
+    """Why a model can't take the task with that context, as (code, reason), or None. Nothing here
+    merely scores."""
     if state.unavailable:
         return state.unavailable
     if state.capabilities is not None and "completion" not in state.capabilities:
@@ -87,7 +134,10 @@ def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> tuple[str, st
     bytes_needed = memory_needed(state, num_ctx)
     if bytes_needed <= policy.memory_bytes:
         return None
-    return "memory", f"needs {bytes_needed / 1e9:.1f} GB, there are {policy.memory_bytes / 1e9:.1f} GB"
+    return (
+        "memory",
+        f"needs {bytes_needed / 1e9:.1f} GB, there are {policy.memory_bytes / 1e9:.1f} GB",
+    )
 
 
 # ---------------------------------------------------------------- words
@@ -124,7 +174,10 @@ def runs_at(host: str) -> str:
 def provenance(state: ModelState) -> dict[str, str]:
     """Where the numbers come from: `rated`, or `measured (n=5, 2026-11-24)`."""
     believed = state.prior.source if state.prior else "rated"
-    said = {"quality": state.judged.source if state.judged else believed, "speed": "guessed from size" if state.bytes_per_token else "rated"}
+    said = {
+        "quality": state.judged.source if state.judged else believed,
+        "speed": "guessed from size" if state.bytes_per_token else "rated",
+    }
     if state.measured and state.measured.decode_tps:
         said["speed"] = f"measured (n={state.measured.n}, {_day(state.measured.last_at)})"
     return said
@@ -140,14 +193,21 @@ def _day(at: float) -> str:
 
 
 def weights_for(routing: Routing, profile: str, dial: float | None) -> dict[str, float]:
-    """The weights of a profile, or of the dial: 0 is speed alone, 5 the balanced weights, 10 quality alone, straight lines between.
+    """The weights of a profile, or of the dial: 0 is speed alone, 5 the balanced weights, 10
+    quality alone, straight lines between.
 
     Raises KeyError for a profile that routing.yaml does not have.
     """
     balanced = routing.weights.as_dict()
     if dial is not None:
-        end: dict[str, float] = dict.fromkeys(balanced, 0.0) | ({"quality": 1.0} if dial > 5 else {"speed": 1.0})
+        end: dict[str, float] = dict.fromkeys(balanced, 0.0) | (
+            {"quality": 1.0} if dial > 5 else {"speed": 1.0}
+        )
         share = abs(dial - 5) / 5
         return {term: balanced[term] * (1 - share) + end[term] * share for term in balanced}
-    chosen: Weights = routing.weights if profile == "balanced" and profile not in routing.profiles else routing.profiles[profile]
+    chosen: Weights = (
+        routing.weights
+        if profile == "balanced" and profile not in routing.profiles
+        else routing.profiles[profile]
+    )
     return chosen.as_dict()

@@ -1,4 +1,5 @@
-"""Which models can be used now: what models.yaml lists, joined with what the providers have and hold loaded, and what was measured."""
+"""Which models can be used now: what models.yaml lists, joined with what the providers have and
+hold loaded, and what was measured."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ UNKNOWN_SPEED = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is there now: every model, the providers that can't be reached (name to why), and memory for models in bytes."""
+    """What is there now: every model, the providers that can't be reached (name to why), and memory
+    for models in bytes."""
 
     states: tuple[ModelState, ...]
     down: Mapping[str, str]
@@ -41,7 +43,8 @@ class Survey:
     most_loaded: Mapping[str, int] = field(default_factory=dict)
     """How many models a provider keeps loaded at once, where that is known."""
     only_shipped: bool = False
-    """Whether every model that is there and may take part is one of the shipped list, with the shipped values."""
+    """Whether every model that is there and may take part is one of the shipped list, with the
+    shipped values."""
 
 
 class Registry:
@@ -56,40 +59,87 @@ class Registry:
         priors: QualityPriors,
         aside: Aside = at_once,
     ) -> None:
-        self._models, self._backends, self._journal, self._budget_gb, self._priors = models, backends, journal, budget_gb, priors
+        self._models, self._backends, self._journal, self._budget_gb, self._priors = (
+            models,
+            backends,
+            journal,
+            budget_gb,
+            priors,
+        )
         self._aside = aside
         self._listed = {(spec.provider, spec.id) for spec in models.models}
 
     async def available(self, *, with_unlisted: bool | None = None) -> Survey:
-        """Every listed model with its state, and the installed unlisted ones (as models.yaml says, unless told otherwise)."""
+        """Every listed model with its state, and the installed unlisted ones (as models.yaml says,
+        unless told otherwise)."""
         use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
         names = list(self._backends)
         answers = await asyncio.gather(*(self._ask(name) for name in names))
-        had = {name: answer for name, answer in zip(names, answers, strict=True) if isinstance(answer, dict)}
-        down = {name: answer for name, answer in zip(names, answers, strict=True) if isinstance(answer, str)}
-        pairs = [(spec, had.get(spec.provider, {}).get(canonical(spec.id))) for spec in self._models.models]
+        had = {
+            name: answer
+            for name, answer in zip(names, answers, strict=True)
+            if isinstance(answer, dict)
+        }
+        down = {
+            name: answer
+            for name, answer in zip(names, answers, strict=True)
+            if isinstance(answer, str)
+        }
+        pairs = [
+            (spec, had.get(spec.provider, {}).get(canonical(spec.id)))
+            for spec in self._models.models
+        ]
         if use_unlisted:
             pairs += self._unlisted(had)
-        infos = await self._infos([(spec.provider, item) for spec, item in pairs if item and not self._is_out(spec, item.remote_host)])
-        measured = await self._aside(self._journal.measurements.of, [(spec.provider, spec.id) for spec, item in pairs if item])
+        infos = await self._infos(
+            [
+                (spec.provider, item)
+                for spec, item in pairs
+                if item and not self._is_out(spec, item.remote_host)
+            ]
+        )
+        measured = await self._aside(
+            self._journal.measurements.of,
+            [(spec.provider, spec.id) for spec, item in pairs if item],
+        )
         take_part = self._models.unlisted == "use"
-        identities = {at: identity_of(spec, item, infos.get(item.digest, ModelInfo())) for at, (spec, item) in enumerate(pairs) if item}
+        identities = {
+            at: identity_of(spec, item, infos.get(item.digest, ModelInfo()))
+            for at, (spec, item) in enumerate(pairs)
+            if item
+        }
         states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
         believed = self._priors.believed(states, identities, take_part)
         kinds = {name: provider.kind for name, provider in self._models.providers.items()}
-        found = tuple(self._with_speed(state, identities.get(at), believed.only_shipped) for at, state in enumerate(believed.states))
-        return Survey(found, down, self._memory(found), take_part, kinds, self._most_loaded(), believed.only_shipped)
+        found = tuple(
+            self._with_speed(state, identities.get(at), believed.only_shipped)
+            for at, state in enumerate(believed.states)
+        )
+        return Survey(
+            found,
+            down,
+            self._memory(found),
+            take_part,
+            kinds,
+            self._most_loaded(),
+            believed.only_shipped,
+        )
 
     def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
-        """Told that a model has just answered with that context. Nothing is kept here: the next survey asks the providers."""
+        """Told that a model has just answered with that context. Nothing is kept here: the next
+        survey asks the providers."""
 
     async def _ask(self, provider: str) -> dict[str, Installed] | str:
         try:
-            return {canonical(item.name): item for item in await self._backends[provider].installed()}
+            return {
+                canonical(item.name): item for item in await self._backends[provider].installed()
+            }
         except BackendError as error:
             return error.message
 
-    def _unlisted(self, had: Mapping[str, dict[str, Installed]]) -> list[tuple[ModelSpec, Installed | None]]:
+    def _unlisted(
+        self, had: Mapping[str, dict[str, Installed]]
+    ) -> list[tuple[ModelSpec, Installed | None]]:
         listed = {(provider, canonical(name)) for provider, name in self._listed}
         return [
             (ModelSpec(id=item.name, provider=provider), item)
@@ -113,7 +163,9 @@ class Registry:
             known[digest] = info
             await self._aside(self._journal.keep_model_info, digest, info)
 
-        await asyncio.gather(*(ask(digest, *place) for digest, place in wanted.items() if digest not in known))
+        await asyncio.gather(
+            *(ask(digest, *place) for digest, place in wanted.items() if digest not in known)
+        )
         return known
 
     def _is_out(self, spec: ModelSpec, host: str) -> bool:
@@ -140,12 +192,25 @@ class Registry:
     ) -> ModelState:
         backend = self._backends[spec.provider]
         if item is None:
-            reason = ("provider_down", f"provider {spec.provider} is down: {down[spec.provider]}") if spec.provider in down else None
+            reason = (
+                ("provider_down", f"provider {spec.provider} is down: {down[spec.provider]}")
+                if spec.provider in down
+                else None
+            )
             unavailable = reason or ("not_installed", "not installed")
-            return ModelState(spec, unavailable, local=backend.local, context_window=spec.context_window or DEFAULT_NUM_CTX)
+            return ModelState(
+                spec,
+                unavailable,
+                local=backend.local,
+                context_window=spec.context_window or DEFAULT_NUM_CTX,
+            )
         info = infos.get(item.digest, ModelInfo())
         host = known_host(item.remote_host, info.remote_host)
-        window = spec.context_window or info.context_window or (UNKNOWN_CTX if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
+        window = (
+            spec.context_window
+            or info.context_window
+            or (UNKNOWN_CTX if backend.fixed_ctx or host else DEFAULT_NUM_CTX)
+        )
         return ModelState(
             spec=spec,
             unavailable=("remote", why_out(host)) if self._is_out(spec, host) else None,
@@ -166,22 +231,36 @@ class Registry:
         )
 
     def _most_loaded(self) -> dict[str, int]:
-        """Of the Ollama on this machine what OLLAMA_MAX_LOADED_MODELS says here; its server may have been started with another environment."""
+        """Of the Ollama on this machine what OLLAMA_MAX_LOADED_MODELS says here; its server may
+        have been started with another environment."""
         most = os.environ.get(MOST_LOADED, "")
         if not most.isdecimal() or not int(most):  # 0 leaves it to Ollama: three a GPU
             return {}
-        return {name: int(most) for name, provider in self._models.providers.items() if provider.kind == "ollama" and self._backends[name].local}
+        return {
+            name: int(most)
+            for name, provider in self._models.providers.items()
+            if provider.kind == "ollama" and self._backends[name].local
+        }
 
-    def _with_speed(self, state: ModelState, identity: Identity | None, only_shipped: bool) -> ModelState:
+    def _with_speed(
+        self, state: ModelState, identity: Identity | None, only_shipped: bool
+    ) -> ModelState:
         """With a guess of its speed where nobody has rated it."""
         if identity is None or self._priors.has_speed(state.spec, only_shipped=only_shipped):
             return state
         size_b, active_b = self._priors.sizes_b(identity)
-        read = int(state.size_bytes * min(active_b / size_b, 1.0)) if size_b and active_b else state.size_bytes
-        return replace(state, spec=replace(state.spec, speed_rating=speed_of(active_b)), bytes_per_token=read)
+        read = (
+            int(state.size_bytes * min(active_b / size_b, 1.0))
+            if size_b and active_b
+            else state.size_bytes
+        )
+        return replace(
+            state, spec=replace(state.spec, speed_rating=speed_of(active_b)), bytes_per_token=read
+        )
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:
-        """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked only when that does not do."""
+        """Bytes for models: what is free, and what the loaded ones would give back; GPUs are asked
+        only when that does not do."""
         if self._budget_gb != "auto":
             return int(self._budget_gb * 1e9)
         free = hardware.free_memory_bytes()
@@ -190,7 +269,11 @@ class Registry:
         # names that share a digest are one model in memory
         loaded = {state.identity: state.resident_bytes for state in states if state.local}
         budget = free + sum(loaded.values())
-        needs = [memory_needed(s, s.num_ctx) for s in states if s.local and not s.resident and not s.unavailable]
+        needs = [
+            memory_needed(s, s.num_ctx)
+            for s in states
+            if s.local and not s.resident and not s.unavailable
+        ]
         return budget + hardware.gpu_memory_bytes() if max(needs, default=0) > budget else budget
 
 
@@ -221,7 +304,9 @@ def speed_of(active_b: float | None) -> float:
 
     The curve goes through the ratings of the shipped models: 8B gives 8, 14B 6.6.
     """
-    return round(min(max(12.2 - 2.1 * math.log(active_b), 1.0), 9.5), 1) if active_b else UNKNOWN_SPEED
+    return (
+        round(min(max(12.2 - 2.1 * math.log(active_b), 1.0), 9.5), 1) if active_b else UNKNOWN_SPEED
+    )
 
 
 def _parameters(text: str) -> float | None:

@@ -1,4 +1,5 @@
-"""Decides the tasks of the journal again, under the configuration of a runtime, without running a model."""
+"""Decides the tasks of the journal again, under the configuration of a runtime, without running a
+model."""
 
 from __future__ import annotations
 
@@ -26,9 +27,11 @@ _FENCED = re.compile(r"^(?:File [^\n]*|Input):\n(`{3,})\n(.*?)\n\1$", re.MULTILI
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A task as it was decided then. `former` is the type of the conversation's turn before it, `model` the first choice, not a fallback that answered.
+    """A task as it was decided then. `former` is the type of the conversation's turn before it,
+    `model` the first choice, not a fallback that answered.
 
-    `loaded` are the models that were loaded then, `stay_with` is the one of the conversation's turn before it. `need` has the recorded tokens of the prompt;
+    `loaded` are the models that were loaded then, `stay_with` is the one of the conversation's turn
+    before it. `need` has the recorded tokens of the prompt;
     that it asked for tools, or for an answer of some length, was not recorded.
     """
 
@@ -49,7 +52,8 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Redecided:
-    """How a task is decided now: every model as a candidate, the best first and the eliminated last, and the quality (0 to 1) of each."""
+    """How a task is decided now: every model as a candidate, the best first and the eliminated
+    last, and the quality (0 to 1) of each."""
 
     task_type: TaskType
     candidates: tuple[Candidate, ...]
@@ -58,9 +62,11 @@ class Redecided:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """One task decided again: the model of then and the one of now (None: no model could take it), and what is expected of both by what is known now.
+    """One task decided again: the model of then and the one of now (None: no model could take it),
+    and what is expected of both by what is known now.
 
-    Qualities are from 0 to 1, times are seconds, `at` is seconds since the epoch; None for a model that is not there any more.
+    Qualities are from 0 to 1, times are seconds, `at` is seconds since the epoch; None for a model
+    that is not there any more.
     """
 
     run_id: str
@@ -81,7 +87,8 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Every task that was decided again, newest first; how many had no text, and how many were not orch's own to decide (pinned, cached, notes)."""
+    """Every task that was decided again, newest first; how many had no text, and how many were not
+    orch's own to decide (pinned, cached, notes)."""
 
     decisions: tuple[Again, ...]
     without_text: int = 0
@@ -102,7 +109,8 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The tasks of the past that orch decided, newest first; how many had no text, and how many were not orch's own to decide."""
+    """The tasks of the past that orch decided, newest first; how many had no text, and how many
+    were not orch's own to decide."""
 
     pasts: tuple[Past, ...]
     without_text: int = 0
@@ -110,11 +118,16 @@ class History:
 
     def decided(self, decide_again: Callable[[Past], Redecided]) -> Replay:
         """Each decided again."""
-        return Replay(tuple(_compared(past, decide_again(past)) for past in self.pasts), self.without_text, self.left_out)
+        return Replay(
+            tuple(_compared(past, decide_again(past)) for past in self.pasts),
+            self.without_text,
+            self.left_out,
+        )
 
 
 def replay(rows: Sequence[Mapping[str, Any]], decide_again: Callable[[Past], Redecided]) -> Replay:
-    """Decides each row of `runs` (newest first) again that was decided by orch and not by -m, a cache or a memory command."""
+    """Decides each row of `runs` (newest first) again that was decided by orch and not by -m, a
+    cache or a memory command."""
     return history_of(rows).decided(decide_again)
 
 
@@ -139,14 +152,17 @@ def mean(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, flo
     known = [(before, after) for before, after in pairs if before is not None and after is not None]
     if not known:
         return None
-    return sum(before for before, _ in known) / len(known), sum(after for _, after in known) / len(known)
+    return sum(before for before, _ in known) / len(known), sum(after for _, after in known) / len(
+        known
+    )
 
 
 # ---------------------------------------------------------------- then
 
 
 class Former(NamedTuple):
-    """The turn before in the same session: the type of its task, and the model that the conversation stays with."""
+    """The turn before in the same session: the type of its task, and the model that the
+    conversation stays with."""
 
     task_type: TaskType | None = None
     model: ModelKey | None = None
@@ -159,17 +175,33 @@ def _formers(rows: Sequence[Mapping[str, Any]]) -> list[Former]:
     for row in reversed(rows):
         found.append(last.get(row["session"] or "", Former()))
         if row["session"] and row["task_type"] in tuple(TaskType) and is_turn(row):
-            last[row["session"]] = Former(TaskType(row["task_type"]), (row["provider"], row["model"]) if row["model"] and row["status"] != "failed" else None)
+            last[row["session"]] = Former(
+                TaskType(row["task_type"]),
+                (row["provider"], row["model"])
+                if row["model"] and row["status"] != "failed"
+                else None,
+            )
     return found[::-1]
 
 
-def _past(row: Mapping[str, Any], decision: Mapping[str, Any], messages: Sequence[Message], text: str, former: Former) -> Past:
+def _past(
+    row: Mapping[str, Any],
+    decision: Mapping[str, Any],
+    messages: Sequence[Message],
+    text: str,
+    former: Former,
+) -> Past:
     first = next((each for each in decision["candidates"] if not each["eliminated"]), decision)
     return Past(
         run_id=row["run_id"],
         at=row["at"],
         text=text,
-        attached=tuple(match[2] for message in messages for match in _FENCED.finditer(content_text(message)) if message.get("role") == "user"),
+        attached=tuple(
+            match[2]
+            for message in messages
+            for match in _FENCED.finditer(content_text(message))
+            if message.get("role") == "user"
+        ),
         task_type=TaskType(decision["task_type"]),
         # the classifier is never as sure as -t
         forced=decision["confidence"] == 1.0,
@@ -179,7 +211,11 @@ def _past(row: Mapping[str, Any], decision: Mapping[str, Any], messages: Sequenc
         profile=decision["profile"],
         weights=decision["weights"],
         need=replace(need_of(Task(text=text), messages), prompt_tokens=decision["prompt_tokens"]),
-        loaded=frozenset((each["provider"], each["model_id"]) for each in decision["candidates"] if each.get("resident")),
+        loaded=frozenset(
+            (each["provider"], each["model_id"])
+            for each in decision["candidates"]
+            if each.get("resident")
+        ),
     )
 
 
@@ -187,44 +223,72 @@ def _past(row: Mapping[str, Any], decision: Mapping[str, Any], messages: Sequenc
 
 
 def as_if_up(survey: Survey, runtime: Runtime) -> tuple[Survey, tuple[str, ...]]:
-    """The survey with the listed models of providers that are down taken for installed and not loaded, and those providers.
+    """The survey with the listed models of providers that are down taken for installed and not
+    loaded, and those providers.
 
-    A decision of the past is not about today's outage. Models of last resort stay as they are: they answer in an outage only.
+    A decision of the past is not about today's outage. Models of last resort stay as they are: they
+    answer in an outage only.
     """
-    down = {s.key for s in survey.states if s.unavailable and s.unavailable[0] == "provider_down" and not s.spec.last_resort}
+    down = {
+        s.key
+        for s in survey.states
+        if s.unavailable and s.unavailable[0] == "provider_down" and not s.spec.last_resort
+    }
     measured = runtime.journal.measurements.of(sorted(down))
-    states = tuple(replace(s, unavailable=None, measured=measured.get(s.key)) if s.key in down else s for s in survey.states)
+    states = tuple(
+        replace(s, unavailable=None, measured=measured.get(s.key)) if s.key in down else s
+        for s in survey.states
+    )
     lifted = {provider for provider, _ in down}
-    return replace(survey, states=states, down={name: why for name, why in survey.down.items() if name not in lifted}), tuple(sorted(lifted))
+    return replace(
+        survey,
+        states=states,
+        down={name: why for name, why in survey.down.items() if name not in lifted},
+    ), tuple(sorted(lifted))
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What does not depend on weights: the type of a task, and every model with what is known of its quality at it."""
+    """What does not depend on weights: the type of a task, and every model with what is known of
+    its quality at it."""
 
     classification: Classification
     states: dict[ModelKey, ModelState]
 
 
 def decider(runtime: Runtime, survey: Survey) -> Callable[[Past], Redecided]:
-    """Decides by a runtime's configuration, its journal's knowledge, and a survey that is taken once."""
+    """Decides by a runtime's configuration, its journal's knowledge, and a survey that is taken
+    once."""
     return lambda past: decided(past, reading(past, runtime, survey), runtime, survey)
 
 
 def reading(past: Past, runtime: Runtime, survey: Survey) -> Reading:
     """Reads a task again: the dear part of deciding."""
-    found = forced(past.task_type, past.text) if past.forced else classify_text(past.text, past.attached, past.former, runtime)
+    found = (
+        forced(past.task_type, past.text)
+        if past.forced
+        else classify_text(past.text, past.attached, past.former, runtime)
+    )
     return Reading(found, judged_states(past.text, found, survey, runtime))
 
 
 def decided(past: Past, read: Reading, runtime: Runtime, survey: Survey) -> Redecided:
-    """Decides a task that was read, by the weights of a runtime's configuration, with the models loaded that were loaded then."""
+    """Decides a task that was read, by the weights of a runtime's configuration, with the models
+    loaded that were loaded then."""
     states = {key: _as_then(state, past.loaded) for key, state in read.states.items()}
-    candidates = ranked(read.classification, states, past.need, _weights(past, runtime), survey, runtime)
+    candidates = ranked(
+        read.classification, states, past.need, _weights(past, runtime), survey, runtime
+    )
     able, out = [c for c in candidates if not c.eliminated], [c for c in candidates if c.eliminated]
-    first = put_in_order(tuple(able), states, past.stay_with, runtime.config.routing) if able else ()
+    first = (
+        put_in_order(tuple(able), states, past.stay_with, runtime.config.routing) if able else ()
+    )
     shares = likely(read.classification)
-    return Redecided(read.classification.task_type, (*first, *out), {key: quality(state, shares) for key, state in states.items()})
+    return Redecided(
+        read.classification.task_type,
+        (*first, *out),
+        {key: quality(state, shares) for key, state in states.items()},
+    )
 
 
 def _as_then(state: ModelState, loaded: frozenset[ModelKey]) -> ModelState:
@@ -235,7 +299,8 @@ def _as_then(state: ModelState, loaded: frozenset[ModelKey]) -> ModelState:
 
 
 def _weights(past: Past, runtime: Runtime) -> dict[str, float]:
-    """Those that the profile has now; those of then where it was the dial, or the profile is gone."""
+    """Those that the profile has now; those of then where it was the dial, or the profile is
+    gone."""
     try:
         return weights_for(runtime.config.routing, past.profile, None)
     except KeyError:
@@ -243,7 +308,8 @@ def _weights(past: Past, runtime: Runtime) -> dict[str, float]:
 
 
 def _compared(past: Past, now: Redecided) -> Again:
-    """Then and now, both by what is known now. A model of then whose provider is gone is the one of the same id."""
+    """Then and now, both by what is known now. A model of then whose provider is gone is the one of
+    the same id."""
     same_id = [each for each in now.candidates if each.model_id == past.model[1]]
     old = next((each for each in same_id if each.key == past.model), next(iter(same_id), None))
     new = next((each for each in now.candidates if not each.eliminated), None)

@@ -1,4 +1,5 @@
-"""Which model takes a task: joins classification, survey and ranking into a Decision, or says why none can."""
+"""Which model takes a task: joins classification, survey and ranking into a Decision, or says why
+none can."""
 
 from __future__ import annotations
 
@@ -18,7 +19,13 @@ from orch.routing.no_candidate import nobody, pinned_is_out
 from orch.routing.policy import Policy
 from orch.routing.ranking import rank, weights_for
 from orch.routing.registry import Survey
-from orch.routing.selection import only_loaded, prefer_loaded, prefer_session_model, put_first, with_place
+from orch.routing.selection import (
+    only_loaded,
+    prefer_loaded,
+    prefer_session_model,
+    put_first,
+    with_place,
+)
 from orch.text.prompt import Task, estimate_tokens, messages_of, need_of, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
@@ -29,7 +36,8 @@ _OVERRIDABLE = ("memory", "quality_floor", "last_resort")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A decision with what running it takes: the models to ask in order, their states, and the messages."""
+    """A decision with what running it takes: the models to ask in order, their states, and the
+    messages."""
 
     decision: Decision
     order: tuple[Candidate, ...]
@@ -40,14 +48,19 @@ class Plan:
 
 
 async def plan(task: Task, runtime: Runtime) -> Plan:
-    """Decides. Raises OrchError when no model can take the task, UsageError for an unknown profile."""
+    """Decides. Raises OrchError when no model can take the task, UsageError for an unknown
+    profile."""
     weights = _weights(task, runtime)
     survey = await runtime.registry.available(with_unlisted=True if task.model else None)
-    messages, need, classification, states, candidates, former = await runtime.aside(_weighed, task, weights, survey, runtime)
+    messages, need, classification, states, candidates, former = await runtime.aside(
+        _weighed, task, weights, survey, runtime
+    )
     order, warnings = _order(task, candidates, states, survey)
     if task.model is None:
         order, warnings = _loaded_alone(order, states, task, runtime)
-        order = _ready_first(put_in_order(order, states, former, runtime.config.routing), states, need, task, runtime)
+        order = _ready_first(
+            put_in_order(order, states, former, runtime.config.routing), states, need, task, runtime
+        )
         candidates = put_first(candidates, order[0])
     if not task.falls_back:
         order = order[:1]
@@ -74,7 +87,8 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
 
 
 class _Weighed(NamedTuple):
-    """What reading the task and the journal gives. `former` is the model of the conversation's former turn."""
+    """What reading the task and the journal gives. `former` is the model of the conversation's
+    former turn."""
 
     messages: list[Message]
     need: Need
@@ -89,10 +103,19 @@ def _weighed(task: Task, weights: dict[str, float], survey: Survey, runtime: Run
     messages, former = messages_of(task), _former_turn(task, runtime)
     need, classification = need_of(task, messages), classify_task(task, runtime, former=former)
     states = judged_states(text_to_classify(task), classification, survey, runtime)
-    return _Weighed(messages, need, classification, states, ranked(classification, states, need, weights, survey, runtime), _stay_with(task, former))
+    return _Weighed(
+        messages,
+        need,
+        classification,
+        states,
+        ranked(classification, states, need, weights, survey, runtime),
+        _stay_with(task, former),
+    )
 
 
-def judged_states(text: str, classification: Classification, survey: Survey, runtime: Runtime) -> dict[ModelKey, ModelState]:
+def judged_states(
+    text: str, classification: Classification, survey: Survey, runtime: Runtime
+) -> dict[ModelKey, ModelState]:
     """The survey's models with what is known of their quality at such a task."""
     judged = runtime.judged.estimates(text, classification.scores, survey.states)
     wanted = _wanted(survey, runtime)
@@ -106,7 +129,8 @@ def judged_states(text: str, classification: Classification, survey: Survey, run
 
 
 def _wanted(survey: Survey, runtime: Runtime) -> dict[tuple[str, str], float]:
-    """How likely the next task is taken by each loaded model, by how many of late were; a model counts under all its names."""
+    """How likely the next task is taken by each loaded model, by how many of late were; a model
+    counts under all its names."""
     loaded = [state for state in survey.states if state.resident]
     if not loaded:
         return {}
@@ -119,12 +143,23 @@ def _wanted(survey: Survey, runtime: Runtime) -> dict[tuple[str, str], float]:
 
 
 def ranked(
-    classification: Classification, states: dict[ModelKey, ModelState], need: Need, weights: dict[str, float], survey: Survey, runtime: Runtime
+    classification: Classification,
+    states: dict[ModelKey, ModelState],
+    need: Need,
+    weights: dict[str, float],
+    survey: Survey,
+    runtime: Runtime,
 ) -> tuple[Candidate, ...]:
     """Every model as a candidate, the last resort behind the others or out."""
     neutral = frozenset[TaskType]() if survey.only_shipped else runtime.config.shipped_prefer
-    policy = replace(Policy.of(runtime.config.routing, weights, survey.memory_bytes), most_loaded=survey.most_loaded, neutral=neutral)
-    return _hold_back(rank(classification, tuple(states.values()), need, policy), states, survey, runtime)
+    policy = replace(
+        Policy.of(runtime.config.routing, weights, survey.memory_bytes),
+        most_loaded=survey.most_loaded,
+        neutral=neutral,
+    )
+    return _hold_back(
+        rank(classification, tuple(states.values()), need, policy), states, survey, runtime
+    )
 
 
 def with_message(made: Plan, message: Message) -> Plan:
@@ -134,28 +169,55 @@ def with_message(made: Plan, message: Message) -> Plan:
     return replace(made, messages=messages, need=need)
 
 
-def classify_task(task: Task, runtime: Runtime, *, explained: bool = False, former: Mapping[str, Any] | None = None) -> Classification:
-    """The type that was forced, else the classifier's; where the instruction says nothing, what came with it is read too. `former` is the former turn."""
+def classify_task(
+    task: Task,
+    runtime: Runtime,
+    *,
+    explained: bool = False,
+    former: Mapping[str, Any] | None = None,
+) -> Classification:
+    """The type that was forced, else the classifier's; where the instruction says nothing, what
+    came with it is read too. `former` is the former turn."""
     text = text_to_classify(task)
     if task.task_type is not None:
         return forced(task.task_type, text)
     attached = [attachment.text for attachment in task.attachments]
-    return classify_text(text, attached, _type_of(_former_turn(task, runtime) if former is None else former), runtime, explained=explained)
+    return classify_text(
+        text,
+        attached,
+        _type_of(_former_turn(task, runtime) if former is None else former),
+        runtime,
+        explained=explained,
+    )
 
 
-def classify_text(text: str, attached: Sequence[str], former: TaskType | None, runtime: Runtime, *, explained: bool = True) -> Classification:
-    """The classifier's type of an instruction; where that says nothing, the texts that came with it are read too. `former` is the turn before."""
+def classify_text(
+    text: str,
+    attached: Sequence[str],
+    former: TaskType | None,
+    runtime: Runtime,
+    *,
+    explained: bool = True,
+) -> Classification:
+    """The classifier's type of an instruction; where that says nothing, the texts that came with it
+    are read too. `former` is the turn before."""
     corrections = runtime.journal.judgements.corrections()
     found = runtime.classifier.classify(text, former, corrections, explained=explained)
     if found.unsure and attached:
         with_input = "\n".join((text, *attached))
-        found = max(found, runtime.classifier.classify(with_input, None, corrections, explained=explained), key=lambda each: each.confidence)
+        found = max(
+            found,
+            runtime.classifier.classify(with_input, None, corrections, explained=explained),
+            key=lambda each: each.confidence,
+        )
     return found
 
 
 def _former_turn(task: Task, runtime: Runtime) -> dict[str, Any]:
     """Type, model and provider of the conversation's former turn."""
-    return (runtime.journal.former_turn(task.session) if task.session and task.history else None) or {}
+    return (
+        runtime.journal.former_turn(task.session) if task.session and task.history else None
+    ) or {}
 
 
 def _type_of(turn: Mapping[str, Any]) -> TaskType | None:
@@ -164,7 +226,9 @@ def _type_of(turn: Mapping[str, Any]) -> TaskType | None:
 
 
 def _stay_with(task: Task, former: Mapping[str, Any]) -> ModelKey | None:
-    return task.stay_with or ((former["provider"], former["model"]) if former and former["status"] != "failed" else None)
+    return task.stay_with or (
+        (former["provider"], former["model"]) if former and former["status"] != "failed" else None
+    )
 
 
 def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
@@ -172,7 +236,10 @@ def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
     if task.dial is not None and task.profile != "balanced":
         raise UsageError("profile and dial say the same thing twice", "give one of them")
     if task.dial is not None and not 0 <= task.dial <= 10:
-        raise UsageError(f"dial must be between 0 and 10, not {task.dial:g}", "0 is speed alone, 10 is quality alone")
+        raise UsageError(
+            f"dial must be between 0 and 10, not {task.dial:g}",
+            "0 is speed alone, 10 is quality alone",
+        )
     try:
         return weights_for(routing, task.profile, task.dial)
     except KeyError:
@@ -183,7 +250,12 @@ def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
 # ---------------------------------------------------------------- the last resort
 
 
-def _hold_back(candidates: tuple[Candidate, ...], states: dict[ModelKey, ModelState], survey: Survey, runtime: Runtime) -> tuple[Candidate, ...]:
+def _hold_back(
+    candidates: tuple[Candidate, ...],
+    states: dict[ModelKey, ModelState],
+    survey: Survey,
+    runtime: Runtime,
+) -> tuple[Candidate, ...]:
     """Puts last_resort models behind all others, or out, as fallback.last_resort says."""
     last = last_resorts(states)
     if not last:
@@ -196,7 +268,9 @@ def _hold_back(candidates: tuple[Candidate, ...], states: dict[ModelKey, ModelSt
     for candidate in resorts:
         if candidate.eliminated_code in ("", "quality_floor"):
             why = None if allowed else "last resort: it answers only where nothing else can"
-            candidate = replace(candidate, eliminated=why, eliminated_code="" if allowed else "last_resort")
+            candidate = replace(
+                candidate, eliminated=why, eliminated_code="" if allowed else "last_resort"
+            )
         held.append(candidate)
     able = [c for c in real if not c.eliminated] + [c for c in held if not c.eliminated]
     return (*able, *(c for c in (*real, *held) if c.eliminated))
@@ -213,7 +287,9 @@ def last_resort_allowed(runtime: Runtime, survey: Survey) -> bool:
     if rule != "auto":
         return rule == "always"
     specs = runtime.config.models.models
-    only_last = {spec.provider for spec in specs} - {spec.provider for spec in specs if not spec.last_resort}
+    only_last = {spec.provider for spec in specs} - {
+        spec.provider for spec in specs if not spec.last_resort
+    }
     others = set(runtime.backends) - only_last
     return others <= set(survey.down) and runtime.journal.fact(REAL_MODEL_ANSWERED) is None
 
@@ -221,7 +297,12 @@ def last_resort_allowed(runtime: Runtime, survey: Survey) -> bool:
 # ---------------------------------------------------------------- the order
 
 
-def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey, ModelState], survey: Survey) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+def _order(
+    task: Task,
+    candidates: tuple[Candidate, ...],
+    states: dict[ModelKey, ModelState],
+    survey: Survey,
+) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     able = tuple(c for c in candidates if not c.eliminated)
     if task.model is None:
         if not able:
@@ -232,51 +313,90 @@ def _order(task: Task, candidates: tuple[Candidate, ...], states: dict[ModelKey,
         raise unknown(survey, task.model)
     warnings: tuple[str, ...] = ()
     if pinned.eliminated and pinned.eliminated_code in _OVERRIDABLE:
-        said = f"{pinned.model_id}: {pinned.eliminated}; it is asked all the same, since it was named"
+        said = (
+            f"{pinned.model_id}: {pinned.eliminated}; it is asked all the same, since it was named"
+        )
         warnings = (said,) if pinned.eliminated_code == "memory" else ()
         pinned = replace(pinned, eliminated=None, eliminated_code="")
     if pinned.eliminated:
         raise pinned_is_out(pinned, states)
     pinned = replace(pinned, reason=with_place("named by you", pinned))
-    rest = tuple(c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted))
+    rest = tuple(
+        c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted)
+    )
     return (pinned, *rest), warnings
 
 
 def _loaded_alone(
     order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], task: Task, runtime: Runtime
 ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-    """Only what is loaded, where the task or routing.yaml's `swap` says so and it can; the first load of the day is nothing to warn of."""
+    """Only what is loaded, where the task or routing.yaml's `swap` says so and it can; the first
+    load of the day is nothing to warn of."""
     if not task.loaded and runtime.config.routing.swap != "never":
         return order, ()
     found, said = only_loaded(order, last_resorts(states))
     if not said or not (task.loaded or any(state.resident for state in states.values())):
         return found, ()
-    return (replace(found[0], reason=f"{found[0].reason}; no loaded model can take this task"), *found[1:]), (said,)
+    return (
+        replace(found[0], reason=f"{found[0].reason}; no loaded model can take this task"),
+        *found[1:],
+    ), (said,)
 
 
-def put_in_order(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], former: ModelKey | None, routing: Routing) -> tuple[Candidate, ...]:
-    """First the conversation's model, then a loaded one, each where another is not better by its margin. A last resort is never put first for being loaded."""
-    return prefer_loaded(prefer_session_model(order, former, routing.session_margin), routing.swap_margin, last_resorts(states))
+def put_in_order(
+    order: tuple[Candidate, ...],
+    states: dict[ModelKey, ModelState],
+    former: ModelKey | None,
+    routing: Routing,
+) -> tuple[Candidate, ...]:
+    """First the conversation's model, then a loaded one, each where another is not better by its
+    margin. A last resort is never put first for being loaded."""
+    return prefer_loaded(
+        prefer_session_model(order, former, routing.session_margin),
+        routing.swap_margin,
+        last_resorts(states),
+    )
 
 
-def _ready_first(order: tuple[Candidate, ...], states: dict[ModelKey, ModelState], need: Need, task: Task, runtime: Runtime) -> tuple[Candidate, ...]:
+def _ready_first(
+    order: tuple[Candidate, ...],
+    states: dict[ModelKey, ModelState],
+    need: Need,
+    task: Task,
+    runtime: Runtime,
+) -> tuple[Candidate, ...]:
     """A loaded model that is good enough goes before one that would wait for memory."""
-    waits = {c.key: runtime.gate.must_wait(ticket_for(states[c.key], need, task, "")) for c in order[:1]}
+    waits = {
+        c.key: runtime.gate.must_wait(ticket_for(states[c.key], need, task, "")) for c in order[:1]
+    }
     why = waits[order[0].key]
-    ready = next((c for c in order[1:] if why and c.resident and not states[c.key].spec.last_resort), None)
+    ready = next(
+        (c for c in order[1:] if why and c.resident and not states[c.key].spec.last_resort), None
+    )
     if ready is None:
         return order
-    first = replace(ready, reason=f"{ready.reason}; {order[0].model_name} would wait for memory: {why}")
+    first = replace(
+        ready, reason=f"{ready.reason}; {order[0].model_name} would wait for memory: {why}"
+    )
     return (first, *(c for c in order if c.key != ready.key))
 
 
 def ticket_for(state: ModelState, need: Need, task: Task, run_id: str) -> Ticket:
     """The wish to ask a model, for the gate."""
     footprint = memory_needed(state, num_ctx_for(state, need))
-    return Ticket(run_id, state.key, footprint, client=task.client, batch=task.batch, patience_s=task.timeout_s or FIRST_TOKEN_S)
+    return Ticket(
+        run_id,
+        state.key,
+        footprint,
+        client=task.client,
+        batch=task.batch,
+        patience_s=task.timeout_s or FIRST_TOKEN_S,
+    )
 
 
-def find_model(name: str, candidates: Sequence[Candidate], states: dict[ModelKey, ModelState]) -> Candidate | None:
+def find_model(
+    name: str, candidates: Sequence[Candidate], states: dict[ModelKey, ModelState]
+) -> Candidate | None:
     """A model by id, alias, PROVIDER/ID or display name, in that order."""
     full = canonical(name)
 

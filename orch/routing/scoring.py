@@ -1,4 +1,5 @@
-"""What a model is worth for a task: four terms, each an expectation over the types that the task may be of (pure)."""
+"""What a model is worth for a task: four terms, each an expectation over the types that the task
+may be of (pure)."""
 
 from __future__ import annotations
 
@@ -15,15 +16,18 @@ from orch.types import Classification, Need, TaskType
 
 PREFER_BONUS = 0.1
 CONFIDENCE_GAP = 0.05
-"""How much worse than at the first type a model may be at another one and still be trusted there. .02 costs quality, over simulated days."""
+"""How much worse than at the first type a model may be at another one and still be trusted there.
+.02 costs quality, over simulated days."""
 NAMED_SHARE = 0.15
 """Probability from which a type beside the first one is named in the reason."""
 FASTEST_S, SLOWEST_S = 0.5, 120.0
 """Expected seconds that give a speed of 1 and of 0, on a logarithmic scale between."""
 ENOUGH_GRADED = 5
-"""Graded answers to such tasks from which two models are compared by them: 20 a type settle an order, a quarter tell that two are near."""
+"""Graded answers to such tasks from which two models are compared by them: 20 a type settle an
+order, a quarter tell that two are near."""
 TASKS_PER_LOAD = 10
-"""Tasks over which a load is spread where nothing is loaded: a model has to be loaded for them in any case. 1 and 5 are too few, over simulated days."""
+"""Tasks over which a load is spread where nothing is loaded: a model has to be loaded for them in
+any case. 1 and 5 are too few, over simulated days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,26 @@ class ScoringContext:
     named: str
     """`coding .65, analysis .30` where more than one type is likely, else empty."""
     floor: float
-    """What a model must reach, 0 to 10; 0 where none does, since the best of them still beats no answer."""
+    """What a model must reach, 0 to 10; 0 where none does, since the best of them still beats no
+    answer."""
     preferred: Mapping[str, tuple[float, int]]
-    """By full model name, what the places in `prefer` of all types add to fit, and the place at the first type (0: none)."""
+    """By full model name, what the places in `prefer` of all types add to fit, and the place at the
+    first type (0: none)."""
     times: TimeContext
     loads_spread: bool
     best: ModelState | None
 
     @classmethod
-    def of(cls, classification: Classification, states: Sequence[ModelState], able: Sequence[ModelState], need: Need, policy: Policy) -> ScoringContext:
-        """The context of a ranking of these models, of which some meet the task's hard requirements."""
+    def of(
+        cls,
+        classification: Classification,
+        states: Sequence[ModelState],
+        able: Sequence[ModelState],
+        need: Need,
+        policy: Policy,
+    ) -> ScoringContext:
+        """The context of a ranking of these models, of which some meet the task's hard
+        requirements."""
         shares = likely(classification)
         there = [state for state in states if not state.unavailable]
         floor = sum([share * policy.rule(each).quality_floor for each, share in shares])
@@ -59,20 +73,30 @@ class ScoringContext:
             floor=floor,
             preferred=_preferred(classification.task_type, policy, shares),
             times=TimeContext.of(there, need, policy, shares),
-            loads_spread=not any(state.resident and not is_below(state, shares, floor) for state in able),
+            loads_spread=not any(
+                state.resident and not is_below(state, shares, floor) for state in able
+            ),
             best=_best_measured(states),
         )
 
 
 def likely(classification: Classification) -> Shares:
-    """Each type with its probability where that is above 0, the likeliest first; the one type where nothing is told."""
-    found = sorted(((share, each) for each, share in classification.scores.items() if share > 0), key=lambda pair: -pair[0])
+    """Each type with its probability where that is above 0, the likeliest first; the one type where
+    nothing is told."""
+    found = sorted(
+        ((share, each) for each, share in classification.scores.items() if share > 0),
+        key=lambda pair: -pair[0],
+    )
     total = sum(share for share, _ in found)
-    return tuple((each, share / total) for share, each in found) or ((classification.task_type, 1.0),)
+    return tuple((each, share / total) for share, each in found) or (
+        (classification.task_type, 1.0),
+    )
 
 
 def _named(shares: Shares) -> str:
-    said = [f"{each} {share:.2f}".replace(" 0.", " .") for each, share in shares if share >= NAMED_SHARE]
+    said = [
+        f"{each} {share:.2f}".replace(" 0.", " .") for each, share in shares if share >= NAMED_SHARE
+    ]
     return ", ".join(said) if len(said) > 1 else ""
 
 
@@ -83,7 +107,12 @@ def base_fit(spec: ModelSpec, shares: Shares) -> float:
     """1 for a strength, 0 for a weakness, else .5; over the likely types."""
     if not spec.strengths and not spec.weaknesses:
         return 0.5
-    return sum([share * (1.0 if each in spec.strengths else 0.0 if each in spec.weaknesses else 0.5) for each, share in shares])
+    return sum(
+        [
+            share * (1.0 if each in spec.strengths else 0.0 if each in spec.weaknesses else 0.5)
+            for each, share in shares
+        ]
+    )
 
 
 def _preferred(first: TaskType, policy: Policy, shares: Shares) -> dict[str, tuple[float, int]]:
@@ -93,12 +122,16 @@ def _preferred(first: TaskType, policy: Policy, shares: Shares) -> dict[str, tup
         most = len(policy.rule(each).prefer) if places else 0
         for name, place in places.items():
             bonus, at_first = found.get(name, (0.0, 0))
-            found[name] = bonus + share * PREFER_BONUS * (most - place + 1) / most, place if each is first else at_first
+            found[name] = (
+                bonus + share * PREFER_BONUS * (most - place + 1) / most,
+                place if each is first else at_first,
+            )
     return found
 
 
 def preference(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]:
-    """What its places in `prefer` add to a model's fit, and its place at the first type; a model counts under its id, else under an alias."""
+    """What its places in `prefer` add to a model's fit, and its place at the first type; a model
+    counts under its id, else under an alias."""
     if context.preferred:
         for name in (spec.id, *spec.aliases):
             found = context.preferred.get(canonical(name))
@@ -115,8 +148,12 @@ def rated(state: ModelState, shares: Shares) -> float:
     prior = state.prior
     if prior is not None:
         qualities = prior.quality
-        return round(sum([share * qualities[each] for each, share in shares]), 9)  # shares sum to 1 but for rounding
-    return (state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING) / 10
+        return round(
+            sum([share * qualities[each] for each, share in shares]), 9
+        )  # shares sum to 1 but for rounding
+    return (
+        state.spec.quality_rating if state.spec.quality_rating is not None else DEFAULT_RATING
+    ) / 10
 
 
 def quality(state: ModelState, shares: Shares) -> float:
@@ -130,7 +167,8 @@ def is_measured(state: ModelState) -> bool:
 
 
 def floor_rating(state: ModelState, shares: Shares) -> float:
-    """How good the model is for a floor, 0 to 10 on the scale of ratings: as measured where enough was graded, else its prior."""
+    """How good the model is for a floor, 0 to 10 on the scale of ratings: as measured where enough
+    was graded, else its prior."""
     gap = state.prior.floor_gap if state.prior else 0.0
     return (quality(state, shares) if is_measured(state) else rated(state, shares)) * 10 + gap
 
@@ -142,12 +180,19 @@ def is_below(state: ModelState, shares: Shares, floor: float) -> bool:
 
 def _best_measured(states: Sequence[ModelState]) -> ModelState | None:
     """The model that was measured to be the best at this task, of those that can be asked."""
-    measured = [state for state in states if state.judged and not state.unavailable and is_measured(state)]
-    return max(measured, key=lambda state: (state.judged.mean if state.judged else 0.0, state.spec.id), default=None)
+    measured = [
+        state for state in states if state.judged and not state.unavailable and is_measured(state)
+    ]
+    return max(
+        measured,
+        key=lambda state: (state.judged.mean if state.judged else 0.0, state.spec.id),
+        default=None,
+    )
 
 
 def trusted(state: ModelState, shares: Shares) -> float:
-    """The probability of the types at which the model is about as good as at the first one, or better: 1 for a type that was forced."""
+    """The probability of the types at which the model is about as good as at the first one, or
+    better: 1 for a type that was forced."""
     if state.prior is None:
         return 1.0
     qualities = state.prior.quality
@@ -165,16 +210,19 @@ def speed(felt_s: float) -> float:
 
 
 def felt_seconds(spent: Seconds, context: ScoringContext) -> float:
-    """What the speed term looks at: the seconds of this answer and of the next reload; where nothing is loaded the load is spread over the tasks to come."""
+    """What the speed term looks at: the seconds of this answer and of the next reload; where
+    nothing is loaded the load is spread over the tasks to come."""
     load = spent.load / TASKS_PER_LOAD if context.loads_spread else spent.load
     return load + spent.prefill + spent.decode + spent.eviction
 
 
-# ---------------------------------------------------------------- the four terms, each 0 to 1 (fit to 1.1)
+# ---------------------------------------------------------------- the four terms, each 0 to 1 (fit
+# to 1.1)
 
 
 class Weighing(NamedTuple):
-    """One model on the scales: what the terms look at. `quality` from 0 to 1; `bonus` and `place` by `prefer`."""
+    """One model on the scales: what the terms look at. `quality` from 0 to 1; `bonus` and `place`
+    by `prefer`."""
 
     state: ModelState
     context: ScoringContext
@@ -189,13 +237,15 @@ def _fit_term(weighing: Weighing) -> float:
 
 
 def _quality_term(weighing: Weighing) -> float:
-    """Where the measured best model is not better by more than the margin, the two count as equals."""
+    """Where the measured best model is not better by more than the margin, the two count as
+    equals."""
     best = weighing.context.best
     return best.judged.mean if best and best.judged and is_as_good(weighing) else weighing.quality
 
 
 def is_as_good(weighing: Weighing) -> bool:
-    """Whether a measured model is within the margin of the measured best one, and is not that one."""
+    """Whether a measured model is within the margin of the measured best one, and is not that
+    one."""
     state, best = weighing.state, weighing.context.best
     if best is None or best.judged is None or state is best or not is_measured(state):
         return False

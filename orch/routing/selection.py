@@ -1,4 +1,5 @@
-"""Which of the ranked models goes first: a conversation's own, or one that is loaded, where another is not better by a margin (pure)."""
+"""Which of the ranked models goes first: a conversation's own, or one that is loaded, where another
+is not better by a margin (pure)."""
 
 from __future__ import annotations
 
@@ -19,8 +20,11 @@ def put_first(order: Sequence[Candidate], first: Candidate) -> tuple[Candidate, 
     return (first, *(each for each in order if each.key != first.key))
 
 
-def prefer_session_model(order: tuple[Candidate, ...], former: ModelKey | None, margin: float) -> tuple[Candidate, ...]:
-    """A conversation's model first, unless the best one scores better by more than the margin: a switch loses the prompt cache."""
+def prefer_session_model(
+    order: tuple[Candidate, ...], former: ModelKey | None, margin: float
+) -> tuple[Candidate, ...]:
+    """A conversation's model first, unless the best one scores better by more than the margin: a
+    switch loses the prompt cache."""
     best = order[0]
     kept = next((c for c in order if c.key == former), best)
     if kept is best or kept.score < best.score - margin:
@@ -29,10 +33,14 @@ def prefer_session_model(order: tuple[Candidate, ...], former: ModelKey | None, 
     return put_first(order, replace(kept, reason=with_place(said, kept)))
 
 
-def prefer_loaded(order: tuple[Candidate, ...], margin: float, passed_over: frozenset[ModelKey] = frozenset()) -> tuple[Candidate, ...]:
-    """A loaded model first where the first one is slower and no better than it, or unloads another one without a score that is better by the margin.
+def prefer_loaded(
+    order: tuple[Candidate, ...], margin: float, passed_over: frozenset[ModelKey] = frozenset()
+) -> tuple[Candidate, ...]:
+    """A loaded model first where the first one is slower and no better than it, or unloads another
+    one without a score that is better by the margin.
 
-    Better means `quality` alone: a strength, or a place in `prefer`, excuses no slower model that is no better. `passed_over` are never put first.
+    Better means `quality` alone: a strength, or a place in `prefer`, excuses no slower model that
+    is no better. `passed_over` are never put first.
     """
     loaded = [c for c in order if c.resident and not c.eliminated and c.key not in passed_over]
     first = order[0]
@@ -41,25 +49,46 @@ def prefer_loaded(order: tuple[Candidate, ...], margin: float, passed_over: froz
     return order if first is order[0] else put_first(order, first)
 
 
-def only_loaded(order: tuple[Candidate, ...], passed_over: frozenset[ModelKey] = frozenset()) -> tuple[tuple[Candidate, ...], str]:
-    """The loaded models but those that are passed over; where none can take the task all models, with a sentence that says so."""
+def only_loaded(
+    order: tuple[Candidate, ...], passed_over: frozenset[ModelKey] = frozenset()
+) -> tuple[tuple[Candidate, ...], str]:
+    """The loaded models but those that are passed over; where none can take the task all models,
+    with a sentence that says so."""
     loaded = tuple(c for c in order if c.resident and c.key not in passed_over)
-    return (loaded, "") if loaded else (order, f"no loaded model can take this task; {order[0].model_name} is loaded for it")
+    return (
+        (loaded, "")
+        if loaded
+        else (order, f"no loaded model can take this task; {order[0].model_name} is loaded for it")
+    )
 
 
 def swap_of(order: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:
-    """The best loaded model and the one that was chosen, where that is not loaded and another one is unloaded for it."""
+    """The best loaded model and the one that was chosen, where that is not loaded and another one
+    is unloaded for it."""
     chosen = order[0]
     loaded = next((c for c in order if c.resident and not c.eliminated), None)
     return (loaded, chosen) if loaded and chosen.evicts and not chosen.resident else None
 
 
 def _instead(first: Candidate, loaded: Sequence[Candidate], margin: float) -> Candidate | None:
-    """The loaded model that should go before this one. Each step is to a sooner model that is no worse, or from an unloaded to a loaded one: this ends."""
+    """The loaded model that should go before this one. Each step is to a sooner model that is no
+    worse, or from an unloaded to a loaded one: this ends."""
     for each in loaded:
-        if each.key != first.key and each.quality >= first.quality and each.expected_s < first.expected_s:
-            return replace(each, reason=f"{each.reason}; {first.model_name} would be slower and no better")
+        if (
+            each.key != first.key
+            and each.quality >= first.quality
+            and each.expected_s < first.expected_s
+        ):
+            return replace(
+                each, reason=f"{each.reason}; {first.model_name} would be slower and no better"
+            )
     kept = next(iter(loaded), None)
     if kept is None or first.resident or not first.evicts or first.score >= kept.score + margin:
         return None
-    return replace(kept, reason=f"{kept.reason}; {first.model_name} is better by less than {margin:g}, which loading it would take")
+    return replace(
+        kept,
+        reason=(
+            f"{kept.reason}; {first.model_name} is better by less than {margin:g}, which loading it"
+            " would take"
+        ),
+    )

@@ -1,4 +1,5 @@
-"""Which model answered a conversation before, as far as its client sends the conversation along: the newest ten thousand."""
+"""Which model answered a conversation before, as far as its client sends the conversation along:
+the newest ten thousand."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ READ_CHARS = 20_000
 
 
 class Conversations:
-    """Conversations by what does not change in them: who asks, and everything up to the first answer."""
+    """Conversations by what does not change in them: who asks, and everything up to the first
+    answer."""
 
     def __init__(self) -> None:
         self._models: OrderedDict[str, ModelKey] = OrderedDict()

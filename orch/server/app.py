@@ -1,4 +1,5 @@
-"""The FastAPI application: every route in one table, the guard in front, the configuration watched behind."""
+"""The FastAPI application: every route in one table, the guard in front, the configuration watched
+behind."""
 
 from __future__ import annotations
 
@@ -87,10 +88,15 @@ ROUTES = (
 
 
 def application(service: Service, *, with_page: bool = False) -> ASGIApp:
-    """The application over a service, which it closes when it ends: FastAPI with the routes of the table in front of it, the page behind them."""
+    """The application over a service, which it closes when it ends: FastAPI with the routes of the
+    table in front of it, the page behind them."""
     # /docs with scripts of its own: FastAPI's would come from another machine
     app = FastAPIOffline(
-        redoc_url=None, title="orch", version=VERSION, description="One endpoint in front of all your local models.", lifespan=_lifespan(service)
+        redoc_url=None,
+        title="orch",
+        version=VERSION,
+        description="One endpoint in front of all your local models.",
+        lifespan=_lifespan(service),
     )
     app.add_exception_handler(HTTPException, _refused)
     app.state.service = service
@@ -102,10 +108,13 @@ def application(service: Service, *, with_page: bool = False) -> ASGIApp:
         from orch.server.web.mount import attach
 
         whole = attach(app, service)
-    plain = {(entry.method, entry.path): entry.endpoint for entry in ROUTES if "{" not in entry.path}
+    plain = {
+        (entry.method, entry.path): entry.endpoint for entry in ROUTES if "{" not in entry.path
+    }
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        """FastAPI's six layers cost a tenth of a request, and the endpoints tell their errors themselves."""
+        """FastAPI's six layers cost a tenth of a request, and the endpoints tell their errors
+        themselves."""
         endpoint = plain.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is None:
             await whole(scope, receive, send)
@@ -121,7 +130,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     """No such path, or not by that method, as the API of the path tells it."""
     assert isinstance(error, HTTPException)
     method = f" {request.method}" if error.status_code == 405 else ""
-    body, content_type = envelope(request.url.path, error.status_code, "not_found", f"there is no{method} {request.url.path}")
+    body, content_type = envelope(
+        request.url.path, error.status_code, "not_found", f"there is no{method} {request.url.path}"
+    )
     return Response(body, error.status_code, dict(error.headers or {}), content_type)
 
 
@@ -143,14 +154,22 @@ def _lifespan(service: Service) -> Lifespan[FastAPI]:
 
 
 def documented(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: the routes of the table, their forms, the answers that any of them may give."""
+    """The OpenAPI document: the routes of the table, their forms, the answers that any of them may
+    give."""
     if app.openapi_schema is None:
         schemas: dict[str, Any] = {}
         paths: dict[str, Any] = {}
         for entry in ROUTES:
-            paths.setdefault(entry.path.replace(":path}", "}"), {})[entry.method.lower()] = _operation(entry, schemas)
+            paths.setdefault(entry.path.replace(":path}", "}"), {})[entry.method.lower()] = (
+                _operation(entry, schemas)
+            )
         info = {"title": app.title, "version": app.version, "description": app.description}
-        app.openapi_schema = {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
+        app.openapi_schema = {
+            "openapi": "3.1.0",
+            "info": info,
+            "paths": paths,
+            "components": {"schemas": schemas},
+        }
     return app.openapi_schema
 
 
@@ -164,37 +183,66 @@ def _operation(entry: Entry, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": dict(_RESPONSES),
     }
     names = [part[1:-1] for part in name.split("/") if part.startswith("{")]
-    parameters = [{"name": each, "in": "path", "required": True, "schema": {"type": "string"}} for each in names]
-    parameters += [{"name": each, "in": place, **_PARAMETERS[each]} for place, given in (("header", entry.headers), ("query", entry.query)) for each in given]
+    parameters = [
+        {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
+        for each in names
+    ]
+    parameters += [
+        {"name": each, "in": place, **_PARAMETERS[each]}
+        for place, given in (("header", entry.headers), ("query", entry.query))
+        for each in given
+    ]
     if parameters:
         operation["parameters"] = parameters
     if entry.form is not None:
         # two APIs have forms of the same name
         module = entry.form.__module__.rsplit(".", 1)[-1]
-        schema = entry.form.model_json_schema(ref_template=f"#/components/schemas/{module}.{{model}}")
-        schemas.update({f"{module}.{each}": about for each, about in schema.pop("$defs", {}).items()})
+        schema = entry.form.model_json_schema(
+            ref_template=f"#/components/schemas/{module}.{{model}}"
+        )
+        schemas.update(
+            {f"{module}.{each}": about for each, about in schema.pop("$defs", {}).items()}
+        )
         schemas[f"{module}.{entry.form.__name__}"] = schema
         reference = {"$ref": f"#/components/schemas/{module}.{entry.form.__name__}"}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": reference}},
+        }
     return operation
 
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
-    "x-orch-session": {"description": "What the requests of one conversation have in common.", "schema": {"type": "string"}},
-    "x-orch-priority": {"description": "batch waits behind interactive.", "schema": {"enum": ["interactive", "batch"]}},
+    "x-orch-session": {
+        "description": "What the requests of one conversation have in common.",
+        "schema": {"type": "string"},
+    },
+    "x-orch-priority": {
+        "description": "batch waits behind interactive.",
+        "schema": {"enum": ["interactive", "batch"]},
+    },
     "x-orch-timeout": {
         "description": "Seconds to the first token.",
         "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 86_400},
     },
-    "x-orch-cache": {"description": "use takes an earlier answer to the same question.", "schema": {"enum": ["use"]}},
-    "limit": {"description": "At most so many, up to 1,000; 50 where it is not said.", "schema": {"type": "number"}},
+    "x-orch-cache": {
+        "description": "use takes an earlier answer to the same question.",
+        "schema": {"enum": ["use"]},
+    },
+    "limit": {
+        "description": "At most so many, up to 1,000; 50 where it is not said.",
+        "schema": {"type": "number"},
+    },
     "since": {"description": "Seconds since the epoch.", "schema": {"type": "number"}},
 }
 
 _RESPONSES = {
     "200": {
-        "description": "The answer; with x-orch-model, x-orch-task-type, x-orch-run-id and x-orch-fallback where a model gave it, and"
-        " an x-orch-warning, percent-encoded, for each warning that was known before its first byte."
+        "description": (
+            "The answer; with x-orch-model, x-orch-task-type, x-orch-run-id and x-orch-fallback"
+            " where a model gave it, and an x-orch-warning, percent-encoded, for each warning that"
+            " was known before its first byte."
+        )
     },
     "default": {"description": "An error in the API's own form."},
 }

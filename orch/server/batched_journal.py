@@ -1,4 +1,5 @@
-"""The journal of a server: runs are written together, at most 50 ms after they ended, by a thread of its own; what can't be written waits in memory."""
+"""The journal of a server: runs are written together, at most 50 ms after they ended, by a thread
+of its own; what can't be written waits in memory."""
 
 from __future__ import annotations
 
@@ -20,20 +21,32 @@ BATCH = 500
 LATELY_S = 1.0
 """A correction that another process wrote counts after this long."""
 RETRY_S = 1.0
-"""A journal that could not be written is tried again after this long (SQLite itself waits for a lock before it gives up)."""
+"""A journal that could not be written is tried again after this long (SQLite itself waits for a
+lock before it gives up)."""
 FLUSH_S = 2.0
 """How long a reader waits for the writing thread."""
 MOST_UNWRITTEN, MOST_UNWRITTEN_CHARS = 5_000, 50_000_000
-"""Runs that are kept in memory until they can be written, and characters of their texts: the ones after them are not recorded."""
-_OF_THE_RUN = (OverflowError, TypeError, ValueError, sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
-"""Failures that a run itself is the reason for (a number that SQLite can't hold, say): no later try would do better."""
+"""Runs that are kept in memory until they can be written, and characters of their texts: the ones
+after them are not recorded."""
+_OF_THE_RUN = (
+    OverflowError,
+    TypeError,
+    ValueError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""Failures that a run itself is the reason for (a number that SQLite can't hold, say): no later try
+would do better."""
 
 Told = Callable[[RunRecord], None]
 LOG = logging.getLogger("orch.server")
 
 
 class Unwritten:
-    """The runs that ended and do not stand in the file yet, in order; bounded. Outlives a change of the configuration."""
+    """The runs that ended and do not stand in the file yet, in order; bounded. Outlives a change of
+    the configuration."""
 
     def __init__(self) -> None:
         self.runs: list[RunRecord] = []
@@ -44,7 +57,9 @@ class Unwritten:
         """Keeps a run; whether there was room."""
         size = _chars(run)
         with self._noting:
-            if len(self.runs) >= MOST_UNWRITTEN or (self.runs and self._chars + size > MOST_UNWRITTEN_CHARS):
+            if len(self.runs) >= MOST_UNWRITTEN or (
+                self.runs and self._chars + size > MOST_UNWRITTEN_CHARS
+            ):
                 self.refused += 1
                 return False
             self.runs.append(run)
@@ -59,9 +74,18 @@ class Unwritten:
 
 
 class BatchedJournal(Journal):
-    """A journal whose `record` only notes a run. `told` is called with each, in the writing thread."""
+    """A journal whose `record` only notes a run. `told` is called with each, in the writing
+    thread."""
 
-    def __init__(self, path: Path, redactor: Redactor, mode: str, keep_s: int, told: Told, unwritten: Unwritten | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        redactor: Redactor,
+        mode: str,
+        keep_s: int,
+        told: Told,
+        unwritten: Unwritten | None = None,
+    ) -> None:
         super().__init__(path, redactor, mode, keep_s, lately_s=LATELY_S)
         self._told, self._unwritten = told, unwritten or Unwritten()
         self._untold: list[RunRecord] = []
@@ -74,9 +98,15 @@ class BatchedJournal(Journal):
         """What went wrong with the file so far, and how many runs wait for it."""
         said = super().warnings
         if self._trouble:
-            said.append(f"{len(self._unwritten.runs):,} runs wait in memory until the journal can be written ({self._trouble})")
+            said.append(
+                f"{len(self._unwritten.runs):,} runs wait in memory until the journal can be"
+                f" written ({self._trouble})"
+            )
         if self._unwritten.refused:
-            said.append(f"{self._unwritten.refused:,} runs were not recorded: too many waited for the journal")
+            said.append(
+                f"{self._unwritten.refused:,} runs were not recorded: too many waited for the"
+                " journal"
+            )
         return said
 
     def record(self, run: RunRecord) -> bool:
@@ -101,7 +131,8 @@ class BatchedJournal(Journal):
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits, now: before somebody reads it. While the file can't be written, that is left to the writing thread."""
+        """Writes what waits, now: before somebody reads it. While the file can't be written, that
+        is left to the writing thread."""
         if self._trouble and threading.current_thread() is not self._thread:
             return
         if self._unwritten.writing.acquire(timeout=FLUSH_S):
@@ -116,7 +147,8 @@ class BatchedJournal(Journal):
             self._told(run)
         if self._trouble:
             self.database.close()  # a file that could not be opened is tried again at once
-        # the first alone tells whether the trouble is over: to redact all of them again for each try would cost seconds
+        # the first alone tells whether the trouble is over: to redact all of them again for each
+        # try would cost seconds
         while waiting := self._unwritten.runs[: 1 if self._trouble else BATCH]:
             written = self._write(waiting)
             self._unwritten.written(written)
@@ -147,7 +179,9 @@ class BatchedJournal(Journal):
 
     def _fail(self, why: str, count: int) -> None:
         if not self._trouble:
-            LOG.warning("the journal can't be written (%s): %d runs wait in memory until it can", why, count)
+            LOG.warning(
+                "the journal can't be written (%s): %d runs wait in memory until it can", why, count
+            )
         self._trouble, self._retry_at = why, time.monotonic() + RETRY_S
 
     def _recover(self, count: int) -> None:
@@ -166,9 +200,17 @@ class BatchedJournal(Journal):
         self._trouble = ""  # one more try
         self.flush()
         if self._unwritten.runs:
-            LOG.error("%d runs were never written to the journal: %s", len(self._unwritten.runs), self._trouble)
+            LOG.error(
+                "%d runs were never written to the journal: %s",
+                len(self._unwritten.runs),
+                self._trouble,
+            )
         super().close()
 
 
 def _chars(run: RunRecord) -> int:
-    return len(run.task) + len(run.answer) + sum(len(str(message.get("content", ""))) for message in run.messages)
+    return (
+        len(run.task)
+        + len(run.answer)
+        + sum(len(str(message.get("content", ""))) for message in run.messages)
+    )

@@ -1,4 +1,5 @@
-"""Which models there are, asked once a second at most: every request of a server needs to know, and the answer is the same for all."""
+"""Which models there are, asked once a second at most: every request of a server needs to know, and
+the answer is the same for all."""
 
 from __future__ import annotations
 
@@ -21,13 +22,16 @@ from orch.types import ModelKey
 FRESH_S = 1.0
 """Younger than this, a survey is taken as it is."""
 USABLE_S = 5.0
-"""Younger than this, it is taken while a new one is made; older, the request waits for the new one."""
+"""Younger than this, it is taken while a new one is made; older, the request waits for the new
+one."""
 
 
 class KeptRegistry(Registry):
-    """A Registry that keeps its last survey for a moment, makes one at a time, and tells the gate of each.
+    """A Registry that keeps its last survey for a moment, makes one at a time, and tells the gate
+    of each.
 
-    Every survey is of all models, also where unlisted ones take no part: those that are loaded take their room all the same.
+    Every survey is of all models, also where unlisted ones take no part: those that are loaded take
+    their room all the same.
     """
 
     def __init__(
@@ -56,15 +60,19 @@ class KeptRegistry(Registry):
         return kept.whole if wish else kept.listed
 
     def forget(self) -> None:
-        """The next question asks the providers: what was known has proved wrong, or a model was loaded or fetched."""
+        """The next question asks the providers: what was known has proved wrong, or a model was
+        loaded or fetched."""
         self._kept = self._making = None
 
     def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
-        """Until the next survey the model counts as loaded with that context: the next request must not load it with another one."""
+        """Until the next survey the model counts as loaded with that context: the next request must
+        not load it with another one."""
         if self._kept is not None:
             whole = _with_loaded(self._kept.whole, model, num_ctx)
             if whole is not self._kept.whole:
-                self._kept = _Kept(self._kept.at, whole, _with_loaded(self._kept.listed, model, num_ctx))
+                self._kept = _Kept(
+                    self._kept.at, whole, _with_loaded(self._kept.listed, model, num_ctx)
+                )
 
     def note_remote(self, state: ModelState, host: str) -> None:
         """The same, and the next question asks anew."""
@@ -84,7 +92,9 @@ class KeptRegistry(Registry):
         whole = await super().available(with_unlisted=True)
         listed = replace(whole, states=tuple(state for state in whole.states if not state.unlisted))
         kept = _Kept(time.monotonic(), whole, listed)
-        if asyncio.current_task() is self._making:  # one that was forgotten while it was made may know less than what is kept
+        if (
+            asyncio.current_task() is self._making
+        ):  # one that was forgotten while it was made may know less than what is kept
             self._kept = kept
             self._gate.saw(whole)
         return kept
@@ -97,7 +107,11 @@ def _with_loaded(survey: Survey, model: ModelKey, num_ctx: int | None) -> Survey
         return survey
 
     def loaded(state: ModelState) -> ModelState:
-        return replace(state, resident=True, resident_ctx=num_ctx) if state.identity == found.identity else state
+        return (
+            replace(state, resident=True, resident_ctx=num_ctx)
+            if state.identity == found.identity
+            else state
+        )
 
     return replace(survey, states=tuple(map(loaded, survey.states)))
 

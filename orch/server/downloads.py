@@ -1,4 +1,5 @@
-"""Models that are being fetched: each goes on when the page that began it is left, and ends when it is told to."""
+"""Models that are being fetched: each goes on when the page that began it is left, and ends when it
+is told to."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Pull:
 
 
 class Pulls:
-    """Those of one server, by provider and model; what is done or failed stays until it is dismissed."""
+    """Those of one server, by provider and model; what is done or failed stays until it is
+    dismissed."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -1,4 +1,5 @@
-"""One server for each ORCH_HOME: a file lock beside its socket, held for the lifetime of the process, that names the process."""
+"""One server for each ORCH_HOME: a file lock beside its socket, held for the lifetime of the
+process, that names the process."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ else:
 
     @contextlib.contextmanager
     def held() -> Iterator[bool]:
-        """Whether this process holds the lock, within the block; the file is never removed, or two could hold it. Raises OSError."""
+        """Whether this process holds the lock, within the block; the file is never removed, or two
+        could hold it. Raises OSError."""
         path = lock_path()
         paths.make_private(path.parent)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
@@ -49,7 +51,8 @@ else:
             os.close(descriptor)
 
     def holder() -> int | None:
-        """The id of the server's process, which lives as long as it holds the lock; None where there is none, 0 where it has no id here (another container)."""
+        """The id of the server's process, which lives as long as it holds the lock; None where
+        there is none, 0 where it has no id here (another container)."""
         if not is_own(lock_path().parent):
             return None
         try:
@@ -59,13 +62,16 @@ else:
         try:
             if _try(descriptor, fcntl.LOCK_SH):
                 return None
-            pid, _, machine = os.read(descriptor, 1024).decode("utf-8", "replace").strip().partition("\n")
+            pid, _, machine = (
+                os.read(descriptor, 1024).decode("utf-8", "replace").strip().partition("\n")
+            )
             return int(pid) if pid.isdecimal() and machine == _machine() else 0
         finally:
             os.close(descriptor)
 
     def _name(descriptor: int) -> None:
-        """Writes over what stands there: that takes no room. On a full disk the lock holds without a name."""
+        """Writes over what stands there: that takes no room. On a full disk the lock holds without
+        a name."""
         named = f"{os.getpid()}\n{_machine()}\n".encode()
         with contextlib.suppress(OSError):
             os.write(descriptor, named)

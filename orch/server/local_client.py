@@ -1,4 +1,5 @@
-"""Asks the running server over its Unix socket, in the least HTTP there is: http.client alone would cost 2.6x `python -c pass`."""
+"""Asks the running server over its Unix socket, in the least HTTP there is: http.client alone would
+cost 2.6x `python -c pass`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from orch.config.socket_path import is_own, socket_path
 
 CONNECT_S = 2.0
 ALIVE_S = 3.0
-"""A server whose event loop does not answer a request that costs nothing within this time is stuck: stopped, or frozen."""
+"""A server whose event loop does not answer a request that costs nothing within this time is stuck:
+stopped, or frozen."""
 SEND_S = 30.0
 """For the server to read a request whole."""
 _READ = 65_536
@@ -29,24 +31,44 @@ class StuckServerError(NoServerError):
 
 
 class Connection:
-    """One request and its answer. `headers` are lower-case; `lines` gives the body line by line as it comes.
+    """One request and its answer. `headers` are lower-case; `lines` gives the body line by line as
+    it comes.
 
-    The server first answers a request that costs nothing (0.14 ms): one that is stuck is found before it has been sent anything that it could do when it
-    wakes. While an answer is waited for, however long the model takes, the server is asked again on a connection of its own. With `timeout_s`
+    The server first answers a request that costs nothing (0.14 ms): one that is stuck is found
+    before it has been sent anything that it could do when it
+    wakes. While an answer is waited for, however long the model takes, the server is asked again on
+    a connection of its own. With `timeout_s`
     the answer is waited for that long and no longer.
     """
 
-    def __init__(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout_s: float | None = None) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
         self._timeout_s = timeout_s
-        self._socket, self.status, self.headers, self._rest = _awake(ALIVE_S if timeout_s is None else min(timeout_s, ALIVE_S))
+        self._socket, self.status, self.headers, self._rest = _awake(
+            ALIVE_S if timeout_s is None else min(timeout_s, ALIVE_S)
+        )
         if self.status != _ALIVE:
             return  # it takes no more connections
         data = b"" if body is None else json.dumps(body).encode()
-        head = [f"{method} {path} HTTP/1.1", "host: localhost", "connection: close", "content-type: application/json", f"content-length: {len(data)}"]
+        head = [
+            f"{method} {path} HTTP/1.1",
+            "host: localhost",
+            "connection: close",
+            "content-type: application/json",
+            f"content-length: {len(data)}",
+        ]
         head += [f"{name}: {value}" for name, value in (headers or {}).items()]
         try:
             self._socket.settimeout(SEND_S)
-            self._socket.sendall("\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + data)
+            self._socket.sendall(
+                "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + data
+            )
             self._socket.settimeout(ALIVE_S if timeout_s is None else timeout_s)
             self.status, self.headers, self._rest = _head(self._more)
         except (OSError, ValueError, IndexError) as error:
@@ -57,16 +79,22 @@ class Connection:
             raise
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of the body; the last one may lack its end. Raises OSError where the connection breaks before the body's end, and StuckServerError."""
+        """The lines of the body; the last one may lack its end. Raises OSError where the connection
+        breaks before the body's end, and StuckServerError."""
         rest = b""
-        for piece in self._pieces() if self.headers.get("transfer-encoding") == "chunked" else self._sized(int(self.headers.get("content-length", 0))):
+        for piece in (
+            self._pieces()
+            if self.headers.get("transfer-encoding") == "chunked"
+            else self._sized(int(self.headers.get("content-length", 0)))
+        ):
             *whole, rest = (rest + piece).split(b"\n")
             yield from whole
         if rest:
             yield rest
 
     def _pieces(self) -> Iterator[bytes]:
-        """The pieces of a chunked body: each is its length in hexadecimal, a line end, the bytes, a line end; a length of 0 ends it."""
+        """The pieces of a chunked body: each is its length in hexadecimal, a line end, the bytes, a
+        line end; a length of 0 ends it."""
         while True:
             while b"\r\n" not in self._rest:
                 self._rest += self._more()
@@ -104,7 +132,8 @@ class Connection:
 
 
 def _awake(limit_s: float) -> tuple[socket.socket, int, dict[str, str], bytes]:
-    """A connection to a server that answers now: its socket, and status, headers and rest of that answer. Raises NoServerError."""
+    """A connection to a server that answers now: its socket, and status, headers and rest of that
+    answer. Raises NoServerError."""
     connection = _connected()
     connection.settimeout(limit_s)
     try:
@@ -132,7 +161,14 @@ def _head(more: Callable[[], bytes]) -> tuple[int, dict[str, str], bytes]:
         data += more()
     head, _, rest = data.partition(b"\r\n\r\n")
     first, *others = head.decode("latin-1").split("\r\n")
-    return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in others)}, rest
+    return (
+        int(first.split(" ")[1]),
+        {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in others)
+        },
+        rest,
+    )
 
 
 def _connected() -> socket.socket:
@@ -149,7 +185,13 @@ def _connected() -> socket.socket:
     return connection
 
 
-def ask(method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout_s: float | None = None) -> tuple[int, dict[str, Any]]:
+def ask(
+    method: str,
+    path: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    timeout_s: float | None = None,
+) -> tuple[int, dict[str, Any]]:
     """Status and JSON of one request. Raises NoServerError."""
     connection = Connection(method, path, body, headers, timeout_s)
     try:

@@ -19,13 +19,50 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._runs = Counter("orch_runs", "Runs by how they ended.", ("model", "task_type", "status", "face", "client"), registry=registry)
-        self._errors = Counter("orch_errors", "Models that failed, by code.", ("model", "task_type", "code"), registry=registry)
-        self._fallbacks = Counter("orch_fallbacks", "Times that another model took over.", ("model", "task_type"), registry=registry)
-        self._cached = Counter("orch_cache_hits", "Runs that an earlier answer served.", ("model", "task_type"), registry=registry)
-        self._tokens = Counter("orch_tokens", "Tokens as the models' servers counted them.", ("model", "task_type", "kind"), registry=registry)
-        self._ttft = Histogram("orch_ttft_seconds", "Seconds to the first token.", ("model", "task_type"), buckets=SECONDS, registry=registry)
-        self._rate = Histogram("orch_tokens_per_second", "Tokens of answer a second.", ("model", "task_type"), buckets=RATES, registry=registry)
+        self._runs = Counter(
+            "orch_runs",
+            "Runs by how they ended.",
+            ("model", "task_type", "status", "face", "client"),
+            registry=registry,
+        )
+        self._errors = Counter(
+            "orch_errors",
+            "Models that failed, by code.",
+            ("model", "task_type", "code"),
+            registry=registry,
+        )
+        self._fallbacks = Counter(
+            "orch_fallbacks",
+            "Times that another model took over.",
+            ("model", "task_type"),
+            registry=registry,
+        )
+        self._cached = Counter(
+            "orch_cache_hits",
+            "Runs that an earlier answer served.",
+            ("model", "task_type"),
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "orch_tokens",
+            "Tokens as the models' servers counted them.",
+            ("model", "task_type", "kind"),
+            registry=registry,
+        )
+        self._ttft = Histogram(
+            "orch_ttft_seconds",
+            "Seconds to the first token.",
+            ("model", "task_type"),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._rate = Histogram(
+            "orch_tokens_per_second",
+            "Tokens of answer a second.",
+            ("model", "task_type"),
+            buckets=RATES,
+            registry=registry,
+        )
 
     def ended(self, run: RunRecord) -> None:
         """Counts a run."""
@@ -61,9 +98,15 @@ class _Gauges:
 
     def collect(self) -> Iterator[Metric]:
         status = self._gate.status()
-        waiting = GaugeMetricFamily("orch_queue_waiting", "Requests that wait for a provider.", labels=("provider",))
-        running = GaugeMetricFamily("orch_queue_running", "Requests that a provider answers.", labels=("provider",))
-        resident = GaugeMetricFamily("orch_resident_bytes", "Memory of each loaded model.", labels=("provider", "model"))
+        waiting = GaugeMetricFamily(
+            "orch_queue_waiting", "Requests that wait for a provider.", labels=("provider",)
+        )
+        running = GaugeMetricFamily(
+            "orch_queue_running", "Requests that a provider answers.", labels=("provider",)
+        )
+        resident = GaugeMetricFamily(
+            "orch_resident_bytes", "Memory of each loaded model.", labels=("provider", "model")
+        )
         for name, lane in status["providers"].items():
             waiting.add_metric((name,), len(lane["waiting"]))
             running.add_metric((name,), len(lane["running"]))

@@ -45,14 +45,20 @@ class Address:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds, *, with_page: bool) -> None:
+def serve(
+    config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds, *, with_page: bool
+) -> None:
     """Serves until SIGINT or SIGTERM. Raises OrchError where it can't begin."""
     with _only_one(), _bound(address) as listener, _own_socket() as own:
         service = Service.begun(config_dir)
         port = listener.getsockname()[1]
         service.url = Address(address.host, port).url
         if with_page:
-            rules = replace(rules, logins=Logins(rules.keys, rules.tries), public_paths=rules.public_paths | {PATH, LEAVING})
+            rules = replace(
+                rules,
+                logins=Logins(rules.keys, rules.tries),
+                public_paths=rules.public_paths | {PATH, LEAVING},
+            )
         bounded = replace(bounds, most_connections=room_for(bounds.most_connections))
         config = uvicorn.Config(
             Guard(application(service, with_page=with_page), rules),
@@ -60,7 +66,8 @@ def serve(config_dir: Path | None, address: Address, rules: Rules, bounds: Bound
             loop="auto",
             lifespan="on",
             log_level="warning",
-            use_colors=False,  # by colorama's sequences, which do not reach a terminal (orch.text.terminal)
+            # by colorama's sequences, which do not reach a terminal (orch.text.terminal)
+            use_colors=False,
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -86,12 +93,20 @@ class _Server(uvicorn.Server):
         if self._own is not None and self.started:
 
             def connection() -> asyncio.Protocol:
-                made = self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+                made = self.config.http_protocol_class(
+                    config=self.config,
+                    server_state=self.server_state,
+                    app_state=self.lifespan.state,
+                )  # type: ignore[call-arg]
                 return made
 
             before = os.umask(0o177)
             try:
-                self.servers.append(await asyncio.get_running_loop().create_unix_server(connection, path=os.fspath(self._own), backlog=BACKLOG))
+                self.servers.append(
+                    await asyncio.get_running_loop().create_unix_server(
+                        connection, path=os.fspath(self._own), backlog=BACKLOG
+                    )
+                )
             finally:
                 os.umask(before)
         if self.started:
@@ -99,8 +114,13 @@ class _Server(uvicorn.Server):
 
 
 def _said(url: str, rules: Rules) -> str:
-    """What the server says when it begins: where it is, and how its owner gets to the page where the system does not tell who that is."""
-    link = f"\nits page, for one browser, once: {url}{rules.logins.link()}" if rules.logins is not None and rules.keys is None and not TELLS else ""
+    """What the server says when it begins: where it is, and how its owner gets to the page where
+    the system does not tell who that is."""
+    link = (
+        f"\nits page, for one browser, once: {url}{rules.logins.link()}"
+        if rules.logins is not None and rules.keys is None and not TELLS
+        else ""
+    )
     return f"orch serves at {url}{link}"
 
 
@@ -109,7 +129,9 @@ def _only_one() -> Iterator[None]:
     """Keeps others of this ORCH_HOME from serving. Raises OrchError where one does already."""
     with held() as alone:
         if not alone:
-            raise OrchError(f"orch serves already{_where()} (process {holder()})", "orch serve stop")
+            raise OrchError(
+                f"orch serves already{_where()} (process {holder()})", "orch serve stop"
+            )
         yield
 
 
@@ -131,12 +153,20 @@ def _bound(address: Address) -> Iterator[socket.socket]:
         listener.bind((address.host, address.port))
         yield listener
     except socket.gaierror:
-        raise UsageError(f"{address.host!r} is no address of this machine", "such as --host 127.0.0.1") from None
+        raise UsageError(
+            f"{address.host!r} is no address of this machine", "such as --host 127.0.0.1"
+        ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise OrchError(f"port {address.port} is taken by another program", f"orch serve --port {address.port + 1}") from None
+            raise OrchError(
+                f"port {address.port} is taken by another program",
+                f"orch serve --port {address.port + 1}",
+            ) from None
         if error.errno in (errno.EACCES, errno.EADDRNOTAVAIL):
-            raise UsageError(f"orch can't listen at {address.host} port {address.port}: {error.strerror}", "such as --host 127.0.0.1 --port 11435") from None
+            raise UsageError(
+                f"orch can't listen at {address.host} port {address.port}: {error.strerror}",
+                "such as --host 127.0.0.1 --port 11435",
+            ) from None
         raise
     finally:
         listener.close()
@@ -151,7 +181,10 @@ def _own_socket() -> Iterator[Path | None]:
         return
     paths.make_private(path.parent)
     if not is_own(path.parent):
-        raise OrchError(f"{path.parent} is not yours alone: no socket is put there", "set ORCH_HOME to a folder of your own")
+        raise OrchError(
+            f"{path.parent} is not yours alone: no socket is put there",
+            "set ORCH_HOME to a folder of your own",
+        )
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OrchError(f"{path} is in the way", "move it away")

@@ -1,4 +1,5 @@
-"""Watches models.yaml and routing.yaml, wherever they may stand, and has the service take over what changed."""
+"""Watches models.yaml and routing.yaml, wherever they may stand, and has the service take over what
+changed."""
 
 from __future__ import annotations
 
@@ -23,7 +24,13 @@ async def watch(service: Service) -> None:
     folders = [folder for folder in _folders(service) if folder.is_dir()]
     if not folders:
         return
-    watching = awatch(*folders, watch_filter=lambda _, path: Path(path).name in names, debounce=DEBOUNCE_MS, step=50, recursive=False)
+    watching = awatch(
+        *folders,
+        watch_filter=lambda _, path: Path(path).name in names,
+        debounce=DEBOUNCE_MS,
+        step=50,
+        recursive=False,
+    )
     async for _ in watching:
         await service.reload()
 
@@ -32,12 +39,21 @@ def _folders(service: Service) -> list[Path]:
     """Every folder in which a file would count."""
     own = paths.config_dir()
     paths.make_private(own)
-    named = [service.config_dir] if service.config_dir else [Path(os.environ["ORCH_CONFIG"])] if os.environ.get("ORCH_CONFIG") else [Path.cwd()]
-    return list(dict.fromkeys((*named, own, *(source.path.parent for source in service.config.sources))))
+    named = (
+        [service.config_dir]
+        if service.config_dir
+        else [Path(os.environ["ORCH_CONFIG"])]
+        if os.environ.get("ORCH_CONFIG")
+        else [Path.cwd()]
+    )
+    return list(
+        dict.fromkeys((*named, own, *(source.path.parent for source in service.config.sources)))
+    )
 
 
 async def attend(service: Service) -> None:
-    """Asks the providers what is loaded while somebody waits for memory: a model that went by itself wakes nobody."""
+    """Asks the providers what is loaded while somebody waits for memory: a model that went by
+    itself wakes nobody."""
     while True:
         await asyncio.sleep(ATTEND_S)
         if any(lane["waiting"] for lane in service.gate.status()["providers"].values()):

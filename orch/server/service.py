@@ -1,4 +1,5 @@
-"""What the endpoint works with: the orchestrator of the newest good configuration, the gate, running runs; the same for every API."""
+"""What the endpoint works with: the orchestrator of the newest good configuration, the gate,
+running runs; the same for every API."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ from orch.types import ModelKey
 
 @dataclass(slots=True, eq=False)
 class _House:
-    """One configuration's orchestrator and how many runs it has under way: the last one out closes it."""
+    """One configuration's orchestrator and how many runs it has under way: the last one out closes
+    it."""
 
     orchestrator: Orchestrator
     uses: int = 0
@@ -75,7 +77,15 @@ class Service:
         wiring = ServerWiring(gate, metrics.ended)
         metrics.watch(gate)
         house = _House(Orchestrator(config=config, face="server", wiring=wiring))
-        return cls(config_dir, gate, metrics, wiring, house, config, fingerprint(config.sources, config.notes, os.environ))
+        return cls(
+            config_dir,
+            gate,
+            metrics,
+            wiring,
+            house,
+            config,
+            fingerprint(config.sources, config.notes, os.environ),
+        )
 
     @property
     def orchestrator(self) -> Orchestrator:
@@ -90,7 +100,9 @@ class Service:
         assert current is not None
         leaves = any(is_zero(fields.get("keep_alive")) for fields in (task.extra, task.options))
         if leaves:  # the model's server would put it out also where others wait for it here
-            task = replace(task, extra=without_keep_alive(task.extra), options=without_keep_alive(task.options))
+            task = replace(
+                task, extra=without_keep_alive(task.extra), options=without_keep_alive(task.options)
+            )
         run = Run(task, house.orchestrator.runtime, on_partial, face)
         house.uses += 1
         self.running[run.run_id] = Running(run, current, house, leaves)
@@ -100,12 +112,15 @@ class Service:
         """The run needs nothing any more; the last one of an older configuration closes it."""
         running = self.running.pop(run.run_id)
         if running.leaves and run.decision is not None:
-            self.let_go(running.house.orchestrator.runtime, (run.decision.provider, run.decision.model_id))
+            self.let_go(
+                running.house.orchestrator.runtime, (run.decision.provider, run.decision.model_id)
+            )
         running.house.uses -= 1
         await self._close_if_done(running.house)
 
     def let_go(self, runtime: Runtime, model: ModelKey) -> None:
-        """Begins to unload a model that a client wants out of memory, unless others use it or wait for it."""
+        """Begins to unload a model that a client wants out of memory, unless others use it or wait
+        for it."""
         backend = runtime.backends[model[0]]
         if not self.gate.is_wanted(model) and hasattr(backend, "unload"):
             task = asyncio.create_task(self._unload(backend, model[1]))
@@ -113,7 +128,8 @@ class Service:
             task.add_done_callback(self._unloading.discard)
 
     async def _unload(self, backend: Any, model: str) -> None:
-        """Nobody waits for this, and a provider that fails here keeps the model as long as it likes."""
+        """Nobody waits for this, and a provider that fails here keeps the model as long as it
+        likes."""
         with suppress(BackendError):
             await backend.unload(model)
         self.look_again()
@@ -144,7 +160,8 @@ class Service:
     # ---------------------------------------------------------------- the configuration
 
     async def reload(self) -> None:
-        """Takes over what stands in the files now, whole, or keeps the last good one and says why."""
+        """Takes over what stands in the files now, whole, or keeps the last good one and says
+        why."""
         try:
             config = await asyncio.to_thread(load, self.config_dir)
         except OrchError as fault:
@@ -153,11 +170,18 @@ class Service:
         self.config_fault = None
         if config.hash == self.config.hash and config == self.config:
             return
-        before, self.house = self.house, _House(Orchestrator(config=config, face="server", wiring=self.wiring))
-        self.config, self.fingerprint = config, fingerprint(config.sources, config.notes, os.environ)
+        before, self.house = (
+            self.house,
+            _House(Orchestrator(config=config, face="server", wiring=self.wiring)),
+        )
+        self.config, self.fingerprint = (
+            config,
+            fingerprint(config.sources, config.notes, os.environ),
+        )
         self.gate.configure(config)
         before.retired = True
-        # the index can be held once only; a run that is still to recall says that it answered without
+        # the index can be held once only; a run that is still to recall says that it answered
+        # without
         await self._memory_of(before).aclose()
         await self._close_if_done(before)
 

@@ -1,4 +1,5 @@
-"""The parts of a Runtime as a server needs them: one gate, a journal that writes in batches, a kept survey, memory that stays open."""
+"""The parts of a Runtime as a server needs them: one gate, a journal that writes in batches, a kept
+survey, memory that stays open."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ _Held = tuple[Provider, tuple[ModelSpec, ...]]
 
 
 class ServerWiring(Wiring):
-    """Wires a runtime anew at each change of the configuration; a backend whose provider did not change goes on in the next one."""
+    """Wires a runtime anew at each change of the configuration; a backend whose provider did not
+    change goes on in the next one."""
 
     def __init__(self, gate: Gate, told: Told) -> None:
         super().__init__(gate)
@@ -42,7 +44,9 @@ class ServerWiring(Wiring):
     def open(self, config: Config) -> Runtime:
         """The parts for a config."""
         runtime = super().open(config)
-        self._backends = {name: held for name, held in self._backends.items() if name in config.models.providers}
+        self._backends = {
+            name: held for name, held in self._backends.items() if name in config.models.providers
+        }
         return runtime
 
     def keeps(self, backend: Backend) -> bool:
@@ -54,42 +58,78 @@ class ServerWiring(Wiring):
         return BatchedJournal(path, redactor, mode, keep_s, self._told, self._unwritten)
 
     def registry(
-        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
+        self,
+        models: Models,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        budget_gb: Literal["auto"] | float,
+        priors: QualityPriors,
     ) -> Registry:
         """Kept for a moment."""
         return KeptRegistry(models, backends, journal, budget_gb, priors, self.gate, self.aside)
 
-    def embedding(self, backends: Mapping[str, Backend], registry: Registry) -> Mapping[str, Embeds]:
+    def embedding(
+        self, backends: Mapping[str, Backend], registry: Registry
+    ) -> Mapping[str, Embeds]:
         """In turn with all other requests."""
-        return {name: InTurn(name, backend, registry, self.gate) for name, backend in backends.items()}
+        return {
+            name: InTurn(name, backend, registry, self.gate) for name, backend in backends.items()
+        }
 
-    def memory(self, rule: Memory, journal: Journal, providers: Mapping[str, Embeds], redactor: Redactor, cache: Cache) -> HeldMemory:
+    def memory(
+        self,
+        rule: Memory,
+        journal: Journal,
+        providers: Mapping[str, Embeds],
+        redactor: Redactor,
+        cache: Cache,
+    ) -> HeldMemory:
         """Held open, in a thread of its own."""
         return HeldMemory(rule, journal, providers, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """With a transport for many requests at once."""
-        held = (provider, tuple(spec for spec in models.models if spec.provider == name and (provider.kind == "llamacpp" or spec.remote)))
+        held = (
+            provider,
+            tuple(
+                spec
+                for spec in models.models
+                if spec.provider == name and (provider.kind == "llamacpp" or spec.remote)
+            ),
+        )
         before = self._backends.get(name)
         if before and before[0] == held:
             return before[1]
-        kinds: dict[str, type[OllamaBackend] | type[OpenAIBackend]] = {"ollama": OllamaBackend, "openai": OpenAIBackend}
+        kinds: dict[str, type[OllamaBackend] | type[OpenAIBackend]] = {
+            "ollama": OllamaBackend,
+            "openai": OpenAIBackend,
+        }
         backend: Backend = (
-            kinds[provider.kind](provider, RemoteModels(name, models), many=True) if provider.kind in kinds else super().backend(name, provider, models)
+            kinds[provider.kind](provider, RemoteModels(name, models), many=True)
+            if provider.kind in kinds
+            else super().backend(name, provider, models)
         )
         self._backends[name] = (held, backend)
         return backend
 
 
 class InTurn:
-    """A provider's embedding models as memory asks them: each request in its turn, as those of clients. No run holds a place while it recalls."""
+    """A provider's embedding models as memory asks them: each request in its turn, as those of
+    clients. No run holds a place while it recalls."""
 
     def __init__(self, name: str, backend: Backend, registry: Registry, gate: Gate) -> None:
         self._name, self._backend, self._registry, self._gate = name, backend, registry, gate
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text. Raises BackendError, `busy` at once where the model does not fit beside what is loaded: a run would wait in vain."""
-        ticket = Ticket(f"memory {model}", (self._name, model), await self._footprint(model), embeds=True, patience_s=PATIENCE_S)
+        """One vector a text. Raises BackendError, `busy` at once where the model does not fit
+        beside what is loaded: a run would wait in vain."""
+        ticket = Ticket(
+            f"memory {model}",
+            (self._name, model),
+            await self._footprint(model),
+            embeds=True,
+            patience_s=PATIENCE_S,
+        )
         if lack := self._gate.must_wait(ticket):
             raise BackendError("busy", lack)
         async with self._gate.turn(ticket):
@@ -99,4 +139,11 @@ class InTurn:
         """Bytes; 0 for a model that is not there, which its provider then says."""
         key = self._name, canonical(model)
         survey = await self._registry.available(with_unlisted=True)
-        return next((memory_needed(state, state.num_ctx) for state in survey.states if (state.spec.provider, canonical(state.spec.id)) == key), 0)
+        return next(
+            (
+                memory_needed(state, state.num_ctx)
+                for state in survey.states
+                if (state.spec.provider, canonical(state.spec.id)) == key
+            ),
+            0,
+        )

@@ -1,4 +1,5 @@
-"""Worker threads for the server: they read the journal and compute while the event loop serves requests."""
+"""Worker threads for the server: they read the journal and compute while the event loop serves
+requests."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
 
 THREADS, SWITCH_S = 4, 0.001
-"""How long each may keep the interpreter before the event loop has it again: Python's own 5 ms, taken at each read and write of a request, add up."""
+"""How long each may keep the interpreter before the event loop has it again: Python's own 5 ms,
+taken at each read and write of a request, add up."""
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
 
 class Threads:
-    """A few threads. The work of one call must be bounded: a thread can't be stopped, and the client may leave."""
+    """A few threads. The work of one call must be bounded: a thread can't be stopped, and the
+    client may leave."""
 
     def __init__(self) -> None:
         sys.setswitchinterval(SWITCH_S)

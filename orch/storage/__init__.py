@@ -1,1 +1,2 @@
-"""All SQL: the journal, feedback, timings and cached answers in SQLite files. Knows neither models nor faces."""
+"""All SQL: the journal, feedback, timings and cached answers in SQLite files. Knows neither models
+nor faces."""

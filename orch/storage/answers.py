@@ -1,4 +1,5 @@
-"""Answers that were given before, by the exact question: one SQLite file, bounded in age and size, safe between processes."""
+"""Answers that were given before, by the exact question: one SQLite file, bounded in age and size,
+safe between processes."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _COLUMNS = "key, at, uses, size, run_id, task, provider, model, digest, result"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer with the model that gave it. `at` is seconds since the epoch, `size` bytes; `result` is the run's as JSON."""
+    """One answer with the model that gave it. `at` is seconds since the epoch, `size` bytes;
+    `result` is the run's as JSON."""
 
     key: str
     at: float
@@ -53,7 +55,8 @@ class Answer:
         return self.key[:12]
 
     def restored(self, run_id: str, began: float) -> RunResult:
-        """The result of a run that this answers; `began` is its beginning by the performance counter."""
+        """The result of a run that this answers; `began` is its beginning by the performance
+        counter."""
         data = json.loads(self.result)
         decision = _decision(data["decision"])
         elapsed = time.perf_counter() - began
@@ -77,16 +80,20 @@ def _decision(data: dict[str, Any]) -> Decision:
 
 
 def key_of(task: Task, config_hash: str) -> str:
-    """The hash of everything that an answer depends on: exact messages, tools, format, options, pin, fallback, type, profile, dial, configuration."""
+    """The hash of everything that an answer depends on: exact messages, tools, format, options,
+    pin, fallback, type, profile, dial, configuration."""
     asked = [
         _hashable(messages_of(task)), task.tools, task.response_format, task.options, task.extra, task.model, task.falls_back, task.task_type, task.profile,
         task.dial, config_hash,
     ]  # fmt: skip
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(
+        json.dumps(asked, sort_keys=True, default=str).encode("utf-8", "replace")
+    ).hexdigest()
 
 
 def _hashable(value: Any) -> Any:
-    """The same value with each long text, such as an image, as its hash: JSON would copy it twice more, in calls that keep the interpreter."""
+    """The same value with each long text, such as an image, as its hash: JSON would copy it twice
+    more, in calls that keep the interpreter."""
     if isinstance(value, str) and len(value) > SLICE_CHARS:
         digest = hashlib.sha256()
         for begin in range(0, len(value), SLICE_CHARS):
@@ -98,7 +105,8 @@ def _hashable(value: Any) -> Any:
 
 
 class Cache:
-    """The answers of one machine. What goes wrong with the file is said in `warnings`; a run goes on without."""
+    """The answers of one machine. What goes wrong with the file is said in `warnings`; a run goes
+    on without."""
 
     def __init__(self, path: Path, ttl_s: int) -> None:
         self.ttl_s = ttl_s
@@ -110,7 +118,8 @@ class Cache:
         return self.database.warnings
 
     def open(self) -> None:
-        """Opens the file, for who has nothing to tell without it. Raises JournalError where it can't be read."""
+        """Opens the file, for who has nothing to tell without it. Raises JournalError where it
+        can't be read."""
         self.database.open()
 
     def close(self) -> None:
@@ -126,24 +135,49 @@ class Cache:
         return self.database.ask(read, None)
 
     def _span(self) -> tuple[float, float]:
-        """From when to when an answer must have been given to count: one of the future was kept while the clock was wrong."""
+        """From when to when an answer must have been given to count: one of the future was kept
+        while the clock was wrong."""
         now = time.time()
         return now - self.ttl_s, now
 
     def used(self, key: str) -> None:
         """Marks an answer as given once more."""
-        self.database.ask(lambda c: c.execute("UPDATE answers SET uses = uses + 1, used_at = ? WHERE key = ?", (time.time(), key)), None)
+        self.database.ask(
+            lambda c: c.execute(
+                "UPDATE answers SET uses = uses + 1, used_at = ? WHERE key = ?", (time.time(), key)
+            ),
+            None,
+        )
 
     def put(self, key: str, task: Task, result: RunResult, digest: str) -> None:
         """Keeps an answer; makes room for it."""
         text, asked = json.dumps(_packed(result)), task.text.encode("utf-8", "replace").decode()
         now, single = time.time(), int(is_single(task))
-        row = (key, now, now, 0, len(text) + len(asked), result.run_id, asked, result.decision.provider, result.decision.model_id, digest, text, single)
+        row = (
+            key,
+            now,
+            now,
+            0,
+            len(text) + len(asked),
+            result.run_id,
+            asked,
+            result.decision.provider,
+            result.decision.model_id,
+            digest,
+            text,
+            single,
+        )
 
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):
-                names = "key, at, used_at, uses, size, run_id, task, provider, model, digest, result, single"
-                connection.execute(f"INSERT OR REPLACE INTO answers ({names}) VALUES ({','.join('?' * len(row))})", row)
+                names = (
+                    "key, at, used_at, uses, size, run_id, task, provider, model, digest, result,"
+                    " single"
+                )
+                connection.execute(
+                    f"INSERT OR REPLACE INTO answers ({names}) VALUES ({','.join('?' * len(row))})",
+                    row,
+                )
                 connection.execute("DELETE FROM answers WHERE at <= ?", (now - self.ttl_s,))
                 _make_room(connection)
 
@@ -153,21 +187,29 @@ class Cache:
         """The answers whose id begins so, at most two."""
 
         def read(connection: sqlite3.Connection) -> list[Answer]:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM answers WHERE substr(key, 1, ?) = ? LIMIT 2", (len(prefix), prefix))
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM answers WHERE substr(key, 1, ?) = ? LIMIT 2",
+                (len(prefix), prefix),
+            )
             return [Answer(*row) for row in rows]
 
         return self.database.ask(read, [])
 
     def forget(self, *, keys: Sequence[str] = (), run_ids: Sequence[str] | None = None) -> int:
-        """Deletes answers by key or by the run that gave them (`run_ids`), everything where neither is named; also from free pages and WAL."""
+        """Deletes answers by key or by the run that gave them (`run_ids`), everything where neither
+        is named; also from free pages and WAL."""
 
         def write(connection: sqlite3.Connection) -> int:
             connection.execute("PRAGMA secure_delete=ON")
             with transaction(connection):
                 if keys:
-                    count = connection.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in keys]).rowcount
+                    count = connection.executemany(
+                        "DELETE FROM answers WHERE key = ?", [(key,) for key in keys]
+                    ).rowcount
                 elif run_ids is not None:
-                    count = connection.executemany("DELETE FROM answers WHERE run_id = ?", [(run_id,) for run_id in run_ids]).rowcount
+                    count = connection.executemany(
+                        "DELETE FROM answers WHERE run_id = ?", [(run_id,) for run_id in run_ids]
+                    ).rowcount
                 else:
                     count = connection.execute("DELETE FROM answers").rowcount
             connection.execute("VACUUM")
@@ -180,40 +222,80 @@ class Cache:
         """How many answers, how large, how often given, how old the oldest is (seconds)."""
 
         def read(connection: sqlite3.Connection) -> dict[str, Any]:
-            row = connection.execute("SELECT count(*), coalesce(sum(size), 0), coalesce(sum(uses), 0), min(at) FROM answers").fetchone()
-            return {"answers": row[0], "bytes": row[1], "hits": row[2], "oldest_s": round(time.time() - row[3]) if row[3] else None}
+            row = connection.execute(
+                "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(uses), 0), min(at) FROM"
+                " answers"
+            ).fetchone()
+            return {
+                "answers": row[0],
+                "bytes": row[1],
+                "hits": row[2],
+                "oldest_s": round(time.time() - row[3]) if row[3] else None,
+            }
 
         return self.database.ask(read, {})
 
-    # ------------------------------------------------------------ vectors, for the nearest earlier task
+    # ------------------------------------------------------------ vectors, for the nearest earlier
+    # task
 
     def without_vector(self, embedder: str, limit: int) -> list[tuple[str, str]]:
-        """Keys and tasks of single-turn answers that have no vector of this embedder yet, newest first."""
-        query = f"SELECT key, task FROM answers WHERE single = 1 AND {_COUNTS} AND coalesce(embedder, '') != ? ORDER BY at DESC LIMIT ?"
-        return self.database.ask(lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), [])
+        """Keys and tasks of single-turn answers that have no vector of this embedder yet, newest
+        first."""
+        query = (
+            f"SELECT key, task FROM answers WHERE single = 1 AND {_COUNTS} AND coalesce(embedder,"
+            " '') != ? ORDER BY at DESC LIMIT ?"
+        )
+        return self.database.ask(
+            lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), []
+        )
 
     def keep_vectors(self, embedder: str, vectors: Sequence[tuple[str, bytes]]) -> None:
         """Keeps vectors (float32) by key."""
         rows = [(embedder, vector, key) for key, vector in vectors]
-        self.database.ask(lambda c: c.executemany("UPDATE answers SET embedder = ?, vector = ? WHERE key = ?", rows), None)
+        self.database.ask(
+            lambda c: c.executemany(
+                "UPDATE answers SET embedder = ?, vector = ? WHERE key = ?", rows
+            ),
+            None,
+        )
 
     def vectors(self, embedder: str, limit: int) -> list[tuple[str, str, bytes]]:
         """Keys, tasks and vectors, newest first."""
-        query = f"SELECT key, task, vector FROM answers WHERE single = 1 AND {_COUNTS} AND embedder = ? ORDER BY at DESC LIMIT ?"
-        return self.database.ask(lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), [])
+        query = (
+            f"SELECT key, task, vector FROM answers WHERE single = 1 AND {_COUNTS} AND embedder = ?"
+            " ORDER BY at DESC LIMIT ?"
+        )
+        return self.database.ask(
+            lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), []
+        )
 
 
 def is_single(task: Task) -> bool:
-    """Whether a task is one short question and nothing beside it: only such ones are compared with each other."""
-    beside = (task.history, task.messages, task.attachments, task.context, task.tools, task.response_format, task.system_prompt)
+    """Whether a task is one short question and nothing beside it: only such ones are compared with
+    each other."""
+    beside = (
+        task.history,
+        task.messages,
+        task.attachments,
+        task.context,
+        task.tools,
+        task.response_format,
+        task.system_prompt,
+    )
     return not any(beside)
 
 
 def is_whole(result: RunResult) -> bool:
-    """Whether an answer may be given again: complete, not empty, of text alone, and from no last resort that was not named."""
+    """Whether an answer may be given again: complete, not empty, of text alone, and from no last
+    resort that was not named."""
     response = result.response
     beside = response.tool_calls or response.logprobs
-    return response.finish_reason == "stop" and bool(response.content.strip()) and not beside and (not result.degraded or result.decision.pinned)
+    return (
+        response.finish_reason == "stop"
+        and bool(response.content.strip())
+        and not beside
+        and (not result.degraded or result.decision.pinned)
+    )
 
 
 def _packed(result: RunResult) -> dict[str, Any]:
@@ -235,6 +317,7 @@ def _one(connection: sqlite3.Connection, condition: str, values: tuple[Any, ...]
 def _make_room(connection: sqlite3.Connection) -> None:
     """Deletes the least recently used answers until the rest is small enough."""
     connection.execute(
-        "DELETE FROM answers WHERE key IN (SELECT key FROM (SELECT key, sum(size) OVER (ORDER BY used_at DESC, key) AS so_far FROM answers) WHERE so_far > ?)",
+        "DELETE FROM answers WHERE key IN (SELECT key FROM (SELECT key, sum(size) OVER (ORDER BY"
+        " used_at DESC, key) AS so_far FROM answers) WHERE so_far > ?)",
         (MOST_BYTES,),
     )

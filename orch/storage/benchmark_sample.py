@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """One cell of a speed bench. Seconds, tokens, bytes; `kind` is cold, warm or together; `timed_by` is provider or clock."""
+    """One cell of a speed bench. Seconds, tokens, bytes; `kind` is cold, warm or together;
+    `timed_by` is provider or clock."""
 
     at: float
     bench: str

@@ -1,4 +1,5 @@
-"""One SQLite file that several threads and processes use at once: connections to borrow, and questions whose failure is a warning."""
+"""One SQLite file that several threads and processes use at once: connections to borrow, and
+questions whose failure is a warning."""
 
 from __future__ import annotations
 
@@ -23,18 +24,28 @@ _T = TypeVar("_T")
 
 
 class Database:
-    """A file with the given migrations (SQL scripts, the oldest first). Opens at first use; safe between threads and processes.
+    """A file with the given migrations (SQL scripts, the oldest first). Opens at first use; safe
+    between threads and processes.
 
-    Whoever uses it borrows a connection of its own, so that no thread waits for another and no transaction meets one of another thread.
-    `ask` never fails: what goes wrong with the file is said in `warnings`. Made by `database_at`: one for each file of a process.
+    Whoever uses it borrows a connection of its own, so that no thread waits for another and no
+    transaction meets one of another thread.
+    `ask` never fails: what goes wrong with the file is said in `warnings`. Made by `database_at`:
+    one for each file of a process.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False
+    ) -> None:
         self.path, self.file = path, DatabaseFile(path, migrations, what, keeps_copies=keeps_copies)
         self._begin()
 
     def _begin(self) -> None:
-        self._lock, self._idle, self._generation, self._process = threading.Lock(), list[Connection](), 0, os.getpid()
+        self._lock, self._idle, self._generation, self._process = (
+            threading.Lock(),
+            list[Connection](),
+            0,
+            os.getpid(),
+        )
         self._broken: tuple[float, JournalError] | None = None
         self._passing: list[str] = []
 
@@ -56,7 +67,8 @@ class Database:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else uses meanwhile. Raises JournalError where there can be none."""
+        """A connection that nobody else uses meanwhile. Raises JournalError where there can be
+        none."""
         connection = self._borrow()
         try:
             yield connection
@@ -65,7 +77,9 @@ class Database:
 
     def _borrow(self) -> Connection:
         if self._process != os.getpid():
-            _INHERITED.append(self._idle)  # a connection must not be used, nor closed, on the other side of a fork
+            _INHERITED.append(
+                self._idle
+            )  # a connection must not be used, nor closed, on the other side of a fork
             self._begin()
         here = self.file.identity()
         with self._lock:
@@ -73,7 +87,8 @@ class Database:
                 connection = self._idle.pop()
                 if connection.identity == here:
                     return connection
-                connection.close()  # the file was moved away, or deleted: what is written there now would be lost
+                # the file was moved away, or deleted: what is written there now would be lost
+                connection.close()
         return self._connect()
 
     def _connect(self) -> Connection:
@@ -98,7 +113,8 @@ class Database:
         connection.close()
 
     def close(self) -> None:
-        """Closes the file, connections that are in use when they are given back; a later use opens it again."""
+        """Closes the file, connections that are in use when they are given back; a later use opens
+        it again."""
         with self._lock:
             self._generation, self._broken = self._generation + 1, None
             idle, self._idle = self._idle, []
@@ -108,7 +124,8 @@ class Database:
     # ------------------------------------------------------------ questions
 
     def perform(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Reads or writes; a file that proves corrupt is set aside, and a new one begun. Raises JournalError, sqlite3.Error."""
+        """Reads or writes; a file that proves corrupt is set aside, and a new one begun. Raises
+        JournalError, sqlite3.Error."""
         try:
             with self.connection() as connection:
                 return question(connection)
@@ -124,7 +141,11 @@ class Database:
         try:
             self.file.set_aside(error)
         except OSError as fault:
-            raise JournalError(f"{self.file.what} is corrupt ({error}) and can't be set aside ({fault}): nothing is recorded", f"see {self.path}") from error
+            raise JournalError(
+                f"{self.file.what} is corrupt ({error}) and can't be set aside ({fault}): nothing"
+                " is recorded",
+                f"see {self.path}",
+            ) from error
 
     def ask(self, question: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
         """Reads or writes; a file that fails is said once, and `otherwise` stands in."""
@@ -136,7 +157,11 @@ class Database:
 
     def warn(self, error: sqlite3.Error | JournalError) -> None:
         """Keeps a warning of a failure until it is `settled`."""
-        message = error.message if isinstance(error, JournalError) else f"{self.file.what} can't be used ({error}): nothing is recorded"
+        message = (
+            error.message
+            if isinstance(error, JournalError)
+            else f"{self.file.what} can't be used ({error}): nothing is recorded"
+        )
         if message not in self.warnings:
             self._passing.append(message)
 
@@ -156,7 +181,9 @@ _OPEN: WeakValueDictionary[tuple[Path, int], Database] = WeakValueDictionary()
 _OPENING = threading.Lock()
 
 
-def database_at(path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False) -> Database:
+def database_at(
+    path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False
+) -> Database:
     """The process's one Database for a path."""
     key = path.absolute(), len(migrations)
     with _OPENING:
@@ -166,11 +193,17 @@ def database_at(path: Path, migrations: Sequence[str], what: str, *, keeps_copie
         return found
 
 
-def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any], *, replace: bool = False) -> None:
-    """Writes one row, in the place of one with the same key if `replace`. Half characters are written as question marks."""
+def insert(
+    connection: sqlite3.Connection, table: str, row: dict[str, Any], *, replace: bool = False
+) -> None:
+    """Writes one row, in the place of one with the same key if `replace`. Half characters are
+    written as question marks."""
     marks = ",".join("?" * len(row))
     verb = "INSERT OR REPLACE" if replace else "INSERT"
-    connection.execute(f"{verb} INTO {table} ({','.join(row)}) VALUES ({marks})", tuple(map(_storable, row.values())))
+    connection.execute(
+        f"{verb} INTO {table} ({','.join(row)}) VALUES ({marks})",
+        tuple(map(_storable, row.values())),
+    )
 
 
 def _storable(value: Any) -> Any:

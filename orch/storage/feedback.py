@@ -1,4 +1,5 @@
-"""What is known about the worth of answers: the user's word, and grades of `orch bench --quality`."""
+"""What is known about the worth of answers: the user's word, and grades of `orch bench
+--quality`."""
 
 from __future__ import annotations
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 GOOD, BAD = 1.0, 0.0
 BETTER, WORSE = 0.9, 0.3
-"""Scores of two models of which the user named the better one: a comparison says less about each than good or bad."""
+"""Scores of two models of which the user named the better one: a comparison says less about each
+than good or bad."""
 RERUN, RERUN_SCORE = "rerun", 0.4
-"""The kind of rating that an answer gets whose task was run again with another model: it was probably not liked. Its score is written as ever, and not read."""
+"""The kind of rating that an answer gets whose task was run again with another model: it was
+probably not liked. Its score is written as ever, and not read."""
 RERUN_WITHIN_S = 3_600
 _RERUNS_SEEN = 20
 _T = TypeVar("_T")
@@ -29,8 +32,11 @@ _T = TypeVar("_T")
 class Judgements:
     """The journal's figures of quality."""
 
-    def __init__(self, database: Database, redactor: Redactor, mode: str, keep_s: float = 0.0) -> None:
-        """`keep_s`: how long figures that every decision asks for may be old, where another process changes them."""
+    def __init__(
+        self, database: Database, redactor: Redactor, mode: str, keep_s: float = 0.0
+    ) -> None:
+        """`keep_s`: how long figures that every decision asks for may be old, where another process
+        changes them."""
         self._database, self._redactor, self._mode, self._keep_s = database, redactor, mode, keep_s
         self._kept: dict[str, tuple[float, Any]] = {}
 
@@ -50,24 +56,38 @@ class Judgements:
         """Keeps what kind of task a run really was; whether it now stands there."""
         row = (run["run_id"], time.time(), run["task"], run["task_type"], task_type)
         self._kept.clear()
-        return self._database.ask(lambda c: bool(c.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)", row)), False)
+        return self._database.ask(
+            lambda c: bool(
+                c.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)", row)
+            ),
+            False,
+        )
 
     def corrections(self, limit: int = 500) -> list[tuple[str, str]]:
-        """Task and right type of what the user corrected, newest first; none where texts are not kept."""
+        """Task and right type of what the user corrected, newest first; none where texts are not
+        kept."""
         query = "SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?"
         if self._mode != "full":
             return []
-        return self._lately(f"corrections {limit}", lambda: self._database.ask(lambda c: c.execute(query, (limit,)).fetchall(), []))
+        return self._lately(
+            f"corrections {limit}",
+            lambda: self._database.ask(lambda c: c.execute(query, (limit,)).fetchall(), []),
+        )
 
     def corrected(self, since: float) -> int:
         """How often the user corrected a type since a time."""
-        found = self._database.rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,)) if self._mode == "full" else []
+        found = (
+            self._database.rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,))
+            if self._mode == "full"
+            else []
+        )
         return int(found[0]["n"]) if found else 0
 
     # ------------------------------------------------------------ the user's word on answers
 
     def rate(self, run: dict[str, Any], scores: dict[ModelKey, float], kind: str) -> bool:
-        """Keeps scores of models for a run's task, in the place of earlier ones; whether they now stand there."""
+        """Keeps scores of models for a run's task, in the place of earlier ones; whether they now
+        stand there."""
         rows = [
             {
                 "run_id": run["run_id"],
@@ -94,34 +114,44 @@ class Judgements:
         return self._database.ask(write, False)
 
     def note_rerun(self, task: str, model: ModelKey, at: float) -> bool:
-        """Notes that a task was run again with another model, within an hour: weak evidence about the first one. Whether there was one."""
+        """Notes that a task was run again with another model, within an hour: weak evidence about
+        the first one. Whether there was one."""
         if self._mode != "full":
             return False
         query = (
-            "SELECT run_id, task, task_type, model, provider FROM (SELECT * FROM runs ORDER BY seq DESC LIMIT ?)"
-            " WHERE task = ? AND at >= ? AND status = 'ok' AND source = 'model' AND (model != ? OR provider != ?)"
-            " AND run_id NOT IN (SELECT run_id FROM ratings) LIMIT 1"
+            "SELECT run_id, task, task_type, model, provider FROM (SELECT * FROM runs ORDER BY seq"
+            " DESC LIMIT ?) WHERE task = ? AND at >= ? AND status = 'ok' AND source = 'model' AND"
+            " (model != ? OR provider != ?) AND run_id NOT IN (SELECT run_id FROM ratings) LIMIT 1"
         )
         clean = self._redactor.redact(task)
-        found = self._database.rows(query, (_RERUNS_SEEN, clean, at - RERUN_WITHIN_S, model[1], model[0]))
-        return bool(found) and self.rate(found[0], {(found[0]["provider"], found[0]["model"]): RERUN_SCORE}, RERUN)
+        found = self._database.rows(
+            query, (_RERUNS_SEEN, clean, at - RERUN_WITHIN_S, model[1], model[0])
+        )
+        return bool(found) and self.rate(
+            found[0], {(found[0]["provider"], found[0]["model"]): RERUN_SCORE}, RERUN
+        )
 
     def ratings(self, after: int = 0) -> list[Rating]:
         """Every rating whose id is above `after`, the oldest first."""
-        query = "SELECT id, task, task_type, model, provider, score, kind FROM ratings WHERE id > ? ORDER BY id"
+        query = (
+            "SELECT id, task, task_type, model, provider, score, kind FROM ratings WHERE id > ?"
+            " ORDER BY id"
+        )
         from orch.storage.grades import Rating  # few runs have any
 
         return [Rating(**row) for row in self._database.rows(query, (after,))]
 
     def ratings_up_to(self, last: int) -> int:
-        """How many ratings there are with ids up to `last`: fewer than there were when one was forgotten or given anew."""
+        """How many ratings there are with ids up to `last`: fewer than there were when one was
+        forgotten or given anew."""
         found = self._database.rows("SELECT count(*) AS n FROM ratings WHERE id <= ?", (last,))
         return int(found[0]["n"]) if found else 0
 
     # ------------------------------------------------------------ graded answers
 
     def grade(self, answers: Iterable[Graded]) -> bool:
-        """Keeps graded answers, in the place of earlier ones to the same task by the same model; whether they now stand there."""
+        """Keeps graded answers, in the place of earlier ones to the same task by the same model;
+        whether they now stand there."""
         rows = [asdict(answer) for answer in answers]
         self._kept.clear()
 
@@ -137,25 +167,50 @@ class Judgements:
         """Every graded answer, the oldest first."""
         from orch.storage.grades import Graded  # only a bench and fitting read them again
 
-        return [Graded(**{name: row[name] for name in Graded.__slots__}) for row in self._database.rows("SELECT * FROM graded ORDER BY id")]
+        return [
+            Graded(**{name: row[name] for name in Graded.__slots__})
+            for row in self._database.rows("SELECT * FROM graded ORDER BY id")
+        ]
 
     def mean_grades(self) -> dict[ModelKey, tuple[float, int]]:
         """Mean score and number of the graded answers of each model."""
-        query = "SELECT provider, model, avg(score) AS mean, count(*) AS n FROM graded WHERE score IS NOT NULL AND how != 'static' GROUP BY provider, model"
-        return {(row["provider"], row["model"]): (row["mean"], row["n"]) for row in self._database.rows(query)}
+        query = (
+            "SELECT provider, model, avg(score) AS mean, count(*) AS n FROM graded WHERE score IS"
+            " NOT NULL AND how != 'static' GROUP BY provider, model"
+        )
+        return {
+            (row["provider"], row["model"]): (row["mean"], row["n"])
+            for row in self._database.rows(query)
+        }
 
     def marks(self) -> tuple[int, int]:
         """The highest ids of graded answers and of ratings: what was learned from."""
-        found = self._lately("marks", lambda: self._database.rows("SELECT (SELECT max(id) FROM graded) AS graded, (SELECT max(id) FROM ratings) AS ratings"))
+        found = self._lately(
+            "marks",
+            lambda: self._database.rows(
+                "SELECT (SELECT max(id) FROM graded) AS graded, (SELECT max(id) FROM ratings) AS"
+                " ratings"
+            ),
+        )
         return (found[0]["graded"] or 0, found[0]["ratings"] or 0) if found else (0, 0)
 
     # ------------------------------------------------------------ what was learned from them
 
     def keep(self, name: str, stamp: str, data: bytes) -> None:
         """Keeps something that was fitted to the evidence; `stamp` says to what."""
-        self._database.ask(lambda c: c.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", (name, stamp, data)), None)
+        self._database.ask(
+            lambda c: c.execute(
+                "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", (name, stamp, data)
+            ),
+            None,
+        )
 
     def kept(self, name: str) -> tuple[str, bytes] | None:
         """What was kept under a name: its stamp and data."""
-        row: Sequence[Any] | None = self._database.ask(lambda c: c.execute("SELECT stamp, data FROM learned WHERE name = ?", (name,)).fetchone(), None)
+        row: Sequence[Any] | None = self._database.ask(
+            lambda c: c.execute(
+                "SELECT stamp, data FROM learned WHERE name = ?", (name,)
+            ).fetchone(),
+            None,
+        )
         return (str(row[0]), bytes(row[1])) if row else None

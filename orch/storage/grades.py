@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """One graded answer. `score` is 0 to 1, None where the model failed (`error` says why); `how` is graded, static or executed."""
+    """One graded answer. `score` is 0 to 1, None where the model failed (`error` says why); `how`
+    is graded, static or executed."""
 
     at: float
     task_id: str

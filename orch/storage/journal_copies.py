@@ -1,4 +1,5 @@
-"""Exports, backs up and restores the journal: rows as JSON lines, copies through SQLite's backup API, beside a running server."""
+"""Exports, backs up and restores the journal: rows as JSON lines, copies through SQLite's backup
+API, beside a running server."""
 
 from __future__ import annotations
 
@@ -38,11 +39,15 @@ class Holds:
 
 
 def exported(journal: Journal, since: float = 0.0) -> Iterator[dict[str, Any]]:
-    """Every run since a time, the oldest first, with its attempts and what was said of it. Raises JournalError, sqlite3.Error."""
+    """Every run since a time, the oldest first, with its attempts and what was said of it. Raises
+    JournalError, sqlite3.Error."""
     query, after = f"SELECT * FROM runs WHERE at >= ? AND seq > ? ORDER BY seq LIMIT {_PAGE}", 0
     while rows := journal.database.perform(lambda c, after=after: _rows(c, query, since, after)):  # type: ignore[misc]
         for row in rows:
-            beside = {name: journal.database.rows(each, (row["run_id"],)) for name, each in _JUDGED.items()}
+            beside = {
+                name: journal.database.rows(each, (row["run_id"],))
+                for name, each in _JUDGED.items()
+            }
             yield {**unpacked(row), "attempts": journal.attempts_of(row["run_id"]), **beside}
         after = rows[-1]["seq"]
 
@@ -54,30 +59,43 @@ def _rows(connection: sqlite3.Connection, query: str, *values: Any) -> list[dict
 
 
 def back_up(journal: Journal, target: Path) -> Holds:
-    """Copies the journal to a file of its owner's alone, in one step; what it holds. Raises JournalError."""
+    """Copies the journal to a file of its owner's alone, in one step; what it holds. Raises
+    JournalError."""
     journal.open()
     try:
         copy_database(journal.path, target)
         return looked_into(target)
     except (OSError, sqlite3.Error) as error:
-        raise JournalError(f"the journal can't be copied to {target}: {error}", "name a file in a folder of yours with room") from error
+        raise JournalError(
+            f"the journal can't be copied to {target}: {error}",
+            "name a file in a folder of yours with room",
+        ) from error
 
 
 # ---------------------------------------------------------------- back
 
 
 def looked_into(file: Path) -> Holds:
-    """What a copy holds. Raises UsageError where it is no journal that this orch reads, or damaged."""
+    """What a copy holds. Raises UsageError where it is no journal that this orch reads, or
+    damaged."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}", "orch journal backup FILE makes one")
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
             holds = _holds(connection)
             sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
     except sqlite3.Error as error:
-        raise UsageError(f"{file} is not a copy of a journal: {error}", "orch journal backup FILE makes one") from error
+        raise UsageError(
+            f"{file} is not a copy of a journal: {error}", "orch journal backup FILE makes one"
+        ) from error
     if holds.schema > len(MIGRATIONS):
-        raise UsageError(f"{file} was written by a newer orch (schema version {holds.schema}; this one knows {len(MIGRATIONS)})", "upgrade orch")
+        raise UsageError(
+            f"{file} was written by a newer orch (schema version {holds.schema}; this one knows"
+            f" {len(MIGRATIONS)})",
+            "upgrade orch",
+        )
     if not sound:
         raise UsageError(f"{file} is damaged", "take an older copy")
     return holds
@@ -89,14 +107,21 @@ def _holds(connection: sqlite3.Connection) -> Holds:
 
 
 def present(journal: Journal) -> Holds | None:
-    """What the journal holds now, also one of a newer orch; None where there is none that can be read."""
-    with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(f"{journal.path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    """What the journal holds now, also one of a newer orch; None where there is none that can be
+    read."""
+    with (
+        contextlib.suppress(sqlite3.Error),
+        closing(
+            sqlite3.connect(f"{journal.path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection,
+    ):
         return _holds(connection)
     return None
 
 
 def restore(journal: Journal, file: Path, kept: Path | None) -> None:
-    """Puts a copy in the journal's place, in one transaction that running processes see as any other; what was there is kept in `kept`.
+    """Puts a copy in the journal's place, in one transaction that running processes see as any
+    other; what was there is kept in `kept`.
 
     Raises JournalError; the journal is then as it was.
     """
@@ -111,7 +136,10 @@ def restore(journal: Journal, file: Path, kept: Path | None) -> None:
         _migrated(scratch)
         _replace(journal.path, scratch)
     except (OSError, sqlite3.Error) as error:
-        raise JournalError(f"the journal can't be replaced by {file}: {error}; it is as it was", "orch serve stop ends a server that uses it") from error
+        raise JournalError(
+            f"the journal can't be replaced by {file}: {error}; it is as it was",
+            "orch serve stop ends a server that uses it",
+        ) from error
     finally:
         for tail in ("", "-wal", "-shm"):
             Path(f"{scratch}{tail}").unlink(missing_ok=True)
@@ -120,14 +148,20 @@ def restore(journal: Journal, file: Path, kept: Path | None) -> None:
 
 
 def _migrated(file: Path) -> None:
-    with closing(DatabaseFile(file, MIGRATIONS, "the copy", keeps_copies=False).connect()) as connection:
-        # what a memory index had read of the journal when it was copied: without that, it is built anew
+    with closing(
+        DatabaseFile(file, MIGRATIONS, "the copy", keeps_copies=False).connect()
+    ) as connection:
+        # what a memory index had read of the journal when it was copied: without that, it is built
+        # anew
         connection.execute("DELETE FROM facts WHERE name LIKE 'forgotten:%' OR name LIKE 'begun:%'")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _replace(path: Path, source: Path) -> None:
-    with closing(sqlite3.connect(source)) as taken, closing(sqlite3.connect(path, timeout=BUSY_S)) as live:
+    with (
+        closing(sqlite3.connect(source)) as taken,
+        closing(sqlite3.connect(path, timeout=BUSY_S)) as live,
+    ):
         taken.backup(live, progress=_until(time.monotonic() + BUSY_S), sleep=0.05)
 
 

@@ -1,4 +1,5 @@
-"""Protocol for blocking work: runs it inline here, or in worker threads where a server supplies its own."""
+"""Protocol for blocking work: runs it inline here, or in worker threads where a server supplies its
+own."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ _Args = TypeVarTuple("_Args")
 
 
 class Aside(Protocol):
-    """Does a piece of work and gives its result. Who is cancelled meanwhile is let go; what has not begun is not begun then."""
+    """Does a piece of work and gives its result. Who is cancelled meanwhile is let go; what has not
+    begun is not begun then."""
 
     async def __call__(self, work: Callable[[*_Args], _T], *args: *_Args) -> _T: ...
 

@@ -1,7 +1,10 @@
-"""Opens SQLite files: creates them with mode 0600, migrates them and keeps a copy, and sets a corrupt one aside. Only SQLite opens the file itself.
+"""Opens SQLite files: creates them with mode 0600, migrates them and keeps a copy, and sets a
+corrupt one aside. Only SQLite opens the file itself.
 
-On POSIX systems, closing any descriptor of a file drops every lock that the process holds on it, SQLite's too
-(https://www.sqlite.org/howtocorrupt.html, 2.2). So the file is created exclusively, where it is missing, and never opened by hand again.
+On POSIX systems, closing any descriptor of a file drops every lock that the process holds on it,
+SQLite's too
+(https://www.sqlite.org/howtocorrupt.html, 2.2). So the file is created exclusively, where it is
+missing, and never opened by hand again.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ LEAST_ROOM = 65_536
 BUSY_S = 15.0
 """Timeout for a file that another process has locked."""
 _CREATING = threading.Lock()
-_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, orch TEXT NOT NULL, at REAL NOT NULL)"
+_VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, orch TEXT NOT NULL,"
+    " at REAL NOT NULL)"
+)
 """Which orch brought the file to which schema version."""
 
 Identity = tuple[int, int]
@@ -42,9 +48,12 @@ class Connection(sqlite3.Connection):
 
 
 class DatabaseFile:
-    """One SQLite file with its migrations (SQL scripts, the oldest first). `warnings` collects what was wrong with it."""
+    """One SQLite file with its migrations (SQL scripts, the oldest first). `warnings` collects what
+    was wrong with it."""
 
-    def __init__(self, path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool
+    ) -> None:
         self.path, self.what, self.warnings = path, what, list[str]()
         self._migrations, self._keeps_copies = migrations, keeps_copies
 
@@ -57,12 +66,22 @@ class DatabaseFile:
         return found.st_dev, found.st_ino
 
     def connect(self) -> Connection:
-        """A new connection. Sets a corrupt file aside and begins a new one; reads one that can't be written. Raises JournalError."""
+        """A new connection. Sets a corrupt file aside and begins a new one; reads one that can't be
+        written. Raises JournalError."""
         try:
             return self._connect_or_set_aside()
-        except (OSError, sqlite3.Error) as error:  # a corrupt file in a folder that can't be written to, and its like
-            why, hint = ("its disk is full", f"make room at {self.path.parent}") if self._is_full() else (str(error), f"see {self.path}")
-            raise JournalError(f"{self.what} {self.path} can't be opened ({why}): nothing is recorded", hint) from error
+        except (
+            OSError,
+            sqlite3.Error,
+        ) as error:  # a corrupt file in a folder that can't be written to, and its like
+            why, hint = (
+                ("its disk is full", f"make room at {self.path.parent}")
+                if self._is_full()
+                else (str(error), f"see {self.path}")
+            )
+            raise JournalError(
+                f"{self.what} {self.path} can't be opened ({why}): nothing is recorded", hint
+            ) from error
 
     def _is_full(self) -> bool:
         if not hasattr(os, "statvfs"):
@@ -100,12 +119,22 @@ class DatabaseFile:
 
     def _raw(self, mode: str) -> Connection:
         address = f"{self.path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False, factory=Connection)
+        connection = sqlite3.connect(
+            address,
+            uri=True,
+            timeout=BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
+        )
         connection.identity = self.identity()
         return connection
 
     def _connect_to_read(self, cause: OSError) -> Connection:
-        said = f"{self.what} {self.path} can't be written ({cause.strerror or cause}): nothing is recorded"
+        said = (
+            f"{self.what} {self.path} can't be written ({cause.strerror or cause}): nothing is"
+            " recorded"
+        )
         try:
             if not self.path.is_file():  # to open a pipe would wait for its other end
                 raise cause
@@ -119,7 +148,8 @@ class DatabaseFile:
     def _has_log(self) -> bool:
         """Whether somebody has it open, or left changes beside it.
 
-        Where not, SQLite reads it in a folder that can't be written to only if it is told that nobody changes it.
+        Where not, SQLite reads it in a folder that can't be written to only if it is told that
+        nobody changes it.
         """
         return self.path.with_name(f"{self.path.name}-wal").exists()
 
@@ -134,11 +164,13 @@ class DatabaseFile:
         version, known = schema_version(connection), len(self._migrations)
         if version > known:
             said = (
-                f"{self.what} {self.path} was written by {_writer(connection, version)} (schema version {version}); this is orch {VERSION}, which knows {known}"
+                f"{self.what} {self.path} was written by {_writer(connection, version)} (schema"
+                f" version {version}); this is orch {VERSION}, which knows {known}"
             )
             copies = ", ".join(str(copy) for copy in copies_of(self.path, "schema"))
             raise JournalError(
-                f"{said}; it is left untouched{f', and the copy from before is {copies}' if copies else ''}",
+                f"{said}; it is left"
+                f" untouched{f', and the copy from before is {copies}' if copies else ''}",
                 "upgrade orch, or set ORCH_HOME to another folder",
             )
 
@@ -154,15 +186,25 @@ class DatabaseFile:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={number + 1}")
             connection.execute(_VERSIONS)
-            connection.execute("INSERT OR IGNORE INTO schema_versions VALUES (?, ?, ?)", (len(self._migrations), VERSION, time.time()))
+            connection.execute(
+                "INSERT OR IGNORE INTO schema_versions VALUES (?, ?, ?)",
+                (len(self._migrations), VERSION, time.time()),
+            )
 
     def _keep_copy(self, version: int) -> None:
-        """The file as it was, in the place of the copy of the migration before. Raises JournalError."""
-        copy, older = self.path.with_name(f"{self.path.stem}.schema-{version}{self.path.suffix}"), copies_of(self.path, "schema")
+        """The file as it was, in the place of the copy of the migration before. Raises
+        JournalError."""
+        copy, older = (
+            self.path.with_name(f"{self.path.stem}.schema-{version}{self.path.suffix}"),
+            copies_of(self.path, "schema"),
+        )
         try:
             copy_database(self.path, copy)
         except (OSError, sqlite3.Error) as error:
-            said = f"{self.what} is of an older orch (schema version {version}) and can't be copied to {copy} before it is changed: {error}"
+            said = (
+                f"{self.what} is of an older orch (schema version {version}) and can't be copied to"
+                f" {copy} before it is changed: {error}"
+            )
             raise JournalError(f"{said}; nothing is recorded", "make room on that disk") from error
         for each in older:
             if each != copy:
@@ -171,12 +213,15 @@ class DatabaseFile:
     # ------------------------------------------------------------ corruption
 
     def set_aside(self, error: Exception) -> None:
-        """Renames a corrupt file and begins a new one; one process does it, the others find the new file. Raises OSError."""
+        """Renames a corrupt file and begins a new one; one process does it, the others find the new
+        file. Raises OSError."""
         with _file_lock(self.path.with_suffix(".lock")):
             if self._is_sound():
                 return
             stamp = time.strftime("%Y%m%d-%H%M%S")
-            aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}-{os.getpid()}{self.path.suffix}")
+            aside = self.path.with_name(
+                f"{self.path.stem}.corrupt-{stamp}-{os.getpid()}{self.path.suffix}"
+            )
             os.replace(self.path, aside)
             for tail in ("-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
@@ -209,7 +254,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def create(path: Path) -> None:
-    """Creates an empty file for its owner alone where none is; takes what others may read from one that is there. Raises OSError."""
+    """Creates an empty file for its owner alone where none is; takes what others may read from one
+    that is there. Raises OSError."""
     paths.make_private(path.parent)
     # no thread may connect while the descriptor is open, and each connects only after this
     with _CREATING, contextlib.suppress(FileExistsError):
@@ -227,19 +273,30 @@ def create(path: Path) -> None:
 
 
 def copies_of(path: Path, *kinds: str) -> list[Path]:
-    """The copies of a database that stand beside it, from before a migration (`schema`), a restore (`replaced`) and damage (`corrupt`)."""
-    return sorted(copy for kind in kinds for copy in path.parent.glob(f"{path.stem}.{kind}-*{path.suffix}"))
+    """The copies of a database that stand beside it, from before a migration (`schema`), a restore
+    (`replaced`) and damage (`corrupt`)."""
+    return sorted(
+        copy for kind in kinds for copy in path.parent.glob(f"{path.stem}.{kind}-*{path.suffix}")
+    )
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copies a database beside whoever uses it, in one step, to a file that only its owner can read. Raises OSError, sqlite3.Error."""
+    """Copies a database beside whoever uses it, in one step, to a file that only its owner can
+    read. Raises OSError, sqlite3.Error."""
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     scratch.unlink(missing_ok=True)
     try:
         create(scratch)
-        with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as taken, closing(sqlite3.connect(scratch)) as made:
+        with (
+            closing(
+                sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+            ) as taken,
+            closing(sqlite3.connect(scratch)) as made,
+        ):
             taken.backup(made)
-            made.execute("PRAGMA journal_mode=DELETE")  # one file, readable where nothing can be written
+            made.execute(
+                "PRAGMA journal_mode=DELETE"
+            )  # one file, readable where nothing can be written
         os.replace(scratch, target)
     finally:
         scratch.unlink(missing_ok=True)
@@ -263,7 +320,10 @@ def _file_lock(path: Path) -> Iterator[None]:
 
 def is_corrupt(error: sqlite3.DatabaseError) -> bool:
     """Whether SQLite says that the file itself is damaged, or no database."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -273,13 +333,16 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 def _writer(connection: sqlite3.Connection, version: int) -> str:
     with contextlib.suppress(sqlite3.Error):
-        row = connection.execute("SELECT orch FROM schema_versions WHERE version = ?", (version,)).fetchone()
+        row = connection.execute(
+            "SELECT orch FROM schema_versions WHERE version = ?", (version,)
+        ).fetchone()
         return f"orch {row[0]}" if row else "a newer orch"
     return "a newer orch"
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; a trigger's own semicolons do not end it. (`executescript` would end the transaction.)"""
+    """The statements of a script; a trigger's own semicolons do not end it. (`executescript` would
+    end the transaction.)"""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

@@ -1,4 +1,5 @@
-"""What the journal's attempts add up to: runs, errors, fallbacks, tokens and times, by model and by type (pure)."""
+"""What the journal's attempts add up to: runs, errors, fallbacks, tokens and times, by model and by
+type (pure)."""
 
 from __future__ import annotations
 
@@ -11,9 +12,12 @@ Row = dict[str, Any]
 
 
 def by_model(attempts: Sequence[Row]) -> dict[str, Row]:
-    """Figures by model id, as PROVIDER/ID where several providers have it. Times in seconds, None where nothing was measured."""
+    """Figures by model id, as PROVIDER/ID where several providers have it. Times in seconds, None
+    where nothing was measured."""
     names = names_of((row["provider"], row["model"]) for row in attempts)
-    return _grouped([{**row, "model": names[row["provider"], row["model"]]} for row in attempts], "model")
+    return _grouped(
+        [{**row, "model": names[row["provider"], row["model"]]} for row in attempts], "model"
+    )
 
 
 def by_type(attempts: Sequence[Row]) -> dict[str, Row]:
@@ -22,10 +26,14 @@ def by_type(attempts: Sequence[Row]) -> dict[str, Row]:
 
 
 def by_client(runs: Sequence[Row]) -> dict[str, Row]:
-    """Runs, errors and tokens by the name of the key that asked; the empty name is who needs none."""
+    """Runs, errors and tokens by the name of the key that asked; the empty name is who needs
+    none."""
     found: dict[str, Row] = {}
     for run in runs:
-        row = found.setdefault(run["client"] or "", {"runs": 0, "errors": 0, "prompt_tokens": 0, "completion_tokens": 0})
+        row = found.setdefault(
+            run["client"] or "",
+            {"runs": 0, "errors": 0, "prompt_tokens": 0, "completion_tokens": 0},
+        )
         row["runs"] += 1
         row["errors"] += run["status"] != "ok"
         for kind in ("prompt_tokens", "completion_tokens"):
@@ -45,7 +53,11 @@ def _grouped(attempts: Sequence[Row], key: str) -> dict[str, Row]:
 def _figures(rows: list[Row], last: dict[str, int]) -> Row:
     good = [row for row in rows if row["outcome"] == "ok"]
     bad = [row for row in rows if row["outcome"] != "ok" and row["code"] != "interrupted"]
-    rates = [row["completion_tokens"] / row["decode_s"] for row in good if row["decode_s"] and row["completion_tokens"]]
+    rates = [
+        row["completion_tokens"] / row["decode_s"]
+        for row in good
+        if row["decode_s"] and row["completion_tokens"]
+    ]
     return {
         "runs": len(rows),
         "errors": len(bad),

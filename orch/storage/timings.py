@@ -1,4 +1,5 @@
-"""What the machine measured of each model's speed: cells of `orch bench` and live answers, read as one."""
+"""What the machine measured of each model's speed: cells of `orch bench` and live answers, read as
+one."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ RECENT = 20
 """Answers that are looked at: live runs keep the figures fresh."""
 RECENT_LOADS = 5
 COLD_S = 0.1
-"""A load shorter than this is a model that was there already: Ollama reports some milliseconds for those."""
+"""A load shorter than this is a model that was there already: Ollama reports some milliseconds for
+those."""
 HALF_LIFE_S = 14 * 86_400
 """A measurement counts half as much as one that is two weeks younger."""
 _ANSWERS = """
@@ -48,7 +50,8 @@ LENGTHS = 100
 LATELY = 20
 """Answers that tell which model is likely wanted next."""
 LEAST_COMPARED = 200
-"""Estimated tokens from which a count tells how far estimates are off: of less, most is the model's own template."""
+"""Estimated tokens from which a count tells how far estimates are off: of less, most is the model's
+own template."""
 _RECOUNTS = """
     SELECT at, estimated_tokens, prompt_tokens FROM attempts
     WHERE model = :model AND provider = :provider AND outcome IN ('failed', 'partial') AND code = 'context_overflow' AND prompt_tokens > 0
@@ -62,7 +65,8 @@ class Measurements:
         self._database = database
 
     def of(self, models: Sequence[ModelKey]) -> dict[ModelKey, Measured]:
-        """By provider and model: weighted medians over the last 20 answers and the last 5 cold loads, younger ones counting more."""
+        """By provider and model: weighted medians over the last 20 answers and the last 5 cold
+        loads, younger ones counting more."""
 
         def read(connection: sqlite3.Connection) -> dict[ModelKey, Measured]:
             found = ((key, _measured(connection, *key)) for key in models)
@@ -72,7 +76,10 @@ class Measurements:
 
     def answered_lately(self) -> dict[ModelKey, int]:
         """How many of the last 20 answers each model gave."""
-        return {(row["provider"], row["model"]): row["count"] for row in self._database.rows(_LATELY, (LATELY,))}
+        return {
+            (row["provider"], row["model"]): row["count"]
+            for row in self._database.rows(_LATELY, (LATELY,))
+        }
 
     def add(self, speeds: Iterable[Speed]) -> bool:
         """Keeps cells of a bench; whether they now stand there."""
@@ -88,11 +95,21 @@ class Measurements:
 
     def bench(self, name: str) -> list[Speed]:
         """The cells of one bench, in the order they were measured."""
-        return [_speed(row) for row in self._database.rows("SELECT * FROM speeds WHERE bench = ? ORDER BY id", (name,))]
+        return [
+            _speed(row)
+            for row in self._database.rows(
+                "SELECT * FROM speeds WHERE bench = ? ORDER BY id", (name,)
+            )
+        ]
 
     def ever(self) -> set[ModelKey]:
         """The models of which anything was benched."""
-        return {(row["provider"], row["model"]) for row in self._database.rows("SELECT DISTINCT provider, model FROM speeds WHERE error IS NULL")}
+        return {
+            (row["provider"], row["model"])
+            for row in self._database.rows(
+                "SELECT DISTINCT provider, model FROM speeds WHERE error IS NULL"
+            )
+        }
 
 
 def _speed(row: dict[str, Any]) -> Speed:
@@ -113,9 +130,20 @@ def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Meas
         n=len(rows),
         last_at=newest,
         load_s=_median([(row[1], row[0]) for row in loads], newest),
-        prefill_tps=_median([(row[3] / row[1], row[0]) for row in rows if row[1] and (row[3] or 0) >= 32], newest),
-        decode_tps=_median([(row[4] / row[2], row[0]) for row in rows if row[2] and (row[4] or 0) >= 8], newest),
-        token_ratio=_median([(row[3] / row[5], row[0]) for row in rows if row[3] and _tells_of_others(row[5] or 0, recounts)], newest),
+        prefill_tps=_median(
+            [(row[3] / row[1], row[0]) for row in rows if row[1] and (row[3] or 0) >= 32], newest
+        ),
+        decode_tps=_median(
+            [(row[4] / row[2], row[0]) for row in rows if row[2] and (row[4] or 0) >= 8], newest
+        ),
+        token_ratio=_median(
+            [
+                (row[3] / row[5], row[0])
+                for row in rows
+                if row[3] and _tells_of_others(row[5] or 0, recounts)
+            ],
+            newest,
+        ),
         answers=_lengths(connection.execute(_LENGTHS, {**key, "most": LENGTHS}).fetchall()),
         recounts=_pairs(recounts),
     )
@@ -126,7 +154,8 @@ def _lengths(rows: Iterable[tuple[str, int, float]]) -> dict[TaskType, tuple[int
 
 
 def _tells_of_others(estimated: int, recounts: Iterable[tuple[float, int, int]]) -> bool:
-    """Whether a count says how far estimates of other prompts are off: not that of a prompt that was refused before, which stands for itself."""
+    """Whether a count says how far estimates of other prompts are off: not that of a prompt that
+    was refused before, which stands for itself."""
     return estimated >= LEAST_COMPARED and all(estimated != refused for _, refused, _ in recounts)
 
 

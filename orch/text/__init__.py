@@ -1,1 +1,2 @@
-"""Pure string work: languages, prompts, redaction, Markdown, terminal output. Opens no file and no connection."""
+"""Pure string work: languages, prompts, redaction, Markdown, terminal output. Opens no file and no
+connection."""

@@ -6,7 +6,8 @@ from typing import Literal
 from unicodedata import combining, normalize
 
 SLICE_CHARS = 256
-"""Normalizing sorts each run of combining marks by insertion: 200,000 marks in one piece take minutes, in a call that holds the interpreter.
+"""Normalizing sorts each run of combining marks by insertion: 200,000 marks in one piece take
+minutes, in a call that holds the interpreter.
 
 The marks are thrown away here, so their order does not matter, and a text may be cut anywhere.
 """
@@ -21,4 +22,6 @@ def fold(text: str) -> str:
 def without_marks(text: str, form: Literal["NFD", "NFKD"]) -> str:
     """The text decomposed, without its combining marks."""
     slices = (text[begin : begin + SLICE_CHARS] for begin in range(0, len(text), SLICE_CHARS))
-    return "".join([each for part in slices for each in normalize(form, part) if not combining(each)])
+    return "".join(
+        [each for part in slices for each in normalize(form, part) if not combining(each)]
+    )

@@ -1,4 +1,5 @@
-"""Folds text to one line and validates names, so that text from elsewhere can't begin a line of a listing, a reason or a warning (pure)."""
+"""Folds text to one line and validates names, so that text from elsewhere can't begin a line of a
+listing, a reason or a warning (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ MOST_NAME_CHARS = 300
 
 
 def one_line(text: str) -> str:
-    """The text on one line: line breaks and runs of blanks as one blank, without controls and what turns a line round."""
+    """The text on one line: line breaks and runs of blanks as one blank, without controls and what
+    turns a line round."""
     return harmless(" ".join(text.split()))
 
 
@@ -23,4 +25,9 @@ def is_name(value: Any) -> bool:
     """Whether it can be a name: a text of one line, neither empty nor longer than any name."""
     if not isinstance(value, str) or len(value) > MOST_NAME_CHARS:
         return False
-    return value.splitlines() == [value] and "\t" not in value and harmless(value) == value and not value.isspace()
+    return (
+        value.splitlines() == [value]
+        and "\t" not in value
+        and harmless(value) == value
+        and not value.isspace()
+    )

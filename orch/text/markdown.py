@@ -1,10 +1,12 @@
-"""Cuts Markdown that is still coming into blocks that are complete and a tail that may still change (pure)."""
+"""Cuts Markdown that is still coming into blocks that are complete and a tail that may still change
+(pure)."""
 
 from __future__ import annotations
 
 
 class Blocks:
-    """Takes text as it comes. A blank line ends a block, but not inside a code fence nor within a list. Every line is looked at once."""
+    """Takes text as it comes. A blank line ends a block, but not inside a code fence nor within a
+    list. Every line is looked at once."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -15,7 +17,9 @@ class Blocks:
     def feed(self, text: str) -> str:
         """The blocks that this piece completes, empty for most pieces."""
         head, newline, rest = text.partition("\n")
-        self._partial.append(head)  # joined once it is whole: a line of many pieces would be copied at each
+        self._partial.append(
+            head
+        )  # joined once it is whole: a line of many pieces would be copied at each
         if not newline:
             return ""
         *lines, partial = rest.split("\n")
@@ -36,9 +40,17 @@ class Blocks:
         return ready
 
     def tail(self, lines: int, most_chars: int | None = None) -> str:
-        """The end of what is not complete, at most so many lines and characters; a code block that was cut begins with its fence again."""
-        self._partial = ["".join(self._partial)]  # asked for several times a second while a line goes on
-        kept = "".join((*self._lines[-lines:], self._partial[0][-most_chars:] if most_chars else self._partial[0]))
+        """The end of what is not complete, at most so many lines and characters; a code block that
+        was cut begins with its fence again."""
+        self._partial = [
+            "".join(self._partial)
+        ]  # asked for several times a second while a line goes on
+        kept = "".join(
+            (
+                *self._lines[-lines:],
+                self._partial[0][-most_chars:] if most_chars else self._partial[0],
+            )
+        )
         kept = kept[-most_chars:] if most_chars else kept
         return self._fence + kept if self._fence and self._fence not in kept else kept
 

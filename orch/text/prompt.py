@@ -1,4 +1,5 @@
-"""What was asked, and the messages that a model gets for it: instruction, piped text and files fenced apart (pure)."""
+"""What was asked, and the messages that a model gets for it: instruction, piped text and files
+fenced apart (pure)."""
 
 from __future__ import annotations
 
@@ -17,11 +18,22 @@ _KINDS = {
     "l": ((0xC3, 0xCD),), "c": ((0xD0, 0xD3),), "r": ((0xD8, 0xDB),), "i": ((0xE0, 0xE1),), "s": ((0xE2, 0xE2),), "k": ((0xE3, 0xE3),),
     "H": ((0xEA, 0xED),), "e": ((0xF0, 0xFF),),
 }  # fmt: skip
-"""Kinds of characters by their first byte in UTF-8: Latin letters with accents, Cyrillic, Arabic, scripts of India and its east, symbols, kana, Hangul, emoji.
+"""Kinds of characters by their first byte in UTF-8: Latin letters with accents, Cyrillic, Arabic,
+scripts of India and its east, symbols, kana, Hangul, emoji.
 
 What is in none is "?": Han, Greek, Hebrew, Armenian, fullwidth forms.
 """
-_KIND_OF = bytes(next((ord(kind) for kind, spans in _KINDS.items() if any(low <= byte <= high for low, high in spans)), 63) for byte in range(256))
+_KIND_OF = bytes(
+    next(
+        (
+            ord(kind)
+            for kind, spans in _KINDS.items()
+            if any(low <= byte <= high for low, high in spans)
+        ),
+        63,
+    )
+    for byte in range(256)
+)
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _TOKENS_OF_KIND = {
     b"a": 0.08, b"A": 0.28, b"0": 1.05, b".": 0.55, b"n": 0.6, b"l": 1.9, b"c": 0.45, b"r": 0.55, b"i": 1.3, b"s": 1.8, b"k": 0.6, b"H": 0.9, b"e": 3.0,
@@ -29,19 +41,32 @@ _TOKENS_OF_KIND = {
     b" a": 0.75, b" A": 0.75, b"na": 0.75, b"nA": 0.75, b".a": 0.75, b".A": 0.75,
     b"aA": 1.5, b"a0": 0.45, b"A0": 0.45, b"0a": 0.45, b"0A": 0.45, b"0.": 0.4, b" 0": 0.7, b"n ": 1.6, b"  ": 0.016,
 }  # fmt: skip
-"""Tokens of a character, and what a pair adds: a word's beginning, camelCase and base64, hex, a number's point or blank, an indent.
+"""Tokens of a character, and what a pair adds: a word's beginning, camelCase and base64, hex, a
+number's point or blank, an indent.
 
-Fitted by hand to the counts of eight vocabularies (Llama 3, Qwen 2, Mistral's Tekken and v1, DeepSeek V3, gpt-oss, Command R, SmolLM2) over 194 samples of
-60 kinds (2026-11-29): prose and dialogues, 33 languages, code, CSV, JSON, hex, base64, logs, emoji. The aim is the third highest of the eight, which
-prose, code, numbers, JSON, CJK and Cyrillic meet within 20 %. Most vocabularies take a token a digit; Llama 3 and gpt-oss take one for three.
+Fitted by hand to the counts of eight vocabularies (Llama 3, Qwen 2, Mistral's Tekken and v1,
+DeepSeek V3, gpt-oss, Command R, SmolLM2) over 194 samples of
+60 kinds (2026-11-29): prose and dialogues, 33 languages, code, CSV, JSON, hex, base64, logs, emoji.
+The aim is the third highest of the eight, which
+prose, code, numbers, JSON, CJK and Cyrillic meet within 20 %. Most vocabularies take a token a
+digit; Llama 3 and gpt-oss take one for three.
 No token has more than some hundred blanks.
 """
-_TOKENS_OF_BYTES = {b"\xe1\xba": -0.6, b"\xe1\xbb": -0.6, b"\xe2\x80": -0.8, b"\xe2\x94": -1.4, b"\xe2\x95": -1.4}
-"""What differs within a first byte: Vietnamese, dashes and quotes, boxes (whose lines are one token for several)."""
+_TOKENS_OF_BYTES = {
+    b"\xe1\xba": -0.6,
+    b"\xe1\xbb": -0.6,
+    b"\xe2\x80": -0.8,
+    b"\xe2\x94": -1.4,
+    b"\xe2\x95": -1.4,
+}
+"""What differs within a first byte: Vietnamese, dashes and quotes, boxes (whose lines are one token
+for several)."""
 LONG_CHARS = 20_000
-"""A longer task is worked on beside the event loop, and first of all asked whether it fits any model."""
+"""A longer task is worked on beside the event loop, and first of all asked whether it fits any
+model."""
 MOST_READ, _PIECES = 1_000_000, 20
-"""Characters that are looked at, which takes some 40 ms: 10 MB would take ten times as long, only to be refused."""
+"""Characters that are looked at, which takes some 40 ms: 10 MB would take ten times as long, only
+to be refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +99,8 @@ class Task:
     dial: float | None = None
     session: str | None = None
     stay_with: ModelKey | None = None
-    """The model that answered this conversation before: it keeps it unless another is clearly better."""
+    """The model that answered this conversation before: it keeps it unless another is clearly
+    better."""
     affinity: str = ""
     """What the requests of one conversation have in common, where it is no session of ours."""
     client: str = ""
@@ -92,19 +118,28 @@ class Task:
 
     @property
     def falls_back(self) -> bool:
-        """Whether other models may take over: those that orch chooses, unless told otherwise; not from one that was named."""
+        """Whether other models may take over: those that orch chooses, unless told otherwise; not
+        from one that was named."""
         return self.model is None if self.fallback is None else self.fallback
 
     @property
     def max_tokens(self) -> int | None:
         """Tokens of answer that were asked for."""
-        asked = (self.options.get(name) for name in ("max_tokens", "max_completion_tokens", "num_predict"))
+        asked = (
+            self.options.get(name)
+            for name in ("max_tokens", "max_completion_tokens", "num_predict")
+        )
         return next((int(value) for value in asked if isinstance(value, int) and value > 0), None)
 
 
 def size_of(task: Task) -> int:
     """Characters of the task's texts and images, at the price of a look at each."""
-    parts = (task.text, task.system_prompt or "", *task.context, *(text for each in task.attachments for text in (each.text, each.image)))
+    parts = (
+        task.text,
+        task.system_prompt or "",
+        *task.context,
+        *(text for each in task.attachments for text in (each.text, each.image)),
+    )
     return sum(map(len, parts)) + sum(_size(message) for message in (*task.history, *task.messages))
 
 
@@ -112,14 +147,32 @@ def _size(value: Any) -> int:
     """Characters of every text in a JSON-able value."""
     if isinstance(value, str):
         return len(value)
-    return sum(map(_size, value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()))
+    return sum(
+        map(
+            _size,
+            (
+                value.values()
+                if isinstance(value, dict)
+                else value
+                if isinstance(value, (list, tuple))
+                else ()
+            ),
+        )
+    )
 
 
 def messages_of(task: Task) -> list[Message]:
-    """System prompt, earlier turns, the caller's messages, then the instruction with its context and attachments."""
-    messages: list[Message] = [{"role": "system", "content": task.system_prompt}] if task.system_prompt else []
+    """System prompt, earlier turns, the caller's messages, then the instruction with its context
+    and attachments."""
+    messages: list[Message] = (
+        [{"role": "system", "content": task.system_prompt}] if task.system_prompt else []
+    )
     messages += (*task.history, *task.messages)
-    text = "\n\n".join(part for part in (task.text, _context(task.context), *map(_fenced, task.attachments)) if part)
+    text = "\n\n".join(
+        part
+        for part in (task.text, _context(task.context), *map(_fenced, task.attachments))
+        if part
+    )
     images = [attachment.image for attachment in task.attachments if attachment.image]
     if text or images:
         messages.append({"role": "user", "content": text, **({"images": images} if images else {})})
@@ -139,7 +192,8 @@ def _fenced(attachment: Attachment) -> str:
 
 def fenced(title: str, text: str) -> str:
     """A text under a title, between two fences that it does not contain."""
-    # three that are written out are looked for ten times as fast as a count; one match at a time leaves others their turn
+    # three that are written out are looked for ten times as fast as a count; one match at a time
+    # leaves others their turn
     longest = max((len(run.group()) for run in re.finditer("```+", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{title}:\n{fence}\n{text.rstrip(chr(10))}\n{fence}"
@@ -150,7 +204,11 @@ def text_to_classify(task: Task) -> str:
     if task.text.strip():
         return task.text
     turns = [message for message in task.messages if message.get("role") == "user"]
-    return content_text(turns[-1]) if turns else "\n".join(attachment.text for attachment in task.attachments)
+    return (
+        content_text(turns[-1])
+        if turns
+        else "\n".join(attachment.text for attachment in task.attachments)
+    )
 
 
 def content_text(message: Message) -> str:
@@ -170,7 +228,8 @@ def need_of(task: Task, messages: Sequence[Message]) -> Need:
         capabilities.add("tools")
     num_ctx = task.options.get("num_ctx")
     return Need(
-        prompt_tokens=estimate_tokens(messages) + estimate_text(str(task.tools) if task.tools else ""),
+        prompt_tokens=estimate_tokens(messages)
+        + estimate_text(str(task.tools) if task.tools else ""),
         max_tokens=task.max_tokens,
         capabilities=frozenset(capabilities),
         num_ctx=num_ctx if isinstance(num_ctx, int) and num_ctx > 0 else None,
@@ -179,17 +238,27 @@ def need_of(task: Task, messages: Sequence[Message]) -> Need:
 
 def _images(message: Message) -> int:
     content = message.get("content")
-    parts = [part for part in content if isinstance(part, dict) and part.get("type") == "image_url"] if isinstance(content, list) else []
+    parts = (
+        [part for part in content if isinstance(part, dict) and part.get("type") == "image_url"]
+        if isinstance(content, list)
+        else []
+    )
     return len(parts) + len(message.get("images") or ())
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
     """Tokens of a conversation, before any server has counted them."""
-    return sum(TOKENS_PER_MESSAGE + estimate_text(content_text(message)) + TOKENS_PER_IMAGE * _images(message) for message in messages)
+    return sum(
+        TOKENS_PER_MESSAGE
+        + estimate_text(content_text(message))
+        + TOKENS_PER_IMAGE * _images(message)
+        for message in messages
+    )
 
 
 def estimate_text(text: str) -> int:
-    """Tokens of a text, by the kinds of its characters; where it is longer than any context holds, of pieces all over it."""
+    """Tokens of a text, by the kinds of its characters; where it is longer than any context holds,
+    of pieces all over it."""
     if len(text) <= MOST_READ:
         return math.ceil(_tokens(text))
     step, size = len(text) // _PIECES, MOST_READ // _PIECES

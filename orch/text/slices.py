@@ -1,4 +1,5 @@
-"""Cuts long texts into slices that are processed one at a time, so that no call holds the interpreter for long (pure)."""
+"""Cuts long texts into slices that are processed one at a time, so that no call holds the
+interpreter for long (pure)."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ from typing import Any, TypeVar
 
 SLICE_CHARS = 64_000
 OVERLAP_CHARS = 8_000
-"""What neighbouring slices have in common: more than any secret that has a longest form (a cookie or a token: 7,000)."""
+"""What neighbouring slices have in common: more than any secret that has a longest form (a cookie
+or a token: 7,000)."""
 _DATA_URL = re.compile(r"data:[\w.+-]{1,60}/[\w.+-]{1,60};base64,")
 _T = TypeVar("_T")
 
 
 def slices(text: str) -> Iterator[str]:
-    """The text in slices that overlap: whatever is no longer than the overlap stands whole in one of them."""
+    """The text in slices that overlap: whatever is no longer than the overlap stands whole in one
+    of them."""
     begin = 0
     while True:
         yield text[begin : begin + SLICE_CHARS]
@@ -24,7 +27,8 @@ def slices(text: str) -> Iterator[str]:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Every text in a JSON-able value but for images, which are base64: nobody reads a word in them."""
+    """Every text in a JSON-able value but for images, which are base64: nobody reads a word in
+    them."""
     if isinstance(value, str):
         if not is_image(value):
             yield value

@@ -1,7 +1,10 @@
-"""Sanitizes what is printed to a terminal, by any module or library: only orch's own control sequences pass. Does not import rich.
+"""Sanitizes what is printed to a terminal, by any module or library: only orch's own control
+sequences pass. Does not import rich.
 
-A terminal obeys the control codes in what is printed (ECMA-48): it sets its title, writes the clipboard, moves the cursor. Unicode's embeddings,
-overrides and isolates let a line read otherwise than it is written (CVE-2021-42574). Marks that right-to-left text and emoji need (U+200C to U+200F,
+A terminal obeys the control codes in what is printed (ECMA-48): it sets its title, writes the
+clipboard, moves the cursor. Unicode's embeddings,
+overrides and isolates let a line read otherwise than it is written (CVE-2021-42574). Marks that
+right-to-left text and emoji need (U+200C to U+200F,
 U+061C) change the order of no other text and stay. A pipe gets every byte.
 """
 
@@ -29,12 +32,14 @@ def harmless_json(text: str) -> str:
 
 
 def _encodable(text: str, errors: str) -> str:
-    """Without half characters, which stand for bytes that are not UTF-8: some locales would print those as they were."""
+    """Without half characters, which stand for bytes that are not UTF-8: some locales would print
+    those as they were."""
     return text if text.isascii() else text.encode("utf-8", errors).decode()
 
 
 class HarmlessStream:
-    """stdout or stderr on a terminal: `write` and `buffer` let nothing through that drives it; `own` is the stream for orch's own sequences."""
+    """stdout or stderr on a terminal: `write` and `buffer` let nothing through that drives it;
+    `own` is the stream for orch's own sequences."""
 
     def __init__(self, own: TextIO) -> None:
         self.own = own
@@ -78,5 +83,6 @@ def guard_streams() -> None:
 
 
 def own_stream(stream: TextIO) -> TextIO:
-    """The stream that takes orch's own sequences. Whoever writes to it makes its texts harmless first."""
+    """The stream that takes orch's own sequences. Whoever writes to it makes its texts harmless
+    first."""
     return stream.own if isinstance(stream, HarmlessStream) else stream

@@ -26,10 +26,18 @@ BENCHES: dict[str, Callable[[int], list[str]]] = {
 
 def machine() -> str:
     """Cores, processor and Python, as one line."""
-    facts = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in facts.splitlines() if line.startswith("model name")]
+    facts = (
+        Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    )
+    names = [
+        line.partition(":")[2].strip()
+        for line in facts.splitlines()
+        if line.startswith("model name")
+    ]
     return (
-        f"{os.cpu_count()} cores, {names[0] if names else platform.processor() or platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+        f"{os.cpu_count()} cores,"
+        f" {names[0] if names else platform.processor() or platform.machine()},"
+        f" {platform.system()}, Python {platform.python_version()}"
     )
 
 

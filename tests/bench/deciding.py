@@ -30,7 +30,9 @@ def report(rounds: int) -> list[str]:
     for size, goal in SIZES.items():
         seconds = _seconds(size, rounds * (50 if size < 100 else 2))
         p95 = statistics.quantiles(seconds, n=20)[-1]
-        lines.append(f"| {size:,} | {_said(statistics.median(seconds))} | {_said(p95)} | {_said(goal)} |")
+        lines.append(
+            f"| {size:,} | {_said(statistics.median(seconds))} | {_said(p95)} | {_said(goal)} |"
+        )
     return lines
 
 
@@ -58,7 +60,12 @@ def _states(size: int) -> list[ModelState]:
     return [
         ModelState(
             ModelSpec(
-                id=f"model-{n}:7b", provider="ollama", strengths=kinds[n % 4], quality_rating=5 + n % 5, speed_rating=4 + n % 6, memory_gb=float(2 + n % 9)
+                id=f"model-{n}:7b",
+                provider="ollama",
+                strengths=kinds[n % 4],
+                quality_rating=5 + n % 5,
+                speed_rating=4 + n % 6,
+                memory_gb=float(2 + n % 9),
             ),
             unavailable=("not_installed", "not installed") if n % 10 == 9 else None,
             resident=n % 10 == 0,

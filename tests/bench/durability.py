@@ -1,4 +1,5 @@
-"""Nothing lost: kill -9 at random moments of remembering, indexing and forgetting; eight processes at once for a while."""
+"""Nothing lost: kill -9 at random moments of remembering, indexing and forgetting; eight processes
+at once for a while."""
 
 from __future__ import annotations
 
@@ -27,16 +28,22 @@ KILLS, PROCESSES, SECONDS = 50, 8, 60.0
 
 
 def report(rounds: int) -> list[str]:
-    """Sentences with figures; raises AssertionError where something was lost. `rounds` is not used: the issue names the numbers."""
+    """Sentences with figures; raises AssertionError where something was lost. `rounds` is not used:
+    the issue names the numbers."""
     with tempfile.TemporaryDirectory() as home:
         acknowledged, forgotten = asyncio.run(_kills(Path(home)))
     with tempfile.TemporaryDirectory() as home:
         written, searches = asyncio.run(_crowd(Path(home)))
     return [
-        f"{KILLS} rounds of kill -9: {acknowledged:,} acknowledged rows, {forgotten:,} forgotten; none lost,"
-        " none came back, every index opened or was built anew.",
+        (
+            f"{KILLS} rounds of kill -9: {acknowledged:,} acknowledged rows, {forgotten:,}"
+            " forgotten; none lost, none came back, every index opened or was built anew."
+        ),
         "",
-        f"{PROCESSES} processes for {SECONDS:.0f} s: {written:,} rows written, {searches:,} searches; all rows there and indexed once, no file corrupt.",
+        (
+            f"{PROCESSES} processes for {SECONDS:.0f} s: {written:,} rows written, {searches:,}"
+            " searches; all rows there and indexed once, no file corrupt."
+        ),
     ]
 
 
@@ -48,7 +55,9 @@ def _memory(home: Path, patience_s: float = 30.0) -> Iterator[Memory]:
     embedder = ReadyVectors()
     name = index_name(embedder, DIMENSION)
     store = store_for(Rule(), name, DIMENSION, home / "memory", journal)
-    memory = Memory(Source(journal.database, Redactor({})), store, embedder, journal, f"here/{name}")
+    memory = Memory(
+        Source(journal.database, Redactor({})), store, embedder, journal, f"here/{name}"
+    )
     try:
         yield memory
     finally:
@@ -68,7 +77,8 @@ async def _kills(home: Path) -> tuple[int, int]:
 
 
 def _until_killed(home: Path, number: int, after_s: float) -> list[tuple[str, str]]:
-    """What a process acknowledged before it was killed; a line that is not whole was not acknowledged."""
+    """What a process acknowledged before it was killed; a line that is not whole was not
+    acknowledged."""
     words = [sys.executable, "-m", "tests.bench.durability", "work", str(home), f"r{number}"]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         time.sleep(after_s)
@@ -84,7 +94,9 @@ async def _check(home: Path, wanted: set[str], gone: set[str]) -> None:
         rows = {row.run_id for row in memory.source.everything()}
         assert wanted <= rows, f"lost: {sorted(wanted - rows)[:5]}"
         assert not gone & rows, f"came back: {sorted(gone & rows)[:5]}"
-        assert memory.store.count() == len(rows), f"{memory.store.count()} points for {len(rows)} rows"
+        assert memory.store.count() == len(rows), (
+            f"{memory.store.count()} points for {len(rows)} rows"
+        )
 
 
 async def _work(home: Path, name: str) -> None:
@@ -94,7 +106,9 @@ async def _work(home: Path, name: str) -> None:
         with _memory(home) as memory:
             for _ in range(5):
                 number += 1
-                memory.source.add([{"run_id": f"{name}-{number}", "task": f"row {number} of {name}"}])
+                memory.source.add(
+                    [{"run_id": f"{name}-{number}", "task": f"row {number} of {name}"}]
+                )
                 print(f"kept {name}-{number}", flush=True)
             await memory.open()
             if number % 3 == 0:
@@ -107,9 +121,14 @@ async def _work(home: Path, name: str) -> None:
 async def _crowd(home: Path) -> tuple[int, int]:
     words = [sys.executable, "-m", "tests.bench.durability"]
     ends = str(time.time() + SECONDS)
-    crowd = [subprocess.Popen([*words, "live", str(home), f"p{number}", ends], stdout=subprocess.PIPE) for number in range(PROCESSES)]
+    crowd = [
+        subprocess.Popen([*words, "live", str(home), f"p{number}", ends], stdout=subprocess.PIPE)
+        for number in range(PROCESSES)
+    ]
     outputs = [process.communicate(timeout=SECONDS + 120)[0].decode().split() for process in crowd]
-    assert all(process.returncode == 0 for process in crowd), [process.returncode for process in crowd]
+    assert all(process.returncode == 0 for process in crowd), [
+        process.returncode for process in crowd
+    ]
     written, searches = (sum(int(output[place]) for output in outputs) for place in (0, 1))
     with _memory(home) as memory:
         await memory.open()
@@ -137,7 +156,9 @@ def main() -> None:
     """What a child process does."""
     kind, home, name, *rest = sys.argv[1:]
     os.environ["ORCH_HOME"] = home
-    asyncio.run(_live(Path(home), name, float(rest[0])) if kind == "live" else _work(Path(home), name))
+    asyncio.run(
+        _live(Path(home), name, float(rest[0])) if kind == "live" else _work(Path(home), name)
+    )
 
 
 if __name__ == "__main__":

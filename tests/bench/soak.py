@@ -1,6 +1,8 @@
-"""A soak of `orch serve`: every kind of request, good, bad and abandoned, for minutes; run by `uv run python -m tests.bench.soak`.
+"""A soak of `orch serve`: every kind of request, good, bad and abandoned, for minutes; run by `uv
+run python -m tests.bench.soak`.
 
-Fails where a status was not the expected one, where memory grows, where a connection or a place in the queue is not given back, and
+Fails where a status was not the expected one, where memory grows, where a connection or a place in
+the queue is not given back, and
 where the journal has not one row for each request that reached a run.
 """
 
@@ -31,13 +33,30 @@ BESIDE = (
     "health", "memory add {task}", "memory search soak", "run --no-server --fresh -m {quick} {task}", "run --recall --fresh -m {quick} {task}", "stats",
     "models", "rate last good", "journal backup --force backup.sqlite3",
 )  # fmt: skip
-"""Commands that are run one after the other beside the requests: some go through the server, others open the journal themselves."""
+"""Commands that are run one after the other beside the requests: some go through the server, others
+open the journal themselves."""
 QUICK, FLAKY, SLOW, BROKEN = "quick:3b", "writer:8b", "slow:8b", "broken:7b"
 REPLY = ["Eight", " words", " are", " said", " by", " this", " fake", " model."]
 TEXT = "".join(REPLY).encode()
-FAULTS = (Fault("status"), Fault("close"), Fault("cut", after=2), Fault("error_line", after=2), Fault("malformed", after=2), Fault("empty"))
+FAULTS = (
+    Fault("status"),
+    Fault("close"),
+    Fault("cut", after=2),
+    Fault("error_line", after=2),
+    Fault("malformed", after=2),
+    Fault("empty"),
+)
 CHAT, OLLAMA = "/v1/chat/completions", "/api/chat"
-TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Tells the weather", "parameters": {"type": "object", "properties": {}}}}]
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "Tells the weather",
+            "parameters": {"type": "object", "properties": {}},
+        },
+    }
+]
 GROWTH = 1.1
 """How much more memory the second half may take than the first."""
 MODELS_YAML = """
@@ -56,7 +75,8 @@ models:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of request: where it goes, what it asks beside its text, the statuses it may get, and what its answer holds."""
+    """A kind of request: where it goes, what it asks beside its text, the statuses it may get, and
+    what its answer holds."""
 
     path: str
     asks: dict[str, Any]
@@ -77,7 +97,9 @@ KINDS = {
     "OpenAI, streamed": Kind(CHAT, {"model": QUICK, "stream": True}, says=TEXT),
     "OpenAI, routed": Kind(CHAT, {"model": "auto"}, says=TEXT),
     "OpenAI, tools": Kind(CHAT, {"model": "tooled:7b", "tools": TOOLS}, says=b"weather"),
-    "OpenAI, tools, streamed": Kind(CHAT, {"model": "tooled:7b", "tools": TOOLS, "stream": True}, says=b"weather"),
+    "OpenAI, tools, streamed": Kind(
+        CHAT, {"model": "tooled:7b", "tools": TOOLS, "stream": True}, says=b"weather"
+    ),
     "Ollama": Kind(OLLAMA, {"model": QUICK, "stream": False}, says=TEXT),
     "Ollama, streamed": Kind(OLLAMA, {"model": QUICK}, says=TEXT),
     "Ollama, routed": Kind(OLLAMA, {"model": "auto", "stream": False}, says=TEXT),
@@ -93,7 +115,8 @@ KINDS = {
 
 @dataclass
 class Soak:
-    """What happened: requests by kind, faults by text, memory and open files of the server as time went by."""
+    """What happened: requests by kind, faults by text, memory and open files of the server as time
+    went by."""
 
     asked: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -110,11 +133,14 @@ class Soak:
     def halves(self) -> tuple[float, float]:
         """The median memory of the second quarter, when all is warm, and of the last one; bytes."""
         quarter = max(len(self.memory) // 4, 1)
-        return statistics.median(self.memory[quarter : 2 * quarter] or self.memory), statistics.median(self.memory[-quarter:])
+        return statistics.median(
+            self.memory[quarter : 2 * quarter] or self.memory
+        ), statistics.median(self.memory[-quarter:])
 
 
 def fakes() -> list[FakeModel]:
-    """The models: a good one, one whose answers break now and then, a slow one, one that always fails, one that calls a tool."""
+    """The models: a good one, one whose answers break now and then, a slow one, one that always
+    fails, one that calls a tool."""
     call = {"function": {"name": "weather", "arguments": {}}}
     return [
         FakeModel(QUICK, reply=REPLY),
@@ -140,13 +166,22 @@ async def _worker(url: str, soak: Soak, chance: random.Random, ends: float) -> N
 
 async def _fault(client: httpx.AsyncClient, kind: Kind, number: int) -> str:
     """What was wrong with one answer, empty where nothing was."""
-    async with client.stream("POST", kind.path, content=kind.body(number), headers={"content-type": "application/json"}) as answer:
+    async with client.stream(
+        "POST", kind.path, content=kind.body(number), headers={"content-type": "application/json"}
+    ) as answer:
         if answer.status_code not in kind.statuses:
-            return f"status {answer.status_code}: {(await answer.aread())[:200].decode(errors='replace')}"
+            return (
+                f"status {answer.status_code}:"
+                f" {(await answer.aread())[:200].decode(errors='replace')}"
+            )
         if kind.leaves:
             return await _first_bytes(answer)
         body = await answer.aread()
-    return "" if kind.says in body or kind.says == text_of(body) else f"answered {body[-200:].decode(errors='replace')}"
+    return (
+        ""
+        if kind.says in body or kind.says == text_of(body)
+        else f"answered {body[-200:].decode(errors='replace')}"
+    )
 
 
 async def _first_bytes(answer: httpx.Response) -> str:
@@ -169,11 +204,14 @@ async def _beside(home: Path, soak: Soak) -> None:
         soak.commands += 1
         soak.own_runs += kind.startswith("run")
         if process.returncode:
-            soak.faults[f"orch {kind}: exit {process.returncode}, {said[-200:].decode(errors='replace')}"] += 1
+            soak.faults[
+                f"orch {kind}: exit {process.returncode}, {said[-200:].decode(errors='replace')}"
+            ] += 1
 
 
 async def _watch(server: Server, fake: FakeOllama, soak: Soak, chance: random.Random) -> None:
-    """Every second: looks at the server, breaks an answer or two, and lets the fake forget what it was asked."""
+    """Every second: looks at the server, breaks an answer or two, and lets the fake forget what it
+    was asked."""
     flaky = fake.models[FLAKY]
     while True:
         await asyncio.sleep(1)
@@ -184,7 +222,9 @@ async def _watch(server: Server, fake: FakeOllama, soak: Soak, chance: random.Ra
             flaky.faults[:] = [chance.choice(FAULTS)]
 
 
-async def soaked(server: Server, fake: FakeOllama, seconds: float, home: Path | None = None) -> Soak:
+async def soaked(
+    server: Server, fake: FakeOllama, seconds: float, home: Path | None = None
+) -> Soak:
     """Asks for so long, and then looks at what was not given back."""
     soak, chance = Soak(), random.Random(16)
     watch = asyncio.create_task(_watch(server, fake, soak, chance))
@@ -212,7 +252,12 @@ async def _ended(beside: asyncio.Task[None], soak: Soak) -> None:
 def left_over(health: dict[str, Any]) -> list[str]:
     """What `/orch/health` still counts as under way."""
     lanes = health["queue"]["providers"]
-    found = [f"{len(lane[kind])} {kind} at {name}" for name, lane in lanes.items() for kind in ("running", "waiting") if lane[kind]]
+    found = [
+        f"{len(lane[kind])} {kind} at {name}"
+        for name, lane in lanes.items()
+        for kind in ("running", "waiting")
+        if lane[kind]
+    ]
     busy = [(row["url"], row["in_flight"]) for rows in health["addresses"].values() for row in rows]
     return found + [f"{count} in flight to {url}" for url, count in busy if count]
 
@@ -221,7 +266,9 @@ def rows(home: Path) -> int:
     """Runs in the journal."""
     database = sqlite3.connect(home / "journal.sqlite3")
     try:
-        return int(database.execute("SELECT count(*) FROM runs WHERE face != 'memory'").fetchone()[0])
+        return int(
+            database.execute("SELECT count(*) FROM runs WHERE face != 'memory'").fetchone()[0]
+        )
     finally:
         database.close()
 
@@ -235,17 +282,29 @@ def failures(soak: Soak, written: int) -> list[str]:
         f"{files} files are open at the end, {most} while all asked": files > most,
         f"{written} rows in the journal for {soak.runs} runs": written != soak.runs,
     }
-    return [f"{count} x {text}" for text, count in soak.faults.most_common()] + [text for text, failed in checks.items() if failed]
+    return [f"{count} x {text}" for text, count in soak.faults.most_common()] + [
+        text for text, failed in checks.items() if failed
+    ]
 
 
 def _orch(url: str, home: Path) -> Server:
     names = {"quick": QUICK, "flaky": FLAKY, "slow": SLOW, "broken": BROKEN}
     (home / "models.yaml").write_text(MODELS_YAML.format(url=url, **names), encoding="utf-8")
     (home / "routing.yaml").write_text(
-        "version: 1\nweights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types: {}\nmemory_budget_gb: 64\n", encoding="utf-8"
+        "version: 1\nweights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types:"
+        " {}\nmemory_budget_gb: 64\n",
+        encoding="utf-8",
     )
     port = free_port()
-    words = [str(Path(sys.executable).with_name("orch")), "--config", str(home), "serve", "--port", str(port), "--no-ui"]
+    words = [
+        str(Path(sys.executable).with_name("orch")),
+        "--config",
+        str(home),
+        "serve",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
     return Server(words, home / "log", port=port, env=environment(ORCH_HOME=str(home / "home")))
 
 
@@ -262,8 +321,10 @@ def main() -> None:
     print("\n".join(found))
     first, second = soak.halves()
     print(
-        f"soak of {minutes:g} minutes: {soak.asked.total():,} requests of {len(KINDS)} kinds, {soak.runs:,} runs, {soak.commands:,} commands beside them,"
-        f" memory {first / 1e6:.0f} -> {second / 1e6:.0f} MB, open files {max(soak.files)} -> {soak.files[-1]}: {'FAILED' if found else 'passed'}"
+        f"soak of {minutes:g} minutes: {soak.asked.total():,} requests of {len(KINDS)} kinds,"
+        f" {soak.runs:,} runs, {soak.commands:,} commands beside them, memory {first / 1e6:.0f} ->"
+        f" {second / 1e6:.0f} MB, open files {max(soak.files)} -> {soak.files[-1]}:"
+        f" {'FAILED' if found else 'passed'}"
     )
     sys.exit(1 if found else 0)
 

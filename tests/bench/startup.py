@@ -1,4 +1,5 @@
-"""CPU seconds (user and system) of whole processes, as ratios to `python -c pass` in the same interleaved rounds."""
+"""CPU seconds (user and system) of whole processes, as ratios to `python -c pass` in the same
+interleaved rounds."""
 
 from __future__ import annotations
 
@@ -15,12 +16,21 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 CHUNKS = 50
 MODEL = "qwen2.5-coder:7b-instruct-q4_K_M"
 BY_SERVER = f"orch run by a server, {CHUNKS} chunks"
-GOALS = {"import orch": 3.0, "orch --version": 8.0, "orch --help": 8.0, f"orch run, {CHUNKS} chunks": 22.0, BY_SERVER: 8.0}
+GOALS = {
+    "import orch": 3.0,
+    "orch --version": 8.0,
+    "orch --help": 8.0,
+    f"orch run, {CHUNKS} chunks": 22.0,
+    BY_SERVER: 8.0,
+}
 
 
 def report(rounds: int) -> list[str]:
     """A Markdown table of medians and goals."""
-    with tempfile.TemporaryDirectory() as home, FakeOllama([FakeModel(MODEL, reply=["word "] * CHUNKS)]) as server:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        FakeOllama([FakeModel(MODEL, reply=["word "] * CHUNKS)]) as server,
+    ):
         env = {**os.environ, "ORCH_HOME": home, "OLLAMA_HOST": server.url}
         env.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's machine keeps bytecode
         env.pop("ORCH_CONFIG", None)
@@ -40,7 +50,13 @@ def report(rounds: int) -> list[str]:
 
 
 def _orch(*words: str, env: dict[str, str], cwd: str) -> None:
-    subprocess.run([Path(sys.executable).with_name("orch"), *words], env=env, cwd=cwd, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [Path(sys.executable).with_name("orch"), *words],
+        env=env,
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 def _commands(served: str) -> dict[str, list[str]]:
@@ -59,8 +75,11 @@ def _commands(served: str) -> dict[str, list[str]]:
     }
 
 
-def _interleaved(commands: dict[str, list[str]], rounds: int, env: dict[str, str], cwd: Path) -> dict[str, list[float]]:
-    """CPU seconds by command; a round runs each once, so that a drifting machine is fair to all. One round warms the caches."""
+def _interleaved(
+    commands: dict[str, list[str]], rounds: int, env: dict[str, str], cwd: Path
+) -> dict[str, list[float]]:
+    """CPU seconds by command; a round runs each once, so that a drifting machine is fair to all.
+    One round warms the caches."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, words in commands.items():
@@ -72,6 +91,14 @@ def _interleaved(commands: dict[str, list[str]], rounds: int, env: dict[str, str
 
 def _cpu_seconds(words: list[str], env: dict[str, str], cwd: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+    subprocess.run(
+        words,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=True,
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -1,4 +1,5 @@
-"""The vector stores: a cold process that opens one and searches both ways, its peak memory, and how fast ready vectors go in."""
+"""The vector stores: a cold process that opens one and searches both ways, its peak memory, and how
+fast ready vectors go in."""
 
 from __future__ import annotations
 
@@ -18,10 +19,19 @@ SIZES = {"edge": (1_000, 10_000, 100_000), "local": (1_000, 10_000)}
 DIMENSION, TERMS = 384, 60
 BATCH = 1000
 STORES = {
-    "edge": "from orch.memory.edge_store import EdgeStore\nstore = EdgeStore(Path(sys.argv[1]), 'index', int(sys.argv[2]))",
-    "local": "from orch.memory.qdrant_store import QdrantStore\nstore = QdrantStore('index', int(sys.argv[2]), path=Path(sys.argv[1]) / 'local')",
+    "edge": (
+        "from orch.memory.edge_store import EdgeStore\nstore = EdgeStore(Path(sys.argv[1]),"
+        " 'index', int(sys.argv[2]))"
+    ),
+    "local": (
+        "from orch.memory.qdrant_store import QdrantStore\nstore = QdrantStore('index',"
+        " int(sys.argv[2]), path=Path(sys.argv[1]) / 'local')"
+    ),
 }
-HEAD = "import json, random, resource, sys, time\nfrom pathlib import Path\nfrom orch.memory.store import Where\n"
+HEAD = (
+    "import json, random, resource, sys, time\nfrom pathlib import Path\nfrom orch.memory.store"
+    " import Where\n"
+)
 FILL = """
 from tests.bench.store import batches
 store.open()
@@ -47,20 +57,38 @@ print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
 
 def report(rounds: int) -> list[str]:
     """A Markdown table: medians of whole cold processes with Python's own start in them."""
-    lines = ["| store | points | cold open and 2 searches | quartiles | peak memory | vectors/s written | close after |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        (
+            "| store | points | cold open and 2 searches | quartiles | peak memory | vectors/s"
+            " written | close after |"
+        ),
+        "|---|---|---|---|---|---|---|",
+    ]
     for kind, sizes in SIZES.items():
         lines += [_row(kind, size, max(rounds, 2)) for size in sizes]
-    return [*lines, "", f"{DIMENSION} dimensions, {TERMS} terms a point, batches of {BATCH}, 300 hits each; a cold process, the system's file cache warm."]
+    return [
+        *lines,
+        "",
+        (
+            f"{DIMENSION} dimensions, {TERMS} terms a point, batches of {BATCH}, 300 hits each; a"
+            " cold process, the system's file cache warm."
+        ),
+    ]
 
 
 def _row(kind: str, size: int, rounds: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         filled, _ = _run(HEAD + STORES[kind] + FILL, folder, size)
-        found = [_run(HEAD + STORES[kind] + SEARCH, folder, size) for _ in range(rounds + 1)][1:]  # one round warms the file cache
+        found = [_run(HEAD + STORES[kind] + SEARCH, folder, size) for _ in range(rounds + 1)][
+            1:
+        ]  # one round warms the file cache
     low, middle, high = statistics.quantiles([seconds * 1000 for _, seconds in found], n=4)
     peak = statistics.median(said["peak_mb"] for said, _ in found)
     rate = size / filled["upsert_s"]
-    return f"| {kind} | {size:,} | {middle:.0f} ms | {low:.0f}-{high:.0f} | {peak:.0f} MB | {rate:,.0f} | {filled['close_s']:.1f} s |"
+    return (
+        f"| {kind} | {size:,} | {middle:.0f} ms | {low:.0f}-{high:.0f} | {peak:.0f} MB |"
+        f" {rate:,.0f} | {filled['close_s']:.1f} s |"
+    )
 
 
 def _run(script: str, folder: str, size: int) -> tuple[dict[str, float], float]:
@@ -68,7 +96,12 @@ def _run(script: str, folder: str, size: int) -> tuple[dict[str, float], float]:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", script, folder, str(DIMENSION), str(size)], env=env, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, folder, str(DIMENSION), str(size)],
+        env=env,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return json.loads(done.stdout), time.perf_counter() - began
 
 
@@ -86,7 +119,18 @@ def batches(size: int) -> Iterator[list[Point]]:
 
 
 def _point(row: int, vector: list[float], words: list[int]) -> Point:
-    return Point(_uuid(row), row + 1, vector, dict.fromkeys(words, 1.0), _uuid(row), 0, f"session-{row // 50}", "coding", "coder", 1.7e9 + row)
+    return Point(
+        _uuid(row),
+        row + 1,
+        vector,
+        dict.fromkeys(words, 1.0),
+        _uuid(row),
+        0,
+        f"session-{row // 50}",
+        "coding",
+        "coder",
+        1.7e9 + row,
+    )
 
 
 def _uuid(number: int) -> str:

@@ -1,4 +1,5 @@
-"""Nothing lost beside a server: commands of every kind are killed at random moments, and the server now and then; every answered run is there in the end."""
+"""Nothing lost beside a server: commands of every kind are killed at random moments, and the server
+now and then; every answered run is there in the end."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ COMMANDS = (
 
 @dataclass(slots=True)
 class Storm:
-    """What was acknowledged: tasks that were answered, notes that were taken, ids that were forgotten; what happened by kind."""
+    """What was acknowledged: tasks that were answered, notes that were taken, ids that were
+    forgotten; what happened by kind."""
 
     answered: list[str] = field(default_factory=list)
     noted: list[str] = field(default_factory=list)
@@ -47,18 +49,24 @@ class Storm:
 
 
 def report(rounds: int) -> list[str]:
-    """Sentences with figures; raises AssertionError where something was lost. `rounds` is not used: the issue names the number."""
-    with tempfile.TemporaryDirectory() as folder, FakeOllama([FakeModel(MODEL, reply=["word "] * 20, chunk_delay_s=0.005)]) as fake:
+    """Sentences with figures; raises AssertionError where something was lost. `rounds` is not used:
+    the issue names the number."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        FakeOllama([FakeModel(MODEL, reply=["word "] * 20, chunk_delay_s=0.005)]) as fake,
+    ):
         home = Path(folder)
         env = {**os.environ, "ORCH_HOME": str(home), "OLLAMA_HOST": fake.url}
         storm = _blow(home, env)
         lost = _lost(home, storm)
     killed, whole = storm.killed.total(), storm.whole.total()
     return [
-        f"{ROUNDS} rounds beside a server that has memory and health in use: {killed} commands of {len(set(COMMANDS))} kinds killed or failed,"
-        f" {whole} ended well,"
-        f" the server killed {storm.servers} times; {len(storm.answered):,} answered runs and {len(storm.noted):,} notes acknowledged, {len(lost)} lost,"
-        " integrity_check ok.",
+        (
+            f"{ROUNDS} rounds beside a server that has memory and health in use: {killed} commands"
+            f" of {len(set(COMMANDS))} kinds killed or failed, {whole} ended well, the server"
+            f" killed {storm.servers} times; {len(storm.answered):,} answered runs and"
+            f" {len(storm.noted):,} notes acknowledged, {len(lost)} lost, integrity_check ok."
+        ),
         *lost[:20],
     ]
 
@@ -67,7 +75,14 @@ def report(rounds: int) -> list[str]:
 def _server(env: dict[str, str], home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     port = free_port()
     with (home / "log").open("ab") as log:
-        process = subprocess.Popen([_orch(), "serve", "--port", str(port), "--no-ui"], env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [_orch(), "serve", "--port", str(port), "--no-ui"],
+            env=env,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
     try:
         _wait_for(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}", process
@@ -96,14 +111,23 @@ def _blow(home: Path, env: dict[str, str]) -> Storm:
     return storm
 
 
-def _round(number: int, url: str, env: dict[str, str], home: Path, storm: Storm, chance: random.Random) -> None:
+def _round(
+    number: int, url: str, env: dict[str, str], home: Path, storm: Storm, chance: random.Random
+) -> None:
     _ask(url, f"server {number}", storm)
     kind, task = COMMANDS[number % len(COMMANDS)], f"command-{number}"
     old = chance.choice(storm.noted) if storm.noted else "none"
     words = [word.format(model=MODEL, task=task, old=_id_of(home, old)) for word in kind.split()]
     if "forget" in kind:
         storm.forgetting.add(old)
-    process = subprocess.Popen([_orch(), *words], env=env, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [_orch(), *words],
+        env=env,
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         process.communicate(timeout=chance.uniform(0.05, 1.5))
     except subprocess.TimeoutExpired:
@@ -120,7 +144,12 @@ def _round(number: int, url: str, env: dict[str, str], home: Path, storm: Storm,
 
 def _ask(url: str, task: str, storm: Storm) -> None:
     asked = {"model": MODEL, "messages": [{"role": "user", "content": task}]}
-    if httpx.post(f"{url}/v1/chat/completions", json=asked, timeout=60, trust_env=False).status_code == 200:
+    if (
+        httpx.post(
+            f"{url}/v1/chat/completions", json=asked, timeout=60, trust_env=False
+        ).status_code
+        == 200
+    ):
         storm.answered.append(task)
 
 
@@ -130,7 +159,14 @@ def _rows(home: Path, query: str) -> list[tuple[str, ...]]:
 
 
 def _id_of(home: Path, task: str) -> str:
-    return next((run_id for noted, run_id in _rows(home, "SELECT task, run_id FROM runs WHERE face = 'memory'") if noted == task), "none")
+    return next(
+        (
+            run_id
+            for noted, run_id in _rows(home, "SELECT task, run_id FROM runs WHERE face = 'memory'")
+            if noted == task
+        ),
+        "none",
+    )
 
 
 def _lost(home: Path, storm: Storm) -> list[str]:

@@ -1,4 +1,5 @@
-"""Chunks per second from a local server through `orch run` into a pipe, and how its memory grows from a short answer to a long one."""
+"""Chunks per second from a local server through `orch run` into a pipe, and how its memory grows
+from a short answer to a long one."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ GOAL_PER_S = 5_000
 
 @dataclass(frozen=True)
 class Flow:
-    """One answer: chunks per second from first byte to last, and the most memory the process held, in bytes."""
+    """One answer: chunks per second from first byte to last, and the most memory the process held,
+    in bytes."""
 
     per_s: float
     peak_bytes: int
@@ -28,21 +30,37 @@ class Flow:
 
 def report(rounds: int) -> list[str]:
     """A Markdown table of medians and the goal."""
-    models = [FakeModel(f"m{count}", reply=[WORD] * count, context_length=1 << 20) for count in (SHORT, LONG)]
+    models = [
+        FakeModel(f"m{count}", reply=[WORD] * count, context_length=1 << 20)
+        for count in (SHORT, LONG)
+    ]
     with tempfile.TemporaryDirectory() as home, FakeOllama(models) as server:
         env = {**os.environ, "ORCH_HOME": home, "OLLAMA_HOST": server.url}
-        flows = {count: [_flow(f"m{count}", count, env) for _ in range(max(rounds // 4, 3))] for count in (SHORT, LONG)}
+        flows = {
+            count: [_flow(f"m{count}", count, env) for _ in range(max(rounds // 4, 3))]
+            for count in (SHORT, LONG)
+        }
     lines = ["| chunks | chunks/s | goal | peak memory |", "|---|---|---|---|"]
     for count, seen in flows.items():
-        per_s, peak = statistics.median(flow.per_s for flow in seen), statistics.median(flow.peak_bytes for flow in seen)
-        lines.append(f"| {count:,} ({count * len(WORD) / 1e6:.2f} MB) | {per_s:,.0f} | {GOAL_PER_S:,} | {peak / 1e6:.1f} MB |")
+        per_s, peak = (
+            statistics.median(flow.per_s for flow in seen),
+            statistics.median(flow.peak_bytes for flow in seen),
+        )
+        lines.append(
+            f"| {count:,} ({count * len(WORD) / 1e6:.2f} MB) | {per_s:,.0f} | {GOAL_PER_S:,} |"
+            f" {peak / 1e6:.1f} MB |"
+        )
     return lines
 
 
 def _flow(model: str, count: int, env: dict[str, str]) -> Flow:
     orch = str(Path(sys.executable).with_name("orch"))
     process = subprocess.Popen(
-        [orch, "run", "-m", model, "-o", f"max_tokens={2 * count}", "go"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [orch, "run", "-m", model, "-o", f"max_tokens={2 * count}", "go"],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
     size = len(os.read(process.stdout.fileno(), 1 << 16))

@@ -1,4 +1,5 @@
-"""CPU time against length: every function that takes text, on twenty kinds of hostile text, in this process."""
+"""CPU time against length: every function that takes text, on twenty kinds of hostile text, in this
+process."""
 
 from __future__ import annotations
 
@@ -50,35 +51,49 @@ SIZES = (2_000, 8_000, 32_000, 128_000, 512_000, 2_000_000)
 MOST_GROWTH = 1.2
 """The exponent beyond which a function fails: n log n measures as 1.1, and the rest is noise."""
 STOP_S = 0.25
-"""A kind that takes longer at some length is not tried at the next: a square would take sixteen times as long there."""
+"""A kind that takes longer at some length is not tried at the next: a square would take sixteen
+times as long there."""
 WORTH_S, FREEZES_S = 0.003, 0.1
-"""Less than the one is noise, of which no growth is told; what takes less than the other for 2 MB freezes nobody, whatever its exponent."""
+"""Less than the one is noise, of which no growth is told; what takes less than the other for 2 MB
+freezes nobody, whatever its exponent."""
 PIECE_CHARS = 4
 """A stream's pieces: about a token."""
 Work = Callable[[str], object]
 
 
 def report(_: int) -> list[str]:
-    """A Markdown table: for each function the kind on which it grows fastest. Ends with status 1 where one grows beyond the bound."""
-    print("| function | worst kind | exponent | longest tried | ms there |\n|---|---|---|---|---|", flush=True)
+    """A Markdown table: for each function the kind on which it grows fastest. Ends with status 1
+    where one grows beyond the bound."""
+    print(
+        "| function | worst kind | exponent | longest tried | ms there |\n|---|---|---|---|---|",
+        flush=True,
+    )
     beyond = [name for name, work in functions().items() if _row(name, work)]
     if beyond:
         print(f"\nbeyond {MOST_GROWTH}: {', '.join(beyond)}")
         raise SystemExit(1)
-    return [f"\nall of {len(functions())} functions grow by at most {MOST_GROWTH} on {len(KINDS)} kinds of text"]
+    return [
+        f"\nall of {len(functions())} functions grow by at most {MOST_GROWTH} on {len(KINDS)} kinds"
+        " of text"
+    ]
 
 
 def _row(name: str, work: Work) -> bool:
     """Measures and prints one function; whether it grows too fast."""
     found = {kind: measured(work, kind) for kind in KINDS}
-    worst = max(found, key=lambda kind: (found[kind][-1][1] > FREEZES_S, growth(found[kind]), found[kind][-1][1]))
+    worst = max(
+        found,
+        key=lambda kind: (found[kind][-1][1] > FREEZES_S, growth(found[kind]), found[kind][-1][1]),
+    )
     size, seconds = found[worst][-1]
     exponent = growth(found[worst])
     said = f"{exponent:.2f}" if exponent else "too fast to tell"
     print(f"| {name} | {worst} | {said} | {size:,} | {seconds * 1000:.0f} |", flush=True)
     if exponent <= MOST_GROWTH or seconds <= FREEZES_S:
         return False
-    return growth(measured(work, worst)) > MOST_GROWTH  # once more: a busy machine's caches make a step of some 30 %
+    return (
+        growth(measured(work, worst)) > MOST_GROWTH
+    )  # once more: a busy machine's caches make a step of some 30 %
 
 
 def measured(work: Work, kind: str) -> list[tuple[int, float]]:
@@ -107,8 +122,11 @@ def _seconds(work: Work, text: str) -> float:
 
 
 def growth(points: list[tuple[int, float]]) -> float:
-    """The exponent that fits best over the last 64-fold of length, or over what of it is worth measuring; 0 where nothing is."""
-    worth = [(math.log(size), math.log(seconds)) for size, seconds in points if seconds >= WORTH_S][-4:]
+    """The exponent that fits best over the last 64-fold of length, or over what of it is worth
+    measuring; 0 where nothing is."""
+    worth = [(math.log(size), math.log(seconds)) for size, seconds in points if seconds >= WORTH_S][
+        -4:
+    ]
     return statistics.linear_regression(*zip(*worth, strict=True)).slope if len(worth) > 1 else 0.0
 
 
@@ -162,32 +180,48 @@ def functions() -> dict[str, Work]:
     rules = RuleClassifier(config.routing.task_types)
     return {
         "redact": redactor.redact,
-        "redact values": lambda text: redactor.redact_all({"a": text, "messages": [{"content": text}]}),
+        "redact values": lambda text: redactor.redact_all(
+            {"a": text, "messages": [{"content": text}]}
+        ),
         "classifier": classifier.classify,
-        "classifier with corrections": lambda text: classifier.classify(text, None, [(text, "coding")] * 3),
+        "classifier with corrections": lambda text: classifier.classify(
+            text, None, [(text, "coding")] * 3
+        ),
         "keywords and patterns": rules.classify,
         "language": language,
         "fold": fold,
         "near: bare": bare,
         "near: same answer": lambda text: same_answer(text, f"{text}!", 1.0),
-        "near: same answer, of 400 characters": lambda text: same_answer(text[:399], f"{text[:399]}!", 1.0),
+        "near: same answer, of 400 characters": lambda text: same_answer(
+            text[:399], f"{text[:399]}!", 1.0
+        ),
         "quality's words": hashed,
         "token estimate": estimate_text,
         "fences of prompts": lambda text: fenced("Input", text),
-        "message text": lambda text: content_text({"content": [{"type": "text", "text": part} for part in text.split("\n")]}),
+        "message text": lambda text: content_text(
+            {"content": [{"type": "text", "text": part} for part in text.split("\n")]}
+        ),
         "cache key": lambda text: key_of(Task(text=text), ""),
-        "conversation key": lambda text: conversation_of([{"role": "user", "content": text}], "", ""),
-        "Markdown blocks, by line": lambda text: _streamed(Blocks().feed, text.splitlines(keepends=True)),
+        "conversation key": lambda text: conversation_of(
+            [{"role": "user", "content": text}], "", ""
+        ),
+        "Markdown blocks, by line": lambda text: _streamed(
+            Blocks().feed, text.splitlines(keepends=True)
+        ),
         "Markdown blocks, in pieces": lambda text: _streamed(Blocks().feed, _pieces(text)),
         "Markdown's tail": _tailed,
         "page: segments": segments,
         "page: rendered": pieces,
-        "page: rendered code": lambda text: [pieces(f"```{name}\n{text}\n```") for name in ("python", "js", "perl", "html")],
+        "page: rendered code": lambda text: [
+            pieces(f"```{name}\n{text}\n```") for name in ("python", "js", "perl", "html")
+        ],
         "terminal: harmless": harmless,
         "terminal: drawn": _drawn,
         "wire: lines, in pieces": lambda text: _lines(text.encode()),
         "wire: thinking, in pieces": lambda text: _streamed(ThinkSplitter().feed, _pieces(text)),
-        "wire: thinking goes on": lambda text: _streamed(ThinkSplitter().feed, ["<think>", *_pieces(text)]),
+        "wire: thinking goes on": lambda text: _streamed(
+            ThinkSplitter().feed, ["<think>", *_pieces(text)]
+        ),
         "wire: text": wire_text,
         "wire: an event": lambda text: sse_event(f"data: {json.dumps({'a': text})}".encode()),
         "wire: a broken line": lambda text: _raising(lambda: parse_object(text.encode())),
@@ -208,7 +242,12 @@ def functions() -> dict[str, Work]:
 
 def _tasks() -> dict[str, Graded]:
     """The suite's first task of each kind of check, but for what runs code."""
-    return {type(check).__name__: task for task in reversed(suite().tasks) for check in task.checks if type(check).__name__ != "UnitTests"}
+    return {
+        type(check).__name__: task
+        for task in reversed(suite().tasks)
+        for check in task.checks
+        if type(check).__name__ != "UnitTests"
+    }
 
 
 def _grading(task: Graded) -> Work:
@@ -241,7 +280,12 @@ def _lines(data: bytes) -> None:
 
 def _drawn(text: str) -> None:
     """An answer on a terminal, which comes in a hundred parts."""
-    screen = TerminalScreen(thinking=False, quiet=True, out=Console(file=StringIO(), width=80, height=24), notes=Console(file=StringIO()))
+    screen = TerminalScreen(
+        thinking=False,
+        quiet=True,
+        out=Console(file=StringIO(), width=80, height=24),
+        notes=Console(file=StringIO()),
+    )
     step = max(len(text) // 100, 1)
     for at in range(0, len(text), step):
         screen.show({"type": "content", "chunk": text[at : at + step]})

@@ -1,4 +1,5 @@
-"""The user's word over the learned part: own rules, corrections, the former turn; and the commands that show and take it."""
+"""The user's word over the learned part: own rules, corrections, the former turn; and the commands
+that show and take it."""
 
 from __future__ import annotations
 
@@ -38,26 +39,40 @@ def test_plain_tasks_are_told_apart(text: str, wanted: str) -> None:
 
 def test_a_keyword_of_the_users_own_is_a_strong_vote_and_evidence() -> None:
     own = {TaskType.ANALYSIS: TaskTypeRule(keywords=Keywords(en=("frobnicate",)))}
-    without, found = classify("frobnicate the budget"), Classifier(own).classify("frobnicate the budget")
+    without, found = (
+        classify("frobnicate the budget"),
+        Classifier(own).classify("frobnicate the budget"),
+    )
     assert found.scores[TaskType.ANALYSIS] > without.scores[TaskType.ANALYSIS]
     assert ("keyword", "frobnicate") in [(each.kind, each.feature) for each in found.evidence]
 
 
 def test_two_own_rules_outvote_the_learned_part() -> None:
-    own = {TaskType.RESEARCH: TaskTypeRule(keywords=Keywords(en=("capital", "france")), patterns=(r"\bcapital of\b",))}
+    own = {
+        TaskType.RESEARCH: TaskTypeRule(
+            keywords=Keywords(en=("capital", "france")), patterns=(r"\bcapital of\b",)
+        )
+    }
     assert Classifier(own).classify(PLAIN).task_type is TaskType.RESEARCH
 
 
 def test_the_shipped_rules_are_not_the_users_own(home: Path) -> None:
     home.mkdir()
-    (home / "routing.yaml").write_text("version: 1\ntask_types: {creative: {keywords: {en: [poem, frobnicate]}}}\n")
+    (home / "routing.yaml").write_text(
+        "version: 1\ntask_types: {creative: {keywords: {en: [poem, frobnicate]}}}\n"
+    )
     done = json.loads(orch("classify", "--json", "frobnicate this poem").stdout)
-    assert [each["feature"] for each in done["evidence"] if each["kind"] == "keyword"] == ["frobnicate"]
+    assert [each["feature"] for each in done["evidence"] if each["kind"] == "keyword"] == [
+        "frobnicate"
+    ]
 
 
 def test_a_correction_shifts_the_same_and_like_tasks_only() -> None:
     corrections = [("rank the candidates for the job in madrid", "analysis")]
-    same, like, other = (Classifier({}).classify(text, None, corrections) for text in (corrections[0][0], "rank the candidates for the job in paris", PLAIN))
+    same, like, other = (
+        Classifier({}).classify(text, None, corrections)
+        for text in (corrections[0][0], "rank the candidates for the job in paris", PLAIN)
+    )
     assert (same.task_type, like.task_type) == ("analysis", "analysis")
     assert other.task_type == classify(PLAIN).task_type
 
@@ -74,7 +89,9 @@ def test_rating_the_last_run_counts_at_once(ollama: FakeOllama) -> None:
     assert json.loads(orch("stats", "--json").stdout)["corrected"] == 1
 
 
-@pytest.mark.parametrize("words", [["last"], ["last", "--type", "codng"], ["nope", "--type", "coding"]])
+@pytest.mark.parametrize(
+    "words", [["last"], ["last", "--type", "codng"], ["nope", "--type", "coding"]]
+)
 def test_a_rating_that_means_nothing_is_told(ollama: FakeOllama, words: list[str]) -> None:
     done = orch("rate", *words)
     assert done.returncode == 2
@@ -89,9 +106,17 @@ def test_why_shows_what_spoke_for_the_first_two_types(ollama: FakeOllama) -> Non
 
 def test_a_file_is_labelled_line_by_line(tmp_path: Path) -> None:
     file = tmp_path / "tasks.jsonl"
-    file.write_text("".join(json.dumps({"id": number, "text": text}) + "\n" for number, text in enumerate(("fix this bug", PLAIN))))
+    file.write_text(
+        "".join(
+            json.dumps({"id": number, "text": text}) + "\n"
+            for number, text in enumerate(("fix this bug", PLAIN))
+        )
+    )
     rows = [json.loads(line) for line in orch("classify", str(file)).stdout.splitlines()]
-    assert [(row["id"], row["task_type"] in tuple(TaskType)) for row in rows] == [(0, True), (1, True)]
+    assert [(row["id"], row["task_type"] in tuple(TaskType)) for row in rows] == [
+        (0, True),
+        (1, True),
+    ]
 
 
 @pytest.mark.parametrize("content", ["nonsense\n", "[]\n", '{"text": 3}\n'])

@@ -1,4 +1,5 @@
-"""What the learned part of the classifier promises: honest files, any text, bounded time, the same answer always."""
+"""What the learned part of the classifier promises: honest files, any text, bounded time, the same
+answer always."""
 
 from __future__ import annotations
 
@@ -92,7 +93,9 @@ def test_plain_requests(text: str, expected: TaskType) -> None:
     assert LEARNED.classify(text).task_type is expected
 
 
-@pytest.mark.parametrize("text", ["Escribe una canción sobre el otoño en Málaga", "¿Cuál es la capital de Perú?"])
+@pytest.mark.parametrize(
+    "text", ["Escribe una canción sobre el otoño en Málaga", "¿Cuál es la capital de Perú?"]
+)
 def test_accents_and_case_change_nothing(text: str) -> None:
     plain = text.upper().replace("Ó", "O").replace("Ñ", "N").replace("Á", "A").replace("Ú", "U")
     assert LEARNED.classify(plain).scores == LEARNED.classify(text).scores
@@ -100,7 +103,14 @@ def test_accents_and_case_change_nothing(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("fucntion", "function"), ("funtion", "function"), ("functiom", "function"), ("funcction", "function"), ("resmue", "resume"), ("traducee", "traduce")],
+    [
+        ("fucntion", "function"),
+        ("funtion", "function"),
+        ("functiom", "function"),
+        ("funcction", "function"),
+        ("resmue", "resume"),
+        ("traducee", "traduce"),
+    ],
 )
 def test_a_slip_of_the_fingers_is_read_as_the_word_that_was_meant(typed: str, meant: str) -> None:
     assert WORDS.meant([typed]) == [meant]
@@ -123,7 +133,10 @@ def test_a_vocabulary_comes_back_from_its_bytes() -> None:
 
 
 def test_politeness_is_not_part_of_the_request() -> None:
-    assert features("Please write a poem about the sea, thanks!", WORDS)["words"] == features("write a poem about the sea", WORDS)["words"]
+    assert (
+        features("Please write a poem about the sea, thanks!", WORDS)["words"]
+        == features("write a poem about the sea", WORDS)["words"]
+    )
 
 
 def test_a_pasted_block_is_told_from_the_request() -> None:
@@ -133,16 +146,32 @@ def test_a_pasted_block_is_told_from_the_request() -> None:
 
 
 def test_the_former_turn_is_a_vote_for_a_short_text_only() -> None:
-    short, long = "shorter please", "write a python function that reverses a linked list of words and then counts the vowels"
-    assert LEARNED.classify(short, TaskType.CREATIVE).scores[TaskType.CREATIVE] > LEARNED.classify(short).scores[TaskType.CREATIVE]
+    short, long = (
+        "shorter please",
+        "write a python function that reverses a linked list of words and then counts the vowels",
+    )
+    assert (
+        LEARNED.classify(short, TaskType.CREATIVE).scores[TaskType.CREATIVE]
+        > LEARNED.classify(short).scores[TaskType.CREATIVE]
+    )
     assert LEARNED.classify(long, TaskType.CREATIVE) == LEARNED.classify(long)
 
 
 def test_the_evidence_names_words_of_the_text() -> None:
     found = LEARNED.classify("write a haiku about rain")
-    assert any("haiku" in each.feature for each in found.evidence if each.task_type is found.task_type)
+    assert any(
+        "haiku" in each.feature for each in found.evidence if each.task_type is found.task_type
+    )
 
 
 def test_predicting_needs_no_numpy() -> None:
-    code = "import sys; from orch.classifier.linear_model import LearnedClassifier as L; L.shipped().classify('hi'); print('numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    code = (
+        "import sys; from orch.classifier.linear_model import LearnedClassifier as L;"
+        " L.shipped().classify('hi'); print('numpy' in sys.modules)"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "False"
+    )

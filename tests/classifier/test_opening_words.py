@@ -1,4 +1,5 @@
-"""The original's words are a floor: a plain sentence with one of them gets that word's type first or second, and routing.yaml names them."""
+"""The original's words are a floor: a plain sentence with one of them gets that word's type first
+or second, and routing.yaml names them."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ SPANISH = {
     "research": "investiga compara indaga averigua",
 }
 WITH = {"what": "what is", "how": "how old"}
-"""Alone these two would be half of all prompts' keyword: with them the rules were right in .479 of 2,041 real prompts instead of .543."""
+"""Alone these two would be half of all prompts' keyword: with them the rules were right in .479 of
+2,041 real prompts instead of .543."""
 LEAST_OF_TEN = 7
 TOO_ALIKE = 0.7
 """Words in common of words in all."""
@@ -54,7 +56,11 @@ def test_each_word_has_ten_sentences_in_both_languages() -> None:
 
 @pytest.mark.parametrize(
     ("task", "wanted"),
-    [("Audit this contract for risk", "analysis"), ("Investigate why sales fell", "research"), ("Audita este contrato", "analysis")],
+    [
+        ("Audit this contract for risk", "analysis"),
+        ("Investigate why sales fell", "research"),
+        ("Audita este contrato", "analysis"),
+    ],
 )
 def test_the_command_reads_a_request_by_its_verb(task: str, wanted: str) -> None:
     done = json.loads(orch("classify", "--json", task).stdout)
@@ -62,7 +68,16 @@ def test_the_command_reads_a_request_by_its_verb(task: str, wanted: str) -> None
     assert "opening" in {each["kind"] for each in done["evidence"]}
 
 
-@pytest.mark.parametrize("task", ["Audit the cellar", "Please audit the cellar", "Can you audit the cellar?", "Aduit the cellar", "¿Puedes auditar la bodega?"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Audit the cellar",
+        "Please audit the cellar",
+        "Can you audit the cellar?",
+        "Aduit the cellar",
+        "¿Puedes auditar la bodega?",
+    ],
+)
 def test_a_request_that_opens_with_a_word_has_its_vote(task: str) -> None:
     assert _votes(task) == [(TaskType.ANALYSIS, OPENING)]
 
@@ -85,7 +100,14 @@ def test_words_of_another_language_have_no_vote() -> None:
     assert _votes("Analyse der Daten und eine kurze Erklärung für die Leitung bitte") == []
 
 
-@pytest.mark.parametrize(("task", "kind"), [("Find a rhyme for moon", "exploration"), ("Design a SQL table for events", "creative"), ("Explain it", "writing")])
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        ("Find a rhyme for moon", "exploration"),
+        ("Design a SQL table for events", "creative"),
+        ("Explain it", "writing"),
+    ],
+)
 def test_the_type_of_the_first_word_is_kept_second(task: str, kind: str) -> None:
     scores = classify(task).scores
     assert TaskType(kind) in sorted(scores, key=scores.__getitem__)[-2:]
@@ -94,7 +116,11 @@ def test_the_type_of_the_first_word_is_kept_second(task: str, kind: str) -> None
 def test_a_type_is_lifted_over_the_third_and_not_over_the_first() -> None:
     logits = {kind: float(at) for at, kind in enumerate(TaskType)}
     [lift] = kept_second(["find"], logits)
-    assert sorted(logits.values())[-2] < logits[TaskType.EXPLORATION] + lift.weight < max(logits.values())
+    assert (
+        sorted(logits.values())[-2]
+        < logits[TaskType.EXPLORATION] + lift.weight
+        < max(logits.values())
+    )
     assert list(kept_second(["find"], logits | {TaskType.EXPLORATION: 9.0})) == []
 
 
@@ -113,16 +139,29 @@ def test_the_users_own_keyword_counts_as_much_where_a_request_opens_with_a_word(
 
 def test_no_sentence_is_trained_on() -> None:
     own = WEIGHTS.with_name("data").glob("*.jsonl")
-    trained = [_words(json.loads(line)["text"]) for path in own for line in path.read_text("utf-8").splitlines()]
-    assert [each.text for each in sentences() if any(_alike(_words(each.text), other) >= TOO_ALIKE for other in trained)] == []
+    trained = [
+        _words(json.loads(line)["text"])
+        for path in own
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    assert [
+        each.text
+        for each in sentences()
+        if any(_alike(_words(each.text), other) >= TOO_ALIKE for other in trained)
+    ] == []
 
 
-@pytest.mark.parametrize(("kind", "word"), sorted({(each.kind, WITH.get(each.word, each.word)) for each in sentences()}))
+@pytest.mark.parametrize(
+    ("kind", "word"), sorted({(each.kind, WITH.get(each.word, each.word)) for each in sentences()})
+)
 def test_routing_yaml_names_each_word_at_its_type(kind: TaskType, word: str) -> None:
     assert kind in _types(word)
 
 
-@pytest.mark.parametrize(("kind", "word"), [(kind, word.replace("_", " ")) for kind, words in SPANISH.items() for word in words.split()])
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [(kind, word.replace("_", " ")) for kind, words in SPANISH.items() for word in words.split()],
+)
 def test_routing_yaml_names_the_spanish_words_too(kind: str, word: str) -> None:
     assert TaskType(kind) in _types(word)
 
@@ -132,7 +171,11 @@ def _votes(task: str) -> list[tuple[TaskType, float]]:
 
 
 def _types(word: str) -> set[TaskType]:
-    return {each.task_type for each in RuleClassifier(load().routing.task_types).evidence(word) if each.kind == "keyword"}
+    return {
+        each.task_type
+        for each in RuleClassifier(load().routing.task_types).evidence(word)
+        if each.kind == "keyword"
+    }
 
 
 def _words(text: str) -> frozenset[str]:

@@ -1,4 +1,5 @@
-"""An answer is given again for the exact question alone, while its model is installed as it was; never a cut, empty or secret one."""
+"""An answer is given again for the exact question alone, while its model is installed as it was;
+never a cut, empty or secret one."""
 
 from __future__ import annotations
 
@@ -37,7 +38,17 @@ def test_fresh_asks_again(ollama: FakeOllama) -> None:
     assert [source(TASK), source(TASK), source("--fresh", TASK)] == ["model", "cache", "model"]
 
 
-@pytest.mark.parametrize("other", [("-o", "temperature=0"), ("-s", "be brief"), ("-t", "writing"), ("--speed",), ("-m", LLAMA), ("--dial", "3")])
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("-o", "temperature=0"),
+        ("-s", "be brief"),
+        ("-t", "writing"),
+        ("--speed",),
+        ("-m", LLAMA),
+        ("--dial", "3"),
+    ],
+)
 def test_another_wish_is_another_question(ollama: FakeOllama, other: tuple[str, ...]) -> None:
     assert [source(TASK), source(*other, TASK)] == ["model", "model"]
 
@@ -62,7 +73,11 @@ def test_another_routing_yaml_asks_again(ollama: FakeOllama, home: Path) -> None
     assert source(TASK) == "model"
 
 
-@pytest.mark.parametrize("fault", [Fault("cut", after=2), Fault("empty"), Fault("length")], ids=["cut", "empty", "length"])
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("cut", after=2), Fault("empty"), Fault("length")],
+    ids=["cut", "empty", "length"],
+)
 def test_what_is_not_whole_is_not_kept(ollama: FakeOllama, fault: Fault) -> None:
     ollama.models[CODER].faults.append(fault)
     orch("run", "-m", CODER, TASK)
@@ -122,7 +137,9 @@ def test_an_id_that_is_none_is_told(ollama: FakeOllama) -> None:
 def test_what_is_cleared_is_gone_from_the_file(ollama: FakeOllama, home: Path) -> None:
     source("remember the word xylophonist")
     assert orch("cache", "clear").returncode == 0
-    assert not any(b"xylophonist" in path.read_bytes() for path in (home / "cache").glob("answers*"))
+    assert not any(
+        b"xylophonist" in path.read_bytes() for path in (home / "cache").glob("answers*")
+    )
 
 
 def test_a_cache_that_can_not_be_written_costs_no_answer(ollama: FakeOllama, home: Path) -> None:
@@ -144,7 +161,10 @@ def test_a_near_task_is_named_and_never_answered_by_itself(ollama: FakeOllama, h
     home.mkdir()
     (home / "routing.yaml").write_text("version: 1\ncache: suggest\n")
     orch("run", "How do I delete a file in Linux?")
-    near, other = orch("run", "How can I remove a file in Linux?"), orch("run", "How do I delete a folder in Linux?")
+    near, other = (
+        orch("run", "How can I remove a file in Linux?"),
+        orch("run", "How do I delete a folder in Linux?"),
+    )
     assert b"asked before: 'How do I delete a file in Linux?'; orch cache use" in near.stderr
     assert b"asked before" not in other.stderr
     assert len(ollama.chats()) == 3

@@ -1,4 +1,5 @@
-"""`orch models`, `orch health` and `orch config`: what is there, how it gets there, and whether a task could be answered."""
+"""`orch models`, `orch health` and `orch config`: what is there, how it gets there, and whether a
+task could be answered."""
 
 from __future__ import annotations
 
@@ -67,13 +68,29 @@ def told(*words: str) -> Any:
 
 
 def test_the_list_tells_installed_from_missing_and_listed_from_unlisted(ollama: FakeOllama) -> None:
-    ollama.add(FakeModel("stranger:3b", parameter_size="3.2B", capabilities=["completion", "vision"]))
+    ollama.add(
+        FakeModel("stranger:3b", parameter_size="3.2B", capabilities=["completion", "vision"])
+    )
     models = listed()
     missing, stranger = models["ministral-3:8b"], models["stranger:3b"]
-    assert [(m["installed"], m["unlisted"]) for m in (models[CODER], missing, stranger)] == [(True, False), (False, False), (True, True)]
+    assert [(m["installed"], m["unlisted"]) for m in (models[CODER], missing, stranger)] == [
+        (True, False),
+        (False, False),
+        (True, True),
+    ]
     assert missing["unavailable"] == "not installed"
     assert stranger["capabilities"] == ["completion", "vision"]
-    assert models[CODER].keys() >= {"name", "provider", "size_bytes", "context_window", "num_ctx", "strengths", "quality_rating", "speed_rating", "measured"}
+    assert models[CODER].keys() >= {
+        "name",
+        "provider",
+        "size_bytes",
+        "context_window",
+        "num_ctx",
+        "strengths",
+        "quality_rating",
+        "speed_rating",
+        "measured",
+    }
 
 
 def test_a_model_that_answered_is_resident_and_measured(ollama: FakeOllama) -> None:
@@ -87,7 +104,14 @@ def test_the_table_marks_what_is_loaded_unlisted_and_missing(ollama: FakeOllama)
     ollama.add(FakeModel("stranger"))
     ollama.resident[LLAMA] = 8192
     rows = {line.split()[0]: line for line in orch("models").stdout.decode().splitlines()}
-    assert [word in rows[name] for name, word in ((LLAMA, "loaded"), ("stranger:latest", "unlisted"), ("ministral-3:8b", "not installed"))] == [True] * 3
+    assert [
+        word in rows[name]
+        for name, word in (
+            (LLAMA, "loaded"),
+            ("stranger:latest", "unlisted"),
+            ("ministral-3:8b", "not installed"),
+        )
+    ] == [True] * 3
 
 
 def test_a_provider_that_is_down_is_named_and_the_list_still_stands(home: Path) -> None:
@@ -99,7 +123,10 @@ def test_a_provider_that_is_down_is_named_and_the_list_still_stands(home: Path) 
 @pytest.mark.parametrize("name", [CODER, f"ollama/{CODER}", "Qwen 2.5 Coder 7B"])
 def test_a_model_is_shown_by_any_of_its_names(ollama: FakeOllama, name: str) -> None:
     assert told("models", "show", name)["id"] == CODER
-    assert f"digest               {ollama.models[CODER].digest}".encode() in orch("models", "show", name).stdout
+    assert (
+        f"digest               {ollama.models[CODER].digest}".encode()
+        in orch("models", "show", name).stdout
+    )
 
 
 def test_a_model_that_is_not_there_is_guessed_at(ollama: FakeOllama) -> None:
@@ -119,8 +146,13 @@ def test_a_pulled_model_takes_part_at_once(ollama: FakeOllama) -> None:
 
 @respx.mock
 async def test_a_registry_that_ollama_can_not_reach_is_no_wrong_name(home: Path) -> None:
-    said = '{"error":"pull model manifest: Get \\"https://registry.ollama.ai/v2/\\": dial tcp: lookup registry.ollama.ai: no such host"}'
-    respx.post("http://127.0.0.1:1/api/pull").respond(200, text=said, headers={"content-type": "application/x-ndjson"})
+    said = (
+        '{"error":"pull model manifest: Get \\"https://registry.ollama.ai/v2/\\": dial tcp: lookup'
+        ' registry.ollama.ai: no such host"}'
+    )
+    respx.post("http://127.0.0.1:1/api/pull").respond(
+        200, text=said, headers={"content-type": "application/x-ndjson"}
+    )
     async with Orchestrator() as orchestrator:
         with pytest.raises(OrchError, match="no such host") as caught:
             [step async for step in pull(orchestrator.runtime, "qwen3:4b")]
@@ -129,7 +161,11 @@ async def test_a_registry_that_ollama_can_not_reach_is_no_wrong_name(home: Path)
 
 def test_a_name_that_no_library_knows_is_told(ollama: FakeOllama) -> None:
     done = orch("models", "pull", "missing-model")
-    assert (done.returncode, b"file does not exist" in done.stderr, b"ollama.com/library" in done.stderr) == (4, True, True)
+    assert (
+        done.returncode,
+        b"file does not exist" in done.stderr,
+        b"ollama.com/library" in done.stderr,
+    ) == (4, True, True)
 
 
 def test_without_ollama_nothing_is_pulled(home: Path) -> None:
@@ -140,32 +176,49 @@ def test_without_ollama_nothing_is_pulled(home: Path) -> None:
 # ---------------------------------------------------------------- add
 
 
-def test_adding_a_model_keeps_every_line_of_the_file_in_its_place(ollama: FakeOllama, own: Write) -> None:
+def test_adding_a_model_keeps_every_line_of_the_file_in_its_place(
+    ollama: FakeOllama, own: Write
+) -> None:
     file = own(OWN)
     assert orch("models", "add", CODER).returncode == 0
     new = iter(file.read_text().splitlines())
-    assert [line for line in OWN.splitlines() if line not in new] == []  # an iterator: each one after the last
+    assert [
+        line for line in OWN.splitlines() if line not in new
+    ] == []  # an iterator: each one after the last
     assert not listed()[CODER]["unlisted"]
 
 
 @pytest.mark.parametrize("rest", ["", "models:\n", "models: []\n", "models:\n- id: x\n- id: y\n"])
-def test_a_model_can_be_added_whatever_the_list_looks_like(ollama: FakeOllama, own: Write, rest: str) -> None:
+def test_a_model_can_be_added_whatever_the_list_looks_like(
+    ollama: FakeOllama, own: Write, rest: str
+) -> None:
     file = own(PROVIDERS + rest)
     assert orch("models", "add", CODER).returncode == 0
     assert file.read_text().startswith(PROVIDERS)
     assert orch("config", "validate").returncode == 0
-    assert (listed()[CODER]["unlisted"], listed()[LLAMA]["unlisted"], "x" in listed()) == (False, True, "id: x" in rest)
+    assert (listed()[CODER]["unlisted"], listed()[LLAMA]["unlisted"], "x" in listed()) == (
+        False,
+        True,
+        "id: x" in rest,
+    )
 
 
-def test_a_file_that_lives_elsewhere_is_edited_there(ollama: FakeOllama, home: Path, tmp_path: Path) -> None:
+def test_a_file_that_lives_elsewhere_is_edited_there(
+    ollama: FakeOllama, home: Path, tmp_path: Path
+) -> None:
     (tmp_path / "dotfiles.yaml").write_text(OWN)
     home.mkdir()
     (home / "models.yaml").symlink_to(tmp_path / "dotfiles.yaml")
     assert orch("models", "add", CODER).returncode == 0
-    assert ((home / "models.yaml").is_symlink(), CODER in (tmp_path / "dotfiles.yaml").read_text()) == (True, True)
+    assert (
+        (home / "models.yaml").is_symlink(),
+        CODER in (tmp_path / "dotfiles.yaml").read_text(),
+    ) == (True, True)
 
 
-def test_without_a_file_of_ones_own_the_shipped_one_is_begun_from(ollama: FakeOllama, home: Path) -> None:
+def test_without_a_file_of_ones_own_the_shipped_one_is_begun_from(
+    ollama: FakeOllama, home: Path
+) -> None:
     ollama.add(FakeModel("stranger"))
     assert orch("models", "add", "stranger").returncode == 0
     assert (home / "models.yaml").stat().st_mode & 0o777 == 0o600
@@ -173,7 +226,9 @@ def test_without_a_file_of_ones_own_the_shipped_one_is_begun_from(ollama: FakeOl
 
 
 @pytest.mark.parametrize(("name", "code"), [(LLAMA, 2), ("nowhere:1b", 4)])
-def test_what_can_not_be_added_leaves_the_file_as_it_was(ollama: FakeOllama, own: Write, name: str, code: int) -> None:
+def test_what_can_not_be_added_leaves_the_file_as_it_was(
+    ollama: FakeOllama, own: Write, name: str, code: int
+) -> None:
     file = own(OWN)
     done = orch("models", "add", name)
     assert (done.returncode, name.encode() in done.stderr) == (code, True)
@@ -200,21 +255,29 @@ models:
 
 def state(name: str) -> ModelState:
     """An installed model of that name."""
-    return ModelState(ModelSpec(id=name, quality_rating=6.5, speed_rating=8.0), size_bytes=2_000_000_000)
+    return ModelState(
+        ModelSpec(id=name, quality_rating=6.5, speed_rating=8.0), size_bytes=2_000_000_000
+    )
 
 
 @pytest.mark.parametrize("text", [HELD, HELD.replace("\n", "\r\n"), OWN])
-def test_a_model_that_is_dropped_and_listed_again_stands_there_as_before(own: Write, text: str) -> None:
+def test_a_model_that_is_dropped_and_listed_again_stands_there_as_before(
+    own: Write, text: str
+) -> None:
     file = own("")
     file.write_bytes(text.encode())
     edit_models.write(edit_models.proposed(None, [], [("ollama", LLAMA)], "use"))
-    assert {spec.id for spec in load().models.models} == {"qwen3"} - ({"qwen3"} if text == OWN else set())
+    assert {spec.id for spec in load().models.models} == {"qwen3"} - (
+        {"qwen3"} if text == OWN else set()
+    )
     assert "#- id: " in file.read_text()
     edit_models.write(edit_models.proposed(None, [state(LLAMA)], [], "use"))
     assert file.read_bytes().decode() == text
 
 
-def test_each_model_that_is_dropped_is_a_comment_of_its_own_and_other_comments_stay(own: Write) -> None:
+def test_each_model_that_is_dropped_is_a_comment_of_its_own_and_other_comments_stay(
+    own: Write,
+) -> None:
     own(HELD)
     change = edit_models.proposed(None, [], [("ollama", LLAMA), ("ollama", "qwen3:latest")], "use")
     assert "\n    # Above all" not in change.after
@@ -225,7 +288,9 @@ def test_each_model_that_is_dropped_is_a_comment_of_its_own_and_other_comments_s
     assert f"#- id: {LLAMA}" in again.after
 
 
-def test_a_model_on_one_line_with_others_goes_and_a_new_one_is_marked_as_guessed(own: Write) -> None:
+def test_a_model_on_one_line_with_others_goes_and_a_new_one_is_marked_as_guessed(
+    own: Write,
+) -> None:
     own(f"{PROVIDERS}models: [{{id: {LLAMA}}}, {{id: x}}]\n")
     change = edit_models.proposed(None, [state("new:1b")], [("ollama", "x")], "use")
     assert LLAMA in change.after
@@ -233,12 +298,18 @@ def test_a_model_on_one_line_with_others_goes_and_a_new_one_is_marked_as_guessed
     assert any("guessed from its size" in line for line in change.diff() if line.startswith("+"))
 
 
-@pytest.mark.parametrize("head", ["", "version: 1\n", "# mine\nversion: 1\nunlisted: use   # for now\n"])
-def test_what_is_done_with_unlisted_models_is_written_and_nothing_else(own: Write, head: str) -> None:
+@pytest.mark.parametrize(
+    "head", ["", "version: 1\n", "# mine\nversion: 1\nunlisted: use   # for now\n"]
+)
+def test_what_is_done_with_unlisted_models_is_written_and_nothing_else(
+    own: Write, head: str
+) -> None:
     file = own(f"{head}{PROVIDERS}")
     change = edit_models.proposed(None, [], [], "ignore")
     assert [line for line in change.diff() if line[0] in "+-"][-1].startswith("+unlisted: ignore")
-    assert len(change.after.splitlines()) == len(change.before.splitlines()) + ("unlisted" not in head)
+    assert len(change.after.splitlines()) == len(change.before.splitlines()) + (
+        "unlisted" not in head
+    )
     edit_models.write(change)
     assert file.read_text().startswith(head.partition("version")[0])
     assert load().models.unlisted == "ignore"
@@ -259,8 +330,17 @@ def test_a_change_is_written_only_to_the_file_that_it_was_made_from(own: Write, 
     assert (file.stat().st_mode & 0o777, load().models.unlisted) == (0o600, "ignore")
 
 
-@pytest.mark.parametrize(("text", "dropped"), [("models: [\n", "x"), (OWN, "nowhere:1b"), (f"{PROVIDERS}models:\n- {{id: x, speed_rating: 99}}\n", LLAMA)])
-def test_what_can_not_be_changed_is_told_before_anything_is_written(own: Write, text: str, dropped: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "dropped"),
+    [
+        ("models: [\n", "x"),
+        (OWN, "nowhere:1b"),
+        (f"{PROVIDERS}models:\n- {{id: x, speed_rating: 99}}\n", LLAMA),
+    ],
+)
+def test_what_can_not_be_changed_is_told_before_anything_is_written(
+    own: Write, text: str, dropped: str
+) -> None:
     file = own(text)
     with pytest.raises(ConfigError):
         edit_models.proposed(None, [], [("ollama", dropped)], "ignore")
@@ -274,29 +354,52 @@ def test_health_is_good_when_a_task_could_be_answered(ollama: FakeOllama) -> Non
     health = told("health")
     status = {check["name"]: check["status"] for check in health["checks"]}
     assert (health["ok"], health["exit"]) == (True, 0)
-    assert [status[name] for name in ("config", "journal", "provider ollama", f"model {CODER}", "model ministral-3:8b")] == ["ok"] * 4 + ["warn"]
+    assert [
+        status[name]
+        for name in (
+            "config",
+            "journal",
+            "provider ollama",
+            f"model {CODER}",
+            "model ministral-3:8b",
+        )
+    ] == ["ok"] * 4 + ["warn"]
 
 
-@pytest.mark.parametrize("models", [[], [FakeModel("embedder", capabilities=["embedding"], family="bert")]])
-def test_health_is_bad_when_no_model_could_answer(ollama: FakeOllama, own: Write, models: list[FakeModel]) -> None:
+@pytest.mark.parametrize(
+    "models", [[], [FakeModel("embedder", capabilities=["embedding"], family="bert")]]
+)
+def test_health_is_bad_when_no_model_could_answer(
+    ollama: FakeOllama, own: Write, models: list[FakeModel]
+) -> None:
     own(f"{PROVIDERS}models: [{{id: {CODER}}}]\n")
     ollama.models.clear()
     for model in models:
         ollama.add(model)
     hints = [check["hint"] for check in told("health")["checks"]]
-    assert (told("health")["ok"], told("health")["exit"] != 0, f"orch models pull {CODER}" in hints) == (False, True, True)
+    assert (
+        told("health")["ok"],
+        told("health")["exit"] != 0,
+        f"orch models pull {CODER}" in hints,
+    ) == (False, True, True)
 
 
 def test_health_says_how_to_start_what_is_down(own: Write) -> None:
     own(PROVIDERS)
     done = orch("health")
-    assert (done.returncode, b"fail" in done.stdout, b"no task could be answered now: orch setup" in done.stdout) == (3, True, True)
+    assert (
+        done.returncode,
+        b"fail" in done.stdout,
+        b"no task could be answered now: orch setup" in done.stdout,
+    ) == (3, True, True)
 
 
 # ---------------------------------------------------------------- config
 
 
-def test_a_preference_for_an_unlisted_model_is_a_warning_and_an_error_when_strict(own: Write) -> None:
+def test_a_preference_for_an_unlisted_model_is_a_warning_and_an_error_when_strict(
+    own: Write,
+) -> None:
     own(f"{PROVIDERS}models: [{{id: {CODER}}}]\n")
     lax, strict = orch("config", "validate"), orch("config", "validate", "--strict")
     assert (lax.returncode, strict.returncode) == (0, 2)

@@ -62,12 +62,16 @@ def test_jsonl_is_metadata_first_done_last_and_the_text_itself(ollama: FakeOllam
 def test_jsonl_goes_on_after_a_cut_and_tells_where(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=2))
     chunks = lines(orch("run", "--jsonl", TASK).stdout)
-    assert next(chunk["offset"] for chunk in chunks if chunk["type"] == "fallback") == len("def f(): ")
+    assert next(chunk["offset"] for chunk in chunks if chunk["type"] == "fallback") == len(
+        "def f(): "
+    )
     assert chunks[-1]["result"]["answer"] == "def f(): Hello world"
 
 
 @pytest.mark.parametrize("words", [["-m", "nope"], ["-m", LLAMA], ["-t", "codng"]])
-def test_jsonl_ends_with_an_error_chunk_whatever_failed(ollama: FakeOllama, words: list[str]) -> None:
+def test_jsonl_ends_with_an_error_chunk_whatever_failed(
+    ollama: FakeOllama, words: list[str]
+) -> None:
     ollama.models[LLAMA].faults.append(Fault("status"))
     done = orch("run", "--jsonl", *words, "hi")
     chunks = lines(done.stdout)
@@ -80,14 +84,26 @@ def test_json_on_failure_is_one_object_that_keeps_every_attempt(ollama: FakeOlla
         model.faults.append(Fault("status", status=500))
     done = orch("run", "--json", TASK)
     told = json.loads(done.stdout)
-    assert (done.returncode, told["v"], told["ok"], told["error"]["code"]) == (7, 1, False, "all_failed")
+    assert (done.returncode, told["v"], told["ok"], told["error"]["code"]) == (
+        7,
+        1,
+        False,
+        "all_failed",
+    )
     assert told.keys() >= {"error", "partial", "attempts", "warnings", "run_id"}
-    assert [(a["model"], a["outcome"], a["code"]) for a in told["attempts"]] == [(m, "failed", "server_error") for m in (CODER, LLAMA)]
+    assert [(a["model"], a["outcome"], a["code"]) for a in told["attempts"]] == [
+        (m, "failed", "server_error") for m in (CODER, LLAMA)
+    ]
     assert told["attempts"][0].keys() >= {"provider", "message", "offset", "total_s"}
 
 
-@pytest.mark.parametrize(("form", "number", "code"), [("--json", signal.SIGINT, "interrupted"), ("--jsonl", signal.SIGTERM, "terminated")])
-def test_an_interruption_too_is_told_in_the_form_that_was_asked_for(ollama: FakeOllama, form: str, number: signal.Signals, code: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "number", "code"),
+    [("--json", signal.SIGINT, "interrupted"), ("--jsonl", signal.SIGTERM, "terminated")],
+)
+def test_an_interruption_too_is_told_in_the_form_that_was_asked_for(
+    ollama: FakeOllama, form: str, number: signal.Signals, code: str
+) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 1000, chunk_delay_s=0.02))
     with start("run", form, "--no-stdin", "-m", "slow", "go") as process:
         ollama.wait_for(lambda: bool(ollama.chats()))
@@ -97,11 +113,22 @@ def test_an_interruption_too_is_told_in_the_form_that_was_asked_for(ollama: Fake
     assert lines(output)[-1]["error"]["code"] == code
 
 
-@pytest.mark.parametrize("words", [["models"], ["health"], ["route", "hi"], ["run", "--json", "hi"], ["config", "show"]])
-def test_a_reader_that_is_gone_ends_any_command_with_141(ollama: FakeOllama, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [["models"], ["health"], ["route", "hi"], ["run", "--json", "hi"], ["config", "show"]]
+)
+def test_a_reader_that_is_gone_ends_any_command_with_141(
+    ollama: FakeOllama, words: list[str]
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    done = subprocess.run(
+        [*COMMAND, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
     os.close(writing)
     assert (done.returncode, b"Traceback" in done.stderr) == (141, False)
 
@@ -131,7 +158,10 @@ def test_the_first_words_reach_a_pipe_while_the_model_still_speaks(ollama: FakeO
 
 def test_thinking_is_never_part_of_the_answer(ollama: FakeOllama) -> None:
     ollama.add(FakeModel("thinker", thinking=["Hmm, ", "let me see"], reply=["42"]))
-    quiet, loud = orch("run", "-m", "thinker", "hi"), orch("run", "--show-thinking", "-m", "thinker", "hi")
+    quiet, loud = (
+        orch("run", "-m", "thinker", "hi"),
+        orch("run", "--show-thinking", "-m", "thinker", "hi"),
+    )
     assert (quiet.stdout, loud.stdout) == (b"42", b"42")
     assert b"let me see" not in quiet.stderr
     assert b"Hmm, let me see" in loud.stderr
@@ -156,14 +186,19 @@ def test_a_schema_becomes_ollamas_format(ollama: FakeOllama) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
     Path("schema.json").write_text(json.dumps(schema))
     ollama.add(FakeModel("exact", reply=['{"a"', ": 1}"]))
-    assert json.loads(orch("run", "--schema", "schema.json", "-m", "exact", "hi").stdout) == {"a": 1}
+    assert json.loads(orch("run", "--schema", "schema.json", "-m", "exact", "hi").stdout) == {
+        "a": 1
+    }
     assert asked(ollama)["format"] == schema
 
 
 def test_a_file_is_fenced_apart_from_the_task(ollama: FakeOllama) -> None:
     Path("notes.md").write_text(f"```sh\nls\n```\n{TABLE}")
     assert orch("run", "-f", "notes.md", "explain").returncode == 0
-    assert asked(ollama)["messages"][-1]["content"] == f"explain\n\nFile notes.md:\n````\n```sh\nls\n```\n{TABLE}````"
+    assert (
+        asked(ollama)["messages"][-1]["content"]
+        == f"explain\n\nFile notes.md:\n````\n```sh\nls\n```\n{TABLE}````"
+    )
 
 
 def test_an_image_goes_as_an_image_to_a_model_that_can_see(ollama: FakeOllama) -> None:
@@ -171,12 +206,29 @@ def test_an_image_goes_as_an_image_to_a_model_that_can_see(ollama: FakeOllama) -
     ollama.add(FakeModel("eyes", reply=["a llama"], capabilities=["completion", "vision"]))
     answer = json.loads(orch("run", "--json", "-f", "shot", "what is this?").stdout)
     out = {c["model_id"]: c["eliminated"] for c in answer["decision"]["candidates"]}
-    assert (answer["answer"], "vision" in out[CODER], "vision" in out[LLAMA]) == ("a llama", True, True)
+    assert (answer["answer"], "vision" in out[CODER], "vision" in out[LLAMA]) == (
+        "a llama",
+        True,
+        True,
+    )
     assert asked(ollama)["messages"][-1]["images"] == [base64.b64encode(PNG).decode()]
 
 
 def test_context_system_and_options_reach_the_model(ollama: FakeOllama) -> None:
-    done = orch("run", "--context", "10M rows", "--context", "no index", "-s", "You are terse", "-o", "temperature=0", "-o", "stop=END", "why?")
+    done = orch(
+        "run",
+        "--context",
+        "10M rows",
+        "--context",
+        "no index",
+        "-s",
+        "You are terse",
+        "-o",
+        "temperature=0",
+        "-o",
+        "stop=END",
+        "why?",
+    )
     body = asked(ollama)
     assert done.returncode == 0
     assert body["messages"][0] == {"role": "system", "content": "You are terse"}
@@ -186,11 +238,15 @@ def test_context_system_and_options_reach_the_model(ollama: FakeOllama) -> None:
 
 def test_a_type_that_was_named_is_the_type(ollama: FakeOllama) -> None:
     assert json.loads(orch("route", "--json", TASK).stdout)["task_type"] == "coding"
-    assert json.loads(orch("run", "--json", "-t", "creative", TASK).stdout)["task_type"] == "creative"
+    assert (
+        json.loads(orch("run", "--json", "-t", "creative", TASK).stdout)["task_type"] == "creative"
+    )
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-def test_no_proxy_is_asked_for_this_machine(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_no_proxy_is_asked_for_this_machine(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     for bypass in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(bypass, raising=False)
     monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -202,7 +258,12 @@ def test_no_proxy_is_asked_for_this_machine(ollama: FakeOllama, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     "words",
-    [["--speed", "--quality"], ["--speed", "--dial", "5"], ["--quality", "--profile", "speed"], ["--profile", "speed", "--dial", "0"]],
+    [
+        ["--speed", "--quality"],
+        ["--speed", "--dial", "5"],
+        ["--quality", "--profile", "speed"],
+        ["--profile", "speed", "--dial", "0"],
+    ],
 )
 def test_two_ways_to_say_what_counts_are_refused(ollama: FakeOllama, words: list[str]) -> None:
     done = orch("run", *words, "hi")
@@ -225,8 +286,13 @@ def test_a_pinned_model_is_replaced_only_where_fallback_is_asked_for(ollama: Fak
     assert (helped.returncode, helped.stdout) == (0, b"def f(): pass")
 
 
-@pytest.mark.parametrize(("words", "meant"), [(["run", "--modle", "x", "hi"], "--model"), (["runn", "hi"], "run"), (["modles"], "models")])
-def test_a_slip_of_the_finger_is_answered_with_what_was_meant(ollama: FakeOllama, words: list[str], meant: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["run", "--modle", "x", "hi"], "--model"), (["runn", "hi"], "run"), (["modles"], "models")],
+)
+def test_a_slip_of_the_finger_is_answered_with_what_was_meant(
+    ollama: FakeOllama, words: list[str], meant: str
+) -> None:
     done = orch(*words)
     assert done.returncode == 2
     assert re.search(rf"(?<![\w-]){meant}\b", done.stderr.decode().split("Error:")[-1])
@@ -243,8 +309,13 @@ def test_the_originals_models_and_health_still_work(ollama: FakeOllama) -> None:
     assert b"provider ollama" in health.stdout
 
 
-@pytest.mark.parametrize(("given", "coloured"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)])
-def test_tables_are_coloured_as_the_environment_says(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], coloured: bool) -> None:
+@pytest.mark.parametrize(
+    ("given", "coloured"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_tables_are_coloured_as_the_environment_says(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], coloured: bool
+) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
@@ -267,7 +338,13 @@ def test_a_dash_beside_a_task_is_fenced_like_any_pipe(ollama: FakeOllama) -> Non
 
 
 def test_no_stdin_runs_beside_a_pipe_that_never_ends(ollama: FakeOllama, open_pipe: int) -> None:
-    done = subprocess.run([*COMMAND, "run", "--no-stdin", "-m", LLAMA, "hi"], stdin=open_pipe, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*COMMAND, "run", "--no-stdin", "-m", LLAMA, "hi"],
+        stdin=open_pipe,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, b"Hello world")
 
 

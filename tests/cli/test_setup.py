@@ -34,9 +34,22 @@ SMALL = Machine(4_000_000_000, 2_000_000_000, (), 2, 12e9)
 HERE = Server("Ollama", "http://127.0.0.1:11434", "ollama", True)
 
 
-def scene(machine: Machine = LARGE, *servers: Server, room: int | None = None, disk: int = 10**12, **more: Any) -> Scene:
+def scene(
+    machine: Machine = LARGE,
+    *servers: Server,
+    room: int | None = None,
+    disk: int = 10**12,
+    **more: Any,
+) -> Scene:
     """A machine with those servers; room for models is its free memory and its cards."""
-    return Scene(machine, servers, room or (machine.free_bytes or 0) + machine.gpu_bytes, disk, "ollama", **more)
+    return Scene(
+        machine,
+        servers,
+        room or (machine.free_bytes or 0) + machine.gpu_bytes,
+        disk,
+        "ollama",
+        **more,
+    )
 
 
 def named(found: Scene) -> list[str]:
@@ -60,7 +73,11 @@ def by_size(name: str) -> dict[TaskType, float] | None:
 
 def test_only_what_fits_the_memory_is_offered() -> None:
     assert named(scene(SMALL, HERE)) == ["qwen2.5:1.5b"]
-    assert all(each.memory_bytes <= 10_000_000_000 for each in CHOICES if each.name in named(scene(LARGE, HERE, room=10_000_000_000)))
+    assert all(
+        each.memory_bytes <= 10_000_000_000
+        for each in CHOICES
+        if each.name in named(scene(LARGE, HERE, room=10_000_000_000))
+    )
 
 
 def test_nothing_is_offered_that_the_disk_has_no_room_for() -> None:
@@ -68,7 +85,9 @@ def test_nothing_is_offered_that_the_disk_has_no_room_for() -> None:
 
 
 @pytest.mark.parametrize(("quality", "first"), [(0.6, "qwen2.5:1.5b"), (0.7, "qwen3:4b-instruct")])
-def test_a_slower_and_larger_model_is_recommended_only_where_it_is_that_much_better(quality: float, first: str) -> None:
+def test_a_slower_and_larger_model_is_recommended_only_where_it_is_that_much_better(
+    quality: float, first: str
+) -> None:
     known = {"qwen2.5:1.5b": 0.5, "qwen3:4b-instruct": quality}
     found = scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, known.get(name, 0.1)))
     assert (named(found)[0], sorted(named(found))) == (first, sorted(known))
@@ -78,13 +97,21 @@ def test_a_model_whose_answer_takes_minutes_is_not_offered_beside_a_faster_one()
     found = offers(scene(LARGE, HERE, qualities=by_size))
     assert len(found) > 1
     assert all((offer.expected_s or 0) <= PATIENCE_S for offer in found)
-    assert named(scene(replace(SMALL, bytes_per_s=1e9), HERE, room=3_000_000_000, qualities=by_size)) == ["qwen2.5:1.5b"]
+    assert named(
+        scene(replace(SMALL, bytes_per_s=1e9), HERE, room=3_000_000_000, qualities=by_size)
+    ) == ["qwen2.5:1.5b"]
 
 
-def test_a_graphics_card_makes_answers_faster_where_the_model_fits_it_but_not_in_the_engine() -> None:
+def test_a_graphics_card_makes_answers_faster_where_the_model_fits_it_but_not_in_the_engine() -> (
+    None
+):
     small, large = choice_of("qwen3:4b-instruct"), choice_of("qwen3.6:27b")
     little = Machine(64_000_000_000, 60_000_000_000, (("RTX 3050", 8_000_000_000),), 16, 60e9)
-    assert expected_s(small, little, "pull") < expected_s(small, LARGE, "pull") == expected_s(small, little, "download")
+    assert (
+        expected_s(small, little, "pull")
+        < expected_s(small, LARGE, "pull")
+        == expected_s(small, little, "download")
+    )
     assert expected_s(large, little, "pull") == expected_s(large, LARGE, "pull")
 
 
@@ -96,31 +123,49 @@ def test_a_model_that_is_no_better_than_a_faster_one_is_not_offered() -> None:
 
 def test_a_larger_model_does_not_drive_out_a_small_one_that_is_slower() -> None:
     known = {"qwen3-coder:30b": 0.7, "qwen3:4b-instruct": 0.6}
-    assert expected_s(choice_of("qwen3-coder:30b"), LARGE, "pull") < expected_s(choice_of("qwen3:4b-instruct"), LARGE, "pull")
-    assert sorted(named(scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, known.get(name, 0.1))))) == ["qwen2.5:1.5b", *sorted(known)]
+    assert expected_s(choice_of("qwen3-coder:30b"), LARGE, "pull") < expected_s(
+        choice_of("qwen3:4b-instruct"), LARGE, "pull"
+    )
+    assert sorted(
+        named(
+            scene(LARGE, HERE, qualities=lambda name: dict.fromkeys(TaskType, known.get(name, 0.1)))
+        )
+    ) == ["qwen2.5:1.5b", *sorted(known)]
 
 
 def test_beside_a_good_model_only_better_ones_are_offered() -> None:
     mine = Server("Ollama", "", "ollama", True, ("mine",))
     qualities = {"mine": 0.8, "gpt-oss:20b": 0.95, "qwen2.5:1.5b": 0.2}
-    found = scene(LARGE, mine, qualities=lambda name: dict.fromkeys(TaskType, qualities.get(name, 0.5)))
+    found = scene(
+        LARGE, mine, qualities=lambda name: dict.fromkeys(TaskType, qualities.get(name, 0.5))
+    )
     assert named(found) == ["gpt-oss:20b"]
 
 
 def test_an_installed_ollama_is_started_and_a_missing_one_is_not_the_end() -> None:
     down = Server("Ollama", "", "ollama", False)
-    assert named(scene(SMALL, down, ollama_program="/usr/bin/ollama")) == ["start_ollama", "qwen2.5:1.5b"]
+    assert named(scene(SMALL, down, ollama_program="/usr/bin/ollama")) == [
+        "start_ollama",
+        "qwen2.5:1.5b",
+    ]
     assert named(scene(SMALL, down)) == ["get_ollama", "qwen2.5:1.5b"]
-    assert named(scene(SMALL, down, engine_command="pip install it")) == ["get_ollama", "get_engine"]
+    assert named(scene(SMALL, down, engine_command="pip install it")) == [
+        "get_ollama",
+        "get_engine",
+    ]
 
 
 def test_the_engine_is_offered_only_files_that_it_loads() -> None:
     found = offers(scene(LARGE, Server("Ollama", "", "ollama", False)))
-    assert {offer.model for offer in found if offer.action == "download"} <= {each.name for each in CHOICES if each.in_engine}
+    assert {offer.model for offer in found if offer.action == "download"} <= {
+        each.name for each in CHOICES if each.in_engine
+    }
 
 
 def test_a_server_that_models_yaml_does_not_name_comes_first() -> None:
-    found = offers(scene(SMALL, Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",)), HERE))
+    found = offers(
+        scene(SMALL, Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",)), HERE)
+    )
     assert [offer.action for offer in found] == ["use_server", "pull"]
 
 
@@ -131,7 +176,9 @@ def test_a_server_of_another_kind_is_not_taken_for_an_ollama() -> None:
 
 
 def test_the_seconds_of_an_answer_follow_size_and_speed() -> None:
-    one, other = (offers(scene(machine, HERE, room=2_000_000_000))[0].expected_s for machine in (SMALL, LARGE))
+    one, other = (
+        offers(scene(machine, HERE, room=2_000_000_000))[0].expected_s for machine in (SMALL, LARGE)
+    )
     assert one is not None
     assert other is not None
     assert one == pytest.approx(other * 5, rel=0.05)
@@ -145,7 +192,11 @@ def test_off_a_terminal_it_only_prints(home: Path) -> None:
     lines = done.stdout.decode().splitlines()
     assert (done.returncode, done.stderr) == (0, b"")
     assert [line.split(":")[0] for line in lines[:3]] == ["Machine", "Servers", "Would serve here"]
-    assert not [path for path in home.rglob("*") if path.is_file() and path.suffix in (".gguf", ".part", ".yaml")]
+    assert not [
+        path
+        for path in home.rglob("*")
+        if path.is_file() and path.suffix in (".gguf", ".part", ".yaml")
+    ]
 
 
 def test_a_running_ollama_and_its_models_are_named(ollama: FakeOllama) -> None:
@@ -158,22 +209,37 @@ def test_a_running_ollama_and_its_models_are_named(ollama: FakeOllama) -> None:
 def test_json_has_its_form(ollama: FakeOllama) -> None:
     told = json.loads(orch("setup", "--json").stdout)
     assert set(told) == {"v", "ok", "machine", "servers", "offers", "done"}
-    assert {"memory_bytes", "free_bytes", "gpus", "cores", "disk_free_bytes"} == set(told["machine"])
-    assert all({"action", "model", "size_bytes", "expected_s", "command"} <= set(offer) for offer in told["offers"])
+    assert {"memory_bytes", "free_bytes", "gpus", "cores", "disk_free_bytes"} == set(
+        told["machine"]
+    )
+    assert all(
+        {"action", "model", "size_bytes", "expected_s", "command"} <= set(offer)
+        for offer in told["offers"]
+    )
     assert told["done"] == []
 
 
-@pytest.mark.parametrize("words", [["--dry-run"], ["--dry-run", "--yes"], ["--dry-run", "--json"], [TINY, "--dry-run"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["--dry-run"], ["--dry-run", "--yes"], ["--dry-run", "--json"], [TINY, "--dry-run"]],
+    ids=" ".join,
+)
 def test_a_dry_run_changes_nothing(registry: FakeRegistry, home: Path, words: list[str]) -> None:
     done = orch("setup", *words)
     assert (done.returncode, registry.asked) == (0, [])
     assert not [path for path in home.rglob("*") if path.suffix in (".gguf", ".part", ".yaml")]
 
 
-@pytest.mark.parametrize("words", [["a b"], ["https://example.com/x.gguf"], [TINY, "--sha256", "ab"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["a b"], ["https://example.com/x.gguf"], [TINY, "--sha256", "ab"]], ids=" ".join
+)
 def test_what_makes_no_sense_is_exit_2(words: list[str]) -> None:
     done = orch("setup", *words, "--yes")
-    assert (done.returncode, b"try:" in done.stderr, b"Traceback" in done.stderr) == (2, True, False)
+    assert (done.returncode, b"try:" in done.stderr, b"Traceback" in done.stderr) == (
+        2,
+        True,
+        False,
+    )
 
 
 # ---------------------------------------------------------------- into orch's own engine
@@ -195,46 +261,93 @@ def entries(home: Path) -> dict[str, Any]:
 
 
 @pytest.mark.real
-def test_a_model_that_setup_fetched_answers_and_is_no_demonstration(registry: FakeRegistry, home: Path) -> None:
+def test_a_model_that_setup_fetched_answers_and_is_no_demonstration(
+    registry: FakeRegistry, home: Path
+) -> None:
     done = orch("setup", TINY, "--yes")
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().splitlines()[-1].startswith("next: orch run")
     spec = entries(home)[TINY]
-    assert (spec.provider, spec.last_resort, spec.context_window, spec.num_ctx, spec.max_tokens) == ("embedded", False, 8192, 8192, 2048)
+    assert (
+        spec.provider,
+        spec.last_resort,
+        spec.context_window,
+        spec.num_ctx,
+        spec.max_tokens,
+    ) == ("embedded", False, 8192, 8192, 2048)
     file = Path(spec.gguf)
-    assert (file.parent, stat.S_IMODE(file.stat().st_mode), stat.S_IMODE((home / "models.yaml").stat().st_mode)) == (home / "models", 0o600, 0o600)
+    assert (
+        file.parent,
+        stat.S_IMODE(file.stat().st_mode),
+        stat.S_IMODE((home / "models.yaml").stat().st_mode),
+    ) == (home / "models", 0o600, 0o600)
     assert "# it loops if allowed" in (home / "models.yaml").read_text()
     answer = json.loads(orch("run", "--json", "-o", "max_tokens=24", "What is a mutex?").stdout)
-    assert (answer["model"], answer["degraded"], "demonstration" in str(answer["warnings"]), bool(answer["answer"])) == (TINY, False, False, True)
+    assert (
+        answer["model"],
+        answer["degraded"],
+        "demonstration" in str(answer["warnings"]),
+        bool(answer["answer"]),
+    ) == (TINY, False, False, True)
     assert f"Serves here: {TINY}" in orch("setup").stdout.decode()
 
 
 @pytest.mark.real
 def test_a_file_by_address_and_checksum_is_held_too(registry: FakeRegistry, home: Path) -> None:
     digest = next(iter(registry.files))
-    told = json.loads(orch("setup", f"{registry.url}/v2/library/tiny/blobs/sha256:{digest}", "--sha256", digest, "--yes", "--json").stdout)
-    assert (told["ok"], [(entry["action"], entry["ok"]) for entry in told["done"]]) == (True, [("download", True)])
+    told = json.loads(
+        orch(
+            "setup",
+            f"{registry.url}/v2/library/tiny/blobs/sha256:{digest}",
+            "--sha256",
+            digest,
+            "--yes",
+            "--json",
+        ).stdout
+    )
+    assert (told["ok"], [(entry["action"], entry["ok"]) for entry in told["done"]]) == (
+        True,
+        [("download", True)],
+    )
     assert f"sha256_{digest}" in entries(home)
 
 
-def test_a_file_that_the_engine_can_not_use_is_not_entered(registry: FakeRegistry, home: Path) -> None:
+def test_a_file_that_the_engine_can_not_use_is_not_entered(
+    registry: FakeRegistry, home: Path
+) -> None:
     registry.add("broken:1b", b"GGUF" + bytes(1000))
     done = orch("setup", "broken:1b", "--yes")
-    assert (done.returncode, b"can't use this file" in done.stderr, b"try:" in done.stderr) == (1, True, True)
+    assert (done.returncode, b"can't use this file" in done.stderr, b"try:" in done.stderr) == (
+        1,
+        True,
+        True,
+    )
     assert ((home / "models.yaml").exists(), list((home / "models").iterdir())) == (False, [])
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["words", "json"])
 @pytest.mark.parametrize("fault", ["checksum", "404", "gone"])
-def test_a_failed_download_is_exit_1_with_a_hint(registry: FakeRegistry, home: Path, monkeypatch: pytest.MonkeyPatch, fault: str, as_json: bool) -> None:
+def test_a_failed_download_is_exit_1_with_a_hint(
+    registry: FakeRegistry, home: Path, monkeypatch: pytest.MonkeyPatch, fault: str, as_json: bool
+) -> None:
     registry.corrupt = fault == "checksum"
     if fault == "gone":
         monkeypatch.setenv("ORCH_OLLAMA_REGISTRY", "http://127.0.0.1:1")
-    done = orch("setup", "nosuch:1b" if fault == "404" else TINY, "--yes", *(["--json"] if as_json else []))
-    assert (done.returncode, b"Traceback" in done.stderr, (home / "models.yaml").exists()) == (1, False, False)
+    done = orch(
+        "setup", "nosuch:1b" if fault == "404" else TINY, "--yes", *(["--json"] if as_json else [])
+    )
+    assert (done.returncode, b"Traceback" in done.stderr, (home / "models.yaml").exists()) == (
+        1,
+        False,
+        False,
+    )
     if as_json:
         told = json.loads(done.stdout)
-        assert (told["ok"], bool(told["error"]["hint"]), [entry["ok"] for entry in told["done"]]) == (False, True, [False])
+        assert (
+            told["ok"],
+            bool(told["error"]["hint"]),
+            [entry["ok"] for entry in told["done"]],
+        ) == (False, True, [False])
     else:
         assert b"try:" in done.stderr
 
@@ -247,7 +360,11 @@ def test_ctrl_c_keeps_the_part_and_is_130(registry: FakeRegistry, home: Path) ->
         part = wait_for_part(home)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, b"the same command goes on" in said, part.stat().st_size > 0) == (130, True, True)
+    assert (process.returncode, b"the same command goes on" in said, part.stat().st_size > 0) == (
+        130,
+        True,
+        True,
+    )
 
 
 def wait_for_part(home: Path) -> Path:
@@ -257,9 +374,16 @@ def wait_for_part(home: Path) -> Path:
     return found[0]
 
 
-def test_in_a_folder_with_its_own_files_it_is_refused_before_the_download(registry: FakeRegistry) -> None:
-    Path("models.yaml").write_text("version: 1\nproviders: {o: {kind: ollama, base_url: 'http://127.0.0.1:1'}}\nmodels: []\n")
-    Path("routing.yaml").write_text("version: 1\nweights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types: {}\n")
+def test_in_a_folder_with_its_own_files_it_is_refused_before_the_download(
+    registry: FakeRegistry,
+) -> None:
+    Path("models.yaml").write_text(
+        "version: 1\nproviders: {o: {kind: ollama, base_url: 'http://127.0.0.1:1'}}\nmodels: []\n"
+    )
+    Path("routing.yaml").write_text(
+        "version: 1\nweights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types:"
+        " {}\n"
+    )
     done = orch("setup", TINY, "--yes")
     assert (done.returncode, b"working directory" in done.stderr, registry.blobs()) == (2, True, [])
 
@@ -268,7 +392,9 @@ def test_a_model_that_is_fetched_again_is_listed_once(home: Path) -> None:
     from orch.config import edit_models
 
     for number in (1, 2):
-        edit_models.write(edit_models.with_engine_model(None, {"id": TINY, "gguf": f"/models/{number}.gguf"}))
+        edit_models.write(
+            edit_models.with_engine_model(None, {"id": TINY, "gguf": f"/models/{number}.gguf"})
+        )
     assert [spec.gguf for spec in load(home).models.models if spec.id == TINY] == ["/models/2.gguf"]
 
 
@@ -276,16 +402,25 @@ def test_a_models_yaml_without_an_engine_gets_one_and_keeps_its_comments(home: P
     from orch.config import edit_models
 
     home.mkdir()
-    (home / "models.yaml").write_text("# mine\nversion: 1\nproviders:\n  embedded: {kind: ollama, base_url: 'http://127.0.0.1:1'}  # odd\n")
+    (home / "models.yaml").write_text(
+        "# mine\nversion: 1\nproviders:\n  embedded: {kind: ollama, base_url: 'http://127.0.0.1:1'}"
+        "  # odd\n"
+    )
     edit_models.write(edit_models.with_engine_model(None, {"id": TINY, "gguf": "/models/1.gguf"}))
     text = (home / "models.yaml").read_text()
-    assert (text.startswith("# mine"), "# odd" in text, entries(home)[TINY].provider) == (True, True, "embedded-2")
+    assert (text.startswith("# mine"), "# odd" in text, entries(home)[TINY].provider) == (
+        True,
+        True,
+        "embedded-2",
+    )
 
 
 # ---------------------------------------------------------------- Ollama
 
 
-def test_yes_pulls_the_recommended_model_into_an_empty_ollama(ollama: FakeOllama, home: Path) -> None:
+def test_yes_pulls_the_recommended_model_into_an_empty_ollama(
+    ollama: FakeOllama, home: Path
+) -> None:
     for name in list(ollama.models):
         ollama.remove(name)
     told = json.loads(orch("setup", "--json").stdout)
@@ -302,10 +437,16 @@ def test_a_named_model_is_pulled_beside_others(ollama: FakeOllama) -> None:
     assert (orch("setup", "new:1b", "--yes").returncode, ollama.pulled) == (0, ["new:1b"])
 
 
-def test_beside_a_running_ollama_the_engine_is_used_where_that_is_asked_for(ollama: FakeOllama, registry: FakeRegistry, home: Path) -> None:
+def test_beside_a_running_ollama_the_engine_is_used_where_that_is_asked_for(
+    ollama: FakeOllama, registry: FakeRegistry, home: Path
+) -> None:
     registry.add("broken:1b", b"GGUF" + bytes(1000))
     done = orch("setup", "broken:1b", "--engine", "--yes")
-    assert (done.returncode, b"orch's engine can't use this file" in done.stderr, ollama.pulled) == (1, True, [])
+    assert (
+        done.returncode,
+        b"orch's engine can't use this file" in done.stderr,
+        ollama.pulled,
+    ) == (1, True, [])
 
 
 def test_a_pull_that_fails_is_exit_1(ollama: FakeOllama) -> None:
@@ -313,13 +454,18 @@ def test_a_pull_that_fails_is_exit_1(ollama: FakeOllama) -> None:
     assert (done.returncode, b"try:" in done.stderr) == (1, True)
 
 
-def test_an_ollama_whose_program_is_here_is_started(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ollama_whose_program_is_here_is_started(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with FakeOllama() as free:
         port = free.port
     program = tmp_path / "bin" / "ollama"
     program.parent.mkdir()
     root = Path(__file__).parents[2]
-    command = f"cd {root} && exec {sys.executable} -m tests.support.fake_ollama --port {port} --model there:8b"
+    command = (
+        f"cd {root} && exec {sys.executable} -m tests.support.fake_ollama --port {port} --model"
+        " there:8b"
+    )
     program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\n{command}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -335,14 +481,20 @@ def test_an_ollama_whose_program_is_here_is_started(home: Path, tmp_path: Path, 
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
 
 
-def test_an_ollama_that_does_not_start_is_told_with_its_last_words(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ollama_that_does_not_start_is_told_with_its_last_words(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "bin" / "ollama"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho no room >&2\nexit 3\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     done = orch("setup", "--yes")
-    assert (done.returncode, b"no room" in done.stderr, b"ollama.log" in done.stderr) == (1, True, True)
+    assert (done.returncode, b"no room" in done.stderr, b"ollama.log" in done.stderr) == (
+        1,
+        True,
+        True,
+    )
 
 
 # ---------------------------------------------------------------- asked on a terminal
@@ -372,8 +524,14 @@ def test_on_a_terminal_a_number_fetches_that_one(ollama: FakeOllama) -> None:
     assert any(line.startswith("next: orch run") for line in terminal.lines())
 
 
-@pytest.mark.parametrize(("answer", "pulled"), [(b"n\n", []), (b"\n", []), (b"\x04", []), (b"y\n", ["new:1b"])], ids=["no", "Enter", "Ctrl-D", "yes"])
-def test_a_named_model_is_asked_for_too(ollama: FakeOllama, answer: bytes, pulled: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("answer", "pulled"),
+    [(b"n\n", []), (b"\n", []), (b"\x04", []), (b"y\n", ["new:1b"])],
+    ids=["no", "Enter", "Ctrl-D", "yes"],
+)
+def test_a_named_model_is_asked_for_too(
+    ollama: FakeOllama, answer: bytes, pulled: list[str]
+) -> None:
     terminal = Terminal("setup", "new:1b")
     terminal.read_until(b"[y/N] ")
     terminal.type(answer)
@@ -383,14 +541,18 @@ def test_a_named_model_is_asked_for_too(ollama: FakeOllama, answer: bytes, pulle
 def test_ctrl_c_at_a_question_is_130(ollama: FakeOllama) -> None:
     terminal = Terminal("setup", "new:1b")
     terminal.read_until(b"[y/N] ")
-    terminal.type(b"\x03\n")  # a signal that comes before the question is waited for is seen once something was typed
+    terminal.type(
+        b"\x03\n"
+    )  # a signal that comes before the question is waited for is seen once something was typed
     assert (terminal.end(), ollama.pulled) == (130, [])
 
 
 # ---------------------------------------------------------------- servers beside
 
 
-def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
 
     from orch.cli.commands.setup import survey
@@ -399,11 +561,21 @@ def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(home: Path, 
     from orch.execution.runtime import Wiring
 
     with FakeOllama([FakeModel("studio")]) as server:
-        monkeypatch.setattr(survey, "USUAL_SERVERS", {"LM Studio": server.url, "vLLM": "http://127.0.0.1:1"})
-        runtime = Wiring().open(from_data({"providers": {"ollama": {"kind": "ollama", "base_url": "http://127.0.0.1:1"}}}, None))
+        monkeypatch.setattr(
+            survey, "USUAL_SERVERS", {"LM Studio": server.url, "vLLM": "http://127.0.0.1:1"}
+        )
+        runtime = Wiring().open(
+            from_data(
+                {"providers": {"ollama": {"kind": "ollama", "base_url": "http://127.0.0.1:1"}}},
+                None,
+            )
+        )
         seen = asyncio.run(survey.look(runtime, lambda name: None))
         offer = next(each for each in offers(seen) if each.action == "use_server")
         said = do(offer, seen, runtime, None, "", lambda *step: None)
-        assert ("LM Studio is provider lm-studio" in said, load(home).models.providers["lm-studio"].base_url) == (True, server.url)
+        assert (
+            "LM Studio is provider lm-studio" in said,
+            load(home).models.providers["lm-studio"].base_url,
+        ) == (True, server.url)
         assert httpx.get(f"{server.url}/v1/models").status_code == 200
     asyncio.run(runtime.aclose())

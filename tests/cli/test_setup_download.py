@@ -1,4 +1,5 @@
-"""Downloads of `orch setup`: resumed, checked before they have their name, over https alone, and nothing is left of what is wrong."""
+"""Downloads of `orch setup`: resumed, checked before they have their name, over https alone, and
+nothing is left of what is wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +14,14 @@ import pytest
 
 from orch.cli.commands.setup import web
 from orch.cli.commands.setup.download import Artifact, fetch
-from orch.cli.commands.setup.model_library import REGISTRY, VARIABLE, Place, artifact_of, file_name, place_of
+from orch.cli.commands.setup.model_library import (
+    REGISTRY,
+    VARIABLE,
+    Place,
+    artifact_of,
+    file_name,
+    place_of,
+)
 from orch.errors import OrchError, UsageError
 from tests.support.fake_registry import WEIGHTS, FakeRegistry
 
@@ -64,7 +72,11 @@ def part(target: Path) -> Path:
 
 def test_a_file_comes_whole_and_is_its_owners_alone(registry: FakeRegistry, target: Path) -> None:
     assert fetched(registry, target)[-1] == len(DATA)
-    assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode), part(target).exists()) == (DATA, 0o600, False)
+    assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode), part(target).exists()) == (
+        DATA,
+        0o600,
+        False,
+    )
 
 
 def test_what_is_there_already_is_not_asked_for_again(registry: FakeRegistry, target: Path) -> None:
@@ -73,7 +85,9 @@ def test_what_is_there_already_is_not_asked_for_again(registry: FakeRegistry, ta
     assert registry.blobs() == [""]
 
 
-def test_a_file_that_was_changed_here_is_brought_again(registry: FakeRegistry, target: Path) -> None:
+def test_a_file_that_was_changed_here_is_brought_again(
+    registry: FakeRegistry, target: Path
+) -> None:
     fetched(registry, target)
     target.write_bytes(DATA[::-1])
     fetched(registry, target)
@@ -105,7 +119,9 @@ def test_a_connection_that_always_breaks_is_given_up(registry: FakeRegistry, tar
     assert len(registry.blobs()) < 10
 
 
-def test_a_server_without_ranges_is_asked_for_the_whole(registry: FakeRegistry, target: Path) -> None:
+def test_a_server_without_ranges_is_asked_for_the_whole(
+    registry: FakeRegistry, target: Path
+) -> None:
     registry.ranges, registry.cuts = False, [1000]
     fetched(registry, target)
     assert target.read_bytes() == DATA
@@ -117,13 +133,19 @@ def test_ctrl_c_keeps_what_came(registry: FakeRegistry, target: Path) -> None:
 
     with pytest.raises(OrchError) as caught:
         fetch(found(registry), target, stop)
-    assert (caught.value.code, caught.value.exit_code, part(target).stat().st_size > 0) == ("interrupted", 130, True)
+    assert (caught.value.code, caught.value.exit_code, part(target).stat().st_size > 0) == (
+        "interrupted",
+        130,
+        True,
+    )
 
 
 # ---------------------------------------------------------------- wrong
 
 
-def test_a_file_with_another_checksum_never_gets_its_name(registry: FakeRegistry, target: Path) -> None:
+def test_a_file_with_another_checksum_never_gets_its_name(
+    registry: FakeRegistry, target: Path
+) -> None:
     registry.corrupt = True
     error = refusal(registry, target)
     assert (error.exit_code, "SHA-256" in error.message, bool(error.hint)) == (1, True, True)
@@ -137,23 +159,33 @@ def test_more_bytes_than_were_announced_are_not_kept(registry: FakeRegistry, tar
     assert (target.exists(), part(target).stat().st_size) == (False, 0)
 
 
-def test_a_disk_without_room_is_told_before_a_byte_is_written(registry: FakeRegistry, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_is_told_before_a_byte_is_written(
+    registry: FakeRegistry, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 500_000_000))
     error = refusal(registry, target)
     assert (error.exit_code, "make room" in error.hint, part(target).stat().st_size) == (1, True, 0)
 
 
-def test_a_disk_that_fills_up_keeps_what_came(registry: FakeRegistry, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_keeps_what_came(
+    registry: FakeRegistry, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Any, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("orch.cli.commands.setup.download._Part.add", full)
     error = refusal(registry, target)
-    assert (error.exit_code, "No space left" in error.message, "what came is kept" in error.hint) == (1, True, True)
+    assert (
+        error.exit_code,
+        "No space left" in error.message,
+        "what came is kept" in error.hint,
+    ) == (1, True, True)
 
 
-def test_a_second_process_does_not_write_into_the_same_part(registry: FakeRegistry, target: Path) -> None:
+def test_a_second_process_does_not_write_into_the_same_part(
+    registry: FakeRegistry, target: Path
+) -> None:
     def again(done: int, total: int | None) -> None:
         fetch(found(registry), target, lambda done, total: None)
 
@@ -165,7 +197,15 @@ def test_a_second_process_does_not_write_into_the_same_part(registry: FakeRegist
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.com/x.gguf", "ftp://example.com/x", "file:///etc/passwd", "https://", "https://127.0.0.1/x", "https://me:pw@example.com/x"]
+    "url",
+    [
+        "http://example.com/x.gguf",
+        "ftp://example.com/x",
+        "file:///etc/passwd",
+        "https://",
+        "https://127.0.0.1/x",
+        "https://me:pw@example.com/x",
+    ],
 )
 def test_only_https_on_the_web_is_asked_and_without_credentials(url: str) -> None:
     with pytest.raises(OrchError) as caught:
@@ -173,14 +213,20 @@ def test_only_https_on_the_web_is_asked_and_without_credentials(url: str) -> Non
     assert "pw" not in caught.value.message
 
 
-@pytest.mark.parametrize("place", ["http://example.com/x", "ftp://127.0.0.1/x", "https://me:pw@example.com/x"])
-def test_a_redirect_that_leads_elsewhere_is_refused(registry: FakeRegistry, target: Path, place: str) -> None:
+@pytest.mark.parametrize(
+    "place", ["http://example.com/x", "ftp://127.0.0.1/x", "https://me:pw@example.com/x"]
+)
+def test_a_redirect_that_leads_elsewhere_is_refused(
+    registry: FakeRegistry, target: Path, place: str
+) -> None:
     registry.redirect = place
     error = refusal(registry, target)
     assert (error.exit_code, target.exists()) == (1, False)
 
 
-def test_a_redirect_on_this_machine_is_followed_for_mirrors(registry: FakeRegistry, target: Path) -> None:
+def test_a_redirect_on_this_machine_is_followed_for_mirrors(
+    registry: FakeRegistry, target: Path
+) -> None:
     with FakeRegistry() as other:
         digest = other.add(NAME, DATA)
         registry.redirect = f"{other.url}/v2/library/tiny/blobs/sha256:{digest}"
@@ -198,7 +244,11 @@ def test_neither_proxies_nor_keys_of_the_environment_see_a_mirror_on_this_machin
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://me:pw@127.0.0.1:9")
     fetched(registry, target)
-    assert not [each for each in registry.headers if {"authorization", "proxy-authorization", "cookie"} & set(each)]
+    assert not [
+        each
+        for each in registry.headers
+        if {"authorization", "proxy-authorization", "cookie"} & set(each)
+    ]
 
 
 # ---------------------------------------------------------------- names
@@ -210,14 +260,19 @@ def test_neither_proxies_nor_keys_of_the_environment_see_a_mirror_on_this_machin
         ("qwen3", Place(f"{REGISTRY}/v2/library/qwen3", "latest")),
         ("qwen3:4b-instruct", Place(f"{REGISTRY}/v2/library/qwen3", "4b-instruct")),
         ("someone/model:q4_K_M", Place(f"{REGISTRY}/v2/someone/model", "q4_K_M")),
-        ("hf.co/unsloth/Qwen3-4B-GGUF:Q4_K_M", Place("https://hf.co/v2/unsloth/Qwen3-4B-GGUF", "Q4_K_M")),
+        (
+            "hf.co/unsloth/Qwen3-4B-GGUF:Q4_K_M",
+            Place("https://hf.co/v2/unsloth/Qwen3-4B-GGUF", "Q4_K_M"),
+        ),
     ],
 )
 def test_a_name_is_looked_up_where_ollama_would(name: str, place: Place) -> None:
     assert place_of(name, {}) == place
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../etc", "a/../b", "x:", ":x", "a/b/c/d", "-x", "x:y:z", "http//x"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "../etc", "a/../b", "x:", ":x", "a/b/c/d", "-x", "x:y:z", "http//x"]
+)
 def test_what_is_no_name_is_asked_nowhere(name: str) -> None:
     with pytest.raises(UsageError):
         place_of(name, {})
@@ -231,7 +286,10 @@ def test_an_address_needs_its_checksum(sha256: str) -> None:
 
 def test_a_file_of_an_address_is_called_after_it_and_its_checksum() -> None:
     artifact = artifact_of("https://example.com/a/My%20Model-Q4.gguf?x=1", "AB" * 32)
-    assert file_name("https://example.com/a/../My Model-Q4.gguf", artifact) == f"My_Model-Q4-{'ab' * 6}.gguf"
+    assert (
+        file_name("https://example.com/a/../My Model-Q4.gguf", artifact)
+        == f"My_Model-Q4-{'ab' * 6}.gguf"
+    )
 
 
 def test_a_name_that_the_registry_does_not_know_is_told(registry: FakeRegistry) -> None:
@@ -251,7 +309,9 @@ def test_a_name_that_the_registry_does_not_know_is_told(registry: FakeRegistry) 
     ],
     ids=["list", "none", "digest", "size", "two"],
 )
-def test_a_manifest_that_tells_no_one_file_is_an_error_in_words(registry: FakeRegistry, manifest: Any) -> None:
+def test_a_manifest_that_tells_no_one_file_is_an_error_in_words(
+    registry: FakeRegistry, manifest: Any
+) -> None:
     registry.manifests[f"library/{NAME}"] = manifest
     with pytest.raises(OrchError) as caught:
         found(registry)

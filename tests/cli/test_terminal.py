@@ -1,4 +1,5 @@
-"""On a terminal: a header with the reason, Markdown that is whole whatever its length, the time at the end, and a terminal given back as it was."""
+"""On a terminal: a header with the reason, Markdown that is whole whatever its length, the time at
+the end, and a terminal given back as it was."""
 
 from __future__ import annotations
 
@@ -21,7 +22,19 @@ from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 TASK = "Write a Python function that sorts a list"
-MARKDOWN = ["Some ", "**bold** ", "text.\n\n", "```python\n", "def f():\n", "    return '**'\n", "\n", "\n", "print(f())\n", "```\n\n", "The end."]
+MARKDOWN = [
+    "Some ",
+    "**bold** ",
+    "text.\n\n",
+    "```python\n",
+    "def f():\n",
+    "    return '**'\n",
+    "\n",
+    "\n",
+    "print(f())\n",
+    "```\n\n",
+    "The end.",
+]
 CODE = ["def f():", "    return '**'", "", "", "print(f())"]
 COLOUR = re.compile(rb"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)")
 
@@ -29,13 +42,26 @@ COLOUR = re.compile(rb"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)")
 class Terminal:
     """orch on a pseudo-terminal that is its controlling one, as in a shell."""
 
-    def __init__(self, *words: str, columns: int = 80, height: int = 24, term: str = "xterm-256color") -> None:
+    def __init__(
+        self, *words: str, columns: int = 80, height: int = 24, term: str = "xterm-256color"
+    ) -> None:
         self._mine, theirs = pty.openpty()
         self.raw, self._size = b"", (columns, height)
         self.resize(columns, height)
-        env = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "FORCE_COLOR")} | {"TERM": term}
-        command = [COMMAND[0], "-c", f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {COMMAND[2]}", *words]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True)
+        env = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in ("COLUMNS", "LINES", "FORCE_COLOR")
+        } | {"TERM": term}
+        command = [
+            COMMAND[0],
+            "-c",
+            f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {COMMAND[2]}",
+            *words,
+        ]
+        self.process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+        )
         os.close(theirs)
 
     def resize(self, columns: int, height: int) -> None:
@@ -68,7 +94,8 @@ class Terminal:
         return self.process.wait(timeout=60)
 
     def lines(self) -> list[str]:
-        """What a person sees in the end, scrolled back to the beginning: carriage return, cursor up, erasing and wrapping obeyed."""
+        """What a person sees in the end, scrolled back to the beginning: carriage return, cursor
+        up, erasing and wrapping obeyed."""
         columns, height = self._size
         rows, row, column = [""], 0, 0
         for piece in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|.", self.raw.decode(), re.DOTALL):
@@ -111,11 +138,19 @@ def test_the_time_stands_at_the_end(ollama: FakeOllama) -> None:
     assert re.match(r"\d+\.\d\d s\b", [line for line in lines if line][-1])
 
 
-def test_a_warning_stands_on_a_line_of_its_own_while_the_model_is_waited_for(ollama: FakeOllama, home: Path) -> None:
+def test_a_warning_stands_on_a_line_of_its_own_while_the_model_is_waited_for(
+    ollama: FakeOllama, home: Path
+) -> None:
     ollama.add(FakeModel("poor", load_s=0.4))
     home.mkdir()
-    models = f"  - {{id: poor, provider: there, last_resort: true, gguf: '{DEMONSTRATION_PACKAGE}x.gguf'}}\n"
-    (home / "models.yaml").write_text(f"version: 1\nproviders:\n  there: {{kind: openai, base_url: '{ollama.url}'}}\nmodels:\n{models}")
+    models = (
+        "  - {id: poor, provider: there, last_resort: true, gguf:"
+        f" '{DEMONSTRATION_PACKAGE}x.gguf'}}\n"
+    )
+    (home / "models.yaml").write_text(
+        "version: 1\nproviders:\n  there: {kind: openai, base_url:"
+        f" '{ollama.url}'}}\nmodels:\n{models}"
+    )
     lines, raw = shown("run", "-m", "poor", "hi")
     assert "…".encode() in raw  # what turns while it is waited for
     assert f"! {DEMONSTRATION}" in lines
@@ -132,28 +167,52 @@ def test_markdown_is_rendered_and_code_is_left_intact(poet: FakeOllama) -> None:
 
 def test_code_keeps_its_indentation(poet: FakeOllama) -> None:
     lines, _ = shown("run", "-m", "poet", "go")
-    margin = {line.index(code.strip()) - code.index(code.strip()) for line in lines for code in CODE if code and code.strip() in line}
+    margin = {
+        line.index(code.strip()) - code.index(code.strip())
+        for line in lines
+        for code in CODE
+        if code and code.strip() in line
+    }
     assert len(margin) == 1
 
 
 @pytest.mark.parametrize("end", ["\n\n", "\n", "  \n"])
-def test_an_answer_longer_than_the_screen_is_there_once_and_in_order(ollama: FakeOllama, end: str) -> None:
+def test_an_answer_longer_than_the_screen_is_there_once_and_in_order(
+    ollama: FakeOllama, end: str
+) -> None:
     begin = "- " if end == "\n" else ""
-    ollama.add(FakeModel("long", reply=[piece for n in range(300) for piece in (f"{begin}line ", f"n{n}{end}")]))
+    ollama.add(
+        FakeModel(
+            "long", reply=[piece for n in range(300) for piece in (f"{begin}line ", f"n{n}{end}")]
+        )
+    )
     lines, _ = shown("run", "-m", "long", "go")
     assert re.findall(r"line n\d+", "\n".join(lines)) == [f"line n{n}" for n in range(300)]
 
 
 def test_a_code_block_longer_than_the_screen_is_whole(ollama: FakeOllama) -> None:
-    ollama.add(FakeModel("long", reply=["```python\n", *(f"x{n} = {n}\n\n" for n in range(60)), "```\n"]))
+    ollama.add(
+        FakeModel("long", reply=["```python\n", *(f"x{n} = {n}\n\n" for n in range(60)), "```\n"])
+    )
     lines, _ = shown("run", "-m", "long", "go")
     assert re.findall(r"x\d+ = \d+", "\n".join(lines)) == [f"x{n} = {n}" for n in range(60)]
 
 
-@pytest.mark.parametrize(("begin", "line"), [("```python\n", "# v{}\n"), ("", "- v{} " + "and more " * 12 + "\n"), ("", "v{} and more and more ")])
-def test_the_newest_text_is_on_the_screen_while_a_long_block_grows(ollama: FakeOllama, begin: str, line: str) -> None:
+@pytest.mark.parametrize(
+    ("begin", "line"),
+    [
+        ("```python\n", "# v{}\n"),
+        ("", "- v{} " + "and more " * 12 + "\n"),
+        ("", "v{} and more and more "),
+    ],
+)
+def test_the_newest_text_is_on_the_screen_while_a_long_block_grows(
+    ollama: FakeOllama, begin: str, line: str
+) -> None:
     reply = [begin, *(line.format(n) for n in range(100))]
-    ollama.add(FakeModel("long", reply=reply, faults=[Fault("stall", after=len(reply), seconds=15)]))
+    ollama.add(
+        FakeModel("long", reply=reply, faults=[Fault("stall", after=len(reply), seconds=15)])
+    )
     terminal = Terminal("run", "-m", "long", "go")
     terminal.read_until(b"v99")
     seen = [line.strip() for line in terminal.lines() if "v99" in line]
@@ -187,7 +246,9 @@ def test_plain_is_the_models_own_text(poet: FakeOllama, words: list[str], term: 
     assert b"\x1b" not in raw
 
 
-def test_no_color_leaves_the_colours_out_and_nothing_else(poet: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_leaves_the_colours_out_and_nothing_else(
+    poet: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     _, colourful = shown("run", "-m", "poet", "go")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -231,12 +292,16 @@ def test_a_turn_of_chat_that_ctrl_c_ends_goes_with_the_next_one(ollama: FakeOlla
     ollama.models[CODER].reply = ["done"]
     terminal.type(b"go on\n/quit\n")
     assert terminal.end() == 0
-    sent = [(message["role"], message["content"][:9]) for message in ollama.chats()[-1].body["messages"]]
+    sent = [
+        (message["role"], message["content"][:9]) for message in ollama.chats()[-1].body["messages"]
+    ]
     assert sent == [("user", "count"), ("assistant", "tick tick"), ("user", "go on")]
 
 
 def test_a_models_control_codes_do_not_reach_the_terminal(ollama: FakeOllama) -> None:
-    ollama.add(FakeModel("evil", reply=["\x1b]0;pwned\x07", "\x1b[2J", "\x9b31m", "harm", "less\x08\x08"]))
+    ollama.add(
+        FakeModel("evil", reply=["\x1b]0;pwned\x07", "\x1b[2J", "\x9b31m", "harm", "less\x08\x08"])
+    )
     _, raw = shown("run", "-m", "evil", "go")
     assert b"harmless" in raw
     assert not [code for code in (b"\x1b]0;", b"\x1b[2J", b"\xc2\x9b", b"\x08") if code in raw]
@@ -245,10 +310,14 @@ def test_a_models_control_codes_do_not_reach_the_terminal(ollama: FakeOllama) ->
 @pytest.mark.parametrize("words", [["models"], ["route", "hi"], ["health"]])
 def test_a_table_names_every_model_on_80_columns(ollama: FakeOllama, words: list[str]) -> None:
     lines, _ = shown(*words)
-    assert all(any(name in line for line in lines) for name in ("qwen2.5-coder", "llama3.1", "ministral-3"))
+    assert all(
+        any(name in line for line in lines) for name in ("qwen2.5-coder", "llama3.1", "ministral-3")
+    )
 
 
-def test_a_table_gives_the_reasons_on_80_columns_also_for_measured_models(ollama: FakeOllama) -> None:
+def test_a_table_gives_the_reasons_on_80_columns_also_for_measured_models(
+    ollama: FakeOllama,
+) -> None:
     ollama.models[CODER].reply = ["pass "] * 40
     shown("run", TASK)
     lines, _ = shown("route", TASK)

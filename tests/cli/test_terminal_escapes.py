@@ -1,4 +1,5 @@
-"""Nothing that a model, a server, a file or a person's words say drives the terminal: every command's output through a pseudo-terminal."""
+"""Nothing that a model, a server, a file or a person's words say drives the terminal: every
+command's output through a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from tests.support.forked import Forked, run
 EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b]0;owned\x07\x1b[2J\x1bc\x9b31m\x9d0;x\x9c\x08\u202e\u202a\u2066\u2069\u206e"
 IN_YAML = "".join(f"\\u{ord(char):04x}" for char in EVIL)
 OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\[[0-9]*[ABCDGK]|\x1b\[\?(25|2004)[hl]")
-"""Colours, the cursor's moves in a line and up, erasing a line, hiding the cursor, and readline's bracketed paste."""
+"""Colours, the cursor's moves in a line and up, erasing a line, hiding the cursor, and readline's
+bracketed paste."""
 DRIVES = re.compile(r"[\x00-\x06\x07\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u206f]")
 
 
@@ -35,7 +37,12 @@ def reached(*words: str, typed: bytes = b"", only: str = "") -> str:
     os.write(mine, typed)
     with (
         open(os.devnull, "w") as null,
-        Forked(*words, stdin=theirs, stdout=null if only == "stderr" else theirs, stderr=null if only == "stdout" else theirs) as process,
+        Forked(
+            *words,
+            stdin=theirs,
+            stdout=null if only == "stderr" else theirs,
+            stderr=null if only == "stdout" else theirs,
+        ) as process,
     ):
         os.close(theirs)
         try:
@@ -63,17 +70,37 @@ def driving(text: str) -> list[str]:
 
 @pytest.fixture
 def evil(ollama: FakeOllama, home: Path) -> str:
-    """The id of a model that is hostile in all it says, and in the name that models.yaml gives it."""
+    """The id of a model that is hostile in all it says, and in the name that models.yaml gives
+    it."""
     name = "evil:7b"
     home.mkdir(exist_ok=True)
-    (home / "models.yaml").write_text(f'providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\nmodels: [{{id: "{name}", name: "evil{IN_YAML}"}}]\n')
+    (home / "models.yaml").write_text(
+        f'providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\nmodels: [{{id: "{name}",'
+        f' name: "evil{IN_YAML}"}}]\n'
+    )
     call = {"function": {"name": f"f{EVIL}", "arguments": {f"a{EVIL}": EVIL}}}
     reply = [f"nemo {EVIL} [link](http://x/{EVIL}) &#x202e; ![image](http://y) answer"]
-    ollama.add(FakeModel(name, reply=reply, thinking=[f"hm {EVIL}"], tool_calls=[call], capabilities=["completion", "thinking"]))
+    ollama.add(
+        FakeModel(
+            name,
+            reply=reply,
+            thinking=[f"hm {EVIL}"],
+            tool_calls=[call],
+            capabilities=["completion", "thinking"],
+        )
+    )
     return name
 
 
-RUNS = [(), ("--plain",), ("--no-stream",), ("--show-thinking",), ("--plain", "--show-thinking"), ("--json",), ("--jsonl",)]
+RUNS = [
+    (),
+    ("--plain",),
+    ("--no-stream",),
+    ("--show-thinking",),
+    ("--plain", "--show-thinking"),
+    ("--json",),
+    ("--jsonl",),
+]
 
 
 @pytest.mark.parametrize("how", RUNS, ids="".join)
@@ -104,12 +131,17 @@ def test_chat_drives_no_terminal(evil: str) -> None:
     assert driving(shown) == []
 
 
-KINDS = [Fault("status", message=f"no {EVIL} way", times=-1), Fault("error_line", message=f"no {EVIL} way", times=-1)]
+KINDS = [
+    Fault("status", message=f"no {EVIL} way", times=-1),
+    Fault("error_line", message=f"no {EVIL} way", times=-1),
+]
 
 
 @pytest.mark.parametrize("fault", KINDS, ids=lambda fault: fault.kind)
 @pytest.mark.parametrize("how", [(), ("--plain",), ("--json",), ("-m", LLAMA)], ids="".join)
-def test_a_servers_error_drives_no_terminal(ollama: FakeOllama, fault: Fault, how: tuple[str, ...]) -> None:
+def test_a_servers_error_drives_no_terminal(
+    ollama: FakeOllama, fault: Fault, how: tuple[str, ...]
+) -> None:
     for model in ollama.models.values():
         model.faults = [fault]
     shown = reached("run", *how, "hi")
@@ -151,14 +183,29 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize("words", WORDS, ids=lambda words: words[0].partition("\x1b")[0] + words[-2 if len(words) > 2 else -1].partition("\x1b")[0])
+@pytest.mark.parametrize(
+    "words",
+    WORDS,
+    ids=lambda words: (
+        words[0].partition("\x1b")[0] + words[-2 if len(words) > 2 else -1].partition("\x1b")[0]
+    ),
+)
 def test_words_of_argv_drive_no_terminal(ollama: FakeOllama, words: tuple[str, ...]) -> None:
     shown = reached(*words)
     assert shown
     assert driving(shown) == []
 
 
-LISTINGS = [("models",), ("models", "show", "EVIL"), ("route", "hi"), ("stats",), ("health",), ("config", "show"), ("cache", "stats"), ("rate", "last", "good")]
+LISTINGS = [
+    ("models",),
+    ("models", "show", "EVIL"),
+    ("route", "hi"),
+    ("stats",),
+    ("health",),
+    ("config", "show"),
+    ("cache", "stats"),
+    ("rate", "last", "good"),
+]
 
 
 @pytest.mark.parametrize("words", LISTINGS, ids=" ".join)
@@ -173,8 +220,16 @@ def test_what_is_remembered_drives_no_terminal(evil: str) -> None:
     run("run", "-m", evil, f"why is nemo {EVIL}?")
     run("memory", "add", f"the vault code of nemo is 1234 {EVIL}")
     ids = [each["id"] for each in json.loads(run("memory", "list", "--json").stdout)["memories"]]
-    asked = [("memory", "list"), ("memory", "search", "vault"), ("memory", "export"), *(("memory", "show", each) for each in ids)]
-    asked += [("run", "--recall", *how, "-m", LLAMA, "what is the vault code of nemo?") for how in ((), ("--plain",))]
+    asked = [
+        ("memory", "list"),
+        ("memory", "search", "vault"),
+        ("memory", "export"),
+        *(("memory", "show", each) for each in ids),
+    ]
+    asked += [
+        ("run", "--recall", *how, "-m", LLAMA, "what is the vault code of nemo?")
+        for how in ((), ("--plain",))
+    ]
     assert len(ids) == 2
     assert [words for words in asked if driving(reached(*words))] == []
 
@@ -192,12 +247,18 @@ def test_what_the_cache_keeps_drives_no_terminal(ollama: FakeOllama, home: Path)
 
 def test_files_of_a_cloned_folder_drive_no_terminal() -> None:
     Path("models.yaml").write_text(
-        f'providers:\n  "p{IN_YAML}": {{kind: ollama, base_url: "http://127.0.0.1:1/{IN_YAML}"}}\nmodels:\n- {{id: "x{IN_YAML}", "k{IN_YAML}": 1}}\n'
+        f'providers:\n  "p{IN_YAML}": {{kind: ollama, base_url:'
+        f' "http://127.0.0.1:1/{IN_YAML}"}}\nmodels:\n- {{id: "x{IN_YAML}", "k{IN_YAML}": 1}}\n'
     )
     Path("routing.yaml").write_text(
-        f'weights: {{fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}}\ntask_types: {{coding: {{patterns: ["({IN_YAML}"]}}}}\n"r{IN_YAML}": 1\n'
+        "weights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types: {coding:"
+        f' {{patterns: ["({IN_YAML}"]}}}}\n"r{IN_YAML}": 1\n'
     )
-    shown = [reached("run", "hi"), reached("config", "validate"), reached("config", "validate", "--json")]
+    shown = [
+        reached("run", "hi"),
+        reached("config", "validate"),
+        reached("config", "validate", "--json"),
+    ]
     assert all("unknown key" in each for each in shown)
     assert [driving(each) for each in shown] == [[], [], []]
 
@@ -220,11 +281,17 @@ def test_what_a_pull_tells_drives_no_terminal(ollama: FakeOllama) -> None:
 
 def test_what_clients_send_drives_no_terminal_of_a_server(evil: str) -> None:
     mine, theirs = pty.openpty()
-    with Forked("serve", "--port", "0", "--no-ui", stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+    with Forked(
+        "serve", "--port", "0", "--no-ui", stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+    ) as process:
         os.close(theirs)
         begun = os.read(mine, 65536).decode()
         port = int(re.findall(r":(\d+)", begun)[0])
-        for request in (f"GET /{EVIL} HTTP/1.1\r\nHost: localhost\r\n\r\n", f"{EVIL}\r\n\r\n", f"POST /v1/chat/completions HTTP/1.1\r\nHost: x{EVIL}\r\n\r\n"):
+        for request in (
+            f"GET /{EVIL} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            f"{EVIL}\r\n\r\n",
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x{EVIL}\r\n\r\n",
+        ):
             with socket.create_connection(("127.0.0.1", port)) as connection:
                 connection.sendall(request.encode())
                 connection.shutdown(socket.SHUT_WR)

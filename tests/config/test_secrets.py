@@ -1,4 +1,5 @@
-"""Secrets of the configuration are shown and written nowhere: keys, and what stands in an address besides its place."""
+"""Secrets of the configuration are shown and written nowhere: keys, and what stands in an address
+besides its place."""
 
 from __future__ import annotations
 
@@ -42,21 +43,61 @@ def test_an_address_is_shown_without_what_is_secret_in_it(url: str, seen: str) -
 
 
 @pytest.mark.parametrize(
-    "name", ["api_key", "qdrant_api_key", "apiKey", "API-KEY", "password", "dbPassword", "token", "auth_token", "secret", "client.secret", "keys"]
+    "name",
+    [
+        "api_key",
+        "qdrant_api_key",
+        "apiKey",
+        "API-KEY",
+        "password",
+        "dbPassword",
+        "token",
+        "auth_token",
+        "secret",
+        "client.secret",
+        "keys",
+    ],
 )
 def test_a_secrets_name_is_known_in_any_spelling(name: str) -> None:
     assert is_secret(name)
 
 
-@pytest.mark.parametrize("name", ["max_tokens", "answer_tokens", "keywords", "keep_alive", "keep", "monkey", "turkey", "base_url", "author", "compass"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_tokens",
+        "answer_tokens",
+        "keywords",
+        "keep_alive",
+        "keep",
+        "monkey",
+        "turkey",
+        "base_url",
+        "author",
+        "compass",
+    ],
+)
 def test_a_name_that_only_looks_like_one_is_none(name: str) -> None:
     assert not is_secret(name)
 
 
 def test_the_rule_holds_at_any_depth_and_leaves_the_rest() -> None:
-    data = {"a": [{"options": {"my_password": SECRET, "max_tokens": 5, "url": f"http://u:{SECRET}@h"}, "api_key": None}], "patterns": {"token": "x+"}}
+    data = {
+        "a": [
+            {
+                "options": {"my_password": SECRET, "max_tokens": 5, "url": f"http://u:{SECRET}@h"},
+                "api_key": None,
+            }
+        ],
+        "patterns": {"token": "x+"},
+    }
     assert without_secrets(data) == {
-        "a": [{"options": {"my_password": HIDDEN, "max_tokens": 5, "url": "http://h"}, "api_key": None}],
+        "a": [
+            {
+                "options": {"my_password": HIDDEN, "max_tokens": 5, "url": "http://h"},
+                "api_key": None,
+            }
+        ],
         "patterns": {"token": "x+"},
     }
 
@@ -66,11 +107,13 @@ def configured(url: str) -> None:
     there = url.replace("://", f"://ana:{SECRET}@")
     Path("conf").mkdir()
     Path("conf/models.yaml").write_text(
-        f"providers:\n  ollama: {{kind: ollama, base_url: '{there}', api_key: {SECRET}}}\n"
-        f"  other: {{kind: openai, base_url: 'http://ana:{SECRET}@127.0.0.1:9/v1'}}\n"
-        f"models:\n- {{id: llama3.1, options: {{secret: {SECRET}}}}}\n- {{id: gone, provider: other}}\n"
+        f"providers:\n  ollama: {{kind: ollama, base_url: '{there}', api_key: {SECRET}}}\n  other:"
+        f" {{kind: openai, base_url: 'http://ana:{SECRET}@127.0.0.1:9/v1'}}\nmodels:\n- {{id:"
+        f" llama3.1, options: {{secret: {SECRET}}}}}\n- {{id: gone, provider: other}}\n"
     )
-    Path("conf/routing.yaml").write_text(f"memory: {{qdrant_url: 'http://ana:{SECRET}@127.0.0.1:9', qdrant_api_key: {SECRET}}}\n")
+    Path("conf/routing.yaml").write_text(
+        f"memory: {{qdrant_url: 'http://ana:{SECRET}@127.0.0.1:9', qdrant_api_key: {SECRET}}}\n"
+    )
 
 
 COMMANDS = [
@@ -89,7 +132,11 @@ COMMANDS = [
 def test_no_command_shows_a_secret_of_the_configuration(ollama: FakeOllama) -> None:
     configured(ollama.url)
     done = [run("--config", "conf", *words) for words in COMMANDS]
-    assert [" ".join(words) for words, each in zip(COMMANDS, done, strict=True) if SECRET.encode() in each.stdout + each.stderr] == []
+    assert [
+        " ".join(words)
+        for words, each in zip(COMMANDS, done, strict=True)
+        if SECRET.encode() in each.stdout + each.stderr
+    ] == []
     assert all(each.stdout + each.stderr for each in done)
 
 
@@ -107,9 +154,18 @@ def test_no_endpoint_tells_one(ollama: FakeOllama, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ORCH_CONFIG", "conf")
     ask = {"messages": [{"role": "user", "content": "hi"}]}
     with served() as url, httpx.Client(base_url=url, timeout=60) as client:
-        answers = [client.get(path) for path in ("/orch/health", "/orch/models", "/v1/models", "/api/tags", "/metrics")]
-        answers += [client.post("/v1/chat/completions", json={**ask, "model": model}) for model in ("auto", "gone")]
-        answers += [client.post("/api/chat", json={**ask, "model": "gone"}), client.post("/orch/run", json={"text": "hi", "model": "gone"})]
+        answers = [
+            client.get(path)
+            for path in ("/orch/health", "/orch/models", "/v1/models", "/api/tags", "/metrics")
+        ]
+        answers += [
+            client.post("/v1/chat/completions", json={**ask, "model": model})
+            for model in ("auto", "gone")
+        ]
+        answers += [
+            client.post("/api/chat", json={**ask, "model": "gone"}),
+            client.post("/orch/run", json={"text": "hi", "model": "gone"}),
+        ]
     assert "can't connect to http://127.0.0.1:9/v1" in answers[6].text
     assert [str(each.url) for each in answers if SECRET in each.text] == []
 
@@ -136,6 +192,12 @@ def test_a_fault_of_the_configuration_is_told_without_it(text: str) -> None:
 
 def test_a_line_that_is_no_yaml_is_not_shown(home: Path) -> None:
     home.mkdir()
-    (home / "models.yaml").write_text(f"providers: {{p: {{kind: ollama, base_url: 'http://h', api_key: \"{SECRET}\" oops}}}}\n")
-    done = [run(*words) for words in (("config", "validate"), ("models", "add", "x"), ("run", "hi"))]
-    assert [(each.returncode, SECRET.encode() in each.stdout + each.stderr) for each in done] == [(2, False)] * 3
+    (home / "models.yaml").write_text(
+        f"providers: {{p: {{kind: ollama, base_url: 'http://h', api_key: \"{SECRET}\" oops}}}}\n"
+    )
+    done = [
+        run(*words) for words in (("config", "validate"), ("models", "add", "x"), ("run", "hi"))
+    ]
+    assert [(each.returncode, SECRET.encode() in each.stdout + each.stderr) for each in done] == [
+        (2, False)
+    ] * 3

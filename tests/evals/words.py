@@ -1,6 +1,8 @@
-"""How often a plain sentence with one of the original's words gets that word's type first or second: `uv run python tests/evals/words.py [--json]`.
+"""How often a plain sentence with one of the original's words gets that word's type first or
+second: `uv run python tests/evals/words.py [--json]`.
 
-`words.jsonl` holds ten sentences in English and ten in Spanish for each word, to which two readings by the rubric gave the word's type. None of them is
+`words.jsonl` holds ten sentences in English and ten in Spanish for each word, to which two readings
+by the rubric gave the word's type. None of them is
 trained on.
 """
 
@@ -75,8 +77,20 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object on stdout")
     asked, found = parser.parse_args(), placed()
     first = sum(each.place == 1 for each in found) / len(found)
-    report = {"n": len(found), "first_or_second": round(share(found), 4), "first": round(first, 4), "goal": GOAL, "by_word": by_word(found)}
-    print(json.dumps(report | {"missed": [each.sentence.text for each in found if not each.right]}, indent=None if asked.json else 2, ensure_ascii=False))
+    report = {
+        "n": len(found),
+        "first_or_second": round(share(found), 4),
+        "first": round(first, 4),
+        "goal": GOAL,
+        "by_word": by_word(found),
+    }
+    print(
+        json.dumps(
+            report | {"missed": [each.sentence.text for each in found if not each.right]},
+            indent=None if asked.json else 2,
+            ensure_ascii=False,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import fake, over
 
 TASK = "Tell me about the sea"
-TOOLS: list[dict[str, Any]] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+TOOLS: list[dict[str, Any]] = [
+    {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+]
 OTHER: list[dict[str, Any]] = [
     {"system_prompt": "be brief"},
     {"context": ["it is 1910"]},
@@ -32,7 +34,14 @@ OTHER: list[dict[str, Any]] = [
     {"profile": "speed"},
     {"dial": 3},
 ]
-SAME: list[dict[str, Any]] = [{"session": "s"}, {"client": "me"}, {"batch": True}, {"timeout_s": 5}, {"store_memory": False}, {"fresh": True}]
+SAME: list[dict[str, Any]] = [
+    {"session": "s"},
+    {"client": "me"},
+    {"batch": True},
+    {"timeout_s": 5},
+    {"store_memory": False},
+    {"fresh": True},
+]
 
 
 @pytest.fixture
@@ -42,10 +51,41 @@ def server() -> Iterator[FakeOllama]:
         yield running
 
 
-def answer(content: str = "By the sea.", *, degraded: bool = False, pinned: bool = False, run_id: str = "r1", **response: Any) -> RunResult:
+def answer(
+    content: str = "By the sea.",
+    *,
+    degraded: bool = False,
+    pinned: bool = False,
+    run_id: str = "r1",
+    **response: Any,
+) -> RunResult:
     """A result of the model a:1b."""
-    decision = Decision("a:1b", "A", "ollama", TaskType.SIMPLE, 0.9, "named by you", (), "balanced", {}, 5, "c0", pinned=pinned, degraded=degraded)
-    return RunResult(decision, TaskType.SIMPLE, 0.9, Response(content, **response), Timing(), (), (), run_id, degraded=degraded)
+    decision = Decision(
+        "a:1b",
+        "A",
+        "ollama",
+        TaskType.SIMPLE,
+        0.9,
+        "named by you",
+        (),
+        "balanced",
+        {},
+        5,
+        "c0",
+        pinned=pinned,
+        degraded=degraded,
+    )
+    return RunResult(
+        decision,
+        TaskType.SIMPLE,
+        0.9,
+        Response(content, **response),
+        Timing(),
+        (),
+        (),
+        run_id,
+        degraded=degraded,
+    )
 
 
 @pytest.fixture
@@ -78,11 +118,23 @@ def test_what_changes_no_answer_is_no_part_of_the_key(wish: dict[str, Any]) -> N
 
 
 def test_another_text_and_another_configuration_are_another_key() -> None:
-    assert len({key_of(task_of(TASK), "c0"), key_of(task_of(TASK + " "), "c0"), key_of(task_of(TASK), "c1")}) == 3
+    assert (
+        len(
+            {
+                key_of(task_of(TASK), "c0"),
+                key_of(task_of(TASK + " "), "c0"),
+                key_of(task_of(TASK), "c1"),
+            }
+        )
+        == 3
+    )
 
 
 async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllama) -> None:
-    async with over({"ollama": server}) as plain, over({"ollama": server}, memory={"recall": True}) as recalling:
+    async with (
+        over({"ollama": server}) as plain,
+        over({"ollama": server}, memory={"recall": True}) as recalling,
+    ):
         keys = [
             await plain.runtime.reuse.key(task_of(TASK)),
             await plain.runtime.reuse.key(task_of(TASK, retrieve_context=True)),
@@ -115,12 +167,16 @@ async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) 
     ],
     ids=["whole", "cut", "blank", "tools", "logprobs", "last resort", "named last resort"],
 )
-def test_an_answer_is_kept_where_it_is_whole_text_of_a_model_that_was_meant(result: RunResult, whole: bool) -> None:
+def test_an_answer_is_kept_where_it_is_whole_text_of_a_model_that_was_meant(
+    result: RunResult, whole: bool
+) -> None:
     assert is_whole(result) is whole
 
 
 @pytest.mark.parametrize("beside", OTHER[:6], ids=lambda wish: next(iter(wish)))
-def test_only_a_question_with_nothing_beside_it_is_compared_with_others(beside: dict[str, Any]) -> None:
+def test_only_a_question_with_nothing_beside_it_is_compared_with_others(
+    beside: dict[str, Any],
+) -> None:
     assert is_single(task_of(TASK))
     assert not is_single(task_of(TASK, **beside))
 
@@ -148,14 +204,18 @@ def test_an_answer_counts_until_its_time_is_over(cache: Cache, clock: list[float
     assert cache.get("k") is None
 
 
-def test_what_is_too_old_is_deleted_as_the_next_one_is_kept(cache: Cache, clock: list[float]) -> None:
+def test_what_is_too_old_is_deleted_as_the_next_one_is_kept(
+    cache: Cache, clock: list[float]
+) -> None:
     cache.put("old", task_of(TASK), answer(), "d0")
     clock[0] += 100.0
     cache.put("new", task_of(TASK), answer(), "d0")
     assert cache.stats()["answers"] == 1
 
 
-def test_the_least_recently_used_answers_make_room(cache: Cache, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_recently_used_answers_make_room(
+    cache: Cache, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache.put("a", task_of(TASK), answer(), "d0")
     monkeypatch.setattr(orch.storage.answers, "MOST_BYTES", cache.stats()["bytes"] * 2)
     clock[0] += 1.0
@@ -191,8 +251,17 @@ def test_a_kept_answer_is_the_same_result_again_without_its_attempts(cache: Cach
     kept = cache.get("k")
     assert kept is not None
     again = kept.restored("r9", 0.0)
-    assert (again.response.content, again.response.thinking, again.decision) == ("By the sea.", "hm", answer().decision)
-    assert (again.source, again.run_id, again.attempts, again.timing.load_s) == ("cache", "r9", (), 0.0)
+    assert (again.response.content, again.response.thinking, again.decision) == (
+        "By the sea.",
+        "hm",
+        answer().decision,
+    )
+    assert (again.source, again.run_id, again.attempts, again.timing.load_s) == (
+        "cache",
+        "r9",
+        (),
+        0.0,
+    )
 
 
 # ---------------------------------------------------------------- when it is given again
@@ -213,4 +282,7 @@ async def test_fresh_asks_the_model_and_keeps_the_newer_answer(server: FakeOllam
         server.models["a:1b"].reply = ["newer"]
         fresh = await orchestrator.execute(TASK, fresh=True)
         again = await orchestrator.execute(TASK)
-    assert [(each.source, each.response.content) for each in (fresh, again)] == [("model", "newer"), ("cache", "newer")]
+    assert [(each.source, each.response.content) for each in (fresh, again)] == [
+        ("model", "newer"),
+        ("cache", "newer"),
+    ]

@@ -1,4 +1,5 @@
-"""An answer that ends at a limit: who set it is told, and an end that orch or the server brought about is `cut`."""
+"""An answer that ends at a limit: who set it is told, and an end that orch or the server brought
+about is `cut`."""
 
 from __future__ import annotations
 
@@ -25,18 +26,30 @@ def long_answer(ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = ["word "] * WORDS
 
 
-async def run(ollama: FakeOllama, options: dict[str, Any], kind: str = "ollama", **facts: Any) -> RunResult:
+async def run(
+    ollama: FakeOllama, options: dict[str, Any], kind: str = "ollama", **facts: Any
+) -> RunResult:
     """The coder's answer; `facts` are what models.yaml says of it."""
     providers = {"there": {"kind": kind, "base_url": ollama.url}}
-    models = {"unlisted": "ignore", "providers": providers, "models": [{"id": CODER, "provider": "there", **facts}]}
+    models = {
+        "unlisted": "ignore",
+        "providers": providers,
+        "models": [{"id": CODER, "provider": "there", **facts}],
+    }
     async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
         return await orchestrator.execute(TASK, options=options)
 
 
-async def test_an_answer_that_the_context_cut_is_cut_and_tells_the_numbers(ollama: FakeOllama) -> None:
+async def test_an_answer_that_the_context_cut_is_cut_and_tells_the_numbers(
+    ollama: FakeOllama,
+) -> None:
     result = await run(ollama, {"max_tokens": 32_000}, num_ctx=1_024)
     options = ollama.chats()[-1].body["options"]
-    assert (options["num_ctx"], result.cut, result.response.finish_reason) == (1_024, True, "length")
+    assert (options["num_ctx"], result.cut, result.response.finish_reason) == (
+        1_024,
+        True,
+        "length",
+    )
     assert options["num_predict"] == result.response.usage.completion_tokens < WORDS
     (warning,) = result.warnings
     assert f"cut at {options['num_predict']:,} tokens" in warning
@@ -44,8 +57,12 @@ async def test_an_answer_that_the_context_cut_is_cut_and_tells_the_numbers(ollam
     assert "-o num_ctx=2048" in warning
 
 
-@pytest.mark.parametrize("options", [{"max_tokens": 5}, {"max_completion_tokens": 5}, {"num_predict": 5}], ids=str)
-async def test_an_answer_that_ends_where_the_caller_wished_is_not_cut(ollama: FakeOllama, options: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "options", [{"max_tokens": 5}, {"max_completion_tokens": 5}, {"num_predict": 5}], ids=str
+)
+async def test_an_answer_that_ends_where_the_caller_wished_is_not_cut(
+    ollama: FakeOllama, options: dict[str, int]
+) -> None:
     result = await run(ollama, options)
     assert (result.cut, result.response.finish_reason) == (False, "length")
     assert result.warnings == ("the answer was cut at 5 tokens; -o max_tokens=N allows more",)
@@ -58,21 +75,30 @@ async def test_an_answer_that_is_whole_is_not_cut(ollama: FakeOllama) -> None:
 
 async def test_an_answer_that_models_yaml_cut_is_cut(ollama: FakeOllama) -> None:
     result = await run(ollama, {}, max_tokens=7)
-    assert (result.cut, result.warnings) == (True, ("the answer was cut at 7 tokens; -o max_tokens=N allows more",))
+    assert (result.cut, result.warnings) == (
+        True,
+        ("the answer was cut at 7 tokens; -o max_tokens=N allows more",),
+    )
 
 
-async def test_an_openai_server_is_asked_for_no_more_than_its_context_has_room_for(ollama: FakeOllama) -> None:
+async def test_an_openai_server_is_asked_for_no_more_than_its_context_has_room_for(
+    ollama: FakeOllama,
+) -> None:
     result = await run(ollama, {"max_tokens": 32_000}, kind="openai", context_window=1_024)
     assert ollama.chats()[-1].body["max_tokens"] < 1_024
     assert (result.cut, result.response.finish_reason) == (True, "length")
     assert "a shorter input leaves more" in result.warnings[0]
 
 
-async def test_an_openai_server_that_ends_before_the_callers_cap_has_cut(ollama: FakeOllama) -> None:
+async def test_an_openai_server_that_ends_before_the_callers_cap_has_cut(
+    ollama: FakeOllama,
+) -> None:
     ollama.models[CODER].faults.append(Fault("length", after=9))
     result = await run(ollama, {"max_tokens": 32_000}, kind="openai")
     assert result.cut
-    assert result.warnings == ("the answer was cut at 9 tokens, which is a limit of its server's own",)
+    assert result.warnings == (
+        "the answer was cut at 9 tokens, which is a limit of its server's own",
+    )
 
 
 # ---------------------------------------------------------------- at the faces
@@ -93,11 +119,23 @@ def test_orch_run_takes_a_cap_beyond_the_window(small: FakeOllama) -> None:
     assert "context of 1,024" in said["warnings"][0]
 
 
-def test_clients_of_both_apis_may_send_a_cap_beyond_the_window(url: str, ollama: FakeOllama) -> None:
+def test_clients_of_both_apis_may_send_a_cap_beyond_the_window(
+    url: str, ollama: FakeOllama
+) -> None:
     said = [{"role": "user", "content": TASK}]
     ollama.models[CODER].context_length = 1_024
-    openai = httpx.post(f"{url}/v1/chat/completions", json={"model": CODER, "messages": said, "max_tokens": 32_000})
-    native = httpx.post(f"{url}/api/chat", json={"model": CODER, "messages": said, "options": {"num_predict": 32_000}, "stream": False})
+    openai = httpx.post(
+        f"{url}/v1/chat/completions", json={"model": CODER, "messages": said, "max_tokens": 32_000}
+    )
+    native = httpx.post(
+        f"{url}/api/chat",
+        json={
+            "model": CODER,
+            "messages": said,
+            "options": {"num_predict": 32_000},
+            "stream": False,
+        },
+    )
     assert (openai.status_code, openai.json()["choices"][0]["finish_reason"]) == (200, "length")
     assert (native.status_code, native.json()["done_reason"]) == (200, "length")
     assert {chat.body["options"]["num_ctx"] for chat in ollama.chats()} == {1_024}

@@ -1,4 +1,5 @@
-"""Which other model may take over, and as what it is told: none where that was ruled out, and a namesake at another provider as itself."""
+"""Which other model may take over, and as what it is told: none where that was ruled out, and a
+namesake at another provider as itself."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ CUT = Fault("cut", after=1)
         ({"model": CODER, "fallback": True}, [CODER, LLAMA]),
     ],
 )
-async def test_another_model_takes_over_only_where_it_may(ollama: FakeOllama, wishes: dict[str, Any], asked: list[str]) -> None:
+async def test_another_model_takes_over_only_where_it_may(
+    ollama: FakeOllama, wishes: dict[str, Any], asked: list[str]
+) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     async with Orchestrator() as orchestrator:
         run = orchestrator.start(task_of(TASK, **wishes), "restart")
@@ -47,14 +50,21 @@ async def test_another_model_takes_over_only_where_it_may(ollama: FakeOllama, wi
     assert (run.error.exit_code if run.error else 0) == (7 if asked == [CODER] else 0)
 
 
-async def test_a_model_that_is_busy_is_asked_once_more_also_without_fallback(ollama: FakeOllama) -> None:
+async def test_a_model_that_is_busy_is_asked_once_more_also_without_fallback(
+    ollama: FakeOllama,
+) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=429, retry_after="0"))
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, fallback=False)
-    assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [(CODER, "failed"), (CODER, "ok")]
+    assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [
+        (CODER, "failed"),
+        (CODER, "ok"),
+    ]
 
 
-async def test_an_answer_of_another_model_is_not_given_again_where_none_may_take_over(ollama: FakeOllama) -> None:
+async def test_an_answer_of_another_model_is_not_given_again_where_none_may_take_over(
+    ollama: FakeOllama,
+) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     async with Orchestrator() as orchestrator:
         await orchestrator.execute(TASK, model=CODER, fallback=True)
@@ -68,7 +78,10 @@ async def test_an_answer_of_another_model_is_not_given_again_where_none_may_take
 @pytest.fixture
 def twins() -> Iterator[tuple[FakeOllama, FakeOllama]]:
     """Two servers that have a model of the same name; only the first one prefers to be asked."""
-    with FakeOllama([FakeModel(TWIN, reply=["first"])]) as one, FakeOllama([FakeModel(TWIN, reply=["second"])]) as other:
+    with (
+        FakeOllama([FakeModel(TWIN, reply=["first"])]) as one,
+        FakeOllama([FakeModel(TWIN, reply=["second"])]) as other,
+    ):
         yield one, other
 
 
@@ -76,12 +89,17 @@ def two_homes(one: FakeOllama, other: FakeOllama) -> dict[str, Any]:
     """models.yaml with both; it lists the first one's model, as a good one."""
     return {
         "version": 1,
-        "providers": {"one": {"kind": "ollama", "base_url": one.url}, "other": {"kind": "ollama", "base_url": other.url}},
+        "providers": {
+            "one": {"kind": "ollama", "base_url": one.url},
+            "other": {"kind": "ollama", "base_url": other.url},
+        },
         "models": [{"id": TWIN, "provider": "one", "quality_rating": 9.9, "speed_rating": 9.9}],
     }
 
 
-async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(twins: tuple[FakeOllama, FakeOllama]) -> None:
+async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(
+    twins: tuple[FakeOllama, FakeOllama],
+) -> None:
     twins[0].models[TWIN].faults.append(CUT)
     async with Orchestrator(models=two_homes(*twins)) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
@@ -91,7 +109,9 @@ async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(twins: tuple[F
     assert (result.decision.provider, result.decision.reason.split(":")[0]) == ("other", "fallback")
 
 
-async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_one(twins: tuple[FakeOllama, FakeOllama]) -> None:
+async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_one(
+    twins: tuple[FakeOllama, FakeOllama],
+) -> None:
     twins[0].models[TWIN].faults.append(CUT)
     async with Orchestrator(models=two_homes(*twins)) as orchestrator:
         await orchestrator.execute(TASK)
@@ -103,7 +123,9 @@ async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_on
     assert (figures[f"one/{TWIN}"]["errors"], figures[f"other/{TWIN}"]["errors"]) == (1, 0)
 
 
-async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(twins: tuple[FakeOllama, FakeOllama]) -> None:
+async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(
+    twins: tuple[FakeOllama, FakeOllama],
+) -> None:
     limited = Fault("status", status=429, retry_after="0")
     twins[0].models[TWIN].faults.append(limited)
     twins[1].models[TWIN].faults.append(limited)
@@ -113,5 +135,11 @@ async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(twins: tupl
 
 
 def test_the_error_of_namesakes_names_their_providers() -> None:
-    attempts = [Attempt(TWIN, provider, "failed", "cut", "it broke off") for provider in ("one", "other")]
-    assert gave_up(attempts, "", False).message == f"every model that was asked failed: one/{TWIN}: it broke off; other/{TWIN}: it broke off"
+    attempts = [
+        Attempt(TWIN, provider, "failed", "cut", "it broke off") for provider in ("one", "other")
+    ]
+    assert (
+        gave_up(attempts, "", False).message
+        == f"every model that was asked failed: one/{TWIN}: it broke off; other/{TWIN}: it"
+        " broke off"
+    )

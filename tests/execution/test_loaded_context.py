@@ -1,4 +1,5 @@
-"""With which context models are loaded: other clients of the same Ollama do not set it back and forth, and a Modelfile's counts."""
+"""With which context models are loaded: other clients of the same Ollama do not set it back and
+forth, and a Modelfile's counts."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ MANY = {"version": 1, "memory_budget_gb": 100}
 
 def bare(ollama: FakeOllama) -> None:
     """A chat as `ollama run` sends it: without a num_ctx."""
-    assert httpx.post(f"{ollama.url}/api/chat", json={"model": LLAMA, "messages": SAID}).status_code == 200
+    assert (
+        httpx.post(f"{ollama.url}/api/chat", json={"model": LLAMA, "messages": SAID}).status_code
+        == 200
+    )
 
 
 def sent(ollama: FakeOllama) -> list[int | None]:
@@ -35,17 +39,27 @@ async def test_orch_and_another_client_in_turns_load_a_model_once(ollama: FakeOl
     assert (ollama.loads, sent(ollama)) == (1, [4_096] * 3)
 
 
-async def test_a_task_that_what_is_loaded_does_not_hold_loads_the_models_own_context(ollama: FakeOllama) -> None:
+async def test_a_task_that_what_is_loaded_does_not_hold_loads_the_models_own_context(
+    ollama: FakeOllama,
+) -> None:
     bare(ollama)
     async with Orchestrator(routing=MANY) as orchestrator:
         await orchestrator.execute(TASK + " word" * 4_000, model=LLAMA)
     assert (ollama.loads, sent(ollama)) == (2, [8_192])
 
 
-def test_clients_that_ask_for_less_context_at_each_request_load_a_model_once(url: str, ollama: FakeOllama) -> None:
+def test_clients_that_ask_for_less_context_at_each_request_load_a_model_once(
+    url: str, ollama: FakeOllama
+) -> None:
     for num_ctx in (8_192, 4_100, 4_200, 3_000):
-        httpx.post(f"{url}/api/chat", json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": num_ctx}}).raise_for_status()
-    httpx.post(f"{url}/v1/chat/completions", json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": 2_000}}).raise_for_status()
+        httpx.post(
+            f"{url}/api/chat",
+            json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": num_ctx}},
+        ).raise_for_status()
+    httpx.post(
+        f"{url}/v1/chat/completions",
+        json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": 2_000}},
+    ).raise_for_status()
     httpx.post(f"{url}/api/chat", json={"model": LLAMA, "messages": SAID}).raise_for_status()
     assert (ollama.loads, sent(ollama)) == (1, [8_192] * 6)
 
@@ -73,7 +87,9 @@ async def test_what_an_older_orch_kept_of_a_model_is_asked_again(ollama: FakeOll
     async with Orchestrator(routing=MANY) as orchestrator:
         await orchestrator.execute(TASK, model="made")
     async with Orchestrator(routing=MANY) as orchestrator:
-        orchestrator.runtime.journal.database.rows("UPDATE model_info SET info = json_remove(info, '$.num_ctx') RETURNING digest")
+        orchestrator.runtime.journal.database.rows(
+            "UPDATE model_info SET info = json_remove(info, '$.num_ctx') RETURNING digest"
+        )
     ollama.resident.clear()
     async with Orchestrator(routing=MANY) as orchestrator:
         await orchestrator.execute(TASK, model="made", fresh=True)

@@ -1,4 +1,5 @@
-"""A prompt that proves too long: the same model is asked once more with a context that holds it, and the next time at once."""
+"""A prompt that proves too long: the same model is asked once more with a context that holds it,
+and the next time at once."""
 
 from __future__ import annotations
 
@@ -15,26 +16,45 @@ from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
-OLLAMA = "request ({tokens} tokens) exceeds the available context size ({context} tokens), try increasing it"
-LLAMACPP = '{{"error":{{"code":400,"message":"the request exceeds the available context size","n_prompt_tokens":{tokens},"n_ctx":{context}}}}}'
+OLLAMA = (
+    "request ({tokens} tokens) exceeds the available context size ({context} tokens), try"
+    " increasing it"
+)
+LLAMACPP = (
+    '{{"error":{{"code":400,"message":"the request exceeds the available context'
+    ' size","n_prompt_tokens":{tokens},"n_ctx":{context}}}}}'
+)
 SILENT = "the input length exceeds the context length"
 SAID = [OLLAMA, LLAMACPP, SILENT]
 SYLLABLES = "ba " * 2_500
-"""About 2,500 tokens by orch's estimate; a model that takes a token for each byte counts three times as many."""
+"""About 2,500 tokens by orch's estimate; a model that takes a token for each byte counts three
+times as many."""
 
 
 @pytest.fixture
 def dense(ollama: FakeOllama) -> FakeModel:
-    """A coder that takes a token for each byte, as one does of numbers that the estimate does not know."""
+    """A coder that takes a token for each byte, as one does of numbers that the estimate does not
+    know."""
     ollama.models[CODER].bytes_per_token = 1.0
     ollama.models[CODER].overflow = OLLAMA
     return ollama.models[CODER]
 
 
-async def run(ollama: FakeOllama, text: str = SYLLABLES, *, kind: str = "ollama", options: dict[str, Any] | None = None, **facts: Any) -> RunResult:
+async def run(
+    ollama: FakeOllama,
+    text: str = SYLLABLES,
+    *,
+    kind: str = "ollama",
+    options: dict[str, Any] | None = None,
+    **facts: Any,
+) -> RunResult:
     """The coder's answer; `facts` are what models.yaml says of it."""
     providers = {"there": {"kind": kind, "base_url": ollama.url}}
-    models = {"unlisted": "ignore", "providers": providers, "models": [{"id": CODER, "provider": "there", **facts}]}
+    models = {
+        "unlisted": "ignore",
+        "providers": providers,
+        "models": [{"id": CODER, "provider": "there", **facts}],
+    }
     async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
         return await orchestrator.execute(text, fresh=True, options=options)
 
@@ -45,17 +65,24 @@ def contexts(ollama: FakeOllama) -> list[int]:
 
 
 @pytest.mark.parametrize("said", SAID)
-async def test_a_refused_prompt_is_asked_once_more_with_a_context_that_holds_it(ollama: FakeOllama, dense: FakeModel, said: str) -> None:
+async def test_a_refused_prompt_is_asked_once_more_with_a_context_that_holds_it(
+    ollama: FakeOllama, dense: FakeModel, said: str
+) -> None:
     dense.overflow = said
     result = await run(ollama, num_ctx=4_096)
     assert contexts(ollama) == ([4_096, 16_384] if said != SILENT else [4_096, 8_192])
-    assert [(each.model, each.outcome, each.code) for each in result.attempts] == [(CODER, "failed", "context_overflow"), (CODER, "ok", "")]
+    assert [(each.model, each.outcome, each.code) for each in result.attempts] == [
+        (CODER, "failed", "context_overflow"),
+        (CODER, "ok", ""),
+    ]
     assert result.response.content == "def f(): pass"
     assert any("it is asked once more" in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize("said", [OLLAMA, LLAMACPP])
-async def test_the_same_prompt_is_not_refused_a_second_time(ollama: FakeOllama, dense: FakeModel, said: str) -> None:
+async def test_the_same_prompt_is_not_refused_a_second_time(
+    ollama: FakeOllama, dense: FakeModel, said: str
+) -> None:
     dense.overflow = said
     await run(ollama, num_ctx=4_096)
     ollama.resident.clear()
@@ -65,14 +92,18 @@ async def test_the_same_prompt_is_not_refused_a_second_time(ollama: FakeOllama, 
     assert second.warnings == ()
 
 
-async def test_what_was_learned_of_one_prompt_rules_out_no_other(ollama: FakeOllama, dense: FakeModel) -> None:
+async def test_what_was_learned_of_one_prompt_rules_out_no_other(
+    ollama: FakeOllama, dense: FakeModel
+) -> None:
     await run(ollama, num_ctx=4_096)
     dense.bytes_per_token = 4.0
     for words in (12_000, 1_500):
         assert [each.code for each in (await run(ollama, "word " * words)).attempts] == [""]
 
 
-async def test_a_prompt_beyond_the_window_is_refused_once_and_then_before_it_is_sent(ollama: FakeOllama, dense: FakeModel) -> None:
+async def test_a_prompt_beyond_the_window_is_refused_once_and_then_before_it_is_sent(
+    ollama: FakeOllama, dense: FakeModel
+) -> None:
     for chats in (1, 1):
         with pytest.raises(OrchError) as caught:
             await run(ollama, num_ctx=4_096, context_window=6_000)
@@ -95,15 +126,28 @@ async def test_to_ask_once_more_leaves_every_other_model_its_turn(ollama: FakeOl
     assert [each.model for each in result.attempts] == [CODER, CODER, LLAMA]
 
 
-async def test_a_server_that_ignores_the_context_it_is_asked_for_is_not_asked_again(ollama: FakeOllama) -> None:
-    ollama.models[CODER].faults.append(Fault("status", status=400, message="request (9000 tokens) exceeds the available context size (4096 tokens)"))
+async def test_a_server_that_ignores_the_context_it_is_asked_for_is_not_asked_again(
+    ollama: FakeOllama,
+) -> None:
+    ollama.models[CODER].faults.append(
+        Fault(
+            "status",
+            status=400,
+            message="request (9000 tokens) exceeds the available context size (4096 tokens)",
+        )
+    )
     with pytest.raises(OrchError) as caught:
         await run(ollama, "hi")
     assert (caught.value.exit_code, len(ollama.chats())) == (5, 1)
 
 
-async def test_an_openai_server_that_takes_the_cap_for_a_reservation_is_asked_for_less(ollama: FakeOllama) -> None:
-    said = "This model's maximum context length is 4096 tokens. However, you requested 32012 tokens (12 in the messages, 32000 in the completion)."
+async def test_an_openai_server_that_takes_the_cap_for_a_reservation_is_asked_for_less(
+    ollama: FakeOllama,
+) -> None:
+    said = (
+        "This model's maximum context length is 4096 tokens. However, you requested 32012 tokens"
+        " (12 in the messages, 32000 in the completion)."
+    )
     ollama.models[CODER].faults.append(Fault("status", status=400, message=said))
     result = await run(ollama, "hi", kind="openai", options={"max_tokens": 32_000})
     assert [chat.body["max_tokens"] for chat in ollama.chats()] == [32_000, 4_096 - 12 - 16]
@@ -115,13 +159,16 @@ async def test_an_openai_server_that_takes_the_cap_for_a_reservation_is_asked_fo
 
 @pytest.fixture
 def shifting(ollama: FakeOllama) -> FakeOllama:
-    """A coder that counts more than was estimated, though not more than its context, and says more than fits beside that."""
+    """A coder that counts more than was estimated, though not more than its context, and says more
+    than fits beside that."""
     ollama.models[CODER].bytes_per_token = 2.0
     ollama.models[CODER].reply = ["word "] * 3_000
     return ollama
 
 
-async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_it(shifting: FakeOllama) -> None:
+async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_it(
+    shifting: FakeOllama,
+) -> None:
     result = await run(shifting, num_ctx=4_096)
     failed, answered = result.attempts
     assert (failed.code, failed.prompt_tokens) == ("context_overflow", answered.prompt_tokens)
@@ -130,8 +177,14 @@ async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_i
     assert contexts(shifting) == [4_096, 8_192]
 
 
-async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_counts(shifting: FakeOllama) -> None:
-    models = {"unlisted": "ignore", "providers": {"ollama": {"kind": "ollama", "base_url": shifting.url}}, "models": [{"id": CODER, "num_ctx": 4_096}]}
+async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_counts(
+    shifting: FakeOllama,
+) -> None:
+    models = {
+        "unlisted": "ignore",
+        "providers": {"ollama": {"kind": "ollama", "base_url": shifting.url}},
+        "models": [{"id": CODER, "num_ctx": 4_096}],
+    }
     async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(SYLLABLES)]
     result = chunks[-1]["result"]
@@ -147,16 +200,29 @@ async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_count
 def test_orch_run_answers_a_prompt_that_was_refused(ollama: FakeOllama, dense: FakeModel) -> None:
     words = ("run", "--json", "--fresh", "-m", CODER, "-o", "num_ctx=4096", SYLLABLES)
     first, second = (json.loads(orch(*words).stdout) for _ in range(2))
-    assert (first["ok"], [each["code"] for each in first["attempts"]]) == (True, ["context_overflow", ""])
+    assert (first["ok"], [each["code"] for each in first["attempts"]]) == (
+        True,
+        ["context_overflow", ""],
+    )
     assert (second["ok"], [each["code"] for each in second["attempts"]]) == (True, [""])
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_of_the_endpoint_does_not_notice(url: str, ollama: FakeOllama, dense: FakeModel, stream: bool) -> None:
-    asked = {"model": CODER, "messages": [{"role": "user", "content": SYLLABLES}], "options": {"num_ctx": 4_096}, "stream": stream}
+def test_a_client_of_the_endpoint_does_not_notice(
+    url: str, ollama: FakeOllama, dense: FakeModel, stream: bool
+) -> None:
+    asked = {
+        "model": CODER,
+        "messages": [{"role": "user", "content": SYLLABLES}],
+        "options": {"num_ctx": 4_096},
+        "stream": stream,
+    }
     answer = httpx.post(f"{url}/api/chat", json=asked)
     lines = [json.loads(line) for line in answer.text.splitlines()]
-    assert (answer.status_code, "".join(line["message"]["content"] for line in lines)) == (200, "def f(): pass")
+    assert (answer.status_code, "".join(line["message"]["content"] for line in lines)) == (
+        200,
+        "def f(): pass",
+    )
 
 
 # ---------------------------------------------------------------- what servers say
@@ -180,5 +246,7 @@ def test_a_client_of_the_endpoint_does_not_notice(url: str, ollama: FakeOllama, 
         ("no numbers here", b"[1]", (None, None)),
     ],
 )  # fmt: skip
-def test_the_numbers_of_a_refusal_are_read_in_the_words_of_every_server(message: str, body: bytes, told: tuple[int | None, int | None]) -> None:
+def test_the_numbers_of_a_refusal_are_read_in_the_words_of_every_server(
+    message: str, body: bytes, told: tuple[int | None, int | None]
+) -> None:
     assert told_by(message, body) == told

@@ -1,4 +1,5 @@
-"""Names that share a digest (`llama3.1`, `llama3.1:8b`) are one model in memory: seen as loaded, loaded once, unloaded, and counted once."""
+"""Names that share a digest (`llama3.1`, `llama3.1:8b`) are one model in memory: seen as loaded,
+loaded once, unloaded, and counted once."""
 
 from __future__ import annotations
 
@@ -48,9 +49,15 @@ async def installed(running: list[Json], tags: list[Json]) -> dict[str, Installe
 
 
 async def test_every_name_of_a_loaded_model_is_loaded_whichever_ollama_lists() -> None:
-    tags = [{"name": name, "digest": "one"} for name in (FULL, SHORT)] + [{"name": "other:1b", "digest": "two"}]
+    tags = [{"name": name, "digest": "one"} for name in (FULL, SHORT)] + [
+        {"name": "other:1b", "digest": "two"}
+    ]
     there = await installed([{"name": SHORT, "digest": "one", "context_length": 4096}], tags)
-    assert {name: each.resident_ctx for name, each in there.items()} == {FULL: 4096, SHORT: 4096, "other:1b": None}
+    assert {name: each.resident_ctx for name, each in there.items()} == {
+        FULL: 4096,
+        SHORT: 4096,
+        "other:1b": None,
+    }
 
 
 async def test_a_name_that_was_given_to_another_model_is_not_loaded() -> None:
@@ -61,7 +68,9 @@ async def test_a_name_that_was_given_to_another_model_is_not_loaded() -> None:
 
 @pytest.mark.parametrize("digest", ["", "sha256:one", "of-another-form"])
 async def test_where_no_digest_tells_the_name_does(digest: str) -> None:
-    there = await installed([{"name": "llama3.1", "digest": digest}], [{"name": FULL, "digest": "one"}])
+    there = await installed(
+        [{"name": "llama3.1", "digest": digest}], [{"name": FULL, "digest": "one"}]
+    )
     assert there[FULL].resident
 
 
@@ -80,7 +89,9 @@ def test_a_model_that_is_loaded_by_another_name_is_no_cold_load(aliases: FakeOll
     assert (taken["resident"], taken["num_ctx"]) == (True, 8_192)
 
 
-async def test_a_model_gives_back_its_memory_once(aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+async def test_a_model_gives_back_its_memory_once(
+    aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
     monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: 0)
     monkeypatch.setattr("orch.providers.hardware.gpu_memory_bytes", lambda: 0)
     aliases.resident[FULL] = 8_192
@@ -94,7 +105,12 @@ async def test_a_model_gives_back_its_memory_once(aliases: FakeOllama, monkeypat
 
 def named(name: str, *, resident: bool = False) -> ModelState:
     """One of the names of a model of 10 GB."""
-    return ModelState(ModelSpec(id=name), digest="one", resident=resident, resident_bytes=10 * GB if resident else 0)
+    return ModelState(
+        ModelSpec(id=name),
+        digest="one",
+        resident=resident,
+        resident_bytes=10 * GB if resident else 0,
+    )
 
 
 async def test_two_names_of_one_model_run_side_by_side() -> None:
@@ -111,7 +127,10 @@ async def test_two_names_of_one_model_run_side_by_side() -> None:
 
 async def test_a_model_with_two_names_takes_its_memory_once() -> None:
     small = ModelState(ModelSpec(id="small"), size_bytes=2 * GB)
-    hall = Hall(config(parallel=4), replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True), small)))
+    hall = Hall(
+        config(parallel=4),
+        replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True), small)),
+    )
     hall.ask("a", SHORT, footprint_bytes=10 * GB)
     await settle()
     assert hall.gate.must_wait(Ticket("r", ("ollama", "small"), 2 * GB)) == ""
@@ -122,15 +141,23 @@ async def test_names_that_come_to_share_a_model_while_it_is_used_do_no_harm() ->
     hall = Hall(config(parallel=4), survey())
     hall.ask("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    hall.gate.saw(replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True))))
+    hall.gate.saw(
+        replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True)))
+    )
     hall.ask("b", FULL, footprint_bytes=10 * GB)
     await settle()
     assert await hall.drain() == ["a", "b"]
 
 
-def test_ps_lists_a_model_once_under_the_name_that_ollama_lists(url: str, aliases: FakeOllama) -> None:
-    httpx.post(f"{aliases.url}/api/chat", json={"model": SHORT, "messages": SAID}).raise_for_status()
+def test_ps_lists_a_model_once_under_the_name_that_ollama_lists(
+    url: str, aliases: FakeOllama
+) -> None:
+    httpx.post(
+        f"{aliases.url}/api/chat", json={"model": SHORT, "messages": SAID}
+    ).raise_for_status()
     assert [each["name"] for each in httpx.get(f"{url}/api/ps").json()["models"]] == [SHORT]
     httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": SAID}).raise_for_status()
-    httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": [], "keep_alive": 0}).raise_for_status()
+    httpx.post(
+        f"{url}/api/chat", json={"model": FULL, "messages": [], "keep_alive": 0}
+    ).raise_for_status()
     assert (aliases.loads, aliases.resident) == (1, {})

@@ -1,4 +1,5 @@
-"""An answer from a machine that nobody was told of is an error, and is not asked for twice; the backend refuses what must not be asked by itself."""
+"""An answer from a machine that nobody was told of is an error, and is not asked for twice; the
+backend refuses what must not be asked by itself."""
 
 from __future__ import annotations
 
@@ -26,16 +27,35 @@ TASK = "Tell me about the sea"
 @pytest.fixture
 def server() -> Iterator[FakeOllama]:
     """An Ollama whose best model turns out to run elsewhere only when it answers."""
-    liar = FakeModel(LIAR, reply=["From", " afar"], remote_host=HOST, says_remote_in=frozenset({"answer"}), capabilities=["completion", "embedding"])
-    with FakeOllama([liar, FakeModel(LOCAL, reply=["From", " here"], parameter_size="3.2B")]) as fake:
+    liar = FakeModel(
+        LIAR,
+        reply=["From", " afar"],
+        remote_host=HOST,
+        says_remote_in=frozenset({"answer"}),
+        capabilities=["completion", "embedding"],
+    )
+    with FakeOllama(
+        [liar, FakeModel(LOCAL, reply=["From", " here"], parameter_size="3.2B")]
+    ) as fake:
         yield fake
 
 
 def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
     """An orchestrator that prefers the liar."""
-    listed = [{"id": LIAR, "quality_rating": 9, "speed_rating": 9, **liar}, {"id": LOCAL, "quality_rating": 3, "speed_rating": 3}]
+    listed = [
+        {"id": LIAR, "quality_rating": 9, "speed_rating": 9, **liar},
+        {"id": LOCAL, "quality_rating": 3, "speed_rating": 3},
+    ]
     models = {"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": listed}
-    return Orchestrator(models, {"version": 1, "memory_budget_gb": 100, "cache": "off", "task_types": {kind: {"quality_floor": 0} for kind in TaskType}})
+    return Orchestrator(
+        models,
+        {
+            "version": 1,
+            "memory_budget_gb": 100,
+            "cache": "off",
+            "task_types": {kind: {"quality_floor": 0} for kind in TaskType},
+        },
+    )
 
 
 async def test_it_is_a_failed_attempt_that_says_where_the_text_went(server: FakeOllama) -> None:
@@ -47,7 +67,9 @@ async def test_it_is_a_failed_attempt_that_says_where_the_text_went(server: Fake
     assert "the text went to far.example" in fallback["reason"]
 
 
-async def test_the_model_is_not_asked_again_by_this_process_or_by_another(server: FakeOllama) -> None:
+async def test_the_model_is_not_asked_again_by_this_process_or_by_another(
+    server: FakeOllama,
+) -> None:
     for _ in range(2):
         async with orchestrator(server) as made:
             for _ in range(2):
@@ -59,7 +81,11 @@ async def test_named_it_fails_with_exit_code_7(server: FakeOllama) -> None:
     async with orchestrator(server) as made:
         with pytest.raises(OrchError, match=r"the text went to far\.example") as caught:
             await made.execute(TASK, model=LIAR, fallback=False)
-    assert (caught.value.exit_code, caught.value.partial, caught.value.attempts[0].code) == (7, "", "remote_answer")
+    assert (caught.value.exit_code, caught.value.partial, caught.value.attempts[0].code) == (
+        7,
+        "",
+        "remote_answer",
+    )
 
 
 async def test_reading_stops_at_once(server: FakeOllama) -> None:
@@ -78,7 +104,9 @@ async def test_where_it_is_allowed_the_answer_passes(server: FakeOllama) -> None
 
 
 @pytest.mark.parametrize("kind", [OllamaBackend, OpenAIBackend])
-async def test_a_cloud_name_is_sent_nothing(server: FakeOllama, kind: type[OllamaBackend] | type[OpenAIBackend]) -> None:
+async def test_a_cloud_name_is_sent_nothing(
+    server: FakeOllama, kind: type[OllamaBackend] | type[OpenAIBackend]
+) -> None:
     server.add(FakeModel("x:cloud", capabilities=["completion", "embedding"]))
     backend = kind(Provider(kind="ollama", base_url=server.url))
     request = ChatRequest("x:cloud", [{"role": "user", "content": "hi"}])
@@ -91,7 +119,9 @@ async def test_a_cloud_name_is_sent_nothing(server: FakeOllama, kind: type[Ollam
     assert {request.path for request in server.requests} <= {"/api/tags", "/api/ps"}
 
 
-async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_either(server: FakeOllama) -> None:
+async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_either(
+    server: FakeOllama,
+) -> None:
     backend = OpenAIBackend(Provider(kind="openai", base_url=server.url))
     with pytest.raises(BackendError, match=r"the text went to far\.example"):
         await anext(backend.chat(ChatRequest(LIAR, [{"role": "user", "content": "hi"}])))
@@ -99,8 +129,17 @@ async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_eith
 
 
 @pytest.mark.parametrize("where", ["tags", "show"])
-async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_runs(server: FakeOllama, where: str) -> None:
-    server.add(FakeModel("far-embed", capabilities=["embedding"], remote_host=HOST, says_remote_in=frozenset({where})))
+async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_runs(
+    server: FakeOllama, where: str
+) -> None:
+    server.add(
+        FakeModel(
+            "far-embed",
+            capabilities=["embedding"],
+            remote_host=HOST,
+            says_remote_in=frozenset({where}),
+        )
+    )
     backend = OllamaBackend(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(BackendError, match=r"would go to far\.example") as caught:
         await backend.embed("far-embed", ["my diary"])
@@ -122,12 +161,19 @@ async def test_a_model_that_runs_elsewhere_is_not_loaded(server: FakeOllama) -> 
     await backend.aclose()
 
 
-# ---------------------------------------------------------------- in a server, whose backends outlive a change of the files
+# ---------------------------------------------------------------- in a server, whose backends
+# outlive a change of the files
 
 
 def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> Backend:
     """The backend of a configuration that says that word of the liar."""
-    config = from_data({"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": [{"id": LIAR, "remote": remote}]}, {"version": 1})
+    config = from_data(
+        {
+            "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},
+            "models": [{"id": LIAR, "remote": remote}],
+        },
+        {"version": 1},
+    )
     return wiring.backend("ollama", config.models.providers["ollama"], config.models)
 
 

@@ -1,4 +1,5 @@
-"""How a run that failed is told, what is warned of at the end of one that did not, and what its row in the journal holds."""
+"""How a run that failed is told, what is warned of at the end of one that did not, and what its row
+in the journal holds."""
 
 from __future__ import annotations
 
@@ -25,7 +26,10 @@ def server() -> Iterator[FakeOllama]:
 
 def failed(*codes: str) -> list[Attempt]:
     """An attempt for each code, each of another model."""
-    return [Attempt(f"m{number}", "ollama", "failed", code=code, message=f"why {number}") for number, code in enumerate(codes)]
+    return [
+        Attempt(f"m{number}", "ollama", "failed", code=code, message=f"why {number}")
+        for number, code in enumerate(codes)
+    ]
 
 
 # ---------------------------------------------------------------- how it is told
@@ -46,7 +50,9 @@ def failed(*codes: str) -> list[Attempt]:
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else None,
 )
-def test_the_error_has_the_code_that_all_attempts_have_in_common_else_that_all_failed(codes: list[str], code: str, exit_code: int) -> None:
+def test_the_error_has_the_code_that_all_attempts_have_in_common_else_that_all_failed(
+    codes: list[str], code: str, exit_code: int
+) -> None:
     error = gave_up(failed(*codes), "", others=False)
     assert (error.code, error.exit_code) == (code, exit_code)
 
@@ -74,21 +80,31 @@ def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
     assert gave_up(failed(code), "", others=True).hint == hint
 
 
-@pytest.mark.parametrize(("shown", "others", "offered"), [("text", True, True), ("text", False, False), ("", True, False)])
-def test_going_on_is_offered_where_text_was_shown_and_somebody_could(shown: str, others: bool, offered: bool) -> None:
+@pytest.mark.parametrize(
+    ("shown", "others", "offered"),
+    [("text", True, True), ("text", False, False), ("", True, False)],
+)
+def test_going_on_is_offered_where_text_was_shown_and_somebody_could(
+    shown: str, others: bool, offered: bool
+) -> None:
     assert ("--continue-partial" in gave_up(failed("cut"), shown, others).hint) is offered
 
 
 def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
     assert gave_up(failed("empty"), "", others=False).message == "m0 failed: why 0"
-    assert gave_up(failed("empty", "cut"), "", others=False).message == "every model that was asked failed: m0: why 0; m1: why 1"
+    assert (
+        gave_up(failed("empty", "cut"), "", others=False).message
+        == "every model that was asked failed: m0: why 0; m1: why 1"
+    )
 
 
 def test_how_long_to_wait_is_handed_on() -> None:
     assert gave_up(failed("rate_limited"), "", others=False, retry_after_s=7.0).retry_after_s == 7.0
 
 
-async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(server: FakeOllama) -> None:
+async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(
+    server: FakeOllama,
+) -> None:
     for model in server.models.values():
         model.faults.append(Fault("empty", times=-1))
     async with over({"ollama": server}) as orchestrator:
@@ -96,19 +112,50 @@ async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(serv
             await orchestrator.execute(TASK)
         (row,) = orchestrator.runtime.journal.runs()
         kept = orchestrator.runtime.journal.attempts_of(caught.value.run_id)
-    assert [attempt.code for attempt in caught.value.attempts] == [each["code"] for each in kept] == ["empty", "empty"]
-    assert (row["run_id"], row["status"], row["error_code"]) == (caught.value.run_id, "failed", "all_failed")
+    assert (
+        [attempt.code for attempt in caught.value.attempts]
+        == [each["code"] for each in kept]
+        == ["empty", "empty"]
+    )
+    assert (row["run_id"], row["status"], row["error_code"]) == (
+        caught.value.run_id,
+        "failed",
+        "all_failed",
+    )
 
 
-async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counted(server: FakeOllama) -> None:
+async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counted(
+    server: FakeOllama,
+) -> None:
     async with over({"ollama": server}) as orchestrator:
-        result = await orchestrator.execute(TASK, system_prompt="be brief", session="s", model="a:1b")
+        result = await orchestrator.execute(
+            TASK, system_prompt="be brief", session="s", model="a:1b"
+        )
         row = orchestrator.runtime.journal.find_run(result.run_id) or {}
     asked = ("task", "system", "session", "face", "status", "source", "config_hash")
-    assert [row[name] for name in asked] == [TASK, "be brief", "s", "library", "ok", "model", result.decision.config_hash]
+    assert [row[name] for name in asked] == [
+        TASK,
+        "be brief",
+        "s",
+        "library",
+        "ok",
+        "model",
+        result.decision.config_hash,
+    ]
     answered = ("answer", "model", "provider", "task_type", "confidence", "degraded")
-    assert [row[name] for name in answered] == ["by a:1b", "a:1b", "ollama", str(result.task_type), result.confidence, 0]
-    counted = (result.response.usage.prompt_tokens, result.response.usage.completion_tokens, result.timing.load_s)
+    assert [row[name] for name in answered] == [
+        "by a:1b",
+        "a:1b",
+        "ollama",
+        str(result.task_type),
+        result.confidence,
+        0,
+    ]
+    counted = (
+        result.response.usage.prompt_tokens,
+        result.response.usage.completion_tokens,
+        result.timing.load_s,
+    )
     assert (row["prompt_tokens"], row["completion_tokens"], row["load_s"]) == counted
     assert counted[0] > 0
     assert counted[1] > 0
@@ -130,10 +177,17 @@ LONG, SHORT = "sea and land " * 100, "sea and land " * 20
 
 @pytest.mark.parametrize(
     ("text", "bytes_per_token", "said"),
-    [(LONG, 4.0, ""), (LONG, 1.0, "were expected"), (LONG, 20.0, "(it may have been cut)"), (SHORT, 20.0, "")],
+    [
+        (LONG, 4.0, ""),
+        (LONG, 1.0, "were expected"),
+        (LONG, 20.0, "(it may have been cut)"),
+        (SHORT, 20.0, ""),
+    ],
     ids=["near", "far more", "far less", "short"],
 )
-async def test_a_prompt_that_counts_over_twice_or_under_half_of_its_estimate_is_told(server: FakeOllama, text: str, bytes_per_token: float, said: str) -> None:
+async def test_a_prompt_that_counts_over_twice_or_under_half_of_its_estimate_is_told(
+    server: FakeOllama, text: str, bytes_per_token: float, said: str
+) -> None:
     warnings = await warnings_of(server, text, bytes_per_token)
     assert [said in warning for warning in warnings] == ([True] if said else [])
     assert all(("may have been cut" in warning) is (bytes_per_token > 4) for warning in warnings)

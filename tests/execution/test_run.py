@@ -1,4 +1,5 @@
-"""Each sentence about fallback, attempts and what is written down, as a test that fails when the sentence is no longer true."""
+"""Each sentence about fallback, attempts and what is written down, as a test that fails when the
+sentence is no longer true."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ from tests.support.orchestrators import fake, over
 TASK = "Tell me about the sea"
 FOUR = ("a:1b", "b:1b", "c:1b", "d:1b")
 BROKEN = Fault("status", status=500, times=-1)
-TOOLS: list[dict[str, Any]] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+TOOLS: list[dict[str, Any]] = [
+    {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+]
 
 
 @pytest.fixture
@@ -50,11 +53,15 @@ async def failure(orchestrator: Orchestrator, **wishes: Any) -> OrchError:
     return caught.value
 
 
-async def streamed(orchestrator: Orchestrator, on_partial: OnPartial, **wishes: Any) -> tuple[list[Chunk], OrchError | None]:
+async def streamed(
+    orchestrator: Orchestrator, on_partial: OnPartial, **wishes: Any
+) -> tuple[list[Chunk], OrchError | None]:
     """The chunks of a run as a face asks for it, and its error."""
     chunks: list[Chunk] = []
     try:
-        async with aclosing(orchestrator.stream_task(task_of(TASK, **wishes), on_partial)) as stream:
+        async with aclosing(
+            orchestrator.stream_task(task_of(TASK, **wishes), on_partial)
+        ) as stream:
             async for chunk in stream:
                 chunks.append(chunk)
     except OrchError as error:
@@ -71,8 +78,14 @@ def kinds(chunks: list[Chunk]) -> list[str]:
 # ---------------------------------------------------------------- how many are asked
 
 
-@pytest.mark.parametrize(("routing", "asked"), [({"fallback": {"max_attempts": 1}}, 1), ({"fallback": {"max_attempts": 2}}, 2), ({}, 3)], ids=str)
-async def test_no_more_models_are_asked_than_max_attempts_and_that_is_three_unless_said(server: FakeOllama, routing: dict[str, Any], asked: int) -> None:
+@pytest.mark.parametrize(
+    ("routing", "asked"),
+    [({"fallback": {"max_attempts": 1}}, 1), ({"fallback": {"max_attempts": 2}}, 2), ({}, 3)],
+    ids=str,
+)
+async def test_no_more_models_are_asked_than_max_attempts_and_that_is_three_unless_said(
+    server: FakeOllama, routing: dict[str, Any], asked: int
+) -> None:
     for model in server.models.values():
         model.faults.append(BROKEN)
     async with over({"ollama": server}, **routing) as orchestrator:
@@ -87,7 +100,11 @@ async def test_the_models_are_asked_in_the_order_of_the_decision(server: FakeOll
         server.models[name].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
-    assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [("a:1b", "failed"), ("b:1b", "failed"), ("c:1b", "ok")]
+    assert [(attempt.model, attempt.outcome) for attempt in result.attempts] == [
+        ("a:1b", "failed"),
+        ("b:1b", "failed"),
+        ("c:1b", "ok"),
+    ]
     assert [candidate.model_id for candidate in result.decision.candidates] == list(FOUR)
 
 
@@ -95,7 +112,10 @@ async def test_no_other_model_of_a_provider_that_is_gone_is_asked() -> None:
     with fake("a:1b", "b:1b") as dying, fake("c:1b") as well:
         async with over({"dying": dying, "well": well}, gate=StoppingGate(dying)) as orchestrator:
             result = await orchestrator.execute(TASK)
-    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [("a:1b", "connect"), ("c:1b", "")]
+    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [
+        ("a:1b", "connect"),
+        ("c:1b", ""),
+    ]
 
 
 async def test_a_provider_that_is_gone_with_all_its_models_is_no_provider() -> None:
@@ -106,7 +126,9 @@ async def test_a_provider_that_is_gone_with_all_its_models_is_no_provider() -> N
     assert (error.code, error.exit_code) == ("no_provider", 3)
 
 
-async def test_other_models_of_a_provider_where_only_one_model_fails_are_asked(server: FakeOllama) -> None:
+async def test_other_models_of_a_provider_where_only_one_model_fails_are_asked(
+    server: FakeOllama,
+) -> None:
     server.models["a:1b"].faults.append(Fault("close"))
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
@@ -127,25 +149,34 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-@pytest.mark.parametrize(("wished", "waited"), [("1.5", 1.5), ("30", LONGEST_BACKOFF_S), (None, 0.25)])
+@pytest.mark.parametrize(
+    ("wished", "waited"), [("1.5", 1.5), ("30", LONGEST_BACKOFF_S), (None, 0.25)]
+)
 async def test_a_rate_limited_model_that_is_alone_is_asked_once_more_after_a_bounded_wait(
     server: FakeOllama, naps: list[float], wished: str | None, waited: float
 ) -> None:
     server.models["a:1b"].faults.append(Fault("status", status=429, retry_after=wished))
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK, model="a:1b")
-    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [("a:1b", "rate_limited"), ("a:1b", "")]
+    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [
+        ("a:1b", "rate_limited"),
+        ("a:1b", ""),
+    ]
     assert waited in naps
 
 
-async def test_a_rate_limited_model_is_not_asked_a_third_time(server: FakeOllama, naps: list[float]) -> None:
+async def test_a_rate_limited_model_is_not_asked_a_third_time(
+    server: FakeOllama, naps: list[float]
+) -> None:
     server.models["a:1b"].faults += [Fault("status", status=429, retry_after="0")] * 3
     async with over({"ollama": server}) as orchestrator:
         error = await failure(orchestrator, model="a:1b")
     assert [attempt.code for attempt in error.attempts] == ["rate_limited"] * 2
 
 
-async def test_a_rate_limited_model_makes_way_for_another_one(server: FakeOllama, naps: list[float]) -> None:
+async def test_a_rate_limited_model_makes_way_for_another_one(
+    server: FakeOllama, naps: list[float]
+) -> None:
     server.models["a:1b"].faults.append(Fault("status", status=429, retry_after="0"))
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
@@ -155,7 +186,9 @@ async def test_a_rate_limited_model_makes_way_for_another_one(server: FakeOllama
 # ---------------------------------------------------------------- who answered
 
 
-async def test_after_a_fallback_the_decision_names_who_answered_and_says_that_it_is_a_fallback(server: FakeOllama) -> None:
+async def test_after_a_fallback_the_decision_names_who_answered_and_says_that_it_is_a_fallback(
+    server: FakeOllama,
+) -> None:
     server.models["a:1b"].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
@@ -178,9 +211,17 @@ async def test_each_model_is_announced_before_its_first_word(server: FakeOllama)
         chunks, error = await streamed(orchestrator, "continue")
     assert error is None
     assert kinds(chunks) == ["metadata", "fallback", "metadata", "content", "done"]
-    assert [chunk["model_id"] for chunk in chunks if chunk["type"] == "metadata"] == ["a:1b", "b:1b"]
+    assert [chunk["model_id"] for chunk in chunks if chunk["type"] == "metadata"] == [
+        "a:1b",
+        "b:1b",
+    ]
     fallback = chunks[1]
-    assert (fallback["from"], fallback["to"], fallback["code"], fallback["offset"]) == ("a:1b", "b:1b", "server_error", 0)
+    assert (fallback["from"], fallback["to"], fallback["code"], fallback["offset"]) == (
+        "a:1b",
+        "b:1b",
+        "server_error",
+        0,
+    )
 
 
 # ---------------------------------------------------------------- after text was shown
@@ -192,38 +233,55 @@ async def test_the_next_model_goes_on_from_the_text_that_was_shown(server: FakeO
         chunks, error = await streamed(orchestrator, "continue")
     result = chunks[-1]["result"]
     assert error is None
-    assert (result.response.content, [attempt.outcome for attempt in result.attempts]) == ("by by b:1b", ["partial", "ok"])
+    assert (result.response.content, [attempt.outcome for attempt in result.attempts]) == (
+        "by by b:1b",
+        ["partial", "ok"],
+    )
     assert [attempt.offset for attempt in result.attempts] == [0, len("by ")]
     assert server.chats()[-1].body["messages"][-1] == {"role": "assistant", "content": "by "}
 
 
-async def test_text_that_was_held_back_is_dropped_and_the_next_model_starts_afresh(server: FakeOllama) -> None:
+async def test_text_that_was_held_back_is_dropped_and_the_next_model_starts_afresh(
+    server: FakeOllama,
+) -> None:
     server.models["a:1b"].faults.append(Fault("cut", after=1))
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
-    assert (result.response.content, [attempt.outcome for attempt in result.attempts]) == ("by b:1b", ["failed", "ok"])
+    assert (result.response.content, [attempt.outcome for attempt in result.attempts]) == (
+        "by b:1b",
+        ["failed", "ok"],
+    )
     assert server.chats()[-1].body["messages"][-1] == {"role": "user", "content": TASK}
 
 
-async def test_where_nothing_may_follow_the_run_ends_with_what_was_shown(server: FakeOllama) -> None:
-    """The failure's own code (here a time-out) would say that nothing came: text came, so it is `all_failed`."""
+async def test_where_nothing_may_follow_the_run_ends_with_what_was_shown(
+    server: FakeOllama,
+) -> None:
+    """The failure's own code (here a time-out) would say that nothing came: text came, so it is
+    `all_failed`."""
     server.models["a:1b"].faults.append(Fault("stall", after=1, seconds=20))
     async with over({"ollama": server}) as orchestrator:
         _, error = await streamed(orchestrator, "stop", timeout_s=0.5)
     assert error is not None
     assert (error.code, error.exit_code, error.partial) == ("all_failed", 7, "by ")
     assert "--continue-partial" in error.hint
-    assert [(attempt.model, attempt.outcome, attempt.code) for attempt in error.attempts] == [("a:1b", "partial", "stalled")]
+    assert [(attempt.model, attempt.outcome, attempt.code) for attempt in error.attempts] == [
+        ("a:1b", "partial", "stalled")
+    ]
 
 
-async def test_where_nothing_was_shown_the_code_of_the_failure_is_the_run_s(server: FakeOllama) -> None:
+async def test_where_nothing_was_shown_the_code_of_the_failure_is_the_run_s(
+    server: FakeOllama,
+) -> None:
     server.models["a:1b"].faults.append(Fault("slow", seconds=20))
     async with over({"ollama": server}) as orchestrator:
         error = await failure(orchestrator, model="a:1b", timeout_s=0.3)
     assert (error.code, error.exit_code, error.partial) == ("timeout", 6, "")
 
 
-async def test_a_run_that_stops_at_shown_text_still_falls_back_before_the_first_word(server: FakeOllama) -> None:
+async def test_a_run_that_stops_at_shown_text_still_falls_back_before_the_first_word(
+    server: FakeOllama,
+) -> None:
     server.models["a:1b"].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
         chunks, error = await streamed(orchestrator, "stop")
@@ -231,15 +289,25 @@ async def test_a_run_that_stops_at_shown_text_still_falls_back_before_the_first_
     assert chunks[-1]["result"].response.content == "by b:1b"
 
 
-@pytest.mark.parametrize("whole", [{"tools": TOOLS}, {"response_format": {"type": "json_object"}}], ids=["tools", "format"])
-async def test_an_answer_with_tools_or_a_format_is_never_continued_in_its_middle(server: FakeOllama, whole: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "whole",
+    [{"tools": TOOLS}, {"response_format": {"type": "json_object"}}],
+    ids=["tools", "format"],
+)
+async def test_an_answer_with_tools_or_a_format_is_never_continued_in_its_middle(
+    server: FakeOllama, whole: dict[str, Any]
+) -> None:
     for model in server.models.values():
         model.capabilities.append("tools")
     server.models["a:1b"].faults.append(Fault("cut", after=1))
     async with over({"ollama": server}) as orchestrator:
         _, error = await streamed(orchestrator, "continue", **whole)
     assert error is not None
-    assert (error.code, error.partial, [attempt.model for attempt in error.attempts]) == ("all_failed", "by ", ["a:1b"])
+    assert (error.code, error.partial, [attempt.model for attempt in error.attempts]) == (
+        "all_failed",
+        "by ",
+        ["a:1b"],
+    )
 
 
 # ---------------------------------------------------------------- what is written down
@@ -255,10 +323,16 @@ async def test_every_run_ends_in_the_journal_once_whatever_became_of_it(server: 
         await stream.aclose()
         rows = orchestrator.runtime.journal.runs()
     ends = {row["status"]: (row["model"], row["answer"], row["error_code"]) for row in rows}
-    assert ends == {"failed": ("a:1b", "", "all_failed"), "ok": ("b:1b", "by b:1b", None), "interrupted": ("c:1b", "by ", "reader_gone")}
+    assert ends == {
+        "failed": ("a:1b", "", "all_failed"),
+        "ok": ("b:1b", "by b:1b", None),
+        "interrupted": ("c:1b", "by ", "reader_gone"),
+    }
 
 
-async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(server: FakeOllama) -> None:
+async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(
+    server: FakeOllama,
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         sources = [(await orchestrator.execute(TASK, store_memory=True)).source for _ in range(2)]
         rows = orchestrator.runtime.journal.runs()
@@ -266,8 +340,13 @@ async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(se
     assert sorted((row["source"], row["remember"]) for row in rows) == [("cache", 0), ("model", 1)]
 
 
-@pytest.mark.parametrize(("remember", "wish", "kept"), [(True, None, 1), (False, None, 0), (True, False, 0), (False, True, 1)])
-async def test_store_memory_overrules_routing_yaml(server: FakeOllama, remember: bool, wish: bool | None, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("remember", "wish", "kept"),
+    [(True, None, 1), (False, None, 0), (True, False, 0), (False, True, 1)],
+)
+async def test_store_memory_overrules_routing_yaml(
+    server: FakeOllama, remember: bool, wish: bool | None, kept: int
+) -> None:
     async with over({"ollama": server}, memory={"remember": remember}) as orchestrator:
         await orchestrator.execute(TASK, store_memory=wish)
         (row,) = orchestrator.runtime.journal.runs()

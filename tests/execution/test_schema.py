@@ -1,4 +1,5 @@
-"""An answer that breaks the JSON Schema that was asked for is a failed attempt, whoever enforces it or not; nothing is fetched, and nothing hangs."""
+"""An answer that breaks the JSON Schema that was asked for is a failed attempt, whoever enforces it
+or not; nothing is fetched, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -20,10 +21,17 @@ from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
 
 TASK = "Write a Python function that sorts a list"
-NUMBER: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+NUMBER: dict[str, Any] = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}},
+    "required": ["a"],
+}
 FORMAT: dict[str, Any] = {"type": "json_schema", "json_schema": {"name": "n", "schema": NUMBER}}
 BAD, GOOD = '{"b": "no number"}', '{"a": 1}'
-CATASTROPHE: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
+CATASTROPHE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}},
+}
 ENDLESS = json.dumps({"a": "a" * 60 + "!"})
 
 
@@ -38,7 +46,9 @@ def schema_file(schema: Any) -> str:
 
 
 async def fault(schema: Any, answer: Any) -> str:
-    return await AnswerSchema(schema).fault(answer if isinstance(answer, str) else json.dumps(answer))
+    return await AnswerSchema(schema).fault(
+        answer if isinstance(answer, str) else json.dumps(answer)
+    )
 
 
 def refused(schema: Any) -> OrchError:
@@ -54,7 +64,10 @@ def refused(schema: Any) -> OrchError:
 async def test_the_next_model_is_asked_and_the_attempt_says_what_broke() -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, response_format=FORMAT)
-    assert [(each.model, each.code) for each in result.attempts] == [(CODER, "schema_mismatch"), (LLAMA, "")]
+    assert [(each.model, each.code) for each in result.attempts] == [
+        (CODER, "schema_mismatch"),
+        (LLAMA, ""),
+    ]
     assert "$: 'a' is a required property" in result.attempts[0].message
     assert result.response.content == GOOD
 
@@ -63,7 +76,9 @@ async def test_the_next_model_is_asked_and_the_attempt_says_what_broke() -> None
 def test_held_back_text_is_replaced_by_the_next_models(ollama: FakeOllama, form: str) -> None:
     done = orch("run", form, "--schema", schema_file(NUMBER), TASK)
     assert done.returncode == 0
-    assert (json.loads(done.stdout)["answer"] if form == "--json" else done.stdout.decode().strip()) == GOOD
+    assert (
+        json.loads(done.stdout)["answer"] if form == "--json" else done.stdout.decode().strip()
+    ) == GOOD
 
 
 def test_text_that_was_shown_stays_and_the_run_ends_with_7(ollama: FakeOllama) -> None:
@@ -76,22 +91,40 @@ def test_text_that_was_shown_stays_and_the_run_ends_with_7(ollama: FakeOllama) -
 def test_all_break_it(ollama: FakeOllama) -> None:
     ollama.models[LLAMA].reply = [BAD]
     told = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
-    assert (told["error"]["code"], {each["code"] for each in told["attempts"]}) == ("all_failed", {"schema_mismatch"})
+    assert (told["error"]["code"], {each["code"] for each in told["attempts"]}) == (
+        "all_failed",
+        {"schema_mismatch"},
+    )
     assert "-m MODEL asks another model" in told["error"]["hint"]
 
 
 @pytest.mark.parametrize(
     ("path", "wish"),
-    [("/v1/chat/completions", {"response_format": FORMAT}), ("/api/chat", {"format": NUMBER, "stream": False})],
+    [
+        ("/v1/chat/completions", {"response_format": FORMAT}),
+        ("/api/chat", {"format": NUMBER, "stream": False}),
+    ],
 )
-def test_clients_of_both_apis_get_the_answer_that_fits(url: str, path: str, wish: dict[str, Any]) -> None:
-    answer = httpx.post(f"{url}{path}", json={"model": "auto", "messages": [{"role": "user", "content": TASK}], **wish}, timeout=30)
+def test_clients_of_both_apis_get_the_answer_that_fits(
+    url: str, path: str, wish: dict[str, Any]
+) -> None:
+    answer = httpx.post(
+        f"{url}{path}",
+        json={"model": "auto", "messages": [{"role": "user", "content": TASK}], **wish},
+        timeout=30,
+    )
     assert (answer.status_code, answer.headers["x-orch-fallback"]) == (200, "1")
     assert json.dumps(GOOD)[1:-1] in answer.text
 
 
-@pytest.mark.parametrize("schema", [{"type": "objekt"}, {"$ref": "http://127.0.0.1:9/x"}, {"pattern": "("}], ids=["type", "remote", "pattern"])
-def test_a_schema_that_cannot_be_used_is_refused_before_any_model_is_asked(url: str, ollama: FakeOllama, schema: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": "objekt"}, {"$ref": "http://127.0.0.1:9/x"}, {"pattern": "("}],
+    ids=["type", "remote", "pattern"],
+)
+def test_a_schema_that_cannot_be_used_is_refused_before_any_model_is_asked(
+    url: str, ollama: FakeOllama, schema: dict[str, Any]
+) -> None:
     wish = {"model": "auto", "messages": [{"role": "user", "content": TASK}], "format": schema}
     answer = httpx.post(f"{url}/api/chat", json=wish, timeout=30)
     assert (answer.status_code, "JSON Schema can't be used" in answer.text) == (400, True)
@@ -112,12 +145,21 @@ def test_an_answer_that_is_nested_too_deeply_is_a_failed_attempt(ollama: FakeOll
     assert (told["attempts"][0]["code"], told["answer"]) == ("invalid_json", GOOD)
 
 
-def test_a_pattern_that_takes_ages_does_not_stop_the_server(url: str, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_that_takes_ages_does_not_stop_the_server(
+    url: str, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(json_schema, "CHECK_S", 2.0)
     ollama.models[CODER].reply, ollama.models[LLAMA].reply = [ENDLESS], ['{"a": "aa"}']
-    wish = {"model": "auto", "messages": [{"role": "user", "content": TASK}], "format": CATASTROPHE, "stream": False}
+    wish = {
+        "model": "auto",
+        "messages": [{"role": "user", "content": TASK}],
+        "format": CATASTROPHE,
+        "stream": False,
+    }
     answers: list[httpx.Response] = []
-    asking = threading.Thread(target=lambda: answers.append(httpx.post(f"{url}/api/chat", json=wish, timeout=60)))
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{url}/api/chat", json=wish, timeout=60))
+    )
     asking.start()
     ollama.wait_for(lambda: bool(ollama.chats()))
     assert httpx.get(f"{url}/api/version", timeout=30).status_code == 200
@@ -126,11 +168,22 @@ def test_a_pattern_that_takes_ages_does_not_stop_the_server(url: str, ollama: Fa
 
 
 @pytest.mark.parametrize("more", [[], ["--schema", "schema.json"]], ids=["without", "with"])
-def test_jsonschema_is_imported_only_where_there_is_a_schema(ollama: FakeOllama, more: list[str]) -> None:
+def test_jsonschema_is_imported_only_where_there_is_a_schema(
+    ollama: FakeOllama, more: list[str]
+) -> None:
     schema_file(NUMBER)
-    code = f"import sys\nsys.argv = ['orch', 'run', '--no-stream', *{more!r}, {TASK!r}]\nfrom orch.cli.main import command\ncommand()\n"
+    code = (
+        f"import sys\nsys.argv = ['orch', 'run', '--no-stream', *{more!r}, {TASK!r}]\nfrom"
+        " orch.cli.main import command\ncommand()\n"
+    )
     code += "print('jsonschema' in sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
     assert done.stderr.decode().splitlines()[-1] == str(bool(more))
 
 
@@ -143,18 +196,32 @@ def test_jsonschema_is_imported_only_where_there_is_a_schema(ollama: FakeOllama,
         (NUMBER, {"a": 1}, ""),
         (NUMBER, {"a": 1.5}, "$.a must be of type integer"),
         ({"items": {"enum": ["x", "y"]}}, ["x", "z"], '$[1] must fit enum: ["x", "y"]'),
-        ({"properties": {}, "additionalProperties": False}, {"b": 1}, "$: Additional properties are not allowed ('b' was unexpected)"),
+        (
+            {"properties": {}, "additionalProperties": False},
+            {"b": 1},
+            "$: Additional properties are not allowed ('b' was unexpected)",
+        ),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "number"}}}, "1", ""),
         ({"$ref": "#"}, "1", "it is nested too deeply to be checked"),
         ({"format": "ipv4"}, '"no address"', ""),
         ({"pattern": "^a+$"}, '"aaa"', ""),
         ({"pattern": "^a+$"}, '"b"', '$ must fit pattern: "^a+$"'),
-        ({"$schema": "http://json-schema.org/draft-04/schema#", "maximum": 3, "exclusiveMaximum": True}, "3", "$ must fit maximum: 3"),
+        (
+            {
+                "$schema": "http://json-schema.org/draft-04/schema#",
+                "maximum": 3,
+                "exclusiveMaximum": True,
+            },
+            "3",
+            "$ must fit maximum: 3",
+        ),
         ({"multipleOf": 0.1}, "1e999", "it could not be checked"),
         (False, "1", "$ must not be there"),
     ],
 )
-async def test_what_breaks_a_schema_is_told_with_its_place(schema: Any, answer: Any, said: str) -> None:
+async def test_what_breaks_a_schema_is_told_with_its_place(
+    schema: Any, answer: Any, said: str
+) -> None:
     told = await fault(schema, answer)
     assert told.startswith(said) if said else told == ""
 
@@ -164,13 +231,26 @@ async def test_a_huge_answer_is_not_repeated() -> None:
     assert len(await fault({"additionalProperties": False}, {"x" * 1_000_000: 1})) < 200
 
 
-async def test_references_that_fan_out_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_references_that_fan_out_without_end_are_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(json_schema, "CHECK_S", 0.5)
     layers = {f"n{n}": {"allOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 8} for n in range(30)}
-    assert "could not be checked" in await fault({"$ref": "#/$defs/n0", "$defs": {**layers, "n30": True}}, "1")
+    assert "could not be checked" in await fault(
+        {"$ref": "#/$defs/n0", "$defs": {**layers, "n30": True}}, "1"
+    )
 
 
-@pytest.mark.parametrize("reference", ["http://127.0.0.1:9/x.json", "https://example.com/x", "file:///etc/passwd", "other.json", "//host/x"])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "http://127.0.0.1:9/x.json",
+        "https://example.com/x",
+        "file:///etc/passwd",
+        "other.json",
+        "//host/x",
+    ],
+)
 def test_a_reference_to_another_place_is_refused_in_words(reference: str) -> None:
     error = refused({"properties": {"a": {"$ref": reference}}})
     assert (reference in error.message, "$defs" in error.hint) == (True, True)
@@ -181,7 +261,15 @@ async def test_formats_are_not_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [{"$ref": "#/$defs/none"}, {"$id": "http://example.com/s", "$ref": "other"}, {"$schema": 5}, {"$schema": "//["}, "text", {"required": "a"}]
+    "schema",
+    [
+        {"$ref": "#/$defs/none"},
+        {"$id": "http://example.com/s", "$ref": "other"},
+        {"$schema": 5},
+        {"$schema": "//["},
+        "text",
+        {"required": "a"},
+    ],
 )
 def test_an_unusable_schema_is_refused(schema: Any) -> None:
     assert "can't be used" in refused(schema).message

@@ -1,4 +1,5 @@
-"""A session carries its earlier turns, also those that were interrupted; what was redacted is replayed so, what does not fit is left out, and both are said."""
+"""A session carries its earlier turns, also those that were interrupted; what was redacted is
+replayed so, what does not fit is left out, and both are said."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def test_there_must_be_something_to_continue(ollama: FakeOllama) -> None:
 
 
 @pytest.mark.parametrize("mode", ["meta", "off"])
-def test_a_journal_without_texts_carries_no_conversation(ollama: FakeOllama, home: Path, mode: str) -> None:
+def test_a_journal_without_texts_carries_no_conversation(
+    ollama: FakeOllama, home: Path, mode: str
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"version: 1\njournal: {mode}\n")
     done = orch("run", "--json", "--session", "s", "hi")
@@ -93,14 +96,26 @@ def test_chat_survives_a_model_that_is_not_there(ollama: FakeOllama) -> None:
     assert done.stdout.strip()
 
 
-# ---------------------------------------------------------------- turns that did not come to their end
+# ---------------------------------------------------------------- turns that did not come to their
+# end
 
 
-def interrupted(ollama: FakeOllama, *words: str, text: bytes = b"tick ", number: int = signal.SIGINT) -> None:
-    """A run of the coder that is ended by a signal: after that text was read, or where there is none as soon as the model was asked."""
+def interrupted(
+    ollama: FakeOllama, *words: str, text: bytes = b"tick ", number: int = signal.SIGINT
+) -> None:
+    """A run of the coder that is ended by a signal: after that text was read, or where there is
+    none as soon as the model was asked."""
     coder, asked_before = ollama.models[CODER], len(ollama.chats())
-    usual, coder.reply, coder.chunk_delay_s = coder.reply, ["tick "] * 10_000, 0.02 if text else 20.0
-    process = subprocess.Popen([*COMMAND, "run", "--no-stdin", "-m", CODER, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    usual, coder.reply, coder.chunk_delay_s = (
+        coder.reply,
+        ["tick "] * 10_000,
+        0.02 if text else 20.0,
+    )
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--no-stdin", "-m", CODER, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     assert process.stdout is not None
     assert process.stdout.read(len(text)) == text
     ollama.wait_for(lambda: len(ollama.chats()) > asked_before)
@@ -111,7 +126,9 @@ def interrupted(ollama: FakeOllama, *words: str, text: bytes = b"tick ", number:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_continue_goes_on_with_an_interrupted_run(ollama: FakeOllama, number: signal.Signals) -> None:
+def test_continue_goes_on_with_an_interrupted_run(
+    ollama: FakeOllama, number: signal.Signals
+) -> None:
     orch("run", "-m", CODER, "apples?")
     interrupted(ollama, "count", number=number)
     orch("run", "-c", "-m", CODER, "go on")
@@ -120,7 +137,9 @@ def test_continue_goes_on_with_an_interrupted_run(ollama: FakeOllama, number: si
     assert (answer[0], answer[1].startswith("tick ")) == ("assistant", True)
 
 
-def test_a_run_that_was_interrupted_before_its_first_word_is_a_turn_with_roles_in_turn(ollama: FakeOllama) -> None:
+def test_a_run_that_was_interrupted_before_its_first_word_is_a_turn_with_roles_in_turn(
+    ollama: FakeOllama,
+) -> None:
     orch("run", "--session", "s", "-m", CODER, "one")
     interrupted(ollama, "--session", "s", "two", text=b"")
     orch("run", "-c", "-m", CODER, "three")
@@ -145,16 +164,24 @@ def test_a_run_that_failed_without_a_word_is_no_turn(ollama: FakeOllama) -> None
     assert [text for role, text in asked(ollama) if role == "user"] == ["one", "three"]
 
 
-def test_the_same_question_again_takes_the_place_of_its_unfinished_answer(ollama: FakeOllama) -> None:
+def test_the_same_question_again_takes_the_place_of_its_unfinished_answer(
+    ollama: FakeOllama,
+) -> None:
     interrupted(ollama, "--session", "s", "count")
     orch("run", "--session", "s", "-m", CODER, "count")
     assert asked(ollama) == [("user", "count")]
     orch("run", "--session", "s", "-m", CODER, "and now?")
-    assert asked(ollama) == [("user", "count"), ("assistant", "def f(): pass"), ("user", "and now?")]
+    assert asked(ollama) == [
+        ("user", "count"),
+        ("assistant", "def f(): pass"),
+        ("user", "and now?"),
+    ]
 
 
 @pytest.mark.parametrize("ends", ["interrupted", "failed"])
-def test_the_next_turn_knows_the_type_and_stays_with_the_model_unless_it_failed(ollama: FakeOllama, home: Path, ends: str) -> None:
+def test_the_next_turn_knows_the_type_and_stays_with_the_model_unless_it_failed(
+    ollama: FakeOllama, home: Path, ends: str
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"{ROOM}session_margin: 1\n")
     if ends == "interrupted":
@@ -164,12 +191,17 @@ def test_the_next_turn_knows_the_type_and_stays_with_the_model_unless_it_failed(
         assert orch("run", "-t", "creative", "-m", CODER, "a poem on the sea").returncode == 7
     ollama.resident.clear()
     told = json.loads(orch("run", "--json", "-c", "more").stdout)
-    assert (told["task_type"], told["model"]) == ("creative", CODER if ends == "interrupted" else LLAMA)
+    assert (told["task_type"], told["model"]) == (
+        "creative",
+        CODER if ends == "interrupted" else LLAMA,
+    )
 
 
 async def test_a_cancelled_answer_of_the_library_is_a_turn(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
-        async with aclosing(orchestrator.execute_streaming("one", session="s", model=CODER)) as chunks:
+        async with aclosing(
+            orchestrator.execute_streaming("one", session="s", model=CODER)
+        ) as chunks:
             async for chunk in chunks:
                 if chunk["type"] == "content":
                     break
@@ -180,11 +212,17 @@ async def test_a_cancelled_answer_of_the_library_is_a_turn(ollama: FakeOllama) -
 def test_an_answer_that_was_ended_at_the_endpoint_is_a_turn(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["tick "] * 1_000, 0.02
     wished = {"text": "one", "session": "s", "model": CODER}
-    with httpx.stream("POST", f"{url}/orch/run", json=wished, headers={"accept": "application/x-ndjson"}) as answer:
+    with httpx.stream(
+        "POST", f"{url}/orch/run", json=wished, headers={"accept": "application/x-ndjson"}
+    ) as answer:
         lines = answer.iter_lines()
         assert any('"content"' in line for line in lines)
         httpx.post(f"{url}/orch/runs/{answer.headers['x-orch-run-id']}/end", json={})
         assert '"interrupted"' in list(lines)[-1]
     ollama.models[CODER].reply = ["done"]
     httpx.post(f"{url}/orch/run", json={**wished, "text": "go on"}, timeout=30)
-    assert [(role, text[:9]) for role, text in asked(ollama)] == [("user", "one"), ("assistant", "tick tick"), ("user", "go on")]
+    assert [(role, text[:9]) for role, text in asked(ollama)] == [
+        ("user", "one"),
+        ("assistant", "tick tick"),
+        ("user", "go on"),
+    ]

@@ -1,4 +1,5 @@
-"""The wish to think: sent to a model that can, left out for one that can't, and never a reason to fail."""
+"""The wish to think: sent to a model that can, left out for one that can't, and never a reason to
+fail."""
 
 from __future__ import annotations
 
@@ -22,16 +23,29 @@ CAN_NOT = f"{CODER} {NO_THINKING}"
 
 @pytest.mark.parametrize("capabilities", [THINKER, UNKNOWN])
 @pytest.mark.parametrize("value", [True, False, "low", "high"])
-def test_a_model_that_thinks_or_may_think_gets_the_wish_as_it_is(capabilities: frozenset[str] | None, value: Any) -> None:
+def test_a_model_that_thinks_or_may_think_gets_the_wish_as_it_is(
+    capabilities: frozenset[str] | None, value: Any
+) -> None:
     task = Task(text="hi", options={"reasoning_effort": value}, extra={"think": value})
     state = ModelState(ModelSpec(id="m"), capabilities=capabilities)
     request = chat_request(task, [], Need(10), state)
-    assert (request.options, request.extra, thinking_left_out(task, state)) == ({"reasoning_effort": value}, {"think": value}, "")
+    assert (request.options, request.extra, thinking_left_out(task, state)) == (
+        {"reasoning_effort": value},
+        {"think": value},
+        "",
+    )
 
 
-@pytest.mark.parametrize(("value", "sent"), [(True, {}), ("low", {}), (False, {"think": False}), ("none", {"think": "none"})])
-def test_a_model_that_does_not_think_gets_only_the_wish_not_to(value: Any, sent: dict[str, Any]) -> None:
-    task = Task(text="hi", options={"think": value, "top_k": 3}, extra={"think": value, "user": "ana"})
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [(True, {}), ("low", {}), (False, {"think": False}), ("none", {"think": "none"})],
+)
+def test_a_model_that_does_not_think_gets_only_the_wish_not_to(
+    value: Any, sent: dict[str, Any]
+) -> None:
+    task = Task(
+        text="hi", options={"think": value, "top_k": 3}, extra={"think": value, "user": "ana"}
+    )
     state = ModelState(ModelSpec(id="m", options={"think": value}), capabilities=TALKER)
     request = chat_request(task, [], Need(10), state)
     assert (request.options, request.extra) == ({"top_k": 3, **sent}, {"user": "ana", **sent})
@@ -39,12 +53,20 @@ def test_a_model_that_does_not_think_gets_only_the_wish_not_to(value: Any, sent:
 
 
 @pytest.mark.parametrize("value", [True, False, "low", "medium", "high"])
-@pytest.mark.parametrize("capabilities", [["completion"], ["completion", "thinking"]], ids=["talks", "thinks"])
-async def test_auto_answers_whatever_is_wished_and_says_nothing_of_it(ollama: FakeOllama, value: Any, capabilities: list[str]) -> None:
+@pytest.mark.parametrize(
+    "capabilities", [["completion"], ["completion", "thinking"]], ids=["talks", "thinks"]
+)
+async def test_auto_answers_whatever_is_wished_and_says_nothing_of_it(
+    ollama: FakeOllama, value: Any, capabilities: list[str]
+) -> None:
     ollama.models[CODER].capabilities = capabilities
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, options={"think": value})
-    assert (result.decision.model_id, [each.outcome for each in result.attempts], result.warnings) == (CODER, ["ok"], ())
+    assert (
+        result.decision.model_id,
+        [each.outcome for each in result.attempts],
+        result.warnings,
+    ) == (CODER, ["ok"], ())
 
 
 async def test_a_named_model_that_does_not_think_answers_with_a_warning(ollama: FakeOllama) -> None:
@@ -55,16 +77,22 @@ async def test_a_named_model_that_does_not_think_answers_with_a_warning(ollama: 
 
 
 @pytest.mark.parametrize(("value", "said"), [(True, NO_THINKING), ("high", NO_THINKING)])
-async def test_a_named_model_of_which_nothing_is_known_is_asked_again_with_a_warning(ollama: FakeOllama, value: Any, said: str) -> None:
+async def test_a_named_model_of_which_nothing_is_known_is_asked_again_with_a_warning(
+    ollama: FakeOllama, value: Any, said: str
+) -> None:
     ollama.models[CODER].tells_capabilities = False
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, model=CODER, options={"think": value})
     assert (result.response.content, result.warnings) == ("def f(): pass", (f"{CODER} {said}",))
 
 
-async def test_a_named_model_that_knows_no_degree_thinks_as_it_does_with_a_warning(ollama: FakeOllama) -> None:
+async def test_a_named_model_that_knows_no_degree_thinks_as_it_does_with_a_warning(
+    ollama: FakeOllama,
+) -> None:
     ollama.models[LLAMA].capabilities = ["completion", "thinking"]
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute("hi", model=LLAMA, options={"think": "high"})
     assert ollama.chats()[-1].body["think"] is True
-    assert result.warnings == (f"{LLAMA} takes no 'high' as a degree of thinking: it thinks as much as it usually does",)
+    assert result.warnings == (
+        f"{LLAMA} takes no 'high' as a degree of thinking: it thinks as much as it usually does",
+    )

@@ -1,4 +1,5 @@
-"""Waiting for a place: it is the caller's time and not the model's, and where it was in vain, whoever needs no place of that kind is asked."""
+"""Waiting for a place: it is the caller's time and not the model's, and where it was in vain,
+whoever needs no place of that kind is asked."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class SlowGate(OpenGate):
 
 
 class BusyGate(OpenGate):
-    """Has no place for the coder; says whether there is one for another model, and why that model would have to wait."""
+    """Has no place for the coder; says whether there is one for another model, and why that model
+    would have to wait."""
 
     def __init__(self, *, has_place: bool, lack: str) -> None:
         self._has_place, self._lack = has_place, lack
@@ -58,19 +60,25 @@ class BusyGate(OpenGate):
 # ---------------------------------------------------------------- whose time it is
 
 
-async def test_the_wait_is_the_callers_time_and_not_the_models(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_is_the_callers_time_and_not_the_models(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Orchestrator(wiring=Wiring(SlowGate(monkeypatch))) as orchestrator:
         result = await orchestrator.execute(TASK)
         (measured,) = orchestrator.get_stats().values()
     (attempt,) = result.attempts
     assert attempt.ttft_s is not None
     assert result.timing.ttft_s is not None
-    assert attempt.ttft_s <= attempt.total_s < LONG_S <= result.timing.ttft_s <= result.timing.total_s
+    assert (
+        attempt.ttft_s <= attempt.total_s < LONG_S <= result.timing.ttft_s <= result.timing.total_s
+    )
     assert measured["ttft_p50_s"] == attempt.ttft_s
 
 
 @pytest.mark.parametrize(("stream", "waits"), [(False, 2), (True, 1)])
-async def test_the_first_token_is_the_first_one_that_is_shown(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, stream: bool, waits: int) -> None:
+async def test_the_first_token_is_the_first_one_that_is_shown(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, stream: bool, waits: int
+) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=1))
     async with Orchestrator(wiring=Wiring(SlowGate(monkeypatch))) as orchestrator:
         if stream:
@@ -92,18 +100,32 @@ async def test_who_waited_in_vain_took_no_time_of_a_model(ollama: FakeOllama) ->
 # ---------------------------------------------------------------- who is asked then
 
 
-async def test_another_model_of_the_provider_is_asked_where_only_memory_was_wanting(ollama: FakeOllama) -> None:
+async def test_another_model_of_the_provider_is_asked_where_only_memory_was_wanting(
+    ollama: FakeOllama,
+) -> None:
     async with Orchestrator(wiring=Wiring(BusyGate(has_place=True, lack=""))) as orchestrator:
         result = await orchestrator.execute(TASK)
-    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [(CODER, "busy"), (LLAMA, "")]
+    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [
+        (CODER, "busy"),
+        (LLAMA, ""),
+    ]
 
 
-@pytest.mark.parametrize(("has_place", "lack"), [(False, ""), (True, "needs 5 GB")], ids=["no place", "no memory either"])
-async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(ollama: FakeOllama, has_place: bool, lack: str) -> None:
-    async with Orchestrator(wiring=Wiring(BusyGate(has_place=has_place, lack=lack))) as orchestrator:
+@pytest.mark.parametrize(
+    ("has_place", "lack"), [(False, ""), (True, "needs 5 GB")], ids=["no place", "no memory either"]
+)
+async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
+    ollama: FakeOllama, has_place: bool, lack: str
+) -> None:
+    async with Orchestrator(
+        wiring=Wiring(BusyGate(has_place=has_place, lack=lack))
+    ) as orchestrator:
         with pytest.raises(OrchError) as caught:
             await orchestrator.execute(TASK)
-    assert (caught.value.code, [attempt.model for attempt in caught.value.attempts]) == ("busy", [CODER])
+    assert (caught.value.code, [attempt.model for attempt in caught.value.attempts]) == (
+        "busy",
+        [CODER],
+    )
     assert not ollama.chats()
 
 
@@ -115,7 +137,11 @@ async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
     await places.asked("a", "a2", "large", patience_s=0.01)
     for name, hall in (("large", memory), ("a2", places), ("large", places)):
         await hall.tasks[name]
-    assert [memory.refused["large"].has_place, places.refused["a2"].has_place, places.refused["large"].has_place] == [True, False, False]
+    assert [
+        memory.refused["large"].has_place,
+        places.refused["a2"].has_place,
+        places.refused["large"].has_place,
+    ] == [True, False, False]
 
 
 async def test_the_gate_tells_it_also_of_a_queue_that_is_full() -> None:

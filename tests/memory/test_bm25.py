@@ -1,4 +1,5 @@
-"""Words for the index: one word is one token in whatever form and language it comes, and repeating it makes it count more, but never much."""
+"""Words for the index: one word is one token in whatever form and language it comes, and repeating
+it makes it count more, but never much."""
 
 from __future__ import annotations
 
@@ -13,13 +14,18 @@ from orch.memory import bm25
 from orch.memory.bm25 import K1, PAIR_WEIGHT, document_weights, query_weights, speaker, terms, words
 
 untimed = settings(deadline=None)
-WORDS = st.lists(st.sampled_from("sea docker reunión niños running 2024 the de ñandú 007 straße".split()), max_size=12).map(" ".join)
+WORDS = st.lists(
+    st.sampled_from("sea docker reunión niños running 2024 the de ñandú 007 straße".split()),
+    max_size=12,
+).map(" ".join)
 
 
 def found(question: str, document: str) -> float:
     """What a document would score for a question if every word were equally rare."""
     weights = document_weights(document)
-    return sum(weight * weights.get(token, 0.0) for token, weight in query_weights(question).items())
+    return sum(
+        weight * weights.get(token, 0.0) for token, weight in query_weights(question).items()
+    )
 
 
 @pytest.fixture
@@ -50,7 +56,9 @@ def test_forms_of_a_word_share_their_terms(one: str, other: str) -> None:
     assert set(terms(one)) & set(terms(other)) == set(terms(one))
 
 
-@pytest.mark.parametrize("only_stop_words", ["", "what did you do?", "¿qué es lo que hay en el?", "... !?"])
+@pytest.mark.parametrize(
+    "only_stop_words", ["", "what did you do?", "¿qué es lo que hay en el?", "... !?"]
+)
 def test_a_question_of_stop_words_asks_for_nothing(only_stop_words: str) -> None:
     assert query_weights(only_stop_words) == {}
 
@@ -68,16 +76,26 @@ def test_one_word_alone_does_not_make_a_text_spanish() -> None:
 
 
 def test_a_question_in_english_finds_what_was_written_in_spanish_by_their_common_words() -> None:
-    assert found("how do I restart the docker containers", "para reiniciar docker hay que escribir la orden") > 0
+    assert (
+        found(
+            "how do I restart the docker containers",
+            "para reiniciar docker hay que escribir la orden",
+        )
+        > 0
+    )
 
 
-@pytest.mark.parametrize("question", ["what happened on 3 May 2023", "qué pasó el 3 de mayo de 2023"])
+@pytest.mark.parametrize(
+    "question", ["what happened on 3 May 2023", "qué pasó el 3 de mayo de 2023"]
+)
 def test_a_day_is_found_in_both_languages(question: str) -> None:
     assert found(question, "[03 May 2023] lunch") > found(question, "[17 May 2022] lunch") > 0
 
 
 def test_a_repeated_word_counts_more_but_is_saturated() -> None:
-    once, twice, often = (found("boat", " ".join(["boat"] * n + ["hill"] * (40 - n))) for n in (1, 2, 39))
+    once, twice, often = (
+        found("boat", " ".join(["boat"] * n + ["hill"] * (40 - n))) for n in (1, 2, 39)
+    )
     assert once < twice < often < K1 + 1
 
 
@@ -86,7 +104,9 @@ def test_a_word_counts_more_in_a_short_text() -> None:
 
 
 def test_words_in_a_row_find_more_than_the_same_words_apart() -> None:
-    apart, together = (found("blue car", document) for document in ("car paint blue", "paint blue car"))
+    apart, together = (
+        found("blue car", document) for document in ("car paint blue", "paint blue car")
+    )
     assert together == pytest.approx(apart * (1 + PAIR_WEIGHT / 2))
 
 
@@ -108,7 +128,13 @@ def test_any_text_has_tokens_of_32_bits_with_finite_weights(any_text: str) -> No
 
 
 @pytest.mark.usefixtures("without_stemmer")
-@pytest.mark.parametrize(("one", "other"), [("walked in the rain", "walking, it rains"), ("las canciones cantadas", "la cancion, cantando")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("walked in the rain", "walking, it rains"),
+        ("las canciones cantadas", "la cancion, cantando"),
+    ],
+)
 def test_without_pystemmer_the_commonest_endings_go(one: str, other: str) -> None:
     assert found(one, other) > 0
 

@@ -1,4 +1,5 @@
-"""A damaged index: whatever bit turned over, it is found before the engine meets it, or by another process that may hang in its place."""
+"""A damaged index: whatever bit turned over, it is found before the engine meets it, or by another
+process that may hang in its place."""
 
 from __future__ import annotations
 
@@ -15,7 +16,16 @@ from tests.cli.test_main import orch
 from tests.memory.test_stores import DIMENSION, point
 from tests.support.fake_ollama import FakeOllama
 
-PARTS = ("edge_config.json", "segment.json", "has_values/status.dat", "payload_storage/page_0.dat", "mappings", "chunk_0.mmap", "wal/open-1", "tracker.dat")
+PARTS = (
+    "edge_config.json",
+    "segment.json",
+    "has_values/status.dat",
+    "payload_storage/page_0.dat",
+    "mappings",
+    "chunk_0.mmap",
+    "wal/open-1",
+    "tracker.dat",
+)
 SPARSE = 1 << 20
 
 
@@ -84,7 +94,9 @@ def test_a_bit_in_a_hole_is_found(folder: Path) -> None:
     assert opened(folder)[0] == 0
 
 
-def test_a_file_too_large_to_be_read_each_time_is_known_by_its_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_too_large_to_be_read_each_time_is_known_by_its_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checksums, "MOST_BYTES", 0)
     checksums.keep(folder / "index")
     assert checksums.changed(folder / "index") is None
@@ -93,22 +105,32 @@ def test_a_file_too_large_to_be_read_each_time_is_known_by_its_time(folder: Path
     assert opened(folder) == (20, [])
 
 
-def test_what_is_written_down_is_bounded_in_what_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_written_down_is_bounded_in_what_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The smallest files first."""
     monkeypatch.setattr(checksums, "MOST_BYTES", SPARSE)
     checksums.keep(folder / "index")
     kept = json.loads(checksums.path_of(folder / "index").read_text())
-    read = sum(path.stat().st_blocks * 512 for name, path in ((name, folder / "index" / name) for name in kept) if kept[name]["sum"] is not None)
+    read = sum(
+        path.stat().st_blocks * 512
+        for name, path in ((name, folder / "index" / name) for name in kept)
+        if kept[name]["sum"] is not None
+    )
     assert 0 < read <= SPARSE
 
 
-@pytest.mark.parametrize("said", [b"", b"rubbish", b"[]", b'{"x": 3}', b'{"x": {"size": 1, "mtime_ns": 1, "sum": 1}}'])
+@pytest.mark.parametrize(
+    "said", [b"", b"rubbish", b"[]", b'{"x": 3}', b'{"x": {"size": 1, "mtime_ns": 1, "sum": 1}}']
+)
 def test_sums_that_can_not_be_read_are_no_damage(folder: Path, said: bytes) -> None:
     checksums.path_of(folder / "index").write_bytes(said)
     assert opened(folder) == (20, [])
 
 
-def test_an_index_that_hangs_the_engine_is_found_by_another_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_hangs_the_engine_is_found_by_another_process(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checksums.drop(folder / "index")
     turn_over(part(folder, "is_null/status.dat"), 5)
     monkeypatch.setattr(index_probe, "MOST_S", 2.0)
@@ -123,7 +145,9 @@ def test_an_index_that_would_end_the_process_ends_another_one(folder: Path) -> N
     assert opened(folder)[0] in (0, 20)
 
 
-def test_a_search_after_a_bit_has_turned_over_finds_what_the_journal_has(ollama: FakeOllama, home: Path) -> None:
+def test_a_search_after_a_bit_has_turned_over_finds_what_the_journal_has(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("memory", "add", "the staging server is called nemo")
     for status in (home / "memory").rglob("has_values/status.dat"):
         turn_over(status, 5)

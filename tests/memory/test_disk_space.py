@@ -1,4 +1,5 @@
-"""A full disk: the engine maps sparse files, and a write to one without room would end the process by SIGBUS."""
+"""A full disk: the engine maps sparse files, and a write to one without room would end the process
+by SIGBUS."""
 
 from __future__ import annotations
 
@@ -42,12 +43,20 @@ def test_no_index_is_begun_without_room(tmp_path: Path, free: list[int]) -> None
     assert not list(tmp_path.glob("index*"))
 
 
-def test_nothing_is_asked_of_an_open_index_while_there_is_no_room(tmp_path: Path, free: list[int]) -> None:
+def test_nothing_is_asked_of_an_open_index_while_there_is_no_room(
+    tmp_path: Path, free: list[int]
+) -> None:
     store = EdgeStore(tmp_path, "index", DIMENSION)
     store.open()
     store.upsert([point(1)])
     free.append(0)
-    for act in (lambda: store.upsert([point(2)]), lambda: store.delete(["run-1"]), store.compact, store.count, lambda: store.lexical({1: 1.0}, 5, Where())):
+    for act in (
+        lambda: store.upsert([point(2)]),
+        lambda: store.delete(["run-1"]),
+        store.compact,
+        store.count,
+        lambda: store.lexical({1: 1.0}, 5, Where()),
+    ):
         with pytest.raises(StoreError, match="full"):
             act()
     free.append(1 << 40)
@@ -55,7 +64,9 @@ def test_nothing_is_asked_of_an_open_index_while_there_is_no_room(tmp_path: Path
     store.close()
 
 
-def test_an_index_is_closed_without_room_and_whole_afterwards(tmp_path: Path, free: list[int]) -> None:
+def test_an_index_is_closed_without_room_and_whole_afterwards(
+    tmp_path: Path, free: list[int]
+) -> None:
     for number in (1, 2):
         store = EdgeStore(tmp_path, "index", DIMENSION)
         store.open()
@@ -85,7 +96,12 @@ def test_what_needs_a_second_copy_is_left_for_later(tmp_path: Path, free: list[i
 def full(home: Path) -> Iterator[Path]:
     """This ORCH_HOME on a disk of its own that has some kilobytes left."""
     home.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", home], capture_output=True).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", home], capture_output=True
+        ).returncode
+    ):
         pytest.skip("no right to mount")
     try:
         yield home
@@ -103,28 +119,51 @@ def fill(home: Path) -> None:
             pass
 
 
-def test_on_a_full_disk_every_command_ends_in_order_and_health_works(ollama: FakeOllama, full: Path) -> None:
+def test_on_a_full_disk_every_command_ends_in_order_and_health_works(
+    ollama: FakeOllama, full: Path
+) -> None:
     assert orch("run", "-m", CODER, SERVER).returncode == 0
     fill(full)
-    answered, *others = (orch(*words) for words in (("run", "--recall", "-m", CODER, "hi"), ("memory", "search", "nemo"), ("memory", "add", "hi")))
+    answered, *others = (
+        orch(*words)
+        for words in (
+            ("run", "--recall", "-m", CODER, "hi"),
+            ("memory", "search", "nemo"),
+            ("memory", "add", "hi"),
+        )
+    )
     checked = json.loads(orch("health", "--json").stdout)
-    assert (answered.returncode, answered.stdout, b"answered without memory" in answered.stderr) == (0, b"def f(): pass", True)
-    assert [(done.returncode, b"full" in done.stderr, b"Traceback" in done.stderr) for done in others] == [(1, True, False)] * 2
+    assert (
+        answered.returncode,
+        answered.stdout,
+        b"answered without memory" in answered.stderr,
+    ) == (0, b"def f(): pass", True)
+    assert [
+        (done.returncode, b"full" in done.stderr, b"Traceback" in done.stderr) for done in others
+    ] == [(1, True, False)] * 2
     assert checked["ok"]
     assert next(each["status"] for each in checked["checks"] if each["name"] == "memory") == "warn"
 
 
-def test_a_server_begins_on_a_full_disk_and_writes_its_runs_when_there_is_room(ollama: FakeOllama, full: Path) -> None:
+def test_a_server_begins_on_a_full_disk_and_writes_its_runs_when_there_is_room(
+    ollama: FakeOllama, full: Path
+) -> None:
     fill(full)
     with serving() as server:
         ask(server, "hi")
         assert "wait in memory" in httpx.get(f"{server.url}/orch/health", trust_env=False).text
         (full / "fill").unlink()
-        until(lambda: "wait in memory" not in httpx.get(f"{server.url}/orch/health", trust_env=False).text)
+        until(
+            lambda: (
+                "wait in memory" not in httpx.get(f"{server.url}/orch/health", trust_env=False).text
+            )
+        )
     assert query(full, "SELECT task FROM runs") == [("hi",)]
 
 
-def test_a_journal_that_can_only_be_read_is_listed_and_shown(ollama: FakeOllama, full: Path) -> None:
+def test_a_journal_that_can_only_be_read_is_listed_and_shown(
+    ollama: FakeOllama, full: Path
+) -> None:
     orch("memory", "add", SERVER)
     subprocess.run(["mount", "-o", "remount,ro", full], check=True)
     listed, added = orch("memory", "list", "--json"), orch("memory", "add", "hi")

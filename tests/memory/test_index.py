@@ -1,4 +1,5 @@
-"""The journal first, the index when it can: an addition and a forgetting are done at once, and a run waits two seconds for the index at most."""
+"""The journal first, the index when it can: an addition and a forgetting are done at once, and a
+run waits two seconds for the index at most."""
 
 from __future__ import annotations
 
@@ -28,7 +29,18 @@ from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER
-from tests.memory.test_operations import BACKUP, MANY, SERVER, Halt, ask, fill, held, kept, memory_of, note
+from tests.memory.test_operations import (
+    BACKUP,
+    MANY,
+    SERVER,
+    Halt,
+    ask,
+    fill,
+    held,
+    kept,
+    memory_of,
+    note,
+)
 from tests.support.fake_ollama import FakeOllama
 
 __all__ = ["held", "kept"]
@@ -69,7 +81,13 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> Clocked:
 @pytest.fixture
 def memory(journal: Journal, clocked: Clocked, tmp_path: Path) -> Iterator[Memory]:
     """A memory of an empty journal, in an index that nobody else has."""
-    made = Memory(Source(journal.database, Redactor({})), EdgeStore(tmp_path / "stores", "index", 2), clocked, journal, "here")
+    made = Memory(
+        Source(journal.database, Redactor({})),
+        EdgeStore(tmp_path / "stores", "index", 2),
+        clocked,
+        journal,
+        "here",
+    )
     yield made
     made.close()
 
@@ -98,19 +116,25 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def write(journal: Journal, count: int) -> None:
     """Rows that no index has seen."""
-    Source(journal.database, Redactor({})).add([{"run_id": f"w{number}", "task": f"note {number}"} for number in range(count)])
+    Source(journal.database, Redactor({})).add(
+        [{"run_id": f"w{number}", "task": f"note {number}"} for number in range(count)]
+    )
 
 
 # ---------------------------------------------------------------- adding and forgetting
 
 
-async def test_forgetting_embeds_nothing_of_what_was_never_indexed(held: HeldMemory, journal: Journal, embedded: list[str]) -> None:
+async def test_forgetting_embeds_nothing_of_what_was_never_indexed(
+    held: HeldMemory, journal: Journal, embedded: list[str]
+) -> None:
     write(journal, 300)
     assert (await ask(held, "forget", ids=["w299"]))["forgotten"] == 1
     assert embedded == []
 
 
-async def test_what_is_forgotten_while_another_process_has_the_index_leaves_it_at_its_next_use(kept: Cache, home: Path) -> None:
+async def test_what_is_forgotten_while_another_process_has_the_index_leaves_it_at_its_next_use(
+    kept: Cache, home: Path
+) -> None:
     first = memory_of(kept)
     await note(first, BACKUP)
     await note(first, SERVER)
@@ -120,12 +144,16 @@ async def test_what_is_forgotten_while_another_process_has_the_index_leaves_it_a
         gone = await ask(again, "forget", all=True)
         assert (await ask(again, "list"))["memories"] == []
     assert gone["forgotten"] == 2
-    assert "follows at the next search (another orch process is using the memory" in gone["notes"][0]
+    assert (
+        "follows at the next search (another orch process is using the memory" in gone["notes"][0]
+    )
     assert (await ask(again, "stats"))["pieces"] == 0
     await again.aclose()
 
 
-async def test_what_is_added_while_another_process_has_the_index_is_found_at_the_next_search(kept: Cache, home: Path) -> None:
+async def test_what_is_added_while_another_process_has_the_index_is_found_at_the_next_search(
+    kept: Cache, home: Path
+) -> None:
     first = memory_of(kept)
     await note(first, BACKUP)
     await first.aclose()
@@ -137,13 +165,17 @@ async def test_what_is_added_while_another_process_has_the_index_is_found_at_the
     await again.aclose()
 
 
-async def test_an_addition_indexes_for_a_moment_and_tells_what_is_left(memory: Memory, journal: Journal, clocked: Clocked) -> None:
+async def test_an_addition_indexes_for_a_moment_and_tells_what_is_left(
+    memory: Memory, journal: Journal, clocked: Clocked
+) -> None:
     write(journal, 20)
     assert await memory.follow_new(until=3.5) == 20 - len(clocked.read)
     assert len(clocked.read) == 3 * index_module.CHUNK // 2
 
 
-async def test_what_was_forgotten_is_taken_out_of_the_free_space_once_there_is_time(memory: Memory, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_forgotten_is_taken_out_of_the_free_space_once_there_is_time(
+    memory: Memory, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compacted = list[int]()
     write(journal, 2)
     await memory.open()
@@ -160,22 +192,39 @@ async def test_what_was_forgotten_is_taken_out_of_the_free_space_once_there_is_t
 # ---------------------------------------------------------------- recall
 
 
-async def test_recall_searches_what_is_there_and_tells_what_is_not(memory: Memory, journal: Journal, clocked: Clocked) -> None:
+async def test_recall_searches_what_is_there_and_tells_what_is_not(
+    memory: Memory, journal: Journal, clocked: Clocked
+) -> None:
     write(journal, 2)
     await memory.open()
-    Source(journal.database, Redactor({})).add([{"run_id": f"late{number}", "task": f"late note {number}"} for number in range(9)])
+    Source(journal.database, Redactor({})).add(
+        [{"run_id": f"late{number}", "task": f"late note {number}"} for number in range(9)]
+    )
     found, lag = await memory.recall("note", 3, until=clocked.now)
     assert ({each.row.run_id for each in found}, lag) == ({"w0", "w1"}, 9)
 
 
-async def test_a_row_longer_than_the_time_is_gone_on_with_and_read_once(memory: Memory, journal: Journal, clocked: Clocked) -> None:
-    Source(journal.database, Redactor({})).add([{"run_id": "long", "status": "ok", "task": "?", "answer": "A sentence of some words. " * 400}])
+async def test_a_row_longer_than_the_time_is_gone_on_with_and_read_once(
+    memory: Memory, journal: Journal, clocked: Clocked
+) -> None:
+    Source(journal.database, Redactor({})).add(
+        [
+            {
+                "run_id": "long",
+                "status": "ok",
+                "task": "?",
+                "answer": "A sentence of some words. " * 400,
+            }
+        ]
+    )
     lags = [(await memory.recall("sentence", 3, until=clocked.now + 2.5))[1] for _ in range(4)]
     assert lags[0] == lags[1] == 1
     assert (lags[-1], len(clocked.read)) == (0, memory.store.count())
 
 
-async def test_an_embedder_that_does_not_answer_in_time_is_not_waited_for(memory: Memory, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_embedder_that_does_not_answer_in_time_is_not_waited_for(
+    memory: Memory, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(journal, 3)
 
     async def passages(texts: Sequence[str]) -> list[list[float]]:
@@ -185,7 +234,9 @@ async def test_an_embedder_that_does_not_answer_in_time_is_not_waited_for(memory
     assert await memory.recall("note", 3, until=0.01) == ([], 3)
 
 
-async def test_a_run_says_how_much_was_not_looked_at(ollama: FakeOllama, journal: Journal, held: HeldMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_says_how_much_was_not_looked_at(
+    ollama: FakeOllama, journal: Journal, held: HeldMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await fill(held)
     await ask(held, "stats")
     write(journal, 3)
@@ -202,7 +253,10 @@ async def test_what_must_not_wait_is_let_in_while_the_index_catches_up(held: Hel
     halt = Halt()
     reindex = asyncio.create_task(held.perform("reindex", {}, halt))
     await halt.reached.wait()
-    recall, looking = asyncio.create_task(held.recall("what is the staging server called?", 3)), asyncio.create_task(held.state())
+    recall, looking = (
+        asyncio.create_task(held.recall("what is the staging server called?", 3)),
+        asyncio.create_task(held.state()),
+    )
     gone = asyncio.create_task(ask(held, "forget", ids=[other]))
     assert [row["id"] for row in (await ask(held, "list", k=30))["memories"]].count(wanted) == 1
     halt.go_on()
@@ -218,24 +272,43 @@ async def test_what_must_not_wait_is_let_in_while_the_index_catches_up(held: Hel
 
 def test_the_commands_do_not_need_the_index(ollama: FakeOllama, home: Path) -> None:
     orch("memory", "add", BACKUP)
-    code = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.flock(f, fcntl.LOCK_EX);"
+        " print('held', flush=True); sys.stdin.read()"
+    )
     lock = next((home / "memory").glob("*.lock"))
-    with subprocess.Popen([COMMAND[0], "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [COMMAND[0], "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        added, gone = orch("memory", "add", SERVER), orch("memory", "forget", "--before", "2100-01-01")
+        added, gone = (
+            orch("memory", "add", SERVER),
+            orch("memory", "forget", "--before", "2100-01-01"),
+        )
         holder.kill()
     assert (added.returncode, b"indexed at the next search" in added.stderr) == (0, True)
-    assert (gone.returncode, gone.stdout, b"follows at the next search" in gone.stderr) == (0, b"forgot 2 entries\n", True)
+    assert (gone.returncode, gone.stdout, b"follows at the next search" in gone.stderr) == (
+        0,
+        b"forgot 2 entries\n",
+        True,
+    )
     assert not [path for path in home.glob("journal*") if b"nemo" in path.read_bytes()]
 
 
-@pytest.mark.parametrize("memory_is", ["{embedder: ollama/none}", "{qdrant_url: 'http://127.0.0.1:1'}"])
-def test_neither_a_missing_embedder_nor_a_missing_server_keeps_a_note_out_or_in(ollama: FakeOllama, home: Path, memory_is: str) -> None:
+@pytest.mark.parametrize(
+    "memory_is", ["{embedder: ollama/none}", "{qdrant_url: 'http://127.0.0.1:1'}"]
+)
+def test_neither_a_missing_embedder_nor_a_missing_server_keeps_a_note_out_or_in(
+    ollama: FakeOllama, home: Path, memory_is: str
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"version: 1\nmemory: {memory_is}\n")
     added = orch("memory", "add", SERVER)
-    assert (added.returncode, b"recorded, and indexed at the next search" in added.stderr) == (0, True)
+    assert (added.returncode, b"recorded, and indexed at the next search" in added.stderr) == (
+        0,
+        True,
+    )
     assert b"nemo" in orch("memory", "list", "--json").stdout
     assert orch("memory", "forget", "--all").stdout == b"forgot 1 entry\n"
     assert b"nemo" not in orch("memory", "list", "--json").stdout
@@ -243,7 +316,15 @@ def test_neither_a_missing_embedder_nor_a_missing_server_keeps_a_note_out_or_in(
 
 def test_recall_of_a_run_tells_what_is_behind_by_name(ollama: FakeOllama, journal: Journal) -> None:
     Source(journal.database, Redactor({})).add(
-        [{"run_id": f"r{number}", "status": "ok", "task": "?", "answer": "words of a tale. " * 900} for number in range(40)]
+        [
+            {
+                "run_id": f"r{number}",
+                "status": "ok",
+                "task": "?",
+                "answer": "words of a tale. " * 900,
+            }
+            for number in range(40)
+        ]
     )
     done = orch("run", "--recall", "-m", CODER, "hi")
     assert (done.returncode, done.stdout) == (0, b"def f(): pass")
@@ -253,11 +334,17 @@ def test_recall_of_a_run_tells_what_is_behind_by_name(ollama: FakeOllama, journa
 async def test_a_search_without_a_bar_searches_what_is_indexed_by_its_time_and_one_with_a_bar_all(
     memory: Memory, journal: Journal, clocked: Clocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orch.memory.operations.time", type("Time", (), {"monotonic": lambda: clocked.now}))
-    Source(journal.database, Redactor({})).add([{"run_id": f"n{number}", "task": f"note {number}"} for number in range(100)])
+    monkeypatch.setattr(
+        "orch.memory.operations.time", type("Time", (), {"monotonic": lambda: clocked.now})
+    )
+    Source(journal.database, Redactor({})).add(
+        [{"run_id": f"n{number}", "task": f"note {number}"} for number in range(100)]
+    )
     means = Means(memory.source, Cache(paths.cache_dir() / "none.sqlite3", 1), journal, memory)
     (told,) = (await perform("search", {"query": "note"}, means))["notes"]
     assert "are not indexed yet: that goes on now" in told
     assert 0 < len(clocked.read) < 100
-    result = await perform("search", {"query": "note"}, replace(means, progress=lambda done, total: None))
+    result = await perform(
+        "search", {"query": "note"}, replace(means, progress=lambda done, total: None)
+    )
     assert (result["notes"], len(clocked.read)) == ([], 100)

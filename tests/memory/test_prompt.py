@@ -1,4 +1,5 @@
-"""Memory as its user has it: what ran is found, what is forgotten is gone, and no fault of memory costs an answer."""
+"""Memory as its user has it: what ran is found, what is forgotten is gone, and no fault of memory
+costs an answer."""
 
 from __future__ import annotations
 
@@ -50,7 +51,12 @@ def test_a_note_is_found_by_meaning_in_the_other_language(ollama: FakeOllama) ->
 def test_filters_hold(ollama: FakeOllama) -> None:
     orch("run", "-m", CODER, "-t", "coding", "--session", "s", SERVER)
     assert hits("nemo", "--type", "coding", "--session", "s", "--model", CODER, "--since", "1h")
-    for other in (("--type", "writing"), ("--session", "t"), ("--model", "x"), ("--since", "2100-01-01")):
+    for other in (
+        ("--type", "writing"),
+        ("--session", "t"),
+        ("--model", "x"),
+        ("--since", "2100-01-01"),
+    ):
         assert not hits("nemo", *other)
 
 
@@ -64,7 +70,9 @@ def test_what_is_forgotten_is_gone_from_every_file(ollama: FakeOllama, home: Pat
     orch("run", "-m", CODER, "remember the word xylophonist")
     assert orch("memory", "forget", hits("xylophonist")[0]["id"]).returncode == 0
     assert not hits("xylophonist")
-    assert not [path for path in home.rglob("*") if path.is_file() and b"xylophonist" in path.read_bytes()]
+    assert not [
+        path for path in home.rglob("*") if path.is_file() and b"xylophonist" in path.read_bytes()
+    ]
 
 
 def test_forgetting_by_session_leaves_the_others(ollama: FakeOllama) -> None:
@@ -74,8 +82,20 @@ def test_forgetting_by_session_leaves_the_others(ollama: FakeOllama) -> None:
     assert [hit["session"] for hit in hits("server backup")] == ["b"]
 
 
-@pytest.mark.parametrize("words", [["nope"], ["--session", "nope"], ["--before", "2001-01-01"], [], ["--all", "--session", "x"], ["--before", "soon"]])
-def test_a_forget_that_means_nothing_is_told_and_touches_nothing(ollama: FakeOllama, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nope"],
+        ["--session", "nope"],
+        ["--before", "2001-01-01"],
+        [],
+        ["--all", "--session", "x"],
+        ["--before", "soon"],
+    ],
+)
+def test_a_forget_that_means_nothing_is_told_and_touches_nothing(
+    ollama: FakeOllama, words: list[str]
+) -> None:
     note(SERVER)
     done = orch("memory", "forget", *words)
     assert done.returncode == 2
@@ -84,8 +104,12 @@ def test_a_forget_that_means_nothing_is_told_and_touches_nothing(ollama: FakeOll
 
 
 def test_a_document_is_split_and_found_by_its_parts(ollama: FakeOllama, tmp_path: Path) -> None:
-    sections = "\n\n".join(f"## Part {number}\n\n" + f"filler number {number} " * 60 for number in range(6))
-    (tmp_path / "guide.md").write_text(f"# Guide\n\n{sections}\n\n## Restore\n\nUse pg_restore with the latest dump.\n")
+    sections = "\n\n".join(
+        f"## Part {number}\n\n" + f"filler number {number} " * 60 for number in range(6)
+    )
+    (tmp_path / "guide.md").write_text(
+        f"# Guide\n\n{sections}\n\n## Restore\n\nUse pg_restore with the latest dump.\n"
+    )
     done = orch("memory", "add", "-f", str(tmp_path / "guide.md"))
     assert b"added " in done.stdout
     assert "pg_restore" in hits("how is the database restored?")[0]["task"]
@@ -98,7 +122,9 @@ def test_the_same_note_twice_is_one(ollama: FakeOllama) -> None:
 
 def test_recall_puts_what_was_found_before_the_task_as_data(ollama: FakeOllama) -> None:
     wanted = note(SERVER)
-    answer = json.loads(orch("run", "--json", "--recall", "-m", CODER, "what is the staging server called?").stdout)
+    answer = json.loads(
+        orch("run", "--json", "--recall", "-m", CODER, "what is the staging server called?").stdout
+    )
     messages = ollama.chats()[-1].body["messages"]
     assert [row["run_id"] for row in answer["recalled"]] == [wanted]
     assert "They are data" in messages[-2]["content"]
@@ -108,15 +134,22 @@ def test_recall_puts_what_was_found_before_the_task_as_data(ollama: FakeOllama) 
 
 def test_recall_is_off_unless_it_is_asked_for(ollama: FakeOllama, home: Path) -> None:
     note(SERVER)
-    assert json.loads(orch("run", "--json", "what is the staging server called?").stdout)["recalled"] == []
+    assert (
+        json.loads(orch("run", "--json", "what is the staging server called?").stdout)["recalled"]
+        == []
+    )
     (home / "routing.yaml").write_text("version: 1\nmemory: {recall: true}\n")
-    assert json.loads(orch("run", "--json", "what is the staging server called?").stdout)["recalled"]
+    assert json.loads(orch("run", "--json", "what is the staging server called?").stdout)[
+        "recalled"
+    ]
 
 
 async def test_the_library_recalls(ollama: FakeOllama) -> None:
     note(SERVER)
     async with get_orchestrator() as orchestrator:
-        result = await orchestrator.execute("what is the staging server called?", retrieve_context=True)
+        result = await orchestrator.execute(
+            "what is the staging server called?", retrieve_context=True
+        )
     assert SERVER in str(result.recalled[0]["task"])
 
 
@@ -132,8 +165,13 @@ def test_an_export_comes_back_and_broken_lines_are_told(ollama: FakeOllama, tmp_
     assert hits("nemo")
 
 
-def test_what_is_too_much_for_one_request_goes_in_portions(ollama: FakeOllama, tmp_path: Path) -> None:
-    lines = [json.dumps({"run_id": f"r{number}", "task": SERVER, "answer": "x" * 1_500_000}) for number in range(3)]
+def test_what_is_too_much_for_one_request_goes_in_portions(
+    ollama: FakeOllama, tmp_path: Path
+) -> None:
+    lines = [
+        json.dumps({"run_id": f"r{number}", "task": SERVER, "answer": "x" * 1_500_000})
+        for number in range(3)
+    ]
     (tmp_path / "all.jsonl").write_text("\n".join([*lines, "nonsense"]))
     done = orch("memory", "import", str(tmp_path / "all.jsonl"))
     assert done.stdout == b"imported 3 of 3; 0 were there already\n"
@@ -148,7 +186,9 @@ def test_an_index_that_is_lost_is_built_anew(ollama: FakeOllama, home: Path) -> 
     assert hits("nemo")
 
 
-def test_an_index_that_is_corrupt_is_set_aside_and_built_anew(ollama: FakeOllama, home: Path) -> None:
+def test_an_index_that_is_corrupt_is_set_aside_and_built_anew(
+    ollama: FakeOllama, home: Path
+) -> None:
     note(SERVER)
     for path in (home / "memory").rglob("*"):
         if path.is_file() and path.suffix != ".lock":
@@ -160,9 +200,14 @@ def test_an_index_that_is_corrupt_is_set_aside_and_built_anew(ollama: FakeOllama
 
 def test_an_index_held_by_another_process_costs_no_answer(ollama: FakeOllama, home: Path) -> None:
     note(SERVER)
-    code = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.flock(f, fcntl.LOCK_EX);"
+        " print('held', flush=True); sys.stdin.read()"
+    )
     lock = next((home / "memory").glob("*.lock"))
-    with subprocess.Popen([COMMAND[0], "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [COMMAND[0], "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         done = orch("run", "--recall", "-m", CODER, "what is the staging server called?")
@@ -171,8 +216,13 @@ def test_an_index_held_by_another_process_costs_no_answer(ollama: FakeOllama, ho
     assert b"answered without memory" in done.stderr
 
 
-@pytest.mark.parametrize("memory", ["{embedder: nowhere/x}", "{embedder: ollama/none}", "{qdrant_url: 'http://127.0.0.1:1'}"])
-def test_a_memory_that_can_not_be_had_is_a_warning_for_a_run_and_an_error_for_a_search(ollama: FakeOllama, home: Path, memory: str) -> None:
+@pytest.mark.parametrize(
+    "memory",
+    ["{embedder: nowhere/x}", "{embedder: ollama/none}", "{qdrant_url: 'http://127.0.0.1:1'}"],
+)
+def test_a_memory_that_can_not_be_had_is_a_warning_for_a_run_and_an_error_for_a_search(
+    ollama: FakeOllama, home: Path, memory: str
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"version: 1\nmemory: {memory}\n")
     run, search = orch("run", "--recall", "-m", CODER, "hi"), orch("memory", "search", "hi")
@@ -197,7 +247,9 @@ def test_a_binary_and_an_empty_note_are_told(ollama: FakeOllama, tmp_path: Path)
     assert orch("memory", "add", stdin=b"").returncode == 2
 
 
-def test_a_document_that_is_too_large_is_told(ollama: FakeOllama, tmp_path: Path, home: Path) -> None:
+def test_a_document_that_is_too_large_is_told(
+    ollama: FakeOllama, tmp_path: Path, home: Path
+) -> None:
     (tmp_path / "huge.txt").write_bytes(b"a line of text\n" * 3_500_000)
     done = orch("memory", "add", "-f", str(tmp_path / "huge.txt"))
     assert done.returncode == 2
@@ -210,16 +262,30 @@ INSTALL = extra_command("memory").encode()
 
 
 @pytest.mark.parametrize("missing", [MISSING, MISSING[:2], MISSING[:1]], ids=len)
-def test_without_its_libraries_memory_says_what_to_type(ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: Any) -> None:
+def test_without_its_libraries_memory_says_what_to_type(
+    ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: Any
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text("version: 1\nmemory: {qdrant_url: 'http://127.0.0.1:1'}\n")
     for name, value in without(tmp_path / "blocked", *missing).items():
         monkeypatch.setenv(name, value)
     for words in (("memory", "search", "hi"), ("memory", "stats")):
         done = orch(*words)
-        assert (done.returncode, done.stdout, INSTALL in done.stderr, b"Traceback" in done.stderr) == (1, b"", True, False)
+        assert (
+            done.returncode,
+            done.stdout,
+            INSTALL in done.stderr,
+            b"Traceback" in done.stderr,
+        ) == (1, b"", True, False)
     added = orch("memory", "add", "hi")
-    assert (added.returncode, b"added 1 piece" in added.stdout, INSTALL in added.stderr) == (0, True, True)
+    assert (added.returncode, b"added 1 piece" in added.stdout, INSTALL in added.stderr) == (
+        0,
+        True,
+        True,
+    )
     run, health = orch("run", "--recall", "-m", CODER, "hi"), orch("health")
     assert (run.returncode, run.stdout, INSTALL in run.stderr) == (0, b"def f(): pass", True)
-    assert next(line.split()[1] for line in health.stdout.splitlines() if line.startswith(b"memory ")) == b"off"
+    assert (
+        next(line.split()[1] for line in health.stdout.splitlines() if line.startswith(b"memory "))
+        == b"off"
+    )

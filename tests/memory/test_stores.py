@@ -1,4 +1,5 @@
-"""The vector stores: one suite over Qdrant's engine in this process, the client's local mode and a server; then what the files must survive."""
+"""The vector stores: one suite over Qdrant's engine in this process, the client's local mode and a
+server; then what the files must survive."""
 
 from __future__ import annotations
 
@@ -31,11 +32,27 @@ EVERYTHING = Where()
 Make = Callable[[int | None], Store]
 
 
-def point(seq: int, part: int = 0, dense: Sequence[float] = (1.0, 0.0, 0.0, 0.0), sparse: dict[int, float] | None = None) -> Point:
+def point(
+    seq: int,
+    part: int = 0,
+    dense: Sequence[float] = (1.0, 0.0, 0.0, 0.0),
+    sparse: dict[int, float] | None = None,
+) -> Point:
     """A piece of row `seq`."""
     name = f"run-{seq}"
     weights = {1: 1.0} if sparse is None else sparse
-    return Point(str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name}:{part}")), seq, list(dense), weights, name, part, "talk", "coding", "coder", 1000.0 + seq)
+    return Point(
+        str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name}:{part}")),
+        seq,
+        list(dense),
+        weights,
+        name,
+        part,
+        "talk",
+        "coding",
+        "coder",
+        1000.0 + seq,
+    )
 
 
 def makers(kind: str, folder: Path) -> Make:
@@ -43,11 +60,15 @@ def makers(kind: str, folder: Path) -> Make:
     if kind == "edge":
         return lambda dimension: EdgeStore(folder, "index", dimension, patience_s=0.1)
     if kind == "local":
-        return lambda dimension: QdrantStore("index", dimension, path=folder / "local", patience_s=0.1)
+        return lambda dimension: QdrantStore(
+            "index", dimension, path=folder / "local", patience_s=0.1
+        )
     if kind == "memory":
         return lambda dimension: QdrantStore("index", dimension, in_memory=True)
     name = f"orch-test-{uuid.uuid4()}"
-    return lambda dimension: QdrantStore(name, dimension, url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY"))
+    return lambda dimension: QdrantStore(
+        name, dimension, url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY")
+    )
 
 
 KINDS = ["edge", "memory", "local", "server"]
@@ -56,7 +77,9 @@ LASTING = [kind for kind in KINDS if kind != "memory"]
 
 
 @pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def make(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Make]:
     made = makers(request.param, tmp_path / "stores")
     if request.param != "server":
         yield made
@@ -147,7 +170,11 @@ def test_only_points_that_share_a_term_are_lexical_hits(store: Store) -> None:
     ],
 )
 def test_filters_narrow_both_kinds_of_search(store: Store, where: Where, found: set[int]) -> None:
-    others = [replace(point(2), session="mine"), replace(point(3), task_type="writing"), replace(point(4), model="llama")]
+    others = [
+        replace(point(2), session="mine"),
+        replace(point(3), task_type="writing"),
+        replace(point(4), model="llama"),
+    ]
     store.upsert([point(1), *others, replace(point(5), session=None, model=None, task_type=None)])
     names = {f"run-{seq}" for seq in found}
     assert {hit.run_id for hit in store.dense([1, 0, 0, 0], 9, where)} == names
@@ -206,7 +233,11 @@ def test_reopening_keeps_everything(make: Make) -> None:
     again.open()
     assert not again.created
     assert (again.count(), again.newest_seq(), again.notes) == (30, 30, [])
-    assert len(again.dense([1, 0, 0, 0], 50, EVERYTHING)) == len(again.lexical({1: 1.0}, 50, EVERYTHING)) == 30
+    assert (
+        len(again.dense([1, 0, 0, 0], 50, EVERYTHING))
+        == len(again.lexical({1: 1.0}, 50, EVERYTHING))
+        == 30
+    )
     again.close()
 
 
@@ -234,7 +265,9 @@ def test_compacting_keeps_what_was_not_deleted(make: Make) -> None:
     store.upsert([point(21)])
     store.close()
     store.open()
-    assert {hit.run_id for hit in store.dense([1, 0, 0, 0], 50, EVERYTHING)} == {f"run-{seq}" for seq in range(11, 22)}
+    assert {hit.run_id for hit in store.dense([1, 0, 0, 0], 50, EVERYTHING)} == {
+        f"run-{seq}" for seq in range(11, 22)
+    }
     store.close()
 
 
@@ -285,7 +318,11 @@ def test_a_second_process_waits_for_its_turn(tmp_path: Path) -> None:
 def test_corrupt_files_are_set_aside_and_a_new_index_is_begun(kind: str, tmp_path: Path) -> None:
     make = makers(kind, tmp_path)
     fill(make, 5)
-    for path in [*tmp_path.rglob("edge_config.json"), *tmp_path.rglob("segment.json"), *tmp_path.rglob("meta.json")]:
+    for path in [
+        *tmp_path.rglob("edge_config.json"),
+        *tmp_path.rglob("segment.json"),
+        *tmp_path.rglob("meta.json"),
+    ]:
         path.write_bytes(b"\x00rubbish")
     store = make(DIMENSION)
     store.open()
@@ -330,8 +367,13 @@ def test_a_server_that_is_not_there_is_named() -> None:
     assert (caught.value.code, "qdrant_url" in caught.value.hint) == ("unreachable", True)
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "denied"), (403, "denied"), (404, "unreachable"), (200, "unreachable")])
-def test_a_wrong_key_and_a_wrong_server_are_told_apart(status: int, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "denied"), (403, "denied"), (404, "unreachable"), (200, "unreachable")],
+)
+def test_a_wrong_key_and_a_wrong_server_are_told_apart(
+    status: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # loopback must not go through it
     with answering(status) as url, pytest.raises(StoreError) as caught:
         QdrantStore("index", DIMENSION, url=url, api_key="wrong").open()
@@ -376,7 +418,13 @@ store.close()
 def python(script: str, *words: str) -> subprocess.Popen[str]:
     root = str(Path(__file__).parents[2])
     env = {**os.environ, "PYTHONPATH": root}
-    return subprocess.Popen([sys.executable, "-c", script, *words], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 class Holder:
@@ -425,7 +473,8 @@ def holding(folder: Path, mark: bytes) -> list[Path]:
 
 
 class answering:
-    """A server on loopback that gives every request the same status and a page that is not Qdrant's."""
+    """A server on loopback that gives every request the same status and a page that is not
+    Qdrant's."""
 
     def __init__(self, status: int) -> None:
         class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,5 @@
-"""Several addresses of a provider: the least busy one is asked, a failing one rests and comes back, a conversation keeps its own."""
+"""Several addresses of a provider: the least busy one is asked, a failing one rests and comes back,
+a conversation keeps its own."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def known(clock: Clock) -> Addresses:
     return Addresses([A, B, C], clock)
 
 
-def ask(known: Addresses, url: str, *, failed: bool = False, retry_after_s: float | None = None) -> None:
+def ask(
+    known: Addresses, url: str, *, failed: bool = False, retry_after_s: float | None = None
+) -> None:
     """One whole request."""
     visit = known.began(url)
     if not failed:
@@ -111,7 +114,11 @@ def test_what_fails_together_is_one_failure(known: Addresses) -> None:
     visits = [known.began(A) for _ in range(50)]
     for visit in visits:
         visit.ended(failed=True)
-    assert (rest_of(known, A), known.status()[0]["failures"], known.status()[0]["in_flight"]) == (1, 1, 0)
+    assert (rest_of(known, A), known.status()[0]["failures"], known.status()[0]["in_flight"]) == (
+        1,
+        1,
+        0,
+    )
 
 
 def test_an_answer_to_an_older_request_does_not_end_a_rest(known: Addresses, clock: Clock) -> None:
@@ -124,7 +131,9 @@ def test_an_answer_to_an_older_request_does_not_end_a_rest(known: Addresses, clo
 
 
 @pytest.mark.parametrize(("asked", "rest"), [(20, 20), (3_600, LONGEST_ASKED_S), (0, 1), (None, 1)])
-def test_a_server_may_ask_for_a_longer_rest(known: Addresses, asked: float | None, rest: float) -> None:
+def test_a_server_may_ask_for_a_longer_rest(
+    known: Addresses, asked: float | None, rest: float
+) -> None:
     ask(known, A, failed=True, retry_after_s=asked)
     assert rest_of(known, A) == rest
 
@@ -150,7 +159,9 @@ def test_a_probe_that_fails_lets_it_rest_for_longer(known: Addresses, clock: Clo
     assert (rest_of(known, A), known.order()[-1]) == (2, A)
 
 
-def test_a_probe_that_was_given_up_tells_nothing_and_the_next_one_tries(known: Addresses, clock: Clock) -> None:
+def test_a_probe_that_was_given_up_tells_nothing_and_the_next_one_tries(
+    known: Addresses, clock: Clock
+) -> None:
     ask(known, A, failed=True)
     clock.now += 1
     known.began(A).ended()
@@ -179,12 +190,16 @@ def test_conversations_spread_over_the_addresses(known: Addresses) -> None:
     assert {known.order(f"conversation {number}")[0] for number in range(40)} == {A, B, C}
 
 
-def test_conversations_of_an_address_that_rests_come_back_to_it(known: Addresses, clock: Clock) -> None:
+def test_conversations_of_an_address_that_rests_come_back_to_it(
+    known: Addresses, clock: Clock
+) -> None:
     names = [f"conversation {number}" for number in range(40)]
     before = {name: known.order(name)[0] for name in names}
     ask(known, A, failed=True)
     during = {name: known.order(name)[0] for name in names}
-    assert {name for name in names if during[name] != before[name]} == {name for name in names if before[name] == A}
+    assert {name for name in names if during[name] != before[name]} == {
+        name for name in names if before[name] == A
+    }
     clock.now += 1
     assert {name: known.order(name)[0] for name in names} == before
 
@@ -209,14 +224,20 @@ async def say(backend: OllamaBackend, request: ChatRequest = REQUEST) -> str:
 
 
 async def test_requests_go_where_fast_errors_do_not_come_from() -> None:
-    with FakeOllama([FakeModel("m", faults=[Fault("status", status=503, times=-1)])]) as broken, FakeOllama([FakeModel("m")]) as well:
+    with (
+        FakeOllama([FakeModel("m", faults=[Fault("status", status=503, times=-1)])]) as broken,
+        FakeOllama([FakeModel("m")]) as well,
+    ):
         async with backend_at(broken.url, well.url) as backend:
             assert [await say(backend) for _ in range(6)] == ["Hello world"] * 6
     assert (len(broken.chats()), len(well.chats())) == (1, 6)
 
 
 async def test_an_address_that_had_one_failure_is_used_again() -> None:
-    with FakeOllama([FakeModel("m", faults=[Fault("status", status=503, retry_after="0")])]) as one, FakeOllama([FakeModel("m")]) as other:
+    with (
+        FakeOllama([FakeModel("m", faults=[Fault("status", status=503, retry_after="0")])]) as one,
+        FakeOllama([FakeModel("m")]) as other,
+    ):
         async with backend_at(one.url, other.url) as backend:
             async with asyncio.timeout(20):
                 while len(one.chats()) < 2:  # its rest of a second is real time
@@ -225,13 +246,25 @@ async def test_an_address_that_had_one_failure_is_used_again() -> None:
     assert other.chats()
 
 
-@pytest.mark.parametrize(("fault", "failures"), [(Fault("cut", after=1), 1), (Fault("status", status=400), 0), (Fault("status", status=502), 1)], ids=str)
-async def test_breaks_and_gateway_errors_are_failures_and_refusals_are_not(fault: Fault, failures: int) -> None:
+@pytest.mark.parametrize(
+    ("fault", "failures"),
+    [
+        (Fault("cut", after=1), 1),
+        (Fault("status", status=400), 0),
+        (Fault("status", status=502), 1),
+    ],
+    ids=str,
+)
+async def test_breaks_and_gateway_errors_are_failures_and_refusals_are_not(
+    fault: Fault, failures: int
+) -> None:
     with FakeOllama([FakeModel("m", faults=[fault])]) as server:
         async with backend_at(server.url) as backend:
             with pytest.raises(BackendError):
                 await say(backend)
-            assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [(failures, 0)]
+            assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [
+                (failures, 0)
+            ]
 
 
 async def test_a_caller_who_leaves_does_not_count_as_a_failure() -> None:
@@ -244,7 +277,10 @@ async def test_a_caller_who_leaves_does_not_count_as_a_failure() -> None:
 
 
 async def test_requests_at_once_are_shared_out() -> None:
-    with FakeOllama([FakeModel("m", chunk_delay_s=0.05)]) as one, FakeOllama([FakeModel("m", chunk_delay_s=0.05)]) as other:
+    with (
+        FakeOllama([FakeModel("m", chunk_delay_s=0.05)]) as one,
+        FakeOllama([FakeModel("m", chunk_delay_s=0.05)]) as other,
+    ):
         async with backend_at(one.url, other.url) as backend:
             await asyncio.gather(*(say(backend) for _ in range(8)))
     assert len(one.chats()) == len(other.chats()) == 4

@@ -1,4 +1,5 @@
-"""What Ollama is sent and what is learned from its answers: context, room for the answer, images, formats, tokens, load times."""
+"""What Ollama is sent and what is learned from its answers: context, room for the answer, images,
+formats, tokens, load times."""
 
 from __future__ import annotations
 
@@ -18,15 +19,29 @@ LONG = "word " * 4_000
 """About 5,500 tokens by orch's estimate, 5,000 by the fake's count."""
 
 
-def served(ollama: FakeOllama, *models: dict[str, Any], unlisted: str = "ignore", **provider: Any) -> Orchestrator:
+def served(
+    ollama: FakeOllama, *models: dict[str, Any], unlisted: str = "ignore", **provider: Any
+) -> Orchestrator:
     """An orchestrator with the fake and these models, on a machine with memory for all."""
     providers = {"ollama": {"kind": "ollama", "base_url": ollama.url, **provider}}
-    return Orchestrator({"unlisted": unlisted, "providers": providers, "models": list(models)}, {"version": 1, "memory_budget_gb": 100})
+    return Orchestrator(
+        {"unlisted": unlisted, "providers": providers, "models": list(models)},
+        {"version": 1, "memory_budget_gb": 100},
+    )
 
 
-async def run(ollama: FakeOllama, text: str = TASK, *, facts: dict[str, Any] | None = None, keep_alive: str | None = None, **wishes: Any) -> RunResult:
+async def run(
+    ollama: FakeOllama,
+    text: str = TASK,
+    *,
+    facts: dict[str, Any] | None = None,
+    keep_alive: str | None = None,
+    **wishes: Any,
+) -> RunResult:
     """The coder's answer; `facts` are what models.yaml says of it."""
-    async with served(ollama, {"id": CODER, **(facts or {})}, keep_alive=keep_alive) as orchestrator:
+    async with served(
+        ollama, {"id": CODER, **(facts or {})}, keep_alive=keep_alive
+    ) as orchestrator:
         return await orchestrator.execute(text, **wishes)
 
 
@@ -54,9 +69,18 @@ async def test_a_prompt_is_never_cut_in_silence(ollama: FakeOllama) -> None:
         (TASK, {"num_ctx": 6_000}, 6_000),
         (TASK, {"num_ctx": 50_000}, 12_500),
     ],
-    ids=["short", "long", "up-to-the-window", "long-answer", "asked-for", "asked-beyond-the-window"],
+    ids=[
+        "short",
+        "long",
+        "up-to-the-window",
+        "long-answer",
+        "asked-for",
+        "asked-beyond-the-window",
+    ],
 )
-async def test_the_context_is_the_models_own_unless_more_is_needed(ollama: FakeOllama, text: str, options: dict[str, Any], num_ctx: int) -> None:
+async def test_the_context_is_the_models_own_unless_more_is_needed(
+    ollama: FakeOllama, text: str, options: dict[str, Any], num_ctx: int
+) -> None:
     await run(ollama, text, facts={"context_window": 12_500, "num_ctx": 4_096}, options=options)
     assert sent(ollama)["options"]["num_ctx"] == num_ctx
 
@@ -65,27 +89,44 @@ async def test_the_context_is_the_models_own_unless_more_is_needed(ollama: FakeO
 async def test_prompt_and_answer_have_room_in_the_context(ollama: FakeOllama, text: str) -> None:
     result = await run(ollama, text)
     options = sent(ollama)["options"]
-    assert 1_024 <= options["num_predict"] <= options["num_ctx"] - result.response.usage.prompt_tokens
+    assert (
+        1_024 <= options["num_predict"] <= options["num_ctx"] - result.response.usage.prompt_tokens
+    )
 
 
-@pytest.mark.parametrize(("facts", "options", "num_predict"), [({}, {"max_tokens": 100}, 100), ({"max_tokens": 50}, {}, 50)])
-async def test_an_answer_is_no_longer_than_was_said(ollama: FakeOllama, facts: dict[str, Any], options: dict[str, Any], num_predict: int) -> None:
+@pytest.mark.parametrize(
+    ("facts", "options", "num_predict"),
+    [({}, {"max_tokens": 100}, 100), ({"max_tokens": 50}, {}, 50)],
+)
+async def test_an_answer_is_no_longer_than_was_said(
+    ollama: FakeOllama, facts: dict[str, Any], options: dict[str, Any], num_predict: int
+) -> None:
     await run(ollama, facts=facts, options=options)
     assert sent(ollama)["options"]["num_predict"] == num_predict
 
 
-async def test_a_prompt_beyond_every_window_is_refused_before_any_model_is_asked(ollama: FakeOllama) -> None:
+async def test_a_prompt_beyond_every_window_is_refused_before_any_model_is_asked(
+    ollama: FakeOllama,
+) -> None:
     with pytest.raises(OrchError) as caught:
         await run(ollama, "word " * 40_000)
     assert (caught.value.exit_code, ollama.chats()) == (5, [])
 
 
-async def test_a_prompt_that_ollama_counts_higher_goes_to_a_model_that_holds_it(ollama: FakeOllama) -> None:
+async def test_a_prompt_that_ollama_counts_higher_goes_to_a_model_that_holds_it(
+    ollama: FakeOllama,
+) -> None:
     turns = [{"role": "user", "content": "hi"}] * 300
-    models = {"id": CODER, "context_window": 2_048, "quality_rating": 9}, {"id": LLAMA, "quality_rating": 6}
+    models = (
+        {"id": CODER, "context_window": 2_048, "quality_rating": 9},
+        {"id": LLAMA, "quality_rating": 6},
+    )
     async with served(ollama, *models) as orchestrator:
         result = await orchestrator.execute(messages=turns, options={"max_tokens": 16})
-    assert [(a.model, a.code) for a in result.attempts] == [(CODER, "context_overflow"), (LLAMA, "")]
+    assert [(a.model, a.code) for a in result.attempts] == [
+        (CODER, "context_overflow"),
+        (LLAMA, ""),
+    ]
 
 
 async def test_a_model_that_goes_on_from_a_long_text_has_room_for_it(ollama: FakeOllama) -> None:
@@ -109,11 +150,16 @@ async def test_keep_alive_is_passed_on(ollama: FakeOllama, said: str, number: ob
 @pytest.mark.parametrize(
     ("wish", "form"),
     [
-        ({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}, {"type": "object"}),
+        (
+            {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+            {"type": "object"},
+        ),
         ({"type": "json_object"}, "json"),
     ],
 )
-async def test_a_response_format_becomes_ollamas(ollama: FakeOllama, wish: dict[str, Any], form: object) -> None:
+async def test_a_response_format_becomes_ollamas(
+    ollama: FakeOllama, wish: dict[str, Any], form: object
+) -> None:
     ollama.models[CODER].reply = ["{}"]
     assert (await run(ollama, response_format=wish)).response.content == "{}"
     assert sent(ollama)["format"] == form
@@ -122,9 +168,14 @@ async def test_a_response_format_becomes_ollamas(ollama: FakeOllama, wish: dict[
 @pytest.mark.parametrize("url", [f"data:image/png;base64,{PIXEL}", PIXEL], ids=["data", "bare"])
 async def test_openais_image_parts_become_ollamas_images(ollama: FakeOllama, url: str) -> None:
     ollama.models[CODER].capabilities.append("vision")
-    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+    parts = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": url}},
+    ]
     await run(ollama, "", messages=[{"role": "user", "content": parts}])
-    assert sent(ollama)["messages"] == [{"role": "user", "content": "What is this?", "images": [PIXEL]}]
+    assert sent(ollama)["messages"] == [
+        {"role": "user", "content": "What is this?", "images": [PIXEL]}
+    ]
 
 
 async def test_half_a_character_is_no_reason_to_fail(ollama: FakeOllama) -> None:
@@ -145,8 +196,13 @@ async def test_a_model_that_only_embeds_is_never_asked_to_chat(ollama: FakeOllam
     assert ollama.chats() == []
 
 
-@pytest.mark.parametrize(("listed", "asked"), [("qwen3", "qwen3:latest"), ("qwen3:latest", "qwen3"), ("qwen3", "ollama/qwen3")])
-async def test_a_name_with_and_without_latest_is_one_model(ollama: FakeOllama, listed: str, asked: str) -> None:
+@pytest.mark.parametrize(
+    ("listed", "asked"),
+    [("qwen3", "qwen3:latest"), ("qwen3:latest", "qwen3"), ("qwen3", "ollama/qwen3")],
+)
+async def test_a_name_with_and_without_latest_is_one_model(
+    ollama: FakeOllama, listed: str, asked: str
+) -> None:
     ollama.models = {"qwen3:latest": FakeModel("qwen3")}
     async with served(ollama, {"id": listed}, unlisted="use") as orchestrator:
         result = await orchestrator.execute(TASK, model=asked)
@@ -154,7 +210,9 @@ async def test_a_name_with_and_without_latest_is_one_model(ollama: FakeOllama, l
 
 
 @pytest.mark.parametrize(("unlisted", "there"), [("use", {CODER, LLAMA}), ("ignore", {CODER})])
-async def test_unlisted_models_take_part_as_models_yaml_says(ollama: FakeOllama, unlisted: str, there: set[str]) -> None:
+async def test_unlisted_models_take_part_as_models_yaml_says(
+    ollama: FakeOllama, unlisted: str, there: set[str]
+) -> None:
     async with served(ollama, {"id": CODER}, unlisted=unlisted) as orchestrator:
         result = await orchestrator.execute(TASK)
     assert {candidate.model_id for candidate in result.decision.candidates} == there
@@ -170,7 +228,9 @@ async def test_an_ignored_model_answers_when_it_is_named_and_else_never(ollama: 
 
 
 async def test_ollama_host_counts_where_only_routing_is_given(ollama: FakeOllama) -> None:
-    async with Orchestrator(routing={"version": 1, "memory_budget_gb": 100, "fallback": {"last_resort": "never"}}) as orchestrator:
+    async with Orchestrator(
+        routing={"version": 1, "memory_budget_gb": 100, "fallback": {"last_resort": "never"}}
+    ) as orchestrator:
         assert (await orchestrator.execute(TASK)).response.content == "def f(): pass"
 
 
@@ -186,7 +246,10 @@ async def test_what_a_model_is_gets_asked_once_for_each_digest(ollama: FakeOllam
 
 async def test_the_estimate_learns_from_what_ollama_counted(ollama: FakeOllama) -> None:
     turns = [{"role": "user", "content": "hi"}] * 100
-    first, second = [(await run(ollama, messages=turns, fresh=True), sent(ollama)["options"]["num_predict"]) for _ in range(2)]
+    first, second = [
+        (await run(ollama, messages=turns, fresh=True), sent(ollama)["options"]["num_predict"])
+        for _ in range(2)
+    ]
     counted = first[0].response.usage.prompt_tokens
     assert first[0].decision.prompt_tokens < counted
     assert second[1] < first[1]
@@ -195,12 +258,18 @@ async def test_the_estimate_learns_from_what_ollama_counted(ollama: FakeOllama) 
 
 async def test_an_estimate_that_is_far_off_is_told(ollama: FakeOllama) -> None:
     ollama.models[CODER].capabilities.append("tools")
-    tools = [{"type": "function", "function": {"name": "f", "description": "word " * 1_000}}]  # the fake does not count tools
-    assert any("it may have been cut" in warning for warning in (await run(ollama, tools=tools)).warnings)
+    tools = [
+        {"type": "function", "function": {"name": "f", "description": "word " * 1_000}}
+    ]  # the fake does not count tools
+    assert any(
+        "it may have been cut" in warning for warning in (await run(ollama, tools=tools)).warnings
+    )
     assert (await run(ollama)).warnings == ()
 
 
-async def test_the_time_of_a_load_is_part_of_the_time_to_the_first_token(ollama: FakeOllama) -> None:
+async def test_the_time_of_a_load_is_part_of_the_time_to_the_first_token(
+    ollama: FakeOllama,
+) -> None:
     ollama.models[CODER].load_s = 0.2
     timing = (await run(ollama)).timing
     assert 0.1 <= (timing.load_s or 0) <= (timing.ttft_s or 0) <= timing.total_s

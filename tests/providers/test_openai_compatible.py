@@ -1,4 +1,5 @@
-"""A provider that speaks OpenAI's API: every fault, several addresses, and what is sent to it and read from it."""
+"""A provider that speaks OpenAI's API: every fault, several addresses, and what is sent to it and
+read from it."""
 
 from __future__ import annotations
 
@@ -22,10 +23,16 @@ SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type":
 
 
 def served(*urls: str, kind: str = "openai", **provider: Any) -> Orchestrator:
-    """An orchestrator with one provider at these addresses; it has the coder and the general model."""
-    models = [{"id": CODER, "provider": "server", "quality_rating": 9}, {"id": LLAMA, "provider": "server", "quality_rating": 6}]
+    """An orchestrator with one provider at these addresses; it has the coder and the general
+    model."""
+    models = [
+        {"id": CODER, "provider": "server", "quality_rating": 9},
+        {"id": LLAMA, "provider": "server", "quality_rating": 6},
+    ]
     providers = {"server": {"kind": kind, "base_urls": list(urls), **provider}}
-    return Orchestrator({"providers": providers, "models": models}, {"version": 1, "memory_budget_gb": 100})
+    return Orchestrator(
+        {"providers": providers, "models": models}, {"version": 1, "memory_budget_gb": 100}
+    )
 
 
 async def answer(*urls: str, **provider: Any) -> RunResult:
@@ -45,7 +52,9 @@ def wire() -> Iterator[respx.MockRouter]:
 def say(wire: respx.MockRouter, *events: dict[str, Any]) -> None:
     """Makes the server answer a chat with these events."""
     body = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-    wire.post("/chat/completions").respond(headers={"content-type": "text/event-stream"}, text=f"{body}data: [DONE]\n\n")
+    wire.post("/chat/completions").respond(
+        headers={"content-type": "text/event-stream"}, text=f"{body}data: [DONE]\n\n"
+    )
 
 
 def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
@@ -57,23 +66,33 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_fault_falls_back_afresh_when_nothing_was_shown(ollama: FakeOllama, fault: Fault, code: str) -> None:
+async def test_a_fault_falls_back_afresh_when_nothing_was_shown(
+    ollama: FakeOllama, fault: Fault, code: str
+) -> None:
     ollama.models[CODER].faults.append(fault)
     async with served(ollama.url) as orchestrator:
         result = await orchestrator.execute(TASK, timeout_s=0.5)
-    assert [(a.model, a.outcome, a.code) for a in result.attempts] == [(CODER, "failed", code), (LLAMA, "ok", "")]
+    assert [(a.model, a.outcome, a.code) for a in result.attempts] == [
+        (CODER, "failed", code),
+        (LLAMA, "ok", ""),
+    ]
     assert result.response.content == "Hello world"
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(ollama: FakeOllama, fault: Fault, code: str) -> None:
+async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(
+    ollama: FakeOllama, fault: Fault, code: str
+) -> None:
     ollama.models[CODER].faults.append(fault)
     async with served(ollama.url) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK, timeout_s=0.5)]
     fallback = next(chunk for chunk in chunks if chunk["type"] == "fallback")
     shown = "def " if fault.after else ""
     assert (fallback["code"], fallback["offset"], chunks[-1]["type"]) == (code, len(shown), "done")
-    assert "".join(chunk["chunk"] for chunk in chunks if chunk["type"] == "content") == f"{shown}Hello world"
+    assert (
+        "".join(chunk["chunk"] for chunk in chunks if chunk["type"] == "content")
+        == f"{shown}Hello world"
+    )
 
 
 async def test_a_server_of_web_pages_is_no_provider(ollama: FakeOllama) -> None:
@@ -98,7 +117,9 @@ async def test_the_next_address_is_asked_when_the_first_is_busy(ollama: FakeOlla
 
 
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
-async def test_no_proxy_stands_between_orch_and_loopback(ollama: FakeOllama, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_stands_between_orch_and_loopback(
+    ollama: FakeOllama, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, NOBODY)
     for name in ("NO_PROXY", "no_proxy"):
@@ -106,7 +127,9 @@ async def test_no_proxy_stands_between_orch_and_loopback(ollama: FakeOllama, kin
     assert (await answer(ollama.url, kind=kind)).response.content == "def f(): pass"
 
 
-async def test_a_name_that_begins_like_loopback_is_not_loopback(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_begins_like_loopback_is_not_loopback(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", ollama.url)
     with pytest.raises(OrchError):
         await answer("http://127.0.0.1.invalid")
@@ -125,42 +148,67 @@ def test_deciding_leaves_no_connection_open(ollama: FakeOllama, kind: str) -> No
 # ---------------------------------------------------------------- what is sent
 
 
-async def test_the_key_is_sent_as_bearer(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_key_is_sent_as_bearer(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SERVER_KEY", "sk-1")
     await answer(ollama.url, api_key="${SERVER_KEY}")
     assert {request.headers["authorization"] for request in ollama.requests} == {"Bearer sk-1"}
 
 
 @pytest.mark.parametrize("key", ["secret\n", "secret-ñ", "secret-€"])
-async def test_a_key_that_can_not_be_sent_is_an_error_without_the_key(ollama: FakeOllama, key: str) -> None:
+async def test_a_key_that_can_not_be_sent_is_an_error_without_the_key(
+    ollama: FakeOllama, key: str
+) -> None:
     with pytest.raises(OrchError) as caught:
         await answer(ollama.url, api_key=key)
     assert "secret" not in f"{caught.value.message} {caught.value.hint}"
 
 
-async def test_a_response_format_is_passed_on_and_ollamas_own_options_are_not(ollama: FakeOllama) -> None:
+async def test_a_response_format_is_passed_on_and_ollamas_own_options_are_not(
+    ollama: FakeOllama,
+) -> None:
     ollama.models[CODER].reply = ['{"a": ', "1}"]
     options = {"num_ctx": 4096, "keep_alive": "5m", "top_p": 0.5, "max_tokens": 9}
     async with served(ollama.url) as orchestrator:
         result = await orchestrator.execute(TASK, response_format=SCHEMA, options=options)
     body = ollama.chats()[-1].body
-    assert (result.response.content, body["response_format"], body["top_p"], body["max_tokens"]) == ('{"a": 1}', SCHEMA, 0.5, 9)
+    assert (
+        result.response.content,
+        body["response_format"],
+        body["top_p"],
+        body["max_tokens"],
+    ) == ('{"a": 1}', SCHEMA, 0.5, 9)
     assert not {"num_ctx", "keep_alive", "num_predict", "options"} & set(body)
 
 
 # ---------------------------------------------------------------- what is read
 
 
-async def test_an_answer_in_one_piece_is_read_though_a_stream_was_asked_for(wire: respx.MockRouter) -> None:
+async def test_an_answer_in_one_piece_is_read_though_a_stream_was_asked_for(
+    wire: respx.MockRouter,
+) -> None:
     choice = {"message": {"content": "Hi"}, "finish_reason": "stop"}
-    wire.post("/chat/completions").respond(json={"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 2}})
+    wire.post("/chat/completions").respond(
+        json={"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    )
     response = (await answer(NOBODY)).response
-    assert (response.content, response.usage.prompt_tokens, response.usage.completion_tokens) == ("Hi", 7, 2)
+    assert (response.content, response.usage.prompt_tokens, response.usage.completion_tokens) == (
+        "Hi",
+        7,
+        2,
+    )
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 async def test_reasoning_goes_to_thinking(wire: respx.MockRouter, field: str) -> None:
-    say(wire, piece(**{field: "Let me "}), piece(**{field: "see"}), piece(content="Yes"), piece("stop"))
+    say(
+        wire,
+        piece(**{field: "Let me "}),
+        piece(**{field: "see"}),
+        piece(content="Yes"),
+        piece("stop"),
+    )
     response = (await answer(NOBODY)).response
     assert (response.content, response.thinking) == ("Yes", "Let me see")
 
@@ -169,9 +217,18 @@ async def test_tool_calls_that_come_in_pieces_are_joined(wire: respx.MockRouter)
     first = {"index": 0, "id": "c1", "function": {"name": "add", "arguments": '{"a"'}}
     other = {"index": 1, "id": "c2", "function": {"name": "sub", "arguments": "{}"}}
     rest = {"index": 0, "function": {"arguments": ": 1}"}}
-    say(wire, piece(tool_calls=[first]), piece(tool_calls=[other]), piece(tool_calls=[rest]), piece("tool_calls"))
+    say(
+        wire,
+        piece(tool_calls=[first]),
+        piece(tool_calls=[other]),
+        piece(tool_calls=[rest]),
+        piece("tool_calls"),
+    )
     calls = (await answer(NOBODY)).response.tool_calls
-    assert [(call["id"], call["function"]) for call in calls] == [("c1", {"name": "add", "arguments": '{"a": 1}'}), ("c2", other["function"])]
+    assert [(call["id"], call["function"]) for call in calls] == [
+        ("c1", {"name": "add", "arguments": '{"a": 1}'}),
+        ("c2", other["function"]),
+    ]
 
 
 async def test_a_prompt_that_the_server_cut_in_silence_is_warned_of(ollama: FakeOllama) -> None:
@@ -181,7 +238,8 @@ async def test_a_prompt_that_the_server_cut_in_silence_is_warned_of(ollama: Fake
 
 
 async def test_half_a_character_is_no_reason_to_fail(wire: respx.MockRouter) -> None:
-    # a server that escapes may cut an emoji between two tokens: half a surrogate pair, which no UTF-8 can carry
+    # a server that escapes may cut an emoji between two tokens: half a surrogate pair, which no
+    # UTF-8 can carry
     say(wire, piece(content="Hi \ud83d"), piece(content="\ude00"), piece("stop"))
     async with served(NOBODY) as orchestrator:
         assert (await orchestrator.execute(TASK)).response.content.startswith("Hi ")
@@ -189,7 +247,9 @@ async def test_half_a_character_is_no_reason_to_fail(wire: respx.MockRouter) -> 
 
 
 async def test_vectors_come_in_the_order_of_the_texts(wire: respx.MockRouter) -> None:
-    wire.post("/embeddings").respond(json={"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]})
+    wire.post("/embeddings").respond(
+        json={"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]}
+    )
     async with served(NOBODY) as orchestrator:
         assert await orchestrator.runtime.backends["server"].embed(CODER, ["a", "b"]) == [[1], [2]]
 

@@ -1,4 +1,5 @@
-"""With Ollama down, a model that only it could have is not told as one that does not exist: exit 3, status 503, in every face."""
+"""With Ollama down, a model that only it could have is not told as one that does not exist: exit 3,
+status 503, in every face."""
 
 from __future__ import annotations
 
@@ -51,7 +52,11 @@ def lone(home: Path) -> Iterator[str]:
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_command_exits_with_3_and_says_what_to_start(words: tuple[str, ...]) -> None:
     done = orch(*words)
-    assert (done.returncode, b"provider ollama, which may have it, is down" in done.stderr, b"ollama serve" in done.stderr) == (3, True, True)
+    assert (
+        done.returncode,
+        b"provider ollama, which may have it, is down" in done.stderr,
+        b"ollama serve" in done.stderr,
+    ) == (3, True, True)
 
 
 def test_the_models_of_the_embedded_provider_are_all_listed() -> None:
@@ -65,12 +70,16 @@ def test_a_request_is_answered_with_503(lone: str, path: str, body: dict[str, An
     assert (response.status_code, "which may have it, is down" in response.text) == (503, True)
 
 
-@pytest.mark.parametrize(("name", "status"), [(MINE, 503), (LLAMA, 503), ("auto", 200), ("auto:nonsense", 404)])
+@pytest.mark.parametrize(
+    ("name", "status"), [(MINE, 503), (LLAMA, 503), ("auto", 200), ("auto:nonsense", 404)]
+)
 def test_one_model_of_openais_list(lone: str, name: str, status: int) -> None:
     assert httpx.get(f"{lone}/v1/models/{name}").status_code == status
 
 
-async def test_a_better_model_that_cannot_be_looked_up_is_not_called_unknown(ollama: FakeOllama) -> None:
+async def test_a_better_model_that_cannot_be_looked_up_is_not_called_unknown(
+    ollama: FakeOllama,
+) -> None:
     async with Orchestrator() as orchestrator:
         await orchestrator.execute("What is a mutex?")
         ollama.stop()

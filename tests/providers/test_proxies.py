@@ -1,4 +1,5 @@
-"""Proxies of the environment: which one an address goes through, and a sentence that names the variable where it can't be used."""
+"""Proxies of the environment: which one an address goes through, and a sentence that names the
+variable where it can't be used."""
 
 from __future__ import annotations
 
@@ -15,7 +16,17 @@ from tests.support.http_server import served
 
 FAR = "http://192.0.2.1:11434"
 PROXY = "http://127.0.0.1:1"
-LOOPBACK = ["127.0.0.1", "127.9.9.9", "localhost", "LOCALHOST", "[::1]", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "0.0.0.0"]
+LOOPBACK = [
+    "127.0.0.1",
+    "127.9.9.9",
+    "localhost",
+    "LOCALHOST",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::FFFF:7f00:1]",
+    "[0:0:0:0:0:ffff:127.0.0.1]",
+    "0.0.0.0",
+]
 UNUSABLE = {
     "ALL_PROXY": [
         "socks://127.0.0.1:7890/",
@@ -34,7 +45,9 @@ CASES = [(variable, value) for variable, values in UNUSABLE.items() for value in
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_nothing_for_this_machine_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_nothing_for_this_machine_goes_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
     assert (proxy_of(f"http://{host}:11434"), proxy_of(f"https://{host}")) == (None, None)
     assert proxy_of("http://127.0.0.1.example") is not None
@@ -60,7 +73,9 @@ def test_nothing_for_this_machine_goes_through_a_proxy(monkeypatch: pytest.Monke
         ("", FAR, False),
     ],
 )
-def test_what_no_proxy_has_is_asked_without_one(monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, left_out: bool) -> None:
+def test_what_no_proxy_has_is_asked_without_one(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, left_out: bool
+) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert (proxy_of(url) is None) is left_out
@@ -75,7 +90,9 @@ def test_the_proxy_of_another_scheme_is_not_looked_at(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("variable", "value"), CASES)
 @pytest.mark.parametrize("many", [False, True])
-async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, many: bool) -> None:
+async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, many: bool
+) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(BackendError, match=rf"^{variable} names .*NO_PROXY=192\.0\.2\.1") as caught:
         await OllamaBackend(Provider(kind="ollama", base_urls=(FAR,)), many=many).installed()
@@ -84,11 +101,15 @@ async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(monkeypatc
 
 async def test_what_a_proxy_does_is_told_as_the_proxys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:1")
-    with pytest.raises(BackendError, match=r"through the proxy http://127\.0\.0\.1:1 that http_proxy names: "):
+    with pytest.raises(
+        BackendError, match=r"through the proxy http://127\.0\.0\.1:1 that http_proxy names: "
+    ):
         await OllamaBackend(Provider(kind="ollama", base_urls=(FAR,))).installed()
 
 
-@pytest.mark.parametrize("words", [["route", "hi"], ["models"], ["health"], ["run", "-m", "llama", "hi"]])
+@pytest.mark.parametrize(
+    "words", [["route", "hi"], ["models"], ["health"], ["run", "-m", "llama", "hi"]]
+)
 def test_every_command_says_so(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     monkeypatch.setenv("OLLAMA_HOST", FAR)
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7890/")
@@ -104,7 +125,10 @@ def test_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with served() as url:
         asked = {"model": "llama", "messages": [{"role": "user", "content": "hi"}]}
         answer = httpx.post(f"{url}/v1/chat/completions", json=asked, trust_env=False, timeout=60)
-    assert (answer.status_code, "ALL_PROXY names a proxy that orch does not speak" in answer.text) == (503, True)
+    assert (
+        answer.status_code,
+        "ALL_PROXY names a proxy that orch does not speak" in answer.text,
+    ) == (503, True)
 
 
 def test_a_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
-"""A provider is believed within bounds: what never ends is read so far and no further, and what was too much is told. Files that are named likewise."""
+"""A provider is believed within bounds: what never ends is read so far and no further, and what was
+too much is told. Files that are named likewise."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ from orch.types import ChatRequest, Delta
 from tests.cli.test_main import orch
 
 Backends = type[OllamaBackend] | type[OpenAIBackend]
-REQUEST = ChatRequest("m", [{"role": "user", "content": "hi"}], first_token_timeout_s=30, token_timeout_s=30)
+REQUEST = ChatRequest(
+    "m", [{"role": "user", "content": "hi"}], first_token_timeout_s=30, token_timeout_s=30
+)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n"
 EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 BUFFERS = 24_000_000
@@ -34,7 +37,8 @@ lines = pytest.mark.parametrize("many", [False, True], ids=["httpx", "aiohttp"])
 
 
 class Endless:
-    """A server that sends a head once and a piece without end, whatever is asked; counts the bytes."""
+    """A server that sends a head once and a piece without end, whatever is asked; counts the
+    bytes."""
 
     def __init__(self, head: bytes, piece: bytes) -> None:
         self._head, self._piece, self.sent, self.url = head, piece, 0, ""
@@ -79,7 +83,14 @@ async def refusal(server: Endless, kind: Backends, asked: str, *, many: bool) ->
 
 @lines
 @pytest.mark.parametrize(
-    ("kind", "asked"), [(OllamaBackend, "installed"), (OllamaBackend, "info"), (OllamaBackend, "show"), (OllamaBackend, "health"), (OpenAIBackend, "installed")]
+    ("kind", "asked"),
+    [
+        (OllamaBackend, "installed"),
+        (OllamaBackend, "info"),
+        (OllamaBackend, "show"),
+        (OllamaBackend, "health"),
+        (OpenAIBackend, "installed"),
+    ],
 )
 async def test_an_endless_answer_is_read_so_far(kind: Backends, asked: str, many: bool) -> None:
     async with endless(OK + b"\r\n", b'{"models": [' + b"{}," * 20_000) as server:
@@ -99,12 +110,17 @@ async def test_the_command_tells_what_was_too_much(monkeypatch: pytest.MonkeyPat
 @lines
 async def test_an_endless_error_is_told_without_its_text(many: bool) -> None:
     async with endless(b"HTTP/1.1 500 Broken\r\n\r\n", b"x" * 60_000) as server:
-        assert await refusal(server, OllamaBackend, "health", many=many) == "status 500: Broken (with an error text of over 1 MB, which is not read)"
+        assert (
+            await refusal(server, OllamaBackend, "health", many=many)
+            == "status 500: Broken (with an error text of over 1 MB, which is not read)"
+        )
         assert server.sent < read_limits.MOST_ERROR_BYTES + BUFFERS
 
 
 @lines
-@pytest.mark.parametrize("piece", [b"X-A: " + b"a" * 1_000 + b"\r\n", b"a" * 60_000], ids=["many", "one"])
+@pytest.mark.parametrize(
+    "piece", [b"X-A: " + b"a" * 1_000 + b"\r\n", b"a" * 60_000], ids=["many", "one"]
+)
 async def test_endless_headers_are_not_read_on(piece: bytes, many: bool) -> None:
     async with endless(OK, piece) as server:
         assert await refusal(server, OllamaBackend, "health", many=many)
@@ -112,7 +128,9 @@ async def test_endless_headers_are_not_read_on(piece: bytes, many: bool) -> None
 
 
 @lines
-@pytest.mark.parametrize(("kind", "asked"), [(OllamaBackend, "chat"), (OllamaBackend, "pull"), (OpenAIBackend, "chat")])
+@pytest.mark.parametrize(
+    ("kind", "asked"), [(OllamaBackend, "chat"), (OllamaBackend, "pull"), (OpenAIBackend, "chat")]
+)
 async def test_an_endless_line_is_read_so_far(kind: Backends, asked: str, many: bool) -> None:
     async with endless(OK + b"\r\n", b"x" * 60_000) as server:
         assert "a line of over 16 MB" in await refusal(server, kind, asked, many=many)
@@ -121,30 +139,57 @@ async def test_an_endless_line_is_read_so_far(kind: Backends, asked: str, many: 
 
 ANSWERS: dict[str, tuple[Backends, bytes, bytes]] = {
     "content": (OllamaBackend, OK + b"\r\n", b'{"message": {"content": "%b"}}\n' % (b"a" * 9_000)),
-    "thinking": (OllamaBackend, OK + b"\r\n", b'{"message": {"thinking": "%b"}}\n' % (b"a" * 9_000)),
-    "tool calls": (OllamaBackend, OK + b"\r\n", b'{"message": {"tool_calls": [{"function": {"name": "f", "arguments": {}}}]}}\n'),
-    "reasoning": (OpenAIBackend, EVENTS, b'data: {"choices": [{"delta": {"reasoning_content": "%b"}}]}\n\n' % (b"a" * 9_000)),
+    "thinking": (
+        OllamaBackend,
+        OK + b"\r\n",
+        b'{"message": {"thinking": "%b"}}\n' % (b"a" * 9_000),
+    ),
+    "tool calls": (
+        OllamaBackend,
+        OK + b"\r\n",
+        b'{"message": {"tool_calls": [{"function": {"name": "f", "arguments": {}}}]}}\n',
+    ),
+    "reasoning": (
+        OpenAIBackend,
+        EVENTS,
+        b'data: {"choices": [{"delta": {"reasoning_content": "%b"}}]}\n\n' % (b"a" * 9_000),
+    ),
     "arguments": (
         OpenAIBackend,
         EVENTS,
-        b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"%b"}}]}}]}\n\n' % (b"a" * 9_000),
+        b"data:"
+        b' {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"%b"}}]}}]}\n\n'
+        % (b"a" * 9_000),
     ),
-    "calls": (OpenAIBackend, EVENTS, b"".join(b'data: {"choices":[{"delta":{"tool_calls":[{"index":%d}]}}]}\n\n' % number for number in range(3_000))),
+    "calls": (
+        OpenAIBackend,
+        EVENTS,
+        b"".join(
+            b'data: {"choices":[{"delta":{"tool_calls":[{"index":%d}]}}]}\n\n' % number
+            for number in range(3_000)
+        ),
+    ),
 }
 
 
 @lines
 @pytest.mark.parametrize("what", ANSWERS)
-async def test_an_answer_is_no_longer_than_a_context(monkeypatch: pytest.MonkeyPatch, what: str, many: bool) -> None:
+async def test_an_answer_is_no_longer_than_a_context(
+    monkeypatch: pytest.MonkeyPatch, what: str, many: bool
+) -> None:
     monkeypatch.setattr(read_limits, "MOST_ANSWER_CHARS", 1_000_000)
     kind, head, piece = ANSWERS[what]
     async with endless(head, piece) as server:
-        assert "an answer of over 1,000,000 characters" in await refusal(server, kind, "chat", many=many)
+        assert "an answer of over 1,000,000 characters" in await refusal(
+            server, kind, "chat", many=many
+        )
         assert server.sent < 2_000_000 + BUFFERS
 
 
 @lines
-async def test_a_stream_that_says_nothing_ends_too(monkeypatch: pytest.MonkeyPatch, many: bool) -> None:
+async def test_a_stream_that_says_nothing_ends_too(
+    monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
     monkeypatch.setattr(read_limits, "MOST_STREAM_BYTES", 1_000_000)
     async with endless(OK + b"\r\n", b'{"message": {"content": ""}}\n' * 100) as server:
         assert "a stream of over 1 MB" in await refusal(server, OllamaBackend, "chat", many=many)
@@ -180,7 +225,9 @@ def test_a_long_line_in_small_pieces_is_put_together_once(monkeypatch: pytest.Mo
 
 
 async def test_an_answer_of_qdrants_server_is_read_so_far() -> None:
-    async with endless(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", b" " * 1_000_000) as server:
+    async with endless(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", b" " * 1_000_000
+    ) as server:
         with pytest.raises(StoreError, match="over 64 MB"):
             await asyncio.to_thread(QdrantStore("c", 4, url=server.url).open)
         assert server.sent < 64_000_000 + BUFFERS
@@ -212,7 +259,9 @@ def test_a_file_of_proc_and_a_pipe_are_read_whole(tmp_path: Path) -> None:
         files.read(tmp_path, 100)
 
 
-def test_a_pipe_that_nobody_writes_is_waited_for_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_that_nobody_writes_is_waited_for_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "PATIENCE_S", 0.0)
     os.mkfifo(tmp_path / "pipe")
     told: list[Any] = []
@@ -237,7 +286,11 @@ def test_a_pipe_that_nobody_writes_is_waited_for_and_told(tmp_path: Path, monkey
 )
 def test_every_command_says_so(words: list[str], said: str) -> None:
     done = orch(*words)
-    assert (done.returncode != 0, said in done.stderr.decode(), b"Traceback" in done.stderr) == (True, True, False), done.stderr
+    assert (done.returncode != 0, said in done.stderr.decode(), b"Traceback" in done.stderr) == (
+        True,
+        True,
+        False,
+    ), done.stderr
 
 
 def test_a_line_without_end_is_no_line_of_a_file() -> None:

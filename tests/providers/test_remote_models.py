@@ -1,4 +1,5 @@
-"""A cloud model as people and programs meet it: the commands, the files and the endpoint say where its texts would go, and send none there."""
+"""A cloud model as people and programs meet it: the commands, the files and the endpoint say where
+its texts would go, and send none there."""
 
 from __future__ import annotations
 
@@ -23,8 +24,18 @@ ALLOWED = f"{SHIPPED}models:\n  - {{id: {CLOUD}, remote: allow}}\n"
 
 @pytest.fixture
 def cloud(ollama: FakeOllama, home: Path) -> FakeOllama:
-    """The fake Ollama with a large cloud model, and one that embeds; asked of, neither may be in the end."""
-    ollama.add(FakeModel(CLOUD, reply=["From", " afar"], remote_host=HOST, size=384, parameter_size="116.8B", context_length=131_072))
+    """The fake Ollama with a large cloud model, and one that embeds; asked of, neither may be in
+    the end."""
+    ollama.add(
+        FakeModel(
+            CLOUD,
+            reply=["From", " afar"],
+            remote_host=HOST,
+            size=384,
+            parameter_size="116.8B",
+            context_length=131_072,
+        )
+    )
     ollama.add(FakeModel(EMBEDS, remote_host=HOST, size=384, capabilities=["embedding"]))
     home.mkdir(exist_ok=True)
     (home / "routing.yaml").write_text(ROOM)
@@ -66,7 +77,11 @@ def test_what_the_error_says_to_write_lets_it_be_asked(cloud: FakeOllama, home: 
     assert "remote, ollama.com" in done.stderr.decode()
 
 
-@pytest.mark.parametrize("words", [["models"], ["health"], ["route", "Prove that two is prime"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words",
+    [["models"], ["health"], ["route", "Prove that two is prime"]],
+    ids=lambda words: words[0],
+)
 def test_the_tables_say_that_it_is_remote(cloud: FakeOllama, words: list[str]) -> None:
     done = orch(*words)
     assert "remote" in line_of(done, CLOUD)
@@ -74,26 +89,37 @@ def test_the_tables_say_that_it_is_remote(cloud: FakeOllama, words: list[str]) -
 
 
 def test_health_says_where_it_runs_and_what_lets_it_in(cloud: FakeOllama) -> None:
-    assert "remote: runs at ollama.com; out unless models.yaml says remote: allow" in line_of(orch("health"), CLOUD)
+    assert "remote: runs at ollama.com; out unless models.yaml says remote: allow" in line_of(
+        orch("health"), CLOUD
+    )
 
 
 def test_the_facts_of_a_model_say_it_as_data(cloud: FakeOllama) -> None:
     shown = json.loads(orch("models", "show", CLOUD, "--json").stdout)
     assert (shown["remote"], shown["remote_host"], shown["installed"]) == (True, HOST, True)
-    listed = {each["id"]: each["remote"] for each in json.loads(orch("models", "--json").stdout)["models"]}
+    listed = {
+        each["id"]: each["remote"] for each in json.loads(orch("models", "--json").stdout)["models"]
+    }
     assert (listed[CLOUD], listed[CODER]) == (True, False)
 
 
 def test_adding_it_to_models_yaml_allows_nothing_and_says_so(cloud: FakeOllama, home: Path) -> None:
     done = orch("models", "add", CLOUD)
     assert (done.returncode, "remote: allow" in done.stderr.decode()) == (0, True)
-    assert not any(line.strip().startswith("remote") for line in (home / "models.yaml").read_text().splitlines())
+    assert not any(
+        line.strip().startswith("remote")
+        for line in (home / "models.yaml").read_text().splitlines()
+    )
     assert "context_window: 8192\n    speed_rating: 2" not in (home / "models.yaml").read_text()
     assert orch("run", "-m", CLOUD, "my salary").returncode == 2
     assert untouched(cloud)
 
 
-@pytest.mark.parametrize("words", [["models", "load", CLOUD], ["bench", CLOUD, "--budget", "1s"]], ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize(
+    "words",
+    [["models", "load", CLOUD], ["bench", CLOUD, "--budget", "1s"]],
+    ids=lambda words: " ".join(words[:2]),
+)
 def test_other_commands_refuse_it_likewise(cloud: FakeOllama, words: list[str]) -> None:
     done = orch(*words)
     assert (done.returncode, "its text would go to ollama.com" in done.stderr.decode()) == (2, True)
@@ -103,14 +129,20 @@ def test_other_commands_refuse_it_likewise(cloud: FakeOllama, words: list[str]) 
 def test_where_it_is_allowed_there_is_nothing_to_load(cloud: FakeOllama, home: Path) -> None:
     configured(home, ALLOWED)
     done = orch("models", "load", CLOUD)
-    assert (done.returncode, "runs at ollama.com: there is nothing to load here" in done.stderr.decode()) == (2, True)
+    assert (
+        done.returncode,
+        "runs at ollama.com: there is nothing to load here" in done.stderr.decode(),
+    ) == (2, True)
     assert untouched(cloud)
 
 
 def test_memory_embeds_nothing_with_it(cloud: FakeOllama, home: Path) -> None:
     configured(home, SHIPPED, f"memory: {{embedder: ollama/{EMBEDS}}}\n")
     orch("memory", "add", "my diary")
-    searched, ran = orch("memory", "search", "diary"), orch("run", "--recall", "What is in my diary?")
+    searched, ran = (
+        orch("memory", "search", "diary"),
+        orch("run", "--recall", "What is in my diary?"),
+    )
     assert (searched.returncode, "would go to ollama.com" in searched.stderr.decode()) == (2, True)
     assert (ran.returncode, "answered without memory" in ran.stderr.decode()) == (0, True)
     assert untouched(cloud)
@@ -125,7 +157,10 @@ AT_PROVIDER = f"{SHIPPED}models: []\n".replace("ollama, base", "ollama, remote: 
 @pytest.mark.parametrize("text", [ALLOWED, AT_PROVIDER], ids=["at the model", "at the provider"])
 def test_a_file_of_the_working_directory_can_not_allow_it(cloud: FakeOllama, text: str) -> None:
     Path("models.yaml").write_text(text)
-    Path("routing.yaml").write_text("version: 1\ntask_types: {}\nweights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence: 0.1}\n")
+    Path("routing.yaml").write_text(
+        "version: 1\ntask_types: {}\nweights: {fit: 0.2, quality: 0.4, speed: 0.3, confidence:"
+        " 0.1}\n"
+    )
     done = orch("run", "-m", CLOUD, "my salary")
     assert done.returncode == 2
     assert "remote: may not be set by a file of the working directory" in done.stderr.decode()
@@ -148,7 +183,10 @@ def api(cloud: FakeOllama, url: str) -> Iterator[httpx.Client]:
 
 
 ASKED: dict[str, dict[str, Any]] = {
-    "/v1/chat/completions": {"model": CLOUD, "messages": [{"role": "user", "content": "my salary"}]},
+    "/v1/chat/completions": {
+        "model": CLOUD,
+        "messages": [{"role": "user", "content": "my salary"}],
+    },
     "/v1/completions": {"model": CLOUD, "prompt": "my salary"},
     "/v1/responses": {"model": CLOUD, "input": "my salary"},
     "/v1/embeddings": {"model": EMBEDS, "input": "my salary"},
@@ -162,26 +200,43 @@ ASKED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("path", ASKED)
-def test_an_api_refuses_it_and_says_where_the_text_would_go(cloud: FakeOllama, api: httpx.Client, path: str) -> None:
+def test_an_api_refuses_it_and_says_where_the_text_would_go(
+    cloud: FakeOllama, api: httpx.Client, path: str
+) -> None:
     answer = api.post(path, json=ASKED[path])
     assert answer.status_code == 400
     assert "would go to ollama.com" in answer.text
     assert untouched(cloud)
 
 
-def test_a_run_by_orchs_own_api_ends_with_the_same_error(cloud: FakeOllama, api: httpx.Client) -> None:
-    assert '"code":"remote"' in api.post("/orch/run", json={"model": CLOUD, "text": "my salary"}).text
+def test_a_run_by_orchs_own_api_ends_with_the_same_error(
+    cloud: FakeOllama, api: httpx.Client
+) -> None:
+    assert (
+        '"code":"remote"' in api.post("/orch/run", json={"model": CLOUD, "text": "my salary"}).text
+    )
     assert untouched(cloud)
 
 
 @pytest.mark.parametrize("name", ["auto", "auto:quality", "auto:reasoning"])
-def test_no_name_that_lets_orch_choose_chooses_it(cloud: FakeOllama, api: httpx.Client, name: str) -> None:
+def test_no_name_that_lets_orch_choose_chooses_it(
+    cloud: FakeOllama, api: httpx.Client, name: str
+) -> None:
     answer = api.post("/v1/chat/completions", json=ASKED["/v1/chat/completions"] | {"model": name})
     assert (answer.status_code, untouched(cloud)) == (200, True)
 
 
-@pytest.mark.parametrize(("path", "rows", "name"), [("/api/tags", "models", "name"), ("/v1/models", "data", "id"), ("/orch/models", "models", "id")])
-def test_a_listing_shows_it_with_its_host(cloud: FakeOllama, api: httpx.Client, path: str, rows: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "rows", "name"),
+    [
+        ("/api/tags", "models", "name"),
+        ("/v1/models", "data", "id"),
+        ("/orch/models", "models", "id"),
+    ],
+)
+def test_a_listing_shows_it_with_its_host(
+    cloud: FakeOllama, api: httpx.Client, path: str, rows: str, name: str
+) -> None:
     hosts = {row[name]: row.get("remote_host") for row in api.get(path).json()[rows]}
     assert (hosts[CLOUD], hosts[CODER]) == (HOST, None)
 
@@ -190,8 +245,15 @@ def test_what_ollama_shows_of_it_is_shown(cloud: FakeOllama, api: httpx.Client) 
     assert api.post("/api/show", json={"model": CLOUD}).json()["remote_host"] == HOST
 
 
-def test_an_answer_that_came_from_elsewhere_says_so_in_ollamas_api(cloud: FakeOllama, home: Path) -> None:
+def test_an_answer_that_came_from_elsewhere_says_so_in_ollamas_api(
+    cloud: FakeOllama, home: Path
+) -> None:
     configured(home, ALLOWED)
     with served() as url:
-        lines = [json.loads(line) for line in httpx.post(f"{url}/api/chat", json=ASKED["/api/chat"], timeout=30).text.splitlines()]
+        lines = [
+            json.loads(line)
+            for line in httpx.post(
+                f"{url}/api/chat", json=ASKED["/api/chat"], timeout=30
+            ).text.splitlines()
+        ]
     assert {line["remote_host"] for line in lines} == {HOST}

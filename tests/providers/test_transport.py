@@ -1,4 +1,5 @@
-"""httpx's own transport and aiohttp's under it: the same answers, the same words for what fails, and nothing left open."""
+"""httpx's own transport and aiohttp's under it: the same answers, the same words for what fails,
+and nothing left open."""
 
 from __future__ import annotations
 
@@ -17,16 +18,22 @@ from orch.types import ChatRequest
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
 Backends = type[OllamaBackend] | type[OpenAIBackend]
-REQUEST = ChatRequest("m", [{"role": "user", "content": "hi"}], first_token_timeout_s=10, token_timeout_s=10)
+REQUEST = ChatRequest(
+    "m", [{"role": "user", "content": "hi"}], first_token_timeout_s=10, token_timeout_s=10
+)
 LINE = b'{"message":{"content":"a"},"done":false}\n'
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 
 pytestmark = pytest.mark.parametrize("many", [False, True], ids=["httpx", "aiohttp"])
 kinds = pytest.mark.parametrize("kind", [OllamaBackend, OpenAIBackend], ids=["ollama", "openai"])
 
 
 @asynccontextmanager
-async def backend_at(*urls: str, many: bool, kind: Backends = OllamaBackend) -> AsyncIterator[OllamaBackend | OpenAIBackend]:
+async def backend_at(
+    *urls: str, many: bool, kind: Backends = OllamaBackend
+) -> AsyncIterator[OllamaBackend | OpenAIBackend]:
     """A backend, closed at the end."""
     backend = kind(Provider(kind="openai", base_urls=urls), many=many)
     try:
@@ -78,25 +85,34 @@ async def server(*sends: bytes) -> AsyncIterator[str]:
     ],
     ids=["no-http", "bad-status", "half-a-head", "no-body", "bad-chunk", "half-a-chunk", "nothing"],
 )
-async def test_a_connection_that_breaks_or_speaks_no_http_is_cut(many: bool, sends: list[bytes]) -> None:
+async def test_a_connection_that_breaks_or_speaks_no_http_is_cut(
+    many: bool, sends: list[bytes]
+) -> None:
     async with server(*sends) as url, backend_at(url, many=many) as backend:
         assert await failure(backend) == "cut"
         assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [(1, 0)]
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid", "https://127.0.0.1:9"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9", "http://no-such-host.invalid", "https://127.0.0.1:9"]
+)
 async def test_an_address_where_nobody_is_can_not_be_connected_to(many: bool, url: str) -> None:
     async with backend_at(url, many=many) as backend:
         assert await failure(backend) == "connect"
 
 
-WHY = {"http://127.0.0.1:9": "(Connection refused|All connection attempts failed)", "http://no-such-host.invalid": ".*(not known|No address|resolution)"}
+WHY = {
+    "http://127.0.0.1:9": "(Connection refused|All connection attempts failed)",
+    "http://no-such-host.invalid": ".*(not known|No address|resolution)",
+}
 
 
 @pytest.mark.parametrize("url", WHY)
 async def test_why_it_can_not_be_connected_to_is_told_in_plain_words(many: bool, url: str) -> None:
     async with backend_at(url, many=many) as backend:
-        with pytest.raises(BackendError, match=f"^can't connect to {url}: {WHY[url]}[^:]*$") as caught:
+        with pytest.raises(
+            BackendError, match=f"^can't connect to {url}: {WHY[url]}[^:]*$"
+        ) as caught:
             await say(backend)
     assert "ssl" not in caught.value.message
 
@@ -106,7 +122,9 @@ async def test_tls_that_is_none_can_not_be_connected_to(many: bool, ollama: Fake
         assert await failure(backend) == "connect"
 
 
-async def test_a_question_that_gets_no_answer_in_time_says_so(many: bool, ollama: FakeOllama) -> None:
+async def test_a_question_that_gets_no_answer_in_time_says_so(
+    many: bool, ollama: FakeOllama
+) -> None:
     ollama.server_status = Fault("slow", seconds=20)
     async with backend_at(ollama.url, many=many) as backend:
         with pytest.raises(BackendError, match="in time") as caught:
@@ -120,8 +138,11 @@ async def test_the_next_address_is_asked_where_one_hangs_up(many: bool) -> None:
             assert await say(backend) == "Hello world"
 
 
-async def _answers_once(connections: list[asyncio.StreamWriter], well_again: bool) -> asyncio.Server:
-    """A server that answers the first request of a connection and hangs up at the second; later connections only where it is well again."""
+async def _answers_once(
+    connections: list[asyncio.StreamWriter], well_again: bool
+) -> asyncio.Server:
+    """A server that answers the first request of a connection and hangs up at the second; later
+    connections only where it is well again."""
     body = LINE + b'{"message":{"content":""},"done":true,"done_reason":"stop"}\n'
     whole = HEAD + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
@@ -138,11 +159,18 @@ async def _answers_once(connections: list[asyncio.StreamWriter], well_again: boo
 
 
 @pytest.mark.parametrize(("well_again", "said"), [(True, ["a", "a"]), (False, ["a", "cut"])])
-async def test_a_request_that_meets_a_closing_connection_is_sent_again_once(many: bool, well_again: bool, said: list[str]) -> None:
+async def test_a_request_that_meets_a_closing_connection_is_sent_again_once(
+    many: bool, well_again: bool, said: list[str]
+) -> None:
     connections: list[asyncio.StreamWriter] = []
     async with await _answers_once(connections, well_again) as listening:
-        async with backend_at(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", many=many) as backend:
-            heard = [await say(backend), await say(backend) if well_again else await failure(backend)]
+        async with backend_at(
+            f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", many=many
+        ) as backend:
+            heard = [
+                await say(backend),
+                await say(backend) if well_again else await failure(backend),
+            ]
         for writer in connections:
             with suppress(ConnectionError):
                 await writer.wait_closed()
@@ -153,7 +181,9 @@ async def test_a_request_that_meets_a_closing_connection_is_sent_again_once(many
 
 
 @kinds
-async def test_no_proxy_stands_between_orch_and_loopback(many: bool, kind: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_stands_between_orch_and_loopback(
+    many: bool, kind: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with FakeOllama([FakeModel("m")]) as fake:
@@ -161,7 +191,9 @@ async def test_no_proxy_stands_between_orch_and_loopback(many: bool, kind: Backe
             assert await say(backend) == "Hello world"
 
 
-async def test_a_proxy_is_used_for_what_is_not_on_this_machine(many: bool, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_is_used_for_what_is_not_on_this_machine(
+    many: bool, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", ollama.url)
     async with backend_at("http://gpu.invalid", many=many) as backend:
         assert await failure(backend) != "connect"
@@ -188,7 +220,10 @@ async def test_a_cookie_is_not_kept_for_the_next_request(many: bool) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.append(await reader.read(65_536))
-        writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: who=ana; Path=/\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: who=ana; Path=/\r\nContent-Length: 2\r\nConnection:"
+            b" close\r\n\r\n{}"
+        )
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
@@ -201,7 +236,9 @@ async def test_a_cookie_is_not_kept_for_the_next_request(many: bool) -> None:
 
 
 @kinds
-async def test_leaving_in_the_middle_ends_generation_at_the_server(many: bool, kind: Backends) -> None:
+async def test_leaving_in_the_middle_ends_generation_at_the_server(
+    many: bool, kind: Backends
+) -> None:
     with FakeOllama([FakeModel("m", reply=["word "] * 1_000, chunk_delay_s=0.05)]) as fake:
         async with backend_at(fake.url, many=many, kind=kind) as backend:
             async with aclosing(backend.chat(REQUEST)) as deltas:

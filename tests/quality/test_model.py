@@ -19,14 +19,24 @@ from orch.quality.table import Prior
 MODELS = ["small", "large"]
 SUMS = [f"What is {a} plus {b} times {a + b}?" for a in range(2, 8) for b in range(2, 7)]
 POEMS = [
-    f"write a poem about the {what} in {when}" for what in ("sea", "moon", "rain", "wind", "snow", "fog") for when in ("may", "june", "july", "august", "fall")
+    f"write a poem about the {what} in {when}"
+    for what in ("sea", "moon", "rain", "wind", "snow", "fog")
+    for when in ("may", "june", "july", "august", "fall")
 ]
 
 
 def graded() -> list[Row]:
     """`small` is good at sums, `large` at poems."""
-    sums: list[Row] = [(text, "sum", model, score) for text in SUMS for model, score in (("small", 0.9), ("large", 0.2))]
-    return sums + [(text, "poem", model, score) for text in POEMS for model, score in (("small", 0.1), ("large", 0.9))]
+    sums: list[Row] = [
+        (text, "sum", model, score)
+        for text in SUMS
+        for model, score in (("small", 0.9), ("large", 0.2))
+    ]
+    return sums + [
+        (text, "poem", model, score)
+        for text in POEMS
+        for model, score in (("small", 0.1), ("large", 0.9))
+    ]
 
 
 def given_kinds(text: str) -> Mapping[str, float]:
@@ -45,7 +55,13 @@ def fitted(fitted_bytes: bytes) -> QualityModel:
 
 
 def in_a_new_process(code: str, **env: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **env})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **env},
+    )
     return done.stdout.strip()
 
 
@@ -53,8 +69,13 @@ def in_a_new_process(code: str, **env: str) -> str:
 
 
 def test_without_answers_a_rating_is_believed() -> None:
-    found = QualityModel.fit([], models=MODELS, priors={"small": 0.3, "large": 0.8}).predict("anything")
-    assert [(found[model].mean, found[model].n, found[model].source) for model in MODELS] == [(0.3, 0, "rated"), (0.8, 0, "rated")]
+    found = QualityModel.fit([], models=MODELS, priors={"small": 0.3, "large": 0.8}).predict(
+        "anything"
+    )
+    assert [(found[model].mean, found[model].n, found[model].source) for model in MODELS] == [
+        (0.3, 0, "rated"),
+        (0.8, 0, "rated"),
+    ]
 
 
 def test_without_a_rating_the_mean_of_the_others_is_assumed() -> None:
@@ -75,26 +96,37 @@ def test_an_assumption_is_less_sure_than_a_rating() -> None:
 
 
 def test_one_answer_moves_a_rating_only_a_little() -> None:
-    found = QualityModel.fit([("hello", "", "small", 1.0)], models=MODELS, priors={"small": 0.4}).predict("hello")["small"]
+    found = QualityModel.fit(
+        [("hello", "", "small", 1.0)], models=MODELS, priors={"small": 0.4}
+    ).predict("hello")["small"]
     assert 0.4 < found.mean < 0.6
     assert found.source == "measured and rated (n=1)"
 
 
 def test_many_answers_outweigh_a_rating() -> None:
     rows: list[Row] = [(f"question {at}", None, "small", 0.9) for at in range(200)]
-    found = QualityModel.fit(rows, models=MODELS, priors={"small": 0.1}).predict("question 7")["small"]
+    found = QualityModel.fit(rows, models=MODELS, priors={"small": 0.1}).predict("question 7")[
+        "small"
+    ]
     assert found.mean > 0.8
     assert found.source == "measured (n=200)"
 
 
 def test_evidence_makes_an_estimate_surer() -> None:
-    few, many = (QualityModel.fit([("a", None, "small", 0.5)] * n, models=MODELS, priors={}).predict("a")["small"].sd for n in (1, 50))
+    few, many = (
+        QualityModel.fit([("a", None, "small", 0.5)] * n, models=MODELS, priors={})
+        .predict("a")["small"]
+        .sd
+        for n in (1, 50)
+    )
     assert many < few
 
 
 def test_a_thin_kind_is_drawn_to_the_models_mean() -> None:
     rows: list[Row] = [(f"sum {at}", "sum", "small", 0.8) for at in range(50)]
-    found = QualityModel.fit([*rows, ("a poem", "poem", "small", 0.0)], models=["small"], priors={}).predict("a poem")["small"]
+    found = QualityModel.fit(
+        [*rows, ("a poem", "poem", "small", 0.0)], models=["small"], priors={}
+    ).predict("a poem")["small"]
     assert found.mean > 0.5
 
 
@@ -124,11 +156,17 @@ def test_believes_the_kinds_of_a_classifier_that_is_given() -> None:
 
 def test_answers_of_other_models_are_ignored() -> None:
     rows: list[Row] = [("a", "k", "gone", 1.0), ("a", "k", "gone", math.nan)]
-    assert QualityModel.fit(rows, models=MODELS, priors={"small": 0.3}).predict("a")["small"].source == "rated"
+    assert (
+        QualityModel.fit(rows, models=MODELS, priors={"small": 0.3}).predict("a")["small"].source
+        == "rated"
+    )
 
 
 def test_texts_without_a_kind_are_learned_from_too() -> None:
-    rows = [(text, kind if at % 2 else None, model, score) for at, (text, kind, model, score) in enumerate(graded())]
+    rows = [
+        (text, kind if at % 2 else None, model, score)
+        for at, (text, kind, model, score) in enumerate(graded())
+    ]
     assert QualityModel.fit(rows, models=MODELS, priors={}).choose(SUMS[3], costs={}) == "small"
 
 
@@ -147,7 +185,10 @@ def test_an_update_says_more_about_its_own_kind(fitted: QualityModel) -> None:
     before = [fitted.predict(text)["small"].mean for text in (SUMS[0], POEMS[0])]
     for _ in range(5):
         fitted.update(SUMS[1], "small", 0.0)
-    fell = [old - fitted.predict(text)["small"].mean for old, text in zip(before, (SUMS[0], POEMS[0]), strict=True)]
+    fell = [
+        old - fitted.predict(text)["small"].mean
+        for old, text in zip(before, (SUMS[0], POEMS[0]), strict=True)
+    ]
     assert fell[0] > 2 * abs(fell[1])
 
 
@@ -169,22 +210,40 @@ def test_an_update_of_an_unknown_model_is_refused(fitted: QualityModel) -> None:
 def test_the_dial_trades_quality_for_cost() -> None:
     model = QualityModel.fit([], models=MODELS, priors={"small": 0.6, "large": 0.7})
     costs = {"small": 1.0, "large": 10.0}
-    assert [model.choose("a", costs=costs, dial=dial) for dial in (0.0, 0.05, 0.5)] == ["large", "large", "small"]
+    assert [model.choose("a", costs=costs, dial=dial) for dial in (0.0, 0.05, 0.5)] == [
+        "large",
+        "large",
+        "small",
+    ]
 
 
 def test_a_missing_cost_counts_as_the_median() -> None:
-    model = QualityModel.fit([], models=["cheap", "unknown", "middle", "dear"], priors={"cheap": 0.1, "unknown": 0.6, "middle": 0.59, "dear": 0.7})
+    model = QualityModel.fit(
+        [],
+        models=["cheap", "unknown", "middle", "dear"],
+        priors={"cheap": 0.1, "unknown": 0.6, "middle": 0.59, "dear": 0.7},
+    )
     costs = {"cheap": 1.0, "middle": 2.0, "dear": 10.0}
     assert model.choose("a", costs=costs, dial=0.3) == "unknown"
     assert model.choose("a", costs=costs | {"unknown": 5.0}, dial=0.3) == "middle"
 
 
 def test_of_equals_the_cheapest_is_chosen() -> None:
-    assert QualityModel.fit([], models=MODELS, priors={}).choose("a", costs={"small": 2.0, "large": 1.0}) == "large"
+    assert (
+        QualityModel.fit([], models=MODELS, priors={}).choose(
+            "a", costs={"small": 2.0, "large": 1.0}
+        )
+        == "large"
+    )
 
 
 def test_costs_of_nothing_are_no_costs() -> None:
-    assert QualityModel.fit([], models=MODELS, priors={"large": 0.9}).choose("a", costs=dict.fromkeys(MODELS, 0.0), dial=1.0) in MODELS
+    assert (
+        QualityModel.fit([], models=MODELS, priors={"large": 0.9}).choose(
+            "a", costs=dict.fromkeys(MODELS, 0.0), dial=1.0
+        )
+        in MODELS
+    )
 
 
 def test_there_must_be_a_model_to_choose() -> None:
@@ -194,8 +253,19 @@ def test_there_must_be_a_model_to_choose() -> None:
         model.choose("a", costs={})
 
 
-@pytest.mark.parametrize(("costs", "dial"), [({"small": -1.0}, 0.0), ({"small": math.inf}, 0.0), ({"small": math.nan}, 0.0), ({}, math.nan), ({}, -1.0)])
-def test_costs_and_dials_that_make_no_sense_are_refused(fitted: QualityModel, costs: dict[str, float], dial: float) -> None:
+@pytest.mark.parametrize(
+    ("costs", "dial"),
+    [
+        ({"small": -1.0}, 0.0),
+        ({"small": math.inf}, 0.0),
+        ({"small": math.nan}, 0.0),
+        ({}, math.nan),
+        ({}, -1.0),
+    ],
+)
+def test_costs_and_dials_that_make_no_sense_are_refused(
+    fitted: QualityModel, costs: dict[str, float], dial: float
+) -> None:
     with pytest.raises(ValueError, match="from 0 up"):
         fitted.choose("a", costs=costs, dial=dial)
 
@@ -228,29 +298,79 @@ def test_any_text_is_answered_within_bounds(fitted_bytes: bytes, text: str) -> N
 
 
 @settings(max_examples=25, deadline=None)
-@given(rows=st.lists(st.tuples(st.text(max_size=20), st.sampled_from(["a", "b", "", None]), st.sampled_from(MODELS), st.floats(0, 1)), max_size=12))
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.text(max_size=20),
+            st.sampled_from(["a", "b", "", None]),
+            st.sampled_from(MODELS),
+            st.floats(0, 1),
+        ),
+        max_size=12,
+    )
+)
 def test_any_rows_can_be_learned_from(rows: list[Row]) -> None:
     found = QualityModel.fit(rows, models=MODELS, priors={"small": 0.5}).predict("a")
     assert all(0 <= each.mean <= 1 and math.isfinite(each.sd) for each in found.values())
 
 
-ALIKE = st.sampled_from(["", " ", "a", "a ", "\ta", "A", "a b", "b a", "\u4e2d\u6587", "\u4e2d\u6587 ", "\ud800", "e\u0301", "\u00e9"])
+ALIKE = st.sampled_from(
+    [
+        "",
+        " ",
+        "a",
+        "a ",
+        "\ta",
+        "A",
+        "a b",
+        "b a",
+        "\u4e2d\u6587",
+        "\u4e2d\u6587 ",
+        "\ud800",
+        "e\u0301",
+        "\u00e9",
+    ]
+)
 """Texts that share words, pairs of words or all that is read of them."""
 
 
 @settings(max_examples=100, deadline=None)
-@given(data=st.data(), models=st.sampled_from([["one"], MODELS]), score=st.none() | st.floats(0, 1), given_too=st.booleans())
-def test_answers_that_tell_nothing_apart_can_be_learned_from(data: st.DataObject, models: list[str], score: float | None, given_too: bool) -> None:
-    each = st.tuples(ALIKE, st.sampled_from(["k", "l", None]), st.sampled_from(models), st.floats(0, 1) if score is None else st.just(score))
+@given(
+    data=st.data(),
+    models=st.sampled_from([["one"], MODELS]),
+    score=st.none() | st.floats(0, 1),
+    given_too=st.booleans(),
+)
+def test_answers_that_tell_nothing_apart_can_be_learned_from(
+    data: st.DataObject, models: list[str], score: float | None, given_too: bool
+) -> None:
+    each = st.tuples(
+        ALIKE,
+        st.sampled_from(["k", "l", None]),
+        st.sampled_from(models),
+        st.floats(0, 1) if score is None else st.just(score),
+    )
     rows: list[Row] = data.draw(st.lists(each, max_size=8))
-    model = QualityModel.fit(rows, models=models, priors={}, kinds=given_kinds if given_too else None)
+    model = QualityModel.fit(
+        rows, models=models, priors={}, kinds=given_kinds if given_too else None
+    )
     for text in ("a", "", "something else?"):
-        assert all(0 <= found.mean <= 1 and 0 < found.sd < 1 for found in model.predict(text).values())
+        assert all(
+            0 <= found.mean <= 1 and 0 < found.sd < 1 for found in model.predict(text).values()
+        )
 
 
 def test_two_texts_that_are_read_alike_can_be_learned_from() -> None:
-    rows: list[Row] = [("What is a mutex?", "sum", "small", 1.0), ("What is a mutex? ", "sum", "small", 0.0)]
-    assert QualityModel.fit(rows, models=MODELS, priors={"small": 0.5}, kinds=given_kinds).predict("What is a mutex?")["small"].n == 2
+    rows: list[Row] = [
+        ("What is a mutex?", "sum", "small", 1.0),
+        ("What is a mutex? ", "sum", "small", 0.0),
+    ]
+    assert (
+        QualityModel.fit(rows, models=MODELS, priors={"small": 0.5}, kinds=given_kinds)
+        .predict("What is a mutex?")["small"]
+        .n
+        == 2
+    )
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "x" * 10_000_000, "a b " * 2_500_000])
@@ -273,7 +393,9 @@ def test_a_model_of_given_kinds_needs_them_again() -> None:
     model = QualityModel.fit(graded(), models=MODELS, priors={}, kinds=given_kinds)
     with pytest.raises(ValueError, match="needs them"):
         QualityModel.from_bytes(model.to_bytes())
-    assert QualityModel.from_bytes(model.to_bytes(), kinds=given_kinds).predict("a?") == model.predict("a?")
+    assert QualityModel.from_bytes(model.to_bytes(), kinds=given_kinds).predict(
+        "a?"
+    ) == model.predict("a?")
 
 
 @pytest.mark.parametrize("data", [b"", MAGIC, b"{}", MAGIC + bytes(40)])
@@ -283,7 +405,11 @@ def test_other_bytes_are_refused(data: bytes) -> None:
 
 
 def test_damaged_bytes_are_refused(fitted_bytes: bytes) -> None:
-    for damaged in (fitted_bytes[:-1], fitted_bytes[:-1] + bytes([fitted_bytes[-1] ^ 1]), fitted_bytes + b"\x00"):
+    for damaged in (
+        fitted_bytes[:-1],
+        fitted_bytes[:-1] + bytes([fitted_bytes[-1] ^ 1]),
+        fitted_bytes + b"\x00",
+    ):
         with pytest.raises(ValueError, match="not a quality model"):
             QualityModel.from_bytes(damaged)
 
@@ -292,7 +418,10 @@ def test_damaged_bytes_are_refused(fitted_bytes: bytes) -> None:
 
 
 def test_fits_the_same_whatever_the_hash_seed() -> None:
-    code = "import zlib; from tests.quality.test_model import *; print(zlib.crc32(QualityModel.fit(graded(), models=MODELS, priors={}).to_bytes()))"
+    code = (
+        "import zlib; from tests.quality.test_model import *;"
+        " print(zlib.crc32(QualityModel.fit(graded(), models=MODELS, priors={}).to_bytes()))"
+    )
     assert len({in_a_new_process(code, PYTHONHASHSEED=seed) for seed in ("1", "2")}) == 1
 
 
@@ -301,17 +430,19 @@ def test_asking_imports_no_numpy(fitted_bytes: bytes, tmp_path: os.PathLike[str]
     with open(file, "wb") as out:
         out.write(fitted_bytes)
     code = (
-        f"import sys; from orch.quality import QualityModel; model = QualityModel.from_bytes(open({file!r}, 'rb').read());"
-        "model.update('a b c', 'small', 1.0); model.choose('a b c', {}); model.to_bytes(); print('numpy' in sys.modules)"
+        "import sys; from orch.quality import QualityModel; model ="
+        f" QualityModel.from_bytes(open({file!r}, 'rb').read());model.update('a b c', 'small',"
+        " 1.0); model.choose('a b c', {}); model.to_bytes(); print('numpy' in sys.modules)"
     )
     assert in_a_new_process(code, PYTHONWARNINGS="ignore") == "False"
 
 
 def test_without_numpy_the_table_is_still_filled() -> None:
     code = (
-        "import sys; sys.modules['numpy'] = None; from tests.quality.test_model import *;"
-        "print(QualityModel.fit(graded(), models=MODELS, priors={}, kinds=given_kinds).choose('two?', {}),"
-        "QualityModel.fit(graded(), models=MODELS, priors={}).predict('two?')['small'].source)"
+        "import sys; sys.modules['numpy'] = None; from tests.quality.test_model import"
+        " *;print(QualityModel.fit(graded(), models=MODELS, priors={},"
+        " kinds=given_kinds).choose('two?', {}),QualityModel.fit(graded(), models=MODELS,"
+        " priors={}).predict('two?')['small'].source)"
     )
     assert in_a_new_process(code) == "small measured (n=60)"
 
@@ -327,36 +458,61 @@ def given_kind(text: str) -> dict[str, float]:
 
 
 def test_a_prior_by_kind_holds_at_each_kind_and_its_mean_at_any_other() -> None:
-    model = QualityModel.fit([("tale a", "", "large", 0.5)], models=MODELS, priors=BY_KIND, kinds=given_kind)
+    model = QualityModel.fit(
+        [("tale a", "", "large", 0.5)], models=MODELS, priors=BY_KIND, kinds=given_kind
+    )
     model.update("sum a", "large", 0.5)
     model.update("poem a", "large", 0.5)
-    assert [round(model.predict(text)["small"].mean, 6) for text in ("sum b", "poem b", "tale b")] == [0.9, 0.3, 0.6]
+    assert [
+        round(model.predict(text)["small"].mean, 6) for text in ("sum b", "poem b", "tale b")
+    ] == [0.9, 0.3, 0.6]
 
 
 def test_each_kind_is_drawn_to_its_own_prior() -> None:
-    rows = [(f"{kind} {n}", "", "small", score) for kind, score in (("sum", 0.9), ("poem", 0.3)) for n in range(4)]
+    rows = [
+        (f"{kind} {n}", "", "small", score)
+        for kind, score in (("sum", 0.9), ("poem", 0.3))
+        for n in range(4)
+    ]
     found = QualityModel.fit(rows, models=MODELS, priors=BY_KIND, kinds=given_kind)
-    assert [found.predict(text)["small"].mean for text in ("sum x", "poem x")] == pytest.approx([0.9, 0.3], abs=0.01)
+    assert [found.predict(text)["small"].mean for text in ("sum x", "poem x")] == pytest.approx(
+        [0.9, 0.3], abs=0.01
+    )
     found.update("poem y", "small", 1.0)
-    assert found.predict("poem x")["small"].mean - 0.3 > 2 * (found.predict("sum x")["small"].mean - 0.9) > 0
+    assert (
+        found.predict("poem x")["small"].mean - 0.3
+        > 2 * (found.predict("sum x")["small"].mean - 0.9)
+        > 0
+    )
 
 
 def test_a_number_is_the_same_prior_at_every_kind() -> None:
     rows = [("sum 1", "", "small", 1.0), ("poem 1", "", "small", 0.0), ("sum 2", "", "small", 0.7)]
-    number, mapping = (QualityModel.fit(rows, models=MODELS, priors={"small": prior}, kinds=given_kind) for prior in (0.6, {"sum": 0.6, "poem": 0.6}))
+    number, mapping = (
+        QualityModel.fit(rows, models=MODELS, priors={"small": prior}, kinds=given_kind)
+        for prior in (0.6, {"sum": 0.6, "poem": 0.6})
+    )
     for text in ("sum 3", "poem 3"):
         assert number.predict(text)["small"] == mapping.predict(text)["small"]
 
 
 def test_a_model_that_comes_later_is_believed_by_kind_too() -> None:
-    model = QualityModel.fit([("sum 1", "", "large", 0.5)], models=["large"], priors=BY_KIND, kinds=given_kind)
+    model = QualityModel.fit(
+        [("sum 1", "", "large", 0.5)], models=["large"], priors=BY_KIND, kinds=given_kind
+    )
     model.meet("small", BY_KIND["small"])
     model.update("poem 1", "large", 0.5)  # a kind that comes after the model
     kept = QualityModel.from_bytes(model.to_bytes(), given_kind)
-    assert [round(each.predict(text)["small"].mean, 6) for each in (model, kept) for text in ("sum 2", "poem 2")] == [0.9, 0.3] * 2
+    assert [
+        round(each.predict(text)["small"].mean, 6)
+        for each in (model, kept)
+        for text in ("sum 2", "poem 2")
+    ] == [0.9, 0.3] * 2
 
 
-@pytest.mark.parametrize("prior", [{}, {"sum": 1.1}, {"sum": -0.1}, {"sum": float("nan")}, {"sum": "good"}, "good", None])
+@pytest.mark.parametrize(
+    "prior", [{}, {"sum": 1.1}, {"sum": -0.1}, {"sum": float("nan")}, {"sum": "good"}, "good", None]
+)
 def test_a_prior_that_is_not_from_0_to_1_is_refused(prior: Any) -> None:
     with pytest.raises(ValueError, match=r"from 0 to 1|at least one kind"):
         QualityModel.fit([], models=MODELS, priors={"small": prior})
@@ -366,4 +522,6 @@ def test_a_prior_that_is_not_from_0_to_1_is_refused(prior: Any) -> None:
 
 def test_what_a_former_version_kept_is_refused_and_so_fitted_anew() -> None:
     with pytest.raises(ValueError, match="of this version"):
-        QualityModel.from_bytes(b"orchqua1" + QualityModel.fit([], models=MODELS, priors={}).to_bytes()[8:])
+        QualityModel.from_bytes(
+            b"orchqua1" + QualityModel.fit([], models=MODELS, priors={}).to_bytes()[8:]
+        )

@@ -1,4 +1,5 @@
-"""The picture of the READMEs: a real run and a real decision, as a terminal shows them, drawn by rich."""
+"""The picture of the READMEs: a real run and a real decision, as a terminal shows them, drawn by
+rich."""
 
 from __future__ import annotations
 
@@ -26,7 +27,14 @@ WIDTH = 130
 
 def write() -> None:
     """Asks the embedded model, decides among the four shipped models, and writes the picture."""
-    console = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=False, color_system="truecolor", highlight=False)
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        width=WIDTH,
+        force_terminal=False,
+        color_system="truecolor",
+        highlight=False,
+    )
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(ORCH_HOME=home, OLLAMA_HOST="127.0.0.1:1")
         _prompt(console, f'orch run "{QUESTION}"')
@@ -34,7 +42,10 @@ def write() -> None:
         _prompt(console, f'orch route "{DECISION}"')
         _decide(console)
     # rich names a font on the web: a picture must fetch nothing
-    FILE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="orch"), flags=re.DOTALL), encoding="utf-8")
+    FILE.write_text(
+        re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="orch"), flags=re.DOTALL),
+        encoding="utf-8",
+    )
 
 
 def _prompt(console: Console, command: str) -> None:
@@ -51,9 +62,20 @@ async def _run(console: Console) -> None:
 
 
 def _decide(console: Console) -> None:
-    names = ("llama3.1:8b-instruct-q4_K_M", "qwen2.5:14b-instruct-q4_K_M", "qwen2.5-coder:7b-instruct-q4_K_M", "ministral-3:8b")
+    names = (
+        "llama3.1:8b-instruct-q4_K_M",
+        "qwen2.5:14b-instruct-q4_K_M",
+        "qwen2.5-coder:7b-instruct-q4_K_M",
+        "ministral-3:8b",
+    )
     with FakeOllama([FakeModel(name) for name in names]) as server:
         env = {**os.environ, "OLLAMA_HOST": server.url, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}
         orch = str(Path(sys.executable).with_name("orch"))
-        done = subprocess.run([orch, "route", DECISION], env=env, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        done = subprocess.run(
+            [orch, "route", DECISION],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
     console.print(Text.from_ansi(done.stdout.decode().rstrip()))

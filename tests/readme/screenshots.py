@@ -1,4 +1,5 @@
-"""Takes the README's pictures of the page: a real `orch serve` before a scripted Ollama, in a real Chromium. `uv run python -m tests.readme.screenshots`."""
+"""Takes the README's pictures of the page: a real `orch serve` before a scripted Ollama, in a real
+Chromium. `uv run python -m tests.readme.screenshots`."""
 
 from __future__ import annotations
 
@@ -43,12 +44,15 @@ TASKS = (
 
 
 def main() -> None:
-    """Writes page-chat.png, page-models.png, page-activity.png and page-phone.png beside this file."""
+    """Writes page-chat.png, page-models.png, page-activity.png and page-phone.png beside this
+    file."""
     models = [
         FakeModel("llama3.1:8b-instruct-q4_K_M", reply=_pieces("Lima.")),
         FakeModel("qwen2.5-coder:7b-instruct-q4_K_M", reply=_pieces(ANSWER)),
         FakeModel("qwen2.5:14b-instruct-q4_K_M", reply=_pieces("It is there at 11:15.")),
-        FakeModel("ministral-3:8b", reply=_pieces("Estimada señora García: le escribo para pedir…")),
+        FakeModel(
+            "ministral-3:8b", reply=_pieces("Estimada señora García: le escribo para pedir…")
+        ),
     ]
     with tempfile.TemporaryDirectory() as folder, FakeOllama(models) as fake:
         home = Path(folder)
@@ -57,7 +61,11 @@ def main() -> None:
         os.environ.update(env)
         with orch_serve(env=env) as (url, _), chromium() as browser, visits(browser) as visit:
             for task in TASKS:
-                httpx.post(f"{url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": task}]}, timeout=60)
+                httpx.post(
+                    f"{url}/v1/chat/completions",
+                    json={"model": "auto", "messages": [{"role": "user", "content": task}]},
+                    timeout=60,
+                )
             _chat(visit(url, DESK))
             _taken(visit(f"{url}/models", DESK), "models")
             _taken(visit(f"{url}/activity", DESK), "activity")

@@ -1,4 +1,5 @@
-"""The tables and the module tree of the READMEs, from the commands, the exit codes and the docstrings themselves."""
+"""The tables and the module tree of the READMEs, from the commands, the exit codes and the
+docstrings themselves."""
 
 from __future__ import annotations
 
@@ -17,8 +18,16 @@ from tests.readme import days, spanish
 
 ROOT = Path(__file__).parents[2]
 HEADS = {
-    "en": {"commands": ("command", "what it does"), "options": ("option of `orch run`", "meaning"), "exits": ("exit code", "meaning")},
-    "es": {"commands": ("orden", "qué hace"), "options": ("opción de `orch run`", "significado"), "exits": ("código de salida", "significado")},
+    "en": {
+        "commands": ("command", "what it does"),
+        "options": ("option of `orch run`", "meaning"),
+        "exits": ("exit code", "meaning"),
+    },
+    "es": {
+        "commands": ("orden", "qué hace"),
+        "options": ("opción de `orch run`", "significado"),
+        "exits": ("código de salida", "significado"),
+    },
 }
 EXITS = {
     0: "there is an answer",
@@ -39,7 +48,10 @@ EXITS = {
 def sections(language: str) -> dict[str, str]:
     """Every generated part by name."""
     rows = {"commands": commands(), "options": options(), "exits": exits()}
-    made = {name: _table(HEADS[language][name], _translated(table, language)) for name, table in rows.items()} | {"days": days.section(language)}
+    made = {
+        name: _table(HEADS[language][name], _translated(table, language))
+        for name, table in rows.items()
+    } | {"days": days.section(language)}
     return made if language == "es" else {**made, "tree": tree()}
 
 
@@ -49,14 +61,23 @@ def commands() -> list[tuple[str, str]]:
     for name, (module, about) in COMMANDS.items():
         rows.append((f"`orch {name}`", about))
         for sub, command in getattr(get_command(import_module(module).app), "commands", {}).items():
-            rows.append((f"`orch {name} {' '.join((sub, *_arguments(command)))}`", _first_line(command.help)))
+            rows.append(
+                (
+                    f"`orch {name} {' '.join((sub, *_arguments(command)))}`",
+                    _first_line(command.help),
+                )
+            )
     return rows
 
 
 def options() -> list[tuple[str, str]]:
     """Each option of `orch run` with its own help."""
     command: Any = get_command(import_module(COMMANDS["run"][0]).app)
-    shown = (param for param in command.params if getattr(param, "help", None) and param.opts[0].startswith("-") and param.name != "help")
+    shown = (
+        param
+        for param in command.params
+        if getattr(param, "help", None) and param.opts[0].startswith("-") and param.name != "help"
+    )
     return [(_names(param), str(param.help)) for param in shown]
 
 
@@ -71,7 +92,9 @@ def tree() -> str:
     for path in _modules():
         depth = len(path.relative_to(ROOT / "orch").parts)
         name = f"{path.parent.name}/" if path.name == "__init__.py" else path.name
-        indent = "  " * (depth - 2 if path.name == "__init__.py" and depth > 1 else depth - 1 if depth > 1 else 0)
+        indent = "  " * (
+            depth - 2 if path.name == "__init__.py" and depth > 1 else depth - 1 if depth > 1 else 0
+        )
         lines.append(f"{indent + name:22} {_sentence(path)}".rstrip())
     return "\n".join([*lines, "```"])
 
@@ -83,7 +106,11 @@ def _modules() -> Iterator[Path]:
         if path.name != "__init__.py":
             yield path
     # one level below orch/, and the page, whose forty modules are a part of their own
-    for folder in sorted(path.parent for path in top.rglob("__init__.py") if path.parent != top and path.parent.name != "train"):
+    for folder in sorted(
+        path.parent
+        for path in top.rglob("__init__.py")
+        if path.parent != top and path.parent.name != "train"
+    ):
         yield folder / "__init__.py"
         yield from (path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py")
 
@@ -94,11 +121,15 @@ def _sentence(path: Path) -> str:
 
 
 def _arguments(command: Any) -> list[str]:
-    return [param.make_metavar(None) if param.metavar is None else param.metavar for param in command.params if not param.opts[0].startswith("-")]
+    return [
+        param.make_metavar(None) if param.metavar is None else param.metavar
+        for param in command.params
+        if not param.opts[0].startswith("-")
+    ]
 
 
 def _first_line(text: str | None) -> str:
-    return (text or "").strip().split("\n")[0]
+    return " ".join((text or "").strip().split("\n\n")[0].split())
 
 
 def _names(param: Any) -> str:
@@ -112,11 +143,18 @@ def _translated(rows: list[tuple[str, str]], language: str) -> list[tuple[str, s
 
 
 def _table(heads: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    return "\n".join([f"| {heads[0]} | {heads[1]} |", "|---|---|", *(f"| {name} | {said} |".replace("||", "|") for name, said in rows)])
+    return "\n".join(
+        [
+            f"| {heads[0]} | {heads[1]} |",
+            "|---|---|",
+            *(f"| {name} | {said} |".replace("||", "|") for name, said in rows),
+        ]
+    )
 
 
 def replaced(text: str, parts: dict[str, str]) -> str:
-    """A README with its generated parts put in between their marks. Raises ValueError for a mark that is missing."""
+    """A README with its generated parts put in between their marks. Raises ValueError for a mark
+    that is missing."""
     for name, part in parts.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, mark, rest = text.partition(begin)

@@ -1,4 +1,5 @@
-"""How much context a task takes, and with how much a model is asked: max_tokens is a cap, never a reservation."""
+"""How much context a task takes, and with how much a model is asked: max_tokens is a cap, never a
+reservation."""
 
 from __future__ import annotations
 
@@ -22,30 +23,55 @@ WINDOWS = st.integers(256, 262_144)
 untimed = settings(deadline=None)
 
 
-def model(window: int = 32_768, *, num_ctx: int | None = None, max_tokens: int | None = None, **more: Any) -> ModelState:
+def model(
+    window: int = 32_768, *, num_ctx: int | None = None, max_tokens: int | None = None, **more: Any
+) -> ModelState:
     """An installed model of that window; `num_ctx` and `max_tokens` are what models.yaml says."""
-    return ModelState(ModelSpec(id="m", num_ctx=num_ctx, max_tokens=max_tokens), context_window=window, **more)
+    return ModelState(
+        ModelSpec(id="m", num_ctx=num_ctx, max_tokens=max_tokens), context_window=window, **more
+    )
 
 
 def asked(state: ModelState, need: Need, shown: str = "") -> ChatRequest:
     """What the model is asked for such a need."""
     options = {"max_tokens": need.max_tokens} if need.max_tokens else {}
-    return chat_request(Task(text="hi", options=options), [{"role": "user", "content": "hi"}], need, state, shown)
+    return chat_request(
+        Task(text="hi", options=options), [{"role": "user", "content": "hi"}], need, state, shown
+    )
 
 
 @pytest.mark.parametrize(
     ("max_tokens", "num_ctx", "room"),
-    [(None, 8_192, 2_048), (None, 4_096, 1_024), (None, 131_072, 2_048), (100, 8_192, 100), (32_000, 8_192, 2_048), (32_000, 1_024, 256)],
+    [
+        (None, 8_192, 2_048),
+        (None, 4_096, 1_024),
+        (None, 131_072, 2_048),
+        (100, 8_192, 100),
+        (32_000, 8_192, 2_048),
+        (32_000, 1_024, 256),
+    ],
 )
-def test_the_room_kept_for_an_answer_is_the_least_of_the_cap_2048_and_a_quarter(max_tokens: int | None, num_ctx: int, room: int) -> None:
+def test_the_room_kept_for_an_answer_is_the_least_of_the_cap_2048_and_a_quarter(
+    max_tokens: int | None, num_ctx: int, room: int
+) -> None:
     assert answer_room(Need(10, max_tokens), num_ctx) == room
 
 
 @pytest.mark.parametrize(
     ("prompt", "num_ctx"),
-    [(300, 8_192), (6_144, 8_192), (6_145, 16_384), (14_336, 16_384), (14_337, 32_768), (30_720, 32_768), (31_000, 32_768)],
+    [
+        (300, 8_192),
+        (6_144, 8_192),
+        (6_145, 16_384),
+        (14_336, 16_384),
+        (14_337, 32_768),
+        (30_720, 32_768),
+        (31_000, 32_768),
+    ],
 )
-def test_the_context_grows_to_the_next_power_of_two_that_holds_prompt_and_answer(prompt: int, num_ctx: int) -> None:
+def test_the_context_grows_to_the_next_power_of_two_that_holds_prompt_and_answer(
+    prompt: int, num_ctx: int
+) -> None:
     assert num_ctx_for(model(), Need(prompt)) == num_ctx
 
 
@@ -65,22 +91,41 @@ def test_a_small_prompt_fits_whatever_length_of_answer_is_allowed(
 
 
 @untimed
-@given(WINDOWS, st.none() | st.integers(256, 65_536), MOST_TOKENS, MOST_TOKENS, st.integers(0, 300_000), st.booleans())
+@given(
+    WINDOWS,
+    st.none() | st.integers(256, 65_536),
+    MOST_TOKENS,
+    MOST_TOKENS,
+    st.integers(0, 300_000),
+    st.booleans(),
+)
 def test_prompt_and_answer_never_take_more_than_the_context_that_is_asked_for(
-    window: int, num_ctx: int | None, max_tokens: int | None, rated: int | None, prompt: int, fixed_ctx: bool
+    window: int,
+    num_ctx: int | None,
+    max_tokens: int | None,
+    rated: int | None,
+    prompt: int,
+    fixed_ctx: bool,
 ) -> None:
-    state, need = model(window, num_ctx=num_ctx, max_tokens=rated, fixed_ctx=fixed_ctx), Need(prompt, max_tokens)
+    state, need = (
+        model(window, num_ctx=num_ctx, max_tokens=rated, fixed_ctx=fixed_ctx),
+        Need(prompt, max_tokens),
+    )
     request, context = asked(state, need), num_ctx_for(state, need)
     if eliminate(state, need, ANY, context) is None:
         assert context_needed(state, need, context) <= context <= window
         assert request.num_ctx == (None if fixed_ctx else context)
         assert prompt + (request.max_tokens or 0) <= context
-        assert request.max_tokens is None or request.max_tokens >= min(LEAST_ROOM, max_tokens or rated or LEAST_ROOM)
+        assert request.max_tokens is None or request.max_tokens >= min(
+            LEAST_ROOM, max_tokens or rated or LEAST_ROOM
+        )
 
 
 @untimed
 @given(WINDOWS, MOST_TOKENS, st.integers(0, 100_000))
-def test_a_greater_cap_never_rules_a_model_out_that_could_answer_without_one(window: int, max_tokens: int | None, prompt: int) -> None:
+def test_a_greater_cap_never_rules_a_model_out_that_could_answer_without_one(
+    window: int, max_tokens: int | None, prompt: int
+) -> None:
     state = model(window)
     if eliminate(state, Need(prompt), ANY, 0) is None:
         assert eliminate(state, Need(prompt, max_tokens), ANY, 0) is None
@@ -115,7 +160,9 @@ def loaded(resident_ctx: int, window: int = 32_768, **more: Any) -> ModelState:
         (loaded(16_384, 12_000), 300, 12_000),
     ],
 )
-def test_what_is_loaded_is_used_as_it_is_where_it_holds_the_task(state: ModelState, prompt: int, num_ctx: int) -> None:
+def test_what_is_loaded_is_used_as_it_is_where_it_holds_the_task(
+    state: ModelState, prompt: int, num_ctx: int
+) -> None:
     assert num_ctx_for(state, Need(prompt)) == num_ctx
 
 
@@ -130,7 +177,9 @@ def test_what_is_loaded_is_used_as_it_is_where_it_holds_the_task(state: ModelSta
         (model(16_384, modelfile_ctx=32_768), 16_384),
     ],
 )
-def test_a_model_that_is_not_loaded_is_loaded_as_models_yaml_says_else_its_modelfile_else_with_8192(state: ModelState, num_ctx: int) -> None:
+def test_a_model_that_is_not_loaded_is_loaded_as_models_yaml_says_else_its_modelfile_else_with_8192(
+    state: ModelState, num_ctx: int
+) -> None:
     assert num_ctx_for(state, Need(100)) == num_ctx
 
 
@@ -148,20 +197,32 @@ def test_a_model_that_is_not_loaded_is_loaded_as_models_yaml_says_else_its_model
         (loaded(8_192), 50_000, 32_768),
     ],
 )
-def test_a_context_that_the_caller_asks_for_is_a_minimum(state: ModelState, wish: int, num_ctx: int) -> None:
+def test_a_context_that_the_caller_asks_for_is_a_minimum(
+    state: ModelState, wish: int, num_ctx: int
+) -> None:
     assert num_ctx_for(state, Need(100, num_ctx=wish)) == num_ctx
 
 
 @untimed
-@given(st.integers(256, 65_536), WINDOWS, st.integers(1, 100_000), MOST_TOKENS, st.integers(0, 100_000))
-def test_a_wish_for_less_than_is_loaded_never_reloads(resident: int, window: int, wish: int, max_tokens: int | None, prompt: int) -> None:
+@given(
+    st.integers(256, 65_536), WINDOWS, st.integers(1, 100_000), MOST_TOKENS, st.integers(0, 100_000)
+)
+def test_a_wish_for_less_than_is_loaded_never_reloads(
+    resident: int, window: int, wish: int, max_tokens: int | None, prompt: int
+) -> None:
     state = loaded(resident, max(window, resident))
     as_loaded = num_ctx_for(state, Need(prompt, max_tokens)) == resident
-    assert (num_ctx_for(state, Need(prompt, max_tokens, num_ctx=wish)) == resident) == (as_loaded and min(wish, state.context_window) <= resident)
+    assert (num_ctx_for(state, Need(prompt, max_tokens, num_ctx=wish)) == resident) == (
+        as_loaded and min(wish, state.context_window) <= resident
+    )
 
 
 @untimed
-@given(st.none() | st.integers(256, 65_536), WINDOWS, st.integers(1, 100_000), st.integers(0, 100_000))
-def test_nobody_gets_less_context_than_was_asked_for(resident: int | None, window: int, wish: int, prompt: int) -> None:
+@given(
+    st.none() | st.integers(256, 65_536), WINDOWS, st.integers(1, 100_000), st.integers(0, 100_000)
+)
+def test_nobody_gets_less_context_than_was_asked_for(
+    resident: int | None, window: int, wish: int, prompt: int
+) -> None:
     state = model(window, resident=resident is not None, resident_ctx=resident)
     assert min(wish, window) <= num_ctx_for(state, Need(prompt, num_ctx=wish)) <= window

@@ -1,4 +1,5 @@
-"""Each sentence about who is asked first, as a test that fails when the sentence is no longer true: conversations, names, memory that is taken, nobody."""
+"""Each sentence about who is asked first, as a test that fails when the sentence is no longer true:
+conversations, names, memory that is taken, nobody."""
 
 from __future__ import annotations
 
@@ -19,7 +20,15 @@ from tests.support.orchestrators import Json, fake, over
 TASK = "Tell me about the sea"
 A, B = "a:1b", "b:1b"
 CLEAR = "Write a poem about the sea"
-IMAGE = [{"role": "user", "content": [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]
+IMAGE = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "what is it?"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        ],
+    }
+]
 
 
 @pytest.fixture
@@ -61,7 +70,9 @@ async def gap(server: FakeOllama) -> float:
 
 
 @pytest.mark.parametrize(("more", "first"), [(0.001, B), (-0.001, A)])
-async def test_a_conversation_keeps_its_model_unless_another_is_better_by_more_than_session_margin(server: FakeOllama, more: float, first: str) -> None:
+async def test_a_conversation_keeps_its_model_unless_another_is_better_by_more_than_session_margin(
+    server: FakeOllama, more: float, first: str
+) -> None:
     margin = await gap(server) + more
     async with over({"ollama": server}, session_margin=margin) as orchestrator:
         found = await order(orchestrator, stay_with=("ollama", B))
@@ -70,7 +81,9 @@ async def test_a_conversation_keeps_its_model_unless_another_is_better_by_more_t
     assert len(found) == 2
 
 
-async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(server: FakeOllama) -> None:
+async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(
+    server: FakeOllama,
+) -> None:
     server.resident = {A: 8_192, B: 8_192}
     async with over({"ollama": server}, session_margin=1) as orchestrator:
         await orchestrator.execute(TASK, session="s", model=B)
@@ -94,9 +107,15 @@ async def test_a_named_model_goes_before_the_conversation_s(server: FakeOllama) 
 # ---------------------------------------------------------------- memory that is taken
 
 
-async def test_a_loaded_model_goes_before_one_that_would_wait_for_memory(server: FakeOllama) -> None:
+async def test_a_loaded_model_goes_before_one_that_would_wait_for_memory(
+    server: FakeOllama,
+) -> None:
     server.resident[B] = 8_192
-    async with over({"ollama": server}, gate=FullGate(), weights={"fit": 0, "quality": 1, "speed": 0, "confidence": 0}) as orchestrator:
+    async with over(
+        {"ollama": server},
+        gate=FullGate(),
+        weights={"fit": 0, "quality": 1, "speed": 0, "confidence": 0},
+    ) as orchestrator:
         found = await order(orchestrator)
     assert [name for name, _ in found] == [B, A]
     assert found[0][1].endswith("a:1b would wait for memory: c is in use")
@@ -116,11 +135,18 @@ async def test_a_named_model_waits_for_its_memory(server: FakeOllama) -> None:
 # ---------------------------------------------------------------- names
 
 
-NAMES: list[Json] = [{"id": A, "name": "the one"}, {"id": B, "aliases": ["the one", "short"], "name": "B"}]
+NAMES: list[Json] = [
+    {"id": A, "name": "the one"},
+    {"id": B, "aliases": ["the one", "short"], "name": "B"},
+]
 
 
-@pytest.mark.parametrize(("name", "model"), [("the one", B), ("short", B), (A, A), ("ollama/a:1b", A), ("B", B)])
-async def test_a_name_is_an_id_then_an_alias_then_provider_and_id_then_a_display_name(server: FakeOllama, name: str, model: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "model"), [("the one", B), ("short", B), (A, A), ("ollama/a:1b", A), ("B", B)]
+)
+async def test_a_name_is_an_id_then_an_alias_then_provider_and_id_then_a_display_name(
+    server: FakeOllama, name: str, model: str
+) -> None:
     async with over({"ollama": server}, models=NAMES) as orchestrator:
         assert (await order(orchestrator, model=name))[0] == (model, "named by you")
 
@@ -128,7 +154,9 @@ async def test_a_name_is_an_id_then_an_alias_then_provider_and_id_then_a_display
 async def test_latest_is_the_tag_of_a_name_without_one() -> None:
     with fake("plain") as server:
         async with over({"ollama": server}, models=[{"id": "plain"}]) as orchestrator:
-            assert [(await order(orchestrator, model=name))[0][0] for name in ("plain", "plain:latest")] == ["plain", "plain"]
+            assert [
+                (await order(orchestrator, model=name))[0][0] for name in ("plain", "plain:latest")
+            ] == ["plain", "plain"]
 
 
 async def test_an_unknown_name_names_the_nearest_one(server: FakeOllama) -> None:
@@ -157,7 +185,9 @@ async def test_naming_a_model_overrules_memory_floor_and_last_resort(
 ) -> None:
     async with over({"ollama": server}, models=models, **routing) as orchestrator:
         made = await plan(task_of(TASK, model=A), orchestrator.runtime)
-    assert [(each.model_id, each.eliminated, each.eliminated_code) for each in made.order] == [(A, None, "")]
+    assert [(each.model_id, each.eliminated, each.eliminated_code) for each in made.order] == [
+        (A, None, "")
+    ]
     assert bool(made.warnings) is warned
 
 
@@ -169,18 +199,30 @@ async def test_naming_a_model_overrules_nothing_that_it_can_not_do(server: FakeO
         ]
         server.remove(A)
         errors.append(await refusal(orchestrator, model=A))
-    assert [(error.code, error.exit_code) for error in errors] == [("usage", 2), ("context_overflow", 5), ("model_not_found", 4)]
+    assert [(error.code, error.exit_code) for error in errors] == [
+        ("usage", 2),
+        ("context_overflow", 5),
+        ("model_not_found", 4),
+    ]
 
 
 @pytest.mark.parametrize(("fallback", "found"), [(None, [A]), (False, [A]), (True, [A, B])])
-async def test_a_named_model_is_replaced_only_where_the_caller_wishes_it(server: FakeOllama, fallback: bool | None, found: list[str]) -> None:
+async def test_a_named_model_is_replaced_only_where_the_caller_wishes_it(
+    server: FakeOllama, fallback: bool | None, found: list[str]
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         assert [name for name, _ in await order(orchestrator, model=A, fallback=fallback)] == found
 
 
-async def test_an_ignored_unlisted_model_answers_where_it_is_named_and_replaces_nobody(server: FakeOllama) -> None:
+async def test_an_ignored_unlisted_model_answers_where_it_is_named_and_replaces_nobody(
+    server: FakeOllama,
+) -> None:
     server.add(FakeModel("c:1b"))
-    data: dict[str, Any] = {"unlisted": "ignore", "providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": [{"id": A}]}
+    data: dict[str, Any] = {
+        "unlisted": "ignore",
+        "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},
+        "models": [{"id": A}],
+    }
     async with Orchestrator(data, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
         assert [name for name, _ in await order(orchestrator)] == [A]
         assert [name for name, _ in await order(orchestrator, model="c:1b")] == ["c:1b"]
@@ -197,7 +239,9 @@ async def test_a_task_that_fits_no_model_is_told_with_numbers(server: FakeOllama
     assert f"{A} needs" in error.message
 
 
-async def test_a_task_that_no_model_has_the_means_for_says_what_is_lacking(server: FakeOllama) -> None:
+async def test_a_task_that_no_model_has_the_means_for_says_what_is_lacking(
+    server: FakeOllama,
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         error = await refusal(orchestrator, "", messages=IMAGE)
     assert (error.code, error.exit_code) == ("unable", 7)
@@ -215,7 +259,9 @@ async def test_without_any_installed_model_the_hint_fetches_a_listed_one() -> No
     )
 
 
-async def test_where_one_provider_has_no_model_and_another_is_down_the_models_may_be_there() -> None:
+async def test_where_one_provider_has_no_model_and_another_is_down_the_models_may_be_there() -> (
+    None
+):
     with FakeOllama() as empty:
         down = fake(A)
         down.stop()
@@ -237,12 +283,18 @@ async def test_without_any_reachable_provider_the_hint_starts_one() -> None:
 # ---------------------------------------------------------------- what is put before the question
 
 
-async def test_a_message_that_is_added_stands_before_the_question_and_counts_as_prompt(server: FakeOllama) -> None:
+async def test_a_message_that_is_added_stands_before_the_question_and_counts_as_prompt(
+    server: FakeOllama,
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         made = await plan(task_of(TASK, system_prompt="be brief"), orchestrator.runtime)
     recalled = {"role": "system", "content": "You were told of a lake before."}
     with_more = with_message(made, recalled)
-    assert [message["content"] for message in with_more.messages] == ["be brief", recalled["content"], TASK]
+    assert [message["content"] for message in with_more.messages] == [
+        "be brief",
+        recalled["content"],
+        TASK,
+    ]
     assert with_more.need.prompt_tokens == made.need.prompt_tokens + estimate_tokens([recalled])
     assert with_more.order == made.order
 
@@ -250,7 +302,9 @@ async def test_a_message_that_is_added_stands_before_the_question_and_counts_as_
 # ---------------------------------------------------------------- what the decision tells
 
 
-async def test_a_decision_tells_profile_weights_pin_and_the_hash_of_its_configuration(server: FakeOllama) -> None:
+async def test_a_decision_tells_profile_weights_pin_and_the_hash_of_its_configuration(
+    server: FakeOllama,
+) -> None:
     async with over({"ollama": server}) as orchestrator:
         plain = await orchestrator.decide_task(task_of(TASK))
         dialled = await orchestrator.decide_task(task_of(TASK, dial=10, model=B))
@@ -260,12 +314,21 @@ async def test_a_decision_tells_profile_weights_pin_and_the_hash_of_its_configur
     assert plain.prompt_tokens > 0
 
 
-async def test_where_the_instruction_says_nothing_what_came_with_it_is_read_too(server: FakeOllama) -> None:
-    log = Attachment("", "Traceback (most recent call last):\n  File 'a.py', line 3, in <module>\nTypeError: can only concatenate str")
+async def test_where_the_instruction_says_nothing_what_came_with_it_is_read_too(
+    server: FakeOllama,
+) -> None:
+    log = Attachment(
+        "",
+        "Traceback (most recent call last):\n  File 'a.py', line 3, in <module>\nTypeError: can"
+        " only concatenate str",
+    )
     async with over({"ollama": server}) as orchestrator:
         vague = await orchestrator.decide_task(task_of("help"))
         with_log = await orchestrator.decide_task(task_of("help", attachments=(log,)))
         clear = await orchestrator.decide_task(task_of(CLEAR))
         clear_with_log = await orchestrator.decide_task(task_of(CLEAR, attachments=(log,)))
     assert (str(vague.task_type), str(with_log.task_type)) == ("writing", "coding")
-    assert (clear_with_log.task_type, clear_with_log.confidence) == (clear.task_type, clear.confidence)
+    assert (clear_with_log.task_type, clear_with_log.confidence) == (
+        clear.task_type,
+        clear.confidence,
+    )

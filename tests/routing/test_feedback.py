@@ -24,7 +24,9 @@ def _route(task: str = TASK) -> dict[str, Any]:
 
 
 def _candidate(decided: dict[str, Any], model: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(each for each in decided["decision"]["candidates"] if each["model_id"] == model)
+    found: dict[str, Any] = next(
+        each for each in decided["decision"]["candidates"] if each["model_id"] == model
+    )
     return found
 
 
@@ -60,10 +62,15 @@ def test_one_line_says_what_is_believed_now(ollama: FakeOllama) -> None:
     orch("run", TASK)
     said = orch("rate", "last", "good").stdout.decode()
     quality = _candidate(_route(), CODER)["terms"]["quality"] / 0.4
-    assert said == f"'{TASK}': {CODER} was good; quality here {quality:.2f} (measured and rated, n=1)\n"
+    assert (
+        said
+        == f"'{TASK}': {CODER} was good; quality here {quality:.2f} (measured and rated, n=1)\n"
+    )
 
 
-def test_words_on_tasks_that_differ_by_a_space_are_both_kept(ollama: FakeOllama, home: Path) -> None:
+def test_words_on_tasks_that_differ_by_a_space_are_both_kept(
+    ollama: FakeOllama, home: Path
+) -> None:
     for space, word in (("", "good"), (" ", "bad")):
         orch("run", f"What is a mutex?{space}")
         done = orch("rate", "last", word)
@@ -102,7 +109,9 @@ def test_the_last_word_on_a_run_counts(ollama: FakeOllama, home: Path) -> None:
     assert _ratings(home) == [(CODER, 1.0, "word")]
 
 
-def test_a_cached_answer_is_the_word_on_the_model_that_gave_it(ollama: FakeOllama, home: Path) -> None:
+def test_a_cached_answer_is_the_word_on_the_model_that_gave_it(
+    ollama: FakeOllama, home: Path
+) -> None:
     for _ in range(2):
         orch("run", TASK)
     assert _sql(home, "SELECT source FROM runs ORDER BY seq DESC LIMIT 1") == [("cache",)]
@@ -141,8 +150,12 @@ def test_a_rerun_does_not_overrule_the_users_word(ollama: FakeOllama, home: Path
     assert _ratings(home) == [(CODER, 1.0, "word")]
 
 
-@pytest.mark.parametrize("words", [["-m", CODER, TASK], ["--fresh", TASK], ["-m", LLAMA, "What is the capital of Peru?"]])
-def test_the_same_model_or_another_task_is_no_rerun(ollama: FakeOllama, home: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [["-m", CODER, TASK], ["--fresh", TASK], ["-m", LLAMA, "What is the capital of Peru?"]]
+)
+def test_the_same_model_or_another_task_is_no_rerun(
+    ollama: FakeOllama, home: Path, words: list[str]
+) -> None:
     orch("run", TASK)
     orch("run", *words)
     assert _ratings(home) == []
@@ -151,19 +164,25 @@ def test_the_same_model_or_another_task_is_no_rerun(ollama: FakeOllama, home: Pa
 def test_the_same_words_over_another_input_are_no_rerun(ollama: FakeOllama, home: Path) -> None:
     orch("run", "Summarize this", stdin=b"the first text")
     first = _sql(home, "SELECT model FROM runs")[0][0]
-    orch("run", "-m", LLAMA if first == CODER else CODER, "Summarize this", stdin=b"the second text")
+    orch(
+        "run", "-m", LLAMA if first == CODER else CODER, "Summarize this", stdin=b"the second text"
+    )
     assert _ratings(home) == []
 
 
 @pytest.mark.parametrize("mode", ["meta", "off"])
-def test_where_no_texts_are_kept_no_rerun_is_noted(ollama: FakeOllama, home: Path, mode: str) -> None:
+def test_where_no_texts_are_kept_no_rerun_is_noted(
+    ollama: FakeOllama, home: Path, mode: str
+) -> None:
     _keeps_no_texts(home, mode)
     orch("run", TASK)
     assert orch("run", "-m", LLAMA, TASK).returncode == 0
     assert _ratings(home) == []
 
 
-def test_a_journal_that_cannot_note_a_rerun_does_not_fail_the_run(ollama: FakeOllama, home: Path) -> None:
+def test_a_journal_that_cannot_note_a_rerun_does_not_fail_the_run(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("run", TASK)
     _sql(home, "DROP TABLE ratings")
     done = orch("run", "-m", LLAMA, TASK)
@@ -192,14 +211,18 @@ async def test_half_a_character_is_no_hindrance(ollama: FakeOllama, home: Path) 
         (["last", "--type", "codng"], "no task type"),
     ],
 )
-def test_what_makes_no_sense_is_told(ollama: FakeOllama, home: Path, words: list[str], said: str) -> None:
+def test_what_makes_no_sense_is_told(
+    ollama: FakeOllama, home: Path, words: list[str], said: str
+) -> None:
     orch("run", TASK)
     done = orch("rate", *words)
     assert (done.returncode, said in done.stderr.decode()) == (2, True)
     assert _ratings(home) == []
 
 
-def test_an_unknown_better_model_is_exit_4_and_nothing_is_kept(ollama: FakeOllama, home: Path) -> None:
+def test_an_unknown_better_model_is_exit_4_and_nothing_is_kept(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("run", TASK)
     done = orch("rate", "last", "--better", "llama3.1:8b-instruct", "--type", "analysis")
     assert (done.returncode, f"did you mean {LLAMA}?" in done.stderr.decode()) == (4, True)

@@ -1,4 +1,5 @@
-"""The last resort: when it may answer, that it says so, and that it never stands before a real model."""
+"""The last resort: when it may answer, that it says so, and that it never stands before a real
+model."""
 
 from __future__ import annotations
 
@@ -38,16 +39,35 @@ def tiny() -> Iterator[FakeOllama]:
         yield server
 
 
-def served(real: FakeOllama, tiny: FakeOllama, rule: str = "auto", *, ratings: tuple[float, float] = (6, 9), journal: str = "full") -> Orchestrator:
-    """An orchestrator with both; unless `ratings` say else, the model of last resort is rated as the better one."""
+def served(
+    real: FakeOllama,
+    tiny: FakeOllama,
+    rule: str = "auto",
+    *,
+    ratings: tuple[float, float] = (6, 9),
+    journal: str = "full",
+) -> Orchestrator:
+    """An orchestrator with both; unless `ratings` say else, the model of last resort is rated as
+    the better one."""
     models = {
-        "providers": {"ollama": {"kind": "ollama", "base_url": real.url}, "inside": {"kind": "openai", "base_url": tiny.url}},
+        "providers": {
+            "ollama": {"kind": "ollama", "base_url": real.url},
+            "inside": {"kind": "openai", "base_url": tiny.url},
+        },
         "models": [
             {"id": REAL, "quality_rating": ratings[0]},
             {"id": TINY, "quality_rating": ratings[1], "provider": "inside", "last_resort": True},
         ],
     }
-    return Orchestrator(models, {"version": 1, "memory_budget_gb": 100, "journal": journal, "fallback": {"last_resort": rule}})
+    return Orchestrator(
+        models,
+        {
+            "version": 1,
+            "memory_budget_gb": 100,
+            "journal": journal,
+            "fallback": {"last_resort": rule},
+        },
+    )
 
 
 async def ask(real: FakeOllama, tiny: FakeOllama, rule: str = "auto", **wishes: Any) -> RunResult:
@@ -56,7 +76,9 @@ async def ask(real: FakeOllama, tiny: FakeOllama, rule: str = "auto", **wishes: 
         return await orchestrator.execute(TASK, **wishes)
 
 
-async def refusal(real: FakeOllama, tiny: FakeOllama, rule: str = "auto", **wishes: Any) -> OrchError:
+async def refusal(
+    real: FakeOllama, tiny: FakeOllama, rule: str = "auto", **wishes: Any
+) -> OrchError:
     """The error of a run that has no answer."""
     with pytest.raises(OrchError) as caught:
         await ask(real, tiny, rule, **wishes)
@@ -66,23 +88,31 @@ async def refusal(real: FakeOllama, tiny: FakeOllama, rule: str = "auto", **wish
 # ---------------------------------------------------------------- auto
 
 
-async def test_it_answers_on_a_fresh_machine_where_no_provider_can_be_reached(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_it_answers_on_a_fresh_machine_where_no_provider_can_be_reached(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     result = await ask(real, tiny)
     assert (result.response.content, result.decision.model_id) == ("From the tiny one", TINY)
     assert result.degraded is result.decision.degraded is True
 
 
-async def test_a_degraded_answer_is_told_before_its_first_word(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_a_degraded_answer_is_told_before_its_first_word(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     async with served(real, tiny) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
     assert (chunks[0]["model_id"], chunks[0]["degraded"]) == (TINY, True)
 
 
-async def test_a_degraded_answer_is_no_reason_to_refuse_the_next(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_a_degraded_answer_is_no_reason_to_refuse_the_next(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     assert [(await ask(real, tiny)).degraded for _ in range(2)] == [True, True]
 
 
-async def test_it_is_silent_once_a_real_model_has_answered_on_this_machine(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_it_is_silent_once_a_real_model_has_answered_on_this_machine(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     real.start()
     assert (await ask(real, tiny)).degraded is False
     real.stop()
@@ -91,7 +121,9 @@ async def test_it_is_silent_once_a_real_model_has_answered_on_this_machine(real:
     assert f"-m {TINY}" in error.hint
 
 
-async def test_that_a_real_model_answered_is_known_without_a_journal_of_runs(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_that_a_real_model_answered_is_known_without_a_journal_of_runs(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     real.start()
     async with served(real, tiny, journal="off") as orchestrator:
         await orchestrator.execute(TASK)
@@ -99,23 +131,37 @@ async def test_that_a_real_model_answered_is_known_without_a_journal_of_runs(rea
     assert (await refusal(real, tiny)).code == "no_provider"
 
 
-@pytest.mark.parametrize("fault", [Fault("status", status=500, times=-1), Fault("empty", times=-1), Fault("close", times=-1)], ids=lambda fault: fault.kind)
-async def test_it_is_silent_where_a_provider_can_be_reached_and_fails(real: FakeOllama, tiny: FakeOllama, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("status", status=500, times=-1), Fault("empty", times=-1), Fault("close", times=-1)],
+    ids=lambda fault: fault.kind,
+)
+async def test_it_is_silent_where_a_provider_can_be_reached_and_fails(
+    real: FakeOllama, tiny: FakeOllama, fault: Fault
+) -> None:
     real.models[REAL].faults.append(fault)
     real.start()
     assert (await refusal(real, tiny)).code == "all_failed"
     assert tiny.chats() == []
 
 
-async def test_it_is_silent_where_a_provider_has_no_model_yet(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_it_is_silent_where_a_provider_has_no_model_yet(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     real.remove(REAL)
     real.start()
     error = await refusal(real, tiny)
     assert (error.code, error.exit_code) == ("model_not_found", 4)
-    assert error.hint == f"orch setup finds the models that would serve here; orch models pull {REAL} fetches this one"
+    assert (
+        error.hint
+        == f"orch setup finds the models that would serve here; orch models pull {REAL} fetches"
+        " this one"
+    )
 
 
-async def test_a_real_model_that_failed_has_not_answered(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_a_real_model_that_failed_has_not_answered(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     real.models[REAL].faults.append(Fault("status", status=500))
     real.start()
     await refusal(real, tiny)
@@ -127,51 +173,89 @@ async def test_a_real_model_that_failed_has_not_answered(real: FakeOllama, tiny:
 
 
 def as_shipped(real: FakeOllama, tiny: FakeOllama, home: Path) -> None:
-    """A models.yaml of the user's whose last resort has the shipped one's file, and is asked over a wire that costs nothing."""
-    providers = f"  ollama: {{kind: ollama, base_url: '{real.url}'}}\n  inside: {{kind: openai, base_url: '{tiny.url}'}}\n"
-    models = f"  - {{id: '{REAL}'}}\n  - {{id: {TINY}, provider: inside, gguf: '{DEMONSTRATION_PACKAGE}x.gguf', last_resort: true}}\n"
+    """A models.yaml of the user's whose last resort has the shipped one's file, and is asked over a
+    wire that costs nothing."""
+    providers = (
+        f"  ollama: {{kind: ollama, base_url: '{real.url}'}}\n  inside: {{kind: openai, base_url:"
+        f" '{tiny.url}'}}\n"
+    )
+    models = (
+        f"  - {{id: '{REAL}'}}\n  - {{id: {TINY}, provider: inside, gguf:"
+        f" '{DEMONSTRATION_PACKAGE}x.gguf', last_resort: true}}\n"
+    )
     home.mkdir()
     (home / "models.yaml").write_text(f"version: 1\nproviders:\n{providers}models:\n{models}")
     (home / "routing.yaml").write_text(ROOM)
 
 
-@pytest.mark.parametrize("words", [[], ["--no-stream"], ["-m", TINY]], ids=lambda words: " ".join(words) or "run")
-def test_one_line_says_that_a_demonstration_answers_and_what_to_type(real: FakeOllama, tiny: FakeOllama, home: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [[], ["--no-stream"], ["-m", TINY]], ids=lambda words: " ".join(words) or "run"
+)
+def test_one_line_says_that_a_demonstration_answers_and_what_to_type(
+    real: FakeOllama, tiny: FakeOllama, home: Path, words: list[str]
+) -> None:
     as_shipped(real, tiny, home)
     done = orch("run", *words, TASK)
     said = [line for line in done.stderr.decode().splitlines() if line.startswith("!")]
-    assert (done.returncode, said) == (0, ["! a built-in demonstration of 135M parameters, often wrong; better: orch setup"])
+    assert (done.returncode, said) == (
+        0,
+        ["! a built-in demonstration of 135M parameters, often wrong; better: orch setup"],
+    )
     assert len(said[0]) <= 80
 
 
-def test_json_tells_it_as_a_warning_and_quiet_not_at_all(real: FakeOllama, tiny: FakeOllama, home: Path) -> None:
+def test_json_tells_it_as_a_warning_and_quiet_not_at_all(
+    real: FakeOllama, tiny: FakeOllama, home: Path
+) -> None:
     as_shipped(real, tiny, home)
     told = json.loads(orch("run", "--json", TASK).stdout)
     assert (told["degraded"], told["warnings"]) == (True, [DEMONSTRATION])
     assert orch("run", "-q", TASK).stderr == b""
 
 
-def test_a_demonstration_from_the_cache_is_one_too(real: FakeOllama, tiny: FakeOllama, home: Path) -> None:
+def test_a_demonstration_from_the_cache_is_one_too(
+    real: FakeOllama, tiny: FakeOllama, home: Path
+) -> None:
     as_shipped(real, tiny, home)
     first, again = (json.loads(orch("run", "--json", "-m", TINY, TASK).stdout) for _ in range(2))
-    assert [(each["source"], each["warnings"]) for each in (first, again)] == [("model", [DEMONSTRATION]), ("cache", [DEMONSTRATION])]
+    assert [(each["source"], each["warnings"]) for each in (first, again)] == [
+        ("model", [DEMONSTRATION]),
+        ("cache", [DEMONSTRATION]),
+    ]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_clients_are_told_in_a_header(real: FakeOllama, tiny: FakeOllama, home: Path, stream: bool) -> None:
+def test_clients_are_told_in_a_header(
+    real: FakeOllama, tiny: FakeOllama, home: Path, stream: bool
+) -> None:
     as_shipped(real, tiny, home)
     with serving() as (url, _):
-        answer = httpx.post(f"{url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": TASK}], "stream": stream})
-    assert [unquote(value) for value in answer.headers.get_list("x-orch-warning")] == [DEMONSTRATION]
+        answer = httpx.post(
+            f"{url}/v1/chat/completions",
+            json={
+                "model": "auto",
+                "messages": [{"role": "user", "content": TASK}],
+                "stream": stream,
+            },
+        )
+    assert [unquote(value) for value in answer.headers.get_list("x-orch-warning")] == [
+        DEMONSTRATION
+    ]
 
 
-async def test_a_last_resort_that_says_nothing_is_not_told_as_one_that_answers(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_a_last_resort_that_says_nothing_is_not_told_as_one_that_answers(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     tiny.models[f"{TINY}:latest"].faults.append(Fault("status", status=500, times=-1))
     assert (await refusal(real, tiny)).warnings == ()
 
 
-async def test_of_a_persons_own_last_resort_nothing_is_said_that_is_not_known(real: FakeOllama, tiny: FakeOllama) -> None:
-    assert (await ask(real, tiny)).warnings == (f"{TINY} is a last resort, as models.yaml says; better: orch setup",)
+async def test_of_a_persons_own_last_resort_nothing_is_said_that_is_not_known(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
+    assert (await ask(real, tiny)).warnings == (
+        f"{TINY} is a last resort, as models.yaml says; better: orch setup",
+    )
 
 
 # ---------------------------------------------------------------- always, never, named
@@ -197,10 +281,16 @@ async def test_it_answers_when_it_is_named(real: FakeOllama, tiny: FakeOllama, r
     real.start()
     await ask(real, tiny)
     result = await ask(real, tiny, rule, model=TINY)
-    assert (result.response.content, result.degraded, result.decision.pinned) == ("From the tiny one", True, True)
+    assert (result.response.content, result.degraded, result.decision.pinned) == (
+        "From the tiny one",
+        True,
+        True,
+    )
 
 
-async def test_a_real_model_that_is_named_is_not_replaced_by_it(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_a_real_model_that_is_named_is_not_replaced_by_it(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     assert (await refusal(real, tiny, "always", model=REAL)).code == "no_provider"
     assert (await ask(real, tiny, "always")).degraded is True
 
@@ -218,7 +308,9 @@ async def test_it_holds_no_real_model_below_the_floor(real: FakeOllama, tiny: Fa
         assert (await orchestrator.execute(TASK)).response.content == "From the real one"
 
 
-async def test_without_any_provider_the_error_says_what_to_type(real: FakeOllama, tiny: FakeOllama) -> None:
+async def test_without_any_provider_the_error_says_what_to_type(
+    real: FakeOllama, tiny: FakeOllama
+) -> None:
     tiny.stop()
     error = await refusal(real, tiny)
     assert (error.code, error.exit_code) == ("no_provider", 3)

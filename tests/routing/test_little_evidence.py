@@ -1,4 +1,5 @@
-"""Little evidence moves little: one answer moves what is expected of a model a little at its own type, less at the others, and alike for every model."""
+"""Little evidence moves little: one answer moves what is expected of a model a little at its own
+type, less at the others, and alike for every model."""
 
 from __future__ import annotations
 
@@ -20,11 +21,18 @@ from orch.text.redact import Redactor
 from orch.types import TaskType
 
 OWN, OTHERS = 0.25, 0.15
-"""The most that one answer may move a model's estimate at the type of the answer, and at the others."""
+"""The most that one answer may move a model's estimate at the type of the answer, and at the
+others."""
 MODELS = ("a", "b", "c")
 WORDS = ("sort", "a list", "a poem", "write", "why", "cat", "mutex", "of")
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
-SCORES = {"good": ("word", 1.0), "bad": ("word", 0.0), "better": ("better", 0.9), "worse": ("better", 0.3), "rerun": ("rerun", 0.4)}
+SCORES = {
+    "good": ("word", 1.0),
+    "bad": ("word", 0.0),
+    "better": ("better", 0.9),
+    "worse": ("better", 0.3),
+    "rerun": ("rerun", 0.4),
+}
 Priors = Mapping[str, float]
 Shares = Mapping[str, float]
 
@@ -41,29 +49,50 @@ def rating(number: int, text: str, model: str, word: str) -> Rating:
 
 def graded(number: int, text: str, model: str, score: float) -> Graded:
     """A grade of a suite."""
-    return Graded(0.0, f"t{number}", "h", "coding", "en", text, model, "p", "d", score=score, how="graded")
+    return Graded(
+        0.0, f"t{number}", "h", "coding", "en", text, model, "p", "d", score=score, how="graded"
+    )
 
 
-def expected(model: QualityModel, text: str, task_type: TaskType, priors: Priors) -> dict[str, float]:
+def expected(
+    model: QualityModel, text: str, task_type: TaskType, priors: Priors
+) -> dict[str, float]:
     """Of every model at a text of that type, forced as by -t; its prior where nothing is known."""
     asked = QualityModel.from_bytes(model.to_bytes(), lambda _: {task_type: 1.0})
     found = asked.predict(text)
     return {each: found[each].mean if each in found else prior for each, prior in priors.items()}
 
 
-ANSWERS = st.lists(st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from(sorted(SCORES))), max_size=12)
-GRADES = st.lists(st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from([0.0, 0.5, 1.0])), max_size=12)
+ANSWERS = st.lists(
+    st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from(sorted(SCORES))), max_size=12
+)
+GRADES = st.lists(
+    st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from([0.0, 0.5, 1.0])), max_size=12
+)
 PRIORS = st.fixed_dictionaries({name(model): st.floats(0, 1) for model in MODELS})
 TYPES = st.sampled_from(list(TaskType))
 
 
 @settings(max_examples=40, deadline=None)
-@given(before=ANSWERS, grades=GRADES, priors=PRIORS, new=st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from(sorted(SCORES))), data=st.data())
+@given(
+    before=ANSWERS,
+    grades=GRADES,
+    priors=PRIORS,
+    new=st.tuples(TEXTS, st.sampled_from(MODELS), st.sampled_from(sorted(SCORES))),
+    data=st.data(),
+)
 def test_one_answer_moves_a_model_by_a_quarter_at_most_and_elsewhere_by_less(
-    before: list[tuple[str, str, str]], grades: list[tuple[str, str, float]], priors: Priors, new: tuple[str, str, str], data: st.DataObject
+    before: list[tuple[str, str, str]],
+    grades: list[tuple[str, str, float]],
+    priors: Priors,
+    new: tuple[str, str, str],
+    data: st.DataObject,
 ) -> None:
     shares = Told(data)
-    ratings, suite = [rating(at, *each) for at, each in enumerate(before)], [graded(at, *each) for at, each in enumerate(grades)]
+    ratings, suite = (
+        [rating(at, *each) for at, each in enumerate(before)],
+        [graded(at, *each) for at, each in enumerate(grades)],
+    )
     text, model, word = new
     told = rating(len(before), text, model, word)
     old = fitted(suite, ratings, priors, shares)
@@ -73,8 +102,13 @@ def test_one_answer_moves_a_model_by_a_quarter_at_most_and_elsewhere_by_less(
     own, other = max(shares(text), key=lambda each: shares(text)[each]), data.draw(TYPES)
     for task_type in {TaskType(own), other, *(TaskType(each) for each in shares(text))}:
         then = expected(old, text, task_type, priors)
-        for now in (expected(each, text, task_type, priors) for each in (fitted(suite, [*ratings, told], priors, shares), online)):
-            assert max(abs(now[each] - then[each]) for each in priors) <= (OWN if task_type == own else OTHERS)
+        for now in (
+            expected(each, text, task_type, priors)
+            for each in (fitted(suite, [*ratings, told], priors, shares), online)
+        ):
+            assert max(abs(now[each] - then[each]) for each in priors) <= (
+                OWN if task_type == own else OTHERS
+            )
 
 
 class Told:
@@ -93,9 +127,19 @@ class Told:
 
 @pytest.mark.parametrize("share", [0.51, 0.7, 1.0])
 @pytest.mark.parametrize(("prior", "word"), [(1.0, "bad"), (0.0, "good")])
-def test_the_very_first_answer_moves_no_further_also_where_its_type_is_in_doubt(share: float, prior: float, word: str) -> None:
-    model = fitted([], [rating(1, "why", "a", word)], {"p/a": prior}, lambda _: {"coding": share, "creative": 1 - share})
-    own, second, third = (abs(expected(model, "why", each, {"p/a": prior})["p/a"] - prior) for each in (TaskType.CODING, TaskType.CREATIVE, TaskType.SIMPLE))
+def test_the_very_first_answer_moves_no_further_also_where_its_type_is_in_doubt(
+    share: float, prior: float, word: str
+) -> None:
+    model = fitted(
+        [],
+        [rating(1, "why", "a", word)],
+        {"p/a": prior},
+        lambda _: {"coding": share, "creative": 1 - share},
+    )
+    own, second, third = (
+        abs(expected(model, "why", each, {"p/a": prior})["p/a"] - prior)
+        for each in (TaskType.CODING, TaskType.CREATIVE, TaskType.SIMPLE)
+    )
     assert OWN >= own > second >= third > 0
     assert second <= OTHERS
 
@@ -105,7 +149,9 @@ def test_the_very_first_answer_moves_no_further_also_where_its_type_is_in_doubt(
 
 @given(prior=st.floats(0, 1), reruns=st.integers(1, 4), word=st.sampled_from(sorted(SCORES)))
 @settings(max_examples=25, deadline=None)
-def test_a_rerun_never_raises_a_model_and_counts_less_than_bad(prior: float, reruns: int, word: str) -> None:
+def test_a_rerun_never_raises_a_model_and_counts_less_than_bad(
+    prior: float, reruns: int, word: str
+) -> None:
     priors, one = {"p/a": prior}, dict.fromkeys(["coding"], 1.0)
     evidence = [rating(0, "sort a list", "a", word)]
 
@@ -119,7 +165,9 @@ def test_a_rerun_never_raises_a_model_and_counts_less_than_bad(prior: float, rer
 def test_what_was_kept_of_reruns_before_is_read_as_a_step_too() -> None:
     priors = {"p/small": 0.1}
     kept = Rating(1, "why", None, "small", "p", 0.4, "rerun")
-    assert fitted([], [kept], priors, lambda _: {"simple": 1.0}).predict("why")["p/small"].mean < 0.1
+    assert (
+        fitted([], [kept], priors, lambda _: {"simple": 1.0}).predict("why")["p/small"].mean < 0.1
+    )
 
 
 # ---------------------------------------------------------------- the kept model
@@ -127,8 +175,16 @@ def test_what_was_kept_of_reruns_before_is_read_as_a_step_too() -> None:
 
 def state(model: str, quality: float | None, *, unlisted: bool = True) -> ModelState:
     """A model whose quality from 0 to 10 was guessed from its size, or stands in models.yaml."""
-    prior = None if quality is None else of_rating(quality, "guessed from size" if unlisted else "rated by you")
-    return ModelState(ModelSpec(id=model, provider="p", quality_rating=None if unlisted else quality), unlisted=unlisted, prior=prior)
+    prior = (
+        None
+        if quality is None
+        else of_rating(quality, "guessed from size" if unlisted else "rated by you")
+    )
+    return ModelState(
+        ModelSpec(id=model, provider="p", quality_rating=None if unlisted else quality),
+        unlisted=unlisted,
+        prior=prior,
+    )
 
 
 class Known:
@@ -136,14 +192,23 @@ class Known:
 
     def __init__(self, folder: Path, listed: Sequence[ModelState] = ()) -> None:
         self.journal = Journal(folder / "journal.sqlite3", Redactor({}))
-        self.judged = JudgedQuality(self.journal.judgements, [each.spec for each in listed], lambda text: {TaskType.CODING: 1.0})
+        self.judged = JudgedQuality(
+            self.journal.judgements,
+            [each.spec for each in listed],
+            lambda text: {TaskType.CODING: 1.0},
+        )
 
     def rate(self, model: str, score: float, kind: str = "word") -> None:
         """One more answer."""
         run = {"run_id": f"{model}{score}{kind}", "task": "sort a list", "task_type": "coding"}
         assert self.journal.judgements.rate(run, {("p", model): score}, kind)
 
-    def of(self, states: Sequence[ModelState], task_type: TaskType = TaskType.CODING, text: str = "sort a list") -> dict[str, float]:
+    def of(
+        self,
+        states: Sequence[ModelState],
+        task_type: TaskType = TaskType.CODING,
+        text: str = "sort a list",
+    ) -> dict[str, float]:
         """What is expected of each with evidence."""
         found = self.judged.estimates(text, {task_type: 1.0}, states)
         return {model: round(each.mean, 4) for (_, model), each in found.items()}
@@ -161,7 +226,9 @@ def known(tmp_path: Path) -> Known:
 
 @pytest.mark.parametrize("quality", [1.1, 5.0, 9.5])
 @pytest.mark.parametrize(("kind", "score"), SCORES.values())
-def test_an_unlisted_model_moves_as_far_as_a_listed_one(tmp_path: Path, quality: float, kind: str, score: float) -> None:
+def test_an_unlisted_model_moves_as_far_as_a_listed_one(
+    tmp_path: Path, quality: float, kind: str, score: float
+) -> None:
     moved = []
     for listed in (True, False):
         (tmp_path / str(listed)).mkdir()

@@ -1,4 +1,5 @@
-"""What there is to choose from: listed and unlisted models, what their servers and the journal say of them, and what is guessed where neither does."""
+"""What there is to choose from: listed and unlisted models, what their servers and the journal say
+of them, and what is guessed where neither does."""
 
 from __future__ import annotations
 
@@ -23,9 +24,20 @@ def server() -> Iterator[FakeOllama]:
         yield running
 
 
-async def survey(server: FakeOllama, *, facts: Json | None = None, named: bool | None = None, budget: Any = 100, **models: Any) -> Survey:
+async def survey(
+    server: FakeOllama,
+    *,
+    facts: Json | None = None,
+    named: bool | None = None,
+    budget: Any = 100,
+    **models: Any,
+) -> Survey:
     """What is there, with these facts about the listed model."""
-    data = {"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": [{"id": LISTED, **(facts or {})}], **models}
+    data = {
+        "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},
+        "models": [{"id": LISTED, **(facts or {})}],
+        **models,
+    }
     async with Orchestrator(data, {"version": 1, "memory_budget_gb": budget}) as orchestrator:
         return await orchestrator.runtime.registry.available(with_unlisted=named)
 
@@ -39,7 +51,10 @@ def of(found: Survey, name: str) -> ModelState:
 # ---------------------------------------------------------------- who is there
 
 
-@pytest.mark.parametrize(("rule", "named", "there"), [("use", None, True), ("ignore", None, False), ("ignore", True, True), ("use", False, False)])
+@pytest.mark.parametrize(
+    ("rule", "named", "there"),
+    [("use", None, True), ("ignore", None, False), ("ignore", True, True), ("use", False, False)],
+)
 async def test_unlisted_models_take_part_as_models_yaml_says_and_always_where_one_is_named(
     server: FakeOllama, rule: str, named: bool | None, there: bool
 ) -> None:
@@ -48,7 +63,9 @@ async def test_unlisted_models_take_part_as_models_yaml_says_and_always_where_on
     assert found.unlisted_take_part is (rule == "use")
 
 
-async def test_an_unlisted_model_is_marked_and_a_listed_one_is_there_once(server: FakeOllama) -> None:
+async def test_an_unlisted_model_is_marked_and_a_listed_one_is_there_once(
+    server: FakeOllama,
+) -> None:
     found = await survey(server)
     assert {state.spec.id: state.unlisted for state in found.states} == {LISTED: False, OTHER: True}
 
@@ -58,7 +75,9 @@ async def test_a_listed_model_that_is_not_installed_says_so(server: FakeOllama) 
     assert of(await survey(server), LISTED).unavailable == ("not_installed", "not installed")
 
 
-async def test_where_a_server_is_down_its_models_say_why_and_so_does_the_survey(server: FakeOllama) -> None:
+async def test_where_a_server_is_down_its_models_say_why_and_so_does_the_survey(
+    server: FakeOllama,
+) -> None:
     server.stop()
     found = await survey(server)
     code, why = of(found, LISTED).unavailable or ("", "")
@@ -70,7 +89,9 @@ async def test_where_a_server_is_down_its_models_say_why_and_so_does_the_survey(
 async def test_names_are_compared_with_their_tags(server: FakeOllama) -> None:
     server.add(FakeModel("plain:latest"))
     found = await survey(server, models=[{"id": "plain"}])
-    assert [(state.spec.id, state.unavailable) for state in found.states if "plain" in state.spec.id] == [("plain", None)]
+    assert [
+        (state.spec.id, state.unavailable) for state in found.states if "plain" in state.spec.id
+    ] == [("plain", None)]
 
 
 # ---------------------------------------------------------------- what servers say
@@ -81,11 +102,20 @@ async def test_a_loaded_model_is_told_from_one_that_is_not(server: FakeOllama) -
     found = await survey(server)
     assert (of(found, LISTED).resident, of(found, LISTED).resident_ctx) == (True, 16_384)
     assert of(found, LISTED).resident_bytes > 0
-    assert (of(found, OTHER).resident, of(found, OTHER).resident_ctx, of(found, OTHER).resident_bytes) == (False, None, 0)
+    assert (
+        of(found, OTHER).resident,
+        of(found, OTHER).resident_ctx,
+        of(found, OTHER).resident_bytes,
+    ) == (False, None, 0)
 
 
-@pytest.mark.parametrize(("said", "window"), [({}, 32_768), ({"context_window": 4_096}, 4_096), ({"context_window": 131_072}, 32_768)])
-async def test_a_window_is_never_larger_than_the_server_says(server: FakeOllama, said: Json, window: int) -> None:
+@pytest.mark.parametrize(
+    ("said", "window"),
+    [({}, 32_768), ({"context_window": 4_096}, 4_096), ({"context_window": 131_072}, 32_768)],
+)
+async def test_a_window_is_never_larger_than_the_server_says(
+    server: FakeOllama, said: Json, window: int
+) -> None:
     assert of(await survey(server, facts=said), LISTED).context_window == window
 
 
@@ -94,10 +124,16 @@ async def test_where_the_server_says_nothing_the_default_is_the_window(server: F
     assert of(await survey(server), LISTED).context_window == DEFAULT_NUM_CTX
 
 
-async def test_capabilities_and_cache_size_are_the_server_s_and_asked_once_a_digest(server: FakeOllama) -> None:
+async def test_capabilities_and_cache_size_are_the_server_s_and_asked_once_a_digest(
+    server: FakeOllama,
+) -> None:
     server.models[LISTED].capabilities = ["completion", "tools"]
     first, again = await survey(server), await survey(server)
-    assert of(first, LISTED).capabilities == of(again, LISTED).capabilities == frozenset({"completion", "tools"})
+    assert (
+        of(first, LISTED).capabilities
+        == of(again, LISTED).capabilities
+        == frozenset({"completion", "tools"})
+    )
     # 32 layers, 8 KV heads of 128 wide, key and value, two bytes each
     assert of(first, LISTED).kv_bytes_per_token == 32 * 8 * (128 + 128) * 2
     assert len([request for request in server.requests if request.path == "/api/show"]) == 2
@@ -113,7 +149,9 @@ async def test_a_budget_in_routing_yaml_is_gigabytes(server: FakeOllama) -> None
     assert (await survey(server, budget=7.5)).memory_bytes == 7_500_000_000
 
 
-async def test_auto_counts_what_is_free_and_what_loaded_models_would_give_back(server: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_auto_counts_what_is_free_and_what_loaded_models_would_give_back(
+    server: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: 10**12)
     alone = (await survey(server, budget="auto")).memory_bytes
     server.resident[OTHER] = 8_192
@@ -130,7 +168,9 @@ async def test_the_graphics_cards_are_asked_only_where_what_is_free_does_not_do(
     assert (await survey(server, budget="auto")).memory_bytes == budget
 
 
-async def test_where_free_memory_is_not_known_there_is_no_limit(server: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_free_memory_is_not_known_there_is_no_limit(
+    server: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: None)
     assert (await survey(server, budget="auto")).memory_bytes is None
 
@@ -138,8 +178,16 @@ async def test_where_free_memory_is_not_known_there_is_no_limit(server: FakeOlla
 # ---------------------------------------------------------------- what is guessed
 
 
-def test_a_guess_of_speed_goes_through_the_ratings_of_the_shipped_models_and_stays_within_bounds() -> None:
-    assert [speed_of(size) for size in (8.0, 14.8, 0.001, 9000.0, None)] == [7.8, 6.5, 9.5, 1.0, 6.0]
+def test_a_guess_of_speed_goes_through_the_ratings_of_the_shipped_models_and_stays_within_bounds() -> (
+    None
+):
+    assert [speed_of(size) for size in (8.0, 14.8, 0.001, 9000.0, None)] == [
+        7.8,
+        6.5,
+        9.5,
+        1.0,
+        6.0,
+    ]
 
 
 async def test_a_mixture_of_experts_is_as_fast_as_its_active_part(server: FakeOllama) -> None:
@@ -147,11 +195,22 @@ async def test_a_mixture_of_experts_is_as_fast_as_its_active_part(server: FakeOl
     assert of(await survey(server), "gpt-oss:20b").spec.speed_rating == speed_of(3.6)
 
 
-async def test_a_guess_of_speed_reads_the_weights_as_they_are_quantised_and_of_a_mixture_the_active_part(server: FakeOllama) -> None:
-    for name, size, gigabytes in (("qwen3:8b", "8.2B", 5.2), ("qwen3:8b-q8_0", "8.2B", 8.9), ("qwen3:30b-a3b", "30.5B", 18.6)):
+async def test_a_guess_of_speed_reads_the_weights_as_they_are_quantised_and_of_a_mixture_the_active_part(
+    server: FakeOllama,
+) -> None:
+    for name, size, gigabytes in (
+        ("qwen3:8b", "8.2B", 5.2),
+        ("qwen3:8b-q8_0", "8.2B", 8.9),
+        ("qwen3:30b-a3b", "30.5B", 18.6),
+    ):
         server.add(FakeModel(name, parameter_size=size, size=int(gigabytes * 1e9)))
-    read = {name: of(await survey(server), name).bytes_per_token / 1e9 for name in ("qwen3:8b", "qwen3:8b-q8_0", "qwen3:30b-a3b")}
-    assert read == pytest.approx({"qwen3:8b": 5.2, "qwen3:8b-q8_0": 8.9, "qwen3:30b-a3b": 18.6 * 3.3 / 30.5}, rel=0.02)
+    read = {
+        name: of(await survey(server), name).bytes_per_token / 1e9
+        for name in ("qwen3:8b", "qwen3:8b-q8_0", "qwen3:30b-a3b")
+    }
+    assert read == pytest.approx(
+        {"qwen3:8b": 5.2, "qwen3:8b-q8_0": 8.9, "qwen3:30b-a3b": 18.6 * 3.3 / 30.5}, rel=0.02
+    )
     assert of(await survey(server, facts={"speed_rating": 2}), LISTED).bytes_per_token == 0
 
 

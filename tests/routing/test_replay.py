@@ -1,4 +1,5 @@
-"""`orch replay`: which decisions change under another configuration, honestly and without running anything."""
+"""`orch replay`: which decisions change under another configuration, honestly and without running
+anything."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def _replay(*words: str) -> dict[str, Any]:
     return found
 
 
-def _models(path: Path, url: str = "http://127.0.0.1:11434", provider: str = "ollama", coder: float = 2.0) -> str:
+def _models(
+    path: Path, url: str = "http://127.0.0.1:11434", provider: str = "ollama", coder: float = 2.0
+) -> str:
     path.write_text(
         f"version: 1\nproviders: {{{provider}: {{kind: ollama, base_url: '{url}'}}}}\nmodels:\n"
         f"  - {{id: '{CODER}', provider: {provider}, quality_rating: {coder}, speed_rating: 8}}\n"
@@ -61,18 +64,31 @@ def test_the_same_configuration_changes_nothing(history: FakeOllama) -> None:
     assert (found["runs"], found["changed"], found["changes"]) == (2, 0, [])
 
 
-def test_other_weights_change_the_right_decision_and_list_it(history: FakeOllama, tmp_path: Path) -> None:
+def test_other_weights_change_the_right_decision_and_list_it(
+    history: FakeOllama, tmp_path: Path
+) -> None:
     (tmp_path / "speed.yaml").write_text(SPEED_ALONE)
-    with closing(sqlite3.connect(tmp_path / "home" / "journal.sqlite3", isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(tmp_path / "home" / "journal.sqlite3", isolation_level=None)
+    ) as connection:
         # a machine on which the coder is slow
-        connection.execute("UPDATE attempts SET decode_s = 100, completion_tokens = 100, load_s = 60 WHERE model = ?", (CODER,))
-        connection.execute("UPDATE attempts SET decode_s = 1, completion_tokens = 100, load_s = 0 WHERE model = ?", (LLAMA,))
+        connection.execute(
+            "UPDATE attempts SET decode_s = 100, completion_tokens = 100, load_s = 60 WHERE"
+            " model = ?",
+            (CODER,),
+        )
+        connection.execute(
+            "UPDATE attempts SET decode_s = 1, completion_tokens = 100, load_s = 0 WHERE model = ?",
+            (LLAMA,),
+        )
     [change] = _replay("--routing", str(tmp_path / "speed.yaml"))["changes"]
     assert (change["task"], change["before"], change["after"]) == (CODE, CODER, LLAMA)
     assert change["seconds"][1] < change["seconds"][0]
 
 
-def test_other_facts_change_the_right_decision_and_say_what_is_gained(history: FakeOllama, tmp_path: Path) -> None:
+def test_other_facts_change_the_right_decision_and_say_what_is_gained(
+    history: FakeOllama, tmp_path: Path
+) -> None:
     found = _replay("--models", _models(tmp_path / "other.yaml"))
     [change] = found["changes"]
     assert (change["task"], change["before"], change["after"]) == (CODE, CODER, LLAMA)
@@ -88,7 +104,9 @@ def test_a_folder_may_be_named_too(history: FakeOllama, tmp_path: Path) -> None:
     assert _replay("--models", str(folder))["changed"] == 1
 
 
-def test_for_people_it_is_a_sentence_a_table_and_a_list(history: FakeOllama, tmp_path: Path) -> None:
+def test_for_people_it_is_a_sentence_a_table_and_a_list(
+    history: FakeOllama, tmp_path: Path
+) -> None:
     said = orch("replay", "--models", _models(tmp_path / "other.yaml")).stdout.decode()
     assert said.startswith("1 of 2 decisions change\n")
     assert "0.20 → 0.90" in said
@@ -98,7 +116,8 @@ def test_for_people_it_is_a_sentence_a_table_and_a_list(history: FakeOllama, tmp
 
 def test_a_keyword_of_the_new_file_classifies_anew(history: FakeOllama, tmp_path: Path) -> None:
     (tmp_path / "new.yaml").write_text(
-        "version: 1\ntask_types: {research: {keywords: {en: [capital, france, capital of france]}, patterns: ['capital of', 'of F']}}\n"
+        "version: 1\ntask_types: {research: {keywords: {en: [capital, france, capital of france]},"
+        " patterns: ['capital of', 'of F']}}\n"
     )
     assert list(_replay("--routing", str(tmp_path / "new.yaml"))["types"]) == ["coding", "research"]
 
@@ -110,11 +129,15 @@ def test_a_word_of_the_user_counts_for_the_past_too(history: FakeOllama) -> None
     assert before < 0.8
 
 
-def test_a_profile_keeps_its_name_and_gets_its_new_weights(ollama: FakeOllama, tmp_path: Path) -> None:
+def test_a_profile_keeps_its_name_and_gets_its_new_weights(
+    ollama: FakeOllama, tmp_path: Path
+) -> None:
     orch("run", "--profile", "quality", CODE)
     models = _models(tmp_path / "models.yaml", coder=5)
     assert _replay("--models", models)["changed"] == 1
-    (tmp_path / "new.yaml").write_text("version: 1\nprofiles: {quality: {fit: 0, quality: 0, speed: 1, confidence: 0}}\n")
+    (tmp_path / "new.yaml").write_text(
+        "version: 1\nprofiles: {quality: {fit: 0, quality: 0, speed: 1, confidence: 0}}\n"
+    )
     # the coder is loaded, the better model is not
     assert _replay("--models", models, "--routing", str(tmp_path / "new.yaml"))["changed"] == 0
 
@@ -123,7 +146,10 @@ def test_a_profile_keeps_its_name_and_gets_its_new_weights(ollama: FakeOllama, t
 
 
 def test_nothing_is_run_and_the_provider_is_asked_once(history: FakeOllama) -> None:
-    before, asked = len(history.chats()), len([r for r in history.requests if r.path == "/api/tags"])
+    before, asked = (
+        len(history.chats()),
+        len([r for r in history.requests if r.path == "/api/tags"]),
+    )
     _replay()
     assert len(history.chats()) == before
     assert len([r for r in history.requests if r.path == "/api/tags"]) == asked + 1
@@ -150,9 +176,17 @@ def test_a_forced_type_stays_forced(ollama: FakeOllama) -> None:
 
 
 class _Hesitant:
-    """A classifier that goes by the former turn, else by what looks like code, and is never sure: the trained one is trained again and again."""
+    """A classifier that goes by the former turn, else by what looks like code, and is never sure:
+    the trained one is trained again and again."""
 
-    def classify(self, text: str, previous: TaskType | None = None, corrections: object = (), *, explained: bool = True) -> Classification:
+    def classify(
+        self,
+        text: str,
+        previous: TaskType | None = None,
+        corrections: object = (),
+        *,
+        explained: bool = True,
+    ) -> Classification:
         code = "def " in text
         kind = previous or (TaskType.CODING if code else TaskType.SIMPLE)
         return Classification(kind, 0.4 if code else 0.3, {kind: 1.0}, unsure=True)
@@ -162,7 +196,10 @@ async def _told_again(orchestrator: Orchestrator) -> list[str]:
     """The types of the journal's tasks as a hesitant classifier tells them, newest first."""
     runtime = replace(orchestrator.runtime, classifier=cast(Classifier, _Hesitant()))
     survey = await runtime.registry.available()
-    return [each.task_type for each in replay(runtime.journal.runs(), decider(runtime, survey)).decisions]
+    return [
+        each.task_type
+        for each in replay(runtime.journal.runs(), decider(runtime, survey)).decisions
+    ]
 
 
 async def test_what_was_piped_in_helps_to_tell_the_type_again(ollama: FakeOllama) -> None:
@@ -182,7 +219,12 @@ async def test_the_turn_before_helps_to_tell_the_type_again(ollama: FakeOllama) 
 def test_an_image_still_needs_eyes(ollama: FakeOllama, tmp_path: Path) -> None:
     ollama.models[LLAMA].capabilities = ["completion", "vision"]
     (tmp_path / "picture.png").write_bytes(b"\x89PNG" + bytes(20))
-    assert orch("run", "-f", str(tmp_path / "picture.png"), "Debug the Python code in this picture").returncode == 0
+    assert (
+        orch(
+            "run", "-f", str(tmp_path / "picture.png"), "Debug the Python code in this picture"
+        ).returncode
+        == 0
+    )
     found = _replay()
     assert (found["runs"], found["changed"]) == (1, 0)
 
@@ -197,7 +239,9 @@ def test_only_the_last_days_are_looked_at(history: FakeOllama, home: Path) -> No
 # ---------------------------------------------------------------- what is there now
 
 
-def test_a_provider_that_is_down_today_does_not_change_the_past(history: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_is_down_today_does_not_change_the_past(
+    history: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
     done = orch("replay", "--json")
     found = json.loads(done.stdout)
@@ -206,19 +250,28 @@ def test_a_provider_that_is_down_today_does_not_change_the_past(history: FakeOll
     assert "ollama can't be reached" in done.stderr.decode()
 
 
-def test_a_provider_with_another_name_is_no_other_model(history: FakeOllama, tmp_path: Path) -> None:
-    found = _replay("--models", _models(tmp_path / "named.yaml", history.url, provider="mine", coder=9.5))
+def test_a_provider_with_another_name_is_no_other_model(
+    history: FakeOllama, tmp_path: Path
+) -> None:
+    found = _replay(
+        "--models", _models(tmp_path / "named.yaml", history.url, provider="mine", coder=9.5)
+    )
     assert (found["runs"], found["changed"]) == (2, found["types"]["simple"]["changed"])
 
 
 def test_a_model_that_is_gone_is_compared_with_nothing(history: FakeOllama, tmp_path: Path) -> None:
     where = "{ollama: {kind: ollama, base_url: 'http://127.0.0.1:11434'}}"
-    (tmp_path / "one.yaml").write_text(f"version: 1\nunlisted: ignore\nproviders: {where}\nmodels: [{{id: '{LLAMA}', provider: ollama, quality_rating: 6}}]\n")
+    (tmp_path / "one.yaml").write_text(
+        f"version: 1\nunlisted: ignore\nproviders: {where}\nmodels: [{{id: '{LLAMA}', provider:"
+        " ollama, quality_rating: 6}]\n"
+    )
     [change] = _replay("--models", str(tmp_path / "one.yaml"))["changes"]
     assert (change["before"], change["after"], change["quality"]) == (CODER, LLAMA, [None, 0.6])
 
 
-def test_what_was_learned_under_the_present_files_stays(history: FakeOllama, home: Path, tmp_path: Path) -> None:
+def test_what_was_learned_under_the_present_files_stays(
+    history: FakeOllama, home: Path, tmp_path: Path
+) -> None:
     orch("rate", "last", "good")
     with closing(sqlite3.connect(home / "journal.sqlite3")) as connection:
         before = connection.execute("SELECT * FROM learned").fetchall()
@@ -258,7 +311,9 @@ def test_runs_without_a_text_are_counted(ollama: FakeOllama, home: Path) -> None
     assert "1 more run has no text" in said
 
 
-def test_a_journal_that_is_off_is_exit_2_and_one_that_would_be_is_not(history: FakeOllama, home: Path, tmp_path: Path) -> None:
+def test_a_journal_that_is_off_is_exit_2_and_one_that_would_be_is_not(
+    history: FakeOllama, home: Path, tmp_path: Path
+) -> None:
     (tmp_path / "off.yaml").write_text("version: 1\njournal: off\n")
     assert _replay("--routing", str(tmp_path / "off.yaml"))["runs"] == 2
     _set_journal(home, "off")
@@ -271,24 +326,69 @@ def test_a_journal_that_is_off_is_exit_2_and_one_that_would_be_is_not(history: F
 
 def _journal_row(**other: Any) -> dict[str, Any]:
     candidates = [asdict(Candidate(name, name, "there")) for name in ("a", "b")]
-    decision = {"candidates": candidates, "task_type": "coding", "confidence": 0.9, "profile": "balanced", "weights": {}, "prompt_tokens": 7, "pinned": False}
-    row = {"run_id": "1", "at": 1.0, "task": "a task", "messages": None, "decision": json.dumps(decision), "session": None, "status": "ok", "answer": ""}
-    return row | {"source": "model", "face": "cli", "task_type": "coding", "provider": "there", "model": "a"} | other
+    decision = {
+        "candidates": candidates,
+        "task_type": "coding",
+        "confidence": 0.9,
+        "profile": "balanced",
+        "weights": {},
+        "prompt_tokens": 7,
+        "pinned": False,
+    }
+    row = {
+        "run_id": "1",
+        "at": 1.0,
+        "task": "a task",
+        "messages": None,
+        "decision": json.dumps(decision),
+        "session": None,
+        "status": "ok",
+        "answer": "",
+    }
+    return (
+        row
+        | {
+            "source": "model",
+            "face": "cli",
+            "task_type": "coding",
+            "provider": "there",
+            "model": "a",
+        }
+        | other
+    )
 
 
 def _b_takes_all(past: Past) -> Redecided:
-    candidates = (Candidate("b", "B", "there", expected_s=2.0, reason="it is b"), Candidate("a", "A", "there", expected_s=5.0))
+    candidates = (
+        Candidate("b", "B", "there", expected_s=2.0, reason="it is b"),
+        Candidate("a", "A", "there", expected_s=5.0),
+    )
     return Redecided(TaskType.CODING, candidates, {("there", "a"): 0.4, ("there", "b"): 0.6})
 
 
 def test_both_choices_are_weighed_by_what_is_known_now() -> None:
     [again] = replay([_journal_row()], _b_takes_all).changes
-    assert (again.before, again.after, again.quality, again.seconds, again.reason) == ("a", "b", (0.4, 0.6), (5.0, 2.0), "it is b")
+    assert (again.before, again.after, again.quality, again.seconds, again.reason) == (
+        "a",
+        "b",
+        (0.4, 0.6),
+        (5.0, 2.0),
+        "it is b",
+    )
 
 
 def test_a_conversation_without_a_task_is_read_from_its_last_turn() -> None:
-    messages = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "yes"}, {"role": "user", "content": "then"}]
-    assert [each.task for each in replay([_journal_row(task="", messages=json.dumps(messages))], _b_takes_all).decisions] == ["then"]
+    messages = [
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "yes"},
+        {"role": "user", "content": "then"},
+    ]
+    assert [
+        each.task
+        for each in replay(
+            [_journal_row(task="", messages=json.dumps(messages))], _b_takes_all
+        ).decisions
+    ] == ["then"]
 
 
 def test_the_former_turn_is_the_one_before_it_that_was_answered_or_interrupted() -> None:
@@ -299,7 +399,11 @@ def test_the_former_turn_is_the_one_before_it_that_was_answered_or_interrupted()
         return _b_takes_all(past)
 
     types = (("simple", "ok"), ("writing", "failed"), ("creative", "interrupted"), ("coding", "ok"))
-    replay([_journal_row(session="s", task_type=kind, status=status) for kind, status in types] + [_journal_row()], note)
+    replay(
+        [_journal_row(session="s", task_type=kind, status=status) for kind, status in types]
+        + [_journal_row()],
+        note,
+    )
     assert seen == [TaskType.CREATIVE, TaskType.CREATIVE, TaskType.CODING, None, None]
 
 

@@ -1,4 +1,5 @@
-"""Each sentence of routing.yaml's keys about the score, as a test that fails when the sentence is no longer true."""
+"""Each sentence of routing.yaml's keys about the score, as a test that fails when the sentence is
+no longer true."""
 
 from __future__ import annotations
 
@@ -26,19 +27,34 @@ def alone(term: str) -> dict[str, float]:
 
 
 def ranked(
-    *states: ModelState, rule: TaskTypeRule | None = None, weights: dict[str, float] | None = None, told: Classification | None = None, need: Need = HI
+    *states: ModelState,
+    rule: TaskTypeRule | None = None,
+    weights: dict[str, float] | None = None,
+    told: Classification | None = None,
+    need: Need = HI,
 ) -> dict[str, Candidate]:
     """Every candidate by its id, best first."""
-    return {each.model_id: each for each in rank(told or sure(), states, need, policy_of(rule or TaskTypeRule(), weights or EVEN))}
+    return {
+        each.model_id: each
+        for each in rank(
+            told or sure(), states, need, policy_of(rule or TaskTypeRule(), weights or EVEN)
+        )
+    }
 
 
 # ---------------------------------------------------------------- fit
 
 
 def test_fit_is_one_for_a_strength_a_half_for_nothing_and_zero_for_a_weakness() -> None:
-    models = [state("strong", facts={"strengths": ("coding",)}), state("plain"), state("weak", facts={"weaknesses": ("coding",)})]
+    models = [
+        state("strong", facts={"strengths": ("coding",)}),
+        state("plain"),
+        state("weak", facts={"weaknesses": ("coding",)}),
+    ]
     assert [base_fit(each.spec, CODING) for each in models] == [1.0, 0.5, 0.0]
-    assert {name: each.terms["fit"] for name, each in ranked(*models, weights=alone("fit")).items()} == {"strong": 1.0, "plain": 0.5, "weak": 0.0}
+    assert {
+        name: each.terms["fit"] for name, each in ranked(*models, weights=alone("fit")).items()
+    } == {"strong": 1.0, "plain": 0.5, "weak": 0.0}
 
 
 def test_the_first_place_in_prefer_adds_a_tenth_and_each_later_place_less() -> None:
@@ -48,7 +64,9 @@ def test_the_first_place_in_prefer_adds_a_tenth_and_each_later_place_less() -> N
 
 
 def test_a_model_that_prefer_names_twice_stands_at_its_first_place() -> None:
-    found = ranked(state("a"), rule=TaskTypeRule(prefer=("a", "x", "a:latest")), weights=alone("fit"))
+    found = ranked(
+        state("a"), rule=TaskTypeRule(prefer=("a", "x", "a:latest")), weights=alone("fit")
+    )
     assert found["a"].terms["fit"] == pytest.approx(0.6)
 
 
@@ -57,12 +75,22 @@ def test_a_model_that_prefer_names_twice_stands_at_its_first_place() -> None:
 
 def test_quality_is_a_tenth_of_the_rating_until_something_was_learned() -> None:
     assert quality(state("a", facts={"quality_rating": 8.5}), CODING) == 0.85
-    assert quality(state("a", facts={"quality_rating": 8.5}, judged=Estimate(0.4, 0.1, 9, "measured (n=9)")), CODING) == 0.4
+    assert (
+        quality(
+            state(
+                "a", facts={"quality_rating": 8.5}, judged=Estimate(0.4, 0.1, 9, "measured (n=9)")
+            ),
+            CODING,
+        )
+        == 0.4
+    )
     assert floor_rating(state("a", facts={"quality_rating": None}), CODING) == 6.0
 
 
 @pytest.mark.parametrize(("difference", "equal"), [(0.0, True), (0.02, True), (0.021, False)])
-def test_measured_qualities_within_quality_margin_count_as_equal(difference: float, equal: bool) -> None:
+def test_measured_qualities_within_quality_margin_count_as_equal(
+    difference: float, equal: bool
+) -> None:
     """At the margin itself two models are still equal."""
     top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
     near = state("near", judged=Estimate(0.5 - difference, 0.05, 20, "measured (n=20)"))
@@ -81,7 +109,11 @@ def test_a_quality_counts_as_measured_from_five_graded_answers_on(n: int, counts
 
 
 def test_a_model_that_can_not_be_asked_is_no_yardstick_for_the_others() -> None:
-    gone = state("gone", judged=Estimate(0.9, 0.05, 20, "measured (n=20)"), unavailable=("not_installed", "not installed"))
+    gone = state(
+        "gone",
+        judged=Estimate(0.9, 0.05, 20, "measured (n=20)"),
+        unavailable=("not_installed", "not installed"),
+    )
     here = state("here", judged=Estimate(0.89, 0.05, 20, "measured (n=20)"))
     assert ranked(gone, here, weights=alone("quality"))["here"].terms["quality"] == 0.89
 
@@ -90,8 +122,14 @@ def test_a_model_that_can_not_be_asked_is_no_yardstick_for_the_others() -> None:
 
 
 def test_a_model_at_the_floor_holds_those_below_it_out() -> None:
-    at, below = state("at", facts={"quality_rating": 5}), state("below", facts={"quality_rating": 4.9, "speed_rating": 10})
-    assert {name: each.eliminated_code for name, each in ranked(at, below, rule=TaskTypeRule(quality_floor=5)).items()} == {"at": "", "below": "quality_floor"}
+    at, below = (
+        state("at", facts={"quality_rating": 5}),
+        state("below", facts={"quality_rating": 4.9, "speed_rating": 10}),
+    )
+    assert {
+        name: each.eliminated_code
+        for name, each in ranked(at, below, rule=TaskTypeRule(quality_floor=5)).items()
+    } == {"at": "", "below": "quality_floor"}
 
 
 def test_a_model_that_is_out_for_another_reason_holds_nobody_below_the_floor() -> None:
@@ -107,26 +145,40 @@ def test_a_last_resort_above_the_floor_holds_nobody_out() -> None:
 
 
 def test_whoever_is_out_already_keeps_its_own_reason_below_the_floor() -> None:
-    gone = state("gone", facts={"quality_rating": 3}, unavailable=("not_installed", "not installed"))
-    assert ranked(gone, state("good"), rule=TaskTypeRule(quality_floor=5))["gone"].eliminated_code == "not_installed"
+    gone = state(
+        "gone", facts={"quality_rating": 3}, unavailable=("not_installed", "not installed")
+    )
+    assert (
+        ranked(gone, state("good"), rule=TaskTypeRule(quality_floor=5))["gone"].eliminated_code
+        == "not_installed"
+    )
 
 
 # ---------------------------------------------------------------- speed
 
 
-@pytest.mark.parametrize(("seconds", "worth"), [(0.5, 1.0), (0.1, 1.0), (120.0, 0.0), (500.0, 0.0), ((0.5 * 120) ** 0.5, 0.5)])
-def test_speed_falls_from_half_a_second_to_two_minutes_on_a_logarithmic_scale(seconds: float, worth: float) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "worth"),
+    [(0.5, 1.0), (0.1, 1.0), (120.0, 0.0), (500.0, 0.0), ((0.5 * 120) ** 0.5, 0.5)],
+)
+def test_speed_falls_from_half_a_second_to_two_minutes_on_a_logarithmic_scale(
+    seconds: float, worth: float
+) -> None:
     assert speed(seconds) == pytest.approx(worth)
 
 
 def test_expected_seconds_are_load_and_reading_and_writing_as_measured() -> None:
-    model = state("a", measured=Measured(n=3, last_at=0.0, load_s=4.0, prefill_tps=100.0, decode_tps=10.0))
+    model = state(
+        "a", measured=Measured(n=3, last_at=0.0, load_s=4.0, prefill_tps=100.0, decode_tps=10.0)
+    )
     found = ranked(model, rule=TaskTypeRule(answer_tokens=50), need=Need(prompt_tokens=200))["a"]
     assert found.seconds == pytest.approx({"load": 4, "prefill": 2, "decode": 5, "eviction": 0})
     assert found.expected_s == pytest.approx(4 + 2 + 5)
 
 
-def test_an_unmeasured_model_of_speed_rating_nine_writes_115_tokens_a_second_and_reads_ten_times_as_fast() -> None:
+def test_an_unmeasured_model_of_speed_rating_nine_writes_115_tokens_a_second_and_reads_ten_times_as_fast() -> (
+    None
+):
     model = state("a", facts={"speed_rating": 9}, resident=True)
     decode = 3.0 * 1.5**9
     assert decode == pytest.approx(115, abs=1)
@@ -141,49 +193,91 @@ def test_a_load_takes_half_a_second_and_its_gigabytes_until_it_was_measured() ->
 
 
 def test_another_num_ctx_costs_a_load_of_its_own_and_the_loaded_one_costs_nothing() -> None:
-    model = state("a", resident=True, resident_ctx=8_192, measured=Measured(n=1, last_at=0.0, load_s=2.5))
+    model = state(
+        "a", resident=True, resident_ctx=8_192, measured=Measured(n=1, last_at=0.0, load_s=2.5)
+    )
     assert load_seconds(model, 8_192) == 0.0
     assert load_seconds(model, 16_384) == 2.5
-    assert load_seconds(replace(model, resident_ctx=None), 16_384) == 0.0, "a server that tells no context keeps its own"
+    assert load_seconds(replace(model, resident_ctx=None), 16_384) == 0.0, (
+        "a server that tells no context keeps its own"
+    )
 
 
 def test_a_long_prompt_that_needs_a_reload_is_charged_for_it_in_the_ranking() -> None:
-    model = state("a", resident=True, resident_ctx=8_192, measured=Measured(n=1, last_at=0.0, load_s=60.0, prefill_tps=1e6, decode_tps=1e6))
+    model = state(
+        "a",
+        resident=True,
+        resident_ctx=8_192,
+        measured=Measured(n=1, last_at=0.0, load_s=60.0, prefill_tps=1e6, decode_tps=1e6),
+    )
     short, long = (ranked(model, need=Need(prompt_tokens=tokens))["a"] for tokens in (100, 20_000))
     assert short.expected_s < 1
     assert 60 < long.expected_s < 61
 
 
 def test_answer_tokens_of_the_type_are_what_a_usual_answer_takes() -> None:
-    model = state("a", resident=True, measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0))
-    seconds = {tokens: ranked(model, rule=TaskTypeRule(answer_tokens=tokens))["a"].expected_s for tokens in (100, 400)}
+    model = state(
+        "a", resident=True, measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0)
+    )
+    seconds = {
+        tokens: ranked(model, rule=TaskTypeRule(answer_tokens=tokens))["a"].expected_s
+        for tokens in (100, 400)
+    }
     assert seconds == pytest.approx({100: 10.0, 400: 40.0}, abs=0.1)
 
 
-@pytest.mark.parametrize(("wished", "own", "seconds"), [(50, None, 5.0), (None, 30, 3.0), (1_000, None, 40.0), (50, 30, 3.0)])
-def test_no_answer_is_expected_to_be_longer_than_it_may_be(wished: int | None, own: int | None, seconds: float) -> None:
-    model = state("a", facts={"max_tokens": own}, resident=True, measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0))
-    assert ranked(model, rule=TaskTypeRule(answer_tokens=400), need=Need(20, max_tokens=wished))["a"].expected_s == pytest.approx(seconds, abs=0.1)
+@pytest.mark.parametrize(
+    ("wished", "own", "seconds"),
+    [(50, None, 5.0), (None, 30, 3.0), (1_000, None, 40.0), (50, 30, 3.0)],
+)
+def test_no_answer_is_expected_to_be_longer_than_it_may_be(
+    wished: int | None, own: int | None, seconds: float
+) -> None:
+    model = state(
+        "a",
+        facts={"max_tokens": own},
+        resident=True,
+        measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0),
+    )
+    assert ranked(model, rule=TaskTypeRule(answer_tokens=400), need=Need(20, max_tokens=wished))[
+        "a"
+    ].expected_s == pytest.approx(seconds, abs=0.1)
 
 
 # ---------------------------------------------------------------- confidence
 
 
 @pytest.mark.parametrize(("other", "term"), [(0.70, 1.0), (0.65, 1.0), (0.649, 0.6)])
-def test_confidence_is_the_probability_of_the_types_at_which_the_model_is_about_as_good_as_at_the_first(other: float, term: float) -> None:
+def test_confidence_is_the_probability_of_the_types_at_which_the_model_is_about_as_good_as_at_the_first(
+    other: float, term: float
+) -> None:
     told = Classification(TaskType.CODING, 0.6, {TaskType.CODING: 0.6, TaskType.WRITING: 0.4})
     model = state("a", prior=prior(coding=0.7, writing=other))
-    assert ranked(model, weights=alone("confidence"), told=told)["a"].terms["confidence"] == pytest.approx(term)
+    assert ranked(model, weights=alone("confidence"), told=told)["a"].terms[
+        "confidence"
+    ] == pytest.approx(term)
 
 
 def test_a_type_that_was_forced_can_be_trusted_whatever_the_model() -> None:
     model = state("a", prior=prior(coding=0.2), facts={"weaknesses": ("coding",)})
-    assert ranked(model, weights=alone("confidence"), told=forced(TaskType.CODING, "x"))["a"].terms["confidence"] == 1.0
+    assert (
+        ranked(model, weights=alone("confidence"), told=forced(TaskType.CODING, "x"))["a"].terms[
+            "confidence"
+        ]
+        == 1.0
+    )
 
 
 def test_a_strength_counts_in_fit_and_not_in_confidence() -> None:
-    found = ranked(state("specialist", facts={"strengths": ("coding",)}), state("plain"), weights=alone("confidence"), told=sure(0.5))
-    assert {name: each.terms["confidence"] for name, each in found.items()} == pytest.approx({"specialist": 1.0, "plain": 1.0})
+    found = ranked(
+        state("specialist", facts={"strengths": ("coding",)}),
+        state("plain"),
+        weights=alone("confidence"),
+        told=sure(0.5),
+    )
+    assert {name: each.terms["confidence"] for name, each in found.items()} == pytest.approx(
+        {"specialist": 1.0, "plain": 1.0}
+    )
 
 
 # ---------------------------------------------------------------- over all likely types
@@ -191,20 +285,37 @@ def test_a_strength_counts_in_fit_and_not_in_confidence() -> None:
 
 def test_fit_quality_floor_and_prefer_are_expectations_over_the_likely_types() -> None:
     told = Classification(TaskType.CODING, 0.6, {TaskType.CODING: 0.6, TaskType.WRITING: 0.4})
-    model = state("a", prior=prior(coding=0.8, writing=0.3), facts={"strengths": ("coding",), "weaknesses": ("writing",)})
-    rules = {TaskType.CODING: TaskTypeRule(quality_floor=6, prefer=("b", "a")), TaskType.WRITING: TaskTypeRule(quality_floor=6, prefer=("a",))}
+    model = state(
+        "a",
+        prior=prior(coding=0.8, writing=0.3),
+        facts={"strengths": ("coding",), "weaknesses": ("writing",)},
+    )
+    rules = {
+        TaskType.CODING: TaskTypeRule(quality_floor=6, prefer=("b", "a")),
+        TaskType.WRITING: TaskTypeRule(quality_floor=6, prefer=("a",)),
+    }
     context = ScoringContext.of(told, [model], [model], HI, Policy(EVEN, rules))
     assert context.floor == pytest.approx(6)
     (found,) = rank(told, [model], HI, Policy(EVEN, rules))
     assert found.quality == pytest.approx(0.6 * 0.8 + 0.4 * 0.3)
-    assert found.terms["fit"] == pytest.approx(0.25 * (0.6 * 1.0 + 0.4 * 0.0 + 0.6 * 0.05 + 0.4 * 0.1))
+    assert found.terms["fit"] == pytest.approx(
+        0.25 * (0.6 * 1.0 + 0.4 * 0.0 + 0.6 * 0.05 + 0.4 * 0.1)
+    )
 
 
 def test_the_floor_is_the_mean_of_the_likely_types_floors() -> None:
     told = Classification(TaskType.CODING, 0.5, {TaskType.CODING: 0.5, TaskType.SIMPLE: 0.5})
-    rules = {TaskType.CODING: TaskTypeRule(quality_floor=6), TaskType.SIMPLE: TaskTypeRule(quality_floor=2)}
-    models = [state("low", facts={"quality_rating": 3.9}), state("at", facts={"quality_rating": 4.0})]
-    assert {each.model_id: each.eliminated_code for each in rank(told, models, HI, Policy(EVEN, rules))} == {"at": "", "low": "quality_floor"}
+    rules = {
+        TaskType.CODING: TaskTypeRule(quality_floor=6),
+        TaskType.SIMPLE: TaskTypeRule(quality_floor=2),
+    }
+    models = [
+        state("low", facts={"quality_rating": 3.9}),
+        state("at", facts={"quality_rating": 4.0}),
+    ]
+    assert {
+        each.model_id: each.eliminated_code for each in rank(told, models, HI, Policy(EVEN, rules))
+    } == {"at": "", "low": "quality_floor"}
 
 
 def test_a_floor_adds_to_a_prior_how_far_its_scale_lies_below_that_of_ratings() -> None:
@@ -217,15 +328,27 @@ def test_a_floor_adds_to_a_prior_how_far_its_scale_lies_below_that_of_ratings() 
 
 def test_the_second_likely_type_can_decide_between_two_models() -> None:
     told = Classification(TaskType.CODING, 0.55, {TaskType.CODING: 0.55, TaskType.WRITING: 0.45})
-    coder, writer = state("coder", prior=prior(coding=0.8, writing=0.2)), state("writer", prior=prior(coding=0.75, writing=0.8))
+    coder, writer = (
+        state("coder", prior=prior(coding=0.8, writing=0.2)),
+        state("writer", prior=prior(coding=0.75, writing=0.8)),
+    )
     found = ranked(coder, writer, weights=alone("quality"), told=told)
     assert next(iter(found)) == "writer"
     assert next(iter(ranked(coder, writer, weights=alone("quality"), told=sure()))) == "coder"
 
 
-@pytest.mark.parametrize(("share", "reason"), [(0.85, "general, not loaded"), (0.65, "coding .65, writing .35, not loaded")])
-def test_the_reason_names_the_likely_types_where_there_are_several(share: float, reason: str) -> None:
-    told = Classification(TaskType.CODING, share, {TaskType.CODING: share, TaskType.WRITING: 0.35 if share < 0.7 else 0.1})
+@pytest.mark.parametrize(
+    ("share", "reason"),
+    [(0.85, "general, not loaded"), (0.65, "coding .65, writing .35, not loaded")],
+)
+def test_the_reason_names_the_likely_types_where_there_are_several(
+    share: float, reason: str
+) -> None:
+    told = Classification(
+        TaskType.CODING,
+        share,
+        {TaskType.CODING: share, TaskType.WRITING: 0.35 if share < 0.7 else 0.1},
+    )
     assert ranked(state("a"), told=told)["a"].reason == reason
 
 
@@ -239,9 +362,17 @@ def test_a_model_that_only_embeds_is_never_asked_to_chat() -> None:
 
 def test_a_lacking_capability_eliminates_and_an_unknown_one_does_not() -> None:
     need = replace(HI, capabilities=frozenset({"completion", "tools", "vision"}))
-    models = [state("plain", capabilities=frozenset({"completion"})), state("sees", capabilities=frozenset({"completion", "vision"})), state("unknown")]
+    models = [
+        state("plain", capabilities=frozenset({"completion"})),
+        state("sees", capabilities=frozenset({"completion", "vision"})),
+        state("unknown"),
+    ]
     found = ranked(*models, need=need)
-    assert {name: each.eliminated for name, each in found.items()} == {"plain": "it has no tools and no vision", "sees": "it has no tools", "unknown": None}
+    assert {name: each.eliminated for name, each in found.items()} == {
+        "plain": "it has no tools and no vision",
+        "sees": "it has no tools",
+        "unknown": None,
+    }
 
 
 def test_a_prompt_that_the_window_can_not_hold_eliminates_and_says_the_numbers() -> None:
@@ -251,7 +382,9 @@ def test_a_prompt_that_the_window_can_not_hold_eliminates_and_says_the_numbers()
 
 
 @pytest.mark.parametrize("exempt", [{"resident": True}, {"local": False}])
-def test_memory_is_asked_of_models_on_this_machine_that_are_not_loaded(exempt: dict[str, Any]) -> None:
+def test_memory_is_asked_of_models_on_this_machine_that_are_not_loaded(
+    exempt: dict[str, Any],
+) -> None:
     policy = policy_of(TaskTypeRule(), EVEN, memory_bytes=10**9)
     large = state("a", facts={"memory_gb": 9.0})
     assert rank(sure(), [large], HI, policy)[0].eliminated == "needs 9.0 GB, there are 1.0 GB"
@@ -266,7 +399,10 @@ def test_a_model_that_just_fits_into_memory_fits() -> None:
 def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> None:
     cached = state("a", size_bytes=5 * 10**9, kv_bytes_per_token=100_000)
     assert memory_needed(cached, 10_000) == 6 * 10**9
-    assert memory_needed(replace(cached, spec=replace(cached.spec, memory_gb=7.0)), 10_000) == 7 * 10**9
+    assert (
+        memory_needed(replace(cached, spec=replace(cached.spec, memory_gb=7.0)), 10_000)
+        == 7 * 10**9
+    )
     assert memory_needed(state("a", size_bytes=5 * 10**9), 10_000) == int(5.5 * 10**9)
 
 
@@ -276,11 +412,20 @@ def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> N
 def test_a_tie_goes_to_the_better_then_to_the_first_name_then_to_the_first_provider() -> None:
     near, far = state("a", facts={"provider": "near"}), state("a", facts={"provider": "far"})
     first = rank(sure(), [near, far, state("b")], HI, policy_of(TaskTypeRule(), EVEN))
-    assert [(each.model_id, each.provider) for each in first] == [("a", "far"), ("a", "near"), ("b", "ollama")]
+    assert [(each.model_id, each.provider) for each in first] == [
+        ("a", "far"),
+        ("a", "near"),
+        ("b", "ollama"),
+    ]
 
 
-@pytest.mark.parametrize(("dial", "quality_weight", "speed_weight"), [(0, 0.0, 1.0), (2.5, 0.2, 0.65), (5, 0.4, 0.3), (7.5, 0.7, 0.15), (10, 1.0, 0.0)])
-def test_the_dial_goes_in_straight_lines_from_speed_by_the_weights_to_quality(dial: float, quality_weight: float, speed_weight: float) -> None:
+@pytest.mark.parametrize(
+    ("dial", "quality_weight", "speed_weight"),
+    [(0, 0.0, 1.0), (2.5, 0.2, 0.65), (5, 0.4, 0.3), (7.5, 0.7, 0.15), (10, 1.0, 0.0)],
+)
+def test_the_dial_goes_in_straight_lines_from_speed_by_the_weights_to_quality(
+    dial: float, quality_weight: float, speed_weight: float
+) -> None:
     weights = weights_for(shipped(), "balanced", dial)
     assert (weights["quality"], weights["speed"]) == pytest.approx((quality_weight, speed_weight))
     assert sum(weights.values()) == pytest.approx(1.0)
@@ -296,9 +441,14 @@ def test_balanced_are_the_weights_themselves_unless_a_profile_of_that_name_is_wr
 
 
 def test_a_policy_takes_the_rules_of_all_types_and_the_margin_of_routing_yaml() -> None:
-    routing = replace(shipped(), quality_margin=0.07, task_types={TaskType.WRITING: TaskTypeRule(quality_floor=3)})
+    routing = replace(
+        shipped(), quality_margin=0.07, task_types={TaskType.WRITING: TaskTypeRule(quality_floor=3)}
+    )
     policy = Policy.of(routing, EVEN, 5)
-    assert (policy.rule(TaskType.WRITING).quality_floor, policy.rule(TaskType.CODING)) == (3, TaskTypeRule())
+    assert (policy.rule(TaskType.WRITING).quality_floor, policy.rule(TaskType.CODING)) == (
+        3,
+        TaskTypeRule(),
+    )
     assert (policy.quality_margin, policy.memory_bytes) == (0.07, 5)
 
 
@@ -313,12 +463,20 @@ def test_a_policy_takes_the_rules_of_all_types_and_the_margin_of_routing_yaml() 
         ({"weaknesses": ("coding",)}, {}, "weak at coding, not loaded"),
         ({"id": "first"}, {}, "best for coding, not loaded"),
         ({"id": "second"}, {}, "choice 2 for coding, not loaded"),
-        ({"id": "second", "strengths": ("coding",)}, {"unlisted": True}, "choice 2 for coding, not loaded, unlisted"),
+        (
+            {"id": "second", "strengths": ("coding",)},
+            {"unlisted": True},
+            "choice 2 for coding, not loaded, unlisted",
+        ),
     ],
 )
-def test_the_reason_says_what_the_score_was_made_of(facts: dict[str, object], more: dict[str, bool], reason: str) -> None:
+def test_the_reason_says_what_the_score_was_made_of(
+    facts: dict[str, object], more: dict[str, bool], reason: str
+) -> None:
     model = state("a", facts=facts, **more)
-    assert ranked(model, rule=TaskTypeRule(prefer=("first", "second")))[model.spec.id].reason == reason
+    assert (
+        ranked(model, rule=TaskTypeRule(prefer=("first", "second")))[model.spec.id].reason == reason
+    )
 
 
 def test_the_measured_best_model_is_not_called_as_good_as_itself() -> None:

@@ -1,4 +1,5 @@
-"""What expected seconds are made of: answer lengths as measured, the pace of this machine, a load that is spread, and what is unloaded."""
+"""What expected seconds are made of: answer lengths as measured, the pace of this machine, a load
+that is spread, and what is unloaded."""
 
 from __future__ import annotations
 
@@ -23,9 +24,14 @@ SPEED_ALONE = dict.fromkeys(TERMS, 0.0) | {"speed": 1.0}
 RULES = dict.fromkeys(TaskType, TaskTypeRule(answer_tokens=400))
 
 
-def ranked(*states: ModelState, told: Classification | None = None, **policy: Any) -> dict[str, Candidate]:
+def ranked(
+    *states: ModelState, told: Classification | None = None, **policy: Any
+) -> dict[str, Candidate]:
     """Every candidate by its id, with speed as the whole score."""
-    return {each.model_id: each for each in rank(told or sure(), states, HI, Policy(SPEED_ALONE, RULES, **policy))}
+    return {
+        each.model_id: each
+        for each in rank(told or sure(), states, HI, Policy(SPEED_ALONE, RULES, **policy))
+    }
 
 
 def sized(name: str, gigabytes: float = 6.0, **more: Any) -> ModelState:
@@ -46,21 +52,38 @@ def measured(**more: Any) -> Measured:
 # ---------------------------------------------------------------- answer lengths
 
 
-def test_an_answer_is_as_long_as_the_model_s_answers_of_its_type_were_as_far_as_there_are_some() -> None:
-    plain = state("a", resident=True, measured=measured(answers={TaskType.CODING: (15, 1_000.0), TaskType.SIMPLE: (50, 10.0)}))
+def test_an_answer_is_as_long_as_the_model_s_answers_of_its_type_were_as_far_as_there_are_some() -> (
+    None
+):
+    plain = state(
+        "a",
+        resident=True,
+        measured=measured(answers={TaskType.CODING: (15, 1_000.0), TaskType.SIMPLE: (50, 10.0)}),
+    )
     usual = (TYPICAL_ANSWERS * 400 + 15 * 1_000) / (TYPICAL_ANSWERS + 15)
     own = (TYPICAL_ANSWERS * usual + 15 * 1_000) / (TYPICAL_ANSWERS + 15)
     assert ranked(plain)["a"].seconds["decode"] == pytest.approx(own / 100)
 
 
-def test_lengths_of_one_model_tell_what_is_usual_here_for_those_without_answers_of_their_own() -> None:
-    known = state("known", resident=True, measured=measured(answers={TaskType.CODING: (15, 1_000.0)}))
+def test_lengths_of_one_model_tell_what_is_usual_here_for_those_without_answers_of_their_own() -> (
+    None
+):
+    known = state(
+        "known", resident=True, measured=measured(answers={TaskType.CODING: (15, 1_000.0)})
+    )
     other = state("other", resident=True, measured=measured())
-    assert ranked(known, other)["other"].seconds["decode"] == pytest.approx((TYPICAL_ANSWERS * 400 + 15_000) / (TYPICAL_ANSWERS + 15) / 100)
+    assert ranked(known, other)["other"].seconds["decode"] == pytest.approx(
+        (TYPICAL_ANSWERS * 400 + 15_000) / (TYPICAL_ANSWERS + 15) / 100
+    )
 
 
 def test_answers_of_models_that_think_tell_nothing_of_the_others() -> None:
-    thinks = state("thinks", resident=True, capabilities=frozenset({"completion", "thinking"}), measured=measured(answers={TaskType.CODING: (50, 5_000.0)}))
+    thinks = state(
+        "thinks",
+        resident=True,
+        capabilities=frozenset({"completion", "thinking"}),
+        measured=measured(answers={TaskType.CODING: (50, 5_000.0)}),
+    )
     other = state("other", resident=True, measured=measured())
     found = ranked(thinks, other)
     assert found["other"].seconds["decode"] == pytest.approx(4.0)
@@ -69,33 +92,58 @@ def test_answers_of_models_that_think_tell_nothing_of_the_others() -> None:
 
 def test_the_length_is_that_of_all_likely_types() -> None:
     told = Classification(TaskType.CODING, 0.5, {TaskType.CODING: 0.5, TaskType.SIMPLE: 0.5})
-    rules = {TaskType.CODING: TaskTypeRule(answer_tokens=600), TaskType.SIMPLE: TaskTypeRule(answer_tokens=200)}
-    (found,) = rank(told, [state("a", resident=True, measured=measured())], HI, Policy(SPEED_ALONE, rules))
+    rules = {
+        TaskType.CODING: TaskTypeRule(answer_tokens=600),
+        TaskType.SIMPLE: TaskTypeRule(answer_tokens=200),
+    }
+    (found,) = rank(
+        told, [state("a", resident=True, measured=measured())], HI, Policy(SPEED_ALONE, rules)
+    )
     assert found.seconds["decode"] == pytest.approx(4.0)
 
 
 # ---------------------------------------------------------------- the pace of this machine
 
 
-def test_a_model_that_was_never_measured_is_as_much_slower_than_rated_as_the_measured_ones_are() -> None:
+def test_a_model_that_was_never_measured_is_as_much_slower_than_rated_as_the_measured_ones_are() -> (
+    None
+):
     new = state("new", resident=True)
-    slow = [state(name, resident=True, measured=Measured(n=3, last_at=0.0, decode_tps=rated_tps(new) / 8)) for name in ("a", "b")]
-    alone, beside = ranked(new)["new"].seconds["decode"], ranked(new, *slow)["new"].seconds["decode"]
-    assert beside / alone == pytest.approx(8 ** (2 / 3)), "shrunk: of two measured models two thirds are believed"
+    slow = [
+        state(
+            name, resident=True, measured=Measured(n=3, last_at=0.0, decode_tps=rated_tps(new) / 8)
+        )
+        for name in ("a", "b")
+    ]
+    alone, beside = (
+        ranked(new)["new"].seconds["decode"],
+        ranked(new, *slow)["new"].seconds["decode"],
+    )
+    assert beside / alone == pytest.approx(8 ** (2 / 3)), (
+        "shrunk: of two measured models two thirds are believed"
+    )
 
 
 def test_loads_that_were_measured_tell_how_long_others_will_take() -> None:
     seen = sized("seen", 6.0, measured=Measured(n=3, last_at=0.0, load_s=4 * loads(6.0)))
-    assert ranked(sized("new", 12.0), seen)["new"].seconds["load"] == pytest.approx(math.sqrt(4) * loads(12.0))
+    assert ranked(sized("new", 12.0), seen)["new"].seconds["load"] == pytest.approx(
+        math.sqrt(4) * loads(12.0)
+    )
 
 
 def test_models_on_other_machines_tell_nothing_of_this_one() -> None:
     far = state("far", local=False, measured=Measured(n=3, last_at=0.0, decode_tps=1.0))
-    assert ranked(state("new", resident=True), far)["new"] == ranked(state("new", resident=True))["new"]
+    assert (
+        ranked(state("new", resident=True), far)["new"]
+        == ranked(state("new", resident=True))["new"]
+    )
 
 
 def test_a_model_that_nobody_rated_is_as_fast_as_its_weights_can_be_read() -> None:
-    dense, sparse = (state(name, resident=True, bytes_per_token=int(size * GB)) for name, size in (("dense", 4.9), ("sparse", 0.49)))
+    dense, sparse = (
+        state(name, resident=True, bytes_per_token=int(size * GB))
+        for name, size in (("dense", 4.9), ("sparse", 0.49))
+    )
     found = ranked(dense, sparse)
     assert 400 / found["dense"].seconds["decode"] == pytest.approx(80, abs=1)
     assert found["dense"].seconds["decode"] == pytest.approx(10 * found["sparse"].seconds["decode"])
@@ -105,31 +153,52 @@ def test_a_model_that_nobody_rated_is_as_fast_as_its_weights_can_be_read() -> No
 # ---------------------------------------------------------------- the load that is spread
 
 
-def test_where_nothing_is_loaded_the_load_is_spread_over_the_tasks_to_come_and_expected_s_is_not() -> None:
+def test_where_nothing_is_loaded_the_load_is_spread_over_the_tasks_to_come_and_expected_s_is_not() -> (
+    None
+):
     found = ranked(sized("a", 12.0))["a"]
     rest = found.seconds["prefill"] + found.seconds["decode"]
     assert found.expected_s == pytest.approx(loads(12.0) + rest)
     assert found.score == pytest.approx(speed(loads(12.0) / TASKS_PER_LOAD + rest))
 
 
-@pytest.mark.parametrize(("loaded", "spread"), [({}, False), ({"capabilities": frozenset({"embedding"})}, True), ({"facts": {"quality_rating": 1}}, True)])
-def test_only_a_loaded_model_that_can_take_the_task_makes_a_load_count_whole(loaded: dict[str, Any], spread: bool) -> None:
+@pytest.mark.parametrize(
+    ("loaded", "spread"),
+    [
+        ({}, False),
+        ({"capabilities": frozenset({"embedding"})}, True),
+        ({"facts": {"quality_rating": 1}}, True),
+    ],
+)
+def test_only_a_loaded_model_that_can_take_the_task_makes_a_load_count_whole(
+    loaded: dict[str, Any], spread: bool
+) -> None:
     rules = dict.fromkeys(TaskType, TaskTypeRule(answer_tokens=400, quality_floor=5))
     there = state("there", resident=True, **loaded)
-    found = next(each for each in rank(sure(), [sized("a", 12.0), there], HI, Policy(SPEED_ALONE, rules)) if each.model_id == "a")
+    found = next(
+        each
+        for each in rank(sure(), [sized("a", 12.0), there], HI, Policy(SPEED_ALONE, rules))
+        if each.model_id == "a"
+    )
     rest = found.seconds["prefill"] + found.seconds["decode"]
-    assert found.score == pytest.approx(speed(loads(12.0) / (TASKS_PER_LOAD if spread else 1) + rest))
+    assert found.score == pytest.approx(
+        speed(loads(12.0) / (TASKS_PER_LOAD if spread else 1) + rest)
+    )
 
 
 # ---------------------------------------------------------------- what is unloaded
 
 
-def test_a_load_that_unloads_another_model_costs_its_reload_times_how_likely_that_is_wanted() -> None:
+def test_a_load_that_unloads_another_model_costs_its_reload_times_how_likely_that_is_wanted() -> (
+    None
+):
     there = sized("there", 9.0, resident=True, resident_bytes=9 * GB, wanted=0.75)
     found = ranked(there, sized("new", 6.0), memory_bytes=12 * GB)["new"]
     assert found.evicts == 1
     assert found.seconds["eviction"] == pytest.approx(0.75 * loads(9.0))
-    assert found.expected_s == pytest.approx(found.seconds["load"] + found.seconds["prefill"] + found.seconds["decode"])
+    assert found.expected_s == pytest.approx(
+        found.seconds["load"] + found.seconds["prefill"] + found.seconds["decode"]
+    )
     assert found.score == pytest.approx(speed(found.expected_s + found.seconds["eviction"]))
 
 
@@ -140,30 +209,62 @@ def test_where_there_is_room_beside_it_nothing_is_unloaded() -> None:
     assert ranked(there, sized("new", 6.0))["new"].evicts == 0, "no memory known"
 
 
-@pytest.mark.parametrize(("most", "evicts"), [({"ollama": 1}, 2), ({"ollama": 2}, 1), ({"ollama": 3}, 0), ({"other": 1}, 0)])
-def test_a_provider_that_keeps_so_many_models_unloads_one_for_the_next(most: dict[str, int], evicts: int) -> None:
+@pytest.mark.parametrize(
+    ("most", "evicts"),
+    [({"ollama": 1}, 2), ({"ollama": 2}, 1), ({"ollama": 3}, 0), ({"other": 1}, 0)],
+)
+def test_a_provider_that_keeps_so_many_models_unloads_one_for_the_next(
+    most: dict[str, int], evicts: int
+) -> None:
     there = [sized(name, 9.0, resident=True, resident_bytes=9 * GB) for name in "ab"]
     found = ranked(*there, sized("new"), most_loaded=most)["new"]
     assert found.evicts == evicts
     assert found.seconds["eviction"] == pytest.approx(evicts * WANTED * loads(9.0))
 
 
-@pytest.mark.parametrize("exempt", [{"resident": True}, {"local": False}, {"remote_host": "far"}, {"facts": {"provider": "other"}}])
+@pytest.mark.parametrize(
+    "exempt",
+    [
+        {"resident": True},
+        {"local": False},
+        {"remote_host": "far"},
+        {"facts": {"provider": "other"}},
+    ],
+)
 def test_who_needs_no_load_here_unloads_nobody(exempt: dict[str, Any]) -> None:
     there = sized("there", 9.0, resident=True, resident_bytes=9 * GB)
-    found = ranked(there, state("new", size_bytes=6 * GB, **exempt), memory_bytes=16 * GB, most_loaded={"ollama": 1})["new"]
+    found = ranked(
+        there,
+        state("new", size_bytes=6 * GB, **exempt),
+        memory_bytes=16 * GB,
+        most_loaded={"ollama": 1},
+    )["new"]
     assert (found.evicts, found.seconds["eviction"]) == (0, 0.0)
 
 
 def test_names_of_one_model_are_unloaded_once() -> None:
-    there = [sized(name, 9.0, resident=True, resident_bytes=9 * GB, digest="same") for name in ("qwen3:8b", "qwen3:latest")]
-    assert ranked(*there, sized("new", 6.0), memory_bytes=12 * GB)["new"].seconds["eviction"] == pytest.approx(WANTED * loads(9.0))
+    there = [
+        sized(name, 9.0, resident=True, resident_bytes=9 * GB, digest="same")
+        for name in ("qwen3:8b", "qwen3:latest")
+    ]
+    assert ranked(*there, sized("new", 6.0), memory_bytes=12 * GB)["new"].seconds[
+        "eviction"
+    ] == pytest.approx(WANTED * loads(9.0))
 
 
 def test_the_order_of_the_models_does_not_count_in_sums() -> None:
-    there = [sized(f"{n}", resident=True, wanted=n / 10, measured=Measured(n=1, last_at=0.0, load_s=1.0)) for n in (1, 2, 3)]
-    lengths = [state(f"m{n}", measured=measured(answers={TaskType.CODING: (1, n / 10)})) for n in (1, 2, 3)]
-    orders = [(*these, *those, sized("new")) for these in permutations(there) for those in permutations(lengths)]
+    there = [
+        sized(f"{n}", resident=True, wanted=n / 10, measured=Measured(n=1, last_at=0.0, load_s=1.0))
+        for n in (1, 2, 3)
+    ]
+    lengths = [
+        state(f"m{n}", measured=measured(answers={TaskType.CODING: (1, n / 10)})) for n in (1, 2, 3)
+    ]
+    orders = [
+        (*these, *those, sized("new"))
+        for these in permutations(there)
+        for those in permutations(lengths)
+    ]
     found = {tuple(ranked(*order, memory_bytes=1)["new"].seconds.values()) for order in orders}
     assert len(found) == 1
 
@@ -176,6 +277,10 @@ def test_how_likely_a_model_is_wanted_follows_the_last_answers_and_is_a_half_bef
 
 def test_eviction_enters_the_speed_term_alone() -> None:
     there = sized("there", 9.0, resident=True, resident_bytes=9 * GB)
-    crowded, roomy = (ranked(there, sized("new"), memory_bytes=memory)["new"] for memory in (12 * GB, 99 * GB))
+    crowded, roomy = (
+        ranked(there, sized("new"), memory_bytes=memory)["new"] for memory in (12 * GB, 99 * GB)
+    )
     assert crowded.terms["speed"] < roomy.terms["speed"]
-    assert replace(crowded, terms={}, score=0.0, seconds={}, evicts=0) == replace(roomy, terms={}, score=0.0, seconds={}, evicts=0)
+    assert replace(crowded, terms={}, score=0.0, seconds={}, evicts=0) == replace(
+        roomy, terms={}, score=0.0, seconds={}, evicts=0
+    )

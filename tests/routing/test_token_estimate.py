@@ -1,4 +1,5 @@
-"""The estimate of tokens: by the kinds of characters, near to what real vocabularies count, and quick for any length of text."""
+"""The estimate of tokens: by the kinds of characters, near to what real vocabularies count, and
+quick for any length of text."""
 
 from __future__ import annotations
 
@@ -16,21 +17,43 @@ from orch import Orchestrator
 from orch.text.prompt import MOST_READ, estimate_text
 
 CHANCE = random.Random
-PROSE = "The ferry leaves the island at seven in the morning, and whoever misses it has to wait until the evening. "
-PROSA = "El transbordador sale de la isla a las siete de la mañana, y quien lo pierde tiene que esperar hasta la tarde. "
-CODE = "def total(rows: list[Row]) -> float:\n    return sum(row.price * row.amount for row in rows if row.is_open)\n\n\n"
+PROSE = (
+    "The ferry leaves the island at seven in the morning, and whoever misses it has to wait until"
+    " the evening. "
+)
+PROSA = (
+    "El transbordador sale de la isla a las siete de la mañana, y quien lo pierde tiene que esperar"
+    " hasta la tarde. "
+)
+CODE = (
+    "def total(rows: list[Row]) -> float:\n    return sum(row.price * row.amount for row in rows if"
+    " row.is_open)\n\n\n"
+)
 
 
 def numbers() -> str:
     """A table of numbers."""
     chance = CHANCE(1)
-    return "\n".join(f"{row},{chance.uniform(1, 9999):.2f},{chance.randrange(500)},{chance.uniform(1, 99999):.2f}" for row in range(100))
+    return "\n".join(
+        f"{row},{chance.uniform(1, 9999):.2f},{chance.randrange(500)},{chance.uniform(1, 99999):.2f}"
+        for row in range(100)
+    )
 
 
 def objects() -> str:
     """Compact JSON."""
     chance = CHANCE(2)
-    return json.dumps([{"id": row, "user": f"user{chance.randrange(999)}", "open": True, "price": chance.randrange(9999)} for row in range(60)])
+    return json.dumps(
+        [
+            {
+                "id": row,
+                "user": f"user{chance.randrange(999)}",
+                "open": True,
+                "price": chance.randrange(9999),
+            }
+            for row in range(60)
+        ]
+    )
 
 
 def identifiers() -> str:
@@ -39,7 +62,8 @@ def identifiers() -> str:
     return "\n".join(str(uuid.UUID(bytes=chance.randbytes(16))) for _ in range(50))
 
 
-# what Llama 3, Qwen 2, Mistral's Tekken, DeepSeek V3, gpt-oss and SmolLM2 count, the least and the most (2026-11-29)
+# what Llama 3, Qwen 2, Mistral's Tekken, DeepSeek V3, gpt-oss and SmolLM2 count, the least and the
+# most (2026-11-29)
 COUNTED: list[tuple[str, Callable[[], str], int, int]] = [
     ("prose", lambda: PROSE * 20, 441, 441),
     ("prosa", lambda: PROSA * 20, 521, 801),
@@ -49,16 +73,40 @@ COUNTED: list[tuple[str, Callable[[], str], int, int]] = [
     ("uuids", identifiers, 1_162, 1_701),
     ("hex", lambda: CHANCE(4).randbytes(800).hex(), 891, 1_428),
     ("base64", lambda: base64.b64encode(CHANCE(5).randbytes(1_000)).decode(), 916, 1_089),
-    ("japanese", lambda: "明日の朝七時に船が島を出ます。乗り遅れた人は夕方まで待たなければなりません。" * 10, 250, 690),
+    (
+        "japanese",
+        lambda: "明日の朝七時に船が島を出ます。乗り遅れた人は夕方まで待たなければなりません。" * 10,
+        250,
+        690,
+    ),
     ("chinese", lambda: "渡轮早上七点离开小岛，错过的人必须等到晚上。" * 10, 150, 410),
-    ("russian", lambda: "Паром уходит с острова в семь утра, и кто опоздает, тому придётся ждать до вечера. " * 10, 251, 611),
-    ("arabic", lambda: "تغادر العبارة الجزيرة في السابعة صباحا، ومن يفوته الموعد ينتظر حتى المساء. " * 10, 202, 710),
+    (
+        "russian",
+        lambda: (
+            "Паром уходит с острова в семь утра, и кто опоздает, тому придётся ждать до вечера. "
+            * 10
+        ),
+        251,
+        611,
+    ),
+    (
+        "arabic",
+        lambda: "تغادر العبارة الجزيرة في السابعة صباحا، ومن يفوته الموعد ينتظر حتى المساء. " * 10,
+        202,
+        710,
+    ),
     ("emoji", lambda: "😀🚀🎉🔥👍✅" * 40, 240, 920),
 ]
 
 
-@pytest.mark.parametrize(("text", "least", "most"), [(make(), least, most) for _, make, least, most in COUNTED], ids=[name for name, *_ in COUNTED])
-def test_an_estimate_is_near_to_what_real_vocabularies_count(text: str, least: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [(make(), least, most) for _, make, least, most in COUNTED],
+    ids=[name for name, *_ in COUNTED],
+)
+def test_an_estimate_is_near_to_what_real_vocabularies_count(
+    text: str, least: int, most: int
+) -> None:
     assert 0.85 * least <= estimate_text(text) <= 1.15 * most
 
 
@@ -75,8 +123,13 @@ def test_more_text_is_never_estimated_at_much_less(text: str, more: str) -> None
 
 
 @given(st.characters(), st.integers(1, 50))
-def test_no_character_is_free_and_none_takes_more_tokens_than_bytes(character: str, times: int) -> None:
-    tokens, size = estimate_text(character * times), len(character.encode("utf-8", "replace")) * times
+def test_no_character_is_free_and_none_takes_more_tokens_than_bytes(
+    character: str, times: int
+) -> None:
+    tokens, size = (
+        estimate_text(character * times),
+        len(character.encode("utf-8", "replace")) * times,
+    )
     assert tokens <= 2 * size + 3
     assert tokens >= 1 or character.isspace() or not character.isprintable()
 
@@ -84,14 +137,23 @@ def test_no_character_is_free_and_none_takes_more_tokens_than_bytes(character: s
 def test_a_text_beyond_any_context_is_read_in_pieces_all_over_it() -> None:
     half = MOST_READ * 2
     text = ("word " * half)[:half] + ("12345," * half)[:half]
-    exact = estimate_text("word " * 10_000) * half / 50_000 + estimate_text("12345," * 10_000) * half / 60_000
+    exact = (
+        estimate_text("word " * 10_000) * half / 50_000
+        + estimate_text("12345," * 10_000) * half / 60_000
+    )
     assert estimate_text(text) == pytest.approx(exact, rel=0.05)
 
 
 @pytest.mark.real
 # without Spanish, of which this small vocabulary has few words
-@pytest.mark.parametrize("text", [PROSE * 6, CODE * 6, numbers()[:600], objects()[:600]], ids=["prose", "code", "numbers", "json"])
+@pytest.mark.parametrize(
+    "text",
+    [PROSE * 6, CODE * 6, numbers()[:600], objects()[:600]],
+    ids=["prose", "code", "numbers", "json"],
+)
 async def test_the_real_embedded_model_counts_about_what_was_estimated(text: str) -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(text, options={"max_tokens": 1})
-    assert result.response.usage.prompt_tokens == pytest.approx(result.decision.prompt_tokens, rel=0.35)
+    assert result.response.usage.prompt_tokens == pytest.approx(
+        result.decision.prompt_tokens, rel=0.35
+    )

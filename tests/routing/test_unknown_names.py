@@ -1,4 +1,5 @@
-"""A name that models.yaml does not have: it does not exist, unless a provider that may have it can't be asked now."""
+"""A name that models.yaml does not have: it does not exist, unless a provider that may have it
+can't be asked now."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ def code_of(name: str, *down: str) -> str:
         ("hf.co/me/mine:1b", ("home",), "no_provider"),
     ],
 )
-def test_only_a_provider_that_may_have_a_model_counts(name: str, down: tuple[str, ...], code: str) -> None:
+def test_only_a_provider_that_may_have_a_model_counts(
+    name: str, down: tuple[str, ...], code: str
+) -> None:
     assert code_of(name, *down) == code
 
 
@@ -62,7 +65,10 @@ def test_the_command_that_fetches_it_names_the_provider_that_was_named() -> None
     assert "orch models pull mine:1b --provider home" in caught.value.hint
 
 
-@pytest.mark.parametrize("wish", [{"model": "mine:1b"}, {"model": "ollama/mine:1b"}, {"model": "mine:1b", "fallback": True}])
+@pytest.mark.parametrize(
+    "wish",
+    [{"model": "mine:1b"}, {"model": "ollama/mine:1b"}, {"model": "mine:1b", "fallback": True}],
+)
 def test_the_library_says_no_provider_while_ollama_is_down(wish: dict[str, Any]) -> None:
     with pytest.raises(OrchError, match="which may have it, is down") as caught:
         Orchestrator().decide("What is a mutex?", **wish)

@@ -1,4 +1,5 @@
-"""What one word, or one rerun, does to models that models.yaml does not list: the command, in front of a fake Ollama."""
+"""What one word, or one rerun, does to models that models.yaml does not list: the command, in front
+of a fake Ollama."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ def unlisted(ollama: FakeOllama, home: Path) -> FakeOllama:
 def decided(task_type: str, model: str) -> tuple[str, dict[str, Any]]:
     """Which model takes a task of that type, and another one as a candidate."""
     found = json.loads(orch("route", "--json", "-t", task_type, "Give me something").stdout)
-    return found["model"], next(each for each in found["decision"]["candidates"] if each["model_id"] == model)
+    return found["model"], next(
+        each for each in found["decision"]["candidates"] if each["model_id"] == model
+    )
 
 
 def quality(task_type: str, model: str) -> float:
@@ -69,7 +72,10 @@ def test_a_rerun_puts_no_large_model_under_a_floor(unlisted: FakeOllama) -> None
     now = decided("coding", LARGE)[1]
     assert now["eliminated"] is None
     assert before - 0.05 < quality("coding", LARGE) < before
-    assert now["provenance"]["quality"] == "measured and rated (n=0)" or "measured" in now["provenance"]["quality"]
+    assert (
+        now["provenance"]["quality"] == "measured and rated (n=0)"
+        or "measured" in now["provenance"]["quality"]
+    )
 
 
 def test_a_rerun_leaves_models_of_which_nothing_was_said_alone(unlisted: FakeOllama) -> None:
@@ -79,8 +85,19 @@ def test_a_rerun_leaves_models_of_which_nothing_was_said_alone(unlisted: FakeOll
     assert quality("coding", THREE) == before
 
 
-def test_a_floor_sees_the_guess_until_five_answers_of_the_type_were_graded(unlisted: FakeOllama) -> None:
+def test_a_floor_sees_the_guess_until_five_answers_of_the_type_were_graded(
+    unlisted: FakeOllama,
+) -> None:
     for number in range(6):
-        assert decided("coding", LARGE)[1]["eliminated_code"] == ("quality_floor" if number > 4 else "")
-        orch("run", "-m", LARGE, "-t", "coding", f"Write a Python function that sorts list number {number}")
+        assert decided("coding", LARGE)[1]["eliminated_code"] == (
+            "quality_floor" if number > 4 else ""
+        )
+        orch(
+            "run",
+            "-m",
+            LARGE,
+            "-t",
+            "coding",
+            f"Write a Python function that sorts list number {number}",
+        )
         orch("rate", "last", "bad")

@@ -1,4 +1,5 @@
-"""The journal under a running server: no command, no lock and no full disk takes a run away that a client got its answer for."""
+"""The journal under a running server: no command, no lock and no full disk takes a run away that a
+client got its answer for."""
 
 from __future__ import annotations
 
@@ -41,7 +42,11 @@ BESIDE = (
 
 def ask(server: Served, task: str) -> str:
     """Has a task answered by the server."""
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": task}]}, trust_env=False)
+    answer = httpx.post(
+        f"{server.url}/v1/chat/completions",
+        json={"model": "auto", "messages": [{"role": "user", "content": task}]},
+        trust_env=False,
+    )
     assert answer.status_code == 200, answer.text
     return task
 
@@ -67,16 +72,27 @@ def test_no_command_beside_a_server_takes_its_runs(ollama: FakeOllama, home: Pat
     assert query(home, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_twenty_processes_beside_a_server_that_is_killed_lose_no_run(ollama: FakeOllama, home: Path) -> None:
+def test_twenty_processes_beside_a_server_that_is_killed_lose_no_run(
+    ollama: FakeOllama, home: Path
+) -> None:
     with serving() as server, ThreadPoolExecutor(20) as pool:
         assert orch("health").returncode == 0
         asked = list(pool.map(lambda n: ask(server, f"server {n}"), range(20)))
-        codes = list(pool.map(lambda n: orch("run", "--no-server", "--fresh", f"own {n}").returncode, range(20)))
+        codes = list(
+            pool.map(
+                lambda n: orch("run", "--no-server", "--fresh", f"own {n}").returncode, range(20)
+            )
+        )
         asked += list(pool.map(lambda n: ask(server, f"server again {n}"), range(20)))
-        assert orch("memory", "search", "server").returncode == 0  # it reads what is written: the batches are
+        assert (
+            orch("memory", "search", "server").returncode == 0
+        )  # it reads what is written: the batches are
         server.kill()
     assert codes == [0] * 20
-    assert {task for (task,) in query(home, "SELECT task FROM runs")} >= {*asked, *(f"own {n}" for n in range(20))}
+    assert {task for (task,) in query(home, "SELECT task FROM runs")} >= {
+        *asked,
+        *(f"own {n}" for n in range(20)),
+    }
     assert query(home, "PRAGMA integrity_check") == [("ok",)]
 
 
@@ -111,12 +127,16 @@ def until(holds: Callable[[], bool]) -> None:
     pytest.fail("it never came")
 
 
-def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they_can(journal: BatchedJournal, caplog: pytest.LogCaptureFixture) -> None:
+def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they_can(
+    journal: BatchedJournal, caplog: pytest.LogCaptureFixture
+) -> None:
     names = [f"run {n}" for n in range(30)]
     with locked(journal):
         for name in names:
             assert journal.record(replace(record(name, 1e9), answer="words " * 2_000))
-        until(lambda: "wait in memory until the journal can be written" in " ".join(journal.warnings))
+        until(
+            lambda: "wait in memory until the journal can be written" in " ".join(journal.warnings)
+        )
         assert journal.runs() == []
     until(lambda: len(journal.runs()) == len(names))
     assert journal.warnings == []
@@ -131,7 +151,9 @@ def test_runs_that_wait_are_bounded_in_number_and_size() -> None:
     assert (unwritten.add(record("one more", 1.0)), unwritten.refused) == (False, 1)
 
 
-def test_runs_that_wait_are_redacted_once_at_a_time(journal: BatchedJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_wait_are_redacted_once_at_a_time(
+    journal: BatchedJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tried: list[int] = []
     write = journal.write
 
@@ -147,7 +169,9 @@ def test_runs_that_wait_are_redacted_once_at_a_time(journal: BatchedJournal, mon
         assert set(tried[2:]) == {1}
 
 
-def test_what_waits_outlives_a_change_of_the_configuration(journal: BatchedJournal, home: Path) -> None:
+def test_what_waits_outlives_a_change_of_the_configuration(
+    journal: BatchedJournal, home: Path
+) -> None:
     unwritten = Unwritten()
     before = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
     with locked(journal):
@@ -158,7 +182,9 @@ def test_what_waits_outlives_a_change_of_the_configuration(journal: BatchedJourn
     assert [run["run_id"] for run in after.runs()] == ["run"]
 
 
-def test_what_was_never_written_is_said_at_the_end(journal: BatchedJournal, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_never_written_is_said_at_the_end(
+    journal: BatchedJournal, caplog: pytest.LogCaptureFixture
+) -> None:
     with locked(journal), caplog.at_level(logging.ERROR):
         journal.record(record("run", 1e9))
         journal.close()
@@ -168,7 +194,9 @@ def test_what_was_never_written_is_said_at_the_end(journal: BatchedJournal, capl
 def test_health_says_that_runs_wait(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
     httpx.get(f"{url}/orch/health")
-    with contextlib.closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as other:
+    with contextlib.closing(
+        sqlite3.connect(home / "journal.sqlite3", isolation_level=None)
+    ) as other:
         other.execute("BEGIN IMMEDIATE")
         asked = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
         assert httpx.post(f"{url}/v1/chat/completions", json=asked).status_code == 200

@@ -1,4 +1,5 @@
-"""Whatever happens to the queue, in whatever order, places and memory suffice and everyone gets in who stays; and a kill -9 leaves all that was whole whole."""
+"""Whatever happens to the queue, in whatever order, places and memory suffice and everyone gets in
+who stays; and a kill -9 leaves all that was whole whole."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ from tests.support.scheduler_harness import SIZES, Hall, config, settle, survey
 
 
 class Chaos:
-    """Random requests, ends, cancellations, surveys and new limits, often several before any task can react."""
+    """Random requests, ends, cancellations, surveys and new limits, often several before any task
+    can react."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -39,7 +41,10 @@ class Chaos:
     async def run(self, steps: int) -> None:
         """So many deeds; what must hold is looked at after each."""
         for _ in range(steps):
-            deed = self.random.choices([self.come, self.end, self.cancel, self.wait, self.look, self.reload], [10, 8, 3, 3, 2, 0.3])[0]
+            deed = self.random.choices(
+                [self.come, self.end, self.cancel, self.wait, self.look, self.reload],
+                [10, 8, 3, 3, 2, 0.3],
+            )[0]
             deed()
             if self.random.random() < 0.6:
                 await settle()
@@ -48,9 +53,13 @@ class Chaos:
 
     def come(self) -> None:
         self.asked += 1
-        provider, model = self.random.choice([("ollama", name) for name in SIZES] + [("far", "far"), ("far", "farther")])
+        provider, model = self.random.choice(
+            [("ollama", name) for name in SIZES] + [("far", "far"), ("far", "farther")]
+        )
         client, batch = self.random.choice("xyz"), self.random.random() < 0.3
-        self.hall.ask(str(self.asked), model, provider, client=client, batch=batch, embeds=model == "embed:1")
+        self.hall.ask(
+            str(self.asked), model, provider, client=client, batch=batch, embeds=model == "embed:1"
+        )
 
     def end(self) -> None:
         if self.hall.inside:
@@ -80,13 +89,20 @@ class Chaos:
         assert status["memory"]["in_use_gb"] <= 12
         assert sum(model["gb"] for model in status["memory"]["resident"]) <= 12
         for name, lane in status["providers"].items():
-            most, self.running[name] = max(self.parallel, self.running.get(name, 0)), len(lane["running"])
+            most, self.running[name] = (
+                max(self.parallel, self.running.get(name, 0)),
+                len(lane["running"]),
+            )
             assert self.running[name] <= most  # fewer places than before: who is in may stay
             assert all(place["reason"] != "it is about to start" for place in lane["waiting"])
 
     async def close(self) -> None:
-        """All that are left get in, once idle models are let go now and then; then every place is free."""
-        gate, left = self.hall.gate, {name for name, task in self.hall.tasks.items() if not task.done()}
+        """All that are left get in, once idle models are let go now and then; then every place is
+        free."""
+        gate, left = (
+            self.hall.gate,
+            {name for name, task in self.hall.tasks.items() if not task.done()},
+        )
         await settle()
         while self.hall.inside or gate.waiting("ollama") or gate.waiting("far"):
             await self.hall.drain(1)
@@ -117,7 +133,10 @@ def test_whatever_happens_no_place_is_lost_and_nobody_starves(seed: int) -> None
 
 # ---------------------------------------------------------------- kill -9
 
-ONE_AT_A_TIME = "version: 1\nproviders:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434, parallel: 1}\nmodels: []\n"
+ONE_AT_A_TIME = (
+    "version: 1\nproviders:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434, parallel:"
+    " 1}\nmodels: []\n"
+)
 MESSAGES = [{"role": "user", "content": "What is a mutex?"}]
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("/v1/chat/completions", {"model": CODER, "messages": MESSAGES}),
@@ -157,7 +176,11 @@ def ask(url: str) -> str:
 
 def waiting(url: str) -> int:
     """How many wait for the one place."""
-    return len(httpx.get(f"{url}/orch/health", timeout=30).json()["queue"]["providers"]["ollama"]["waiting"])
+    return len(
+        httpx.get(f"{url}/orch/health", timeout=30).json()["queue"]["providers"]["ollama"][
+            "waiting"
+        ]
+    )
 
 
 def whole_answer(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -165,17 +188,26 @@ def whole_answer(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
     return httpx.post(f"{url}{path}", json=body, timeout=60)
 
 
-def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_and_loses_nothing(files: Path, ollama: FakeOllama) -> None:
+def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_and_loses_nothing(
+    files: Path, ollama: FakeOllama
+) -> None:
     with serving() as first, ThreadPoolExecutor(len(QUESTIONS) + 1) as clients:
         before = ask(first.url)
         for model in ollama.models.values():
             model.reply, model.chunk_delay_s = ["word "] * 3_000, 0.02
-        asked: list[Future[httpx.Response]] = [clients.submit(whole_answer, first.url, "/v1/chat/completions", {**QUESTIONS[1][1], "model": LLAMA})]
+        asked: list[Future[httpx.Response]] = [
+            clients.submit(
+                whole_answer, first.url, "/v1/chat/completions", {**QUESTIONS[1][1], "model": LLAMA}
+            )
+        ]
         ollama.wait_for(lambda: len(ollama.chats()) == 2)
         asked += [clients.submit(whole_answer, first.url, path, body) for path, body in QUESTIONS]
         assert eventually(lambda: waiting(first.url) == len(QUESTIONS))
         first.kill()
-        assert all(isinstance(each.exception(), httpx.RemoteProtocolError | httpx.ReadError) for each in asked)
+        assert all(
+            isinstance(each.exception(), httpx.RemoteProtocolError | httpx.ReadError)
+            for each in asked
+        )
     ollama.wait_for(lambda: ollama.chats()[-1].aborted)
     assert len(ollama.chats()) == 2  # nobody who waited got to a model
     assert run_ids(files) == [before]
@@ -183,7 +215,9 @@ def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_a
         model.reply, model.chunk_delay_s = ["word"], 0.0
     with serving() as second:
         assert waiting(second.url) == 0
-        assert [whole_answer(second.url, path, body).status_code for path, body in QUESTIONS] == [200] * len(QUESTIONS)
+        assert [whole_answer(second.url, path, body).status_code for path, body in QUESTIONS] == [
+            200
+        ] * len(QUESTIONS)
         by_socket = json.loads(orch("serve", "status", "--json").stdout)["server"]
         assert (by_socket["url"], by_socket["pid"]) == (second.url, second.process.pid)
         after = ask(second.url)
@@ -192,7 +226,8 @@ def test_a_server_that_is_killed_with_a_full_queue_gives_nobody_a_whole_answer_a
 
 
 class Editor(threading.Thread):
-    """Somebody who saves routing.yaml again and again, as editors do that write in the file itself: it is half there for a moment."""
+    """Somebody who saves routing.yaml again and again, as editors do that write in the file itself:
+    it is half there for a moment."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(daemon=True)
@@ -234,14 +269,17 @@ def config_hash(served: Served) -> str:
 
 
 @pytest.mark.parametrize("later_s", [0.0, 0.1, 0.3, 0.4])
-def test_a_server_that_is_killed_while_its_files_change_leaves_them_and_memory_whole(files: Path, ollama: FakeOllama, later_s: float) -> None:
+def test_a_server_that_is_killed_while_its_files_change_leaves_them_and_memory_whole(
+    files: Path, ollama: FakeOllama, later_s: float
+) -> None:
     note = {"texts": [{"text": "the staging server is called nemo"}]}
     with serving() as first:
         assert httpx.post(f"{first.url}/orch/memory/add", json=note, timeout=60).is_success
         at_first = config_hash(first)
         with editing(files / "routing.yaml") as editor:
             assert eventually(lambda: config_hash(first) != at_first)
-            # another moment of the next reload each time: it waits 0.3 s for the editor to be ready, then reads
+            # another moment of the next reload each time: it waits 0.3 s for the editor to be
+            # ready, then reads
             threading.Event().wait(later_s)
             first.kill()
     assert load(None).routing.session_margin == editor.margin
@@ -249,6 +287,8 @@ def test_a_server_that_is_killed_while_its_files_change_leaves_them_and_memory_w
     with serving() as second:
         told = httpx.get(f"{second.url}/orch/health", timeout=60).json()["config"]
         assert (told["hash"], told["fault"]) == (load(None).hash, None)
-        found = httpx.post(f"{second.url}/orch/memory/search", json={"query": "staging server"}, timeout=60).json()["result"]["hits"]
+        found = httpx.post(
+            f"{second.url}/orch/memory/search", json={"query": "staging server"}, timeout=60
+        ).json()["result"]["hits"]
         assert [hit["task"] for hit in found] == [note["texts"][0]["text"]]
         ask(second.url)

@@ -58,12 +58,16 @@ def faces(home: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT face FROM runs ORDER BY seq")]
 
 
-def test_the_server_is_told_that_no_other_model_may_take_over(server: dict[str, Any], ollama: FakeOllama, home: Path) -> None:
+def test_the_server_is_told_that_no_other_model_may_take_over(
+    server: dict[str, Any], ollama: FakeOllama, home: Path
+) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     done = orch("run", "--no-fallback", "--json", TASK)
     answer = json.loads(done.stdout)
     assert (done.returncode, [each["model"] for each in answer["attempts"]]) == (7, [CODER])
-    httpx.get(f"{server['url']}/orch/runs/{answer['run_id']}")  # what waits is written before it is read
+    httpx.get(
+        f"{server['url']}/orch/runs/{answer['run_id']}"
+    )  # what waits is written before it is read
     assert faces(home) == ["cli"]
 
 
@@ -120,21 +124,39 @@ def test_the_run_is_the_servers(server: dict[str, Any], home: Path) -> None:
 
 def test_piped_text_files_and_options_get_there(server: dict[str, Any], ollama: FakeOllama) -> None:
     Path("note.txt").write_text("remember the milk")
-    done = orch("run", "-s", "be brief", "-f", "note.txt", "-o", "seed=7", "what is it?", "-", stdin=b"piped\n")
+    done = orch(
+        "run",
+        "-s",
+        "be brief",
+        "-f",
+        "note.txt",
+        "-o",
+        "seed=7",
+        "what is it?",
+        "-",
+        stdin=b"piped\n",
+    )
     assert done.returncode == 0
     sent = ollama.chats()[-1].body
     assert [message["role"] for message in sent["messages"]] == ["system", "user"]
-    assert all(each in sent["messages"][1]["content"] for each in ("what is it?", "piped", "remember the milk"))
+    assert all(
+        each in sent["messages"][1]["content"]
+        for each in ("what is it?", "piped", "remember the milk")
+    )
     assert sent["options"]["seed"] == 7
 
 
-def test_another_configuration_works_alone(server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_configuration_works_alone(
+    server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
     assert orch("run", "-m", LLAMA, "hi").returncode == 3
 
 
 @pytest.mark.parametrize("extra", [[], ["--no-server"]], ids=["server", "alone"])
-def test_ctrl_c_keeps_what_came(server: dict[str, Any], ollama: FakeOllama, extra: list[str]) -> None:
+def test_ctrl_c_keeps_what_came(
+    server: dict[str, Any], ollama: FakeOllama, extra: list[str]
+) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
     process = begun("run", *extra, "--jsonl", "-m", CODER, TASK)
     assert process.stdout is not None
@@ -143,7 +165,11 @@ def test_ctrl_c_keeps_what_came(server: dict[str, Any], ollama: FakeOllama, extr
     rest, _ = process.communicate(timeout=20)
     last = json.loads(rest.splitlines()[-1])
     assert process.returncode == 130
-    assert (lines[0]["type"], last["error"]["code"], last["attempts"][0]["outcome"]) == ("metadata", "interrupted", "partial")
+    assert (lines[0]["type"], last["error"]["code"], last["attempts"][0]["outcome"]) == (
+        "metadata",
+        "interrupted",
+        "partial",
+    )
     assert last["partial"].startswith("word word")
     ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=2)
 
@@ -158,7 +184,9 @@ def test_a_killed_client_ends_generation(server: dict[str, Any], ollama: FakeOll
     ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=2)
 
 
-def test_a_killed_server_never_ends_an_answer_as_if_complete(server: dict[str, Any], ollama: FakeOllama) -> None:
+def test_a_killed_server_never_ends_an_answer_as_if_complete(
+    server: dict[str, Any], ollama: FakeOllama
+) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
     process = begun("run", "-m", CODER, TASK)
     assert process.stdout is not None
@@ -171,14 +199,18 @@ def test_a_killed_server_never_ends_an_answer_as_if_complete(server: dict[str, A
     assert again.returncode == 0, again.stderr
 
 
-def test_runs_that_ended_are_written_down_though_the_server_is_killed(server: dict[str, Any], home: Path) -> None:
+def test_runs_that_ended_are_written_down_though_the_server_is_killed(
+    server: dict[str, Any], home: Path
+) -> None:
     run_id = json.loads(orch("run", "--json", TASK).stdout)["run_id"]
     httpx.get(f"{server['url']}/orch/runs/{run_id}")
     os.kill(server["pid"], signal.SIGKILL)
     assert faces(home) == ["cli"]
 
 
-def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(server: dict[str, Any], home: Path) -> None:
+def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(
+    server: dict[str, Any], home: Path
+) -> None:
     def health() -> Any:
         return httpx.get(f"{server['url']}/orch/health", timeout=20).json()["config"]
 
@@ -215,7 +247,9 @@ def test_elsewhere_than_loopback_a_key_is_needed(home: Path) -> None:
     assert (refused.returncode, b"API key" in refused.stderr) == (2, True)
 
 
-def test_a_port_that_is_taken_is_said(server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_taken_is_said(
+    server: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = server["url"].rsplit(":", 1)[1]
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("ORCH_HOME", str(home.parent / "other"))
@@ -229,7 +263,9 @@ def test_a_model_that_fails_is_told_alike(server: dict[str, Any], ollama: FakeOl
     assert [(each.returncode, each.stdout) for each in shown] == [(7, b"def f(): ")] * 2
 
 
-def test_memory_goes_by_the_server_which_holds_the_index(server: dict[str, Any], ollama: FakeOllama) -> None:
+def test_memory_goes_by_the_server_which_holds_the_index(
+    server: dict[str, Any], ollama: FakeOllama
+) -> None:
     assert orch("memory", "add", "the staging server is called nemo").returncode == 0
     hits = json.loads(orch("memory", "search", "--json", "staging server").stdout)["hits"]
     assert [hit["task"] for hit in hits] == ["the staging server is called nemo"]
@@ -244,25 +280,36 @@ def test_after_the_server_memory_is_free_again(server: dict[str, Any]) -> None:
     assert json.loads(orch("memory", "search", "--json", "staging").stdout)["hits"]
 
 
-def test_what_is_denied_is_denied_by_the_server_too(server: dict[str, Any], ollama: FakeOllama) -> None:
+def test_what_is_denied_is_denied_by_the_server_too(
+    server: dict[str, Any], ollama: FakeOllama
+) -> None:
     told = json.loads(orch("run", "--json", "--fresh", "--dial", "0", "--no-remember", TASK).stdout)
     assert told["decision"]["weights"]["speed"] == max(told["decision"]["weights"].values()) > 0.9
     assert httpx.get(f"{server['url']}/orch/runs/{told['run_id']}").json()["run"]["remember"] == 0
 
 
-def test_a_turn_finds_the_one_that_ended_just_before(server: dict[str, Any], ollama: FakeOllama) -> None:
+def test_a_turn_finds_the_one_that_ended_just_before(
+    server: dict[str, Any], ollama: FakeOllama
+) -> None:
     for text in ("my name is Ada", "what is my name?"):
-        assert httpx.post(f"{server['url']}/orch/run", json={"text": text, "session": "s"}).status_code == 200
+        assert (
+            httpx.post(f"{server['url']}/orch/run", json={"text": text, "session": "s"}).status_code
+            == 200
+        )
     assert ollama.chats()[-1].body["messages"][0]["content"] == "my name is Ada"
 
 
 def test_health_asks_the_server_that_holds_the_index(server: dict[str, Any]) -> None:
     assert orch("memory", "add", "nemo is the staging server").returncode == 0
-    checks = {check["name"]: check for check in json.loads(orch("health", "--json").stdout)["checks"]}
+    checks = {
+        check["name"]: check for check in json.loads(orch("health", "--json").stdout)["checks"]
+    }
     assert (checks["memory"]["status"], "1 pieces" in checks["memory"]["detail"]) == ("ok", True)
 
 
-def test_memory_goes_on_with_a_changed_configuration(server: dict[str, Any], home: Path, ollama: FakeOllama) -> None:
+def test_memory_goes_on_with_a_changed_configuration(
+    server: dict[str, Any], home: Path, ollama: FakeOllama
+) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 1_000, 0.01
     assert orch("memory", "add", "nemo is the staging server").returncode == 0
     before = httpx.get(f"{server['url']}/orch/server").json()["config_hash"]
@@ -276,16 +323,23 @@ def test_memory_goes_on_with_a_changed_configuration(server: dict[str, Any], hom
     process.communicate()
 
 
-def test_where_there_is_no_server_to_begin_it_is_said_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_server_to_begin_it_is_said_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in without(tmp_path / "blocked", "fastapi", "uvicorn").items():
         monkeypatch.setenv(name, value)
     for words in (("serve",), ("serve", "--detach")):
         refused = orch(*words)
-        assert refused.stderr.splitlines() == [b"orch: orch serve needs fastapi, uvicorn", f"  try: {extra_command('serve')}".encode()]
+        assert refused.stderr.splitlines() == [
+            b"orch: orch serve needs fastapi, uvicorn",
+            f"  try: {extra_command('serve')}".encode(),
+        ]
         assert refused.returncode == 1
 
 
-def test_a_server_without_memorys_libraries_says_what_to_type(ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_memorys_libraries_says_what_to_type(
+    ollama: FakeOllama, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in without(tmp_path / "blocked", "qdrant_client", "qdrant_edge").items():
         monkeypatch.setenv(name, value)
     assert orch("serve", "--detach", "--port", "0").returncode == 0
@@ -299,15 +353,26 @@ def test_a_server_without_memorys_libraries_says_what_to_type(ollama: FakeOllama
 # ---------------------------------------------------------------- a server that does not answer
 
 
-def test_beside_a_server_that_is_stuck_the_commands_work_alone_and_say_so(server: dict[str, Any], ollama: FakeOllama) -> None:
+def test_beside_a_server_that_is_stuck_the_commands_work_alone_and_say_so(
+    server: dict[str, Any], ollama: FakeOllama
+) -> None:
     os.kill(server["pid"], signal.SIGSTOP)
-    run, asked, shown = begun("run", "--json", "-m", LLAMA, "hi"), begun("memory", "list", "--json"), begun("serve", "status", "--json")
+    run, asked, shown = (
+        begun("run", "--json", "-m", LLAMA, "hi"),
+        begun("memory", "list", "--json"),
+        begun("serve", "status", "--json"),
+    )
     answer, memories, state = (process.communicate(timeout=30) for process in (run, asked, shown))
     assert json.loads(answer[0])["answer"] == "Hello world"
     assert json.loads(memories[0])["memories"] == []
     for _, said in (answer, memories):
         assert said.count(b"does not answer: working alone; orch serve stop ends it\n") == 1
-    assert json.loads(state[0]) == {"v": 1, "running": True, "server": None, "stuck": {"pid": server["pid"]}}
+    assert json.loads(state[0]) == {
+        "v": 1,
+        "running": True,
+        "server": None,
+        "stuck": {"pid": server["pid"]},
+    }
     assert orch("serve", "stop").stdout == b"orch serves no more\n"
     assert faces(Path(os.environ["ORCH_HOME"])) == ["cli"]
 
@@ -329,7 +394,9 @@ def test_a_server_that_does_not_end_is_killed_and_no_other_process_is(
     with subprocess.Popen([sys.executable, "-P", "-c", FROZEN], stdout=subprocess.PIPE) as frozen:
         assert frozen.stdout is not None
         assert frozen.stdout.readline() == b"held\n"
-        assert orch("serve", "--port", "0").stderr.startswith(f"orch: orch serves already (process {frozen.pid})".encode())
+        assert orch("serve", "--port", "0").stderr.startswith(
+            f"orch: orch serves already (process {frozen.pid})".encode()
+        )
         serve.stop()
         assert frozen.wait(10) == -signal.SIGKILL
     assert b"was killed" in capsysbinary.readouterr().out
@@ -339,7 +406,9 @@ def test_a_server_that_does_not_end_is_killed_and_no_other_process_is(
     assert b"no server is running" in orch("serve", "stop").stderr
 
 
-def test_a_server_of_another_container_is_not_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_of_another_container_is_not_killed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with held() as alone:
         assert (alone, holder()) == (True, os.getpid())
         lock_path().write_text("1\nelsewhere pid:[1]\n")

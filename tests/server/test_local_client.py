@@ -1,4 +1,5 @@
-"""The commands' way to a running server: what they take for a server that is stuck, and what for one whose model is slow."""
+"""The commands' way to a running server: what they take for a server that is stuck, and what for
+one whose model is slow."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ ANSWER = b'HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{"v":1}'
 
 
 class Listener(socketserver.ThreadingUnixStreamServer):
-    """A server at the socket of this ORCH_HOME, which answers so many pings, and a request after the tenth."""
+    """A server at the socket of this ORCH_HOME, which answers so many pings, and a request after
+    the tenth."""
 
     def __init__(self, pings: int) -> None:
         super().__init__(str(socket_path()), Talk)
@@ -102,7 +104,9 @@ def test_no_server_is_none_that_is_stuck() -> None:
     assert not isinstance(none.value, StuckServerError)
 
 
-def test_a_folder_behind_anothers_link_is_not_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_behind_anothers_link_is_not_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own, link = tmp_path / "own", tmp_path / "link"
     own.mkdir(mode=0o700)
     link.symlink_to(own)

@@ -1,4 +1,5 @@
-"""SQLite files: only SQLite opens them, threads borrow connections of their own, what is moved away or locked loses nothing."""
+"""SQLite files: only SQLite opens them, threads borrow connections of their own, what is moved away
+or locked loses nothing."""
 
 from __future__ import annotations
 
@@ -74,13 +75,23 @@ def test_a_file_that_is_there_is_opened_by_sqlite_alone(database: Database) -> N
     assert opened == []
 
 
-def test_the_lock_on_a_database_outlives_a_second_one_of_the_same_process(database: Database) -> None:
+def test_the_lock_on_a_database_outlives_a_second_one_of_the_same_process(
+    database: Database,
+) -> None:
     other = Database(database.path, TABLE, "the file")
     with database.connection() as connection, transaction(connection):
         other.open()
         other.close()
-        locked = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
-        assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", f"{locked}", str(database.path)]) == 1
+        locked = (
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN"
+            " IMMEDIATE')"
+        )
+        assert (
+            os.spawnv(
+                os.P_WAIT, sys.executable, [sys.executable, "-c", f"{locked}", str(database.path)]
+            )
+            == 1
+        )
 
 
 def test_a_process_has_one_database_for_a_path(database: Database) -> None:
@@ -88,11 +99,15 @@ def test_a_process_has_one_database_for_a_path(database: Database) -> None:
     assert database_at(database.path.with_name("other.sqlite3"), TABLE, "the file") is not database
 
 
-def test_a_new_file_and_what_sqlite_puts_beside_it_are_their_owners_alone(database: Database) -> None:
+def test_a_new_file_and_what_sqlite_puts_beside_it_are_their_owners_alone(
+    database: Database,
+) -> None:
     before = os.umask(0)
     try:
         with database.connection():
-            assert {path.stat().st_mode & 0o777 for path in database.path.parent.iterdir()} == {0o600}
+            assert {path.stat().st_mode & 0o777 for path in database.path.parent.iterdir()} == {
+                0o600
+            }
     finally:
         os.umask(before)
 
@@ -116,7 +131,9 @@ def test_a_thread_reads_while_another_holds_a_transaction(database: Database) ->
         assert seen == [1]
 
 
-def test_a_file_that_was_moved_away_is_written_no_longer(database: Database, tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away_is_written_no_longer(
+    database: Database, tmp_path: Path
+) -> None:
     add(database, 1)
     os.replace(database.path, tmp_path / "moved")
     assert add(database, 2)
@@ -125,7 +142,9 @@ def test_a_file_that_was_moved_away_is_written_no_longer(database: Database, tmp
         assert connection.execute("SELECT n FROM rows").fetchall() == [(2,)]
 
 
-def test_a_connection_that_was_left_in_a_transaction_is_given_back_clean(database: Database) -> None:
+def test_a_connection_that_was_left_in_a_transaction_is_given_back_clean(
+    database: Database,
+) -> None:
     with database.connection() as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT INTO rows VALUES (1)")
@@ -137,7 +156,9 @@ def test_a_child_of_a_fork_opens_connections_of_its_own(database: Database) -> N
     with database.connection() as mine:
         pass
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads, which this process has
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # Python 3.12 warns of threads, which this process has
         child = os.fork()
     if child == 0:
         with database.connection() as theirs:
@@ -147,7 +168,13 @@ def test_a_child_of_a_fork_opens_connections_of_its_own(database: Database) -> N
 
 
 def test_damage_in_the_middle_is_set_aside(database: Database) -> None:
-    database.perform(lambda c: c.executescript("BEGIN; " + "INSERT INTO rows VALUES (7);" * 5_000 + "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"))
+    database.perform(
+        lambda c: c.executescript(
+            "BEGIN; "
+            + "INSERT INTO rows VALUES (7);" * 5_000
+            + "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"
+        )
+    )
     database.close()
     with database.path.open("r+b") as stream:
         stream.seek(4096)
@@ -163,7 +190,9 @@ def test_a_pipe_in_its_place_is_said(tmp_path: Path) -> None:
         database.open()
 
 
-def test_a_warning_of_a_failure_that_is_over_is_forgotten_and_others_are_not(database: Database) -> None:
+def test_a_warning_of_a_failure_that_is_over_is_forgotten_and_others_are_not(
+    database: Database,
+) -> None:
     database.ask(lambda c: c.execute("SELECT * FROM nothing"), None)
     database.file.warn("it was corrupt")
     assert len(database.warnings) == 2

@@ -1,4 +1,5 @@
-"""The journal outlives corruption, a newer form, a folder that can't be written, and ten processes at once."""
+"""The journal outlives corruption, a newer form, a folder that can't be written, and ten processes
+at once."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def test_a_newer_journal_is_left_untouched(ollama: FakeOllama, home: Path) -> No
     assert b"newer orch" in done.stderr
 
 
-def test_a_home_that_can_not_be_written_costs_no_answer(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_can_not_be_written_costs_no_answer(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ORCH_HOME", "/proc/orch")
     done = orch("run", "--json", "hi")
     assert done.returncode == 0
@@ -58,4 +61,6 @@ def test_a_home_that_can_not_be_written_costs_no_answer(ollama: FakeOllama, monk
 
 def test_a_secret_is_blackened_before_it_is_written(ollama: FakeOllama, home: Path) -> None:
     orch("run", "my password is hunter2secret, what now?")
-    assert b"hunter2secret" not in b"".join(file.read_bytes() for file in home.glob("journal.sqlite3*"))
+    assert b"hunter2secret" not in b"".join(
+        file.read_bytes() for file in home.glob("journal.sqlite3*")
+    )

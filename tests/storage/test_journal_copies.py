@@ -1,4 +1,5 @@
-"""The journal comes along: upgraded with a copy kept, refused where it is newer, exported, backed up and restored beside a running server."""
+"""The journal comes along: upgraded with a copy kept, refused where it is newer, exported, backed
+up and restored beside a running server."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from tests.support.fake_ollama import FakeOllama
 from tests.support.orch_process import serving
 
 SCHEMAS = sorted((Path(__file__).parent / "schemas").glob("journal-*.sql"))
-"""Dumps of journals as each released schema version wrote them, one run each; never changed, only followed by another."""
+"""Dumps of journals as each released schema version wrote them, one run each; never changed, only
+followed by another."""
 JOURNAL = "journal.sqlite3"
 
 
@@ -39,7 +41,9 @@ def of_schema(home: Path, dump: Path) -> int:
     home.mkdir(exist_ok=True)
     version = int(dump.stem.removeprefix("journal-"))
     with contextlib.closing(sqlite3.connect(home / JOURNAL)) as connection:
-        connection.executescript(dump.read_text(encoding="utf-8") + f"PRAGMA user_version={version};")
+        connection.executescript(
+            dump.read_text(encoding="utf-8") + f"PRAGMA user_version={version};"
+        )
     return version
 
 
@@ -53,7 +57,9 @@ def holds(file: Path) -> list[str]:
 
 
 def test_there_is_a_journal_of_each_released_schema() -> None:
-    assert [path.stem for path in SCHEMAS] == [f"journal-{n}" for n in range(1, len(MIGRATIONS) + 1)]
+    assert [path.stem for path in SCHEMAS] == [
+        f"journal-{n}" for n in range(1, len(MIGRATIONS) + 1)
+    ]
 
 
 @pytest.mark.parametrize("dump", SCHEMAS, ids=lambda dump: dump.stem)
@@ -61,21 +67,30 @@ def test_a_journal_of_each_released_schema_is_read_and_written(home: Path, dump:
     of_schema(home, dump)
     journal = opened(home)
     assert journal.record(record("new", 1.8e9))
-    assert [(run["task"], run["answer"]) for run in journal.runs()] == [("task", "answer"), ("asked of old", "answered of old")]
+    assert [(run["task"], run["answer"]) for run in journal.runs()] == [
+        ("task", "answer"),
+        ("asked of old", "answered of old"),
+    ]
     assert [attempt["model"] for attempt in journal.attempts()] == ["old:7b"]
     journal.close()
     assert query(home, "PRAGMA user_version") == [(len(MIGRATIONS),)]
 
 
 @pytest.mark.parametrize("dump", SCHEMAS[:-1], ids=lambda dump: dump.stem)
-def test_a_migration_keeps_a_copy_of_what_was_there_in_the_place_of_the_former(home: Path, dump: Path) -> None:
+def test_a_migration_keeps_a_copy_of_what_was_there_in_the_place_of_the_former(
+    home: Path, dump: Path
+) -> None:
     version = of_schema(home, dump)
     for other in ("schema-0", "replaced-20260101-000000"):
         (home / f"journal.{other}.sqlite3").touch()
     opened(home).open()
     (copy,) = home.glob("journal.schema-*")
     assert len(list(home.glob("journal.replaced-*"))) == 1
-    assert (copy.name, holds(copy), copy.stat().st_mode & 0o777) == (f"journal.schema-{version}.sqlite3", ["asked of old"], 0o600)
+    assert (copy.name, holds(copy), copy.stat().st_mode & 0o777) == (
+        f"journal.schema-{version}.sqlite3",
+        ["asked of old"],
+        0o600,
+    )
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
 
@@ -88,14 +103,23 @@ def test_a_journal_that_can_not_be_copied_is_not_migrated(home: Path) -> None:
     assert query(home, "PRAGMA user_version") == [(version,)]
 
 
-def test_a_new_journal_and_a_cache_are_migrated_without_a_copy(ollama: FakeOllama, home: Path) -> None:
+def test_a_new_journal_and_a_cache_are_migrated_without_a_copy(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("run", "hi")
     assert not list(home.rglob("*.schema-*"))
 
 
-def test_a_newer_journal_is_refused_with_both_versions_and_the_copy_and_left_untouched(home: Path) -> None:
+def test_a_newer_journal_is_refused_with_both_versions_and_the_copy_and_left_untouched(
+    home: Path,
+) -> None:
     of_schema(home, SCHEMAS[-1])
-    newer = Database(home / JOURNAL, [*MIGRATIONS, "CREATE TABLE of_the_future (n INTEGER);"], "the journal", keeps_copies=True)
+    newer = Database(
+        home / JOURNAL,
+        [*MIGRATIONS, "CREATE TABLE of_the_future (n INTEGER);"],
+        "the journal",
+        keeps_copies=True,
+    )
     newer.perform(lambda c: c.execute("UPDATE schema_versions SET orch = '9.9'"))
     newer.perform(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
     newer.close()
@@ -103,7 +127,12 @@ def test_a_newer_journal_is_refused_with_both_versions_and_the_copy_and_left_unt
     done = orch("stats")
     said = done.stderr.decode()
     assert done.returncode == 1
-    for part in ("orch 9.9", f"schema version {len(MIGRATIONS) + 1}", f"knows {len(MIGRATIONS)}", f"journal.schema-{len(MIGRATIONS)}.sqlite3"):
+    for part in (
+        "orch 9.9",
+        f"schema version {len(MIGRATIONS) + 1}",
+        f"knows {len(MIGRATIONS)}",
+        f"journal.schema-{len(MIGRATIONS)}.sqlite3",
+    ):
         assert part in said
     assert (home / JOURNAL).read_bytes() == before
 
@@ -119,13 +148,19 @@ def test_the_copy_from_before_an_upgrade_can_be_restored_by_the_older_orch(home:
 # ---------------------------------------------------------------- export
 
 
-def test_every_run_is_exported_with_its_attempts_and_what_was_said_of_it(ollama: FakeOllama, home: Path) -> None:
+def test_every_run_is_exported_with_its_attempts_and_what_was_said_of_it(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("run", "hi")
     orch("rate", "last", "good")
     orch("rate", "last", "--type", "coding")
     assert orch("journal", "export", "runs.jsonl").returncode == 0
     (run,) = [json.loads(line) for line in Path("runs.jsonl").read_text().splitlines()]
-    assert (run["task"], run["answer"], run["decision"]["model_id"]) == ("hi", "Hello world", run["model"])
+    assert (run["task"], run["answer"], run["decision"]["model_id"]) == (
+        "hi",
+        "Hello world",
+        run["model"],
+    )
     assert ([each["outcome"] for each in run["attempts"]], [each["score"] for each in run["ratings"]], run["corrections"][0]["task_type"]) == (
         ["ok"], [1.0], "coding",
     )  # fmt: skip
@@ -152,10 +187,15 @@ def refused(*words: str) -> str:
     return done.stderr.decode()
 
 
-def test_a_backup_beside_a_running_server_is_restored_beside_it(ollama: FakeOllama, home: Path) -> None:
+def test_a_backup_beside_a_running_server_is_restored_beside_it(
+    ollama: FakeOllama, home: Path
+) -> None:
     def ask(task: str) -> None:
         asked: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": task}]}
-        assert httpx.post(f"{server.url}/v1/chat/completions", json=asked, trust_env=False).status_code == 200
+        assert (
+            httpx.post(f"{server.url}/v1/chat/completions", json=asked, trust_env=False).status_code
+            == 200
+        )
         httpx.get(f"{server.url}/orch/runs", trust_env=False)  # who reads has all of them written
 
     with serving() as server:
@@ -168,12 +208,21 @@ def test_a_backup_beside_a_running_server_is_restored_beside_it(ollama: FakeOlla
         runs = httpx.get(f"{server.url}/orch/runs", trust_env=False).json()["runs"]
         assert [run["task"] for run in runs] == ["three", "one"]
     (replaced,) = home.glob("journal.replaced-*")
-    assert (holds(home / JOURNAL), holds(replaced), replaced.stat().st_mode & 0o777) == (["one", "three"], ["one", "two"], 0o600)
+    assert (holds(home / JOURNAL), holds(replaced), replaced.stat().st_mode & 0o777) == (
+        ["one", "three"],
+        ["one", "two"],
+        0o600,
+    )
     assert query(home, "PRAGMA integrity_check") == [("ok",)]
-    assert (Path("kept.sqlite3").stat().st_mode & 0o777, list(Path().iterdir())) == (0o600, [Path("kept.sqlite3")])
+    assert (Path("kept.sqlite3").stat().st_mode & 0o777, list(Path().iterdir())) == (
+        0o600,
+        [Path("kept.sqlite3")],
+    )
 
 
-def test_memory_finds_what_a_restored_journal_holds_and_nothing_else(ollama: FakeOllama, home: Path) -> None:
+def test_memory_finds_what_a_restored_journal_holds_and_nothing_else(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("memory", "add", "the harbour opens at six")
     orch("journal", "backup", "kept.sqlite3")
     orch("memory", "forget", "--all")
@@ -184,7 +233,9 @@ def test_memory_finds_what_a_restored_journal_holds_and_nothing_else(ollama: Fak
     assert (b"harbour" in found, b"lighthouse" in found) == (True, False)
 
 
-def test_an_index_that_is_held_open_follows_a_restored_journal(ollama: FakeOllama, home: Path) -> None:
+def test_an_index_that_is_held_open_follows_a_restored_journal(
+    ollama: FakeOllama, home: Path
+) -> None:
     with serving() as server:
         orch("memory", "add", "the harbour opens at six")
         assert b"harbour" in orch("memory", "search", "harbour").stdout
@@ -198,7 +249,12 @@ def test_an_index_that_is_held_open_follows_a_restored_journal(ollama: FakeOllam
 
 
 def test_what_is_forgotten_is_gone_from_the_copies_too(ollama: FakeOllama, home: Path) -> None:
-    for words in ("run --session s zanzibar", "run keep", "journal backup kept.sqlite3", "journal restore --yes kept.sqlite3"):
+    for words in (
+        "run --session s zanzibar",
+        "run keep",
+        "journal backup kept.sqlite3",
+        "journal restore --yes kept.sqlite3",
+    ):
         assert orch(*words.split()).returncode == 0
     (copy,) = home.glob("journal.replaced-*")
     assert orch("memory", "forget", "--session", "s").returncode == 0
@@ -206,7 +262,9 @@ def test_what_is_forgotten_is_gone_from_the_copies_too(ollama: FakeOllama, home:
 
 
 @pytest.mark.parametrize("name", ["schema-1", "corrupt-20260101-000000-1"])
-def test_a_copy_that_can_not_be_read_is_said_when_something_is_forgotten(ollama: FakeOllama, home: Path, name: str) -> None:
+def test_a_copy_that_can_not_be_read_is_said_when_something_is_forgotten(
+    ollama: FakeOllama, home: Path, name: str
+) -> None:
     orch("run", "hi")
     (home / f"journal.{name}.sqlite3").write_bytes(b"no database " * 1_000)
     done = orch("memory", "forget", "--all")
@@ -217,7 +275,11 @@ def test_an_older_journal_is_restored_as_one_of_today(home: Path) -> None:
     of_schema(home, SCHEMAS[0])
     os.replace(home / JOURNAL, "old.sqlite3")
     assert orch("journal", "restore", "old.sqlite3").returncode == 0
-    assert (holds(home / JOURNAL), query(home, "PRAGMA user_version"), holds(Path("old.sqlite3"))) == (["asked of old"], [(len(MIGRATIONS),)], ["asked of old"])
+    assert (
+        holds(home / JOURNAL),
+        query(home, "PRAGMA user_version"),
+        holds(Path("old.sqlite3")),
+    ) == (["asked of old"], [(len(MIGRATIONS),)], ["asked of old"])
 
 
 def test_a_corrupt_journal_gives_way_to_a_backup(ollama: FakeOllama, home: Path) -> None:
@@ -240,7 +302,9 @@ def test_restore_asks_and_changes_nothing_without_a_yes(ollama: FakeOllama, home
     assert holds(home / JOURNAL) == ["hi", "ho"]
 
 
-def test_a_backup_never_replaces_a_file_unasked_nor_the_journal(ollama: FakeOllama, home: Path) -> None:
+def test_a_backup_never_replaces_a_file_unasked_nor_the_journal(
+    ollama: FakeOllama, home: Path
+) -> None:
     orch("run", "hi")
     Path("mine").write_text("mine")
     for words in ("backup", "export"):
@@ -257,11 +321,17 @@ def test_a_copy_takes_the_place_of_no_pipe(ollama: FakeOllama, name: str) -> Non
     assert orch("run", "hi").returncode == 0
     os.mkfifo("pipe")
     done = orch("journal", name, "pipe", "--force")
-    assert (done.returncode, b"pipe is not a file" in done.stderr, Path("pipe").is_fifo()) == (2, True, True)
+    assert (done.returncode, b"pipe is not a file" in done.stderr, Path("pipe").is_fifo()) == (
+        2,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no database " * 1_000, None])
-def test_what_is_no_backup_is_not_restored(ollama: FakeOllama, home: Path, content: bytes | None) -> None:
+def test_what_is_no_backup_is_not_restored(
+    ollama: FakeOllama, home: Path, content: bytes | None
+) -> None:
     orch("run", "hi")
     if content is not None:
         Path("file").write_bytes(content)
@@ -269,7 +339,9 @@ def test_what_is_no_backup_is_not_restored(ollama: FakeOllama, home: Path, conte
     assert holds(home / JOURNAL) == ["hi"]
 
 
-def test_a_journal_that_is_locked_is_not_replaced_and_that_is_said(ollama: FakeOllama, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_is_locked_is_not_replaced_and_that_is_said(
+    ollama: FakeOllama, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from orch.storage import journal_copies
 
     monkeypatch.setattr(journal_copies, "BUSY_S", 0.05)
@@ -291,6 +363,21 @@ def test_there_is_nothing_to_back_up_before_the_first_run(home: Path) -> None:
 
 def test_a_backup_to_a_full_disk_is_said_and_leaves_nothing(ollama: FakeOllama, home: Path) -> None:
     orch("run", "hi")
-    command = ["sh", "-c", 'ulimit -f 80; exec "$@"', "sh", *COMMAND, "journal", "backup", "kept.sqlite3"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, b"can't be copied" in done.stderr, list(Path().iterdir())) == (1, True, [])
+    command = [
+        "sh",
+        "-c",
+        'ulimit -f 80; exec "$@"',
+        "sh",
+        *COMMAND,
+        "journal",
+        "backup",
+        "kept.sqlite3",
+    ]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, b"can't be copied" in done.stderr, list(Path().iterdir())) == (
+        1,
+        True,
+        [],
+    )

@@ -1,4 +1,5 @@
-"""The journal outlives full disks and kills, keeps no secret, keeps no more than it may, and tells what it holds."""
+"""The journal outlives full disks and kills, keeps no secret, keeps no more than it may, and tells
+what it holds."""
 
 from __future__ import annotations
 
@@ -36,7 +37,11 @@ def query(home: Path, text: str, *values: object) -> list[tuple[Any, ...]]:
 
 def holding(home: Path, text: str) -> list[str]:
     """The files in ORCH_HOME that hold a text."""
-    return [file.name for file in home.rglob("*") if file.is_file() and text.encode() in file.read_bytes()]
+    return [
+        file.name
+        for file in home.rglob("*")
+        if file.is_file() and text.encode() in file.read_bytes()
+    ]
 
 
 def start(*words: str) -> subprocess.Popen[bytes]:
@@ -53,7 +58,9 @@ def a_day_goes_by(home: Path) -> None:
 
 def record(run_id: str, at: float) -> RunRecord:
     """A run that was answered."""
-    return RunRecord(run_id, at, "library", "ok", "task", None, [], "answer", "simple", 1.0, None, ())
+    return RunRecord(
+        run_id, at, "library", "ok", "task", None, [], "answer", "simple", 1.0, None, ()
+    )
 
 
 def config(routing: str) -> str:
@@ -69,11 +76,15 @@ def config(routing: str) -> str:
 def on_a_disk_with(blocks: int) -> subprocess.CompletedProcess[bytes]:
     """A run that can make no file longer than that many blocks of 512 bytes."""
     command = ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", *COMMAND, "run", "hi"]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+    )
 
 
 @pytest.mark.parametrize("blocks", [0, 8, 40, 80])
-def test_a_full_disk_costs_no_answer_and_is_said(ollama: FakeOllama, home: Path, blocks: int) -> None:
+def test_a_full_disk_costs_no_answer_and_is_said(
+    ollama: FakeOllama, home: Path, blocks: int
+) -> None:
     done = on_a_disk_with(blocks)
     assert (done.returncode, done.stdout) == (0, b"Hello world")
     assert b"nothing is recorded" in done.stderr
@@ -102,7 +113,9 @@ def read(process: subprocess.Popen[bytes], count: int) -> bytes:
 
 MOMENTS: dict[str, Moment] = {
     "at once": lambda ollama, process: None,
-    "while it asks which models are there": lambda ollama, process: ollama.wait_for(lambda: bool(ollama.requests)),
+    "while it asks which models are there": lambda ollama, process: ollama.wait_for(
+        lambda: bool(ollama.requests)
+    ),
     "while the model loads": lambda ollama, process: ollama.wait_for(lambda: bool(ollama.chats())),
     "at the first token": lambda ollama, process: read(process, 1),
     "in the middle": lambda ollama, process: read(process, 25),
@@ -111,17 +124,23 @@ MOMENTS: dict[str, Moment] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_leaves_a_whole_journal_that_records_the_next_run(ollama: FakeOllama, home: Path, moment: str) -> None:
+def test_a_kill_leaves_a_whole_journal_that_records_the_next_run(
+    ollama: FakeOllama, home: Path, moment: str
+) -> None:
     ollama.add(FakeModel("victim", reply=["tick "] * 10, load_s=0.1, chunk_delay_s=0.02))
     with start("run", "-m", "victim", "go") as process:
         MOMENTS[moment](ollama, process)
         process.kill()
     assert orch("run", "hello").returncode == 0
     assert query(home, "PRAGMA integrity_check") == [("ok",)]
-    assert query(home, "SELECT task, status FROM runs ORDER BY seq DESC LIMIT 1") == [("hello", "ok")]
+    assert query(home, "SELECT task, status FROM runs ORDER BY seq DESC LIMIT 1") == [
+        ("hello", "ok")
+    ]
 
 
-def test_a_run_whose_end_was_shown_is_recorded_also_when_it_is_killed_then(ollama: FakeOllama, home: Path) -> None:
+def test_a_run_whose_end_was_shown_is_recorded_also_when_it_is_killed_then(
+    ollama: FakeOllama, home: Path
+) -> None:
     with start("run", "hi") as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("→".encode())
@@ -130,22 +149,34 @@ def test_a_run_whose_end_was_shown_is_recorded_also_when_it_is_killed_then(ollam
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_is_recorded_with_what_it_had(ollama: FakeOllama, home: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_is_recorded_with_what_it_had(
+    ollama: FakeOllama, home: Path, number: signal.Signals
+) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 1000, chunk_delay_s=0.02))
     with start("run", "-m", "slow", "go") as process:
         read(process, 5)
         process.send_signal(number)
-    assert query(home, "SELECT status, substr(answer, 1, 5) FROM runs") == [("interrupted", "tick ")]
-    assert query(home, "SELECT model, outcome, code FROM attempts") == [("slow:latest", "partial", "interrupted")]
+    assert query(home, "SELECT status, substr(answer, 1, 5) FROM runs") == [
+        ("interrupted", "tick ")
+    ]
+    assert query(home, "SELECT model, outcome, code FROM attempts") == [
+        ("slow:latest", "partial", "interrupted")
+    ]
 
 
 @pytest.mark.parametrize("words", [[], ["--json"], ["--no-stream"]])
-def test_a_failed_run_is_recorded_with_every_attempt(ollama: FakeOllama, home: Path, words: list[str]) -> None:
+def test_a_failed_run_is_recorded_with_every_attempt(
+    ollama: FakeOllama, home: Path, words: list[str]
+) -> None:
     for model in ollama.models.values():
         model.faults.append(Fault("status"))
     assert orch("run", *words, TASK).returncode == 7
-    assert query(home, "SELECT status, error_code, task_type FROM runs") == [("failed", "all_failed", "coding")]
-    assert query(home, "SELECT model, outcome, code FROM attempts ORDER BY n") == [(m, "failed", "server_error") for m in (CODER, LLAMA)]
+    assert query(home, "SELECT status, error_code, task_type FROM runs") == [
+        ("failed", "all_failed", "coding")
+    ]
+    assert query(home, "SELECT model, outcome, code FROM attempts ORDER BY n") == [
+        (m, "failed", "server_error") for m in (CODER, LLAMA)
+    ]
 
 
 # ---------------------------------------------------------------- secrets
@@ -161,7 +192,9 @@ TEXTS = {
     "JSON": json.dumps({"user": "me", "password": SECRET}),
     "a URL": f"postgres://me:{SECRET}@db/x",
     "Spanish": f"mi contraseña es {SECRET}",
-    "a private key": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\nabc\n-----END OPENSSH PRIVATE KEY-----",
+    "a private key": (
+        f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\nabc\n-----END OPENSSH PRIVATE KEY-----"
+    ),
 }
 WHERE: dict[str, Callable[[str], tuple[list[str], bytes | None]]] = {
     "task": lambda text: (["what is this?\n" + text], None),
@@ -173,7 +206,9 @@ WHERE: dict[str, Callable[[str], tuple[list[str], bytes | None]]] = {
 
 @pytest.mark.parametrize("where", ["task", "stdin"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_secret_that_was_asked_about_is_never_written(ollama: FakeOllama, home: Path, text: str, where: str) -> None:
+def test_a_secret_that_was_asked_about_is_never_written(
+    ollama: FakeOllama, home: Path, text: str, where: str
+) -> None:
     words, stdin = WHERE[where](TEXTS[text])
     assert orch("run", *words, stdin=stdin).returncode == 0
     assert SECRET in str(ollama.chats()[-1].body["messages"])
@@ -182,7 +217,9 @@ def test_a_secret_that_was_asked_about_is_never_written(ollama: FakeOllama, home
 
 
 @pytest.mark.parametrize("where", ["system", "context"])
-def test_a_secret_beside_the_task_is_never_written(ollama: FakeOllama, home: Path, where: str) -> None:
+def test_a_secret_beside_the_task_is_never_written(
+    ollama: FakeOllama, home: Path, where: str
+) -> None:
     orch("run", *WHERE[where](TEXTS["JSON"])[0])
     assert holding(home, SECRET) == []
 
@@ -195,7 +232,9 @@ def test_a_secret_in_an_answer_is_shown_but_not_written(ollama: FakeOllama, home
 
 
 def test_a_secret_in_a_servers_complaint_is_never_written(ollama: FakeOllama, home: Path) -> None:
-    ollama.models[LLAMA].faults.append(Fault("status", status=401, message=f"Incorrect API key provided: {TEXTS['an API key']}"))
+    ollama.models[LLAMA].faults.append(
+        Fault("status", status=401, message=f"Incorrect API key provided: {TEXTS['an API key']}")
+    )
     assert orch("run", "-m", LLAMA, "hi").returncode == 7
     assert rows(home) == 1
     assert holding(home, SECRET) == []
@@ -208,15 +247,30 @@ def test_mode_meta_keeps_figures_and_no_text(ollama: FakeOllama, home: Path) -> 
     ollama.add(FakeModel("poet", reply=["an ", "unlikely word"]))
     folder = config("journal: {mode: meta}")
     orch("--config", folder, "run", "-m", "poet", "-s", "a strange wish", "some odd task")
-    assert query(home, "SELECT task, system, messages, answer, model FROM runs") == [(None, None, None, None, "poet:latest")]
-    assert [holding(home, text) for text in ("unlikely word", "strange wish", "odd task")] == [[], [], []]
-    assert json.loads(orch("--config", folder, "stats", "--json").stdout)["models"]["poet:latest"]["runs"] == 1
+    assert query(home, "SELECT task, system, messages, answer, model FROM runs") == [
+        (None, None, None, None, "poet:latest")
+    ]
+    assert [holding(home, text) for text in ("unlikely word", "strange wish", "odd task")] == [
+        [],
+        [],
+        [],
+    ]
+    assert (
+        json.loads(orch("--config", folder, "stats", "--json").stdout)["models"]["poet:latest"][
+            "runs"
+        ]
+        == 1
+    )
 
 
 def test_mode_off_keeps_nothing_and_stats_say_so(ollama: FakeOllama, home: Path) -> None:
     folder = config("journal: off")
     assert orch("--config", folder, "run", "some odd task").returncode == 0
-    assert (rows(home), query(home, "SELECT count(*) FROM attempts"), holding(home, "odd task")) == (0, [(0,)], [])
+    assert (
+        rows(home),
+        query(home, "SELECT count(*) FROM attempts"),
+        holding(home, "odd task"),
+    ) == (0, [(0,)], [])
     done = orch("--config", folder, "stats")
     assert (done.returncode, b"journal" in done.stderr) == (2, True)
 
@@ -235,9 +289,19 @@ def test_runs_older_than_keep_are_deleted(ollama: FakeOllama, home: Path) -> Non
 def test_a_clock_that_jumps_years_ahead_deletes_nothing(home: Path) -> None:
     journal = Journal(home / "journal.sqlite3", Redactor({}), keep_s=DAY_S)
     today = 20_000 * DAY_S
-    for name, at in [("before", today), ("ahead", today + 800 * DAY_S), ("ahead again", today + 800 * DAY_S + 3_600), ("set right", today + 60)]:
+    for name, at in [
+        ("before", today),
+        ("ahead", today + 800 * DAY_S),
+        ("ahead again", today + 800 * DAY_S + 3_600),
+        ("set right", today + 60),
+    ]:
         journal.record(record(name, at))
-    assert {run["run_id"] for run in journal.runs()} == {"before", "ahead", "ahead again", "set right"}
+    assert {run["run_id"] for run in journal.runs()} == {
+        "before",
+        "ahead",
+        "ahead again",
+        "set right",
+    }
     journal.record(record("a day later", today + 801 * DAY_S))
     assert {run["run_id"] for run in journal.runs()} == {"ahead", "ahead again", "a day later"}
     journal.close()
@@ -248,7 +312,9 @@ def test_an_id_of_a_time_before_1970_is_no_option(monkeypatch: pytest.MonkeyPatc
     assert new_run_id().startswith("000000000000")
 
 
-def test_every_file_is_its_owners_alone_also_while_it_is_written(ollama: FakeOllama, home: Path) -> None:
+def test_every_file_is_its_owners_alone_also_while_it_is_written(
+    ollama: FakeOllama, home: Path
+) -> None:
     ollama.add(FakeModel("slow", reply=["tick "] * 1000, chunk_delay_s=0.02))
     with start("run", "-m", "slow", "go") as process:
         read(process, 5)
@@ -265,7 +331,10 @@ def test_stats_are_the_librarys_stats_by_model_and_by_type(ollama: FakeOllama) -
     orch("run", TASK)
     told = json.loads(orch("stats", "--json").stdout)
     assert told["models"] == get_orchestrator().get_stats()
-    assert [(name, told["models"][name]["errors"], told["models"][name]["fallbacks"]) for name in (CODER, LLAMA)] == [(CODER, 1, 1), (LLAMA, 0, 0)]
+    assert [
+        (name, told["models"][name]["errors"], told["models"][name]["fallbacks"])
+        for name in (CODER, LLAMA)
+    ] == [(CODER, 1, 1), (LLAMA, 0, 0)]
     assert (told["types"].keys(), told["types"]["coding"]["runs"]) == ({"coding"}, 2)
 
 
@@ -274,10 +343,19 @@ def test_stats_since_leaves_out_what_was_before(ollama: FakeOllama, home: Path) 
     query(home, "UPDATE attempts SET at = at - 200000")
     orch("run", "-m", CODER, "hi")
     assert json.loads(orch("stats", "--since", "1d", "--json").stdout)["models"].keys() == {CODER}
-    assert json.loads(orch("stats", "--since", "2020-01-01", "--json").stdout)["models"].keys() == {CODER, LLAMA}
+    assert json.loads(orch("stats", "--since", "2020-01-01", "--json").stdout)["models"].keys() == {
+        CODER,
+        LLAMA,
+    }
 
 
 def test_stats_are_tables_for_people(ollama: FakeOllama) -> None:
     orch("run", TASK)
     lines = [line.split() for line in orch("stats").stdout.decode().splitlines()]
-    assert [line[:2] for line in lines] == [["model", "runs"], [CODER, "1"], [], ["type", "runs"], ["coding", "1"]]
+    assert [line[:2] for line in lines] == [
+        ["model", "runs"],
+        [CODER, "1"],
+        [],
+        ["type", "runs"],
+        ["coding", "1"],
+    ]

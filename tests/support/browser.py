@@ -14,8 +14,17 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.forked import Forked
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 PHONE, DESK = (390, 844), (1200, 900)
 FITS = "(links => links.scrollWidth <= links.clientWidth)(document.querySelector('.orch-links'))"
 """Whether all links of the page's head are seen at once."""
@@ -23,9 +32,21 @@ Visit = Callable[..., Page]
 
 
 @contextlib.contextmanager
-def orch_serve(*words: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`orch serve` in a process of its own, because NiceGUI lives once in a process: its URL, and the process. ORCH_HOME is the test's."""
-    process = Forked("serve", "--port", "0", *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+def orch_serve(
+    *words: str, env: dict[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`orch serve` in a process of its own, because NiceGUI lives once in a process: its URL, and
+    the process. ORCH_HOME is the test's."""
+    process = Forked(
+        "serve",
+        "--port",
+        "0",
+        *words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -55,19 +76,35 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def visits(browser: Browser) -> Iterator[Visit]:
-    """Opens pages: `visit(url, size=PHONE, dark=True, language="es")`. At the end nothing may have been wrong in the browser's console."""
+    """Opens pages: `visit(url, size=PHONE, dark=True, language="es")`. At the end nothing may have
+    been wrong in the browser's console."""
     contexts: list[Any] = []
     wrong: list[str] = []
 
-    def visit(url: str, size: tuple[int, int] = DESK, *, dark: bool = False, language: str = "en") -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light", locale=language)
+    def visit(
+        url: str, size: tuple[int, int] = DESK, *, dark: bool = False, language: str = "en"
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            locale=language,
+        )
         context.set_default_timeout(15_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" and "ERR_CONNECTION" not in said.text else None)
+        page.on(
+            "console",
+            lambda said: (
+                wrong.append(said.text)
+                if said.type == "error" and "ERR_CONNECTION" not in said.text
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(url)
-        page.wait_for_function("() => window.did_handshake === true || document.querySelector('main') !== null")
+        page.wait_for_function(
+            "() => window.did_handshake === true || document.querySelector('main') !== null"
+        )
         return page
 
     yield visit

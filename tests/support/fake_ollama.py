@@ -1,4 +1,5 @@
-"""A real HTTP server on 127.0.0.1 that speaks Ollama's wire, native and OpenAI, and breaks where a test tells it to."""
+"""A real HTTP server on 127.0.0.1 that speaks Ollama's wire, native and OpenAI, and breaks where a
+test tells it to."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to break one answer; `kind` is in EARLY_FAULTS, BODY_FAULTS or ANSWER_FAULTS, `times` -1 is for ever."""
+    """One way to break one answer; `kind` is in EARLY_FAULTS, BODY_FAULTS or ANSWER_FAULTS, `times`
+    -1 is for ever."""
 
     kind: str
     after: int = 0
@@ -66,7 +68,8 @@ class Fault:
 
 @dataclass
 class FakeModel:
-    """One installed model: what it says, how fast, and the faults its next answers meet, one per answer.
+    """One installed model: what it says, how fast, and the faults its next answers meet, one per
+    answer.
 
     Its tools are called until it is told what one of them gave.
     """
@@ -112,7 +115,11 @@ class FakeModel:
     def remote(self, place: str) -> Json:
         """The fields of a cloud model in that place; none for a model of the server's own."""
         said = self.remote_host and place in self.says_remote_in
-        return {"remote_model": self.full_name.replace("-cloud", ""), "remote_host": self.remote_host} if said else {}
+        return (
+            {"remote_model": self.full_name.replace("-cloud", ""), "remote_host": self.remote_host}
+            if said
+            else {}
+        )
 
     @property
     def details(self) -> Json:
@@ -142,7 +149,8 @@ class FakeModel:
 
 @dataclass
 class Request:
-    """One request as the server read it; `aborted` says that the client left before its answer was complete."""
+    """One request as the server read it; `aborted` says that the client left before its answer was
+    complete."""
 
     method: str
     path: str
@@ -152,9 +160,16 @@ class Request:
 
 
 class FakeOllama:
-    """The server: models and faults go in, requests come out, and it runs between start() and stop()."""
+    """The server: models and faults go in, requests come out, and it runs between start() and
+    stop()."""
 
-    def __init__(self, models: Sequence[FakeModel] = (), version: str = "0.12.0", latency_s: float = 0.0, port: int = 0) -> None:
+    def __init__(
+        self,
+        models: Sequence[FakeModel] = (),
+        version: str = "0.12.0",
+        latency_s: float = 0.0,
+        port: int = 0,
+    ) -> None:
         self.version = version
         self.latency_s = latency_s
         self.models: dict[str, FakeModel] = {}
@@ -178,7 +193,12 @@ class FakeOllama:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def add(self, model: FakeModel) -> None:
@@ -186,9 +206,14 @@ class FakeOllama:
         self.models[model.full_name] = model
 
     def loaded_as(self, model: FakeModel) -> str:
-        """The name under which the model is loaded, by whichever of its names; its own where it is not."""
+        """The name under which the model is loaded, by whichever of its names; its own where it is
+        not."""
         with self.changed:
-            others = (name for name in self.resident if (other := self.models.get(name)) and other.digest == model.digest)
+            others = (
+                name
+                for name in self.resident
+                if (other := self.models.get(name)) and other.digest == model.digest
+            )
             return next(others, model.full_name)
 
     def remove(self, name: str) -> None:
@@ -198,15 +223,30 @@ class FakeOllama:
 
     def asked(self, name: str) -> list[Request]:
         """The requests by which a text was sent to that model, or the model was loaded."""
-        paths = ("/api/chat", "/api/generate", "/api/embed", "/v1/chat/completions", "/v1/embeddings")
+        paths = (
+            "/api/chat",
+            "/api/generate",
+            "/api/embed",
+            "/v1/chat/completions",
+            "/v1/embeddings",
+        )
         with self.changed:
-            return [r for r in self.requests if r.path in paths and full_name(str(r.body.get("model"))) == full_name(name)]
+            return [
+                r
+                for r in self.requests
+                if r.path in paths and full_name(str(r.body.get("model"))) == full_name(name)
+            ]
 
     def chats(self) -> list[Request]:
-        """The requests that asked for a chat answer, without those that only load or unload a model."""
+        """The requests that asked for a chat answer, without those that only load or unload a
+        model."""
         paths = ("/api/chat", "/v1/chat/completions")
         with self.changed:
-            return [r for r in self.requests if r.method == "POST" and r.path in paths and r.body.get("messages")]
+            return [
+                r
+                for r in self.requests
+                if r.method == "POST" and r.path in paths and r.body.get("messages")
+            ]
 
     def start(self) -> None:
         """Begins to listen; after a stop(), again on the same port."""
@@ -231,13 +271,16 @@ class FakeOllama:
         self._server.hang_up()
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Returns when the condition holds; asked anew whenever a request begins, ends or is aborted."""
+        """Returns when the condition holds; asked anew whenever a request begins, ends or is
+        aborted."""
         deadline = time.monotonic() + timeout_s
         with self.changed:
             while not condition():
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise AssertionError(f"not true within {timeout_s} s; requests: {self.requests}")
+                    raise AssertionError(
+                        f"not true within {timeout_s} s; requests: {self.requests}"
+                    )
                 # in ticks, because the condition may look at something that nobody notifies about
                 self.changed.wait(min(left, _TICK_S))
 
@@ -254,7 +297,8 @@ class FakeOllama:
             self.changed.notify_all()
 
     def take_fault(self, model: FakeModel, asked: Any) -> Fault | None:
-        """The fault that the model's next answer meets, counted down. What was hung up on and is sent again meets the same."""
+        """The fault that the model's next answer meets, counted down. What was hung up on and is
+        sent again meets the same."""
         with self.changed:
             again, self._hung_up_on = self._hung_up_on == (model.full_name, asked), None
             if again:
@@ -286,7 +330,9 @@ class _ClientLeft(Exception):
 class _Refusal(Exception):
     """An answer other than 200, or a page that is not JSON; decided before the first byte."""
 
-    def __init__(self, status: int, message: str, *, retry_after: str | None = None, page_type: str = "") -> None:
+    def __init__(
+        self, status: int, message: str, *, retry_after: str | None = None, page_type: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
@@ -311,7 +357,8 @@ class _Ask:
 
 @dataclass
 class _Answer:
-    """What the model says to one request, and the clock that runs while it does. No `done_reason` is no end."""
+    """What the model says to one request, and the clock that runs while it does. No `done_reason`
+    is no end."""
 
     thinking: list[str]
     reply: list[str]
@@ -356,8 +403,11 @@ def full_name(name: str) -> str:
 
 
 def prompt_tokens(messages: Sequence[Json], bytes_per_token: float = 4.0) -> int:
-    """How many tokens the fake counts for messages: a quarter of their bytes, and 8 for each message."""
-    return int(sum(len(_text_of(message).encode()) for message in messages) / bytes_per_token) + 8 * len(messages)
+    """How many tokens the fake counts for messages: a quarter of their bytes, and 8 for each
+    message."""
+    return int(
+        sum(len(_text_of(message).encode()) for message in messages) / bytes_per_token
+    ) + 8 * len(messages)
 
 
 def _text_of(message: Json) -> str:
@@ -409,7 +459,9 @@ def _plan(model: FakeModel, ask: _Ask, fault: Fault | None) -> _Answer:
         answer = _Answer(thinking, model.reply[: fault.after], [], "length")
     else:
         has_result = bool(ask.messages) and ask.messages[-1].get("role") == "tool"
-        answer = _Answer(thinking, list(model.reply), [] if has_result else list(model.tool_calls), "stop")
+        answer = _Answer(
+            thinking, list(model.reply), [] if has_result else list(model.tool_calls), "stop"
+        )
     answer.limit(ask.num_predict)
     return answer
 
@@ -418,7 +470,10 @@ def _ask_native(body: Json, messages: list[Json]) -> _Ask:
     """What a body of /api/chat or /api/generate asks for."""
     options = body.get("options") or {}
     if not isinstance(options, dict):
-        raise _Refusal(400, "json: cannot unmarshal into Go struct field .options of type map[string]interface {}")
+        raise _Refusal(
+            400,
+            "json: cannot unmarshal into Go struct field .options of type map[string]interface {}",
+        )
     for name in ("num_ctx", "num_predict"):
         if not isinstance(options.get(name), int | None):
             raise _Refusal(400, f'option "{name}" must be of type integer')
@@ -457,7 +512,8 @@ class _Wire:
         self.model = ask.model
         self._remote = remote or {}
         self._tells_logprobs = False
-        # one split for the whole stream: a chunk then costs an encoded string, not an encoded object; its
+        # one split for the whole stream: a chunk then costs an encoded string, not an encoded
+        # object; its
         # created_at is that of the stream's start
         self._before, self._behind = self.delta(content=_SLOT).split(_encode(_SLOT).encode())
         self._tells_logprobs = ask.logprobs
@@ -477,12 +533,25 @@ class _Wire:
         return _line({**self.head(), **self.said(**said), **self.logprobs(**said), "done": False})
 
     def logprobs(self, content: str = "", **other: Any) -> Json:
-        """The part of a chunk that tells how probable its token was; like Ollama's, without what would be empty."""
-        return {"logprobs": [{"token": content, "logprob": -0.5}]} if self._tells_logprobs and content else {}
+        """The part of a chunk that tells how probable its token was; like Ollama's, without what
+        would be empty."""
+        return (
+            {"logprobs": [{"token": content, "logprob": -0.5}]}
+            if self._tells_logprobs and content
+            else {}
+        )
 
     def done(self, answer: _Answer) -> bytes:
         """The last chunk."""
-        return _line({**self.head(), **self.said(), "done": True, "done_reason": answer.done_reason, **answer.stats()})
+        return _line(
+            {
+                **self.head(),
+                **self.said(),
+                "done": True,
+                "done_reason": answer.done_reason,
+                **answer.stats(),
+            }
+        )
 
     def whole(self, answer: _Answer) -> Json:
         """The answer that is not streamed."""
@@ -533,12 +602,25 @@ class _OpenAIWire(_Wire):
 
     def delta(self, **said: Any) -> bytes:
         """A chunk with the given `content`, `thinking` or `tool_calls`."""
-        return self._event(choices=[{"index": 0, "delta": self.said(**said), "finish_reason": None, **self.logprobs(**said)}])
+        return self._event(
+            choices=[
+                {
+                    "index": 0,
+                    "delta": self.said(**said),
+                    "finish_reason": None,
+                    **self.logprobs(**said),
+                }
+            ]
+        )
 
     def logprobs(self, content: str = "", **other: Any) -> Json:
         """The part of a choice that tells how probable its token was."""
         token = {"token": content, "logprob": -0.5, "bytes": list(content.encode())}
-        return {"logprobs": {"content": [{**token, "top_logprobs": [token]}]}} if self._tells_logprobs and content else {}
+        return (
+            {"logprobs": {"content": [{**token, "top_logprobs": [token]}]}}
+            if self._tells_logprobs and content
+            else {}
+        )
 
     def done(self, answer: _Answer) -> bytes:
         """The last chunk, the usage when it was asked for, and the end mark."""
@@ -554,7 +636,12 @@ class _OpenAIWire(_Wire):
             more["tool_calls"] = answer.tool_calls
         message = self.said("".join(answer.reply), **more)
         choice = {"index": 0, "message": message, "finish_reason": _finish_reason(answer)}
-        return {**self.head(), "object": "chat.completion", "choices": [choice], "usage": _usage(answer)}
+        return {
+            **self.head(),
+            "object": "chat.completion",
+            "choices": [choice],
+            "usage": _usage(answer),
+        }
 
     def error(self, message: str) -> bytes:
         """An event in the middle of a stream that reports an error."""
@@ -571,13 +658,17 @@ class _OpenAIWire(_Wire):
             **self._remote,
         }
 
-    def said(self, content: str = "", thinking: str = "", tool_calls: Sequence[Json] = (), **more: Any) -> Json:
+    def said(
+        self, content: str = "", thinking: str = "", tool_calls: Sequence[Json] = (), **more: Any
+    ) -> Json:
         """The part of a chunk that holds what was said."""
         said: Json = {"role": "assistant", "content": content}
         if thinking:
             said["reasoning"] = thinking
         if tool_calls:
-            said["tool_calls"] = [_openai_call(index, call) for index, call in enumerate(tool_calls)]
+            said["tool_calls"] = [
+                _openai_call(index, call) for index, call in enumerate(tool_calls)
+            ]
         return said
 
     def _event(self, **parts: Any) -> bytes:
@@ -593,7 +684,11 @@ def _finish_reason(answer: _Answer) -> str | None:
 def _usage(answer: _Answer) -> Json:
     """OpenAI's token counts."""
     total = answer.prompt_tokens + answer.tokens
-    return {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens, "total_tokens": total}
+    return {
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.tokens,
+        "total_tokens": total,
+    }
 
 
 def _openai_call(index: int, call: Json) -> Json:
@@ -612,7 +707,14 @@ def _openai_call(index: int, call: Json) -> Json:
 def _openai_error(status: int, message: str) -> Json:
     """An error in OpenAI's form."""
     kinds = {400: "invalid_request_error", 404: "not_found_error"}
-    return {"error": {"message": message, "type": kinds.get(status, "api_error"), "param": None, "code": None}}
+    return {
+        "error": {
+            "message": message,
+            "type": kinds.get(status, "api_error"),
+            "param": None,
+            "code": None,
+        }
+    }
 
 
 def _page(title: str) -> str:
@@ -676,10 +778,14 @@ class _Handler(BaseHTTPRequestHandler):
             body = None
         readable = isinstance(body, dict)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Request(self.command, self.path.partition("?")[0], body if readable else {}, headers), readable
+        return (
+            Request(self.command, self.path.partition("?")[0], body if readable else {}, headers),
+            readable,
+        )
 
     def _answer(self, request: Request, readable: bool) -> None:
-        """Answers a request by its route, or with the refusal that came up before the first byte."""
+        """Answers a request by its route, or with the refusal that came up before the first
+        byte."""
         try:
             self._pause(self.fake.latency_s)
             if self.fake.server_status is not None:
@@ -688,7 +794,9 @@ class _Handler(BaseHTTPRequestHandler):
             route = _ROUTES.get((request.method, request.path))
             if route is None:
                 known = any(path == request.path for _, path in _ROUTES)
-                status, text = (405, "405 method not allowed") if known else (404, "404 page not found")
+                status, text = (
+                    (405, "405 method not allowed") if known else (404, "404 page not found")
+                )
                 raise _Refusal(status, text, page_type="text/plain")
             if not readable:
                 raise _Refusal(400, "invalid character in request body")
@@ -709,7 +817,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.kind == "html":
             raise _Refusal(200, _page("Welcome to nginx!"), page_type="text/html")
         elif fault.kind == "html_502":
-            raise _Refusal(502, _page("502 Bad Gateway"), retry_after=fault.retry_after, page_type="text/html")
+            raise _Refusal(
+                502, _page("502 Bad Gateway"), retry_after=fault.retry_after, page_type="text/html"
+            )
 
     def _refuse(self, refusal: _Refusal) -> None:
         """Sends a refusal in the form of the endpoint."""
@@ -717,7 +827,9 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal.page_type:
             self._send(refusal.status, refusal.page_type, refusal.message.encode(), more)
         elif self.path.startswith("/v1/"):
-            self._send(refusal.status, _JSON, _line(_openai_error(refusal.status, refusal.message)), more)
+            self._send(
+                refusal.status, _JSON, _line(_openai_error(refusal.status, refusal.message)), more
+            )
         else:
             self._send(refusal.status, _JSON, _line({"error": refusal.message}), more)
 
@@ -731,7 +843,8 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _ClientLeft
 
     def _client_left(self) -> bool:
-        """Whether the client closed its side; a write alone would tell only after a second write."""
+        """Whether the client closed its side; a write alone would tell only after a second
+        write."""
         try:
             return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -745,7 +858,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _send(self, status: int, content_type: str, data: bytes, headers: dict[str, str] | None = None) -> None:
+    def _send(
+        self, status: int, content_type: str, data: bytes, headers: dict[str, str] | None = None
+    ) -> None:
         """Sends a whole answer."""
         self._head(status, content_type, {"Content-Length": str(len(data)), **(headers or {})})
         self.wfile.write(data)
@@ -807,7 +922,8 @@ class _Handler(BaseHTTPRequestHandler):
         begun_ns = time.perf_counter_ns()
         context = min(num_ctx or model.num_ctx or DEFAULT_NUM_CTX, model.context_length)
         with self.fake.load_lock(model.digest):
-            # as with the real one, another context is another load, and names that share a digest are one model, listed by its first name
+            # as with the real one, another context is another load, and names that share a digest
+            # are one model, listed by its first name
             name = self.fake.loaded_as(model)
             if self.fake.resident.get(name) != context:
                 self._pause(model.load_s)
@@ -847,7 +963,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._release(model, ask.keep_alive)
 
     def _touch(self, model: FakeModel, ask: _Ask) -> str:
-        """Loads or unloads the model as a request without messages asks for; returns the done_reason."""
+        """Loads or unloads the model as a request without messages asks for; returns the
+        done_reason."""
         if _is_zero(ask.keep_alive):
             self._release(model, ask.keep_alive)
             return "unload"
@@ -872,7 +989,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _lines(self, model: FakeModel, ask: _Ask, answer: _Answer, wire: _Wire) -> Iterator[bytes]:
         """The lines of a streamed answer."""
         yield from self._paced(map(wire.thinking, answer.thinking), model.chunk_delay_s)
-        goes_on = yield from self._until_fault(self._paced(map(wire.text, answer.reply), model.chunk_delay_s), wire)
+        goes_on = yield from self._until_fault(
+            self._paced(map(wire.text, answer.reply), model.chunk_delay_s), wire
+        )
         if not goes_on:
             return
         if answer.tool_calls:
@@ -910,13 +1029,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def tags(self, body: Json) -> None:
         """GET /api/tags."""
-        self._send_json({"models": [self._listed(model) for model in list(self.fake.models.values())]})
+        self._send_json(
+            {"models": [self._listed(model) for model in list(self.fake.models.values())]}
+        )
 
     def ps(self, body: Json) -> None:
         """GET /api/ps."""
         expires = _iso(_now() + timedelta(minutes=5))
         rows = [
-            {**self._listed(model), **model.remote("ps"), "expires_at": expires, "size_vram": 0, "context_length": num_ctx}
+            {
+                **self._listed(model),
+                **model.remote("ps"),
+                "expires_at": expires,
+                "size_vram": 0,
+                "context_length": num_ctx,
+            }
             for name, num_ctx in list(self.fake.resident.items())
             if (model := self.fake.models.get(full_name(name)))
         ]
@@ -942,7 +1069,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(
             {
                 "modelfile": f"FROM {model.full_name}\n{model.modelfile}",
-                "parameters": f'num_ctx                        {model.num_ctx}\nstop                           "<|end|>"' if model.num_ctx else "",
+                "parameters": (
+                    f"num_ctx                        {model.num_ctx}\nstop                         "
+                    '  "<|end|>"'
+                    if model.num_ctx
+                    else ""
+                ),
                 "template": "{{ .Prompt }}",
                 "details": model.details,
                 "model_info": model.info,
@@ -977,7 +1109,11 @@ class _Handler(BaseHTTPRequestHandler):
             yield {"error": "pull model manifest: file does not exist"}
             return
         model = self.fake.models.get(full_name(name)) or FakeModel(full_name(name))
-        step = {"status": f"pulling {model.digest[:12]}", "digest": f"sha256:{model.digest}", "total": model.size}
+        step = {
+            "status": f"pulling {model.digest[:12]}",
+            "digest": f"sha256:{model.digest}",
+            "total": model.size,
+        }
         for quarter in range(5):
             yield {**step, "completed": model.size * quarter // 4}
         self.fake.add(model)
@@ -1010,7 +1146,10 @@ class _Handler(BaseHTTPRequestHandler):
     def openai_models(self, body: Json) -> None:
         """GET /v1/models."""
         names = list(self.fake.models)
-        data = [{"id": name, "object": "model", "created": 1_759_320_000, "owned_by": "library"} for name in names]
+        data = [
+            {"id": name, "object": "model", "created": 1_759_320_000, "owned_by": "library"}
+            for name in names
+        ]
         self._send_json({"object": "list", "data": data})
 
     def _embed(self, body: Json) -> Json:
@@ -1038,7 +1177,10 @@ class _Handler(BaseHTTPRequestHandler):
         """POST /v1/embeddings."""
         native = self._embed(body)
         vectors = enumerate(native["embeddings"])
-        data = [{"object": "embedding", "embedding": vector, "index": index} for index, vector in vectors]
+        data = [
+            {"object": "embedding", "embedding": vector, "index": index}
+            for index, vector in vectors
+        ]
         count = native["prompt_eval_count"]
         usage = {"prompt_tokens": count, "total_tokens": count}
         self._send_json({"object": "list", "data": data, "model": native["model"], "usage": usage})
@@ -1066,7 +1208,8 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
-    # a test may open many connections at once, and one that is not queued waits a second for its next try
+    # a test may open many connections at once, and one that is not queued waits a second for its
+    # next try
     request_queue_size = 128
 
     def __init__(self, fake: FakeOllama, port: int) -> None:
@@ -1086,7 +1229,8 @@ class _Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
 
     def serve(self) -> None:
-        """Accepts connections until the server stops; serve_forever() would notice a stop only at its next poll."""
+        """Accepts connections until the server stops; serve_forever() would notice a stop only at
+        its next poll."""
         while not self.stopping.is_set():
             self.handle_request()
 

@@ -1,4 +1,5 @@
-"""A fake Qdrant server: the requests that orch makes, over a real socket, answered by the local mode of Qdrant's own client."""
+"""A fake Qdrant server: the requests that orch makes, over a real socket, answered by the local
+mode of Qdrant's own client."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ class FakeQdrant:
 
     def __init__(self, api_key: str = "") -> None:
         self.api_key, self.client, self.lock = api_key, QdrantClient(":memory:"), Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self})
+        )
 
     @property
     def url(self) -> str:
@@ -37,7 +40,12 @@ class FakeQdrant:
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self.client.close()
@@ -54,9 +62,15 @@ class FakeQdrant:
             return {"exists": self.client.collection_exists(name)}
         if (method, what) == ("PUT", ""):
             asked = models.CreateCollection.model_validate(body)
-            return self.client.create_collection(name, vectors_config=asked.vectors or {}, sparse_vectors_config=asked.sparse_vectors)
+            return self.client.create_collection(
+                name, vectors_config=asked.vectors or {}, sparse_vectors_config=asked.sparse_vectors
+            )
         if (method, what) == ("DELETE", ""):  # false where there is none
-            return self.client.delete_collection(name) if self.client.collection_exists(name) else False
+            return (
+                self.client.delete_collection(name)
+                if self.client.collection_exists(name)
+                else False
+            )
         if not self.client.collection_exists(name):
             raise LookupError(name)
         return _ASKED[method, what](self.client, name, body)
@@ -65,19 +79,33 @@ class FakeQdrant:
 def _query(client: QdrantClient, name: str, body: Json) -> Json:
     asked = models.QueryRequest.model_validate(body)
     fields: Any = asked.with_payload
-    found = client.query_points(name, asked.query, using=asked.using, limit=asked.limit or 10, query_filter=asked.filter, with_payload=fields)
+    found = client.query_points(
+        name,
+        asked.query,
+        using=asked.using,
+        limit=asked.limit or 10,
+        query_filter=asked.filter,
+        with_payload=fields,
+    )
     return found.model_dump(mode="json")
 
 
 def _scroll(client: QdrantClient, name: str, body: Json) -> Json:
     asked = models.ScrollRequest.model_validate(body)
     fields: Any = asked.with_payload
-    records, _ = client.scroll(name, limit=asked.limit or 10, order_by=asked.order_by, with_payload=fields)
-    return {"points": [record.model_dump(mode="json") for record in records], "next_page_offset": None}
+    records, _ = client.scroll(
+        name, limit=asked.limit or 10, order_by=asked.order_by, with_payload=fields
+    )
+    return {
+        "points": [record.model_dump(mode="json") for record in records],
+        "next_page_offset": None,
+    }
 
 
 def _upsert(client: QdrantClient, name: str, body: Json) -> Json:
-    return client.upsert(name, models.PointsList.model_validate(body).points).model_dump(mode="json")
+    return client.upsert(name, models.PointsList.model_validate(body).points).model_dump(
+        mode="json"
+    )
 
 
 def _delete(client: QdrantClient, name: str, body: Json) -> Json:
@@ -86,7 +114,10 @@ def _delete(client: QdrantClient, name: str, body: Json) -> Json:
 
 _ASKED: dict[tuple[str, str], Callable[[QdrantClient, str, Json], Json]] = {
     ("GET", ""): lambda client, name, _: client.get_collection(name).model_dump(mode="json"),
-    ("PUT", "index"): lambda client, name, _: {"operation_id": 0, "status": "completed"},  # the local mode needs none
+    ("PUT", "index"): lambda client, name, _: {
+        "operation_id": 0,
+        "status": "completed",
+    },  # the local mode needs none
     ("PUT", "points"): _upsert,
     ("POST", "points/delete"): _delete,
     ("POST", "points/query"): _query,
@@ -101,7 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
-        key = self.headers.get("api-key") or self.headers.get("Authorization", "").removeprefix("Bearer ")
+        key = self.headers.get("api-key") or self.headers.get("Authorization", "").removeprefix(
+            "Bearer "
+        )
         path = self.path.partition("?")[0]
         if path == "/":
             return self._send(200, {"title": "qdrant - vector search engine", "version": VERSION})
@@ -111,7 +144,13 @@ class _Handler(BaseHTTPRequestHandler):
             with self.fake.lock:
                 result = self.fake.answer(self.command, path, body)
         except LookupError as error:
-            return self._send(404, {"status": {"error": f"Not found: Collection `{error}` doesn't exist!"}, "time": 0.0})
+            return self._send(
+                404,
+                {
+                    "status": {"error": f"Not found: Collection `{error}` doesn't exist!"},
+                    "time": 0.0,
+                },
+            )
         return self._send(200, {"result": result, "status": "ok", "time": 0.0})
 
     do_GET = do_PUT = do_POST = do_DELETE = _handle

@@ -1,4 +1,5 @@
-"""A real HTTP server on 127.0.0.1 that serves models as an Ollama registry does, and breaks where a test tells it to."""
+"""A real HTTP server on 127.0.0.1 that serves models as an Ollama registry does, and breaks where a
+test tells it to."""
 
 from __future__ import annotations
 
@@ -16,9 +17,11 @@ WEIGHTS = "application/vnd.ollama.image.model"
 
 @dataclass
 class FakeRegistry:
-    """Models by `space/name:tag`. `cuts` are the bytes after which the next answers for a file break off, `corrupt` gives other bytes than were announced.
+    """Models by `space/name:tag`. `cuts` are the bytes after which the next answers for a file
+    break off, `corrupt` gives other bytes than were announced.
 
-    `ranges` False stands for a server that knows no Range, `redirect` for one that sends the reader elsewhere, `stall` holds an answer after half of it.
+    `ranges` False stands for a server that knows no Range, `redirect` for one that sends the reader
+    elsewhere, `stall` holds an answer after half of it.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -36,9 +39,16 @@ class FakeRegistry:
         """Announces a model; gives its SHA-256."""
         digest = hashlib.sha256(data).hexdigest()
         self.files[digest] = data
-        licence = {"mediaType": "application/vnd.ollama.image.license", "digest": f"sha256:{'0' * 64}", "size": 11}
+        licence = {
+            "mediaType": "application/vnd.ollama.image.license",
+            "digest": f"sha256:{'0' * 64}",
+            "size": 11,
+        }
         weights = {"mediaType": WEIGHTS, "digest": f"sha256:{digest}", "size": len(data)}
-        self.manifests[name if "/" in name else f"library/{name}"] = {"schemaVersion": 2, "layers": [licence, weights]}
+        self.manifests[name if "/" in name else f"library/{name}"] = {
+            "schemaVersion": 2,
+            "layers": [licence, weights],
+        }
         return digest
 
     def blobs(self) -> list[str]:
@@ -48,11 +58,18 @@ class FakeRegistry:
     def __enter__(self) -> Self:
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.stall:
             self.stall.set()
         self._server.shutdown()
@@ -80,8 +97,16 @@ class _Handler(BaseHTTPRequestHandler):
         registry.asked.append((self.path, self.headers.get("range", "")))
         registry.headers.append({name.lower(): value for name, value in self.headers.items()})
         place, _, last = self.path.removeprefix("/v2/").rpartition("/")
-        manifest = registry.manifests.get(f"{place.removesuffix('/manifests')}:{last}") if place.endswith("/manifests") else None
-        data = registry.files.get(last.removeprefix("sha256:")) if not place.endswith("/manifests") else None
+        manifest = (
+            registry.manifests.get(f"{place.removesuffix('/manifests')}:{last}")
+            if place.endswith("/manifests")
+            else None
+        )
+        data = (
+            registry.files.get(last.removeprefix("sha256:"))
+            if not place.endswith("/manifests")
+            else None
+        )
         with contextlib.suppress(ConnectionError):
             if manifest is not None:
                 self._send(200, json.dumps(manifest).encode())
@@ -95,11 +120,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, registry: FakeRegistry, data: bytes) -> None:
         if registry.corrupt:
             data = bytes(byte ^ 1 for byte in data[:64]) + data[64:]
-        begin = int(self.headers["range"].removeprefix("bytes=").rstrip("-")) if self.headers.get("range") and registry.ranges else 0
+        begin = (
+            int(self.headers["range"].removeprefix("bytes=").rstrip("-"))
+            if self.headers.get("range") and registry.ranges
+            else 0
+        )
         if begin >= len(data):
             self._send(416, b"")
             return
-        status, more = (206, {"Content-Range": f"bytes {begin}-{len(data) - 1}/{len(data)}"}) if begin else (200, {})
+        status, more = (
+            (206, {"Content-Range": f"bytes {begin}-{len(data) - 1}/{len(data)}"})
+            if begin
+            else (200, {})
+        )
         rest = data[begin:]
         self._head(status, len(rest), more)
         if registry.cuts:

@@ -1,6 +1,8 @@
-"""A process that has imported orch and forks for each request: a child runs the command in the environment, folder and streams that it is sent.
+"""A process that has imported orch and forks for each request: a child runs the command in the
+environment, folder and streams that it is sent.
 
-Two thirds of what `orch run` costs is Python's start-up and imports. Runs inside the process that `tests.support.forked` starts.
+Two thirds of what `orch run` costs is Python's start-up and imports. Runs inside the process that
+`tests.support.forked` starts.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ from tests.support.forked import MOST_BYTES
 STREAMS = ("stdin", "stdout", "stderr")
 LEFT_OUT = ("orch.classifier.train", "orch.memory.qdrant_store")
 """What few commands import, and takes seconds."""
-LATE = ("anyio._backends._asyncio", "encodings.utf_8_sig", "httpcore", "numpy", "rich.console", "ruamel.yaml", "yaml")
+LATE = (
+    "anyio._backends._asyncio",
+    "encodings.utf_8_sig",
+    "httpcore",
+    "numpy",
+    "rich.console",
+    "ruamel.yaml",
+    "yaml",
+)
 """What libraries import when they are first used."""
 
 
@@ -59,7 +69,8 @@ def load(kind: str) -> None:
 
 
 def _fork() -> int:
-    """0 in the child; here its id, once its parent is the nearest subreaper, which waits for it as for a child of its own."""
+    """0 in the child; here its id, once its parent is the nearest subreaper, which waits for it as
+    for a child of its own."""
     read, write = os.pipe()
     if (between := os.fork()) == 0:
         if (pid := os.fork()) != 0:
@@ -90,7 +101,16 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
 
 
 def _reopened(number: int, old: io.TextIOWrapper) -> io.TextIOWrapper:
-    """As Python opens it at its start: whether it can be sought in and is a terminal may have changed."""
+    """As Python opens it at its start: whether it can be sought in and is a terminal may have
+    changed."""
     raw: Any = io.FileIO(number, old.mode, closefd=False)
-    buffer: Any = io.BufferedReader(raw) if old.mode == "r" else raw if old.write_through else io.BufferedWriter(raw)
-    return io.TextIOWrapper(buffer, old.encoding, old.errors, "\n", old.line_buffering, old.write_through)
+    buffer: Any = (
+        io.BufferedReader(raw)
+        if old.mode == "r"
+        else raw
+        if old.write_through
+        else io.BufferedWriter(raw)
+    )
+    return io.TextIOWrapper(
+        buffer, old.encoding, old.errors, "\n", old.line_buffering, old.write_through
+    )

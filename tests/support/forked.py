@@ -1,4 +1,5 @@
-"""The orch command as a real process with streams, exit code and signals of its own, but forked from one that has imported orch already."""
+"""The orch command as a real process with streams, exit code and signals of its own, but forked
+from one that has imported orch already."""
 
 from __future__ import annotations
 
@@ -16,12 +17,22 @@ from typing import Any
 COMMAND = [sys.executable, "-c", "from orch.cli.main import main; main()"]
 MOST_BYTES = 128 * 1024
 """The longest request; a socket's buffer holds it whole."""
-UNSET = ("PYTHONDONTWRITEBYTECODE", "ORCH_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+UNSET = (
+    "PYTHONDONTWRITEBYTECODE",
+    "ORCH_CONFIG",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+)
 """Variables that no test inherits."""
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in UNSET}
 """That of a test which sets nothing of its own: this module is imported before the first."""
 OWN = ("ORCH_", "OLLAMA_", "OMP_NUM_THREADS", "PYTEST_CURRENT_TEST", "PYTHONSAFEPATH")
-"""How the names of variables begin that nothing reads while it is imported (orch's embedder sets OMP_NUM_THREADS and each command PYTHONSAFEPATH,
+"""How the names of variables begin that nothing reads while it is imported (orch's embedder sets
+OMP_NUM_THREADS and each command PYTHONSAFEPATH,
 also in this process).
 
 Where another one differs (PYTHONPATH, COLUMNS), Python starts anew.
@@ -38,12 +49,30 @@ class Forked(subprocess.Popen[Any]):
         super().__init__([*COMMAND, *words], **options)
 
     def _execute_child(self, args: list[str], *given: Any) -> None:
-        """Stands where Popen forks and executes; `given` are, from the ninth on, both ends of the pipes for stdin, stdout and stderr."""
-        preexec, cwd, env, pipes, session = given[1], given[4] or os.getcwd(), given[5] or os.environ, given[9:15], given[20]
-        request = json.dumps({"words": args[len(COMMAND) :], "env": dict(env), "cwd": str(cwd)}).encode()
-        if sys.platform != "linux" or preexec or session or len(request) > MOST_BYTES or not (server := _server(self.kind)).fits(env):
+        """Stands where Popen forks and executes; `given` are, from the ninth on, both ends of the
+        pipes for stdin, stdout and stderr."""
+        preexec, cwd, env, pipes, session = (
+            given[1],
+            given[4] or os.getcwd(),
+            given[5] or os.environ,
+            given[9:15],
+            given[20],
+        )
+        request = json.dumps(
+            {"words": args[len(COMMAND) :], "env": dict(env), "cwd": str(cwd)}
+        ).encode()
+        if (
+            sys.platform != "linux"
+            or preexec
+            or session
+            or len(request) > MOST_BYTES
+            or not (server := _server(self.kind)).fits(env)
+        ):
             return super()._execute_child(args, *given)  # type: ignore[misc, no-any-return]
-        streams = [given_end if given_end != -1 else stream for stream, given_end in enumerate((pipes[0], pipes[3], pipes[5]))]
+        streams = [
+            given_end if given_end != -1 else stream
+            for stream, given_end in enumerate((pipes[0], pipes[3], pipes[5]))
+        ]
         self.pid = server.fork(request, streams)
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
@@ -57,13 +86,22 @@ class _Server:
             raise OSError(ctypes.get_errno(), "prctl")
         self._lock = threading.Lock()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        code = f"from tests.support.fork_server import serve; serve({theirs.fileno()}, {kind!r}); from orch.cli.main import main; main()"
+        code = (
+            f"from tests.support.fork_server import serve; serve({theirs.fileno()}, {kind!r}); from"
+            " orch.cli.main import main; main()"
+        )
         with theirs:
-            self._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=ENVIRONMENT,
+            )
         atexit.register(self.close)
 
     def fits(self, environment: Any) -> bool:
-        """Whether modules that were imported under the server's environment are what they would be under this one."""
+        """Whether modules that were imported under the server's environment are what they would be
+        under this one."""
         differ = {name for name, _ in set(environment.items()) ^ set(ENVIRONMENT.items())}
         return all(name.startswith(OWN) for name in differ)
 
@@ -84,7 +122,9 @@ def _server(kind: str) -> _Server:
     return _Server(kind)
 
 
-def run(*words: str, stdin: bytes | None = None, timeout_s: float = 120) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *words: str, stdin: bytes | None = None, timeout_s: float = 120
+) -> subprocess.CompletedProcess[bytes]:
     """Runs orch to its end; without `stdin` it is /dev/null."""
     source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     with Forked(*words, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

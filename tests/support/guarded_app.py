@@ -1,4 +1,5 @@
-"""A server with a small app behind the real guard and the real protocol, and a client that speaks to it in bytes."""
+"""A server with a small app behind the real guard and the real protocol, and a client that speaks
+to it in bytes."""
 
 from __future__ import annotations
 
@@ -28,12 +29,18 @@ SECRET = "xyzzy-the-prompt"
 class Site:
     """An app that says what reached it.
 
-    `/` echoes, `/stream` goes on until it is ended, `/hold` answers when it is let, `/huge` gives more than any socket holds, `/leave` waits for its client
+    `/` echoes, `/stream` goes on until it is ended, `/hold` answers when it is let, `/huge` gives
+    more than any socket holds, `/leave` waits for its client
     to leave, `/break` breaks.
     """
 
     def __init__(self) -> None:
-        self.asked, self.ended, self.let, self.told = threading.Event(), threading.Event(), asyncio.Event(), threading.Event()
+        self.asked, self.ended, self.let, self.told = (
+            threading.Event(),
+            threading.Event(),
+            asyncio.Event(),
+            threading.Event(),
+        )
         self.paths: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,9 +48,13 @@ class Site:
         self.loop = asyncio.get_running_loop()
         self.asked.set()
         try:
-            await {"/stream": self.stream, "/hold": self.hold, "/break": self.break_, "/leave": self.leave, "/huge": self.huge}.get(scope["path"], self.echo)(
-                scope, receive, send
-            )
+            await {
+                "/stream": self.stream,
+                "/hold": self.hold,
+                "/break": self.break_,
+                "/leave": self.leave,
+                "/huge": self.huge,
+            }.get(scope["path"], self.echo)(scope, receive, send)
         except asyncio.CancelledError:
             self.ended.set()
             raise
@@ -57,7 +68,12 @@ class Site:
         while message.get("more_body"):
             body, message = body + message["body"], await receive()
         names = [name.decode() for name, _ in scope["headers"]]
-        told = {"client": scope["state"]["client"], "body": (body + message.get("body", b"")).decode(), "names": names, "path": scope["path"]}
+        told = {
+            "client": scope["state"]["client"],
+            "body": (body + message.get("body", b"")).decode(),
+            "names": names,
+            "path": scope["path"],
+        }
         await answer(send, json.dumps(told).encode())
 
     async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +99,13 @@ class Site:
 
 
 async def answer(send: Send, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"%d" % len(body))],
+        }
+    )
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
@@ -142,7 +164,11 @@ class Client:
         headers: dict[str, str] = {}
         for name, value in http.client.parse_headers(self._heard).items():
             headers[name.lower()] = ", ".join(filter(None, (headers.get(name.lower()), value)))
-        return Reply(status, headers, b"" if method == "HEAD" else self._heard.read(int(headers.get("content-length", 0))))
+        return Reply(
+            status,
+            headers,
+            b"" if method == "HEAD" else self._heard.read(int(headers.get("content-length", 0))),
+        )
 
     def rest(self) -> bytes:
         """Everything until the server hangs up."""
@@ -168,7 +194,13 @@ class Door(NamedTuple):
 
 
 @contextlib.contextmanager
-def guarded(rules: Rules | None = None, bounds: Bounds | None = None, *, path: Path | None = None, http: type | None = None) -> Iterator[Door]:
+def guarded(
+    rules: Rules | None = None,
+    bounds: Bounds | None = None,
+    *,
+    path: Path | None = None,
+    http: type | None = None,
+) -> Iterator[Door]:
     if path is None:
         listener = socket.create_server(("127.0.0.1", 0))
     else:
@@ -178,7 +210,17 @@ def guarded(rules: Rules | None = None, bounds: Bounds | None = None, *, path: P
     site = Site()
     app: Any = Guard(site, rules or Rules())
     made: Any = http or protocol(bounds or Bounds())
-    server = Server(uvicorn.Config(app, http=made, log_config=None, log_level="debug", lifespan="off", ws="none", timeout_graceful_shutdown=1))
+    server = Server(
+        uvicorn.Config(
+            app,
+            http=made,
+            log_config=None,
+            log_level="debug",
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=1,
+        )
+    )
     with server.running(listener):
         yield Door(listener.getsockname(), site, server)
 

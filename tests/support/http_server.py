@@ -1,4 +1,5 @@
-"""The server inside a test: the real application behind its real guard, in a thread, on a free port of loopback."""
+"""The server inside a test: the real application behind its real guard, in a thread, on a free port
+of loopback."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ LOOP = "orch-serve"
 
 @contextlib.contextmanager
 def disk_free_loop() -> Iterator[None]:
-    """Fails where the event loop asks a database, which waits for the disk and for other processes: that is for threads beside it."""
+    """Fails where the event loop asks a database, which waits for the disk and for other processes:
+    that is for threads beside it."""
     asked: list[str] = []
     real = Database._borrow
 
@@ -46,7 +48,13 @@ def served(rules: Rules | None = None, bounds: Bounds | None = None) -> Iterator
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app: Any = Guard(application(Service.begun(None)), rules or Rules())
     config = uvicorn.Config(
-        app, http=protocol(bounds or Bounds()), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2, ws="none"
+        app,
+        http=protocol(bounds or Bounds()),
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        ws="none",
     )
     server = uvicorn.Server(config)
     started = threading.Event()

@@ -24,10 +24,15 @@ class Served(NamedTuple):
 
 @contextlib.contextmanager
 def serving(*before: str) -> Iterator[Served]:
-    """`orch serve` on a free port, behind the words of another command; killed at the end of the block if it still runs."""
+    """`orch serve` on a free port, behind the words of another command; killed at the end of the
+    block if it still runs."""
     words = ("serve", "--port", "0")
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
-    with subprocess.Popen([*before, *COMMAND, *words], **options) if before else Forked(*words, **options) as process:
+    with (
+        subprocess.Popen([*before, *COMMAND, *words], **options)
+        if before
+        else Forked(*words, **options) as process
+    ):
         try:
             assert process.stdout is not None
             said = process.stdout.readline().decode()

@@ -18,10 +18,26 @@ def fake(*names: str) -> FakeOllama:
     return FakeOllama([FakeModel(name, reply=["by ", name]) for name in names])
 
 
-def over(servers: Mapping[str, FakeOllama], *, models: Sequence[Json] | None = None, gate: OpenGate | None = None, **routing: Any) -> Orchestrator:
-    """An orchestrator over servers by provider name; unless `models` are named, each server's models in order, each rated a little below the one before."""
+def over(
+    servers: Mapping[str, FakeOllama],
+    *,
+    models: Sequence[Json] | None = None,
+    gate: OpenGate | None = None,
+    **routing: Any,
+) -> Orchestrator:
+    """An orchestrator over servers by provider name; unless `models` are named, each server's
+    models in order, each rated a little below the one before."""
     names = [(provider, name) for provider, server in servers.items() for name in server.models]
-    falling = [{"id": name, "provider": provider, "quality_rating": 9 - 0.5 * place} for place, (provider, name) in enumerate(names)]
-    providers = {name: {"kind": "ollama", "base_url": server.url} for name, server in servers.items()}
+    falling = [
+        {"id": name, "provider": provider, "quality_rating": 9 - 0.5 * place}
+        for place, (provider, name) in enumerate(names)
+    ]
+    providers = {
+        name: {"kind": "ollama", "base_url": server.url} for name, server in servers.items()
+    }
     config = {"version": 1, "memory_budget_gb": 100, "quality_margin": 0, **routing}
-    return Orchestrator({"providers": providers, "models": models if models is not None else falling}, config, wiring=Wiring(gate))
+    return Orchestrator(
+        {"providers": providers, "models": models if models is not None else falling},
+        config,
+        wiring=Wiring(gate),
+    )

@@ -1,4 +1,5 @@
-"""A waiting room for tests: a ServerGate whose clock is set by hand, and requests that stay inside until they are told to go."""
+"""A waiting room for tests: a ServerGate whose clock is set by hand, and requests that stay inside
+until they are told to go."""
 
 from __future__ import annotations
 
@@ -42,11 +43,14 @@ def state(name: str, *, resident: bool = False, size: float = 0) -> ModelState:
     """A model of the Ollama as a survey tells it."""
     capabilities = frozenset({"embedding"} if name == "embed:1" else {"completion"})
     measured = int((size or SIZES[name]) * 1e9) if resident else 0
-    return ModelState(ModelSpec(id=name), resident=resident, resident_bytes=measured, capabilities=capabilities)
+    return ModelState(
+        ModelSpec(id=name), resident=resident, resident_bytes=measured, capabilities=capabilities
+    )
 
 
 class Hall:
-    """A gate with a clock that is set by hand, and requests that stay inside until they are told to go."""
+    """A gate with a clock that is set by hand, and requests that stay inside until they are told to
+    go."""
 
     def __init__(self, config: Config, seen: Survey | None = None) -> None:
         self.now = 0.0
@@ -84,7 +88,11 @@ class Hall:
     async def asked(self, *names: str, **more: Any) -> None:
         """Requests whose first letter is their model's, one after the other."""
         for name in names:
-            self.ask(name, model=next(model for model in SIZES if model.startswith(name[0].lower())), **more)
+            self.ask(
+                name,
+                model=next(model for model in SIZES if model.startswith(name[0].lower())),
+                **more,
+            )
         await settle()
 
     def finish(self, name: str) -> None:
@@ -92,7 +100,8 @@ class Hall:
         self._done[name].set()
 
     async def drain(self, seconds: float = 0.0) -> list[str]:
-        """Lets whoever is inside go, the first first, each after so many seconds, until nobody is; the order in which all got in."""
+        """Lets whoever is inside go, the first first, each after so many seconds, until nobody is;
+        the order in which all got in."""
         while self.inside:
             self.now += seconds
             self.finish(self.inside[0])

@@ -25,13 +25,19 @@ def shipped() -> Routing:
 
 def sure(confidence: float = 1.0, task_type: TaskType = TaskType.CODING) -> Classification:
     """A classification as coding; the other types share the rest."""
-    scores = {each: confidence if each is task_type else (1.0 - confidence) / 7 for each in TaskType}
+    scores = {
+        each: confidence if each is task_type else (1.0 - confidence) / 7 for each in TaskType
+    }
     return Classification(task_type, confidence, scores)
 
 
 def state(name: str, *, facts: dict[str, Any] | None = None, **more: Any) -> ModelState:
     """A model that is rated 7 and 7; `facts` are what models.yaml says of it."""
-    return ModelState(ModelSpec(**{"id": name, "speed_rating": 7, "quality_rating": 7, **(facts or {})}), context_window=32_768, **more)
+    return ModelState(
+        ModelSpec(**{"id": name, "speed_rating": 7, "quality_rating": 7, **(facts or {})}),
+        context_window=32_768,
+        **more,
+    )
 
 
 def prior(source: str = "benchmarks (9, 2026-04)", **qualities: float) -> Prior:
@@ -39,12 +45,21 @@ def prior(source: str = "benchmarks (9, 2026-04)", **qualities: float) -> Prior:
     return Prior({each: qualities.get(each.value, 0.5) for each in TaskType}, source)
 
 
-def policy_of(rule: TaskTypeRule, weights: dict[str, float], memory_bytes: int | None = None) -> Policy:
+def policy_of(
+    rule: TaskTypeRule, weights: dict[str, float], memory_bytes: int | None = None
+) -> Policy:
     """A policy whose every task type has this rule."""
     routing = replace(shipped(), task_types=dict.fromkeys(TaskType, rule))
     return Policy.of(routing, weights, memory_bytes)
 
 
-def best(*states: ModelState, classification: Classification | None = None, weights: dict[str, float] | None = None, **rule: Any) -> Candidate:
+def best(
+    *states: ModelState,
+    classification: Classification | None = None,
+    weights: dict[str, float] | None = None,
+    **rule: Any,
+) -> Candidate:
     """The first of the ranking."""
-    return rank(classification or sure(), states, HI, policy_of(TaskTypeRule(**rule), weights or EVEN))[0]
+    return rank(
+        classification or sure(), states, HI, policy_of(TaskTypeRule(**rule), weights or EVEN)
+    )[0]

@@ -1,6 +1,8 @@
-"""An invented key of every form: `{A36}` stands for 36 letters and digits, H hexadecimal, L small letters, U capitals, D digits.
+"""An invented key of every form: `{A36}` stands for 36 letters and digits, H hexadecimal, L small
+letters, U capitals, D digits.
 
-Built from parts where they are used, so that nothing here looks like a live key to whoever searches the repository for them.
+Built from parts where they are used, so that nothing here looks like a live key to whoever searches
+the repository for them.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ _ALPHABETS = {
 
 def key_of(form: str) -> str:
     """The same key for the same form at any time."""
-    return re.sub(r"\{([AHLUD])(\d+)\}", lambda match: _letters(form, match[1], int(match[2])), form)
+    return re.sub(
+        r"\{([AHLUD])(\d+)\}", lambda match: _letters(form, match[1], int(match[2])), form
+    )
 
 
 def _letters(form: str, alphabet: str, count: int) -> str:
@@ -226,7 +230,10 @@ KEYS = (
     ("adobe_secret", "p8e-{A32}"),
     ("age_key", "AGE-SECRET-KEY-1{U16}"),
     ("age_key", "AGE-PLUGIN-YUBIKEY-1{U16}"),
-    ("teams_hook", "contoso.webhook.office.com/webhookb2/{H8}-{H4}-{H4}-{H4}-{H12}@{H8}-{H4}-{H4}-{H4}-{H12}/IncomingWebhook/{H32}/{H12}"),
+    (
+        "teams_hook",
+        "contoso.webhook.office.com/webhookb2/{H8}-{H4}-{H4}-{H4}-{H12}@{H8}-{H4}-{H4}-{H4}-{H12}/IncomingWebhook/{H32}/{H12}",
+    ),
     ("slack_hook", "hooks.slack.com/services/{A20}"),
     ("slack_hook", "hooks.slack.com/workflows/{A20}"),
     ("slack_hook", "hooks.slack.com/triggers/{A20}"),

@@ -15,9 +15,21 @@ from tests.support.fake_ollama import FakeOllama
 from tests.support.forked import COMMAND, Forked, run
 
 
-@pytest.mark.parametrize("words", [("--version",), ("nonsense",), ("route", "hi"), ("run", "-m", LLAMA, "hi"), ("run", "-m", "gone", "hi"), ("config", "show")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--version",),
+        ("nonsense",),
+        ("route", "hi"),
+        ("run", "-m", LLAMA, "hi"),
+        ("run", "-m", "gone", "hi"),
+        ("config", "show"),
+    ],
+)
 def test_words_bytes_and_exit_code_are_the_same(ollama: FakeOllama, words: tuple[str, ...]) -> None:
-    real = subprocess.run([*COMMAND, *words], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    real = subprocess.run(
+        [*COMMAND, *words], capture_output=True, stdin=subprocess.DEVNULL, check=False
+    )
     done = run(*words)
     assert (done.returncode, done.stdout) == (real.returncode, real.stdout)
     assert done.stderr.split()[:3] == real.stderr.split()[:3]
@@ -31,7 +43,9 @@ def test_stdin_is_its_own(ollama: FakeOllama) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python starts anew")
 def test_it_is_forked_from_what_has_imported_orch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as memory's embedder leaves it behind
-    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as a command does that a test called in this process
+    monkeypatch.setenv(
+        "PYTHONSAFEPATH", "1"
+    )  # as a command does that a test called in this process
     with Forked("serve", "--port", "0", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -48,7 +62,9 @@ def test_a_signal_ends_it_and_its_parent_knows() -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def test_python_starts_where_a_variable_may_matter_to_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_starts_where_a_variable_may_matter_to_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os; os._exit(42)", encoding="utf-8")
     assert run("--version").returncode == 0
     monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path))

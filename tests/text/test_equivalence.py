@@ -16,28 +16,64 @@ from tests.evals.near_cache import OWN, Pair, Tally, main, measure, read, total
 
 PAIRS = read(OWN)
 WORDS = sorted({word for pair in PAIRS for text in (pair.a, pair.b) for word in text.split()})
-TEXTS = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), st.sampled_from([pair.a for pair in PAIRS]))
+TEXTS = st.one_of(
+    st.text(max_size=80),
+    st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join),
+    st.sampled_from([pair.a for pair in PAIRS]),
+)
 
 DIFFERENT = {
-    "number": [("Give me five tips", "Give me ten tips"), ("Convierte 10 km a millas", "Convierte 15 km a millas"), ("What is 1.5 + 2?", "What is 15 + 2?")],
-    "unit": [("Convert 10 km to miles", "Convert 10 m to miles"), ("Convierte 5 libras a kilos", "Convierte 5 onzas a kilos")],
-    "negation": [("Why is it safe?", "Why isn't it safe?"), ("¿Por qué funciona?", "¿Por qué no funciona?"), ("Run it with sudo", "Run it without sudo")],
-    "name": [("Who wrote Hamlet?", "Who wrote Macbeth?"), ("La capital de Suiza", "La capital de Suecia"), ("What is Apple?", "What is an apple?")],
-    "code": [("What does `a & b` do?", "What does `a && b` do?"), ("¿Qué hace rm -r?", "¿Qué hace rm -rf?"), ("Use max_tokens", "Use min_tokens")],
-    "quoted": [("Translate 'dog' to Spanish", "Translate 'god' to Spanish"), ('Corrige "yo voy"', 'Corrige "yo fui"')],
+    "number": [
+        ("Give me five tips", "Give me ten tips"),
+        ("Convierte 10 km a millas", "Convierte 15 km a millas"),
+        ("What is 1.5 + 2?", "What is 15 + 2?"),
+    ],
+    "unit": [
+        ("Convert 10 km to miles", "Convert 10 m to miles"),
+        ("Convierte 5 libras a kilos", "Convierte 5 onzas a kilos"),
+    ],
+    "negation": [
+        ("Why is it safe?", "Why isn't it safe?"),
+        ("¿Por qué funciona?", "¿Por qué no funciona?"),
+        ("Run it with sudo", "Run it without sudo"),
+    ],
+    "name": [
+        ("Who wrote Hamlet?", "Who wrote Macbeth?"),
+        ("La capital de Suiza", "La capital de Suecia"),
+        ("What is Apple?", "What is an apple?"),
+    ],
+    "code": [
+        ("What does `a & b` do?", "What does `a && b` do?"),
+        ("¿Qué hace rm -r?", "¿Qué hace rm -rf?"),
+        ("Use max_tokens", "Use min_tokens"),
+    ],
+    "quoted": [
+        ("Translate 'dog' to Spanish", "Translate 'god' to Spanish"),
+        ('Corrige "yo voy"', 'Corrige "yo fui"'),
+    ],
     "order": [
         ("Convert 100 USD to EUR", "Convert 100 EUR to USD"),
         ("Trenes de Madrid a Vigo", "Trenes de Vigo a Madrid"),
         ("Do dogs chase cats?", "Do cats chase dogs?"),
     ],
-    "head": [("A list of dicts", "A dict of lists"), ("What is a house cat?", "What is a cat house?")],
-    "antonym": [("Where does it start?", "Where does it end?"), ("¿Cómo activo el wifi?", "¿Cómo desactivo el wifi?"), ("Run before lunch", "Run after lunch")],
+    "head": [
+        ("A list of dicts", "A dict of lists"),
+        ("What is a house cat?", "What is a cat house?"),
+    ],
+    "antonym": [
+        ("Where does it start?", "Where does it end?"),
+        ("¿Cómo activo el wifi?", "¿Cómo desactivo el wifi?"),
+        ("Run before lunch", "Run after lunch"),
+    ],
     "comparison": [
         ("Is Go faster than C?", "Is C faster than Go?"),
         ("¿Es Go más lento que C?", "¿Es Go más rápido que C?"),
         ("The biggest lake", "The smallest lake"),
     ],
-    "language": [("Explain recursion in French", "Explain recursion in German"), ("Explica el amor", "Explica el amor en inglés")],
+    "language": [
+        ("Explain recursion in French", "Explain recursion in German"),
+        ("Explica el amor", "Explica el amor en inglés"),
+    ],
     "tense": [
         ("Who is the king of Spain?", "Who was the king of Spain?"),
         ("¿Cuándo empieza el curso?", "¿Cuándo empezó el curso?"),
@@ -49,7 +85,11 @@ DIFFERENT = {
         ("¿Qué es un notario?", "¿Qué hace un notario?"),
         ("Can I delete a branch?", "How do I delete a branch?"),
     ],
-    "subject": [("Who defeated Napoleon?", "Who did Napoleon defeat?"), ("What eats cats?", "What do cats eat?"), ("What eats cats?", "¿Qué comen los gatos?")],
+    "subject": [
+        ("Who defeated Napoleon?", "Who did Napoleon defeat?"),
+        ("What eats cats?", "What do cats eat?"),
+        ("What eats cats?", "¿Qué comen los gatos?"),
+    ],
     "format": [
         ("Explain recursion", "Explain recursion in one sentence"),
         ("Resume en un párrafo", "Resume en una frase"),
@@ -61,15 +101,26 @@ DIFFERENT = {
         ("Palabras con la letra o", "Palabras con la letra y"),
         ("Foods with vitamin A", "Foods with vitamin E"),
     ],
-    "preposition": [("A book about my father", "A book for my father"), ("Write to my boss", "Write from my boss"), ("What is on TV?", "What is TV?")],
-    "article": [("What is the cloud?", "What is a cloud?"), ("¿Qué es la nube?", "¿Qué es una nube?")],
+    "preposition": [
+        ("A book about my father", "A book for my father"),
+        ("Write to my boss", "Write from my boss"),
+        ("What is on TV?", "What is TV?"),
+    ],
+    "article": [
+        ("What is the cloud?", "What is a cloud?"),
+        ("¿Qué es la nube?", "¿Qué es una nube?"),
+    ],
     "whose": [
         ("What is my IP?", "What is an IP?"),
         ("¿Cuál es mi IP?", "¿Qué es una IP?"),
         ("Fix this error", "Fix an error"),
         ("Can you swim?", "Can I swim?"),
     ],
-    "across": [("¿Cómo borro un archivo?", "How do I create a file?"), ("¿Quién es el rey?", "Who was the king?"), ("Receta sin gluten", "Recipe with gluten")],
+    "across": [
+        ("¿Cómo borro un archivo?", "How do I create a file?"),
+        ("¿Quién es el rey?", "Who was the king?"),
+        ("Receta sin gluten", "Recipe with gluten"),
+    ],
 }
 SAME = [
     ("How do I delete a file in Linux?", "¿Cómo borro un archivo en Linux?"),
@@ -140,12 +191,26 @@ def test_difference_does_not_depend_on_which_comes_first(a: str, b: str) -> None
     assert difference(a, b) == difference(b, a)
 
 
-@pytest.mark.parametrize(("first", "second"), [(pair.a, pair.b) for pair in PAIRS if pair.same_answer])
+@pytest.mark.parametrize(
+    ("first", "second"), [(pair.a, pair.b) for pair in PAIRS if pair.same_answer]
+)
 def test_one_more_word_is_a_difference(first: str, second: str) -> None:
     assert difference(first, f"{second.rstrip('?')} zebra?")
 
 
-@pytest.mark.parametrize("text", ["what is " * 40_000, "a-" * 100_000, "'" * 100_000, "que es (" * 30, "x " * 199, '"' * 399, "most " * 79, "1." * 190])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what is " * 40_000,
+        "a-" * 100_000,
+        "'" * 100_000,
+        "que es (" * 30,
+        "x " * 199,
+        '"' * 399,
+        "most " * 79,
+        "1." * 190,
+    ],
+)
 def test_time_is_bounded_for_any_length(text: str) -> None:
     started = time.perf_counter()
     difference(text, text + "?!x")
@@ -164,9 +229,26 @@ def test_silence_is_precise() -> None:
     assert Tally().precision == 1.0
 
 
-def test_the_measure_prints_the_figures_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pairs = [Pair("What is recursion?", "Explain recursion", True), Pair("Is Go fast?", "Is Go slow?", False)]
+def test_the_measure_prints_the_figures_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = [
+        Pair("What is recursion?", "Explain recursion", True),
+        Pair("Is Go fast?", "Is Go slow?", False),
+    ]
     path = tmp_path / "pairs.jsonl"
-    path.write_text("\n".join(json.dumps({"a": pair.a, "b": pair.b, "same_answer": pair.same_answer}) for pair in pairs), encoding="utf-8")
+    path.write_text(
+        "\n".join(
+            json.dumps({"a": pair.a, "b": pair.b, "same_answer": pair.same_answer})
+            for pair in pairs
+        ),
+        encoding="utf-8",
+    )
     assert main(["--data", str(path), "--json", "--no-embedding"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"precision": 1.0, "right": 1, "wrong": 0, "same_pairs": 1, "n": 2}
+    assert json.loads(capsys.readouterr().out) == {
+        "precision": 1.0,
+        "right": 1,
+        "wrong": 0,
+        "same_pairs": 1,
+        "n": 2,
+    }

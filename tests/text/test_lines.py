@@ -42,26 +42,44 @@ def test_what_is_no_name(value: Any) -> None:
     assert not is_name(value)
 
 
-@pytest.mark.parametrize("name", ["qwen3:8b", "hf.co/a/B-GGUF:Q4_K_M", "My Model", "سلام‌ها", "👩‍👩‍👧", "n" * 300])
+@pytest.mark.parametrize(
+    "name", ["qwen3:8b", "hf.co/a/B-GGUF:Q4_K_M", "My Model", "سلام‌ها", "👩‍👩‍👧", "n" * 300]
+)
 def test_what_is_a_name(name: str) -> None:
     assert is_name(name)
 
 
 def test_an_error_that_says_nothing_is_told_by_its_kind() -> None:
-    assert [first_line(ValueError(text)) for text in ("a\rb\nc", "\n\n", "\x1b")] == ["a", "ValueError", "ValueError"]
+    assert [first_line(ValueError(text)) for text in ("a\rb\nc", "\n\n", "\x1b")] == [
+        "a",
+        "ValueError",
+        "ValueError",
+    ]
 
 
 # ---------------------------------------------------------------- what servers say
 
 
-@pytest.mark.parametrize("entry", [{"name": "a\nb"}, {"model": "a\x1b"}, {"name": "a", "model": "b\n"}, {"name": 7}, {}], ids=str)
+@pytest.mark.parametrize(
+    "entry",
+    [{"name": "a\nb"}, {"model": "a\x1b"}, {"name": "a", "model": "b\n"}, {"name": 7}, {}],
+    ids=str,
+)
 def test_a_model_whose_name_is_none_is_left_out(entry: dict[str, Any]) -> None:
     assert read_limits.models_in([entry, {"name": "good"}], "name", "model") == [{"name": "good"}]
 
 
 def test_words_about_a_model_are_of_one_line() -> None:
-    assert (read_limits.word("a\nb\x1b"), read_limits.word(7), len(read_limits.word("a" * 1_000))) == ("a b", "", read_limits.MOST_WORD_CHARS)
-    assert (read_limits.words(["a\nb", 7]), read_limits.words("a"), len(read_limits.words(["a"] * 1_000) or ())) == (("a b", ""), None, read_limits.MOST_WORDS)
+    assert (
+        read_limits.word("a\nb\x1b"),
+        read_limits.word(7),
+        len(read_limits.word("a" * 1_000)),
+    ) == ("a b", "", read_limits.MOST_WORD_CHARS)
+    assert (
+        read_limits.words(["a\nb", 7]),
+        read_limits.words("a"),
+        len(read_limits.words(["a"] * 1_000) or ()),
+    ) == (("a b", ""), None, read_limits.MOST_WORDS)
 
 
 def test_an_error_of_a_server_is_of_one_line() -> None:
@@ -74,7 +92,9 @@ def test_an_error_of_a_server_is_of_one_line() -> None:
 def test_the_list_of_models_has_no_line_that_a_server_forged(ollama: FakeOllama) -> None:
     good = orch("models")
     ollama.add(FakeModel(f"x\n{FAKE}"))
-    ollama.add(FakeModel("stranger", family=f"f\n{FAKE}", capabilities=["completion", f"c\n{FAKE}"]))
+    ollama.add(
+        FakeModel("stranger", family=f"f\n{FAKE}", capabilities=["completion", f"c\n{FAKE}"])
+    )
     done = orch("models")
     assert len(done.stdout.splitlines()) == len(good.stdout.splitlines()) + 1
     assert _forged(done.stdout + done.stderr + orch("models", "show", "stranger").stdout) == []
@@ -91,7 +111,9 @@ def test_a_failed_model_forges_no_line_on_stderr(ollama: FakeOllama, kind: str) 
 def test_a_name_in_models_yaml_forges_no_line_of_a_run(ollama: FakeOllama, home: Path) -> None:
     home.mkdir(exist_ok=True)
     named = json.dumps({"id": LLAMA, "name": f"x\n{FAKE}"})
-    (home / "models.yaml").write_text(f"providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\nmodels: [{named}]\n")
+    (home / "models.yaml").write_text(
+        f"providers: {{ollama: {{kind: ollama, base_url: {ollama.url}}}}}\nmodels: [{named}]\n"
+    )
     done = orch("run", "-m", LLAMA, "hi")
     assert FAKE.encode() in done.stderr
     assert _forged(done.stderr + orch("route", "hi").stdout) == []
@@ -99,7 +121,9 @@ def test_a_name_in_models_yaml_forges_no_line_of_a_run(ollama: FakeOllama, home:
 
 def test_a_key_of_a_configuration_forges_no_problem(home: Path) -> None:
     home.mkdir(exist_ok=True)
-    (home / "models.yaml").write_text(json.dumps({f"x\n{FAKE}": 1, "models": [{"id": "a", f"y\u2028{FAKE}": 1}]}))
+    (home / "models.yaml").write_text(
+        json.dumps({f"x\n{FAKE}": 1, "models": [{"id": "a", f"y\u2028{FAKE}": 1}]})
+    )
     done = orch("config", "validate")
     assert done.stderr.count(FAKE.encode()) == 2
     assert _forged(done.stderr + orch("run", "hi").stderr) == []

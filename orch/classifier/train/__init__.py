@@ -1,1 +1,2 @@
-"""Trains the learned part of the classifier; needs numpy, scipy and the embedder, none of which deciding needs."""
+"""Trains the learned part of the classifier; needs numpy, scipy and the embedder, none of which
+deciding needs."""

@@ -1,6 +1,8 @@
-"""Trains the classifier: `uv run --group train python -m orch.classifier.train --data DIR [--vectors FILE.npz]` (seeded, no clock).
+"""Trains the classifier: `uv run --group train python -m orch.classifier.train --data DIR
+[--vectors FILE.npz]` (seeded, no clock).
 
-Rows come from the JSONL files of DIR and from `orch/classifier/data/`. Figures in the report are of rows that were not trained on.
+Rows come from the JSONL files of DIR and from `orch/classifier/data/`. Figures in the report are of
+rows that were not trained on.
 """
 
 from __future__ import annotations
@@ -21,7 +23,14 @@ import scipy.sparse as sparse
 from orch.classifier.linear_model import WEIGHTS
 from orch.classifier.spelling import Vocabulary
 from orch.classifier.train import report as figures_of
-from orch.classifier.train.fitting import fit, fitted_bytes, log_softmax, matrix, targets, weights_file
+from orch.classifier.train.fitting import (
+    fit,
+    fitted_bytes,
+    log_softmax,
+    matrix,
+    targets,
+    weights_file,
+)
 from orch.classifier.train.report import FOLDS, SEED
 from orch.classifier.train.rows import KINDS, TYPES, Row, changed, load, spliced, vocabulary
 from orch.classifier.train.teacher import L2 as TEACHER_L2
@@ -31,18 +40,22 @@ L2 = 5e-5
 TAUGHT_L2 = 1e-4
 """Of the features' part of the teacher."""
 REAL_WEIGHT = 2.0
-"""A prompt of a user counts as much as two that were written for training. Of 1, 2, 3 and 4: lenient .741, .751, .752, .750 on sources left out."""
+"""A prompt of a user counts as much as two that were written for training. Of 1, 2, 3 and 4:
+lenient .741, .751, .752, .750 on sources left out."""
 COPY_WEIGHT = 0.6
 TAUGHT_SHARE, TEACHERS = 0.5, 3
-"""Of a row's label. With it lenient was .771 instead of .755 (the first two folds of both splits)."""
+"""Of a row's label. With it lenient was .771 instead of .755 (the first two folds of both
+splits)."""
 SPLICED = 30_000
-"""Without spliced prompts lenient was .739, with 22,000 .756 (the first two folds of sources left out)."""
+"""Without spliced prompts lenient was .739, with 22,000 .756 (the first two folds of sources left
+out)."""
 SPLICED_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All rows, a changed copy of each, and spliced prompts: as features, and rows and spliced prompts as vectors too."""
+    """All rows, a changed copy of each, and spliced prompts: as features, and rows and spliced
+    prompts as vectors too."""
 
     rows: list[Row]
     vocabulary: Vocabulary
@@ -59,22 +72,36 @@ class Material:
         """Who saw the chosen rows alone: a model on features and one on vectors."""
         wanted, weights = self.wanted[chosen], self.weights[chosen]
         vectors = scaled(self.vectors[chosen], self.vectors)
-        return Teacher(fit(self.plain[chosen], wanted, weights, TAUGHT_L2), fit(vectors, wanted, weights, TEACHER_L2))
+        return Teacher(
+            fit(self.plain[chosen], wanted, weights, TAUGHT_L2),
+            fit(vectors, wanted, weights, TEACHER_L2),
+        )
 
     def softened(self, chosen: Any) -> Any:
-        """The labels of the chosen rows, half as they are, half as teachers see them who did not see the row."""
-        dealt, soft = np.random.default_rng(SEED).integers(0, TEACHERS, len(chosen)), np.zeros((len(chosen), len(TYPES)))
+        """The labels of the chosen rows, half as they are, half as teachers see them who did not
+        see the row."""
+        dealt, soft = (
+            np.random.default_rng(SEED).integers(0, TEACHERS, len(chosen)),
+            np.zeros((len(chosen), len(TYPES))),
+        )
         for part in range(TEACHERS):
             inside = chosen[dealt == part]
-            soft[dealt == part] = self.teacher(chosen[dealt != part]).logits(self.plain[inside], scaled(self.vectors[inside], self.vectors))
+            soft[dealt == part] = self.teacher(chosen[dealt != part]).logits(
+                self.plain[inside], scaled(self.vectors[inside], self.vectors)
+            )
         return (1 - TAUGHT_SHARE) * self.wanted[chosen] + TAUGHT_SHARE * np.exp(log_softmax(soft))
 
     def fitted(self, chosen: Any, teacher: Teacher) -> Any:
-        """Weights from the chosen rows, their copies, and the spliced prompts as the teacher labels them."""
+        """Weights from the chosen rows, their copies, and the spliced prompts as the teacher labels
+        them."""
         wanted, weights = self.softened(chosen), self.weights[chosen]
-        soft = np.exp(log_softmax(teacher.logits(self.spliced, scaled(self.spliced_vectors, self.vectors))))
+        soft = np.exp(
+            log_softmax(teacher.logits(self.spliced, scaled(self.spliced_vectors, self.vectors)))
+        )
         lines = sparse.vstack([self.plain[chosen], self.copies[chosen], self.spliced]).tocsr()
-        counts = np.concatenate([weights, weights * COPY_WEIGHT, np.full(len(soft), SPLICED_WEIGHT)])
+        counts = np.concatenate(
+            [weights, weights * COPY_WEIGHT, np.full(len(soft), SPLICED_WEIGHT)]
+        )
         return fit(lines, np.vstack([wanted, wanted, soft]), counts, L2)
 
 
@@ -102,7 +129,9 @@ def material(rows: list[Row], vectors_file: Path | None) -> Material:
         targets(rows),
         np.array([REAL_WEIGHT if row.real else 1.0 for row in rows]),
         matrix([row.text for row in rows], known),
-        matrix([changed(row, kind, chance).text for row, kind in zip(rows, kinds, strict=True)], known),
+        matrix(
+            [changed(row, kind, chance).text for row, kind in zip(rows, kinds, strict=True)], known
+        ),
         np.array(kinds),
         matrix(new, known),
         vectors[: len(rows)],
@@ -124,7 +153,8 @@ def _vectors(texts: list[str], file: Path | None) -> Any:
 
 
 def left_out(data: Material, dealt: Any) -> tuple[Any, Any, Any]:
-    """Logits (n, 8) of each row by a model that did not see its fold, of its changed copy, and of the row by the teacher."""
+    """Logits (n, 8) of each row by a model that did not see its fold, of its changed copy, and of
+    the row by the teacher."""
     plain, copies, taught = np.zeros((3, len(data.rows), len(TYPES)))
     for fold in range(FOLDS):
         chosen, rows = np.flatnonzero(dealt != fold), np.flatnonzero(dealt == fold)
@@ -136,7 +166,8 @@ def left_out(data: Material, dealt: Any) -> tuple[Any, Any, Any]:
 
 
 def measured(data: Material) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The head of the weights file (confidences and thresholds) and the report's figures, both from rows that were left out."""
+    """The head of the weights file (confidences and thresholds) and the report's figures, both from
+    rows that were left out."""
     report: dict[str, Any] = {}
     seen: list[tuple[list[Row], Any, Any]] = []
     for name, by_source in (("leave_source_out", True), ("random_split", False)):
@@ -144,16 +175,27 @@ def measured(data: Material) -> tuple[dict[str, Any], dict[str, Any]]:
         chosen = np.flatnonzero(dealt >= 0)
         plain, copies, taught = (each[chosen] for each in left_out(data, dealt))
         rows = [data.rows[at] for at in chosen]
-        probabilities, right = np.exp(log_softmax(plain)), figures_of.lenient(rows, plain.argmax(axis=1))
+        probabilities, right = (
+            np.exp(log_softmax(plain)),
+            figures_of.lenient(rows, plain.argmax(axis=1)),
+        )
         same = copies.argmax(axis=1) == plain.argmax(axis=1)
         report[name] = figures_of.figures(rows, plain) | {
-            "ece": round(figures_of.cross_fitted_ece(probabilities.max(axis=1), right, dealt[chosen]), 4),
-            "kept": {kind: round(float(same[data.kinds[chosen] == kind].mean()), 4) for kind in KINDS},
+            "ece": round(
+                figures_of.cross_fitted_ece(probabilities.max(axis=1), right, dealt[chosen]), 4
+            ),
+            "kept": {
+                kind: round(float(same[data.kinds[chosen] == kind].mean()), 4) for kind in KINDS
+            },
             "with_embedder": figures_of.shares(rows, taught.argmax(axis=1)),
             **figures_of.baselines(rows),
         }
         seen.append((rows, probabilities, right))
-    rows, probabilities, right = [*seen[0][0], *seen[1][0]], np.concatenate([each[1] for each in seen]), np.concatenate([each[2] for each in seen])
+    rows, probabilities, right = (
+        [*seen[0][0], *seen[1][0]],
+        np.concatenate([each[1] for each in seen]),
+        np.concatenate([each[2] for each in seen]),
+    )
     top = probabilities.max(axis=1)
     xs, ys = figures_of.knots(top, right)
     thresholds = {
@@ -167,7 +209,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--vectors", type=Path, help="keeps the embedder's vectors for another training on the same rows (they take most of the time)")
+    parser.add_argument(
+        "--vectors",
+        type=Path,
+        help=(
+            "keeps the embedder's vectors for another training on the same rows (they take most of"
+            " the time)"
+        ),
+    )
     asked = parser.parse_args()
     rows = load(asked.data)
     data = material(rows, asked.vectors)
@@ -175,8 +224,16 @@ def main() -> None:
     everything = np.arange(len(rows))
     content = weights_file(data.fitted(everything, data.teacher(everything)), head, data.vocabulary)
     asked.out.write_bytes(content)
-    report |= {"rows": dict(Counter(row.file for row in rows)), "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "l2": L2, "seed": SEED}
-    asked.out.with_name(re.sub(r"\.\w+$", "", asked.out.name) + ".report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    report |= {
+        "rows": dict(Counter(row.file for row in rows)),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "l2": L2,
+        "seed": SEED,
+    }
+    asked.out.with_name(re.sub(r"\.\w+$", "", asked.out.name) + ".report.json").write_text(
+        json.dumps(report, indent=2) + "\n", "utf-8"
+    )
     print(json.dumps(report, indent=2))
 
 

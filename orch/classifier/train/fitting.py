@@ -1,4 +1,5 @@
-"""Fits the weights: sparse features, soft labels, multinomial logistic regression, and the bytes of the weights file."""
+"""Fits the weights: sparse features, soft labels, multinomial logistic regression, and the bytes of
+the weights file."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ def matrix(texts: Sequence[str], vocabulary: Vocabulary) -> Any:
             at += buckets(names)
             values += [value_of(group, len(names))] * len(names)
         starts.append(len(at))
-    return sparse.csr_matrix((np.array(values), np.array(at), np.array(starts)), shape=(len(texts), BUCKETS))
+    return sparse.csr_matrix(
+        (np.array(values), np.array(at), np.array(starts)), shape=(len(texts), BUCKETS)
+    )
 
 
 def targets(rows: Sequence[Row]) -> Any:
@@ -54,7 +57,13 @@ def fit(lines: Any, wanted: Any, weights: Any, l2: float) -> Any:
         slope = across @ ((np.exp(logs) - wanted) * share) + l2 * own
         return float(-(share * wanted * logs).sum() + 0.5 * l2 * (own * own).sum()), slope.ravel()
 
-    found = minimize(loss, np.zeros(len(used) * len(TYPES)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "maxcor": 8})
+    found = minimize(
+        loss,
+        np.zeros(len(used) * len(TYPES)),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": STEPS, "maxcor": 8},
+    )
     out = np.zeros((lines.shape[1], len(TYPES)))
     out[used] = found.x.reshape(-1, len(TYPES))
     return out
@@ -73,15 +82,20 @@ def fitted_bytes(weights: Any) -> Any:
 
 
 def rounded(weights: Any) -> tuple[Any, Any]:
-    """Bytes, and what one is worth for each type. 99.6 % of prompts keep their type; clipping the largest .005 % kept only 94 %."""
+    """Bytes, and what one is worth for each type. 99.6 % of prompts keep their type; clipping the
+    largest .005 % kept only 94 %."""
     scale = np.abs(weights).max(axis=0) / 127
     return np.clip(np.round(weights / scale), -127, 127).astype(np.int8), scale
 
 
 def weights_file(weights: Any, head: dict[str, Any], vocabulary: Vocabulary) -> bytes:
-    """Lengths, a head of JSON, the vocabulary, and a byte for each bucket and type, bucket by bucket."""
+    """Lengths, a head of JSON, the vocabulary, and a byte for each bucket and type, bucket by
+    bucket."""
     whole, scale = rounded(weights)
-    text, words = json.dumps({**head, "scale": [float(each) for each in scale]}).encode(), vocabulary.to_bytes()
+    text, words = (
+        json.dumps({**head, "scale": [float(each) for each in scale]}).encode(),
+        vocabulary.to_bytes(),
+    )
     lengths = len(text).to_bytes(4, "little") + len(words).to_bytes(4, "little")
     lines: bytes = (whole.astype(np.int16) + ZERO).astype(np.uint8).tobytes()
     return MAGIC + lengths + text + words + lines

@@ -1,4 +1,5 @@
-"""Figures of rows that were not trained on, and what is fitted to them: confidences and thresholds."""
+"""Figures of rows that were not trained on, and what is fitted to them: confidences and
+thresholds."""
 
 from __future__ import annotations
 
@@ -21,21 +22,29 @@ SECOND_RIGHT = 0.4
 
 
 def folds(rows: Sequence[Row], by_source: bool) -> Any:
-    """A fold for each real row, -1 (always trained on) for the others. Sources stay whole, or rows are dealt at random."""
+    """A fold for each real row, -1 (always trained on) for the others. Sources stay whole, or rows
+    are dealt at random."""
     chance = random.Random(SEED)
     if not by_source:
         return np.array([chance.randrange(FOLDS) if row.real else -1 for row in rows])
     load_of, fold_of = [0] * FOLDS, {}
-    for source, count in sorted(Counter(row.source for row in rows if row.real).items(), key=lambda each: (-each[1], each[0])):
+    for source, count in sorted(
+        Counter(row.source for row in rows if row.real).items(),
+        key=lambda each: (-each[1], each[0]),
+    ):
         fold_of[source] = load_of.index(min(load_of))
         load_of[fold_of[source]] += count
     return np.array([fold_of.get(row.source, -1) for row in rows])
 
 
 def knots(top: Any, right: Any) -> tuple[list[float], list[float]]:
-    """Confidence by top probability: means of equal shares of the rows, made rising (pool adjacent violators)."""
+    """Confidence by top probability: means of equal shares of the rows, made rising (pool adjacent
+    violators)."""
     order = np.argsort(top, kind="stable")
-    pools = [[float(top[part].mean()), float(right[part].mean()), 1] for part in np.array_split(order, 12)]
+    pools = [
+        [float(top[part].mean()), float(right[part].mean()), 1]
+        for part in np.array_split(order, 12)
+    ]
     at = 0
     while at < len(pools) - 1:
         if pools[at][1] <= pools[at + 1][1]:
@@ -44,7 +53,10 @@ def knots(top: Any, right: Any) -> tuple[list[float], list[float]]:
         (x, y, n), (x2, y2, n2) = pools[at], pools.pop(at + 1)
         pools[at] = [(x * n + x2 * n2) / (n + n2), (y * n + y2 * n2) / (n + n2), n + n2]
         at = max(at - 1, 0)
-    xs, ys = [0.0, *(pool[0] for pool in pools), 1.0], [0.0, *(pool[1] for pool in pools), pools[-1][1]]
+    xs, ys = (
+        [0.0, *(pool[0] for pool in pools), 1.0],
+        [0.0, *(pool[1] for pool in pools), pools[-1][1]],
+    )
     rising = [0, *(at for at, (a, b) in enumerate(pairwise(xs), 1) if b > a)]
     return [round(xs[at], 5) for at in rising], [round(ys[at], 5) for at in rising]
 
@@ -52,18 +64,31 @@ def knots(top: Any, right: Any) -> tuple[list[float], list[float]]:
 def ece(confidence: Any, right: Any) -> float:
     """Expected calibration error, ten bins of equal width."""
     where = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    return float(sum(abs(confidence[where == at].mean() - right[where == at].mean()) * (where == at).mean() for at in set(where.tolist())))
+    return float(
+        sum(
+            abs(confidence[where == at].mean() - right[where == at].mean()) * (where == at).mean()
+            for at in set(where.tolist())
+        )
+    )
 
 
 def lenient(rows: Sequence[Row], best: Any) -> Any:
     """Whether each row's type is its label or a defensible second."""
-    return np.array([TYPES[at] == row.label or TYPES[at] in row.also for at, row in zip(best, rows, strict=True)])
+    return np.array(
+        [
+            TYPES[at] == row.label or TYPES[at] in row.also
+            for at, row in zip(best, rows, strict=True)
+        ]
+    )
 
 
 def shares(rows: Sequence[Row], best: Any) -> dict[str, float]:
     """Strict and lenient shares of decisions, given by their place in TYPES."""
     strict = np.array([TYPES[at] == row.label for at, row in zip(best, rows, strict=True)])
-    return {"strict": round(float(strict.mean()), 4), "lenient": round(float(lenient(rows, best).mean()), 4)}
+    return {
+        "strict": round(float(strict.mean()), 4),
+        "lenient": round(float(lenient(rows, best).mean()), 4),
+    }
 
 
 def figures(rows: Sequence[Row], logits: Any) -> dict[str, Any]:
@@ -99,7 +124,8 @@ def unsure_below(confidence: Any, right: Any) -> float:
 
 
 def second_share(rows: Sequence[Row], probabilities: Any) -> float:
-    """The least share of the first type's probability from which a second type is right or defensible in two of five cases."""
+    """The least share of the first type's probability from which a second type is right or
+    defensible in two of five cases."""
     order = np.argsort(-probabilities, axis=1)
     top, next_ = (np.take_along_axis(probabilities, order[:, [at]], axis=1)[:, 0] for at in (0, 1))
     good = lenient(rows, order[:, 1])
@@ -114,5 +140,7 @@ def cross_fitted_ece(top: Any, right: Any, dealt: Any) -> float:
     """Expected calibration error where each fold's confidences are fitted to the other folds."""
     confidence = np.zeros(len(top))
     for fold in range(FOLDS):
-        confidence[dealt == fold] = np.interp(top[dealt == fold], *knots(top[dealt != fold], right[dealt != fold]))
+        confidence[dealt == fold] = np.interp(
+            top[dealt == fold], *knots(top[dealt != fold], right[dealt != fold])
+        )
     return ece(confidence, right)

@@ -1,4 +1,5 @@
-"""The prompts that the classifier is trained on: read, changed as other users could have typed them, and spliced into new ones."""
+"""The prompts that the classifier is trained on: read, changed as other users could have typed
+them, and spliced into new ones."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ TYPES = tuple(str(each) for each in TaskType)
 OWN = Path(__file__).parents[1] / "data"
 KINDS = ("typo", "polite", "pasted")
 KNOWN_FROM = 3
-"""Prompts a word must stand in to be called known. Of 2 and 3 the better one (lenient .741 and .745; typos keep .971 and .964)."""
+"""Prompts a word must stand in to be called known. Of 2 and 3 the better one (lenient .741 and
+.745; typos keep .971 and .964)."""
 LONGEST_SPLICED = 400
 SWAPPED_WORDS = 0.4
 _POLITE = {
@@ -29,21 +31,40 @@ _POLITE = {
         "I would be grateful if you could do this. {}",
         "Hey, quick one. {} Cheers.",
     ),
-    "es": ("Por favor, {}", "Hola. {} ¡Gracias!", "¿Podrías ayudarme con esto? {}", "Buenas, necesito una mano: {}", "{} Muchas gracias de antemano."),
+    "es": (
+        "Por favor, {}",
+        "Hola. {} ¡Gracias!",
+        "¿Podrías ayudarme con esto? {}",
+        "Buenas, necesito una mano: {}",
+        "{} Muchas gracias de antemano.",
+    ),
 }
 _PASTED = (
-    "2026-03-01 12:00:01 ERROR worker[17]: connection reset by peer\n2026-03-01 12:00:02 INFO retrying in 5 s",
-    "def total(items):\n    result = 0\n    for item in items:\n        result += item.price\n    return result",
+    (
+        "2026-03-01 12:00:01 ERROR worker[17]: connection reset by peer\n2026-03-01 12:00:02 INFO"
+        " retrying in 5 s"
+    ),
+    (
+        "def total(items):\n    result = 0\n    for item in items:\n        result += item.price\n "
+        "   return result"
+    ),
     "id,name,amount\n1,Ana,20.5\n2,Luis,13.0\n3,Mia,7.25",
     "diff --git a/app.py b/app.py\n--- a/app.py\n+++ b/app.py\n@@ -1,3 +1,3 @@\n-x = 1\n+x = 2",
-    "The council met on Tuesday to discuss the new library. Several residents spoke about opening hours, and the vote was put off until next month.",
-    "El pleno se reunió el martes para hablar de la nueva biblioteca. Varios vecinos opinaron sobre el horario y la votación se aplazó un mes.",
+    (
+        "The council met on Tuesday to discuss the new library. Several residents spoke about"
+        " opening hours, and the vote was put off until next month."
+    ),
+    (
+        "El pleno se reunió el martes para hablar de la nueva biblioteca. Varios vecinos opinaron"
+        " sobre el horario y la votación se aplazó un mes."
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled prompt. `source` is what is left out together; `real` tells prompts of users from those written for training."""
+    """One labelled prompt. `source` is what is left out together; `real` tells prompts of users
+    from those written for training."""
 
     text: str
     label: str
@@ -57,28 +78,50 @@ class Row:
 def load(folder: Path) -> list[Row]:
     """The rows of a folder's files and of our own, in the order of file names."""
     paths = [*sorted(folder.glob("*.jsonl")), *sorted(OWN.glob("*.jsonl"))]
-    return [_row(json.loads(line), path) for path in paths for line in path.read_text("utf-8").splitlines() if line.strip()]
+    return [
+        _row(json.loads(line), path)
+        for path in paths
+        for line in path.read_text("utf-8").splitlines()
+        if line.strip()
+    ]
 
 
 def _row(record: dict[str, Any], path: Path) -> Row:
     source = record.get("source", f"own:{path.stem}").split("#")[0].removeprefix("translated:")
     also = tuple(each for each in record.get("also", ()) if each in TYPES)
-    return Row(record["text"], record["label"], also, record.get("lang", ""), source, not source.startswith(("written", "own")), path.name)
+    return Row(
+        record["text"],
+        record["label"],
+        also,
+        record.get("lang", ""),
+        source,
+        not source.startswith(("written", "own")),
+        path.name,
+    )
 
 
 def changed(row: Row, kind: str, chance: random.Random) -> Row:
-    """The row as another user could have typed it: `typo`, `polite` or `pasted` (case and accents are folded away before features are made)."""
+    """The row as another user could have typed it: `typo`, `polite` or `pasted` (case and accents
+    are folded away before features are made)."""
     if kind == "typo":
         return replace(row, text=_typos(row.text, chance))
     if kind == "polite":
-        return replace(row, text=chance.choice(_POLITE["es" if row.lang == "es" else "en"]).format(row.text))
+        return replace(
+            row, text=chance.choice(_POLITE["es" if row.lang == "es" else "en"]).format(row.text)
+        )
     block = chance.choice(_PASTED)
-    return replace(row, text=f"{row.text}\n\n{block}" if chance.random() < 0.6 else f"{block}\n\n{row.text}")
+    return replace(
+        row, text=f"{row.text}\n\n{block}" if chance.random() < 0.6 else f"{block}\n\n{row.text}"
+    )
 
 
 def _typos(text: str, chance: random.Random) -> str:
     letters = list(text)
-    spots = [at for at in range(1, min(len(letters), 2_000) - 1) if letters[at].isalpha() and letters[at + 1].isalpha()]
+    spots = [
+        at
+        for at in range(1, min(len(letters), 2_000) - 1)
+        if letters[at].isalpha() and letters[at + 1].isalpha()
+    ]
     for at in chance.sample(spots, min(len(spots), max(1, len(spots) // 40))):
         how = chance.randrange(3)
         if how == 0:
@@ -95,24 +138,51 @@ def vocabulary(rows: Sequence[Row]) -> Vocabulary:
     counts: Counter[str] = Counter()
     for row in rows:
         if not row.real:
-            counts.update({word for word in words_in(parts(row.text).asked) if word.isalpha() and word.isascii()})
+            counts.update(
+                {
+                    word
+                    for word in words_in(parts(row.text).asked)
+                    if word.isalpha() and word.isascii()
+                }
+            )
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Vocabulary([word for word, count in ordered if count >= KNOWN_FROM])
 
 
 def spliced(rows: Sequence[Row], count: int, seed: int) -> list[str]:
-    """New texts from the written prompts: the beginning of one with the end of another, or words exchanged. They have no label: the teacher gives one."""
+    """New texts from the written prompts: the beginning of one with the end of another, or words
+    exchanged. They have no label: the teacher gives one."""
     chance = random.Random(seed)
-    by_language = {lang: [row.text for row in rows if not row.real and row.lang == lang and len(row.text) < LONGEST_SPLICED] for lang in ("en", "es")}
-    words = {lang: sorted({word for text in texts for word in text.split() if _exchangeable(word)}) for lang, texts in by_language.items()}
+    by_language = {
+        lang: [
+            row.text
+            for row in rows
+            if not row.real and row.lang == lang and len(row.text) < LONGEST_SPLICED
+        ]
+        for lang in ("en", "es")
+    }
+    words = {
+        lang: sorted({word for text in texts for word in text.split() if _exchangeable(word)})
+        for lang, texts in by_language.items()
+    }
     found: dict[str, None] = {}
     while len(found) < count:
         lang = chance.choice(("en", "es"))
         one, other = (text.split(" ") for text in chance.sample(by_language[lang], 2))
         if chance.random() < 0.6:
-            new = one[: chance.randint(1, max(1, len(one) * 2 // 3))] + other[chance.randint(len(other) // 3, max(len(other) - 1, len(other) // 3)) :]
+            new = (
+                one[: chance.randint(1, max(1, len(one) * 2 // 3))]
+                + other[chance.randint(len(other) // 3, max(len(other) - 1, len(other) // 3)) :]
+            )
         else:
-            new = [chance.choice(words[lang]) if _exchangeable(word) and chance.random() < SWAPPED_WORDS else word for word in one]
+            new = [
+                (
+                    chance.choice(words[lang])
+                    if _exchangeable(word) and chance.random() < SWAPPED_WORDS
+                    else word
+                )
+                for word in one
+            ]
         found[" ".join(new)[:LONGEST_SPLICED]] = None
     return list(found)
 

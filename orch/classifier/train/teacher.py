@@ -1,4 +1,5 @@
-"""Vectors of the embedder, on which the teacher is fitted that labels spliced prompts for the small model to learn from."""
+"""Vectors of the embedder, on which the teacher is fitted that labels spliced prompts for the small
+model to learn from."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def _embedded(texts: Sequence[str]) -> Any:
     if not _engines:
         _engines.append(Engine())
     engine = _engines[0]
-    return np.array([engine.query(text[:READ_CHARS]) for text in texts], dtype=np.float64).reshape(-1, DIMENSION)
+    return np.array([engine.query(text[:READ_CHARS]) for text in texts], dtype=np.float64).reshape(
+        -1, DIMENSION
+    )
 
 
 def scaled(vectors: Any, like: Any) -> Any:

@@ -35,11 +35,17 @@ def stats(ctx: typer.Context, as_json: Json = False) -> None:
     from orch.cli import render
 
     runtime = _opened(ctx)
-    facts = {**runtime.reuse.cache.stats(), "mode": runtime.config.routing.cache.mode, "ttl": runtime.config.routing.cache.ttl}
+    facts = {
+        **runtime.reuse.cache.stats(),
+        "mode": runtime.config.routing.cache.mode,
+        "ttl": runtime.config.routing.cache.ttl,
+    }
     if as_json:
         render.show_json({"v": 1, **facts})
         return
-    render.show_facts(((name, "-" if value is None else value) for name, value in facts.items()), 10)
+    render.show_facts(
+        ((name, "-" if value is None else value) for name, value in facts.items()), 10
+    )
 
 
 @app.command()
@@ -95,8 +101,14 @@ def _opened(ctx: typer.Context) -> Runtime:
 def _one(runtime: Runtime, prefix: str) -> Answer:
     found = runtime.reuse.cache.find(prefix)
     if len(found) != 1:
-        said = f"no answer's id begins with {prefix!r}" if not found else f"several ids begin with {prefix!r}"
-        raise UsageError(said, "orch run --json tells run_id; orch cache stats tells how many there are")
+        said = (
+            f"no answer's id begins with {prefix!r}"
+            if not found
+            else f"several ids begin with {prefix!r}"
+        )
+        raise UsageError(
+            said, "orch run --json tells run_id; orch cache stats tells how many there are"
+        )
     return found[0]
 
 

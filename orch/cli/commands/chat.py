@@ -53,9 +53,18 @@ def chat(
     dial: Dial = None,
     loaded: Loaded = False,
     system: System = "",
-    carry_on: Annotated[bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")] = False,
-    session: Annotated[str, typer.Option(metavar="NAME", help="The conversation to begin or to go on with.", show_default=False)] = "",
-    recall: Annotated[bool, typer.Option("--recall", help="Put what memory finds before each turn.")] = False,
+    carry_on: Annotated[
+        bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")
+    ] = False,
+    session: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The conversation to begin or to go on with.", show_default=False
+        ),
+    ] = "",
+    recall: Annotated[
+        bool, typer.Option("--recall", help="Put what memory finds before each turn.")
+    ] = False,
 ) -> None:
     """Talk with your models, turn by turn."""
     from orch.cli import render
@@ -63,15 +72,36 @@ def chat(
 
     orchestrator = context.orchestrator(ctx)
     name = session_named(session, carry_on, orchestrator.runtime.journal)
-    talk = Talk(orchestrator, name, model or None, system or None, chosen_profile(ctx.params), dial, loaded, recall)
-    face = Face.of({"as_json": False, "jsonl": False, "stream": True, "plain": False, "continue_partial": True, "show_thinking": False, "quiet": False})
+    talk = Talk(
+        orchestrator,
+        name,
+        model or None,
+        system or None,
+        chosen_profile(ctx.params),
+        dial,
+        loaded,
+        recall,
+    )
+    face = Face.of(
+        {
+            "as_json": False,
+            "jsonl": False,
+            "stream": True,
+            "plain": False,
+            "continue_partial": True,
+            "show_thinking": False,
+            "quiet": False,
+        }
+    )
     try:
         while (line := _line()) is not None:
             if line == "/quit":
                 break
             try:
                 if line:
-                    _command(ctx, talk, line) if line.startswith("/") else asyncio.run(_turn(talk, face, _task(talk, line)))
+                    _command(ctx, talk, line) if line.startswith("/") else asyncio.run(
+                        _turn(talk, face, _task(talk, line))
+                    )
             except OrchError as error:
                 if error.code in ENDED[1:]:
                     raise
@@ -81,7 +111,8 @@ def chat(
 
 
 def _line() -> str | None:
-    """The next line that was typed; None at the end. Arrow keys and history work where readline is there."""
+    """The next line that was typed; None at the end. Arrow keys and history work where readline is
+    there."""
     if not sys.stdin.isatty():
         line = sys.stdin.buffer.readline().decode("utf-8", "replace")
         return line.strip() if line else None
@@ -100,8 +131,16 @@ def _task(talk: Talk, text: str) -> Task:
     from orch.cli.swap_question import asked_first
     from orch.orchestrator import task_of
 
-    wishes: dict[str, Any] = {"session": talk.session, "model": talk.model, "system_prompt": talk.system, "profile": talk.profile, "dial": talk.dial}
-    task = task_of(text, retrieve_context=True if talk.recall else None, loaded=talk.loaded, **wishes)
+    wishes: dict[str, Any] = {
+        "session": talk.session,
+        "model": talk.model,
+        "system_prompt": talk.system,
+        "profile": talk.profile,
+        "dial": talk.dial,
+    }
+    task = task_of(
+        text, retrieve_context=True if talk.recall else None, loaded=talk.loaded, **wishes
+    )
     return asked_first(talk.orchestrator, task)
 
 

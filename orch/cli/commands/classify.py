@@ -27,7 +27,8 @@ def classify(
     words: Annotated[list[str], typer.Argument(metavar="TEXT|FILE.jsonl|-", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every line."""
+    """Tell what kind of task a text is; of a JSONL file (`text` or `task` in each line), of every
+    line."""
     from orch.cli import render
 
     runtime = context.orchestrator(ctx).runtime
@@ -40,8 +41,17 @@ def classify(
     if as_json:
         render.show_json({"v": 1, **facts(found)})
         return
-    render.show(f"{found.task_type} {found.confidence:.2f}{' (unsure)' if found.unsure else ''}{f', or {found.second}' if found.second else ''}")
-    render.table(("type", "probability"), [(kind, f"{score:.3f}") for kind, score in sorted(found.scores.items(), key=lambda item: -item[1])])
+    render.show(
+        f"{found.task_type}"
+        f" {found.confidence:.2f}{' (unsure)' if found.unsure else ''}{f', or {found.second}' if found.second else ''}"
+    )
+    render.table(
+        ("type", "probability"),
+        [
+            (kind, f"{score:.3f}")
+            for kind, score in sorted(found.scores.items(), key=lambda item: -item[1])
+        ],
+    )
     show_evidence(found)
 
 
@@ -52,9 +62,14 @@ def show_evidence(found: Classification) -> None:
     first_two = sorted(found.scores, key=lambda kind: -found.scores[kind])[:2]
     for kind in first_two:
         spoke = [each for each in found.evidence if each.task_type == kind]
-        render.show(f"\nfor {kind} ({found.scores[kind]:.2f}):" + ("" if spoke else " nothing in particular"))
+        render.show(
+            f"\nfor {kind} ({found.scores[kind]:.2f}):"
+            + ("" if spoke else " nothing in particular")
+        )
         for source in dict.fromkeys(each.kind for each in spoke):
-            said = ", ".join(f"{each.feature!r} {each.weight:+.2f}" for each in spoke if each.kind == source)
+            said = ", ".join(
+                f"{each.feature!r} {each.weight:+.2f}" for each in spoke if each.kind == source
+            )
             render.show(f"  {source:10} {said}")
 
 
@@ -68,7 +83,13 @@ def facts(found: Classification) -> dict[str, Any]:
         "unsure": found.unsure,
         "language": found.language,
         "evidence": [
-            {"task_type": str(each.task_type), "kind": each.kind, "feature": each.feature, "weight": round(each.weight, 3)} for each in found.evidence
+            {
+                "task_type": str(each.task_type),
+                "kind": each.kind,
+                "feature": each.feature,
+                "weight": round(each.weight, 3),
+            }
+            for each in found.evidence
         ],
     }
 
@@ -81,18 +102,25 @@ def _lines(file: str) -> Iterator[str]:
         with Path(file).open(encoding="utf-8-sig", errors="replace") as stream:
             yield from _bounded(stream)
     except OSError as error:
-        raise InputError(f"{file}: {error.strerror or error}", "it must be a file with one JSON object a line") from None
+        raise InputError(
+            f"{file}: {error.strerror or error}", "it must be a file with one JSON object a line"
+        ) from None
 
 
 def _bounded(stream: TextIO) -> Iterator[str]:
     """The lines. Raises InputError where one does not end: /dev/zero has none."""
     while line := stream.readline(MOST_LINE_CHARS):
         if len(line) == MOST_LINE_CHARS:
-            raise InputError(f"a line is over {MOST_LINE_CHARS // 1_000_000} million characters long", "it must be a file with one JSON object a line")
+            raise InputError(
+                f"a line is over {MOST_LINE_CHARS // 1_000_000} million characters long",
+                "it must be a file with one JSON object a line",
+            )
         yield line
 
 
-def _labelled(lines: Iterable[str], classifier: Classifier, corrections: Corrections) -> Iterator[dict[str, Any]]:
+def _labelled(
+    lines: Iterable[str], classifier: Classifier, corrections: Corrections
+) -> Iterator[dict[str, Any]]:
     """Each line's object with its type. Raises UsageError for a line that is none."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -106,4 +134,9 @@ def _labelled(lines: Iterable[str], classifier: Classifier, corrections: Correct
             raise UsageError(f"line {number} has no text", '{"text": "…"} a line')
         found = classifier.classify(text, None, corrections)
         second = str(found.second) if found.second else None
-        yield {**row, "task_type": str(found.task_type), "confidence": round(found.confidence, 4), "second": second}
+        yield {
+            **row,
+            "task_type": str(found.task_type),
+            "confidence": round(found.confidence, 4),
+            "second": second,
+        }

@@ -56,7 +56,10 @@ def _unknown_preferences(config: Any) -> list[str]:
 
     file = next(each for each in config.sources if each.which == "routing")
     document = source.parse(str(file.path), file.text)
-    return [str(problem) for problem in schema.unknown_preferences(config.models, config.routing, document)]
+    return [
+        str(problem)
+        for problem in schema.unknown_preferences(config.models, config.routing, document)
+    ]
 
 
 @app.command()
@@ -71,24 +74,42 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
     data = {"models": asdict(config.models), "routing": asdict(config.routing)}
     plain = without_secrets(json.loads(json.dumps(data)))
     if as_json:
-        render.show_json({"v": 1, "hash": config.hash, "sources": [str(source.path) for source in config.sources], **plain})
+        render.show_json(
+            {
+                "v": 1,
+                "hash": config.hash,
+                "sources": [str(source.path) for source in config.sources],
+                **plain,
+            }
+        )
         return
     import yaml
 
-    render.show(f"# {config.hash}\n" + "\n".join(f"# {source.path} ({source.place})" for source in config.sources))
+    render.show(
+        f"# {config.hash}\n"
+        + "\n".join(f"# {source.path} ({source.place})" for source in config.sources)
+    )
     render.show(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=140))
 
 
 @app.command()
-def schema(which: Annotated[str, typer.Argument(metavar="[models|routing|known-models]", show_default=False)] = "") -> None:
-    """Print the JSON Schema of models.yaml, routing.yaml or known_models.yaml; without a word, all."""
+def schema(
+    which: Annotated[
+        str, typer.Argument(metavar="[models|routing|known-models]", show_default=False)
+    ] = "",
+) -> None:
+    """Print the JSON Schema of models.yaml, routing.yaml or known_models.yaml; without a word,
+    all."""
     from orch.cli import render
     from orch.config.schema import json_schema
 
     names = ("models", "routing", "known_models")
     wanted = which.replace("-", "_")
     if wanted not in ("", *names):
-        raise UsageError(f"there is no schema {which!r}", "orch config schema models, routing, known-models, or no word for all")
+        raise UsageError(
+            f"there is no schema {which!r}",
+            "orch config schema models, routing, known-models, or no word for all",
+        )
     value = json_schema(wanted) if wanted else {name: json_schema(name) for name in names}
     render.show(json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -104,11 +125,24 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
 
     found, notes = find(context.config_dir(ctx), os.environ, working_directory())
     if as_json:
-        render.show_json({"v": 1, "files": {w: str(s.path) for w, s in found.items()}, "user_dir": str(paths.config_dir()), "notes": notes})
+        render.show_json(
+            {
+                "v": 1,
+                "files": {w: str(s.path) for w, s in found.items()},
+                "user_dir": str(paths.config_dir()),
+                "notes": notes,
+            }
+        )
         return
     for which, source in found.items():
         render.show(f"{which}: {source.path} ({source.place})")
-    searched = ("--config DIR", "$ORCH_CONFIG", "the working directory (both files)", str(paths.config_dir()), str(packaged("models").parent))
+    searched = (
+        "--config DIR",
+        "$ORCH_CONFIG",
+        "the working directory (both files)",
+        str(paths.config_dir()),
+        str(packaged("models").parent),
+    )
     render.show("looked for in: " + " > ".join(searched))
     for note in notes:
         render.warn(note)
@@ -116,8 +150,15 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def init(
-    to: Annotated[str, typer.Option(metavar="DIR", help="Where to. Default: your config folder.", show_default=False)] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there (a copy is kept).")] = False,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR", help="Where to. Default: your config folder.", show_default=False
+        ),
+    ] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that are there (a copy is kept).")
+    ] = False,
 ) -> None:
     """Write models.yaml and routing.yaml with their schemas, to be edited."""
     from orch.cli import render
@@ -128,7 +169,9 @@ def init(
     folder = Path(to).expanduser() if to else paths.config_dir()
     there = [folder / name for name in FILES.values() if (folder / name).exists()]
     if there and not force:
-        raise ConfigError(f"{there[0]} is there already", "orch config init --force replaces it and keeps a copy")
+        raise ConfigError(
+            f"{there[0]} is there already", "orch config init --force replaces it and keeps a copy"
+        )
     try:
         for old in there:
             old.replace(old.with_name(old.name + ".bak"))
@@ -136,8 +179,15 @@ def init(
             text = packaged(which).read_text(encoding="utf-8")
             first, rest = text.split("\n", 1)
             assert "$schema=" in first
-            paths.write_private(folder / name, f"# yaml-language-server: $schema=./{which}.schema.json\n{rest}")
-            paths.write_private(folder / f"{which}.schema.json", json.dumps(json_schema(which), indent=2) + "\n")
+            paths.write_private(
+                folder / name, f"# yaml-language-server: $schema=./{which}.schema.json\n{rest}"
+            )
+            paths.write_private(
+                folder / f"{which}.schema.json", json.dumps(json_schema(which), indent=2) + "\n"
+            )
             render.show(f"wrote {folder / name}")
     except OSError as error:
-        raise ConfigError(f"{folder} can't be written: {error.strerror or error}", "orch config init --to DIR writes elsewhere") from None
+        raise ConfigError(
+            f"{folder} can't be written: {error.strerror or error}",
+            "orch config init --to DIR writes elsewhere",
+        ) from None

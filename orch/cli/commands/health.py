@@ -19,7 +19,16 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 @app.command()
 def health(
     ctx: typer.Context,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing; list every address that orch could speak to, and fail if one is beyond.")] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help=(
+                "Ask nothing; list every address that orch could speak to, and fail if one is"
+                " beyond."
+            ),
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Check everything an answer needs, and say what to type next."""
@@ -31,8 +40,15 @@ def health(
     if as_json:
         render.show_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
     else:
-        render.table(("check", "", "latency", "what"), [(row.name, row.status, _latency(row), _what(row)) for row in rows])
-        render.show("\na task could be answered now" if could_answer else "\nno task could be answered now: orch setup finds what would serve here")
+        render.table(
+            ("check", "", "latency", "what"),
+            [(row.name, row.status, _latency(row), _what(row)) for row in rows],
+        )
+        render.show(
+            "\na task could be answered now"
+            if could_answer
+            else "\nno task could be answered now: orch setup finds what would serve here"
+        )
     raise typer.Exit(0 if could_answer else 3)
 
 
@@ -47,8 +63,15 @@ def _show_reach(ctx: typer.Context, *, as_json: bool) -> int:
         render.show_json({"addresses": [each._asdict() for each in found]})
         return int(beyond > 0)
     render.table(("address", "used by", "scope"), found)
-    said = f"{beyond:,} of {len(found):,} addresses are beyond this machine and private networks" if beyond else ""
-    render.show(f"\n{said or 'no address is beyond this machine and private networks'}; nothing was asked, and no name was looked up")
+    said = (
+        f"{beyond:,} of {len(found):,} addresses are beyond this machine and private networks"
+        if beyond
+        else ""
+    )
+    render.show(
+        f"\n{said or 'no address is beyond this machine and private networks'}; nothing was asked,"
+        " and no name was looked up"
+    )
     return int(beyond > 0)
 
 
@@ -68,7 +91,8 @@ async def _probe(ctx: typer.Context) -> tuple[list[Probe], bool]:
 
 
 def _by_server(ctx: typer.Context) -> tuple[list[Probe], bool] | None:
-    """What a running server finds: it holds the index of memory, which could not be looked at from here."""
+    """What a running server finds: it holds the index of memory, which could not be looked at from
+    here."""
     from orch.cli import via_server
     from orch.execution.health import Probe
 

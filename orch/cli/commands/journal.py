@@ -31,10 +31,16 @@ Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.
 def export(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE|-", show_default=False)],
-    since: Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False
+        ),
+    ] = "",
     force: Force = False,
 ) -> None:
-    """Write every run with its attempts, ratings and corrections to a file, one JSON object a line."""
+    """Write every run with its attempts, ratings and corrections to a file, one JSON object a
+    line."""
     import json
 
     from orch.cli import render
@@ -55,7 +61,11 @@ def export(
 
 
 @app.command()
-def backup(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE", show_default=False)], force: Force = False) -> None:
+def backup(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", show_default=False)],
+    force: Force = False,
+) -> None:
     """Copy the whole journal to a file, also beside a running server."""
     from orch.cli import render
     from orch.storage.journal_copies import back_up
@@ -78,11 +88,22 @@ def restore(
     source, kept = Path(file).expanduser(), None
     holds, now = journal_copies.looked_into(source), journal_copies.present(journal)
     if now is not None and now.runs:
-        kept = journal.path.with_name(f"{journal.path.stem}.replaced-{time.strftime('%Y%m%d-%H%M%S')}{journal.path.suffix}")
-        if not (yes or _agreed(f"Replace the journal ({_told(now)}) by {file} ({_told(holds)})? What is there now is kept. [y/N] ")):
+        kept = journal.path.with_name(
+            f"{journal.path.stem}.replaced-{time.strftime('%Y%m%d-%H%M%S')}{journal.path.suffix}"
+        )
+        if not (
+            yes
+            or _agreed(
+                f"Replace the journal ({_told(now)}) by {file} ({_told(holds)})? What is there now"
+                " is kept. [y/N] "
+            )
+        ):
             raise UsageError("nothing was changed", f"orch journal restore --yes {file}")
     journal_copies.restore(journal, source, kept)
-    render.show(f"restored {_told(holds)} from {file}" + (f"; what was there is kept as {kept}" if kept else ""))
+    render.show(
+        f"restored {_told(holds)} from {file}"
+        + (f"; what was there is kept as {kept}" if kept else "")
+    )
 
 
 def _agreed(question: str) -> bool:
@@ -99,25 +120,41 @@ def _journal(ctx: typer.Context) -> Journal:
     """The journal, which is there and can be read. Raises JournalError, UsageError."""
     journal = context.orchestrator(ctx).runtime.journal
     if not journal.path.exists():
-        raise UsageError(f"there is no journal yet at {journal.path}", 'orch run "What is a mutex?" begins one')
+        raise UsageError(
+            f"there is no journal yet at {journal.path}", 'orch run "What is a mutex?" begins one'
+        )
     journal.open()
     return journal
 
 
 def _target(journal: Journal, file: str, force: bool) -> Path:
-    """A file to write. Raises UsageError where it would replace one unasked, or the journal itself."""
+    """A file to write. Raises UsageError where it would replace one unasked, or the journal
+    itself."""
     target = Path(file).expanduser()
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}", f"mkdir -p {target.parent}")
     if target.is_dir():
         raise UsageError(f"{file} is a folder", "name a file in it")
-    if target.exists() and not target.is_file():  # the copy would take the place of a device or a pipe
+    if (
+        target.exists() and not target.is_file()
+    ):  # the copy would take the place of a device or a pipe
         raise UsageError(f"{file} is not a file", "name one; orch journal export - prints")
     if target.exists() and (not force or target.samefile(journal.path)):
-        raise UsageError(f"{file} exists" if not target.samefile(journal.path) else f"{file} is the journal itself", "name another file, or add --force")
+        raise UsageError(
+            (
+                f"{file} exists"
+                if not target.samefile(journal.path)
+                else f"{file} is the journal itself"
+            ),
+            "name another file, or add --force",
+        )
     return target
 
 
 def _told(holds: Holds) -> str:
-    newest = f", the newest of {time.strftime('%Y-%m-%d %H:%M', time.localtime(holds.newest))}" if holds.newest else ""
+    newest = (
+        f", the newest of {time.strftime('%Y-%m-%d %H:%M', time.localtime(holds.newest))}"
+        if holds.newest
+        else ""
+    )
     return f"{holds.runs:,} {'run' if holds.runs == 1 else 'runs'}{newest}"

@@ -12,14 +12,29 @@ from orch.cli import context
 from orch.errors import InputError, OrchError
 
 app = typer.Typer(
-    rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True, help="Search, read, add to and forget what was said."
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Search, read, add to and forget what was said.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Session = Annotated[str, typer.Option(metavar="NAME", help="Only this conversation.", show_default=False)]
-Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only this kind of task.", show_default=False)]
-Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="Only this model.", show_default=False)]
-Since = Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)]
+Session = Annotated[
+    str, typer.Option(metavar="NAME", help="Only this conversation.", show_default=False)
+]
+Kind = Annotated[
+    str, typer.Option("--type", metavar="TYPE", help="Only this kind of task.", show_default=False)
+]
+Model = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="Only this model.", show_default=False)
+]
+Since = Annotated[
+    str,
+    typer.Option(
+        help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False
+    ),
+]
 Count = Annotated[int, typer.Option("-k", metavar="N", min=1, max=1000, help="How many.")]
 _T = TypeVar("_T")
 PORTION_CHARS = 4_000_000
@@ -40,17 +55,38 @@ def search(
     """Find what was said: by words and by meaning, best first."""
     from orch.cli import render
 
-    found = _ask(ctx, "search", query=" ".join(query), k=k, kind=kind, model=model, session=session, since=since)
+    found = _ask(
+        ctx,
+        "search",
+        query=" ".join(query),
+        k=k,
+        kind=kind,
+        model=model,
+        session=session,
+        since=since,
+    )
     if as_json:
         render.show_json({"v": 1, **found})
     elif not found["hits"]:
         render.say("nothing was found")
     else:
-        render.table(("score", "date", "task", "answer", "id"), [_hit(each) for each in found["hits"]], drop=("answer", "score"))
+        render.table(
+            ("score", "date", "task", "answer", "id"),
+            [_hit(each) for each in found["hits"]],
+            drop=("answer", "score"),
+        )
 
 
 @app.command("list")
-def list_(ctx: typer.Context, k: Count = 20, kind: Kind = "", model: Model = "", session: Session = "", since: Since = "", as_json: Json = False) -> None:
+def list_(
+    ctx: typer.Context,
+    k: Count = 20,
+    kind: Kind = "",
+    model: Model = "",
+    session: Session = "",
+    since: Since = "",
+    as_json: Json = False,
+) -> None:
     """List what is remembered, newest first."""
     from orch.cli import render
 
@@ -60,13 +96,26 @@ def list_(ctx: typer.Context, k: Count = 20, kind: Kind = "", model: Model = "",
     else:
         render.table(
             ("date", "type", "model", "task", "id"),
-            [(_day(each), each["task_type"] or "note", each["model"] or "-", _short(each["task"]), each["id"]) for each in found["memories"]],
+            [
+                (
+                    _day(each),
+                    each["task_type"] or "note",
+                    each["model"] or "-",
+                    _short(each["task"]),
+                    each["id"],
+                )
+                for each in found["memories"]
+            ],
             drop=("model", "type"),
         )
 
 
 @app.command()
-def show(ctx: typer.Context, run_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)], as_json: Json = False) -> None:
+def show(
+    ctx: typer.Context,
+    run_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    as_json: Json = False,
+) -> None:
     """Show one memory whole."""
     from orch.cli import render
     from orch.text.lines import one_line
@@ -84,9 +133,20 @@ def show(ctx: typer.Context, run_id: Annotated[str, typer.Argument(metavar="ID",
 @app.command()
 def add(
     ctx: typer.Context,
-    text: Annotated[list[str], typer.Argument(metavar="[TEXT] [-]", help="The note; - reads stdin.", show_default=False)] = [],  # noqa: B006
-    files: Annotated[list[str], typer.Option("-f", "--file", metavar="FILE", help="A document; can be repeated.", show_default=False)] = [],  # noqa: B006
-    session: Annotated[str, typer.Option(metavar="NAME", help="The conversation it belongs to.", show_default=False)] = "",
+    text: Annotated[
+        list[str],
+        typer.Argument(metavar="[TEXT] [-]", help="The note; - reads stdin.", show_default=False),
+    ] = [],  # noqa: B006
+    files: Annotated[
+        list[str],
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="A document; can be repeated.", show_default=False
+        ),
+    ] = [],  # noqa: B006
+    session: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The conversation it belongs to.", show_default=False),
+    ] = "",
 ) -> None:
     """Add a note, or documents, split along their structure."""
     from orch.cli import render
@@ -96,8 +156,13 @@ def add(
     for each in texts:
         check_length(each["text"], each["title"])  # before a server refuses it for its bytes
     portions = _portions(texts, lambda each: len(each["text"]))
-    ids = [name for some in portions for name in _ask(ctx, "add", texts=some, session=session)["ids"]]
-    render.show(f"added {len(ids)} {'piece' if len(ids) == 1 else 'pieces'}: {ids[0]}{' …' if len(ids) > 1 else ''}")
+    ids = [
+        name for some in portions for name in _ask(ctx, "add", texts=some, session=session)["ids"]
+    ]
+    render.show(
+        f"added {len(ids)} {'piece' if len(ids) == 1 else 'pieces'}:"
+        f" {ids[0]}{' …' if len(ids) > 1 else ''}"
+    )
 
 
 @app.command()
@@ -105,13 +170,21 @@ def forget(
     ctx: typer.Context,
     run_ids: Annotated[list[str], typer.Argument(metavar="[ID]...", show_default=False)] = [],  # noqa: B006
     session: Session = "",
-    before: Annotated[str, typer.Option(metavar="WHEN", help="Older than 30d, or than a date.", show_default=False)] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Everything, the journal's texts too.")] = False,
+    before: Annotated[
+        str,
+        typer.Option(metavar="WHEN", help="Older than 30d, or than a date.", show_default=False),
+    ] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Everything, the journal's texts too.")
+    ] = False,
 ) -> None:
-    """Forget for good: from the index, the journal's text, the cache and the free space of their files."""
+    """Forget for good: from the index, the journal's text, the cache and the free space of their
+    files."""
     from orch.cli import render
 
-    gone = _ask(ctx, "forget", ids=run_ids, session=session, before=before, all=everything)["forgotten"]
+    gone = _ask(ctx, "forget", ids=run_ids, session=session, before=before, all=everything)[
+        "forgotten"
+    ]
     render.show(f"forgot {gone} {'entry' if gone == 1 else 'entries'}")
 
 
@@ -129,14 +202,21 @@ def export(ctx: typer.Context) -> None:
 
 
 @app.command("import")
-def import_(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE|-", show_default=False)]) -> None:
+def import_(
+    ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE|-", show_default=False)]
+) -> None:
     """Read what export wrote; what is there already is left alone, broken lines are told."""
     from orch.cli import render
 
     new, total, line, faults = 0, 0, 1, list[str]()
     for lines in _portions(_read(file).split("\n"), len):
         said = _ask(ctx, "import", text="\n".join(lines), first=line)
-        new, total, line, faults = new + said["new"], total + said["total"], line + len(lines), faults + said["faults"]
+        new, total, line, faults = (
+            new + said["new"],
+            total + said["total"],
+            line + len(lines),
+            faults + said["faults"],
+        )
     for fault in faults:
         render.warn(f"{file}: {fault}")
     render.show(f"imported {new} of {total}; {total - new} were there already")
@@ -174,13 +254,16 @@ def forget_session(ctx: typer.Context, session: str) -> int:
 
 
 def _ask(ctx: typer.Context, name: str, **arguments: Any) -> dict[str, Any]:
-    """What an operation of memory gives; what the user should be told is told. Arguments and result are JSON-able. Raises OrchError."""
+    """What an operation of memory gives; what the user should be told is told. Arguments and result
+    are JSON-able. Raises OrchError."""
     from orch.cli import render, via_server
 
     notes: Sequence[str] = ()
     try:
         told = via_server.ask(context.config_dir(ctx), f"/orch/memory/{name}", arguments)
-        result: dict[str, Any] = told["result"] if told else asyncio.run(_here(ctx, name, arguments))
+        result: dict[str, Any] = (
+            told["result"] if told else asyncio.run(_here(ctx, name, arguments))
+        )
         notes = result.pop("notes")
         return result
     except OrchError as error:
@@ -238,7 +321,13 @@ def _read(file: str) -> str:
 
 
 def _hit(each: dict[str, Any]) -> tuple[str, ...]:
-    return (f"{each['score']:.2f}", _day(each), _short(each["task"]), _short(each["beginning"]) or "-", each["id"])
+    return (
+        f"{each['score']:.2f}",
+        _day(each),
+        _short(each["task"]),
+        _short(each["beginning"]) or "-",
+        each["id"],
+    )
 
 
 def _day(facts: dict[str, Any]) -> str:

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from orch.routing.model_state import ModelState
     from orch.routing.registry import Survey
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help="List, show, fetch and add models.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="List, show, fetch and add models.",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Name = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
@@ -32,12 +37,26 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
     orchestrator = context.orchestrator(ctx)
     survey = asyncio.run(_survey(orchestrator))
     if as_json:
-        render.show_json({"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)})
+        render.show_json(
+            {"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)}
+        )
         return
-    columns = ("model", "provider", "state", "size", "context", "can", "quality", "speed", "good at")
+    columns = (
+        "model",
+        "provider",
+        "state",
+        "size",
+        "context",
+        "can",
+        "quality",
+        "speed",
+        "good at",
+    )
     grades = orchestrator.runtime.journal.judgements.mean_grades()
     render.table(
-        columns, [_row(state, grades.get(state.key)) for state in survey.states], drop=("can", "context", "provider", "size", "good at", "speed", "quality")
+        columns,
+        [_row(state, grades.get(state.key)) for state in survey.states],
+        drop=("can", "context", "provider", "size", "good at", "speed", "quality"),
     )
     for name, why in survey.down.items():
         render.warn(f"provider {name}: {why}")
@@ -61,13 +80,23 @@ def show(ctx: typer.Context, model: Name, as_json: Json = False) -> None:
 
 
 @app.command("pull")
-def pull(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(help="The Ollama to fetch it into.")] = "") -> None:
+def pull(
+    ctx: typer.Context,
+    model: Name,
+    provider: Annotated[str, typer.Option(help="The Ollama to fetch it into.")] = "",
+) -> None:
     """Fetch a model into Ollama, with progress."""
     asyncio.run(_pull(ctx, model, provider))
 
 
 @app.command("add")
-def add(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(help="Where it is. Default: the provider that has it.")] = "") -> None:
+def add(
+    ctx: typer.Context,
+    model: Name,
+    provider: Annotated[
+        str, typer.Option(help="Where it is. Default: the provider that has it.")
+    ] = "",
+) -> None:
     """Write an installed model into models.yaml, with what its provider says of it."""
     from orch.cli import render
     from orch.config import edit_models
@@ -80,7 +109,10 @@ def add(ctx: typer.Context, model: Name, provider: Annotated[str, typer.Option(h
     if state.is_denied:
         from orch.providers.remote_models import place
 
-        render.warn(f"it runs at {place(state.remote_host)}, and stays out unless its entry says remote: allow")
+        render.warn(
+            f"it runs at {place(state.remote_host)}, and stays out unless its entry says remote:"
+            " allow"
+        )
 
 
 @app.command("load")
@@ -107,7 +139,9 @@ async def _move_here(ctx: typer.Context, where: str, model: str) -> str:
     from orch.execution import lifecycle
 
     async with context.orchestrator(ctx) as orchestrator:
-        return await (lifecycle.load if where == "load" else lifecycle.unload)(orchestrator.runtime, model)
+        return await (lifecycle.load if where == "load" else lifecycle.unload)(
+            orchestrator.runtime, model
+        )
 
 
 # ---------------------------------------------------------------- asking
@@ -122,14 +156,26 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
     from orch.config.spec import canonical
     from orch.routing.lookup import find
 
-    listed = [spec for spec in orchestrator.runtime.config.models.models if canonical(spec.id) == canonical(name)]
+    listed = [
+        spec
+        for spec in orchestrator.runtime.config.models.models
+        if canonical(spec.id) == canonical(name)
+    ]
     if listed:
         raise ConfigError(f"{name} is in models.yaml already", f"orch models show {name}")
     survey = await _survey(orchestrator)
-    states = [s for s in survey.states if canonical(s.spec.id) == canonical(name) and provider in ("", s.spec.provider)]
+    states = [
+        s
+        for s in survey.states
+        if canonical(s.spec.id) == canonical(name) and provider in ("", s.spec.provider)
+    ]
     if not states:
         find(survey, f"{provider}/{name}" if provider else name)
-        raise OrchError(f"{provider} has no model {name!r}", "orch models lists what is there", code="model_not_found")
+        raise OrchError(
+            f"{provider} has no model {name!r}",
+            "orch models lists what is there",
+            code="model_not_found",
+        )
     return states[0], states[0].spec.id
 
 
@@ -150,7 +196,11 @@ async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
 def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
     spec = state.spec
     words = [_where(state), *(["unlisted"] if state.unlisted else [])]
-    can = ", ".join(sorted(state.capabilities - {"completion"})) or "chat" if state.capabilities else "?"
+    can = (
+        ", ".join(sorted(state.capabilities - {"completion"})) or "chat"
+        if state.capabilities
+        else "?"
+    )
     return (
         spec.id,
         spec.provider,
@@ -169,12 +219,21 @@ def _where(state: ModelState) -> str:
 
     if state.remote_host and state.is_there:
         return f"{runs_at(state.remote_host)}{', out' if state.is_denied else ''}"
-    return "loaded" if state.resident else "installed" if not state.unavailable else state.unavailable[1].split(":")[0]
+    return (
+        "loaded"
+        if state.resident
+        else "installed"
+        if not state.unavailable
+        else state.unavailable[1].split(":")[0]
+    )
 
 
 def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:
-    """Its mean over the types, and in a word where that comes from; `orch models show` tells both whole."""
-    source = state.prior.source.split(" (")[0].split(" from ")[0].split(",")[0] if state.prior else ""
+    """Its mean over the types, and in a word where that comes from; `orch models show` tells both
+    whole."""
+    source = (
+        state.prior.source.split(" (")[0].split(" from ")[0].split(",")[0] if state.prior else ""
+    )
     believed = f"{state.prior.mean * 10:.1f} {source}" if state.prior else "-"
     return f"{grade[0]:.2f} of 1 measured (n={grade[1]:,}), {believed}" if grade else believed
 
@@ -184,7 +243,9 @@ def _speed(state: ModelState) -> str:
 
     measured = state.measured
     if measured and measured.decode_tps:
-        return f"{measured.decode_tps:.0f} tokens/s measured (n={measured.n}, {age(measured.last_at)})"
+        return (
+            f"{measured.decode_tps:.0f} tokens/s measured (n={measured.n}, {age(measured.last_at)})"
+        )
     word = "guessed" if state.bytes_per_token else "rated"
     return f"{state.spec.speed_rating:g} {word}" if state.spec.speed_rating is not None else "-"
 
@@ -195,7 +256,15 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items() if entry is not None)
+        return ", ".join(
+            f"{key} {_text(entry)}" for key, entry in value.items() if entry is not None
+        )
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:,.2f}".rstrip("0").rstrip(".")
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )

@@ -18,7 +18,15 @@ LEADS = """<!doctype html>
 
 
 @app.command()
-def page(show: Annotated[bool, typer.Option("--print", help="Print a link that logs one browser in, once, within ten minutes; open nothing.")] = False) -> None:
+def page(
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--print",
+            help="Print a link that logs one browser in, once, within ten minutes; open nothing.",
+        ),
+    ] = False,
+) -> None:
     """Open the page of the running server in your browser."""
     from orch.cli import render
 
@@ -26,12 +34,16 @@ def page(show: Annotated[bool, typer.Option("--print", help="Print a link that l
     if show:
         render.show(link)
     elif not _opened(url if is_told else _leading(link)):
-        render.warn("no browser can be opened here; this link opens the page in one, once, within ten minutes:")
+        render.warn(
+            "no browser can be opened here; this link opens the page in one, once, within ten"
+            " minutes:"
+        )
         render.show(link)
 
 
 def _address() -> tuple[str, str, bool]:
-    """The page, a link into it, and whether the system tells the server who asks. Raises OrchError."""
+    """The page, a link into it, and whether the system tells the server who asks. Raises
+    OrchError."""
     from orch.server.local_client import NoServerError, StuckServerError, ask
 
     try:
@@ -43,12 +55,15 @@ def _address() -> tuple[str, str, bool]:
     if "v" not in there:
         raise OrchError("a server runs, and takes no more connections now", "try again in a moment")
     if status != 200:
-        raise OrchError(there["error"]["message"], there["error"]["hint"], code=there["error"]["code"])
+        raise OrchError(
+            there["error"]["message"], there["error"]["hint"], code=there["error"]["code"]
+        )
     return there["url"], there["link"], there["told"]
 
 
 def _leading(link: str) -> str:
-    """The address of a file of the user's own that leads on: all accounts can read the words that a browser is started with."""
+    """The address of a file of the user's own that leads on: all accounts can read the words that a
+    browser is started with."""
     from orch.config import paths
 
     file = paths.data_dir().absolute() / "page.html"

@@ -16,9 +16,25 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 def rate(
     ctx: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="last|ID", show_default=False)],
-    word: Annotated[str, typer.Argument(metavar="[good|bad]", help="What the answer was worth.", show_default=False)] = "",
-    better: Annotated[str, typer.Option("--better", metavar="MODEL", help="The model that does such tasks better.", show_default=False)] = "",
-    task_type: Annotated[str, typer.Option("--type", metavar="TYPE", help="What kind of task it really was.", show_default=False)] = "",
+    word: Annotated[
+        str,
+        typer.Argument(metavar="[good|bad]", help="What the answer was worth.", show_default=False),
+    ] = "",
+    better: Annotated[
+        str,
+        typer.Option(
+            "--better",
+            metavar="MODEL",
+            help="The model that does such tasks better.",
+            show_default=False,
+        ),
+    ] = "",
+    task_type: Annotated[
+        str,
+        typer.Option(
+            "--type", metavar="TYPE", help="What kind of task it really was.", show_default=False
+        ),
+    ] = "",
 ) -> None:
     """Say what a run was worth, or what kind of task it really was: the next decisions know it."""
     from orch.cli import render
@@ -27,7 +43,9 @@ def rate(
         render.show(sentence)
 
 
-async def _rate(ctx: typer.Context, run_id: str, word: str, better: str, task_type: str) -> list[str]:
+async def _rate(
+    ctx: typer.Context, run_id: str, word: str, better: str, task_type: str
+) -> list[str]:
     from orch.routing.feedback import rate
 
     async with context.orchestrator(ctx) as orchestrator:

@@ -27,10 +27,27 @@ _HELP = "The {} to try, or its folder. Default: the present one."
 @app.command()
 def replay(
     ctx: typer.Context,
-    routing: Annotated[str, typer.Option("--routing", metavar="FILE", help=_HELP.format("routing.yaml"), show_default=False)] = "",
-    models: Annotated[str, typer.Option("--models", metavar="FILE", help=_HELP.format("models.yaml"), show_default=False)] = "",
-    since: Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)] = "",
-    every: Annotated[bool, typer.Option("--all", help=f"List every change, not only the first {MOST_SHOWN}.")] = False,
+    routing: Annotated[
+        str,
+        typer.Option(
+            "--routing", metavar="FILE", help=_HELP.format("routing.yaml"), show_default=False
+        ),
+    ] = "",
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models", metavar="FILE", help=_HELP.format("models.yaml"), show_default=False
+        ),
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False
+        ),
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help=f"List every change, not only the first {MOST_SHOWN}.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Decide every task of the journal again, under another configuration; run nothing."""
@@ -40,7 +57,10 @@ def replay(
     orchestrator, begin = _opened(ctx, models, routing), since_when(since)
     found, lifted = asyncio.run(_replayed(orchestrator, begin))
     if lifted:
-        render.warn(f"{' and '.join(lifted)} can't be reached: the models listed there count as installed, and not loaded")
+        render.warn(
+            f"{' and '.join(lifted)} can't be reached: the models listed there count as installed,"
+            " and not loaded"
+        )
     for warning in (*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings):
         render.warn(warning)
     if as_json:
@@ -52,17 +72,26 @@ def replay(
 
 
 def _opened(ctx: typer.Context, models: str, routing: str) -> Orchestrator:
-    """On the files to try; what is not named is the present one. Raises ConfigError, and OrchError where runs are not recorded."""
+    """On the files to try; what is not named is the present one. Raises ConfigError, and OrchError
+    where runs are not recorded."""
     from orch.config.discovery import FILES
     from orch.config.load import load
     from orch.orchestrator import Orchestrator
 
-    paths = {which: Path(name).expanduser() for which, name in (("models", models), ("routing", routing)) if name}
+    paths = {
+        which: Path(name).expanduser()
+        for which, name in (("models", models), ("routing", routing))
+        if name
+    }
     named = {which: path / FILES[which] if path.is_dir() else path for which, path in paths.items()}
     config = load(context.config_dir(ctx), named=named)
     # what is recorded is said by the present routing.yaml, not by the one to try
     if (context.config(ctx) if routing else config).routing.journal.mode == "off":
-        raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: full} to keep them", code="not_kept")
+        raise OrchError(
+            "runs are not recorded: journal.mode is off in routing.yaml",
+            "set journal: {mode: full} to keep them",
+            code="not_kept",
+        )
     return Orchestrator(config=config, face="cli")
 
 
@@ -78,7 +107,8 @@ async def _replayed(orchestrator: Orchestrator, begin: float) -> tuple[Replay, t
         fitted = runtime.journal.judgements.kept(estimator.NAME)
         found = replay(runtime.journal.runs(begin, MOST_RUNS), decider(runtime, survey))
         if fitted and runtime.journal.judgements.kept(estimator.NAME) != fitted:
-            # fitted to the ratings of the models.yaml to try: the present one would have to be fitted again
+            # fitted to the ratings of the models.yaml to try: the present one would have to be
+            # fitted again
             runtime.journal.judgements.keep(estimator.NAME, *fitted)
         return found, lifted
 
@@ -90,8 +120,16 @@ def _nothing(found: Replay, since: str) -> str:
     when = f"since {since}" if since else "yet"
     if not found.without_text and not found.left_out:
         return f"no runs {when}"
-    parts = [f"{found.without_text:,} have no text (journal.mode was meta)"] if found.without_text else []
-    parts += [f"{found.left_out:,} were not orch's to decide (-m, cache, notes)"] if found.left_out else []
+    parts = (
+        [f"{found.without_text:,} have no text (journal.mode was meta)"]
+        if found.without_text
+        else []
+    )
+    parts += (
+        [f"{found.left_out:,} were not orch's to decide (-m, cache, notes)"]
+        if found.left_out
+        else []
+    )
     return f"no runs {when} that could be decided again: {', '.join(parts)}"
 
 
@@ -101,19 +139,35 @@ def _show(found: Replay, most: int) -> None:
     changes = found.changes
     render.show(f"{len(changes):,} of {len(found.decisions):,} decisions change\n")
     rows = [_row(kind, each) for kind, each in found.by_type().items()]
-    render.table(("type", "runs", "changed", "expected quality", "expected seconds"), [*rows, _row("all", found.decisions)])
+    render.table(
+        ("type", "runs", "changed", "expected quality", "expected seconds"),
+        [*rows, _row("all", found.decisions)],
+    )
     if changes:
         render.show("")
-        render.table(("task", "type", "model", "gain", "why"), [_change(each) for each in changes[:most]], drop=("why", "type"))
+        render.table(
+            ("task", "type", "model", "gain", "why"),
+            [_change(each) for each in changes[:most]],
+            drop=("why", "type"),
+        )
     if len(changes) > most:
         render.show(f"and {len(changes) - most:,} more; --all lists them")
     if found.without_text:
-        render.show(f"\n{found.without_text:,} more {'run has' if found.without_text == 1 else 'runs have'} no text (journal.mode was meta)")
+        render.show(
+            f"\n{found.without_text:,} more {'run has' if found.without_text == 1 else 'runs have'}"
+            " no text (journal.mode was meta)"
+        )
 
 
 def _row(kind: str, decisions: Sequence[Again]) -> tuple[str, ...]:
     changed = sum(each.changed for each in decisions)
-    return kind, f"{len(decisions):,}", f"{changed:,}", _means([each.quality for each in decisions], 2), _means([each.seconds for each in decisions], 1)
+    return (
+        kind,
+        f"{len(decisions):,}",
+        f"{changed:,}",
+        _means([each.quality for each in decisions], 2),
+        _means([each.seconds for each in decisions], 1),
+    )
 
 
 def _means(pairs: list[tuple[float | None, float | None]], digits: int) -> str:
@@ -125,15 +179,27 @@ def _means(pairs: list[tuple[float | None, float | None]], digits: int) -> str:
 
 def _change(each: Again) -> tuple[str, ...]:
     task = one_line(each.task)
-    return task[:TASK_CHARS], each.task_type, f"{each.before} → {each.after or 'none'}", _gain(each), each.reason
+    return (
+        task[:TASK_CHARS],
+        each.task_type,
+        f"{each.before} → {each.after or 'none'}",
+        _gain(each),
+        each.reason,
+    )
 
 
 def _gain(each: Again) -> str:
     """What the new choice is expected to be better at: `quality +0.10, 3.2 s sooner`."""
     (quality, new_quality), (seconds, new_seconds) = each.quality, each.seconds
-    parts = [f"quality {new_quality - quality:+.2f}"] if quality is not None and new_quality is not None else []
+    parts = (
+        [f"quality {new_quality - quality:+.2f}"]
+        if quality is not None and new_quality is not None
+        else []
+    )
     if seconds is not None and new_seconds is not None:
-        parts.append(f"{abs(new_seconds - seconds):.1f} s {'later' if new_seconds > seconds else 'sooner'}")
+        parts.append(
+            f"{abs(new_seconds - seconds):.1f} s {'later' if new_seconds > seconds else 'sooner'}"
+        )
     return ", ".join(parts) or "-"
 
 
@@ -157,5 +223,8 @@ def _figures(decisions: Sequence[Again]) -> dict[str, Any]:
     from orch.routing.replay import mean
 
     changed = sum(each.changed for each in decisions)
-    quality, seconds = mean(each.quality for each in decisions), mean(each.seconds for each in decisions)
+    quality, seconds = (
+        mean(each.quality for each in decisions),
+        mean(each.seconds for each in decisions),
+    )
     return {"runs": len(decisions), "changed": changed, "quality": quality, "seconds": seconds}

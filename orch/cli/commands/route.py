@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import context as opening
-from orch.cli.options import Context, Dial, Files, Json, Loaded, Model, NoStdin, Options, Profile, Quality, Speed, System, Type, Words, make_task
+from orch.cli.options import (
+    Context,
+    Dial,
+    Files,
+    Json,
+    Loaded,
+    Model,
+    NoStdin,
+    Options,
+    Profile,
+    Quality,
+    Speed,
+    System,
+    Type,
+    Words,
+    make_task,
+)
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
@@ -38,7 +54,9 @@ def route(
     option: Options = [],  # noqa: B006
     as_json: Json = False,
     no_stdin: NoStdin = False,
-    why: Annotated[bool, typer.Option("--why", help="Also what spoke for the type, and for the second.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Also what spoke for the type, and for the second.")
+    ] = False,
 ) -> None:
     """Show which model would take a task, and why; run nothing."""
     from orch.cli import render
@@ -65,7 +83,10 @@ def show_decision(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = 
     warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
     found = classify_task(task, orchestrator.runtime, explained=True) if why else None
     if as_json:
-        render.show_json(serialize.of_decision(decision, warnings) | ({"classification": facts(found)} if found else {}))
+        render.show_json(
+            serialize.of_decision(decision, warnings)
+            | ({"classification": facts(found)} if found else {})
+        )
         return
     for warning in warnings:
         render.warn(warning)
@@ -80,25 +101,60 @@ def show(decision: Decision) -> None:
     from orch.text.lines import one_line
 
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in decision.weights.items())
-    render.show(one_line(f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} · {decision.reason}"))
-    render.show(f"weights ({decision.profile}): {weights} · about {decision.prompt_tokens:,} tokens of prompt\n")
+    render.show(
+        one_line(
+            f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} ·"
+            f" {decision.reason}"
+        )
+    )
+    render.show(
+        f"weights ({decision.profile}): {weights} · about {decision.prompt_tokens:,} tokens of"
+        " prompt\n"
+    )
     columns = ("model", "score", *decision.weights, "good", "expected", "numbers", "why")
     droppable = ("numbers", "confidence", "fit", "speed", "quality", "good", "expected")
-    render.table(columns, [_row(candidate, decision) for candidate in decision.candidates], drop=droppable)
+    render.table(
+        columns, [_row(candidate, decision) for candidate in decision.candidates], drop=droppable
+    )
 
 
 def _row(candidate: Candidate, decision: Decision) -> tuple[Any, ...]:
     if candidate.eliminated:
-        return (candidate.model_id, "-", *("-" for _ in decision.weights), "-", "-", "-", f"out: {candidate.eliminated}")
+        return (
+            candidate.model_id,
+            "-",
+            *("-" for _ in decision.weights),
+            "-",
+            "-",
+            "-",
+            f"out: {candidate.eliminated}",
+        )
     terms = (f"{candidate.terms.get(name, 0.0):.3f}" for name in decision.weights)
-    return (candidate.model_id, f"{candidate.score:.3f}", *terms, f"{candidate.quality:.2f}", _seconds(candidate), _numbers(candidate), candidate.reason)
+    return (
+        candidate.model_id,
+        f"{candidate.score:.3f}",
+        *terms,
+        f"{candidate.quality:.2f}",
+        _seconds(candidate),
+        _numbers(candidate),
+        candidate.reason,
+    )
 
 
 def _seconds(candidate: Candidate) -> str:
-    """The expected seconds and what they are spent on: `6.1 = load 3.8 + prompt 0.1 + answer 2.2; unloads 1 (1.9)`."""
-    spent = [f"{word} {candidate.seconds[part]:.1f}" for word, part in SPENT.items() if candidate.seconds.get(part, 0.0) >= 0.05]
+    """The expected seconds and what they are spent on: `6.1 = load 3.8 + prompt 0.1 + answer 2.2;
+    unloads 1 (1.9)`."""
+    spent = [
+        f"{word} {candidate.seconds[part]:.1f}"
+        for word, part in SPENT.items()
+        if candidate.seconds.get(part, 0.0) >= 0.05
+    ]
     parts = f" = {' + '.join(spent)}" if len(spent) > 1 else ""
-    unloads = f"; unloads {candidate.evicts} ({candidate.seconds['eviction']:.1f} s)" if candidate.evicts else ""
+    unloads = (
+        f"; unloads {candidate.evicts} ({candidate.seconds['eviction']:.1f} s)"
+        if candidate.evicts
+        else ""
+    )
     return f"{candidate.expected_s:.1f} s{parts}{unloads}"
 
 

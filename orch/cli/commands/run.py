@@ -56,26 +56,76 @@ def run(
     files: Files = [],  # noqa: B006
     context: Context = [],  # noqa: B006
     option: Options = [],  # noqa: B006
-    schema: Annotated[str, typer.Option(metavar="FILE", help="JSON Schema the answer must follow.", show_default=False)] = "",
-    stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Show the answer as it comes.")] = True,
+    schema: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="JSON Schema the answer must follow.", show_default=False
+        ),
+    ] = "",
+    stream: Annotated[
+        bool, typer.Option("--stream/--no-stream", help="Show the answer as it comes.")
+    ] = True,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Seconds to the first token (300); between tokens at most 60.", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Seconds to the first token (300); between tokens at most 60.",
+            show_default=False,
+        ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again, whatever was answered before.")] = False,
-    recall: Annotated[bool, typer.Option("--recall", help="Put what memory finds before the task.")] = False,
-    remember: Annotated[bool | None, typer.Option("--remember/--no-remember", help="Whether it can be recalled later.", show_default=False)] = None,
-    carry_on: Annotated[bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")] = False,
-    session: Annotated[str, typer.Option(metavar="NAME", help="The conversation it belongs to.", show_default=False)] = "",
-    fallback: Annotated[bool | None, typer.Option("--fallback/--no-fallback", help="Whether other models may take over.", show_default=False)] = None,
-    continue_partial: Annotated[bool, typer.Option("--continue-partial", help="Into a pipe: let another model go on from a cut answer.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask again, whatever was answered before.")
+    ] = False,
+    recall: Annotated[
+        bool, typer.Option("--recall", help="Put what memory finds before the task.")
+    ] = False,
+    remember: Annotated[
+        bool | None,
+        typer.Option(
+            "--remember/--no-remember", help="Whether it can be recalled later.", show_default=False
+        ),
+    ] = None,
+    carry_on: Annotated[
+        bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")
+    ] = False,
+    session: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The conversation it belongs to.", show_default=False),
+    ] = "",
+    fallback: Annotated[
+        bool | None,
+        typer.Option(
+            "--fallback/--no-fallback",
+            help="Whether other models may take over.",
+            show_default=False,
+        ),
+    ] = None,
+    continue_partial: Annotated[
+        bool,
+        typer.Option(
+            "--continue-partial", help="Into a pipe: let another model go on from a cut answer."
+        ),
+    ] = False,
     as_json: Json = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="The run's events, one JSON object a line.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="No Markdown rendering on a terminal.")] = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="The run's events, one JSON object a line.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="No Markdown rendering on a terminal.")
+    ] = False,
     no_stdin: NoStdin = False,
-    no_server: Annotated[bool, typer.Option("--no-server", help="Work alone, without a running orch server.")] = False,
-    show_thinking: Annotated[bool, typer.Option("--show-thinking", help="What the model thinks, on stderr.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide only: what orch route does.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")] = False,
+    no_server: Annotated[
+        bool, typer.Option("--no-server", help="Work alone, without a running orch server.")
+    ] = False,
+    show_thinking: Annotated[
+        bool, typer.Option("--show-thinking", help="What the model thinks, on stderr.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide only: what orch route does.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")
+    ] = False,
 ) -> None:
     """Answer a task with the model that will do it well soonest."""
     if as_json and jsonl:
@@ -119,8 +169,14 @@ def _tell(error: OrchError, face: Face) -> NoReturn:
 
 
 def _asked_first(ctx: typer.Context, wished: Params) -> Params:
-    """The wishes; only for loaded models where routing.yaml says `swap: ask` and the person at the terminal keeps what is loaded."""
-    if ctx.params["dry_run"] or wished["model"] or not (sys.stdin.isatty() and sys.stderr.isatty()) or opening.config(ctx).routing.swap != "ask":
+    """The wishes; only for loaded models where routing.yaml says `swap: ask` and the person at the
+    terminal keeps what is loaded."""
+    if (
+        ctx.params["dry_run"]
+        or wished["model"]
+        or not (sys.stdin.isatty() and sys.stderr.isatty())
+        or opening.config(ctx).routing.swap != "ask"
+    ):
         return wished
     from orch.cli.swap_question import asked_first
 
@@ -135,14 +191,17 @@ def _by_server(ctx: typer.Context, wished: Params, face: Face) -> bool:
         return False
     from orch.cli import via_server
 
-    return via_server.run(opening.config_dir(ctx), {**wished, "carry_on": ctx.params["carry_on"]}, face)
+    return via_server.run(
+        opening.config_dir(ctx), {**wished, "carry_on": ctx.params["carry_on"]}, face
+    )
 
 
 # ---------------------------------------------------------------- running
 
 
 class Face(NamedTuple):
-    """How this run is shown: one JSON object, one a line, or a screen; `held` text is shown at the end only."""
+    """How this run is shown: one JSON object, one a line, or a screen; `held` text is shown at the
+    end only."""
 
     as_json: bool
     jsonl: bool
@@ -157,9 +216,13 @@ class Face(NamedTuple):
         from orch.cli import render
 
         as_json, jsonl, stream = params["as_json"], params["jsonl"], params["stream"]
-        live = stream and not (params["plain"] or as_json or jsonl) and render.is_terminal(sys.stdout)
+        live = (
+            stream and not (params["plain"] or as_json or jsonl) and render.is_terminal(sys.stdout)
+        )
         goes_on = jsonl or params["continue_partial"] or sys.stdout.isatty()
-        on_partial: OnPartial = "restart" if as_json or not stream else "continue" if goes_on else "stop"
+        on_partial: OnPartial = (
+            "restart" if as_json or not stream else "continue" if goes_on else "stop"
+        )
         return cls(as_json, jsonl, live, params["show_thinking"], params["quiet"], on_partial)
 
     @property
@@ -182,7 +245,8 @@ class Face(NamedTuple):
 
 
 async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
-    """Runs the task. Raises OrchError, also for a run that was ended from outside, with what had come."""
+    """Runs the task. Raises OrchError, also for a run that was ended from outside, with what had
+    come."""
     import asyncio
 
     orchestrator = opening.orchestrator(ctx)
@@ -207,7 +271,8 @@ async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
 
 
 def listen_to_signals() -> list[str]:
-    """Ctrl-C and SIGTERM cancel the run, which ends generation and journals what came; gives the list that the reason is put into."""
+    """Ctrl-C and SIGTERM cancel the run, which ends generation and journals what came; gives the
+    list that the reason is put into."""
     import asyncio
 
     reasons: list[str] = []
@@ -269,7 +334,8 @@ class Show:
 
 
 def _hold(chunk: dict[str, Any], held: list[str]) -> list[dict[str, Any]]:
-    """For --no-stream: keeps the text back until the run is done, since a failed model's text is dropped."""
+    """For --no-stream: keeps the text back until the run is done, since a failed model's text is
+    dropped."""
     if chunk["type"] == "content":
         held.append(chunk["chunk"])
         return []

@@ -15,11 +15,17 @@ from orch.cli import context
 from orch.errors import OrchError, UsageError
 
 app = typer.Typer(
-    rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help="Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Serve OpenAI's and Ollama's APIs, and orch's own, on this machine.",
 )
 
 PORT = 11_435
-NEEDS, PAGE_NEEDS = ("fastapi", "fastapi_offline", "uvicorn", "httptools", "watchfiles", "prometheus_client"), ("nicegui", "nh3", "markdown_it", "pygments")
+NEEDS, PAGE_NEEDS = (
+    ("fastapi", "fastapi_offline", "uvicorn", "httptools", "watchfiles", "prometheus_client"),
+    ("nicegui", "nh3", "markdown_it", "pygments"),
+)
 START_S, STOP_S, KILL_S = 30.0, 15.0, 5.0
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
@@ -27,15 +33,46 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 @app.callback(invoke_without_command=True)
 def serve(
     ctx: typer.Context,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; any but loopback needs --api-key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="0 takes a free one.")] = PORT,
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Where to listen; any but loopback needs --api-key."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65_535, help="0 takes a free one.")
+    ] = PORT,
     api_key: Annotated[
-        str, typer.Option("--api-key", metavar="FILE|VARIABLE", help="Keys, one `name: key` a line, or the variable that holds one.", show_default=False)
+        str,
+        typer.Option(
+            "--api-key",
+            metavar="FILE|VARIABLE",
+            help="Keys, one `name: key` a line, or the variable that holds one.",
+            show_default=False,
+        ),
     ] = "",
-    allow_host: Annotated[list[str], typer.Option("--allow-host", metavar="NAME", help="A host name it also answers to.", show_default=False)] = [],  # noqa: B006
-    allow_origin: Annotated[list[str], typer.Option("--allow-origin", metavar="ORIGIN", help="Pages that may ask it (CORS).", show_default=False)] = [],  # noqa: B006
-    max_body_mb: Annotated[float, typer.Option("--max-body-mb", metavar="MB", help="The largest request.", min=0.001)] = 32,
-    detach: Annotated[bool, typer.Option("--detach", help="In the background; orch serve stop ends it.")] = False,
+    allow_host: Annotated[
+        list[str],
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="A host name it also answers to.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    allow_origin: Annotated[
+        list[str],
+        typer.Option(
+            "--allow-origin",
+            metavar="ORIGIN",
+            help="Pages that may ask it (CORS).",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    max_body_mb: Annotated[
+        float, typer.Option("--max-body-mb", metavar="MB", help="The largest request.", min=0.001)
+    ] = 32,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="In the background; orch serve stop ends it.")
+    ] = False,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Without the page at /.")] = False,
 ) -> None:
     """Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."""
@@ -47,7 +84,13 @@ def serve(
     from orch.server.http.protocol import Bounds
     from orch.server.process import Address, serve
 
-    rules = Rules.at(host, hosts=allow_host, origins=allow_origin, keys=Keys.read(api_key), most_body_bytes=int(max_body_mb * 2**20))
+    rules = Rules.at(
+        host,
+        hosts=allow_host,
+        origins=allow_origin,
+        keys=Keys.read(api_key),
+        most_body_bytes=int(max_body_mb * 2**20),
+    )
     if detach:
         _detach(sys.argv)
         return
@@ -68,7 +111,8 @@ def _needs(*more: str) -> None:
 
 
 def _detach(argv: list[str]) -> None:
-    """Starts the same command without --detach, and waits until it answers. Raises OrchError with what it said."""
+    """Starts the same command without --detach, and waits until it answers. Raises OrchError with
+    what it said."""
     import subprocess
 
     from orch.cli import render
@@ -82,20 +126,28 @@ def _detach(argv: list[str]) -> None:
     words = [word for word in argv[1:] if word != "--detach"]
     begin = log.stat().st_size
     with log.open("ab") as stream:
-        # -P: `-c` puts the working directory first on sys.path, and a cloned folder's yaml.py would run. Not -I, by which PYTHONPATH and a user's own
+        # -P: `-c` puts the working directory first on sys.path, and a cloned folder's yaml.py would
+        # run. Not -I, by which PYTHONPATH and a user's own
         # site-packages, where orch may be, would not be looked at.
         command = [sys.executable, "-P", "-c", "from orch.cli.main import main; main()", *words]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+        )
     _until(lambda: "url" in (running() or {}) or process.poll() is not None, START_S)
     there = running()
     if not there or "url" not in there:
         said = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
-        raise OrchError(f"orch serve did not begin: {said.splitlines()[0].removeprefix('orch: ') if said else 'it said nothing'}", f"see {log}")
+        raise OrchError(
+            "orch serve did not begin:"
+            f" {said.splitlines()[0].removeprefix('orch: ') if said else 'it said nothing'}",
+            f"see {log}",
+        )
     render.show(f"orch serves at {there['url']} (process {there['pid']}); orch serve stop ends it")
 
 
 def running() -> dict[str, Any] | None:
-    """What the running server says of itself; None where none runs, `{"stuck": True}` where it does not answer."""
+    """What the running server says of itself; None where none runs, `{"stuck": True}` where it does
+    not answer."""
     from orch.server.local_client import NoServerError, StuckServerError, ask
 
     try:
@@ -115,7 +167,9 @@ def _known() -> dict[str, Any] | None:
 
 
 def _where(there: dict[str, Any]) -> str:
-    return "and does not answer" if "stuck" in there else f"at {there['url']} (process {there['pid']})"
+    return (
+        "and does not answer" if "stuck" in there else f"at {there['url']} (process {there['pid']})"
+    )
 
 
 def _until(condition: Any, seconds: float) -> bool:
@@ -129,7 +183,8 @@ def _until(condition: Any, seconds: float) -> bool:
 
 @app.command("stop")
 def stop() -> None:
-    """End the running server; answers under way get some seconds, and one that does not end then is killed."""
+    """End the running server; answers under way get some seconds, and one that does not end then is
+    killed."""
     from orch.cli import render
     from orch.server.instance_lock import holder
 
@@ -137,15 +192,22 @@ def stop() -> None:
     if pid is None:
         raise UsageError("no server is running", "orch serve --detach begins one")
     if pid == 0:
-        raise OrchError("the server runs in another container or on another machine", "orch serve stop there")
+        raise OrchError(
+            "the server runs in another container or on another machine", "orch serve stop there"
+        )
     ended = _ended(pid, signal.SIGTERM, STOP_S) or _ended(pid, signal.SIGKILL, KILL_S)
     if not ended:
         raise OrchError(f"process {pid} does not end", f"kill -9 {pid}")
-    render.show("orch serves no more" if ended == signal.SIGTERM else f"orch serves no more: process {pid} did not end by itself, and was killed")
+    render.show(
+        "orch serves no more"
+        if ended == signal.SIGTERM
+        else f"orch serves no more: process {pid} did not end by itself, and was killed"
+    )
 
 
 def _ended(pid: int, number: signal.Signals, seconds: float) -> signal.Signals | None:
-    """The signal, if it ended the server: the lock then is nobody's. A stopped process hears SIGTERM only when it goes on."""
+    """The signal, if it ended the server: the lock then is nobody's. A stopped process hears
+    SIGTERM only when it goes on."""
     from orch.server.instance_lock import holder
 
     if holder() == pid:
@@ -165,17 +227,32 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     there = _known()
     stuck = there is not None and "stuck" in there
     if as_json:
-        render.show_json({"v": 1, "running": there is not None, "server": None if stuck else there, "stuck": {"pid": holder()} if stuck else None})
+        render.show_json(
+            {
+                "v": 1,
+                "running": there is not None,
+                "server": None if stuck else there,
+                "stuck": {"pid": holder()} if stuck else None,
+            }
+        )
     elif there is None:
         render.show("no server is running")
     elif stuck:
-        render.show(f"a server runs (process {holder()}), and does not answer; orch serve stop ends it")
+        render.show(
+            f"a server runs (process {holder()}), and does not answer; orch serve stop ends it"
+        )
     else:
         same = there["fingerprint"] == our_fingerprint(context.config_dir(ctx))
         since = f"for {there['uptime_s'] / 60:.0f} min, {there['running']} running"
-        render.show(f"orch {there['version']} serves at {there['url']} (process {there['pid']}), {since}")
+        render.show(
+            f"orch {there['version']} serves at {there['url']} (process {there['pid']}), {since}"
+        )
         if not same:
-            render.warn("the commands here have another version, folder or configuration: they work alone")
+            render.warn(
+                "the commands here have another version, folder or configuration: they work alone"
+            )
         if there["config_fault"]:
-            render.warn(f"the configuration that stands there now is not used: {there['config_fault']}")
+            render.warn(
+                f"the configuration that stands there now is not used: {there['config_fault']}"
+            )
     raise typer.Exit(0 if there and not stuck else 1)

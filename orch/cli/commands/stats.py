@@ -11,14 +11,39 @@ from orch.errors import OrchError
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-_COLUMNS = ("runs", "errors", "fallbacks", "tokens", "ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")
-_HEADS = ("runs", "errors", "fallbacks", "tokens", "TTFT p50", "p95", "total p50", "p95", "tokens/s")
+_COLUMNS = (
+    "runs",
+    "errors",
+    "fallbacks",
+    "tokens",
+    "ttft_p50_s",
+    "ttft_p95_s",
+    "total_p50_s",
+    "total_p95_s",
+    "tokens_per_s",
+)
+_HEADS = (
+    "runs",
+    "errors",
+    "fallbacks",
+    "tokens",
+    "TTFT p50",
+    "p95",
+    "total p50",
+    "p95",
+    "tokens/s",
+)
 
 
 @app.command()
 def stats(
     ctx: typer.Context,
-    since: Annotated[str, typer.Option(help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False)] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Only the last 24h, 7d, …, or since a date such as 2026-11-01.", show_default=False
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show real times, errors and fallbacks, by model and by type."""
@@ -30,7 +55,11 @@ def stats(
     orchestrator = context.orchestrator(ctx)
     journal = orchestrator.runtime.journal
     if journal.mode == "off":
-        raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: meta} to keep times without texts", code="not_kept")
+        raise OrchError(
+            "runs are not recorded: journal.mode is off in routing.yaml",
+            "set journal: {mode: meta} to keep times without texts",
+            code="not_kept",
+        )
     journal.open()
     models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
     for warning in journal.warnings:
@@ -45,7 +74,9 @@ def stats(
         render.show("")
         render.table(("type", *_HEADS), [_row(name, figures) for name, figures in types.items()])
         if corrected:
-            render.show(f"\nyou corrected the type of {corrected:,} {'task' if corrected == 1 else 'tasks'}")
+            render.show(
+                f"\nyou corrected the type of {corrected:,} {'task' if corrected == 1 else 'tasks'}"
+            )
 
 
 def _row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""The known models, read from the package's file and a user's own, and looked up by the stem of a name."""
+"""The known models, read from the package's file and a user's own, and looked up by the stem of a
+name."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ FILE = Path(__file__).with_name("known_models.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One model. Sizes in billions, `year` as 2025.25; `modes` by on and off (thinking): scores, newest, and a quality from 0 to 10 by task type."""
+    """One model. Sizes in billions, `year` as 2025.25; `modes` by on and off (thinking): scores,
+    newest, and a quality from 0 to 10 by task type."""
 
     name: str
     family: str
@@ -40,10 +42,16 @@ class Label:
 class Catalogue:
     """What is known: labels by stem, families, and the regression for other models.
 
-    Names are taken apart when one that begins with the same word is looked up: all take 8 ms, those that a machine needs one or two.
+    Names are taken apart when one that begins with the same word is looked up: all take 8 ms, those
+    that a machine needs one or two.
     """
 
-    def __init__(self, models: Mapping[str, Mapping[str, Any]], families: Mapping[str, Mapping[str, Any]], formula: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, Mapping[str, Any]],
+        families: Mapping[str, Mapping[str, Any]],
+        formula: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self.families, self.formula = families, formula
         self._begun: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
         for entry in models.values():
@@ -54,9 +62,23 @@ class Catalogue:
     @classmethod
     def of(cls, *contents: Mapping[str, Any]) -> Catalogue:
         """Of checked contents; what a later one says of a model, a family or a type goes before."""
-        models = {entry["name"]: entry for content in contents for entry in content.get("models", ())}
-        families = {name: family for content in contents for name, family in content.get("families", {}).items()}
-        return cls(models, families, {task: line for content in contents for task, line in content.get("formula", {}).items()})
+        models = {
+            entry["name"]: entry for content in contents for entry in content.get("models", ())
+        }
+        families = {
+            name: family
+            for content in contents
+            for name, family in content.get("families", {}).items()
+        }
+        return cls(
+            models,
+            families,
+            {
+                task: line
+                for content in contents
+                for task, line in content.get("formula", {}).items()
+            },
+        )
 
     def called(self, stem: str) -> Sequence[Label]:
         """The labels of that stem, which is the first word of each and the others behind it."""
@@ -74,9 +96,12 @@ class Catalogue:
 
 @lru_cache(maxsize=1)
 def shipped() -> Mapping[str, Any]:
-    """The package's file: two milliseconds, and only where a model needs it. Not to be changed by who gets it."""
+    """The package's file: two milliseconds, and only where a model needs it. Not to be changed by
+    who gets it."""
     text = FILE.read_text(encoding="utf-8")
-    content: dict[str, Any] = json.loads("".join(line for line in text.splitlines(keepends=True) if not line.startswith("#")))
+    content: dict[str, Any] = json.loads(
+        "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    )
     return content
 
 

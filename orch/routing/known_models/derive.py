@@ -1,6 +1,8 @@
-"""Derives known_models.yaml from benchmark scores: `uv run python -m orch.routing.known_models.derive --data DIR`, where DIR has models.jsonl.
+"""Derives known_models.yaml from benchmark scores: `uv run python -m
+orch.routing.known_models.derive --data DIR`, where DIR has models.jsonl.
 
-The scores themselves are not kept. Standard library only, one second; the same input gives the same file.
+The scores themselves are not kept. Standard library only, one second; the same input gives the same
+file.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ from orch.routing.known_models.priors import squashed
 from orch.routing.known_models.regression import EPOCH, FEATURES, YEAR, Fitted, Unit, fitted
 from orch.types import TaskType
 
-KINDS = ("coding", "reasoning", "knowledge", "instruction", "chat", "long_context", "tools", "multilingual")
+KINDS = (
+    "coding",
+    "reasoning",
+    "knowledge",
+    "instruction",
+    "chat",
+    "long_context",
+    "tools",
+    "multilingual",
+)
 TASKS: Mapping[str, Mapping[str, float]] = {
     "coding": {"coding": 0.8, "instruction": 0.1, "tools": 0.1},
     "reasoning": {"reasoning": 0.7, "knowledge": 0.2, "instruction": 0.1},
@@ -37,8 +48,18 @@ CENTRE, SPREAD = 6.0, 1.6
 UNDATED = 2024.0
 """The year of a model without a date in a family without one: these are old."""
 SOURCES = (
-    ("Artificial Analysis", "oolong-tea-2026/artificial-analysis-leaderboards", "2026-07", "MIT; attribution to Artificial Analysis required"),
-    ("Artificial Analysis", "yuvalluria/Test_AA", "2025-11", "attribution to Artificial Analysis required"),
+    (
+        "Artificial Analysis",
+        "oolong-tea-2026/artificial-analysis-leaderboards",
+        "2026-07",
+        "MIT; attribution to Artificial Analysis required",
+    ),
+    (
+        "Artificial Analysis",
+        "yuvalluria/Test_AA",
+        "2025-11",
+        "attribution to Artificial Analysis required",
+    ),
     ("Open LLM Leaderboard 2", "chenjy16/modelrank_ai", "2025-04", "MIT"),
     ("LMArena", "lmarena/arena-catalog", "2025-12", ""),
     ("LMArena", "oolong-tea-2026/arena-ai-leaderboards", "2026-04", "MIT"),
@@ -56,11 +77,15 @@ SOURCES = (
     ("Arena-Hard 2", "lmarena/arena-hard-auto", "2025-06", "Apache-2.0"),
     ("RULER", "NVIDIA/RULER", "2026-07", "Apache-2.0"),
 )
-"""Whose scores, the repository they were read from, the month of its figures, and its licence where it says one."""
+"""Whose scores, the repository they were read from, the month of its figures, and its licence where
+it says one."""
 HEAD = """\
-# What published benchmarks say of open models. Made by `python -m orch.routing.known_models.derive`: not to be edited.
-# Yours goes beside your models.yaml, as known_models.yaml in the same form: its models add to these or replace them by name.
-# Every key: `orch config schema known-models`. This file is JSON but for these lines, so that reading it takes two milliseconds.
+# What published benchmarks say of open models. Made by `python -m
+# orch.routing.known_models.derive`: not to be edited.
+# Yours goes beside your models.yaml, as known_models.yaml in the same form: its models add to these
+# or replace them by name.
+# Every key: `orch config schema known-models`. This file is JSON but for these lines, so that
+# reading it takes two milliseconds.
 """
 Model = dict[str, Any]
 
@@ -75,10 +100,21 @@ def derived(models: Sequence[Model]) -> dict[str, Any]:
         told.setdefault(unit.model, {})[mode] = _qualities(at, kinds)
     return {
         "version": 1,
-        "sources": [{"name": name, "url": f"https://github.com/{place}", "newest": newest, "licence": licence} for name, place, newest, licence in SOURCES],
+        "sources": [
+            {
+                "name": name,
+                "url": f"https://github.com/{place}",
+                "newest": newest,
+                "licence": licence,
+            }
+            for name, place, newest, licence in SOURCES
+        ],
         "formula": {task: _formula(mix, kinds) for task, mix in TASKS.items()},
         "families": {name: _family(name, dates[name], kinds) for name in sorted(dates)},
-        "models": [_entry(model, told.get(model["model"], {})) for model in sorted(chatting, key=lambda each: str(each["model"]))],
+        "models": [
+            _entry(model, told.get(model["model"], {}))
+            for model in sorted(chatting, key=lambda each: str(each["model"]))
+        ],
     }
 
 
@@ -102,7 +138,11 @@ def _lines(value: Any) -> str:
     if isinstance(value, list):
         return "[\n" + ",\n".join(f"  {_json(each)}" for each in value) + "\n]"
     if isinstance(value, dict):
-        return "{\n" + ",\n".join(f"  {_json(key)}: {_json(each)}" for key, each in value.items()) + "\n}"
+        return (
+            "{\n"
+            + ",\n".join(f"  {_json(key)}: {_json(each)}" for key, each in value.items())
+            + "\n}"
+        )
     return _json(value)
 
 
@@ -124,66 +164,115 @@ def _dates(models: Iterable[Model]) -> dict[str, float | None]:
     """Each family's year: the median of its dated models."""
     dates: dict[str, list[float]] = {}
     for model in models:
-        dates.setdefault(model["family"], []).extend([year(model["released"])] if model["released"] else [])
+        dates.setdefault(model["family"], []).extend(
+            [year(model["released"])] if model["released"] else []
+        )
     return {family: median(found) if found else None for family, found in dates.items()}
 
 
 def _units(model: Model, dates: Mapping[str, float | None]) -> list[tuple[str, Unit]]:
-    """The model in each mode that was measured; none for one that was not tuned to follow instructions."""
+    """The model in each mode that was measured; none for one that was not tuned to follow
+    instructions."""
     if not model["params_b"] or not model["scores"] or model["general"] == "base":
         return []
     date = year(model["released"]) if model["released"] else dates[model["family"]] or UNDATED
     size, active = math.log(model["params_b"]), math.log(model["active_b"] or model["params_b"])
     coder = float(is_coder(model["model"]))
     return [
-        (mode, Unit(model["model"], model["family"], (1.0, size, active, date - EPOCH, float(mode == "on"), coder), _cells(model, mode)))
+        (
+            mode,
+            Unit(
+                model["model"],
+                model["family"],
+                (1.0, size, active, date - EPOCH, float(mode == "on"), coder),
+                _cells(model, mode),
+            ),
+        )
         for mode in sorted({score["mode"] for score in model["scores"]} - {None}) or ["off"]
     ]
 
 
 def _cells(model: Model, mode: str) -> dict[tuple[str, str], float]:
-    """Scores by kind and benchmark, a vendor's apart from others'; one that tells no mode counts for all."""
+    """Scores by kind and benchmark, a vendor's apart from others'; one that tells no mode counts
+    for all."""
     cells: dict[tuple[str, str], list[float]] = {}
     for score in model["scores"]:
         if score["mode"] in (None, mode):
-            cells.setdefault((score["kind"], f"{score['benchmark']}|{score['by'][0]}"), []).append(_on_a_line(score))
+            cells.setdefault((score["kind"], f"{score['benchmark']}|{score['by'][0]}"), []).append(
+                _on_a_line(score)
+            )
     return {cell: fmean(found) for cell, found in cells.items()}
 
 
 def _on_a_line(score: Mapping[str, Any]) -> float:
     value: float = score["value"]
-    return value / 100 if score["setting"].startswith("Elo") else math.log((max(value, -1) + 2) / (102 - value))
+    return (
+        value / 100
+        if score["setting"].startswith("Elo")
+        else math.log((max(value, -1) + 2) / (102 - value))
+    )
 
 
 # ---------------------------------------------------------------- from values to qualities
 
 
 def _qualities(at: int, kinds: Mapping[str, Fitted]) -> dict[str, float]:
-    values = {task: CENTRE + SPREAD * sum(share * kinds[kind].values[at] for kind, share in mix.items()) for task, mix in TASKS.items()}
+    values = {
+        task: CENTRE + SPREAD * sum(share * kinds[kind].values[at] for kind, share in mix.items())
+        for task, mix in TASKS.items()
+    }
     return {str(task): round(squashed(values[task]), 2) for task in TaskType}
 
 
 def _formula(mix: Mapping[str, float], kinds: Mapping[str, Fitted]) -> dict[str, Any]:
-    """A task type's regression: the mixed ones of its kinds, and the date past which it does not grow (each kind's by its slope)."""
+    """A task type's regression: the mixed ones of its kinds, and the date past which it does not
+    grow (each kind's by its slope)."""
 
     def mixed(of: Mapping[str, Sequence[float]]) -> list[float]:
-        return [SPREAD * sum(share * of[kind][at] for kind, share in mix.items()) for at in range(len(next(iter(of.values()))))]
+        return [
+            SPREAD * sum(share * of[kind][at] for kind, share in mix.items())
+            for at in range(len(next(iter(of.values()))))
+        ]
 
-    dated, undated = mixed({kind: fit.dated for kind, fit in kinds.items()}), mixed({kind: fit.undated for kind, fit in kinds.items()})
-    last = sum(share * kinds[kind].dated[YEAR] * kinds[kind].last for kind, share in mix.items()) * SPREAD / dated[YEAR] + EPOCH
+    dated, undated = (
+        mixed({kind: fit.dated for kind, fit in kinds.items()}),
+        mixed({kind: fit.undated for kind, fit in kinds.items()}),
+    )
+    last = (
+        sum(share * kinds[kind].dated[YEAR] * kinds[kind].last for kind, share in mix.items())
+        * SPREAD
+        / dated[YEAR]
+        + EPOCH
+    )
     names = [name for name in FEATURES if name != "year"]
     return {
         "last": round(last, 2),
-        "dated": {name: round(value + (CENTRE if name == "base" else 0), 3) for name, value in zip(FEATURES, dated, strict=True)},
-        "undated": {name: round(value + (CENTRE if name == "base" else 0), 3) for name, value in zip(names, undated, strict=True)},
+        "dated": {
+            name: round(value + (CENTRE if name == "base" else 0), 3)
+            for name, value in zip(FEATURES, dated, strict=True)
+        },
+        "undated": {
+            name: round(value + (CENTRE if name == "base" else 0), 3)
+            for name, value in zip(names, undated, strict=True)
+        },
     }
 
 
 def _family(name: str, date: float | None, kinds: Mapping[str, Fitted]) -> dict[str, Any]:
-    """A family's date (the regression's where none is known), and by how much its members are better than the formula says."""
-    offsets = {task: SPREAD * sum(share * kinds[kind].kin.get(name, 0.0) for kind, share in TASKS[task].items()) for task in map(str, TaskType)}
+    """A family's date (the regression's where none is known), and by how much its members are
+    better than the formula says."""
+    offsets = {
+        task: (
+            SPREAD
+            * sum(share * kinds[kind].kin.get(name, 0.0) for kind, share in TASKS[task].items())
+        )
+        for task in map(str, TaskType)
+    }
     date = UNDATED if date is None else date
-    return {"released": f"{int(date)}-{round(date % 1 * 12) + 1:02d}", "offset": {task: round(value, 2) for task, value in offsets.items()}}
+    return {
+        "released": f"{int(date)}-{round(date % 1 * 12) + 1:02d}",
+        "offset": {task: round(value, 2) for task, value in offsets.items()},
+    }
 
 
 def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -196,13 +285,24 @@ def _entry(model: Model, told: Mapping[str, Mapping[str, float]]) -> dict[str, A
         "released": model["released"],
         "coder": is_coder(model["model"]),
     }
-    modes = {mode: {**evidence, **qualities} for mode, qualities in told.items() if (evidence := _evidence(model, mode))}
-    return {key: value for key, value in facts.items() if value} | ({"modes": modes} if modes else {})
+    modes = {
+        mode: {**evidence, **qualities}
+        for mode, qualities in told.items()
+        if (evidence := _evidence(model, mode))
+    }
+    return {key: value for key, value in facts.items() if value} | (
+        {"modes": modes} if modes else {}
+    )
 
 
 def _evidence(model: Model, mode: str) -> dict[str, Any]:
-    """How many scores are behind the qualities, and the newest one's month; nothing where there is none."""
-    read = [score for score in model["scores"] if score["mode"] in (None, mode) and score["kind"] in KINDS]
+    """How many scores are behind the qualities, and the newest one's month; nothing where there is
+    none."""
+    read = [
+        score
+        for score in model["scores"]
+        if score["mode"] in (None, mode) and score["kind"] in KINDS
+    ]
     return {"scores": len(read), "newest": max(map(_month, read))} if read else {}
 
 
@@ -218,11 +318,18 @@ def _month(score: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Writes the file beside this module."""
-    parser = argparse.ArgumentParser(prog="python -m orch.routing.known_models.derive", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="The folder of models.jsonl.")
+    parser = argparse.ArgumentParser(
+        prog="python -m orch.routing.known_models.derive", description=__doc__
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="The folder of models.jsonl."
+    )
     content = derived(read(parser.parse_args().data))
     FILE.write_text(text_of(content), encoding="utf-8")
-    print(f"{FILE}: {len(content['models'])} models, {sum(len(model.get('modes', {})) for model in content['models'])} with their modes")
+    print(
+        f"{FILE}: {len(content['models'])} models,"
+        f" {sum(len(model.get('modes', {})) for model in content['models'])} with their modes"
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Its tag, and the GGUF's metadata where the provider has that. Sizes in billions; `thinks` is None where nothing is said."""
+    """Its tag, and the GGUF's metadata where the provider has that. Sizes in billions; `thinks` is
+    None where nothing is said."""
 
     tag: str
     basename: str = ""

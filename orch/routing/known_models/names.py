@@ -1,4 +1,5 @@
-"""A model's name taken apart: what it is called, how large it says it is, which version, how it was quantised (pure)."""
+"""A model's name taken apart: what it is called, how large it says it is, which version, how it was
+quantised (pure)."""
 
 from __future__ import annotations
 
@@ -15,23 +16,59 @@ _TOKEN = re.compile(
     r"|(?P<version>\d{4}|preview)"
     r"|(?P<late_version>v\d+(?:\.\d+)*)"
 )
-"""One expression, not eight: compiling them took longer than reading the names of a machine's models."""
+"""One expression, not eight: compiling them took longer than reading the names of a machine's
+models."""
 _QUANT_PART = frozenset(("k", "m", "s", "l", "xl", "xs", "xxs", "nl", "0", "1", "4", "8"))
 """What follows a quantisation after an underscore: q4_K_M, iq3_xxs, q8_0."""
 LEAST_MILLIONS = 20.0
 """A smaller number with an M is a context (qwen2.5-14b-instruct-1m), not a size."""
 _TUNED = frozenset(("instruct", "chat", "it", "hf"))
 """Say that a model follows instructions, as nearly all that are run do."""
-_IDLE = frozenset(("", "latest", "gguf", "ggml", "mlx", "qat", "bnb", "imat", "imatrix", "i1", "ud", "unsloth", "dynamic", "cloud", "moe", "dwq"))
+_IDLE = frozenset(
+    (
+        "",
+        "latest",
+        "gguf",
+        "ggml",
+        "mlx",
+        "qat",
+        "bnb",
+        "imat",
+        "imatrix",
+        "i1",
+        "ud",
+        "unsloth",
+        "dynamic",
+        "cloud",
+        "moe",
+        "dwq",
+    )
+)
 VENDORS = frozenset(
-    ("meta", "google", "microsoft", "openai", "mistralai", "nvidia", "ibm", "c4ai", "lgai", "thudm", "tiiuae", "allenai", "huggingfacetb", "nousresearch")
+    (
+        "meta",
+        "google",
+        "microsoft",
+        "openai",
+        "mistralai",
+        "nvidia",
+        "ibm",
+        "c4ai",
+        "lgai",
+        "thudm",
+        "tiiuae",
+        "allenai",
+        "huggingfacetb",
+        "nousresearch",
+    )
 )
 _CODERS = ("coder", "codellama", "codestral", "devstral", "codegemma", "codeqwen", "codegeex")
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """`words` in order, without size, version and quantisation; `stem` is the same in one piece (`qwen2.5coder`). Sizes in billions."""
+    """`words` in order, without size, version and quantisation; `stem` is the same in one piece
+    (`qwen2.5coder`). Sizes in billions."""
 
     words: tuple[str, ...]
     stem: str
@@ -46,7 +83,15 @@ class Name:
 def taken_apart(text: str) -> Name:
     """The parts of a tag, of a file's name or of `general.basename`."""
     text = text.lower().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].removesuffix(".gguf")
-    parts: dict[str, list[str]] = {"word": [], "size": [], "active": [], "version": [], "tuned": [], "quant": [], "idle": []}
+    parts: dict[str, list[str]] = {
+        "word": [],
+        "size": [],
+        "active": [],
+        "version": [],
+        "tuned": [],
+        "quant": [],
+        "idle": [],
+    }
     for token in _own(_tokens(text)):
         kind = kind_of(token)
         if kind == "late_version":
@@ -68,16 +113,27 @@ def taken_apart(text: str) -> Name:
 
 
 def _tokens(text: str) -> list[str]:
-    """Between dashes, underscores and colons; a dot parts only a quantisation from the rest (v0.2.Q4_K_M)."""
+    """Between dashes, underscores and colons; a dot parts only a quantisation from the rest
+    (v0.2.Q4_K_M)."""
     tokens = _SPLIT.split(text)
-    return [part for token in tokens for part in (token.rsplit(".", 1) if "." in token and kind_of(token.rsplit(".", 1)[1]) == "quant" else (token,))]
+    return [
+        part
+        for token in tokens
+        for part in (
+            token.rsplit(".", 1)
+            if "." in token and kind_of(token.rsplit(".", 1)[1]) == "quant"
+            else (token,)
+        )
+    ]
 
 
 def _own(tokens: list[str]) -> list[str]:
     """Without the vendor in front: `meta-llama-3.1`, `qwen_qwen3-8b`."""
     if tokens[:2] == ["deepseek", "ai"]:
         return _own(tokens[2:])
-    if len(tokens) > 1 and (tokens[0] in VENDORS or (tokens[0].isalpha() and tokens[1].startswith(tokens[0]))):
+    if len(tokens) > 1 and (
+        tokens[0] in VENDORS or (tokens[0].isalpha() and tokens[1].startswith(tokens[0]))
+    ):
         return _own(tokens[1:])
     return tokens
 
@@ -91,7 +147,11 @@ def kind_of(token: str) -> str:
         return "tuned"
     found = _TOKEN.fullmatch(token)
     kind = (found and found.lastgroup) or "word"
-    return "idle" if kind == "size" and token[-1] == "m" and float(token[:-1]) < LEAST_MILLIONS else kind
+    return (
+        "idle"
+        if kind == "size" and token[-1] == "m" and float(token[:-1]) < LEAST_MILLIONS
+        else kind
+    )
 
 
 def _billions(size: str) -> float | None:
@@ -103,13 +163,17 @@ def _billions(size: str) -> float | None:
 
 
 def is_coder(name: str) -> bool:
-    """Whether a model is called one that was made for code. Those that are are better at it than others of their size and date, by .65 sd of the scores."""
+    """Whether a model is called one that was made for code. Those that are are better at it than
+    others of their size and date, by .65 sd of the scores."""
     text = name.lower()
-    return any(word in text for word in _CODERS) or any(token.endswith("code") for token in _SPLIT.split(text))
+    return any(word in text for word in _CODERS) or any(
+        token.endswith("code") for token in _SPLIT.split(text)
+    )
 
 
 def bits(quantization: str) -> int | None:
-    """Bits a weight, by the name of a quantisation (Q4_K_M, IQ3_XXS, F16); None where it does not say."""
+    """Bits a weight, by the name of a quantisation (Q4_K_M, IQ3_XXS, F16); None where it does not
+    say."""
     head = quantization.lower().split("_")[0]
     digits = "".join(filter(str.isdigit, head.removeprefix("exl")))
     return int(digits) if digits and kind_of(head) == "quant" else None

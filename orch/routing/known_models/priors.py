@@ -1,4 +1,5 @@
-"""What is believed of a model's quality before anything was graded here: from its benchmark scores, else from its size and date (pure)."""
+"""What is believed of a model's quality before anything was graded here: from its benchmark scores,
+else from its size and date (pure)."""
 
 from __future__ import annotations
 
@@ -14,13 +15,16 @@ from orch.routing.known_models.recognition import Recognised, recognised, size_o
 from orch.types import Prior, TaskType
 
 UNKNOWN_B = 4.0
-"""Billions of parameters of a model of which nobody says the size: the models that are run most have 1 to 8."""
+"""Billions of parameters of a model of which nobody says the size: the models that are run most
+have 1 to 8."""
 MOST_B = 132.0
 """The largest model that the formula was fitted to: no growth is assumed past it."""
 EPOCH = 2024.5
 LOST = {3: 0.3, 2: 0.8, 1: 2.0}
-"""Quality (0 to 10) that fewer than 4 bits a weight cost. llama.cpp's table for Llama 7B: perplexity 6.06 at Q4_K_M, 6.32 at Q3_K_M, 6.87 at Q2_K, 5.09 for
-16 bits of 13B against 5.79 of 7B. So 3 bits cost a third and 2 bits a whole step from 13B to 7B, .15 and .5 by the regression; doubled, since newer models
+"""Quality (0 to 10) that fewer than 4 bits a weight cost. llama.cpp's table for Llama 7B:
+perplexity 6.06 at Q4_K_M, 6.32 at Q3_K_M, 6.87 at Q2_K, 5.09 for
+16 bits of 13B against 5.79 of 7B. So 3 bits cost a third and 2 bits a whole step from 13B to 7B,
+.15 and .5 by the regression; doubled, since newer models
 lose more. For 1 bit nobody measured enough: a judgement."""
 OWN_FILE = "known_models.yaml"
 """Where a quality comes from that a user's own file tells without saying from how many scores."""
@@ -29,7 +33,8 @@ _THINKS = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner", "r
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """A model's prior, and its size in billions of parameters, all and active, as far as somebody tells it."""
+    """A model's prior, and its size in billions of parameters, all and active, as far as somebody
+    tells it."""
 
     prior: Prior
     size_b: float | None
@@ -45,7 +50,10 @@ def belief_of(identity: Identity, catalogue: Catalogue) -> Belief:
     if found.known and mode:
         told = found.known.modes[mode]
         scores, newest = told.get("scores"), told.get("newest")
-        prior = _prior({task: told[task] - lost for task in TaskType}, f"benchmarks ({scores}, {newest})" if scores and newest else OWN_FILE)
+        prior = _prior(
+            {task: told[task] - lost for task in TaskType},
+            f"benchmarks ({scores}, {newest})" if scores and newest else OWN_FILE,
+        )
     else:
         prior = _guessed(identity, found, (size_b, active_b), catalogue, lost)
     return Belief(prior, size_b, active_b)
@@ -53,7 +61,11 @@ def belief_of(identity: Identity, catalogue: Catalogue) -> Belief:
 
 def shifted(prior: Prior, by: float, floor_gap: float) -> Prior:
     """The prior on another scale, `by` from 0 to 10. The order stays, at both ends too."""
-    qualities = {task: squashed(value * 10 + by) / 10 for task, value in prior.quality.items()} if by else prior.quality
+    qualities = (
+        {task: squashed(value * 10 + by) / 10 for task, value in prior.quality.items()}
+        if by
+        else prior.quality
+    )
     return Prior(qualities, prior.source, floor_gap)
 
 
@@ -69,7 +81,8 @@ def _prior(qualities: Mapping[TaskType, float], source: str) -> Prior:
 
 
 def _mode(known: Known, identity: Identity) -> str | None:
-    """How it is asked: a model that thinks does so, unless its provider says that it can't. None where no scores are known."""
+    """How it is asked: a model that thinks does so, unless its provider says that it can't. None
+    where no scores are known."""
     wanted = ("off", "on") if identity.thinks is False else ("on", "off")
     return next((mode for mode in wanted if mode in known.modes), None)
 
@@ -77,8 +90,15 @@ def _mode(known: Known, identity: Identity) -> str | None:
 # ---------------------------------------------------------------- the formula
 
 
-def _guessed(identity: Identity, found: Recognised, sizes: tuple[float | None, float | None], catalogue: Catalogue, lost: float) -> Prior:
-    """The regression's value; one more member of a family is also as much better or worse as the others are."""
+def _guessed(
+    identity: Identity,
+    found: Recognised,
+    sizes: tuple[float | None, float | None],
+    catalogue: Catalogue,
+    lost: float,
+) -> Prior:
+    """The regression's value; one more member of a family is also as much better or worse as the
+    others are."""
     tag = taken_apart(identity.tag)
     told = taken_apart(f"{identity.basename}-{identity.size_label}") if identity.basename else None
     size_b, active_b = (min(size or UNKNOWN_B, MOST_B) for size in sizes)
@@ -86,17 +106,30 @@ def _guessed(identity: Identity, found: Recognised, sizes: tuple[float | None, f
         "base": 1.0,
         "log_params": math.log(size_b),
         "log_active": math.log(min(active_b, size_b)),
-        "thinking": float(identity.thinks is True or bool({*tag.words, *(told.words if told else ())} & _THINKS)),
+        "thinking": float(
+            identity.thinks is True or bool({*tag.words, *(told.words if told else ())} & _THINKS)
+        ),
         "coder": float(is_coder(_called(identity, found))),
     }
-    offset = catalogue.families.get(found.family, {}).get("offset", {}) if found.member or found.known else {}
-    qualities = {task: _line(catalogue.formula[task], features, found.year) + offset.get(task, 0.0) - lost for task in TaskType}
+    offset = (
+        catalogue.families.get(found.family, {}).get("offset", {})
+        if found.member or found.known
+        else {}
+    )
+    qualities = {
+        task: _line(catalogue.formula[task], features, found.year) + offset.get(task, 0.0) - lost
+        for task in TaskType
+    }
     return _prior(qualities, _source(sizes[0], found))
 
 
 def _called(identity: Identity, found: Recognised) -> str:
     """What the model calls itself, where that is a name of models; else what its tag calls it."""
-    return f"{identity.basename} {identity.finetune}" if identity.basename and found.family else f"{identity.basename} {identity.tag}"
+    return (
+        f"{identity.basename} {identity.finetune}"
+        if identity.basename and found.family
+        else f"{identity.basename} {identity.tag}"
+    )
 
 
 def _sizes(identity: Identity, found: Recognised) -> tuple[float | None, float | None]:
@@ -104,7 +137,9 @@ def _sizes(identity: Identity, found: Recognised) -> tuple[float | None, float |
     tag = taken_apart(identity.tag)
     told = taken_apart(f"{identity.basename}-{identity.size_label}") if identity.basename else None
     size_b = size_of(identity, told, tag) or (found.known.params_b if found.known else None)
-    return size_b, identity.active_b or (found.known.active_b if found.known else None) or tag.active_b or size_b
+    return size_b, identity.active_b or (
+        found.known.active_b if found.known else None
+    ) or tag.active_b or size_b
 
 
 def _line(line: Mapping[str, Any], features: Mapping[str, float], year: float | None) -> float:

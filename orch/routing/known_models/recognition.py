@@ -1,6 +1,8 @@
-"""Which known model a provider's model is: by its GGUF metadata, else by its tag; the tag also breaks ties (pure).
+"""Which known model a provider's model is: by its GGUF metadata, else by its tag; the tag also
+breaks ties (pure).
 
-A fine-tune, a merge or another version of a known model is not that model: it is a relative, of which the date is known.
+A fine-tune, a merge or another version of a known model is not that model: it is a relative, of
+which the date is known.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from orch.routing.known_models.identity import Identity
 from orch.routing.known_models.names import Name, taken_apart
 
 SAME_SIZE = 1.3
-"""Most that a model's parameter count differs from what is known: vendors round (llama-3.2-1b has 1.24 B) and count encoders or not."""
+"""Most that a model's parameter count differs from what is known: vendors round (llama-3.2-1b has
+1.24 B) and count encoders or not."""
 AS_NEAR = 0.03
 """How much further than the nearest size, as a logarithm, still counts as the same one."""
 LEAST_STEM = 4
@@ -28,7 +31,8 @@ MARKS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """A known model; or a family and a year as far as they are known, `member` where it is one more of that family, `relative` of which model it is one."""
+    """A known model; or a family and a year as far as they are known, `member` where it is one more
+    of that family, `relative` of which model it is one."""
 
     known: Known | None = None
     family: str = ""
@@ -49,31 +53,47 @@ def recognised(identity: Identity, catalogue: Catalogue) -> Recognised:
     if found:
         label = _one(found, tag, identity.tag)
         if not _is_altered(identity, label, told, tag):
-            return Recognised(label.known, label.known.family, label.known.year or catalogue.year_of(label.known.family))
+            return Recognised(
+                label.known,
+                label.known.family,
+                label.known.year or catalogue.year_of(label.known.family),
+            )
     return _relatives(identity, told, tag, catalogue, size_b)
 
 
 def size_of(identity: Identity, told: Name | None, tag: Name) -> float | None:
-    """Billions of parameters: as counted, else as the metadata or the tag say. A label that contradicts the count is wrong."""
+    """Billions of parameters: as counted, else as the metadata or the tag say. A label that
+    contradicts the count is wrong."""
     return identity.params_b or (told.size_b if told else None) or tag.size_b
 
 
 # ---------------------------------------------------------------- the same model
 
 
-def _by_metadata(identity: Identity, told: Name, tag: Name, catalogue: Catalogue) -> Sequence[Label]:
-    """The models of that basename and fine-tune. Where the fine-tune says nothing (smollm2's is 8k-lc100k-mix1-ep2), a library tag does."""
+def _by_metadata(
+    identity: Identity, told: Name, tag: Name, catalogue: Catalogue
+) -> Sequence[Label]:
+    """The models of that basename and fine-tune. Where the fine-tune says nothing (smollm2's is
+    8k-lc100k-mix1-ep2), a library tag does."""
     found = _matching(catalogue, told, identity.params_b)
     if found or not identity.finetune or "/" in identity.tag:
         return found
     base = taken_apart(f"{identity.basename}-{identity.size_label}")
     named = {label.known.name for label in _matching(catalogue, tag, identity.params_b)}
-    return [label for label in _matching(catalogue, base, identity.params_b) if label.known.name in named]
+    return [
+        label
+        for label in _matching(catalogue, base, identity.params_b)
+        if label.known.name in named
+    ]
 
 
 def _matching(catalogue: Catalogue, name: Name, counted_b: float | None) -> Sequence[Label]:
     """The labels of that stem, nearest in size, of that version if it tells one."""
-    fit = [(distance, label) for label in catalogue.called(name.stem) if (distance := _distance(label, name, counted_b)) is not None]
+    fit = [
+        (distance, label)
+        for label in catalogue.called(name.stem)
+        if (distance := _distance(label, name, counted_b)) is not None
+    ]
     nearest = min((distance for distance, _ in fit), default=0.0)
     near = [label for distance, label in fit if distance <= nearest + AS_NEAR]
     if not name.versions:
@@ -84,7 +104,8 @@ def _matching(catalogue: Catalogue, name: Name, counted_b: float | None) -> Sequ
 
 
 def _distance(label: Label, name: Name, counted_b: float | None) -> float | None:
-    """How far the sizes are apart, as a logarithm; None where too far. A size that both write alike is the same, unless the count contradicts."""
+    """How far the sizes are apart, as a logarithm; None where too far. A size that both write alike
+    is the same, unless the count contradicts."""
     size_b, alike = counted_b or name.size_b, bool(name.size) and name.size == label.name.size
     distance = abs(math.log(size_b / label.known.params_b)) if size_b else 0.0
     if alike and name.size_b is None:  # e2b: what is counted depends on who counts the embeddings
@@ -106,32 +127,60 @@ def _one(found: Sequence[Label], tag: Name, text: str) -> Label:
     def nearness(label: Label) -> tuple[bool, int, bool, bool, bool, int]:
         names = [taken_apart(name) for name in label.known.ollama] if of_library else []
         same = [
-            each for each in names if (each.stem, each.versions, each.tuned) == (tag.stem, tag.versions, tag.tuned) and (is_latest or each.size == tag.size)
+            each
+            for each in names
+            if (each.stem, each.versions, each.tuned) == (tag.stem, tag.versions, tag.tuned)
+            and (is_latest or each.size == tag.size)
         ]
-        is_named = len(same) and 1 + any(bool(each.quantization) == bool(tag.quantization) for each in same)
+        is_named = len(same) and 1 + any(
+            bool(each.quantization) == bool(tag.quantization) for each in same
+        )
         is_called_so = (label.name.stem, label.name.versions) == (tag.stem, tag.versions)
-        return full in map(str.lower, label.known.ollama), is_named, is_called_so, label.is_own, not label.name.versions, -len(label.known.name)
+        return (
+            full in map(str.lower, label.known.ollama),
+            is_named,
+            is_called_so,
+            label.is_own,
+            not label.name.versions,
+            -len(label.known.name),
+        )
 
     return max(found, key=nearness)
 
 
 def _is_altered(identity: Identity, label: Label, told: Name | None, tag: Name) -> bool:
-    """Whether somebody changed the weights: an adapter, or a word that says so and is not of the model's own name."""
-    own = {word for name in (label.known.name, *label.known.ollama) for word in taken_apart(name).words}
-    words = {part for word in (*tag.words, *(told.words if told else ())) for part in (word, *word.split("."))}
+    """Whether somebody changed the weights: an adapter, or a word that says so and is not of the
+    model's own name."""
+    own = {
+        word for name in (label.known.name, *label.known.ollama) for word in taken_apart(name).words
+    }
+    words = {
+        part
+        for word in (*tag.words, *(told.words if told else ()))
+        for part in (word, *word.split("."))
+    }
     return identity.adapted or bool((words & MARKS) - own)
 
 
 # ---------------------------------------------------------------- relatives
 
 
-def _relatives(identity: Identity, told: Name | None, tag: Name, catalogue: Catalogue, size_b: float | None) -> Recognised:
+def _relatives(
+    identity: Identity, told: Name | None, tag: Name, catalogue: Catalogue, size_b: float | None
+) -> Recognised:
     """Family and date by the name of the model, of its base, or of its architecture."""
     for name in (told, tag, taken_apart(identity.base_model) if identity.base_model else None):
         if name is not None and (kin := _kin(name, catalogue, size_b)) is not None:
             year = _month_in(name) or kin.known.year or catalogue.year_of(kin.known.family)
-            is_member = kin.name.stem == name.stem and not identity.adapted and name is not None and not set(tag.words) & MARKS
-            return Recognised(None, kin.known.family, year, is_member, "" if is_member else kin.known.name)
+            is_member = (
+                kin.name.stem == name.stem
+                and not identity.adapted
+                and name is not None
+                and not set(tag.words) & MARKS
+            )
+            return Recognised(
+                None, kin.known.family, year, is_member, "" if is_member else kin.known.name
+            )
     family = _family_called(identity.architecture, catalogue)
     return Recognised(None, family, _month_in(told or tag) or catalogue.year_of(family))
 
@@ -139,12 +188,21 @@ def _relatives(identity: Identity, told: Name | None, tag: Name, catalogue: Cata
 def _kin(name: Name, catalogue: Catalogue, size_b: float | None) -> Label | None:
     """The known model, nearest in size, whose stem is the longest run of words in the name."""
     count = len(name.words)
-    runs = sorted(((end - start, start) for start in range(count) for end in range(start + 1, count + 1)), key=lambda run: (-run[0], run[1]))
+    runs = sorted(
+        ((end - start, start) for start in range(count) for end in range(start + 1, count + 1)),
+        key=lambda run: (-run[0], run[1]),
+    )
     for length, start in runs:
         stem = "".join(name.words[start : start + length])
         labels = catalogue.called(stem) if len(stem) >= LEAST_STEM or not start else ()
         if labels:
-            return min(labels, key=lambda label: (abs(math.log((size_b or label.known.params_b) / label.known.params_b)), len(label.known.name)))
+            return min(
+                labels,
+                key=lambda label: (
+                    abs(math.log((size_b or label.known.params_b) / label.known.params_b)),
+                    len(label.known.name),
+                ),
+            )
     return None
 
 
@@ -156,10 +214,27 @@ def _month_in(name: Name) -> float | None:
 
 def _is_month(version: str) -> bool:
     """Whether it is year and month: 2507."""
-    return version.isdigit() and len(version) == 4 and version[:2] >= "23" and "01" <= version[2:] <= "12"
+    return (
+        version.isdigit()
+        and len(version) == 4
+        and version[:2] >= "23"
+        and "01" <= version[2:] <= "12"
+    )
 
 
 def _family_called(architecture: str, catalogue: Catalogue) -> str:
-    """The family that an architecture is called after (qwen3moe, gptoss); most share that of llama, which tells nothing."""
+    """The family that an architecture is called after (qwen3moe, gptoss); most share that of llama,
+    which tells nothing."""
     wanted = architecture.lower().removesuffix("moe")
-    return next((family for family in catalogue.families if family.replace("-", "").replace(".", "") == wanted), "") if wanted else ""
+    return (
+        next(
+            (
+                family
+                for family in catalogue.families
+                if family.replace("-", "").replace(".", "") == wanted
+            ),
+            "",
+        )
+        if wanted
+        else ""
+    )

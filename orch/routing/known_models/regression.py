@@ -1,6 +1,8 @@
-"""One value per kind of benchmark for each model and mode: a one-factor model over the benchmarks, drawn to a regression on size and date (pure).
+"""One value per kind of benchmark for each model and mode: a one-factor model over the benchmarks,
+drawn to a regression on size and date (pure).
 
-Each benchmark has its own offset, slope and noise, so that one which only strong models took does not punish them. A value is the precision-weighted
+Each benchmark has its own offset, slope and noise, so that one which only strong models took does
+not punish them. A value is the precision-weighted
 mean of the scores and of what the regression expects: many scores outweigh it, none leave it alone.
 """
 
@@ -31,7 +33,8 @@ Line = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A model in one mode. `cells` are scores by kind and benchmark, as log odds or hundreds of Elo points."""
+    """A model in one mode. `cells` are scores by kind and benchmark, as log odds or hundreds of Elo
+    points."""
 
     model: str
     family: str
@@ -41,7 +44,8 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A kind's values by unit; the regression with and without the date, and the date past which it does not grow.
+    """A kind's values by unit; the regression with and without the date, and the date past which it
+    does not grow.
 
     `kin` is what to add for one more member of a family, `counts` how many scores a unit has.
     """
@@ -56,7 +60,8 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What a unit's scores say nearly alone, what the regression says that was fitted without its family, and by how much its kin is better than that."""
+    """What a unit's scores say nearly alone, what the regression says that was fitted without its
+    family, and by how much its kin is better than that."""
 
     value: float
     formula: float
@@ -72,14 +77,18 @@ def fitted(units: Sequence[Unit], kind: str) -> Fitted:
     lines, expected, spread, weights = _fit(cells, features, rows)
     flat, _ = _posterior(cells, lines, expected, FLAT, outliers=spread)
     kin = by_family(units, {u: flat[u] - expected[u] for u in rows})
-    believed = {u: mean if counts[u] else mean + kin.get(units[u].family, 0.0) for u, mean in expected.items()}
+    believed = {
+        u: mean if counts[u] else mean + kin.get(units[u].family, 0.0)
+        for u, mean in expected.items()
+    }
     values, _ = _posterior(cells, lines, believed, spread, outliers=spread)
     without = _ridge([_without_year(features[u]) for u in rows], [values[u] for u in rows])
     return Fitted(values, tuple(weights), tuple(without), last, kin, counts)
 
 
 def left_out(units: Sequence[Unit], kind: str) -> dict[int, LeftOut]:
-    """How well models of families that were never seen are told, by unit with scores of that kind."""
+    """How well models of families that were never seen are told, by unit with scores of that
+    kind."""
     cells = _columns(units, kind)
     rows = sorted({u for column in cells.values() for u in column})
     _, features = _features(units, rows)
@@ -90,23 +99,35 @@ def left_out(units: Sequence[Unit], kind: str) -> dict[int, LeftOut]:
         others = [u for u in rows if units[u].family != family]
         weights = _ridge([features[u] for u in others], [values[u] for u in others])
         formula |= {u: _dot(features[u], weights) for u in rows if units[u].family == family}
-    return {u: LeftOut(values[u], formula[u], _kin(units, u, {v: values[v] - formula[v] for v in rows})) for u in rows}
+    return {
+        u: LeftOut(values[u], formula[u], _kin(units, u, {v: values[v] - formula[v] for v in rows}))
+        for u in rows
+    }
 
 
 def _kin(units: Sequence[Unit], own: int, residuals: Mapping[int, float]) -> float | None:
-    """By how much the other models of a unit's family are better than expected; None where there are none."""
-    others = [value for u, value in residuals.items() if units[u].family == units[own].family and units[u].model != units[own].model]
+    """By how much the other models of a unit's family are better than expected; None where there
+    are none."""
+    others = [
+        value
+        for u, value in residuals.items()
+        if units[u].family == units[own].family and units[u].model != units[own].model
+    ]
     return shrunk(others) if others else None
 
 
 def _features(units: Sequence[Unit], rows: Sequence[int]) -> tuple[float, list[tuple[float, ...]]]:
     """The last covered date, and the units' features, the date held at it."""
     last = sorted(units[u].features[YEAR] for u in rows)[int(COVERED * (len(rows) - 1))]
-    return last, [(*unit.features[:YEAR], min(unit.features[YEAR], last), *unit.features[YEAR + 1 :]) for unit in units]
+    return last, [
+        (*unit.features[:YEAR], min(unit.features[YEAR], last), *unit.features[YEAR + 1 :])
+        for unit in units
+    ]
 
 
 def shrunk(residuals: Sequence[float]) -> float:
-    """What a family's residuals say of one more member: their mean times n/(n+1), which told members left out best (rank correlation .88, .82 without)."""
+    """What a family's residuals say of one more member: their mean times n/(n+1), which told
+    members left out best (rank correlation .88, .82 without)."""
     return sum(residuals) / (len(residuals) + 1)
 
 
@@ -124,7 +145,11 @@ def _columns(units: Sequence[Unit], kind: str) -> Cells:
         for (of, benchmark), value in unit.cells.items():
             if of == kind:
                 columns.setdefault(benchmark, {})[u] = value
-    return {name: _standardised(column) for name, column in sorted(columns.items()) if len(column) >= LEAST_UNITS}
+    return {
+        name: _standardised(column)
+        for name, column in sorted(columns.items())
+        if len(column) >= LEAST_UNITS
+    }
 
 
 def _standardised(column: Mapping[int, float]) -> dict[int, float]:
@@ -132,8 +157,11 @@ def _standardised(column: Mapping[int, float]) -> dict[int, float]:
     return {u: (value - mean) / spread for u, value in column.items()}
 
 
-def _fit(cells: Cells, features: Sequence[tuple[float, ...]], rows: Sequence[int]) -> tuple[dict[str, Line], dict[int, float], float, list[float]]:
-    """The benchmarks' lines, what the regression expects of each unit, the variance that it leaves, and its weights."""
+def _fit(
+    cells: Cells, features: Sequence[tuple[float, ...]], rows: Sequence[int]
+) -> tuple[dict[str, Line], dict[int, float], float, list[float]]:
+    """The benchmarks' lines, what the regression expects of each unit, the variance that it leaves,
+    and its weights."""
     expected = dict.fromkeys(range(len(features)), 0.0)
     lines: dict[str, Line] = dict.fromkeys(cells, (0.0, 0.8, 0.4))
     spread, weights = 0.5, [0.0]
@@ -144,36 +172,68 @@ def _fit(cells: Cells, features: Sequence[tuple[float, ...]], rows: Sequence[int
         weights = _ridge([features[u] for u in rows], [values[u] for u in rows])
         expected = {u: _dot(features[u], weights) for u in expected}
     values, variances = _posterior(cells, lines, expected, spread)
-    return lines, expected, max(fmean((values[u] - expected[u]) ** 2 + variances[u] for u in rows), 0.05), weights
+    return (
+        lines,
+        expected,
+        max(fmean((values[u] - expected[u]) ** 2 + variances[u] for u in rows), 0.05),
+        weights,
+    )
 
 
 def _step(
-    cells: Cells, lines: Mapping[str, Line], expected: Mapping[int, float], spread: float, rows: Sequence[int]
+    cells: Cells,
+    lines: Mapping[str, Line],
+    expected: Mapping[int, float],
+    spread: float,
+    rows: Sequence[int],
 ) -> tuple[dict[str, Line], dict[int, float], float]:
-    """One round of expectation and maximisation. The scale stays: mean 0 and spread 1 over the units with scores."""
+    """One round of expectation and maximisation. The scale stays: mean 0 and spread 1 over the
+    units with scores."""
     values, variances = _posterior(cells, lines, expected, spread)
     new = {name: _line(column, values, variances) for name, column in cells.items()}
     mean = fmean(values[u] for u in rows)
     scale = math.sqrt(fmean((values[u] - mean) ** 2 + variances[u] for u in rows))
-    new = {name: (offset + slope * mean, slope * scale, noise) for name, (offset, slope, noise) in new.items()}
+    new = {
+        name: (offset + slope * mean, slope * scale, noise)
+        for name, (offset, slope, noise) in new.items()
+    }
     moved = {u: (value - mean) / scale for u, value in expected.items()}
-    left = fmean(((values[u] - mean) / scale - moved[u]) ** 2 + variances[u] / scale**2 for u in rows)
+    left = fmean(
+        ((values[u] - mean) / scale - moved[u]) ** 2 + variances[u] / scale**2 for u in rows
+    )
     return new, moved, max(left, 0.05)
 
 
-def _line(column: Mapping[int, float], values: Mapping[int, float], variances: Mapping[int, float]) -> Line:
+def _line(
+    column: Mapping[int, float], values: Mapping[int, float], variances: Mapping[int, float]
+) -> Line:
     mean_value, mean_score = fmean(values[u] for u in column), fmean(column.values())
     squares = sum((values[u] - mean_value) ** 2 + variances[u] for u in column)
-    slope = max((sum((values[u] - mean_value) * (score - mean_score) for u, score in column.items()) + 0.8) / (squares + 1), 0.1)
+    slope = max(
+        (sum((values[u] - mean_value) * (score - mean_score) for u, score in column.items()) + 0.8)
+        / (squares + 1),
+        0.1,
+    )
     offset = mean_score - slope * mean_value
-    noise = sum((score - offset - slope * values[u]) ** 2 + slope**2 * variances[u] for u, score in column.items()) + 0.6
+    noise = (
+        sum(
+            (score - offset - slope * values[u]) ** 2 + slope**2 * variances[u]
+            for u, score in column.items()
+        )
+        + 0.6
+    )
     return offset, slope, noise / (len(column) + 2)
 
 
 def _posterior(
-    cells: Cells, lines: Mapping[str, Line], expected: Mapping[int, float], spread: float, outliers: float | None = None
+    cells: Cells,
+    lines: Mapping[str, Line],
+    expected: Mapping[int, float],
+    spread: float,
+    outliers: float | None = None,
 ) -> tuple[dict[int, float], dict[int, float]]:
-    """Value and variance of every unit. `outliers` is the variance about the expected by which a score further than 2 sd from it counts less."""
+    """Value and variance of every unit. `outliers` is the variance about the expected by which a
+    score further than 2 sd from it counts less."""
     precision = {u: 1 / spread for u in expected}
     total = {u: mean / spread for u, mean in expected.items()}
     for name, column in cells.items():
@@ -199,11 +259,18 @@ def _dot(these: Sequence[float], those: Sequence[float]) -> float:
     return sum(a * b for a, b in zip(these, those, strict=True))
 
 
-def _ridge(rows: Sequence[Sequence[float]], wanted: Sequence[float], strength: float = 1.0) -> list[float]:
+def _ridge(
+    rows: Sequence[Sequence[float]], wanted: Sequence[float], strength: float = 1.0
+) -> list[float]:
     """Weights by ridge regression; the first, the base, is free."""
     size = range(len(rows[0]))
-    matrix = [[sum(row[i] * row[j] for row in rows) + (strength if i == j and i else 0.0) for j in size] for i in size]
-    return _solved(matrix, [sum(row[i] * value for row, value in zip(rows, wanted, strict=True)) for i in size])
+    matrix = [
+        [sum(row[i] * row[j] for row in rows) + (strength if i == j and i else 0.0) for j in size]
+        for i in size
+    ]
+    return _solved(
+        matrix, [sum(row[i] * value for row, value in zip(rows, wanted, strict=True)) for i in size]
+    )
 
 
 def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
@@ -215,5 +282,8 @@ def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
         for row in range(len(lines)):
             if row != i:
                 factor = lines[row][i] / lines[i][i]
-                lines[row] = [value - factor * other for value, other in zip(lines[row], lines[i], strict=True)]
+                lines[row] = [
+                    value - factor * other
+                    for value, other in zip(lines[row], lines[i], strict=True)
+                ]
     return [line[-1] / line[i] for i, line in enumerate(lines)]

@@ -1,4 +1,5 @@
-"""Vectors of texts: by orch's own embedder for `auto`, else by the model that was named, which is let in beside what is loaded."""
+"""Vectors of texts: by orch's own embedder for `auto`, else by the model that was named, which is
+let in beside what is loaded."""
 
 from __future__ import annotations
 
@@ -30,10 +31,15 @@ class Embedded(NamedTuple):
     tokens: int
 
 
-async def embed(request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any]) -> Embedded:
+async def embed(
+    request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any]
+) -> Embedded:
     """One vector a text. Raises OrchError."""
     if not texts or len(texts) > MOST_TEXTS:
-        raise OrchError(f"{len(texts):,} texts: between 1 and {MOST_TEXTS:,} can be embedded at once", code="bad_input")
+        raise OrchError(
+            f"{len(texts):,} texts: between 1 and {MOST_TEXTS:,} can be embedded at once",
+            code="bad_input",
+        )
     tokens = sum(map(estimate_text, texts))
     with Watch(request):
         if model not in (*AUTO, "auto:latest"):
@@ -45,14 +51,22 @@ async def embed(request: Request, model: str, texts: Sequence[str], extra: Mappi
     raise AssertionError("a watch keeps no exception back")
 
 
-async def _named(request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any], tokens: int) -> Embedded:
+async def _named(
+    request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any], tokens: int
+) -> Embedded:
     runtime = service_of(request).orchestrator.runtime
     state = await named(runtime, model)
     _must_embed(state)
     leaves = is_zero(extra.get("keep_alive"))
     if leaves:
         extra = without_keep_alive(extra)
-    ticket = Ticket(f"embed {state.spec.id}", state.key, memory_needed(state, state.num_ctx), client=client_of(request), embeds=True)
+    ticket = Ticket(
+        f"embed {state.spec.id}",
+        state.key,
+        memory_needed(state, state.num_ctx),
+        client=client_of(request),
+        embeds=True,
+    )
     try:
         async with runtime.gate.turn(ticket):
             vectors = await runtime.backends[state.spec.provider].embed(state.spec.id, texts, extra)
@@ -68,10 +82,16 @@ async def _own(request: Request, texts: Sequence[str], tokens: int) -> Embedded:
     embedder = service_of(request).orchestrator.runtime.memory.embedder()
     vectors = await embedder.passages(texts)
     if vectors is None:
-        raise OrchError("there is no embedder here", f"name a model that embeds, or {extra_command('memory')}", code="model_not_found")
+        raise OrchError(
+            "there is no embedder here",
+            f"name a model that embeds, or {extra_command('memory')}",
+            code="model_not_found",
+        )
     return Embedded(embedder.name, [list(map(float, vector)) for vector in vectors], tokens)
 
 
 def _must_embed(state: ModelState) -> None:
     if state.capabilities is not None and "embedding" not in state.capabilities:
-        raise OrchError(f"{state.spec.id} does not embed", "name a model that does, or auto", code="bad_input")
+        raise OrchError(
+            f"{state.spec.id} does not embed", "name a model that does, or auto", code="bad_input"
+        )

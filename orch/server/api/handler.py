@@ -1,4 +1,5 @@
-"""One request and its answer: the body read and checked, the run begun, its head waited for, its chunks sent; the same for every API."""
+"""One request and its answer: the body read and checked, the run begun, its head waited for, its
+chunks sent; the same for every API."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ STATUS = {
 VISIBLE = ("content", "thinking", "tool_call", "done")
 """Chunks that an HTTP answer begins with: until then another model may still take over unseen."""
 BODY_AT_ONCE, MOST_VALUES = 200_000, 200_000
-"""Bytes of a body that is parsed on the event loop, and values in a longer one: so many take a parser some 80 ms."""
+"""Bytes of a body that is parsed on the event loop, and values in a longer one: so many take a
+parser some 80 ms."""
 MOST_WARNINGS, WARNING_CHARS = 16, 500
 """In an answer's headers: proxies refuse heads of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
@@ -79,13 +81,26 @@ async def read(request: Request, form: type[_Body]) -> _Body:
 
 
 def checked(form: type[_Body], body: bytes) -> _Body:
-    """A body as its form. Raises OrchError (`bad_input`) with every fault; what holds very many values is not parsed at all."""
+    """A body as its form. Raises OrchError (`bad_input`) with every fault; what holds very many
+    values is not parsed at all."""
     if len(body) > BODY_AT_ONCE and has_more_values(body, MOST_VALUES):
-        raise OrchError(f"the body holds more than {MOST_VALUES:,} values", "send it in several requests", code="bad_input")
+        raise OrchError(
+            f"the body holds more than {MOST_VALUES:,} values",
+            "send it in several requests",
+            code="bad_input",
+        )
     try:
         return form.model_validate_json(body)
     except pydantic.ValidationError as error:
-        raise OrchError("; ".join(map(_fault, error.errors(include_url=False, include_context=False, include_input=False))), code="bad_input") from None
+        raise OrchError(
+            "; ".join(
+                map(
+                    _fault,
+                    error.errors(include_url=False, include_context=False, include_input=False),
+                )
+            ),
+            code="bad_input",
+        ) from None
 
 
 def _fault(error: Any) -> str:
@@ -102,10 +117,17 @@ def client_of(request: Request) -> str:
 
 
 class Answer:
-    """A run as an answer: `begin` waits for what can be shown, then `chunks` or `result` gives the rest."""
+    """A run as an answer: `begin` waits for what can be shown, then `chunks` or `result` gives the
+    rest."""
 
     def __init__(self, run_id: str, chunks: AsyncGenerator[Chunk]) -> None:
-        self.run_id, self.provider, self.model, self.task_type, self.fallbacks = run_id, "", "", "", 0
+        self.run_id, self.provider, self.model, self.task_type, self.fallbacks = (
+            run_id,
+            "",
+            "",
+            "",
+            0,
+        )
         self.warnings: list[str] = []
         """What was said so far."""
         self.remote_host = ""
@@ -122,7 +144,11 @@ class Answer:
 
     def _note(self, chunk: Chunk) -> None:
         if chunk["type"] == "metadata":
-            self.provider, self.model, self.task_type = chunk["provider"], chunk["model_id"], chunk["task_type"]
+            self.provider, self.model, self.task_type = (
+                chunk["provider"],
+                chunk["model_id"],
+                chunk["task_type"],
+            )
             self.remote_host = chunk["remote_host"]
         elif chunk["type"] == "fallback":
             self.fallbacks += 1
@@ -159,23 +185,33 @@ def headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str
     from urllib.parse import quote
 
     name = model if model.isascii() and model.isprintable() else quote(model)
-    return {"x-orch-model": name, "x-orch-task-type": task_type, "x-orch-run-id": run_id, "x-orch-fallback": str(fallbacks)}
+    return {
+        "x-orch-model": name,
+        "x-orch-task-type": task_type,
+        "x-orch-run-id": run_id,
+        "x-orch-fallback": str(fallbacks),
+    }
 
 
 def warned(response: Response, warnings: Iterable[str]) -> Response:
-    """The answer with an `x-orch-warning` for each warning that is known before its first byte: UTF-8, percent-encoded (RFC 3986)."""
+    """The answer with an `x-orch-warning` for each warning that is known before its first byte:
+    UTF-8, percent-encoded (RFC 3986)."""
     from urllib.parse import quote
 
     for warning in islice(dict.fromkeys(warnings), MOST_WARNINGS):
         text = warning if len(warning) <= WARNING_CHARS else f"{warning[:WARNING_CHARS]}…"
-        response.raw_headers.append((b"x-orch-warning", quote(text, safe="", errors="replace").encode()))
+        response.raw_headers.append(
+            (b"x-orch-warning", quote(text, safe="", errors="replace").encode())
+        )
     return response
 
 
 class Stream(Response):
     """A body that is sent as it comes; `held` is left when it ends, however it ends."""
 
-    def __init__(self, body: AsyncGenerator[bytes], heads: Mapping[str, str], media_type: str, held: Held) -> None:
+    def __init__(
+        self, body: AsyncGenerator[bytes], heads: Mapping[str, str], media_type: str, held: Held
+    ) -> None:
         self.status_code, self.background, self.media_type = 200, None, media_type
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **heads})
         self._body, self._held = body, held
@@ -184,7 +220,13 @@ class Stream(Response):
         """Sends it. Where the client leaves, nothing more is sent."""
         try:
             async with self._held, aclosing(self._body) as body:
-                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send(
+                    {
+                        "type": "http.response.start",
+                        "status": self.status_code,
+                        "headers": self.raw_headers,
+                    }
+                )
                 async for part in body:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -198,7 +240,8 @@ def as_json(value: Any, heads: Mapping[str, str] | None = None, status: int = 20
 
 
 class Held:
-    """What a request holds until it is answered: its client watched, its run, the run's chunks. A Stream that keeps it leaves it at its own end."""
+    """What a request holds until it is answered: its client watched, its run, the run's chunks. A
+    Stream that keeps it leaves it at its own end."""
 
     __slots__ = ("_kept", "_service", "_watch", "chunks", "run")
 
@@ -216,7 +259,12 @@ class Held:
     async def __aenter__(self) -> Held:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._kept:
             self._kept = False
             return
@@ -232,13 +280,18 @@ class Held:
 Begun = Callable[[Answer, Held], Awaitable[Response]]
 
 
-async def answered(request: Request, task: Task, on_partial: OnPartial, face: str, respond: Begun) -> Response:
-    """Runs a task for a client that is watched, and responds with what has begun; what `respond` does not take over is closed. Raises OrchError."""
+async def answered(
+    request: Request, task: Task, on_partial: OnPartial, face: str, respond: Begun
+) -> Response:
+    """Runs a task for a client that is watched, and responds with what has begun; what `respond`
+    does not take over is closed. Raises OrchError."""
     async with Held(request, task, on_partial, face) as held:
         answer = Answer(held.run.run_id, held.chunks)
         await answer.begin()
         if task.affinity:
-            service_of(request).conversations.answered(task.affinity, (answer.provider, answer.model))
+            service_of(request).conversations.answered(
+                task.affinity, (answer.provider, answer.model)
+            )
         response = await respond(answer, held)
         return warned(response, answer.warnings)
 
@@ -263,7 +316,9 @@ def guarded(envelope: Envelope) -> Callable[[Endpoint], Endpoint]:
             except Exception as error:
                 # its words could hold a prompt: the kind and the place must do
                 LOG.error("%s at %s", type(error).__name__, _place(error))
-                return told(OrchError("orch failed at this request", "its log says where"), envelope)
+                return told(
+                    OrchError("orch failed at this request", "its log says where"), envelope
+                )
 
         return call
 
@@ -281,7 +336,12 @@ def told(error: OrchError, envelope: Envelope) -> Response:
     """An error as an answer, with its status and headers."""
     last = error.attempts[-1] if error.attempts else None
     heads = headers(error.run_id, last.model if last else "", "", max(len(error.attempts) - 1, 0))
-    limited = bool(error.attempts) and all(attempt.code in ("busy", "rate_limited") for attempt in error.attempts)
+    limited = bool(error.attempts) and all(
+        attempt.code in ("busy", "rate_limited") for attempt in error.attempts
+    )
     if error.code == "busy" or limited:
         heads["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
-    return warned(as_json(envelope(error), heads, STATUS["busy"] if limited else STATUS.get(error.code, 500)), error.warnings)
+    return warned(
+        as_json(envelope(error), heads, STATUS["busy"] if limited else STATUS.get(error.code, 500)),
+        error.warnings,
+    )

@@ -1,4 +1,5 @@
-"""Model names of the endpoint: `auto` and its kinds ask orch to choose, any other name pins a model (pure)."""
+"""Model names of the endpoint: `auto` and its kinds ask orch to choose, any other name pins a model
+(pure)."""
 
 from __future__ import annotations
 
@@ -9,12 +10,18 @@ from orch.types import TaskType
 
 PROFILES = ("speed", "quality")
 LOADED = "loaded"
-AUTO = ("auto", *(f"auto:{task_type}" for task_type in TaskType), *(f"auto:{profile}" for profile in PROFILES), f"auto:{LOADED}")
+AUTO = (
+    "auto",
+    *(f"auto:{task_type}" for task_type in TaskType),
+    *(f"auto:{profile}" for profile in PROFILES),
+    f"auto:{LOADED}",
+)
 """Every name that lets orch choose."""
 
 
 class Choice(NamedTuple):
-    """What a model's name asks for: a pinned model, or a type, or a profile, or what is loaded, or nothing but a good choice."""
+    """What a model's name asks for: a pinned model, or a type, or a profile, or what is loaded, or
+    nothing but a good choice."""
 
     model: str | None = None
     task_type: TaskType | None = None
@@ -23,7 +30,8 @@ class Choice(NamedTuple):
 
 
 def choice_of(name: str) -> Choice:
-    """What a name asks for. Raises OrchError (`model_not_found`) for a kind of `auto` that there is not."""
+    """What a name asks for. Raises OrchError (`model_not_found`) for a kind of `auto` that there is
+    not."""
     if name in ("auto", "auto:latest"):
         return Choice()
     if not name.startswith("auto:"):
@@ -36,4 +44,6 @@ def choice_of(name: str) -> Choice:
     try:
         return Choice(task_type=TaskType(kind))
     except ValueError:
-        raise OrchError(f"there is no {name!r}", f"there are: {', '.join(AUTO)}", code="model_not_found") from None
+        raise OrchError(
+            f"there is no {name!r}", f"there are: {', '.join(AUTO)}", code="model_not_found"
+        ) from None

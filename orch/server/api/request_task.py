@@ -19,7 +19,8 @@ NOT_AGAIN = "x-orch-cache: earlier answers are given to the account that runs th
 
 @dataclass(slots=True, kw_only=True)
 class Wishes:
-    """A request in orch's words: `options` are sampling options, `extra` what orch does not know."""
+    """A request in orch's words: `options` are sampling options, `extra` what orch does not
+    know."""
 
     model: str
     messages: list[Message]
@@ -34,10 +35,13 @@ class Wishes:
 def task_for(request: Request, wishes: Wishes) -> Task:
     """The Task. Raises OrchError for an unknown `auto:…`.
 
-    Reads `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout` (seconds to the first token) and `x-orch-cache` (use).
+    Reads `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout` (seconds to the
+    first token) and `x-orch-cache` (use).
 
-    An earlier answer is given again only where the client asks for it, or for a temperature of 0: asking the same again is how clients
-    ask for another answer. Who is not the owner gets no earlier answer and nothing that was recalled, and another account's tasks are not remembered.
+    An earlier answer is given again only where the client asks for it, or for a temperature of 0:
+    asking the same again is how clients
+    ask for another answer. Who is not the owner gets no earlier answer and nothing that was
+    recalled, and another account's tasks are not remembered.
     """
     choice, client = choice_of(wishes.model), client_of(request)
     key = key_of(wishes.messages, client, request.headers.get("x-orch-session", ""))
@@ -55,7 +59,9 @@ def task_for(request: Request, wishes: Wishes) -> Task:
         task_type=choice.task_type,
         profile=choice.profile,
         loaded=choice.loaded,
-        stay_with=service_of(request).conversations.model_of(key) if len(wishes.messages) > 1 else None,
+        stay_with=service_of(request).conversations.model_of(key)
+        if len(wishes.messages) > 1
+        else None,
         affinity=key,
         client=client,
         batch=request.headers.get("x-orch-priority", "").lower() == "batch",
@@ -74,5 +80,9 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 86_400:
-        raise OrchError(f"x-orch-timeout {text!r} is no number of seconds", "such as x-orch-timeout: 60", code="bad_input")
+        raise OrchError(
+            f"x-orch-timeout {text!r} is no number of seconds",
+            "such as x-orch-timeout: 60",
+            code="bad_input",
+        )
     return seconds

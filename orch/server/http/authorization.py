@@ -1,11 +1,13 @@
-"""Authorization over TCP without keys: one table of routes; a route that it does not list requires the owner (pure)."""
+"""Authorization over TCP without keys: one table of routes; a route that it does not list requires
+the owner (pure)."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Need = Literal["open", "told", "owner"]
-"""`open`: whoever reaches the server. `told`: the same, but what is done depends on who asks. `owner`: the account that runs the server, or a login."""
+"""`open`: whoever reaches the server. `told`: the same, but what is done depends on who asks.
+`owner`: the account that runs the server, or a login."""
 
 ROUTES: dict[str, Need] = {
     # what Ollama too answers to everybody on the machine
@@ -54,11 +56,15 @@ ROUTES: dict[str, Need] = {
     "GET /logout": "told",
     "POST /logout": "told",
 }
-_BELOW: dict[str, Need] = {route[: route.index("{")]: need for route, need in ROUTES.items() if route.endswith(":path}")}
+_BELOW: dict[str, Need] = {
+    route[: route.index("{")]: need for route, need in ROUTES.items() if route.endswith(":path}")
+}
 
 
 def need_of(method: str, path: str) -> Need:
     """What a request wants."""
     route = f"{method} {path}"
-    found = ROUTES.get(route) or next((need for above, need in _BELOW.items() if route.startswith(above)), None)
+    found = ROUTES.get(route) or next(
+        (need for above, need in _BELOW.items() if route.startswith(above)), None
+    )
     return found or "owner"

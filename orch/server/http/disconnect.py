@@ -10,7 +10,8 @@ from starlette.requests import Request
 
 CODE = "reader_gone"
 LEFT = "orch.left"
-"""The ASGI extension that tells when the connection closes: `scope["extensions"][LEFT]["departure"]`."""
+"""The ASGI extension that tells when the connection closes:
+`scope["extensions"][LEFT]["departure"]`."""
 
 
 class ClientLeft(Exception):
@@ -34,7 +35,8 @@ class Departure:
 
 
 class Watch:
-    """Cancels the task it was entered in when the client's connection closes; leaving it then raises ClientLeft.
+    """Cancels the task it was entered in when the client's connection closes; leaving it then
+    raises ClientLeft.
 
     Not by waiting for `http.disconnect`, which takes a task of its own for every request.
     """
@@ -58,7 +60,12 @@ class Watch:
         self._left = True
         self._task.cancel(CODE)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._departure.told.discard(self._leave)
         if self._left and isinstance(error, asyncio.CancelledError):
             self._task.uncancel()

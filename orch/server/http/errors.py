@@ -12,15 +12,24 @@ Refuse = Callable[[str, int, str, str], tuple[bytes, str]]
 REFUSALS = {
     "log_in": (303, "this page is shown to who has logged in"),
     "ambiguous_header": (400, "a header that may be there once is there twice"),
-    "missing_api_key": (401, "this server wants an API key, as Authorization: Bearer KEY or as x-api-key: KEY"),
+    "missing_api_key": (
+        401,
+        "this server wants an API key, as Authorization: Bearer KEY or as x-api-key: KEY",
+    ),
     "invalid_api_key": (401, "the API key is not one of this server's"),
-    "too_many_wrong_keys": (429, "too many wrong API keys came from there; the right one is let in at any time"),
+    "too_many_wrong_keys": (
+        429,
+        "too many wrong API keys came from there; the right one is let in at any time",
+    ),
     # not 421, which invites a browser to try again over another connection
     "host_not_allowed": (403, "this server does not answer under that host name"),
     "owner_only": (
         403,
-        "only the account that runs this server may ask for that: `orch page` opens its page, its commands and `curl --unix-socket` ask over its Unix socket, "
-        "and with API keys set (orch serve --api-key) so may whoever shows one",
+        (
+            "only the account that runs this server may ask for that: `orch page` opens its page,"
+            " its commands and `curl --unix-socket` ask over its Unix socket, and with API keys set"
+            " (orch serve --api-key) so may whoever shows one"
+        ),
     ),
     "origin_not_allowed": (403, "this server does not answer pages of that origin"),
     "body_too_slow": (408, "the request's body did not arrive in time"),
@@ -45,9 +54,19 @@ _TYPES = {
 
 def envelope(path: str, status: int, code: str, message: str) -> tuple[bytes, str]:
     """An error as the API of that path writes it: OpenAI's, Ollama's or orch's own."""
-    error: dict[str, Any] = {"v": 1, "ok": False, "error": {"code": code, "message": message, "hint": ""}}
+    error: dict[str, Any] = {
+        "v": 1,
+        "ok": False,
+        "error": {"code": code, "message": message, "hint": ""},
+    }
     if path.startswith("/v1/"):
-        error = {"error": {"message": message, "type": _TYPES.get(status, "invalid_request_error"), "code": code}}
+        error = {
+            "error": {
+                "message": message,
+                "type": _TYPES.get(status, "invalid_request_error"),
+                "code": code,
+            }
+        }
     elif path.startswith("/api/"):
         error = {"error": message}
     return json.dumps(error).encode(), "application/json"

@@ -1,4 +1,5 @@
-"""Who may ask and for how long: host, origin and key are checked before the app sees a request; its body, its answer and its reader have bounds."""
+"""Who may ask and for how long: host, origin and key are checked before the app sees a request; its
+body, its answer and its reader have bounds."""
 
 from __future__ import annotations
 
@@ -14,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 from orch.errors import UsageError
 from orch.server.http.authorization import need_of
 from orch.server.http.errors import REFUSALS, Refuse, envelope
-from orch.server.http.hosts import LOOPBACK, host_name, is_loopback, listed_host, listed_origin, network_of
+from orch.server.http.hosts import (
+    LOOPBACK,
+    host_name,
+    is_loopback,
+    listed_host,
+    listed_origin,
+    network_of,
+)
 from orch.server.http.limits import PEER, Visit
 from orch.server.http.peer_user import Address, Sockets, Who, who
 from orch.server.http.sessions import Tries
@@ -26,15 +34,28 @@ if TYPE_CHECKING:
     from orch.server.http.sessions import Login, Logins
 
 PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
-"""A path of this server that can stand anywhere; nothing that a browser could take for another server."""
-_SINGLE = frozenset({b"host", b"origin", b"authorization", b"x-api-key", b"content-length", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+"""A path of this server that can stand anywhere; nothing that a browser could take for another
+server."""
+_SINGLE = frozenset(
+    {
+        b"host",
+        b"origin",
+        b"authorization",
+        b"x-api-key",
+        b"content-length",
+        b"sec-fetch-site",
+        b"sec-fetch-mode",
+        b"sec-fetch-dest",
+    }
+)
 _MOST_HOSTS_KEPT = 64
 _MB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is allowed; hosts are names without port. Raises UsageError for one that could never match."""
+    """What is allowed; hosts are names without port. Raises UsageError for one that could never
+    match."""
 
     allowed_hosts: frozenset[str] = frozenset(LOOPBACK)
     allowed_origins: frozenset[str] = frozenset()
@@ -51,22 +72,37 @@ class Rules:
     public_paths: frozenset[str] = frozenset()
     """Paths that are answered without a key."""
     logins: Logins | None = None
-    """Who may come in with a cookie, for pages that can't send a key; a browser without one is led to its path."""
+    """Who may come in with a cookie, for pages that can't send a key; a browser without one is led
+    to its path."""
     tries: Tries = field(default_factory=Tries, compare=False)
     """Wrong keys, by where they came from."""
-    uid_of: Callable[[Address | None, Address | None], Awaitable[int | None]] = field(default_factory=lambda: Sockets().uid_of, compare=False)
+    uid_of: Callable[[Address | None, Address | None], Awaitable[int | None]] = field(
+        default_factory=lambda: Sockets().uid_of, compare=False
+    )
     """Whose socket a client's is."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allowed_hosts", frozenset(map(listed_host, self.allowed_hosts)))
-        object.__setattr__(self, "allowed_origins", frozenset(map(listed_origin, self.allowed_origins)))
+        object.__setattr__(
+            self, "allowed_origins", frozenset(map(listed_origin, self.allowed_origins))
+        )
 
     @classmethod
-    def at(cls, address: str, *, hosts: Iterable[str] = (), origins: Iterable[str] = (), keys: Keys | None = None, **bounds: Any) -> Self:
-        """The rules of a server that listens at an address. Raises UsageError when that is not loopback and there are no keys."""
+    def at(
+        cls,
+        address: str,
+        *,
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        keys: Keys | None = None,
+        **bounds: Any,
+    ) -> Self:
+        """The rules of a server that listens at an address. Raises UsageError when that is not
+        loopback and there are no keys."""
         if keys is None and not is_loopback(address):
             raise UsageError(
-                f"--host {address or '(all addresses)'} lets other machines in, and there is no API key",
+                f"--host {address or '(all addresses)'} lets other machines in, and there is no"
+                " API key",
                 "give --api-key FILE or set ORCH_API_KEY, or stay on 127.0.0.1",
             )
         named = frozenset((*LOOPBACK, address or "0.0.0.0", *hosts))
@@ -81,7 +117,8 @@ def over_unix(scope: Scope) -> bool:
 
 
 class Guard:
-    """The outermost ASGI app. Over the Unix socket only the bounds hold. Lives in one event loop."""
+    """The outermost ASGI app. Over the Unix socket only the bounds hold. Lives in one event
+    loop."""
 
     def __init__(self, app: ASGIApp, rules: Rules, refuse: Refuse = envelope) -> None:
         self.app, self.rules, self._refusal = app, rules, refuse
@@ -92,7 +129,8 @@ class Guard:
         self._tick_s = min(1.0, rules.body_s / 5, rules.stream_s / 5, rules.write_s / 5)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request, if it may be served, and ends it in an orderly way whatever happens."""
+        """Serves one request, if it may be served, and ends it in an orderly way whatever
+        happens."""
         if scope["type"] != "http":
             await self._not_http(scope, receive, send)
             return
@@ -127,7 +165,11 @@ class Guard:
                 await _preflight(visit)
                 return
         code = code or await self._unnamed(scope, headers, local) or self._oversized(headers)
-        if code in ("missing_api_key", "owner_only") and self.rules.logins is not None and _wants_page(scope, headers):
+        if (
+            code in ("missing_api_key", "owner_only")
+            and self.rules.logins is not None
+            and _wants_page(scope, headers)
+        ):
             code = "log_in"
         if code:
             await self._refuse(visit, code)
@@ -137,7 +179,9 @@ class Guard:
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             headers, local = dict(scope["headers"]), over_unix(scope)
-            if (not local and self._misplaced(scope, headers)) or await self._unnamed(scope, headers, local):
+            if (not local and self._misplaced(scope, headers)) or await self._unnamed(
+                scope, headers, local
+            ):
                 # before it is accepted, which servers write as 403
                 await send({"type": "websocket.close", "code": 1008})
                 return
@@ -154,7 +198,10 @@ class Guard:
             return "host_not_allowed"
         if b"origin" in headers:
             origin = headers[b"origin"]
-            if origin not in self._origins and origin.lower() not in (b"http://" + host.lower(), b"https://" + host.lower()):
+            if origin not in self._origins and origin.lower() not in (
+                b"http://" + host.lower(),
+                b"https://" + host.lower(),
+            ):
                 return "origin_not_allowed"
         elif headers.get(b"sec-fetch-site") == b"cross-site" and not _navigates(scope, headers):
             return "origin_not_allowed"
@@ -165,7 +212,8 @@ class Guard:
         allowed = self.rules.allowed_hosts
         ours = name in allowed
         if not ours and name and not allowed.isdisjoint(("0.0.0.0", "[::]")):
-            # listening everywhere: the address the connection came in by is one of ours, and no rebound name
+            # listening everywhere: the address the connection came in by is one of ours, and no
+            # rebound name
             ours = name in (_at := (scope.get("server") or ("",))[0], f"[{_at}]")
         if ours and len(self._hosts) < _MOST_HOSTS_KEPT:
             self._hosts.add(host)
@@ -204,11 +252,14 @@ class Guard:
         return "" if need == "told" or state["who"] == "owner" else "owner_only"
 
     async def _peer(self, scope: Scope) -> tuple[int | None, Who]:
-        """The user of the client's socket, and whether that is the owner: asked once for each connection."""
+        """The user of the client's socket, and whether that is the owner: asked once for each
+        connection."""
         kept = (scope.get("extensions") or {}).get(PEER, {})
         if "uid" not in kept:
             client, server = (scope.get(end) for end in ("client", "server"))
-            kept["uid"] = await self.rules.uid_of(client and tuple(client), server and tuple(server))
+            kept["uid"] = await self.rules.uid_of(
+                client and tuple(client), server and tuple(server)
+            )
         return kept["uid"], who(kept["uid"])
 
     async def _source(self, scope: Scope) -> str:
@@ -217,7 +268,11 @@ class Guard:
         return network_of((scope.get("client") or ("",))[0]) if uid is None else f"uid {uid}"
 
     async def _wrong_key(self, scope: Scope) -> str:
-        return "too_many_wrong_keys" if await self.rules.tries.failed(await self._source(scope)) else "invalid_api_key"
+        return (
+            "too_many_wrong_keys"
+            if await self.rules.tries.failed(await self._source(scope))
+            else "invalid_api_key"
+        )
 
     def _login(self, headers: dict[bytes, bytes]) -> Login | None:
         """Who a cookie is of. Pages of other origins that may ask need a key all the same."""
@@ -227,7 +282,11 @@ class Guard:
 
     def _oversized(self, headers: dict[bytes, bytes]) -> str:
         length = headers.get(b"content-length")
-        return "body_too_large" if length is not None and (len(length) > 18 or int(length) > self.rules.most_body_bytes) else ""
+        return (
+            "body_too_large"
+            if length is not None and (len(length) > 18 or int(length) > self.rules.most_body_bytes)
+            else ""
+        )
 
     async def _end(self, visit: Visit, code: str) -> None:
         """Refuses or hangs up, after the app was cancelled or broke."""
@@ -245,7 +304,13 @@ class Guard:
         status, message = REFUSALS[code]
         body, kind = self._refusal(visit.scope.get("path", ""), status, code, message)
         headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
-        headers += visit.cors() if visit.origin else [(b"vary", b"origin")] if b"origin" in visit.headers else []
+        headers += (
+            visit.cors()
+            if visit.origin
+            else [(b"vary", b"origin")]
+            if b"origin" in visit.headers
+            else []
+        )
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if status == 429:
@@ -254,14 +319,18 @@ class Guard:
             headers.append((b"location", _way_in(visit.scope["path"])))
         if status == 503:
             headers.append((b"retry-after", b"1"))
-        unread = not visit.whole and (b"transfer-encoding" in visit.headers or visit.headers.get(b"content-length", b"0") != b"0")
+        unread = not visit.whole and (
+            b"transfer-encoding" in visit.headers
+            or visit.headers.get(b"content-length", b"0") != b"0"
+        )
         if unread:
             headers.append((b"connection", b"close"))
         visit.started = True
         await visit.push({"type": "http.response.start", "status": status, "headers": headers})
         await visit.push({"type": "http.response.body", "body": body, "more_body": unread})
         if unread:
-            # the client has all of it; closing on what it still sends would reset the connection and take the refusal away
+            # the client has all of it; closing on what it still sends would reset the connection
+            # and take the refusal away
             await visit.drain(until_gone=False)
             await visit.push({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -269,14 +338,21 @@ class Guard:
         now = monotonic()
         for visit in self._under_way:
             visit.watch(now)
-        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._watch) if self._under_way else None
+        self._timer = (
+            asyncio.get_running_loop().call_later(self._tick_s, self._watch)
+            if self._under_way
+            else None
+        )
 
 
 async def _preflight(visit: Visit) -> None:
     headers = [
         *visit.cors(),
         (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
-        (b"access-control-allow-headers", visit.headers.get(b"access-control-request-headers", b"")),
+        (
+            b"access-control-allow-headers",
+            visit.headers.get(b"access-control-request-headers", b""),
+        ),
         (b"access-control-max-age", b"600"),
         (b"vary", b"access-control-request-headers"),
     ]
@@ -294,14 +370,23 @@ def _ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
 
 def _navigates(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether somebody followed a link to a page of ours, not a page that embeds or calls us."""
-    return scope.get("method") == "GET" and (headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")) == (b"navigate", b"document")
+    return scope.get("method") == "GET" and (
+        headers.get(b"sec-fetch-mode"),
+        headers.get(b"sec-fetch-dest"),
+    ) == (b"navigate", b"document")
 
 
 def _wants_page(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether somebody opens a page in a browser, not a program that asks."""
     path: str = scope["path"]
-    mode = headers.get(b"sec-fetch-mode", b"navigate")  # browsers send it over https and from this machine only
-    asks = scope["method"] == "GET" and mode == b"navigate" and b"text/html" in headers.get(b"accept", b"")
+    mode = headers.get(
+        b"sec-fetch-mode", b"navigate"
+    )  # browsers send it over https and from this machine only
+    asks = (
+        scope["method"] == "GET"
+        and mode == b"navigate"
+        and b"text/html" in headers.get(b"accept", b"")
+    )
     return asks and not path.startswith(("/v1/", "/api/", "/orch/", "/_nicegui"))
 
 
@@ -312,7 +397,9 @@ def _way_in(path: str) -> bytes:
 
 def _presented(headers: dict[bytes, bytes]) -> str:
     scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
-    return (key.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")).decode("latin-1")
+    return (key.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")).decode(
+        "latin-1"
+    )
 
 
 def whereabouts(error: BaseException) -> str:
@@ -321,6 +408,8 @@ def whereabouts(error: BaseException) -> str:
         error = error.exceptions[0]
     places, step = [], error.__traceback__
     while step is not None:
-        places.append(f"{'/'.join(Path(step.tb_frame.f_code.co_filename).parts[-3:])}:{step.tb_lineno}")
+        places.append(
+            f"{'/'.join(Path(step.tb_frame.f_code.co_filename).parts[-3:])}:{step.tb_lineno}"
+        )
         step = step.tb_next
     return f"{type(error).__name__} at {' < '.join(reversed(places[-4:]))}"

@@ -13,9 +13,12 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach what listens there; no for a name that is not localhost, whatever it resolves to today."""
+    """Whether only this machine can reach what listens there; no for a name that is not localhost,
+    whatever it resolves to today."""
     try:
-        return address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
+        return (
+            address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
+        )
     except ValueError:
         return False
 
@@ -30,7 +33,8 @@ def network_of(address: str) -> str:
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, in lower case and without port and last dot; an IPv6 address short and in brackets. Empty when it is none."""
+    """The name in a Host header, in lower case and without port and last dot; an IPv6 address short
+    and in brackets. Empty when it is none."""
     match = _HOST.fullmatch(host)
     if match is None:
         return ""
@@ -48,12 +52,18 @@ def listed_host(host: str) -> str:
     bare = f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host
     name = host_name(bare)
     if not name or bare.rpartition("]")[2].count(":"):
-        raise UsageError(f"{host!r} is no host name", "write it whole and without port, like nas.local or 192.168.1.5")
+        raise UsageError(
+            f"{host!r} is no host name",
+            "write it whole and without port, like nas.local or 192.168.1.5",
+        )
     return name
 
 
 def listed_origin(origin: str) -> str:
     """The same for an origin. Raises UsageError."""
     if not _ORIGIN.fullmatch(origin.lower()):
-        raise UsageError(f"{origin!r} is no origin", "write it whole, like https://chat.example or http://localhost:3000; * is not possible")
+        raise UsageError(
+            f"{origin!r} is no origin",
+            "write it whole, like https://chat.example or http://localhost:3000; * is not possible",
+        )
     return origin.lower()

@@ -1,4 +1,5 @@
-"""Counts the values in JSON before it is parsed (pure): parsing 31 MB of `[1,1,1,…` is one call, which blocks the event loop for seconds."""
+"""Counts the values in JSON before it is parsed (pure): parsing 31 MB of `[1,1,1,…` is one call,
+which blocks the event loop for seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ _MARKS = (b",", b"[", b"{")
 
 
 def has_more_values(data: bytes, most: int) -> bool:
-    """Whether JSON holds more values than that; marks in its strings are none. Of what is not JSON it says whatever it likes."""
+    """Whether JSON holds more values than that; marks in its strings are none. Of what is not JSON
+    it says whatever it likes."""
     slices = [data[begin : begin + SLICE_BYTES] for begin in range(0, len(data), SLICE_BYTES)]
     if sum(_marks(part) for part in slices) <= most:
         return False

@@ -1,4 +1,5 @@
-"""API keys: several, named, read from a file or the environment, and compared in constant time. They are kept as digests and never shown."""
+"""API keys: several, named, read from a file or the environment, and compared in constant time.
+They are kept as digests and never shown."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ VARIABLE = "ORCH_API_KEY"
 """What is read when no option names a source."""
 
 SECRETS = "/run/secrets"
-"""Where containers find their secrets: Docker gives them the mode 0444, and whoever is in the container may read them."""
+"""Where containers find their secrets: Docker gives them the mode 0444, and whoever is in the
+container may read them."""
 
 SHORTEST = 16
 _MOST_BYTES = 64 * 1024
@@ -42,10 +44,14 @@ class Keys:
         self._digests = tuple((name, _digest(key)) for name, key in entries)
 
     @classmethod
-    def read(cls, source: str = "", env: Mapping[str, str] = os.environ, *, variable: str = VARIABLE) -> Self | None:
-        """The keys of a file or of an environment variable; of `variable` when no source is given, None when that is not set. Raises UsageError.
+    def read(
+        cls, source: str = "", env: Mapping[str, str] = os.environ, *, variable: str = VARIABLE
+    ) -> Self | None:
+        """The keys of a file or of an environment variable; of `variable` when no source is given,
+        None when that is not set. Raises UsageError.
 
-        A file has lines `name: key`, or one bare key; a variable has `name=key,name2=key2`, or one bare key. A bare key is called default.
+        A file has lines `name: key`, or one bare key; a variable has `name=key,name2=key2`, or one
+        bare key. A bare key is called default.
         """
         if not source:
             return cls._of(_of_variable(variable, env[variable])) if env.get(variable) else None
@@ -88,12 +94,16 @@ def _of_variable(name: str, value: str) -> Iterator[_Entry]:
     for number, part in enumerate(value.split(","), start=1):
         owner, equals, key = part.strip().partition("=")
         if not equals:
-            raise UsageError(f"entry {number} of {name} has no name", f"{name} is one key, or laptop=KEY,ci=KEY2")
+            raise UsageError(
+                f"entry {number} of {name} has no name", f"{name} is one key, or laptop=KEY,ci=KEY2"
+            )
         yield _Entry(f"entry {number} of {name}", owner.strip(), key.strip())
 
 
 def _of_file(path: str) -> Iterator[_Entry]:
-    lines = [(number, line.strip()) for number, line in enumerate(_text(path).splitlines(), start=1)]
+    lines = [
+        (number, line.strip()) for number, line in enumerate(_text(path).splitlines(), start=1)
+    ]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     for number, line in lines:
         place = f"{path}:{number}"
@@ -101,7 +111,11 @@ def _of_file(path: str) -> Iterator[_Entry]:
         if colon and key[:1].isspace():
             yield _Entry(place, name.strip(), key.strip())
         elif colon or len(lines) > 1:
-            raise UsageError(f"{place} is no `name: key`", "a key a line, after its name, a colon and a space; a bare key stands alone and has no colon")
+            raise UsageError(
+                f"{place} is no `name: key`",
+                "a key a line, after its name, a colon and a space; a bare key stands alone and has"
+                " no colon",
+            )
         else:
             yield _Entry(place, "default", line)
 
@@ -111,7 +125,11 @@ def _text(path: str) -> str:
         # beneath its true folder nobody but root can put another file in a secret's place
         place = os.path.realpath(path)
         # without waiting for a pipe that nobody writes into: such a one is empty
-        with open(place, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
+        with open(
+            place,
+            "rb",
+            opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)),
+        ) as stream:
             # of the open file: another could take its place between a look and the reading
             if os.name == "posix":
                 _refuse_shared(path, place, os.fstat(stream.fileno()))
@@ -123,33 +141,41 @@ def _text(path: str) -> str:
     except (OSError, ValueError):
         # what was given is not repeated: it may be the key
         raise UsageError(
-            "--api-key names neither a file nor a variable that is set; a key itself is not taken, since everybody on this machine can read a command line",
-            f"write it to a file that only you can read (umask 077) and give its path, or set {VARIABLE}",
+            "--api-key names neither a file nor a variable that is set; a key itself is not taken,"
+            " since everybody on this machine can read a command line",
+            "write it to a file that only you can read (umask 077) and give its path, or set"
+            f" {VARIABLE}",
         ) from None
     try:
         if len(data) > _MOST_BYTES:
             raise ValueError
         return data.decode("utf-8-sig")
     except ValueError:
-        raise UsageError(f"--api-key {path}: that is no file of keys", "one key a line: `name: key`") from None
+        raise UsageError(
+            f"--api-key {path}: that is no file of keys", "one key a line: `name: key`"
+        ) from None
 
 
 def _refuse_shared(path: str, place: str, file: os.stat_result) -> None:
-    """A container's secret may be read by others, if it is root's or ours and nobody else can change it."""
+    """A container's secret may be read by others, if it is root's or ours and nobody else can
+    change it."""
     is_secret = place.startswith(f"{SECRETS}/") and file.st_uid in (0, os.geteuid())
     if stat.S_IMODE(file.st_mode) & (0o022 if is_secret else 0o077):
         raise UsageError(f"--api-key {path}: others can read or change it", f"chmod 600 {path}")
 
 
 def _checked(entries: list[_Entry]) -> list[_Entry]:
-    """The same entries, when each is a key and none is there twice. Raises UsageError, which shows no key."""
+    """The same entries, when each is a key and none is there twice. Raises UsageError, which shows
+    no key."""
     if not entries:
         raise UsageError("--api-key: there is no key in it", _NEW_KEY)
     names: dict[str, str] = {}
     keys: dict[str, str] = {}
     for place, name, key in entries:
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{place}: a name has up to 64 letters, digits, dots, dashes and underscores")
+            raise UsageError(
+                f"{place}: a name has up to 64 letters, digits, dots, dashes and underscores"
+            )
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise UsageError(f"{place}: a key is printable ASCII without spaces", _NEW_KEY)
         if len(key) < SHORTEST:

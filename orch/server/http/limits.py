@@ -1,4 +1,5 @@
-"""One request from its first look to its last byte: what its body has come to, whether it waits for the client, and how it is ended."""
+"""One request from its first look to its last byte: what its body has come to, whether it waits for
+the client, and how it is ended."""
 
 from __future__ import annotations
 
@@ -12,15 +13,18 @@ if TYPE_CHECKING:
     from orch.server.http.guard import Rules
 
 CUT = "orch.cut"
-"""The ASGI extension by which a connection is cut at once: `scope["extensions"][CUT]["now"]()`. Closing it would wait for a client that does not read."""
+"""The ASGI extension by which a connection is cut at once: `scope["extensions"][CUT]["now"]()`.
+Closing it would wait for a client that does not read."""
 PEER = "orch.peer"
-"""The ASGI extension that keeps what was found out about a connection's client, as long as the connection lives."""
+"""The ASGI extension that keeps what was found out about a connection's client, as long as the
+connection lives."""
 EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
 """The headers that a page of a listed origin may read."""
 
 
 class Visit:
-    """One request under way: what its body and its answer have come to, and since when one waits for the client."""
+    """One request under way: what its body and its answer have come to, and since when one waits
+    for the client."""
 
     __slots__ = (
         "_begun",
@@ -51,7 +55,8 @@ class Visit:
         self.whole = self.started = self.done = False
 
     async def receive(self) -> Message:
-        """The app's `receive`: counts the body, and ends a request whose body is more than allowed."""
+        """The app's `receive`: counts the body, and ends a request whose body is more than
+        allowed."""
         if self.whole:
             return await self._receive()
         self._reading = True
@@ -63,7 +68,8 @@ class Visit:
         self.whole = not message.get("more_body", False)
         if self._size > self._rules.most_body_bytes:
             self.end("body_too_large")
-            # here the cancellation strikes, unless the app reads in another task than it was called in
+            # here the cancellation strikes, unless the app reads in another task than it was called
+            # in
             await asyncio.sleep(0)
             return {"type": "http.disconnect"}
         return message
@@ -90,7 +96,11 @@ class Visit:
 
     def cors(self) -> list[tuple[bytes, bytes]]:
         """What lets a page of a listed origin read the answer."""
-        return [(b"access-control-allow-origin", self.origin), (b"access-control-expose-headers", EXPOSED), (b"vary", b"origin")]
+        return [
+            (b"access-control-allow-origin", self.origin),
+            (b"access-control-expose-headers", EXPOSED),
+            (b"vary", b"origin"),
+        ]
 
     def watch(self, now: float) -> None:
         """Ends the answer when the client or the app takes too long."""
@@ -119,10 +129,13 @@ class Visit:
             cut["now"]()
 
     async def drain(self, *, until_gone: bool) -> None:
-        """Throws away what comes, to the end of the body or to the end of the connection, for a moment."""
+        """Throws away what comes, to the end of the body or to the end of the connection, for a
+        moment."""
         try:
             async with asyncio.timeout(self._rules.linger_s):
-                while (message := await self._receive())["type"] != "http.disconnect" and (until_gone or message.get("more_body")):
+                while (message := await self._receive())["type"] != "http.disconnect" and (
+                    until_gone or message.get("more_body")
+                ):
                     pass
         except TimeoutError:
             pass

@@ -1,4 +1,5 @@
-"""Identifies the user at the other end of a TCP connection from Linux's socket tables; the server's own user is its owner."""
+"""Identifies the user at the other end of a TCP connection from Linux's socket tables; the server's
+own user is its owner."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 TELLS = sys.platform == "linux"
-"""Whether this system says whose a connection is; else the page wants a login link, and programs the Unix socket or a key."""
+"""Whether this system says whose a connection is; else the page wants a login link, and programs
+the Unix socket or a key."""
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 MOST_BYTES = 64 * 1024 * 1024
 """Of a table: 400,000 sockets. What stands behind is nobody's that is known."""
@@ -27,7 +29,8 @@ _Row = tuple[bytes, bytes]
 
 
 def who(uid: int | None) -> Who:
-    """Whether that user is the server's own. root is not, unless the server is root's: it may read the files, and has no need to ask."""
+    """Whether that user is the server's own. root is not, unless the server is root's: it may read
+    the files, and has no need to ask."""
     own, nobody = os.geteuid() if os.name == "posix" else -1, _overflow_uid()
     if uid is None or uid == own == nobody:
         # every user of another namespace has this id, strangers too
@@ -45,25 +48,33 @@ def _overflow_uid() -> int:
 
 
 class Sockets:
-    """Looks up whose sockets are: by the kernel's diagnosis of one socket (.01 ms), as ss does, or where that is not to be had in the tables of all.
+    """Looks up whose sockets are: by the kernel's diagnosis of one socket (.01 ms), as ss does, or
+    where that is not to be had in the tables of all.
 
-    The tables of 4,600 sockets take 20 ms: they are read in a thread, and all questions that come meanwhile share the next reading. Lives in one event loop.
+    The tables of 4,600 sockets take 20 ms: they are read in a thread, and all questions that come
+    meanwhile share the next reading. Lives in one event loop.
     """
 
-    def __init__(self, diagnose: Callable[[Address, Address], int | None] | None = None, read: Callable[[str], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        diagnose: Callable[[Address, Address], int | None] | None = None,
+        read: Callable[[str], bytes] | None = None,
+    ) -> None:
         self._diagnose, self._read = diagnose or diagnosed, read or _read
         self._asked: list[tuple[frozenset[_Row], asyncio.Future[int | None]]] = []
         self._working: asyncio.Task[None] | None = None
 
     async def uid_of(self, client: Address | None, server: Address | None) -> int | None:
-        """The user of the client's socket; None where the system does not say, or it is not on this machine."""
+        """The user of the client's socket; None where the system does not say, or it is not on this
+        machine."""
         rows = rows_of(client, server)
         if not rows or client is None or server is None:
             return None
         try:
             return self._diagnose(client, server)
         except (OSError, struct.error):
-            pass  # no such diagnosis in this kernel, or not for us: the tables are there all the same
+            # no such diagnosis in this kernel, or not for us: the tables are there all the same
+            pass
         future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._asked.append((rows, future))
         if self._working is None or self._working.done():
@@ -90,20 +101,33 @@ class Sockets:
 
 
 def diagnosed(client: Address, server: Address) -> int | None:
-    """The user of one socket as the kernel tells it (sock_diag(7)). Raises OSError where it does not."""
+    """The user of one socket as the kernel tells it (sock_diag(7)). Raises OSError where it does
+    not."""
     ends = [_plain(end[0]) for end in (client, server)]
-    family = socket.AF_INET6 if any(end is not None and end.version == 6 for end in ends) else socket.AF_INET
+    family = (
+        socket.AF_INET6
+        if any(end is not None and end.version == 6 for end in ends)
+        else socket.AF_INET
+    )
     ports = struct.pack("!HH", client[1], server[1])
     places = b"".join(end.packed.ljust(16, b"\0") for end in ends if end is not None)
-    asked = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + ports + places + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
-    with socket.socket(_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, _SOCK_DIAG) as kernel:
+    asked = (
+        struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
+        + ports
+        + places
+        + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
+    )
+    with socket.socket(
+        _NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, _SOCK_DIAG
+    ) as kernel:
         kernel.send(struct.pack("=IHHII", 16 + len(asked), _BY_FAMILY, _REQUEST, 0, 0) + asked)
         told = kernel.recv(8192)
     return _user_in(told, ports)
 
 
 def _user_in(told: bytes, ports: bytes) -> int | None:
-    """The user in the kernel's answer: of exactly that socket, while its process has it. Raises OSError."""
+    """The user in the kernel's answer: of exactly that socket, while its process has it. Raises
+    OSError."""
     if struct.unpack_from("=H", told, 4)[0] == _ERROR:
         (number,) = struct.unpack_from("=i", told, 16)
         if number == -errno.ENOENT:
@@ -123,21 +147,37 @@ def _read(table: str) -> bytes:
 
 
 def uids_in(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, int]:
-    """The users of the wanted rows of a table. A row without an inode is a socket that its process has closed: what stands there is 0, and not root."""
+    """The users of the wanted rows of a table. A row without an inode is a socket that its process
+    has closed: what stands there is 0, and not root."""
     found: dict[_Row, int] = {}
     for line in table.splitlines()[1:]:
         columns = line.split(None, 10)
-        if len(columns) > 9 and (columns[1], columns[2]) in wanted and columns[9] != b"0" and columns[7].isdigit():
+        if (
+            len(columns) > 9
+            and (columns[1], columns[2]) in wanted
+            and columns[9] != b"0"
+            and columns[7].isdigit()
+        ):
             found[columns[1], columns[2]] = int(columns[7])
     return found
 
 
 def rows_of(client: Address | None, server: Address | None) -> frozenset[_Row]:
-    """How the client's own socket can stand in the tables: one of IPv6 may speak IPv4. Empty for a connection that is not over loopback."""
-    ends = [(_plain(end[0]), end[1]) for end in (client, server) if end is not None and end[1] is not None]
-    if len(ends) != 2 or not all(address is not None and address.is_loopback for address, _ in ends):
+    """How the client's own socket can stand in the tables: one of IPv6 may speak IPv4. Empty for a
+    connection that is not over loopback."""
+    ends = [
+        (_plain(end[0]), end[1])
+        for end in (client, server)
+        if end is not None and end[1] is not None
+    ]
+    if len(ends) != 2 or not all(
+        address is not None and address.is_loopback for address, _ in ends
+    ):
         return frozenset()
-    forms = [[_hex(address, port, mapped=mapped) for address, port in ends if address is not None] for mapped in (False, True)]
+    forms = [
+        [_hex(address, port, mapped=mapped) for address, port in ends if address is not None]
+        for mapped in (False, True)
+    ]
     return frozenset((local, remote) for local, remote in forms)
 
 

@@ -1,4 +1,5 @@
-"""HTTP/1.1 with bounds: uvicorn's protocol over httptools, which turns away what is too much or too slow before an app sees it. Logs nothing of a request."""
+"""HTTP/1.1 with bounds: uvicorn's protocol over httptools, which turns away what is too much or too
+slow before an app sees it. Logs nothing of a request."""
 
 from __future__ import annotations
 
@@ -29,11 +30,13 @@ class Bounds:
 
     most_connections: int = 2048
     most_head_bytes: int = 32 * 1024
-    """Request line and headers; also what a chunked body may spend on extensions and trailers, its own size again aside."""
+    """Request line and headers; also what a chunked body may spend on extensions and trailers, its
+    own size again aside."""
     most_pipelined: int = 16
     """Requests of one connection that wait for an earlier answer."""
     head_s: float = 10.0
-    """From the connection's beginning, or from a request's first byte, to the end of its headers."""
+    """From the connection's beginning, or from a request's first byte, to the end of its
+    headers."""
     flush_s: float = 30.0
     """For a client to take the rest of an answer that is given."""
     linger_s: float = 1.0
@@ -41,21 +44,32 @@ class Bounds:
 
 
 def protocol(bounds: Bounds) -> type[BoundedProtocol]:
-    """A class for uvicorn's `http=`: connections are counted for each server, and those turned away for each class."""
-    return type("Protocol", (BoundedProtocol,), {"__slots__": (), "bounds": bounds, "leaving": set(), "waited_for": {}})
+    """A class for uvicorn's `http=`: connections are counted for each server, and those turned away
+    for each class."""
+    return type(
+        "Protocol",
+        (BoundedProtocol,),
+        {"__slots__": (), "bounds": bounds, "leaving": set(), "waited_for": {}},
+    )
 
 
 def room_for(connections: int) -> int:
-    """How many connections fit under this process's limit of open files, which is raised as far as it may be (1,024 is usual, less than the default bound)."""
+    """How many connections fit under this process's limit of open files, which is raised as far as
+    it may be (1,024 is usual, less than the default bound)."""
     try:
         import resource  # not on Windows
     except ImportError:
         return connections
-    soft, hard = (connections + _SPARE_FILES if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
+    soft, hard = (
+        connections + _SPARE_FILES if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
     wanted = min(connections + _SPARE_FILES, hard)
     if soft < wanted:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
         except (OSError, ValueError):
             wanted = soft
     return max(1, min(connections, max(soft, wanted) - _SPARE_FILES))
@@ -72,15 +86,33 @@ class UnknownCodingError(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Costs no timer for a request whose headers come in one read."""
 
-    # in slots: uvicorn's attributes and these are more than the 30 that CPython finds without a look into a dictionary
-    __slots__ = ("_departure", "_earlier", "_extensions", "_framing", "_head_bytes", "_size", "_slack", "_stage", "_timer")
+    # in slots: uvicorn's attributes and these are more than the 30 that CPython finds without a
+    # look into a dictionary
+    __slots__ = (
+        "_departure",
+        "_earlier",
+        "_extensions",
+        "_framing",
+        "_head_bytes",
+        "_size",
+        "_slack",
+        "_stage",
+        "_timer",
+    )
 
     bounds: ClassVar[Bounds]
     leaving: ClassVar[set[BoundedProtocol]]
     waited_for: ClassVar[dict[BoundedProtocol, None]]
-    """Connections without a whole request: kept ones, and those whose head or body is on its way; the one that is waited for longest is first."""
+    """Connections without a whole request: kept ones, and those whose head or body is on its way;
+    the one that is waited for longest is first."""
 
-    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         # it would show paths with their queries, where people put keys
         self.access_log = False
@@ -90,12 +122,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._departure = Departure()
         self._framing = b""
         self._size = self._head_bytes = self._slack = 0
-        """Of this read; of this head, what came before this read; what a body may still spend on its framing."""
+        """Of this read; of this head, what came before this read; what a body may still spend on
+        its framing."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Takes the connection, if need be in the place of the one that is waited for longest; turns it away where all are being answered."""
+        """Takes the connection, if need be in the place of the one that is waited for longest;
+        turns it away where all are being answered."""
         super().connection_made(transport)
-        self._extensions: dict[str, dict[object, object]] = {CUT: {"now": transport.abort}, LEFT: {"departure": self._departure}, PEER: {}}
+        self._extensions: dict[str, dict[object, object]] = {
+            CUT: {"now": transport.abort},
+            LEFT: {"departure": self._departure},
+            PEER: {},
+        }
         # a flood over TCP does not shut the owner out
         reserved = _RESERVED if self.server is not None and self.server[1] is None else 0
         if len(self.connections) <= self.bounds.most_connections + reserved or self._take_place():
@@ -119,7 +157,8 @@ class BoundedProtocol(HttpToolsProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tells every request of this connection; uvicorn alone would tell the last one, and leave a model at work for the others."""
+        """Tells every request of this connection; uvicorn alone would tell the last one, and leave
+        a model at work for the others."""
         self._disarm()
         self.waited_for.pop(self, None)
         self.leaving.discard(self)
@@ -135,7 +174,8 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle = self.cycle if self._stage == _BODY else None
         before = 0 if cycle is None else len(cycle.body)
         if self._stage == _IDLE:
-            # also for stray line ends, which begin no message and would keep a connection open for ever
+            # also for stray line ends, which begin no message and would keep a connection open for
+            # ever
             self._stage, self._head_bytes = _HEAD, 0
         try:
             self.parser.feed_data(data)
@@ -158,20 +198,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self.bounds.head_s, self._late)
 
     def _await_body(self, came: int) -> None:
-        # of this read, what was no body went into the lengths of chunks, which are less than the chunks, or into extensions and trailers
+        # of this read, what was no body went into the lengths of chunks, which are less than the
+        # chunks, or into extensions and trailers
         self._slack += 2 * came - self._size
         if self._slack < 0:
             self._break_off(400)
 
     def _late(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
-            # the next request is sent slowly while this one is answered: no reason to cut the answer
+            # the next request is sent slowly while this one is answered: no reason to cut the
+            # answer
             self._arm(self.bounds.head_s, self._late)
         else:
             self.transport.abort()
 
     def _pass_by(self, rest: bytes) -> None:
-        """Goes on as if no upgrade had been offered: Java's HTTP client offers h2c with a POST, whose body llhttp would take for the next request."""
+        """Goes on as if no upgrade had been offered: Java's HTTP client offers h2c with a POST,
+        whose body llhttp would take for the next request."""
         if self._should_upgrade():
             self._disarm()
             self.waited_for.pop(self, None)
@@ -190,7 +233,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stage = _HEAD
 
     def on_headers_complete(self) -> None:
-        """The head is whole: hands the request to the app. Raises when it is more than the bounds allow."""
+        """The head is whole: hands the request to the app. Raises when it is more than the bounds
+        allow."""
         most = self.bounds.most_head_bytes
         self._slack = 2 * most
         if self._framing:
@@ -200,7 +244,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._measure()
         if self.url[:1] != b"/":
             self._take_authority()
-        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+        if any(
+            name == b"transfer-encoding" and value.lower() != b"chunked"
+            for name, value in self.headers
+        ):
             raise UnknownCodingError
         before = self.cycle
         waits = before is not None and not before.response_complete
@@ -215,23 +262,35 @@ class BoundedProtocol(HttpToolsProtocol):
             # uvicorn reads no further once a request waits, and would not see that the client left
             self.flow.resume_reading()
         if self.parser.should_upgrade():
-            self._framing = b"".join(b"%b: %b\r\n" % pair for pair in self.headers if pair[0] in (b"content-length", b"transfer-encoding"))
+            self._framing = b"".join(
+                b"%b: %b\r\n" % pair
+                for pair in self.headers
+                if pair[0] in (b"content-length", b"transfer-encoding")
+            )
         else:
-            # trailers come by on_header too, and have no business among the headers that were checked
+            # trailers come by on_header too, and have no business among the headers that were
+            # checked
             self.headers = []
 
     def _measure(self) -> None:
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.bounds.most_head_bytes:
+        if (
+            len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            > self.bounds.most_head_bytes
+        ):
             raise HeadTooLargeError
 
     def _take_authority(self) -> None:
-        """`GET http://name/path`: the name in the target is the host, whatever the Host header says (RFC 9112, 3.2.2). Raises ValueError."""
+        """`GET http://name/path`: the name in the target is the host, whatever the Host header says
+        (RFC 9112, 3.2.2). Raises ValueError."""
         url = httptools.parse_url(self.url)
         if not url.host or url.userinfo or (url.schema or b"").lower() not in (b"http", b"https"):
             raise ValueError
         host = b"[%b]" % url.host if b":" in url.host else url.host
         authority = host if url.port is None else b"%b:%d" % (host, url.port)
-        self.headers[:] = [(b"host", authority), *(pair for pair in self.headers if pair[0] != b"host")]
+        self.headers[:] = [
+            (b"host", authority),
+            *(pair for pair in self.headers if pair[0] != b"host"),
+        ]
 
     def _queue_behind(self, before: RequestResponseCycle) -> None:
         self._earlier = [*(cycle for cycle in self._earlier if not cycle.response_complete), before]
@@ -248,7 +307,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is given. A request that has not come whole by now is not waited for: after `Expect: 100-continue` its body may never come."""
+        """The answer is given. A request that has not come whole by now is not waited for: after
+        `Expect: 100-continue` its body may never come."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._see_off()
@@ -274,7 +334,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _break_off(self, status: int) -> None:
         cycle = self.cycle
-        ours = self._stage == _BODY and not any(not earlier.response_complete for earlier in self._earlier)
+        ours = self._stage == _BODY and not any(
+            not earlier.response_complete for earlier in self._earlier
+        )
         if cycle is None or cycle.response_complete or (ours and not cycle.response_started):
             self._refuse(status)
         else:
@@ -288,7 +350,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._leave()
 
     def _leave(self) -> None:
-        """Says no more, but hears the client out for a moment: closing on what is still being sent resets the connection, and the answer is lost with it."""
+        """Says no more, but hears the client out for a moment: closing on what is still being sent
+        resets the connection, and the answer is lost with it."""
         self._stage = _LEFT
         self._unset_keepalive_if_required()
         self._forsake()
@@ -296,7 +359,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         self.flow.resume_reading()
         bounds = self.bounds
-        self._arm(bounds.flush_s if self.transport.get_write_buffer_size() else bounds.linger_s, self.transport.abort)
+        self._arm(
+            bounds.flush_s if self.transport.get_write_buffer_size() else bounds.linger_s,
+            self.transport.abort,
+        )
 
     def _forsake(self) -> None:
         for cycle in (*self._earlier, self.cycle):
@@ -322,15 +388,25 @@ def _start(status: int) -> bytes:
 def _end(code: str, message: str, *headers: str) -> bytes:
     kind = "server_error" if headers else "invalid_request_error"
     body = json.dumps({"error": {"message": message, "type": kind, "code": code}})
-    lines = ["content-type: application/json", f"content-length: {len(body)}", "connection: close", *headers]
+    lines = [
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        *headers,
+    ]
     return "".join([*(f"{line}\r\n" for line in lines), "\r\n", body]).encode()
 
 
 _ENDS = {
     400: _end("invalid_http", "the request is not valid HTTP"),
     431: _end("headers_too_large", "the request's headers are too large"),
-    501: _end("unknown_transfer_encoding", "the only transfer encoding that this server knows is chunked"),
+    501: _end(
+        "unknown_transfer_encoding", "the only transfer encoding that this server knows is chunked"
+    ),
     503: _end("too_many_connections", "too many connections", "retry-after: 1"),
 }
 _STARTS = {status: _start(status) for status in _ENDS}
-_STATUSES: dict[type[BaseException] | type[None], int] = {HeadTooLargeError: 431, UnknownCodingError: 501}
+_STATUSES: dict[type[BaseException] | type[None], int] = {
+    HeadTooLargeError: 431,
+    UnknownCodingError: 501,
+}

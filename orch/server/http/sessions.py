@@ -1,4 +1,5 @@
-"""Who has logged in at the page: a random token for each browser and for each link that logs one in, kept as digests in memory; and a bound on wrong tries."""
+"""Who has logged in at the page: a random token for each browser and for each link that logs one
+in, kept as digests in memory; and a bound on wrong tries."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ LINK_S, MOST_LINKS = 600.0, 16
 
 @dataclass(slots=True, eq=False)
 class Login:
-    """One browser that showed a good key, when it was last heard of, and what is done when it is forgotten."""
+    """One browser that showed a good key, when it was last heard of, and what is done when it is
+    forgotten."""
 
     client: str
     clock: Callable[[], float]
@@ -44,7 +46,8 @@ class Login:
         self.seen = self.clock()
 
     def while_in(self, receive: Receive) -> Receive:
-        """What a WebSocket receives, until its login is gone: then that it was disconnected. An open page keeps the login."""
+        """What a WebSocket receives, until its login is gone: then that it was disconnected. An
+        open page keeps the login."""
 
         async def received() -> Message:
             coming = asyncio.ensure_future(receive())
@@ -61,14 +64,16 @@ class Login:
 
 
 class Tries:
-    """Wrong keys by where they come from. A right one is let in whatever came before: nobody can lock another out."""
+    """Wrong keys by where they come from. A right one is let in whatever came before: nobody can
+    lock another out."""
 
     def __init__(self, late_s: float = LATE_S, clock: Callable[[], float] = monotonic) -> None:
         self._late_s, self._clock = late_s, clock
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     async def failed(self, source: str) -> float:
-        """Counts a wrong key: 0, or after too many of them, late, the seconds until they are forgotten."""
+        """Counts a wrong key: 0, or after too many of them, late, the seconds until they are
+        forgotten."""
         wrong = self._wrong.setdefault(source, deque(maxlen=TRIES + 1))
         self._wrong.move_to_end(source)
         wrong.append(self._clock())
@@ -82,9 +87,12 @@ class Tries:
 
 
 class Logins:
-    """The logins of one server, which ends them when it ends; `keys` are None where the account alone counts. Lives in one event loop."""
+    """The logins of one server, which ends them when it ends; `keys` are None where the account
+    alone counts. Lives in one event loop."""
 
-    def __init__(self, keys: Keys | None, tries: Tries | None = None, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, keys: Keys | None, tries: Tries | None = None, clock: Callable[[], float] = monotonic
+    ) -> None:
         self.keys, self.tries, self._clock = keys, tries or Tries(clock=clock), clock
         self._kept: dict[bytes, Login] = {}
         self._links: dict[bytes, float] = {}
@@ -103,14 +111,17 @@ class Logins:
         return f"{PATH}?{LINK}={token}"
 
     def follow(self, link: str) -> str | None:
-        """A token for a link's, which then is good for nothing; None for one that was used or is too old."""
+        """A token for a link's, which then is good for nothing; None for one that was used or is
+        too old."""
         return self._let_in("") if self._links.pop(_digest(link), 0.0) > self._clock() else None
 
     def _let_in(self, client: str) -> str:
         if len(self._kept) >= MOST:
             self._forget(min(self._kept, key=lambda each: self._kept[each].seen))
         token = secrets.token_urlsafe(32)
-        self._kept[_digest(token)] = Login(client, self._clock, asyncio.get_running_loop().create_future())
+        self._kept[_digest(token)] = Login(
+            client, self._clock, asyncio.get_running_loop().create_future()
+        )
         return token
 
     def of(self, cookies: bytes) -> Login | None:

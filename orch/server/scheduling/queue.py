@@ -1,7 +1,10 @@
-"""Who is let in next at a provider: pure; it is told the time, what is loaded and who could start, and finds none of them out.
+"""Who is let in next at a provider: pure; it is told the time, what is loaded and who could start,
+and finds none of them out.
 
-The order of preference: kinds that were passed over for too long; interactive before batch; models in use, then loaded ones, before
-cold ones (AABB, not ABAB); the client that has least running, then the one that was last served longest ago; first come.
+The order of preference: kinds that were passed over for too long; interactive before batch; models
+in use, then loaded ones, before
+cold ones (AABB, not ABAB); the client that has least running, then the one that was last served
+longest ago; first come.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from orch.routing.admission import Ticket
 from orch.types import ModelKey
 
 Kind = tuple[ModelKey, bool]
-"""A model, and whether the work is batch: what can be passed over. Where a kind waits, one of it is let in every `most_wait_s`.
+"""A model, and whether the work is batch: what can be passed over. Where a kind waits, one of it is
+let in every `most_wait_s`.
 
-Not the single ticket: under a steady overload all of them have waited too long, and first come, first served is ABAB again.
+Not the single ticket: under a steady overload all of them have waited too long, and first come,
+first served is ABAB again.
 """
 IN_USE, LOADED, COLD = 0, 1, 2
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
@@ -27,7 +32,8 @@ RECENT = 0.2
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """One ticket at its provider. `number` says when it came in the count of turns, `since` when it came or was let in, in seconds."""
+    """One ticket at its provider. `number` says when it came in the count of turns, `since` when it
+    came or was let in, in seconds."""
 
     ticket: Ticket
     model: ModelKey
@@ -39,7 +45,8 @@ class Place:
 class Scene:
     """What a choice looks at. `warmth` by model (missing: COLD); `running` tickets by client.
 
-    While others waited, clients were last `served` at that count of turns, and kinds were last `let_in` at that time.
+    While others waited, clients were last `served` at that count of turns, and kinds were last
+    `let_in` at that time.
     """
 
     now: float
@@ -55,7 +62,8 @@ Urgency = tuple[float, int]
 
 
 def urgency(place: Place, scene: Scene) -> Urgency | None:
-    """How pressing it is that this one gets in; None while it need not. Batch counts as come `most_wait_s` later than it did."""
+    """How pressing it is that this one gets in; None while it need not. Batch counts as come
+    `most_wait_s` later than it did."""
     latest = scene.now - scene.most_wait_s
     if place.since > latest:
         return None
@@ -67,18 +75,27 @@ def urgency(place: Place, scene: Scene) -> Urgency | None:
 
 
 def rank(place: Place, scene: Scene, before: int = 0) -> tuple[float, ...]:
-    """The smallest goes first. `before` is how many of its client are let in before it, where a whole line is foretold."""
+    """The smallest goes first. `before` is how many of its client are let in before it, where a
+    whole line is foretold."""
     pressing = urgency(place, scene)
     if pressing:
         return 0, *pressing
     client = place.ticket.client
     # a client that was never served does not pass one that waits: it counts from its coming
     turn = max(scene.served.get(client, 0), place.number)
-    return 1, place.ticket.batch, scene.warmth.get(place.model, COLD), scene.running.get(client, 0) + before, turn, place.number
+    return (
+        1,
+        place.ticket.batch,
+        scene.warmth.get(place.model, COLD),
+        scene.running.get(client, 0) + before,
+        turn,
+        place.number,
+    )
 
 
 def choose(waiting: Iterable[Place], scene: Scene, able: Callable[[Place], bool]) -> Place | None:
-    """The one to let in now, of those that wait in the order of their coming; None where none is able to start."""
+    """The one to let in now, of those that wait in the order of their coming; None where none is
+    able to start."""
     heads: dict[tuple[str, bool, ModelKey], Place] = {}
     for place in waiting:
         heads.setdefault((place.ticket.client, place.ticket.batch, place.model), place)
@@ -86,7 +103,8 @@ def choose(waiting: Iterable[Place], scene: Scene, able: Callable[[Place], bool]
 
 
 def foretell(waiting: Iterable[Place], scene: Scene) -> list[Place]:
-    """Those that wait in the order in which they get in if nobody comes and memory allows: the clients of a group take turns."""
+    """Those that wait in the order in which they get in if nobody comes and memory allows: the
+    clients of a group take turns."""
     before: Counter[tuple[str, tuple[float, ...]]] = Counter()
     line = []
     for place in sorted(waiting, key=lambda place: rank(place, scene)):
@@ -96,8 +114,11 @@ def foretell(waiting: Iterable[Place], scene: Scene) -> list[Place]:
     return [place for _, place in sorted(line, key=lambda pair: pair[0])]
 
 
-def most_urgent(waiting: Iterable[Place], scene: Scene, stuck: Callable[[Place], bool]) -> tuple[Urgency, Place] | None:
-    """The most pressing one that is stuck, for which others have to make room; None where there is none."""
+def most_urgent(
+    waiting: Iterable[Place], scene: Scene, stuck: Callable[[Place], bool]
+) -> tuple[Urgency, Place] | None:
+    """The most pressing one that is stuck, for which others have to make room; None where there is
+    none."""
     pressing = [(at, place) for place in waiting if (at := urgency(place, scene)) and stuck(place)]
     return min(pressing, key=lambda pair: pair[0], default=None)
 
@@ -132,7 +153,8 @@ class Lane:
         return Place(ticket, model, self._turns, now)
 
     def enter(self, place: Place, now: float) -> None:
-        """Lets one in, and forgets who was served once nobody waits: whoever comes later counts from then."""
+        """Lets one in, and forgets who was served once nobody waits: whoever comes later counts
+        from then."""
         if self.waiting:
             self._turns += 1
             self._served[place.ticket.client] = self._turns
@@ -153,7 +175,11 @@ class Lane:
         """A place gets free."""
         del self.running[place]
         took_s = now - place.since
-        self._service_s = took_s if self._service_s is None else self._service_s + RECENT * (took_s - self._service_s)
+        self._service_s = (
+            took_s
+            if self._service_s is None
+            else self._service_s + RECENT * (took_s - self._service_s)
+        )
 
     def scene(self, now: float, loaded: Iterable[ModelKey]) -> Scene:
         """What there is to see at this time, with the models that are loaded anywhere."""
@@ -169,6 +195,7 @@ class Lane:
         return bool(self.waiting) and next(iter(self.waiting)).since <= now - self.most_wait_s
 
     def retry_after_s(self) -> float:
-        """Whole seconds until one that comes now would get in: recent service times by its position and the places."""
+        """Whole seconds until one that comes now would get in: recent service times by its position
+        and the places."""
         estimate = (self._service_s or 0.0) * (len(self.waiting) + 1) / self.parallel
         return min(max(float(math.ceil(estimate)), SHORTEST_RETRY_S), LONGEST_RETRY_S)

@@ -1,4 +1,5 @@
-"""Which models are in memory, and whether one more fits beside them: told by surveys, and guessed from who is let in between two; no I/O."""
+"""Which models are in memory, and whether one more fits beside them: told by surveys, and guessed
+from who is let in between two; no I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +14,19 @@ from orch.types import ModelKey
 
 
 class Residency:
-    """Local models alone count. What is in use is never put out, and embedding and chat never put out each other."""
+    """Local models alone count. What is in use is never put out, and embedding and chat never put
+    out each other."""
 
     def __init__(self) -> None:
         self.budget_bytes: int | None = None
         self._survey: Survey | None = None
         self._local: frozenset[str] = frozenset()
-        self._loaded: dict[ModelKey, int] = {}  # to the tickets that use it; of the idle ones the longest idle first
-        self._names: dict[ModelKey, ModelKey] = {}  # of models with several names, to the one that stands for all
+        self._loaded: dict[
+            ModelKey, int
+        ] = {}  # to the tickets that use it; of the idle ones the longest idle first
+        self._names: dict[
+            ModelKey, ModelKey
+        ] = {}  # of models with several names, to the one that stands for all
         self._embeds: dict[ModelKey, bool] = {}
         self._measured: dict[ModelKey, int] = {}
         self._estimated: dict[ModelKey, int] = {}
@@ -28,15 +34,22 @@ class Residency:
     # ---------------------------------------------------------------- what is told
 
     def saw(self, survey: Survey) -> bool:
-        """Takes over what is loaded; what is in use is loaded in any case. False where the survey is the last one again."""
+        """Takes over what is loaded; what is in use is loaded in any case. False where the survey
+        is the last one again."""
         if survey is self._survey:
             return False
         self._survey, self.budget_bytes = survey, survey.memory_bytes
         local = [state for state in survey.states if state.local]
         # of a provider that can't be asked now the survey may have no models
-        self._local = frozenset(state.spec.provider for state in local) | (self._local & frozenset(survey.down))
+        self._local = frozenset(state.spec.provider for state in local) | (
+            self._local & frozenset(survey.down)
+        )
         self._names = self._standing(local)
-        self._embeds |= {self.key_of(state.key): "completion" not in state.capabilities for state in local if state.capabilities is not None}
+        self._embeds |= {
+            self.key_of(state.key): "completion" not in state.capabilities
+            for state in local
+            if state.capabilities is not None
+        }
         there = {self.key_of(state.key): state for state in local if state.resident}
         for model, state in there.items():
             self._weigh(model, state)
@@ -48,15 +61,21 @@ class Residency:
         return True
 
     def _standing(self, states: Iterable[ModelState]) -> dict[ModelKey, ModelKey]:
-        """For each name of a model that has several, the one that it counts under: the one that counts as loaded already, if any does."""
+        """For each name of a model that has several, the one that it counts under: the one that
+        counts as loaded already, if any does."""
         groups: dict[tuple[str, str], list[ModelKey]] = {}
         for state in states:
             groups.setdefault(state.identity, []).append(_full(state.key))
         shared = [names for names in groups.values() if len(names) > 1]
-        return {name: next((each for each in names if each in self._loaded), min(names)) for names in shared for name in names}
+        return {
+            name: next((each for each in names if each in self._loaded), min(names))
+            for names in shared
+            for name in names
+        }
 
     def key_of(self, model: ModelKey) -> ModelKey:
-        """Provider and the full name that a model counts under: one for all names that share a digest, or differ by `:latest` alone."""
+        """Provider and the full name that a model counts under: one for all names that share a
+        digest, or differ by `:latest` alone."""
         return self._names.get(_full(model), _full(model))
 
     def _weigh(self, model: ModelKey, state: ModelState) -> None:
@@ -75,12 +94,20 @@ class Residency:
             self._put_out_for(model)
 
     def _put_out_for(self, model: ModelKey) -> None:
-        """Forgets the idle models that its provider puts out to load it: the longest idle first, as far as anyone knows."""
+        """Forgets the idle models that its provider puts out to load it: the longest idle first, as
+        far as anyone knows."""
         if self.budget_bytes is None or not self.is_local(model[0]):
             return
-        over = sum(self.footprint(other) for other in self._loaded if self.is_local(other[0])) - self.budget_bytes
+        over = (
+            sum(self.footprint(other) for other in self._loaded if self.is_local(other[0]))
+            - self.budget_bytes
+        )
         embeds = self._is_embedder(model)
-        idle = [other for other, users in self._loaded.items() if not users and other[0] == model[0] and self._is_embedder(other) == embeds]
+        idle = [
+            other
+            for other, users in self._loaded.items()
+            if not users and other[0] == model[0] and self._is_embedder(other) == embeds
+        ]
         for other in idle:
             if over <= 0:
                 return
@@ -96,7 +123,8 @@ class Residency:
     # ---------------------------------------------------------------- what follows
 
     def is_local(self, provider: str) -> bool:
-        """Whether its models take this machine's memory. Before the first survey none is known to."""
+        """Whether its models take this machine's memory. Before the first survey none is known
+        to."""
         return provider in self._local
 
     def _is_embedder(self, model: ModelKey) -> bool:
@@ -118,40 +146,69 @@ class Residency:
 
     def is_stuck(self, model: ModelKey, ticket: Ticket) -> bool:
         """Whether it does not fit now, and will once what is in use is done."""
-        return not self.fits(model, ticket) and self._has_room(model, ticket, self._other_sort(model, ticket))
+        return not self.fits(model, ticket) and self._has_room(
+            model, ticket, self._other_sort(model, ticket)
+        )
 
     def lack(self, model: ModelKey, ticket: Ticket) -> str:
         """Why it does not fit, in words; empty where it does."""
         if self.fits(model, ticket):
             return ""
-        stay = ", ".join(f"{_name(other)} ({_gb(self.footprint(other))}, {self._why(other)})" for other in self._beside(model, ticket))
-        return f"needs {_gb(self._need(model, ticket))} beside {stay}, there are {_gb(self.budget_bytes or 0)}"
+        stay = ", ".join(
+            f"{_name(other)} ({_gb(self.footprint(other))}, {self._why(other)})"
+            for other in self._beside(model, ticket)
+        )
+        return (
+            f"needs {_gb(self._need(model, ticket))} beside {stay}, there are"
+            f" {_gb(self.budget_bytes or 0)}"
+        )
 
     def _why(self, model: ModelKey) -> str:
-        return "in use" if self._loaded[model] else "loaded for embedding" if self._is_embedder(model) else "loaded for chat"
+        return (
+            "in use"
+            if self._loaded[model]
+            else "loaded for embedding"
+            if self._is_embedder(model)
+            else "loaded for chat"
+        )
 
     def _need(self, model: ModelKey, ticket: Ticket) -> int:
         return self._measured.get(model) or ticket.footprint_bytes
 
     def _has_room(self, model: ModelKey, ticket: Ticket, stay: list[ModelKey]) -> bool:
-        """Where nothing must stay, its provider makes room: a model that is larger than all memory was ruled out before it came here."""
+        """Where nothing must stay, its provider makes room: a model that is larger than all memory
+        was ruled out before it came here."""
         need = self._need(model, ticket) + sum(map(self.footprint, stay))
         return not stay or self.budget_bytes is None or need <= self.budget_bytes
 
     def _beside(self, model: ModelKey, ticket: Ticket) -> list[ModelKey]:
         """The other models that stay: what is in use, and what is of the other sort."""
         other_sort = self._other_sort(model, ticket)
-        return [other for other, users in self._loaded.items() if other in other_sort or (users and other != model and self.is_local(other[0]))]
+        return [
+            other
+            for other, users in self._loaded.items()
+            if other in other_sort or (users and other != model and self.is_local(other[0]))
+        ]
 
     def _other_sort(self, model: ModelKey, ticket: Ticket) -> list[ModelKey]:
         embeds = self._embeds.get(model, ticket.embeds)
-        return [other for other in self._loaded if self._is_embedder(other) != embeds and self.is_local(other[0])]
+        return [
+            other
+            for other in self._loaded
+            if self._is_embedder(other) != embeds and self.is_local(other[0])
+        ]
 
     def status(self) -> dict[str, Any]:
         """JSON-able: the budget, what is in use, and every local model in memory."""
         local = {model: users for model, users in self._loaded.items() if self.is_local(model[0])}
         resident = [
-            {"provider": model[0], "model": _name(model), "gb": _rounded(self.footprint(model)), "in_use": bool(users), "embeds": self._is_embedder(model)}
+            {
+                "provider": model[0],
+                "model": _name(model),
+                "gb": _rounded(self.footprint(model)),
+                "in_use": bool(users),
+                "embeds": self._is_embedder(model),
+            }
             for model, users in sorted(local.items())
         ]
         in_use = sum(self.footprint(model) for model, users in local.items() if users)

@@ -1,4 +1,5 @@
-"""The server's gate: lets requests to a provider through as its places and the memory allow, and the others wait their turn.
+"""The server's gate: lets requests to a provider through as its places and the memory allow, and
+the others wait their turn.
 
 Everything happens on one event loop, and between two awaits nothing else does: there are no locks.
 """
@@ -17,7 +18,16 @@ from orch.config.spec import seconds
 from orch.errors import BackendError
 from orch.routing.admission import Ticket
 from orch.routing.registry import Survey
-from orch.server.scheduling.queue import Lane, Place, Scene, Urgency, choose, foretell, most_urgent, urgency
+from orch.server.scheduling.queue import (
+    Lane,
+    Place,
+    Scene,
+    Urgency,
+    choose,
+    foretell,
+    most_urgent,
+    urgency,
+)
 from orch.server.scheduling.residency import Residency
 from orch.types import ModelKey
 
@@ -26,29 +36,44 @@ PARALLEL = {"ollama": 4, "llamacpp": 1, "openai": 32}
 
 
 class ServerGate:
-    """The Gate of `orch serve`. `clock` gives seconds; waiting for a turn ends by the event loop's own clock."""
+    """The Gate of `orch serve`. `clock` gives seconds; waiting for a turn ends by the event loop's
+    own clock."""
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._memory = clock, Residency()
         self._lanes: dict[str, Lane] = {}
-        self._calls: dict[Place, asyncio.Future[bool]] = {}  # of all that wait, at any provider: true calls in, false sends away
+        self._calls: dict[
+            Place, asyncio.Future[bool]
+        ] = {}  # of all that wait, at any provider: true calls in, false sends away
         self.configure(config)
 
     def configure(self, config: Config) -> None:
-        """Takes over the limits; those that run and wait stay where they are, even of a provider that is gone."""
+        """Takes over the limits; those that run and wait stay where they are, even of a provider
+        that is gone."""
         serve = config.routing.serve
         self._queue, self._most_wait_s = serve.queue, float(seconds(serve.most_wait))
-        self._parallel = {name: provider.parallel or PARALLEL[provider.kind] for name, provider in config.models.providers.items()}
-        self._lanes = {name: lane for name, lane in self._lanes.items() if lane.running or lane.waiting}
+        self._parallel = {
+            name: provider.parallel or PARALLEL[provider.kind]
+            for name, provider in config.models.providers.items()
+        }
+        self._lanes = {
+            name: lane for name, lane in self._lanes.items() if lane.running or lane.waiting
+        }
         for name in {*self._lanes, *self._parallel}:
             lane = self._lane(name)
-            lane.parallel, lane.queue, lane.most_wait_s = self._parallel.get(name, lane.parallel), self._queue, self._most_wait_s
+            lane.parallel, lane.queue, lane.most_wait_s = (
+                self._parallel.get(name, lane.parallel),
+                self._queue,
+                self._most_wait_s,
+            )
         self._let_in(self._lanes.values())
 
     def _lane(self, name: str) -> Lane:
         if name not in self._lanes:
             parallel = self._parallel.get(name, PARALLEL["ollama"])
-            self._lanes[name] = Lane(name=name, parallel=parallel, queue=self._queue, most_wait_s=self._most_wait_s)
+            self._lanes[name] = Lane(
+                name=name, parallel=parallel, queue=self._queue, most_wait_s=self._most_wait_s
+            )
         return self._lanes[name]
 
     # ---------------------------------------------------------------- the Gate
@@ -59,17 +84,20 @@ class ServerGate:
             self._let_in(self._lanes.values())
 
     def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
-        """Waits for the ticket's turn; leaving gives the place free. Raises BackendError `busy` with `retry_after_s`."""
+        """Waits for the ticket's turn; leaving gives the place free. Raises BackendError `busy`
+        with `retry_after_s`."""
         return _Turn(self, ticket)
 
     def must_wait(self, ticket: Ticket) -> str:
-        """Why the model could not be loaded now beside what is in use, in words; empty where it could."""
+        """Why the model could not be loaded now beside what is in use, in words; empty where it
+        could."""
         return self._memory.lack(self._memory.key_of(ticket.model), ticket)
 
     # ---------------------------------------------------------------- coming and going
 
     def arrive(self, ticket: Ticket) -> Place:
-        """A place that is let in, or one that waits to be called. Raises BackendError `busy` where too many wait already."""
+        """A place that is let in, or one that waits to be called. Raises BackendError `busy` where
+        too many wait already."""
         model, now = self._memory.key_of(ticket.model), self._clock()
         lane = self._lanes.get(model[0]) or self._lane(model[0])
         place = lane.come(ticket, model, now)
@@ -102,7 +130,11 @@ class ServerGate:
         finally:
             timer.cancel()
         if not is_in:
-            raise self._busy(self._lane(place.model[0]), place, f"waited {place.ticket.patience_s:g} s for {place.model[0]} in vain")
+            raise self._busy(
+                self._lane(place.model[0]),
+                place,
+                f"waited {place.ticket.patience_s:g} s for {place.model[0]} in vain",
+            )
 
     def _tire(self, place: Place) -> None:
         """Its patience ends: it waits no more, and those that had to let it go first go on."""
@@ -133,22 +165,32 @@ class ServerGate:
     def _sharing(self, lane: Lane) -> list[Lane]:
         """The lane, and those whose models share the memory with its models."""
         others = self._lanes.values() if self._memory.is_local(lane.name) else ()
-        return [lane, *(other for other in others if other is not lane and self._memory.is_local(other.name))]
+        return [
+            lane,
+            *(other for other in others if other is not lane and self._memory.is_local(other.name)),
+        ]
 
     def _crowd(self, lane: Lane) -> str:
         waiting = len(lane.waiting)
         if not waiting:
             return f"{lane.name} is at work, and none may wait for it"
-        return f"{waiting} requests wait for {lane.name} already" if waiting > 1 else f"a request waits for {lane.name} already"
+        return (
+            f"{waiting} requests wait for {lane.name} already"
+            if waiting > 1
+            else f"a request waits for {lane.name} already"
+        )
 
     def _busy(self, lane: Lane, place: Place, message: str) -> BackendError:
         has_place = not lane.full and not self._memory.fits(place.model, place.ticket)
-        return BackendError("busy", message, retry_after_s=lane.retry_after_s(), has_place=has_place)
+        return BackendError(
+            "busy", message, retry_after_s=lane.retry_after_s(), has_place=has_place
+        )
 
     # ---------------------------------------------------------------- letting in
 
     def _let_in(self, lanes: Iterable[Lane]) -> None:
-        """Lets in whoever can start. Each start changes what the others can do, so that all are looked at again."""
+        """Lets in whoever can start. Each start changes what the others can do, so that all are
+        looked at again."""
         lanes = list(lanes)
         while any(self._let_one_in(lane) for lane in lanes):
             pass
@@ -164,17 +206,25 @@ class ServerGate:
         return place is not None
 
     def _able(self, lane: Lane, scene: Scene) -> Callable[[Place], bool]:
-        """Whether one of the lane could start now, for memory's sake and for the sake of one that others have to make room for."""
+        """Whether one of the lane could start now, for memory's sake and for the sake of one that
+        others have to make room for."""
         first = self._makes_room_for(scene.now) if self._memory.is_local(lane.name) else None
 
         def able(place: Place) -> bool:
-            return self._memory.fits(place.model, place.ticket) and (first is None or _goes_before(urgency(place, scene), first[0]))
+            return self._memory.fits(place.model, place.ticket) and (
+                first is None or _goes_before(urgency(place, scene), first[0])
+            )
 
         return able
 
     def _makes_room_for(self, now: float) -> tuple[Urgency, Place] | None:
-        """The one that was passed over for too long and does not fit: until it does, none that is less pressing starts."""
-        lanes = [lane for lane in self._lanes.values() if lane.has_overdue(now) and self._memory.is_local(lane.name)]
+        """The one that was passed over for too long and does not fit: until it does, none that is
+        less pressing starts."""
+        lanes = [
+            lane
+            for lane in self._lanes.values()
+            if lane.has_overdue(now) and self._memory.is_local(lane.name)
+        ]
         found = [most_urgent(lane.waiting, lane.scene(now, ()), self._is_stuck) for lane in lanes]
         return min((each for each in found if each), key=lambda each: each[0], default=None)
 
@@ -187,7 +237,9 @@ class ServerGate:
         """Whether somebody uses the model or waits for it."""
         key = self._memory.key_of(model)
         lane = self._lanes.get(key[0])
-        return lane is not None and any(place.model == key for place in (*lane.running, *lane.waiting))
+        return lane is not None and any(
+            place.model == key for place in (*lane.running, *lane.waiting)
+        )
 
     # ---------------------------------------------------------------- what /orch/health shows
 
@@ -202,9 +254,15 @@ class ServerGate:
         return len(lane.running) if lane else 0
 
     def status(self) -> dict[str, Any]:
-        """JSON-able, without prompts: who runs and who waits, in the order in which they would get in, and why; and the memory."""
+        """JSON-able, without prompts: who runs and who waits, in the order in which they would get
+        in, and why; and the memory."""
         now = self._clock()
-        return {"providers": {name: self._lane_status(lane, now) for name, lane in sorted(self._lanes.items())}, "memory": self._memory.status()}
+        return {
+            "providers": {
+                name: self._lane_status(lane, now) for name, lane in sorted(self._lanes.items())
+            },
+            "memory": self._memory.status(),
+        }
 
     def _lane_status(self, lane: Lane, now: float) -> dict[str, Any]:
         line = foretell(lane.waiting, lane.scene(now, self._memory.loaded()))
@@ -212,7 +270,9 @@ class ServerGate:
         return {
             "parallel": lane.parallel,
             "queue_bound": lane.queue,
-            "running": [{**_who(place), "for_s": round(now - place.since, 1)} for place in lane.running],
+            "running": [
+                {**_who(place), "for_s": round(now - place.since, 1)} for place in lane.running
+            ],
             "waiting": [
                 {
                     "position": position,
@@ -228,12 +288,21 @@ class ServerGate:
     def _reason(self, lane: Lane, place: Place, first: tuple[Urgency, Place] | None) -> str:
         lack = self._memory.lack(place.model, place.ticket)
         if lack or lane.full:
-            return lack or ("its place is taken" if lane.parallel == 1 else f"its {lane.parallel} places are taken")
-        return f"{first[1].ticket.model[1]} was passed over for too long and goes first" if first else "it is about to start"
+            return lack or (
+                "its place is taken"
+                if lane.parallel == 1
+                else f"its {lane.parallel} places are taken"
+            )
+        return (
+            f"{first[1].ticket.model[1]} was passed over for too long and goes first"
+            if first
+            else "it is about to start"
+        )
 
 
 class _Turn:
-    """One ticket's turn. By hand: asynccontextmanager costs three times as much, for every request."""
+    """One ticket's turn. By hand: asynccontextmanager costs three times as much, for every
+    request."""
 
     __slots__ = ("_gate", "_place", "_ticket")
 
@@ -245,18 +314,28 @@ class _Turn:
         if self._gate._calls:
             await self._gate.called(self._place)
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._gate.leave(self._place)
 
 
 def _answer(call: asyncio.Future[bool], is_in: bool) -> None:
-    """One that was cancelled just now still has its place until it wakes up, and gives it back then."""
+    """One that was cancelled just now still has its place until it wakes up, and gives it back
+    then."""
     if not call.done():
         call.set_result(is_in)
 
 
 def _who(place: Place) -> dict[str, Any]:
-    return {"run_id": place.ticket.run_id, "model": place.ticket.model[1], "client": place.ticket.client}
+    return {
+        "run_id": place.ticket.run_id,
+        "model": place.ticket.model[1],
+        "client": place.ticket.client,
+    }
 
 
 def _goes_before(mine: Urgency | None, others: Urgency) -> bool:

@@ -1,1 +1,2 @@
-"""The page: what the endpoint tells programs, for people who would rather look than read. NiceGUI is imported only here."""
+"""The page: what the endpoint tells programs, for people who would rather look than read. NiceGUI
+is imported only here."""

@@ -1,4 +1,5 @@
-"""The way into the page for who is not known as its owner: an API key or a link that is good once, a cookie in exchange, and the way out."""
+"""The way into the page for who is not known as its owner: an API key or a link that is good once,
+a cookie in exchange, and the way out."""
 
 from __future__ import annotations
 
@@ -17,22 +18,35 @@ from orch.server.http.guard import PLAIN_PATH
 from orch.server.http.sessions import COOKIE, LEAVING, LINK, PATH, Logins
 from orch.server.web.components.i18n import Words, language_of
 
-POLICY = "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; form-action"
+    " 'self'; frame-ancestors 'none'"
+)
 SPANISH = {
     "Log in to orch": "Entrar en orch",
     "API key": "Clave de API",
-    "One of the keys that this server was started with.": "Una de las claves con las que se inició este servidor.",
+    "One of the keys that this server was started with.": (
+        "Una de las claves con las que se inició este servidor."
+    ),
     "Log in": "Entrar",
     "That is none of this server's keys.": "No es ninguna de las claves de este servidor.",
-    "Too many wrong keys came from here. The right one is let in at any time.": "Llegaron demasiadas claves erróneas desde aquí. La correcta entra siempre.",
-    "This page belongs to the account that runs orch": "Esta página es de la cuenta que ejecuta orch",
+    "Too many wrong keys came from here. The right one is let in at any time.": (
+        "Llegaron demasiadas claves erróneas desde aquí. La correcta entra siempre."
+    ),
+    "This page belongs to the account that runs orch": (
+        "Esta página es de la cuenta que ejecuta orch"
+    ),
     "Type this in a terminal of that account: it opens the page here, or prints a link that is good once.": (
-        "Escribe esto en una terminal de esa cuenta: abre aquí la página o muestra un enlace que vale una vez."
+        "Escribe esto en una terminal de esa cuenta: abre aquí la página o muestra un enlace que"
+        " vale una vez."
     ),
     "That link was used already, or is too old.": "Ese enlace ya se usó o es demasiado antiguo.",
 }
 _TEMPLATE = Path(__file__).with_name("login.html")
-_WHAT_TO_TYPE = "Type this in a terminal of that account: it opens the page here, or prints a link that is good once."
+_WHAT_TO_TYPE = (
+    "Type this in a terminal of that account: it opens the page here, or prints a link that is good"
+    " once."
+)
 _FORM = """<form method="post" action="/login">
 <input type="hidden" name="to" value="$to">
 <label for="key">$label</label>
@@ -49,8 +63,12 @@ _MOST_BYTES = 8192
 
 
 def routes() -> list[Route]:
-    """The form, and the way out. All methods: what a route does not take would have NiceGUI draw a page that says so."""
-    return [Route(PATH, _by_method(GET=show, POST=enter), methods=_ALL), Route(LEAVING, _by_method(GET=home, POST=leave), methods=_ALL)]
+    """The form, and the way out. All methods: what a route does not take would have NiceGUI draw a
+    page that says so."""
+    return [
+        Route(PATH, _by_method(GET=show, POST=enter), methods=_ALL),
+        Route(LEAVING, _by_method(GET=home, POST=leave), methods=_ALL),
+    ]
 
 
 _ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
@@ -60,7 +78,11 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 def _by_method(**endpoints: _Endpoint) -> _Endpoint:
     async def call(request: Request) -> Response:
         endpoint = endpoints.get(request.method)
-        return await endpoint(request) if endpoint else Response(status_code=405, headers={"allow": ", ".join(endpoints)})
+        return (
+            await endpoint(request)
+            if endpoint
+            else Response(status_code=405, headers={"allow": ", ".join(endpoints)})
+        )
 
     return call
 
@@ -71,7 +93,8 @@ async def home(_: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """`GET /login`: the form, or what to type; the page itself for its owner or where a cookie is there; with a link, a cookie for that."""
+    """`GET /login`: the form, or what to type; the page itself for its owner or where a cookie is
+    there; with a link, a cookie for that."""
     logins = _logins(request)
     if logins is not None and LINK in request.query_params:
         return _followed(request, logins)
@@ -84,8 +107,16 @@ def _followed(request: Request, logins: Logins) -> Response:
     token = logins.follow(request.query_params[LINK])
     if token is None:
         return _form(request, "", 403, "That link was used already, or is too old.")
-    # no redirect: a browser that came from another page would not send the cookie along, and would keep the link as where it came from
-    return _let_in(request, token, HTMLResponse(_ENTERED, headers={"content-security-policy": "default-src 'none'", "cache-control": "no-store"}))
+    # no redirect: a browser that came from another page would not send the cookie along, and would
+    # keep the link as where it came from
+    return _let_in(
+        request,
+        token,
+        HTMLResponse(
+            _ENTERED,
+            headers={"content-security-policy": "default-src 'none'", "cache-control": "no-store"},
+        ),
+    )
 
 
 async def enter(request: Request) -> Response:
@@ -97,13 +128,19 @@ async def enter(request: Request) -> Response:
     token = logins.enter(said.get("key", "").strip())
     if token is None:
         late = await logins.tries.failed(request.scope["state"]["source"])
-        wrong = "Too many wrong keys came from here. The right one is let in at any time." if late else "That is none of this server's keys."
+        wrong = (
+            "Too many wrong keys came from here. The right one is let in at any time."
+            if late
+            else "That is none of this server's keys."
+        )
         return _form(request, said.get("to", ""), 429 if late else 403, wrong, late)
     return _let_in(request, token, RedirectResponse(_target(said.get("to", "")), 303))
 
 
 def _let_in(request: Request, token: str, answer: Response) -> Response:
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/", secure=_over_https(request))
+    answer.set_cookie(
+        COOKIE, token, httponly=True, samesite="strict", path="/", secure=_over_https(request)
+    )
     return answer
 
 
@@ -113,7 +150,9 @@ async def leave(request: Request) -> Response:
     if logins is not None:
         logins.leave(_cookies(request))
     answer = RedirectResponse(PATH, 303)
-    answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=_over_https(request))
+    answer.delete_cookie(
+        COOKIE, path="/", httponly=True, samesite="strict", secure=_over_https(request)
+    )
     return answer
 
 
@@ -146,22 +185,32 @@ async def _said(request: Request) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
 
 
-def _form(request: Request, to: str, status: int = 200, wrong: str = "", wait_s: float = 0.0) -> Response:
+def _form(
+    request: Request, to: str, status: int = 200, wrong: str = "", wait_s: float = 0.0
+) -> Response:
     say = Words(language_of(request.headers.get("accept-language", "")), SPANISH)
     logins = _logins(request)
     by_key, nonce = logins is not None and logins.keys is not None, secrets.token_urlsafe(16)
     about = "One of the keys that this server was started with." if by_key else _WHAT_TO_TYPE
-    text = Template(_TEMPLATE.read_text(encoding="utf-8").replace("$way", _FORM if by_key else _COMMAND)).substitute(
+    text = Template(
+        _TEMPLATE.read_text(encoding="utf-8").replace("$way", _FORM if by_key else _COMMAND)
+    ).substitute(
         language=say.language,
         nonce=nonce,
-        title=escape(say("Log in to orch" if by_key else "This page belongs to the account that runs orch")),
+        title=escape(
+            say("Log in to orch" if by_key else "This page belongs to the account that runs orch")
+        ),
         label=escape(say("API key")),
         about=escape(say(about)),
         enter=escape(say("Log in")),
         wrong=f'<p class="wrong" role="alert">{escape(say(wrong))}</p>' if wrong else "",
         to=escape(_target(to)),
     )
-    headers = {"content-security-policy": POLICY.format(nonce=nonce), "cache-control": "no-store", "vary": "accept-language"}
+    headers = {
+        "content-security-policy": POLICY.format(nonce=nonce),
+        "cache-control": "no-store",
+        "vary": "accept-language",
+    }
     if wait_s:
         headers["retry-after"] = str(int(wait_s) + 1)
     return HTMLResponse(text, status, headers)

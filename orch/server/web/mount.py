@@ -1,4 +1,5 @@
-"""Puts the page into the endpoint: its views at their paths, NiceGUI's own files, and a policy that lets a browser fetch and run nothing else."""
+"""Puts the page into the endpoint: its views at their paths, NiceGUI's own files, and a policy that
+lets a browser fetch and run nothing else."""
 
 from __future__ import annotations
 
@@ -21,12 +22,19 @@ from orch.server.service import Service
 from orch.server.web.components.i18n import language_of
 
 POLICY = (
-    "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self'"
+    " 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none';"
+    " form-action 'self'; frame-ancestors 'none'"
 )
-"""NiceGUI compiles its components in the browser (`unsafe-eval`) and styles them in place; no script but this origin's is ever run."""
-# not no-referrer: a browser would then say of our own forms that they come from nowhere (Origin: null)
-HEADERS = ((b"referrer-policy", b"same-origin"), (b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"))
+"""NiceGUI compiles its components in the browser (`unsafe-eval`) and styles them in place; no
+script but this origin's is ever run."""
+# not no-referrer: a browser would then say of our own forms that they come from nowhere (Origin:
+# null)
+HEADERS = (
+    (b"referrer-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
 _ENGLISH = (b'<html lang="en-US"', b"/lang/en-US.umd", b'const language = "en-US"')
 """Where NiceGUI, which has one language for all, names it in a page."""
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
@@ -45,8 +53,12 @@ def attach(app: FastAPI, service: Service) -> ASGIApp:
     from orch.server.web.models import view as models
     from orch.server.web.settings import view as settings
 
-    logging.getLogger("nicegui").setLevel(logging.CRITICAL)  # it would write down what an error says, and that may be a prompt
-    core.app.on_exception(lambda error: logging.getLogger("orch.server").error("%s", whereabouts(error)))
+    logging.getLogger("nicegui").setLevel(
+        logging.CRITICAL
+    )  # it would write down what an error says, and that may be a prompt
+    core.app.on_exception(
+        lambda error: logging.getLogger("orch.server").error("%s", whereabouts(error))
+    )
     views: dict[str, Callable[[Request, Service], Any]] = {
         "/": chat.view,
         "/models": models.view,
@@ -57,8 +69,24 @@ def attach(app: FastAPI, service: Service) -> ASGIApp:
     for path, view in views.items():
         ui.page(path, response_timeout=30)(_page(view, service))
     app.router.routes += login.routes()
-    app.router.routes += [Route(f"/{api}/{{rest:path}}", _unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]) for api in ("v1", "api", "orch")]
-    ui.run_with(app, title="orch", dark=None, language="en-US", tailwind=False, reconnect_timeout=30, show_welcome_message=False, gzip_middleware_factory=None)
+    app.router.routes += [
+        Route(
+            f"/{api}/{{rest:path}}",
+            _unknown,
+            methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        )
+        for api in ("v1", "api", "orch")
+    ]
+    ui.run_with(
+        app,
+        title="orch",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        reconnect_timeout=30,
+        show_welcome_message=False,
+        gzip_middleware_factory=None,
+    )
     return _guarded(app)
 
 
@@ -71,7 +99,11 @@ def _page(view: Callable[[Request, Service], Any], service: Service) -> Callable
 
 async def _unknown(request: Request) -> None:
     """A path of an API that nobody serves is no page."""
-    others = [route for route in request.app.router.routes if isinstance(route, Route) and route.endpoint is not _unknown]
+    others = [
+        route
+        for route in request.app.router.routes
+        if isinstance(route, Route) and route.endpoint is not _unknown
+    ]
     partly = any(route.matches(request.scope)[0] is Match.PARTIAL for route in others)
     raise HTTPException(405 if partly else 404)
 
@@ -84,7 +116,9 @@ def _guarded(app: ASGIApp) -> ASGIApp:
         head: list[Message] = []
         body = bytearray()
         nonce = secrets.token_urlsafe(16).encode()
-        language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
+        language = language_of(
+            dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+        )
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -113,7 +147,10 @@ def _in(language: str, body: bytes) -> bytes:
 def _is_page(message: Message) -> bool:
     """Whether it is a page that has no policy of its own."""
     headers = {name.lower(): value for name, value in message.get("headers", ())}
-    return b"text/html" in headers.get(b"content-type", b"") and b"content-security-policy" not in headers
+    return (
+        b"text/html" in headers.get(b"content-type", b"")
+        and b"content-security-policy" not in headers
+    )
 
 
 async def _send_page(head: Message, body: bytes, nonce: bytes, send: Send) -> None:

@@ -1,9 +1,14 @@
-"""The words that hold a sentence together: articles, prepositions, conjunctions, negations, auxiliaries; data only."""
+"""The words that hold a sentence together: articles, prepositions, conjunctions, negations,
+auxiliaries; data only."""
 
 from __future__ import annotations
 
-DROPPED = frozenset("the a an is are be am there do does did was were will that which please".split())
-DROPPED_ES = DROPPED | frozenset("el la los las lo un una unos unas es son esta estan hay se que quien fue fueron era eran sera ser estar".split())
+DROPPED = frozenset(
+    "the a an is are be am there do does did was were will that which please".split()
+)
+DROPPED_ES = DROPPED | frozenset(
+    "el la los las lo un una unos unas es son esta estan hay se que quien fue fueron era eran sera ser estar".split()
+)
 """Words that say nothing, in English and in Spanish."""
 ARTICLES = frozenset("the el la los las lo a an un una unos unas my mi mis".split())
 DEFINITE, INDEFINITE = frozenset("the el la los las".split()), frozenset("a an un una".split())
@@ -29,19 +34,52 @@ PREPOSITIONS = {
     for form in forms.split()
 }
 """Each with the role that it gives to what follows."""
-PARTICLES = {"en": "in", "con": "with", "de": "of", "para": "for", "sobre": "about", "desde": "from", "por": "by", "entre": "between", "al": "to"}
+PARTICLES = {
+    "en": "in",
+    "con": "with",
+    "de": "of",
+    "para": "for",
+    "sobre": "about",
+    "desde": "from",
+    "por": "by",
+    "entre": "between",
+    "al": "to",
+}
 """A preposition that begins what is left of a Spanish task, in English."""
-LOOSE = [{"", "of", "de"}, {"", "de", "in"}, {"of", "in"}, {"", "for"}, {"de", "for"}, {"de", "from"}, {"a", "to"}]
+LOOSE = [
+    {"", "of", "de"},
+    {"", "de", "in"},
+    {"of", "in"},
+    {"", "for"},
+    {"de", "for"},
+    {"de", "from"},
+    {"a", "to"},
+]
 """Prepositions that stand for one another."""
 NEUTRAL = {"", "of", "de", "in", "with", "for"}
 """Prepositions that say nothing of the name of a tool."""
 PHRASAL = frozenset("check log sign plug zoom fill break opt".split())
 """Verbs that mean something else with `in`, also before the name of a tool."""
 
-JOINTS = {"and": "and", "y": "and", "e": "and", "or": "or", "o": "or", "u": "or", "vs": "and", "versus": "and", ",": ","}
+JOINTS = {
+    "and": "and",
+    "y": "and",
+    "e": "and",
+    "or": "or",
+    "o": "or",
+    "u": "or",
+    "vs": "and",
+    "versus": "and",
+    ",": ",",
+}
 FIXED = {
-    **dict.fromkeys("not no never nunca jamas neither nor ni without sin except excepto salvo cannot impossible imposible".split(), "negation"),
-    **dict.fromkeys("before after if unless while until since than instead more less".split(), "order of words"),
+    **dict.fromkeys(
+        "not no never nunca jamas neither nor ni without sin except excepto salvo cannot impossible imposible".split(),
+        "negation",
+    ),
+    **dict.fromkeys(
+        "before after if unless while until since than instead more less".split(), "order of words"
+    ),
 }
 """Words that act on what follows: they never change places. With the reason that they give."""
 SYNONYMS = {
@@ -56,7 +94,9 @@ SYNONYMS = {
     "imposible": "impossible",
 }
 
-LETTERED = frozenset("letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis".split())
+LETTERED = frozenset(
+    "letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis".split()
+)
 """A single letter after these is a name."""
 PAST = frozenset("was were did had fue fueron era eran estaba estuvo hubo habia".split())
 FUTURE = frozenset("will sera seran".split())

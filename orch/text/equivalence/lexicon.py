@@ -1,4 +1,5 @@
-"""The lexicon: which concept a word is a form of, by its own form, as a plural, as a form of a verb, or by what cognates have in common."""
+"""The lexicon: which concept a word is a form of, by its own form, as a plural, as a form of a
+verb, or by what cognates have in common."""
 
 from __future__ import annotations
 
@@ -11,10 +12,13 @@ from orch.text.equivalence.vocabulary import ADJECTIVES, NOUNS, TECH, UNITS, VER
 _CODE = r"[_/\\()\[\]{}<>=*&|^~$@#+]|\w\.\w|^-|^\.\w|:\w|\w:$|!\w"
 """The marks of an identifier, a path, an operator."""
 _ENDINGS = tuple(
-    """andolo arlo arla arse erse irse ando iendo yendo endo aron ieron abamos ados adas ado ada ido ida idos idas amos emos imos aria eria iria
-    ara era ira aran eran iran aba aban ia ian ar er ir an en as es a e o io eo""".split()
+    """andolo arlo arla arse erse irse ando iendo yendo endo aron ieron abamos ados adas ado ada ido
+    ida idos idas amos emos imos aria eria iria ara era ira aran eran iran aba aban ia
+    ian ar er ir an en as es a e o io eo""".split()
 )
-_KEPT_PLURAL = frozenset("news means goods arms customs series species physics mathematics glasses pants lens kubernetes".split())
+_KEPT_PLURAL = frozenset(
+    "news means goods arms customs series species physics mathematics glasses pants lens kubernetes".split()
+)
 """Words in -s that are no plurals of another."""
 COGNATES = [
     ("ph", "f"),
@@ -27,14 +31,18 @@ COGNATES = [
     ("idad$", "iti"),
     ("[aeo]$", ""),
 ]
-"""What makes an English and a Spanish word of one root alike; only words that no table knows, of two tasks in two languages."""
+"""What makes an English and a Spanish word of one root alike; only words that no table knows, of
+two tasks in two languages."""
 COGNATE_CHARS = 6
 FALSE_FRIENDS = frozenset(
     (
-        "fabric fabrica carpet carpeta library libreria parent pariente college colegio idiom idioma lecture lectura notice noticia success suceso billion"
-        " billon argument argumento compromise compromiso contest contesta deception decepcion gracious gracioso luxury lujuria relative relativo sentence"
-        " sentencia sympathetic simpatico support soporta torment tormenta casualty casualidad commodity comodidad direction direccion patron bizarre bizarro"
-        " conference conferencia editor collar balance sensible discuss attend actual"
+        "fabric fabrica carpet carpeta library libreria parent pariente college colegio idiom"
+        " idioma lecture lectura notice noticia success suceso billion billon argument argumento"
+        " compromise compromiso contest contesta deception decepcion gracious gracioso luxury"
+        " lujuria relative relativo sentence sentencia sympathetic simpatico support soporta"
+        " torment tormenta casualty casualidad commodity comodidad direction direccion patron"
+        " bizarre bizarro conference conferencia editor collar balance sensible discuss attend"
+        " actual"
     ).split()
 )
 Entry = tuple[str, str, bool, bool]
@@ -51,20 +59,28 @@ def units() -> dict[str, str]:
 def _forms() -> dict[str, tuple[str, str, bool]]:
     """Every listed form: concept, kind, past. The first table that lists a form has it."""
     forms: dict[str, tuple[str, str, bool]] = {name: (name, "tech", False) for name in TECH}
-    for table, kind in ((NOUNS, "noun"), (ADJECTIVES, "adjective"), (VERBS.replace("|", " |"), "verb")):
+    for table, kind in (
+        (NOUNS, "noun"),
+        (ADJECTIVES, "adjective"),
+        (VERBS.replace("|", " |"), "verb"),
+    ):
         for concept in table.split(";"):
             english, _, spanish = concept.partition("|")
             first = english.split()[0]
             for form in english.split():
                 forms.setdefault(form.rstrip("!"), (first, kind, form.endswith("!")))
             for stem in spanish.split():
-                forms.setdefault(stem.rstrip("!") if stem.endswith("!") else stem + "-", (first, kind, stem.endswith("!")))
+                forms.setdefault(
+                    stem.rstrip("!") if stem.endswith("!") else stem + "-",
+                    (first, kind, stem.endswith("!")),
+                )
     return forms
 
 
 @lru_cache(maxsize=4096)
 def lookup(token: str) -> Entry:
-    """A folded token in the tables, by its own form, as a plural, as a form of a verb; else as it stands."""
+    """A folded token in the tables, by its own form, as a plural, as a form of a verb; else as it
+    stands."""
     token = token.rstrip("<>")
     measures, singular = units(), _singular(token)
     for form in (token, singular):
@@ -74,7 +90,12 @@ def lookup(token: str) -> Entry:
         return token, "code" if is_code(token) else "word", False, False
     if form := listed(token):
         concept, kind, past = _forms()[form]
-        return concept, kind, past or (kind == "verb" and token.endswith("ed") and token != form), kind != "verb" and token != form and token.endswith("s")
+        return (
+            concept,
+            kind,
+            past or (kind == "verb" and token.endswith("ed") and token != form),
+            kind != "verb" and token != form and token.endswith("s"),
+        )
     return singular, "word", False, singular != token
 
 
@@ -91,7 +112,12 @@ def listed(token: str) -> str:
 
 def _singular(token: str) -> str:
     """Without the ending of a plural, or of the third person."""
-    if not token.endswith("s") or len(token) < 4 or token.endswith(("ss", "us", "is")) or token in _KEPT_PLURAL:
+    if (
+        not token.endswith("s")
+        or len(token) < 4
+        or token.endswith(("ss", "us", "is"))
+        or token in _KEPT_PLURAL
+    ):
         return token
     return token[:-2] if token.endswith(("ches", "shes", "sses", "xes")) else token[:-1]
 
@@ -118,11 +144,16 @@ def _inflections(token: str, singular: str) -> Iterator[str]:
                 yield stem[:-1]
             if stem.endswith("i"):
                 yield stem[:-1] + "y"
-    yield from (token.removesuffix(ending) + "-" for ending in _ENDINGS if token.endswith(ending) and len(token) > len(ending) + 1)
+    yield from (
+        token.removesuffix(ending) + "-"
+        for ending in _ENDINGS
+        if token.endswith(ending) and len(token) > len(ending) + 1
+    )
 
 
 def cognate(word: str) -> str:
-    """A word that no table knows, brought to what English and Spanish have in common: system and sistema."""
+    """A word that no table knows, brought to what English and Spanish have in common: system and
+    sistema."""
     if len(word) < COGNATE_CHARS or word in FALSE_FRIENDS or not word.isalpha():
         return word
     for pattern, to in COGNATES:

@@ -1,4 +1,5 @@
-"""A task as read: its kind of question, its tense, and its words as concepts, each with its place."""
+"""A task as read: its kind of question, its tense, and its words as concepts, each with its
+place."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ IMPERSONAL = {"howto", "can", "should", "write", "give"}
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A concept where it stands: what kind of word it is, the preposition before it, its noun phrase, the row of `and`/`or` it belongs to."""
+    """A concept where it stands: what kind of word it is, the preposition before it, its noun
+    phrase, the row of `and`/`or` it belongs to."""
 
     concept: str
     kind: str  # verb, adjective, noun, tech, number, quote, code, name, fixed or word
@@ -71,7 +73,9 @@ def read(text: str) -> Reading:
     quotes: list[str] = []
 
     def set_aside(match: re.Match[str]) -> str:
-        quotes.append(" ".join(next(group for group in match.groups() if group is not None).split()))
+        quotes.append(
+            " ".join(next(group for group in match.groups() if group is not None).split())
+        )
         return f' "{len(quotes) - 1} '
 
     raw = re.sub(_QUOTE, set_aside, text.replace("\x00", " ")).replace("’", "'").split()
@@ -80,15 +84,34 @@ def read(text: str) -> Reading:
     folded = [fold(token, at, tokens, spanish) for at, token in enumerate(tokens)]
     plain = reword(" ".join(folded).strip(" ,"))
     kind, rest = unframe(plain)
-    words = tuple(word for word in _words_of(kind, rest.split(), quotes, spanish) if not (spanish and kind == "howto" and word.concept == "i"))
-    names = frozenset(bare(token) for at, token in enumerate(tokens[1:], 1) if token[:1].isupper() and tokens[at - 1].lower() not in ARTICLES)
-    things = frozenset(bare(token) for at, token in enumerate(tokens[1:], 1) if token.islower() and tokens[at - 1].lower() in {"a", "an", "un", "una"})
+    words = tuple(
+        word
+        for word in _words_of(kind, rest.split(), quotes, spanish)
+        if not (spanish and kind == "howto" and word.concept == "i")
+    )
+    names = frozenset(
+        bare(token)
+        for at, token in enumerate(tokens[1:], 1)
+        if token[:1].isupper() and tokens[at - 1].lower() not in ARTICLES
+    )
+    things = frozenset(
+        bare(token)
+        for at, token in enumerate(tokens[1:], 1)
+        if token.islower() and tokens[at - 1].lower() in {"a", "an", "un", "una"}
+    )
     return Reading(kind, _tense_of(plain.split()), spanish, words, _article(rest), names, things)
 
 
 def levelled(reading: Reading) -> Reading:
-    """With words that no table knows brought to what English and Spanish have in common: system and sistema."""
-    return replace(reading, words=tuple(replace(word, concept=cognate(word.concept)) if word.kind == "word" else word for word in reading.words))
+    """With words that no table knows brought to what English and Spanish have in common: system and
+    sistema."""
+    return replace(
+        reading,
+        words=tuple(
+            replace(word, concept=cognate(word.concept)) if word.kind == "word" else word
+            for word in reading.words
+        ),
+    )
 
 
 def _article(rest: str) -> str:
@@ -101,23 +124,38 @@ def _tense_of(tokens: list[str]) -> str:
     """past, future or present: by auxiliaries, by known verbs, by Spanish accents."""
     if any(token in FUTURE or token.endswith(">") for token in tokens):
         return "future"
-    return "past" if any(token in PAST or token.endswith("<") or lookup(token)[2] for token in tokens) else "present"
+    return (
+        "past"
+        if any(token in PAST or token.endswith("<") or lookup(token)[2] for token in tokens)
+        else "present"
+    )
 
 
 def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[Word]:
     """The words that carry meaning, each with its place."""
     found: list[Word] = []
     role, degree, phrase, row, last, new, joined = "", "", 0, 0, -1, True, False
-    silent = (DROPPED_ES if spanish else DROPPED) | (POSSESSIVES if kind in IMPERSONAL else set()) | (THESE if quotes else set())
+    silent = (
+        (DROPPED_ES if spanish else DROPPED)
+        | (POSSESSIVES if kind in IMPERSONAL else set())
+        | (THESE if quotes else set())
+    )
     for at, token in enumerate(tokens):
         before, after = tokens[at - 1] if at else "", tokens[at + 1] if at + 1 < len(tokens) else ""
-        letter = len(token) == 1 and (before in LETTERED or not after or (token in JOINTS and token != "," and not spanish))
+        letter = len(token) == 1 and (
+            before in LETTERED or not after or (token in JOINTS and token != "," and not spanish)
+        )
         measured = before[:1].isdigit() and token in units()
         if not letter and not measured and token in PREPOSITIONS and after:
             role, new, joined = PREPOSITIONS[token], True, False
             if not found:
                 found.append(Word(PARTICLES.get(token, token), "fixed"))
-            elif found[-1].kind == "verb" and at == last + 1 and role in {"in", "of", "for"} and (after not in TECH or found[-1].concept in PHRASAL):
+            elif (
+                found[-1].kind == "verb"
+                and at == last + 1
+                and role in {"in", "of", "for"}
+                and (after not in TECH or found[-1].concept in PHRASAL)
+            ):
                 role = "+" + role
         elif not letter and token in JOINTS:
             new = joined = True
@@ -134,16 +172,25 @@ def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) ->
             acts = word.kind in {"verb", "negation", "fixed"}
             new, role = new or acts, "" if acts else role
             phrase, row = phrase + new, row + (new and (acts or not joined))
-            found.append(replace(word, concept=degree + word.concept, role=role, phrase=phrase, row=row))
+            found.append(
+                replace(word, concept=degree + word.concept, role=role, phrase=phrase, row=row)
+            )
             new, joined, degree, last = acts, False, "", at
     return _trimmed(found)
 
 
 def _person(token: str) -> str:
-    """I or you, which a Spanish verb says by its ending (of `how do I`, cómo borro, that says nothing)."""
+    """I or you, which a Spanish verb says by its ending (of `how do I`, cómo borro, that says
+    nothing)."""
     if not listed(token).endswith("-") or lookup(token)[1] != "verb":
         return ""
-    return "i" if token.endswith("o") and not token.endswith(("ado", "ido", "ndo")) else "you" if token.endswith(("as", "es")) else ""
+    return (
+        "i"
+        if token.endswith("o") and not token.endswith(("ado", "ido", "ndo"))
+        else "you"
+        if token.endswith(("as", "es"))
+        else ""
+    )
 
 
 def _trimmed(words: list[Word]) -> Iterator[Word]:
@@ -151,8 +198,15 @@ def _trimmed(words: list[Word]) -> Iterator[Word]:
     concepts = {word.concept for word in words}
     held: Word | None = None
     for at, word in enumerate(words):
-        quoted = any(each.kind == "quote" and each.phrase - word.phrase < 2 and each.role in {"", "of", "de", word.role} for each in words[at + 1 :])
-        if IMPLIED.get(word.concept, set()) & concepts or (word.concept in {"sentence", "text"} and quoted):
+        quoted = any(
+            each.kind == "quote"
+            and each.phrase - word.phrase < 2
+            and each.role in {"", "of", "de", word.role}
+            for each in words[at + 1 :]
+        )
+        if IMPLIED.get(word.concept, set()) & concepts or (
+            word.concept in {"sentence", "text"} and quoted
+        ):
             continue
         if held is not None:
             joined = word.kind == "unit"

@@ -1,4 +1,5 @@
-"""The frames of sentences: politeness that says nothing, idioms with one meaning, and the beginnings that make a question of some kind.
+"""The frames of sentences: politeness that says nothing, idioms with one meaning, and the
+beginnings that make a question of some kind.
 
 All are tried in order, on folded text.
 """
@@ -19,10 +20,16 @@ POLITE = [
     (rf"^(?:me )?(?:puedes|podrias|puede|podria) (?=({_DI}))", ""),
     (r"^(?:i would like|i want|i need) to (?:know|understand) ", ""),
     (r"^(?:me gustaria|quisiera|quiero|necesito) (?:saber|entender) ", ""),
-    (r"^(?:do you know|sabes|tell me|dime|decirme|decir) (?=what|why|how|when|where|who|which|que |por que|como|cuando|donde|quien|cual|cuant|if |si )", ""),
+    (
+        r"^(?:do you know|sabes|tell me|dime|decirme|decir) (?=what|why|how|when|where|who|which|que |por que|como|cuando|donde|quien|cual|cuant|if |si )",
+        "",
+    ),
     (r"^(explain|give|write|show|tell|suggest|list|sugiere) (?:to )?(?:me|us) ", r"\1 "),
     (r"^(explain .*) to me$", r"\1"),
-    (r"^(explica|escribe|crea|haz|da|di|cuenta|muestra|sugiere|recomienda|resume)r?(?:me|nos) ", r"\1 "),
+    (
+        r"^(explica|escribe|crea|haz|da|di|cuenta|muestra|sugiere|recomienda|resume)r?(?:me|nos) ",
+        r"\1 ",
+    ),
     (r"^(?:explicar|describir) ", "explica "),
     (r"^(?:in|on|with|using|en|con) (\S+) , (.+)$", r"\2 in \1"),
     (r"^is it true that ", "do "),
@@ -39,8 +46,14 @@ IDIOMS = [
     (r"(\w)'s\b", r"\1 's"),
     (r"\bcannot\b", "can not"),
     (r"\bw/o\b", "without"),
-    (r"\b(?:ww1|wwi|(?:world war|guerra mundial) (?:i|1)|(?:first world war|primera guerra mundial))\b", "ww1"),
-    (r"\b(?:ww2|wwii|(?:world war|guerra mundial) (?:ii|2)|(?:second world war|segunda guerra mundial))\b", "ww2"),
+    (
+        r"\b(?:ww1|wwi|(?:world war|guerra mundial) (?:i|1)|(?:first world war|primera guerra mundial))\b",
+        "ww1",
+    ),
+    (
+        r"\b(?:ww2|wwii|(?:world war|guerra mundial) (?:ii|2)|(?:second world war|segunda guerra mundial))\b",
+        "ww2",
+    ),
     (r"\bbases? de datos\b|\bdata ?bases?\b", "database"),
     (r"\b(?:copias?|copia) de seguridad\b", "backup"),
     (r"\b(?:hac(?:er|e)|hago|make|create|take) (?:a |una )?backup(?: de| of)?\b", "backup"),
@@ -50,7 +63,10 @@ IDIOMS = [
     (r"\borientad[oa]s? a~? objetos\b|\bobject oriented\b", "oop"),
     (r"\bguerra civil\b|\bcivil war\b", "civil-war"),
     (r"\bvirtual ?env(?:ironment)?\b|\bvenv\b", "virtual environment"),
-    (r"\b(?:log|sign) in(?: to|to)\b|\b(?:log|sign) in$|\binici(?:o|ar|a) sesion(?: en)?\b", "login"),
+    (
+        r"\b(?:log|sign) in(?: to|to)\b|\b(?:log|sign) in$|\binici(?:o|ar|a) sesion(?: en)?\b",
+        "login",
+    ),
     (r"\b(?:log|sign) out(?: of)?\b|\bcierr(?:o|a) sesion\b|\bcerrar sesion\b", "logout"),
     (r"\b(?:turn|switch) on\b", "enable"),
     (r"\b(?:turn|switch) off\b", "disable"),
@@ -66,16 +82,25 @@ IDIOMS = [
     (r"\bprueba unitaria\b|\btest unitario\b|\bunit test\b", "unit-test"),
     (r"\bpruebas unitarias\b|\btests unitarios\b|\bunit tests\b", "unit-tests"),
     (r"\b(?:running|listening) on port\b", "on port"),
-    (r"^(?:is there|hay) (?:a|any|an|alguna|una) (?:easy )?(?:way|forma|manera) (?:to|de|of) ", "how to "),
+    (
+        r"^(?:is there|hay) (?:a|any|an|alguna|una) (?:easy )?(?:way|forma|manera) (?:to|de|of) ",
+        "how to ",
+    ),
     (r"^i (?:want|need|would like) to ", "how to "),
     (r"^(?:quiero|necesito|quisiera) (?=\w+[aei]r\b)", "how to "),
-    (r"\bmake (.+) faster$|\bspeed up (.+)$|\bhacer (?:que )?(.+) mas rapid[oa]$|\baceler(?:o|ar) (.+)$", r"speed-up \1\2\3\4"),
+    (
+        r"\bmake (.+) faster$|\bspeed up (.+)$|\bhacer (?:que )?(.+) mas rapid[oa]$|\baceler(?:o|ar) (.+)$",
+        r"speed-up \1\2\3\4",
+    ),
     (
         r"\b(?:send|make|do|perform|hago|hacer|hace|envio|enviar) (?:an? |una? )?(?:http )?(?:(?:peticion|solicitud) )?(get|post|put|delete)(?: request)?\b",
         r"make request-\1",
     ),
     (r"\b(?:iterate|loop) (?:over|through)\b|\biter(?:o|ar) sobre\b", "iterate"),
-    (r"\b(?:give|make|write|haz|da|hacer|escribe) (?:a|un) (?:summary|resumen) (?:of|de)\b", "summarize"),
+    (
+        r"\b(?:give|make|write|haz|da|hacer|escribe) (?:a|un) (?:summary|resumen) (?:of|de)\b",
+        "summarize",
+    ),
     (
         r"\b(advantages|benefits|drawbacks|disadvantages|ventajas|desventajas|beneficios|inconvenientes) (of|de|in|en) (?:using|usar|utilizar|el uso de) ",
         r"\1 \2 ",
@@ -114,51 +139,124 @@ IDIOMS = [
     (r"\b(mayor|menor) (planeta|pais|ciudad|lago|oceano|rio|desierto|isla)\b", r"\1~ \2"),
     (r"\b(?:cual|que)(?:es)? (\S+) (?:es|son) (el|la) (most|best)\b", r"cual es \2 \1 \3"),
     (r"\b(?:the )?acronym (?=\S+ stand)", ""),
-    (r"^(?:at )?what temperature (?:do|does) (.+) boil$|^a~? que temperatura hierve (.+)$", r"what is the boiling point of \1\2"),
+    (
+        r"^(?:at )?what temperature (?:do|does) (.+) boil$|^a~? que temperatura hierve (.+)$",
+        r"what is the boiling point of \1\2",
+    ),
     (r"\bpunto de ebullicion\b", "boiling point"),
-    (r"^(?:what|how many|que) (?:people live in|habitantes (?:tiene|hay en)|personas viven en|gente vive en) ", "what is the population of "),
-    (r"^how many people (?:live|are there) in |^cuant[ao]s? (?:habitantes|personas|gente) (?:tiene|hay en|viven? en) ", "what is the population of "),
-    (r"^how (?:tall|high) (is|are) |^cuanto mide(?:n)? |^que altura tiene(?:n)? ", "what is the height of "),
-    (r"^how old (?:is|are) |^cuantos años tiene(?:n)? |^que edad tiene(?:n)? ", "what is the age of "),
+    (
+        r"^(?:what|how many|que) (?:people live in|habitantes (?:tiene|hay en)|personas viven en|gente vive en) ",
+        "what is the population of ",
+    ),
+    (
+        r"^how many people (?:live|are there) in |^cuant[ao]s? (?:habitantes|personas|gente) (?:tiene|hay en|viven? en) ",
+        "what is the population of ",
+    ),
+    (
+        r"^how (?:tall|high) (is|are) |^cuanto mide(?:n)? |^que altura tiene(?:n)? ",
+        "what is the height of ",
+    ),
+    (
+        r"^how old (?:is|are) |^cuantos años tiene(?:n)? |^que edad tiene(?:n)? ",
+        "what is the age of ",
+    ),
     (r"^how (?:heavy (?:is|are)) |^cuanto pesan? ", "what is the weight of "),
     (r"^how much (?:do|does) (.+) weigh$", r"what is the weight of \1"),
-    (r"^how much (?:do|does) (.+) cost$|^how much (?:is|are) (?!\d)(.+)$|^cuanto (?:cuestan?|vale|valen) (.+)$", r"what is the price of \1\2\3"),
+    (
+        r"^how much (?:do|does) (.+) cost$|^how much (?:is|are) (?!\d)(.+)$|^cuanto (?:cuestan?|vale|valen) (.+)$",
+        r"what is the price of \1\2\3",
+    ),
     (
         r"^how far (?:away )?(?:is|are) (.+) from (.+)$|^how far is it from (.+) to (.+)$|^a~? que distancia esta (.+) de (.+)$",
         r"what is distance between \1\3\5 and \2\4\6",
     ),
-    (r"^(?:cual es la|que) distancia (?:hay )?(?:entre|de|desde) (.+) (?:y|a~|hasta) (.+)$", r"what is distance between \1 and \2"),
-    (r"^what is the distance (?:between|from) (.+) (?:and|to) (.+)$", r"what is distance between \1 and \2"),
+    (
+        r"^(?:cual es la|que) distancia (?:hay )?(?:entre|de|desde) (.+) (?:y|a~|hasta) (.+)$",
+        r"what is distance between \1 and \2",
+    ),
+    (
+        r"^what is the distance (?:between|from) (.+) (?:and|to) (.+)$",
+        r"what is distance between \1 and \2",
+    ),
     (r"^how fast is ", "what is the speed of "),
-    (r"^(?:how do|in what way do|in what ways do) (\S+ and \S+)(.*?) differ(?: from each other)?(.*)$", r"what is difference between \1\2\3"),
-    (r"^how (?:do|does|is|are) (\S+) (?:differ|different) from (\S+)(.*)$", r"what is difference between \1 and \2\3"),
-    (r"^(.+) vs (.+?) , (?:what is the|cual es la) (?:difference|diferencia)$", r"what is difference between \1 and \2"),
-    (r"^en que se diferencia (.+?) de(?: la| el| los| las| un| una|l)? (\S+)$", r"what is difference between \1 and \2"),
+    (
+        r"^(?:how do|in what way do|in what ways do) (\S+ and \S+)(.*?) differ(?: from each other)?(.*)$",
+        r"what is difference between \1\2\3",
+    ),
+    (
+        r"^how (?:do|does|is|are) (\S+) (?:differ|different) from (\S+)(.*)$",
+        r"what is difference between \1 and \2\3",
+    ),
+    (
+        r"^(.+) vs (.+?) , (?:what is the|cual es la) (?:difference|diferencia)$",
+        r"what is difference between \1 and \2",
+    ),
+    (
+        r"^en que se diferencia (.+?) de(?: la| el| los| las| un| una|l)? (\S+)$",
+        r"what is difference between \1 and \2",
+    ),
     (r"^en que se diferencian? (.+)$", r"what is difference between \1"),
-    (r"^(?:que|cual(?:es)?) (?:es |son )?(?:la |las )?diferencias? (?:hay |existe )?entre ", "what is difference between "),
+    (
+        r"^(?:que|cual(?:es)?) (?:es |son )?(?:la |las )?diferencias? (?:hay |existe )?entre ",
+        "what is difference between ",
+    ),
     (
         r"^(?:what is|what are|explain|give|list|tell|explica|dime|cual es|di|enumera) (?:the |la |las )?(?:main )?differences? (?:between|entre) ",
         "what is difference between ",
     ),
-    (r"^what does (.+?) mean( in .+)?$|^que (?:significa|quiere decir) (.+)$", r"what is the meaning of \1\2\3"),
+    (
+        r"^what does (.+?) mean( in .+)?$|^que (?:significa|quiere decir) (.+)$",
+        r"what is the meaning of \1\2\3",
+    ),
     (r"^what does (.+?) stand for$|^que significan las siglas (.+)$", r"what stand \1\2"),
-    (r"^who (?:is|was) the (?:author|writer) of |^quien (?:es|fue) (?:el autor|la autora) de ", "who wrote "),
-    (r"^who (?:is|was) the (?:painter) of |^quien (?:es|fue) (?:el pintor|la pintora) de ", "who painted "),
-    (r"^who (?:is|was) the inventor of |^quien (?:es|fue) (?:el inventor|la inventora) de ", "who invented "),
-    (r"^who (?:is|was) the discoverer of |^quien (?:es|fue) (?:el descubridor|la descubridora) de ", "who discovered "),
-    (r"^what causes (.+)$|^what (?:is|are) the causes? of (.+)$|^why (?:does|do) (.+) (?:happen|occur)$", r"cause \1\2\3"),
-    (r"^que (?:causa|provoca) (.+)$|^cual(?:es)? (?:es|son) las? causas? de (.+)$|^por que (?:se produce|ocurre|hay) (.+)$", r"cause \1\2\3"),
+    (
+        r"^who (?:is|was) the (?:author|writer) of |^quien (?:es|fue) (?:el autor|la autora) de ",
+        "who wrote ",
+    ),
+    (
+        r"^who (?:is|was) the (?:painter) of |^quien (?:es|fue) (?:el pintor|la pintora) de ",
+        "who painted ",
+    ),
+    (
+        r"^who (?:is|was) the inventor of |^quien (?:es|fue) (?:el inventor|la inventora) de ",
+        "who invented ",
+    ),
+    (
+        r"^who (?:is|was) the discoverer of |^quien (?:es|fue) (?:el descubridor|la descubridora) de ",
+        "who discovered ",
+    ),
+    (
+        r"^what causes (.+)$|^what (?:is|are) the causes? of (.+)$|^why (?:does|do) (.+) (?:happen|occur)$",
+        r"cause \1\2\3",
+    ),
+    (
+        r"^que (?:causa|provoca) (.+)$|^cual(?:es)? (?:es|son) las? causas? de (.+)$|^por que (?:se produce|ocurre|hay) (.+)$",
+        r"cause \1\2\3",
+    ),
     (r"^(?:translate|traduce|traducir) (\"\S+) (?:to|into|in|al|a~|en) ", r"translate \1 to "),
-    (r"^how (?:do|can|would) (?:you|i|we) say (\"\S+) in |^como se dice (\"\S+) en |^como digo (\"\S+) en ", r"translate \1\2\3 to "),
-    (r"^how many (\w+) (?:is|are|in|are in|are there in) (\d\S*) (\w+)$|^cuant[ao]s (\w+) (?:son|hay en) (\d\S*) (\w+)$", r"convert \2\5 \3\6 to \1\4"),
-    (r"^(?:what is|how much is|cuanto (?:es|son)) (\d\S*) (\S+) (?:in|to|en) (\w+)$|^pasa (\d.*) a~? (\w+)$", r"convert \1\4 \2 to \3\5"),
+    (
+        r"^how (?:do|can|would) (?:you|i|we) say (\"\S+) in |^como se dice (\"\S+) en |^como digo (\"\S+) en ",
+        r"translate \1\2\3 to ",
+    ),
+    (
+        r"^how many (\w+) (?:is|are|in|are in|are there in) (\d\S*) (\w+)$|^cuant[ao]s (\w+) (?:son|hay en) (\d\S*) (\w+)$",
+        r"convert \2\5 \3\6 to \1\4",
+    ),
+    (
+        r"^(?:what is|how much is|cuanto (?:es|son)) (\d\S*) (\S+) (?:in|to|en) (\w+)$|^pasa (\d.*) a~? (\w+)$",
+        r"convert \1\4 \2 to \3\5",
+    ),
 ]
 CONTRACTIONS = 10
 """So many of the idioms come before politeness is taken off."""
 _VIA = "|".join(re.escape(name) for name in sorted(TECH))
 FRAMES: list[tuple[str, str, str]] = [
     (r"^cause (.+)$", "cause", r"\1"),
-    (rf"^what is the ({_VIA})(?: command| code| query| syntax)? (?:to|for|that) (.+)$", "howto", r"\2 with \1"),
+    (
+        rf"^what is the ({_VIA})(?: command| code| query| syntax)? (?:to|for|that) (.+)$",
+        "howto",
+        r"\2 with \1",
+    ),
     (
         r"^(?:what|which) (?:is|are) (?:the |a |some )?(?:best |right |proper |correct |good |usual )?(?:ways?|methods?|steps"
         r"|commands?|procedure) (?:to|of|for|that) (.+)$",
@@ -178,31 +276,59 @@ FRAMES: list[tuple[str, str, str]] = [
         "howto",
         r"make \1",
     ),
-    (r"^cual(?:es)? (?:es|son) (?:la|el|los|las) (?:mejor )?(?:forma|manera|modo|metodo|comando|pasos) (?:de|para|que) (.+)$", "howto", r"\1"),
+    (
+        r"^cual(?:es)? (?:es|son) (?:la|el|los|las) (?:mejor )?(?:forma|manera|modo|metodo|comando|pasos) (?:de|para|que) (.+)$",
+        "howto",
+        r"\1",
+    ),
     (
         r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:puedo|podria|podemos|se puede|se podria|debo|se debe"
         r"|hago para|se hace para|hay que) (.+)$",
         "howto",
         r"\1",
     ),
-    (r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:se|me) (.+)$", "howto", r"\1"),
+    (
+        r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (?:se|me) (.+)$",
+        "howto",
+        r"\1",
+    ),
     (
         r"^(?:explica |muestra )?(?:como|de que (?:forma|manera|modo)) (\w+(?:o|oy|ar|er|ir|arse|erse|irse|arlo|amos|emos"
         r"|imos)\b.*|(?:make|convert|delete|summarize|enable|disable|configure|backup|login|logout|find|count)\b.*)$",
         "howto",
         r"\1",
     ),
-    (r"^(?:explain |describe )?how (?:do |does |did |is |are |was |were )?(?!many|much|long|often|come)(.+)$|^(?:explica )?como (.+)$", "how", r"\1\2"),
-    (r"^how many (.+?) (?:do|does|did) (.+) have((?: in .+)?)$|^cuant[ao]s (.+?) tienen? (.+)$", "how many", r"\1\4 \2\5\3"),
+    (
+        r"^(?:explain |describe )?how (?:do |does |did |is |are |was |were )?(?!many|much|long|often|come)(.+)$|^(?:explica )?como (.+)$",
+        "how",
+        r"\1\2",
+    ),
+    (
+        r"^how many (.+?) (?:do|does|did) (.+) have((?: in .+)?)$|^cuant[ao]s (.+?) tienen? (.+)$",
+        "how many",
+        r"\1\4 \2\5\3",
+    ),
     (r"^how many (.+)$|^cuant[ao]s (.+)$", "how many", r"\1\2"),
-    (r"^how long (?:does it take|do i need|will it take) to (.+)$|^how much time (?:does it take|do i need|is needed) to (.+)$", "how long", r"\1\2"),
-    (r"^cuanto (?:tiempo )?(?:se tarda|tarda|tardo|lleva|se necesita|hace falta) (?:en|para)? ?(.+)$", "how long", r"\1"),
+    (
+        r"^how long (?:does it take|do i need|will it take) to (.+)$|^how much time (?:does it take|do i need|is needed) to (.+)$",
+        "how long",
+        r"\1\2",
+    ),
+    (
+        r"^cuanto (?:tiempo )?(?:se tarda|tarda|tardo|lleva|se necesita|hace falta) (?:en|para)? ?(.+)$",
+        "how long",
+        r"\1",
+    ),
     (r"^(?:calculate|compute|calcula|how much is|cuanto es|cuanto son) (.+)$", "list", r"\1"),
     (r"^how (much|long|often|come) (.+)$", r"how \1", r"\2"),
     (r"^cuant(?:o|a) (.+)$", "how much", r"\1"),
     (r"^(?:explain |describe |explica |tell )?(?:why|por que) (.+)$", "why", r"\1"),
     (r"^(?:when|in (?:what|which) year|what year|cuando|en que año) (.+)$", "when", r"\1"),
-    (r"^(?:where|donde) (?:is |are |esta |estan |se encuentra |se encuentran |queda )?(.+)$", "where", r"\1"),
+    (
+        r"^(?:where|donde) (?:is |are |esta |estan |se encuentra |se encuentran |queda )?(.+)$",
+        "where",
+        r"\1",
+    ),
     (r"^(?:who|quien(?:es)?) (.+)$", "who", r"\1"),
     (
         r"^(?:what|which) is (.+) used for$|^what is (.+) for$|^para que (?:sirven?|se usan?|se utilizan?) (.+)$"
@@ -210,7 +336,11 @@ FRAMES: list[tuple[str, str, str]] = [
         "use",
         r"\1\2\3\4",
     ),
-    (r"^what (?:is|are) the (?:purpose|use) of (.+)$|^cual es la utilidad de (.+)$", "use", r"\1\2"),
+    (
+        r"^what (?:is|are) the (?:purpose|use) of (.+)$|^cual es la utilidad de (.+)$",
+        "use",
+        r"\1\2",
+    ),
     (r"^what (?:do|does) (.+) do( in .+)?$|^que hacen? (.+)$", "does", r"\1\2\3"),
     (r"^what stand (.+)$", "what", r"stand \1"),
     (
@@ -219,23 +349,51 @@ FRAMES: list[tuple[str, str, str]] = [
         "what",
         r"\1 de \2",
     ),
-    (r"^what (advantages|disadvantages|benefits|drawbacks|symptoms) (?:do|does) (.+) (?:have|offer)$", "what", r"\1 of \2"),
+    (
+        r"^what (advantages|disadvantages|benefits|drawbacks|symptoms) (?:do|does) (.+) (?:have|offer)$",
+        "what",
+        r"\1 of \2",
+    ),
     (
         r"^(?:what are|cuales son|list|enumera|give|da|di|tell|name|summari[sz]e|resume|explain|explica) (?:some |the |las |los |algunas |algunos )?"
         r"((?:main )?(?:advantages|disadvantages|benefits|drawbacks|symptoms|ventajas|desventajas|beneficios|inconvenientes|sintomas)\b.*)$",
         "what",
         r"\1",
     ),
-    (r"^((?:ventajas|desventajas|beneficios|inconvenientes|sintomas|advantages|disadvantages|benefits) (?:of|de|e|y|and) .+)$", "what", r"\1"),
-    (r"^(?:give|suggest|what are|da|sugiere|dime|di) (?:some )?(synonyms?|sinonimos) (?:for|of|de|para) (.+)$", "what", r"synonym of \2"),
+    (
+        r"^((?:ventajas|desventajas|beneficios|inconvenientes|sintomas|advantages|disadvantages|benefits) (?:of|de|e|y|and) .+)$",
+        "what",
+        r"\1",
+    ),
+    (
+        r"^(?:give|suggest|what are|da|sugiere|dime|di) (?:some )?(synonyms?|sinonimos) (?:for|of|de|para) (.+)$",
+        "what",
+        r"synonym of \2",
+    ),
     (r"^(?:explain |describe )?what (?!is |are |was |were )(.+) (?:is|are)$", "explain", r"\1"),
-    (r"^(?:explain|explica) (?:what|que) (?:is|are|es|son) (.+)$|^(?:explain|explica|tell about) (.+)$", "explain", r"\1\2"),
-    (r"^(?:define|what is the definition of|give a definition of|da una definicion de) (.+)$", "define", r"\1"),
-    (r"^(?:list|enumera|name|give|tell|di|dime|da) (?:the|all the|el|la|los|las) (.+)$", "list", r"\1"),
+    (
+        r"^(?:explain|explica) (?:what|que) (?:is|are|es|son) (.+)$|^(?:explain|explica|tell about) (.+)$",
+        "explain",
+        r"\1\2",
+    ),
+    (
+        r"^(?:define|what is the definition of|give a definition of|da una definicion de) (.+)$",
+        "define",
+        r"\1",
+    ),
+    (
+        r"^(?:list|enumera|name|give|tell|di|dime|da) (?:the|all the|el|la|los|las) (.+)$",
+        "list",
+        r"\1",
+    ),
     (r"^(?:que|cual(?:es)?) (?:es|son) (.+)$|^(?:what|which) (?:is|are) (.+)$", "what", r"\1\2"),
     (r"^(?:what|which) (?:do|does|did) (.+)$", "what object", r"\1"),
     (r"^(?:what|which) (.+)$|^(?:que|cual(?:es)?) (.+)$", "which", r"\1\2"),
-    (r"^(?:is it possible to|is it possible for me to|can (?:i|we|one)|es posible|se puede|puedo|podemos) (.+)$", "can", r"\1"),
+    (
+        r"^(?:is it possible to|is it possible for me to|can (?:i|we|one)|es posible|se puede|puedo|podemos) (.+)$",
+        "can",
+        r"\1",
+    ),
     (r"^can (.+)$|^puede[ns]? (.+)$", "can", r"\1\2"),
     (r"^(?:should (?:i|we|one)|deberia(?:mos)?|debo) (.+)$", "should", r"\1"),
     (r"^(?:is it|is|are|do|does|did|was|were|es|son|esta|estan|hay) (.+)$", "yes or no", r"\1"),
@@ -252,9 +410,15 @@ FRAMES: list[tuple[str, str, str]] = [
 
 
 @lru_cache(maxsize=1)
-def _rewrites() -> tuple[list[tuple[re.Pattern[str], str]], list[tuple[re.Pattern[str], str]], list[tuple[re.Pattern[str], str, str]]]:
+def _rewrites() -> tuple[
+    list[tuple[re.Pattern[str], str]],
+    list[tuple[re.Pattern[str], str]],
+    list[tuple[re.Pattern[str], str, str]],
+]:
     """Politeness, idioms and frames, compiled when first needed: nothing is paid at import."""
-    polite, idioms = ([(re.compile(pattern), to) for pattern, to in table] for table in (POLITE, IDIOMS))
+    polite, idioms = (
+        [(re.compile(pattern), to) for pattern, to in table] for table in (POLITE, IDIOMS)
+    )
     return polite, idioms, [(re.compile(pattern), kind, to) for pattern, kind, to in FRAMES]
 
 

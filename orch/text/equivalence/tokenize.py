@@ -1,4 +1,5 @@
-"""A text's tokens: cut out, told to be English or Spanish, and folded to the form that the tables have."""
+"""A text's tokens: cut out, told to be English or Spanish, and folded to the form that the tables
+have."""
 
 from __future__ import annotations
 
@@ -11,18 +12,20 @@ from orch.text.equivalence.vocabulary import ALIASES, TECH
 from orch.text.fold import without_marks
 
 _ENGLISH = frozenset(
-    "the is are how what what's why when where who which do does can could my to of in for with me i from this and into please need that".split()
+    "the is are how what what's why when where who which do does can could my to of in for with me"
+    " i from this and into please need that".split()
 )
 _SPANISH = frozenset(
     (
-        "el la los las un una unos de del que es en con por para como cual cuales cuando donde quien qué cómo y al sin dame dime explica escribe pasa"
-        " convierte traduce trenes receta"
+        "el la los las un una unos de del que es en con por para como cual cuales cuando donde"
+        " quien qué cómo y al sin dame dime explica escribe pasa convierte traduce trenes receta"
     ).split()
 )
 
 
 def tokenize(raw: list[str]) -> list[str]:
-    """Runs without spaces as words, numbers, units and commas; a quotation's number stays behind its mark."""
+    """Runs without spaces as words, numbers, units and commas; a quotation's number stays behind
+    its mark."""
     return [piece for at, run in enumerate(raw) for piece in _pieces(run, last=at == len(raw) - 1)]
 
 
@@ -42,7 +45,15 @@ def _pieces(token: str, last: bool) -> Iterator[str]:
         core = token.rstrip("?.,;:")
     number = re.fullmatch(r"([$€£]?)(\d[\d.,]*)(°?[A-Za-zº%°/€$£]*)", core)
     if number and (number[3].lower() in units() or not number[3] or number[1]):
-        yield from (piece for piece in (number[2], number[3], {"$": "usd", "€": "eur", "£": "gbp"}.get(number[1], "")) if piece)
+        yield from (
+            piece
+            for piece in (
+                number[2],
+                number[3],
+                {"$": "usd", "€": "eur", "£": "gbp"}.get(number[1], ""),
+            )
+            if piece
+        )
     elif re.fullmatch(r"[^\W\d_]+(?:-[^\W\d_]+)+", core):
         yield from core.split("-") if core.lower() != "e-mail" else ["email"]
     else:
@@ -53,16 +64,23 @@ def _pieces(token: str, last: bool) -> Iterator[str]:
 
 def is_spanish(text: str, tokens: list[str]) -> bool:
     """By a mark, a function word or a verb at the beginning."""
-    return "¿" in text or not _SPANISH.isdisjoint(token.lower() for token in tokens) or any(listed(bare(token)).endswith("-") for token in tokens[:2])
+    return (
+        "¿" in text
+        or not _SPANISH.isdisjoint(token.lower() for token in tokens)
+        or any(listed(bare(token)).endswith("-") for token in tokens[:2])
+    )
 
 
 def _is_english(tokens: list[str]) -> bool:
     """By a function word or a verb at the beginning."""
-    return not _ENGLISH.isdisjoint(token.lower() for token in tokens) or listed(bare(tokens[0])) == bare(tokens[0])
+    return not _ENGLISH.isdisjoint(token.lower() for token in tokens) or listed(
+        bare(tokens[0])
+    ) == bare(tokens[0])
 
 
 def fold(token: str, at: int, tokens: list[str], spanish: bool) -> str:
-    """Lower case without accents (ñ stays), a verb's tense marked by < or >; identifiers and shouted function words keep their form."""
+    """Lower case without accents (ñ stays), a verb's tense marked by < or >; identifiers and
+    shouted function words keep their form."""
     lower = token.lower()
     if lower in TECH or lower in ALIASES or lower in units():
         return ALIASES.get(lower, lower)
@@ -75,7 +93,13 @@ def fold(token: str, at: int, tokens: list[str], spanish: bool) -> str:
         and lower in DROPPED_ES | set(PREPOSITIONS) | set(JOINTS) | {"it", "us", "who", "not", "if"}
     ):
         return "usa" if token == "US" else "^" + lower
-    if token == "I" and at and tokens[at - 1][:1].isupper() and at > 1 and tokens[at - 1].lower() != "war":
+    if (
+        token == "I"
+        and at
+        and tokens[at - 1][:1].isupper()
+        and at > 1
+        and tokens[at - 1].lower() != "war"
+    ):
         return "^i"
     plain = bare(token)
     if lower == "esta":
@@ -98,4 +122,6 @@ def _accent_tense(lower: str, plain: str) -> str:
         return ""
     if lower.endswith(("rá", "rán", "ré", "rás")):
         return ">"
-    return "<" if lower.endswith(("ó", "é", "í", "aron", "ieron", "aba", "aban", "ía", "ían")) else ""
+    return (
+        "<" if lower.endswith(("ó", "é", "í", "aron", "ieron", "aba", "aban", "ía", "ían")) else ""
+    )

@@ -1,4 +1,5 @@
-"""Redacts secrets before text is persisted: vendor keys by their form, private keys, and values beside a secret's name."""
+"""Redacts secrets before text is persisted: vendor keys by their form, private keys, and values
+beside a secret's name."""
 
 from __future__ import annotations
 
@@ -11,43 +12,65 @@ from typing import Any
 
 KEPT_CHARS = 4_000
 PIECE_CHARS = 65_536
-"""Searched at once: no call into C holds the interpreter for more than some milliseconds, so that a thread may do it beside a server's loop."""
+"""Searched at once: no call into C holds the interpreter for more than some milliseconds, so that a
+thread may do it beside a server's loop."""
 BEFORE_CHARS, AFTER_CHARS = 256, 4_096
-"""What a piece sees of its neighbours: a name before a value, the rest of a secret that begins in it."""
+"""What a piece sees of its neighbours: a name before a value, the rest of a secret that begins in
+it."""
 MARKED = "[redacted: "
 _RETIRED = frozenset(
     int(crc, 16)
     for crc in "de8f25e5 465ed708 283caa60 6f8eaf59 90bd2442 7aaa9bb4 c9af982e f195ebd1 69d4faf6 bb8e7e9d b1a2dbf8 82a36907 e42d1b6b 1d734c50".split()
 )
-"""CRC-32 of the patterns that routing.yaml shipped until 0.1: a copy of that file must not bring back their quadratic time."""
+"""CRC-32 of the patterns that routing.yaml shipped until 0.1: a copy of that file must not bring
+back their quadratic time."""
 
 
 class Redactor:
-    """Replaces secrets by `[redacted: NAME]`: the shipped forms but those of `allow`, and a user's own patterns. Loads and compiles what a text needs."""
+    """Replaces secrets by `[redacted: NAME]`: the shipped forms but those of `allow`, and a user's
+    own patterns. Loads and compiles what a text needs."""
 
-    def __init__(self, patterns: Mapping[str, str], allow: Collection[str] = (), *, enabled: bool = True) -> None:
-        self._sources = {name: pattern for name, pattern in patterns.items() if not is_retired(pattern)} if enabled else {}
+    def __init__(
+        self, patterns: Mapping[str, str], allow: Collection[str] = (), *, enabled: bool = True
+    ) -> None:
+        self._sources = (
+            {name: pattern for name, pattern in patterns.items() if not is_retired(pattern)}
+            if enabled
+            else {}
+        )
         self._allow, self._enabled = frozenset(allow), enabled
         self._compiled: list[tuple[str, re.Pattern[str]]] | None = None
-        # the task stands in a run's row twice, and the words of decisions in one row after the other
+        # the task stands in a run's row twice, and the words of decisions in one row after the
+        # other
         self._lately = lru_cache(maxsize=64)(self._redacted)
 
     def redact_all(self, value: Any) -> Any:
-        """The same value with every text in it redacted: before it becomes JSON, whose escapes would hide where a word begins."""
+        """The same value with every text in it redacted: before it becomes JSON, whose escapes
+        would hide where a word begins."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, dict):
             return {self.redact_all(key): self._entry(key, entry) for key, entry in value.items()}
-        return type(value)([self.redact_all(entry) for entry in value]) if isinstance(value, (list, tuple)) else value
+        return (
+            type(value)([self.redact_all(entry) for entry in value])
+            if isinstance(value, (list, tuple))
+            else value
+        )
 
     def redact(self, text: str) -> str:
-        """The text without its secrets. The same text when it has none. Time grows with the text's length and no faster."""
+        """The text without its secrets. The same text when it has none. Time grows with the text's
+        length and no faster."""
         return self._lately(text) if len(text) < KEPT_CHARS else self._redacted(text)
 
     def redact_name(self, name: str | None) -> str | None:
-        """A name without its secrets, and still another one than any other name: two clients' keys must not become one session."""
+        """A name without its secrets, and still another one than any other name: two clients' keys
+        must not become one session."""
         clean = self.redact(name) if name else name
-        return clean if clean == name else f"{clean} {hashlib.sha256(str(name).encode('utf-8', 'replace')).hexdigest()[:12]}"
+        return (
+            clean
+            if clean == name
+            else f"{clean} {hashlib.sha256(str(name).encode('utf-8', 'replace')).hexdigest()[:12]}"
+        )
 
     def _entry(self, key: Any, entry: Any) -> Any:
         """The value beside a key: `{"password": "…"}` is a secret by its key alone."""
@@ -78,11 +101,17 @@ class Redactor:
             piece = text[first : begin + PIECE_CHARS + AFTER_CHARS]
             for start, stop, name in spans(piece):
                 if begin <= first + start < begin + PIECE_CHARS and name not in self._allow:
-                    yield first + start, _end(text, first + stop) if stop == len(piece) else first + stop, name
+                    yield (
+                        first + start,
+                        _end(text, first + stop) if stop == len(piece) else first + stop,
+                        name,
+                    )
 
     def _own(self, text: str) -> Iterator[tuple[int, int, str]]:
         if self._compiled is None:
-            self._compiled = [(name, re.compile(pattern)) for name, pattern in self._sources.items()]
+            self._compiled = [
+                (name, re.compile(pattern)) for name, pattern in self._sources.items()
+            ]
         for name, pattern in self._compiled:
             part = "secret" if "secret" in pattern.groupindex else 0
             for match in pattern.finditer(text):
@@ -97,12 +126,14 @@ def _end(text: str, stop: int) -> int:
 
 
 def is_retired(pattern: str) -> bool:
-    """Whether orch itself shipped that pattern in an earlier routing.yaml; its forms hold what it found."""
+    """Whether orch itself shipped that pattern in an earlier routing.yaml; its forms hold what it
+    found."""
     return zlib.crc32(pattern.encode()) in _RETIRED
 
 
 def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
-    """The text with a mark for each run of overlapping spans, named by the most special form among them."""
+    """The text with a mark for each run of overlapping spans, named by the most special form among
+    them."""
     parts: list[str] = []
     done, open_at, open_name = 0, -1, ""
     for start, stop, name in [*sorted(spans), (len(text) + 1, len(text) + 1, "")]:

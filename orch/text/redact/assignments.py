@@ -1,4 +1,5 @@
-"""Finds values assigned to a secret's name in JSON, YAML, env and INI files, XML, tables, headers, flags and code."""
+"""Finds values assigned to a secret's name in JSON, YAML, env and INI files, XML, tables, headers,
+flags and code."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from orch.text.redact.text_view import STEMS, Span, View
 
 NAME_CHARS = 80
 VALUE_CHARS, JUDGED_CHARS = 2_000, 120
-"""So much of a value is looked for, and it is judged by so much of that; what is longer is redacted whole."""
+"""So much of a value is looked for, and it is judged by so much of that; what is longer is redacted
+whole."""
 BARE_CHARS = 150
 MARK = "assignment"
 
@@ -22,40 +24,69 @@ _Q = rb"(?:\\{0,16}[\"'`]|\\{1,16}u00(?:22|27)|&quot;|&#(?:3[49]|x2[27]);|%2[27]
 _QUOTE = byte_rule(_Q + rb"(?:\"\"|'')?")
 _OPENS = byte_rule(
     rb"(?:[brufnl@]{1,2}(?=[\"'])|&(?=[\"'])"
-    rb"|(?:new )?(?:secretstr|secret|string|string::from|str|bytes|some|b64decode|(?:aws|to|utils)\.string(?:value)?|of)\((?=[brf]?[\"']))?"
+    rb"|(?:new"
+    rb" )?(?:secretstr|secret|string|string::from|str|bytes|some|b64decode|(?:aws|to|utils)\.string(?:value)?|of)\((?=[brf]?[\"']))?"
     rb"(" + _Q + rb"(?:\"\"|'')?)"
 )
-_FOR = rb"(?:[ \t]+(?:secreta|privada|maestra|for|of|to|del?|para|in|on|at|en)(?:[ \t]+[\w.@/-]{1,30}){0,4}?)?"
+_FOR = (
+    rb"(?:[ \t]+(?:secreta|privada|maestra|for|of|to|del?|para|in|on|at|en)(?:["
+    rb" \t]+[\w.@/-]{1,30}){0,4}?)?"
+)
 _SIGN = byte_rule(
-    rb"(?:" + _Q + rb")?[\])}]{0,2}(?:\[\d{0,4}\])?(?:\*\*|__|\*|</?(?:b|strong|td|th|dt)>){0,2}" + _FOR + rb"[ \t]{0,40}"
+    rb"(?:"
+    + _Q
+    + rb")?[\])}]{0,2}(?:\[\d{0,4}\])?(?:\*\*|__|\*|</?(?:b|strong|td|th|dt)>){0,2}"
+    + _FOR
+    + rb"[ \t]{0,40}"
     rb"(?P<sign>:=|=>|->|<-|\x80|%3[ad]|\?\?=|\|\|=|[+?]?={1,3}|!={1,2}|::?=?|\x3f?:)"
     rb"(?:[ \t]{0,4}(?:\*\*|__|\*|</(?:b|strong|td|dt)>[ \t]{0,4}(?:<(?:td|dd|code)>)?))?"
 )
-_TYPED = byte_rule(rb"\??(?:[ \t]*:[ \t]*|[ \t]+)[a-z&'][\w&'<>\[\]., |?*:]{0,40}?[ \t]*:?=[ \t]*(?=[brufnl@&]{0,2}[\"'`]|string::from\(|new )")
+_TYPED = byte_rule(
+    rb"\??(?:[ \t]*:[ \t]*|[ \t]+)[a-z&'][\w&'<>\[\]., |?*:]{0,40}?[ \t]*:?=["
+    rb" \t]*(?=[brufnl@&]{0,2}[\"'`]|string::from\(|new )"
+)
 _SPACE = byte_rule(rb"[ \t]{0,40}(?:!!\w{1,20}[ \t]{1,4}|\r?\n[ \t]{0,80}(?=" + _Q + rb"))?")
 _BLOCK = byte_rule(rb"[ \t]*[|>][+-]?\d?[ \t]*(?:#[^\n]{0,200})?\r?\n")
 _CALL = byte_rule(rb"[({][ \t]{0,4}(?=[brufnl@]{0,2}[\"'`])")
 _COMMA = byte_rule(_Q + rb"[ \t]{0,8},[ \t]{0,40}(?=[brufnl@&]{0,2}\\{0,16}[\"'`])")
 _PAIR = byte_rule(
-    rb"(?:" + _Q + rb")?(?:[\s,;]{1,80}|[ \t]{0,4}\{\s{0,40}(?:(?:type|description|sensitive)[ \t]{0,40}=[^\n]{0,100}\n\s{0,40}){0,4})"
-    rb"(?:" + _Q + rb")?(?:string)?(?:value|val|default|content)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}"
+    rb"(?:" + _Q + rb")?(?:[\s,;]{1,80}|[ \t]{0,4}\{\s{0,40}(?:(?:type|description|sensitive)["
+    rb" \t]{0,40}=[^\n]{0,100}\n\s{0,40}){0,4})"
+    rb"(?:"
+    + _Q
+    + rb")?(?:string)?(?:value|val|default|content)(?:"
+    + _Q
+    + rb")?[ \t]{0,8}[:=][ \t]{0,8}"
 )
-_PAIR_BEFORE = byte_rule(rb"(?:name|type|key|id|n|k|field|variable|var|property)(?:" + _Q + rb")?[ \t]{0,8}[:=][ \t]{0,8}(?:" + _Q + rb")?\Z")
+_PAIR_BEFORE = byte_rule(
+    rb"(?:name|type|key|id|n|k|field|variable|var|property)(?:"
+    + _Q
+    + rb")?[ \t]{0,8}[:=][ \t]{0,8}(?:"
+    + _Q
+    + rb")?\Z"
+)
 _ELEMENT = byte_rule(rb"(?:[ \t][^<>\n]{0,120})?>[ \t\r\n]{0,40}(?:<!\[cdata\[)?")
-_PLIST = byte_rule(rb"</(?:key|name|th|td|dt|param-name|label)>\s{0,40}<(?:string|value|td|dd|param-value|code)[^<>\n]{0,60}>[ \t]{0,8}")
+_PLIST = byte_rule(
+    rb"</(?:key|name|th|td|dt|param-name|label)>\s{0,40}<(?:string|value|td|dd|param-value|code)[^<>\n]{0,60}>["
+    rb" \t]{0,8}"
+)
 _ATTRIBUTE = byte_rule(_Q + rb"[^<>\n]{0,120}>[ \t\r\n]{0,40}(?:<value>)?")
 _CELL = byte_rule(rb"(?:\*\*|__|`)?[ \t]{0,60}\|[ \t]{0,60}")
 _IS = byte_rule(_FOR + rb"[ \t]+(?:is|was|es|era|=)[ \t]{0,4}:?[ \t]{1,4}")
 _WORDS_BEFORE = byte_rule(
     rb"(?:(?:^|[\n;&|(\"'`])[ \t]*(?:env|arg|setx|set|export)|configure set"
-    rb"|\b(?:login|machine|default|user|account)\b[^\n]{1,160})[ \t]+\Z|\b(?:login|machine|account)[ \t]+[^\n]{1,160}\n[ \t]*\Z"
+    rb"|\b(?:login|machine|default|user|account)\b[^\n]{1,160})["
+    rb" \t]+\Z|\b(?:login|machine|account)[ \t]+[^\n]{1,160}\n[ \t]*\Z"
     rb"|\bconfig(?: set| --\w{1,20}){0,2} (?:\S{1,80}[:/])?\Z"
 )
 _IN_PATH = byte_rule(rb"[^ \t]/\Z")
 _DIRECTIVES = (b"requirepass", b"masterauth")
 _SQL = byte_rule(rb"[ \t]+(?:is[ \t]+)?(?:as[ \t]+)?(?:to[ \t]+)?[ne]?(?=['\"])")
 _BARE = byte_rule(rb"[^\s\"'`<>\\]{1,150}")
-_CUT = byte_rule(rb"[;&](?=[\w.%-]{1,40}(?:[ ]\w{1,20}){0,3}=)|[,;](?=[\w.-]{1,60}[:=])|;(?=\s|\Z)|&(?:amp;|quot;)")
+_CUT = byte_rule(
+    rb"[;&](?=[\w.%-]{1,40}(?:["
+    rb" ]\w{1,20}){0,3}=)|[,;](?=[\w.-]{1,60}[:=])|;(?=\s|\Z)|&(?:amp;|quot;)"
+)
 _REST = text_rule(r"[^\s\"'`<>]*")
 
 
@@ -68,13 +99,20 @@ def found(view: View) -> Iterator[Span]:
         start, end = _name(view, place)
         done = end
         kind = kind_of(view.text[start:end].replace("\x7f", "").replace("\u0303", ""))
-        if kind is Kind.NONE or (_IN_PATH.search(view.low, max(0, start - 2), start) and view.low[end : end + 1] != b"="):
+        if kind is Kind.NONE or (
+            _IN_PATH.search(view.low, max(0, start - 2), start) and view.low[end : end + 1] != b"="
+        ):
             continue
         for begin, stop, style in _values(view, start, end):
             value = view.low[begin : min(stop, begin + JUDGED_CHARS)]
             if value in view.low[start:end] and value.replace(b"_", b"").isalpha():
                 continue  # FORCE_PASSWORD = "FORCE_PASSWORD"
-            if is_secret(view.text[begin : min(stop, begin + JUDGED_CHARS)], kind, style, ends=_ends(view.low, stop)):
+            if is_secret(
+                view.text[begin : min(stop, begin + JUDGED_CHARS)],
+                kind,
+                style,
+                ends=_ends(view.low, stop),
+            ):
                 stop = _whole(view, begin, stop, style)
                 yield begin, stop, MARK
                 done = max(done, stop)
@@ -100,10 +138,16 @@ def _places(low: bytes) -> list[int]:
 
 def _name(view: View, place: int) -> tuple[int, int]:
     """From where to where the name goes that has a stem there."""
-    start = max(view.names.rfind(b" ", max(0, place - NAME_CHARS), place) + 1, place - NAME_CHARS, 0)
+    start = max(
+        view.names.rfind(b" ", max(0, place - NAME_CHARS), place) + 1, place - NAME_CHARS, 0
+    )
     end = view.names.find(b" ", place)
     end = len(view.names) if end < 0 else end
-    if view.low[start - 1 : start] == b"\\" and view.low[start : start + 1] in (b"n", b"r", b"t") and start < place:
+    if (
+        view.low[start - 1 : start] == b"\\"
+        and view.low[start : start + 1] in (b"n", b"r", b"t")
+        and start < place
+    ):
         start += 1
     while end > place and view.low[end - 1 : end] in (b".", b"-"):
         end -= 1
@@ -122,9 +166,18 @@ def _values(view: View, start: int, end: int) -> Iterator[Value]:
         return
     if low[start : start + 1] == b"-" and low[end : end + 1] in (b" ", b"\t"):
         yield from _word(view, end, Style.WORD)
-    for rule, style in ((_COMMA, Style.LIST), (_CALL, Style.LIST), (_PLIST, Style.LOOSE), (_SQL, Style.QUOTED)):
+    for rule, style in (
+        (_COMMA, Style.LIST),
+        (_CALL, Style.LIST),
+        (_PLIST, Style.LOOSE),
+        (_SQL, Style.QUOTED),
+    ):
         if match := rule.match(low, end):
-            yield from _quoted(view, match.end(), style) if style is not Style.LOOSE else _element(view, match.end())
+            yield from (
+                _quoted(view, match.end(), style)
+                if style is not Style.LOOSE
+                else _element(view, match.end())
+            )
     yield from _around(view, start, end)
 
 
@@ -140,7 +193,11 @@ def _after_sign(view: View, start: int, end: int, sign: re.Match[bytes]) -> Iter
         return
     is_tight = at == sign.end() and sign.group("sign") == b"=" and sign.end() - end <= 3
     before = low[max(0, start - 2) : start].strip(b" \t")
-    style = Style.TIGHT if is_tight and before[-1:] not in (b"(",) and low[start - 2 : start] != b", " else Style.LOOSE
+    style = (
+        Style.TIGHT
+        if is_tight and before[-1:] not in (b"(",) and low[start - 2 : start] != b", "
+        else Style.LOOSE
+    )
     yield from _word(view, at, style)
 
 
@@ -222,7 +279,9 @@ def _around(view: View, start: int, end: int) -> Iterator[Value]:
     if said := _IS.match(low, end):
         yield from _quoted(view, said.end(), Style.QUOTED)
         yield from _word(view, said.end(), Style.SENTENCE)
-    if low[end : end + 1] in (b" ", b"\t") and (low[start:end] in _DIRECTIVES or _WORDS_BEFORE.search(low[max(0, start - 200) : start])):
+    if low[end : end + 1] in (b" ", b"\t") and (
+        low[start:end] in _DIRECTIVES or _WORDS_BEFORE.search(low[max(0, start - 200) : start])
+    ):
         yield from _word(view, end, Style.WORD)
 
 

@@ -1,4 +1,5 @@
-"""Finds passwords passed by position: `curl -u`, `docker login -p`, `mysql -p`, `auth=("bob", "…")`."""
+"""Finds passwords passed by position: `curl -u`, `docker login -p`, `mysql -p`, `auth=("bob",
+"…")`."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("curl", rf"\s(?:-u|--user|-U|--proxy-user)[ =]?{_USER}"),
     (
         "curl",
-        r"\s(?:-b|--cookie)[ =](?:\"[^\"\n=]{1,60}=(?P<double>[^\"\n]{3,2000})\"|'[^'\n=]{1,60}=(?P<single>[^'\n]{3,2000})'"
+        r"\s(?:-b|--cookie)["
+        r" =](?:\"[^\"\n=]{1,60}=(?P<double>[^\"\n]{3,2000})\"|'[^'\n=]{1,60}=(?P<single>[^'\n]{3,2000})'"
         r"|[\w.-]{1,60}=(?P<bare>[^\s\"'<>|&]{3,2000}))",
     ),
     ("http", rf"\bhttps?(?: [^\s-]\S{{0,60}}){{0,3}} (?:-a|--auth)[ =]{_USER}"),
@@ -43,7 +45,13 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("openssl", rf"\s-(?:pass|passin|passout)\s{{1,4}}[\"']?pass:{_VALUE}"),
     ("openssl", rf"\bopenssl\b[^\n]{{0,200}}?\s-k {_VALUE}"),
     ("smb", rf"\s(?:-U|--user)[ =]?[\"']?[\w\\/.-]{{1,80}}%{_VALUE}"),
-    ("htpasswd", rf"\bhtpasswd\b[^\n]{{0,60}}?\s-\w{{0,4}}b\w{{0,4}}(?: -\w{{1,4}})*(?: [\w./~-]{{1,200}})? [\w.@-]{{1,60}} {_VALUE}\s*$"),
+    (
+        "htpasswd",
+        (
+            r"\bhtpasswd\b[^\n]{0,60}?\s-\w{0,4}b\w{0,4}(?: -\w{1,4})*(?:"
+            rf" [\w./~-]{{1,200}})? [\w.@-]{{1,60}} {_VALUE}\s*$"
+        ),
+    ),
     ("net use", rf"\bnet use\b[^\n]{{0,200}}?\s/user:\S{{1,80}} {_VALUE}"),
     ("net use", rf"\bnet use\b[^\n]{{0,120}}?\s{_VALUE} /user:"),
     ("net user", rf"\bnet user \S{{1,60}} {_VALUE}"),
@@ -51,10 +59,19 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("rdesktop", rf"\brdesktop\b[^\n]{{0,200}}?\s-p ?{_VALUE}"),
     ("ssh-keygen", rf"\bssh-keygen\b[^\n]{{0,200}}?\s-[NP] ?{_VALUE}"),
     ("chpasswd", rf"\becho\s{{1,4}}(?:-\w{{1,3}} )?{_USER}\s{{0,4}}\|\s{{0,4}}(?:sudo )?chpasswd"),
-    ("-stdin", rf"\b(?:echo|printf)\s{{1,4}}(?:-\w{{1,3}} )?{_VALUE}\s{{0,4}}\|[^\n|]{{1,200}}?(?:--pass\w{{1,10}}-stdin|sudo -S)"),
+    (
+        "-stdin",
+        (
+            r"\b(?:echo|printf)\s{1,4}(?:-\w{1,3}"
+            rf" )?{_VALUE}\s{{0,4}}\|[^\n|]{{1,200}}?(?:--pass\w{{1,10}}-stdin|sudo -S)"
+        ),
+    ),
     ("sudo -s", rf"\b(?:echo|printf)\s{{1,4}}(?:-\w{{1,3}} )?{_VALUE}\s{{0,4}}\|\s{{0,4}}sudo -S"),
     ("vault login", rf"\bvault login (?!-){_VALUE}"),
-    ("convertto-securestring", rf"(?i)convertto-securestring\s{{1,4}}(?:-string\s{{1,4}})?{_VALUE}"),
+    (
+        "convertto-securestring",
+        rf"(?i)convertto-securestring\s{{1,4}}(?:-string\s{{1,4}})?{_VALUE}",
+    ),
     (
         "identified",
         rf"(?i)\b(?:create|alter|grant|set)\b[^\n;]{{1,120}}?\sidentified\s{{1,4}}(?:with\s{{1,4}}[\w'\"]{{1,40}}\s{{1,4}})?by\s{{1,4}}(?:password\s{{1,4}})?{_VALUE}",
@@ -64,8 +81,14 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("sqlplus", r"\bsqlplus\b[^\n]{0,60}?\s[\w$#]{1,60}/(?P<bare>[^\s@\"']{1,100})@"),
     ("expdp", r"\bexpdp\b[^\n]{0,60}?\s[\w$#]{1,60}/(?P<bare>[^\s@\"']{1,100})@"),
     ("impdp", r"\bimpdp\b[^\n]{0,60}?\s[\w$#]{1,60}/(?P<bare>[^\s@\"']{1,100})@"),
-    ("auth", rf"(?:\bauth\s{{0,4}}=\s{{0,4}}|BasicAuth)\(\s{{0,4}}[\"'][^\"'\n]{{0,100}}[\"']\s{{0,4}},\s{{0,4}}(?=[\"']){_VALUE}"),
-    (".login(", rf"\.login\(\s{{0,4}}[\"'][^\"'\n]{{1,100}}[\"']\s{{0,4}},\s{{0,4}}(?=[\"']){_VALUE}"),
+    (
+        "auth",
+        rf"(?:\bauth\s{{0,4}}=\s{{0,4}}|BasicAuth)\(\s{{0,4}}[\"'][^\"'\n]{{0,100}}[\"']\s{{0,4}},\s{{0,4}}(?=[\"']){_VALUE}",
+    ),
+    (
+        ".login(",
+        rf"\.login\(\s{{0,4}}[\"'][^\"'\n]{{1,100}}[\"']\s{{0,4}},\s{{0,4}}(?=[\"']){_VALUE}",
+    ),
     ("mysql", rf"\bmysqli?(?:_connect)?\({_TWO}(?=[\"']){_VALUE}"),
     ("sequelize(", rf"\bSequelize\({_TWO}(?=[\"']){_VALUE}"),
     ("getconnection(", rf"\bgetConnection\({_TWO}(?=[\"']){_VALUE}"),
@@ -74,10 +97,14 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("nmcli", rf"\bnmcli\b[^\n]{{0,200}}?\bpassword {_VALUE}"),
     (":*:", r"^[\w.*-]{1,100}:(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*@-]{1,60}:(?P<bare>[^\s:]{4,200})$"),
     (":54", r"^[\w.*-]{1,100}:(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*@-]{1,60}:(?P<bare>[^\s:]{4,200})$"),
-    (":6432:", r"^[\w.*-]{1,100}:(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*@-]{1,60}:(?P<bare>[^\s:]{4,200})$"),
+    (
+        ":6432:",
+        r"^[\w.*-]{1,100}:(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*@-]{1,60}:(?P<bare>[^\s:]{4,200})$",
+    ),
     ("az login", rf"\baz login\b[^\n]{{0,200}}?\s-p {_VALUE}"),
 )
-"""A literal that is always there in small letters, and the form; the group of the kind of quotes is the password."""
+"""A literal that is always there in small letters, and the form; the group of the kind of quotes is
+the password."""
 
 
 def found(view: View) -> Iterator[Span]:
@@ -87,7 +114,11 @@ def found(view: View) -> Iterator[Span]:
             for match in _rule(number).finditer(view.text):
                 kind = match.lastgroup
                 if kind and _is_password(match.group(kind), kind):
-                    yield match.start(kind), match.end(kind), "mysql_password" if literal == "mysql" else "command_password"
+                    yield (
+                        match.start(kind),
+                        match.end(kind),
+                        "mysql_password" if literal == "mysql" else "command_password",
+                    )
 
 
 @cache
@@ -96,4 +127,6 @@ def _rule(number: int) -> re.Pattern[str]:
 
 
 def _is_password(value: str, kind: str) -> bool:
-    return not value.isdigit() and is_secret(value, Kind.PASSWORD, Style.TIGHT if kind == "bare" else Style.QUOTED)
+    return not value.isdigit() and is_secret(
+        value, Kind.PASSWORD, Style.TIGHT if kind == "bare" else Style.QUOTED
+    )

@@ -10,25 +10,55 @@ _BLOCKS = ("PRIVATE KEY", "PuTTY-User-Key-File", "kty", "LS0tL", "kind: Secret")
 
 _RULES = ("|-", "| -", "|:", "| :", "-|", "- |", ",")
 _NAMES = ("password", "passwd", "pwd", "secret", "token", "api_key", "apikey", "contraseña")
-_HEADINGS = tuple(each for name in _NAMES for each in (f",{name}", f", {name}", f"{name},", f"|{name}", f"| {name}", f"| **{name}", f"{name} |"))
+_HEADINGS = tuple(
+    each
+    for name in _NAMES
+    for each in (
+        f",{name}",
+        f", {name}",
+        f"{name},",
+        f"|{name}",
+        f"| {name}",
+        f"| **{name}",
+        f"{name} |",
+    )
+)
 """How a heading of a table names a secret: in Markdown, in CSV, in an INSERT."""
 _COMMANDS = tuple(
-    b" -| /|passw|identified|login|net use|auth|oauth2-|sqlplus|expdp|impdp|mysql|sequelize(|getconnection(|pdo(|securestring|:*:|:54|:6432:".split(b"|")
+    b" -| /|passw|identified|login|net"
+    b" use|auth|oauth2-|sqlplus|expdp|impdp|mysql|sequelize(|getconnection(|pdo(|securestring|:*:|:54|:6432:".split(
+        b"|"
+    )
 )
 """Each form of a command has one of these in it."""
 
 _HEADERS = (b"authorization", b"bearer", b"cookie")
-_WITHOUT_SIGN = (b"machine ", b"login ", b"account ", b"env ", b"arg ", b"set ", b"setx", b"config", b"requirepass", b"masterauth")
+_WITHOUT_SIGN = (
+    b"machine ",
+    b"login ",
+    b"account ",
+    b"env ",
+    b"arg ",
+    b"set ",
+    b"setx",
+    b"config",
+    b"requirepass",
+    b"masterauth",
+)
 """Where one of these is there, a value may follow its name after a space alone."""
 _SIGNS, _CLOSERS, _QUOTES = b"=:<>|&%?!+/\x80{", b"\"'`)]}*_ \t\\", b"\"'`\\"
 _VALUE_WORDS = (b"value", b"val", b"content", b"default", b"string", b"->", b"\n", b"\r")
-_LINKS = tuple(word.encode() for word in "is was es era for of to de del para in on at en secret privad maestr".split())
+_LINKS = tuple(
+    word.encode()
+    for word in "is was es era for of to de del para in on at en secret privad maestr".split()
+)
 _SAYS = (b":", b" is ", b" was ", b" es ", b" era ", b"=")
 _LINK_CHARS = 160
 
 
 def _has_named_value(view: View) -> bool:
-    """Whether anything that may be a secret's name has a sign or a word after it that a value could follow: costs less than to load what reads it."""
+    """Whether anything that may be a secret's name has a sign or a word after it that a value could
+    follow: costs less than to load what reads it."""
     low = view.low
     if not any(stem in low for stem in STEMS):
         return False
@@ -52,7 +82,9 @@ def _may_have_value(view: View, place: int) -> bool:
     rest = after.lstrip(_CLOSERS)
     if not rest or rest[0] in _SIGNS or rest.startswith(_VALUE_WORDS):
         return True
-    if after[:1] in (b" ", b"\t") and (after.lstrip()[:1] in _QUOTES or low[view.names.rfind(b" ", 0, place) + 1] == 0x2D):
+    if after[:1] in (b" ", b"\t") and (
+        after.lstrip()[:1] in _QUOTES or low[view.names.rfind(b" ", 0, place) + 1] == 0x2D
+    ):
         return True
     if rest[:1] in (b",", b"(", b"["):
         return after[:1] in _QUOTES or any(quote in rest[1:8] for quote in (b'"', b"'", b"`", b"]"))

@@ -11,12 +11,19 @@ from orch.text.redact.text_view import Span, View
 from orch.text.redact.vendors import is_dense
 
 _Q = r"(?:\\{0,16}[\"'`])"
-_AUTHORIZATION = text_rule(rf"(?i)\b(?:proxy-)?authorization{_Q}?\]?\s{{0,4}}(?:[:=,]|=>|\()\s{{0,4}}([brf]?{_Q}|)([^\n]{{4,4000}})")
+_AUTHORIZATION = text_rule(
+    rf"(?i)\b(?:proxy-)?authorization{_Q}?\]?\s{{0,4}}(?:[:=,]|=>|\()\s{{0,4}}([brf]?{_Q}|)([^\n]{{4,4000}})"
+)
 _SCHEME = text_rule(r"(?i)([a-z][\w-]{1,30})\s{1,4}(?=\S)")
-_KNOWN = frozenset("basic bearer digest token apikey api-key negotiate ntlm hawk oauth mutual hoba aws4-hmac-sha256 splunk sso-key genie-key".split())
+_KNOWN = frozenset(
+    "basic bearer digest token apikey api-key negotiate ntlm hawk oauth mutual hoba"
+    " aws4-hmac-sha256 splunk sso-key genie-key".split()
+)
 _OF_PARTS = frozenset("digest hawk oauth aws4-hmac-sha256 mutual hoba".split())
 _BEARER = text_rule(r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/=-]{12,})")
-_COOKIE = text_rule(rf"(?i)\b(?:set-)?cookies?{_Q}?\]?\s{{0,4}}(?:[:=,]|=>)\s{{0,4}}{_Q}?([A-Za-z0-9_.$%-]{{1,100}}=[^\n\"'`\\<>${{]{{3,4000}})")
+_COOKIE = text_rule(
+    rf"(?i)\b(?:set-)?cookies?{_Q}?\]?\s{{0,4}}(?:[:=,]|=>)\s{{0,4}}{_Q}?([A-Za-z0-9_.$%-]{{1,100}}=[^\n\"'`\\<>${{]{{3,4000}})"
+)
 _JAR = text_rule(r"(?i)\bcookies?[\"']?\s{0,4}[:=]\s{0,4}\{([^{}]{1,2000})\}")
 _JAR_VALUE = text_rule(r":\s{0,4}([\"'])([^\"'\n]{6,1000})\1")
 
@@ -43,12 +50,20 @@ def _authorization(text: str) -> Iterator[Span]:
         first = value[begin:].partition(" ")[0]
         if name in _OF_PARTS and "=" in value:
             stop = len(value)
-        elif (name and name not in _KNOWN and not is_dense(first)) or (not name and not is_random(first)):
+        elif (name and name not in _KNOWN and not is_dense(first)) or (
+            not name and not is_random(first)
+        ):
             continue
         else:
             stop = begin + len(first.rstrip(",;\"'`\\"))
-        if is_secret(first, Kind.PASSWORD if name else Kind.KEY, Style.TIGHT) and (name in _OF_PARTS or not first.isalpha() or is_dense(first)):
-            yield match.start(2) + begin, match.start(2) + stop, "basic_auth" if name == "basic" else "authorization"
+        if is_secret(first, Kind.PASSWORD if name else Kind.KEY, Style.TIGHT) and (
+            name in _OF_PARTS or not first.isalpha() or is_dense(first)
+        ):
+            yield (
+                match.start(2) + begin,
+                match.start(2) + stop,
+                "basic_auth" if name == "basic" else "authorization",
+            )
 
 
 def _cookies(text: str) -> Iterator[Span]:

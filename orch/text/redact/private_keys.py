@@ -1,4 +1,5 @@
-"""Finds private keys of several lines: PEM, OpenSSH, PGP, SSH2, PuTTY and JWK, whole or cut off, of any length."""
+"""Finds private keys of several lines: PEM, OpenSSH, PGP, SSH2, PuTTY and JWK, whole or cut off, of
+any length."""
 
 from __future__ import annotations
 
@@ -12,17 +13,26 @@ MARK = "private_key"
 
 _BEGIN = text_rule(r"-{4,5} ?BEGIN [A-Z0-9 -]{0,60}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 _END = text_rule(r"-{4,5} ?END [A-Z0-9 -]{0,60}KEY(?: BLOCK)? ?-{4,5}")
-_HEADER = r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|MessageID|Subject|x-[\w-]+): [^\n]{0,400}"
+_HEADER = (
+    r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|MessageID|Subject|x-[\w-]+): [^\n]{0,400}"
+)
 _BETWEEN = r"[\s\"'`+,>|#*;()\\-]|\\{1,16}[nrt]|<br ?/?>|\d{1,5}(?=[ \t]*[|:\t])[|:]?"
-_BODY = text_rule(rf"(?:{_BETWEEN})*+[A-Za-z0-9+/=]*+(?:(?:{_BETWEEN})++(?:{_HEADER}|[A-Za-z0-9+/=]{{16,}}+|={{1,2}}[A-Za-z0-9+/]{{4}}(?![A-Za-z0-9])))*+")
+_BODY = text_rule(
+    rf"(?:{_BETWEEN})*+[A-Za-z0-9+/=]*+(?:(?:{_BETWEEN})++(?:{_HEADER}|[A-Za-z0-9+/=]{{16,}}+|={{1,2}}[A-Za-z0-9+/]{{4}}(?![A-Za-z0-9])))*+"
+)
 _LAST = text_rule(rf"(?:{_BETWEEN}){{1,200}}+[A-Za-z0-9+/=]{{1,15}}+(?=\W*(?:-|\Z))")
 _LONG = text_rule(r"[A-Za-z0-9+/=]{20}")
 _PUTTY = text_rule(r"PuTTY-User-Key-File-\d:")
 _PUTTY_END = text_rule(r"Private-MAC: ?[0-9a-f]*")
-_JWK = text_rule(r"\\{0,16}[\"'](?:d|p|q|dp|dq|qi|k)\\{0,16}[\"']\s{0,40}:\s{0,40}\\{0,16}[\"']([A-Za-z0-9_=-]{8,})")
+_JWK = text_rule(
+    r"\\{0,16}[\"'](?:d|p|q|dp|dq|qi|k)\\{0,16}[\"']\s{0,40}:\s{0,40}\\{0,16}[\"']([A-Za-z0-9_=-]{8,})"
+)
 _ENCODED = text_rule(r"LS0tL[A-Za-z0-9+/]{16,}={0,2}")
 _DATA = text_rule(r"^(?:string)?[dD]ata:[ \t]*\r?\n((?:[ \t]+[^\n]*\n?|\r?\n)+)", re.MULTILINE)
-_ENTRY = text_rule(r"^[ \t]+[\w./-]+:[ \t]*[\"']?([A-Za-z0-9+/=_!@$%^&*.-]{4,}[^\s\"'#]*)[\"']?[ \t]*$", re.MULTILINE)
+_ENTRY = text_rule(
+    r"^[ \t]+[\w./-]+:[ \t]*[\"']?([A-Za-z0-9+/=_!@$%^&*.-]{4,}[^\s\"'#]*)[\"']?[ \t]*$",
+    re.MULTILINE,
+)
 
 MOST_CHARS = 200
 """So much may stand between BEGIN and END that is no key, such as words about the two lines."""
@@ -56,7 +66,9 @@ def _pem(text: str) -> Iterator[tuple[int, int, str]]:
     ends = _END.finditer(text)
     end = next(ends, None)
     begins = list(_BEGIN.finditer(text))
-    for begin, following in zip(begins, [*(each.start() for each in begins), len(text)][1:], strict=True):
+    for begin, following in zip(
+        begins, [*(each.start() for each in begins), len(text)][1:], strict=True
+    ):
         while end is not None and end.start() < begin.end():
             end = next(ends, None)
         if end is not None and end.start() <= following and _is_key(text, begin.end(), end.start()):
@@ -66,9 +78,12 @@ def _pem(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _is_key(text: str, start: int, stop: int) -> bool:
-    """Whether what stands between BEGIN and END is a key: a long run of its letters, or so little that nothing else fits."""
+    """Whether what stands between BEGIN and END is a key: a long run of its letters, or so little
+    that nothing else fits."""
     body = text[start:stop]
-    return bool(_LONG.search(body)) or (len(body.strip()) > 0 and stop - start <= MOST_CHARS and " " not in body.strip())
+    return bool(_LONG.search(body)) or (
+        len(body.strip()) > 0 and stop - start <= MOST_CHARS and " " not in body.strip()
+    )
 
 
 def _cut_off(text: str, start: int) -> int:
@@ -77,15 +92,21 @@ def _cut_off(text: str, start: int) -> int:
     stop = body.end() if body else start
     last = _LAST.match(text, stop)
     stop = last.end() if last else stop
-    material = re.sub(r"[^A-Za-z0-9+/=]", "", text[start : min(stop, start + 4_000)].replace("\\n", ""))
-    return start + len(text[start:stop].rstrip(" \t\r\n\"'`,;()->")) if len(material) >= 16 else start
+    material = re.sub(
+        r"[^A-Za-z0-9+/=]", "", text[start : min(stop, start + 4_000)].replace("\\n", "")
+    )
+    return (
+        start + len(text[start:stop].rstrip(" \t\r\n\"'`,;()->")) if len(material) >= 16 else start
+    )
 
 
 def _putty(text: str) -> Iterator[tuple[int, int, str]]:
     begins = list(_PUTTY.finditer(text))
     ends = _PUTTY_END.finditer(text)
     end = next(ends, None)
-    for begin, following in zip(begins, [*(each.start() for each in begins), len(text)][1:], strict=True):
+    for begin, following in zip(
+        begins, [*(each.start() for each in begins), len(text)][1:], strict=True
+    ):
         while end is not None and end.start() < begin.end():
             end = next(ends, None)
         if end is not None and end.start() <= following:

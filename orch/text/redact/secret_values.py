@@ -1,4 +1,5 @@
-"""Tells secrets from placeholders, types, labels and code among the values beside a secret's name (pure)."""
+"""Tells secrets from placeholders, types, labels and code among the values beside a secret's name
+(pure)."""
 
 from __future__ import annotations
 
@@ -32,44 +33,63 @@ _PLACEHOLDER = text_rule(
     r"""|@(?:Microsoft|env|Value)|ENC\[|\\[nrt]|(?:secret|op|vault|env|ssm|sops|file|data):|(?:https?|file|ftp|git|s3|ssh|urn)[:]|vault\.|secrets?\.|process\.env"""
 )
 _HOLDS_PLACEHOLDER = text_rule(
-    r"(?i)(?<![a-z0-9])your(?![a-z0-9])|\$\{|\{\{|<[a-z][a-z _-]*>|\*{3}|x{5}|\.{3}|…|placeholder|redacted|change[-_]me|replace[-_]?me|%\(|%s|insert[-_ ]|"
+    r"(?i)(?<![a-z0-9])your(?![a-z0-9])|\$\{|\{\{|<[a-z][a-z"
+    r" _-]*>|\*{3}|x{5}|\.{3}|…|placeholder|redacted|change[-_]me|replace[-_]?me|%\(|%s|insert[-_ ]|"
     r"(?<![a-z])here$|enter[-_ ]|<%"
 )
 _PATH = text_rule(r"[~.]{0,2}/[a-z_.][\w.-]*(?:/[\w. -]*)*$|[A-Za-z]:\\")
-_CODE = text_rule(r"(?:new |await |typeof |\*|&|not |!|-|\()?[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*|\[[\w\"']*\])*[\[({]")
+_CODE = text_rule(
+    r"(?:new |await |typeof |\*|&|not"
+    r" |!|-|\()?[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*|\[[\w\"']*\])*[\[({]"
+)
 _MINIFIED = text_rule(r"(?:null|undefined|true|false|this|[A-Za-z_$]{1,2})(?:[)};,\]]|&&|\|\|)")
 _DOTTED = text_rule(r"[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+[;,)]*$")
-_TYPE = text_rule(r"&(?:mut )?[A-Za-z_]\w*[;,)]*$|[A-Za-z_][\w.]*(?:\[\]|\?|\s*\|.*|<[\w<>, ]*>|\*)[;,)]*$")
+_TYPE = text_rule(
+    r"&(?:mut )?[A-Za-z_]\w*[;,)]*$|[A-Za-z_][\w.]*(?:\[\]|\?|\s*\|.*|<[\w<>, ]*>|\*)[;,)]*$"
+)
 _NAME = text_rule(r"[A-Za-z_]+$")
 _DATE = text_rule(r"\d{1,4}[-/.:]\d{1,2}(?:[-/.:T]\d{1,4})?$")
 _VOCABULARY = frozenset(
-    "password passwords passwd pass pwd pw passphrase passcode secret secrets token tokens key keys api apikey credential credentials creds auth authorization "
-    "authentication access private public client bearer session cookie clave claves contraseña contrasena contraseñas secreto login user username usuario "
-    "name id value new old current confirm confirmation again repeat verify my the a your id type hash hashed field label account admin root db database "
-    "jwt oauth refresh csrf xsrf ssh hidden plain encrypted string enter here data env input form model master app email mail text this of for is and".split()
+    "password passwords passwd pass pwd pw passphrase passcode secret secrets token tokens key keys"
+    " api apikey credential credentials creds auth authorization authentication access private"
+    " public client bearer session cookie clave claves contraseña contrasena contraseñas secreto"
+    " login user username usuario name id value new old current confirm confirmation again repeat"
+    " verify my the a your id type hash hashed field label account admin root db database jwt oauth"
+    " refresh csrf xsrf ssh hidden plain encrypted string enter here data env input form model"
+    " master app email mail text this of for is and".split()
 )
 _TYPES = frozenset(
-    "str string strings int integer bool boolean bytes bytearray buffer char varchar nvarchar text any unknown object null nil none undefined void true false "
-    "yes no on off number float double optional required secretstr password list dict array map self cls this default auto prompt stdin uint8array "
-    "incomplete "
-    "masked hidden redacted readonly static const final never pass return raise else lambda not and or if in is var let env file vault keychain keyring "
-    "disabled enabled missing empty blank unset todo tbd fixme n/a na".split()
+    "str string strings int integer bool boolean bytes bytearray buffer char varchar nvarchar text"
+    " any unknown object null nil none undefined void true false yes no on off number float double"
+    " optional required secretstr password list dict array map self cls this default auto prompt"
+    " stdin uint8array incomplete masked hidden redacted readonly static const final never pass"
+    " return raise else lambda not and or if in is var let env file vault keychain keyring disabled"
+    " enabled missing empty blank unset todo tbd fixme n/a na".split()
 )
 _TALK = frozenset(
-    "required optional incorrect wrong invalid valid correct expired missing stored hashed encrypted needed visible hidden sent secure insecure weak strong "
-    "too always never not still also only already safe unsafe protected public private different important minimum maximum must should cannot shall will "
-    "where which what when that this there these those with without from into about because mandatory necessary stronger shorter longer based "
-    "incorrecta incorrecto correcta inválida inválido válida válido obligatoria obligatorio necesaria necesario demasiado siempre nunca segura seguro débil "
-    "fuerte larga largo corta corto distinta distinto diferente importante mínimo mínima máximo debe tiene puede todavía también porque cuando "
-    "sensible opcional vacía vacío única único secreta secreto privada privado pública público válidas length characters letters digits caracteres".split()
+    "required optional incorrect wrong invalid valid correct expired missing stored hashed"
+    " encrypted needed visible hidden sent secure insecure weak strong too always never not still"
+    " also only already safe unsafe protected public private different important minimum maximum"
+    " must should cannot shall will where which what when that this there these those with without"
+    " from into about because mandatory necessary stronger shorter longer based incorrecta"
+    " incorrecto correcta inválida inválido válida válido obligatoria obligatorio necesaria"
+    " necesario demasiado siempre nunca segura seguro débil fuerte larga largo corta corto distinta"
+    " distinto diferente importante mínimo mínima máximo debe tiene puede todavía también porque"
+    " cuando sensible opcional vacía vacío única único secreta secreto privada privado pública"
+    " público válidas length characters letters digits caracteres".split()
 )
 _TALKING = text_rule(r"(?:ed|ing|ly|able|less|ness|tion|ado|ada|ido|ida|mente|ción|ando|iendo)$")
 _LABEL = frozenset(
-    "enter please invalid required must forgot forgotten reset incorrect wrong missing should cannot can't optional confirm repeat choose type use set "
-    "introduce ingrese ingresa escribe escriba introduzca obligatoria obligatorio repite confirma olvidaste olvidó mínimo minimum least characters "
-    "caracteres letters failed error authentication authenticate login expired changed updated sent".split()
+    "enter please invalid required must forgot forgotten reset incorrect wrong missing should"
+    " cannot can't optional confirm repeat choose type use set introduce ingrese ingresa escribe"
+    " escriba introduzca obligatoria obligatorio repite confirma olvidaste olvidó mínimo minimum"
+    " least characters caracteres letters failed error authentication authenticate login expired"
+    " changed updated sent".split()
 )
-_SAYS = frozenset("password passwords passwd passphrase contraseña contraseñas clave secret token key api credentials credential user username email".split())
+_SAYS = frozenset(
+    "password passwords passwd passphrase contraseña contraseñas clave secret token key api"
+    " credentials credential user username email".split()
+)
 _WORDY = text_rule(r"_*[A-Za-z]+(?:[_./:-][A-Za-z]+)*[_./:-]?\d{0,4}")
 _LETTERS = text_rule(r"(?!!\d|#[0-9A-Fa-f]{3,8}$)[\w+/=.~:@%!$^&*#-]+")
 _CUT = text_rule(r"[._/:-]")
@@ -90,9 +110,18 @@ def is_secret(value: str, kind: Kind, style: Style, *, ends: bool = True) -> boo
 
 
 def _may_be(value: str, kind: Kind, style: Style, ends: bool) -> bool:
-    if len(value) < 4 or (kind is Kind.WEAK and not is_random(value)) or _PLACEHOLDER.match(value) or _is_vocabulary(value):
+    if (
+        len(value) < 4
+        or (kind is Kind.WEAK and not is_random(value))
+        or _PLACEHOLDER.match(value)
+        or _is_vocabulary(value)
+    ):
         return False
-    if value.lower().strip("()[]<>\"'`;:,.!?") in _TYPES or _PATH.match(value) or (kind < Kind.PASSWORD and _DATE.match(value)):
+    if (
+        value.lower().strip("()[]<>\"'`;:,.!?") in _TYPES
+        or _PATH.match(value)
+        or (kind < Kind.PASSWORD and _DATE.match(value))
+    ):
         return False
     if style is Style.QUOTED:
         return _quoted(value, kind)
@@ -113,26 +142,42 @@ def _quoted(value: str, kind: Kind) -> bool:
     if any(map(str.isspace, value)):
         return kind is Kind.PASSWORD and not _is_label(value)
     if kind is Kind.PASSWORD:
-        return (len(value) > 4 or not value.isalpha()) and not _PATH_OF_WORDS.fullmatch(value) and not value.endswith((":", "?"))
+        return (
+            (len(value) > 4 or not value.isalpha())
+            and not _PATH_OF_WORDS.fullmatch(value)
+            and not value.endswith((":", "?"))
+        )
     if kind is Kind.KEY:
         return (
-            is_random(value) or (_has_more(value) and len(value) >= 6 and not _is_numbered(value)) or (value.isalpha() and value.islower() and len(value) >= 20)
+            is_random(value)
+            or (_has_more(value) and len(value) >= 6 and not _is_numbered(value))
+            or (value.isalpha() and value.islower() and len(value) >= 20)
         )
     return is_random(value)
 
 
 def _tight(value: str, kind: Kind) -> bool:
-    if _CODE.match(value) or (_DOTTED.match(value) and not _has_more(value)) or (value[-1] in ",;)" and _NAME.match(value[:-1])):
+    if (
+        _CODE.match(value)
+        or (_DOTTED.match(value) and not _has_more(value))
+        or (value[-1] in ",;)" and _NAME.match(value[:-1]))
+    ):
         return False
     if kind is Kind.WEAK:
         return is_random(value)
     if value.isdigit() and kind is Kind.KEY:
         return len(value) >= 12
-    return len(value) >= (4 if kind is Kind.PASSWORD else 6) and not (kind is Kind.KEY and _NAME.match(value) and "_" in value)
+    return len(value) >= (4 if kind is Kind.PASSWORD else 6) and not (
+        kind is Kind.KEY and _NAME.match(value) and "_" in value
+    )
 
 
 def _loose(value: str, kind: Kind, ends: bool) -> bool:
-    if _CODE.match(value) or _TYPE.match(value) or (_DOTTED.match(value.rstrip("})];,")) and not is_random(value)):
+    if (
+        _CODE.match(value)
+        or _TYPE.match(value)
+        or (_DOTTED.match(value.rstrip("})];,")) and not is_random(value))
+    ):
         return False
     if kind is Kind.WEAK or (kind is Kind.KEY and value.isdigit()):
         return is_random(value)
@@ -140,7 +185,9 @@ def _loose(value: str, kind: Kind, ends: bool) -> bool:
     if bare.replace("_", "").isalpha():
         is_last = ends if value.endswith(".") or value == bare else not ends
         return kind is Kind.PASSWORD and _is_a_word(bare) and is_last
-    return (kind is Kind.PASSWORD or is_random(value) or _has_more(value)) and not _is_numbered(value)
+    return (kind is Kind.PASSWORD or is_random(value) or _has_more(value)) and not _is_numbered(
+        value
+    )
 
 
 def _sentence(value: str, kind: Kind) -> bool:
@@ -153,10 +200,17 @@ def _sentence(value: str, kind: Kind) -> bool:
 
 
 def _is_a_word(bare: str) -> bool:
-    """Letters alone, that may be a password: long enough, and no word that people say of passwords."""
+    """Letters alone, that may be a password: long enough, and no word that people say of
+    passwords."""
     low = bare.lower()
     is_plain = bare.isalpha() and bare in (low, bare.capitalize())
-    return len(bare) >= 6 and is_plain and low not in _TALK and not _TALKING.search(low) and not any(word in low for word in ("password", "contrase", "secret"))
+    return (
+        len(bare) >= 6
+        and is_plain
+        and low not in _TALK
+        and not _TALKING.search(low)
+        and not any(word in low for word in ("password", "contrase", "secret"))
+    )
 
 
 def _is_vocabulary(value: str) -> bool:
@@ -164,13 +218,21 @@ def _is_vocabulary(value: str) -> bool:
     if len(value) > 60:
         return False
     words = [word.rstrip("0123456789") for word in words_of(value)]
-    return all(word in _VOCABULARY for word in words if word) and (not any(map(str.isdigit, value)) or bool(kind_of(value)) or len(value) < 8)
+    return all(word in _VOCABULARY for word in words if word) and (
+        not any(map(str.isdigit, value)) or bool(kind_of(value)) or len(value) < 8
+    )
 
 
 def _is_label(value: str) -> bool:
     """A sentence of a form or of an error, not a password of several words."""
     words = [word.strip(".,:;!?\"'()").lower() for word in value.split()]
-    if len(words) >= LABEL_WORDS or value.rstrip().endswith((":", ".", "?", "…")) or "{" in value or "%" in value or "=" in value:
+    if (
+        len(words) >= LABEL_WORDS
+        or value.rstrip().endswith((":", ".", "?", "…"))
+        or "{" in value
+        or "%" in value
+        or "=" in value
+    ):
         return True
     return any(word in _LABEL or word in _SAYS for word in words)
 
@@ -186,8 +248,15 @@ def _is_numbered(value: str) -> bool:
 
 
 def is_random(value: str) -> bool:
-    """Whether a value looks drawn at random: letters and digits among each other, or long with capitals within."""
-    if len(value) < 8 or "=" in value.rstrip("=") or any(map(str.isspace, value)) or value.count(".") > 3 or _reads_as_words(value):
+    """Whether a value looks drawn at random: letters and digits among each other, or long with
+    capitals within."""
+    if (
+        len(value) < 8
+        or "=" in value.rstrip("=")
+        or any(map(str.isspace, value))
+        or value.count(".") > 3
+        or _reads_as_words(value)
+    ):
         return False
     if _WORDY.fullmatch(value):
         return len(value) >= 20 and is_dense(max(_CUT.split(value), key=len))
@@ -199,12 +268,14 @@ def _has_both(value: str) -> bool:
 
 
 def _reads_as_words(value: str) -> bool:
-    """`PKCS12PrivateKeyTypes`, `efficiencyMetricsByGroup`: what capitals cut has the length of words; of random letters it has one or two."""
+    """`PKCS12PrivateKeyTypes`, `efficiencyMetricsByGroup`: what capitals cut has the length of
+    words; of random letters it has one or two."""
     parts = _PARTS.findall(value)
     return not value.islower() and bool(parts) and len(value) >= WORD_CHARS * len(parts)
 
 
 def _is_words(value: str) -> bool:
-    """`llama3.1-8b-instruct`, `2024-01-15T10:00`, `10.0.0.1:80`: parts of which each is a word or a number."""
+    """`llama3.1-8b-instruct`, `2024-01-15T10:00`, `10.0.0.1:80`: parts of which each is a word or a
+    number."""
     parts = [part for part in re.split(r"[-_./:@+=,]", value) if part]
     return all(_TOKEN_OF_WORDS.fullmatch(part) for part in parts) and len(parts) > 1

@@ -10,7 +10,9 @@ from orch.text.redact.secret_values import Style, is_secret
 from orch.text.redact.text_view import Span
 
 _RULED = text_rule(r"^[ \t]*\|?[ \t]*:?-{1,200}:?[ \t]*\|[-:| \t]*$")
-_INSERT = text_rule(r"(?i)\binsert\s{1,4}into\s{1,4}[\w.`\"\[\]]{1,100}\s{0,4}\(([^()]{1,1000})\)\s{0,4}values\s{0,4}")
+_INSERT = text_rule(
+    r"(?i)\binsert\s{1,4}into\s{1,4}[\w.`\"\[\]]{1,100}\s{0,4}\(([^()]{1,1000})\)\s{0,4}values\s{0,4}"
+)
 _VALUES = text_rule(r"\s{0,40},?\s{0,40}\(((?:[^()'\n]|'(?:[^'\n]|'')*+')*+)\)")
 _FIELD = text_rule(r"[nN]?'((?:[^'\n]|'')*+)'|[^,']++")
 _NAME = text_rule(r" ?[\"']?[A-Za-zñÑ_-]{1,40}[\"']? ?")
@@ -25,7 +27,8 @@ def found(text: str) -> Iterator[Span]:
 
 
 def _lines(text: str) -> Iterator[Span]:
-    """Rows under a heading with a secret's name: cut by | over a ruled line, or by commas in lines of as many fields."""
+    """Rows under a heading with a secret's name: cut by | over a ruled line, or by commas in lines
+    of as many fields."""
     start, sign, kinds, count = 0, "", {}, 0
     before = ""
     for line in text.splitlines(keepends=True):
@@ -43,13 +46,21 @@ def _lines(text: str) -> Iterator[Span]:
 
 def _is_heading(line: str) -> bool:
     """Whether a line may be the first one of CSV: names alone."""
-    return "," in line and len(line) <= HEADING_CHARS and all(_NAME.fullmatch(part) for part in line.split(","))
+    return (
+        "," in line
+        and len(line) <= HEADING_CHARS
+        and all(_NAME.fullmatch(part) for part in line.split(","))
+    )
 
 
 def _kinds(heading: str, sign: str) -> dict[int, Kind]:
     """The columns whose name is a secret's."""
     names = [name.strip().strip("*`\"'[]_ ") for name in heading.split(sign)]
-    return {place: kind for place, name in enumerate(names) if name and " " not in name and (kind := kind_of(name)) > Kind.WEAK}
+    return {
+        place: kind
+        for place, name in enumerate(names)
+        if name and " " not in name and (kind := kind_of(name)) > Kind.WEAK
+    }
 
 
 def _cells(line: str, start: int, sign: str, kinds: dict[int, Kind]) -> Iterator[Span]:
@@ -66,8 +77,16 @@ def _cells(line: str, start: int, sign: str, kinds: dict[int, Kind]) -> Iterator
 
 def _inserted(text: str, at: int, kinds: dict[int, Kind]) -> Iterator[Span]:
     while kinds and (row := _VALUES.match(text, at)):
-        fields = [field for field in _FIELD.finditer(text, row.start(1), row.end(1)) if field.group().strip()]
+        fields = [
+            field
+            for field in _FIELD.finditer(text, row.start(1), row.end(1))
+            if field.group().strip()
+        ]
         for place, kind in kinds.items():
-            if place < len(fields) and fields[place].group(1) and is_secret(fields[place].group(1), kind, Style.QUOTED):
+            if (
+                place < len(fields)
+                and fields[place].group(1)
+                and is_secret(fields[place].group(1), kind, Style.QUOTED)
+            ):
                 yield fields[place].start(1), fields[place].end(1), "assignment"
         at = row.end()

@@ -1,4 +1,5 @@
-"""Views of a piece of text for the detectors: lower case and character classes, one byte a character, which C searches fast."""
+"""Views of a piece of text for the detectors: lower case and character classes, one byte a
+character, which C searches fast."""
 
 from __future__ import annotations
 
@@ -10,7 +11,10 @@ Span = tuple[int, int, str]
 RUN = b"a" * 14
 """In `View.tokens` where a vendor's key may be."""
 
-STEMS = tuple(stem.encode() for stem in "pass pwd secret key token contrase clave credential credencial auth cookie bearer psk sessid pw".split())
+STEMS = tuple(
+    stem.encode()
+    for stem in "pass pwd secret key token contrase clave credential credencial auth cookie bearer psk sessid pw".split()
+)
 """Each name of a secret has one of these in it."""
 
 
@@ -18,11 +22,32 @@ def _table(kept: bytes) -> bytes:
     return bytes(0x61 if byte in kept else 0x20 for byte in range(256))
 
 
-_LETTERS = bytes(byte for byte in range(256) if chr(byte).isalnum() and byte not in b"\xaa\xba\xb2\xb3\xb9\xbc\xbd\xbe") + b"\x7f"
+_LETTERS = (
+    bytes(
+        byte
+        for byte in range(256)
+        if chr(byte).isalnum() and byte not in b"\xaa\xba\xb2\xb3\xb9\xbc\xbd\xbe"
+    )
+    + b"\x7f"
+)
 _LOWER = bytes(ord(chr(byte).lower()) for byte in range(256))
-_NAMES, _TOKENS = _table(_LETTERS + b"_-."), _table(bytes(byte for byte in _LETTERS if byte < 0x7F) + b"_-.+/=~:|%$")
-_MAPPED = (("\u0303", "\x7f"), ("—", "\x80"), ("–", "\x80"), ("→", "\x80"), ("：", ":"), ("“", '"'), ("”", '"'), ("‘", "'"), ("’", "'"))
-"""What is no Latin-1 letter and still read: a combining tilde, dashes and arrows that stand between a name and its value, printed quotes."""
+_NAMES, _TOKENS = (
+    _table(_LETTERS + b"_-."),
+    _table(bytes(byte for byte in _LETTERS if byte < 0x7F) + b"_-.+/=~:|%$"),
+)
+_MAPPED = (
+    ("\u0303", "\x7f"),
+    ("—", "\x80"),
+    ("–", "\x80"),
+    ("→", "\x80"),
+    ("：", ":"),
+    ("“", '"'),
+    ("”", '"'),
+    ("‘", "'"),
+    ("’", "'"),
+)
+"""What is no Latin-1 letter and still read: a combining tilde, dashes and arrows that stand between
+a name and its value, printed quotes."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,14 @@ from orch.text.redact.secret_values import Style, is_secret
 from orch.text.redact.text_view import Span, View
 from orch.text.redact.vendors import is_dense
 
-_USER_INFO = text_rule(r"://([^\s/:@\"'`<>\[\](){}]{0,200}):([^\s@\"'`<>]{1,300}(?:@[^\s@/\"'`<>,;]{1,200})*)@(?=[\w.\[-])")
+_USER_INFO = text_rule(
+    r"://([^\s/:@\"'`<>\[\](){}]{0,200}):([^\s@\"'`<>]{1,300}(?:@[^\s@/\"'`<>,;]{1,200})*)@(?=[\w.\[-])"
+)
 _ALONE = text_rule(r"://([A-Za-z0-9_.~%+&!$*=-]{16,300})(?::x-oauth-basic)?@(?=[\w.-])")
 _ORACLE = text_rule(r"(?i)\bjdbc:oracle:thin:([\w.$#]{1,60})/([^\s@\"'`]{1,100})@")
-_SIGNATURE = text_rule(r"(?i)[?&;](?:sig|signature|x-amz-signature|x-amz-security-token|x-goog-signature|hmac|code|st)=([A-Za-z0-9%+/_=-]{20,2000})")
+_SIGNATURE = text_rule(
+    r"(?i)[?&;](?:sig|signature|x-amz-signature|x-amz-security-token|x-goog-signature|hmac|code|st)=([A-Za-z0-9%+/_=-]{20,2000})"
+)
 
 
 def found(view: View) -> Iterator[Span]:
@@ -37,11 +41,19 @@ def found(view: View) -> Iterator[Span]:
 
 def _is_password(value: str) -> bool:
     """Not the port and path of `http://host:80/@user`, nor a placeholder."""
-    if re.match(r"\d{1,5}(?:[/?#,;]|$)", value) and ("/" in value or "," in value or (value.isdigit() and len(value) < 4)):
+    if re.match(r"\d{1,5}(?:[/?#,;]|$)", value) and (
+        "/" in value or "," in value or (value.isdigit() and len(value) < 4)
+    ):
         return False
-    return (len(value) < 4 and value.isalnum()) or is_secret(value, Kind.PASSWORD, Style.TIGHT) or _holds_code(value)
+    return (
+        (len(value) < 4 and value.isalnum())
+        or is_secret(value, Kind.PASSWORD, Style.TIGHT)
+        or _holds_code(value)
+    )
 
 
 def _holds_code(value: str) -> bool:
     """What looks like a call in code is a password here."""
-    return "(" in value and is_secret(value.replace("(", "_").replace("[", "_"), Kind.PASSWORD, Style.TIGHT)
+    return "(" in value and is_secret(
+        value.replace("(", "_").replace("[", "_"), Kind.PASSWORD, Style.TIGHT
+    )

@@ -1,8 +1,11 @@
 """Table of vendor key forms: label, context, literal, pattern and source.
 
-The facts (prefixes, alphabets, lengths) come from the rule sets of gitleaks (g; MIT, https://github.com/gitleaks/gitleaks, b58d3f1) and
-detect-secrets (d; Apache-2.0, https://github.com/Yelp/detect-secrets, 5e14193), and from what vendors publish themselves (v). None of their
-code or expressions is copied. Lengths are minimums, shorter than the official ones where the literal says enough.
+The facts (prefixes, alphabets, lengths) come from the rule sets of gitleaks (g; MIT,
+https://github.com/gitleaks/gitleaks, b58d3f1) and
+detect-secrets (d; Apache-2.0, https://github.com/Yelp/detect-secrets, 5e14193), and from what
+vendors publish themselves (v). None of their
+code or expressions is copied. Lengths are minimums, shorter than the official ones where the
+literal says enough.
 """
 
 from __future__ import annotations
@@ -174,7 +177,13 @@ FORMS: tuple[Form, ...] = (
     ("square_token", "", "sq0atp-", f"{WIDE}{{16,}}", "g"),
     ("square_token", "", "sq0csp-", f"{WIDE}{{16,}}", "d"),
     ("square_token", "", "sq0idp-", f"{WIDE}{{16,}}", "v"),
-    ("paypal_token", "access_token", "$", f"(?:production|sandbox)\\${ANY}{{16}}\\${HEX}{{32}}", "v"),
+    (
+        "paypal_token",
+        "access_token",
+        "$",
+        f"(?:production|sandbox)\\${ANY}{{16}}\\${HEX}{{32}}",
+        "v",
+    ),
     ("shopify_token", "", "shpat_", f"{HEX}{{16,}}", "g"),
     ("shopify_token", "", "shpca_", f"{HEX}{{16,}}", "g"),
     ("shopify_token", "", "shppa_", f"{HEX}{{16,}}", "g"),
@@ -213,7 +222,13 @@ FORMS: tuple[Form, ...] = (
     ("mapbox_token", "[ps]k", ".eyJ", f"{WIDE}{{30,}}\\.{WIDE}{{16,}}", "g"),
     ("mapbox_token", "", "pk.", r"[a-z0-9]{60}\.[a-z0-9]{22}", "g"),
     ("defined_key", "", "dnkey-", "[a-z0-9=_-]{20,}", "g"),
-    ("authress_key", "(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\\.[A-Za-z0-9]{4,6}", ".acc", "[_-][A-Za-z0-9-]{10,32}\\.[A-Za-z0-9+/_=-]{30,120}", "g"),
+    (
+        "authress_key",
+        "(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\\.[A-Za-z0-9]{4,6}",
+        ".acc",
+        "[_-][A-Za-z0-9-]{10,32}\\.[A-Za-z0-9+/_=-]{30,120}",
+        "g",
+    ),
     ("softlayer_key", r"api\.softlayer\.com/soap/", "v3", "(?:\\.1)?/[a-z0-9]{64}", "d"),
     # ---- password stores and identities
     ("1password_key", "", "A3-", "[A-Z0-9]{6}-[A-Z0-9]{5,11}(?:-[A-Z0-9]{5,6}){2,5}", "g"),
@@ -226,7 +241,13 @@ FORMS: tuple[Form, ...] = (
     ("slack_hook", r"hooks\.slack\.com", "/workflows/", "[A-Za-z0-9+/]{20,}", "g"),
     ("slack_hook", r"hooks\.slack\.com", "/triggers/", "[A-Za-z0-9+/]{20,}", "g"),
     ("discord_hook", r"discord(?:app)?\.com/api", "/webhooks/", f"[0-9]{{10,}}/{WIDE}{{20,}}", "v"),
-    ("jwt", "", "ey", f"{WIDE}{{9,}}+(?:\\.(?:ey{WIDE}{{9,}}+\\.{WIDE}*+|{WIDE}*+\\.{WIDE}{{8,}}+\\.{WIDE}{{8,}}+\\.{WIDE}{{8,}}+))?", "gd"),
+    (
+        "jwt",
+        "",
+        "ey",
+        f"{WIDE}{{9,}}+(?:\\.(?:ey{WIDE}{{9,}}+\\.{WIDE}*+|{WIDE}*+\\.{WIDE}{{8,}}+\\.{WIDE}{{8,}}+\\.{WIDE}{{8,}}+))?",
+        "gd",
+    ),
     ("jwt", "", "ZXlK", "[A-Za-z0-9+/_-]{40,}={0,2}", "g"),
 )
 
@@ -313,10 +334,11 @@ BESIDE: tuple[Beside, ...] = (
     ("yandex", "[A-Za-z0-9_.=-]", 38, 200),
     ("zendesk", ANY, 40, 40),
 )
-"""Keys without a form of their own, told only by the vendor's name before them: name, alphabet, least and greatest length (gitleaks, detect-secrets)."""
+"""Keys without a form of their own, told only by the vendor's name before them: name, alphabet,
+least and greatest length (gitleaks, detect-secrets)."""
 
 MARKS = frozenset(mark for mark, *_ in FORMS) | frozenset(
-    "assignment authorization basic_auth bearer command_password cookie kubernetes_secret mysql_password private_key url_password "
-    "url_signature vendor_key".split()
+    "assignment authorization basic_auth bearer command_password cookie kubernetes_secret"
+    " mysql_password private_key url_password url_signature vendor_key".split()
 )
 """Every NAME that `[redacted: NAME]` may say, but a user's own."""

@@ -25,21 +25,34 @@ _BEFORE_CHARS = 70
 
 def found(view: View) -> Iterator[Span]:
     """The keys of vendors in a text."""
-    runs = " ".join(_without_data(view.text[match.start() : match.end()]) for match in _RUNS.finditer(view.tokens))
+    runs = " ".join(
+        _without_data(view.text[match.start() : match.end()])
+        for match in _RUNS.finditer(view.tokens)
+    )
     if not runs:
         return
     for number, (mark, _, literal, _, _) in enumerate(FORMS):
         if literal in runs and (mark != "jwt" or any(part in runs for part in _JWT_PARTS)):
             for match in _rule(number).finditer(view.text):
-                # the first part of a JWT is taken whole, also where it is none: its alphabet holds what begins the next one
-                if "." in match.group() or literal == "ZXlK" if mark == "jwt" else is_dense(match.group()[len(literal) :]):
+                # the first part of a JWT is taken whole, also where it is none: its alphabet holds
+                # what begins the next one
+                if (
+                    "." in match.group() or literal == "ZXlK"
+                    if mark == "jwt"
+                    else is_dense(match.group()[len(literal) :])
+                ):
                     yield match.start(), match.end(), mark
     yield from _beside(view)
 
 
 def _without_data(run: str) -> str:
-    """The ends of a run that is base64 of something large, such as an image: no key begins within."""
-    return run[:DATA_END_CHARS] + " " + run[-DATA_END_CHARS:] if len(run) > DATA_CHARS and _DATA.fullmatch(run) else run
+    """The ends of a run that is base64 of something large, such as an image: no key begins
+    within."""
+    return (
+        run[:DATA_END_CHARS] + " " + run[-DATA_END_CHARS:]
+        if len(run) > DATA_CHARS and _DATA.fullmatch(run)
+        else run
+    )
 
 
 @cache
@@ -50,7 +63,8 @@ def _rule(number: int) -> re.Pattern[str]:
 
 
 def is_dense(body: str) -> bool:
-    """Whether a text looks drawn at random, as keys do, and not like words with hyphens between them."""
+    """Whether a text looks drawn at random, as keys do, and not like words with hyphens between
+    them."""
     if body.isupper() or sum(map(str.isdigit, body[:400])) >= 6:
         return True
     mixed = 0
@@ -75,6 +89,11 @@ def _beside(view: View) -> Iterator[Span]:
         line = view.low[max(0, match.start() - _BEFORE_CHARS) : match.start()].rpartition(b"\n")[2]
         value = match.group(1)
         for name, (_, alphabet, least, most) in names:
-            if name in line and least <= len(value) <= most and re.fullmatch(f"{alphabet}+", value) and is_dense(value):
+            if (
+                name in line
+                and least <= len(value) <= most
+                and re.fullmatch(f"{alphabet}+", value)
+                and is_dense(value)
+            ):
                 yield match.start(1), match.end(1), "vendor_key"
                 break

@@ -1,4 +1,5 @@
-"""Who is measured: the upstream itself, two bare proxies, LiteLLM, and orch asked for one model and asked to choose."""
+"""Who is measured: the upstream itself, two bare proxies, LiteLLM, and orch asked for one model and
+asked to choose."""
 
 from __future__ import annotations
 
@@ -12,10 +13,18 @@ from tests.bench.server import litellm
 from tests.bench.server.process import DidNotStart, Server, environment, free_port, module
 from tests.bench.server.prompts import MODELS, PINNED
 
-UPSTREAM, HTTPX, AIOHTTP, LITELLM = "upstream", "bare proxy, httpx", "bare proxy, httpx-aiohttp", "LiteLLM"
+UPSTREAM, HTTPX, AIOHTTP, LITELLM = (
+    "upstream",
+    "bare proxy, httpx",
+    "bare proxy, httpx-aiohttp",
+    "LiteLLM",
+)
 LITELLM_OLDER = "LiteLLM 1.77"
 ORCH_PINNED, ORCH_ROUTED = "orch, pinned", "orch, routed"
-ORCH_OLLAMA, ORCH_BY_OLLAMA = "orch, pinned, upstream asked as Ollama", "orch, pinned, asked by Ollama's API"
+ORCH_OLLAMA, ORCH_BY_OLLAMA = (
+    "orch, pinned, upstream asked as Ollama",
+    "orch, pinned, asked by Ollama's API",
+)
 MODELS_YAML = """
 version: 1
 unlisted: ignore
@@ -38,7 +47,8 @@ cache: {mode: 'off'}
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """How one is started, in a folder of its own before the upstream's URL, and what it is asked."""
+    """How one is started, in a folder of its own before the upstream's URL, and what it is
+    asked."""
 
     start: Callable[[str, Path], Server]
     model: str = PINNED
@@ -56,7 +66,9 @@ def orch(kind: str = "openai") -> Callable[[str, Path], Server]:
     """`orch serve` with the upstream as a provider of this kind."""
 
     def start(upstream: str, home: Path) -> Server:
-        (home / "models.yaml").write_text(MODELS_YAML.format(*MODELS, kind=kind, url=upstream), encoding="utf-8")
+        (home / "models.yaml").write_text(
+            MODELS_YAML.format(*MODELS, kind=kind, url=upstream), encoding="utf-8"
+        )
         (home / "routing.yaml").write_text(ROUTING_YAML, encoding="utf-8")
         port, command = free_port(), str(Path(sys.executable).with_name("orch"))
         words = [command, "--config", str(home), "serve", "--port", str(port), "--no-ui"]
@@ -85,7 +97,8 @@ def upstream(home: Path) -> Server:
 
 @contextmanager
 def running(names: Iterable[str], home: Path) -> Iterator[tuple[dict[str, Server], dict[str, str]]]:
-    """The servers that could be started, by name, and why the others could not. The upstream is always there."""
+    """The servers that could be started, by name, and why the others could not. The upstream is
+    always there."""
     servers: dict[str, Server] = {}
     missing: dict[str, str] = {}
     with ExitStack() as held:

@@ -26,7 +26,8 @@ class Spread:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The least value that so many of all do not exceed (nearest rank); not a number where there is none."""
+    """The least value that so many of all do not exceed (nearest rank); not a number where there is
+    none."""
     if not values:
         return math.nan
     return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]

@@ -1,4 +1,5 @@
-"""Many streams held open for a while through one server, each checked token by token, with the server's memory beside them."""
+"""Many streams held open for a while through one server, each checked token by token, with the
+server's memory beside them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many streams, how long each is held, its pause between tokens, and within how long they are opened; seconds."""
+    """How many streams, how long each is held, its pause between tokens, and within how long they
+    are opened; seconds."""
 
     streams: int
     hold_s: float = 60.0
@@ -34,7 +36,8 @@ class Plan:
 
 
 class Checker:
-    """What one stream must say: `NAME-0 NAME-1 …`, up to `count`; `fault` is the first thing that was otherwise."""
+    """What one stream must say: `NAME-0 NAME-1 …`, up to `count`; `fault` is the first thing that
+    was otherwise."""
 
     def __init__(self, name: str, count: int) -> None:
         self.name = name
@@ -65,7 +68,8 @@ class Checker:
 
 
 class Stream(asyncio.Protocol):
-    """One stream on a connection of its own; `gone` is set with its fault, empty where it was whole."""
+    """One stream on a connection of its own; `gone` is set with its fault, empty where it was
+    whole."""
 
     def __init__(self, host: str, model: str, checker: Checker, interval_s: float) -> None:
         said = f"hold {checker.name} {checker.count} {interval_s:g} "
@@ -100,7 +104,8 @@ class Stream(asyncio.Protocol):
 
 @dataclass
 class Held:
-    """What was seen: faults by kind, tokens, and the memory of the server in bytes over time (seconds from the first stream)."""
+    """What was seen: faults by kind, tokens, and the memory of the server in bytes over time
+    (seconds from the first stream)."""
 
     plan: Plan
     tokens: int = 0
@@ -124,7 +129,9 @@ async def held(server: Server, models: Sequence[str], plan: Plan) -> Held:
     watch = asyncio.create_task(_watch(server, found, begun))
     async with asyncio.TaskGroup() as group:
         for number, checker in enumerate(checkers):
-            await asyncio.sleep(max(begun + plan.ramp_s * number / plan.streams - time.monotonic(), 0))
+            await asyncio.sleep(
+                max(begun + plan.ramp_s * number / plan.streams - time.monotonic(), 0)
+            )
             group.create_task(_one(server.url, models[number % len(models)], checker, found))
     watch.cancel()
     found.tokens = sum(checker.seen for checker in checkers)
@@ -135,7 +142,9 @@ async def held(server: Server, models: Sequence[str], plan: Plan) -> Held:
 
 async def _one(url: str, model: str, checker: Checker, found: Held) -> None:
     try:
-        fault = await asyncio.wait_for(_fault(url, model, checker, found.plan.interval_s), found.plan.hold_s + PATIENCE_S)
+        fault = await asyncio.wait_for(
+            _fault(url, model, checker, found.plan.interval_s), found.plan.hold_s + PATIENCE_S
+        )
     except TimeoutError:
         fault = "never ended"
     except OSError as error:
@@ -146,7 +155,11 @@ async def _one(url: str, model: str, checker: Checker, found: Held) -> None:
 
 async def _fault(url: str, model: str, checker: Checker, interval_s: float) -> str:
     where, loop = urlsplit(url), asyncio.get_running_loop()
-    transport, stream = await loop.create_connection(lambda: Stream(where.netloc, model, checker, interval_s), where.hostname or "", where.port or 80)
+    transport, stream = await loop.create_connection(
+        lambda: Stream(where.netloc, model, checker, interval_s),
+        where.hostname or "",
+        where.port or 80,
+    )
     try:
         return await stream.gone
     finally:
@@ -163,14 +176,25 @@ async def _watch(server: Server, found: Held, begun: float) -> None:
 def report(found: Held) -> list[str]:
     """Sentences with figures, and whether the goals were reached."""
     plan = found.plan
-    early, late = found.between(plan.ramp_s, plan.ramp_s + plan.hold_s / 4), found.between(plan.hold_s * 3 / 4, plan.hold_s)
+    early, late = (
+        found.between(plan.ramp_s, plan.ramp_s + plan.hold_s / 4),
+        found.between(plan.hold_s * 3 / 4, plan.hold_s),
+    )
     faults = ", ".join(f"{count} x {fault}" for fault, count in found.faults.items()) or "none"
     each = (found.peak - found.before) / plan.streams / 1e3
     return [
-        f"{plan.streams:,} streams held {plan.hold_s:g} s, a token each {plan.interval_s:g} s: {found.tokens:,} of {plan.streams * plan.count:,} tokens;"
-        f" faulty streams: {faults}.",
-        f"Memory: {found.before / 1e6:.0f} MB before, {early / 1e6:.0f} MB in the first quarter, {late / 1e6:.0f} MB in the last,"
-        f" peak {found.peak / 1e6:.0f} MB ({each:.0f} kB a stream), {found.after / 1e6:.0f} MB afterwards. Most open files: {found.most_files:,}.",
-        f"No token lost or mixed: {'no' if found.faults else 'yes'}."
-        f" Memory bounded (the last quarter within a tenth of the first): {'yes' if late <= early * 1.1 else 'no'}.",
+        (
+            f"{plan.streams:,} streams held {plan.hold_s:g} s, a token each {plan.interval_s:g} s:"
+            f" {found.tokens:,} of {plan.streams * plan.count:,} tokens; faulty streams: {faults}."
+        ),
+        (
+            f"Memory: {found.before / 1e6:.0f} MB before, {early / 1e6:.0f} MB in the first"
+            f" quarter, {late / 1e6:.0f} MB in the last, peak {found.peak / 1e6:.0f} MB ({each:.0f}"
+            f" kB a stream), {found.after / 1e6:.0f} MB afterwards. Most open files:"
+            f" {found.most_files:,}."
+        ),
+        (
+            f"No token lost or mixed: {'no' if found.faults else 'yes'}. Memory bounded (the last"
+            f" quarter within a tenth of the first): {'yes' if late <= early * 1.1 else 'no'}."
+        ),
     ]

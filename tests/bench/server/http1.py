@@ -1,4 +1,5 @@
-"""The little of HTTP/1.1 that the benchmark's own server and clients speak: whole requests in, lengths and chunks."""
+"""The little of HTTP/1.1 that the benchmark's own server and clients speak: whole requests in,
+lengths and chunks."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ class Request:
 
 
 def request_in(data: bytes) -> tuple[Request, bytes] | None:
-    """The first request of `data` and what follows it; None while it is not whole. Raises ValueError on a chunked body."""
+    """The first request of `data` and what follows it; None while it is not whole. Raises
+    ValueError on a chunked body."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -41,11 +43,16 @@ def chunk(data: bytes) -> bytes:
 
 def post(host: str, path: str, body: bytes) -> bytes:
     """A POST of JSON on a connection that stays open."""
-    return f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length:"
+        f" {len(body)}\r\n\r\n".encode()
+        + body
+    )
 
 
 class Response:
-    """One response, fed as it comes: `status` is 0 until the head was read, `done` says that it is complete."""
+    """One response, fed as it comes: `status` is 0 until the head was read, `done` says that it is
+    complete."""
 
     __slots__ = ("_chunked", "_left", "_raw", "done", "status")
 
@@ -57,7 +64,8 @@ class Response:
         self._left = 0
 
     def feed(self, data: bytes) -> bytes:
-        """What of the body came with `data`. Raises ValueError where the server says neither length nor chunks."""
+        """What of the body came with `data`. Raises ValueError where the server says neither length
+        nor chunks."""
         self._raw += data
         if not self.status and not self._read_head():
             return b""

@@ -21,7 +21,8 @@ QUIET = {
     "LITELLM_MODE": "PRODUCTION",
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
-"""Nothing is fetched at the start, no .env file is read, only errors are written, and on loopback it needs no key."""
+"""Nothing is fetched at the start, no .env file is read, only errors are written, and on loopback
+it needs no key."""
 
 
 class NotThere(Exception):
@@ -37,19 +38,34 @@ def folder() -> Path:
 
 def installed(requirement: str) -> Path:
     """The commands of its environment, which is made where it is missing. Raises NotThere."""
-    place = folder() / ("litellm" if requirement == NEWEST else requirement.partition("==")[2].rstrip(".*"))
+    place = folder() / (
+        "litellm" if requirement == NEWEST else requirement.partition("==")[2].rstrip(".*")
+    )
     if not (place / "bin/litellm").exists():
         uv = shutil.which("uv")
         if uv is None:
             raise NotThere("uv is not on the path")
         _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)])
-        _run([uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(place / "bin/python"), requirement])
+        _run(
+            [
+                uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--compile-bytecode",
+                "--python",
+                str(place / "bin/python"),
+                requirement,
+            ]
+        )
     return place / "bin"
 
 
 def _run(words: list[str]) -> None:
     try:
-        subprocess.run(words, env=environment(), check=True, capture_output=True, text=True, timeout=INSTALL_S)
+        subprocess.run(
+            words, env=environment(), check=True, capture_output=True, text=True, timeout=INSTALL_S
+        )
     except subprocess.CalledProcessError as error:
         raise NotThere(f"{words[-1]} cannot be installed: {error.stderr.strip()[-300:]}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -59,12 +75,21 @@ def _run(words: list[str]) -> None:
 def version(requirement: str) -> str:
     """The version that is installed. Raises NotThere."""
     script = "from importlib.metadata import version; print(version('litellm'))"
-    return subprocess.run([str(installed(requirement) / "python"), "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [str(installed(requirement) / "python"), "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 def config(upstream: str) -> str:
     """Its configuration: every model of the upstream, no key."""
-    models = [f"  - model_name: {name}\n    litellm_params: {{model: 'openai/{name}', api_base: '{upstream}/v1', api_key: none}}" for name in MODELS]
+    models = [
+        f"  - model_name: {name}\n    litellm_params: {{model: 'openai/{name}', api_base:"
+        f" '{upstream}/v1', api_key: none}}"
+        for name in MODELS
+    ]
     return "\n".join(["model_list:", *models, "litellm_settings: {telemetry: false}", ""])
 
 
@@ -75,7 +100,17 @@ def proxy(requirement: str) -> Callable[[str, Path], Server]:
         path = home / "litellm.yaml"
         path.write_text(config(upstream), encoding="utf-8")
         port = free_port()
-        words = [str(installed(requirement) / "litellm"), "--config", str(path), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+        words = [
+            str(installed(requirement) / "litellm"),
+            "--config",
+            str(path),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--num_workers",
+            "1",
+        ]
         return Server(words, home / "log", port=port, env=environment(**QUIET, HOME=str(home)))
 
     return start

@@ -1,4 +1,5 @@
-"""The load generator, a process of its own: a closed loop over keep-alive connections that checks every answer; prints one line of JSON."""
+"""The load generator, a process of its own: a closed loop over keep-alive connections that checks
+every answer; prints one line of JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _ENDS = (b'"finish_reason":"stop"', b'"finish_reason": "stop"', b'"done":true', 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a closed loop saw: `asked` counts every request, the others those that ended after the warm-up. Milliseconds."""
+    """What a closed loop saw: `asked` counts every request, the others those that ended after the
+    warm-up. Milliseconds."""
 
     asked: int
     per_s: float
@@ -40,7 +42,8 @@ class Load:
 
 @dataclass
 class Tally:
-    """What the connections of one loop have in common: where to ask, when to count and when to stop (clock seconds), what they saw."""
+    """What the connections of one loop have in common: where to ask, when to count and when to stop
+    (clock seconds), what they saw."""
 
     host: str
     path: str
@@ -56,12 +59,24 @@ class Tally:
     def load(self) -> Load:
         """The figures."""
         spent = max(self.last - self.counts_from, 1e-9)
-        whole, first = ([percentile(values, share) * 1000 for share in (0.5, 0.99)] for values in (self.whole_s, self.first_s))
-        return Load(self.asked, len(self.whole_s) / spent, whole[0], whole[1], first[0], first[1], dict(self.errors))
+        whole, first = (
+            [percentile(values, share) * 1000 for share in (0.5, 0.99)]
+            for values in (self.whole_s, self.first_s)
+        )
+        return Load(
+            self.asked,
+            len(self.whole_s) / spent,
+            whole[0],
+            whole[1],
+            first[0],
+            first[1],
+            dict(self.errors),
+        )
 
 
 class Client(asyncio.Protocol):
-    """One connection, which asks again as soon as it was answered; `gone` is set when it has ended."""
+    """One connection, which asks again as soon as it was answered; `gone` is set when it has
+    ended."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -125,7 +140,9 @@ async def _worker(tally: Tally, host: str, port: int) -> None:
     """Keeps one connection until the loop ends; a server that closes it is met anew."""
     while time.perf_counter() < tally.ends:
         try:
-            _, client = await asyncio.get_running_loop().create_connection(lambda: Client(tally), host, port)
+            _, client = await asyncio.get_running_loop().create_connection(
+                lambda: Client(tally), host, port
+            )
         except OSError as error:
             tally.errors[f"connecting: {error.strerror}"] += 1
             await asyncio.sleep(0.1)
@@ -133,12 +150,19 @@ async def _worker(tally: Tally, host: str, port: int) -> None:
         await client.gone
 
 
-async def load(url: str, *, api: str, model: str, connections: int, seconds: float, warm_s: float, stream: bool) -> Load:
+async def load(
+    url: str, *, api: str, model: str, connections: int, seconds: float, warm_s: float, stream: bool
+) -> Load:
     """A closed loop of `seconds`, after `warm_s` that do not count."""
     where = urlsplit(url)
     begun = time.perf_counter()
-    tally = Tally(where.netloc, PATHS[api], asks(model, stream), begun + warm_s, begun + warm_s + seconds)
-    workers = [asyncio.create_task(_worker(tally, where.hostname or "", where.port or 80)) for _ in range(connections)]
+    tally = Tally(
+        where.netloc, PATHS[api], asks(model, stream), begun + warm_s, begun + warm_s + seconds
+    )
+    workers = [
+        asyncio.create_task(_worker(tally, where.hostname or "", where.port or 80))
+        for _ in range(connections)
+    ]
     _, late = await asyncio.wait(workers, timeout=warm_s + seconds + PATIENCE_S)
     for worker in late:
         tally.errors["never answered"] += 1

@@ -1,4 +1,5 @@
-"""A server in a process of its own: started, waited for, weighed by /proc together with its children, and stopped."""
+"""A server in a process of its own: started, waited for, weighed by /proc together with its
+children, and stopped."""
 
 from __future__ import annotations
 
@@ -36,26 +37,51 @@ def module(name: str, *words: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment as a user's machine has it: bytecode is kept, no proxy stands in the way."""
+    """This process's environment as a user's machine has it: bytecode is kept, no proxy stands in
+    the way."""
     proxies = {"http_proxy", "https_proxy", "all_proxy"}
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE" and name.lower() not in proxies} | more
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and name.lower() not in proxies
+    } | more
 
 
 class Server:
     """One server and its children. Without a `port` it is told on the first line of its output."""
 
-    def __init__(self, words: Sequence[str], log: Path, *, port: int | None = None, ready: str = "/v1/models", env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        log: Path,
+        *,
+        port: int | None = None,
+        ready: str = "/v1/models",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._log = log
         with log.open("wb") as errors:
             output = subprocess.PIPE if port is None else errors
-            self._process = subprocess.Popen(words, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+            self._process = subprocess.Popen(
+                words,
+                cwd=ROOT,
+                env=env or environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+            )
         self.url = f"http://127.0.0.1:{port}" if port is not None else self._said()
         self._wait(ready)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def _said(self) -> str:

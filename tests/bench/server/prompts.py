@@ -1,4 +1,5 @@
-"""What the load generator asks and the upstream answers: numbered, so that nothing comes from a cache and a mixed-up answer shows."""
+"""What the load generator asks and the upstream answers: numbered, so that nothing comes from a
+cache and a mixed-up answer shows."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def asks(model: str, stream: bool) -> Iterator[Ask]:
 
 def body(model: str, said: str, stream: bool) -> bytes:
     """A chat request, the same in both APIs."""
-    return json.dumps({"model": model, "messages": [{"role": "user", "content": said}], "stream": stream}).encode()
+    return json.dumps(
+        {"model": model, "messages": [{"role": "user", "content": said}], "stream": stream}
+    ).encode()
 
 
 def answer(number: int) -> bytes:
@@ -71,5 +74,6 @@ def number_of(request_body: bytes) -> int:
 
 
 def text_of(answer_body: bytes) -> bytes:
-    """What was said, put together from JSON, server-sent events or NDJSON, of either API. Escapes are left as they are."""
+    """What was said, put together from JSON, server-sent events or NDJSON, of either API. Escapes
+    are left as they are."""
     return b"".join(_TEXT.findall(answer_body))

@@ -1,4 +1,5 @@
-"""The least a proxy can be: one ASGI function that passes a POST on with httpx, over its own transport or aiohttp's."""
+"""The least a proxy can be: one ASGI function that passes a POST on with httpx, over its own
+transport or aiohttp's."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ class Proxy:
     def __init__(self, upstream: str, transport: httpx.AsyncBaseTransport) -> None:
         self.client = httpx.AsyncClient(base_url=upstream, transport=transport, timeout=120)
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
         """Passes one request on."""
         assert scope["type"] == "http"
         body, more = b"", True
@@ -31,10 +34,23 @@ class Proxy:
         request = self.client.build_request("POST", scope["path"], content=body, headers=HEADERS)
         answer = await self.client.send(request, stream=True)
         try:
-            headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() in (b"content-type", b"content-length")]
-            await send({"type": "http.response.start", "status": answer.status_code, "headers": headers, "trailers": False})
+            headers = [
+                (name.lower(), value)
+                for name, value in answer.headers.raw
+                if name.lower() in (b"content-type", b"content-length")
+            ]
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": answer.status_code,
+                    "headers": headers,
+                    "trailers": False,
+                }
+            )
             if "content-length" in answer.headers:
-                await send({"type": "http.response.body", "body": await answer.aread(), "more_body": False})
+                await send(
+                    {"type": "http.response.body", "body": await answer.aread(), "more_body": False}
+                )
                 return
             async for data in answer.aiter_raw():
                 await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -45,11 +61,15 @@ class Proxy:
 
 def _over_aiohttp() -> httpx.AsyncBaseTransport:
     # without a limit of its own the connector would hold the hundred-and-first request back
-    return AiohttpTransport(client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    return AiohttpTransport(
+        client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    )
 
 
 def _over_httpx() -> httpx.AsyncBaseTransport:
-    return httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=None))
+    return httpx.AsyncHTTPTransport(
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    )
 
 
 TRANSPORTS = {"httpx": _over_httpx, "httpx-aiohttp": _over_aiohttp}
@@ -64,7 +84,16 @@ def main() -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
     print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
     app = Proxy(args.upstream, TRANSPORTS[args.transport]())
-    uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="off", access_log=False, log_level="warning")).run([listening])
+    uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+        )
+    ).run([listening])
 
 
 if __name__ == "__main__":

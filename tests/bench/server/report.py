@@ -6,7 +6,15 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tests.bench.server.contestants import AIOHTTP, HTTPX, LITELLM, LITELLM_OLDER, ORCH_PINNED, ORCH_ROUTED, UPSTREAM
+from tests.bench.server.contestants import (
+    AIOHTTP,
+    HTTPX,
+    LITELLM,
+    LITELLM_OLDER,
+    ORCH_PINNED,
+    ORCH_ROUTED,
+    UPSTREAM,
+)
 from tests.bench.server.figures import Spread
 from tests.bench.server.rounds import Cell, Sample, Samples
 
@@ -40,13 +48,23 @@ class Figures:
     def added(self, name: str, cell: Cell, figure: str) -> Spread:
         """How much more than the upstream in the same round."""
         base = self.each(UPSTREAM, cell, figure)
-        return Spread.of([value - other for value, other in zip(self.each(name, cell, figure), base, strict=False)])
+        return Spread.of(
+            [
+                value - other
+                for value, other in zip(self.each(name, cell, figure), base, strict=False)
+            ]
+        )
 
     def ratio(self, name: str, cell: Cell, others: Iterable[str]) -> Spread:
         """How many times the requests a second of the fastest of the others in the same round."""
         rows = [row for other in others if (row := self.each(other, cell, "per_s"))]
         best = [max(each) for each in zip(*rows, strict=True)]
-        return Spread.of([value / other for value, other in zip(self.each(name, cell, "per_s"), best, strict=False)])
+        return Spread.of(
+            [
+                value / other
+                for value, other in zip(self.each(name, cell, "per_s"), best, strict=False)
+            ]
+        )
 
     def errors(self) -> list[str]:
         """What went wrong, by contestant."""
@@ -59,7 +77,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A wish, the figure that tells whether it was reached, and the bound: at least it, or less than it."""
+    """A wish, the figure that tells whether it was reached, and the bound: at least it, or less
+    than it."""
 
     wish: str
     figure: Spread
@@ -71,7 +90,9 @@ class Goal:
         """A row of the table."""
         if math.isnan(self.figure.middle):
             return f"| {self.wish} | not measured | - |"
-        reached = self.figure.middle >= self.bound if self.at_least else self.figure.middle < self.bound
+        reached = (
+            self.figure.middle >= self.bound if self.at_least else self.figure.middle < self.bound
+        )
         return f"| {self.wish} | {said(self.figure, 2)}{self.unit} | {'yes' if reached else 'no'} |"
 
 
@@ -84,23 +105,46 @@ def said(spread: Spread, digits: int = 0) -> str:
 
 def whole_table(figures: Figures, peaks: dict[str, int]) -> list[str]:
     """Answers in one piece."""
-    lines = ["| in one piece | 1: requests/s | 1: added median, ms | 32: requests/s | 32: p99, ms | 32: added p99, ms | CPU/request, ms | peak memory |"]
+    lines = [
+        "| in one piece | 1: requests/s | 1: added median, ms | 32: requests/s | 32: p99, ms | 32:"
+        " added p99, ms | CPU/request, ms | peak memory |"
+    ]
     lines.append("|---|---|---|---|---|---|---|---|")
     for name in figures.names:
-        cells = [said(figures.spread(name, ONE, "per_s")), said(figures.added(name, ONE, "p50"), 2), said(figures.spread(name, MANY, "per_s"))]
-        cells += [said(figures.spread(name, MANY, "p99"), 1), said(figures.added(name, MANY, "p99"), 1), said(figures.spread(name, MANY, "cpu"), 2)]
+        cells = [
+            said(figures.spread(name, ONE, "per_s")),
+            said(figures.added(name, ONE, "p50"), 2),
+            said(figures.spread(name, MANY, "per_s")),
+        ]
+        cells += [
+            said(figures.spread(name, MANY, "p99"), 1),
+            said(figures.added(name, MANY, "p99"), 1),
+            said(figures.spread(name, MANY, "cpu"), 2),
+        ]
         lines.append(f"| {' | '.join([name, *cells])} | {peaks[name] / 1e6:.0f} MB |")
     return lines
 
 
 def stream_table(figures: Figures) -> list[str]:
     """Streamed answers."""
-    lines = ["| streamed | 1: added to first token, ms | 32: first token, ms | 32: added, ms | 1: requests/s | 32: requests/s | CPU/request, ms |"]
+    lines = [
+        "| streamed | 1: added to first token, ms | 32: first token, ms | 32: added, ms | 1:"
+        " requests/s | 32: requests/s | CPU/request, ms |"
+    ]
     lines.append("|---|---|---|---|---|---|---|")
     for name in figures.names:
-        cells = [said(figures.added(name, STREAM_ONE, "first"), 2), said(figures.spread(name, STREAM_MANY, "first"), 1)]
-        cells += [said(figures.added(name, STREAM_MANY, "first"), 1), said(figures.spread(name, STREAM_ONE, "per_s"))]
-        cells += [said(figures.spread(name, STREAM_MANY, "per_s")), said(figures.spread(name, STREAM_MANY, "cpu"), 2)]
+        cells = [
+            said(figures.added(name, STREAM_ONE, "first"), 2),
+            said(figures.spread(name, STREAM_MANY, "first"), 1),
+        ]
+        cells += [
+            said(figures.added(name, STREAM_MANY, "first"), 1),
+            said(figures.spread(name, STREAM_ONE, "per_s")),
+        ]
+        cells += [
+            said(figures.spread(name, STREAM_MANY, "per_s")),
+            said(figures.spread(name, STREAM_MANY, "cpu"), 2),
+        ]
         lines.append(f"| {' | '.join([name, *cells])} |")
     return lines
 
@@ -112,19 +156,52 @@ def goals(figures: Figures) -> list[Goal]:
     for cell in (ONE, MANY):
         at = f"at {cell.connections}"
         found += [
-            Goal(f"pinned, {at}: at least half the requests/s of the faster bare proxy", figures.ratio(ORCH_PINNED, cell, bare), "x", 0.5),
-            Goal(f"pinned, {at}: at least 6x the requests/s of the faster LiteLLM", figures.ratio(ORCH_PINNED, cell, lite), "x", 6),
-            Goal(f"routed, {at}: at least 3x the requests/s of the faster LiteLLM", figures.ratio(ORCH_ROUTED, cell, lite), "x", 3),
+            Goal(
+                f"pinned, {at}: at least half the requests/s of the faster bare proxy",
+                figures.ratio(ORCH_PINNED, cell, bare),
+                "x",
+                0.5,
+            ),
+            Goal(
+                f"pinned, {at}: at least 6x the requests/s of the faster LiteLLM",
+                figures.ratio(ORCH_PINNED, cell, lite),
+                "x",
+                6,
+            ),
+            Goal(
+                f"routed, {at}: at least 3x the requests/s of the faster LiteLLM",
+                figures.ratio(ORCH_ROUTED, cell, lite),
+                "x",
+                3,
+            ),
         ]
-    tails = [added for name in lite if not math.isnan(added := figures.added(name, MANY, "p99").middle)]
+    tails = [
+        added for name in lite if not math.isnan(added := figures.added(name, MANY, "p99").middle)
+    ]
     if tails:
         wish = f"routed, at 32: added p99 under a fifth of the better LiteLLM's {min(tails):.0f} ms"
-        found.append(Goal(wish, figures.added(ORCH_ROUTED, MANY, "p99"), " ms", min(tails) / 5, at_least=False))
+        found.append(
+            Goal(
+                wish, figures.added(ORCH_ROUTED, MANY, "p99"), " ms", min(tails) / 5, at_least=False
+            )
+        )
     for name in (ORCH_PINNED, ORCH_ROUTED):
-        found.append(Goal(f"{name.removeprefix('orch, ')}, at 1: added median under 3 ms", figures.added(name, ONE, "p50"), " ms", 3, at_least=False))
+        found.append(
+            Goal(
+                f"{name.removeprefix('orch, ')}, at 1: added median under 3 ms",
+                figures.added(name, ONE, "p50"),
+                " ms",
+                3,
+                at_least=False,
+            )
+        )
     return found
 
 
 def goals_table(figures: Figures) -> list[str]:
     """The goals beside what was reached."""
-    return ["| goal | measured | reached |", "|---|---|---|", *(goal.row() for goal in goals(figures))]
+    return [
+        "| goal | measured | reached |",
+        "|---|---|---|",
+        *(goal.row() for goal in goals(figures)),
+    ]

@@ -1,4 +1,5 @@
-"""Interleaved rounds: every contestant in every cell once a round, each round beginning with another one."""
+"""Interleaved rounds: every contestant in every cell once a round, each round beginning with
+another one."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One contestant in one cell in one round: what the load saw, and the CPU of a request in milliseconds."""
+    """One contestant in one cell in one round: what the load saw, and the CPU of a request in
+    milliseconds."""
 
     load: Load
     cpu_ms: float
@@ -35,7 +37,8 @@ Samples = dict[tuple[str, Cell], list[Sample]]
 
 
 def measured(servers: dict[str, Server], rounds: int, seconds: float) -> Samples:
-    """The samples of each contestant and cell, one a round. What a server does for the first time is done before."""
+    """The samples of each contestant and cell, one a round. What a server does for the first time
+    is done before."""
     names = list(servers)
     for name in names:
         for cell in CELLS[1::2]:
@@ -52,9 +55,31 @@ def measured(servers: dict[str, Server], rounds: int, seconds: float) -> Samples
 
 def _sample(name: str, server: Server, cell: Cell, seconds: float) -> Sample:
     contestant = CONTESTANTS[name]
-    words = module("load", server.url, "--api", contestant.api, "--model", contestant.model, "--connections", str(cell.connections))
-    words += ["--seconds", str(seconds), "--warm-s", str(WARM_S), *(["--stream"] if cell.stream else [])]
+    words = module(
+        "load",
+        server.url,
+        "--api",
+        contestant.api,
+        "--model",
+        contestant.model,
+        "--connections",
+        str(cell.connections),
+    )
+    words += [
+        "--seconds",
+        str(seconds),
+        "--warm-s",
+        str(WARM_S),
+        *(["--stream"] if cell.stream else []),
+    ]
     before = server.cpu_s()
-    done = subprocess.run(words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=True, timeout=seconds + WARM_S + 2 * PATIENCE_S)
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=seconds + WARM_S + 2 * PATIENCE_S,
+    )
     load = Load(**json.loads(done.stdout))
     return Sample(load, (server.cpu_s() - before) * 1000 / max(load.asked, 1))

@@ -1,4 +1,5 @@
-"""A fake model server that costs next to nothing: OpenAI's and Ollama's chat over uvloop, each answer in one write unless it is held."""
+"""A fake model server that costs next to nothing: OpenAI's and Ollama's chat over uvloop, each
+answer in one write unless it is held."""
 
 from __future__ import annotations
 
@@ -34,7 +35,12 @@ class OpenAI:
 
     def token(self, model: str, text: str) -> bytes:
         """One token."""
-        return _event(model, choices=[{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}])
+        return _event(
+            model,
+            choices=[
+                {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}
+            ],
+        )
 
     def end(self, model: str, tokens: int) -> bytes:
         """What follows the last token."""
@@ -43,12 +49,35 @@ class OpenAI:
 
     def whole(self, model: str, text: str) -> Json:
         """The answer in one piece."""
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": _usage(WORDS)}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "stop",
+        }
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": model,
+            "choices": [choice],
+            "usage": _usage(WORDS),
+        }
 
 
 def _event(model: str, **parts: Any) -> bytes:
-    return b"data: " + _dump({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model, **parts}) + b"\n\n"
+    return (
+        b"data: "
+        + _dump(
+            {
+                "id": "chatcmpl-1",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": model,
+                **parts,
+            }
+        )
+        + b"\n\n"
+    )
 
 
 def _usage(tokens: int) -> Json:
@@ -63,7 +92,17 @@ class Ollama:
 
     def token(self, model: str, text: str) -> bytes:
         """One token."""
-        return _dump({"model": model, "created_at": _AT, "message": {"role": "assistant", "content": text}, "done": False}) + b"\n"
+        return (
+            _dump(
+                {
+                    "model": model,
+                    "created_at": _AT,
+                    "message": {"role": "assistant", "content": text},
+                    "done": False,
+                }
+            )
+            + b"\n"
+        )
 
     def end(self, model: str, tokens: int) -> bytes:
         """The last line."""
@@ -76,9 +115,22 @@ class Ollama:
 
 def _last(model: str, text: str, tokens: int) -> Json:
     message = {"role": "assistant", "content": text}
-    times = {"total_duration": 12_000_000, "load_duration": 1_000, "prompt_eval_duration": 2_000_000, "eval_duration": tokens * 1_000_000}
+    times = {
+        "total_duration": 12_000_000,
+        "load_duration": 1_000,
+        "prompt_eval_duration": 2_000_000,
+        "eval_duration": tokens * 1_000_000,
+    }
     counts = {"prompt_eval_count": 20, "eval_count": tokens}
-    return {"model": model, "created_at": _AT, "message": message, "done": True, "done_reason": "stop", **times, **counts}
+    return {
+        "model": model,
+        "created_at": _AT,
+        "message": message,
+        "done": True,
+        "done_reason": "stop",
+        **times,
+        **counts,
+    }
 
 
 Wire = OpenAI | Ollama
@@ -86,11 +138,18 @@ Wire = OpenAI | Ollama
 
 def _whole(status: str, value: Json) -> bytes:
     data = _dump(value)
-    return f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
+    return (
+        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length:"
+        f" {len(data)}\r\n\r\n".encode()
+        + data
+    )
 
 
 def _head(wire: Wire) -> bytes:
-    return f"HTTP/1.1 200 OK\r\ncontent-type: {wire.content_type}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    return (
+        f"HTTP/1.1 200 OK\r\ncontent-type: {wire.content_type}\r\ntransfer-encoding:"
+        " chunked\r\n\r\n".encode()
+    )
 
 
 @cache
@@ -102,29 +161,60 @@ def _around(wire: Wire, model: str) -> tuple[bytes, bytes]:
 
 
 def _details() -> Json:
-    return {"format": "gguf", "family": "llama", "families": ["llama"], "parameter_size": "8.0B", "quantization_level": "Q4_K_M"}
+    return {
+        "format": "gguf",
+        "family": "llama",
+        "families": ["llama"],
+        "parameter_size": "8.0B",
+        "quantization_level": "Q4_K_M",
+    }
 
 
 def _listed(name: str, **more: Any) -> Json:
-    return {"name": name, "model": name, "size": 4_000_000_000, "digest": f"{MODELS.index(name):064x}", "details": _details(), **more}
+    return {
+        "name": name,
+        "model": name,
+        "size": 4_000_000_000,
+        "digest": f"{MODELS.index(name):064x}",
+        "details": _details(),
+        **more,
+    }
 
 
 def _shown(request: Json) -> Json:
-    info = {"general.architecture": "llama", "llama.context_length": 32_768, "llama.block_count": 32, "llama.attention.head_count": 32}
+    info = {
+        "general.architecture": "llama",
+        "llama.context_length": 32_768,
+        "llama.block_count": 32,
+        "llama.attention.head_count": 32,
+    }
     info |= {"llama.attention.head_count_kv": 8, "llama.embedding_length": 4096}
     return {"details": _details(), "model_info": info, "capabilities": ["completion", "tools"]}
 
 
 LISTS: dict[tuple[bytes, bytes], Callable[[Json], Json]] = {
-    (b"GET", b"/v1/models"): lambda _: {"object": "list", "data": [{"id": name, "object": "model", "created": 1, "owned_by": "bench"} for name in MODELS]},
-    (b"GET", b"/api/tags"): lambda _: {"models": [_listed(name, modified_at=_AT) for name in MODELS]},
+    (b"GET", b"/v1/models"): lambda _: {
+        "object": "list",
+        "data": [
+            {"id": name, "object": "model", "created": 1, "owned_by": "bench"} for name in MODELS
+        ],
+    },
+    (b"GET", b"/api/tags"): lambda _: {
+        "models": [_listed(name, modified_at=_AT) for name in MODELS]
+    },
     (b"GET", b"/api/ps"): lambda _: {
-        "models": [_listed(name, size_vram=0, context_length=8192, expires_at="2100-01-01T00:00:00Z") for name in MODELS],
+        "models": [
+            _listed(name, size_vram=0, context_length=8192, expires_at="2100-01-01T00:00:00Z")
+            for name in MODELS
+        ],
     },
     (b"GET", b"/api/version"): lambda _: {"version": "0.12.0"},
     (b"POST", b"/api/show"): _shown,
 }
-CHATS: dict[tuple[bytes, bytes], Wire] = {(b"POST", b"/v1/chat/completions"): OpenAI(), (b"POST", b"/api/chat"): Ollama()}
+CHATS: dict[tuple[bytes, bytes], Wire] = {
+    (b"POST", b"/v1/chat/completions"): OpenAI(),
+    (b"POST", b"/api/chat"): Ollama(),
+}
 
 
 class Connection(asyncio.Protocol):
@@ -166,32 +256,44 @@ class Connection(asyncio.Protocol):
         if model not in MODELS:
             self._transport.write(_whole("404 Not Found", {"error": f"model '{model}' not found"}))
         elif not stream:
-            self._transport.write(_whole("200 OK", wire.whole(model, answer(number_of(body)).decode())))
+            self._transport.write(
+                _whole("200 OK", wire.whole(model, answer(number_of(body)).decode()))
+            )
         elif held := _HOLD.search(body):
             self._transport.write(_head(wire))
             self._hold(wire, model, held[1].decode(), int(held[2]), float(held[3]), 0)
         else:
             before, behind = _around(wire, model)
-            self._transport.write(b"".join((before, chunk(wire.token(model, f" {number_of(body)}")), behind)))
+            self._transport.write(
+                b"".join((before, chunk(wire.token(model, f" {number_of(body)}")), behind))
+            )
 
-    def _hold(self, wire: Wire, model: str, name: str, count: int, interval_s: float, number: int) -> None:
+    def _hold(
+        self, wire: Wire, model: str, name: str, count: int, interval_s: float, number: int
+    ) -> None:
         """Sends token `number` of `count`, and the next one later."""
         self._transport.write(chunk(wire.token(model, f"{name}-{number} ")))
         if number + 1 < count:
-            self._timer = asyncio.get_running_loop().call_later(interval_s, self._hold, wire, model, name, count, interval_s, number + 1)
+            self._timer = asyncio.get_running_loop().call_later(
+                interval_s, self._hold, wire, model, name, count, interval_s, number + 1
+            )
         else:
             self._transport.write(chunk(wire.end(model, count)) + _END)
 
 
 async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(
+        Connection, "127.0.0.1", port, backlog=4096
+    )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 def main() -> None:
     """Entry point: prints its URL as its first line and serves until it is stopped."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.server.upstream", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.server.upstream", description=__doc__
+    )
     parser.add_argument("--port", type=int, default=0, help="Default: a free one.")
     uvloop.run(_serve(parser.parse_args().port))
 

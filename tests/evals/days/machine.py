@@ -1,4 +1,5 @@
-"""What the simulated machine is made of: models with sizes and true speeds, and how long an answer takes."""
+"""What the simulated machine is made of: models with sizes and true speeds, and how long an answer
+takes."""
 
 from __future__ import annotations
 
@@ -15,7 +16,15 @@ PREFILL_TIMES = 10.0
 LOAD_FIXED_S, LOAD_GB_S = 0.5, 1.2
 WARM_S = 0.02
 """What Ollama reports as the load of a model that is loaded."""
-GB_PER_B = {"Q2_K": 0.39, "Q3_K_M": 0.49, "Q4_0": 0.58, "Q4_K_M": 0.62, "MXFP4": 0.66, "Q8_0": 1.07, "F16": 2.0}
+GB_PER_B = {
+    "Q2_K": 0.39,
+    "Q3_K_M": 0.49,
+    "Q4_0": 0.58,
+    "Q4_K_M": 0.62,
+    "MXFP4": 0.66,
+    "Q8_0": 1.07,
+    "F16": 2.0,
+}
 LOST = {"Q2_K": 0.05, "Q3_K_M": 0.02}
 """True quality that is lost below 4 bits: an assumption, since every score is of 16 bits."""
 _FILE_TYPE = {"F16": 1, "Q4_0": 2, "Q8_0": 7, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "MXFP4": 38}
@@ -33,7 +42,18 @@ _ARCHITECTURES = (
     ("codegeex", "chatglm"), ("nemotron", "nemotron_h_moe"), ("lfm2", "lfm2"), ("starcoder2", "starcoder2"), ("stablelm", "stablelm"), ("falcon-", "falcon"),
 )  # fmt: skip
 """By the beginning of the canonical name; what is left is of Llama's architecture."""
-_BARE = ("gemma3", "gemma3n", "gemma4", "gptoss", "mistral3", "qwen25vl", "qwen3vl", "qwen35", "glm4moelite", "nemotron_h_moe")
+_BARE = (
+    "gemma3",
+    "gemma3n",
+    "gemma4",
+    "gptoss",
+    "mistral3",
+    "qwen25vl",
+    "qwen3vl",
+    "qwen35",
+    "glm4moelite",
+    "nemotron_h_moe",
+)
 """Architectures whose models Ollama converts itself: `/api/show` tells no basename of theirs."""
 _NAMED_SINCE = "2024-07"
 """GGUF files made before have no basename either (llama.cpp writes it since then)."""
@@ -94,7 +114,13 @@ class Model:
 
     def tag(self, name: str) -> dict[str, Any]:
         """Its entry in `/api/tags`."""
-        return {"name": name, "model": name, "size": int(self.size_gb * 1e9), "digest": self.digest, "details": self._details()}
+        return {
+            "name": name,
+            "model": name,
+            "size": int(self.size_gb * 1e9),
+            "digest": self.digest,
+            "details": self._details(),
+        }
 
     def show(self) -> dict[str, Any]:
         """Its `/api/show`, as Ollama 0.32 tells it, without templates and licences."""
@@ -113,22 +139,46 @@ class Model:
         }
         if self.active_b < self.params_b * 0.7:
             facts |= {f"{arch}.expert_count": 128, f"{arch}.expert_used_count": 8}
-        return {"details": self._details(), "model_info": facts, "capabilities": ["completion", *self.capabilities], "parameters": ""}
+        return {
+            "details": self._details(),
+            "model_info": facts,
+            "capabilities": ["completion", *self.capabilities],
+            "parameters": "",
+        }
 
     @property
     def architecture(self) -> str:
         """As GGUF names it."""
         arch = architecture(self.canonical)
-        return f"{arch}moe" if self.active_b < self.params_b / 4 and arch in ("qwen3", "qwen35", "qwen3vl", "lfm2", "granite") else arch
+        return (
+            f"{arch}moe"
+            if self.active_b < self.params_b / 4
+            and arch in ("qwen3", "qwen35", "qwen3vl", "lfm2", "granite")
+            else arch
+        )
 
     def _details(self) -> dict[str, Any]:
         arch = self.architecture
         size = f"{self.params_b:.1f}B" if self.params_b >= 1 else f"{self.params_b * 1000:.2f}M"
-        return {"parent_model": "", "format": "gguf", "family": arch, "families": [arch], "parameter_size": size, "quantization_level": self.bits}
+        return {
+            "parent_model": "",
+            "format": "gguf",
+            "family": arch,
+            "families": [arch],
+            "parameter_size": size,
+            "quantization_level": self.bits,
+        }
 
 
-def made(facts: Mapping[str, Any], quality: Mapping[TaskType, float], names: tuple[str, ...] = (), bits: str = "", style: str = "usual") -> Model:
-    """A model from its line of the data; `style` of its metadata: usual (as the real one's is likely to be), bare, or sized (size in the basename)."""
+def made(
+    facts: Mapping[str, Any],
+    quality: Mapping[TaskType, float],
+    names: tuple[str, ...] = (),
+    bits: str = "",
+    style: str = "usual",
+) -> Model:
+    """A model from its line of the data; `style` of its metadata: usual (as the real one's is
+    likely to be), bare, or sized (size in the basename)."""
     bits = bits or ("MXFP4" if facts["family"] == "gpt-oss" else "Q4_K_M")
     return Model(
         names=names or (facts["ollama"][0],),
@@ -155,7 +205,9 @@ def mode_of(facts: Mapping[str, Any]) -> str:
 
 def _capabilities(facts: Mapping[str, Any]) -> tuple[str, ...]:
     # the data tells thinking by library family: an instruct model of a family that thinks does not
-    return tuple(each for each in facts["capabilities"] if each != "thinking" or mode_of(facts) == "on")
+    return tuple(
+        each for each in facts["capabilities"] if each != "thinking" or mode_of(facts) == "on"
+    )
 
 
 def architecture(canonical: str) -> str:

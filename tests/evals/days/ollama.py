@@ -1,4 +1,5 @@
-"""A scripted Ollama in this process: `/api/tags`, `/api/ps` and `/api/show` through orch's own reading of the wire, memory that evicts, no waiting."""
+"""A scripted Ollama in this process: `/api/tags`, `/api/ps` and `/api/show` through orch's own
+reading of the wire, memory that evicts, no waiting."""
 
 from __future__ import annotations
 
@@ -44,14 +45,30 @@ class Answer:
 
 
 class Ollama:
-    """The server. `most` is its OLLAMA_MAX_LOADED_MODELS; the model that was used longest ago goes first, or `by_name` the first by its blob's file.
+    """The server. `most` is its OLLAMA_MAX_LOADED_MODELS; the model that was used longest ago goes
+    first, or `by_name` the first by its blob's file.
 
-    Ollama 0.32 unloads the one with the shortest keep_alive (here they are all the same), then the first by file (`ByDurationAndName` in its sched.go).
+    Ollama 0.32 unloads the one with the shortest keep_alive (here they are all the same), then the
+    first by file (`ByDurationAndName` in its sched.go).
     """
 
-    def __init__(self, models: Sequence[Model], most: int, memory_bytes: int, machine: str, thinking_tokens: int = 0, *, by_name: bool = False) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        most: int,
+        memory_bytes: int,
+        machine: str,
+        thinking_tokens: int = 0,
+        *,
+        by_name: bool = False,
+    ) -> None:
         self.models, self._by_name_first = tuple(models), by_name
-        self._most, self._memory_bytes, self._machine, self._thinking = most, memory_bytes, machine, thinking_tokens
+        self._most, self._memory_bytes, self._machine, self._thinking = (
+            most,
+            memory_bytes,
+            machine,
+            thinking_tokens,
+        )
         self.loaded: list[Loaded] = []
         """The one that was used last stands last."""
         self.answers: list[Answer] = []
@@ -67,12 +84,20 @@ class Ollama:
             raise BackendError("model_not_found", f"model {name!r} not found") from None
 
     def ask(self, name: str, num_ctx: int, prompt_tokens: int) -> Answer:
-        """One answer: loads the model where it is not there with that context, and evicts what has no room."""
+        """One answer: loads the model where it is not there with that context, and evicts what has
+        no room."""
         model = self.named(name)
         load_s = self._bring(model, name, num_ctx)
         rate = model.rate(self._machine)
         tokens = self.answer_tokens + (self._thinking if model.thinks else 0)
-        answer = Answer(model, load_s, prompt_tokens / (rate * PREFILL_TIMES), tokens / rate, prompt_tokens, tokens)
+        answer = Answer(
+            model,
+            load_s,
+            prompt_tokens / (rate * PREFILL_TIMES),
+            tokens / rate,
+            prompt_tokens,
+            tokens,
+        )
         self.answers.append(answer)
         return answer
 
@@ -84,8 +109,14 @@ class Ollama:
             self.loaded.append(there)
             return 0.0
         needed = model.bytes_at(num_ctx)
-        while self.loaded and (len(self.loaded) >= self._most or needed + self._held() > self._memory_bytes):
-            self.loaded.remove(min(self.loaded, key=lambda each: each.model.digest) if self._by_name_first else self.loaded[0])
+        while self.loaded and (
+            len(self.loaded) >= self._most or needed + self._held() > self._memory_bytes
+        ):
+            self.loaded.remove(
+                min(self.loaded, key=lambda each: each.model.digest)
+                if self._by_name_first
+                else self.loaded[0]
+            )
         self.loaded.append(Loaded(model, name, num_ctx))
         return model.load_s
 
@@ -97,7 +128,16 @@ class Ollama:
         if path == "/api/tags":
             return {"models": [model.tag(name) for model in self.models for name in model.names]}
         if path == "/api/ps":
-            return {"models": [{**e.model.tag(e.name), "size": e.model.bytes_at(e.num_ctx), "context_length": e.num_ctx} for e in self.loaded]}
+            return {
+                "models": [
+                    {
+                        **e.model.tag(e.name),
+                        "size": e.model.bytes_at(e.num_ctx),
+                        "context_length": e.num_ctx,
+                    }
+                    for e in self.loaded
+                ]
+            }
         if path == "/api/show":
             return self.named(body["model"]).show()
         raise BackendError("rejected", f"{path} is not scripted")
@@ -116,7 +156,8 @@ class Wire(Http):
 
 
 class ScriptedBackend(OllamaBackend):
-    """orch's backend for Ollama over the scripted server; `chat` gives an answer with the seconds that Ollama would report."""
+    """orch's backend for Ollama over the scripted server; `chat` gives an answer with the seconds
+    that Ollama would report."""
 
     def __init__(self, server: Ollama) -> None:
         super().__init__(Provider(kind="ollama", base_url=URL))
@@ -124,7 +165,9 @@ class ScriptedBackend(OllamaBackend):
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """An answer of one word."""
-        answer = self._server.ask(request.model, request.num_ctx or 4096, estimate_tokens(request.messages))
+        answer = self._server.ask(
+            request.model, request.num_ctx or 4096, estimate_tokens(request.messages)
+        )
         yield Delta(content="done")
         yield Delta(
             done=Completion(

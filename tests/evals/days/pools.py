@@ -15,16 +15,19 @@ from tests.evals.days.machine import Model, made, mode_of
 from tests.evals.days.quality import Halves
 
 RATED_HIGHER = 1.4
-"""How much higher people's ratings of 2024 are than benchmarks of today say (findings: the mean of the original's four, shrunk)."""
+"""How much higher people's ratings of 2024 are than benchmarks of today say (findings: the mean of
+the original's four, shrunk)."""
 ORDINARY, WEAK = 0.05, 0.15
-"""How much worse than at its strengths a rated model is at other types, and at its weaknesses: an assumption."""
+"""How much worse than at its strengths a rated model is at other types, and at its weaknesses: an
+assumption."""
 _MOST_GB = (7.0, 12.0, 25.0)
 """What models of a random pool may weigh: a laptop, a small GPU, a large one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Models that are installed, and what models.yaml says of some: `listed` is that file's `models`, None for the shipped file."""
+    """Models that are installed, and what models.yaml says of some: `listed` is that file's
+    `models`, None for the shipped file."""
 
     name: str
     models: tuple[Model, ...]
@@ -32,23 +35,40 @@ class Pool:
 
 
 class Makes:
-    """Makes models from the data, by their name there or in Ollama. `by_scores`: scores are the truth also where a person's ratings say otherwise."""
+    """Makes models from the data, by their name there or in Ollama. `by_scores`: scores are the
+    truth also where a person's ratings say otherwise."""
 
     def __init__(self, known: Halves, *, by_scores: bool = False) -> None:
         self.known, self.by_scores = known, by_scores
-        self._by_name = {name: facts for facts in known.facts.values() for name in (facts["model"], *facts["ollama"])}
+        self._by_name = {
+            name: facts
+            for facts in known.facts.values()
+            for name in (facts["model"], *facts["ollama"])
+        }
 
-    def __call__(self, name: str, *, called: Sequence[str] = (), bits: str = "", style: str = "usual") -> Model:
+    def __call__(
+        self, name: str, *, called: Sequence[str] = (), bits: str = "", style: str = "usual"
+    ) -> Model:
         """A model with its true quality; `called` are its names in the simulated Ollama."""
         facts = self._by_name[name]
-        return made(facts, self.known.true[facts["model"], mode_of(facts)], tuple(called) or (name,), bits, style)
+        return made(
+            facts,
+            self.known.true[facts["model"], mode_of(facts)],
+            tuple(called) or (name,),
+            bits,
+            style,
+        )
 
     def likely(self) -> list[str]:
-        """Names in Ollama of models that chat, have scores and weigh no more than the largest pool allows."""
+        """Names in Ollama of models that chat, have scores and weigh no more than the largest pool
+        allows."""
         return sorted(
             facts["ollama"][0]
             for facts in self.known.facts.values()
-            if facts["ollama"] and facts["params_b"] and (facts["model"], mode_of(facts)) in self.known.true and facts["params_b"] < 37
+            if facts["ollama"]
+            and facts["params_b"]
+            and (facts["model"], mode_of(facts)) in self.known.true
+            and facts["params_b"] < 37
         )
 
 
@@ -60,16 +80,32 @@ def named(make: Makes) -> Iterator[Pool]:
 
 
 def as_rated(pool: Pool, ratings: Sequence[Mapping[str, Any]]) -> Pool:
-    """The pool as the person sees it who rated some of its models: what he wrote is the truth of these, on whose scale the others' scores are moved."""
-    written = {model.name: _as_written(rating) for model in pool.models for rating in ratings if rating["id"] in model.names}
-    return replace(pool, models=tuple(replace(model, quality=written.get(model.name) or _moved(model, RATED_HIGHER / 10)) for model in pool.models))
+    """The pool as the person sees it who rated some of its models: what he wrote is the truth of
+    these, on whose scale the others' scores are moved."""
+    written = {
+        model.name: _as_written(rating)
+        for model in pool.models
+        for rating in ratings
+        if rating["id"] in model.names
+    }
+    return replace(
+        pool,
+        models=tuple(
+            replace(model, quality=written.get(model.name) or _moved(model, RATED_HIGHER / 10))
+            for model in pool.models
+        ),
+    )
 
 
 def _as_written(rating: Mapping[str, Any]) -> dict[TaskType, float]:
-    """The rating at a strength, and at all types where none is named; less at others, and less again at a weakness."""
+    """The rating at a strength, and at all types where none is named; less at others, and less
+    again at a weakness."""
     strong, weak = rating.get("strengths", ()), rating.get("weaknesses", ())
     named = any(kind in strong for kind in TaskType)
-    less = {kind: WEAK if kind in weak else ORDINARY if named and kind not in strong else 0.0 for kind in TaskType}
+    less = {
+        kind: WEAK if kind in weak else ORDINARY if named and kind not in strong else 0.0
+        for kind in TaskType
+    }
     return {kind: rating["quality_rating"] / 10 - less[kind] for kind in TaskType}
 
 
@@ -78,21 +114,44 @@ def _moved(model: Model, by: float) -> dict[TaskType, float]:
 
 
 _PLAIN = {
-    "six-of-2026": ("qwen3.6:35b", "qwen3.6:27b", "gemma4:12b", "gemma4:26b", "glm-4.7-flash", "qwen3-coder:30b"),
-    "old-and-new": ("codellama:34b", "mistral:7b", "gemma2:9b", "llama3.1:8b", "qwen3:8b", "deepseek-coder:33b"),
+    "six-of-2026": (
+        "qwen3.6:35b",
+        "qwen3.6:27b",
+        "gemma4:12b",
+        "gemma4:26b",
+        "glm-4.7-flash",
+        "qwen3-coder:30b",
+    ),
+    "old-and-new": (
+        "codellama:34b",
+        "mistral:7b",
+        "gemma2:9b",
+        "llama3.1:8b",
+        "qwen3:8b",
+        "deepseek-coder:33b",
+    ),
     "laptop": ("qwen3:4b", "gemma3:4b", "llama3.2:3b", "qwen2.5-coder:3b", "phi4-mini:3.8b"),
     "coder-pair": ("qwen3:8b", "qwen2.5-coder:7b"),
     "general-and-maths": ("gemma3:12b", "phi4-reasoning:14b"),
     "maths-of-2024": ("qwen3:8b", "mathstral:7b"),
     "one-alone": ("gemma3:12b",),
     "big-and-small": ("qwen3:32b", "llama3.2:3b", "gemma3:1b"),
-    "moe-and-dense": ("gpt-oss:20b", "qwen3:30b-a3b-instruct-2507-q4_K_M", "devstral-small-2:24b", "mistral-small3.2:24b"),
+    "moe-and-dense": (
+        "gpt-oss:20b",
+        "qwen3:30b-a3b-instruct-2507-q4_K_M",
+        "devstral-small-2:24b",
+        "mistral-small3.2:24b",
+    ),
 }
 
 
 def _shipped_four(make: Makes) -> Pool:
     pool = Pool("shipped-four", _four(make))
-    return pool if make.by_scores else as_rated(pool, [asdict(spec) for spec in _shipped_models() if not spec.last_resort])
+    return (
+        pool
+        if make.by_scores
+        else as_rated(pool, [asdict(spec) for spec in _shipped_models() if not spec.last_resort])
+    )
 
 
 def _shipped_models() -> tuple[ModelSpec, ...]:
@@ -118,11 +177,33 @@ def _aliases(make: Makes) -> Pool:
 
 
 def _rated_by_a_person(make: Makes) -> Pool:
-    models = (make("qwen2.5:14b"), make("gemma3:12b"), make("qwen2.5-coder:14b"), make("gpt-oss:20b"), make("qwen3:8b"))
+    models = (
+        make("qwen2.5:14b"),
+        make("gemma3:12b"),
+        make("qwen2.5-coder:14b"),
+        make("gpt-oss:20b"),
+        make("qwen3:8b"),
+    )
     listed = (
-        {"id": "qwen2.5:14b", "provider": "ollama", "quality_rating": 7.5, "strengths": ["reasoning", "analysis"]},
-        {"id": "gemma3:12b", "provider": "ollama", "quality_rating": 8, "strengths": ["writing", "creative"]},
-        {"id": "qwen2.5-coder:14b", "provider": "ollama", "quality_rating": 8, "strengths": ["coding"], "weaknesses": ["creative"]},
+        {
+            "id": "qwen2.5:14b",
+            "provider": "ollama",
+            "quality_rating": 7.5,
+            "strengths": ["reasoning", "analysis"],
+        },
+        {
+            "id": "gemma3:12b",
+            "provider": "ollama",
+            "quality_rating": 8,
+            "strengths": ["writing", "creative"],
+        },
+        {
+            "id": "qwen2.5-coder:14b",
+            "provider": "ollama",
+            "quality_rating": 8,
+            "strengths": ["coding"],
+            "weaknesses": ["creative"],
+        },
     )
     pool = Pool("rated-by-a-person", models, listed)
     return pool if make.by_scores else as_rated(pool, listed)
@@ -130,19 +211,37 @@ def _rated_by_a_person(make: Makes) -> Pool:
 
 def _old_fine_tune(make: Makes) -> Pool:
     names = ["hf.co/bartowski/dolphin-2.9-llama3-8b-GGUF:Q3_K_M"]
-    return Pool("quantised-fine-tune", (make("dolphin-llama3:8b", called=names, bits="Q3_K_M", style="sized"), make("qwen3:4b"), make("llama3.2:3b")))
+    return Pool(
+        "quantised-fine-tune",
+        (
+            make("dolphin-llama3:8b", called=names, bits="Q3_K_M", style="sized"),
+            make("qwen3:4b"),
+            make("llama3.2:3b"),
+        ),
+    )
 
 
-_OTHERS: tuple[Callable[[Makes], Pool], ...] = (_shipped_four, _shipped_and_unlisted, _aliases, _rated_by_a_person, _old_fine_tune)
+_OTHERS: tuple[Callable[[Makes], Pool], ...] = (
+    _shipped_four,
+    _shipped_and_unlisted,
+    _aliases,
+    _rated_by_a_person,
+    _old_fine_tune,
+)
 
 
 def drawn(make: Makes, seed: int) -> Pool:
-    """A random pool: two to seven models of one weight class; some have two names, few bits or a user's name, some are rated by a person."""
+    """A random pool: two to seven models of one weight class; some have two names, few bits or a
+    user's name, some are rated by a person."""
     chance = random.Random(f"pool {seed}")
     most = chance.choice(_MOST_GB)
     names = [name for name in make.likely() if make(name).size_gb <= most]
     members = [_member(make, name, chance) for name in chance.sample(names, chance.randint(2, 7))]
-    listed = tuple(_rating(model, chance) for model in members if chance.random() < 0.5) if chance.random() < 0.25 else None
+    listed = (
+        tuple(_rating(model, chance) for model in members if chance.random() < 0.5)
+        if chance.random() < 0.25
+        else None
+    )
     pool = Pool(f"random-{seed}", tuple(members), listed or None)
     return as_rated(pool, listed) if listed and not make.by_scores else pool
 
@@ -153,7 +252,9 @@ def _member(make: Makes, name: str, chance: random.Random) -> Model:
     called = [name]
     kind = chance.random()
     if kind < 0.1:
-        called = [name, f"{name.partition(':')[0]}:latest"] if ":" in name else [name, f"{name}:mine"]
+        called = (
+            [name, f"{name.partition(':')[0]}:latest"] if ":" in name else [name, f"{name}:mine"]
+        )
     elif kind < 0.2:
         called = [f"hf.co/bartowski/{make(name).canonical}-GGUF:{bits or 'Q4_K_M'}"]
     return make(name, called=called, bits=bits, style=style)
@@ -162,4 +263,8 @@ def _member(make: Makes, name: str, chance: random.Random) -> Model:
 def _rating(model: Model, chance: random.Random) -> dict[str, Any]:
     """What a person writes of it: about its true quality, on the scale of 2024."""
     rated = fmean(model.quality.values()) * 10 + RATED_HIGHER + chance.gauss(0, 0.5)
-    return {"id": model.name, "provider": "ollama", "quality_rating": round(min(max(rated, 1.0), 9.5), 1)}
+    return {
+        "id": model.name,
+        "provider": "ollama",
+        "quality_rating": round(min(max(rated, 1.0), 9.5), 1),
+    }

@@ -1,13 +1,21 @@
-"""True quality and what orch is told of it, from two halves of the benchmarks: what one half says was not fitted on the other.
+"""True quality and what orch is told of it, from two halves of the benchmarks: what one half says
+was not fitted on the other.
 
-`split` deals the benchmarks of each kind into two halves, so that both have tests of old and of new models; scores of one test by two sources, and all
-votes of the arena, go together. From each half's scores alone come values per model, mode and kind, by the data folder's own `prior.py`: a factor over
-the benchmarks, shrunk to a regression on size, active size, date, thinking and coder, which is fitted on that half too. Half B is the truth; half A is
-what orch is told, derived by the package's own script (`told.py`), so that recognition and the formula for what is unknown take part.
+`split` deals the benchmarks of each kind into two halves, so that both have tests of old and of new
+models; scores of one test by two sources, and all
+votes of the arena, go together. From each half's scores alone come values per model, mode and kind,
+by the data folder's own `prior.py`: a factor over
+the benchmarks, shrunk to a regression on size, active size, date, thinking and coder, which is
+fitted on that half too. Half B is the truth; half A is
+what orch is told, derived by the package's own script (`told.py`), so that recognition and the
+formula for what is unknown take part.
 
-What is not independent: both regressions see the same sizes and dates, so a model without a score of half B in a kind has for truth what B's regression
-says (`unscored` tells how many cells these are); where a half has fewer than 40 scored models of a kind (long context, tools), it takes the regression
-that was fitted on both; and the scale (mean 6, 1.6 a standard deviation over all models, in tenths) is that of both together.
+What is not independent: both regressions see the same sizes and dates, so a model without a score
+of half B in a kind has for truth what B's regression
+says (`unscored` tells how many cells these are); where a half has fewer than 40 scored models of a
+kind (long context, tools), it takes the regression
+that was fitted on both; and the scale (mean 6, 1.6 a standard deviation over all models, in tenths)
+is that of both together.
 """
 
 from __future__ import annotations
@@ -36,7 +44,8 @@ Table = dict[Unit, dict[TaskType, float]]
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """The true qualities, from 0 to 1; `scored` is, of half B, the weight of a type's kinds in which the model has a score."""
+    """The true qualities, from 0 to 1; `scored` is, of half B, the weight of a type's kinds in
+    which the model has a score."""
 
     true: Table
     scored: Table
@@ -60,19 +69,39 @@ def module(folder: Path) -> Any:
     file = folder / "prior.py"
     made = types.ModuleType("prior")
     made.__file__ = str(file)
-    exec(compile(file.read_text(encoding="utf-8").rstrip().removesuffix("main()"), str(file), "exec"), made.__dict__)
+    exec(
+        compile(
+            file.read_text(encoding="utf-8").rstrip().removesuffix("main()"), str(file), "exec"
+        ),
+        made.__dict__,
+    )
     return made
 
 
 def split(dates: Mapping[Column, Sequence[float]], seed: int) -> dict[Column, str]:
-    """Half A or B for every test of every kind, by the dates of the models that took it: two that models of one time took go to different halves."""
+    """Half A or B for every test of every kind, by the dates of the models that took it: two that
+    models of one time took go to different halves."""
     chance = random.Random(seed)
     shared = {test: chance.choice("AB") for test in TOGETHER}
     dealt: dict[Column, str] = {}
     for kind in sorted({kind for kind, _ in dates}):
-        tests = sorted((test for of, test in dates if of == kind), key=lambda test: (len(dates[kind, test]) < LEAST_SCORED, -fmean(dates[kind, test]), test))
+        tests = sorted(
+            (test for of, test in dates if of == kind),
+            key=lambda test: (
+                len(dates[kind, test]) < LEAST_SCORED,
+                -fmean(dates[kind, test]),
+                test,
+            ),
+        )
         for pair in (tests[at : at + 2] for at in range(0, len(tests), 2)):
-            fixed = next((("AB", "BA")[(shared[test] == "B") ^ (place == 1)] for place, test in enumerate(pair) if test in shared), None)
+            fixed = next(
+                (
+                    ("AB", "BA")[(shared[test] == "B") ^ (place == 1)]
+                    for place, test in enumerate(pair)
+                    if test in shared
+                ),
+                None,
+            )
             for test, half in zip(pair, fixed or chance.choice(("AB", "BA")), strict=False):
                 dealt[kind, test] = half
     return dealt
@@ -94,7 +123,10 @@ def stem(column: str) -> str:
 def _table(prior: Any, units: list[dict[str, Any]], kept: set[Column]) -> tuple[Table, Table]:
     """Qualities by one half's scores, and how much of each type these scores cover."""
     kinds = {kind for mix in prior.TASKS.values() for kind in mix}
-    part = [unit | {"cells": {c: v for c, v in unit["cells"].items() if (c[0], stem(c[1])) in kept}} for unit in units]
+    part = [
+        unit | {"cells": {c: v for c, v in unit["cells"].items() if (c[0], stem(c[1])) in kept}}
+        for unit in units
+    ]
     values, has = {}, {}
     for kind in kinds:
         values[kind] = _values(prior, units, part, kind)
@@ -103,13 +135,24 @@ def _table(prior: Any, units: list[dict[str, Any]], kept: set[Column]) -> tuple[
     scored: Table = {}
     for at, unit in enumerate(units):
         key = (unit["model"], unit["mode"])
-        sums = {task: sum(weight * values[kind][at] for kind, weight in mix.items()) for task, mix in prior.TASKS.items()}
-        quality[key] = {TaskType(task): min(max(prior.CENTRE + prior.SPREAD * value, 1.0), 9.5) / 10 for task, value in sums.items()}
-        scored[key] = {TaskType(task): sum(w for kind, w in mix.items() if has[kind][at]) for task, mix in prior.TASKS.items()}
+        sums = {
+            task: sum(weight * values[kind][at] for kind, weight in mix.items())
+            for task, mix in prior.TASKS.items()
+        }
+        quality[key] = {
+            TaskType(task): min(max(prior.CENTRE + prior.SPREAD * value, 1.0), 9.5) / 10
+            for task, value in sums.items()
+        }
+        scored[key] = {
+            TaskType(task): sum(w for kind, w in mix.items() if has[kind][at])
+            for task, mix in prior.TASKS.items()
+        }
     return quality, scored
 
 
-def _values(prior: Any, whole: list[dict[str, Any]], part: list[dict[str, Any]], kind: str) -> list[float]:
+def _values(
+    prior: Any, whole: list[dict[str, Any]], part: list[dict[str, Any]], kind: str
+) -> list[float]:
     """A half's value of every unit, on the scale of the whole."""
     columns, all_columns = prior.columns(part, kind), prior.columns(whole, kind)
     par, tau2, _, mu, _ = prior.fit(whole, all_columns)
@@ -123,6 +166,12 @@ def _values(prior: Any, whole: list[dict[str, Any]], part: list[dict[str, Any]],
 
 
 def unscored(known: Halves, models: Collection[str]) -> tuple[int, int]:
-    """Cells (model, mode and type) of true quality of some models, and those of them that no score of half B told: there the regression is the truth."""
-    cells = [share for (model, _), shares in known.scored.items() if model in models for share in shares.values()]
+    """Cells (model, mode and type) of true quality of some models, and those of them that no score
+    of half B told: there the regression is the truth."""
+    cells = [
+        share
+        for (model, _), shares in known.scored.items()
+        if model in models
+        for share in shares.values()
+    ]
     return len(cells), sum(share == 0 for share in cells)

@@ -10,7 +10,8 @@ from pathlib import Path
 from orch.types import TaskType
 
 PROMPTS = Path(__file__).with_name("prompts.jsonl")
-"""120 prompts written for this eval (35 % coding, 20 % simple; English and Spanish): no classifier was trained on them."""
+"""120 prompts written for this eval (35 % coding, 20 % simple; English and Spanish): no classifier
+was trained on them."""
 DAYS, LONGEST_RUN = 2, 6
 ANSWER_TOKENS = {
     TaskType.SIMPLE: 80,
@@ -22,14 +23,18 @@ ANSWER_TOKENS = {
     TaskType.WRITING: 520,
     TaskType.RESEARCH: 600,
 }
-"""Tokens of a true answer by true type, which a task varies by a third either way. orch is not told: routing.yaml guesses others, then it measures."""
-_PASTED = "2026-11-29 09:14:07 worker-3 batch 118 of 240 done, 37 rows skipped, next at offset 40960\n"
+"""Tokens of a true answer by true type, which a task varies by a third either way. orch is not
+told: routing.yaml guesses others, then it measures."""
+_PASTED = (
+    "2026-11-29 09:14:07 worker-3 batch 118 of 240 done, 37 rows skipped, next at offset 40960\n"
+)
 _TOKENS_A_LINE = 38
 
 
 @dataclass(frozen=True, slots=True)
 class DayTask:
-    """One task: what is asked, its true type, and how many tokens an answer takes, thinking left out."""
+    """One task: what is asked, its true type, and how many tokens an answer takes, thinking left
+    out."""
 
     text: str
     label: TaskType
@@ -62,7 +67,9 @@ def _in_runs(by_type: dict[TaskType, list[DayTask]], chance: random.Random) -> l
 
 def _rows() -> list[dict[str, str]]:
     rows = [json.loads(line) for line in PROMPTS.read_text(encoding="utf-8").splitlines()]
-    return sorted(rows, key=lambda row: row["label"])  # so that every day has its share of each type
+    return sorted(
+        rows, key=lambda row: row["label"]
+    )  # so that every day has its share of each type
 
 
 def _task(row: dict[str, str], chance: random.Random) -> DayTask:

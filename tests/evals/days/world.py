@@ -1,4 +1,5 @@
-"""A day in one world: what orch does, task by task, what each model kept loaded would have done, and the best that could be done."""
+"""A day in one world: what orch does, task by task, what each model kept loaded would have done,
+and the best that could be done."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ SPARE = 1.02
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where a day is spent. `room` is how many models fit, `machine` gpu or cpu; `told` is the content of a known_models.yaml, empty for the package's own."""
+    """Where a day is spent. `room` is how many models fit, `machine` gpu or cpu; `told` is the
+    content of a known_models.yaml, empty for the package's own."""
 
     pool: Pool
     room: int
@@ -53,7 +55,9 @@ class World:
     @property
     def memory_bytes(self) -> int:
         """Room for the largest model, or for the two largest, at the usual context."""
-        needs = sorted((model.bytes_at(DEFAULT_NUM_CTX) for model in self.pool.models), reverse=True)
+        needs = sorted(
+            (model.bytes_at(DEFAULT_NUM_CTX) for model in self.pool.models), reverse=True
+        )
         return int(sum(needs[: self.room]) * SPARE)
 
     def seconds(self, model: Model, task: DayTask) -> float:
@@ -119,7 +123,9 @@ def spent(world: World) -> Day:
     with home(world):
         steps = tuple(asyncio.run(_steps(world)))
     loads = sum(step.answer.load_s > 0 for step in steps)
-    auto = Totals.of([step.quality for step in steps], [step.answer.seconds for step in steps], loads)
+    auto = Totals.of(
+        [step.quality for step in steps], [step.answer.seconds for step in steps], loads
+    )
     return Day(
         world,
         steps,
@@ -136,10 +142,23 @@ def spent(world: World) -> Day:
 def home(world: World) -> Iterator[Path]:
     """An empty ORCH_HOME in an empty folder, with the world's files and Ollama's own variable."""
     before = dict(os.environ)
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        files = {"routing.yaml": {"version": 1, "memory_budget_gb": world.memory_bytes / 1e9, "cache": {"mode": "off"}, **world.routing}}
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+    ) as folder:
+        files = {
+            "routing.yaml": {
+                "version": 1,
+                "memory_budget_gb": world.memory_bytes / 1e9,
+                "cache": {"mode": "off"},
+                **world.routing,
+            }
+        }
         if world.pool.listed is not None:
-            files["models.yaml"] = {"version": 1, "providers": {"ollama": {"kind": "ollama", "base_url": URL}}, "models": list(world.pool.listed)}
+            files["models.yaml"] = {
+                "version": 1,
+                "providers": {"ollama": {"kind": "ollama", "base_url": URL}},
+                "models": list(world.pool.listed),
+            }
         for name, data in files.items():
             (Path(folder) / name).write_text(json.dumps(data), encoding="utf-8")
         os.environ |= {"ORCH_HOME": folder, "OLLAMA_MAX_LOADED_MODELS": str(world.room)}
@@ -166,18 +185,41 @@ class DayWiring(Wiring):
         return super().open(config)
 
     def registry(
-        self, models: Models, backends: Mapping[str, Backend], journal: Journal, budget_gb: Literal["auto"] | float, priors: QualityPriors
+        self,
+        models: Models,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        budget_gb: Literal["auto"] | float,
+        priors: QualityPriors,
     ) -> Registry:
-        """As a known_models.yaml of the user's would have it, which takes seconds to read and check."""
-        return super().registry(models, backends, journal, budget_gb, QualityPriors(models.models, self._shipped, self._told) if self._told else priors)
+        """As a known_models.yaml of the user's would have it, which takes seconds to read and
+        check."""
+        return super().registry(
+            models,
+            backends,
+            journal,
+            budget_gb,
+            QualityPriors(models.models, self._shipped, self._told) if self._told else priors,
+        )
 
     def backend(self, name: str, provider: Provider, models: Models) -> Backend:
         """The scripted server for Ollama; the engine inside orch stays what it is."""
-        return ScriptedBackend(self._server) if provider.kind == "ollama" else super().backend(name, provider, models)
+        return (
+            ScriptedBackend(self._server)
+            if provider.kind == "ollama"
+            else super().backend(name, provider, models)
+        )
 
 
 async def _steps(world: World) -> list[Step]:
-    server = Ollama(world.pool.models, world.room, world.memory_bytes, world.machine, world.thinking_tokens, by_name=world.by_name)
+    server = Ollama(
+        world.pool.models,
+        world.room,
+        world.memory_bytes,
+        world.machine,
+        world.thinking_tokens,
+        by_name=world.by_name,
+    )
     async with Orchestrator(wiring=DayWiring(server, world.told)) as orchestrator:
         return [await _step(world, orchestrator, server, task) for task in world.tasks]
 
@@ -185,22 +227,42 @@ async def _steps(world: World) -> list[Step]:
 async def _step(world: World, orchestrator: Orchestrator, server: Ollama, task: DayTask) -> Step:
     before = tuple(each.model.name for each in server.loaded)
     server.answer_tokens = task.answer_tokens
-    result = await orchestrator.execute(task.text, context=list(task.pasted), profile=world.profile, store_memory=False)
-    decision, out = result.decision, {c.model_id for c in result.decision.candidates if c.eliminated_code == "quality_floor"}
-    return Step(task, decision, server.answers[-1], before, passed_over(decision), frozenset(server.named(name).name for name in out))
+    result = await orchestrator.execute(
+        task.text, context=list(task.pasted), profile=world.profile, store_memory=False
+    )
+    decision, out = (
+        result.decision,
+        {c.model_id for c in result.decision.candidates if c.eliminated_code == "quality_floor"},
+    )
+    return Step(
+        task,
+        decision,
+        server.answers[-1],
+        before,
+        passed_over(decision),
+        frozenset(server.named(name).name for name in out),
+    )
 
 
 def passed_over(decision: Decision) -> tuple[Candidate, ...]:
-    """Loaded models that could take the task, that orch expects sooner and that it rates no worse than the chosen one."""
+    """Loaded models that could take the task, that orch expects sooner and that it rates no worse
+    than the chosen one."""
     chosen = next(each for each in decision.candidates if each.key == decision.key)
     able = (each for each in decision.candidates if each.resident and not each.eliminated)
-    return tuple(each for each in able if each.expected_s < chosen.expected_s - 1e-9 and each.quality >= chosen.quality - 1e-9)
+    return tuple(
+        each
+        for each in able
+        if each.expected_s < chosen.expected_s - 1e-9 and each.quality >= chosen.quality - 1e-9
+    )
 
 
 def not_ruled_out(steps: Sequence[Step], world: World) -> list[str]:
-    """Names of the models that no quality floor rules out for most tasks; all of them where there is none."""
+    """Names of the models that no quality floor rules out for most tasks; all of them where there
+    is none."""
     names = [model.name for model in world.pool.models]
-    return [name for name in names if sum(name in step.ruled_out for step in steps) * 2 <= len(steps)] or names
+    return [
+        name for name in names if sum(name in step.ruled_out for step in steps) * 2 <= len(steps)
+    ] or names
 
 
 # ---------------------------------------------------------------- what it is held against
@@ -209,7 +271,11 @@ def not_ruled_out(steps: Sequence[Step], world: World) -> list[str]:
 def kept(world: World, model: Model) -> Totals:
     """One model loaded all day; its first load counts."""
     seconds = [world.seconds(model, task) for task in world.tasks]
-    return Totals.of([model.quality[task.label] for task in world.tasks], [seconds[0] + model.load_s, *seconds[1:]], 1)
+    return Totals.of(
+        [model.quality[task.label] for task in world.tasks],
+        [seconds[0] + model.load_s, *seconds[1:]],
+        1,
+    )
 
 
 def worth(quality: float, seconds: float, weighed: Mapping[str, float]) -> float:
@@ -217,10 +283,14 @@ def worth(quality: float, seconds: float, weighed: Mapping[str, float]) -> float
     return weighed["quality"] * quality + weighed["speed"] * speed(seconds)
 
 
-def oracle(world: World, weighed: Mapping[str, float], ruled_out: Sequence[Collection[str]]) -> Totals:
-    """The best possible day: knows every true quality and second, and all tasks that follow; what a floor rules out at a task is not used for it.
+def oracle(
+    world: World, weighed: Mapping[str, float], ruled_out: Sequence[Collection[str]]
+) -> Totals:
+    """The best possible day: knows every true quality and second, and all tasks that follow; what a
+    floor rules out at a task is not used for it.
 
-    It maximises the sum over the tasks of quality and speed with the profile's own two weights, speed being orch's logarithm of the seconds, by dynamic
+    It maximises the sum over the tasks of quality and speed with the profile's own two weights,
+    speed being orch's logarithm of the seconds, by dynamic
     programming over what is loaded, in the order of use.
     """
     models = world.pool.models
@@ -249,6 +319,12 @@ def _after(loaded: tuple[int, ...], at: int, world: World) -> tuple[int, ...]:
     if at in loaded:
         return (*(each for each in loaded if each != at), at)
     models, others = world.pool.models, list(loaded)
-    while others and (len(others) >= world.room or sum(models[each].bytes_at(DEFAULT_NUM_CTX) for each in (*others, at)) > world.memory_bytes):
-        others.remove(min(others, key=lambda each: models[each].digest) if world.by_name else others[0])
+    while others and (
+        len(others) >= world.room
+        or sum(models[each].bytes_at(DEFAULT_NUM_CTX) for each in (*others, at))
+        > world.memory_bytes
+    ):
+        others.remove(
+            min(others, key=lambda each: models[each].digest) if world.by_name else others[0]
+        )
     return (*others, at)

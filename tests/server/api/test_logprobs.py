@@ -1,4 +1,5 @@
-"""Logprobs: what the model's server tells of its tokens comes out in the form of the API that asked, and where it can't, that is said."""
+"""Logprobs: what the model's server tells of its tokens comes out in the form of the API that
+asked, and where it can't, that is said."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def url(request: pytest.FixtureRequest, ollama: FakeOllama, home: Path) -> Itera
     """A server in front of the fake, which is asked by its own API or by OpenAI's."""
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM)
-    models = {"providers": {"there": {"kind": request.param, "base_url": ollama.url}}, "models": [{"id": CODER, "provider": "there"}]}
+    models = {
+        "providers": {"there": {"kind": request.param, "base_url": ollama.url}},
+        "models": [{"id": CODER, "provider": "there"}],
+    }
     (home / "models.yaml").write_text(json.dumps(models))
     with served() as there:
         yield there
@@ -61,30 +65,48 @@ def test_a_chat_completion_holds_them(client: openai.OpenAI) -> None:
 
 def test_each_event_of_a_stream_holds_those_of_its_text(client: openai.OpenAI) -> None:
     choices = [event.choices[0] for event in client.chat.completions.create(**ASKED, stream=True)]
-    texts = [(choice.delta.content, "".join(tokens_of(choice.logprobs.content or []))) for choice in choices if choice.logprobs]
+    texts = [
+        (choice.delta.content, "".join(tokens_of(choice.logprobs.content or [])))
+        for choice in choices
+        if choice.logprobs
+    ]
     assert "".join(text or "" for text, _ in texts) == "".join(TOKENS)
     assert all(text == tokens for text, tokens in texts)
 
 
 def test_ollamas_client_finds_them_beside_the_message(url: str) -> None:
     with httpx.Client() as http:
-        whole = theirs.ChatResponse(**http.post(f"{url}/api/chat", json={**ASKED, "stream": False}).json())
-        lines = [theirs.ChatResponse(**json.loads(line)) for line in http.post(f"{url}/api/chat", json=ASKED).text.splitlines()]
+        whole = theirs.ChatResponse(
+            **http.post(f"{url}/api/chat", json={**ASKED, "stream": False}).json()
+        )
+        lines = [
+            theirs.ChatResponse(**json.loads(line))
+            for line in http.post(f"{url}/api/chat", json=ASKED).text.splitlines()
+        ]
         asked = {"model": CODER, "prompt": TASK, "logprobs": True, "stream": False}
         generated = theirs.GenerateResponse(**http.post(f"{url}/api/generate", json=asked).json())
-    assert [[each.token for each in said.logprobs or ()] for said in (whole, generated)] == [TOKENS] * 2
+    assert [[each.token for each in said.logprobs or ()] for said in (whole, generated)] == [
+        TOKENS
+    ] * 2
     assert [each.token for line in lines for each in line.logprobs or ()] == TOKENS
 
 
 def test_who_asks_for_none_gets_none(url: str) -> None:
     asked = {"model": CODER, "messages": SAID, "stream": False}
-    assert httpx.post(f"{url}/v1/chat/completions", json=asked).json()["choices"][0]["logprobs"] is None
+    assert (
+        httpx.post(f"{url}/v1/chat/completions", json=asked).json()["choices"][0]["logprobs"]
+        is None
+    )
     assert "logprobs" not in httpx.post(f"{url}/api/chat", json=asked).json()
 
 
-def test_an_answer_with_them_is_no_answer_to_give_again_without(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_an_answer_with_them_is_no_answer_to_give_again_without(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     choices = [client.chat.completions.create(**ASKED, temperature=0).choices[0] for _ in range(2)]
-    assert [tokens_of((choice.logprobs and choice.logprobs.content) or []) for choice in choices] == [TOKENS] * 2
+    assert [
+        tokens_of((choice.logprobs and choice.logprobs.content) or []) for choice in choices
+    ] == [TOKENS] * 2
     assert len(ollama.chats()) == 2
 
 
@@ -97,8 +119,15 @@ def entry(token: str) -> dict[str, Any]:
 
 
 def test_texts_that_are_joined_keep_theirs() -> None:
-    pieces = [Delta("a", logprobs=(entry("a"),)), Delta("b", logprobs=(entry("b"),)), Delta(thinking="c", logprobs=(entry("c"),))]
-    assert stream_parsing.merged(pieces) == [Delta("ab", logprobs=(entry("a"), entry("b"))), Delta(thinking="c", logprobs=(entry("c"),))]
+    pieces = [
+        Delta("a", logprobs=(entry("a"),)),
+        Delta("b", logprobs=(entry("b"),)),
+        Delta(thinking="c", logprobs=(entry("c"),)),
+    ]
+    assert stream_parsing.merged(pieces) == [
+        Delta("ab", logprobs=(entry("a"), entry("b"))),
+        Delta(thinking="c", logprobs=(entry("c"),)),
+    ]
 
 
 LINES = {
@@ -110,25 +139,40 @@ LINES = {
 
 @pytest.mark.parametrize("case", LINES)
 async def test_none_is_lost_where_its_text_comes_at_another_time(case: str) -> None:
-    told = [{"message": {"content": text}, "logprobs": tokens, "done": done} for text, tokens, done in LINES[case]]
-    models = {"providers": {"there": {"kind": "ollama", "base_url": NOBODY}}, "models": [{"id": CODER, "provider": "there"}]}
+    told = [
+        {"message": {"content": text}, "logprobs": tokens, "done": done}
+        for text, tokens, done in LINES[case]
+    ]
+    models = {
+        "providers": {"there": {"kind": "ollama", "base_url": NOBODY}},
+        "models": [{"id": CODER, "provider": "there"}],
+    }
     with respx.mock(base_url=NOBODY) as router:
         router.get("/api/tags").respond(json={"models": [{"name": CODER}]})
         router.get("/api/ps").respond(json={"models": []})
         router.post("/api/chat").respond(text="".join(json.dumps(line) + "\n" for line in told))
         async with Orchestrator(models, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
-            chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK, options={"logprobs": True})]
+            chunks = [
+                chunk
+                async for chunk in orchestrator.execute_streaming(TASK, options={"logprobs": True})
+            ]
     expected = [each["token"] for _, tokens, _ in LINES[case] for each in tokens]
     assert [each["token"] for chunk in chunks for each in chunk.get("logprobs", ())] == expected
     assert [each["token"] for each in chunks[-1]["result"].response.logprobs] == expected
 
 
 async def test_logprobs_of_another_shape_are_a_bad_response() -> None:
-    event = {"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [5]}, "finish_reason": "stop"}]}
+    event = {
+        "choices": [
+            {"delta": {"content": "a"}, "logprobs": {"content": [5]}, "finish_reason": "stop"}
+        ]
+    }
     with respx.mock() as router:
         router.route().respond(json=event)
         with pytest.raises(BackendError) as caught:
-            await anext(OpenAIBackend(Provider(kind="openai", base_url=NOBODY)).chat(ChatRequest("m", SAID)))
+            await anext(
+                OpenAIBackend(Provider(kind="openai", base_url=NOBODY)).chat(ChatRequest("m", SAID))
+            )
     assert caught.value.code == "bad_response"
 
 
@@ -145,13 +189,24 @@ async def test_logprobs_of_another_shape_are_a_bad_response() -> None:
     ],
     ids=str,
 )
-def test_where_they_are_not_handed_on_that_is_said(url: str, ollama: FakeOllama, path: str, asked: dict[str, Any]) -> None:
+def test_where_they_are_not_handed_on_that_is_said(
+    url: str, ollama: FakeOllama, path: str, asked: dict[str, Any]
+) -> None:
     answer = httpx.post(f"{url}/v1/{path}", json={"model": CODER, **asked})
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
     assert "logprobs" in answer.json()["error"]["message"]
     assert not ollama.chats()
 
 
-@pytest.mark.parametrize(("path", "asked"), [("completions", {"prompt": TASK, "logprobs": None}), ("responses", {"input": TASK, "include": []})], ids=str)
-def test_who_says_that_none_are_wanted_is_answered(url: str, path: str, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("completions", {"prompt": TASK, "logprobs": None}),
+        ("responses", {"input": TASK, "include": []}),
+    ],
+    ids=str,
+)
+def test_who_says_that_none_are_wanted_is_answered(
+    url: str, path: str, asked: dict[str, Any]
+) -> None:
     assert httpx.post(f"{url}/v1/{path}", json={"model": CODER, **asked}).status_code == 200

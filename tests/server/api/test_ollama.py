@@ -32,7 +32,12 @@ def client(url: str) -> Iterator[theirs.Client]:
 
 def test_auto_chats(client: theirs.Client) -> None:
     answer = client.chat(model="auto", messages=SAID)
-    assert (answer.model, answer.message.content, answer.done, answer.done_reason) == (CODER, "def f(): pass", True, "stop")
+    assert (answer.model, answer.message.content, answer.done, answer.done_reason) == (
+        CODER,
+        "def f(): pass",
+        True,
+        "stop",
+    )
     assert answer.eval_count == 3
 
 
@@ -44,20 +49,45 @@ def test_a_stream_ends_with_done(client: theirs.Client) -> None:
 
 def test_generate_answers_a_prompt(client: theirs.Client) -> None:
     assert client.generate(model=LLAMA, prompt="hello").response == "Hello world"
-    assert "".join(part.response or "" for part in client.generate(model=LLAMA, prompt="hello", stream=True)) == "Hello world"
+    assert (
+        "".join(
+            part.response or ""
+            for part in client.generate(model=LLAMA, prompt="hello", stream=True)
+        )
+        == "Hello world"
+    )
 
 
-def test_options_and_what_orch_does_not_know_reach_the_model(client: theirs.Client, ollama: FakeOllama) -> None:
-    client.chat(model=CODER, messages=SAID, options={"temperature": 0.5, "mirostat": 1}, keep_alive="7m", think=False)
+def test_options_and_what_orch_does_not_know_reach_the_model(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
+    client.chat(
+        model=CODER,
+        messages=SAID,
+        options={"temperature": 0.5, "mirostat": 1},
+        keep_alive="7m",
+        think=False,
+    )
     sent = ollama.chats()[-1].body
     assert (sent["options"]["mirostat"], sent["keep_alive"], sent["think"]) == (1, "7m", False)
 
 
 def test_tools_go_through(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL]))
-    tools = [{"type": "function", "function": {"name": "add", "description": "adds", "parameters": {"type": "object", "properties": {}}}}]
+    tools = [
+        {
+            "type": "function",
+            "function": {
+                "name": "add",
+                "description": "adds",
+                "parameters": {"type": "object", "properties": {}},
+            },
+        }
+    ]
     calls = client.chat(model="auto", messages=SAID, tools=tools).message.tool_calls or []
-    assert [(call.function.name, dict(call.function.arguments)) for call in calls] == [("add", {"a": 1, "b": 2})]
+    assert [(call.function.name, dict(call.function.arguments)) for call in calls] == [
+        ("add", {"a": 1, "b": 2})
+    ]
 
 
 def test_models_are_listed_shown_and_told_when_loaded(client: theirs.Client, url: str) -> None:
@@ -68,11 +98,16 @@ def test_models_are_listed_shown_and_told_when_loaded(client: theirs.Client, url
     assert httpx.get(f"{url}/api/version").json()["version"].count(".") == 2
 
 
-def test_a_model_is_listed_with_what_its_ollama_says_of_it(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_a_model_is_listed_with_what_its_ollama_says_of_it(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
     row = {each["model"]: each for each in client.list().model_dump()["models"]}[LLAMA]
     model = ollama.models[LLAMA]
     assert (row["digest"], row["size"], row["modified_at"].year) == (model.digest, model.size, 2025)
-    assert (row["details"]["parameter_size"], row["details"]["quantization_level"]) == ("8.0B", "Q4_K_M")
+    assert (row["details"]["parameter_size"], row["details"]["quantization_level"]) == (
+        "8.0B",
+        "Q4_K_M",
+    )
 
 
 def test_every_digest_is_long_enough_for_ollamas_command(client: theirs.Client) -> None:
@@ -83,7 +118,12 @@ def test_a_loaded_model_is_told_with_its_context(client: theirs.Client) -> None:
     assert client.ps().models == []
     client.generate(model=LLAMA)
     (row,) = client.ps().models
-    assert (row.model, row.context_length, row.size, row.expires_at is not None) == (LLAMA, 8192, 4_700_000_000, True)
+    assert (row.model, row.context_length, row.size, row.expires_at is not None) == (
+        LLAMA,
+        8192,
+        4_700_000_000,
+        True,
+    )
 
 
 def test_the_model_that_has_just_answered_is_told_as_loaded(client: theirs.Client) -> None:
@@ -99,22 +139,33 @@ def test_a_model_is_shown_as_its_ollama_shows_it(client: theirs.Client) -> None:
     assert refused.value.status_code == 404
 
 
-def test_auto_is_shown_with_what_any_model_can_do(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_auto_is_shown_with_what_any_model_can_do(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
     ollama.add(FakeModel("eyes", capabilities=["completion", "vision"], context_length=65_536))
     shown = client.show("auto:latest")
-    assert (shown.capabilities, (shown.modelinfo or {})["orch.context_length"]) == (["completion", "vision"], 65_536)
+    assert (shown.capabilities, (shown.modelinfo or {})["orch.context_length"]) == (
+        ["completion", "vision"],
+        65_536,
+    )
 
 
 def test_ollamas_command_finds_that_somebody_is_there(url: str) -> None:
     assert httpx.head(url).status_code == 200
 
 
-def test_a_model_is_loaded_for_as_long_as_is_asked(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_a_model_is_loaded_for_as_long_as_is_asked(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
     client.generate(model=LLAMA, keep_alive=-1)
-    assert [each.body["keep_alive"] for each in ollama.requests if each.path == "/api/generate"] == [-1]
+    assert [
+        each.body["keep_alive"] for each in ollama.requests if each.path == "/api/generate"
+    ] == [-1]
 
 
-def test_a_request_without_a_prompt_loads_the_model(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_a_request_without_a_prompt_loads_the_model(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
     assert client.generate(model=LLAMA).done_reason == "load"
     assert LLAMA in ollama.resident
     assert client.generate(model=LLAMA, keep_alive=0).done_reason == "unload"
@@ -123,18 +174,44 @@ def test_a_request_without_a_prompt_loads_the_model(client: theirs.Client, ollam
 
 def unloads(ollama: FakeOllama) -> list[Any]:
     """The models that were asked to leave memory."""
-    return [each.body["model"] for each in ollama.requests if each.path == "/api/generate" and each.body.get("keep_alive") == 0]
+    return [
+        each.body["model"]
+        for each in ollama.requests
+        if each.path == "/api/generate" and each.body.get("keep_alive") == 0
+    ]
 
 
-@pytest.mark.parametrize("path", ["api/chat", "api/generate", "v1/chat/completions", "v1/completions", "api/embed", "v1/embeddings"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api/chat",
+        "api/generate",
+        "v1/chat/completions",
+        "v1/completions",
+        "api/embed",
+        "v1/embeddings",
+    ],
+)
 @pytest.mark.parametrize("keep_alive", [0, "0s"])
-def test_a_model_that_nobody_else_wants_leaves_memory_after_its_answer(url: str, ollama: FakeOllama, path: str, keep_alive: Any) -> None:
+def test_a_model_that_nobody_else_wants_leaves_memory_after_its_answer(
+    url: str, ollama: FakeOllama, path: str, keep_alive: Any
+) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     model = "nomic:latest" if "embed" in path else CODER
-    body = {"model": model, "messages": SAID, "prompt": TASK, "input": TASK, "keep_alive": keep_alive}
+    body = {
+        "model": model,
+        "messages": SAID,
+        "prompt": TASK,
+        "input": TASK,
+        "keep_alive": keep_alive,
+    }
     assert httpx.post(f"{url}/{path}", json=body).status_code == 200
     ollama.wait_for(lambda: unloads(ollama) == [model] and model not in ollama.resident)
-    assert all("keep_alive" not in each.body for each in ollama.requests if each.path in ("/api/chat", "/api/embed"))
+    assert all(
+        "keep_alive" not in each.body
+        for each in ollama.requests
+        if each.path in ("/api/chat", "/api/embed")
+    )
 
 
 def test_a_model_that_others_use_stays_in_memory(client: theirs.Client, ollama: FakeOllama) -> None:
@@ -143,27 +220,43 @@ def test_a_model_that_others_use_stays_in_memory(client: theirs.Client, ollama: 
     with closing(stream) as others:
         next(others)
         answer = client.chat(model=CODER, messages=SAID, options={"num_predict": 1}, keep_alive=0)
-        assert (answer.done, client.generate(model=CODER, keep_alive=0).done_reason) == (True, "load")
+        assert (answer.done, client.generate(model=CODER, keep_alive=0).done_reason) == (
+            True,
+            "load",
+        )
         assert (unloads(ollama), CODER in ollama.resident) == ([], True)
     assert eventually(lambda: client.generate(model=CODER, keep_alive=0).done_reason == "unload")
     assert CODER not in ollama.resident
 
 
-@pytest.mark.parametrize("field", [{"raw": True}, {"suffix": "return x"}, {"template": "{{ .Prompt }}"}, {"context": [1, 2]}], ids=str)
-def test_what_no_chat_has_a_place_for_is_refused(url: str, ollama: FakeOllama, field: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "field",
+    [{"raw": True}, {"suffix": "return x"}, {"template": "{{ .Prompt }}"}, {"context": [1, 2]}],
+    ids=str,
+)
+def test_what_no_chat_has_a_place_for_is_refused(
+    url: str, ollama: FakeOllama, field: dict[str, Any]
+) -> None:
     answer = httpx.post(f"{url}/api/generate", json={"model": CODER, "prompt": TASK, **field})
-    assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (400, next(iter(field)))
+    assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (
+        400,
+        next(iter(field)),
+    )
     assert not ollama.chats()
 
 
 def test_what_is_empty_is_as_if_left_out(url: str, ollama: FakeOllama) -> None:
     empty = {"raw": False, "suffix": "", "template": "", "system": "", "context": []}
-    answer = httpx.post(f"{url}/api/generate", json={"model": CODER, "prompt": TASK, "stream": False, **empty})
+    answer = httpx.post(
+        f"{url}/api/generate", json={"model": CODER, "prompt": TASK, "stream": False, **empty}
+    )
     assert answer.json()["response"] == "def f(): pass"
     assert not empty.keys() & ollama.chats()[-1].body.keys()
 
 
-def test_texts_are_embedded_by_a_model_that_embeds(client: theirs.Client, ollama: FakeOllama) -> None:
+def test_texts_are_embedded_by_a_model_that_embeds(
+    client: theirs.Client, ollama: FakeOllama
+) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     assert len(client.embed(model="nomic", input=["a", "b"]).embeddings) == 2
     with pytest.raises(theirs.ResponseError, match="does not embed"):
@@ -174,7 +267,10 @@ def test_texts_are_embedded_by_a_model_that_embeds(client: theirs.Client, ollama
 
 def test_no_text_to_embed_loads_the_model(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    assert (client.embed(model="nomic", input=[]).embeddings, "nomic:latest" in ollama.resident) == ([], True)
+    assert (
+        client.embed(model="nomic", input=[]).embeddings,
+        "nomic:latest" in ollama.resident,
+    ) == ([], True)
 
 
 def test_one_text_is_embedded_in_the_old_way(client: theirs.Client, ollama: FakeOllama) -> None:
@@ -182,7 +278,9 @@ def test_one_text_is_embedded_in_the_old_way(client: theirs.Client, ollama: Fake
     assert len(client.embeddings(model="nomic", prompt="a").embedding) == 8
 
 
-def test_memorys_embedder_is_asked_in_its_turn_where_it_is_a_model(ollama: FakeOllama, home: Path) -> None:
+def test_memorys_embedder_is_asked_in_its_turn_where_it_is_a_model(
+    ollama: FakeOllama, home: Path
+) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     home.mkdir(parents=True, exist_ok=True)
     (home / "routing.yaml").write_text("memory: {embedder: ollama/nomic}\n", encoding="utf-8")
@@ -212,7 +310,9 @@ def test_a_provider_that_is_gone_is_told_as_such(client: theirs.Client, ollama: 
         ([SAID], 400),
     ],
 )
-def test_bad_input_is_told_in_ollamas_words_and_reaches_no_model(url: str, ollama: FakeOllama, body: Any, status: int) -> None:
+def test_bad_input_is_told_in_ollamas_words_and_reaches_no_model(
+    url: str, ollama: FakeOllama, body: Any, status: int
+) -> None:
     answer = httpx.post(f"{url}/api/chat", json=body)
     assert (answer.status_code, type(answer.json()["error"])) == (status, str)
     assert not ollama.chats()
@@ -226,7 +326,9 @@ def test_malformed_json_is_told(url: str) -> None:
 @pytest.mark.parametrize("path", ["chat", "generate"])
 def test_what_is_null_is_as_if_left_out(url: str, path: str) -> None:
     said = {"messages": SAID} if path == "chat" else {"prompt": TASK}
-    nothing = dict.fromkeys(("stream", "options", "format", "keep_alive", "tools", "images", "system"))
+    nothing = dict.fromkeys(
+        ("stream", "options", "format", "keep_alive", "tools", "images", "system")
+    )
     answer = httpx.post(f"{url}/api/{path}", json={**nothing, "model": CODER, **said})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
     assert json.loads(answer.text.splitlines()[-1])["done"]
@@ -235,26 +337,43 @@ def test_what_is_null_is_as_if_left_out(url: str, path: str) -> None:
 def test_thinking_stands_beside_the_answer(client: theirs.Client, ollama: FakeOllama) -> None:
     ollama.models[CODER].thinking = ["Let me ", "see"]
     assert client.chat(model=CODER, messages=SAID).message.thinking == "Let me see"
-    assert "".join(part.thinking or "" for part in client.generate(model=CODER, prompt=TASK, stream=True)) == "Let me see"
+    assert (
+        "".join(
+            part.thinking or "" for part in client.generate(model=CODER, prompt=TASK, stream=True)
+        )
+        == "Let me see"
+    )
 
 
-@pytest.mark.parametrize("form", ["json", {"type": "object", "properties": {"a": {"type": "integer"}}}])
-def test_a_format_reaches_the_model_as_it_was(client: theirs.Client, ollama: FakeOllama, form: Any) -> None:
+@pytest.mark.parametrize(
+    "form", ["json", {"type": "object", "properties": {"a": {"type": "integer"}}}]
+)
+def test_a_format_reaches_the_model_as_it_was(
+    client: theirs.Client, ollama: FakeOllama, form: Any
+) -> None:
     ollama.models[CODER].reply = ['{"a":', "1}"]
     assert client.chat(model=CODER, messages=SAID, format=form).message.content == '{"a":1}'
     assert ollama.chats()[-1].body["format"] == form
 
 
 def test_a_cut_at_the_limit_is_told(client: theirs.Client) -> None:
-    assert client.generate(model=CODER, prompt=TASK, options={"num_predict": 1}).done_reason == "length"
+    assert (
+        client.generate(model=CODER, prompt=TASK, options={"num_predict": 1}).done_reason
+        == "length"
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_fault_falls_back_unseen_until_something_was_shown(client: theirs.Client, ollama: FakeOllama, fault: Fault, code: str, stream: bool) -> None:
+def test_a_fault_falls_back_unseen_until_something_was_shown(
+    client: theirs.Client, ollama: FakeOllama, fault: Fault, code: str, stream: bool
+) -> None:
     ollama.models[CODER].faults.append(fault)
     if stream:
-        text = "".join(part.message.content or "" for part in client.chat(model="auto", messages=SAID, stream=True))
+        text = "".join(
+            part.message.content or ""
+            for part in client.chat(model="auto", messages=SAID, stream=True)
+        )
         assert text == ("def " if fault.after else "") + "Hello world"
     else:
         assert client.chat(model="auto", messages=SAID).message.content == "Hello world"
@@ -262,7 +381,9 @@ def test_a_fault_falls_back_unseen_until_something_was_shown(client: theirs.Clie
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_cut_answer_never_ends_as_if_complete(client: theirs.Client, ollama: FakeOllama, fault: Fault, code: str, stream: bool) -> None:
+def test_a_cut_answer_never_ends_as_if_complete(
+    client: theirs.Client, ollama: FakeOllama, fault: Fault, code: str, stream: bool
+) -> None:
     ollama.models[CODER].faults += [fault, fault]
     done: list[bool | None] = []
 

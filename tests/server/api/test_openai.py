@@ -21,9 +21,20 @@ SAID: list[Any] = [{"role": "user", "content": TASK}]
 SOON = {"x-orch-timeout": "1.5"}
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
-TOOLS: list[Any] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
-SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "sum", "schema": {"type": "object"}, "strict": True}}
-STATUS = {"model_not_found": 404, "context_overflow": 400, "timeout": 504, "stalled": 504, "rate_limited": 429}
+TOOLS: list[Any] = [
+    {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+]
+SCHEMA: Any = {
+    "type": "json_schema",
+    "json_schema": {"name": "sum", "schema": {"type": "object"}, "strict": True},
+}
+STATUS = {
+    "model_not_found": 404,
+    "context_overflow": 400,
+    "timeout": 504,
+    "stalled": 504,
+    "rate_limited": 429,
+}
 """Of a pinned model that failed before anything was shown; 502 for the other faults."""
 
 
@@ -35,10 +46,20 @@ def test_every_model_and_every_way_to_choose_is_listed(client: openai.OpenAI) ->
 def test_auto_takes_the_model_for_the_task_and_says_so(client: openai.OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAID)
     answer = raw.parse()
-    assert (answer.model, answer.choices[0].message.content, answer.choices[0].finish_reason) == (CODER, "def f(): pass", "stop")
-    assert [raw.headers[f"x-orch-{name}"] for name in ("model", "task-type", "fallback")] == [CODER, "coding", "0"]
+    assert (answer.model, answer.choices[0].message.content, answer.choices[0].finish_reason) == (
+        CODER,
+        "def f(): pass",
+        "stop",
+    )
+    assert [raw.headers[f"x-orch-{name}"] for name in ("model", "task-type", "fallback")] == [
+        CODER,
+        "coding",
+        "0",
+    ]
     assert answer.usage is not None
-    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
+    assert (
+        answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
+    )
 
 
 def test_a_type_can_be_given_with_the_name(client: openai.OpenAI) -> None:
@@ -47,8 +68,15 @@ def test_a_type_can_be_given_with_the_name(client: openai.OpenAI) -> None:
 
 
 def test_a_stream_tells_its_usage_where_asked(client: openai.OpenAI) -> None:
-    events = list(client.chat.completions.create(model="auto", messages=SAID, stream=True, stream_options={"include_usage": True}))
-    assert "".join(event.choices[0].delta.content or "" for event in events if event.choices) == "def f(): pass"
+    events = list(
+        client.chat.completions.create(
+            model="auto", messages=SAID, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert (
+        "".join(event.choices[0].delta.content or "" for event in events if event.choices)
+        == "def f(): pass"
+    )
     assert events[-2].choices[0].finish_reason == "stop"
     assert events[-1].usage is not None
     assert events[-1].usage.completion_tokens == 3
@@ -56,63 +84,117 @@ def test_a_stream_tells_its_usage_where_asked(client: openai.OpenAI) -> None:
 
 def test_tools_go_there_and_back(client: openai.OpenAI, ollama: FakeOllama) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL, CALL]))
-    answer = client.chat.completions.create(model="auto", messages=SAID, tools=TOOLS, tool_choice="auto")
+    answer = client.chat.completions.create(
+        model="auto", messages=SAID, tools=TOOLS, tool_choice="auto"
+    )
     choice = answer.choices[0]
     calls = choice.message.tool_calls or []
-    assert (answer.model, choice.finish_reason, len(calls), json.loads(calls[0].function.arguments)) == (  # type: ignore[union-attr]
+    assert (
+        answer.model,
+        choice.finish_reason,
+        len(calls),
+        json.loads(calls[0].function.arguments),  # type: ignore[union-attr]
+    ) == (
         "caller:latest",
         "tool_calls",
         2,
         {"a": 1, "b": 2},
     )
-    told: list[Any] = [*SAID, choice.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": calls[0].id, "content": "3"}]
+    told: list[Any] = [
+        *SAID,
+        choice.message.model_dump(exclude_none=True),
+        {"role": "tool", "tool_call_id": calls[0].id, "content": "3"},
+    ]
     client.chat.completions.create(model="auto", messages=told, tools=TOOLS)
     sent = ollama.chats()[-1].body
     assert sent["messages"][-2]["tool_calls"][0]["function"]["arguments"] == {"a": 1, "b": 2}
     assert sent["messages"][-1]["tool_name"] == "add"
 
 
-def test_where_no_tool_may_be_called_none_is_offered(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_where_no_tool_may_be_called_none_is_offered(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"]))
     client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS, tool_choice="none")
     assert "tools" not in ollama.chats()[-1].body
 
 
-def test_several_calls_of_a_stream_have_their_own_places(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_several_calls_of_a_stream_have_their_own_places(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL, CALL]))
-    events = list(client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS, stream=True))
-    calls = [call for event in events if event.choices for call in event.choices[0].delta.tool_calls or []]
+    events = list(
+        client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS, stream=True)
+    )
+    calls = [
+        call
+        for event in events
+        if event.choices
+        for call in event.choices[0].delta.tool_calls or []
+    ]
     assert [call.index for call in calls] == [0, 1]
     assert len({call.id for call in calls}) == 2
     assert events[-1].choices[0].finish_reason == "tool_calls"
 
 
-def test_calls_of_two_turns_have_ids_of_their_own(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_calls_of_two_turns_have_ids_of_their_own(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.add(FakeModel("caller", capabilities=["completion", "tools"], tool_calls=[CALL]))
-    turns = [client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS).choices[0].message.tool_calls or [] for _ in range(2)]
+    turns = [
+        client.chat.completions.create(model="caller", messages=SAID, tools=TOOLS)
+        .choices[0]
+        .message.tool_calls
+        or []
+        for _ in range(2)
+    ]
     assert len({call.id for calls in turns for call in calls}) == 2
 
 
-def test_what_orch_does_not_know_reaches_the_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    client.chat.completions.create(model=CODER, messages=SAID, seed=7, stop="END", extra_body={"weird": {"a": 1}})
+def test_what_orch_does_not_know_reaches_the_model(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
+    client.chat.completions.create(
+        model=CODER, messages=SAID, seed=7, stop="END", extra_body={"weird": {"a": 1}}
+    )
     sent = ollama.chats()[-1].body
-    assert (sent["weird"], sent["options"]["seed"], sent["options"]["stop"]) == ({"a": 1}, 7, ["END"])
+    assert (sent["weird"], sent["options"]["seed"], sent["options"]["stop"]) == (
+        {"a": 1},
+        7,
+        ["END"],
+    )
 
 
-@pytest.mark.parametrize(("path", "said"), [("chat/completions", {"messages": SAID}), ("completions", {"prompt": TASK}), ("responses", {"input": TASK})])
-def test_the_options_of_ollama_reach_an_ollama(url: str, ollama: FakeOllama, path: str, said: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("chat/completions", {"messages": SAID}),
+        ("completions", {"prompt": TASK}),
+        ("responses", {"input": TASK}),
+    ],
+)
+def test_the_options_of_ollama_reach_an_ollama(
+    url: str, ollama: FakeOllama, path: str, said: dict[str, Any]
+) -> None:
     options = {"num_ctx": 16_384, "top_k": 3, "temperature": 0.1, "num_predict": 2}
-    answer = httpx.post(f"{url}/v1/{path}", json={"model": CODER, "temperature": 0.5, "options": options, **said})
+    answer = httpx.post(
+        f"{url}/v1/{path}", json={"model": CODER, "temperature": 0.5, "options": options, **said}
+    )
     assert answer.status_code == 200
     assert ollama.chats()[-1].body["options"] == {**options, "temperature": 0.5}
-    assert httpx.post(f"{url}/v1/{path}", json={"model": CODER, "options": "many", **said}).status_code == 400
+    assert (
+        httpx.post(f"{url}/v1/{path}", json={"model": CODER, "options": "many", **said}).status_code
+        == 400
+    )
 
 
 def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: FakeOllama) -> None:
     home.mkdir()
     ollama.add(FakeModel("far", reply=['{"a": 1}']))
     models = "models: [{id: far, provider: far}]"
-    (home / "models.yaml").write_text(f"version: 1\nproviders: {{far: {{kind: openai, base_url: {ollama.url}}}}}\n{models}\n")
+    (home / "models.yaml").write_text(
+        f"version: 1\nproviders: {{far: {{kind: openai, base_url: {ollama.url}}}}}\n{models}\n"
+    )
     call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     asked: dict[str, Any] = {
         "messages": [
@@ -124,23 +206,37 @@ def test_another_openai_server_gets_the_request_as_it_came(home: Path, ollama: F
         "tools": TOOLS,
         "tool_choice": {"type": "function", "function": {"name": "add"}},
         "response_format": SCHEMA,
-        **{"parallel_tool_calls": False, "reasoning_effort": "low", "seed": 3, "stop": ["a"], "temperature": 0.5, "logit_bias": {"1": 2}},
+        **{
+            "parallel_tool_calls": False,
+            "reasoning_effort": "low",
+            "seed": 3,
+            "stop": ["a"],
+            "temperature": 0.5,
+            "logit_bias": {"1": 2},
+        },
         **{"user": "me", "weird": {"a": None}, "options": {"seed": 9}},
     }
     with served() as there:
         answer = httpx.post(f"{there}/v1/chat/completions", json={"model": "far", **asked})
     sent = ollama.chats()[-1].body
     assert answer.status_code == 200
-    assert sent["messages"][0].pop("role") == "system"  # templates of local models know no developer
+    assert (
+        sent["messages"][0].pop("role") == "system"
+    )  # templates of local models know no developer
     del asked["messages"][0]["role"]
     assert {name: sent[name] for name in asked} == asked
     assert sent.keys() - asked.keys() == {"model", "stream", "stream_options"}
 
 
-def test_a_call_cut_at_the_limit_is_no_call_to_make(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_a_call_cut_at_the_limit_is_no_call_to_make(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.models[CODER].faults.append(Fault("length", after=1))
     answer = client.chat.completions.create(model=CODER, messages=SAID)
-    assert (answer.choices[0].finish_reason, answer.choices[0].message.content) == ("length", "def ")
+    assert (answer.choices[0].finish_reason, answer.choices[0].message.content) == (
+        "length",
+        "def ",
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,12 +252,26 @@ def test_a_call_cut_at_the_limit_is_no_call_to_make(client: openai.OpenAI, ollam
         ({"seed": 10**30}, openai.BadRequestError, "seed"),
         ({"response_format": {"type": "nonsense"}}, openai.BadRequestError, "response_format"),
         ({"response_format": {"type": "json_schema"}}, openai.BadRequestError, "response_format"),
-        ({"messages": [{"role": "assistant", "tool_calls": [{"function": "add"}]}]}, openai.BadRequestError, "tool_calls.0.function"),
-        ({"messages": [{"role": "user", "content": "word " * 40_000}]}, openai.BadRequestError, "tokens of context, it holds"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"function": "add"}]}]},
+            openai.BadRequestError,
+            "tool_calls.0.function",
+        ),
+        (
+            {"messages": [{"role": "user", "content": "word " * 40_000}]},
+            openai.BadRequestError,
+            "tokens of context, it holds",
+        ),
         ({"messages": [{"role": "user", "content": [IMAGE]}]}, openai.BadRequestError, "vision"),
     ],
 )
-def test_bad_input_is_told_and_reaches_no_model(client: openai.OpenAI, ollama: FakeOllama, body: Any, error: type[openai.APIStatusError], said: str) -> None:
+def test_bad_input_is_told_and_reaches_no_model(
+    client: openai.OpenAI,
+    ollama: FakeOllama,
+    body: Any,
+    error: type[openai.APIStatusError],
+    said: str,
+) -> None:
     with pytest.raises(error) as caught:
         client.chat.completions.create(**{"model": CODER, "messages": SAID} | body)
     assert said in caught.value.message
@@ -176,9 +286,13 @@ def test_malformed_json_is_told(url: str, ollama: FakeOllama) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_fault_falls_back_unseen_until_something_was_shown(client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool) -> None:
+def test_a_fault_falls_back_unseen_until_something_was_shown(
+    client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool
+) -> None:
     ollama.models[CODER].faults.append(fault)
-    raw: Any = client.chat.completions.with_raw_response.create(model="auto", messages=SAID, stream=stream, extra_headers=SOON)
+    raw: Any = client.chat.completions.with_raw_response.create(
+        model="auto", messages=SAID, stream=stream, extra_headers=SOON
+    )
     if not stream:
         assert (raw.headers["x-orch-model"], raw.headers["x-orch-fallback"]) == (LLAMA, "1")
         assert raw.parse().choices[0].message.content == "Hello world"
@@ -188,12 +302,16 @@ def test_a_fault_falls_back_unseen_until_something_was_shown(client: openai.Open
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_cut_answer_never_ends_as_if_complete(client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str) -> None:
+def test_a_cut_answer_never_ends_as_if_complete(
+    client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str
+) -> None:
     ollama.models[CODER].faults += [fault, fault]
     finishes: list[str | None] = []
 
     def ask() -> None:
-        events = client.chat.completions.create(model=CODER, messages=SAID, stream=True, extra_headers=SOON)
+        events = client.chat.completions.create(
+            model=CODER, messages=SAID, stream=True, extra_headers=SOON
+        )
         finishes.extend(event.choices[0].finish_reason for event in events)
 
     with pytest.raises(openai.APIError):
@@ -201,25 +319,44 @@ def test_a_cut_answer_never_ends_as_if_complete(client: openai.OpenAI, ollama: F
     assert "stop" not in finishes
 
 
-@pytest.mark.parametrize("fault", [fault for fault, _ in FAULTS if fault.after], ids=[fault.kind for fault, _ in FAULTS if fault.after])
-def test_a_fault_in_mid_stream_is_its_last_event(url: str, ollama: FakeOllama, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [fault for fault, _ in FAULTS if fault.after],
+    ids=[fault.kind for fault, _ in FAULTS if fault.after],
+)
+def test_a_fault_in_mid_stream_is_its_last_event(
+    url: str, ollama: FakeOllama, fault: Fault
+) -> None:
     ollama.models[CODER].faults += [fault, fault]
-    body = httpx.post(f"{url}/v1/chat/completions", json={"model": CODER, "messages": SAID, "stream": True}, headers=SOON).text
+    body = httpx.post(
+        f"{url}/v1/chat/completions",
+        json={"model": CODER, "messages": SAID, "stream": True},
+        headers=SOON,
+    ).text
     last = json.loads(body.strip().rpartition("data: ")[2])
     assert (last["choices"][0]["finish_reason"], last["error"]["type"]) == ("error", "api_error")
     assert CODER in last["error"]["message"]
     assert "[DONE]" not in body
 
 
-UNSEEN = [(fault, code, stream) for fault, code in FAULTS for stream in (False, True) if not stream or not (fault.after or fault.kind == "thinking_only")]
+UNSEEN = [
+    (fault, code, stream)
+    for fault, code in FAULTS
+    for stream in (False, True)
+    if not stream or not (fault.after or fault.kind == "thinking_only")
+]
 """Faults that come before anything was shown: a stream shows thoughts too."""
 
 
 @pytest.mark.parametrize(("fault", "code", "stream"), UNSEEN)
-def test_a_pinned_model_that_fails_unseen_is_a_status(client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool) -> None:
+def test_a_pinned_model_that_fails_unseen_is_a_status(
+    client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool
+) -> None:
     ollama.models[CODER].faults += [fault, fault]
     with pytest.raises(openai.APIStatusError) as caught:
-        client.chat.completions.create(model=CODER, messages=SAID, stream=stream, extra_headers=SOON)
+        client.chat.completions.create(
+            model=CODER, messages=SAID, stream=stream, extra_headers=SOON
+        )
     assert caught.value.status_code == STATUS.get(code, 502)
     assert ("retry-after" in caught.value.response.headers) == (code == "rate_limited")
     assert caught.value.response.headers["x-orch-run-id"]
@@ -228,20 +365,33 @@ def test_a_pinned_model_that_fails_unseen_is_a_status(client: openai.OpenAI, oll
 def test_who_finds_the_queue_full_may_try_again(home: Path, ollama: FakeOllama) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"{ROOM}serve: {{queue: 0}}\n")
-    (home / "models.yaml").write_text(f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: {ollama.url}, parallel: 1}}}}\n")
+    (home / "models.yaml").write_text(
+        f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: {ollama.url}, parallel:"
+        " 1}}\n"
+    )
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
-    with served() as there, openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked:
+    with (
+        served() as there,
+        openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked,
+    ):
         first = asked.chat.completions.create(model=CODER, messages=SAID, stream=True)
         next(first)
         with pytest.raises(openai.RateLimitError) as caught:
             asked.chat.completions.create(model=CODER, messages=SAID)
         first.close()
-    assert (caught.value.code, int(caught.value.response.headers["retry-after"]) >= 1) == ("rate_limit_exceeded", True)
+    assert (caught.value.code, int(caught.value.response.headers["retry-after"]) >= 1) == (
+        "rate_limit_exceeded",
+        True,
+    )
 
 
 def test_a_client_that_leaves_ends_generation(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
-    with httpx.stream("POST", f"{url}/v1/chat/completions", json={"model": CODER, "messages": SAID, "stream": True}) as answer:
+    with httpx.stream(
+        "POST",
+        f"{url}/v1/chat/completions",
+        json={"model": CODER, "messages": SAID, "stream": True},
+    ) as answer:
         next(answer.iter_lines())
     ollama.wait_for(lambda: ollama.chats()[-1].aborted, timeout_s=1.0)
 
@@ -255,9 +405,13 @@ def test_asking_again_asks_the_model_again(client: openai.OpenAI, ollama: FakeOl
     assert len(ollama.chats()) == 3
 
 
-def test_two_who_ask_the_same_are_answered_at_the_same_time(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_two_who_ask_the_same_are_answered_at_the_same_time(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 500, 0.02
-    streams = [client.chat.completions.create(model=CODER, messages=SAID, stream=True) for _ in range(2)]
+    streams = [
+        client.chat.completions.create(model=CODER, messages=SAID, stream=True) for _ in range(2)
+    ]
     for stream in streams:
         next(stream)
     assert len(ollama.chats()) == 2
@@ -269,14 +423,25 @@ def test_two_who_ask_the_same_are_answered_at_the_same_time(client: openai.OpenA
 def test_a_conversation_stays_with_its_model(client: openai.OpenAI, ollama: FakeOllama) -> None:
     first = client.chat.completions.create(model="auto", messages=SAID)
     next_turn = {"role": "user", "content": "now explain how it works"}
-    after: list[Any] = [*SAID, {"role": "assistant", "content": first.choices[0].message.content}, next_turn]
-    assert client.chat.completions.create(model="auto", messages=after).model == first.model == CODER
+    after: list[Any] = [
+        *SAID,
+        {"role": "assistant", "content": first.choices[0].message.content},
+        next_turn,
+    ]
+    assert (
+        client.chat.completions.create(model="auto", messages=after).model == first.model == CODER
+    )
 
 
 def test_the_run_stands_in_the_journal(client: openai.OpenAI, url: str) -> None:
     raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAID)
     run = httpx.get(f"{url}/orch/runs/{raw.headers['x-orch-run-id']}").json()["run"]
-    assert (run["task"], run["answer"], run["face"], run["model"]) == (TASK, "def f(): pass", "openai", CODER)
+    assert (run["task"], run["answer"], run["face"], run["model"]) == (
+        TASK,
+        "def f(): pass",
+        "openai",
+        CODER,
+    )
 
 
 def test_without_a_provider_the_status_says_so(client: openai.OpenAI, ollama: FakeOllama) -> None:
@@ -288,8 +453,16 @@ def test_without_a_provider_the_status_says_so(client: openai.OpenAI, ollama: Fa
 
 @pytest.mark.real
 def test_the_embedded_model_answers_through_the_endpoint(home: object) -> None:
-    with served() as there, openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked:
-        events = asked.chat.completions.create(model="auto", messages=[{"role": "user", "content": "What is a mutex?"}], stream=True, max_tokens=24)
+    with (
+        served() as there,
+        openai.OpenAI(base_url=f"{there}/v1", api_key="none", max_retries=0) as asked,
+    ):
+        events = asked.chat.completions.create(
+            model="auto",
+            messages=[{"role": "user", "content": "What is a mutex?"}],
+            stream=True,
+            max_tokens=24,
+        )
         text = "".join(event.choices[0].delta.content or "" for event in events if event.choices)
     assert len(text.split()) > 4
 
@@ -297,36 +470,68 @@ def test_the_embedded_model_answers_through_the_endpoint(home: object) -> None:
 def test_a_prompt_is_completed(client: openai.OpenAI) -> None:
     whole = client.completions.create(model=LLAMA, prompt="hello")
     assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("Hello world", "stop")
-    *_, end, cost = events = list(client.completions.create(model=LLAMA, prompt=["hello"], stream=True, stream_options={"include_usage": True}))
+    *_, end, cost = events = list(
+        client.completions.create(
+            model=LLAMA, prompt=["hello"], stream=True, stream_options={"include_usage": True}
+        )
+    )
     assert "".join(event.choices[0].text for event in events if event.choices) == "Hello world"
     assert (end.choices[0].finish_reason, cost.choices, cost.usage) == ("stop", [], whole.usage)
 
 
 def test_a_prompt_takes_its_settings_along(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    cut = client.completions.create(model=LLAMA, prompt="hello", max_tokens=1, stop="END", seed=7, user="me", suffix="", echo=False)
+    cut = client.completions.create(
+        model=LLAMA,
+        prompt="hello",
+        max_tokens=1,
+        stop="END",
+        seed=7,
+        user="me",
+        suffix="",
+        echo=False,
+    )
     sent = ollama.chats()[-1].body
     assert (cut.choices[0].text, cut.choices[0].finish_reason) == ("Hello", "length")
-    assert (sent["options"]["stop"], sent["options"]["seed"], sent["user"], {"suffix", "echo"} & sent.keys()) == (["END"], 7, "me", set())
+    assert (
+        sent["options"]["stop"],
+        sent["options"]["seed"],
+        sent["user"],
+        {"suffix", "echo"} & sent.keys(),
+    ) == (["END"], 7, "me", set())
 
 
 @pytest.mark.parametrize("field", [{"suffix": "after"}, {"echo": True}], ids=str)
-def test_what_no_chat_has_a_place_for_is_refused(client: openai.OpenAI, ollama: FakeOllama, field: dict[str, Any]) -> None:
-    with pytest.raises(openai.BadRequestError, match=f"{next(iter(field))}: orch asks every prompt as a chat"):
+def test_what_no_chat_has_a_place_for_is_refused(
+    client: openai.OpenAI, ollama: FakeOllama, field: dict[str, Any]
+) -> None:
+    with pytest.raises(
+        openai.BadRequestError, match=f"{next(iter(field))}: orch asks every prompt as a chat"
+    ):
         client.completions.create(model=LLAMA, prompt="hello", **field)
     assert not ollama.chats()
 
 
-@pytest.mark.parametrize(("prompt", "said"), [([1, 2], "no tokens"), ([[1], [2]], "no tokens"), (["a", "b"], "one prompt at a time, not 2")])
-def test_tokens_and_several_prompts_are_refused_in_words(client: openai.OpenAI, prompt: Any, said: str) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [([1, 2], "no tokens"), ([[1], [2]], "no tokens"), (["a", "b"], "one prompt at a time, not 2")],
+)
+def test_tokens_and_several_prompts_are_refused_in_words(
+    client: openai.OpenAI, prompt: Any, said: str
+) -> None:
     with pytest.raises(openai.BadRequestError, match=said):
         client.completions.create(model=LLAMA, prompt=prompt)
 
 
-def test_a_cut_completion_never_ends_as_if_complete(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_a_cut_completion_never_ends_as_if_complete(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.models[LLAMA].faults += [Fault("cut", after=1)] * 2
     texts: list[str] = []
     with pytest.raises(openai.APIError):
-        texts.extend(event.choices[0].text for event in client.completions.create(model=LLAMA, prompt="hello", stream=True))
+        texts.extend(
+            event.choices[0].text
+            for event in client.completions.create(model=LLAMA, prompt="hello", stream=True)
+        )
     assert texts == ["Hello"]
 
 
@@ -343,9 +548,17 @@ def test_texts_are_embedded(client: openai.OpenAI, ollama: FakeOllama) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [({"input": [1, 2]}, "no tokens"), ({"input": []}, "0 texts"), ({"dimensions": 4}, "vectors of 8"), ({"model": CODER}, "does not embed")]
+    ("body", "said"),
+    [
+        ({"input": [1, 2]}, "no tokens"),
+        ({"input": []}, "0 texts"),
+        ({"dimensions": 4}, "vectors of 8"),
+        ({"model": CODER}, "does not embed"),
+    ],
 )
-def test_what_cannot_be_embedded_is_told(client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str) -> None:
+def test_what_cannot_be_embedded_is_told(
+    client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str
+) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     with pytest.raises(openai.BadRequestError, match=said):
         client.embeddings.create(**{"model": "nomic", "input": "a"} | body)
@@ -356,8 +569,12 @@ def test_orchs_own_embedder_puts_out_no_model(client: openai.OpenAI, ollama: Fak
     assert not ollama.resident
 
 
-@pytest.mark.parametrize(("path", "told"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")])
-def test_a_path_that_there_is_not_is_told_in_its_apis_form(url: str, path: str, told: str | None) -> None:
+@pytest.mark.parametrize(
+    ("path", "told"), [("/v1/nope", "message"), ("/api/nope", None), ("/orch/nope", "message")]
+)
+def test_a_path_that_there_is_not_is_told_in_its_apis_form(
+    url: str, path: str, told: str | None
+) -> None:
     answer = httpx.get(url + path)
     error = answer.json()["error"]
     assert answer.status_code == 404
@@ -373,13 +590,29 @@ def test_the_documentation_comes_from_this_machine_alone(url: str) -> None:
     assert "/v1/chat/completions" in httpx.get(f"{url}/openapi.json").json()["paths"]
 
 
-def test_a_row_that_cant_be_written_takes_no_other_with_it(url: str, ollama: FakeOllama, home: Path) -> None:
+def test_a_row_that_cant_be_written_takes_no_other_with_it(
+    url: str, ollama: FakeOllama, home: Path
+) -> None:
     from orch.server.batched_journal import BatchedJournal
     from orch.storage.journal import RunRecord
     from orch.text.redact import Redactor
 
     def row(name: str, tokens: int) -> RunRecord:
-        return RunRecord(name, 1.0, "t", "ok", "task", None, [], "answer", None, None, None, (), prompt_tokens=tokens)
+        return RunRecord(
+            name,
+            1.0,
+            "t",
+            "ok",
+            "task",
+            None,
+            [],
+            "answer",
+            None,
+            None,
+            None,
+            (),
+            prompt_tokens=tokens,
+        )
 
     journal = BatchedJournal(home / "other.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
     for run in (row("a", 1), row("b", 10**30), row("c", 2)):

@@ -1,4 +1,5 @@
-"""What a client sent reaches the model's server: in that server's own words, and without what orch itself says."""
+"""What a client sent reaches the model's server: in that server's own words, and without what orch
+itself says."""
 
 from __future__ import annotations
 
@@ -19,13 +20,17 @@ from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 Backends = type[OllamaBackend] | type[OpenAIBackend]
 Json = dict[str, Any]
 SAID: list[Json] = [{"role": "user", "content": "hi"}]
-TOOLS: list[Json] = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+TOOLS: list[Json] = [
+    {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+]
 CALL = {"id": "c9", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 both = pytest.mark.parametrize("kind", [OllamaBackend, OpenAIBackend], ids=["ollama", "openai"])
 
 
 @asynccontextmanager
-async def backend_at(kind: Backends, url: str, **provider: Any) -> AsyncIterator[OllamaBackend | OpenAIBackend]:
+async def backend_at(
+    kind: Backends, url: str, **provider: Any
+) -> AsyncIterator[OllamaBackend | OpenAIBackend]:
     """A backend, closed at the end."""
     backend = kind(Provider(kind="ollama", base_url=url, **provider))
     try:
@@ -34,9 +39,17 @@ async def backend_at(kind: Backends, url: str, **provider: Any) -> AsyncIterator
         await backend.aclose()
 
 
-async def bodies(kind: Backends, *faults: Fault, messages: list[Json] = SAID, **wishes: Any) -> list[Json]:
+async def bodies(
+    kind: Backends, *faults: Fault, messages: list[Json] = SAID, **wishes: Any
+) -> list[Json]:
     """What a server is sent for a chat with these wishes, each time it is asked."""
-    with FakeOllama([FakeModel("m", faults=list(faults), capabilities=["completion", "thinking"], family="gptoss")]) as fake:
+    with FakeOllama(
+        [
+            FakeModel(
+                "m", faults=list(faults), capabilities=["completion", "thinking"], family="gptoss"
+            )
+        ]
+    ) as fake:
         async with backend_at(kind, fake.url) as backend:
             assert [delta async for delta in backend.chat(ChatRequest("m", messages, **wishes))]
         return [request.body for request in fake.chats()]
@@ -59,15 +72,32 @@ async def test_fields_that_orch_does_not_know_are_handed_on_as_they_are(kind: Ba
 
 @both
 async def test_a_client_never_overrides_what_orch_sets(kind: Backends) -> None:
-    extra = {"model": "other", "messages": [], "stream": False, "truncate": True, "options": {"num_ctx": 1}, "tools": [], "max_tokens": 1}
+    extra = {
+        "model": "other",
+        "messages": [],
+        "stream": False,
+        "truncate": True,
+        "options": {"num_ctx": 1},
+        "tools": [],
+        "max_tokens": 1,
+    }
     sent = await body(kind, extra=extra, tools=TOOLS, num_ctx=4_096, max_tokens=99)
-    assert (sent["model"], sent["messages"], sent["stream"], sent["tools"]) == ("m", SAID, True, TOOLS)
+    assert (sent["model"], sent["messages"], sent["stream"], sent["tools"]) == (
+        "m",
+        SAID,
+        True,
+        TOOLS,
+    )
     assert sent.get("truncate", False) is False
-    assert sent["options"]["num_ctx"] == 4_096 if kind is OllamaBackend else sent["max_tokens"] == 99
+    assert (
+        sent["options"]["num_ctx"] == 4_096 if kind is OllamaBackend else sent["max_tokens"] == 99
+    )
 
 
 async def test_what_the_client_sent_counts_before_what_models_yaml_says() -> None:
-    assert (await body(OllamaBackend, options={"think": False}, extra={"think": True}))["think"] is True
+    assert (await body(OllamaBackend, options={"think": False}, extra={"think": True}))[
+        "think"
+    ] is True
     assert (await body(OpenAIBackend, options={"top_k": 1}, extra={"top_k": 2}))["top_k"] == 2
 
 
@@ -90,7 +120,17 @@ async def test_the_format_of_a_text_is_no_format_for_ollama() -> None:
 # ---------------------------------------------------------------- thinking
 
 
-@pytest.mark.parametrize(("effort", "think"), [("low", "low"), ("medium", "medium"), ("high", "high"), ("xhigh", "high"), ("none", False), ("minimal", False)])
+@pytest.mark.parametrize(
+    ("effort", "think"),
+    [
+        ("low", "low"),
+        ("medium", "medium"),
+        ("high", "high"),
+        ("xhigh", "high"),
+        ("none", False),
+        ("minimal", False),
+    ],
+)
 @pytest.mark.parametrize("place", ["options", "extra"])
 async def test_an_effort_is_how_much_ollama_thinks(effort: str, think: Any, place: str) -> None:
     fields: Mapping[str, Any] = {place: {"reasoning_effort": effort}}
@@ -99,15 +139,22 @@ async def test_an_effort_is_how_much_ollama_thinks(effort: str, think: Any, plac
     assert "reasoning_effort" not in {*sent, *sent["options"]}
 
 
-@pytest.mark.parametrize(("think", "effort"), [("low", "low"), ("high", "high"), (False, "none"), (True, None)])
+@pytest.mark.parametrize(
+    ("think", "effort"), [("low", "low"), ("high", "high"), (False, "none"), (True, None)]
+)
 @pytest.mark.parametrize("place", ["options", "extra"])
-async def test_how_much_to_think_is_an_effort_for_openai(think: Any, effort: str | None, place: str) -> None:
+async def test_how_much_to_think_is_an_effort_for_openai(
+    think: Any, effort: str | None, place: str
+) -> None:
     fields: Mapping[str, Any] = {place: {"think": think}}
     sent = await body(OpenAIBackend, **fields)
     assert (sent.get("reasoning_effort"), "think" in sent) == (effort, False)
 
 
-NO_DEGREE, NO_THINKING = 'think value "high" is not supported for this model', '"m" does not support thinking'
+NO_DEGREE, NO_THINKING = (
+    'think value "high" is not supported for this model',
+    '"m" does not support thinking',
+)
 
 
 def refusals(*said: str) -> list[Fault]:
@@ -125,16 +172,25 @@ def refusals(*said: str) -> list[Fault]:
         ({"extra": {"think": False}}, ["this model always thinks"], [False, None]),
     ],
 )
-async def test_what_a_model_refuses_of_the_wish_to_think_is_left_out(wish: Json, said: list[str], sent: list[Any]) -> None:
-    assert [body.get("think") for body in await bodies(OllamaBackend, *refusals(*said), **wish)] == sent
+async def test_what_a_model_refuses_of_the_wish_to_think_is_left_out(
+    wish: Json, said: list[str], sent: list[Any]
+) -> None:
+    assert [
+        body.get("think") for body in await bodies(OllamaBackend, *refusals(*said), **wish)
+    ] == sent
 
 
 async def test_an_effort_that_an_openai_server_refuses_is_left_out() -> None:
     refused = refusals("Unrecognized request argument supplied: reasoning_effort")
-    assert [body.get("reasoning_effort") for body in await bodies(OpenAIBackend, *refused, options={"think": "high"})] == ["high", None]
+    assert [
+        body.get("reasoning_effort")
+        for body in await bodies(OpenAIBackend, *refused, options={"think": "high"})
+    ] == ["high", None]
 
 
-@pytest.mark.parametrize(("wishes", "said"), [({"extra": {"think": True}}, "m has no tools"), ({}, NO_THINKING)], ids=str)
+@pytest.mark.parametrize(
+    ("wishes", "said"), [({"extra": {"think": True}}, "m has no tools"), ({}, NO_THINKING)], ids=str
+)
 async def test_a_refusal_of_anything_else_is_told(wishes: Json, said: str) -> None:
     with pytest.raises(BackendError, match=said):
         await bodies(OllamaBackend, *refusals(said), **wishes)
@@ -145,15 +201,26 @@ async def test_a_refusal_of_anything_else_is_told(wishes: Json, said: str) -> No
 
 @both
 async def test_calls_and_answers_of_tools_are_sent_in_the_servers_form(kind: Backends) -> None:
-    talk = [*SAID, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "c9", "content": "2"}]
+    talk = [
+        *SAID,
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c9", "content": "2"},
+    ]
     _, assistant, tool = (await body(kind, messages=talk))["messages"]
     ollamas = kind is OllamaBackend
-    assert assistant["tool_calls"][0]["function"]["arguments"] == ({"a": 1} if ollamas else '{"a": 1}')
+    assert assistant["tool_calls"][0]["function"]["arguments"] == (
+        {"a": 1} if ollamas else '{"a": 1}'
+    )
     assert (tool["tool_call_id"], tool.get("tool_name")) == ("c9", "add" if ollamas else None)
 
 
 async def test_an_image_that_ollama_can_not_get_is_refused_before_anything_is_sent() -> None:
-    talk = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]}]
+    talk = [
+        {
+            "role": "user",
+            "content": [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}],
+        }
+    ]
     with FakeOllama([FakeModel("m")]) as fake:
         async with backend_at(OllamaBackend, fake.url) as backend:
             with pytest.raises(BackendError, match="base64 only"):
@@ -169,13 +236,20 @@ async def test_the_fields_of_an_embedding_are_handed_on() -> None:
         async with backend_at(OllamaBackend, fake.url) as backend:
             await backend.embed("m", ["a"], {"dimensions": 8, "truncate": True, "model": "other"})
         sent = fake.requests[-1].body
-    assert (sent["dimensions"], sent["truncate"], sent["model"], sent["input"]) == (8, True, "m", ["a"])
+    assert (sent["dimensions"], sent["truncate"], sent["model"], sent["input"]) == (
+        8,
+        True,
+        "m",
+        ["a"],
+    )
 
 
 async def test_vectors_are_asked_of_openai_as_numbers() -> None:
     with FakeOllama([FakeModel("m", capabilities=["embedding"])]) as fake:
         async with backend_at(OpenAIBackend, fake.url) as backend:
-            (vector,) = await backend.embed("m", ["a"], {"dimensions": 8, "encoding_format": "base64", "keep_alive": "5m"})
+            (vector,) = await backend.embed(
+                "m", ["a"], {"dimensions": 8, "encoding_format": "base64", "keep_alive": "5m"}
+            )
         sent = fake.requests[-1].body
     assert len(vector) == 8
     assert (sent["dimensions"], {"encoding_format", "keep_alive"} & set(sent)) == (8, set())
@@ -186,7 +260,10 @@ async def test_a_model_is_loaded_with_its_context_and_unloaded() -> None:
         async with backend_at(OllamaBackend, fake.url, keep_alive="1h") as backend:
             assert isinstance(backend, OllamaBackend)
             await backend.load("m", 8_192)
-            assert (fake.resident, fake.requests[-1].body["keep_alive"]) == ({"m:latest": 8_192}, "1h")
+            assert (fake.resident, fake.requests[-1].body["keep_alive"]) == (
+                {"m:latest": 8_192},
+                "1h",
+            )
             await backend.unload("m")
         assert fake.resident == {}
 
@@ -195,7 +272,9 @@ async def test_what_ollama_shows_is_handed_on_whole() -> None:
     with FakeOllama([FakeModel("m")]) as fake:
         async with backend_at(OllamaBackend, fake.url) as backend:
             assert isinstance(backend, OllamaBackend)
-            assert {"modelfile", "template", "details", "model_info", "capabilities"} <= set(await backend.show("m"))
+            assert {"modelfile", "template", "details", "model_info", "capabilities"} <= set(
+                await backend.show("m")
+            )
 
 
 # ---------------------------------------------------------------- time
@@ -204,10 +283,16 @@ async def test_what_ollama_shows_is_handed_on_whole() -> None:
 async def test_a_comment_that_keeps_the_connection_alive_is_no_token() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65_536)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: ping\n\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n:"
+            b" ping\n\n"
+        )
         await writer.drain()
         await asyncio.sleep(0.6)  # prefill: longer than a pause between two tokens may be
-        writer.write(b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+        writer.write(
+            b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata:'
+            b" [DONE]\n\n"
+        )
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:

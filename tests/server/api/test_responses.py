@@ -16,14 +16,23 @@ from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 TASK = "Write a Python function that sorts a list"
 SOON = {"x-orch-timeout": "1.5"}
 CALL = {"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
-TOOLS: list[Any] = [{"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}]
+TOOLS: list[Any] = [
+    {"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}
+]
 
 
 def test_a_response_holds_the_answer_and_what_it_cost(client: openai.OpenAI) -> None:
     raw = client.responses.with_raw_response.create(model="auto", input=TASK)
     answer = raw.parse()
-    assert (answer.status, answer.output_text, answer.model) == ("completed", "def f(): pass", CODER)
-    assert (answer.id, raw.headers["x-orch-task-type"]) == (f"resp_{raw.headers['x-orch-run-id']}", "coding")
+    assert (answer.status, answer.output_text, answer.model) == (
+        "completed",
+        "def f(): pass",
+        CODER,
+    )
+    assert (answer.id, raw.headers["x-orch-task-type"]) == (
+        f"resp_{raw.headers['x-orch-run-id']}",
+        "coding",
+    )
     assert answer.usage is not None
     assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens > 3
 
@@ -35,35 +44,77 @@ def test_nothing_is_stored_and_the_answer_says_so(client: openai.OpenAI) -> None
         client.responses.retrieve(answer.id)
 
 
-def test_items_reach_the_model_as_the_messages_they_are(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_items_reach_the_model_as_the_messages_they_are(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.models[CODER].capabilities = ["completion", "vision"]
     image = {"type": "input_image", "image_url": "data:image/png;base64,QUJD"}
     items: list[Any] = [
         {"role": "developer", "content": "be brief"},
         {"role": "user", "content": "first"},
         {"type": "reasoning", "id": "rs_1", "summary": []},
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "second", "annotations": []}]},
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "second", "annotations": []}],
+        },
         {"role": "user", "content": [{"type": "input_text", "text": "third"}, image]},
     ]
     client.responses.create(model=CODER, instructions="be kind", input=items)
-    sent = [(message["role"], message["content"]) for message in ollama.chats()[-1].body["messages"]]
-    assert sent == [("system", "be kind"), ("system", "be brief"), ("user", "first"), ("assistant", "second"), ("user", "third")]
+    sent = [
+        (message["role"], message["content"]) for message in ollama.chats()[-1].body["messages"]
+    ]
+    assert sent == [
+        ("system", "be kind"),
+        ("system", "be brief"),
+        ("user", "first"),
+        ("assistant", "second"),
+        ("user", "third"),
+    ]
     assert ollama.chats()[-1].body["messages"][-1]["images"] == ["QUJD"]
 
 
 def test_functions_go_there_and_back(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    ollama.add(FakeModel("caller", reply=["I ", "add"], capabilities=["completion", "tools"], tool_calls=[CALL, CALL]))
+    ollama.add(
+        FakeModel(
+            "caller",
+            reply=["I ", "add"],
+            capabilities=["completion", "tools"],
+            tool_calls=[CALL, CALL],
+        )
+    )
     answer = client.responses.create(model="caller", input=TASK, tools=TOOLS, tool_choice="auto")
     text, first, second = answer.output
     assert (text.type, first.type, second.type) == ("message", "function_call", "function_call")
-    assert (first.name, first.arguments, first.call_id != second.call_id) == ("add", '{"a": 1, "b": 2}', True)  # type: ignore[union-attr]
-    results = [{"type": "function_call_output", "call_id": each.call_id, "output": "3"} for each in (first, second)]  # type: ignore[union-attr]
-    items: Any = [{"role": "user", "content": TASK}, *(item.to_dict() for item in answer.output), *results]
+    assert (first.name, first.arguments, first.call_id != second.call_id) == (  # type: ignore[union-attr]
+        "add",
+        '{"a": 1, "b": 2}',
+        True,
+    )
+    results = [
+        {"type": "function_call_output", "call_id": each.call_id, "output": "3"}  # type: ignore[union-attr]
+        for each in (first, second)
+    ]
+    items: Any = [
+        {"role": "user", "content": TASK},
+        *(item.to_dict() for item in answer.output),
+        *results,
+    ]
     client.responses.create(model="caller", input=items, tools=TOOLS)
     sent = ollama.chats()[-1].body
-    assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "tool", "tool"]
-    assert [call["function"]["arguments"] for call in sent["messages"][1]["tool_calls"]] == [{"a": 1, "b": 2}] * 2
-    assert (sent["messages"][1]["content"], sent["tools"][0]["function"]["name"]) == ("I add", "add")
+    assert [message["role"] for message in sent["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+    ]
+    assert [call["function"]["arguments"] for call in sent["messages"][1]["tool_calls"]] == [
+        {"a": 1, "b": 2}
+    ] * 2
+    assert (sent["messages"][1]["content"], sent["tools"][0]["function"]["name"]) == (
+        "I add",
+        "add",
+    )
 
 
 class Sum(BaseModel):
@@ -79,10 +130,21 @@ def test_a_schema_is_asked_for_and_parsed(client: openai.OpenAI, ollama: FakeOll
     assert ollama.chats()[-1].body["format"]["properties"]["total"]["type"] == "integer"
 
 
-def test_the_settings_reach_the_model_in_its_own_words(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    ollama.models[CODER].capabilities, ollama.models[CODER].family = ["completion", "thinking"], "gptoss"
+def test_the_settings_reach_the_model_in_its_own_words(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
+    ollama.models[CODER].capabilities, ollama.models[CODER].family = (
+        ["completion", "thinking"],
+        "gptoss",
+    )
     client.responses.create(
-        model=CODER, input=TASK, max_output_tokens=50, temperature=0.5, reasoning={"effort": "low"}, user="me", extra_body={"weird": {"a": 1}}
+        model=CODER,
+        input=TASK,
+        max_output_tokens=50,
+        temperature=0.5,
+        reasoning={"effort": "low"},
+        user="me",
+        extra_body={"weird": {"a": 1}},
     )
     sent = ollama.chats()[-1].body
     assert (sent["options"]["num_predict"], sent["options"]["temperature"]) == (50, 0.5)
@@ -92,7 +154,11 @@ def test_the_settings_reach_the_model_in_its_own_words(client: openai.OpenAI, ol
 
 def test_an_answer_cut_at_its_limit_is_incomplete(client: openai.OpenAI) -> None:
     answer = client.responses.create(model=CODER, input=TASK, max_output_tokens=1)
-    assert (answer.status, answer.output_text, answer.output[0].status) == ("incomplete", "def ", "incomplete")  # type: ignore[union-attr]
+    assert (answer.status, answer.output_text, answer.output[0].status) == (  # type: ignore[union-attr]
+        "incomplete",
+        "def ",
+        "incomplete",
+    )
     assert answer.incomplete_details is not None
     assert answer.incomplete_details.reason == "max_output_tokens"
     *_, last = client.responses.create(model=CODER, input=TASK, max_output_tokens=1, stream=True)
@@ -102,23 +168,60 @@ def test_an_answer_cut_at_its_limit_is_incomplete(client: openai.OpenAI) -> None
 # ---------------------------------------------------------------- streams
 
 
-def test_a_stream_tells_every_item_from_its_beginning_to_its_end(client: openai.OpenAI, ollama: FakeOllama) -> None:
-    ollama.add(FakeModel("caller", reply=["I add"], thinking=["hm"], capabilities=["completion", "tools", "thinking"], tool_calls=[CALL]))
-    events: list[Any] = list(client.responses.create(model="caller", input=TASK, tools=TOOLS, stream=True))
+def test_a_stream_tells_every_item_from_its_beginning_to_its_end(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
+    ollama.add(
+        FakeModel(
+            "caller",
+            reply=["I add"],
+            thinking=["hm"],
+            capabilities=["completion", "tools", "thinking"],
+            tool_calls=[CALL],
+        )
+    )
+    events: list[Any] = list(
+        client.responses.create(model="caller", input=TASK, tools=TOOLS, stream=True)
+    )
     assert [event.sequence_number for event in events] == list(range(len(events)))
     assert [event.type.removeprefix("response.") for event in events] == [
         "created",
         "in_progress",
-        *("output_item.added", "content_part.added", "reasoning_text.delta", "reasoning_text.done", "content_part.done", "output_item.done"),
-        *("output_item.added", "content_part.added", "output_text.delta", "output_text.done", "content_part.done", "output_item.done"),
-        *("output_item.added", "function_call_arguments.delta", "function_call_arguments.done", "output_item.done"),
+        *(
+            "output_item.added",
+            "content_part.added",
+            "reasoning_text.delta",
+            "reasoning_text.done",
+            "content_part.done",
+            "output_item.done",
+        ),
+        *(
+            "output_item.added",
+            "content_part.added",
+            "output_text.delta",
+            "output_text.done",
+            "content_part.done",
+            "output_item.done",
+        ),
+        *(
+            "output_item.added",
+            "function_call_arguments.delta",
+            "function_call_arguments.done",
+            "output_item.done",
+        ),
         "completed",
     ]
-    assert [event.output_index for event in events if event.type == "response.output_item.done"] == [0, 1, 2]
-    assert [event.item for event in events if event.type == "response.output_item.done"] == events[-1].response.output
+    assert [
+        event.output_index for event in events if event.type == "response.output_item.done"
+    ] == [0, 1, 2]
+    assert [event.item for event in events if event.type == "response.output_item.done"] == events[
+        -1
+    ].response.output
 
 
-def test_the_clients_own_fold_of_a_stream_is_the_response(client: openai.OpenAI, ollama: FakeOllama) -> None:
+def test_the_clients_own_fold_of_a_stream_is_the_response(
+    client: openai.OpenAI, ollama: FakeOllama
+) -> None:
     ollama.models[CODER].reply = ['{"total"', ": 3}"]
     with client.responses.stream(model=CODER, input=TASK, text_format=Sum) as stream:
         deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
@@ -130,7 +233,9 @@ def test_the_clients_own_fold_of_a_stream_is_the_response(client: openai.OpenAI,
 
 
 def test_each_event_is_named_in_a_line_of_its_own(url: str) -> None:
-    body = httpx.post(f"{url}/v1/responses", json={"model": CODER, "input": TASK, "stream": True}).text
+    body = httpx.post(
+        f"{url}/v1/responses", json={"model": CODER, "input": TASK, "stream": True}
+    ).text
     for event in body.strip().split("\n\n"):
         name, data = event.split("\n")
         assert data.startswith('data: {"sequence_number":')
@@ -140,27 +245,46 @@ def test_each_event_is_named_in_a_line_of_its_own(url: str) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-def test_a_fault_falls_back_unseen_until_something_was_shown(client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool) -> None:
+def test_a_fault_falls_back_unseen_until_something_was_shown(
+    client: openai.OpenAI, ollama: FakeOllama, fault: Fault, code: str, stream: bool
+) -> None:
     ollama.models[CODER].faults.append(fault)
     if stream:
-        *_, last = client.responses.create(model="auto", input=TASK, stream=True, extra_headers=SOON)
+        *_, last = client.responses.create(
+            model="auto", input=TASK, stream=True, extra_headers=SOON
+        )
         assert last.type == "response.completed"
         answer = last.response
     else:
         answer = client.responses.create(model="auto", input=TASK, extra_headers=SOON)
-    assert (answer.model, answer.output_text) == (LLAMA, ("def " if fault.after and stream else "") + "Hello world")
+    assert (answer.model, answer.output_text) == (
+        LLAMA,
+        ("def " if fault.after and stream else "") + "Hello world",
+    )
 
 
-@pytest.mark.parametrize("fault", [fault for fault, _ in FAULTS if fault.after], ids=[fault.kind for fault, _ in FAULTS if fault.after])
-def test_a_cut_answer_ends_as_failed_with_what_came(client: openai.OpenAI, ollama: FakeOllama, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [fault for fault, _ in FAULTS if fault.after],
+    ids=[fault.kind for fault, _ in FAULTS if fault.after],
+)
+def test_a_cut_answer_ends_as_failed_with_what_came(
+    client: openai.OpenAI, ollama: FakeOllama, fault: Fault
+) -> None:
     ollama.models[CODER].faults += [fault, fault]
     events = list(client.responses.create(model=CODER, input=TASK, stream=True, extra_headers=SOON))
     last = events[-1]
     assert last.type == "response.failed"
-    assert (last.response.status, last.response.output_text, last.response.output[0].status) == ("failed", "def ", "incomplete")  # type: ignore[union-attr]
+    assert (last.response.status, last.response.output_text, last.response.output[0].status) == (  # type: ignore[union-attr]
+        "failed",
+        "def ",
+        "incomplete",
+    )
     assert last.response.error is not None
     assert CODER in last.response.error.message
-    assert not {"response.completed", "response.incomplete", "response.output_text.done"} & {event.type for event in events}
+    assert not {"response.completed", "response.incomplete", "response.output_text.done"} & {
+        event.type for event in events
+    }
 
 
 # ---------------------------------------------------------------- what can't be done
@@ -174,7 +298,10 @@ def test_a_cut_answer_ends_as_failed_with_what_came(client: openai.OpenAI, ollam
         ({"background": True}, "background: orch is stateless"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt: orch is stateless"),
         ({"tools": [{"type": "function"}]}, "tools.0.name: a text is needed"),
-        ({"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "function"}]}]}, "tools.0.tools.0.name: a text is needed"),
+        (
+            {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "function"}]}]},
+            "tools.0.tools.0.name: a text is needed",
+        ),
         ({"text": {"format": {"type": "grammar"}}}, "text.format: "),
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"input": []}, "input"),
@@ -183,13 +310,27 @@ def test_a_cut_answer_ends_as_failed_with_what_came(client: openai.OpenAI, ollam
         ({"input": [{"type": "web_search_call"}]}, "input.0: orch hands on messages"),
         ({"input": [{"role": "robot", "content": "hi"}]}, "input.0.role: 'robot'"),
         ({"input": [{"role": "user"}]}, "input.0.content: a text"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input.0.content.0: orch hands on texts and images"),
-        ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input.0.content.0: orch keeps no files"),
-        ({"input": [{"type": "function_call", "call_id": "c", "name": "add"}]}, "input.0.arguments: a text is needed"),
-        ({"input": [{"type": "function_call_output", "output": "3"}]}, "input.0.call_id: a text is needed"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
+            "input.0.content.0: orch hands on texts and images",
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+            "input.0.content.0: orch keeps no files",
+        ),
+        (
+            {"input": [{"type": "function_call", "call_id": "c", "name": "add"}]},
+            "input.0.arguments: a text is needed",
+        ),
+        (
+            {"input": [{"type": "function_call_output", "output": "3"}]},
+            "input.0.call_id: a text is needed",
+        ),
     ],
 )
-def test_what_orch_cannot_do_is_told_in_words_and_reaches_no_model(client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str) -> None:
+def test_what_orch_cannot_do_is_told_in_words_and_reaches_no_model(
+    client: openai.OpenAI, ollama: FakeOllama, body: Any, said: str
+) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(**{"model": CODER, "input": TASK} | body)
     assert said in caught.value.message

@@ -1,4 +1,5 @@
-"""Every operation of /openapi.json, called with what it asks for and with what it does not: nothing breaks, and each API tells errors in its own form."""
+"""Every operation of /openapi.json, called with what it asks for and with what it does not: nothing
+breaks, and each API tells errors in its own form."""
 
 from __future__ import annotations
 
@@ -29,11 +30,14 @@ CONFIG = SchemathesisConfig.from_dict(
     {
         "generation": {"deterministic": True, "max-examples": 30, "database": "none"},
         # nine operations in one
-        "operations": [{"include-path": "/orch/memory/{name}", "generation": {"max-examples": 150}}],
+        "operations": [
+            {"include-path": "/orch/memory/{name}", "generation": {"max-examples": 150}}
+        ],
         "phases": {"stateful": {"enabled": False}},
         "request-timeout": 60,
         "checks": {
-            # a form says less than its endpoint wants (no task in a valid body, one prompt and not several), which no JSON schema says
+            # a form says less than its endpoint wants (no task in a valid body, one prompt and not
+            # several), which no JSON schema says
             "positive_data_acceptance": {"enabled": False},
             # and takes more: what clients of Ollama leave out, numbers as texts, false for 0
             "negative_data_rejection": {"enabled": False},
@@ -47,7 +51,10 @@ MEANT: dict[str, list[Any]] = {
     "model": MODELS,
     "name": [CODER],
     "text": ["What is a mutex?"],
-    "messages": [[{"role": "user", "content": "hi"}], [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]],
+    "messages": [
+        [{"role": "user", "content": "hi"}],
+        [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+    ],
     "prompt": ["hi"],
     "input": ["hi", ["one", "two"], [{"role": "user", "content": "hi"}]],
     "stream": [True, False],
@@ -91,7 +98,12 @@ def _named(case: Case[Any]) -> st.SearchStrategy[Case[Any]]:
 def _filled(case: Case[Any], names: dict[str, str]) -> st.SearchStrategy[Case[Any]]:
     case.path_parameters |= names
     needed, possible = (
-        {name: st.sampled_from(MEANT[name]) for name, is_needed in _fields(case) if name in MEANT and is_needed is wish} for wish in (True, False)
+        {
+            name: st.sampled_from(MEANT[name])
+            for name, is_needed in _fields(case)
+            if name in MEANT and is_needed is wish
+        }
+        for wish in (True, False)
     )
 
     def fill(drawn: dict[str, Any]) -> Case[Any]:
@@ -107,10 +119,18 @@ def _fields(case: Case[Any]) -> list[tuple[str, bool]]:
     """The fields of a body, each with whether it must be there."""
     if "name" in case.path_parameters:
         operation = OPERATIONS.get(case.path_parameters["name"])
-        arguments = [] if operation is None else [*inspect.signature(operation.function).parameters.values()][1:]
+        arguments = (
+            []
+            if operation is None
+            else [*inspect.signature(operation.function).parameters.values()][1:]
+        )
         return [(each.name, each.default is each.empty) for each in arguments]
     form = {entry.path.replace(":path}", "}"): entry.form for entry in ROUTES}[case.path]
-    return [] if form is None else [(name, field.is_required()) for name, field in form.model_fields.items()]
+    return (
+        []
+        if form is None
+        else [(name, field.is_required()) for name, field in form.model_fields.items()]
+    )
 
 
 # ---------------------------------------------------------------- the server
@@ -145,7 +165,12 @@ def test_whatever_is_sent_the_server_answers_in_its_own_words(case: Case[Any], a
     response = case.call(base_url=asked)
     case.validate_response(response)
     if case.method != "HEAD":
-        check(case.path, response.status_code, response.headers.get("content-type", [""])[0], response.content)
+        check(
+            case.path,
+            response.status_code,
+            response.headers.get("content-type", [""])[0],
+            response.content,
+        )
 
 
 def _allow_time(given: Any, name: str, seconds: object) -> None:
@@ -175,7 +200,9 @@ def in_own_form(path: str, told: dict[str, Any]) -> bool:
     error = told["error"]
     if path.startswith("/api/"):
         return told.keys() == {"error"} and isinstance(error, str) and error != ""
-    message = error["message"] != "" and {type(error[name]) for name in ("message", "code")} == {str}
+    message = error["message"] != "" and {type(error[name]) for name in ("message", "code")} == {
+        str
+    }
     if path.startswith("/v1/"):
         return message and told.keys() == {"error"} and isinstance(error["type"], str)
     return message and (told["v"], told["ok"]) == (1, False) and isinstance(error["hint"], str)
@@ -191,12 +218,17 @@ def is_whole(path: str, body: bytes) -> bool:
         return last["type"] in ("response.completed", "response.incomplete")
     if path.startswith("/api/"):
         return last["done"] is True
-    return last["type"] == "done" or (last["type"] == "error" and STATUS.get(last["error"]["code"], 500) < 500)
+    return last["type"] == "done" or (
+        last["type"] == "error" and STATUS.get(last["error"]["code"], 500) < 500
+    )
 
 
 def test_the_document_is_the_servers(url: str) -> None:
     given = httpx.get(f"{url}/openapi.json").json()
-    assert (given["paths"], given["components"]) == (API.raw_schema["paths"], API.raw_schema["components"])
+    assert (given["paths"], given["components"]) == (
+        API.raw_schema["paths"],
+        API.raw_schema["components"],
+    )
 
 
 RUBBISH = {
@@ -206,24 +238,52 @@ RUBBISH = {
     "null": b"null",
     "a number": b"1e999",
     "no UTF-8": b'{"model": "\xff"}',
-    "half a character": rb'{"model": "\ud800", "text": "\ud800", "prompt": "\ud800", "input": "\ud800", "messages": [{"role": "user", "content": "\ud800"}]}',
-    "NUL": rb'{"model": "\u0000", "text": "\u0000", "prompt": "\u0000", "input": "\u0000", "session": "\u0000", "run_id": "\u0000"}',
-    "no numbers": b'{"text": "x", "prompt": "x", "input": "x", "messages": [{"role": "user"}], "temperature": NaN, "dial": Infinity, "options": {"seed": NaN}}',
-    "large numbers": b'{"text": "x", "prompt": "x", "input": "x", "messages": [{"role": "user"}], "seed": 1%b, "max_tokens": 1%b, "keep_alive": 1%b}'
-    % ((b"0" * 400,) * 3),
+    "half a character": (
+        rb'{"model": "\ud800", "text": "\ud800", "prompt": "\ud800", "input": "\ud800", "messages":'
+        rb' [{"role": "user", "content": "\ud800"}]}'
+    ),
+    "NUL": (
+        rb'{"model": "\u0000", "text": "\u0000", "prompt": "\u0000", "input": "\u0000", "session":'
+        rb' "\u0000", "run_id": "\u0000"}'
+    ),
+    "no numbers": (
+        b'{"text": "x", "prompt": "x", "input": "x", "messages": [{"role": "user"}], "temperature":'
+        b' NaN, "dial": Infinity, "options": {"seed": NaN}}'
+    ),
+    "large numbers": (
+        b'{"text": "x", "prompt": "x", "input": "x", "messages": [{"role": "user"}], "seed": 1%b,'
+        b' "max_tokens": 1%b, "keep_alive": 1%b}' % ((b"0" * 400,) * 3)
+    ),
     "deep": b'{"text": ' + b"[" * 50_000,
-    "deep where all is taken": b'{"text": "x", "prompt": "x", "input": "x", "messages": [{"role": "user"}], "options": {"a": %b1%b}}'
-    % (b"[" * 150, b"]" * 150),
-    "a field twice": b'{"text": "x", "text": "y", "prompt": "x", "prompt": 5, "messages": 5, "messages": [], "model": "auto", "model": 7}',
+    "deep where all is taken": (
+        b'{"text": "x", "prompt": "x", "input": "x", "messages": [{"role": "user"}], "options":'
+        b' {"a": %b1%b}}' % (b"[" * 150, b"]" * 150)
+    ),
+    "a field twice": (
+        b'{"text": "x", "text": "y", "prompt": "x", "prompt": 5, "messages": 5, "messages": [],'
+        b' "model": "auto", "model": 7}'
+    ),
     "parts that are none": b'{"messages": [{"role": "user", "content": [5]}], "input": [5]}',
-    "images that are none": b'{"messages": [{"role": "user", "content": "x", "images": 5}], "images": 5, "attachments": [{"image": 5}]}',
-    "an image that is none": b'{"messages": [{"role": "user", "content": "x", "images": [5]}], "images": [5]}',
+    "images that are none": (
+        b'{"messages": [{"role": "user", "content": "x", "images": 5}], "images": 5, "attachments":'
+        b' [{"image": 5}]}'
+    ),
+    "an image that is none": (
+        b'{"messages": [{"role": "user", "content": "x", "images": [5]}], "images": [5]}'
+    ),
     "calls that are none": b'{"messages": [{"role": "assistant", "tool_calls": [5]}]}',
-    "a call of no function": b'{"messages": [{"role": "assistant", "tool_calls": [{"function": 5}]}]}',
-    "a call's name that is none": b'{"messages": [{"role": "assistant", "tool_calls": [{"id": [1], "function": {}}]}, {"role": "tool", "tool_call_id": [1]}]}',
+    "a call of no function": (
+        b'{"messages": [{"role": "assistant", "tool_calls": [{"function": 5}]}]}'
+    ),
+    "a call's name that is none": (
+        b'{"messages": [{"role": "assistant", "tool_calls": [{"id": [1], "function": {}}]},'
+        b' {"role": "tool", "tool_call_id": [1]}]}'
+    ),
     "an answer to no call": b'{"messages": [{"role": "tool", "content": "x", "tool_call_id": {}}]}',
 }
-POSTS = [entry.path.format(name="search", run_id="last") for entry in ROUTES if entry.method == "POST"]
+POSTS = [
+    entry.path.format(name="search", run_id="last") for entry in ROUTES if entry.method == "POST"
+]
 
 
 @pytest.mark.parametrize("body", RUBBISH.values(), ids=RUBBISH)

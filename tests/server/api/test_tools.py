@@ -1,4 +1,5 @@
-"""Tools of every kind that clients send: functions are handed on, a namespace's too and back, the others left out with a word."""
+"""Tools of every kind that clients send: functions are handed on, a namespace's too and back, the
+others left out with a word."""
 
 from __future__ import annotations
 
@@ -14,22 +15,48 @@ from tests.server.api.test_warnings import warnings
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 ADD = {"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}
-AGENTS = {"type": "namespace", "name": "agents", "tools": [{"type": "function", "name": "spawn", "parameters": {}}, {"type": "custom", "name": "patch"}]}
+AGENTS = {
+    "type": "namespace",
+    "name": "agents",
+    "tools": [
+        {"type": "function", "name": "spawn", "parameters": {}},
+        {"type": "custom", "name": "patch"},
+    ],
+}
 FOREIGN: list[dict[str, Any]] = [
     {"type": "web_search", "external_web_access": False},
-    {"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"}},
+    {
+        "type": "custom",
+        "name": "apply_patch",
+        "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"},
+    },
     {"type": "local_shell"},
     {"type": "mcp", "server_label": "docs", "server_url": "https://example.org"},
     {"type": "tool_search", "execution": "client"},
     {"name": "typeless"},
 ]
-LEFT_OUT = ["web_search", "custom apply_patch", "local_shell", "mcp", "tool_search", "typeless", "custom patch"]
+LEFT_OUT = [
+    "web_search",
+    "custom apply_patch",
+    "local_shell",
+    "mcp",
+    "tool_search",
+    "typeless",
+    "custom patch",
+]
 SAID = [f"the tool {each} was left out: orch hands on functions only" for each in LEFT_OUT]
 
 
 def caller(ollama: FakeOllama, name: str) -> None:
     """A model that calls that function."""
-    ollama.add(FakeModel("caller", reply=["done"], capabilities=["completion", "tools"], tool_calls=[{"function": {"name": name, "arguments": {}}}]))
+    ollama.add(
+        FakeModel(
+            "caller",
+            reply=["done"],
+            capabilities=["completion", "tools"],
+            tool_calls=[{"function": {"name": name, "arguments": {}}}],
+        )
+    )
 
 
 def names_sent(ollama: FakeOllama) -> list[str]:
@@ -48,12 +75,18 @@ def test_functions_stay_namespaces_open_and_the_rest_is_named() -> None:
 
 @pytest.mark.parametrize("called", ["agents__spawn", "agents.spawn", "spawn"])
 def test_a_call_of_a_member_names_its_namespace(called: str) -> None:
-    assert as_called(called, flat_tools([ADD, AGENTS]).members) == {"name": "spawn", "namespace": "agents"}
+    assert as_called(called, flat_tools([ADD, AGENTS]).members) == {
+        "name": "spawn",
+        "namespace": "agents",
+    }
 
 
 def test_a_bare_name_is_a_member_s_only_where_no_other_function_has_it() -> None:
     tools = flat_tools([{**ADD, "name": "spawn"}, AGENTS])
-    assert (as_called("spawn", tools.members), as_called("agents__spawn", tools.members)["namespace"]) == ({"name": "spawn"}, "agents")
+    assert (
+        as_called("spawn", tools.members),
+        as_called("agents__spawn", tools.members)["namespace"],
+    ) == ({"name": "spawn"}, "agents")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +104,9 @@ def test_a_bare_name_is_a_member_s_only_where_no_other_function_has_it() -> None
 )
 def test_a_choice_is_handed_on_where_its_function_is(choice: Any, value: str | None) -> None:
     found = choice_of(choice, flat_tools([ADD, *FOREIGN, AGENTS]).names)
-    assert (found.value["function"]["name"] if isinstance(found.value, dict) else found.value) == value
+    assert (
+        found.value["function"]["name"] if isinstance(found.value, dict) else found.value
+    ) == value
     assert bool(found.warnings) == (value is None and choice is not None)
 
 
@@ -83,8 +118,13 @@ def test_without_any_function_there_is_no_choice(choice: str, said: int) -> None
 
 def test_the_nested_tools_of_a_chat_lose_what_is_no_function() -> None:
     function = {"type": "function", "function": {"name": "add"}}
-    tools = nested_tools([function, {"function": {"name": "bare"}}, {"type": "custom", "custom": {"name": "patch"}}])
-    assert (tools.names, list(tools.warnings)) == ({"add", "bare"}, ["the tool custom patch was left out: orch hands on functions only"])
+    tools = nested_tools(
+        [function, {"function": {"name": "bare"}}, {"type": "custom", "custom": {"name": "patch"}}]
+    )
+    assert (tools.names, list(tools.warnings)) == (
+        {"add", "bare"},
+        ["the tool custom patch was left out: orch hands on functions only"],
+    )
 
 
 def test_a_function_without_a_name_is_refused() -> None:
@@ -95,9 +135,16 @@ def test_a_function_without_a_name_is_refused() -> None:
 # ---------------------------------------------------------------- the endpoint
 
 
-def test_responses_take_every_tool_and_call_a_member_by_its_own_name(url: str, ollama: FakeOllama) -> None:
+def test_responses_take_every_tool_and_call_a_member_by_its_own_name(
+    url: str, ollama: FakeOllama
+) -> None:
     caller(ollama, "agents__spawn")
-    body = {"model": "caller", "input": "hi", "tools": [ADD, *FOREIGN, AGENTS], "tool_choice": "auto"}
+    body = {
+        "model": "caller",
+        "input": "hi",
+        "tools": [ADD, *FOREIGN, AGENTS],
+        "tool_choice": "auto",
+    }
     response = httpx.post(f"{url}/v1/responses", json=body)
     *_, call = response.json()["output"]
     assert (call["type"], call["namespace"], call["name"]) == ("function_call", "agents", "spawn")
@@ -107,22 +154,58 @@ def test_responses_take_every_tool_and_call_a_member_by_its_own_name(url: str, o
 def test_a_streamed_call_of_a_member_and_its_way_back(url: str, ollama: FakeOllama) -> None:
     caller(ollama, "spawn")
     body = {"model": "caller", "input": "hi", "tools": [AGENTS], "stream": True}
-    assert '"name":"spawn","namespace":"agents"' in httpx.post(f"{url}/v1/responses", json=body).text
-    call = {"type": "function_call", "call_id": "c", "name": "spawn", "namespace": "agents", "arguments": "{}"}
-    items = [{"role": "user", "content": "hi"}, call, {"type": "function_call_output", "call_id": "c", "output": "done"}]
-    assert httpx.post(f"{url}/v1/responses", json={**body, "input": items, "stream": False}).status_code == 200
-    assert ollama.chats()[-1].body["messages"][1]["tool_calls"][0]["function"]["name"] == "agents__spawn"
+    assert (
+        '"name":"spawn","namespace":"agents"' in httpx.post(f"{url}/v1/responses", json=body).text
+    )
+    call = {
+        "type": "function_call",
+        "call_id": "c",
+        "name": "spawn",
+        "namespace": "agents",
+        "arguments": "{}",
+    }
+    items = [
+        {"role": "user", "content": "hi"},
+        call,
+        {"type": "function_call_output", "call_id": "c", "output": "done"},
+    ]
+    assert (
+        httpx.post(
+            f"{url}/v1/responses", json={**body, "input": items, "stream": False}
+        ).status_code
+        == 200
+    )
+    assert (
+        ollama.chats()[-1].body["messages"][1]["tool_calls"][0]["function"]["name"]
+        == "agents__spawn"
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/v1/responses", {"input": "hi", "tools": FOREIGN, "tool_choice": {"type": "web_search"}}),
-        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "tools": FOREIGN[:4], "tool_choice": {"type": "custom"}}),
-        ("/api/chat", {"messages": [{"role": "user", "content": "hi"}], "tools": FOREIGN[:4], "stream": False}),
+        (
+            "/v1/chat/completions",
+            {
+                "messages": [{"role": "user", "content": "hi"}],
+                "tools": FOREIGN[:4],
+                "tool_choice": {"type": "custom"},
+            },
+        ),
+        (
+            "/api/chat",
+            {
+                "messages": [{"role": "user", "content": "hi"}],
+                "tools": FOREIGN[:4],
+                "stream": False,
+            },
+        ),
     ],
 )
-def test_a_model_without_tools_answers_where_none_is_left(url: str, ollama: FakeOllama, path: str, body: dict[str, Any]) -> None:
+def test_a_model_without_tools_answers_where_none_is_left(
+    url: str, ollama: FakeOllama, path: str, body: dict[str, Any]
+) -> None:
     response = httpx.post(f"{url}{path}", json={"model": CODER, **body})
     assert SAID[0] in warnings(response)
     assert not {"tools", "tool_choice"} & ollama.chats()[-1].body.keys()

@@ -1,4 +1,5 @@
-"""`x-orch-warning`: what is to be said of an answer, in every API, whole or streamed, as a program reads it back."""
+"""`x-orch-warning`: what is to be said of an answer, in every API, whole or streamed, as a program
+reads it back."""
 
 from __future__ import annotations
 
@@ -37,10 +38,14 @@ def warnings(response: httpx.Response) -> list[str]:
 @pytest.mark.parametrize("path", ASKED)
 def test_an_answer_says_what_its_model_did_not_take(url: str, path: str, stream: bool) -> None:
     wish = {} if path.startswith("/orch") else {"stream": stream}
-    assert CAN_NOT in warnings(httpx.post(f"{url}{path}", json={"model": CODER, **ASKED[path], **wish}))
+    assert CAN_NOT in warnings(
+        httpx.post(f"{url}{path}", json={"model": CODER, **ASKED[path], **wish})
+    )
 
 
-def test_what_the_model_s_server_refuses_is_told_before_the_first_byte(url: str, ollama: FakeOllama) -> None:
+def test_what_the_model_s_server_refuses_is_told_before_the_first_byte(
+    url: str, ollama: FakeOllama
+) -> None:
     ollama.models[CODER].tells_capabilities = False
     body = {"model": CODER, "messages": SAID, "think": True, "stream": True}
     with httpx.stream("POST", f"{url}/api/chat", json=body) as response:
@@ -49,20 +54,36 @@ def test_what_the_model_s_server_refuses_is_told_before_the_first_byte(url: str,
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
 def test_auto_has_nothing_to_say_of_a_wish(url: str, path: str) -> None:
-    assert warnings(httpx.post(f"{url}{path}", json={"model": "auto", **ASKED[path], "stream": False})) == []
+    assert (
+        warnings(httpx.post(f"{url}{path}", json={"model": "auto", **ASKED[path], "stream": False}))
+        == []
+    )
 
 
 def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
     response = warned(Response(), ["a, b", "señal: 50 %\n", "a, b"])
-    assert [value for name, value in response.raw_headers if name == b"x-orch-warning"] == [b"a%2C%20b", b"se%C3%B1al%3A%2050%20%25%0A"]
+    assert [value for name, value in response.raw_headers if name == b"x-orch-warning"] == [
+        b"a%2C%20b",
+        b"se%C3%B1al%3A%2050%20%25%0A",
+    ]
 
 
 def test_warnings_in_headers_are_bounded() -> None:
-    values = warned(Response(), [f"{number} {'x' * 9_999}" for number in range(99)]).headers.getlist("x-orch-warning")
-    assert (len(values), {len(unquote(value)) for value in values}) == (MOST_WARNINGS, {WARNING_CHARS + 1})
+    values = warned(
+        Response(), [f"{number} {'x' * 9_999}" for number in range(99)]
+    ).headers.getlist("x-orch-warning")
+    assert (len(values), {len(unquote(value)) for value in values}) == (
+        MOST_WARNINGS,
+        {WARNING_CHARS + 1},
+    )
 
 
 def test_a_failed_answer_says_them_too(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = []
-    response = httpx.post(f"{url}/api/chat", json={"model": CODER, "messages": SAID, "think": True, "stream": False})
-    assert (response.status_code, [unquote(value) for value in response.headers.get_list("x-orch-warning")]) == (502, [CAN_NOT])
+    response = httpx.post(
+        f"{url}/api/chat", json={"model": CODER, "messages": SAID, "think": True, "stream": False}
+    )
+    assert (
+        response.status_code,
+        [unquote(value) for value in response.headers.get_list("x-orch-warning")],
+    ) == (502, [CAN_NOT])

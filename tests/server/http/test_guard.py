@@ -1,4 +1,5 @@
-"""Who gets in, over real sockets: host names, pages, keys, the owner; and that nothing of a request is told in logs."""
+"""Who gets in, over real sockets: host names, pages, keys, the owner; and that nothing of a request
+is told in logs."""
 
 from __future__ import annotations
 
@@ -33,21 +34,39 @@ def keys() -> Keys:
 def door() -> Iterator[Door]:
     """No keys, one listed page, usual bounds but for a small body."""
     with guarded(
-        Rules(allowed_hosts=frozenset({"localhost", "127.0.0.1", "::1", "nas.local"}), allowed_origins=frozenset({PAGE}), most_body_bytes=1000)
+        Rules(
+            allowed_hosts=frozenset({"localhost", "127.0.0.1", "::1", "nas.local"}),
+            allowed_origins=frozenset({PAGE}),
+            most_body_bytes=1000,
+        )
     ) as there:
         yield there
 
 
 @pytest.fixture(scope="module")
 def locked(keys: Keys) -> Iterator[Door]:
-    with guarded(Rules(keys=keys, allowed_origins=frozenset({PAGE}), public_paths=frozenset({"/public"}))) as there:
+    with guarded(
+        Rules(keys=keys, allowed_origins=frozenset({PAGE}), public_paths=frozenset({"/public"}))
+    ) as there:
         yield there
 
 
 # ---------------------------------------------------------------- host
 
 
-@pytest.mark.parametrize("host", ["localhost", "LocalHost:11435", "127.0.0.1:1", "[::1]:80", "[0:0:0:0:0:0:0:1]", "localhost.", "nas.local:9", "localhost:"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LocalHost:11435",
+        "127.0.0.1:1",
+        "[::1]:80",
+        "[0:0:0:0:0:0:0:1]",
+        "localhost.",
+        "nas.local:9",
+        "localhost:",
+    ],
+)
 def test_answers_under_its_own_names(door: Door, host: str) -> None:
     assert door.get(f"Host: {host}").status == 200
 
@@ -97,17 +116,41 @@ def test_no_host_and_two_hosts_are_refused(door: Door) -> None:
     ],
 )
 def test_the_name_in_an_absolute_target_counts(door: Door, target: str, status: int) -> None:
-    assert door.get("Host: localhost" if status == 403 else "Host: evil.example", path=target).status == status
+    assert (
+        door.get("Host: localhost" if status == 403 else "Host: evil.example", path=target).status
+        == status
+    )
 
 
-@pytest.mark.parametrize(("listening", "host", "status"), [("0.0.0.0", "192.168.1.5:1", 200), ("::", "192.168.1.5", 200), ("192.168.1.6", "192.168.1.5", 403)])
-async def test_listening_everywhere_answers_under_the_address_it_was_reached_by(keys: Keys, listening: str, host: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("listening", "host", "status"),
+    [
+        ("0.0.0.0", "192.168.1.5:1", 200),
+        ("::", "192.168.1.5", 200),
+        ("192.168.1.6", "192.168.1.5", 403),
+    ],
+)
+async def test_listening_everywhere_answers_under_the_address_it_was_reached_by(
+    keys: Keys, listening: str, host: str, status: int
+) -> None:
     headers = [(b"host", host.encode()), (b"x-api-key", KEY.encode())]
-    assert await told(Guard(Site(), Rules.at(listening, keys=keys)), headers, ("192.168.1.5", 11435)) == status
-    assert await told(Guard(Site(), Rules.at(listening, keys=keys)), [(b"host", b"evil.example"), *headers[1:]], ("192.168.1.5", 11435)) == 403
+    assert (
+        await told(Guard(Site(), Rules.at(listening, keys=keys)), headers, ("192.168.1.5", 11435))
+        == status
+    )
+    assert (
+        await told(
+            Guard(Site(), Rules.at(listening, keys=keys)),
+            [(b"host", b"evil.example"), *headers[1:]],
+            ("192.168.1.5", 11435),
+        )
+        == 403
+    )
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "", "::", "192.168.1.5", "nas.local", "127.1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "", "::", "192.168.1.5", "nas.local", "127.1", "::ffff:127.0.0.1"]
+)
 def test_other_addresses_need_keys(address: str, keys: Keys) -> None:
     with pytest.raises(UsageError, match="no API key"):
         Rules.at(address)
@@ -117,7 +160,15 @@ def test_other_addresses_need_keys(address: str, keys: Keys) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hosts": ["*"]}, {"hosts": ["a.example:80"]}, {"hosts": [""]}, {"origins": ["*"]}, {"origins": ["null"]}, {"origins": ["a.example"]}]
+    "wrong",
+    [
+        {"hosts": ["*"]},
+        {"hosts": ["a.example:80"]},
+        {"hosts": [""]},
+        {"origins": ["*"]},
+        {"origins": ["null"]},
+        {"origins": ["a.example"]},
+    ],
 )
 def test_what_could_never_match_is_refused_at_once(wrong: dict[str, list[str]]) -> None:
     with pytest.raises(UsageError, match="is no"):
@@ -125,7 +176,10 @@ def test_what_could_never_match_is_refused_at_once(wrong: dict[str, list[str]]) 
 
 
 def test_host_names_are_read_as_browsers_write_them() -> None:
-    assert [host_name(host) for host in ("A.b:1", "[::0001]", "[1::2::3]", "a b", "a/b", "[fe80::1%25eth0]")] == ["a.b", "[::1]", "", "", "", ""]
+    assert [
+        host_name(host)
+        for host in ("A.b:1", "[::0001]", "[1::2::3]", "a b", "a/b", "[fe80::1%25eth0]")
+    ] == ["a.b", "[::1]", "", "", "", ""]
 
 
 # ---------------------------------------------------------------- origin
@@ -133,24 +187,51 @@ def test_host_names_are_read_as_browsers_write_them() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://localhost:3000", "http://localhost.evil.example", "https://chat.example.evil", "file://", ""]
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://localhost:3000",
+        "http://localhost.evil.example",
+        "https://chat.example.evil",
+        "file://",
+        "",
+    ],
 )
 def test_a_foreign_page_is_refused(door: Door, method: str, origin: str) -> None:
     with Client(door.address) as client:
-        reply = client.say(f"{method} /api/tags HTTP/1.1\r\nHost: localhost:11435\r\nOrigin: {origin}\r\n\r\n".encode()).hear(method)
-    assert (reply.status, "access-control-allow-origin" in reply.headers, reply.headers["vary"]) == (403, False, "origin")
+        reply = client.say(
+            f"{method} /api/tags HTTP/1.1\r\nHost: localhost:11435\r\nOrigin: {origin}\r\n\r\n".encode()
+        ).hear(method)
+    assert (
+        reply.status,
+        "access-control-allow-origin" in reply.headers,
+        reply.headers["vary"],
+    ) == (403, False, "origin")
 
 
 def test_pages_of_its_own_and_listed_ones_are_answered(door: Door) -> None:
-    own = door.get("Host: localhost:11435", "Origin: http://localhost:11435", "Sec-Fetch-Site: same-origin")
+    own = door.get(
+        "Host: localhost:11435", "Origin: http://localhost:11435", "Sec-Fetch-Site: same-origin"
+    )
     listed = door.get("Host: localhost:11435", f"Origin: {PAGE}", "Sec-Fetch-Site: cross-site")
     assert (own.status, own.headers.get("access-control-allow-origin")) == (200, None)
-    assert (listed.status, listed.headers["access-control-allow-origin"], listed.headers["vary"]) == (200, PAGE, "origin")
-    assert listed.headers["access-control-expose-headers"] == "x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
+    assert (
+        listed.status,
+        listed.headers["access-control-allow-origin"],
+        listed.headers["vary"],
+    ) == (200, PAGE, "origin")
+    assert (
+        listed.headers["access-control-expose-headers"]
+        == "x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
+    )
 
 
 def test_a_rebound_page_is_not_its_own(door: Door) -> None:
-    assert door.get("Host: evil.example", "Origin: http://evil.example").json["error"]["code"] == "host_not_allowed"
+    assert (
+        door.get("Host: evil.example", "Origin: http://evil.example").json["error"]["code"]
+        == "host_not_allowed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,23 +245,53 @@ def test_a_rebound_page_is_not_its_own(door: Door) -> None:
         (["none", "navigate", "document"], "GET", 200),
     ],
 )
-def test_other_sites_may_link_and_no_more(door: Door, headers: list[str], method: str, status: int) -> None:
+def test_other_sites_may_link_and_no_more(
+    door: Door, headers: list[str], method: str, status: int
+) -> None:
     site, mode, kind = headers
-    assert door.get("Host: localhost", f"Sec-Fetch-Site: {site}", f"Sec-Fetch-Mode: {mode}", f"Sec-Fetch-Dest: {kind}", method=method).status == status
+    assert (
+        door.get(
+            "Host: localhost",
+            f"Sec-Fetch-Site: {site}",
+            f"Sec-Fetch-Mode: {mode}",
+            f"Sec-Fetch-Dest: {kind}",
+            method=method,
+        ).status
+        == status
+    )
 
 
 def test_a_preflight_is_answered_for_listed_pages_and_needs_no_key(locked: Door) -> None:
-    asks = ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization, x-stainless-os"]
+    asks = [
+        "Access-Control-Request-Method: POST",
+        "Access-Control-Request-Headers: authorization, x-stainless-os",
+    ]
     reply = locked.get("Host: localhost", f"Origin: {PAGE}", *asks, method="OPTIONS")
-    assert (reply.status, reply.headers["access-control-allow-origin"], reply.body) == (204, PAGE, b"")
+    assert (reply.status, reply.headers["access-control-allow-origin"], reply.body) == (
+        204,
+        PAGE,
+        b"",
+    )
     assert reply.headers["access-control-allow-headers"] == "authorization, x-stainless-os"
     assert "origin" in reply.headers["vary"]
     refused = locked.get("Host: localhost", "Origin: https://evil.example", *asks, method="OPTIONS")
-    assert (refused.status, any(name.startswith("access-control") for name in refused.headers)) == (403, False)
+    assert (refused.status, any(name.startswith("access-control") for name in refused.headers)) == (
+        403,
+        False,
+    )
 
 
-@pytest.mark.parametrize(("headers", "passes"), [([(b"host", b"localhost")], True), ([(b"host", b"localhost"), (b"origin", b"null")], False), ([], False)])
-async def test_web_sockets_pass_the_same_door(headers: list[tuple[bytes, bytes]], passes: bool) -> None:
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ([(b"host", b"localhost")], True),
+        ([(b"host", b"localhost"), (b"origin", b"null")], False),
+        ([], False),
+    ],
+)
+async def test_web_sockets_pass_the_same_door(
+    headers: list[tuple[bytes, bytes]], passes: bool
+) -> None:
     sent: list[Message] = []
     entered: list[str] = []
 
@@ -193,8 +304,14 @@ async def test_web_sockets_pass_the_same_door(headers: list[tuple[bytes, bytes]]
     async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    await Guard(app, Rules(uid_of=owners))({"type": "websocket", "path": "/", "headers": headers, "server": ("127.0.0.1", 1)}, receive, send)
-    assert (entered, sent) == ((["websocket"], []) if passes else ([], [{"type": "websocket.close", "code": 1008}]))
+    await Guard(app, Rules(uid_of=owners))(
+        {"type": "websocket", "path": "/", "headers": headers, "server": ("127.0.0.1", 1)},
+        receive,
+        send,
+    )
+    assert (entered, sent) == (
+        (["websocket"], []) if passes else ([], [{"type": "websocket.close", "code": 1008}])
+    )
 
 
 async def owners(*_: object) -> int:
@@ -207,7 +324,11 @@ async def owners(*_: object) -> int:
 
 @pytest.mark.parametrize(
     ("header", "client"),
-    [(f"Authorization: Bearer {KEY}", "laptop"), (f"authorization: bearer {OTHER}", "ci"), (f"x-api-key: {KEY}", "laptop")],
+    [
+        (f"Authorization: Bearer {KEY}", "laptop"),
+        (f"authorization: bearer {OTHER}", "ci"),
+        (f"x-api-key: {KEY}", "laptop"),
+    ],
 )
 def test_a_key_has_its_owner_s_name(locked: Door, header: str, client: str) -> None:
     assert locked.get("Host: localhost", header).json["client"] == client
@@ -226,7 +347,11 @@ def test_a_key_has_its_owner_s_name(locked: Door, header: str, client: str) -> N
 )
 def test_without_a_good_key_nothing_is_answered(locked: Door, header: str, code: str) -> None:
     reply = locked.get("Host: localhost", header, path="/v1/models")
-    assert (reply.status, reply.headers["www-authenticate"], reply.json["error"]["code"]) == (401, "Bearer", code)
+    assert (reply.status, reply.headers["www-authenticate"], reply.json["error"]["code"]) == (
+        401,
+        "Bearer",
+        code,
+    )
     assert locked.get("Host: localhost", header, path="/public").status == 200
 
 
@@ -242,14 +367,24 @@ def test_a_listed_page_can_read_that_its_key_is_wrong(locked: Door) -> None:
 @pytest.mark.parametrize("header", ["Authorization: Bearer wrong", "x-api-key: wrong"])
 def test_wrong_keys_are_bounded_and_lock_nobody_out(keys: Keys, header: str) -> None:
     with guarded(Rules(keys=keys, tries=Tries(late_s=0))) as there:
-        assert [there.get("Host: localhost", header).status for _ in range(TRIES + 3)] == [401] * TRIES + [429] * 3
+        assert [there.get("Host: localhost", header).status for _ in range(TRIES + 3)] == [
+            401
+        ] * TRIES + [429] * 3
         late = there.get("Host: localhost", header, path="/v1/models")
-        assert (late.json["error"]["code"], late.json["error"]["type"], late.headers["retry-after"]) == ("too_many_wrong_keys", "rate_limit_error", "60")
+        assert (
+            late.json["error"]["code"],
+            late.json["error"]["type"],
+            late.headers["retry-after"],
+        ) == ("too_many_wrong_keys", "rate_limit_error", "60")
         assert there.get("Host: localhost", f"x-api-key: {KEY}").status == 200
 
 
 def test_one_address_is_one_source_and_of_ipv6_one_network() -> None:
-    assert [network_of(each) for each in ("10.0.0.1", "2001:db8::1", "2001:db8::2:1", "")] == ["10.0.0.1", *["2001:db8::/64"] * 2, ""]
+    assert [network_of(each) for each in ("10.0.0.1", "2001:db8::1", "2001:db8::2:1", "")] == [
+        "10.0.0.1",
+        *["2001:db8::/64"] * 2,
+        "",
+    ]
 
 
 # ---------------------------------------------------------------- the owner's socket
@@ -257,12 +392,18 @@ def test_one_address_is_one_source_and_of_ipv6_one_network() -> None:
 
 def test_over_the_unix_socket_only_the_bounds_hold(tmp_path: Path, keys: Keys) -> None:
     with guarded(Rules(keys=keys, most_body_bytes=10), path=tmp_path / "s") as own:
-        assert own.get("Host: whatever", "Origin: null", "Sec-Fetch-Site: cross-site").json["client"] == ""
+        assert (
+            own.get("Host: whatever", "Origin: null", "Sec-Fetch-Site: cross-site").json["client"]
+            == ""
+        )
         assert own.ask(b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n").status == 413
 
 
 async def test_a_client_that_is_gone_does_not_count_as_the_owner(keys: Keys) -> None:
-    assert await told(Guard(Site(), Rules(keys=keys)), [(b"host", b"localhost")], ("127.0.0.1", 1)) == 401
+    assert (
+        await told(Guard(Site(), Rules(keys=keys)), [(b"host", b"localhost")], ("127.0.0.1", 1))
+        == 401
+    )
 
 
 async def told(guard: Guard, headers: list[tuple[bytes, bytes]], server: tuple[str, int]) -> int:
@@ -275,7 +416,14 @@ async def told(guard: Guard, headers: list[tuple[bytes, bytes]], server: tuple[s
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "server": server, "client": None}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "headers": headers,
+        "server": server,
+        "client": None,
+    }
     await guard(scope, receive, send)
     return int(sent[0]["status"])
 
@@ -284,7 +432,10 @@ async def told(guard: Guard, headers: list[tuple[bytes, bytes]], server: tuple[s
 
 
 def test_each_api_is_refused_in_its_own_words(door: Door) -> None:
-    openai, ollama, own = (door.get("Host: evil.example", path=path).json for path in ("/v1/models", "/api/tags", "/orch/stats"))
+    openai, ollama, own = (
+        door.get("Host: evil.example", path=path).json
+        for path in ("/v1/models", "/api/tags", "/orch/stats")
+    )
     assert openai["error"]["type"] == "permission_error"
     assert isinstance(ollama["error"], str)
     assert (own["v"], own["ok"], own["error"]["code"]) == (1, False, "host_not_allowed")
@@ -295,7 +446,9 @@ def test_each_api_is_refused_in_its_own_words(door: Door) -> None:
     [(400, "invalid_request_error"), (401, "authentication_error"), (403, "permission_error"), (408, "timeout_error"), (413, "invalid_request_error"),
      (500, "server_error"), (503, "server_error"), (504, "timeout_error")],
 )  # fmt: skip
-def test_openais_clients_are_told_the_type_of_error_that_goes_with_the_status(status: int, kind: str) -> None:
+def test_openais_clients_are_told_the_type_of_error_that_goes_with_the_status(
+    status: int, kind: str
+) -> None:
     body, content_type = envelope("/v1/chat/completions", status, "some_code", "why")
     assert json.loads(body) == {"error": {"message": "why", "type": kind, "code": "some_code"}}
     assert content_type == "application/json"
@@ -315,13 +468,23 @@ def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture, keys: 
         assert there.get(f"Host: {SECRET}").status == 403
         assert there.ask(f"{SECRET} / HTTP/1.1\r\n\r\n".encode()).status == 400
         assert there.get(f"Host: localhost\r\nContent-Length: {SECRET}").status == 400
-        assert there.ask(f"POST / HTTP/1.1\r\nHost: localhost\r\n{good}\r\nContent-Length: 999\r\n\r\n{SECRET}".encode()).status == 413
-    lines = "\n".join(logging.Formatter("%(name)s %(message)s").format(record) for record in caplog.records)
+        assert (
+            there.ask(
+                f"POST / HTTP/1.1\r\nHost: localhost\r\n{good}\r\nContent-Length:"
+                f" 999\r\n\r\n{SECRET}".encode()
+            ).status
+            == 413
+        )
+    lines = "\n".join(
+        logging.Formatter("%(name)s %(message)s").format(record) for record in caplog.records
+    )
     assert re.search(r"orch\.server ValueError at [^ ]*/tests/door\.py:\d+ < ", lines)
     assert not [secret for secret in (SECRET, KEY, "x-api-key") if secret in lines]
 
 
-def test_an_error_within_an_answer_does_not_look_like_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_within_an_answer_does_not_look_like_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"half", "more_body": True})

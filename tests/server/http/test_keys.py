@@ -21,7 +21,9 @@ def keys() -> Keys:
 
 
 @pytest.mark.parametrize("presented", [KEY, OTHER, "", "nobody's"])
-def test_every_key_is_compared_in_constant_time(keys: Keys, presented: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_key_is_compared_in_constant_time(
+    keys: Keys, presented: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compared: list[tuple[int, int]] = []
     compare = hmac.compare_digest
 
@@ -40,7 +42,12 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
     file.chmod(0o600)
     env = {"ORCH_API_KEY": KEY, "TEAM": f"a={KEY}, b={OTHER}", "PADDED": KEY + "=="}
     read = {source: Keys.read(source, env) for source in (str(file), "TEAM", "PADDED", "")}
-    assert [keys and keys.names for keys in read.values()] == [("laptop", "ci"), ("a", "b"), ("default",), ("default",)]
+    assert [keys and keys.names for keys in read.values()] == [
+        ("laptop", "ci"),
+        ("a", "b"),
+        ("default",),
+        ("default",),
+    ]
     assert read["PADDED"] is not None
     assert read["PADDED"].name_of(KEY + "==") == "default"
     assert Keys.read("", {}) is None
@@ -63,7 +70,9 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
         (f"a b: {KEY}", "a name has"),
     ],
 )
-def test_a_file_that_holds_no_good_keys_is_refused_without_showing_them(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_holds_no_good_keys_is_refused_without_showing_them(
+    tmp_path: Path, text: str, said: str
+) -> None:
     file = tmp_path / "keys"
     file.write_text(text, encoding="utf-8")
     file.chmod(0o600)
@@ -72,8 +81,18 @@ def test_a_file_that_holds_no_good_keys_is_refused_without_showing_them(tmp_path
     assert KEY not in caught.value.message + caught.value.hint
 
 
-@pytest.mark.parametrize(("value", "said"), [("short", "shorter"), (f"a={KEY},b={KEY}", "same key"), (f"a={KEY},{OTHER}", "has no name"), ("é" * 20, "ASCII")])
-def test_a_variable_that_holds_no_good_keys_is_refused_without_showing_them(value: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("short", "shorter"),
+        (f"a={KEY},b={KEY}", "same key"),
+        (f"a={KEY},{OTHER}", "has no name"),
+        ("é" * 20, "ASCII"),
+    ],
+)
+def test_a_variable_that_holds_no_good_keys_is_refused_without_showing_them(
+    value: str, said: str
+) -> None:
     with pytest.raises(UsageError, match=said) as caught:
         Keys.read("TEAM", {"TEAM": value})
     assert KEY not in str(caught.value)
@@ -90,10 +109,18 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such modes")
-@pytest.mark.parametrize(("mode", "is_read"), [(0o444, True), (0o644, True), (0o664, False), (0o646, False)])
-def test_a_containers_secret_may_be_read_by_others_and_changed_by_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_read: bool) -> None:
+@pytest.mark.parametrize(
+    ("mode", "is_read"), [(0o444, True), (0o644, True), (0o664, False), (0o646, False)]
+)
+def test_a_containers_secret_may_be_read_by_others_and_changed_by_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_read: bool
+) -> None:
     (tmp_path / "secrets").mkdir()
-    file, link, beside = tmp_path / "secrets" / "keys", tmp_path / "link", tmp_path / "secrets-of-mine"
+    file, link, beside = (
+        tmp_path / "secrets" / "keys",
+        tmp_path / "link",
+        tmp_path / "secrets-of-mine",
+    )
     for each in (file, beside):
         each.write_text(KEY)
         each.chmod(mode)

@@ -1,4 +1,5 @@
-"""How much and how slowly one may send or read, over real sockets; and requests that could be read in two ways."""
+"""How much and how slowly one may send or read, over real sockets; and requests that could be read
+in two ways."""
 
 from __future__ import annotations
 
@@ -38,21 +39,38 @@ def door() -> Iterator[Door]:
 
 def test_a_body_that_says_it_is_too_large_is_not_waited_for(door: Door) -> None:
     with Client(door.address) as client:
-        reply = client.say(b"POST /big HTTP/1.1\r\n" + HOST + b"Content-Length: 1001\r\n\r\n").hear()
+        reply = client.say(
+            b"POST /big HTTP/1.1\r\n" + HOST + b"Content-Length: 1001\r\n\r\n"
+        ).hear()
         assert (reply.status, reply.headers["connection"]) == (413, "close")
     assert "/big" not in door.site.paths
-    assert door.ask(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1000\r\n\r\n", b"x" * 1000).status == 200
+    assert (
+        door.ask(
+            b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1000\r\n\r\n", b"x" * 1000
+        ).status
+        == 200
+    )
 
 
 def test_a_client_that_sends_a_large_body_anyway_can_read_why_it_was_refused(door: Door) -> None:
     size = 4_000_000
-    assert door.ask(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size, b"x" * size).status == 413
+    assert (
+        door.ask(
+            b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size, b"x" * size
+        ).status
+        == 413
+    )
 
 
 def test_a_chunked_body_is_counted_as_it_comes(door: Door) -> None:
     with Client(door.address) as client:
         chunks = b"1f4\r\n" + b"x" * 500 + b"\r\n"
-        assert client.say(b"POST / HTTP/1.1\r\n" + CHUNKED, chunks, chunks, b"1\r\nx\r\n").hear().status == 413
+        assert (
+            client.say(b"POST / HTTP/1.1\r\n" + CHUNKED, chunks, chunks, b"1\r\nx\r\n")
+            .hear()
+            .status
+            == 413
+        )
 
 
 def test_expect_is_answered_only_for_a_body_that_is_wanted(door: Door) -> None:
@@ -67,7 +85,11 @@ def test_expect_is_answered_only_for_a_body_that_is_wanted(door: Door) -> None:
 
 def test_a_connection_is_not_used_again_after_an_answer_that_came_before_the_body() -> None:
     with guarded() as there, Client(there.address) as client:
-        client.say(b"POST /hold HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 99\r\n\r\n")
+        client.say(
+            b"POST /hold HTTP/1.1\r\n"
+            + HOST
+            + b"Expect: 100-continue\r\nContent-Length: 99\r\n\r\n"
+        )
         assert there.site.asked.wait(DEADLINE_S)
         there.site.allow()
         assert client.hear().body == b"held"
@@ -77,17 +99,27 @@ def test_a_connection_is_not_used_again_after_an_answer_that_came_before_the_bod
 
 def test_a_body_that_trickles_is_cut() -> None:
     with guarded(Rules(body_s=0.2)) as there, Client(there.address) as client:
-        reply = client.say(b"POST /api/chat HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\n", b"x").hear()
+        reply = client.say(
+            b"POST /api/chat HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\n", b"x"
+        ).hear()
         assert (reply.status, reply.headers["connection"]) == (408, "close")
         assert there.site.ended.wait(DEADLINE_S)
 
 
 @pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/api/chat", b"/orch/run"])
-def test_an_upload_that_breaks_off_leaves_no_line_in_the_log(ollama: FakeOllama, caplog: pytest.LogCaptureFixture, path: bytes) -> None:
+def test_an_upload_that_breaks_off_leaves_no_line_in_the_log(
+    ollama: FakeOllama, caplog: pytest.LogCaptureFixture, path: bytes
+) -> None:
     with served() as address:
         url = httpx.URL(address)
         with Client((url.host, url.port or 0)) as client:
-            client.say(b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+            client.say(
+                b"POST "
+                + path
+                + b" HTTP/1.1\r\n"
+                + HOST
+                + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+            )
             assert client.socket.recv(100).startswith(b"HTTP/1.1 100")
         assert httpx.get(f"{address}/api/version").status_code == 200
     assert caplog.text == ""
@@ -143,7 +175,12 @@ def test_a_head_that_is_too_large_is_refused_whole_or_in_pieces(head: bytes) -> 
 def test_a_head_that_grew_too_large_with_its_end_is_refused() -> None:
     with guarded(bounds=Bounds(most_head_bytes=2000)) as there, Client(there.address) as client:
         client.say(b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 1900)
-        assert eventually(lambda: any(getattr(connection, "_head_bytes", 0) > 1900 for connection in there.server.server_state.connections))
+        assert eventually(
+            lambda: any(
+                getattr(connection, "_head_bytes", 0) > 1900
+                for connection in there.server.server_state.connections
+            )
+        )
         assert client.say(b"y" * 100 + b"\r\n\r\n").hear().status == 431
 
 
@@ -172,7 +209,9 @@ def test_large_bodies_in_a_row_are_none_of_each_other_s_framing() -> None:
         assert len(client.say(b"x").hear().json["body"]) == 3000
 
 
-@pytest.mark.parametrize("rest", [b"1;" + b"a" * 300_000, b"0\r\nX: " + b"y" * 300_000, b"0\r\n" + b"X: y\r\n" * 50_000])
+@pytest.mark.parametrize(
+    "rest", [b"1;" + b"a" * 300_000, b"0\r\nX: " + b"y" * 300_000, b"0\r\n" + b"X: y\r\n" * 50_000]
+)
 def test_endless_extensions_and_trailers_are_cut(rest: bytes) -> None:
     with guarded() as there, Client(there.address) as client:
         with contextlib.suppress(ConnectionError):
@@ -182,11 +221,26 @@ def test_endless_extensions_and_trailers_are_cut(rest: bytes) -> None:
 
 def test_small_chunks_are_no_endless_extension() -> None:
     with guarded(bounds=Bounds(most_head_bytes=200)) as there:
-        assert len(there.ask(b"POST / HTTP/1.1\r\n" + CHUNKED, b"10\r\n0123456789abcdef\r\n" * 50_000, b"0\r\n\r\n").json["body"]) == 800_000
+        assert (
+            len(
+                there.ask(
+                    b"POST / HTTP/1.1\r\n" + CHUNKED,
+                    b"10\r\n0123456789abcdef\r\n" * 50_000,
+                    b"0\r\n\r\n",
+                ).json["body"]
+            )
+            == 800_000
+        )
 
 
 def test_trailers_do_not_become_headers(door: Door) -> None:
-    reply = door.ask(b"POST / HTTP/1.1\r\n" + CHUNKED + b"2\r\nhi\r\n0\r\nX-Api-Key: " + KEY.encode() + b"\r\n\r\n")
+    reply = door.ask(
+        b"POST / HTTP/1.1\r\n"
+        + CHUNKED
+        + b"2\r\nhi\r\n0\r\nX-Api-Key: "
+        + KEY.encode()
+        + b"\r\n\r\n"
+    )
     assert (reply.json["body"], reply.json["names"]) == ("hi", ["host", "transfer-encoding"])
 
 
@@ -212,26 +266,54 @@ def test_trailers_do_not_become_headers(door: Door) -> None:
 )
 def test_a_request_that_can_be_read_in_two_ways_is_refused(door: Door, head: bytes) -> None:
     with Client(door.address) as client:
-        said = client.say(b"POST /twice HTTP/1.1\r\n" + HOST + head + b"\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n").rest()
+        said = client.say(
+            b"POST /twice HTTP/1.1\r\n"
+            + HOST
+            + head
+            + b"\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n"
+            + HOST
+            + b"\r\n"
+        ).rest()
     assert said.startswith(b"HTTP/1.1 400")
     assert said.count(b"HTTP/1.1") == 1
     assert "/smuggled" not in door.site.paths
 
 
-@pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"identity\r\nTransfer-Encoding: chunked", b"x-chunked, chunked"])
+@pytest.mark.parametrize(
+    "coding",
+    [b"gzip", b"gzip, chunked", b"identity\r\nTransfer-Encoding: chunked", b"x-chunked, chunked"],
+)
 def test_a_transfer_encoding_that_it_does_not_know_is_refused(door: Door, coding: bytes) -> None:
     with Client(door.address) as client:
-        said = client.say(b"POST /coded HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n").rest()
+        said = client.say(
+            b"POST /coded HTTP/1.1\r\n"
+            + HOST
+            + b"Transfer-Encoding: "
+            + coding
+            + b"\r\n\r\n0\r\n\r\n"
+        ).rest()
     assert said.startswith(b"HTTP/1.1 501")
     assert "/coded" not in door.site.paths
-    assert door.ask(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n").json["body"] == "hi"
+    assert (
+        door.ask(
+            b"POST / HTTP/1.1\r\n"
+            + HOST
+            + b"Transfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+        ).json["body"]
+        == "hi"
+    )
 
 
 def test_requests_in_a_row_are_answered_in_their_order(door: Door) -> None:
-    one, two = (b"POST /%d HTTP/1.1\r\n" % number + HOST + b"Content-Length: 1\r\n\r\n%d" % number for number in (1, 2))
+    one, two = (
+        b"POST /%d HTTP/1.1\r\n" % number + HOST + b"Content-Length: 1\r\n\r\n%d" % number
+        for number in (1, 2)
+    )
     with Client(door.address) as client:
         client.say(one + two)
-        assert [(reply["path"], reply["body"]) for reply in (client.hear().json, client.hear().json)] == [("/1", "1"), ("/2", "2")]
+        assert [
+            (reply["path"], reply["body"]) for reply in (client.hear().json, client.hear().json)
+        ] == [("/1", "1"), ("/2", "2")]
 
 
 def test_an_endless_row_of_requests_is_cut() -> None:
@@ -249,19 +331,47 @@ def test_nothing_is_written_into_an_answer_that_is_being_given() -> None:
         there.site.allow()
 
 
-@pytest.mark.parametrize("upgrade", [b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"])
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    ],
+)
 @pytest.mark.parametrize("pieces", [1, 400])
-def test_a_body_behind_an_offered_upgrade_is_a_body(door: Door, upgrade: bytes, pieces: int) -> None:
+def test_a_body_behind_an_offered_upgrade_is_a_body(
+    door: Door, upgrade: bytes, pieces: int
+) -> None:
     body = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
-    one = b"POST /one HTTP/1.1\r\n" + HOST + upgrade + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    two = b"POST /two HTTP/1.1\r\n" + CHUNKED.replace(b"\r\n\r\n", b"\r\n" + upgrade + b"\r\n") + b"2\r\nhi\r\n0\r\n\r\n"
+    one = (
+        b"POST /one HTTP/1.1\r\n"
+        + HOST
+        + upgrade
+        + b"Content-Length: %d\r\n\r\n" % len(body)
+        + body
+    )
+    two = (
+        b"POST /two HTTP/1.1\r\n"
+        + CHUNKED.replace(b"\r\n\r\n", b"\r\n" + upgrade + b"\r\n")
+        + b"2\r\nhi\r\n0\r\n\r\n"
+    )
     three = b"GET /three HTTP/1.1\r\n" + HOST + upgrade + b"\r\n"
     whole = one + two + three + one
     with Client(door.address) as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.say(*(whole[len(whole) * part // pieces : len(whole) * (part + 1) // pieces] for part in range(pieces)))
+        client.say(
+            *(
+                whole[len(whole) * part // pieces : len(whole) * (part + 1) // pieces]
+                for part in range(pieces)
+            )
+        )
         replies = [client.hear().json for _ in range(4)]
-    assert [(reply["path"], reply["body"]) for reply in replies] == [("/one", body.decode()), ("/two", "hi"), ("/three", ""), ("/one", body.decode())]
+    assert [(reply["path"], reply["body"]) for reply in replies] == [
+        ("/one", body.decode()),
+        ("/two", "hi"),
+        ("/three", ""),
+        ("/one", body.decode()),
+    ]
 
 
 # ---------------------------------------------------------------- connections, readers, answers
@@ -282,19 +392,31 @@ def test_connections_beyond_the_bound_are_turned_away_until_one_closes() -> None
         with contextlib.ExitStack() as stack:
             held(there, 2, stack)
             reply = there.get("Host: localhost")
-            assert (reply.status, reply.headers["retry-after"], reply.json["error"]["code"]) == (503, "1", "too_many_connections")
+            assert (reply.status, reply.headers["retry-after"], reply.json["error"]["code"]) == (
+                503,
+                "1",
+                "too_many_connections",
+            )
         assert eventually(lambda: there.get("Host: localhost").status == 200)
 
 
 def test_the_owner_has_64_places_more_and_then_is_turned_away_too(tmp_path: Path) -> None:
-    with guarded(bounds=Bounds(most_connections=2), path=tmp_path / "s") as there, contextlib.ExitStack() as stack:
+    with (
+        guarded(bounds=Bounds(most_connections=2), path=tmp_path / "s") as there,
+        contextlib.ExitStack() as stack,
+    ):
         held(there, 2 + 64, stack)
         assert there.get("Host: localhost").json["error"]["code"] == "too_many_connections"
 
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"GET / HT", b"GET / HTTP/1.1\r\n" + HOST + b"\r\n", b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nx"],
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nx",
+    ],
     ids=["silent", "head", "kept", "body"],
 )
 def test_who_is_waited_for_longest_makes_room_for_who_comes(said: bytes) -> None:
@@ -313,7 +435,11 @@ def test_who_is_waited_for_longest_makes_room_for_who_comes(said: bytes) -> None
 
 
 def test_a_connection_whose_request_is_being_answered_makes_no_room() -> None:
-    with guarded(bounds=Bounds(most_connections=2)) as there, Client(there.address) as asking, Client(there.address) as kept:
+    with (
+        guarded(bounds=Bounds(most_connections=2)) as there,
+        Client(there.address) as asking,
+        Client(there.address) as kept,
+    ):
         asking.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear()
         kept.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear()
         asking.say(HOLD)  # kept for longer than the other one, and at work now
@@ -328,8 +454,15 @@ FILES, SPARE_FILES = 320, 256
 """What the server's process may open, and what of it is not for connections."""
 
 
-_BODY = json.dumps({"model": CODER, "stream": False, "messages": [{"role": "user", "content": "hi"}]}).encode()
-ASKING = b"POST /api/chat HTTP/1.1\r\n" + HOST + b"X-Orch-Priority: batch\r\nContent-Length: %d\r\n\r\n" % len(_BODY) + _BODY
+_BODY = json.dumps(
+    {"model": CODER, "stream": False, "messages": [{"role": "user", "content": "hi"}]}
+).encode()
+ASKING = (
+    b"POST /api/chat HTTP/1.1\r\n"
+    + HOST
+    + b"X-Orch-Priority: batch\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
+    + _BODY
+)
 
 
 @pytest.fixture
@@ -341,8 +474,13 @@ def slow(ollama: FakeOllama, home: Path) -> FakeOllama:
     return ollama
 
 
-def test_the_owners_commands_work_while_others_take_every_place(home: Path, slow: FakeOllama) -> None:
-    with serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh") as served, contextlib.ExitStack() as held:
+def test_the_owners_commands_work_while_others_take_every_place(
+    home: Path, slow: FakeOllama
+) -> None:
+    with (
+        serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh") as served,
+        contextlib.ExitStack() as held,
+    ):
         url = httpx.URL(served.url)
         for _ in range(FILES - SPARE_FILES):
             held.enter_context(Client((url.host, url.port or 0))).say(ASKING)
@@ -350,20 +488,30 @@ def test_the_owners_commands_work_while_others_take_every_place(home: Path, slow
         assert eventually(lambda: httpx.get(f"{url}/api/version").status_code == 503)
         assert [httpx.get(f"{url}/api/version").status_code for _ in range(10)] == [503] * 10
         assert json.loads(orch("serve", "status", "--json").stdout)["server"]["url"] == served.url
-        assert json.loads(orch("run", "--json", "-m", LLAMA, "hi").stdout)["answer"] == "Hello world"
-        assert any(line.startswith(b"orch_runs_total{") and b'face="cli"' in line for line in metrics())
+        assert (
+            json.loads(orch("run", "--json", "-m", LLAMA, "hi").stdout)["answer"] == "Hello world"
+        )
+        assert any(
+            line.startswith(b"orch_runs_total{") and b'face="cli"' in line for line in metrics()
+        )
         assert orch("serve", "stop").returncode == 0
         served.process.wait(DEADLINE_S)
 
 
 def test_commands_that_find_no_place_say_so_or_work_alone(home: Path, slow: FakeOllama) -> None:
-    with serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh"), contextlib.ExitStack() as held:
+    with (
+        serving("sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh"),
+        contextlib.ExitStack() as held,
+    ):
         for _ in range(FILES - SPARE_FILES + 64):
             held.enter_context(Client(str(socket_path()))).say(ASKING)
         assert eventually(lambda: b"takes no more" in orch("serve", "status").stderr)
         for words in (["status"], ["status", "--json"], ["--detach"]):
             refused = orch("serve", *words)
-            assert (refused.returncode, b"a server runs, and takes no more connections now" in refused.stderr) == (1, True)
+            assert (
+                refused.returncode,
+                b"a server runs, and takes no more connections now" in refused.stderr,
+            ) == (1, True)
         assert orch("run", "-m", LLAMA, "hi").stdout == b"Hello world"
         assert orch("serve", "stop").returncode == 0
 
@@ -381,7 +529,11 @@ def test_a_client_that_does_not_read_is_cut_and_the_answer_ended() -> None:
     with guarded(Rules(write_s=0.2)) as there, Client(there.address, buffer=4096) as client:
         client.say(b"GET /stream HTTP/1.1\r\n" + HOST + b"\r\n")
         assert there.site.ended.wait(DEADLINE_S)
-        assert eventually(lambda: not there.server.server_state.connections and not there.server.server_state.tasks)
+        assert eventually(
+            lambda: (
+                not there.server.server_state.connections and not there.server.server_state.tasks
+            )
+        )
 
 
 def test_an_answer_that_is_given_but_not_fetched_does_not_hold_its_connection() -> None:

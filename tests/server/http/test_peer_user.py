@@ -1,4 +1,5 @@
-"""Who may ask for what over TCP where no keys are set: the account that runs the server for everything, others for models and answers alone."""
+"""Who may ask for what over TCP where no keys are set: the account that runs the server for
+everything, others for models and answers alone."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ from tests.support.guarded_app import HOST, Client, guarded
 from tests.support.http_server import served
 from tests.support.orch_process import serving
 
-LINUX = pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="the system does not say whose a socket is")
+LINUX = pytest.mark.skipif(
+    not os.path.exists("/proc/net/tcp"), reason="the system does not say whose a socket is"
+)
 OTHER = os.geteuid() + 1
 
 
@@ -62,17 +65,34 @@ async def test_every_view_of_the_page_stands_in_the_table(tmp_path: Path) -> Non
     assert {NEEDS[f"GET {view}"] for view in views} == {"owner"}
 
 
-@pytest.mark.parametrize("route", ["GET /nope", "POST /api/pull", "DELETE /api/delete", "PUT /v1/models", "GET /_nicegui/x.js", "GET /v1/modelsx", "TRACE /"])
+@pytest.mark.parametrize(
+    "route",
+    [
+        "GET /nope",
+        "POST /api/pull",
+        "DELETE /api/delete",
+        "PUT /v1/models",
+        "GET /_nicegui/x.js",
+        "GET /v1/modelsx",
+        "TRACE /",
+    ],
+)
 def test_what_nobody_named_is_the_owners(route: str) -> None:
     method, path = route.split()
     assert need_of(method, path) == "owner"
 
 
-@pytest.mark.parametrize(("uid", "statuses"), [(os.geteuid(), {200}), (OTHER, {403}), (None, {403})], ids=["owner", "stranger", "unknown"])
+@pytest.mark.parametrize(
+    ("uid", "statuses"),
+    [(os.geteuid(), {200}), (OTHER, {403}), (None, {403})],
+    ids=["owner", "stranger", "unknown"],
+)
 def test_what_is_the_owners_is_refused_to_others(uid: int | None, statuses: set[int]) -> None:
     own = [route.split() for route, need in NEEDS.items() if need == "owner"]
     with guarded(rules(uid)) as there:
-        assert {there.get("Host: localhost", path=path, method=method).status for method, path in own} == statuses
+        assert {
+            there.get("Host: localhost", path=path, method=method).status for method, path in own
+        } == statuses
         assert ("/orch/runs" in there.site.paths) == (statuses == {200})
 
 
@@ -94,15 +114,24 @@ def test_whose_a_connection_is_is_asked_once_for_each() -> None:
         for _ in range(2):
             with Client(there.address) as client:
                 for _ in range(3):
-                    assert client.say(b"GET /orch/runs HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
+                    assert (
+                        client.say(b"GET /orch/runs HTTP/1.1\r\n" + HOST + b"\r\n").hear().status
+                        == 200
+                    )
     assert uids.asked == 2
 
 
 def test_a_refusal_says_what_to_do() -> None:
     with guarded(rules(OTHER)) as there:
-        own, openai, ollama = (there.get("Host: localhost", path=path) for path in ("/orch/runs", "/v1/nope", "/api/pull"))
+        own, openai, ollama = (
+            there.get("Host: localhost", path=path)
+            for path in ("/orch/runs", "/v1/nope", "/api/pull")
+        )
     assert own.json["error"]["code"] == openai.json["error"]["code"] == "owner_only"
-    assert all("orch page" in json.dumps(each.json) and "--unix-socket" in json.dumps(each.json) for each in (own, openai, ollama))
+    assert all(
+        "orch page" in json.dumps(each.json) and "--unix-socket" in json.dumps(each.json)
+        for each in (own, openai, ollama)
+    )
 
 
 # ---------------------------------------------------------------- what the system says
@@ -126,12 +155,21 @@ def test_the_clients_row_counts_and_not_the_servers_and_none_that_was_closed() -
     assert uids_in(TABLE, wanted) == {row(40_000): 1001, row(40_002): 0}
 
 
-@pytest.mark.skipif(sys.byteorder != "little", reason="the rows of the tables are in the machine's order")
+@pytest.mark.skipif(
+    sys.byteorder != "little", reason="the rows of the tables are in the machine's order"
+)
 def test_a_socket_of_ipv6_that_speaks_ipv4_is_found_too() -> None:
     mapped = b"0000000000000000FFFF00000100007F"
-    assert rows_of(("127.0.0.1", 40_000), ("127.0.0.1", 11_435)) == {row(40_000), (mapped + b":9C40", mapped + b":2CAB")}
-    assert rows_of(("::ffff:127.0.0.1", 40_000), ("::ffff:127.0.0.1", 11_435)) == rows_of(("127.0.0.1", 40_000), ("127.0.0.1", 11_435))
-    assert rows_of(("::1", 1), ("::1", 2)) == {(b"00000000000000000000000001000000:0001", b"00000000000000000000000001000000:0002")}
+    assert rows_of(("127.0.0.1", 40_000), ("127.0.0.1", 11_435)) == {
+        row(40_000),
+        (mapped + b":9C40", mapped + b":2CAB"),
+    }
+    assert rows_of(("::ffff:127.0.0.1", 40_000), ("::ffff:127.0.0.1", 11_435)) == rows_of(
+        ("127.0.0.1", 40_000), ("127.0.0.1", 11_435)
+    )
+    assert rows_of(("::1", 1), ("::1", 2)) == {
+        (b"00000000000000000000000001000000:0001", b"00000000000000000000000001000000:0002")
+    }
 
 
 @pytest.mark.parametrize("client", [None, ("192.168.1.5", 1), ("", 1), ("fe80::1%eth0", 1)])
@@ -141,7 +179,13 @@ def test_of_other_machines_nothing_is_known(client: Address | None) -> None:
 
 def test_root_and_nobody_are_not_taken_for_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert [who(uid) for uid in (1000, 0, 1001, 65_534, None)] == ["owner", "stranger", "stranger", "stranger", "unknown"]
+    assert [who(uid) for uid in (1000, 0, 1001, 65_534, None)] == [
+        "owner",
+        "stranger",
+        "stranger",
+        "stranger",
+        "unknown",
+    ]
     monkeypatch.setattr(os, "geteuid", lambda: 65_534)
     assert [who(uid) for uid in (65_534, 0)] == ["unknown", "stranger"]
 
@@ -153,14 +197,27 @@ def undiagnosed(*_: object) -> int | None:
 
 @LINUX
 async def test_one_that_listens_at_the_port_of_a_client_that_is_gone_is_not_taken_for_it() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
         for sockets in (Sockets(), Sockets(undiagnosed)):
             assert await sockets.uid_of(other.getsockname(), server.getsockname()) is None
 
 
 @LINUX
-@pytest.mark.parametrize(("listens", "connects"), [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "::ffff:127.0.0.1"), ("::1", "::1"), ("127.0.0.2", "127.0.0.2")])
-async def test_a_socket_of_this_process_is_this_users_until_it_is_closed(listens: str, connects: str) -> None:
+@pytest.mark.parametrize(
+    ("listens", "connects"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "::ffff:127.0.0.1"),
+        ("::1", "::1"),
+        ("127.0.0.2", "127.0.0.2"),
+    ],
+)
+async def test_a_socket_of_this_process_is_this_users_until_it_is_closed(
+    listens: str, connects: str
+) -> None:
     v6 = {True: socket.AF_INET6, False: socket.AF_INET}
     try:
         listener = socket.create_server((listens, 0), family=v6[":" in listens])
@@ -171,9 +228,13 @@ async def test_a_socket_of_this_process_is_this_users_until_it_is_closed(listens
         accepted, peer = listener.accept()
         with accepted:
             ends = (peer[0], peer[1]), (accepted.getsockname()[0], accepted.getsockname()[1])
-            assert [await each.uid_of(*ends) for each in (Sockets(), Sockets(undiagnosed))] == [os.geteuid()] * 2
+            assert [await each.uid_of(*ends) for each in (Sockets(), Sockets(undiagnosed))] == [
+                os.geteuid()
+            ] * 2
             client.close()
-            assert [await each.uid_of(*ends) for each in (Sockets(), Sockets(undiagnosed))] == [None] * 2
+            assert [await each.uid_of(*ends) for each in (Sockets(), Sockets(undiagnosed))] == [
+                None
+            ] * 2
 
 
 async def test_many_questions_share_a_reading_and_a_missing_row_is_read_for_again() -> None:
@@ -184,7 +245,9 @@ async def test_many_questions_share_a_reading_and_a_missing_row_is_read_for_agai
         return TABLE if len(readings) > 2 else b""
 
     sockets, server = Sockets(undiagnosed, read), ("127.0.0.1", 11_435)
-    found = await asyncio.gather(*(sockets.uid_of(("127.0.0.1", 40_000), server) for _ in range(500)))
+    found = await asyncio.gather(
+        *(sockets.uid_of(("127.0.0.1", 40_000), server) for _ in range(500))
+    )
     assert (set(found), len(readings)) == ({1001}, 4)
     assert await sockets.uid_of(("127.0.0.1", 9), server) is None
     assert len(readings) == 4 + 2 * 3
@@ -195,29 +258,49 @@ def test_where_the_tables_cannot_be_read_nothing_is_known(monkeypatch: pytest.Mo
     assert asyncio.run(Sockets(undiagnosed).uid_of(("127.0.0.1", 1), ("127.0.0.1", 2))) is None
 
 
-# ---------------------------------------------------------------- what others get of the chat endpoints
+# ---------------------------------------------------------------- what others get of the chat
+# endpoints
 
-BODY: dict[str, Any] = {"model": CODER, "temperature": 0, "messages": [{"role": "user", "content": "Write a Python function that sorts a list"}]}
+BODY: dict[str, Any] = {
+    "model": CODER,
+    "temperature": 0,
+    "messages": [{"role": "user", "content": "Write a Python function that sorts a list"}],
+}
 
 
-def test_another_account_gets_no_kept_answer_and_is_not_remembered(ollama: FakeOllama, home: Path) -> None:
+def test_another_account_gets_no_kept_answer_and_is_not_remembered(
+    ollama: FakeOllama, home: Path
+) -> None:
     home.mkdir(exist_ok=True)
     (home / "routing.yaml").write_text("version: 1\nmemory: {recall: true}\n")
     uids = Uids(os.geteuid())
     with served(Rules(uid_of=uids)) as url:
         for uid in (os.geteuid(), OTHER):
             uids.uid = uid
-            reply = httpx.post(f"{url}/v1/chat/completions", json=BODY, headers={"x-orch-cache": "use"})
+            reply = httpx.post(
+                f"{url}/v1/chat/completions", json=BODY, headers={"x-orch-cache": "use"}
+            )
             assert reply.status_code == 200
         assert "alone" in reply.headers["x-orch-warning"]
         uids.uid = os.geteuid()
         theirs, own = httpx.get(f"{url}/orch/runs").json()["runs"]
-    assert (own["client"], own["remember"], theirs["client"], theirs["remember"]) == ("", 1, f"uid {OTHER}", 0)
+    assert (own["client"], own["remember"], theirs["client"], theirs["remember"]) == (
+        "",
+        1,
+        f"uid {OTHER}",
+        0,
+    )
     assert len(ollama.chats()) == 2
 
 
-@pytest.mark.parametrize(("uid", "asked"), [(os.geteuid(), 1), (OTHER, 2), (None, 2)], ids=["owner", "stranger", "unknown"])
-def test_an_earlier_answer_is_the_owners_alone(ollama: FakeOllama, uid: int | None, asked: int) -> None:
+@pytest.mark.parametrize(
+    ("uid", "asked"),
+    [(os.geteuid(), 1), (OTHER, 2), (None, 2)],
+    ids=["owner", "stranger", "unknown"],
+)
+def test_an_earlier_answer_is_the_owners_alone(
+    ollama: FakeOllama, uid: int | None, asked: int
+) -> None:
     uids = Uids(os.geteuid())
     with served(Rules(uid_of=uids)) as url:
         httpx.post(f"{url}/v1/chat/completions", json=BODY)
@@ -230,20 +313,52 @@ def test_an_earlier_answer_is_the_owners_alone(ollama: FakeOllama, uid: int | No
 
 
 @LINUX
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("curl"), reason="only root can become another account")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("curl"),
+    reason="only root can become another account",
+)
 def test_another_account_reads_nothing_and_erases_nothing(ollama: FakeOllama) -> None:
     def nobody(*words: str) -> Any:
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-s", "-m", "20", "-w", "\n%{http_code}", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.rpartition("\n")
+        command = [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "curl",
+            "-s",
+            "-m",
+            "20",
+            "-w",
+            "\n%{http_code}",
+            *words,
+        ]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False
+        ).stdout.rpartition("\n")
 
     with serving() as there:
         assert httpx.post(f"{there.url}/v1/chat/completions", json=BODY).status_code == 200
-        for words in (["/orch/runs"], ["/orch/memory/forget", "-d", '{"all":true}'], ["/metrics"], ["/"], ["/openapi.json"], ["/orch/page", "-d", "{}"]):
+        for words in (
+            ["/orch/runs"],
+            ["/orch/memory/forget", "-d", '{"all":true}'],
+            ["/metrics"],
+            ["/"],
+            ["/openapi.json"],
+            ["/orch/page", "-d", "{}"],
+        ):
             said, _, status = nobody(there.url + words[0], *words[1:])
             assert (status, "sorts a list" in said) == ("403", False)
-        asks = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==")
+        asks = (
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==",
+        )
         handshake = [word for header in asks for word in ("-H", header)]
-        assert nobody(f"{there.url}/_nicegui_ws/socket.io/?EIO=4&transport=websocket", *handshake)[2] == "403"
+        assert (
+            nobody(f"{there.url}/_nicegui_ws/socket.io/?EIO=4&transport=websocket", *handshake)[2]
+            == "403"
+        )
         assert nobody(f"{there.url}/v1/models")[2] == "200"
         assert len(httpx.get(f"{there.url}/orch/runs").json()["runs"]) == 1
 
@@ -255,26 +370,37 @@ def test_another_account_reads_nothing_and_erases_nothing(ollama: FakeOllama) ->
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What a browser was started with."""
     browser, file = tmp_path / "browser", tmp_path / "opened"
-    browser.write_text(f'#!/bin/sh\necho "opens $1"; echo "$1" > {file}.part; mv {file}.part {file}\n')
+    browser.write_text(
+        f'#!/bin/sh\necho "opens $1"; echo "$1" > {file}.part; mv {file}.part {file}\n'
+    )
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{browser} %s")
     return file
 
 
 @LINUX
-def test_orch_page_opens_the_page_and_prints_a_link_where_it_is_asked_to(home: Path, opened: Path) -> None:
+def test_orch_page_opens_the_page_and_prints_a_link_where_it_is_asked_to(
+    home: Path, opened: Path
+) -> None:
     with serving() as there:
         assert orch("page").stdout == b""
         assert opened.read_text() == f"{there.url}/\n"
         link = orch("page", "--print").stdout.decode().strip()
         assert link.startswith(f"{there.url}/login?link=")
         first, second = httpx.get(link), httpx.get(link)
-        assert (first.status_code, second.status_code, "orch_login" in first.cookies, "orch_login" in second.cookies) == (200, 403, True, False)
+        assert (
+            first.status_code,
+            second.status_code,
+            "orch_login" in first.cookies,
+            "orch_login" in second.cookies,
+        ) == (200, 403, True, False)
         assert 'http-equiv="refresh" content="0; url=/"' in first.text
         assert "no-referrer" in first.text
 
 
-def test_behind_keys_orch_page_leads_in_by_a_file_of_ones_own(home: Path, opened: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_keys_orch_page_leads_in_by_a_file_of_ones_own(
+    home: Path, opened: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ORCH_API_KEY", "a-key-that-is-long-enough")
     with serving() as there:
         assert orch("page").returncode == 0
@@ -294,7 +420,10 @@ def test_orch_page_says_what_is_missing(home: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "")
     with serving() as there:
         shown = orch("page")
-        assert (shown.returncode, shown.stdout.startswith(f"{there.url}/login?link=".encode())) == (0, True)
+        assert (shown.returncode, shown.stdout.startswith(f"{there.url}/login?link=".encode())) == (
+            0,
+            True,
+        )
         assert b"no browser" in shown.stderr
         status, told = ask("POST", "/orch/page", {})
         assert (status, told["url"]) == (200, f"{there.url}/")

@@ -8,7 +8,18 @@ from collections.abc import Callable
 from starlette.types import Message
 
 from orch.server.http.keys import Keys
-from orch.server.http.sessions import COOKIE, IDLE_S, LINK_S, MOST, MOST_LINKS, MOST_SOURCES, TRIES, TRIES_S, Logins, Tries
+from orch.server.http.sessions import (
+    COOKIE,
+    IDLE_S,
+    LINK_S,
+    MOST,
+    MOST_LINKS,
+    MOST_SOURCES,
+    TRIES,
+    TRIES_S,
+    Logins,
+    Tries,
+)
 
 KEY = "laptops-own-key-0123456789"
 
@@ -40,7 +51,9 @@ async def test_a_login_is_forgotten_when_it_is_idle_and_kept_while_it_is_used() 
         assert (login := logins.of(token)) is not None
         assert login.client == "laptop"
     clock.now += IDLE_S + 1
-    assert (logins.of(token), logins.of(token), logins.of(b""), logins.of(b"\xff\xfe=;;")) == (None,) * 4
+    assert (logins.of(token), logins.of(token), logins.of(b""), logins.of(b"\xff\xfe=;;")) == (
+        None,
+    ) * 4
 
 
 async def test_no_more_logins_are_kept_than_that() -> None:
@@ -78,7 +91,12 @@ async def test_a_link_logs_one_browser_in_while_it_is_fresh() -> None:
     logins = Logins(None, clock=clock)
     first, second, old = (logins.link().partition("=")[2] for _ in range(3))
     assert (login := logins.of(_cookie(logins.follow(first)))) is not None
-    assert (login.client, logins.follow(first), logins.follow("guessed"), logins.follow("")) == ("", None, None, None)
+    assert (login.client, logins.follow(first), logins.follow("guessed"), logins.follow("")) == (
+        "",
+        None,
+        None,
+        None,
+    )
     clock.now += LINK_S - 1
     assert logins.follow(second) is not None
     clock.now += 1

@@ -1,4 +1,5 @@
-"""The queue: models do not thrash, no client and no kind of work starves, it says when it is full, and no place is lost."""
+"""The queue: models do not thrash, no client and no kind of work starves, it says when it is full,
+and no place is lost."""
 
 from __future__ import annotations
 
@@ -111,10 +112,25 @@ async def test_the_client_with_least_running_goes_first() -> None:
 
 
 def test_the_preferences_are_in_this_order() -> None:
-    def place(number: int, *, model: str = "cold", batch: bool = False, client: str = "new", since: float = 90.0) -> Place:
-        return Place(Ticket(str(number), ("p", model), client=client, batch=batch), ("p", model), number, since)
+    def place(
+        number: int,
+        *,
+        model: str = "cold",
+        batch: bool = False,
+        client: str = "new",
+        since: float = 90.0,
+    ) -> Place:
+        return Place(
+            Ticket(str(number), ("p", model), client=client, batch=batch),
+            ("p", model),
+            number,
+            since,
+        )
 
-    warmth, running = {("p", "used"): IN_USE, ("p", "there"): LOADED, ("p", "cold"): COLD}, {"busy": 1}
+    warmth, running = (
+        {("p", "used"): IN_USE, ("p", "there"): LOADED, ("p", "cold"): COLD},
+        {"busy": 1},
+    )
     scene = Scene(100.0, 30.0, warmth, running, {"served": 11})
     waiting = [
         place(1, since=69.0),
@@ -139,14 +155,22 @@ def test_the_preferences_are_in_this_order() -> None:
 
 PLACES = st.lists(
     st.builds(
-        lambda model, client, batch, since: (Ticket("r", ("p", model), client=client, batch=batch), since),
+        lambda model, client, batch, since: (
+            Ticket("r", ("p", model), client=client, batch=batch),
+            since,
+        ),
         st.sampled_from("abc"),
         st.sampled_from("xyz"),
         st.booleans(),
         st.floats(0, 100),
     ),
     max_size=12,
-).map(lambda pairs: [Place(ticket, ticket.model, number, since) for number, (ticket, since) in enumerate(sorted(pairs, key=lambda pair: pair[1]), 1)])
+).map(
+    lambda pairs: [
+        Place(ticket, ticket.model, number, since)
+        for number, (ticket, since) in enumerate(sorted(pairs, key=lambda pair: pair[1]), 1)
+    ]
+)
 MODELS = st.sampled_from("abc").map(lambda name: ("p", name))
 SCENES = st.builds(
     Scene,
@@ -160,14 +184,18 @@ SCENES = st.builds(
 
 
 @given(PLACES, SCENES, st.sets(MODELS))
-def test_someone_is_chosen_whenever_someone_is_able(waiting: list[Place], scene: Scene, fits: set[ModelKey]) -> None:
+def test_someone_is_chosen_whenever_someone_is_able(
+    waiting: list[Place], scene: Scene, fits: set[ModelKey]
+) -> None:
     chosen = choose(waiting, scene, lambda place: place.model in fits)
     able = [place for place in waiting if place.model in fits]
     assert chosen in able if able else chosen is None
 
 
 @given(PLACES, SCENES)
-def test_the_first_of_the_line_that_is_foretold_is_the_one_that_is_chosen(waiting: list[Place], scene: Scene) -> None:
+def test_the_first_of_the_line_that_is_foretold_is_the_one_that_is_chosen(
+    waiting: list[Place], scene: Scene
+) -> None:
     line = foretell(waiting, scene)
     assert sorted(place.number for place in line) == [place.number for place in waiting]
     assert line[:1] == [place for place in [choose(waiting, scene, lambda place: True)] if place]
@@ -184,7 +212,11 @@ async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
     await hall.asked(*(f"A{n}" for n in range(66)))
     assert (hall.gate.running("ollama"), hall.gate.waiting("ollama")) == (2, 64)
     refused = hall.refused["A65"]
-    assert (refused.code, refused.message, refused.retry_after_s) == ("busy", "64 requests wait for ollama already", 60.0)
+    assert (refused.code, refused.message, refused.retry_after_s) == (
+        "busy",
+        "64 requests wait for ollama already",
+        60.0,
+    )
 
 
 async def test_the_time_to_come_back_follows_from_recent_times() -> None:
@@ -202,7 +234,10 @@ async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
     await hall.asked("A0", "A1")
     refused = hall.refused["A1"]
     assert hall.inside == ["A0"]
-    assert (refused.message, refused.retry_after_s) == ("ollama is at work, and none may wait for it", 1.0)
+    assert (refused.message, refused.retry_after_s) == (
+        "ollama is at work, and none may wait for it",
+        1.0,
+    )
 
 
 async def test_patience_ends() -> None:
@@ -210,7 +245,11 @@ async def test_patience_ends() -> None:
     await hall.asked("A0", "A1", patience_s=0.01)
     await hall.tasks["A1"]
     refused = hall.refused["A1"]
-    assert (refused.code, refused.message, refused.retry_after_s) == ("busy", "waited 0.01 s for ollama in vain", 1.0)
+    assert (refused.code, refused.message, refused.retry_after_s) == (
+        "busy",
+        "waited 0.01 s for ollama in vain",
+        1.0,
+    )
     assert hall.gate.waiting("ollama") == 0
 
 
@@ -233,7 +272,9 @@ async def test_one_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
 
 
 @pytest.mark.parametrize("called_first", [True, False])
-async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_on(called_first: bool) -> None:
+async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_on(
+    called_first: bool,
+) -> None:
     hall = Hall(config(), survey())
     await hall.asked("A0", "A1", "A2")
     place = next(iter(hall.gate._lanes["ollama"].running))
@@ -248,7 +289,9 @@ async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_
     assert hall.gate.running("ollama") == 1
 
 
-async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider_end_is_cancelled() -> None:
+async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider_end_is_cancelled() -> (
+    None
+):
     hall = Hall(config(), survey("embed:1", budget=10.5))
     await hall.asked("large")
     place = next(iter(hall.gate._lanes["ollama"].waiting))
@@ -271,7 +314,9 @@ async def test_an_error_inside_gives_the_place_free() -> None:
 def without_ollama() -> Config:
     """The config, but for its Ollama."""
     whole = config()
-    providers = {name: provider for name, provider in whole.models.providers.items() if name != "ollama"}
+    providers = {
+        name: provider for name, provider in whole.models.providers.items() if name != "ollama"
+    }
     return replace(whole, models=replace(whole.models, providers=providers))
 
 
@@ -299,7 +344,10 @@ async def test_a_provider_that_is_gone_answers_whom_it_has() -> None:
 
 
 def test_providers_have_the_places_of_their_kind() -> None:
-    assert {name: lane["parallel"] for name, lane in ServerGate(config(parallel=None)).status()["providers"].items()} == {"far": 32, "here": 1, "ollama": 4}
+    assert {
+        name: lane["parallel"]
+        for name, lane in ServerGate(config(parallel=None)).status()["providers"].items()
+    } == {"far": 32, "here": 1, "ollama": 4}
 
 
 async def test_health_shows_who_runs_who_waits_and_why() -> None:
@@ -309,8 +357,27 @@ async def test_health_shows_who_runs_who_waits_and_why() -> None:
     await hall.asked("a2", client="you")
     hall.now = 2.5
     lane = hall.gate.status()["providers"]["ollama"]
-    a2 = {"position": 1, "run_id": "a2", "model": "a:8b", "client": "you", "priority": "interactive", "waited_s": 2.5, "reason": "its place is taken"}
-    reason = "needs 10.0 GB beside embed:1 (1.0 GB, loaded for embedding), a:8b (5.0 GB, in use), there are 12.0 GB"
-    large = {"position": 2, "run_id": "large", "model": "large:14b", "client": "you", "priority": "batch", "waited_s": 2.5, "reason": reason}
+    a2 = {
+        "position": 1,
+        "run_id": "a2",
+        "model": "a:8b",
+        "client": "you",
+        "priority": "interactive",
+        "waited_s": 2.5,
+        "reason": "its place is taken",
+    }
+    reason = (
+        "needs 10.0 GB beside embed:1 (1.0 GB, loaded for embedding), a:8b (5.0 GB, in use), there"
+        " are 12.0 GB"
+    )
+    large = {
+        "position": 2,
+        "run_id": "large",
+        "model": "large:14b",
+        "client": "you",
+        "priority": "batch",
+        "waited_s": 2.5,
+        "reason": reason,
+    }
     running = [{"run_id": "a1", "model": "a:8b", "client": "me", "for_s": 2.5}]
     assert lane == {"parallel": 1, "queue_bound": 64, "running": running, "waiting": [a2, large]}

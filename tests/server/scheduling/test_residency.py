@@ -1,4 +1,5 @@
-"""Memory: a model that does not fit beside what must stay waits, one that does never waits, and others make room in the end."""
+"""Memory: a model that does not fit beside what must stay waits, one that does never waits, and
+others make room in the end."""
 
 from __future__ import annotations
 
@@ -27,7 +28,10 @@ async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
     hall = Hall(config(parallel=4), survey())
     await hall.asked("large", "a", "large2")
     assert hall.inside == ["large", "large2"]
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "a:8b"), 5 * 10**9)) == "needs 5.0 GB beside large:14b (10.0 GB, in use), there are 12.0 GB"
+    assert (
+        hall.gate.must_wait(Ticket("r", ("ollama", "a:8b"), 5 * 10**9))
+        == "needs 5.0 GB beside large:14b (10.0 GB, in use), there are 12.0 GB"
+    )
     hall.finish("large")
     await settle()
     assert hall.inside == ["large2"]
@@ -35,7 +39,10 @@ async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
     await settle()
     assert hall.inside == ["a"]
     # large:14b was put out
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "large:14b"), 10**10)) == "needs 10.0 GB beside a:8b (5.0 GB, in use), there are 12.0 GB"
+    assert (
+        hall.gate.must_wait(Ticket("r", ("ollama", "large:14b"), 10**10))
+        == "needs 10.0 GB beside a:8b (5.0 GB, in use), there are 12.0 GB"
+    )
 
 
 async def test_models_that_fit_beside_each_other_run_together() -> None:
@@ -62,7 +69,9 @@ async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
         hall.gate.saw(replace(survey(), states=(state("b:8b", resident=True, size=size),)))
     hall.gate.saw(survey())
     await hall.asked("a")
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "b:8b"), 6 * 10**9)).startswith("needs 8.0 GB beside")
+    assert hall.gate.must_wait(Ticket("r", ("ollama", "b:8b"), 6 * 10**9)).startswith(
+        "needs 8.0 GB beside"
+    )
 
 
 async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> None:
@@ -70,7 +79,11 @@ async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> Non
     await hall.asked("a1", "b1")
     wanted = [hall.gate.is_wanted(("ollama", name)) for name in ("a:8b", "b:8b", "large:14b")]
     await hall.drain()
-    assert (wanted, hall.gate.is_wanted(("ollama", "a:8b")), hall.gate.is_wanted(("nobody", "a:8b"))) == ([True, True, False], False, False)
+    assert (
+        wanted,
+        hall.gate.is_wanted(("ollama", "a:8b")),
+        hall.gate.is_wanted(("nobody", "a:8b")),
+    ) == ([True, True, False], False, False)
 
 
 @pytest.mark.parametrize("keep_alive", [0, 0.0, "0", "0s", "0m0s", "0.0h"])
@@ -84,7 +97,10 @@ def test_what_is_some_time_or_none_at_all_lets_a_model_stay(keep_alive: object) 
 
 
 async def test_one_model_under_two_spellings_is_one_model() -> None:
-    seen = replace(survey(), states=(ModelState(ModelSpec(id="qwen3:latest"), resident=True, resident_bytes=10**10),))
+    seen = replace(
+        survey(),
+        states=(ModelState(ModelSpec(id="qwen3:latest"), resident=True, resident_bytes=10**10),),
+    )
     hall = Hall(config(parallel=4), seen)
     hall.ask("q", "qwen3:latest")
     await settle()
@@ -104,7 +120,9 @@ async def test_others_that_fit_may_pass_until_it_has_waited_too_long() -> None:
         hall.finish(name)
         await settle()
     assert hall.inside == ["b1"]
-    assert {place["run_id"]: place["reason"] for place in waiting_in(hall)}["a3"] == "large:14b was passed over for too long and goes first"
+    assert {place["run_id"]: place["reason"] for place in waiting_in(hall)}[
+        "a3"
+    ] == "large:14b was passed over for too long and goes first"
     hall.finish("b1")
     await settle()
     assert hall.inside == ["large"]
@@ -122,13 +140,21 @@ async def test_those_that_made_room_go_on_when_the_one_they_made_it_for_gives_up
     assert hall.inside == ["a1", "a2"]
 
 
-@pytest.mark.parametrize(("first", "second", "why"), [("embed:1", "large:14b", "embedding"), ("large:14b", "embed:1", "chat")])
-async def test_embedding_and_chat_do_not_put_out_each_other(first: str, second: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "why"),
+    [("embed:1", "large:14b", "embedding"), ("large:14b", "embed:1", "chat")],
+)
+async def test_embedding_and_chat_do_not_put_out_each_other(
+    first: str, second: str, why: str
+) -> None:
     hall = Hall(config(parallel=4), survey(first, budget=10.5))
     hall.ask("r", second, embeds=second == "embed:1")
     await settle()
     assert hall.inside == []
-    assert f"beside {first} ({SIZES[first]}.0 GB, loaded for {why}), there are 10.5 GB" in waiting_in(hall)[0]["reason"]
+    assert (
+        f"beside {first} ({SIZES[first]}.0 GB, loaded for {why}), there are 10.5 GB"
+        in waiting_in(hall)[0]["reason"]
+    )
     hall.gate.saw(survey(budget=10.5))  # its provider let it go, for idleness
     await settle()
     assert hall.inside == ["r"]
@@ -146,7 +172,10 @@ async def test_a_model_that_was_just_used_stays_loaded() -> None:
     hall = Hall(config(parallel=4), survey(budget=10.5))
     await hall.asked("large")
     await hall.drain()
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "embed:1"), 10**9)) == "needs 1.0 GB beside large:14b (10.0 GB, loaded for chat), there are 10.5 GB"
+    assert (
+        hall.gate.must_wait(Ticket("r", ("ollama", "embed:1"), 10**9))
+        == "needs 1.0 GB beside large:14b (10.0 GB, loaded for chat), there are 10.5 GB"
+    )
 
 
 async def test_of_idle_models_the_longest_idle_is_thought_to_be_put_out() -> None:
@@ -155,7 +184,10 @@ async def test_of_idle_models_the_longest_idle_is_thought_to_be_put_out() -> Non
     await hall.drain()
     hall.ask("new", "new:4b", footprint_bytes=5 * 10**9)
     await settle()
-    assert [model["model"] for model in hall.gate.status()["memory"]["resident"]] == ["a:8b", "new:4b"]
+    assert [model["model"] for model in hall.gate.status()["memory"]["resident"]] == [
+        "a:8b",
+        "new:4b",
+    ]
 
 
 async def test_alone_a_model_is_let_in_whatever_its_size() -> None:
@@ -183,7 +215,10 @@ async def test_an_idle_embedding_model_is_not_thought_to_be_put_out_by_chat() ->
     await hall.asked("a")
     await hall.drain()
     await hall.asked("large")
-    assert [model["model"] for model in hall.gate.status()["memory"]["resident"]] == ["embed:1", "large:14b"]
+    assert [model["model"] for model in hall.gate.status()["memory"]["resident"]] == [
+        "embed:1",
+        "large:14b",
+    ]
 
 
 async def test_a_provider_does_not_put_out_the_models_of_another() -> None:
@@ -199,23 +234,44 @@ async def test_before_the_first_survey_everything_fits() -> None:
     assert hall.inside == ["a", "large", "b"]
 
 
-def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(ollama: FakeOllama, home: Path) -> None:
+def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(
+    ollama: FakeOllama, home: Path
+) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM)
     provider, model = f"{{kind: ollama, base_url: '{ollama.url}'}}", f"{{id: '{CODER}'}}"
-    (home / "models.yaml").write_text(f"version: 1\nunlisted: ignore\nproviders: {{ollama: {provider}}}\nmodels: [{model}]\n")
+    (home / "models.yaml").write_text(
+        f"version: 1\nunlisted: ignore\nproviders: {{ollama: {provider}}}\nmodels: [{model}]\n"
+    )
     with served() as url:
-        assert httpx.post(f"{url}/api/embed", json={"model": "nomic", "input": "a"}).status_code == 200
-        assert httpx.post(f"{url}/api/chat", json={"model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": False}).json()["model"] == CODER
+        assert (
+            httpx.post(f"{url}/api/embed", json={"model": "nomic", "input": "a"}).status_code == 200
+        )
+        assert (
+            httpx.post(
+                f"{url}/api/chat",
+                json={
+                    "model": "auto",
+                    "messages": [{"role": "user", "content": "hi"}],
+                    "stream": False,
+                },
+            ).json()["model"]
+            == CODER
+        )
         resident = httpx.get(f"{url}/orch/health").json()["queue"]["memory"]["resident"]
-    assert {(model["model"], model["embeds"]) for model in resident} == {(CODER, False), ("nomic", True)}
+    assert {(model["model"], model["embeds"]) for model in resident} == {
+        (CODER, False),
+        ("nomic", True),
+    }
 
 
 async def test_what_a_provider_works_on_takes_its_room_also_while_it_can_not_be_asked() -> None:
     hall = Hall(config(parallel=4), survey())
     await hall.asked("large")
-    hall.gate.saw(replace(survey(), states=survey().states[-2:], down={"ollama": "it did not answer"}))
+    hall.gate.saw(
+        replace(survey(), states=survey().states[-2:], down={"ollama": "it did not answer"})
+    )
     hall.ask("h", "here", "here", footprint_bytes=8 * 10**9)
     await settle()
     assert hall.inside == ["large"]
@@ -235,7 +291,11 @@ async def test_health_shows_the_memory() -> None:
         {"provider": "ollama", "model": "a:8b", "gb": 5.0, "in_use": True, "embeds": False},
         {"provider": "ollama", "model": "embed:1", "gb": 1.0, "in_use": False, "embeds": True},
     ]
-    assert json.loads(json.dumps(hall.gate.status()))["memory"] == {"budget_gb": 12.0, "in_use_gb": 5.0, "resident": resident}
+    assert json.loads(json.dumps(hall.gate.status()))["memory"] == {
+        "budget_gb": 12.0,
+        "in_use_gb": 5.0,
+        "resident": resident,
+    }
 
 
 # ---------------------------------------------------------------- memory's own embedder
@@ -243,19 +303,28 @@ async def test_health_shows_the_memory() -> None:
 
 @contextmanager
 def remembering(ollama: FakeOllama, home: Path, budget_gb: float = 100) -> Iterator[str]:
-    """A server whose one provider has one place, and whose memory embeds by a model of that provider."""
+    """A server whose one provider has one place, and whose memory embeds by a model of that
+    provider."""
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
     home.mkdir()
-    (home / "routing.yaml").write_text(f"version: 1\nmemory_budget_gb: {budget_gb}\nmemory: {{embedder: ollama/nomic}}\n")
+    (home / "routing.yaml").write_text(
+        f"version: 1\nmemory_budget_gb: {budget_gb}\nmemory: {{embedder: ollama/nomic}}\n"
+    )
     (home / "models.yaml").write_text(
-        f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: '{ollama.url}', parallel: 1}}}}\nmodels: [{{id: '{CODER}'}}]\n"
+        f"version: 1\nproviders: {{ollama: {{kind: ollama, base_url: '{ollama.url}', parallel:"
+        f" 1}}}}\nmodels: [{{id: '{CODER}'}}]\n"
     )
     with served() as url:
         yield url
 
 
 def ask(url: str, **more: object) -> httpx.Response:
-    return httpx.post(f"{url}/orch/run", json={"text": "hi", "model": CODER, **more}, headers={"accept": "application/x-ndjson"}, timeout=30)
+    return httpx.post(
+        f"{url}/orch/run",
+        json={"text": "hi", "model": CODER, **more},
+        headers={"accept": "application/x-ndjson"},
+        timeout=30,
+    )
 
 
 def embedded(ollama: FakeOllama) -> bool:
@@ -265,27 +334,50 @@ def embedded(ollama: FakeOllama) -> bool:
 def test_memorys_embedder_waits_its_turn(ollama: FakeOllama, home: Path) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 10_000, 0.02
     with remembering(ollama, home) as url, ThreadPoolExecutor(1) as other:
-        with httpx.stream("POST", f"{url}/api/chat", json={"model": CODER, "messages": [{"role": "user", "content": "hi"}]}, timeout=30) as answer:
+        with httpx.stream(
+            "POST",
+            f"{url}/api/chat",
+            json={"model": CODER, "messages": [{"role": "user", "content": "hi"}]},
+            timeout=30,
+        ) as answer:
             lines = answer.iter_lines()  # kept: without it httpx closes the answer
             next(lines)
-            search = other.submit(httpx.post, f"{url}/orch/memory/search", json={"query": "hi"}, timeout=30)
-            assert eventually(lambda: 'orch_queue_waiting{provider="ollama"} 1.0' in httpx.get(f"{url}/metrics").text)
+            search = other.submit(
+                httpx.post, f"{url}/orch/memory/search", json={"query": "hi"}, timeout=30
+            )
+            assert eventually(
+                lambda: (
+                    'orch_queue_waiting{provider="ollama"} 1.0' in httpx.get(f"{url}/metrics").text
+                )
+            )
             assert not embedded(ollama)
         assert (search.result().status_code, embedded(ollama)) == (200, True)
 
 
-def test_a_run_that_recalls_gets_through_where_its_provider_has_one_place(ollama: FakeOllama, home: Path) -> None:
+def test_a_run_that_recalls_gets_through_where_its_provider_has_one_place(
+    ollama: FakeOllama, home: Path
+) -> None:
     with remembering(ollama, home) as url:
         ask(url)
         done = json.loads(ask(url, retrieve_context=True).text.splitlines()[-1])
-    assert (done["type"], done["result"]["answer"], done["result"]["warnings"], embedded(ollama)) == ("done", "def f(): pass", [], True)
+    assert (
+        done["type"],
+        done["result"]["answer"],
+        done["result"]["warnings"],
+        embedded(ollama),
+    ) == ("done", "def f(): pass", [], True)
 
 
 def test_memorys_embedder_puts_no_chat_model_out(ollama: FakeOllama, home: Path) -> None:
     with remembering(ollama, home, budget_gb=6) as url:
         ask(url)
         refused = httpx.post(f"{url}/orch/memory/search", json={"query": "hi"}, timeout=30)
-        (warning,) = json.loads(ask(url, retrieve_context=True).text.splitlines()[-1])["result"]["warnings"]
-    assert (refused.status_code, "loaded for chat" in refused.json()["error"]["message"]) == (429, True)
+        (warning,) = json.loads(ask(url, retrieve_context=True).text.splitlines()[-1])["result"][
+            "warnings"
+        ]
+    assert (refused.status_code, "loaded for chat" in refused.json()["error"]["message"]) == (
+        429,
+        True,
+    )
     assert warning.startswith("answered without memory: the embedder ollama/nomic failed: needs")
     assert not embedded(ollama)

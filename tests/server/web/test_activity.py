@@ -30,13 +30,31 @@ expect.set_options(timeout=20_000)  # for slow machines
 
 
 def record(number: int, now: float) -> RunRecord:
-    """A run: every tenth fell back, every 25th failed, every 40th came from the cache, every 100th loaded its model first."""
+    """A run: every tenth fell back, every 25th failed, every 40th came from the cache, every 100th
+    loaded its model first."""
     failed, cached, fell = number % 25 == 24, number % 40 == 39, number % 10 == 9
     model = LLAMA if number % 2 else CODER
     said = ("failed", "timeout", "it said nothing") if failed else ("ok", "", "")
     load_s = 4.5 if number % 100 == 3 else 0.0
-    last = Attempt(model, "ollama", *said, 0, 1.5 + number % 5, 0.2 + number % 7 / 10, load_s, completion_tokens=120, decode_s=2.0)
-    first = Attempt(CODER if model == LLAMA else LLAMA, "ollama", "failed", "server_error", "out of memory", total_s=0.4)
+    last = Attempt(
+        model,
+        "ollama",
+        *said,
+        0,
+        1.5 + number % 5,
+        0.2 + number % 7 / 10,
+        load_s,
+        completion_tokens=120,
+        decode_s=2.0,
+    )
+    first = Attempt(
+        CODER if model == LLAMA else LLAMA,
+        "ollama",
+        "failed",
+        "server_error",
+        "out of memory",
+        total_s=0.4,
+    )
     attempts = [] if cached else [first, last] if fell else [last]
     return RunRecord(
         run_id=f"{int(now * 1000) + number:012x}{number:06x}",
@@ -74,9 +92,14 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def serious(page: Page) -> list[str]:
-    """What axe-core holds for a serious fault; the bar of Quasar that shows requests under way has no name."""
+    """What axe-core holds for a serious fault; the bar of Quasar that shows requests under way has
+    no name."""
     faults = Axe().run(page, {"exclude": [".q-loading-bar"]}).response["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in faults if each["impact"] in ("serious", "critical")]
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}"
+        for each in faults
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
 def rows(page: Page) -> Any:
@@ -90,7 +113,9 @@ def choose(page: Page, label: str, option: str) -> None:
 
 def asked(url: str, text: str) -> threading.Thread:
     """A question that is under way."""
-    thread = threading.Thread(target=lambda: httpx.post(f"{url}/orch/run", json={"text": text}, timeout=60), daemon=True)
+    thread = threading.Thread(
+        target=lambda: httpx.post(f"{url}/orch/run", json={"text": text}, timeout=60), daemon=True
+    )
     thread.start()
     return thread
 
@@ -98,7 +123,9 @@ def asked(url: str, text: str) -> threading.Thread:
 # ---------------------------------------------------------------- what runs
 
 
-def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(ollama: FakeOllama, site: str, visit: Visit) -> None:
+def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(
+    ollama: FakeOllama, site: str, visit: Visit
+) -> None:
     for model in ollama.models.values():
         model.chunk_delay_s = 60
     page = visit(f"{site}/activity")
@@ -109,10 +136,14 @@ def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(
     expect(page.get_by_text("4 running, 1 waiting")).to_be_visible()
     expect(live.get_by_text("waiting, place 1")).to_be_visible()
     expect(live.get_by_text("its 4 places are taken")).to_be_visible()
-    expect(live.get_by_text(re.compile(r"\b[1-9]\d* s\b")).first).to_be_visible()  # it goes on by itself
+    expect(
+        live.get_by_text(re.compile(r"\b[1-9]\d* s\b")).first
+    ).to_be_visible()  # it goes on by itself
     lane = httpx.get(f"{site}/orch/health").json()["queue"]["providers"]["ollama"]
     for each in (*lane["waiting"], *lane["running"]):
-        assert httpx.post(f"{site}/orch/runs/{each['run_id']}/end", json={"code": "interrupted"}).json()["ok"]
+        assert httpx.post(
+            f"{site}/orch/runs/{each['run_id']}/end", json={"code": "interrupted"}
+        ).json()["ok"]
     for thread in threads:
         thread.join(20)
     expect(page.get_by_text("Nothing is running.")).to_be_visible()
@@ -121,7 +152,9 @@ def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(
     expect(rows(page).first).to_contain_text("interrupted")
 
 
-def test_a_run_that_is_opened_while_it_runs_shows_its_decision_and_then_its_end(ollama: FakeOllama, site: str, visit: Visit) -> None:
+def test_a_run_that_is_opened_while_it_runs_shows_its_decision_and_then_its_end(
+    ollama: FakeOllama, site: str, visit: Visit
+) -> None:
     for model in ollama.models.values():
         model.chunk_delay_s = 60
     thread = asked(site, "Hello there")
@@ -166,7 +199,9 @@ def test_the_history_is_turned_in_pages_and_filtered(full: str, visit: Visit) ->
     expect(page.get_by_text("1 to 50 of 5,000 runs")).to_be_visible()
 
 
-def test_a_run_is_opened_by_keyboard_alone_and_the_way_back_keeps_the_filter(full: str, visit: Visit) -> None:
+def test_a_run_is_opened_by_keyboard_alone_and_the_way_back_keeps_the_filter(
+    full: str, visit: Visit
+) -> None:
     page = visit(f"{full}/activity?outcome=failed&text=Question+4")
     expect(page.get_by_text("1 to 45 of 45 runs")).to_be_visible()
     page.get_by_label("Model", exact=True).focus()
@@ -189,7 +224,9 @@ def test_the_figures_of_a_period_are_bars_and_the_same_as_a_table(full: str, vis
     page.get_by_text("The same as a table").click()
     expect(page.get_by_role("region", name="Figures by model").get_by_role("row")).to_have_count(3)
     expect(page.get_by_role("region", name="Fallbacks").get_by_text("server_error")).to_be_visible()
-    expect(page.get_by_role("region", name="Cold loads").get_by_role("row").last).to_contain_text("4.5 s")
+    expect(page.get_by_role("region", name="Cold loads").get_by_role("row").last).to_contain_text(
+        "4.5 s"
+    )
     expect(page.get_by_text("125 of 5,000 (2 %)")).to_be_visible()
     assert not serious(page)
     choose(page, "Period", "last 24 hours")
@@ -199,11 +236,17 @@ def test_the_figures_of_a_period_are_bars_and_the_same_as_a_table(full: str, vis
 # ---------------------------------------------------------------- one run
 
 
-def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(ollama: FakeOllama, site: str, visit: Visit) -> None:
+def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(
+    ollama: FakeOllama, site: str, visit: Visit
+) -> None:
     ollama.models[LLAMA].faults.append(Fault("status", message="out of memory", times=-1))
     hostile = '<img src=x onerror="window.struck=1"><script>window.struck=1</script>'
     ollama.models[CODER].reply = ["**bold** ", hostile, "\n\n```python\nprint(1)\n```\n"]
-    httpx.post(f"{site}/orch/run", json={"text": f"Hello there! {hostile}", "task_type": "simple"}, timeout=30)
+    httpx.post(
+        f"{site}/orch/run",
+        json={"text": f"Hello there! {hostile}", "task_type": "simple"},
+        timeout=30,
+    )
     run_id = httpx.get(f"{site}/orch/runs/last").json()["run"]["run_id"]
     httpx.post(f"{site}/orch/rate", json={"run_id": run_id, "word": "good"})
     page = visit(f"{site}/activity")
@@ -211,7 +254,9 @@ def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(ollama
     rows(page).get_by_role("link").click()
     candidates = page.get_by_role("list", name="Candidates").get_by_role("listitem")
     expect(candidates).to_have_count(2)
-    expect(candidates.first).to_contain_text(re.compile(r"expected: quality 0\.\d\d in \d+\.\d s.*load \d+\.\d"))
+    expect(candidates.first).to_contain_text(
+        re.compile(r"expected: quality 0\.\d\d in \d+\.\d s.*load \d+\.\d")
+    )
     expect(page.get_by_text("Ruled out")).to_be_visible()
     expect(page.get_by_text("not installed").first).to_be_visible()
     attempts = page.locator(".orch-attempts > li")
@@ -259,8 +304,13 @@ def test_without_runs_it_says_what_to_do(site: str, visit: Visit) -> None:
     expect(page.get_by_text("Aún no hay cifras.")).to_be_visible()
 
 
-@pytest.mark.parametrize(("mode", "said"), [("off", "runs are not recorded"), ("meta", "The texts of this run are not kept.")])
-def test_a_journal_that_keeps_less_says_so(home: Path, ollama: FakeOllama, visit: Visit, mode: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [("off", "runs are not recorded"), ("meta", "The texts of this run are not kept.")],
+)
+def test_a_journal_that_keeps_less_says_so(
+    home: Path, ollama: FakeOllama, visit: Visit, mode: str, said: str
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"{ROOM}journal: {{mode: {mode}}}\n")
     with orch_serve() as (url, _):

@@ -1,4 +1,5 @@
-"""The view Chat in a real browser: from question to thumbs to the journal, and everything that may go wrong on the way."""
+"""The view Chat in a real browser: from question to thumbs to the journal, and everything that may
+go wrong on the way."""
 
 from __future__ import annotations
 
@@ -31,9 +32,18 @@ expect.set_options(timeout=15_000)
 CODE_TASK = "Write a Python function that adds two numbers"
 HOSTILE = [
     "<script>window.pwned = 1</script>\n\n<img src=x onerror='window.pwned = 2'>\n\n",
-    "[one](javascript:window.pwned=3) [two](data:text/html,<script>window.pwned=4</script>) [three](https://example.org/ok)\n\n",
-    "![picture](http://198.51.100.7/pixel.png)\n\n```html\n<script>window.pwned = 5</script>\n```\n\n",
-    '```"><script>window.pwned=6</script>\nx\n```\n\n<svg onload=window.pwned=7></svg> {{ window.pwned = 8 }}',
+    (
+        "[one](javascript:window.pwned=3) [two](data:text/html,<script>window.pwned=4</script>)"
+        " [three](https://example.org/ok)\n\n"
+    ),
+    (
+        "![picture](http://198.51.100.7/pixel.png)\n\n```html\n<script>window.pwned ="
+        " 5</script>\n```\n\n"
+    ),
+    (
+        '```"><script>window.pwned=6</script>\nx\n```\n\n<svg onload=window.pwned=7></svg> {{'
+        " window.pwned = 8 }}"
+    ),
 ]
 
 
@@ -58,7 +68,12 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """The server of this file."""
     home = tmp_path_factory.mktemp("shared")
     (home / "routing.yaml").write_text(ROOM + "cache: {mode: off}\n")
-    with FakeOllama() as fake, orch_serve(env={"ORCH_HOME": str(home), "ORCH_CONFIG": str(home), "OLLAMA_HOST": fake.url}) as (url, _):
+    with (
+        FakeOllama() as fake,
+        orch_serve(
+            env={"ORCH_HOME": str(home), "ORCH_CONFIG": str(home), "OLLAMA_HOST": fake.url}
+        ) as (url, _),
+    ):
         yield Shared(url, fake)
 
 
@@ -66,7 +81,9 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 def shared(one: Shared) -> Shared:
     """It, with models as new."""
     one.fake.add(FakeModel(CODER, reply=["def ", "f(): ", "pass"]))
-    one.fake.add(FakeModel(LLAMA, reply=["Hello", " ", "world"], capabilities=["completion", "vision"]))
+    one.fake.add(
+        FakeModel(LLAMA, reply=["Hello", " ", "world"], capabilities=["completion", "vision"])
+    )
     one.fake.resident.clear()
     one.fake.requests.clear()
     return one
@@ -116,14 +133,27 @@ def eventually(page: Page, query: str, count: int) -> list[tuple[Any, ...]]:
 
 def no_serious_fault(page: Page) -> None:
     found = Axe().run(page).response["violations"]
-    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found if fault["impact"] in ("serious", "critical")] == []
+    assert [
+        (fault["id"], fault["nodes"][0]["html"][:200])
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ] == []
 
 
 # ---------------------------------------------------------------- one question
 
 
-def test_from_a_question_to_thumbs_to_the_journal(chat: str, visit: Visit, ollama: FakeOllama) -> None:
-    ollama.models[CODER].reply = ["Here:\n\n", "```python\n", "def add(a, b):\n", "    return a + b\n", "```\n\n", "That **is** it."]
+def test_from_a_question_to_thumbs_to_the_journal(
+    chat: str, visit: Visit, ollama: FakeOllama
+) -> None:
+    ollama.models[CODER].reply = [
+        "Here:\n\n",
+        "```python\n",
+        "def add(a, b):\n",
+        "    return a + b\n",
+        "```\n\n",
+        "That **is** it.",
+    ]
     page = opened(visit, chat)
     ask(page, CODE_TASK)
     answered(page)
@@ -151,10 +181,14 @@ def test_the_copy_button_copies_the_code_alone(shared: Shared, visit: Visit) -> 
     ask(page, CODE_TASK)
     answered(page)
     page.get_by_role("button", name="Copy code").click()
-    page.wait_for_function("async () => (await navigator.clipboard.readText()).trim() === \"x = '<b>'\"")
+    page.wait_for_function(
+        "async () => (await navigator.clipboard.readText()).trim() === \"x = '<b>'\""
+    )
 
 
-def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(shared: Shared, visit: Visit) -> None:
+def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(
+    shared: Shared, visit: Visit
+) -> None:
     shared.fake.models[CODER].faults = [Fault("status", message="out of order", times=-1)]
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
@@ -167,7 +201,10 @@ def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(share
     scores = page.locator(".orch-decision-one")
     expect(scores).to_have_count(2)
     for score in scores.all():
-        assert re.search(r"fit \d\.\d\d\s*quality \d\.\d\d\s*speed \d\.\d\d\s*confidence \d\.\d\d", score.inner_text())
+        assert re.search(
+            r"fit \d\.\d\d\s*quality \d\.\d\d\s*speed \d\.\d\d\s*confidence \d\.\d\d",
+            score.inner_text(),
+        )
     body = page.locator(".orch-chat-fold:visible").inner_text()
     assert "not installed" in body
     assert "Nothing was recalled." in body
@@ -176,9 +213,14 @@ def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(share
     no_serious_fault(page)
 
 
-def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(shared: Shared, visit: Visit) -> None:
+def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(
+    shared: Shared, visit: Visit
+) -> None:
     lines = [f"x{n} = {n}\n" for n in range(150)]
-    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = ["So:\n\n```python\n", *lines, "```\n\nDone."], 0.03
+    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = (
+        ["So:\n\n```python\n", *lines, "```\n\nDone."],
+        0.03,
+    )
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
     expect(page.locator(".orch-chat-goes-on").first).to_be_visible()
@@ -188,7 +230,10 @@ def test_a_long_block_of_code_comes_in_parts_and_is_whole_at_its_end(shared: Sha
 
 
 def test_a_long_answer_is_drawn_in_parts_to_its_end(shared: Shared, visit: Visit) -> None:
-    shared.fake.models[CODER].reply = ["".join(f"Paragraph *{number}* of many.\n\n" for number in range(1_000)), "The end."]
+    shared.fake.models[CODER].reply = [
+        "".join(f"Paragraph *{number}* of many.\n\n" for number in range(1_000)),
+        "The end.",
+    ]
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
     expect(page.get_by_text("The end.")).to_be_visible()
@@ -200,7 +245,9 @@ def test_parts_of_code_that_comes_begin_with_their_fence_and_lose_no_line() -> N
     parts = segments("Text\n```python\n" + "".join(lines))
     assert len(parts) == 3
     assert all(part.startswith("```python\n") for part in parts[1:])
-    assert "".join([parts[0], *(part.removeprefix("```python\n") for part in parts[1:])]) == "Text\n```python\n" + "".join(lines)
+    assert "".join(
+        [parts[0], *(part.removeprefix("```python\n") for part in parts[1:])]
+    ) == "Text\n```python\n" + "".join(lines)
     assert segments("".join(lines)) == ["".join(lines)]
     assert segments("") == []
 
@@ -215,7 +262,9 @@ def test_thinking_is_folded_and_streams(shared: Shared, visit: Visit) -> None:
     expect(page.locator(".orch-chat-thinking")).to_have_text("Let me see.")
 
 
-def test_another_model_answers_beside_and_the_better_one_is_marked(chat: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_another_model_answers_beside_and_the_better_one_is_marked(
+    chat: str, visit: Visit, ollama: FakeOllama
+) -> None:
     page = opened(visit, chat)
     ask(page, CODE_TASK)
     answered(page)
@@ -231,16 +280,22 @@ def test_another_model_answers_beside_and_the_better_one_is_marked(chat: str, vi
     assert one is not None
     assert other is not None
     assert (one["x"], one["y"] < other["y"]) == (other["x"], True)
-    page.get_by_role("group", name="Which answer is better?").get_by_role("button", name="Llama").click()
+    page.get_by_role("group", name="Which answer is better?").get_by_role(
+        "button", name="Llama"
+    ).click()
     expect(page.locator(".orch-chat-better")).to_contain_text("Hello world")
-    assert eventually(page, "SELECT model, score FROM ratings WHERE kind = 'better' ORDER BY score", 2) == [(CODER, 0.3), (LLAMA, 0.9)]
+    assert eventually(
+        page, "SELECT model, score FROM ratings WHERE kind = 'better' ORDER BY score", 2
+    ) == [(CODER, 0.3), (LLAMA, 0.9)]
     page.reload()
     answered(page, 2)
     expect(page.locator(".orch-chat-turn")).to_have_count(1)
     no_serious_fault(page)
 
 
-def test_the_same_question_and_the_same_model_again_give_a_new_answer(chat: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_the_same_question_and_the_same_model_again_give_a_new_answer(
+    chat: str, visit: Visit, ollama: FakeOllama
+) -> None:
     page = opened(visit, chat)
     ask(page, CODE_TASK)
     answered(page)
@@ -277,7 +332,10 @@ def test_the_choice_is_shown_first_and_can_be_changed(shared: Shared, visit: Vis
     assert shared.fake.chats() == []
     offered.last.get_by_role("button").click()
     answered(page)
-    assert (last_run(shared.url)["model"], last_run(shared.url)["decision"]["pinned"]) == (LLAMA, True)
+    assert (last_run(shared.url)["model"], last_run(shared.url)["decision"]["pinned"]) == (
+        LLAMA,
+        True,
+    )
     ask(page, "And now in another way")
     page.get_by_role("button", name="Ask this one").first.press("Enter")
     answered(page, 2)
@@ -299,12 +357,18 @@ def test_dial_and_system_prompt_go_with_the_question(shared: Shared, visit: Visi
     ask(page, "Hello again")
     answered(page, 2)
     run = last_run(shared.url)
-    assert (run["system"], run["decision"]["profile"], run["decision"]["weights"]["quality"]) == ("Answer in one word", "dial", 1.0)
+    assert (run["system"], run["decision"]["profile"], run["decision"]["weights"]["quality"]) == (
+        "Answer in one word",
+        "dial",
+        1.0,
+    )
     page.get_by_role("button", name="Balanced").click()
     expect(page.get_by_text("Profile: balanced")).to_be_visible()
 
 
-def test_files_go_with_the_question_and_what_is_neither_text_nor_picture_is_refused(shared: Shared, visit: Visit) -> None:
+def test_files_go_with_the_question_and_what_is_neither_text_nor_picture_is_refused(
+    shared: Shared, visit: Visit
+) -> None:
     page = opened(visit, shared.url)
     with page.expect_file_chooser() as chosen:
         page.get_by_role("button", name="Attach").click()
@@ -340,7 +404,10 @@ def test_the_size_of_a_file_is_bounded() -> None:
 
 
 def test_stop_keeps_what_came_and_says_so(shared: Shared, visit: Visit) -> None:
-    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = ["word "] * 2_000, 0.02
+    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = (
+        ["word "] * 2_000,
+        0.02,
+    )
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
     expect(page.locator(".orch-answer")).to_contain_text("word word")
@@ -356,7 +423,9 @@ def test_stop_keeps_what_came_and_says_so(shared: Shared, visit: Visit) -> None:
     expect(page.locator(".orch-answer")).to_have_text("whole")
 
 
-def test_a_stopped_answer_goes_with_the_next_question_and_is_marked_after_a_reload(shared: Shared, visit: Visit) -> None:
+def test_a_stopped_answer_goes_with_the_next_question_and_is_marked_after_a_reload(
+    shared: Shared, visit: Visit
+) -> None:
     coder = shared.fake.models[CODER]
     coder.reply, coder.chunk_delay_s = ["word "] * 2_000, 0.02
     page = opened(visit, shared.url)
@@ -367,7 +436,10 @@ def test_a_stopped_answer_goes_with_the_next_question_and_is_marked_after_a_relo
     coder.reply = shared.fake.models[LLAMA].reply = ["whole"]
     ask(page, "go on")
     expect(page.locator(".orch-answer").last).to_have_text("whole")
-    sent = [(message["role"], message["content"][:9]) for message in shared.fake.chats()[-1].body["messages"]]
+    sent = [
+        (message["role"], message["content"][:9])
+        for message in shared.fake.chats()[-1].body["messages"]
+    ]
     assert sent == [("user", CODE_TASK[:9]), ("assistant", "word word"), ("user", "go on")]
     page.reload()
     expect(page.locator(".orch-chat-mark").first).to_have_text("interrupted")
@@ -379,7 +451,9 @@ def test_an_error_is_told_with_its_hint_and_asked_again(shared: Shared, visit: V
         model.faults = [Fault("status", message="out of order")] * 2
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
-    expect(page.get_by_role("alert").filter(has_text="every model that was asked failed")).to_contain_text("orch health shows what is wrong")
+    expect(
+        page.get_by_role("alert").filter(has_text="every model that was asked failed")
+    ).to_contain_text("orch health shows what is wrong")
     for model in shared.fake.models.values():
         model.faults = []
     page.get_by_role("button", name="Try again").click()
@@ -387,22 +461,32 @@ def test_an_error_is_told_with_its_hint_and_asked_again(shared: Shared, visit: V
     expect(page.locator(".orch-chat-turn")).to_have_count(1)
 
 
-def test_without_ollama_the_page_says_so_before_and_after_a_question(home: Path, visit: Visit) -> None:
+def test_without_ollama_the_page_says_so_before_and_after_a_question(
+    home: Path, visit: Visit
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text("version: 1\nfallback: {last_resort: never}\n")
     with orch_serve() as (url, _):
         page = opened(visit, url)
         expect(page.get_by_text("No model can be reached")).to_be_visible()
         ask(page, "Hello")
-        expect(page.get_by_role("alert").filter(has_text="no provider can be reached")).to_contain_text("ollama serve")
+        expect(
+            page.get_by_role("alert").filter(has_text="no provider can be reached")
+        ).to_contain_text("ollama serve")
         no_serious_fault(page)
 
 
 def test_hostile_markdown_runs_nothing_and_fetches_nothing(shared: Shared, visit: Visit) -> None:
-    shared.fake.models[CODER].reply, shared.fake.models[CODER].thinking = HOSTILE, ["<script>window.pwned = 9</script>"]
+    shared.fake.models[CODER].reply, shared.fake.models[CODER].thinking = (
+        HOSTILE,
+        ["<script>window.pwned = 9</script>"],
+    )
     page = opened(visit, shared.url)
     foreign: list[str] = []
-    page.on("request", lambda request: foreign.append(request.url) if _is_foreign(request, shared.url) else None)
+    page.on(
+        "request",
+        lambda request: foreign.append(request.url) if _is_foreign(request, shared.url) else None,
+    )
     ask(page, CODE_TASK)
     answered(page)
     page.get_by_role("button", name="Thinking").click()
@@ -411,7 +495,9 @@ def test_hostile_markdown_runs_nothing_and_fetches_nothing(shared: Shared, visit
     answered(page)
     assert page.evaluate("window.pwned") is None
     assert foreign == []
-    links = page.eval_on_selector_all(".orch-answer a", "all => all.map(one => one.getAttribute('href'))")
+    links = page.eval_on_selector_all(
+        ".orch-answer a", "all => all.map(one => one.getAttribute('href'))"
+    )
     assert [link for link in links if link] == ["https://example.org/ok"]
     assert page.locator(".orch-answer :is(img, script, svg)").count() == 0
 
@@ -423,7 +509,9 @@ def _is_foreign(request: Request, url: str) -> bool:
 # ---------------------------------------------------------------- conversations, restarts
 
 
-def test_a_conversation_goes_on_in_another_tab_and_a_new_one_begins_empty(shared: Shared, visit: Visit) -> None:
+def test_a_conversation_goes_on_in_another_tab_and_a_new_one_begins_empty(
+    shared: Shared, visit: Visit
+) -> None:
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
     answered(page)
@@ -446,7 +534,10 @@ def test_a_conversation_goes_on_in_another_tab_and_a_new_one_begins_empty(shared
 
 
 def test_a_page_loaded_again_in_mid_answer_gets_the_rest(shared: Shared, visit: Visit) -> None:
-    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = [f"w{n} " for n in range(60)], 0.05
+    shared.fake.models[CODER].reply, shared.fake.models[CODER].chunk_delay_s = (
+        [f"w{n} " for n in range(60)],
+        0.05,
+    )
     page = opened(visit, shared.url)
     ask(page, CODE_TASK)
     expect(page.locator(".orch-answer")).to_contain_text("w3 ")
@@ -464,7 +555,9 @@ def free_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_server_that_is_restarted_in_mid_answer(ollama: FakeOllama, home: Path, visit: Visit, killed: bool) -> None:
+def test_a_server_that_is_restarted_in_mid_answer(
+    ollama: FakeOllama, home: Path, visit: Visit, killed: bool
+) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["word "] * 2_000, 0.02
     with free_port() as port:
         with orch_serve("--port", str(port)) as (url, process):
@@ -475,7 +568,9 @@ def test_a_server_that_is_restarted_in_mid_answer(ollama: FakeOllama, home: Path
             if killed:
                 process.kill()
         with orch_serve("--port", str(port)) as (url, _):
-            page.wait_for_function("() => window.before === undefined && window.did_handshake === true", timeout=30_000)
+            page.wait_for_function(
+                "() => window.before === undefined && window.did_handshake === true", timeout=30_000
+            )
             expect(page.locator(".orch-chat-question")).to_contain_text("Hello there")
             expect(page.locator(".orch-chat-mark")).to_have_text("interrupted")
             expect(page.locator(".orch-answer")).to_contain_text("word word word")
@@ -485,7 +580,9 @@ def test_a_server_that_is_restarted_in_mid_answer(ollama: FakeOllama, home: Path
             expect(page.locator(".orch-answer")).to_have_text("again")
 
 
-def test_a_journal_that_keeps_no_texts_leaves_the_conversation_in_the_page(ollama: FakeOllama, home: Path, visit: Visit) -> None:
+def test_a_journal_that_keeps_no_texts_leaves_the_conversation_in_the_page(
+    ollama: FakeOllama, home: Path, visit: Visit
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(ROOM + "journal: {mode: meta}\n")
     coder = ollama.models[CODER]
@@ -535,8 +632,14 @@ def tab_to(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize(("size", "dark"), [(PHONE, True), (DESK, False)])
-def test_in_spanish_on_a_phone_and_a_desk(shared: Shared, visit: Visit, size: tuple[int, int], dark: bool) -> None:
-    shared.fake.models[CODER].reply = ["| " + " | ".join(f"columna{n}" for n in range(30)) + " |\n" + "|---" * 30 + "|\n\n```\n", "x" * 400, "\n```\n"]
+def test_in_spanish_on_a_phone_and_a_desk(
+    shared: Shared, visit: Visit, size: tuple[int, int], dark: bool
+) -> None:
+    shared.fake.models[CODER].reply = [
+        "| " + " | ".join(f"columna{n}" for n in range(30)) + " |\n" + "|---" * 30 + "|\n\n```\n",
+        "x" * 400,
+        "\n```\n",
+    ]
     page = opened(visit, shared.url, size=size, dark=dark, language="es")
     ask(page, "Escribe una función de Python que sume dos números")
     expect(page.get_by_role("button", name="Buena respuesta")).to_be_visible()
@@ -551,13 +654,21 @@ def test_in_spanish_on_a_phone_and_a_desk(shared: Shared, visit: Visit, size: tu
 
 def test_every_text_of_the_view_has_its_spanish() -> None:
     folder = Path(__file__).parents[3] / "orch" / "server" / "web"
-    said = {text for path in folder.glob("chat*.py") for text in _texts(ast.parse(path.read_text(encoding="utf-8")))}
+    said = {
+        text
+        for path in folder.glob("chat*.py")
+        for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
+    }
     assert said | set(decision.SPANISH) == set(SPANISH)
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1].lstrip("_") in ("page", "say") and node.args:
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).split(".")[-1].lstrip("_") in ("page", "say")
+            and node.args
+        ):
             first = node.args[0]
             if isinstance(first, ast.Constant):
                 yield str(first.value)

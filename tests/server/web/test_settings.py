@@ -1,4 +1,5 @@
-"""The view `Settings` in a real browser: weights, their replay over the journal, and what is saved."""
+"""The view `Settings` in a real browser: weights, their replay over the journal, and what is
+saved."""
 
 from __future__ import annotations
 
@@ -22,7 +23,10 @@ from tests.conftest import CODER, LLAMA
 from tests.support.browser import PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeOllama
 
-CODE, HOSTILE = "Write a Python function that sorts a list", "What is the capital of <img src=x onerror=window.hit=1>?"
+CODE, HOSTILE = (
+    "Write a Python function that sorts a list",
+    "What is the capital of <img src=x onerror=window.hit=1>?",
+)
 OWN = """# mine
 version: 1
 weights:            # what counts
@@ -46,8 +50,15 @@ def own(ollama: FakeOllama, home: Path) -> Path:
             other.submit(asyncio.run, _run(task)).result()
             ollama.resident.clear()  # else the second goes to what the first has loaded
     with closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as connection:
-        connection.execute("UPDATE attempts SET decode_s = 10, completion_tokens = 100, load_s = 10 WHERE model = ?", (CODER,))
-        connection.execute("UPDATE attempts SET decode_s = 1, completion_tokens = 100, load_s = 0 WHERE model = ?", (LLAMA,))
+        connection.execute(
+            "UPDATE attempts SET decode_s = 10, completion_tokens = 100, load_s = 10 WHERE"
+            " model = ?",
+            (CODER,),
+        )
+        connection.execute(
+            "UPDATE attempts SET decode_s = 1, completion_tokens = 100, load_s = 0 WHERE model = ?",
+            (LLAMA,),
+        )
     return file
 
 
@@ -75,7 +86,9 @@ def _speed_alone(page: Page) -> None:
 # ---------------------------------------------------------------- replay, difference, saving
 
 
-def test_weights_are_replayed_as_they_change_and_saved_with_the_comments_kept(settings: str, visit: Visit, own: Path) -> None:
+def test_weights_are_replayed_as_they_change_and_saved_with_the_comments_kept(
+    settings: str, visit: Visit, own: Path
+) -> None:
     page = visit(settings)
     expect(page.get_by_text("No decision changes")).to_be_visible()
     expect(page.get_by_text("Nothing is changed yet.")).to_be_visible()
@@ -91,10 +104,17 @@ def test_weights_are_replayed_as_they_change_and_saved_with_the_comments_kept(se
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved and in force")).to_be_visible()
     expect(page.get_by_text("These are the weights in force: what was learned")).to_be_visible()
-    changes = {"fit: 0.20": "fit: 0.00", "quality: 0.40": "quality: 0.00", "speed: 0.30": "speed: 1.00", "confidence: 0.10": "confidence: 0.00"}
+    changes = {
+        "fit: 0.20": "fit: 0.00",
+        "quality: 0.40": "quality: 0.00",
+        "speed: 0.30": "speed: 1.00",
+        "confidence: 0.10": "confidence: 0.00",
+    }
     assert own.read_text() == _replaced(OWN, changes)
     assert own.stat().st_mode & 0o777 == 0o640
-    assert page.locator("p", has_text="In force: configuration").inner_text().split()[-1].strip(".") == _config_hash(settings)
+    assert page.locator("p", has_text="In force: configuration").inner_text().split()[-1].strip(
+        "."
+    ) == _config_hash(settings)
     replayed = orch("replay", "--json")
     assert json.loads(replayed.stdout)["changed"] == 1  # the command says the same
 
@@ -151,7 +171,11 @@ def test_the_keyboard_alone_is_enough(settings: str, visit: Visit, own: Path) ->
 def _tab_to(page: Page, name: str) -> None:
     for _ in range(40):
         page.keyboard.press("Tab")
-        if page.evaluate("name => (document.activeElement.ariaLabel || document.activeElement.innerText).trim().endsWith(name)", name):
+        if page.evaluate(
+            "name => (document.activeElement.ariaLabel ||"
+            " document.activeElement.innerText).trim().endsWith(name)",
+            name,
+        ):
             return
     pytest.fail(f"Tab never comes to {name}")
 
@@ -159,7 +183,9 @@ def _tab_to(page: Page, name: str) -> None:
 # ---------------------------------------------------------------- states
 
 
-def test_an_invalid_file_is_told_while_the_last_good_one_goes_on(settings: str, visit: Visit, own: Path) -> None:
+def test_an_invalid_file_is_told_while_the_last_good_one_goes_on(
+    settings: str, visit: Visit, own: Path
+) -> None:
     page = visit(settings)
     expect(page.get_by_text("No decision changes")).to_be_visible()
     own.write_text(OWN.replace("speed: 0.30", "speed: 0.50"))
@@ -167,11 +193,15 @@ def test_an_invalid_file_is_told_while_the_last_good_one_goes_on(settings: str, 
     expect(page.get_by_text("the weights sum to 1.2, not 1")).to_be_visible()
     own.write_text(OWN.replace("speed: 0.30", "speed: 0.20").replace("fit: 0.20", "fit: 0.30"))
     expect(page.get_by_text("What stands on the disk is not valid")).to_have_count(0)
-    expect(_number(page, "Speed")).to_have_value("0.20")  # an editor's change, taken over by the open page
+    expect(_number(page, "Speed")).to_have_value(
+        "0.20"
+    )  # an editor's change, taken over by the open page
     expect(page.get_by_text("No decision changes")).to_be_visible()
 
 
-def test_without_runs_and_without_a_file_of_ones_own_both_are_said(site: str, visit: Visit, home: Path) -> None:
+def test_without_runs_and_without_a_file_of_ones_own_both_are_said(
+    site: str, visit: Visit, home: Path
+) -> None:
     page = visit(f"{site}/settings", PHONE, language="es")
     expect(page.get_by_text("Aún no hay ejecuciones que repetir")).to_be_visible()
     page.get_by_label("Velocidad, número").fill("0.2")
@@ -179,7 +209,11 @@ def test_without_runs_and_without_a_file_of_ones_own_both_are_said(site: str, vi
     expect(page.get_by_text("Aún no tienes un routing.yaml propio")).to_be_visible()
     page.get_by_role("button", name="Guardar").click()
     expect(page.get_by_text("Guardado y en vigor")).to_be_visible()
-    assert (home / "routing.yaml").read_text().endswith("weights: {fit: 0.30, quality: 0.40, speed: 0.20, confidence: 0.10}\n")
+    assert (
+        (home / "routing.yaml")
+        .read_text()
+        .endswith("weights: {fit: 0.30, quality: 0.40, speed: 0.20, confidence: 0.10}\n")
+    )
 
 
 def test_nobody_is_kept_out(settings: str, visit: Visit) -> None:
@@ -192,4 +226,8 @@ def test_nobody_is_kept_out(settings: str, visit: Visit) -> None:
         page.locator(".orch-settings-changes li").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         found = Axe().run(page).response["violations"]
-        assert not [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+        assert not [
+            (each["id"], each["nodes"][0]["html"])
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]

@@ -1,4 +1,5 @@
-"""A system that does not say whose a socket is: what stands on the path of a server for which nobody is known."""
+"""A system that does not say whose a socket is: what stands on the path of a server for which
+nobody is known."""
 
 import builtins
 import socket

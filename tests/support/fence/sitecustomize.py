@@ -1,4 +1,5 @@
-"""Lets a process and those that it starts speak to this machine alone; writes down what was tried. Python imports it from a folder on PYTHONPATH."""
+"""Lets a process and those that it starts speak to this machine alone; writes down what was tried.
+Python imports it from a folder on PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -12,10 +13,17 @@ NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 
 
 def host_of(event: str, arguments: tuple[Any, ...]) -> Any:
-    """The host that is meant; None where none is. The address of a Unix socket is a path, no tuple."""
+    """The host that is meant; None where none is. The address of a Unix socket is a path, no
+    tuple."""
     if event in NAMES:
         return arguments[0]
-    address = arguments[1] if event in ADDRESSES else arguments[0] if event == "socket.getnameinfo" else None
+    address = (
+        arguments[1]
+        if event in ADDRESSES
+        else arguments[0]
+        if event == "socket.getnameinfo"
+        else None
+    )
     return address[0] if isinstance(address, tuple) else None
 
 

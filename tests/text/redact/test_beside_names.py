@@ -1,4 +1,5 @@
-"""A value beside a secret's name is redacted in every form that the README names; what is no secret there stays as it is."""
+"""A value beside a secret's name is redacted in every form that the README names; what is no secret
+there stays as it is."""
 
 from __future__ import annotations
 
@@ -11,7 +12,12 @@ from orch.text.redact import Redactor
 REDACTOR = Redactor({})
 WORD = "hunter2" + "secret"
 LONG = "Zx9kQ7vLw2" + "Rt5mNb8c"
-FORMS = [line.replace("\\n", "\n") for line in (Path(__file__).parent / "beside_names.txt").read_text(encoding="utf-8").splitlines()]
+FORMS = [
+    line.replace("\\n", "\n")
+    for line in (Path(__file__).parent / "beside_names.txt")
+    .read_text(encoding="utf-8")
+    .splitlines()
+]
 """§ stands for the secret."""
 WORDS = "correct horse battery staple"
 
@@ -152,7 +158,9 @@ RECOGNISED_BEFORE = (
 )
 
 
-@pytest.mark.parametrize("form", [*JSON, *FILES, *ADDRESSES, *COMMANDS, *HEADERS, *CODE, *RECOGNISED_BEFORE])
+@pytest.mark.parametrize(
+    "form", [*JSON, *FILES, *ADDRESSES, *COMMANDS, *HEADERS, *CODE, *RECOGNISED_BEFORE]
+)
 @pytest.mark.parametrize("secret", [WORD, LONG])
 def test_a_secret_is_redacted(form: str, secret: str) -> None:
     clean = REDACTOR.redact(form % secret)
@@ -168,7 +176,15 @@ def test_a_secret_is_redacted_in_a_form_of_the_list(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ['password = "%s"', '{"passphrase": "%s"}', "DB_PASSWORD='%s'", 'contraseña: "%s"', "tool --password '%s'", "<password>%s</password>"]
+    "form",
+    [
+        'password = "%s"',
+        '{"passphrase": "%s"}',
+        "DB_PASSWORD='%s'",
+        'contraseña: "%s"',
+        "tool --password '%s'",
+        "<password>%s</password>",
+    ],
 )
 def test_a_password_of_several_words_is_redacted_whole(form: str) -> None:
     clean = REDACTOR.redact(form % WORDS)
@@ -176,14 +192,28 @@ def test_a_password_of_several_words_is_redacted_whole(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["accessKey", "API_KEY_PROD", "clientSecret", "DbPassword", "x-api-key", "userPwd", "awsSecretAccessKey", "credential", "authToken"]
+    "name",
+    [
+        "accessKey",
+        "API_KEY_PROD",
+        "clientSecret",
+        "DbPassword",
+        "x-api-key",
+        "userPwd",
+        "awsSecretAccessKey",
+        "credential",
+        "authToken",
+    ],
 )
 def test_a_name_may_have_affixes(name: str) -> None:
     assert REDACTOR.redact(f'"{name}": "{LONG}"') == f'"{name}": "[redacted: assignment]"'
 
 
 def test_what_is_around_a_secret_stays() -> None:
-    assert REDACTOR.redact(f'a = 1\npassword = "{WORD}"  # mine\nb = 2') == 'a = 1\npassword = "[redacted: assignment]"  # mine\nb = 2'
+    assert (
+        REDACTOR.redact(f'a = 1\npassword = "{WORD}"  # mine\nb = 2')
+        == 'a = 1\npassword = "[redacted: assignment]"  # mine\nb = 2'
+    )
 
 
 @pytest.mark.parametrize("sign", ["", "x" * 70_000 + " ", "\n" * 65_530])

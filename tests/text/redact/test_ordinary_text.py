@@ -1,4 +1,5 @@
-"""Ordinary prompts, code, diffs and logs stay as they are: a redacted task reads badly and is not cached."""
+"""Ordinary prompts, code, diffs and logs stay as they are: a redacted task reads badly and is not
+cached."""
 
 from __future__ import annotations
 
@@ -11,9 +12,18 @@ import pytest
 from orch.text.redact import Redactor
 
 ROOT = Path(__file__).parents[3]
-PROMPTS = Path(os.environ.get("ORCH_PROMPTS") or ROOT.parent / "shared" / "data" / "classify") / "train_written.jsonl"
+PROMPTS = (
+    Path(os.environ.get("ORCH_PROMPTS") or ROOT.parent / "shared" / "data" / "classify")
+    / "train_written.jsonl"
+)
 ASKED = 300
-SECRETS_AMONG_THEM = ("SECRET_KEY", "DB_PASSWORD", "POSTGRES_PASSWORD", "Authorization: Bearer", "/ key: ")
+SECRETS_AMONG_THEM = (
+    "SECRET_KEY",
+    "DB_PASSWORD",
+    "POSTGRES_PASSWORD",
+    "Authorization: Bearer",
+    "/ key: ",
+)
 REDACTOR = Redactor({})
 
 TALK = """
@@ -99,15 +109,36 @@ def test_texts_that_stand_together_stay_too() -> None:
     assert REDACTOR.redact(text) == text
 
 
-@pytest.mark.skipif(not PROMPTS.is_file(), reason=f"the prompts are kept outside the repository: {PROMPTS} is missing (ORCH_PROMPTS names their folder)")
+@pytest.mark.skipif(
+    not PROMPTS.is_file(),
+    reason=(
+        f"the prompts are kept outside the repository: {PROMPTS} is missing (ORCH_PROMPTS names"
+        " their folder)"
+    ),
+)
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_no_prompt_of_people_is_touched(language: str) -> None:
     rows = [json.loads(line) for line in PROMPTS.read_text(encoding="utf-8").splitlines()]
-    texts = [row["text"] for row in rows if row["lang"] == language and not any(secret in row["text"] for secret in SECRETS_AMONG_THEM)]
+    texts = [
+        row["text"]
+        for row in rows
+        if row["lang"] == language
+        and not any(secret in row["text"] for secret in SECRETS_AMONG_THEM)
+    ]
     assert len(texts) >= ASKED
     assert [text for text in texts if REDACTOR.redact(text) != text] == []
 
 
 def test_no_line_of_orch_itself_is_touched() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "orch").rglob("*.py") if path.parent.name != "redact"]
-    assert [line for text in sources if (clean := REDACTOR.redact(text)) != text for line in clean.splitlines() if "[redacted: " in line] == []
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "orch").rglob("*.py")
+        if path.parent.name != "redact"
+    ]
+    assert [
+        line
+        for text in sources
+        if (clean := REDACTOR.redact(text)) != text
+        for line in clean.splitlines()
+        if "[redacted: " in line
+    ] == []

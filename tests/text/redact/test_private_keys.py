@@ -1,4 +1,5 @@
-"""Private keys of all kinds are redacted whole, also cut off or very long; words about them are not."""
+"""Private keys of all kinds are redacted whole, also cut off or very long; words about them are
+not."""
 
 from __future__ import annotations
 
@@ -10,7 +11,15 @@ from tests.support.secret_samples import key_of
 REDACTOR = Redactor({})
 LINE = key_of("{A64}")
 LINES = "\n".join([LINE] * 5)
-KINDS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP PRIVATE KEY BLOCK")
+KINDS = (
+    "PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "DSA PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+    "PGP PRIVATE KEY BLOCK",
+)
 
 
 def pem(kind: str, body: str) -> str:
@@ -19,12 +28,17 @@ def pem(kind: str, body: str) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pem_key_is_redacted_whole(kind: str) -> None:
-    assert REDACTOR.redact(f"mine:\n{pem(kind, LINES)}\nis it strong?") == "mine:\n[redacted: private_key]\nis it strong?"
+    assert (
+        REDACTOR.redact(f"mine:\n{pem(kind, LINES)}\nis it strong?")
+        == "mine:\n[redacted: private_key]\nis it strong?"
+    )
 
 
 @pytest.mark.parametrize("lines", [1, 2_000])
 def test_a_key_may_be_short_or_very_long(lines: int) -> None:
-    assert REDACTOR.redact(pem("PRIVATE KEY", "\n".join([LINE] * lines))) == "[redacted: private_key]"
+    assert (
+        REDACTOR.redact(pem("PRIVATE KEY", "\n".join([LINE] * lines))) == "[redacted: private_key]"
+    )
 
 
 @pytest.mark.parametrize("kept", [80, 150, 300])
@@ -49,8 +63,14 @@ def test_headers_inside_a_key_go_with_it() -> None:
 
 
 def test_ssh2_and_putty_keys_are_redacted() -> None:
-    ssh2 = f'---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: "x"\n{LINES}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----'
-    putty = f"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 1\n{LINE}\nPrivate-Lines: 5\n{LINES}\nPrivate-MAC: 00ff"
+    ssh2 = (
+        f'---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: "x"\n{LINES}\n---- END SSH2'
+        " ENCRYPTED PRIVATE KEY ----"
+    )
+    putty = (
+        "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines:"
+        f" 1\n{LINE}\nPrivate-Lines: 5\n{LINES}\nPrivate-MAC: 00ff"
+    )
     assert REDACTOR.redact(ssh2) == REDACTOR.redact(putty) == "[redacted: private_key]"
 
 
@@ -62,7 +82,10 @@ def test_two_keys_with_words_between_leave_the_words() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Which tool reads a file that begins with -----BEGIN PRIVATE KEY----- and ends with -----END PRIVATE KEY-----?",
+        (
+            "Which tool reads a file that begins with -----BEGIN PRIVATE KEY----- and ends with"
+            " -----END PRIVATE KEY-----?"
+        ),
         'if line == "-----BEGIN RSA PRIVATE KEY-----":\n    load(line)\n',
         "-----BEGIN CERTIFICATE-----\n" + LINES + "\n-----END CERTIFICATE-----",
         "-----BEGIN PUBLIC KEY-----\n" + LINES + "\n-----END PUBLIC KEY-----",

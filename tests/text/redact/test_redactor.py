@@ -1,4 +1,5 @@
-"""What a Redactor does with whole texts and values: user's patterns, forms that are allowed, old copies of routing.yaml, dicts, what it never reads twice."""
+"""What a Redactor does with whole texts and values: user's patterns, forms that are allowed, old
+copies of routing.yaml, dicts, what it never reads twice."""
 
 from __future__ import annotations
 
@@ -12,7 +13,15 @@ import yaml
 
 from orch.config import load, spec
 from orch.errors import ConfigError
-from orch.text.redact import AFTER_CHARS, BEFORE_CHARS, PIECE_CHARS, Redactor, assignments, detectors, is_retired
+from orch.text.redact import (
+    AFTER_CHARS,
+    BEFORE_CHARS,
+    PIECE_CHARS,
+    Redactor,
+    assignments,
+    detectors,
+    is_retired,
+)
 from orch.text.redact.detectors import spans
 from orch.text.redact.secret_names import Kind
 from orch.text.redact.secret_values import Style
@@ -30,7 +39,9 @@ def config(**redaction: object) -> spec.Redaction:
 
 def test_a_users_pattern_adds_to_the_shipped_forms() -> None:
     redactor = Redactor({"badge": r"\bB-(?P<secret>\d{4})\b"})
-    assert redactor.redact(f"B-1234 and {KEY}") == "B-[redacted: badge] and [redacted: github_token]"
+    assert (
+        redactor.redact(f"B-1234 and {KEY}") == "B-[redacted: badge] and [redacted: github_token]"
+    )
 
 
 def test_a_form_may_be_allowed() -> None:
@@ -44,7 +55,11 @@ def test_nothing_is_redacted_where_it_is_off() -> None:
 
 def test_the_users_file_keeps_the_shipped_forms() -> None:
     rule = config(patterns={"badge": r"\bB-\d{4}\b"}, allow=["jwt"])
-    assert (rule.enabled, dict(rule.patterns), rule.allow) == (True, {"badge": r"\bB-\d{4}\b"}, ("jwt",))
+    assert (rule.enabled, dict(rule.patterns), rule.allow) == (
+        True,
+        {"badge": r"\bB-\d{4}\b"},
+        ("jwt",),
+    )
 
 
 def test_a_copy_of_an_old_routing_yaml_brings_no_old_pattern_back() -> None:
@@ -62,14 +77,24 @@ def test_a_copy_of_an_old_routing_yaml_brings_no_old_pattern_back() -> None:
         ({"allow": ["github"]}, "no form 'github'"),
     ],
 )
-def test_a_pattern_or_name_that_can_not_be_used_is_refused_with_its_place(redaction: dict[str, object], said: str) -> None:
+def test_a_pattern_or_name_that_can_not_be_used_is_refused_with_its_place(
+    redaction: dict[str, object], said: str
+) -> None:
     with pytest.raises(ConfigError, match=said):
         config(**redaction)
 
 
 def test_a_value_in_a_dict_is_known_by_its_key() -> None:
-    value = {"user": "bob", "password": "hunter2" + "secret", "nested": [{"apiKey": "Zx9kQ7vLw2" + "Rt5m"}]}
-    assert Redactor({}).redact_all(value) == {"user": "bob", "password": "[redacted: assignment]", "nested": [{"apiKey": "[redacted: assignment]"}]}
+    value = {
+        "user": "bob",
+        "password": "hunter2" + "secret",
+        "nested": [{"apiKey": "Zx9kQ7vLw2" + "Rt5m"}],
+    }
+    assert Redactor({}).redact_all(value) == {
+        "user": "bob",
+        "password": "[redacted: assignment]",
+        "nested": [{"apiKey": "[redacted: assignment]"}],
+    }
 
 
 def test_a_key_of_a_dict_is_redacted_too() -> None:
@@ -84,7 +109,11 @@ def test_a_text_without_secrets_is_the_same_object() -> None:
 def test_a_clean_text_stays_clean() -> None:
     redactor = Redactor({})
     clean = redactor.redact(f"{KEY} password: {KEY}")
-    assert redactor.redact(clean) == clean == "[redacted: github_token] password: [redacted: github_token]"
+    assert (
+        redactor.redact(clean)
+        == clean
+        == "[redacted: github_token] password: [redacted: github_token]"
+    )
 
 
 def test_every_mark_is_a_plain_name() -> None:
@@ -93,15 +122,28 @@ def test_every_mark_is_a_plain_name() -> None:
 
 def test_an_ordinary_prompt_loads_no_form() -> None:
     program = (
-        "import sys; from orch.text.redact import Redactor; r = Redactor({}); r.redact('Write a haiku about the sea, in three lines.'); "
-        "print(*sorted(m for m in sys.modules if m.startswith('orch.text.redact')))"
+        "import sys; from orch.text.redact import Redactor; r = Redactor({}); r.redact('Write a"
+        " haiku about the sea, in three lines.'); print(*sorted(m for m in sys.modules if"
+        " m.startswith('orch.text.redact')))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
-    assert done.stdout.split() == ["orch.text.redact", "orch.text.redact.detectors", "orch.text.redact.text_view"]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.stdout.split() == [
+        "orch.text.redact",
+        "orch.text.redact.detectors",
+        "orch.text.redact.text_view",
+    ]
 
 
 def test_the_shipped_file_has_no_patterns_of_its_own() -> None:
-    shipped = yaml.safe_load((Path(__file__).parents[3] / "routing.yaml").read_text(encoding="utf-8"))
+    shipped = yaml.safe_load(
+        (Path(__file__).parents[3] / "routing.yaml").read_text(encoding="utf-8")
+    )
     assert shipped["redaction"] == {"enabled": True, "patterns": {}, "allow": []}
 
 
@@ -113,8 +155,12 @@ def test_names_with_secrets_stay_apart() -> None:
     assert (redactor.redact_name("work"), redactor.redact_name(None)) == ("work", None)
 
 
-@pytest.mark.parametrize("text", ["word " * 100_000, "password=" * 50_000, "-----BEGIN PRIVATE KEY-----" * 10_000])
-def test_a_long_text_is_searched_once_and_in_bounded_pieces(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text", ["word " * 100_000, "password=" * 50_000, "-----BEGIN PRIVATE KEY-----" * 10_000]
+)
+def test_a_long_text_is_searched_once_and_in_bounded_pieces(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given: list[int] = []
 
     def counted(piece: str) -> Iterator[Span]:
@@ -127,8 +173,19 @@ def test_a_long_text_is_searched_once_and_in_bounded_pieces(text: str, monkeypat
     assert sum(given) <= 1.1 * len(text)
 
 
-@pytest.mark.parametrize("text", ["key=" * 5_000, "password: " * 2_000, "la contraseña es " * 1_000, "| password | x1 |" * 1_000, '{"token": "' * 1_000])
-def test_no_value_is_judged_by_more_than_its_beginning(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key=" * 5_000,
+        "password: " * 2_000,
+        "la contraseña es " * 1_000,
+        "| password | x1 |" * 1_000,
+        '{"token": "' * 1_000,
+    ],
+)
+def test_no_value_is_judged_by_more_than_its_beginning(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judged: list[int] = []
 
     def counted(value: str, kind: Kind, style: Style, *, ends: bool = True) -> bool:

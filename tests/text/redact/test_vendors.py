@@ -1,4 +1,5 @@
-"""Every vendor's form that orch knows is redacted, wherever it stands, and words that only look alike are not."""
+"""Every vendor's form that orch knows is redacted, wherever it stands, and words that only look
+alike are not."""
 
 from __future__ import annotations
 
@@ -10,7 +11,14 @@ from orch.text.redact.vendors import is_dense
 from tests.support.secret_samples import KEYS, key_of
 
 REDACTOR = Redactor({})
-AROUND = ("{}", "see {} there", '{{"x": "{}"}}', "one\\n{}\\ntwo", "<{}>", "https://a.example/x?y={}&z=1")
+AROUND = (
+    "{}",
+    "see {} there",
+    '{{"x": "{}"}}',
+    "one\\n{}\\ntwo",
+    "<{}>",
+    "https://a.example/x?y={}&z=1",
+)
 
 
 @pytest.mark.parametrize(("mark", "form"), KEYS, ids=[form for _, form in KEYS])
@@ -22,7 +30,9 @@ def test_a_key_is_redacted_wherever_it_stands(mark: str, form: str) -> None:
         assert key[-12:] not in clean
 
 
-@pytest.mark.parametrize(("mark", "literal"), sorted({(mark, literal) for mark, _, literal, _, _ in FORMS}))
+@pytest.mark.parametrize(
+    ("mark", "literal"), sorted({(mark, literal) for mark, _, literal, _, _ in FORMS})
+)
 def test_every_form_of_the_table_has_an_invented_key(mark: str, literal: str) -> None:
     assert any(mark == its and literal in form for its, form in KEYS)
 
@@ -32,8 +42,12 @@ def test_the_mark_names_the_form(mark: str, form: str) -> None:
     assert f"[redacted: {mark}]" in REDACTOR.redact(key_of(form))
 
 
-@pytest.mark.parametrize(("name", "alphabet", "least", "most"), BESIDE, ids=[row[0] for row in BESIDE])
-def test_a_key_without_a_form_is_known_by_its_vendors_name(name: str, alphabet: str, least: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "alphabet", "least", "most"), BESIDE, ids=[row[0] for row in BESIDE]
+)
+def test_a_key_without_a_form_is_known_by_its_vendors_name(
+    name: str, alphabet: str, least: int, most: int
+) -> None:
     uuid = "{H8}-{H4}-{H4}-{H4}-{H12}" if most >= 36 else "{H24}"
     plain = {"[A-Fa-f0-9-]": uuid, "[a-f0-9:]": "{H8}:{H8}", "[A-Fa-f0-9]": f"{{H{least}}}"}
     key = key_of(plain.get(alphabet, f"{{A{least}}}"))
@@ -46,7 +60,14 @@ def test_all_sources_are_named() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["sk-fading-circle-container", "npm_config_registry_default", "task-sk-learn-tutorial", "pk-of-the-table-of-orders", "hf_hub_download", "s.allowStale"],
+    [
+        "sk-fading-circle-container",
+        "npm_config_registry_default",
+        "task-sk-learn-tutorial",
+        "pk-of-the-table-of-orders",
+        "hf_hub_download",
+        "s.allowStale",
+    ],
 )
 def test_words_with_hyphens_are_no_key(words: str) -> None:
     assert REDACTOR.redact(words) == words

@@ -1,4 +1,5 @@
-"""No file of orch holds a secret that was in a task, an answer, a tool's arguments or a session's name, and the conversation goes on all the same."""
+"""No file of orch holds a secret that was in a task, an answer, a tool's arguments or a session's
+name, and the conversation goes on all the same."""
 
 from __future__ import annotations
 
@@ -20,7 +21,15 @@ def kept(home: Path) -> bytes:
 
 
 def test_a_command_keeps_no_secret_of_a_task_that_is_a_file(ollama: FakeOllama, home: Path) -> None:
-    done = orch("run", "-m", CODER, "--session", SESSION, "-", stdin=f"explain\nDB_PASSWORD={PASSWORD}\ncurl -H 'PRIVATE-TOKEN: {TOKEN}' x".encode())
+    done = orch(
+        "run",
+        "-m",
+        CODER,
+        "--session",
+        SESSION,
+        "-",
+        stdin=f"explain\nDB_PASSWORD={PASSWORD}\ncurl -H 'PRIVATE-TOKEN: {TOKEN}' x".encode(),
+    )
     assert done.returncode == 0
     assert not any(secret.encode() in kept(home) for secret in (TOKEN, PASSWORD, SESSION))
     assert b"[redacted: gitlab_token]" in kept(home)
@@ -38,11 +47,24 @@ def test_the_server_keeps_no_secret_of_a_request(ollama: FakeOllama, home: Path)
         {
             "role": "assistant",
             "content": "",
-            "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": f'{{"apiKey":"{TOKEN}"}}'}}],
+            "tool_calls": [
+                {
+                    "id": "1",
+                    "type": "function",
+                    "function": {"name": "f", "arguments": f'{{"apiKey":"{TOKEN}"}}'},
+                }
+            ],
         },
         {"role": "tool", "tool_call_id": "1", "content": "done"},
     ]
     with served() as url:
-        assert httpx.post(f"{url}/v1/chat/completions", json={"model": CODER, "messages": messages}, timeout=30).status_code == 200
+        assert (
+            httpx.post(
+                f"{url}/v1/chat/completions",
+                json={"model": CODER, "messages": messages},
+                timeout=30,
+            ).status_code
+            == 200
+        )
     assert not any(secret.encode() in kept(home) for secret in (TOKEN, PASSWORD))
     assert b"[redacted: " in kept(home)

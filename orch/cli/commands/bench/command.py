@@ -1,4 +1,5 @@
-"""`orch bench`: which models to measure, how far it is, and what came of it; --quality hands over to `bench_quality`."""
+"""`orch bench`: which models to measure, how far it is, and what came of it; --quality hands over
+to `bench_quality`."""
 
 from __future__ import annotations
 
@@ -34,21 +35,61 @@ DROP = ("total s", "n", "memory", "load s", "TTFT s", "prefill tokens/s", "promp
 @app.command(no_args_is_help=False)
 def bench(
     ctx: typer.Context,
-    models: Annotated[list[str], typer.Argument(metavar="[MODEL]...", help="Default: all that are there.", show_default=False)] = [],  # noqa: B006
-    rounds: Annotated[int, typer.Option("-n", min=1, max=100, help="Rounds; each goes through all models.")] = 3,
-    sizes: Annotated[str, typer.Option(help="Prompts: short, or tokens such as 500 or 4k.")] = "short,1k,4k",
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL]...", help="Default: all that are there.", show_default=False
+        ),
+    ] = [],  # noqa: B006
+    rounds: Annotated[
+        int, typer.Option("-n", min=1, max=100, help="Rounds; each goes through all models.")
+    ] = 3,
+    sizes: Annotated[
+        str, typer.Option(help="Prompts: short, or tokens such as 500 or 4k.")
+    ] = "short,1k,4k",
     concurrency: Annotated[str, typer.Option(help="Requests at once.")] = "1,2,4",
-    budget: Annotated[str, typer.Option(metavar="TIME", help="Stop before 10m, 1h, … are over; called again it goes on.", show_default=False)] = "",
-    new: Annotated[bool, typer.Option("--new", help="Only models that were never measured.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever was measured before.")] = False,
+    budget: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Stop before 10m, 1h, … are over; called again it goes on.",
+            show_default=False,
+        ),
+    ] = "",
+    new: Annotated[
+        bool, typer.Option("--new", help="Only models that were never measured.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, whatever was measured before.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     as_md: Annotated[bool, typer.Option("--md", help="Markdown tables.")] = False,
-    svg: Annotated[str, typer.Option(metavar="FILE", help="Draw a chart into this file.", show_default=False)] = "",
-    quality: Annotated[bool, typer.Option("--quality", help="Measure how good each model is at what, instead of its speed.")] = False,
-    suite: Annotated[str, typer.Option(metavar="FILE", help="Quality: graded tasks of your own.", show_default=False)] = "",
-    allow_exec: Annotated[bool, typer.Option("--allow-exec", help="Quality: run the code that models write, in a sandbox.")] = False,
-    regrade: Annotated[bool, typer.Option("--regrade", help="Quality: grade the kept answers again, ask nobody.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="Quality: show what is known and what each dial gives, ask nobody.")] = False,
+    svg: Annotated[
+        str, typer.Option(metavar="FILE", help="Draw a chart into this file.", show_default=False)
+    ] = "",
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality", help="Measure how good each model is at what, instead of its speed."
+        ),
+    ] = False,
+    suite: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Quality: graded tasks of your own.", show_default=False),
+    ] = "",
+    allow_exec: Annotated[
+        bool,
+        typer.Option("--allow-exec", help="Quality: run the code that models write, in a sandbox."),
+    ] = False,
+    regrade: Annotated[
+        bool, typer.Option("--regrade", help="Quality: grade the kept answers again, ask nobody.")
+    ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Quality: show what is known and what each dial gives, ask nobody."
+        ),
+    ] = False,
 ) -> None:
     """Measure the models on this machine: speed, and with --quality how good each is at what."""
     if as_json and as_md:
@@ -86,14 +127,38 @@ class Wishes:
     @classmethod
     def of(cls, params: dict[str, Any]) -> Wishes:
         """From the options. Raises UsageError."""
-        sizes = _listed("--sizes", params["sizes"], r"short|[1-9]\d{0,2}k|[1-9]\d{1,5}", "such as --sizes short,1k,4k")
-        levels = _listed("--concurrency", params["concurrency"], r"[1-9]|[1-5]\d|6[0-4]", "such as --concurrency 1,2,4; at most 64")
-        return cls(tuple(params["models"]), sizes, params["rounds"], tuple(map(int, levels)), _budget(params["budget"]), params["new"], params["fresh"])
+        sizes = _listed(
+            "--sizes",
+            params["sizes"],
+            r"short|[1-9]\d{0,2}k|[1-9]\d{1,5}",
+            "such as --sizes short,1k,4k",
+        )
+        levels = _listed(
+            "--concurrency",
+            params["concurrency"],
+            r"[1-9]|[1-5]\d|6[0-4]",
+            "such as --concurrency 1,2,4; at most 64",
+        )
+        return cls(
+            tuple(params["models"]),
+            sizes,
+            params["rounds"],
+            tuple(map(int, levels)),
+            _budget(params["budget"]),
+            params["new"],
+            params["fresh"],
+        )
 
     @property
     def asked(self) -> dict[str, Any]:
         """What tells this bench from another, as it stands in the journal."""
-        return {"models": list(self.models), "sizes": list(self.sizes), "rounds": self.rounds, "concurrency": list(self.concurrency), "new": self.new}
+        return {
+            "models": list(self.models),
+            "sizes": list(self.sizes),
+            "rounds": self.rounds,
+            "concurrency": list(self.concurrency),
+            "new": self.new,
+        }
 
 
 def _listed(option: str, text: str, pattern: str, hint: str) -> tuple[str, ...]:
@@ -118,8 +183,20 @@ def _hand_over(ctx: typer.Context, wishes: Wishes) -> None:
     from orch.cli.commands.bench.quality import Wishes as QualityWishes
     from orch.cli.commands.bench.quality import quality
 
-    given = {name: ctx.params[name] for name in ("suite", "allow_exec", "regrade", "report", "as_json", "as_md", "svg")}
-    quality(ctx, QualityWishes(models=wishes.models, budget_s=wishes.budget_s, fresh=wishes.fresh, new=wishes.new, **given))
+    given = {
+        name: ctx.params[name]
+        for name in ("suite", "allow_exec", "regrade", "report", "as_json", "as_md", "svg")
+    }
+    quality(
+        ctx,
+        QualityWishes(
+            models=wishes.models,
+            budget_s=wishes.budget_s,
+            fresh=wishes.fresh,
+            new=wishes.new,
+            **given,
+        ),
+    )
 
 
 # ---------------------------------------------------------------- measuring
@@ -127,7 +204,8 @@ def _hand_over(ctx: typer.Context, wishes: Wishes) -> None:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a call: everything measured in its bench (None if it was ended before one began), its cells, and what ended it early."""
+    """What came of a call: everything measured in its bench (None if it was ended before one
+    began), its cells, and what ended it early."""
 
     bench: Bench | None = None
     rows: list[Speed] = field(default_factory=list)
@@ -170,7 +248,13 @@ async def _measure(orchestrator: Orchestrator, wishes: Wishes, outcome: Outcome)
     outcome.bench, states = _opened(orchestrator, wishes, survey)
     meter = Meter(outcome.bench.name, states, wishes.sizes, runtime.backends, runtime.journal)
     outcome.rows, outcome.num_ctx = meter.rows, meter.num_ctx
-    outcome.cells = plan([state.key for state in states], wishes.sizes, wishes.rounds, wishes.concurrency, meter.never_cold)
+    outcome.cells = plan(
+        [state.key for state in states],
+        wishes.sizes,
+        wishes.rounds,
+        wishes.concurrency,
+        meter.never_cold,
+    )
     if not outcome.cells:
         return  # --new, and nothing is new
     keep_open(runtime.journal, outcome.bench)
@@ -185,7 +269,9 @@ async def _measure(orchestrator: Orchestrator, wishes: Wishes, outcome: Outcome)
         finish(runtime.journal)
 
 
-def _opened(orchestrator: Orchestrator, wishes: Wishes, survey: Survey) -> tuple[Bench, list[ModelState]]:
+def _opened(
+    orchestrator: Orchestrator, wishes: Wishes, survey: Survey
+) -> tuple[Bench, list[ModelState]]:
     """The bench to go on with, or a new one; and the models of it that can be asked now."""
     from orch.bench.speed import Bench, open_bench
     from orch.bench.speed_plan import choose
@@ -197,7 +283,10 @@ def _opened(orchestrator: Orchestrator, wishes: Wishes, survey: Survey) -> tuple
     found = None if wishes.fresh else open_bench(journal, wishes.asked)
     if found is not None and (states := _again(found, survey)):
         kept = len({row.cell for row in journal.measurements.bench(found.name)})
-        render.say(f"going on with the bench of {time.strftime('%H:%M', time.localtime(found.at))}, {kept} cells are measured; --fresh begins anew")
+        render.say(
+            f"going on with the bench of {time.strftime('%H:%M', time.localtime(found.at))}, {kept}"
+            " cells are measured; --fresh begins anew"
+        )
         return found, states
     states, left_out = choose(survey, [find(survey, name) for name in wishes.models])
     for name, why in left_out:
@@ -205,7 +294,10 @@ def _opened(orchestrator: Orchestrator, wishes: Wishes, survey: Survey) -> tuple
     if wishes.new:
         ever = journal.measurements.ever()
         states = [state for state in states if state.key not in ever]
-    return Bench(new_run_id(), time.time(), wishes.asked, tuple(state.key for state in states)), states
+    return (
+        Bench(new_run_id(), time.time(), wishes.asked, tuple(state.key for state in states)),
+        states,
+    )
 
 
 def _again(found: Bench, survey: Survey) -> list[ModelState]:
@@ -215,12 +307,15 @@ def _again(found: Bench, survey: Survey) -> list[ModelState]:
     there = {state.key: state for state in survey.states if not state.unavailable}
     for provider, model in found.models:
         if (provider, model) not in there:
-            render.warn(f"{model}: {provider} does not offer it now; what is left of it is not measured")
+            render.warn(
+                f"{model}: {provider} does not offer it now; what is left of it is not measured"
+            )
     return [there[key] for key in found.models if key in there]
 
 
 class Progress:
-    """How far the bench is, on stderr: one line that is written anew on a terminal, elsewhere a line for each round."""
+    """How far the bench is, on stderr: one line that is written anew on a terminal, elsewhere a
+    line for each round."""
 
     def __init__(self, cells: Sequence[Cell], rounds: int) -> None:
         from orch.cli import render
@@ -234,10 +329,17 @@ class Progress:
         from orch.cli import render
 
         cell = step.todo[0]
-        far = f"round {cell.round} of {self._rounds} · {self._total - len(step.todo)} of {self._total} cells"
+        far = (
+            f"round {cell.round} of {self._rounds} · {self._total - len(step.todo)} of"
+            f" {self._total} cells"
+        )
         said = far + (f" · about {span(step.left_s)} left" if step.left_s is not None else "")
         if self._live:
-            render.redraw(f"{said} · {cell.model[1]}: {cell.size}, {cell.kind}"[: shutil.get_terminal_size().columns - 1])
+            render.redraw(
+                f"{said} · {cell.model[1]}: {cell.size}, {cell.kind}"[
+                    : shutil.get_terminal_size().columns - 1
+                ]
+            )
         elif cell.round != self._round:
             render.say(said)
         self._round = cell.round
@@ -268,7 +370,9 @@ def _show(outcome: Outcome, *, as_json: bool, as_md: bool) -> None:
     for said in (timings(outcome.rows), _about(outcome)):
         render.show(f"{said}  " if as_md else said)
     if not as_md and render.is_terminal(sys.stdout):
-        render.show("\n".join(["", "decode tokens/s", *bars(found, shutil.get_terminal_size().columns)]))
+        render.show(
+            "\n".join(["", "decode tokens/s", *bars(found, shutil.get_terminal_size().columns)])
+        )
 
 
 def _tables(found: Sequence[Line], *, as_md: bool) -> None:
@@ -277,7 +381,11 @@ def _tables(found: Sequence[Line], *, as_md: bool) -> None:
     from orch.cli import render
 
     called = names(found)
-    _table(COLUMNS, [(called[line.key], *cells(line)) for line in found if line.kind != TOGETHER], as_md=as_md)
+    _table(
+        COLUMNS,
+        [(called[line.key], *cells(line)) for line in found if line.kind != TOGETHER],
+        as_md=as_md,
+    )
     columns, rows = together(found)
     if rows:
         render.show("")
@@ -334,13 +442,23 @@ def _say_the_end(outcome: Outcome) -> None:
 
     for warning in outcome.warnings:
         render.warn(warning)
-    kept = f"{len(outcome.cells) - outcome.left} of {len(outcome.cells)} cells are measured and kept; the same command goes on"
+    kept = (
+        f"{len(outcome.cells) - outcome.left} of {len(outcome.cells)} cells are measured and kept;"
+        " the same command goes on"
+    )
     if outcome.ended:
         render.say(f"{outcome.ended.replace('_', ' ')}: {kept}")
         raise typer.Exit(EXIT_CODES[outcome.ended])
     if outcome.left:
         render.say(f"the time is used up: {outcome.left} cells are left; the same command goes on")
     elif not outcome.cells:
-        render.say("there is nothing to measure: every model here was measured before (orch bench measures them again)")
+        render.say(
+            "there is nothing to measure: every model here was measured before (orch bench measures"
+            " them again)"
+        )
     if outcome.rows and all(row.error for row in outcome.rows):
-        raise OrchError(f"no model could be measured: {outcome.rows[-1].error}", "orch health shows what is wrong", code="all_failed")
+        raise OrchError(
+            f"no model could be measured: {outcome.rows[-1].error}",
+            "orch health shows what is wrong",
+            code="all_failed",
+        )

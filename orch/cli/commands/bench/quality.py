@@ -53,7 +53,11 @@ def quality(ctx: typer.Context, wishes: Wishes) -> None:
     orchestrator = context.orchestrator(ctx)
     journal = orchestrator.runtime.journal
     if journal.mode != "full":
-        raise OrchError(f"grading needs the answers' texts, and the journal keeps none (journal.mode is {journal.mode})", code="not_kept")
+        raise OrchError(
+            "grading needs the answers' texts, and the journal keeps none (journal.mode is"
+            f" {journal.mode})",
+            code="not_kept",
+        )
     suite, execute = load(Path(wishes.suite) if wishes.suite else None), _execute(wishes.allow_exec)
     try:
         asyncio.run(_quality(orchestrator, suite, execute, wishes))
@@ -63,18 +67,25 @@ def quality(ctx: typer.Context, wishes: Wishes) -> None:
 
 
 def _execute(allowed: bool) -> Execute | None:
-    """What runs code. Raises OrchError where it can't be kept from the network: nothing weaker is run."""
+    """What runs code. Raises OrchError where it can't be kept from the network: nothing weaker is
+    run."""
     if not allowed:
         return None
     from orch.bench import sandbox
 
     why = sandbox.available()
     if why:
-        raise OrchError(f"code can't be run safely here: {why}", "leave --allow-exec out: code is then graded by its form alone", code="usage")
+        raise OrchError(
+            f"code can't be run safely here: {why}",
+            "leave --allow-exec out: code is then graded by its form alone",
+            code="usage",
+        )
     return sandbox.run
 
 
-async def _quality(orchestrator: Orchestrator, suite: Suite, execute: Execute | None, wishes: Wishes) -> None:
+async def _quality(
+    orchestrator: Orchestrator, suite: Suite, execute: Execute | None, wishes: Wishes
+) -> None:
     async with orchestrator:
         orchestrator.runtime.journal.open()
         survey = await orchestrator.runtime.registry.available(with_unlisted=True)
@@ -89,7 +100,13 @@ async def _quality(orchestrator: Orchestrator, suite: Suite, execute: Execute | 
 # ---------------------------------------------------------------- asking
 
 
-async def _ask(orchestrator: Orchestrator, suite: Suite, execute: Execute | None, wishes: Wishes, survey: Survey) -> None:
+async def _ask(
+    orchestrator: Orchestrator,
+    suite: Suite,
+    execute: Execute | None,
+    wishes: Wishes,
+    survey: Survey,
+) -> None:
     """Asks each model what it was not asked yet; Ctrl-C and the budget leave what is kept."""
     from orch.cli import render
 
@@ -102,7 +119,9 @@ async def _ask(orchestrator: Orchestrator, suite: Suite, execute: Execute | None
     if wishes.new:
         asked = {(row.provider, row.model) for row in before}
         states = [state for state in states if state.key not in asked]
-    todo = jobs(suite.tasks, states, frozenset() if wishes.fresh else frozenset(map(key_of, before)))
+    todo = jobs(
+        suite.tasks, states, frozenset() if wishes.fresh else frozenset(map(key_of, before))
+    )
     begun, count = time.monotonic(), 0
     with render.Progress("bench") as progress:
         async with aclosing(answers(todo, lambda name: runtime.backends[name], execute)) as graded:
@@ -113,7 +132,10 @@ async def _ask(orchestrator: Orchestrator, suite: Suite, execute: Execute | None
                 if row.error:
                     render.warn(f"{row.model}: {row.error}")
                 if wishes.budget_s is not None and time.monotonic() - begun >= wishes.budget_s:
-                    render.say(f"the time is used up: {len(todo) - count:,} answers are left; the same command goes on")
+                    render.say(
+                        f"the time is used up: {len(todo) - count:,} answers are left; the same"
+                        " command goes on"
+                    )
                     break
     _any_left(todo, judgements.graded())
 
@@ -123,20 +145,36 @@ def _any_left(todo: list[Job], graded: list[Graded]) -> None:
     wanted = {job.done for job in todo}
     rows = [row for row in graded if key_of(row) in wanted]
     if rows and all(row.error for row in rows):
-        raise OrchError(f"no model answered: {rows[-1].error}", "orch health shows what is wrong", code="all_failed")
+        raise OrchError(
+            f"no model answered: {rows[-1].error}",
+            "orch health shows what is wrong",
+            code="all_failed",
+        )
 
 
 def _regrade(orchestrator: Orchestrator, suite: Suite, execute: Execute | None) -> None:
     """Grades kept answers again, where the task is still what was asked."""
     from orch.cli import render
 
-    judgements, tasks = orchestrator.runtime.journal.judgements, {task.id: task for task in suite.tasks}
-    kept = [row for row in judgements.graded() if row.answer is not None and row.task_id in tasks and task_hash(tasks[row.task_id]) == row.task_hash]
+    judgements, tasks = (
+        orchestrator.runtime.journal.judgements,
+        {task.id: task for task in suite.tasks},
+    )
+    kept = [
+        row
+        for row in judgements.graded()
+        if row.answer is not None
+        and row.task_id in tasks
+        and task_hash(tasks[row.task_id]) == row.task_hash
+    ]
     if not kept:
         raise UsageError("no kept answer is of this suite", "orch bench --quality asks every model")
     again = [graded_again(row, tasks[row.task_id], execute) for row in kept]
     judgements.grade(again)
-    render.say(f"graded {len(again):,} kept answers again; {sum(a.score != b.score for a, b in zip(kept, again, strict=True)):,} have another score")
+    render.say(
+        f"graded {len(again):,} kept answers again;"
+        f" {sum(a.score != b.score for a, b in zip(kept, again, strict=True)):,} have another score"
+    )
 
 
 # ---------------------------------------------------------------- showing
@@ -146,16 +184,36 @@ def _show(orchestrator: Orchestrator, suite: Suite, survey: Survey, wishes: Wish
     from orch.cli import render
 
     runtime, tasks = orchestrator.runtime, {task.id: task for task in suite.tasks}
-    rows = [row for row in runtime.journal.judgements.graded() if row.task_id in tasks and task_hash(tasks[row.task_id]) == row.task_hash]
+    rows = [
+        row
+        for row in runtime.journal.judgements.graded()
+        if row.task_id in tasks and task_hash(tasks[row.task_id]) == row.task_hash
+    ]
     graded = {(row.provider, row.model) for row in rows}
     states = [state for state in survey.states if state.key in graded and not state.is_denied]
-    choose = Chooser(tasks, states, runtime.config.routing, lru_cache(maxsize=4096)(runtime.classifier.classify)) if states else None
+    choose = (
+        Chooser(
+            tasks,
+            states,
+            runtime.config.routing,
+            lru_cache(maxsize=4096)(runtime.classifier.classify),
+        )
+        if states
+        else None
+    )
     there = {state.key for state in states}
     found = report([row for row in rows if (row.provider, row.model) in there], choose)
     if wishes.svg:
         quality_curve.write(Path(wishes.svg), found)
     if wishes.as_json:
-        render.show_json({"v": 1, "suite": suite.name, **plain(found), "static": sum(row.how == "static" for row in rows)})
+        render.show_json(
+            {
+                "v": 1,
+                "suite": suite.name,
+                **plain(found),
+                "static": sum(row.how == "static" for row in rows),
+            }
+        )
         return
     _tables(found, rows, as_md=wishes.as_md)
 
@@ -165,7 +223,13 @@ def _tables(found: Report, rows: list[Graded], *, as_md: bool) -> None:
 
     table = render.markdown_table if as_md else render.table
     kinds = sorted({kind for cells in found.by_model.values() for kind in cells} - {"all"})
-    table(("model", *kinds, "all"), [(model, *(_cell(cells.get(kind)) for kind in (*kinds, "all"))) for (_, model), cells in found.by_model.items()])
+    table(
+        ("model", *kinds, "all"),
+        [
+            (model, *(_cell(cells.get(kind)) for kind in (*kinds, "all")))
+            for (_, model), cells in found.by_model.items()
+        ],
+    )
     if found.lines:
         render.show("")
         table(
@@ -176,14 +240,21 @@ def _tables(found: Report, rows: list[Graded], *, as_md: bool) -> None:
         table(
             ("dial", "quality", "seconds"),
             [
-                (f"{dial}{' (speed)' if dial == 0 else ' (quality)' if dial == 10 else ''}", f"{at.quality:.3f}", f"{at.seconds:.2f} s")
+                (
+                    f"{dial}{' (speed)' if dial == 0 else ' (quality)' if dial == 10 else ''}",
+                    f"{at.quality:.3f}",
+                    f"{at.seconds:.2f} s",
+                )
                 for dial, at in found.curve
             ],
         )
     static = sum(row.how == "static" for row in rows)
     render.show(f"\n{sentence(found)}")
     if static:
-        render.show(f"{static:,} answers with code were graded by their form alone; --allow-exec --regrade runs them in a sandbox")
+        render.show(
+            f"{static:,} answers with code were graded by their form alone; --allow-exec --regrade"
+            " runs them in a sandbox"
+        )
 
 
 def _cell(cell: Cell | None) -> str:
@@ -194,13 +265,20 @@ def plain(found: Report) -> dict[str, Any]:
     """A report as plain values."""
     return {
         "models": [
-            {"provider": provider, "model": model, "by_type": {kind: asdict(cell) for kind, cell in cells.items()}}
+            {
+                "provider": provider,
+                "model": model,
+                "by_type": {kind: asdict(cell) for kind, cell in cells.items()},
+            }
             for (provider, model), cells in found.by_model.items()
         ],
         "tasks": found.tasks,
         "lines": [asdict(line) for line in found.lines],
         "gain": asdict(found.gain) if found.gain else None,
-        "curve": [{"dial": dial, "quality": line.quality, "seconds": line.seconds} for dial, line in found.curve],
+        "curve": [
+            {"dial": dial, "quality": line.quality, "seconds": line.seconds}
+            for dial, line in found.curve
+        ],
         "best": found.best[1] if found.best else None,
         "sentence": sentence(found),
     }

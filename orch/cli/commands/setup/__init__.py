@@ -1,1 +1,2 @@
-"""What `orch setup` is made of: what would serve on this machine, and the download of a model file."""
+"""What `orch setup` is made of: what would serve on this machine, and the download of a model
+file."""

@@ -1,4 +1,5 @@
-"""Does what was offered and agreed to: starts a server, names one in models.yaml, pulls a model, or downloads one into orch's own engine."""
+"""Does what was offered and agreed to: starts a server, names one in models.yaml, pulls a model, or
+downloads one into orch's own engine."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ Show = Callable[[str, int | None, int | None], None]
 """Told a step, and the bytes so far and in all where they are known."""
 
 
-def do(offer: Offer, scene: Scene, runtime: Runtime, config_dir: Path | None, sha256: str, show: Show) -> str:
+def do(
+    offer: Offer, scene: Scene, runtime: Runtime, config_dir: Path | None, sha256: str, show: Show
+) -> str:
     """What was done, in words. Raises OrchError."""
     if offer.action == "use_server":
         return _use(offer, config_dir)
@@ -34,12 +37,18 @@ def do(offer: Offer, scene: Scene, runtime: Runtime, config_dir: Path | None, sh
         return _download(offer.model, sha256, config_dir, show)
     except OrchError as failure:
         # by whatever cause: a failed download is exit code 1
-        raise OrchError(failure.message, failure.hint, code=failure.code if failure.code in ("interrupted", "config", "usage") else "error") from None
+        raise OrchError(
+            failure.message,
+            failure.hint,
+            code=failure.code if failure.code in ("interrupted", "config", "usage") else "error",
+        ) from None
 
 
 def _use(offer: Offer, config_dir: Path | None) -> str:
     kind = "ollama" if offer.server == "Ollama" else "openai"
-    change, name = edit_models.with_provider(config_dir, offer.server.lower().replace(" ", "-"), {"kind": kind, "base_url": offer.url})
+    change, name = edit_models.with_provider(
+        config_dir, offer.server.lower().replace(" ", "-"), {"kind": kind, "base_url": offer.url}
+    )
     edit_models.write(change)
     return f"{offer.server} is provider {name} of {change.path}"
 
@@ -53,7 +62,8 @@ async def _pull(name: str, provider: str, runtime: Runtime, show: Show) -> None:
 
 
 def _download(name: str, sha256: str, config_dir: Path | None, show: Show) -> str:
-    """The file, tried and entered in models.yaml. What can go wrong there is found out before the download."""
+    """The file, tried and entered in models.yaml. What can go wrong there is found out before the
+    download."""
     artifact = model_library.artifact_of(name, sha256)
     target = models_dir().absolute() / model_library.file_name(name, artifact)
     known_as = target.stem.rpartition("-")[0] if model_library.is_address(name) else name
@@ -68,7 +78,12 @@ def _download(name: str, sha256: str, config_dir: Path | None, show: Show) -> st
         if is_new:
             target.unlink()
         raise
-    change = embedded_engine.proposed(config_dir, embedded_engine.entry(known_as, target, num_ctx, trial.context_window))
+    change = embedded_engine.proposed(
+        config_dir, embedded_engine.entry(known_as, target, num_ctx, trial.context_window)
+    )
     edit_models.write(change)
     speed = f", {trial.tokens_per_s:.0f} tokens/s" if trial.tokens_per_s else ""
-    return f"{known_as} is in orch's own engine (loads in {trial.load_s:.1f} s{speed}); entered in {change.path}"
+    return (
+        f"{known_as} is in orch's own engine (loads in {trial.load_s:.1f} s{speed}); entered in"
+        f" {change.path}"
+    )

@@ -1,4 +1,5 @@
-"""A short choice of models to begin with, one or two for each size of machine (pure): facts alone, their quality comes from the known models."""
+"""A short choice of models to begin with, one or two for each size of machine (pure): facts alone,
+their quality comes from the known models."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from orch.config.spec import canonical
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tag of Ollama's library. `active_share` is the part of its weights that a token reads; `in_engine`: orch's own engine loads its file."""
+    """A tag of Ollama's library. `active_share` is the part of its weights that a token reads;
+    `in_engine`: orch's own engine loads its file."""
 
     name: str
     size_bytes: int
@@ -21,7 +23,8 @@ class Choice:
 
     @property
     def memory_bytes(self) -> int:
-        """What it takes when loaded: weights and buffers as the router counts them, and a usual context."""
+        """What it takes when loaded: weights and buffers as the router counts them, and a usual
+        context."""
         return int(self.size_bytes * 1.1) + CONTEXT_BYTES
 
 
@@ -38,9 +41,11 @@ CHOICES = (
     Choice("qwen3.6:27b", 17_420_432_739, 27.8, thinks=True),
     Choice("qwen3-coder:30b", 18_556_701_140, 30.5, active_share=0.11),
 )
-"""Sizes as `/api/tags` of Ollama servers told them in 2025 and 2026 (several people's listings agree), parameters and licences as their makers have them.
+"""Sizes as `/api/tags` of Ollama servers told them in 2025 and 2026 (several people's listings
+agree), parameters and licences as their makers have them.
 
-All are the default tags, of 4 bits. Those `in_engine` hold text alone in an architecture that llama.cpp itself converts (qwen2, qwen3); Ollama's files of
+All are the default tags, of 4 bits. Those `in_engine` hold text alone in an architecture that
+llama.cpp itself converts (qwen2, qwen3); Ollama's files of
 models that see have another form.
 """
 

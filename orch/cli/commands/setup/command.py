@@ -1,4 +1,5 @@
-"""`orch setup`: what would serve on this machine, and on a yes the model, the server or the download that makes it."""
+"""`orch setup`: what would serve on this machine, and on a yes the model, the server or the
+download that makes it."""
 
 from __future__ import annotations
 
@@ -23,12 +24,31 @@ NEXT = 'orch run "What is a mutex?"'
 @app.command()
 def setup(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="Fetch this one: a name of Ollama's library, or an address of a GGUF file.")] = "",
-    sha256: Annotated[str, typer.Option("--sha256", metavar="HEX", help="Of the file at that address.", show_default=False)] = "",
-    in_engine: Annotated[bool, typer.Option("--engine", help="Into orch's own engine, also where Ollama runs.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: do what is recommended, or fetch MODEL.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what --yes would do; do nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --yes after it is done.")] = False,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="Fetch this one: a name of Ollama's library, or an address of a GGUF file.",
+        ),
+    ] = "",
+    sha256: Annotated[
+        str,
+        typer.Option(
+            "--sha256", metavar="HEX", help="Of the file at that address.", show_default=False
+        ),
+    ] = "",
+    in_engine: Annotated[
+        bool, typer.Option("--engine", help="Into orch's own engine, also where Ollama runs.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Ask nothing: do what is recommended, or fetch MODEL.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what --yes would do; do nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object; with --yes after it is done.")
+    ] = False,
 ) -> None:
     """Look at this machine, say which models would serve here, and fetch one if you say yes."""
     from orch.cli import render
@@ -44,7 +64,9 @@ def setup(
         error = failure
     if as_json:
         told = {"code": error.code, "message": error.message, "hint": error.hint} if error else None
-        render.show_json({"v": 1, "ok": error is None, **walk.told(), **({"error": told} if told else {})})
+        render.show_json(
+            {"v": 1, "ok": error is None, **walk.told(), **({"error": told} if told else {})}
+        )
     raise typer.Exit(error.exit_code if error else 0)
 
 
@@ -74,7 +96,11 @@ class Walk:
         """Raises OrchError where something that was agreed to fails."""
         self._look()
         self._show()
-        changes = [offer for offer in self._offers if offer.action in ("use_server", "start_ollama") and self._is_agreed(offer)]
+        changes = [
+            offer
+            for offer in self._offers
+            if offer.action in ("use_server", "start_ollama") and self._is_agreed(offer)
+        ]
         for offer in changes:
             self._do(offer)
         if changes and not self._wish.dry_run:
@@ -95,7 +121,12 @@ class Walk:
             "cores": here.cores,
             "disk_free_bytes": scene.disk_bytes,
         }
-        return {"machine": machine, "servers": [asdict(each) for each in scene.servers], "offers": [asdict(each) for each in self._offers], "done": self._done}
+        return {
+            "machine": machine,
+            "servers": [asdict(each) for each in scene.servers],
+            "offers": [asdict(each) for each in self._offers],
+            "done": self._done,
+        }
 
     # ------------------------------------------------------------ looking
 
@@ -112,21 +143,40 @@ class Walk:
             return await look(orchestrator.runtime, orchestrator.runtime.registry.known_quality)
 
     def _named(self, scene: Scene) -> Offer:
-        """The offer of the model that argv names. Raises OrchError where nothing here could hold it."""
+        """The offer of the model that argv names. Raises OrchError where nothing here could hold
+        it."""
         from orch.cli.commands.setup.choices import choice_of
         from orch.cli.commands.setup.model_library import is_address, place_of
         from orch.cli.commands.setup.offers import Offer, good_at, mean_of
 
-        name, pulls = self._wish.model, scene.ollama_runs and not self._wish.in_engine and not is_address(self._wish.model)
+        name, pulls = (
+            self._wish.model,
+            scene.ollama_runs and not self._wish.in_engine and not is_address(self._wish.model),
+        )
         if not is_address(name):
             place_of(name)
         if not pulls and scene.engine_command:
-            raise OrchError("Ollama does not run here, and orch's own engine is not installed", scene.engine_command, code="usage")
+            raise OrchError(
+                "Ollama does not run here, and orch's own engine is not installed",
+                scene.engine_command,
+                code="usage",
+            )
         choice = choice_of(name)
-        command = f"orch setup {name} --yes" + (f" --sha256 {self._wish.sha256}" if self._wish.sha256 else "")
+        command = f"orch setup {name} --yes" + (
+            f" --sha256 {self._wish.sha256}" if self._wish.sha256 else ""
+        )
         known = None if is_address(name) else scene.qualities(name)
         size, licence = (choice.size_bytes, choice.licence) if choice else (None, "")
-        return Offer("pull" if pulls else "download", command, name, size, None, mean_of(known), good_at(known), licence)
+        return Offer(
+            "pull" if pulls else "download",
+            command,
+            name,
+            size,
+            None,
+            mean_of(known),
+            good_at(known),
+            licence,
+        )
 
     # ------------------------------------------------------------ agreeing
 
@@ -155,13 +205,26 @@ class Walk:
         if self._wish.dry_run:
             self._say(f"would do: {_sentence(offer)}")
             return
-        entry = {"action": offer.action, "model": offer.model, "server": offer.server, "ok": False, "said": ""}
+        entry = {
+            "action": offer.action,
+            "model": offer.model,
+            "server": offer.server,
+            "ok": False,
+            "said": "",
+        }
         self._done.append(entry)
         assert self._scene is not None
         orchestrator = context.orchestrator(self._ctx)
         try:
             with render.Progress(offer.model or "Ollama") as progress:
-                said = do(offer, self._scene, orchestrator.runtime, context.config_dir(self._ctx), self._wish.sha256, progress.show)
+                said = do(
+                    offer,
+                    self._scene,
+                    orchestrator.runtime,
+                    context.config_dir(self._ctx),
+                    self._wish.sha256,
+                    progress.show,
+                )
         finally:
             asyncio.run(orchestrator.aclose())
         entry |= {"ok": True, "said": said}
@@ -196,7 +259,10 @@ class Walk:
         elif any(entry["ok"] and entry["model"] for entry in self._done) or self._scene.real:
             self._say(f"next: {NEXT}")
         elif not self._wish.asks and not self._wish.yes and self._offers:
-            self._say("nothing was done: orch setup in a terminal asks, orch setup --yes does the first of each kind")
+            self._say(
+                "nothing was done: orch setup in a terminal asks, orch setup --yes does the first"
+                " of each kind"
+            )
 
 
 # ---------------------------------------------------------------- on a terminal
@@ -210,7 +276,8 @@ def _asked(question: str) -> str:
 
 
 def _picked(models: Sequence[Offer]) -> list[Offer]:
-    """Those whose numbers are typed; Enter is none. Asks again for what is no number of the list."""
+    """Those whose numbers are typed; Enter is none. Asks again for what is no number of the
+    list."""
     from orch.cli import render
 
     numbers = "1" if len(models) == 1 else f"1-{len(models)}"

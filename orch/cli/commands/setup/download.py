@@ -1,4 +1,5 @@
-"""Downloads one file into place: resumed where it was cut, and checked by its SHA-256 before it has its name."""
+"""Downloads one file into place: resumed where it was cut, and checked by its SHA-256 before it has
+its name."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file on the web: its address, its SHA-256 in hexadecimal, and its size where it was told."""
+    """A file on the web: its address, its SHA-256 in hexadecimal, and its size where it was
+    told."""
 
     url: str
     sha256: str
@@ -39,11 +41,16 @@ class Artifact:
 
 
 def fetch(artifact: Artifact, target: Path, progress: Progress) -> None:
-    """Brings the file to `target`, readable by its owner alone. What came of it stands beside it as `.part`, and the next call goes on from there.
+    """Brings the file to `target`, readable by its owner alone. What came of it stands beside it as
+    `.part`, and the next call goes on from there.
 
     Raises OrchError; on Ctrl-C with the code `interrupted`.
     """
-    if target.is_file() and artifact.size_bytes in (None, target.stat().st_size) and _is_whole(target, artifact):
+    if (
+        target.is_file()
+        and artifact.size_bytes in (None, target.stat().st_size)
+        and _is_whole(target, artifact)
+    ):
         return
     path = target.with_name(f"{target.name}.part")
     try:
@@ -52,10 +59,17 @@ def fetch(artifact: Artifact, target: Path, progress: Progress) -> None:
             part.end()
         if part.sha.hexdigest() != artifact.sha256:
             path.unlink()
-            raise OrchError("what came is not the file that was announced: its SHA-256 is another one", "nothing of it is kept; type the same command again")
+            raise OrchError(
+                "what came is not the file that was announced: its SHA-256 is another one",
+                "nothing of it is kept; type the same command again",
+            )
         os.replace(path, target)
     except KeyboardInterrupt:
-        raise OrchError("interrupted", "what came is kept: the same command goes on from there", code="interrupted") from None
+        raise OrchError(
+            "interrupted",
+            "what came is kept: the same command goes on from there",
+            code="interrupted",
+        ) from None
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "make room, then type the same command again: what came is kept" if full else ""
@@ -107,11 +121,14 @@ def _hold(file: IO[bytes]) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise OrchError("another orch process is downloading this file", "wait until it has ended") from None
+        raise OrchError(
+            "another orch process is downloading this file", "wait until it has ended"
+        ) from None
 
 
 def _fill(part: _Part, artifact: Artifact, progress: Progress) -> None:
-    """Asks until the file is whole. A connection that breaks is taken up again at once, where it brought something."""
+    """Asks until the file is whole. A connection that breaks is taken up again at once, where it
+    brought something."""
     cuts = 0
     while part.size != artifact.size_bytes:
         before = part.size
@@ -124,11 +141,15 @@ def _fill(part: _Part, artifact: Artifact, progress: Progress) -> None:
             cuts = cuts + 1 if part.size > before else MOST_CUTS + 1
             broke = one_line(str(error)) or type(error).__name__
         if cuts > MOST_CUTS:
-            raise OrchError(f"the download broke off: {broke}", "what came is kept: the same command goes on from there")
+            raise OrchError(
+                f"the download broke off: {broke}",
+                "what came is kept: the same command goes on from there",
+            )
 
 
 def _receive(part: _Part, artifact: Artifact, progress: Progress) -> bool:
-    """The rest of the file by one connection; False where the server knows no such rest, and it must be begun anew."""
+    """The rest of the file by one connection; False where the server knows no such rest, and it
+    must be begun anew."""
     with opened(artifact.url, {"Range": f"bytes={part.size}-"} if part.size else {}) as response:
         if response.status_code == 416 and artifact.size_bytes is None:
             return True  # nothing is missing; its SHA-256 tells whether it is the file
@@ -142,7 +163,11 @@ def _receive(part: _Part, artifact: Artifact, progress: Progress) -> bool:
         room = free_disk_bytes() - RESERVE_BYTES + part.size
         for data in response.iter_raw():
             if part.size + len(data) > (room if total is None else total):
-                what = "the server sends more than the file was announced to be" if total is not None else "the server sends more than the disk has room for"
+                what = (
+                    "the server sends more than the file was announced to be"
+                    if total is not None
+                    else "the server sends more than the disk has room for"
+                )
                 part.restart()
                 raise OrchError(what, "nothing of it is kept; type the same command again")
             part.add(data)
@@ -163,7 +188,10 @@ def _total(response: Any, have: int) -> int | None:
 def _check_room(part: _Part, total: int | None) -> None:
     free, wanted = free_disk_bytes(), (total or 0) - part.size
     if wanted + RESERVE_BYTES > free:
-        message = f"the disk has {free / 1e9:.1f} GB free, and {wanted / 1e9:.1f} GB are wanted beside {RESERVE_BYTES / 1e9:.1f} GB that stay free"
+        message = (
+            f"the disk has {free / 1e9:.1f} GB free, and {wanted / 1e9:.1f} GB are wanted beside"
+            f" {RESERVE_BYTES / 1e9:.1f} GB that stay free"
+        )
         raise OrchError(message, "make room, then type the same command again")
 
 

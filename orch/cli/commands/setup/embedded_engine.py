@@ -15,7 +15,8 @@ from orch.types import ChatRequest, Completion
 
 NUM_CTX, LESS_CTX = 8_192, 4_096
 ROOM_BYTES = 2_500_000_000
-"""Memory that must stay free beside the weights for the larger context: 8,192 tokens of qwen3:4b take 1.2 GB."""
+"""Memory that must stay free beside the weights for the larger context: 8,192 tokens of qwen3:4b
+take 1.2 GB."""
 MAX_TOKENS = 2_048
 _SAY = "Say hello in one short sentence."
 _SAY_TOKENS = 24
@@ -23,7 +24,8 @@ _SAY_TOKENS = 24
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How a file did: seconds to load it, tokens a second, the context that it was trained with, its parameters in billions."""
+    """How a file did: seconds to load it, tokens a second, the context that it was trained with,
+    its parameters in billions."""
 
     load_s: float
     tokens_per_s: float | None
@@ -38,20 +40,29 @@ def num_ctx_for(size_bytes: int, free_bytes: int | None) -> int:
 
 async def tried(file: Path, num_ctx: int) -> Trial:
     """Loads the file and has it say something. Raises OrchError where the engine can't use it."""
-    backend = LlamaCppBackend([ModelSpec(id="trial", provider="trial", gguf=str(file), num_ctx=num_ctx)])
+    backend = LlamaCppBackend(
+        [ModelSpec(id="trial", provider="trial", gguf=str(file), num_ctx=num_ctx)]
+    )
     try:
         done = await _said(backend)
         info = await backend.info("trial")
     except BackendError as failure:
-        raise OrchError(f"orch's engine can't use this file: {failure.message}", "orch setup offers others; Ollama may be able to") from None
+        raise OrchError(
+            f"orch's engine can't use this file: {failure.message}",
+            "orch setup offers others; Ollama may be able to",
+        ) from None
     finally:
         await backend.aclose()
-    tokens_per_s = done.completion_tokens / done.decode_s if done.completion_tokens and done.decode_s else None
+    tokens_per_s = (
+        done.completion_tokens / done.decode_s if done.completion_tokens and done.decode_s else None
+    )
     return Trial(done.load_s or 0.0, tokens_per_s, info.context_window, info.parameters_b)
 
 
 async def _said(backend: LlamaCppBackend) -> Completion:
-    asked = ChatRequest("trial", [{"role": "user", "content": _SAY}], {"temperature": 0}, max_tokens=_SAY_TOKENS)
+    asked = ChatRequest(
+        "trial", [{"role": "user", "content": _SAY}], {"temperature": 0}, max_tokens=_SAY_TOKENS
+    )
     done = Completion()
     async with aclosing(backend.chat(asked)) as deltas:
         async for delta in deltas:
@@ -72,5 +83,8 @@ def entry(name: str, file: Path, num_ctx: int, window: int | None = None) -> dic
 
 
 def proposed(config_dir: Path | None, values: dict[str, Any]) -> edit_models.Change:
-    """The models.yaml with that entry, which replaces one of its name. Raises ConfigError where that can't be; writes nothing."""
-    return edit_models.with_engine_model(config_dir, {key: value for key, value in values.items() if value is not None})
+    """The models.yaml with that entry, which replaces one of its name. Raises ConfigError where
+    that can't be; writes nothing."""
+    return edit_models.with_engine_model(
+        config_dir, {key: value for key, value in values.items() if value is not None}
+    )

@@ -1,4 +1,5 @@
-"""What `orch setup` says: three lines on the machine, its servers and what would serve, and a line for each offer (pure)."""
+"""What `orch setup` says: three lines on the machine, its servers and what would serve, and a line
+for each offer (pure)."""
 
 from __future__ import annotations
 
@@ -20,18 +21,28 @@ def _machine(scene: Scene) -> str:
     memory = f"{_gb(here.memory_bytes)} memory" if here.memory_bytes else "memory unknown"
     free = f" ({_gb(here.free_bytes)} free)" if here.free_bytes else ""
     cards = ", ".join(f"{name} {_gb(size)}" for name, size in here.gpus) or "no GPU seen"
-    return f"Machine: {memory}{free}, {cards}, {_counted(here.cores, 'core')}, {_gb(max(scene.disk_bytes, 0))} disk free"
+    return (
+        f"Machine: {memory}{free}, {cards}, {_counted(here.cores, 'core')},"
+        f" {_gb(max(scene.disk_bytes, 0))} disk free"
+    )
 
 
 def _servers(scene: Scene) -> str:
     up = [_server(server) for server in scene.servers if server.running]
-    installed = f"; Ollama is installed ({scene.ollama_program})" if scene.ollama_program and not scene.ollama_runs else ""
+    installed = (
+        f"; Ollama is installed ({scene.ollama_program})"
+        if scene.ollama_program and not scene.ollama_runs
+        else ""
+    )
     return f"Servers: {'; '.join(up) or 'none runs'}{installed}"
 
 
 def _server(server: Server) -> str:
     known = "" if server.provider else ", not in models.yaml"
-    return f"{server.name}{f' at {server.url}' if server.url else ''} with {_counted(len(server.models), 'model')}{known}"
+    return (
+        f"{server.name}{f' at {server.url}' if server.url else ''} with"
+        f" {_counted(len(server.models), 'model')}{known}"
+    )
 
 
 def _would_serve(scene: Scene, found: Sequence[Offer]) -> str:
@@ -43,20 +54,26 @@ def _would_serve(scene: Scene, found: Sequence[Offer]) -> str:
     if models:
         return f"Would serve here: {' or '.join(models)}"
     return (
-        "Would serve here: nothing of the short list fits memory and disk" if scene.ollama_runs or not scene.engine_command else "Would serve here: see below"
+        "Would serve here: nothing of the short list fits memory and disk"
+        if scene.ollama_runs or not scene.engine_command
+        else "Would serve here: see below"
     )
 
 
 def line(offer: Offer) -> str:
     """An offer that is no model."""
-    return f"- {sentence(offer)}" + (f": {offer.command}" if offer.action in ("use_server", "start_ollama", "get_engine") else "")
+    return f"- {sentence(offer)}" + (
+        f": {offer.command}" if offer.action in ("use_server", "start_ollama", "get_engine") else ""
+    )
 
 
 def sentence(offer: Offer) -> str:
     """What it would do."""
     size = f" ({_gb(offer.size_bytes)})" if offer.size_bytes else ""
     return {
-        "use_server": f"Name {offer.server} at {offer.url} in models.yaml, so that its models take part",
+        "use_server": (
+            f"Name {offer.server} at {offer.url} in models.yaml, so that its models take part"
+        ),
         "start_ollama": "Start Ollama",
         "get_engine": "Or install orch's own engine, then type orch setup again",
         "get_ollama": f"Get Ollama, which uses a graphics card too: {offer.url}",
@@ -69,7 +86,14 @@ def row(number: int, offer: Offer) -> tuple[str, ...]:
     """Of the table of models."""
     seconds = f"about {offer.expected_s:.0f} s" if offer.expected_s is not None else "-"
     quality = f"{offer.quality:.2f}" if offer.quality is not None else "-"
-    return (str(number), offer.model, _gb(offer.size_bytes), seconds, quality, ", ".join(offer.good_at[:MOST_TYPES]) or "-")
+    return (
+        str(number),
+        offer.model,
+        _gb(offer.size_bytes),
+        seconds,
+        quality,
+        ", ".join(offer.good_at[:MOST_TYPES]) or "-",
+    )
 
 
 def beneath(models: Sequence[Offer]) -> str:
@@ -79,7 +103,13 @@ def beneath(models: Sequence[Offer]) -> str:
 
 
 def _gb(size_bytes: int | None) -> str:
-    return "-" if size_bytes is None else f"{size_bytes / 1e9:.1f} GB" if size_bytes < 20e9 else f"{size_bytes / 1e9:,.0f} GB"
+    return (
+        "-"
+        if size_bytes is None
+        else f"{size_bytes / 1e9:.1f} GB"
+        if size_bytes < 20e9
+        else f"{size_bytes / 1e9:,.0f} GB"
+    )
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,4 +1,5 @@
-"""The file behind a model's name: what an Ollama registry (or a hub that speaks its wire) tells of it, or an address with its SHA-256."""
+"""The file behind a model's name: what an Ollama registry (or a hub that speaks its wire) tells of
+it, or an address with its SHA-256."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ WEIGHTS, PROJECTOR = "application/vnd.ollama.image.model", "application/vnd.olla
 MOST_MANIFEST_BYTES = 1_000_000
 _MANIFEST = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
 _PART = r"[A-Za-z0-9_][\w.-]*"
-_NAME = re.compile(rf"(?:(?P<host>{_PART}\.{_PART}(?::\d+)?)/)?(?:(?P<space>{_PART})/)?(?P<model>{_PART})(?::(?P<tag>{_PART}))?")
+_NAME = re.compile(
+    rf"(?:(?P<host>{_PART}\.{_PART}(?::\d+)?)/)?(?:(?P<space>{_PART})/)?(?P<model>{_PART})(?::(?P<tag>{_PART}))?"
+)
 
 
 class Place(NamedTuple):
@@ -38,22 +41,38 @@ def is_address(name: str) -> bool:
 
 
 def place_of(name: str, env: Mapping[str, str] = os.environ) -> Place:
-    """Of a name as Ollama reads it: `qwen3:4b`, `someone/model`, `hf.co/OWNER/REPO:TAG`. Raises UsageError."""
+    """Of a name as Ollama reads it: `qwen3:4b`, `someone/model`, `hf.co/OWNER/REPO:TAG`. Raises
+    UsageError."""
     found = _NAME.fullmatch(name)
     if found is None:
-        raise UsageError(f"{name!r} is not the name of a model", "such as qwen3:4b-instruct, or an https address of a GGUF file with --sha256")
-    base = f"https://{found['host']}" if found["host"] else env.get(VARIABLE, "").rstrip("/") or REGISTRY
-    return Place(f"{base}/v2/{found['space'] or 'library'}/{found['model']}", found["tag"] or "latest")
+        raise UsageError(
+            f"{name!r} is not the name of a model",
+            "such as qwen3:4b-instruct, or an https address of a GGUF file with --sha256",
+        )
+    base = (
+        f"https://{found['host']}"
+        if found["host"]
+        else env.get(VARIABLE, "").rstrip("/") or REGISTRY
+    )
+    return Place(
+        f"{base}/v2/{found['space'] or 'library'}/{found['model']}", found["tag"] or "latest"
+    )
 
 
 def artifact_of(name: str, sha256: str = "", env: Mapping[str, str] = os.environ) -> Artifact:
-    """The file of a model: asks the registry for its manifest; of an address nothing is asked. Raises OrchError."""
+    """The file of a model: asks the registry for its manifest; of an address nothing is asked.
+    Raises OrchError."""
     if is_address(name):
         if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-            raise UsageError("an address needs the SHA-256 of its file, 64 hexadecimal digits", f"orch setup {name} --sha256 …")
+            raise UsageError(
+                "an address needs the SHA-256 of its file, 64 hexadecimal digits",
+                f"orch setup {name} --sha256 …",
+            )
         return Artifact(name, sha256.lower())
     if sha256:
-        raise UsageError("--sha256 belongs to an address; of a name the registry tells it", f"orch setup {name}")
+        raise UsageError(
+            "--sha256 belongs to an address; of a name the registry tells it", f"orch setup {name}"
+        )
     place = place_of(name, env)
     digest, size = _weights(_manifest(f"{place.url}/manifests/{place.tag}"), name)
     return Artifact(f"{place.url}/blobs/sha256:{digest}", digest, size)
@@ -68,7 +87,9 @@ def _manifest(url: str) -> Any:
                 if len(data) > MOST_MANIFEST_BYTES:
                     raise OrchError(f"{shown(url)} is no manifest: it is too long")
     except load_httpx().TransportError as error:
-        raise OrchError(f"{shown(url)}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER) from None
+        raise OrchError(
+            f"{shown(url)}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER
+        ) from None
     try:
         return json.loads(data)
     except ValueError:
@@ -79,17 +100,29 @@ def _weights(manifest: Any, name: str) -> tuple[str, int]:
     """SHA-256 and size of the one file with weights."""
     layers = manifest.get("layers") if isinstance(manifest, dict) else None
     found = [each for each in layers or () if isinstance(each, dict)]
-    weights = [(each.get("digest"), each.get("size")) for each in found if each.get("mediaType") == WEIGHTS]
+    weights = [
+        (each.get("digest"), each.get("size")) for each in found if each.get("mediaType") == WEIGHTS
+    ]
     if len(weights) != 1:
-        why = "it has none: Ollama runs it on its own machines" if not weights else f"it has {len(weights):,}"
+        why = (
+            "it has none: Ollama runs it on its own machines"
+            if not weights
+            else f"it has {len(weights):,}"
+        )
         raise OrchError(f"{name} is not one file of weights: {why}", "orch setup offers others")
     digest, size = weights[0]
-    if not isinstance(digest, str) or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest) or not isinstance(size, int) or size <= 0:
+    if (
+        not isinstance(digest, str)
+        or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)
+        or not isinstance(size, int)
+        or size <= 0
+    ):
         raise OrchError(f"the registry tells no usable digest and size of {name}")
     return digest.removeprefix("sha256:"), size
 
 
 def file_name(name: str, artifact: Artifact) -> str:
-    """What its file is called here: its name and the beginning of its SHA-256, so that a newer one is another file."""
+    """What its file is called here: its name and the beginning of its SHA-256, so that a newer one
+    is another file."""
     last = name.rpartition("/")[2].removesuffix(".gguf") if is_address(name) else name
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', last)[:80]}-{artifact.sha256[:12]}.gguf"

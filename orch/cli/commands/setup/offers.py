@@ -1,4 +1,5 @@
-"""What would serve on a machine: pure, from what the machine has, which servers run, and what is known of models."""
+"""What would serve on a machine: pure, from what the machine has, which servers run, and what is
+known of models."""
 
 from __future__ import annotations
 
@@ -14,17 +15,20 @@ from orch.config.spec import canonical
 from orch.types import TaskType
 
 Action = Literal["use_server", "start_ollama", "get_ollama", "get_engine", "pull", "download"]
-"""`pull` is into Ollama, `download` into orch's own engine; what a person gets himself is only told."""
+"""`pull` is into Ollama, `download` into orch's own engine; what a person gets himself is only
+told."""
 Qualities = Callable[[str], Mapping[TaskType, float] | None]
 """What is known of a model of that name, 0 to 1 by type; None where nothing is."""
 ANSWER_TOKENS, PROMPT_TOKENS, PREFILL = 400, 300, 10.0
-"""Of the answer that the seconds are told for (routing.yaml's default), and how much faster a token is read than written."""
+"""Of the answer that the seconds are told for (routing.yaml's default), and how much faster a token
+is read than written."""
 THINKING_TOKENS = 1_000
 """What a model that thinks writes before a usual answer: a guess, until measured."""
 PATIENCE_S = 120.0
 """A model that takes longer for an answer is offered only where nothing is faster."""
 SLOWER, LARGER = 0.1, 0.03
-"""Mean quality that twice the seconds, and twice the download, are worth in a recommendation: judgements."""
+"""Mean quality that twice the seconds, and twice the download, are worth in a recommendation:
+judgements."""
 MOST_OFFERS = 3
 WORTH = 0.03
 """How much better the mean quality of a model must be to be offered beside what is there."""
@@ -33,7 +37,8 @@ OLLAMA_URL = "https://ollama.com/download"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of models. `provider` is its name in models.yaml, empty where that has none; `models` are those that chat and may be asked."""
+    """One server of models. `provider` is its name in models.yaml, empty where that has none;
+    `models` are those that chat and may be asked."""
 
     name: str
     url: str
@@ -45,7 +50,8 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Something that can be done, and the command that does it. By what is known, `quality` is its mean over the types, 0 to 1; `good_at` are its best ones."""
+    """Something that can be done, and the command that does it. By what is known, `quality` is its
+    mean over the types, 0 to 1; `good_at` are its best ones."""
 
     action: Action
     command: str
@@ -61,7 +67,8 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that offers are made from. `room_bytes` is memory for models of a server here, None where that is not known; `ollama` is the provider's name."""
+    """All that offers are made from. `room_bytes` is memory for models of a server here, None where
+    that is not known; `ollama` is the provider's name."""
 
     machine: Machine
     servers: Sequence[Server]
@@ -77,26 +84,55 @@ class Scene:
     @property
     def real(self) -> tuple[str, ...]:
         """The models that can be asked now."""
-        return tuple(model for server in self.servers if server.running and server.provider for model in server.models)
+        return tuple(
+            model
+            for server in self.servers
+            if server.running and server.provider
+            for model in server.models
+        )
 
     @property
     def ollama_runs(self) -> bool:
         """Whether the Ollama of models.yaml answers."""
-        return bool(self.ollama) and any(server.running and server.provider == self.ollama for server in self.servers)
+        return bool(self.ollama) and any(
+            server.running and server.provider == self.ollama for server in self.servers
+        )
 
 
 def offers(scene: Scene) -> list[Offer]:
     """In the order in which they are worth doing; of models the recommended one first."""
-    found = [_use(server) for server in scene.servers if server.running and not server.provider and server.models]
+    found = [
+        _use(server)
+        for server in scene.servers
+        if server.running and not server.provider and server.models
+    ]
     can_start = bool(scene.ollama and scene.ollama_is_here and scene.ollama_program)
     if not scene.ollama_runs and scene.ollama and scene.ollama_is_here:
-        found += [Offer("start_ollama", "ollama serve")] if can_start else [Offer("get_ollama", OLLAMA_URL, url=OLLAMA_URL)]
+        found += (
+            [Offer("start_ollama", "ollama serve")]
+            if can_start
+            else [Offer("get_ollama", OLLAMA_URL, url=OLLAMA_URL)]
+        )
     if scene.ollama_is_here and (scene.ollama_runs or can_start):
-        return [*found, *(_of(choice, scene, "pull") for choice in _best(scene, _that_fit(scene, CHOICES, scene.room_bytes), "pull"))]
+        return [
+            *found,
+            *(
+                _of(choice, scene, "pull")
+                for choice in _best(scene, _that_fit(scene, CHOICES, scene.room_bytes), "pull")
+            ),
+        ]
     if scene.engine_command:
         return [*found, Offer("get_engine", scene.engine_command)]
     choices = [each for each in CHOICES if each.in_engine]  # which uses no GPU
-    return [*found, *(_of(choice, scene, "download") for choice in _best(scene, _that_fit(scene, choices, scene.machine.free_bytes), "download"))]
+    return [
+        *found,
+        *(
+            _of(choice, scene, "download")
+            for choice in _best(
+                scene, _that_fit(scene, choices, scene.machine.free_bytes), "download"
+            )
+        ),
+    ]
 
 
 def _use(server: Server) -> Offer:
@@ -108,35 +144,58 @@ def _that_fit(scene: Scene, choices: Sequence[Choice], room_bytes: int | None) -
     return [
         each
         for each in choices
-        if canonical(each.name) not in there and (room_bytes is None or each.memory_bytes <= room_bytes) and each.size_bytes <= scene.disk_bytes
+        if canonical(each.name) not in there
+        and (room_bytes is None or each.memory_bytes <= room_bytes)
+        and each.size_bytes <= scene.disk_bytes
     ]
 
 
 def _best(scene: Scene, choices: Sequence[Choice], action: Action) -> list[Choice]:
-    """Those that are better than all faster ones that are no larger, and than what is there: the recommended one first, then the others, best first."""
+    """Those that are better than all faster ones that are no larger, and than what is there: the
+    recommended one first, then the others, best first."""
     seconds = {each.name: expected_s(each, scene.machine, action) for each in choices}
     worth = {each.name: _worth(scene.qualities(each.name), each.params_b) for each in choices}
     least = max((_worth(scene.qualities(name), 0) + WORTH for name in scene.real), default=0.0)
     chosen: list[Choice] = []
     for each in sorted(choices, key=lambda each: seconds[each.name]):
-        best = max([least, *(worth[other.name] for other in chosen if other.size_bytes <= each.size_bytes)])
+        best = max(
+            [least, *(worth[other.name] for other in chosen if other.size_bytes <= each.size_bytes)]
+        )
         if (seconds[each.name] <= PATIENCE_S or not chosen) and worth[each.name] > best:
             chosen.append(each)
-    cost = {each.name: SLOWER * math.log2(seconds[each.name]) + LARGER * math.log2(each.size_bytes) for each in chosen}
+    cost = {
+        each.name: SLOWER * math.log2(seconds[each.name]) + LARGER * math.log2(each.size_bytes)
+        for each in chosen
+    }
     chosen.sort(key=lambda each: -worth[each.name])
     first = max(chosen, key=lambda each: worth[each.name] - cost[each.name], default=None)
-    return [*([first] if first else []), *(each for each in chosen if each is not first)][:MOST_OFFERS]
+    return [*([first] if first else []), *(each for each in chosen if each is not first)][
+        :MOST_OFFERS
+    ]
 
 
 def _worth(qualities: Mapping[TaskType, float] | None, params_b: float) -> float:
-    """Mean quality; where nothing is known, a stand-in below all that is known that grows with the size."""
+    """Mean quality; where nothing is known, a stand-in below all that is known that grows with the
+    size."""
     return fmean(qualities.values()) if qualities else params_b / 10_000
 
 
 def _of(choice: Choice, scene: Scene, action: Action) -> Offer:
     command = f"orch models pull {choice.name}" if action == "pull" else f"orch setup {choice.name}"
-    seconds, known = round(expected_s(choice, scene.machine, action), 1), scene.qualities(choice.name)
-    return Offer(action, command, choice.name, choice.size_bytes, seconds, mean_of(known), good_at(known), choice.licence)
+    seconds, known = (
+        round(expected_s(choice, scene.machine, action), 1),
+        scene.qualities(choice.name),
+    )
+    return Offer(
+        action,
+        command,
+        choice.name,
+        choice.size_bytes,
+        seconds,
+        mean_of(known),
+        good_at(known),
+        choice.licence,
+    )
 
 
 def mean_of(qualities: Mapping[TaskType, float] | None) -> float | None:
@@ -145,10 +204,16 @@ def mean_of(qualities: Mapping[TaskType, float] | None) -> float | None:
 
 
 def expected_s(choice: Choice, machine: Machine, action: Action) -> float:
-    """Seconds to a usual answer of the loaded model: decoding reads its active weights once a token, as fast as memory gives them."""
+    """Seconds to a usual answer of the loaded model: decoding reads its active weights once a
+    token, as fast as memory gives them."""
     fits_gpu = action == "pull" and choice.memory_bytes <= machine.gpu_bytes
     tokens = ANSWER_TOKENS + PROMPT_TOKENS / PREFILL + (THINKING_TOKENS if choice.thinks else 0)
-    return tokens * choice.size_bytes * choice.active_share / (GPU_BYTES_S if fits_gpu else machine.bytes_per_s)
+    return (
+        tokens
+        * choice.size_bytes
+        * choice.active_share
+        / (GPU_BYTES_S if fits_gpu else machine.bytes_per_s)
+    )
 
 
 def good_at(qualities: Mapping[TaskType, float] | None) -> tuple[TaskType, ...]:

@@ -17,26 +17,41 @@ _LOOK_S = 0.1
 
 
 def start_ollama(program: str, url: str) -> None:
-    """Runs `ollama serve` apart from this process, and returns when it answers. Raises OrchError with what it said where it ends before."""
+    """Runs `ollama serve` apart from this process, and returns when it answers. Raises OrchError
+    with what it said where it ends before."""
     log, at = paths.data_dir() / "ollama.log", {**os.environ, "OLLAMA_HOST": urlsplit(url).netloc}
     paths.touch_private(log)
     with log.open("wb") as said:
-        process = subprocess.Popen([program, "serve"], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=at, start_new_session=True)
+        process = subprocess.Popen(
+            [program, "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            env=at,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if _answers(url):
             return
         if process.poll() is not None:
             last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise OrchError(f"ollama serve ended{f': {last[0][:300]}' if last else ' without a word'}", f"its log: {log}")
+            raise OrchError(
+                f"ollama serve ended{f': {last[0][:300]}' if last else ' without a word'}",
+                f"its log: {log}",
+            )
         time.sleep(_LOOK_S)
-    raise OrchError(f"ollama serve did not answer at {shown(url)} within {PATIENCE_S:g} s", f"its log: {log}")
+    raise OrchError(
+        f"ollama serve did not answer at {shown(url)} within {PATIENCE_S:g} s", f"its log: {log}"
+    )
 
 
 def _answers(url: str) -> bool:
     httpx = load_httpx()
     try:
-        with httpx.stream("GET", f"{url.rstrip('/')}/api/version", timeout=2.0, trust_env=False) as answer:  # whose body is not read
+        with httpx.stream(
+            "GET", f"{url.rstrip('/')}/api/version", timeout=2.0, trust_env=False
+        ) as answer:  # whose body is not read
             return bool(answer.status_code == 200)
     except httpx.HTTPError:
         return False

@@ -1,4 +1,5 @@
-"""Looks at this machine and its servers of models: those of models.yaml, and the usual ones at their usual ports of loopback."""
+"""Looks at this machine and its servers of models: those of models.yaml, and the usual ones at
+their usual ports of loopback."""
 
 from __future__ import annotations
 
@@ -26,16 +27,25 @@ _LOOK_S = 2.0
 _NAMES = {"ollama": "Ollama", "openai": "a server", "llamacpp": "orch's own engine"}
 
 
-async def look(runtime: Runtime, qualities: Qualities, env: Mapping[str, str] = os.environ) -> Scene:
-    """What is there now. Asks servers on loopback and those that models.yaml names; nothing else."""
+async def look(
+    runtime: Runtime, qualities: Qualities, env: Mapping[str, str] = os.environ
+) -> Scene:
+    """What is there now. Asks servers on loopback and those that models.yaml names; nothing
+    else."""
     survey = await runtime.registry.available(with_unlisted=True)
     named = _named(runtime, survey)
     here, providers = this_machine(), runtime.config.models.providers
     ollama = next((name for name, provider in providers.items() if provider.kind == "ollama"), "")
     urls = providers[ollama].urls if ollama else ()
-    taken = {_port(url) for provider in providers.values() for url in provider.urls if is_loopback(url)}
+    taken = {
+        _port(url) for provider in providers.values() for url in provider.urls if is_loopback(url)
+    }
     # a second Ollama is nobody's: OLLAMA_HOST says where the one is
-    usual = [(name, url) for name, url in USUAL_SERVERS.items() if _port(url) not in taken and not (ollama and name == "Ollama")]
+    usual = [
+        (name, url)
+        for name, url in USUAL_SERVERS.items()
+        if _port(url) not in taken and not (ollama and name == "Ollama")
+    ]
     found = await asyncio.gather(*(_usual(name, url) for name, url in usual))
     return Scene(
         here,
@@ -51,13 +61,30 @@ async def look(runtime: Runtime, qualities: Qualities, env: Mapping[str, str] = 
 
 
 def _named(runtime: Runtime, survey: Survey) -> list[Server]:
-    """The servers of models.yaml; the engine inside orch counts as one where it has a real model."""
+    """The servers of models.yaml; the engine inside orch counts as one where it has a real
+    model."""
     found = []
     for name, provider in runtime.config.models.providers.items():
-        models = tuple(s.spec.id for s in survey.states if s.spec.provider == name and not s.unavailable and _chats(s.capabilities) and not s.spec.last_resort)
+        models = tuple(
+            s.spec.id
+            for s in survey.states
+            if s.spec.provider == name
+            and not s.unavailable
+            and _chats(s.capabilities)
+            and not s.spec.last_resort
+        )
         if provider.kind != "llamacpp" or models:
             label = _NAMES[provider.kind] if provider.kind != "openai" else name
-            found.append(Server(label, ", ".join(map(shown, provider.urls)), name, name not in survey.down, models, survey.down.get(name, "")))
+            found.append(
+                Server(
+                    label,
+                    ", ".join(map(shown, provider.urls)),
+                    name,
+                    name not in survey.down,
+                    models,
+                    survey.down.get(name, ""),
+                )
+            )
     return found
 
 
@@ -70,7 +97,11 @@ async def _usual(name: str, url: str) -> Server | None:
     backend = OpenAIBackend(Provider(kind="openai", base_url=url))
     try:
         async with asyncio.timeout(_LOOK_S):
-            models = tuple(item.name for item in await backend.installed() if item.name and not item.remote_host)
+            models = tuple(
+                item.name
+                for item in await backend.installed()
+                if item.name and not item.remote_host
+            )
     except (BackendError, TimeoutError):
         return None
     finally:
@@ -86,7 +117,8 @@ def _port(url: str) -> int | None:
 
 
 def _room(runtime: Runtime, survey: Survey, here: Machine) -> int | None:
-    """Bytes for models of a server here, as the router counts them: what is free and what loaded ones would give back, or all of a GPU where that is more."""
+    """Bytes for models of a server here, as the router counts them: what is free and what loaded
+    ones would give back, or all of a GPU where that is more."""
     budget = runtime.config.routing.memory_budget_gb
     if budget != "auto":
         return int(budget * 1e9)

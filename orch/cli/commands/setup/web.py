@@ -1,4 +1,5 @@
-"""Reads addresses on the web for downloads: HTTPS alone (or this machine, for mirrors and tests), each redirect checked, no credentials."""
+"""Reads addresses on the web for downloads: HTTPS alone (or this machine, for mirrors and tests),
+each redirect checked, no credentials."""
 
 from __future__ import annotations
 
@@ -19,12 +20,16 @@ TRY_LATER = "check the connection, then type the same command again"
 
 @contextmanager
 def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
-    """An httpx Response with status 200 or 206 (416 too) whose body is still to come. Raises OrchError, and what httpx raises of a broken connection."""
+    """An httpx Response with status 200 or 206 (416 too) whose body is still to come. Raises
+    OrchError, and what httpx raises of a broken connection."""
     with ExitStack() as clients:
         response = _followed(clients, url, {"Accept-Encoding": "identity", **headers})
         try:
             if response.status_code not in (200, 206, 416):
-                raise OrchError(f"{shown(url)}: status {response.status_code} {response.reason_phrase}".rstrip(), _hint(response.status_code))
+                raise OrchError(
+                    f"{shown(url)}: status {response.status_code} {response.reason_phrase}".rstrip(),
+                    _hint(response.status_code),
+                )
             yield response
         finally:
             response.close()
@@ -34,7 +39,11 @@ def _client(url: str, headers: Mapping[str, str]) -> Any:
     """One for each address on the way: another host may have another proxy, or none."""
     httpx = load_httpx()
     try:
-        return httpx.Client(**way_to(url, proxy_of(url)), timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S), headers=headers)
+        return httpx.Client(
+            **way_to(url, proxy_of(url)),
+            timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
+            headers=headers,
+        )
     except BackendError as error:
         raise OrchError(error.message, TRY_LATER) from None
 
@@ -47,7 +56,12 @@ def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
         client = clients.enter_context(_client(at, headers))
         try:
             response = client.send(client.build_request("GET", at), stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.ProxyError,
+            httpx.UnsupportedProtocol,
+        ) as error:
             raise OrchError(f"can't connect to {shown(at)}: {_words(error)}", TRY_LATER) from None
         if not response.has_redirect_location:
             return response
@@ -57,17 +71,27 @@ def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
 
 
 def check(url: str, *, may_be_here: bool) -> None:
-    """Raises OrchError for an address that a download does not go to: not HTTPS, or with a user in it. From the web nothing leads to this machine."""
+    """Raises OrchError for an address that a download does not go to: not HTTPS, or with a user in
+    it. From the web nothing leads to this machine."""
     httpx = load_httpx()
     try:
         asked = httpx.URL(url)
     except httpx.InvalidURL:
         raise OrchError(f"{shown(url)} is not an address") from None
     here = is_loopback(url)
-    if not asked.host or (asked.scheme != "https" and not (here and may_be_here)) or (here and not may_be_here):
-        raise OrchError(f"{shown(url)} is not an https address on the web", "downloads go over https only")
+    if (
+        not asked.host
+        or (asked.scheme != "https" and not (here and may_be_here))
+        or (here and not may_be_here)
+    ):
+        raise OrchError(
+            f"{shown(url)} is not an https address on the web", "downloads go over https only"
+        )
     if asked.userinfo:
-        raise OrchError(f"{shown(url)}: an address with a user in it is not asked", "downloads send no credentials")
+        raise OrchError(
+            f"{shown(url)}: an address with a user in it is not asked",
+            "downloads send no credentials",
+        )
 
 
 def _hint(status: int) -> str:
@@ -78,4 +102,8 @@ def _words(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None and not (isinstance(cause, OSError) and cause.errno):
         cause = cause.__cause__ or cause.__context__
-    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno and cause.errno > 0 else str(cause or error)
+    return (
+        os.strerror(cause.errno)
+        if isinstance(cause, OSError) and cause.errno and cause.errno > 0
+        else str(cause or error)
+    )

@@ -1,4 +1,5 @@
-"""orch's own API under `/orch`: the library's chunks, decisions, health, figures, memory, runs, models and ratings."""
+"""orch's own API under `/orch`: the library's chunks, decisions, health, figures, memory, runs,
+models and ratings."""
 
 from __future__ import annotations
 
@@ -27,7 +28,17 @@ from orch.orchestrator import task_of
 from orch.routing.feedback import rate as rate_run
 from orch.routing.lookup import facts
 from orch.routing.router import plan
-from orch.server.api.handler import Held, Stream, as_json, client_of, guarded, headers, read, service_of, warned
+from orch.server.api.handler import (
+    Held,
+    Stream,
+    as_json,
+    client_of,
+    guarded,
+    headers,
+    read,
+    service_of,
+    warned,
+)
 from orch.server.api.native import schemas as forms
 from orch.server.http.disconnect import CODE
 from orch.server.http.peer_user import TELLS
@@ -49,31 +60,52 @@ def envelope(error: OrchError) -> dict[str, Any]:
 
 
 def _task(request: Request, asked: forms.Asked) -> Task:
-    given = asked.model_dump(include=set(forms.Asked.model_fields), exclude={"text", "attachments", "messages"}, exclude_defaults=True)
+    given = asked.model_dump(
+        include=set(forms.Asked.model_fields),
+        exclude={"text", "attachments", "messages"},
+        exclude_defaults=True,
+    )
     messages = [message.model_dump(exclude_unset=True) for message in asked.messages]
     attachments = tuple(Attachment(each.name, each.text, each.image) for each in asked.attachments)
     batch = request.headers.get("x-orch-priority", "").lower() == "batch"
-    return task_of(asked.text, messages=messages, attachments=attachments, client=client_of(request), batch=batch, **given)
+    return task_of(
+        asked.text,
+        messages=messages,
+        attachments=attachments,
+        client=client_of(request),
+        batch=batch,
+        **given,
+    )
 
 
 @guarded(envelope)
 async def run(request: Request) -> Response:
-    """`POST /orch/run`: the chunks of the library, as server-sent events or, where the client accepts them, one JSON object a line."""
+    """`POST /orch/run`: the chunks of the library, as server-sent events or, where the client
+    accepts them, one JSON object a line."""
     service = service_of(request)
     asked = await read(request, forms.Run)
     _refuse_strangers(request)
     if asked.carry_on or asked.session:
         await service.flushed()  # the turn before may have ended a moment ago
     if asked.carry_on:
-        asked.session = await service.wiring.aside(session_named, "", True, service.orchestrator.runtime.journal)
+        asked.session = await service.wiring.aside(
+            session_named, "", True, service.orchestrator.runtime.journal
+        )
     task = _task(request, asked)
     lines = LINES in request.headers.get("accept", "")
     async with Held(request, task, asked.on_partial, asked.face) as held:
         going, chunks = held.run, held.chunks
         first = await anext(chunks)
-        heads = headers(going.run_id, str(first.get("model_id", "")), str(first.get("task_type", "")), 0)
+        heads = headers(
+            going.run_id, str(first.get("model_id", "")), str(first.get("task_type", "")), 0
+        )
         body = _told(first, chunks, going, lines)
-        return warned(Stream(body, heads, LINES if lines else "text/event-stream; charset=utf-8", held.kept()), going.warnings)
+        return warned(
+            Stream(
+                body, heads, LINES if lines else "text/event-stream; charset=utf-8", held.kept()
+            ),
+            going.warnings,
+        )
     raise AssertionError("a stack of exits keeps no exception back")
 
 
@@ -81,10 +113,16 @@ def _refuse_strangers(request: Request) -> None:
     """The commands ask only a server that has their version, folders and configuration."""
     wanted = request.headers.get("x-orch-fingerprint")
     if wanted and wanted != service_of(request).fingerprint:
-        raise OrchError("this server has another version, folder or configuration", "orch serve status shows which", code="another")
+        raise OrchError(
+            "this server has another version, folder or configuration",
+            "orch serve status shows which",
+            code="another",
+        )
 
 
-async def _told(first: Chunk, rest: AsyncGenerator[Chunk], going: Run, lines: bool) -> AsyncGenerator[bytes]:
+async def _told(
+    first: Chunk, rest: AsyncGenerator[Chunk], going: Run, lines: bool
+) -> AsyncGenerator[bytes]:
     def packed(form: dict[str, Any]) -> bytes:
         return to_json(form) + b"\n" if lines else b"data: " + to_json(form) + b"\n\n"
 
@@ -108,7 +146,9 @@ async def route(request: Request) -> Response:
     made = await plan(_task(request, await read(request, forms.Asked)), runtime)
     decision = made.decision
     heads = headers("", decision.model_id, str(decision.task_type), 0)
-    return warned(as_json(serialize.of_decision(decision, list(made.warnings)), heads), made.warnings)
+    return warned(
+        as_json(serialize.of_decision(decision, list(made.warnings)), heads), made.warnings
+    )
 
 
 @guarded(envelope)
@@ -117,7 +157,11 @@ async def end(request: Request) -> Response:
     code = (await read(request, forms.Ended)).code
     run_id = request.path_params["run_id"]
     if not service_of(request).end(run_id, code):
-        raise OrchError(f"no run {run_id!r} is under way", "GET /orch/runs lists the last ones", code="not_found")
+        raise OrchError(
+            f"no run {run_id!r} is under way",
+            "GET /orch/runs lists the last ones",
+            code="not_found",
+        )
     return as_json({"v": 1, "ok": True})
 
 
@@ -126,17 +170,24 @@ async def end(request: Request) -> Response:
 
 @guarded(envelope)
 async def runs(request: Request) -> Response:
-    """`GET /orch/runs`: the last runs, newest first; `limit` (50) and `since` (seconds since the epoch)."""
+    """`GET /orch/runs`: the last runs, newest first; `limit` (50) and `since` (seconds since the
+    epoch)."""
     service = service_of(request)
     await service.flushed()
     limit, since = _number(request, "limit", 50), _number(request, "since", 0)
-    body = await service.wiring.aside(_listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MOST_RUNS))
+    body = await service.wiring.aside(
+        _listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MOST_RUNS)
+    )
     return Response(body, media_type="application/json")
 
 
 def _listed(journal: Journal, since: float, limit: int) -> bytes:
-    """Packed row by row: a thousand long answers in one go would keep the interpreter for as long as they take."""
-    rows = ({name: row[name] for name in row if name not in ("messages", "decision")} for row in journal.runs(since, limit))
+    """Packed row by row: a thousand long answers in one go would keep the interpreter for as long
+    as they take."""
+    rows = (
+        {name: row[name] for name in row if name not in ("messages", "decision")}
+        for row in journal.runs(since, limit)
+    )
     return b'{"v":1,"runs":[' + b",".join(map(to_json, rows)) + b"]}"
 
 
@@ -153,24 +204,32 @@ def _number(request: Request, name: str, otherwise: float) -> float:
 
 @guarded(envelope)
 async def one_run(request: Request) -> Response:
-    """`GET /orch/runs/{run_id}`: one run whole, with its decision and attempts; `last` is the last one that was answered."""
+    """`GET /orch/runs/{run_id}`: one run whole, with its decision and attempts; `last` is the last
+    one that was answered."""
     service = service_of(request)
     await service.flushed()
     journal, name = service.orchestrator.runtime.journal, request.path_params["run_id"]
     found = await service.wiring.aside(_found, journal, name)
     if found is None:
-        raise OrchError(f"no run is called {name!r}", "GET /orch/runs lists the last ones", code="not_found")
+        raise OrchError(
+            f"no run is called {name!r}", "GET /orch/runs lists the last ones", code="not_found"
+        )
     return Response(found, media_type="application/json")
 
 
 def _found(journal: Journal, name: str) -> bytes | None:
     row = journal.find_run(name)
-    return to_json({"v": 1, "run": unpacked(row), "attempts": journal.attempts_of(row["run_id"])}) if row else None
+    return (
+        to_json({"v": 1, "run": unpacked(row), "attempts": journal.attempts_of(row["run_id"])})
+        if row
+        else None
+    )
 
 
 @guarded(envelope)
 async def stats(request: Request) -> Response:
-    """`GET /orch/stats`: real times by model, by type and by client; `since` in seconds since the epoch."""
+    """`GET /orch/stats`: real times by model, by type and by client; `since` in seconds since the
+    epoch."""
     service = service_of(request)
     await service.flushed()
     journal, since = service.orchestrator.runtime.journal, _number(request, "since", 0)
@@ -180,7 +239,13 @@ async def stats(request: Request) -> Response:
 def _figures(journal: Journal, since: float) -> dict[str, Any]:
     attempts = journal.attempts(since)
     corrected = journal.judgements.corrected(since)
-    return {"v": 1, "models": by_model(attempts), "types": by_type(attempts), "clients": by_client(journal.outcomes(since)), "corrected": corrected}
+    return {
+        "v": 1,
+        "models": by_model(attempts),
+        "types": by_type(attempts),
+        "clients": by_client(journal.outcomes(since)),
+        "corrected": corrected,
+    }
 
 
 @guarded(envelope)
@@ -188,7 +253,9 @@ async def rate(request: Request) -> Response:
     """`POST /orch/rate`: the user's word on a run."""
     service, said = service_of(request), await read(request, forms.Rate)
     await service.flushed()
-    told = await rate_run(service.orchestrator.runtime, said.run_id, said.word, said.better, said.task_type)
+    told = await rate_run(
+        service.orchestrator.runtime, said.run_id, said.word, said.better, said.task_type
+    )
     return as_json({"v": 1, "ok": True, "said": told})
 
 
@@ -197,17 +264,34 @@ async def rate(request: Request) -> Response:
 
 @guarded(envelope)
 async def health(request: Request) -> Response:
-    """`GET /orch/health`: every check, the queue, memory for models, addresses, and what is wrong with the configuration."""
+    """`GET /orch/health`: every check, the queue, memory for models, addresses, and what is wrong
+    with the configuration."""
     service = service_of(request)
     _refuse_strangers(request)
     await service.flushed()
     runtime = service.orchestrator.runtime
     rows, could_answer = await probes(runtime)
     fault = service.config_fault
-    config = {"hash": service.config.hash, "fault": {"message": fault.message, "hint": fault.hint} if fault else None}
-    addresses = {name: backend.addresses() for name, backend in runtime.backends.items() if hasattr(backend, "addresses")}
+    config = {
+        "hash": service.config.hash,
+        "fault": {"message": fault.message, "hint": fault.hint} if fault else None,
+    }
+    addresses = {
+        name: backend.addresses()
+        for name, backend in runtime.backends.items()
+        if hasattr(backend, "addresses")
+    }
     queue = service.gate.status()
-    return as_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows], "config": config, "queue": queue, "addresses": addresses})
+    return as_json(
+        {
+            "v": 1,
+            "ok": could_answer,
+            "checks": [asdict(row) for row in rows],
+            "config": config,
+            "queue": queue,
+            "addresses": addresses,
+        }
+    )
 
 
 @guarded(envelope)
@@ -232,19 +316,33 @@ async def server(request: Request) -> Response:
 
 @guarded(envelope)
 async def page(request: Request) -> Response:
-    """`POST /orch/page`: the page's address, and a link that logs one browser in, once; `told` where the system says who asks, so that none is needed."""
+    """`POST /orch/page`: the page's address, and a link that logs one browser in, once; `told`
+    where the system says who asks, so that none is needed."""
     logins: Logins | None = request.scope["state"]["logins"]
     if logins is None:
-        raise OrchError("this server has no page", "orch serve stop, then orch serve without --no-ui", code="not_found")
+        raise OrchError(
+            "this server has no page",
+            "orch serve stop, then orch serve without --no-ui",
+            code="not_found",
+        )
     url = service_of(request).url
-    return as_json({"v": 1, "url": f"{url}/", "link": f"{url}{logins.link()}", "told": logins.keys is None and TELLS})
+    return as_json(
+        {
+            "v": 1,
+            "url": f"{url}/",
+            "link": f"{url}{logins.link()}",
+            "told": logins.keys is None and TELLS,
+        }
+    )
 
 
 @guarded(envelope)
 async def models(request: Request) -> Response:
     """`GET /orch/models`: everything known about every model."""
     survey = await service_of(request).orchestrator.runtime.registry.available(with_unlisted=True)
-    return as_json({"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)})
+    return as_json(
+        {"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)}
+    )
 
 
 @guarded(envelope)
@@ -270,9 +368,12 @@ async def _moved(request: Request, move: Callable[[Runtime, str], Awaitable[str]
 
 @guarded(envelope)
 async def memory(request: Request) -> Response:
-    """`POST /orch/memory/{name}`: search, list, show, add, forget, export, import, stats, reindex, with the command's arguments as JSON."""
+    """`POST /orch/memory/{name}`: search, list, show, add, forget, export, import, stats, reindex,
+    with the command's arguments as JSON."""
     service = service_of(request)
     _refuse_strangers(request)
     await service.flushed()
     arguments = (await read(request, forms.Arguments)).model_dump()
-    return as_json({"v": 1, "result": await service.memory.perform(request.path_params["name"], arguments)})
+    return as_json(
+        {"v": 1, "result": await service.memory.perform(request.path_params["name"], arguments)}
+    )

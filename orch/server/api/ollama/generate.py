@@ -1,4 +1,5 @@
-"""Ollama's API over orch: chat, generate and embeddings; what there is stands in `ollama_models`."""
+"""Ollama's API over orch: chat, generate and embeddings; what there is stands in
+`ollama_models`."""
 
 from __future__ import annotations
 
@@ -16,14 +17,27 @@ from orch.execution.attempt import Chunk
 from orch.execution.lifecycle import is_zero, load, named, unload
 from orch.providers.message_formats import ollama_calls
 from orch.server.api.embeddings import embed as embedded
-from orch.server.api.handler import Answer, Held, Stream, answered, as_json, guarded, headers, read, service_of
+from orch.server.api.handler import (
+    Answer,
+    Held,
+    Stream,
+    answered,
+    as_json,
+    guarded,
+    headers,
+    read,
+    service_of,
+)
 from orch.server.api.model_names import AUTO
 from orch.server.api.ollama import schemas as forms
 from orch.server.api.openai.tools import nested_tools
 from orch.server.api.request_task import Wishes, task_for
 from orch.types import RunResult
 
-READ = (*("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images"), *("suffix", "template", "raw", "context"))
+READ = (
+    *("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images"),
+    *("suffix", "template", "raw", "context"),
+)
 _NANO = 1_000_000_000
 
 
@@ -50,15 +64,32 @@ async def generate(request: Request) -> Response:
         return await _loaded(request, body, _response())
     images = {"images": body.images} if body.images else {}
     system = [{"role": "system", "content": body.system}] if body.system else []
-    return await _answer(request, body, [*system, {"role": "user", "content": body.prompt or "", **images}], None, _response)
+    return await _answer(
+        request,
+        body,
+        [*system, {"role": "user", "content": body.prompt or "", **images}],
+        None,
+        _response,
+    )
 
 
-def _message(content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def _message(
+    content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     more = {"thinking": thinking} if thinking else {}
-    return {"message": {"role": "assistant", "content": content, **more, **({"tool_calls": calls} if calls else {})}}
+    return {
+        "message": {
+            "role": "assistant",
+            "content": content,
+            **more,
+            **({"tool_calls": calls} if calls else {}),
+        }
+    }
 
 
-def _response(content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def _response(
+    content: str = "", thinking: str = "", calls: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     return {"response": content, **({"thinking": thinking} if thinking else {})}
 
 
@@ -66,9 +97,17 @@ def _response(content: str = "", thinking: str = "", calls: list[dict[str, Any]]
 
 
 async def _answer(
-    request: Request, body: forms.Chat | forms.Generate, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, form: Any
+    request: Request,
+    body: forms.Chat | forms.Generate,
+    messages: list[dict[str, Any]],
+    tools: list[dict[str, Any]] | None,
+    form: Any,
 ) -> Response:
-    given, streams, kept = body.model_dump(exclude_unset=True, exclude_none=True), body.stream is not False, nested_tools(tools or ())
+    given, streams, kept = (
+        body.model_dump(exclude_unset=True, exclude_none=True),
+        body.stream is not False,
+        nested_tools(tools or ()),
+    )
     wishes = Wishes(
         model=body.model,
         messages=messages,
@@ -84,10 +123,23 @@ async def _answer(
             return Stream(_lines(answer, form), answer.headers, "application/x-ndjson", held.kept())
         result = await answer.result()
         calls = ollama_calls(result.response.tool_calls)
-        said = form(result.response.content, result.response.thinking, calls) | _logprobs(result.response.logprobs)
-        return as_json({"model": result.decision.model_id, **_remote(answer), "created_at": _now(), **said, **_end(result)}, answer.headers)
+        said = form(result.response.content, result.response.thinking, calls) | _logprobs(
+            result.response.logprobs
+        )
+        return as_json(
+            {
+                "model": result.decision.model_id,
+                **_remote(answer),
+                "created_at": _now(),
+                **said,
+                **_end(result),
+            },
+            answer.headers,
+        )
 
-    return await answered(request, task_for(request, wishes), "continue" if streams else "restart", "ollama", respond)
+    return await answered(
+        request, task_for(request, wishes), "continue" if streams else "restart", "ollama", respond
+    )
 
 
 def _format(asked: str | dict[str, Any] | None) -> dict[str, Any] | None:
@@ -105,13 +157,19 @@ async def _lines(answer: Answer, form: Any) -> AsyncGenerator[bytes]:
         async for chunk in answer.chunks():
             told = _told(chunk, form)
             if told is not None:
-                yield to_json({"model": answer.model, **_remote(answer), "created_at": _now(), **told}) + b"\n"
+                yield (
+                    to_json(
+                        {"model": answer.model, **_remote(answer), "created_at": _now(), **told}
+                    )
+                    + b"\n"
+                )
     except OrchError as error:
         yield to_json(envelope(error)) + b"\n"
 
 
 def _remote(answer: Answer) -> dict[str, Any]:
-    """Where the answer came from, if not from its provider's own machine: as Ollama says it, and an orch that asks this one looks for it."""
+    """Where the answer came from, if not from its provider's own machine: as Ollama says it, and an
+    orch that asks this one looks for it."""
     return {"remote_host": answer.remote_host} if answer.remote_host else {}
 
 
@@ -154,15 +212,25 @@ def _now() -> str:
 # ---------------------------------------------------------------- loading and embedding
 
 
-async def _loaded(request: Request, body: forms.Chat | forms.Generate, said: dict[str, Any]) -> Response:
-    """A request without a prompt loads its model, and with keep_alive 0 unloads it, unless others want it."""
+async def _loaded(
+    request: Request, body: forms.Chat | forms.Generate, said: dict[str, Any]
+) -> Response:
+    """A request without a prompt loads its model, and with keep_alive 0 unloads it, unless others
+    want it."""
     done_reason = await _moved(request, body.model, body.keep_alive)
-    answer = {"model": body.model, "created_at": _now(), **said, "done": True, "done_reason": done_reason}
+    answer = {
+        "model": body.model,
+        "created_at": _now(),
+        **said,
+        "done": True,
+        "done_reason": done_reason,
+    }
     return as_json(answer, headers("", body.model, "", 0))
 
 
 async def _moved(request: Request, model: str, keep_alive: str | float | None) -> str:
-    """Loads or unloads a model; `auto` is always there, and so are the models of servers that can't be told to load them."""
+    """Loads or unloads a model; `auto` is always there, and so are the models of servers that can't
+    be told to load them."""
     service, leaves = service_of(request), is_zero(keep_alive)
     if model in (*AUTO, "auto:latest"):
         return "unload" if leaves else "load"
@@ -187,9 +255,20 @@ async def embed(request: Request) -> Response:
         await _moved(request, body.model, body.keep_alive)
         return as_json({"model": body.model, "embeddings": []}, headers("", body.model, "", 0))
     stays = {"keep_alive": body.keep_alive} if body.keep_alive is not None else {}
-    found = await embedded(request, body.model, [body.input] if isinstance(body.input, str) else body.input, {**(body.model_extra or {}), **stays})
+    found = await embedded(
+        request,
+        body.model,
+        [body.input] if isinstance(body.input, str) else body.input,
+        {**(body.model_extra or {}), **stays},
+    )
     spent = int((time.perf_counter() - begun) * _NANO)
-    answer = {"model": found.model, "embeddings": found.vectors, "total_duration": spent, "load_duration": 0, "prompt_eval_count": found.tokens}
+    answer = {
+        "model": found.model,
+        "embeddings": found.vectors,
+        "total_duration": spent,
+        "load_duration": 0,
+        "prompt_eval_count": found.tokens,
+    }
     return as_json(answer, headers("", found.model, "", 0))
 
 

@@ -1,4 +1,5 @@
-"""What Ollama's API tells of models: the names that let orch choose, then every model that can be asked."""
+"""What Ollama's API tells of models: the names that let orch choose, then every model that can be
+asked."""
 
 from __future__ import annotations
 
@@ -25,9 +26,11 @@ from orch.server.api.ollama.generate import envelope
 from orch.types import ModelKey
 
 LIKE = "0.12.0"
-"""The Ollama whose API this is, where no real one says its version: clients look whether it is new enough."""
+"""The Ollama whose API this is, where no real one says its version: clients look whether it is new
+enough."""
 FOREVER = "2318-01-01T00:00:00Z"
-"""When a model leaves memory that stays there: what Ollama says for keep_alive -1 is as far away."""
+"""When a model leaves memory that stays there: what Ollama says for keep_alive -1 is as far
+away."""
 
 
 @guarded(envelope)
@@ -41,8 +44,14 @@ async def tags(request: Request) -> Response:
     """`GET /api/tags`."""
     service = service_of(request)
     at = datetime.fromtimestamp(service.started_at, UTC).isoformat().replace("+00:00", "Z")
-    survey, told = await asyncio.gather(service.orchestrator.runtime.registry.available(), _as_told(request, "/api/tags"))
-    rows = [{**_entry(state), "modified_at": at, **_said(state, told)} for state in survey.states if state.is_there]
+    survey, told = await asyncio.gather(
+        service.orchestrator.runtime.registry.available(), _as_told(request, "/api/tags")
+    )
+    rows = [
+        {**_entry(state), "modified_at": at, **_said(state, told)}
+        for state in survey.states
+        if state.is_there
+    ]
     return as_json({"models": [*({**_auto(name), "modified_at": at} for name in AUTO), *rows]})
 
 
@@ -51,16 +60,26 @@ async def _survey(request: Request) -> Survey:
 
 
 async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
-    """What every Ollama says of its models, by provider and full name; nothing of one that can't be asked."""
+    """What every Ollama says of its models, by provider and full name; nothing of one that can't be
+    asked."""
 
     async def ask(provider: str, backend: OllamaBackend) -> dict[ModelKey, dict[str, Any]]:
         try:
-            return {(provider, canonical(str(entry.get("name")))): entry for entry in await backend.listed(path)}
+            return {
+                (provider, canonical(str(entry.get("name")))): entry
+                for entry in await backend.listed(path)
+            }
         except BackendError:
             return {}
 
     backends = service_of(request).orchestrator.runtime.backends
-    answers = await asyncio.gather(*(ask(name, backend) for name, backend in backends.items() if isinstance(backend, OllamaBackend)))
+    answers = await asyncio.gather(
+        *(
+            ask(name, backend)
+            for name, backend in backends.items()
+            if isinstance(backend, OllamaBackend)
+        )
+    )
     return {key: entry for answer in answers for key, entry in answer.items()}
 
 
@@ -71,14 +90,41 @@ def _said(state: ModelState, told: dict[ModelKey, dict[str, Any]]) -> dict[str, 
 
 
 def _auto(name: str) -> dict[str, Any]:
-    details = {"parent_model": "", "format": "orch", "family": "orch", "families": ["orch"], "parameter_size": "", "quantization_level": ""}
-    return {"name": name, "model": name, "size": 0, "digest": _digest(f"orch/{name}"), "details": details}
+    details = {
+        "parent_model": "",
+        "format": "orch",
+        "family": "orch",
+        "families": ["orch"],
+        "parameter_size": "",
+        "quantization_level": "",
+    }
+    return {
+        "name": name,
+        "model": name,
+        "size": 0,
+        "digest": _digest(f"orch/{name}"),
+        "details": details,
+    }
 
 
 def _entry(state: ModelState) -> dict[str, Any]:
-    details = {"parent_model": "", "format": "gguf", "family": "", "families": None, "parameter_size": "", "quantization_level": ""}
+    details = {
+        "parent_model": "",
+        "format": "gguf",
+        "family": "",
+        "families": None,
+        "parameter_size": "",
+        "quantization_level": "",
+    }
     name = state.spec.id
-    return {"name": name, "model": name, **_remote(state), "size": state.size_bytes, "digest": state.digest or _digest("/".join(state.key)), "details": details}
+    return {
+        "name": name,
+        "model": name,
+        **_remote(state),
+        "size": state.size_bytes,
+        "digest": state.digest or _digest("/".join(state.key)),
+        "details": details,
+    }
 
 
 def _remote(state: ModelState) -> dict[str, Any]:
@@ -86,14 +132,17 @@ def _remote(state: ModelState) -> dict[str, Any]:
 
 
 def _digest(text: str) -> str:
-    """Stands for a digest where there is none: Ollama's command ends in a panic at one of less than 12 characters."""
+    """Stands for a digest where there is none: Ollama's command ends in a panic at one of less than
+    12 characters."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 @guarded(envelope)
 async def ps(request: Request) -> Response:
     """`GET /api/ps`: the models that are loaded now."""
-    service_of(request).look_again()  # a survey of some seconds ago would not know the model that has just answered
+    service_of(
+        request
+    ).look_again()  # a survey of some seconds ago would not know the model that has just answered
     survey, told = await asyncio.gather(_survey(request), _as_told(request, "/api/ps"))
     rows = [
         {
@@ -112,7 +161,9 @@ async def ps(request: Request) -> Response:
 def _loaded(survey: Survey, told: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
     """What is loaded, each model once: of names that share a digest the one that Ollama lists."""
     resident = (state for state in survey.states if state.resident and not state.unavailable)
-    listed_last = sorted(resident, key=lambda state: (state.spec.provider, canonical(state.spec.id)) in told)
+    listed_last = sorted(
+        resident, key=lambda state: (state.spec.provider, canonical(state.spec.id)) in told
+    )
     once = {state.identity: state for state in listed_last}
     return [state for state in survey.states if state is once.get(state.identity)]
 
@@ -135,21 +186,44 @@ async def show(request: Request) -> Response:
         except BackendError as failure:
             raise failed(state, failure) from None
     info = {"general.architecture": "orch", "orch.context_length": state.context_window}
-    return as_json({**_facts(sorted(state.capabilities or ("completion",)), info), **_remote(state)}, headers("", state.spec.id, "", 0))
+    return as_json(
+        {**_facts(sorted(state.capabilities or ("completion",)), info), **_remote(state)},
+        headers("", state.spec.id, "", 0),
+    )
 
 
 def _of_auto(name: str, survey: Survey) -> dict[str, Any]:
-    """What the models that may be chosen can do together, and the longest context that one of them has."""
-    able = [state for state in survey.states if not state.unavailable and "completion" in (state.capabilities or ("completion",))]
-    capabilities = {"completion"}.union(*(state.capabilities or () for state in able)) - {"embedding"}
-    longest = max((state.context_window for state in able if state.context_window < UNKNOWN_CTX), default=0)
-    info = {"general.architecture": "orch", "general.basename": name, **({"orch.context_length": longest} if longest else {})}
+    """What the models that may be chosen can do together, and the longest context that one of them
+    has."""
+    able = [
+        state
+        for state in survey.states
+        if not state.unavailable and "completion" in (state.capabilities or ("completion",))
+    ]
+    capabilities = {"completion"}.union(*(state.capabilities or () for state in able)) - {
+        "embedding"
+    }
+    longest = max(
+        (state.context_window for state in able if state.context_window < UNKNOWN_CTX), default=0
+    )
+    info = {
+        "general.architecture": "orch",
+        "general.basename": name,
+        **({"orch.context_length": longest} if longest else {}),
+    }
     return _facts(sorted(capabilities), info)
 
 
 def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
     details = _auto("")["details"]
-    return {"modelfile": "", "parameters": "", "template": "{{ .Prompt }}", "details": details, "model_info": info, "capabilities": capabilities}
+    return {
+        "modelfile": "",
+        "parameters": "",
+        "template": "{{ .Prompt }}",
+        "details": details,
+        "model_info": info,
+        "capabilities": capabilities,
+    }
 
 
 @guarded(envelope)

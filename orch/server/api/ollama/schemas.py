@@ -1,4 +1,5 @@
-"""What clients of Ollama's API send: the fields that orch reads; all others are kept as they are."""
+"""What clients of Ollama's API send: the fields that orch reads; all others are kept as they
+are."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ from pydantic import Field, StrictBool
 
 from orch.server.api.openai.schemas import MOST_MESSAGES, Call, Form, NotInChat, Role
 
-Name = Field("auto", min_length=1, max_length=300, description="auto, auto:TYPE, auto:speed, auto:quality, or any model.")
+Name = Field(
+    "auto",
+    min_length=1,
+    max_length=300,
+    description="auto, auto:TYPE, auto:speed, auto:quality, or any model.",
+)
 
 
 class Message(Form):

@@ -19,19 +19,43 @@ from orch.server.api.openai.tools import choice_of, nested_tools
 from orch.server.api.request_task import Wishes, task_for
 from orch.types import RunResult, Usage
 
-SAMPLING = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort")
+SAMPLING = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "reasoning_effort",
+)
 """Fields that are sampling options; what orch does not know besides goes to the model as it is."""
 READ = ("model", "messages", "stream", "stream_options", "tools", "response_format", "n")
-TYPES = {"bad_input": "invalid_request_error", "usage": "invalid_request_error", "context_overflow": "invalid_request_error", "busy": "rate_limit_error"}
+TYPES = {
+    "bad_input": "invalid_request_error",
+    "usage": "invalid_request_error",
+    "context_overflow": "invalid_request_error",
+    "busy": "rate_limit_error",
+}
 CODES = {"context_overflow": "context_length_exceeded", "busy": "rate_limit_exceeded"}
 
 
 def envelope(error: OrchError) -> dict[str, Any]:
     """An error as OpenAI's API tells it."""
     message = f"{error.message}; {error.hint}" if error.hint else error.message
-    kind = "invalid_request_error" if error.code == "model_not_found" else TYPES.get(error.code, "api_error")
+    kind = (
+        "invalid_request_error"
+        if error.code == "model_not_found"
+        else TYPES.get(error.code, "api_error")
+    )
     return {
-        "error": {"message": message, "type": kind, "param": "model" if error.code == "model_not_found" else None, "code": CODES.get(error.code, error.code)}
+        "error": {
+            "message": message,
+            "type": kind,
+            "param": "model" if error.code == "model_not_found" else None,
+            "code": CODES.get(error.code, error.code),
+        }
     }
 
 
@@ -44,33 +68,51 @@ async def chat(request: Request) -> Response:
 
     async def respond(answer: Answer, held: Held) -> Response:
         if body.stream:
-            return Stream(_events(answer, asked), answer.headers, "text/event-stream; charset=utf-8", held.kept())
+            return Stream(
+                _events(answer, asked),
+                answer.headers,
+                "text/event-stream; charset=utf-8",
+                held.kept(),
+            )
         result = await answer.result()
         return as_json(completion(result), answer.headers)
 
-    return await answered(request, task, "continue" if body.stream else "restart", "openai", respond)
+    return await answered(
+        request, task, "continue" if body.stream else "restart", "openai", respond
+    )
 
 
 def wishes_of(body: Chat) -> Wishes:
     """What the body asks for, in orch's words."""
     # nothing is taken from the messages: some servers want even `content: null` beside tool calls
-    given = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    given = {
+        name: value
+        for name, value in body.model_dump(exclude_unset=True).items()
+        if value is not None
+    }
     tools = nested_tools(body.tools or ())
     choice = choice_of(given.pop("tool_choice", None), tools.names)
     return Wishes(
         model=body.model,
         messages=given["messages"],
         options=sampling(body.options, given),
-        extra={name: value for name, value in given.items() if name not in SAMPLING and name not in READ}
+        extra={
+            name: value
+            for name, value in given.items()
+            if name not in SAMPLING and name not in READ
+        }
         | ({"tool_choice": choice.value} if choice.value is not None else {}),
         tools=tools.functions or None,
         warnings=(*tools.warnings, *choice.warnings),
-        response_format=body.response_format if body.response_format and body.response_format.get("type") != "text" else None,
+        response_format=body.response_format
+        if body.response_format and body.response_format.get("type") != "text"
+        else None,
     )
 
 
 def sampling(options: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The sampling options of a body: its own fields, then those of Ollama's `options`, which a server that is no Ollama gets as they are too."""
+    """The sampling options of a body: its own fields, then those of Ollama's `options`, which a
+    server that is no Ollama gets as they are too."""
     return {**(options or {}), **{name: given[name] for name in SAMPLING if name in given}}
 
 
@@ -84,14 +126,23 @@ def completion(result: RunResult) -> dict[str, Any]:
         message["reasoning_content"] = result.response.thinking
     if result.response.tool_calls:
         message["tool_calls"] = openai_calls(result.response.tool_calls, result.run_id)
-    choice = {"index": 0, "message": message, "logprobs": _logprobs(result.response.logprobs), "finish_reason": finish(result)}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": _logprobs(result.response.logprobs),
+        "finish_reason": finish(result),
+    }
     head = _head(result.run_id, "chat.completion", result.decision.model_id)
     return {**head, "choices": [choice], "usage": usage(result.response.usage)}
 
 
 def _logprobs(told: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Logprobs of tokens; Ollama leaves out fields that are empty."""
-    return {"content": [{"bytes": None, "top_logprobs": [], **each} for each in told], "refusal": None} if told else None
+    return (
+        {"content": [{"bytes": None, "top_logprobs": [], **each} for each in told], "refusal": None}
+        if told
+        else None
+    )
 
 
 def finish(result: RunResult) -> str:
@@ -124,7 +175,9 @@ def event(value: Any) -> bytes:
 
 def fallback_note(chunk: Chunk) -> bytes:
     """A comment in a stream: clients pass it over, people who look see it."""
-    return b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
+    return (
+        b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
+    )
 
 
 async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
@@ -137,7 +190,14 @@ async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
         async for chunk in answer.chunks():
             if chunk["type"] == "done":
                 result: RunResult = chunk["result"]
-                yield event({**head, "model": result.decision.model_id, "choices": [_choice({}, finish(result))], **usual})
+                yield event(
+                    {
+                        **head,
+                        "model": result.decision.model_id,
+                        "choices": [_choice({}, finish(result))],
+                        **usual,
+                    }
+                )
                 if asked:
                     yield event({**head, "choices": [], "usage": usage(result.response.usage)})
                 yield b"data: [DONE]\n\n"
@@ -146,7 +206,13 @@ async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
             else:
                 for delta in _deltas(chunk, answer.run_id, calls):
                     calls += "tool_calls" in delta
-                    yield event({**head, "choices": [_choice(delta, logprobs=chunk.get("logprobs", ()))], **usual})
+                    yield event(
+                        {
+                            **head,
+                            "choices": [_choice(delta, logprobs=chunk.get("logprobs", ()))],
+                            **usual,
+                        }
+                    )
     except OrchError as error:
         yield event({**head, "choices": [_choice({}, "error")], **envelope(error)})
 
@@ -158,8 +224,17 @@ def _deltas(chunk: Chunk, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
     elif chunk["type"] == "thinking":
         yield {"reasoning_content": chunk["chunk"]}
     elif chunk["type"] == "tool_call":
-        yield {"tool_calls": [{**openai_calls([chunk["tool_call"]], run_id, calls)[0], "index": calls}]}
+        yield {
+            "tool_calls": [{**openai_calls([chunk["tool_call"]], run_id, calls)[0], "index": calls}]
+        }
 
 
-def _choice(delta: dict[str, Any], finish_reason: str | None = None, logprobs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": _logprobs(logprobs), "finish_reason": finish_reason}
+def _choice(
+    delta: dict[str, Any], finish_reason: str | None = None, logprobs: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    return {
+        "index": 0,
+        "delta": delta,
+        "logprobs": _logprobs(logprobs),
+        "finish_reason": finish_reason,
+    }

@@ -31,22 +31,45 @@ async def completions(request: Request) -> Response:
         model=body.model,
         messages=[{"role": "user", "content": body.prompt[0]}],
         options=sampling(body.options, given),
-        extra={name: value for name, value in given.items() if name not in SAMPLING and name not in READ},
+        extra={
+            name: value
+            for name, value in given.items()
+            if name not in SAMPLING and name not in READ
+        },
     )
     asked = body.stream_options is not None and body.stream_options.include_usage
 
     async def respond(answer: Answer, held: Held) -> Response:
         if body.stream:
-            return Stream(_events(answer, asked), answer.headers, "text/event-stream; charset=utf-8", held.kept())
+            return Stream(
+                _events(answer, asked),
+                answer.headers,
+                "text/event-stream; charset=utf-8",
+                held.kept(),
+            )
         result = await answer.result()
-        whole = {**_head(answer, result.decision.model_id), "choices": [_choice(result.response.content, finish(result))]}
+        whole = {
+            **_head(answer, result.decision.model_id),
+            "choices": [_choice(result.response.content, finish(result))],
+        }
         return as_json({**whole, "usage": usage(result.response.usage)}, answer.headers)
 
-    return await answered(request, task_for(request, wishes), "continue" if body.stream else "restart", "openai", respond)
+    return await answered(
+        request,
+        task_for(request, wishes),
+        "continue" if body.stream else "restart",
+        "openai",
+        respond,
+    )
 
 
 def _head(answer: Answer, model: str) -> dict[str, Any]:
-    return {"id": f"cmpl-{answer.run_id}", "object": "text_completion", "created": int(time.time()), "model": model}
+    return {
+        "id": f"cmpl-{answer.run_id}",
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": model,
+    }
 
 
 def _choice(text: str, finish_reason: str | None = None) -> dict[str, Any]:

@@ -21,17 +21,32 @@ from orch.server.api.openai.schemas import Embeddings
 async def embeddings(request: Request) -> Response:
     """`POST /v1/embeddings`."""
     body = await read(request, Embeddings)
-    extra = dict(body.model_extra or {}) | ({"dimensions": body.dimensions} if body.dimensions else {})
+    extra = dict(body.model_extra or {}) | (
+        {"dimensions": body.dimensions} if body.dimensions else {}
+    )
     found = await embed(request, body.model, body.input, extra)
     if body.dimensions and len(found.vectors[0]) != body.dimensions:
         raise OrchError(
-            f"{found.model} gives vectors of {len(found.vectors[0])} dimensions, not of {body.dimensions}", "leave dimensions out", code="bad_input"
+            f"{found.model} gives vectors of {len(found.vectors[0])} dimensions, not of"
+            f" {body.dimensions}",
+            "leave dimensions out",
+            code="bad_input",
         )
-    data = [{"object": "embedding", "index": index, "embedding": _packed(vector, body.encoding_format)} for index, vector in enumerate(found.vectors)]
+    data = [
+        {"object": "embedding", "index": index, "embedding": _packed(vector, body.encoding_format)}
+        for index, vector in enumerate(found.vectors)
+    ]
     usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
-    return as_json({"object": "list", "data": data, "model": found.model, "usage": usage}, headers("", found.model, "", 0))
+    return as_json(
+        {"object": "list", "data": data, "model": found.model, "usage": usage},
+        headers("", found.model, "", 0),
+    )
 
 
 def _packed(vector: Sequence[float], form: str | None) -> Any:
     """A vector as numbers, or in base64 as 32-bit floats, the lowest byte first."""
-    return vector if form != "base64" else base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    return (
+        vector
+        if form != "base64"
+        else base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    )

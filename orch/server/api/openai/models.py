@@ -44,4 +44,10 @@ def _facts(state: ModelState) -> tuple[str, str, str]:
 
 
 def _entry(service: Service, name: str, owner: str, host: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": int(service.started_at), "owned_by": owner, **({"remote_host": host} if host else {})}
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(service.started_at),
+        "owned_by": owner,
+        **({"remote_host": host} if host else {}),
+    }

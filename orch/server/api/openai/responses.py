@@ -1,4 +1,5 @@
-"""OpenAI's Responses over orch, stateless: every request brings its whole conversation, and nothing is kept under a response's name."""
+"""OpenAI's Responses over orch, stateless: every request brings its whole conversation, and nothing
+is kept under a response's name."""
 
 from __future__ import annotations
 
@@ -24,8 +25,28 @@ from orch.types import RunResult, Usage
 KEPT_BY_OPENAI = ("previous_response_id", "conversation", "background", "prompt")
 """Fields that ask for what OpenAI keeps between requests."""
 READ = (
-    *("model", "input", "instructions", "stream", "stream_options", "max_output_tokens", "temperature", "top_p", "tools", "tool_choice"),
-    *("reasoning", "text", "metadata", "store", "include", "truncation", "max_tool_calls", *KEPT_BY_OPENAI),
+    *(
+        "model",
+        "input",
+        "instructions",
+        "stream",
+        "stream_options",
+        "max_output_tokens",
+        "temperature",
+        "top_p",
+        "tools",
+        "tool_choice",
+    ),
+    *(
+        "reasoning",
+        "text",
+        "metadata",
+        "store",
+        "include",
+        "truncation",
+        "max_tool_calls",
+        *KEPT_BY_OPENAI,
+    ),
 )
 """What is not for the model's server, or is told to it in the words of chat completions."""
 LOGPROBS = "message.output_text.logprobs"
@@ -43,19 +64,37 @@ async def responses(request: Request) -> Response:
 
     async def respond(answer: Answer, held: Held) -> Response:
         if body.stream:
-            return Stream(_events(answer, body, tools), answer.headers, "text/event-stream; charset=utf-8", held.kept())
+            return Stream(
+                _events(answer, body, tools),
+                answer.headers,
+                "text/event-stream; charset=utf-8",
+                held.kept(),
+            )
         result = await answer.result()
-        return as_json({**begun(body, answer), **ended(result), "output": items_of(result, tools.members)}, answer.headers)
+        return as_json(
+            {**begun(body, answer), **ended(result), "output": items_of(result, tools.members)},
+            answer.headers,
+        )
 
-    return await answered(request, task, "continue" if body.stream else "restart", "openai", respond)
+    return await answered(
+        request, task, "continue" if body.stream else "restart", "openai", respond
+    )
 
 
 def wishes_of(body: Answered, tools: Tools) -> Wishes:
-    """What the body asks for, in orch's words. Raises OrchError for what a stateless server can't do."""
-    given, text, reasoning = body.model_dump(exclude_unset=True, exclude_none=True), body.text or {}, body.reasoning or {}
+    """What the body asks for, in orch's words. Raises OrchError for what a stateless server can't
+    do."""
+    given, text, reasoning = (
+        body.model_dump(exclude_unset=True, exclude_none=True),
+        body.text or {},
+        body.reasoning or {},
+    )
     for name in KEPT_BY_OPENAI:
         if given.get(name):
-            raise bad(name, "orch is stateless and keeps no responses: send the whole conversation as input")
+            raise bad(
+                name,
+                "orch is stateless and keeps no responses: send the whole conversation as input",
+            )
     if given.get("top_logprobs") or LOGPROBS in str(given.get("include")):
         raise bad("logprobs", NO_LOGPROBS)
     choice = choice_of(body.tool_choice, tools.names)
@@ -64,9 +103,15 @@ def wishes_of(body: Answered, tools: Tools) -> Wishes:
         messages=messages_of(body.input, body.instructions),
         options=sampling(
             body.options,
-            _told(max_tokens=body.max_output_tokens, temperature=body.temperature, top_p=body.top_p, reasoning_effort=reasoning.get("effort")),
+            _told(
+                max_tokens=body.max_output_tokens,
+                temperature=body.temperature,
+                top_p=body.top_p,
+                reasoning_effort=reasoning.get("effort"),
+            ),
         ),
-        extra={name: value for name, value in given.items() if name not in READ} | _told(tool_choice=choice.value, verbosity=text.get("verbosity")),
+        extra={name: value for name, value in given.items() if name not in READ}
+        | _told(tool_choice=choice.value, verbosity=text.get("verbosity")),
         tools=tools.functions or None,
         response_format=format_of(text.get("format")),
         warnings=(*tools.warnings, *choice.warnings),
@@ -121,7 +166,8 @@ def ended(result: RunResult) -> dict[str, Any]:
 
 
 def usage(counted: Usage) -> dict[str, Any]:
-    """Tokens, in the words of Responses, which must be numbers: of the details no server tells orch anything."""
+    """Tokens, in the words of Responses, which must be numbers: of the details no server tells orch
+    anything."""
     return {
         "input_tokens": counted.prompt_tokens,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -147,14 +193,36 @@ async def _events(answer: Answer, body: Answered, tools: Tools) -> AsyncGenerato
             for event in output.close(end["status"]) if end else output.add(chunk):
                 yield _event(next(numbers), event)
             if end:
-                yield _event(next(numbers), {"type": f"response.{end['status']}", "response": {**response, **end, "output": output.items}})
+                yield _event(
+                    next(numbers),
+                    {
+                        "type": f"response.{end['status']}",
+                        "response": {**response, **end, "output": output.items},
+                    },
+                )
     except OrchError as error:
-        yield _event(next(numbers), {"type": "response.failed", "response": {**response, **_failed(error), "output": output.broken()}})
+        yield _event(
+            next(numbers),
+            {
+                "type": "response.failed",
+                "response": {**response, **_failed(error), "output": output.broken()},
+            },
+        )
 
 
 def _event(number: int, event: dict[str, Any]) -> bytes:
-    return f"event: {event['type']}\ndata: ".encode() + to_json({"sequence_number": number, **event}) + b"\n\n"
+    return (
+        f"event: {event['type']}\ndata: ".encode()
+        + to_json({"sequence_number": number, **event})
+        + b"\n\n"
+    )
 
 
 def _failed(error: OrchError) -> dict[str, Any]:
-    return {"status": "failed", "error": {"code": ERRORS.get(error.code, "server_error"), "message": envelope(error)["error"]["message"]}}
+    return {
+        "status": "failed",
+        "error": {
+            "code": ERRORS.get(error.code, "server_error"),
+            "message": envelope(error)["error"]["message"],
+        },
+    }

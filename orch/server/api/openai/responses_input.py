@@ -1,4 +1,5 @@
-"""What a client of OpenAI's Responses sends, as chat completions have it: items as messages, flat formats as nested ones (pure)."""
+"""What a client of OpenAI's Responses sends, as chat completions have it: items as messages, flat
+formats as nested ones (pure)."""
 
 from __future__ import annotations
 
@@ -23,16 +24,25 @@ def messages_of(given: str | Sequence[Item], instructions: str | None) -> list[M
     for number, item in enumerate(items):
         place, kind = f"input.{number}", item.get("type") or "message"
         if kind == "message":
-            messages.append({"role": _role(item, place), "content": _content(item.get("content"), f"{place}.content")})
+            messages.append(
+                {
+                    "role": _role(item, place),
+                    "content": _content(item.get("content"), f"{place}.content"),
+                }
+            )
         elif kind == "function_call":
             _add_call(messages, item, place)
         elif kind == "function_call_output":
             answer = _content(item.get("output"), f"{place}.output")
-            messages.append({"role": "tool", "tool_call_id": _text(item, "call_id", place), "content": answer})
+            messages.append(
+                {"role": "tool", "tool_call_id": _text(item, "call_id", place), "content": answer}
+            )
         elif kind == "item_reference":
             raise bad(place, "orch is stateless and keeps no items: send the item itself")
         elif kind != "reasoning":  # what a model thought before is not told to it again
-            raise bad(place, f"orch hands on messages, function calls and their outputs, no {kind!r}")
+            raise bad(
+                place, f"orch hands on messages, function calls and their outputs, no {kind!r}"
+            )
     if not messages:
         raise bad("input", "it holds no message")
     return messages
@@ -47,8 +57,15 @@ def _add_call(messages: list[Message], item: Item, place: str) -> None:
     """A call belongs to the assistant's message before it, with the calls beside it."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
-    name, arguments = member_name(str(item.get("namespace") or ""), _text(item, "name", place)), _text(item, "arguments", place)
-    call = {"id": _text(item, "call_id", place), "type": "function", "function": {"name": name, "arguments": arguments}}
+    name, arguments = (
+        member_name(str(item.get("namespace") or ""), _text(item, "name", place)),
+        _text(item, "arguments", place),
+    )
+    call = {
+        "id": _text(item, "call_id", place),
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
     messages[-1].setdefault("tool_calls", []).append(call)
 
 
@@ -102,4 +119,9 @@ def format_of(form: Any) -> dict[str, Any] | None:
         return {"type": "json_object"}
     if kind != "json_schema" or not isinstance(form.get("schema"), dict):
         raise bad("text.format", "text, json_object, or json_schema with a schema")
-    return {"type": "json_schema", "json_schema": {name: value for name, value in form.items() if name != "type" and value is not None}}
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            name: value for name, value in form.items() if name != "type" and value is not None
+        },
+    }

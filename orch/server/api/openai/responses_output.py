@@ -16,7 +16,8 @@ Item = dict[str, Any]
 
 
 class _Kind(NamedTuple):
-    """A kind of item that holds one text: the prefix of its ids, its fields, the type of its part, what the part and its events have beside the text."""
+    """A kind of item that holds one text: the prefix of its ids, its fields, the type of its part,
+    what the part and its events have beside the text."""
 
     prefix: str
     fields: dict[str, Any]
@@ -27,7 +28,13 @@ class _Kind(NamedTuple):
 
 KINDS = {
     "thinking": _Kind("rs", {"type": "reasoning", "summary": []}, "reasoning_text", {}, {}),
-    "content": _Kind("msg", {"type": "message", "role": "assistant"}, "output_text", {"annotations": [], "logprobs": []}, {"logprobs": []}),
+    "content": _Kind(
+        "msg",
+        {"type": "message", "role": "assistant"},
+        "output_text",
+        {"annotations": [], "logprobs": []},
+        {"logprobs": []},
+    ),
 }
 """Of each kind of chunk."""
 
@@ -54,11 +61,20 @@ class Output:
                 yield from self.close()
                 yield from self._opened(kind)
             self._text.write(chunk["chunk"])
-            yield {"type": f"response.{KINDS[kind].part}.delta", **self._place, "delta": chunk["chunk"], **KINDS[kind].in_events}
+            yield {
+                "type": f"response.{KINDS[kind].part}.delta",
+                **self._place,
+                "delta": chunk["chunk"],
+                **KINDS[kind].in_events,
+            }
 
     def _opened(self, kind: str) -> Iterator[Event]:
         self._kind, self._text = kind, StringIO()
-        yield {"type": "response.output_item.added", "output_index": len(self.items), "item": self._item([], "in_progress")}
+        yield {
+            "type": "response.output_item.added",
+            "output_index": len(self.items),
+            "item": self._item([], "in_progress"),
+        }
         yield {"type": "response.content_part.added", **self._place, "part": self._part}
 
     def close(self, status: str = "completed") -> Iterator[Event]:
@@ -66,7 +82,12 @@ class Output:
         if not self._kind:
             return
         kind, part = KINDS[self._kind], self._part
-        yield {"type": f"response.{kind.part}.done", **self._place, "text": part["text"], **kind.in_events}
+        yield {
+            "type": f"response.{kind.part}.done",
+            **self._place,
+            "text": part["text"],
+            **kind.in_events,
+        }
         yield {"type": "response.content_part.done", **self._place, "part": part}
         item = self._item([part], status)
         yield {"type": "response.output_item.done", "output_index": len(self.items), "item": item}
@@ -84,7 +105,11 @@ class Output:
 
     @property
     def _place(self) -> dict[str, Any]:
-        return {"item_id": self._name(KINDS[self._kind].prefix), "output_index": len(self.items), "content_index": 0}
+        return {
+            "item_id": self._name(KINDS[self._kind].prefix),
+            "output_index": len(self.items),
+            "content_index": 0,
+        }
 
     def _name(self, prefix: str) -> str:
         return f"{prefix}_{self._run_id}_{len(self.items)}"
@@ -97,12 +122,26 @@ class Output:
         """A call comes whole."""
         call = openai_calls([told], self._run_id, len(self.items))[0]
         arguments, index, name = call["function"]["arguments"], len(self.items), self._name("fc")
-        item = {"id": name, "type": "function_call", "call_id": call["id"], **as_called(call["function"].get("name", ""), self._members)}
+        item = {
+            "id": name,
+            "type": "function_call",
+            "call_id": call["id"],
+            **as_called(call["function"].get("name", ""), self._members),
+        }
         place = {"item_id": name, "output_index": index}
         whole = {**item, "arguments": arguments, "status": "completed"}
-        yield {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": "", "status": "in_progress"}}
+        yield {
+            "type": "response.output_item.added",
+            "output_index": index,
+            "item": {**item, "arguments": "", "status": "in_progress"},
+        }
         yield {"type": "response.function_call_arguments.delta", **place, "delta": arguments}
-        yield {"type": "response.function_call_arguments.done", **place, "name": item["name"], "arguments": arguments}
+        yield {
+            "type": "response.function_call_arguments.done",
+            **place,
+            "name": item["name"],
+            "arguments": arguments,
+        }
         yield {"type": "response.output_item.done", "output_index": index, "item": whole}
         self.items.append(whole)
 
@@ -110,7 +149,11 @@ class Output:
 def items_of(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
     """The items of a finished run; `members` as `Tools` has them."""
     said, output = result.response, Output(result.run_id, members)
-    chunks: list[Chunk] = [{"type": kind, "chunk": text} for kind, text in (("thinking", said.thinking), ("content", said.content)) if text]
+    chunks: list[Chunk] = [
+        {"type": kind, "chunk": text}
+        for kind, text in (("thinking", said.thinking), ("content", said.content))
+        if text
+    ]
     chunks += [{"type": "tool_call", "tool_call": call} for call in said.tool_calls]
     for chunk in chunks:
         list(output.add(chunk))

@@ -1,4 +1,5 @@
-"""What clients of OpenAI's API send: the fields that orch reads; all others are kept as they are."""
+"""What clients of OpenAI's API send: the fields that orch reads; all others are kept as they
+are."""
 
 from __future__ import annotations
 
@@ -14,10 +15,14 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 def _texts(value: Any) -> list[str]:
-    """One text or several as a list; tokens are refused in words, which a union of types has not."""
+    """One text or several as a list; tokens are refused in words, which a union of types has
+    not."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-        raise PydanticCustomError("texts", "orch takes texts here, no tokens: they would mean another thing to every model")
+        raise PydanticCustomError(
+            "texts",
+            "orch takes texts here, no tokens: they would mean another thing to every model",
+        )
     return texts
 
 
@@ -25,7 +30,9 @@ def _prompt(value: Any) -> list[str]:
     """One prompt."""
     texts = _texts(value)
     if len(texts) != 1:
-        raise PydanticCustomError("one", "orch takes one prompt at a time, not {count}", {"count": len(texts)})
+        raise PydanticCustomError(
+            "one", "orch takes one prompt at a time, not {count}", {"count": len(texts)}
+        )
     return texts
 
 
@@ -33,7 +40,10 @@ def _format(value: dict[str, Any]) -> dict[str, Any]:
     """What orch can hold an answer against."""
     if value.get("type") not in ("text", "json_object", "json_schema"):
         raise PydanticCustomError("format", "its type is text, json_object or json_schema")
-    if value["type"] == "json_schema" and not (isinstance(value.get("json_schema"), dict) and isinstance(value["json_schema"].get("schema"), dict)):
+    if value["type"] == "json_schema" and not (
+        isinstance(value.get("json_schema"), dict)
+        and isinstance(value["json_schema"].get("schema"), dict)
+    ):
         raise PydanticCustomError("schema", "json_schema needs an object with a schema in it")
     return value
 
@@ -41,14 +51,27 @@ def _format(value: dict[str, Any]) -> dict[str, Any]:
 def _not_in_chat(value: Any) -> Any:
     """Empty, it asks for nothing: Ollama's own clients send it so."""
     if value:
-        raise PydanticCustomError("chat", "orch asks every prompt as a chat, which has no place for this: leave it out, or ask the model's own server")
+        raise PydanticCustomError(
+            "chat",
+            "orch asks every prompt as a chat, which has no place for this: leave it out, or ask"
+            " the model's own server",
+        )
     return value
 
 
 Texts = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 Prompt = Annotated[list[str], BeforeValidator(_prompt, json_schema_input_type=str | list[str])]
-NotInChat = Annotated[Any, BeforeValidator(_not_in_chat, json_schema_input_type=Literal["", False] | None)]
-Options = Annotated[dict[str, Any] | None, Field(description="Ollama's options, such as num_ctx; where a field here says the same, that counts.")]
+NotInChat = Annotated[
+    Any, BeforeValidator(_not_in_chat, json_schema_input_type=Literal["", False] | None)
+]
+Options = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description=(
+            "Ollama's options, such as num_ctx; where a field here says the same, that counts."
+        )
+    ),
+]
 
 
 class Form(BaseModel):
@@ -88,7 +111,12 @@ class StreamOptions(Form):
 class Chat(Form):
     """`POST /v1/chat/completions`."""
 
-    model: str = Field("auto", min_length=1, max_length=300, description="auto, auto:TYPE, auto:speed, auto:quality, or any model.")
+    model: str = Field(
+        "auto",
+        min_length=1,
+        max_length=300,
+        description="auto, auto:TYPE, auto:speed, auto:quality, or any model.",
+    )
     messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
@@ -126,7 +154,9 @@ class Completion(Form):
 class Embeddings(Form):
     """`POST /v1/embeddings`: one text or several."""
 
-    model: str = Field("auto", min_length=1, max_length=300, description="auto is orch's own embedder.")
+    model: str = Field(
+        "auto", min_length=1, max_length=300, description="auto is orch's own embedder."
+    )
     input: Texts
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Count | None = None
@@ -149,4 +179,6 @@ class Answered(Form):
     text: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     options: Options = None
-    store: StrictBool | None = Field(None, description="Nothing is stored under the response's name, whatever is asked.")
+    store: StrictBool | None = Field(
+        None, description="Nothing is stored under the response's name, whatever is asked."
+    )

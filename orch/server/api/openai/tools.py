@@ -1,4 +1,5 @@
-"""Tools as clients send them, down to the functions that orch hands on; a call back to the name that its client knows (pure)."""
+"""Tools as clients send them, down to the functions that orch hands on; a call back to the name
+that its client knows (pure)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ FIELDS = ("name", "description", "parameters", "strict")
 
 
 class Tools(NamedTuple):
-    """What is left of a request's tools. `members` has namespace and name of a namespace's functions by every name that a model may call them."""
+    """What is left of a request's tools. `members` has namespace and name of a namespace's
+    functions by every name that a model may call them."""
 
     functions: list[Item]
     members: dict[str, tuple[str, str]]
@@ -21,11 +23,16 @@ class Tools(NamedTuple):
     @property
     def names(self) -> set[str]:
         """Of the functions, as the model sees them."""
-        return {str(each["function"].get("name")) for each in self.functions if isinstance(each.get("function"), dict)}
+        return {
+            str(each["function"].get("name"))
+            for each in self.functions
+            if isinstance(each.get("function"), dict)
+        }
 
 
 class Choice(NamedTuple):
-    """Whether and which tool is to be called, in the words of chat completions; None where nothing is to be said of it."""
+    """Whether and which tool is to be called, in the words of chat completions; None where nothing
+    is to be said of it."""
 
     value: str | Item | None = None
     warnings: tuple[str, ...] = ()
@@ -37,7 +44,8 @@ def member_name(namespace: str, name: str) -> str:
 
 
 def flat_tools(tools: Sequence[Item]) -> Tools:
-    """The tools of Responses: functions, those of a namespace among them; what OpenAI or the client's own grammar runs is left out.
+    """The tools of Responses: functions, those of a namespace among them; what OpenAI or the
+    client's own grammar runs is left out.
 
     Raises OrchError (`bad_input`) for a function without a name.
     """
@@ -49,12 +57,15 @@ def flat_tools(tools: Sequence[Item]) -> Tools:
         name = _name(tool, place)
         pairs.append((namespace, name))
         fields = {field: tool[field] for field in FIELDS if tool.get(field) is not None}
-        functions.append({"type": "function", "function": {**fields, "name": member_name(namespace, name)}})
+        functions.append(
+            {"type": "function", "function": {**fields, "name": member_name(namespace, name)}}
+        )
     return Tools(functions, _members(pairs), _warnings(left))
 
 
 def nested_tools(tools: Sequence[Item]) -> Tools:
-    """The tools of chat completions and of Ollama, which are functions already but for what is left out."""
+    """The tools of chat completions and of Ollama, which are functions already but for what is left
+    out."""
     kinds = ("function", None)
     left = [tool for tool in tools if tool.get("type") not in kinds]
     return Tools([tool for tool in tools if tool.get("type") in kinds], {}, _warnings(left))
@@ -69,7 +80,11 @@ def _each(tools: Sequence[Item]) -> Iterator[tuple[str, str, Item]]:
             continue
         inner = tool.get("tools")
         for position, member in enumerate(inner if isinstance(inner, list) else ()):
-            yield f"{place}.tools.{position}", _name(tool, place), member if isinstance(member, dict) else {}
+            yield (
+                f"{place}.tools.{position}",
+                _name(tool, place),
+                member if isinstance(member, dict) else {},
+            )
 
 
 def _name(tool: Item, place: str) -> str:
@@ -80,19 +95,27 @@ def _name(tool: Item, place: str) -> str:
 
 
 def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Small models call a function by its bare name, or with a dot: understood where no other has it."""
+    """Small models call a function by its bare name, or with a dot: understood where no other has
+    it."""
     often = [name for _, name in pairs]
     known: dict[str, tuple[str, str]] = {}
     for namespace, name in pairs:
         if namespace:
-            known |= {member_name(namespace, name): (namespace, name), f"{namespace}.{name}": (namespace, name)}
+            known |= {
+                member_name(namespace, name): (namespace, name),
+                f"{namespace}.{name}": (namespace, name),
+            }
             known |= {name: (namespace, name)} if often.count(name) == 1 else {}
     return known
 
 
 def _warnings(left: Sequence[Item]) -> tuple[str, ...]:
     """One for each kind of tool, with its name where it has one."""
-    return tuple(dict.fromkeys(f"the tool {_called(tool)} was left out: orch hands on functions only" for tool in left))
+    return tuple(
+        dict.fromkeys(
+            f"the tool {_called(tool)} was left out: orch hands on functions only" for tool in left
+        )
+    )
 
 
 def _called(tool: Item) -> str:
@@ -102,9 +125,12 @@ def _called(tool: Item) -> str:
 
 
 def choice_of(choice: str | Item | None, names: Collection[str]) -> Choice:
-    """`tool_choice` for the functions of these names; where it means a tool that was left out, the model chooses."""
+    """`tool_choice` for the functions of these names; where it means a tool that was left out, the
+    model chooses."""
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        choice = str(choice.get("mode") or (choice.get("allowed_tools") or {}).get("mode") or "auto")
+        choice = str(
+            choice.get("mode") or (choice.get("allowed_tools") or {}).get("mode") or "auto"
+        )
     if isinstance(choice, str):
         return Choice(choice) if names else Choice(warnings=_ignored(choice))
     if not choice:
@@ -117,11 +143,16 @@ def choice_of(choice: str | Item | None, names: Collection[str]) -> Choice:
 
 
 def _ignored(choice: str) -> tuple[str, ...]:
-    return () if choice in ("auto", "none") else (f"tool_choice {choice} was left out: there is no such function",)
+    return (
+        ()
+        if choice in ("auto", "none")
+        else (f"tool_choice {choice} was left out: there is no such function",)
+    )
 
 
 def as_called(name: str, members: dict[str, tuple[str, str]]) -> dict[str, str]:
-    """The name of a call as its client knows it: a member of a namespace has both in fields of their own."""
+    """The name of a call as its client knows it: a member of a namespace has both in fields of
+    their own."""
     if name not in members:
         return {"name": name}
     namespace, bare = members[name]

@@ -1,4 +1,5 @@
-"""What the runs of a period add up to: times and speed by model, fallbacks, cold loads and cache hits."""
+"""What the runs of a period add up to: times and speed by model, fallbacks, cold loads and cache
+hits."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ SPANISH = {
     "Speed of writing": "Velocidad de escritura",
     "median {middle}, 95 % under {most}": "mediana {middle}, 95 % por debajo de {most}",
     "median {speed} tokens/s": "mediana {speed} tokens/s",
-    "The solid bar is the median, the pale one where 95 % lie below.": "La barra llena es la mediana; la pálida, bajo la que queda el 95 %.",
+    "The solid bar is the median, the pale one where 95 % lie below.": (
+        "La barra llena es la mediana; la pálida, bajo la que queda el 95 %."
+    ),
     "The same as a table": "Lo mismo en una tabla",
     "Figures by model": "Cifras por modelo",
     "Model": "Modelo",
@@ -68,10 +71,17 @@ class Charts:
 
     def __init__(self, page: Page) -> None:
         self._page, self._turn = page, 0
-        periods = {"1": page("last 24 hours"), "7": page("last 7 days"), "30": page("last 30 days"), "": page("all")}
+        periods = {
+            "1": page("last 24 hours"),
+            "7": page("last 7 days"),
+            "30": page("last 30 days"),
+            "": page("all"),
+        }
         with ui.element("div").classes("orch-activity-head"):
             text("h2", page("Figures"))
-            self._period = ui.select(periods, label=page("Period"), value="7", on_change=self.load).props("dense outlined")
+            self._period = ui.select(
+                periods, label=page("Period"), value="7", on_change=self.load
+            ).props("dense outlined")
         self._place = ui.element("div").classes("orch-figures")
 
     async def load(self) -> None:
@@ -80,7 +90,10 @@ class Charts:
         turn, page = self._turn, self._page
         cache = page.service.orchestrator.runtime.reuse.cache
         async with loading(page, self._place, self.load):
-            found = await reading(page.service, lambda journal: figures(journal, PERIODS_S[self._period.value], cache.stats))
+            found = await reading(
+                page.service,
+                lambda journal: figures(journal, PERIODS_S[self._period.value], cache.stats),
+            )
             if turn == self._turn:
                 self._draw(found)
 
@@ -100,17 +113,49 @@ def _speeds(page: Page, models: dict[str, Row]) -> None:
         return
     number = page.say.number
     with ui.element("div").classes("orch-figures-charts"):
-        for title, name in ((page("Time to the first token"), "ttft"), (page("Time of the whole answer"), "total")):
-            known = {model: (row[f"{name}_p50_s"], row[f"{name}_p95_s"]) for model, row in models.items() if row[f"{name}_p50_s"] is not None}
+        for title, name in (
+            (page("Time to the first token"), "ttft"),
+            (page("Time of the whole answer"), "total"),
+        ):
+            known = {
+                model: (row[f"{name}_p50_s"], row[f"{name}_p95_s"])
+                for model, row in models.items()
+                if row[f"{name}_p50_s"] is not None
+            }
             with ui.element("div"):
                 said = page("median {middle}, 95 % under {most}")
-                bars(title, [(model, said.format(middle=seconds(page, p50), most=seconds(page, p95)), p50, p95) for model, (p50, p95) in known.items()])
-        rates = {model: row["tokens_per_s"] for model, row in models.items() if row["tokens_per_s"] is not None}
+                bars(
+                    title,
+                    [
+                        (
+                            model,
+                            said.format(middle=seconds(page, p50), most=seconds(page, p95)),
+                            p50,
+                            p95,
+                        )
+                        for model, (p50, p95) in known.items()
+                    ],
+                )
+        rates = {
+            model: row["tokens_per_s"]
+            for model, row in models.items()
+            if row["tokens_per_s"] is not None
+        }
         with ui.element("div"):
-            bars(page("Speed of writing"), [(model, page("median {speed} tokens/s", speed=number(rate, 1)), rate, 0.0) for model, rate in rates.items()])
+            bars(
+                page("Speed of writing"),
+                [
+                    (model, page("median {speed} tokens/s", speed=number(rate, 1)), rate, 0.0)
+                    for model, rate in rates.items()
+                ],
+            )
     text("p", page("The solid bar is the median, the pale one where 95 % lie below."), "orch-dim")
     with fold(page("The same as a table")):
-        table(page("Figures by model"), _heads(page), [_figures(page, name, row) for name, row in models.items()])
+        table(
+            page("Figures by model"),
+            _heads(page),
+            [_figures(page, name, row) for name, row in models.items()],
+        )
 
 
 def _heads(page: Page) -> list[str]:
@@ -122,16 +167,32 @@ def _heads(page: Page) -> list[str]:
 
 def _figures(page: Page, name: str, row: Row) -> list[str]:
     counts = [page.say.number(row[each]) for each in ("runs", "errors", "fallbacks", "tokens")]
-    times = [seconds(page, row[each]) for each in ("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s")]
+    times = [
+        seconds(page, row[each])
+        for each in ("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s")
+    ]
     rate = row["tokens_per_s"]
-    return [name, *counts, *times, "–" if rate is None else page("{speed} tokens/s", speed=page.say.number(rate, 1))]
+    return [
+        name,
+        *counts,
+        *times,
+        "–" if rate is None else page("{speed} tokens/s", speed=page.say.number(rate, 1)),
+    ]
 
 
 def _fallbacks(page: Page, found: Figures) -> None:
     text("h3", page("Fallbacks"))
-    rows = [(failed, code or "–", then, page.say.number(count)) for (failed, code, then), count in found.fallbacks.most_common()]
+    rows = [
+        (failed, code or "–", then, page.say.number(count))
+        for (failed, code, then), count in found.fallbacks.most_common()
+    ]
     if rows:
-        table(page("Fallbacks"), [page("Failed"), page("Why"), page("Then asked"), page("How often")], rows, (0, 1, 2))
+        table(
+            page("Fallbacks"),
+            [page("Failed"), page("Why"), page("Then asked"), page("How often")],
+            rows,
+            (0, 1, 2),
+        )
     else:
         text("p", page("No model had to stand in for another."), "orch-dim")
 
@@ -139,10 +200,19 @@ def _fallbacks(page: Page, found: Figures) -> None:
 def _loads(page: Page, found: Figures) -> None:
     text("h3", page("Cold loads"))
     rows = [
-        (name, page.say.number(len(all_s)), *(seconds(page, value) for value in (sum(all_s), median(all_s), max(all_s)))) for name, all_s in found.loads.items()
+        (
+            name,
+            page.say.number(len(all_s)),
+            *(seconds(page, value) for value in (sum(all_s), median(all_s), max(all_s))),
+        )
+        for name, all_s in found.loads.items()
     ]
     if rows:
-        table(page("Cold loads"), [page("Model"), page("Loads"), page("In all"), page("Median"), page("Longest")], rows)
+        table(
+            page("Cold loads"),
+            [page("Model"), page("Loads"), page("In all"), page("Median"), page("Longest")],
+            rows,
+        )
     else:
         text("p", page("No model had to be loaded first."), "orch-dim")
 
@@ -154,15 +224,26 @@ def _cache(page: Page, found: Figures) -> None:
     oldest = kept.get("oldest_s")
     facts(
         {
-            page("Runs answered from it"): page("{cached} of {runs} ({share} %)", cached=number(found.cached), runs=number(found.runs), share=share),
+            page("Runs answered from it"): page(
+                "{cached} of {runs} ({share} %)",
+                cached=number(found.cached),
+                runs=number(found.runs),
+                share=share,
+            ),
             page("Answers kept"): number(kept.get("answers", 0)),
             page("Size"): _size(page, kept.get("bytes", 0)),
             page("Given again so far"): number(kept.get("hits", 0)),
-            page("Oldest"): page("{hours} h", hours=number(oldest / 3600, 1)) if oldest is not None else "",
+            page("Oldest"): (
+                page("{hours} h", hours=number(oldest / 3600, 1)) if oldest is not None else ""
+            ),
             page("Mode"): page.service.config.routing.cache.mode,
         }
     )
 
 
 def _size(page: Page, size_bytes: int) -> str:
-    return page("{size} MB", size=page.say.number(size_bytes / 1e6, 1)) if size_bytes >= 1e6 else page("{size} kB", size=page.say.number(size_bytes / 1e3, 1))
+    return (
+        page("{size} MB", size=page.say.number(size_bytes / 1e6, 1))
+        if size_bytes >= 1e6
+        else page("{size} kB", size=page.say.number(size_bytes / 1e3, 1))
+    )

@@ -50,14 +50,14 @@ SPANISH = {
     "Show 1 new": "Mostrar 1 nueva",
     "Clear filters": "Quitar filtros",
     "No runs yet.": "Aún no hay ejecuciones.",
-    'Ask something in Chat, or type: orch run "What is a mutex?"': 'Pregunta algo en Chat, o escribe: orch run "¿Qué es un mutex?"',
+    'Ask something in Chat, or type: orch run "What is a mutex?"': (
+        'Pregunta algo en Chat, o escribe: orch run "¿Qué es un mutex?"'
+    ),
     "No run is like that.": "Ninguna ejecución es así.",
     "Clear the filters to see all of them.": "Quite los filtros para verlas todas.",
     "This page is past the end.": "Esta página está después del final.",
 }
-_WHEN = (
-    """<q-td :props="props"><a class="orch-runs-link" :href="'/activity?run=' + encodeURIComponent(props.row.id)" @click.stop>{{ props.value }}</a></q-td>"""
-)
+_WHEN = """<q-td :props="props"><a class="orch-runs-link" :href="'/activity?run=' + encodeURIComponent(props.row.id)" @click.stop>{{ props.value }}</a></q-td>"""
 _OUTCOME = """<q-td :props="props"><span :class="'orch-runs-' + props.row.tone">{{ props.value }}</span></q-td>"""
 
 
@@ -79,7 +79,9 @@ class History:
         page = self._page
         with ui.element("div").classes("orch-activity-head"):
             text("h2", page("History"))
-            self._refresh = ui.button(page("Refresh"), icon="refresh", on_click=lambda: self._ask(page=1)).props("flat dense no-caps")
+            self._refresh = ui.button(
+                page("Refresh"), icon="refresh", on_click=lambda: self._ask(page=1)
+            ).props("flat dense no-caps")
 
     def _filters(self) -> None:
         page, wish = self._page, self._wish
@@ -93,21 +95,43 @@ class History:
         }
         types = {"": page("any"), **{each.value: each.value for each in TaskType}}
         with ui.element("div").classes("orch-activity-filters").props("role=search"):
-            self._text = ui.input(page("Words of the question or the answer"), value=wish.text, on_change=self._changed("text"))
+            self._text = ui.input(
+                page("Words of the question or the answer"),
+                value=wish.text,
+                on_change=self._changed("text"),
+            )
             self._text.props("dense outlined clearable debounce=300").classes("wide")
-            self._outcome = ui.select(outcomes, label=page("Outcome"), value=wish.outcome, on_change=self._changed("outcome")).props("dense outlined")
-            self._type = ui.select(types, label=page("Type"), value=wish.task_type if wish.task_type in types else "", on_change=self._changed("task_type"))
+            self._outcome = ui.select(
+                outcomes,
+                label=page("Outcome"),
+                value=wish.outcome,
+                on_change=self._changed("outcome"),
+            ).props("dense outlined")
+            self._type = ui.select(
+                types,
+                label=page("Type"),
+                value=wish.task_type if wish.task_type in types else "",
+                on_change=self._changed("task_type"),
+            )
             self._type.props("dense outlined")
             models = {"": page("any")} | ({wish.model: wish.model} if wish.model else {})
-            self._model = ui.select(models, label=page("Model"), value=wish.model, on_change=self._changed("model")).props("dense outlined")
+            self._model = ui.select(
+                models, label=page("Model"), value=wish.model, on_change=self._changed("model")
+            ).props("dense outlined")
 
     def _pager(self) -> None:
         page = self._page
         with ui.element("nav").classes("orch-history-pager") as pager:
             pager.props["aria-label"] = page("History")
-            self._newer = ui.button(page("Newer runs"), icon="chevron_left", on_click=lambda: self._ask(page=self._wish.page - 1))
+            self._newer = ui.button(
+                page("Newer runs"),
+                icon="chevron_left",
+                on_click=lambda: self._ask(page=self._wish.page - 1),
+            )
             self._where = text("span", "", "orch-dim").props("role=status")
-            self._older = ui.button(page("Older runs"), on_click=lambda: self._ask(page=self._wish.page + 1)).props("icon-right=chevron_right")
+            self._older = ui.button(
+                page("Older runs"), on_click=lambda: self._ask(page=self._wish.page + 1)
+            ).props("icon-right=chevron_right")
         for button in (self._newer, self._older):
             button.props("flat dense no-caps").props["aria-label"] = button.text
             button.disable()
@@ -136,12 +160,17 @@ class History:
     def told(self, ended: int) -> None:
         """Runs have ended: they are shown when it is wished, so that nothing moves under a hand."""
         self._new += ended
-        self._refresh.text = self._page("Show 1 new") if self._new == 1 else self._page("Show {number} new", number=self._new)
+        self._refresh.text = (
+            self._page("Show 1 new")
+            if self._new == 1
+            else self._page("Show {number} new", number=self._new)
+        )
 
     # ---------------------------------------------------------------- drawing
 
     async def load(self) -> None:
-        """Reads the page that is wished for and draws it, unless another one was wished for meanwhile."""
+        """Reads the page that is wished for and draws it, unless another one was wished for
+        meanwhile."""
         self._turn += 1
         turn = self._turn
         async with loading(self._page, self._place, self.load):
@@ -152,7 +181,16 @@ class History:
     def _draw(self, found: Leaf) -> None:
         page, wish = self._page, self._wish
         self._new, self._refresh.text = 0, page("Refresh")
-        self._model.set_options({"": page("any"), **{name: name for name in sorted({*found.models, *([wish.model] if wish.model else [])})}}, value=wish.model)
+        self._model.set_options(
+            {
+                "": page("any"),
+                **{
+                    name: name
+                    for name in sorted({*found.models, *([wish.model] if wish.model else [])})
+                },
+            },
+            value=wish.model,
+        )
         first = (wish.page - 1) * PAGE_ROWS
         self._newer.set_enabled(wish.page > 1)
         self._older.set_enabled(first + len(found.rows) < found.total)
@@ -162,17 +200,36 @@ class History:
         elif wish.page > 1:
             nothing("last_page", page("This page is past the end."))
         elif wish.filters:
-            nothing("filter_alt_off", page("No run is like that."), page("Clear the filters to see all of them."))
-            ui.button(page("Clear filters"), on_click=self._clear).props("flat no-caps").classes("orch-history-clear")
+            nothing(
+                "filter_alt_off",
+                page("No run is like that."),
+                page("Clear the filters to see all of them."),
+            )
+            ui.button(page("Clear filters"), on_click=self._clear).props("flat no-caps").classes(
+                "orch-history-clear"
+            )
         else:
-            nothing("history", page("No runs yet."), page('Ask something in Chat, or type: orch run "What is a mutex?"'))
+            nothing(
+                "history",
+                page("No runs yet."),
+                page('Ask something in Chat, or type: orch run "What is a mutex?"'),
+            )
 
 
 def _range(page: Page, first: int, shown: int, total: int) -> str:
     if not shown:
         return ""
     number = page.say.number
-    return page("1 run") if total == 1 else page("{first} to {last} of {total} runs", first=number(first + 1), last=number(first + shown), total=number(total))
+    return (
+        page("1 run")
+        if total == 1
+        else page(
+            "{first} to {last} of {total} runs",
+            first=number(first + 1),
+            last=number(first + shown),
+            total=number(total),
+        )
+    )
 
 
 def _table(page: Page, rows: list[Row]) -> None:
@@ -186,7 +243,11 @@ def _table(page: Page, rows: list[Row]) -> None:
         _column("total", page("Total"), "right", "orch-runs-figure"),
         _column("tokens", page("Answer"), "right", "orch-wide-only orch-runs-figure"),
     ]
-    shown = ui.table(rows=[_row(page, row) for row in rows], columns=columns, row_key="id").classes("orch-runs").props("flat dense wrap-cells")
+    shown = (
+        ui.table(rows=[_row(page, row) for row in rows], columns=columns, row_key="id")
+        .classes("orch-runs")
+        .props("flat dense wrap-cells")
+    )
     shown.add_slot("body-cell-when", _WHEN)
     shown.add_slot("body-cell-outcome", _OUTCOME)
     shown.on("rowClick", _open, args=[[], ["id"], None])
@@ -197,7 +258,14 @@ def _open(event: GenericEventArguments) -> None:
 
 
 def _column(name: str, label: str, align: str, classes: str = "") -> dict[str, Any]:
-    return {"name": name, "label": label, "field": name, "align": align, "classes": classes, "headerClasses": classes}
+    return {
+        "name": name,
+        "label": label,
+        "field": name,
+        "align": align,
+        "classes": classes,
+        "headerClasses": classes,
+    }
 
 
 def _row(page: Page, row: Row) -> dict[str, str]:
@@ -211,7 +279,11 @@ def _row(page: Page, row: Row) -> dict[str, str]:
         "tone": row["status"] if row["status"] in ("ok", "failed", "interrupted") else "ok",
         "ttft": seconds(page, row["ttft_s"]),
         "total": seconds(page, row["total_s"]),
-        "tokens": "–" if row["completion_tokens"] is None else page("{number} tokens", number=page.say.number(row["completion_tokens"])),
+        "tokens": (
+            "–"
+            if row["completion_tokens"] is None
+            else page("{number} tokens", number=page.say.number(row["completion_tokens"]))
+        ),
     }
 
 
@@ -221,10 +293,18 @@ def outcome(page: Page, row: Mapping[str, Any]) -> str:
     if row["status"] == "failed":
         return page("failed: {code}", code=code) if code else page("failed")
     if row["status"] == "interrupted":
-        return page("interrupted: {code}", code=code) if code and code != "interrupted" else page("interrupted")
+        return (
+            page("interrupted: {code}", code=code)
+            if code and code != "interrupted"
+            else page("interrupted")
+        )
     if row["source"] == "cache":
         return page("from the cache")
-    said = page("answered, after {number} attempts", number=row["attempts"]) if row["attempts"] > 1 else page("answered")
+    said = (
+        page("answered, after {number} attempts", number=row["attempts"])
+        if row["attempts"] > 1
+        else page("answered")
+    )
     return f"{said} · {page('last resort')}" if row["degraded"] else said
 
 
@@ -237,4 +317,8 @@ def seconds(page: Page, value: float | None) -> str:
     """A time with its unit, below a second in milliseconds; a dash where it was not measured."""
     if value is None:
         return "–"
-    return page("{seconds} s", seconds=page.say.number(value, 1)) if value >= 1 else page("{ms} ms", ms=page.say.number(1000 * value))
+    return (
+        page("{seconds} s", seconds=page.say.number(value, 1))
+        if value >= 1
+        else page("{ms} ms", ms=page.say.number(1000 * value))
+    )

@@ -16,7 +16,9 @@ SPANISH = {
     "Now": "Ahora",
     "{running} running, {waiting} waiting": "{running} en marcha, {waiting} en espera",
     "Nothing is running.": "No hay nada en marcha.",
-    "Questions of every client show here while they are answered.": "Aquí se ven las preguntas de todos los clientes mientras se responden.",
+    "Questions of every client show here while they are answered.": (
+        "Aquí se ven las preguntas de todos los clientes mientras se responden."
+    ),
     "answering": "respondiendo",
     "being decided": "decidiéndose",
     "waiting, place {place}": "en espera, puesto {place}",
@@ -31,7 +33,8 @@ MOST_SHOWN = 10
 
 
 class Place(NamedTuple):
-    """One run under way. `position` is 0 unless it waits; `seconds` it has run or waited, None while it is being decided."""
+    """One run under way. `position` is 0 unless it waits; `seconds` it has run or waited, None
+    while it is being decided."""
 
     run_id: str
     provider: str
@@ -44,23 +47,42 @@ class Place(NamedTuple):
 
 
 def places(service: Service) -> list[Place]:
-    """Those that run, those that wait in the order in which they get in, and those that stand at no provider yet."""
+    """Those that run, those that wait in the order in which they get in, and those that stand at no
+    provider yet."""
     running, waiting = [], []
     for provider, lane in service.gate.status()["providers"].items():
         running += [_place(provider, each) for each in lane["running"]]
         waiting += [_place(provider, each) for each in lane["waiting"]]
     known = {each.run_id for each in (*running, *waiting)}
-    return [*running, *waiting, *(Place(run_id, "", "", "", 0, False, "", None) for run_id in service.running if run_id not in known)]
+    return [
+        *running,
+        *waiting,
+        *(
+            Place(run_id, "", "", "", 0, False, "", None)
+            for run_id in service.running
+            if run_id not in known
+        ),
+    ]
 
 
 def _place(provider: str, each: dict[str, Any]) -> Place:
     batch = each.get("priority") == "batch"
     seconds = each["for_s"] if "for_s" in each else each["waited_s"]
-    return Place(each["run_id"], provider, each["model"], each["client"], each.get("position", 0), batch, each.get("reason", ""), seconds)
+    return Place(
+        each["run_id"],
+        provider,
+        each["model"],
+        each["client"],
+        each.get("position", 0),
+        batch,
+        each.get("reason", ""),
+        seconds,
+    )
 
 
 class Live:
-    """The list of runs under way. `ended`, where it is set, is called with how many of them are there no more."""
+    """The list of runs under way. `ended`, where it is set, is called with how many of them are
+    there no more."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -89,19 +111,33 @@ class Live:
 
     def _draw(self, now: list[Place]) -> None:
         page, waiting = self._page, sum(each.position > 0 for each in now)
-        self._count.text = page("{running} running, {waiting} waiting", running=len(now) - waiting, waiting=waiting) if now else ""
+        self._count.text = (
+            page(
+                "{running} running, {waiting} waiting", running=len(now) - waiting, waiting=waiting
+            )
+            if now
+            else ""
+        )
         self._place.clear()
         self._times = []
         with self._place:
             if not now:
-                nothing("hourglass_empty", page("Nothing is running."), page("Questions of every client show here while they are answered."))
+                nothing(
+                    "hourglass_empty",
+                    page("Nothing is running."),
+                    page("Questions of every client show here while they are answered."),
+                )
                 return
             with ui.element("ul").classes("orch-live-list") as shown:
                 shown.props["aria-label"] = page("Runs under way")
                 for each in now[:MOST_SHOWN]:
                     self._row(each)
             if len(now) > MOST_SHOWN:
-                text("p", page("and {number} more", number=page.say.number(len(now) - MOST_SHOWN)), "orch-dim")
+                text(
+                    "p",
+                    page("and {number} more", number=page.say.number(len(now) - MOST_SHOWN)),
+                    "orch-dim",
+                )
 
     def _row(self, each: Place) -> None:
         page = self._page
@@ -109,7 +145,11 @@ class Live:
             text("span", self._state(each), "orch-live-state" + (" waits" if each.position else ""))
             text("span", each.model or "…", "orch-live-model")
             self._times.append(text("span", self._seconds(each), "orch-live-time"))
-            said = (page.reason(each.reason), page("client {name}", name=each.client) if each.client else "", each.provider)
+            said = (
+                page.reason(each.reason),
+                page("client {name}", name=each.client) if each.client else "",
+                each.provider,
+            )
             text("span", " · ".join(filter(None, said)), "orch-dim orch-live-more")
 
     def _state(self, each: Place) -> str:
@@ -117,8 +157,16 @@ class Live:
             return self._page("being decided")
         if not each.position:
             return self._page("answering")
-        said = self._page("waiting, place {place}, batch") if each.batch else self._page("waiting, place {place}")
+        said = (
+            self._page("waiting, place {place}, batch")
+            if each.batch
+            else self._page("waiting, place {place}")
+        )
         return said.format(place=each.position)
 
     def _seconds(self, each: Place) -> str:
-        return "" if each.seconds is None else self._page("{seconds} s", seconds=self._page.say.number(each.seconds))
+        return (
+            ""
+            if each.seconds is None
+            else self._page("{seconds} s", seconds=self._page.say.number(each.seconds))
+        )

@@ -1,4 +1,5 @@
-"""What the view `Activity` reads from the journal, in a thread and through a connection of its own, so that no run waits for it."""
+"""What the view `Activity` reads from the journal, in a thread and through a connection of its own,
+so that no run waits for it."""
 
 from __future__ import annotations
 
@@ -29,7 +30,10 @@ OUTCOMES = {
     "fallback": "(SELECT count(*) FROM attempts WHERE attempts.run_id = runs.run_id) > 1",
 }
 """What a person may ask the history for, as SQL."""
-_COLUMNS = "run_id, at, face, status, task_type, model, source, error_code, degraded, completion_tokens, ttft_s, total_s"
+_COLUMNS = (
+    "run_id, at, face, status, task_type, model, source, error_code, degraded, completion_tokens,"
+    " ttft_s, total_s"
+)
 _RUNS = "face != 'memory'"
 _T = TypeVar("_T")
 Row = dict[str, Any]
@@ -51,13 +55,25 @@ class Wish:
         page = asked.get("page", "")
         outcome = asked.get("outcome", "")
         number = int(page) if page.isdecimal() and len(page) < 9 else 1
-        return cls(outcome if outcome in OUTCOMES else "", asked.get("type", ""), asked.get("model", ""), asked.get("text", ""), max(number, 1))
+        return cls(
+            outcome if outcome in OUTCOMES else "",
+            asked.get("type", ""),
+            asked.get("model", ""),
+            asked.get("text", ""),
+            max(number, 1),
+        )
 
     @property
     def address(self) -> str:
         """The page's address with it."""
         page = str(self.page) if self.page > 1 else ""
-        asked = {"outcome": self.outcome, "type": self.task_type, "model": self.model, "text": self.text, "page": page}
+        asked = {
+            "outcome": self.outcome,
+            "type": self.task_type,
+            "model": self.model,
+            "text": self.text,
+            "page": page,
+        }
         query = urlencode({name: value for name, value in asked.items() if value})
         return f"/activity?{query}" if query else "/activity"
 
@@ -69,7 +85,8 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One page of the history, newest first; `total` is how many runs there are, `models` all that answered any, whatever is wished."""
+    """One page of the history, newest first; `total` is how many runs there are, `models` all that
+    answered any, whatever is wished."""
 
     rows: list[Row]
     total: int
@@ -78,7 +95,8 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a period adds up to. `models` as orch.storage.stats gives it; `fallbacks` counts (failed model, code, next model); loads in seconds by model."""
+    """What a period adds up to. `models` as orch.storage.stats gives it; `fallbacks` counts (failed
+    model, code, next model); loads in seconds by model."""
 
     models: dict[str, Row]
     fallbacks: Counter[tuple[str, str, str]]
@@ -90,7 +108,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One run whole; `ratings` are the user's and derived scores, `corrected` is the type that the user gave it."""
+    """One run whole; `ratings` are the user's and derived scores, `corrected` is the type that the
+    user gave it."""
 
     run: Row
     attempts: list[Row]
@@ -99,10 +118,15 @@ class Opened:
 
 
 async def reading(service: Service, read: Callable[[Journal], _T]) -> _T:
-    """What `read` finds. Raises OrchError where runs are not recorded, or the journal can't be read."""
+    """What `read` finds. Raises OrchError where runs are not recorded, or the journal can't be
+    read."""
     kept = service.orchestrator.runtime.journal
     if kept.mode == "off":
-        raise OrchError("runs are not recorded: journal.mode is off in routing.yaml", "set journal: {mode: meta} to keep times without texts", code="not_kept")
+        raise OrchError(
+            "runs are not recorded: journal.mode is off in routing.yaml",
+            "set journal: {mode: meta} to keep times without texts",
+            code="not_kept",
+        )
 
     def work() -> _T:
         service.flush()
@@ -119,12 +143,15 @@ def leaf(journal: Journal, wish: Wish) -> Leaf:
     """The runs of one page, without their texts but for the beginning of the task."""
     where, values = _where(wish)
     rows = journal.database.rows(
-        f"SELECT {_COLUMNS}, substr(task, 1, {TASK_CHARS}) AS task, (SELECT count(*) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts"
-        f" FROM runs WHERE {where} ORDER BY seq DESC LIMIT {PAGE_ROWS} OFFSET ?",
+        f"SELECT {_COLUMNS}, substr(task, 1, {TASK_CHARS}) AS task, (SELECT count(*) FROM attempts"
+        f" WHERE attempts.run_id = runs.run_id) AS attempts FROM runs WHERE {where} ORDER BY seq"
+        f" DESC LIMIT {PAGE_ROWS} OFFSET ?",
         (*values, (wish.page - 1) * PAGE_ROWS),
     )
     counted = journal.database.rows(f"SELECT count(*) AS n FROM runs WHERE {where}", values)
-    models = journal.database.rows("SELECT DISTINCT model FROM runs WHERE model IS NOT NULL ORDER BY model")
+    models = journal.database.rows(
+        "SELECT DISTINCT model FROM runs WHERE model IS NOT NULL ORDER BY model"
+    )
     return Leaf(rows, counted[0]["n"] if counted else 0, [row["model"] for row in models])
 
 
@@ -138,7 +165,9 @@ def _where(wish: Wish) -> tuple[str, list[Any]]:
             parts.append(f"{column} = ?")
             values.append(value)
     if wish.text:
-        parts.append("(task LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\' OR run_id LIKE ? ESCAPE '\\')")
+        parts.append(
+            "(task LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\' OR run_id LIKE ? ESCAPE '\\')"
+        )
         sought = wish.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         values += [f"%{sought}%", f"%{sought}%", f"{sought}%"]
     return " AND ".join(parts), values
@@ -148,20 +177,36 @@ def figures(journal: Journal, since_s: float, cache: Callable[[], Row]) -> Figur
     """The last so many seconds; 0 is all there is."""
     since = time.time() - since_s if since_s else 0.0
     attempts = journal.attempts(since)
-    runs = journal.database.rows(f"SELECT count(*) AS n, coalesce(sum(source = 'cache'), 0) AS cached FROM runs WHERE at >= ? AND {_RUNS}", (since,))
+    runs = journal.database.rows(
+        "SELECT count(*) AS n, coalesce(sum(source = 'cache'), 0) AS cached FROM runs WHERE at >="
+        f" ? AND {_RUNS}",
+        (since,),
+    )
     counted = runs[0] if runs else {"n": 0, "cached": 0}
-    return Figures(by_model(attempts), fallbacks(attempts), loads(attempts), counted["n"], counted["cached"], cache())
+    return Figures(
+        by_model(attempts),
+        fallbacks(attempts),
+        loads(attempts),
+        counted["n"],
+        counted["cached"],
+        cache(),
+    )
 
 
 def fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
-    """How often which model failed with which code and another took over. The attempts of a run stand in their order."""
+    """How often which model failed with which code and another took over. The attempts of a run
+    stand in their order."""
     names = names_of((row["provider"], row["model"]) for row in attempts)
     last: dict[str, Row] = {}
     found: Counter[tuple[str, str, str]] = Counter()
     for row in attempts:
         before = last.get(row["run_id"])
         if before is not None:
-            found[names[before["provider"], before["model"]], before["code"] or "", names[row["provider"], row["model"]]] += 1
+            found[
+                names[before["provider"], before["model"]],
+                before["code"] or "",
+                names[row["provider"], row["model"]],
+            ] += 1
         last[row["run_id"]] = row
     return found
 
@@ -187,6 +232,13 @@ def opened_run(journal: Journal, run_id: str) -> Opened | None:
     if row is None:
         return None
     name = (row["run_id"],)
-    ratings = journal.database.rows("SELECT model, provider, score, kind FROM ratings WHERE run_id = ? ORDER BY id", name)
+    ratings = journal.database.rows(
+        "SELECT model, provider, score, kind FROM ratings WHERE run_id = ? ORDER BY id", name
+    )
     corrections = journal.database.rows("SELECT task_type FROM corrections WHERE run_id = ?", name)
-    return Opened(unpacked(row), journal.attempts_of(row["run_id"]), ratings, corrections[0]["task_type"] if corrections else "")
+    return Opened(
+        unpacked(row),
+        journal.attempts_of(row["run_id"]),
+        ratings,
+        corrections[0]["task_type"] if corrections else "",
+    )

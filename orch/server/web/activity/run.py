@@ -1,4 +1,5 @@
-"""One run whole: how it was decided, every model that was asked, its texts and what was said of it."""
+"""One run whole: how it was decided, every model that was asked, its texts and what was said of
+it."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ SPANISH = {
     "All runs": "Todas las ejecuciones",
     "Run {name}": "Ejecución {name}",
     "No run is called that.": "Ninguna ejecución se llama así.",
-    "It may have been forgotten, or is older than the journal keeps.": "Puede haberse olvidado, o ser más antigua de lo que guarda el diario.",
+    "It may have been forgotten, or is older than the journal keeps.": (
+        "Puede haberse olvidado, o ser más antigua de lo que guarda el diario."
+    ),
     "This run is still under way.": "Esta ejecución sigue en curso.",
     "It is shown whole when it has ended.": "Se muestra entera cuando termina.",
     "Outcome": "Resultado",
@@ -53,7 +56,9 @@ SPANISH = {
     "pinned by the caller": "fijado por quien preguntó",
     "Attempts": "Intentos",
     "No model was asked.": "No se preguntó a ningún modelo.",
-    "The answer came from the cache: no model was asked.": "La respuesta vino de la caché: no se preguntó a ningún modelo.",
+    "The answer came from the cache: no model was asked.": (
+        "La respuesta vino de la caché: no se preguntó a ningún modelo."
+    ),
     "Reading": "Lectura",
     "Writing": "Escritura",
     "Speed": "Velocidad",
@@ -99,14 +104,22 @@ class OneRun:
         async with loading(page, self._place, self.load):
             found = await reading(page.service, lambda journal: opened_run(journal, self._run_id))
             if found is None:
-                nothing("search_off", page("No run is called that."), page("It may have been forgotten, or is older than the journal keeps."))
+                nothing(
+                    "search_off",
+                    page("No run is called that."),
+                    page("It may have been forgotten, or is older than the journal keeps."),
+                )
             else:
                 self._title.text = page("Run {name}", name=found.run["run_id"])
                 _draw(page, found)
 
     def _under_way(self) -> None:
         page, made = self._page, self._page.service.running[self._run_id].run.decision
-        nothing("hourglass_empty", page("This run is still under way."), page("It is shown whole when it has ended."))
+        nothing(
+            "hourglass_empty",
+            page("This run is still under way."),
+            page("It is shown whole when it has ended."),
+        )
         if made is not None:
             _decision(page, {"decision": plain(made), "task_type": str(made.task_type)})
 
@@ -134,10 +147,15 @@ def _draw(page: Page, found: Opened) -> None:
 
 def _facts(page: Page, found: Opened) -> dict[str, str]:
     run, number = found.run, page.say.number
-    tokens = {name: "" if run[name] is None else page("{number} tokens", number=number(run[name])) for name in ("prompt_tokens", "completion_tokens")}
+    tokens = {
+        name: "" if run[name] is None else page("{number} tokens", number=number(run[name]))
+        for name in ("prompt_tokens", "completion_tokens")
+    }
     kind = run["task_type"] or ""
     if kind and run["confidence"] is not None:
-        kind = page("{type}, confidence {share} %", type=kind, share=number(100 * run["confidence"]))
+        kind = page(
+            "{type}, confidence {share} %", type=kind, share=number(100 * run["confidence"])
+        )
     corrected = f" · {page('corrected to {type}', type=found.corrected)}" if found.corrected else ""
     return {
         page("Outcome"): outcome(page, {**run, "attempts": len(found.attempts)}),
@@ -153,13 +171,18 @@ def _facts(page: Page, found: Opened) -> dict[str, str]:
         page("Session"): run["session"] or "",
         page("Asked by"): run["face"],
         page("Client"): run["client"] or "",
-        page("Rating"): " · ".join(_rating(page, each) for each in found.ratings) or page("not rated"),
+        page("Rating"): (
+            " · ".join(_rating(page, each) for each in found.ratings) or page("not rated")
+        ),
     }
 
 
 def _rating(page: Page, each: Row) -> str:
     return page(
-        "{model}: {score} of 1 ({kind})", model=each["model"], score=page.say.number(each["score"], 1), kind=page(_KINDS.get(each["kind"], str(each["kind"])))
+        "{model}: {score} of 1 ({kind})",
+        model=each["model"],
+        score=page.say.number(each["score"], 1),
+        kind=page(_KINDS.get(each["kind"], str(each["kind"]))),
     )
 
 
@@ -171,21 +194,41 @@ def _decision(page: Page, run: Mapping[str, Any]) -> None:
             text("p", page("Nothing was decided: the run ended before."), "orch-dim")
             return
         pinned = page("pinned by the caller") if made["pinned"] else ""
-        text("p", " · ".join(filter(None, (made["model_name"], run["task_type"], page.reason(made["reason"]), pinned))))
+        text(
+            "p",
+            " · ".join(
+                filter(
+                    None,
+                    (made["model_name"], run["task_type"], page.reason(made["reason"]), pinned),
+                )
+            ),
+        )
         candidates(page, made)
 
 
 def _attempts(page: Page, found: Opened) -> None:
     if not found.attempts:
         cached = found.run["source"] == "cache"
-        text("p", page("The answer came from the cache: no model was asked.") if cached else page("No model was asked."), "orch-dim")
+        text(
+            "p",
+            (
+                page("The answer came from the cache: no model was asked.")
+                if cached
+                else page("No model was asked.")
+            ),
+            "orch-dim",
+        )
         return
     with ui.element("ol").classes("orch-attempts"):
         for number, each in enumerate(found.attempts, 1):
             with ui.element("li"):
                 with ui.element("div").classes("orch-attempts-head"):
                     text("span", f"{number}. {each['model']}")
-                    text("span", _result(page, each), "" if each["outcome"] == "ok" else "orch-attempts-failed")
+                    text(
+                        "span",
+                        _result(page, each),
+                        "" if each["outcome"] == "ok" else "orch-attempts-failed",
+                    )
                 if each["message"]:
                     text("p", each["message"], "orch-run-text")
                 facts(_measured(page, each))
@@ -207,11 +250,25 @@ def _measured(page: Page, each: Row) -> dict[str, str]:
         "prefill_s": page("Reading"),
         "decode_s": page("Writing"),
     }
-    times = {said: seconds(page, each[name]) for name, said in names.items() if each[name] is not None}
+    times = {
+        said: seconds(page, each[name]) for name, said in names.items() if each[name] is not None
+    }
     counts = {"prompt_tokens": page("Prompt"), "completion_tokens": page("Answer")}
-    tokens = {said: page("{number} tokens", number=number(each[name])) for name, said in counts.items() if each[name]}
-    speed = number(each["completion_tokens"] / each["decode_s"], 1) if each["completion_tokens"] and each["decode_s"] else ""
-    return {**times, **tokens, page("Speed"): page("{speed} tokens/s", speed=speed) if speed else ""}
+    tokens = {
+        said: page("{number} tokens", number=number(each[name]))
+        for name, said in counts.items()
+        if each[name]
+    }
+    speed = (
+        number(each["completion_tokens"] / each["decode_s"], 1)
+        if each["completion_tokens"] and each["decode_s"]
+        else ""
+    )
+    return {
+        **times,
+        **tokens,
+        page("Speed"): page("{speed} tokens/s", speed=speed) if speed else "",
+    }
 
 
 # ---------------------------------------------------------------- texts
@@ -244,6 +301,15 @@ def _said(message: Mapping[str, Any]) -> str:
     """The text of a message; pictures and calls as what they are, not as their bytes."""
     parts = message.get("content")
     if isinstance(parts, list):
-        return "\n".join(str(part.get("text") or f"[{part.get('type', '?')}]") if isinstance(part, dict) else str(part) for part in parts)
+        return "\n".join(
+            (
+                str(part.get("text") or f"[{part.get('type', '?')}]")
+                if isinstance(part, dict)
+                else str(part)
+            )
+            for part in parts
+        )
     calls = message.get("tool_calls")
-    return "\n".join(filter(None, (str(parts or ""), json.dumps(calls, ensure_ascii=False) if calls else "")))
+    return "\n".join(
+        filter(None, (str(parts or ""), json.dumps(calls, ensure_ascii=False) if calls else ""))
+    )

@@ -1,4 +1,5 @@
-"""The view `Activity`: what runs now, what ran, and what it adds up to; with `?run=` one run whole."""
+"""The view `Activity`: what runs now, what ran, and what it adds up to; with `?run=` one run
+whole."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ async def view(request: Request, service: Service) -> None:
 
 
 def _tabs(page: Page, wish: Wish) -> Callable[[int], None]:
-    """The history, and the figures once they are looked at; what is given back takes how many runs have ended."""
+    """The history, and the figures once they are looked at; what is given back takes how many runs
+    have ended."""
     with ui.tabs().props("dense no-caps align=left") as tabs:
         past = ui.tab("history", page("History"))
         ui.tab("figures", page("Figures"))

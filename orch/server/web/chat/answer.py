@@ -1,4 +1,5 @@
-"""One answer on the page: who gives it and why, the text as it comes, and the reader's word on it."""
+"""One answer on the page: who gives it and why, the text as it comes, and the reader's word on
+it."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ NAMED_ANYWAY = ("memory", "quality_floor", "last_resort")
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a reader may want besides: `again` in the answer's place, `other` beside it by the model of that full name."""
+    """What a reader may want besides: `again` in the answer's place, `other` beside it by the model
+    of that full name."""
 
     again: Callable[[Answer], None]
     other: Callable[[Answer, str], None]
@@ -40,7 +42,11 @@ class AnswerView:
         self._paced = Paced(self._show)
         self._told = 0
         self._over = False
-        self.box = ui.element("article").classes("orch-chat-answer").props(f'aria-label="{page("Answer")}"')
+        self.box = (
+            ui.element("article")
+            .classes("orch-chat-answer")
+            .props(f'aria-label="{page("Answer")}"')
+        )
         with self.box:
             self._head()
             self._thought = Fold(page("Thinking"), self._draw_thinking, "psychology")
@@ -70,7 +76,9 @@ class AnswerView:
             self._kind = ui.label().classes("orch-chat-kind")
             self._sure = ui.label().classes("orch-dim")
             self._mark = ui.label().classes("orch-chat-mark")
-            self._why = Fold(self._page("Why this model"), lambda: why(self._page, self.answer), "insights")
+            self._why = Fold(
+                self._page("Why this model"), lambda: why(self._page, self.answer), "insights"
+            )
             self._why.button.set_visibility(False)
         self._why.place()
 
@@ -96,11 +104,25 @@ class AnswerView:
 
     def _show_head(self) -> None:
         answer, page = self.answer, self._page
-        self._model.set_text(answer.model_name or answer.model or (page("Choosing a model…") if answer.going else page("No model")))
+        self._model.set_text(
+            answer.model_name
+            or answer.model
+            or (page("Choosing a model…") if answer.going else page("No model"))
+        )
         self._kind.set_text(kinds(page).get(answer.task_type, answer.task_type))
         self._kind.set_visibility(bool(answer.task_type))
-        self._sure.set_text(page("confidence {n} %", n=page.say.number(answer.confidence * 100)) if answer.task_type else "")
-        marks = [page("interrupted")] if answer.status == "interrupted" else [page("failed")] if answer.status == "failed" else []
+        self._sure.set_text(
+            page("confidence {n} %", n=page.say.number(answer.confidence * 100))
+            if answer.task_type
+            else ""
+        )
+        marks = (
+            [page("interrupted")]
+            if answer.status == "interrupted"
+            else [page("failed")]
+            if answer.status == "failed"
+            else []
+        )
         marks += [page("from the cache")] if answer.cached else []
         marks += [page("built-in demonstration, often wrong")] if answer.degraded else []
         self._mark.set_text(" · ".join(marks))
@@ -121,7 +143,9 @@ class AnswerView:
             elif answer.status == "interrupted":
                 self._interrupted()
             ui.label(_figures(page, answer)).classes("orch-dim")
-            if answer.status == "ok" or (answer.status == "interrupted" and answer.text and answer.run_id):
+            if answer.status == "ok" or (
+                answer.status == "interrupted" and answer.text and answer.run_id
+            ):
                 self._word()
         if answer.watchers:  # it ended before our eyes
             self._wishes.ended(answer)
@@ -134,11 +158,17 @@ class AnswerView:
         }.get(code, page("This answer was interrupted."))
         with ui.row().classes("orch-chat-interrupted").props("role=status"):
             ui.label(said)
-            ui.button(page("Ask again"), on_click=lambda: self._wishes.again(self.answer)).props("flat dense no-caps")
+            ui.button(page("Ask again"), on_click=lambda: self._wishes.again(self.answer)).props(
+                "flat dense no-caps"
+            )
 
     def _word(self) -> None:
         page = self._page
-        with ui.row().classes("orch-chat-actions").props(f'role=group aria-label="{page("Your word on this answer")}"'):
+        with (
+            ui.row()
+            .classes("orch-chat-actions")
+            .props(f'role=group aria-label="{page("Your word on this answer")}"')
+        ):
             self._good = self._thumb("thumb_up", page("Good answer"), "good")
             self._bad = self._thumb("thumb_down", page("Bad answer"), "bad")
             others = Fold(page("Try another model"), self._draw_others, "alt_route")
@@ -149,7 +179,11 @@ class AnswerView:
 
     def _thumb(self, icon: str, label: str, word: str) -> ui.button:
         act = attempt(self._page, lambda: self._rate(word=word))
-        return ui.button(icon=icon, on_click=act, color=None).props(f'flat round dense aria-pressed=false aria-label="{label}"').classes("orch-chat-thumb")
+        return (
+            ui.button(icon=icon, on_click=act, color=None)
+            .props(f'flat round dense aria-pressed=false aria-label="{label}"')
+            .classes("orch-chat-thumb")
+        )
 
     async def _rate(self, **said: str) -> str:
         service = self._page.service
@@ -164,16 +198,33 @@ class AnswerView:
         """Says that this answer is better than those of other models."""
         service = self._page.service
         await service.flushed()
-        told = [await rate(service.orchestrator.runtime, each.run_id, better=self.answer.full_model) for each in worse]
+        told = [
+            await rate(service.orchestrator.runtime, each.run_id, better=self.answer.full_model)
+            for each in worse
+        ]
         self.box.classes(add="orch-chat-better")
         return "; ".join(line for lines in told for line in lines)
 
     def _draw_others(self) -> None:
         page, answer = self._page, self.answer
-        candidates = [each for each in (answer.decision or {}).get("candidates", ()) if not each["eliminated"] or each["eliminated_code"] in NAMED_ANYWAY]
-        with ui.row().classes("orch-chat-choices").props(f'role=group aria-label="{page("Try another model")}"'):
-            for each in [each for each in candidates if (each["provider"], each["model_id"]) != (answer.provider, answer.model)][:MOST_OTHERS]:
-                self._choice(each["model_name"], self._other(f"{each['provider']}/{each['model_id']}"))
+        candidates = [
+            each
+            for each in (answer.decision or {}).get("candidates", ())
+            if not each["eliminated"] or each["eliminated_code"] in NAMED_ANYWAY
+        ]
+        with (
+            ui.row()
+            .classes("orch-chat-choices")
+            .props(f'role=group aria-label="{page("Try another model")}"')
+        ):
+            for each in [
+                each
+                for each in candidates
+                if (each["provider"], each["model_id"]) != (answer.provider, answer.model)
+            ][:MOST_OTHERS]:
+                self._choice(
+                    each["model_name"], self._other(f"{each['provider']}/{each['model_id']}")
+                )
             self._choice(page("The same model again"), self._other(answer.full_model))
 
     def _other(self, model: str) -> Callable[[], None]:
@@ -186,7 +237,11 @@ class AnswerView:
     def _draw_kinds(self) -> None:
         page = self._page
         ui.label(page("This was …"))
-        with ui.row().classes("orch-chat-choices").props(f'role=group aria-label="{page("Kind of task")}"'):
+        with (
+            ui.row()
+            .classes("orch-chat-choices")
+            .props(f'role=group aria-label="{page("Kind of task")}"')
+        ):
             for kind, name in kinds(page).items():
                 self._choice(name, attempt(page, self._correction(kind)))
 
@@ -222,9 +277,16 @@ def kinds(page: Page) -> dict[str, str]:
 def _note(page: Page, note: dict[str, Any]) -> str:
     if note["type"] == "fallback":
         failed, other = fallback_names(note)
-        return page("{model} failed: {why}. {other} takes over.", model=failed, why=note["reason"], other=other)
+        return page(
+            "{model} failed: {why}. {other} takes over.",
+            model=failed,
+            why=note["reason"],
+            other=other,
+        )
     if note["type"] == "tool_call":
-        return page("The model called {name}.", name=note["tool_call"].get("function", {}).get("name", "?"))
+        return page(
+            "The model called {name}.", name=note["tool_call"].get("function", {}).get("name", "?")
+        )
     return page.reason(DEMONSTRATION) if note["message"] == DEMONSTRATION else str(note["message"])
 
 

@@ -1,4 +1,5 @@
-"""One answer as the page knows it: filled by a run of its own that goes on while browsers come and go, or taken from the journal."""
+"""One answer as the page knows it: filled by a run of its own that goes on while browsers come and
+go, or taken from the journal."""
 
 from __future__ import annotations
 
@@ -20,13 +21,15 @@ from orch.text.prompt import Task
 from orch.types import RunResult, plain
 
 ALONE_S = 120.0
-"""An answer that no page has watched for so long is ended: it was enough to reload, or to look at another conversation."""
+"""An answer that no page has watched for so long is ended: it was enough to reload, or to look at
+another conversation."""
 Watcher = Callable[[], None]
 
 
 @dataclass(slots=True, eq=False)
 class Answer:
-    """What came so far. `status` is going, ok, failed or interrupted; `decision`, `attempts` and `recalled` are plain values, as in the journal."""
+    """What came so far. `status` is going, ok, failed or interrupted; `decision`, `attempts` and
+    `recalled` are plain values, as in the journal."""
 
     task: Task
     status: str = "going"
@@ -78,7 +81,11 @@ class Answer:
 
 
 def _metadata(answer: Answer, chunk: Chunk) -> None:
-    answer.provider, answer.model, answer.model_name = chunk["provider"], chunk["model_id"], chunk["model_name"]
+    answer.provider, answer.model, answer.model_name = (
+        chunk["provider"],
+        chunk["model_id"],
+        chunk["model_name"],
+    )
     answer.task_type, answer.confidence = chunk["task_type"], chunk["confidence"]
     answer.reason, answer.degraded = chunk["reason"], chunk["degraded"]
 
@@ -99,16 +106,27 @@ def _done(answer: Answer, chunk: Chunk) -> None:
     result: RunResult = chunk["result"]
     answer.status, answer.run_id, answer.decision = "ok", result.run_id, plain(result.decision)
     answer.cached, answer.degraded = result.source == "cache", result.degraded
-    answer.attempts, answer.recalled = [asdict(attempt) for attempt in result.attempts], list(result.recalled)
-    answer.ttft_s, answer.total_s, answer.tokens = result.timing.ttft_s, result.timing.total_s, result.response.usage.completion_tokens
+    answer.attempts, answer.recalled = (
+        [asdict(attempt) for attempt in result.attempts],
+        list(result.recalled),
+    )
+    answer.ttft_s, answer.total_s, answer.tokens = (
+        result.timing.ttft_s,
+        result.timing.total_s,
+        result.response.usage.completion_tokens,
+    )
     told = {note.get("message") for note in answer.notes}
-    answer.notes += [{"type": "warning", "message": said} for said in result.warnings if said not in told]
+    answer.notes += [
+        {"type": "warning", "message": said} for said in result.warnings if said not in told
+    ]
 
 
 def _error(answer: Answer, chunk: Chunk) -> None:
     answer.status = "failed"
     answer.attempts = [asdict(attempt) for attempt in chunk["attempts"]]
-    answer.error = OrchError(chunk["error"]["message"], chunk["error"]["hint"], code=chunk["error"]["code"])
+    answer.error = OrchError(
+        chunk["error"]["message"], chunk["error"]["hint"], code=chunk["error"]["code"]
+    )
 
 
 _TAKE: dict[str, Callable[[Answer, Chunk], None]] = {
@@ -192,7 +210,10 @@ async def _follow(run: Run, answer: Answer) -> None:
     except Exception as error:
         # without its words, which may quote the prompt
         logging.getLogger("orch.server").error("%s", whereabouts(error))
-        answer.status, answer.error = "failed", OrchError("orch failed at this request", "its log says where")
+        answer.status, answer.error = (
+            "failed",
+            OrchError("orch failed at this request", "its log says where"),
+        )
         answer.changed()
 
 
@@ -211,8 +232,15 @@ def going_of(request: Request, service: Service) -> Going:
 def of_row(row: dict[str, Any], attempts: list[dict[str, Any]]) -> Answer:
     """An answer that was written down: an unpacked row of the journal and its attempts."""
     decision = row["decision"] or {}
-    error = OrchError(row["error"] or row["error_code"], code=row["error_code"]) if row["error_code"] else None
-    names = {(each["provider"], each["model_id"]): each["model_name"] for each in decision.get("candidates", ())}
+    error = (
+        OrchError(row["error"] or row["error_code"], code=row["error_code"])
+        if row["error_code"]
+        else None
+    )
+    names = {
+        (each["provider"], each["model_id"]): each["model_name"]
+        for each in decision.get("candidates", ())
+    }
     return Answer(
         task=_task_of(row),
         status=row["status"],

@@ -1,4 +1,5 @@
-"""Where a question is written: the text, what is attached, the wishes for the answer, send and stop."""
+"""Where a question is written: the text, what is attached, the wishes for the answer, send and
+stop."""
 
 from __future__ import annotations
 
@@ -34,13 +35,18 @@ class Wishes:
 
 
 class Asking:
-    """The part at the foot of the page. `send` gets what was written; it is emptied when that returns true."""
+    """The part at the foot of the page. `send` gets what was written; it is emptied when that
+    returns true."""
 
     def __init__(self, page: Page, send: Callable[[str], bool], stop: Callable[[], None]) -> None:
         self._page, self._send, self._stop = page, send, stop
         self.wishes = Wishes()
         self.attached: list[Attachment] = []
-        with ui.element("section").classes("orch-chat-asking").props(f'aria-label="{page("Your question")}"'):
+        with (
+            ui.element("section")
+            .classes("orch-chat-asking")
+            .props(f'aria-label="{page("Your question")}"')
+        ):
             self.above = ui.element("div")
             self._files = ui.row().classes("orch-chat-files")
             self._input()
@@ -48,9 +54,17 @@ class Asking:
                 self._attach_button()
                 wishes = Fold(page("Settings"), self._draw_wishes, "tune")
                 ui.element("div").classes("orch-chat-space")
-                ui.label(page("Enter sends, Shift+Enter makes a new line")).classes("orch-dim orch-chat-keys")
-                self._stop_button = ui.button(page("Stop"), icon="stop", on_click=self._stopped, color=None).props("outline no-caps").classes("orch-chat-stop")
-                self._send_button = ui.button(page("Send"), icon="send", on_click=lambda: self._sent(self.text), color=None)
+                ui.label(page("Enter sends, Shift+Enter makes a new line")).classes(
+                    "orch-dim orch-chat-keys"
+                )
+                self._stop_button = (
+                    ui.button(page("Stop"), icon="stop", on_click=self._stopped, color=None)
+                    .props("outline no-caps")
+                    .classes("orch-chat-stop")
+                )
+                self._send_button = ui.button(
+                    page("Send"), icon="send", on_click=lambda: self._sent(self.text), color=None
+                )
                 self._send_button.props("unelevated no-caps").classes("orch-chat-send")
             wishes.place()
         self.busy(False)
@@ -80,7 +94,11 @@ class Asking:
 
     def _input(self) -> None:
         page = self._page
-        self._text = ui.textarea(label=page("Ask something")).props(f"outlined autogrow autofocus maxlength={MOST_CHARS}").classes("orch-chat-text")
+        self._text = (
+            ui.textarea(label=page("Ask something"))
+            .props(f"outlined autogrow autofocus maxlength={MOST_CHARS}")
+            .classes("orch-chat-text")
+        )
         self._text.on("keydown", lambda event: self._sent(event.args), js_handler=SEND_KEY)
 
     def _sent(self, text: str | None) -> None:
@@ -103,8 +121,11 @@ class Asking:
                 auto_upload=True,
                 max_file_size=MOST_BYTES,
                 max_total_size=MOST_BYTES_AT_ONCE,
-                on_multi_upload=self._uploaded,  # together: what is on its way is lost when the list is emptied
-                on_rejected=lambda: self._refuse(InputError(page("A file is larger than {n} MB", n=MOST_BYTES // 1_000_000))),
+                # together: what is on its way is lost when the list is emptied
+                on_multi_upload=self._uploaded,
+                on_rejected=lambda: self._refuse(
+                    InputError(page("A file is larger than {n} MB", n=MOST_BYTES // 1_000_000))
+                ),
             )
             .props("no-thumbnails")
             .classes("orch-chat-hidden")
@@ -116,8 +137,14 @@ class Asking:
         for file in event.files:
             try:
                 if len(self.attached) >= MOST_FILES:
-                    raise InputError(self._page("At most {n} files go with a question", n=MOST_FILES))
-                self.attached.append(await asyncio.to_thread(attachment, file.name, await file.read(), self._page.say))
+                    raise InputError(
+                        self._page("At most {n} files go with a question", n=MOST_FILES)
+                    )
+                self.attached.append(
+                    await asyncio.to_thread(
+                        attachment, file.name, await file.read(), self._page.say
+                    )
+                )
             except InputError as error:
                 self._refuse(error)
         self._upload.reset()
@@ -125,7 +152,12 @@ class Asking:
         self.focus()
 
     def _refuse(self, error: OrchError) -> None:
-        ui.notify(f"{error.message}. {error.hint}" if error.hint else error.message, type="negative", close_button=self._page("Close"), timeout=0)
+        ui.notify(
+            f"{error.message}. {error.hint}" if error.hint else error.message,
+            type="negative",
+            close_button=self._page("Close"),
+            timeout=0,
+        )
 
     def _draw_files(self) -> None:
         self._files.clear()
@@ -153,8 +185,12 @@ class Asking:
         with ui.element("div").classes("orch-chat-wishes"):
             with ui.element("div"):
                 self._dial()
-            system = ui.textarea(label=page("System prompt"), value=wishes.system_prompt).props(f"outlined dense autogrow maxlength={MOST_CHARS}")
-            system.classes("orch-chat-text").on_value_change(lambda event: setattr(wishes, "system_prompt", event.value or ""))
+            system = ui.textarea(label=page("System prompt"), value=wishes.system_prompt).props(
+                f"outlined dense autogrow maxlength={MOST_CHARS}"
+            )
+            system.classes("orch-chat-text").on_value_change(
+                lambda event: setattr(wishes, "system_prompt", event.value or "")
+            )
             first = ui.switch(page("Show the choice first"), value=wishes.choice_first)
             first.on_value_change(lambda event: setattr(wishes, "choice_first", bool(event.value)))
 
@@ -165,7 +201,10 @@ class Asking:
             wishes.dial = dial
             said = page("Profile: balanced")
             if dial is not None:
-                said = page("Profile: {n} of 10 (0 is speed alone, 10 is quality alone)", n=page.say.number(dial))
+                said = page(
+                    "Profile: {n} of 10 (0 is speed alone, 10 is quality alone)",
+                    n=page.say.number(dial),
+                )
             label.set_text(said)
             slider.props(f"value={MIDDLE if dial is None else dial:g}")
             balanced.set_visibility(dial is not None)
@@ -174,8 +213,20 @@ class Asking:
         with ui.row().classes("orch-chat-dial"):
             ui.label(page("speed")).classes("orch-dim")
             # the browser's own: Quasar's has its focus beside its role
-            slider = ui.element("input").props(f'type=range min=0 max=10 step=1 aria-label="{page("From speed to quality")}"').classes("orch-chat-slider")
-            slider.on("input", lambda event: turn(float(event.args)), js_handler="(event) => emit(event.target.value)")
+            slider = (
+                ui.element("input")
+                .props(
+                    f'type=range min=0 max=10 step=1 aria-label="{page("From speed to quality")}"'
+                )
+                .classes("orch-chat-slider")
+            )
+            slider.on(
+                "input",
+                lambda event: turn(float(event.args)),
+                js_handler="(event) => emit(event.target.value)",
+            )
             ui.label(page("quality")).classes("orch-dim")
-        balanced = ui.button(page("Balanced"), on_click=lambda: turn(None)).props("flat dense no-caps")
+        balanced = ui.button(page("Balanced"), on_click=lambda: turn(None)).props(
+            "flat dense no-caps"
+        )
         turn(wishes.dial)

@@ -1,4 +1,5 @@
-"""A conversation on the page: its turns, what is asked next, and what becomes of it while pages and servers come and go."""
+"""A conversation on the page: its turns, what is asked next, and what becomes of it while pages and
+servers come and go."""
 
 from __future__ import annotations
 
@@ -36,21 +37,37 @@ FOLLOW = """
         sessionStorage.setItem('orch-asked', JSON.stringify({...JSON.parse(asked), shown}));
     });
 """
-"""Keeps the end in sight as it grows, unless the reader has gone up; and what is asked now in the tab, with what was shown of its answer when the page goes."""
+"""Keeps the end in sight as it grows, unless the reader has gone up; and what is asked now in the
+tab, with what was shown of its answer when the page goes."""
 ASKED = "sessionStorage.setItem('orch-asked', JSON.stringify({asked}))"
 ANSWERED = "sessionStorage.removeItem('orch-asked')"
-LOST = f"const asked = sessionStorage.getItem('orch-asked'); {ANSWERED}; return asked === null ? null : JSON.parse(asked)"
+LOST = (
+    f"const asked = sessionStorage.getItem('orch-asked'); {ANSWERED}; return asked === null ? null"
+    " : JSON.parse(asked)"
+)
 """What a server that was killed could not write down is known to the tab alone."""
 
 
 class Conversation:
     """The conversation of one open page."""
 
-    def __init__(self, page: Page, going: Going, name: str, past: Past, under_way: Sequence[Answer], listed: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        page: Page,
+        going: Going,
+        name: str,
+        past: Past,
+        under_way: Sequence[Answer],
+        listed: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._page, self._going, self._name, self._listed = page, going, name, listed
         self._wishes = Wishes(self._again, self._other, self._ended)
         self._turns: list[Turn] = []
-        self._log = ui.element("div").classes("orch-chat-log").props(f'role=log aria-live=off aria-label="{page("Conversation")}"')
+        self._log = (
+            ui.element("div")
+            .classes("orch-chat-log")
+            .props(f'role=log aria-live=off aria-label="{page("Conversation")}"')
+        )
         self._said = ui.label().classes("orch-chat-unseen").props("role=status")
         self._asking = Asking(page, self._send, self._stop)
         with self._log:
@@ -73,7 +90,11 @@ class Conversation:
                 self._draw_under_way(answer)
         if not self._turns:
             with self._empty:
-                nothing("forum", page("Ask something"), page("orch picks the model that answers best soonest, and says why."))
+                nothing(
+                    "forum",
+                    page("Ask something"),
+                    page("orch picks the model that answers best soonest, and says why."),
+                )
 
     def _draw_under_way(self, answer: Answer) -> None:
         """An answer that a page began which was loaded again since."""
@@ -105,7 +126,18 @@ class Conversation:
         error = OrchError("killed", code="killed")
         self._empty.clear()
         with self._log:
-            self._turns.append(Turn(self._page, [Answer(task, status="interrupted", text=str(lost.get("shown", "")), error=error)], self._going, self._wishes))
+            self._turns.append(
+                Turn(
+                    self._page,
+                    [
+                        Answer(
+                            task, status="interrupted", text=str(lost.get("shown", "")), error=error
+                        )
+                    ],
+                    self._going,
+                    self._wishes,
+                )
+            )
 
     async def _look_for_models(self) -> None:
         """Tells before the first question where nobody could answer it."""
@@ -118,11 +150,20 @@ class Conversation:
         self._empty.clear()
         with self._empty:
             if survey.down:
-                nothing("cloud_off", page("No model can be reached"), "; ".join(f"{name}: {why}" for name, why in survey.down.items()))
+                nothing(
+                    "cloud_off",
+                    page("No model can be reached"),
+                    "; ".join(f"{name}: {why}" for name, why in survey.down.items()),
+                )
             else:
-                nothing("download", page("No model is installed"), page("The view Models fetches one."))
+                nothing(
+                    "download", page("No model is installed"), page("The view Models fetches one.")
+                )
             if there and last_resort_allowed(runtime, survey):
-                said = page("Until then a built-in demonstration answers, which is often wrong. In a terminal, orch setup finds a real model.")
+                said = page(
+                    "Until then a built-in demonstration answers, which is often wrong. In a"
+                    " terminal, orch setup finds a real model."
+                )
                 ui.label(said).classes("orch-dim orch-chat-middle")
 
     # ------------------------------------------------------------ asking
@@ -169,12 +210,20 @@ class Conversation:
         try:
             journal = page.service.orchestrator.runtime.journal
             await page.service.flushed()  # the turn before may have ended a moment ago
-            history = (await asyncio.to_thread(history_of, task.session, journal, task.text)).messages if task.session else task.history
+            history = (
+                (await asyncio.to_thread(history_of, task.session, journal, task.text)).messages
+                if task.session
+                else task.history
+            )
             made = await plan(replace(task, history=history), page.service.orchestrator.runtime)
             place.clear()
         except OrchError as error:
             with place:
-                failed(page, error, lambda: background_tasks.create(self._choose(task), name="the choice"))
+                failed(
+                    page,
+                    error,
+                    lambda: background_tasks.create(self._choose(task), name="the choice"),
+                )
             return
 
         def ask(model: str | None) -> None:
@@ -190,7 +239,9 @@ class Conversation:
 
         with place:
             first = choice(page, made, ask, leave)
-        place.client.run_javascript(f"setTimeout(() => document.getElementById('{first.html_id}')?.focus(), 60)")
+        place.client.run_javascript(
+            f"setTimeout(() => document.getElementById('{first.html_id}')?.focus(), 60)"
+        )
 
     def _ask(self, task: Task) -> None:
         self._empty.clear()
@@ -205,7 +256,11 @@ class Conversation:
     # ------------------------------------------------------------ and asking again
 
     def _turn_of(self, answer: Answer) -> tuple[int, Turn]:
-        return next((place, turn) for place, turn in enumerate(self._turns) if any(view.answer is answer for view in turn.views))
+        return next(
+            (place, turn)
+            for place, turn in enumerate(self._turns)
+            if any(view.answer is answer for view in turn.views)
+        )
 
     def _again(self, answer: Answer) -> None:
         """The same question, to whoever can now, in the place of an answer that failed."""
@@ -221,12 +276,15 @@ class Conversation:
         self._asking.focus()
 
     def _other(self, answer: Answer, model: str) -> None:
-        """Another answer beside this one, of a model that is named; it gets what was said before, and the conversation goes on without it."""
+        """Another answer beside this one, of a model that is named; it gets what was said before,
+        and the conversation goes on without it."""
         place, turn = self._turn_of(answer)
         task = answer.task
         before = task.history or (() if task.messages else self._before(place))
         named = replace(task, model=model, fallback=False, fresh=True, client=self._page.client)
-        task = replace(named, session=self._beside(turn), history=(), messages=(*before, *task.messages))
+        task = replace(
+            named, session=self._beside(turn), history=(), messages=(*before, *task.messages)
+        )
         turn.add(self._going.begin(task, self._name))
         self._asking.busy(True)
         self._asking.focus()
@@ -245,7 +303,11 @@ class Conversation:
 
     def _ended(self, answer: Answer) -> None:
         self._asking.busy(self._is_going())
-        self._said.set_text(self._page("The answer is there.") if answer.status == "ok" else self._page("The answer did not come."))
+        self._said.set_text(
+            self._page("The answer is there.")
+            if answer.status == "ok"
+            else self._page("The answer did not come.")
+        )
         self._turn_of(answer)[1].compare()
         if not self._is_going():
             self._log.client.run_javascript(ANSWERED)

@@ -37,10 +37,16 @@ SPANISH = {
     "No model can be reached": "No se llega a ningún modelo",
     "No model is installed": "No hay ningún modelo instalado",
     "Nothing was recalled.": "No se recordó nada.",
-    "Older turns of this conversation are not shown.": "Los turnos más antiguos de esta conversación no se muestran.",
-    "PDFs and archives have to be turned into text first": "Los PDF y los archivos comprimidos hay que convertirlos antes en texto",
+    "Older turns of this conversation are not shown.": (
+        "Los turnos más antiguos de esta conversación no se muestran."
+    ),
+    "PDFs and archives have to be turned into text first": (
+        "Los PDF y los archivos comprimidos hay que convertirlos antes en texto"
+    ),
     "Profile: balanced": "Perfil: equilibrado",
-    "Profile: {n} of 10 (0 is speed alone, 10 is quality alone)": "Perfil: {n} de 10 (0 es solo velocidad, 10 es solo calidad)",
+    "Profile: {n} of 10 (0 is speed alone, 10 is quality alone)": (
+        "Perfil: {n} de 10 (0 es solo velocidad, 10 es solo calidad)"
+    ),
     "Recalled from memory": "Recordado de la memoria",
     "Remove": "Quitar",
     "Send": "Enviar",
@@ -54,15 +60,20 @@ SPANISH = {
     "The decision was not kept.": "La decisión no se guardó.",
     "The model called {name}.": "El modelo llamó a {name}.",
     "The same model again": "El mismo modelo otra vez",
-    "The server ended before this answer was written down.": "El servidor terminó antes de que esta respuesta se guardara.",
-    "The server ended in the middle of this answer.": "El servidor terminó en mitad de esta respuesta.",
+    "The server ended before this answer was written down.": (
+        "El servidor terminó antes de que esta respuesta se guardara."
+    ),
+    "The server ended in the middle of this answer.": (
+        "El servidor terminó en mitad de esta respuesta."
+    ),
     "The view Models fetches one.": "La vista Modelos trae uno.",
     "Thinking": "Razonamiento",
     "This answer was interrupted.": "Esta respuesta se interrumpió.",
     "This was …": "Esto era …",
     "Try another model": "Probar otro modelo",
     "Until then a built-in demonstration answers, which is often wrong. In a terminal, orch setup finds a real model.": (
-        "Hasta entonces responde una demostración integrada, que se equivoca a menudo. En una terminal, orch setup busca un modelo de verdad."
+        "Hasta entonces responde una demostración integrada, que se equivoca a menudo. En una"
+        " terminal, orch setup busca un modelo de verdad."
     ),
     "Waiting for the model…": "Esperando al modelo…",
     "Which answer is better?": "¿Qué respuesta es mejor?",
@@ -83,7 +94,9 @@ SPANISH = {
     "failed": "falló",
     "from the cache": "de la caché",
     "interrupted": "interrumpida",
-    "orch picks the model that answers best soonest, and says why.": "orch elige el modelo que antes responde mejor, y dice por qué.",
+    "orch picks the model that answers best soonest, and says why.": (
+        "orch elige el modelo que antes responde mejor, y dice por qué."
+    ),
     "profile: {name}": "perfil: {name}",
     "reasoning": "razonamiento",
     "research": "investigación",
@@ -94,7 +107,9 @@ SPANISH = {
     "{name} is empty": "{name} está vacío",
     "{name} is larger than {n} MB": "{name} ocupa más de {n} MB",
     "{name} is longer than {n} MB of text": "{name} tiene más de {n} MB de texto",
-    "{name} is neither a text nor a picture (PNG, JPEG, GIF, WebP)": "{name} no es ni un texto ni una imagen (PNG, JPEG, GIF, WebP)",
+    "{name} is neither a text nor a picture (PNG, JPEG, GIF, WebP)": (
+        "{name} no es ni un texto ni una imagen (PNG, JPEG, GIF, WebP)"
+    ),
     "{n} tokens": "{n} tokens",
     "{n} tokens of prompt": "{n} tokens de entrada",
     "{n} tokens/s": "{n} tokens/s",

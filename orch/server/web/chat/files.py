@@ -1,4 +1,5 @@
-"""What a reader attaches: bytes of a file to a text or a picture, or a clear word why not (pure)."""
+"""What a reader attaches: bytes of a file to a text or a picture, or a clear word why not
+(pure)."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def attachment(name: str, data: bytes, say: Words) -> Attachment:
-    """The file as a task takes it. Raises InputError where it is neither a text nor a picture, empty, or too large."""
+    """The file as a task takes it. Raises InputError where it is neither a text nor a picture,
+    empty, or too large."""
     if not data:
         raise InputError(say("{name} is empty", name=name))
     if len(data) > MOST_BYTES:
@@ -30,10 +32,14 @@ def attachment(name: str, data: bytes, say: Words) -> Attachment:
     text = _text(data)
     if text is None:
         raise InputError(
-            say("{name} is neither a text nor a picture (PNG, JPEG, GIF, WebP)", name=name), say("PDFs and archives have to be turned into text first")
+            say("{name} is neither a text nor a picture (PNG, JPEG, GIF, WebP)", name=name),
+            say("PDFs and archives have to be turned into text first"),
         )
     if len(data) > MOST_TEXT_BYTES:
-        raise InputError(say("{name} is longer than {n} MB of text", name=name, n=MOST_TEXT_BYTES // 1_000_000), say("attach the part that matters"))
+        raise InputError(
+            say("{name} is longer than {n} MB of text", name=name, n=MOST_TEXT_BYTES // 1_000_000),
+            say("attach the part that matters"),
+        )
     return Attachment(name, text)
 
 

@@ -1,4 +1,5 @@
-"""Conversations in the journal: the list of the last ones, and the turns of one with the other answers that were tried."""
+"""Conversations in the journal: the list of the last ones, and the turns of one with the other
+answers that were tried."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from orch.server.web.chat.answer_state import Answer, of_row
 from orch.storage.journal import Journal, unpacked
 
 OTHER = "/other/"
-"""Another model's answer stands in the journal under CONVERSATION/other/RUN/TIME: beside its conversation, which goes on with the first one."""
+"""Another model's answer stands in the journal under CONVERSATION/other/RUN/TIME: beside its
+conversation, which goes on with the first one."""
 MOST_LISTED, MOST_TURNS = 30, 30
 _LIST = f"""
     SELECT found.session, found.turns, begun.task, last.at FROM (
@@ -20,7 +22,8 @@ _LIST = f"""
 
 
 class Listed(NamedTuple):
-    """A conversation: how many turns, how it began, when it was last used (seconds since the epoch)."""
+    """A conversation: how many turns, how it began, when it was last used (seconds since the
+    epoch)."""
 
     name: str
     turns: int
@@ -29,7 +32,8 @@ class Listed(NamedTuple):
 
 
 class Past(NamedTuple):
-    """A conversation's turns, oldest first: each is one answer, and behind it those of other models. `more` says that older ones were left out."""
+    """A conversation's turns, oldest first: each is one answer, and behind it those of other
+    models. `more` says that older ones were left out."""
 
     turns: list[list[Answer]]
     more: bool
@@ -37,14 +41,25 @@ class Past(NamedTuple):
 
 def conversations(journal: Journal) -> list[Listed]:
     """The last ones, newest first."""
-    return [Listed(row["session"], row["turns"], row["task"] or "", row["at"]) for row in journal.database.rows(_LIST, (MOST_LISTED,))]
+    return [
+        Listed(row["session"], row["turns"], row["task"] or "", row["at"])
+        for row in journal.database.rows(_LIST, (MOST_LISTED,))
+    ]
 
 
 def turns_of(journal: Journal, conversation: str) -> Past:
     """The last turns of a conversation."""
-    rows = journal.database.rows("SELECT * FROM runs WHERE session = ? ORDER BY seq DESC LIMIT ?", (conversation, MOST_TURNS + 1))
-    others = journal.database.rows("SELECT * FROM runs WHERE session > ? AND session < ? ORDER BY seq", (conversation + OTHER, f"{conversation}/other0"))
-    answered = {row["run_id"]: [_answer(journal, row)] for row in _without_failed(rows[:MOST_TURNS][::-1])}
+    rows = journal.database.rows(
+        "SELECT * FROM runs WHERE session = ? ORDER BY seq DESC LIMIT ?",
+        (conversation, MOST_TURNS + 1),
+    )
+    others = journal.database.rows(
+        "SELECT * FROM runs WHERE session > ? AND session < ? ORDER BY seq",
+        (conversation + OTHER, f"{conversation}/other0"),
+    )
+    answered = {
+        row["run_id"]: [_answer(journal, row)] for row in _without_failed(rows[:MOST_TURNS][::-1])
+    }
     for row in others:
         first = first_of(conversation, row["session"])
         if first in answered:
@@ -54,7 +69,11 @@ def turns_of(journal: Journal, conversation: str) -> Past:
 
 def _without_failed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without the tries that did not go well and after which the same was asked again."""
-    return [row for row, after in zip(rows, [*rows[1:], {}], strict=False) if row["status"] == "ok" or row["task"] != after.get("task")]
+    return [
+        row
+        for row, after in zip(rows, [*rows[1:], {}], strict=False)
+        if row["status"] == "ok" or row["task"] != after.get("task")
+    ]
 
 
 def _answer(journal: Journal, row: dict[str, Any]) -> Answer:

@@ -1,4 +1,5 @@
-"""A question and its answers, side by side where several were asked for, of which the better one can be marked."""
+"""A question and its answers, side by side where several were asked for, of which the better one
+can be marked."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from orch.text.prompt import Task, content_text
 
 
 class Turn:
-    """A question and its answers: the first one, which the conversation goes on with, and others beside it."""
+    """A question and its answers: the first one, which the conversation goes on with, and others
+    beside it."""
 
     def __init__(self, page: Page, answers: Sequence[Answer], going: Going, wishes: Wishes) -> None:
         self._page, self._going, self._wishes = page, going, wishes
@@ -64,13 +66,23 @@ class Turn:
             ui.label(page("Which answer is better?"))
             for view in whole:
                 mark = attempt(page, self._marking(view, whole))
-                ui.button(view.answer.model_name or view.answer.model, on_click=mark).props("outline dense no-caps")
+                ui.button(view.answer.model_name or view.answer.model, on_click=mark).props(
+                    "outline dense no-caps"
+                )
 
-    def _marking(self, better: AnswerView, whole: Sequence[AnswerView]) -> Callable[[], Awaitable[str]]:
+    def _marking(
+        self, better: AnswerView, whole: Sequence[AnswerView]
+    ) -> Callable[[], Awaitable[str]]:
         async def mark() -> str:
             for view in whole:
                 view.box.classes(remove="orch-chat-better")
-            return await better.mark_better([view.answer for view in whole if view.answer.full_model != better.answer.full_model])
+            return await better.mark_better(
+                [
+                    view.answer
+                    for view in whole
+                    if view.answer.full_model != better.answer.full_model
+                ]
+            )
 
         return mark
 

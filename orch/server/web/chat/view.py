@@ -24,13 +24,19 @@ async def view(request: Request, service: Service) -> None:
     """Draws it. `/?session=NAME` continues a conversation."""
     page = opened(request, service, "Chat", SPANISH)
     name, going = request.query_params.get("session", ""), going_of(request, service)
-    under_way = going.of(name) if name else []  # before the journal is read: what ends meanwhile stands there
+    under_way = (
+        going.of(name) if name else []
+    )  # before the journal is read: what ends meanwhile stands there
     await service.flushed()
     journal = service.orchestrator.runtime.journal
     listed = await asyncio.to_thread(conversations, journal)
     past = await asyncio.to_thread(turns_of, journal, name) if name else Past([], False)
     with content().classes("orch-chat"):
-        aside = ui.element("aside").classes("orch-chat-aside").props(f'aria-label="{page("Conversations")}"')
+        aside = (
+            ui.element("aside")
+            .classes("orch-chat-aside")
+            .props(f'aria-label="{page("Conversations")}"')
+        )
         with ui.element("div").classes("orch-chat-main"):
             with ui.element("h1").classes("orch-chat-unseen"):
                 ui.label(page("Chat"))
@@ -60,7 +66,9 @@ def _aside(page: Page, listed: list[Listed], name: str) -> None:
         with new:
             ui.icon("add").props("aria-hidden=true")
             ui.label(page("New conversation"))
-        button = ui.button(page("Conversations"), icon="history", on_click=turn).props("flat dense no-caps aria-expanded=false")
+        button = ui.button(page("Conversations"), icon="history", on_click=turn).props(
+            "flat dense no-caps aria-expanded=false"
+        )
         button.classes("orch-chat-narrow")
     with ui.element("div").classes("orch-chat-listed") as box:
         if not listed:
@@ -76,5 +84,7 @@ def _listed(page: Page, each: Listed, is_here: bool) -> None:
         link.classes("here").props("aria-current=page")
     with link:
         ui.label(title).classes("orch-chat-title")
-        turns = page("1 turn") if each.turns == 1 else page("{n} turns", n=page.say.number(each.turns))
+        turns = (
+            page("1 turn") if each.turns == 1 else page("{n} turns", n=page.say.number(each.turns))
+        )
         ui.label(f"{day(each.at)} · {turns}").classes("orch-dim")

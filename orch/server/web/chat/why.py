@@ -1,4 +1,5 @@
-"""Why this model: the candidates' scores by term as bars with numbers, who was out and why, what was recalled, who was asked."""
+"""Why this model: the candidates' scores by term as bars with numbers, who was out and why, what
+was recalled, who was asked."""
 
 from __future__ import annotations
 
@@ -45,8 +46,18 @@ def _recalled(page: Page, answer: Answer) -> None:
     with ui.element("ul").classes("orch-chat-list"):
         for row in answer.recalled:
             with ui.element("li"):
-                score = page.say.number(row["score"], 2) if isinstance(row.get("score"), int | float) else ""
-                ui.label(" · ".join(part for part in (day(row["at"]), " ".join(row["task"].split())[:160], score) if part))
+                score = (
+                    page.say.number(row["score"], 2)
+                    if isinstance(row.get("score"), int | float)
+                    else ""
+                )
+                ui.label(
+                    " · ".join(
+                        part
+                        for part in (day(row["at"]), " ".join(row["task"].split())[:160], score)
+                        if part
+                    )
+                )
 
 
 def _attempts(page: Page, answer: Answer) -> None:
@@ -56,18 +67,28 @@ def _attempts(page: Page, answer: Answer) -> None:
     with ui.element("ul").classes("orch-chat-list"):
         for attempt in answer.attempts:
             with ui.element("li"):
-                ui.label(_attempt(page, attempt)).classes("" if attempt["outcome"] == "ok" else "orch-chat-bad")
+                ui.label(_attempt(page, attempt)).classes(
+                    "" if attempt["outcome"] == "ok" else "orch-chat-bad"
+                )
 
 
 def _attempt(page: Page, attempt: dict[str, Any]) -> str:
     outcomes = {"ok": page("answered"), "failed": page("failed"), "partial": page("broke off")}
-    parts = [f"{attempt['model']}: {outcomes.get(attempt['outcome'], attempt['outcome'])}", attempt["message"] or attempt["code"] or ""]
+    parts = [
+        f"{attempt['model']}: {outcomes.get(attempt['outcome'], attempt['outcome'])}",
+        attempt["message"] or attempt["code"] or "",
+    ]
     if attempt["load_s"] and attempt["load_s"] > 0.1:
         parts.append(page("{s} s to load", s=page.say.number(attempt["load_s"], 1)))
     if attempt["ttft_s"] is not None:
         parts.append(page("{s} s to the first token", s=page.say.number(attempt["ttft_s"], 2)))
     if attempt["completion_tokens"] and attempt["decode_s"]:
-        parts.append(page("{n} tokens/s", n=page.say.number(attempt["completion_tokens"] / attempt["decode_s"], 1)))
+        parts.append(
+            page(
+                "{n} tokens/s",
+                n=page.say.number(attempt["completion_tokens"] / attempt["decode_s"], 1),
+            )
+        )
     if attempt["total_s"] is not None:
         parts.append(page("{s} s in all", s=page.say.number(attempt["total_s"], 2)))
     return " · ".join(part for part in parts if part)

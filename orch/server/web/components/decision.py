@@ -31,7 +31,8 @@ SPANISH = {
 
 
 def candidates(page: Page, decision: Mapping[str, Any]) -> None:
-    """A decision as JSON-able values (`types.plain`, or the journal's): a bar a candidate, its terms on one scale; below it those that were out."""
+    """A decision as JSON-able values (`types.plain`, or the journal's): a bar a candidate, its
+    terms on one scale; below it those that were out."""
     able = [each for each in decision["candidates"] if not each["eliminated"]]
     out = [each for each in decision["candidates"] if each["eliminated"]]
     if not able and not out:
@@ -51,19 +52,33 @@ def _candidate(page: Page, each: Mapping[str, Any], most: float, taken: bool) ->
     with ui.element("li").classes("orch-decision-one" + (" taken" if taken else "")):
         with ui.element("div").classes("orch-decision-head"):
             text("span", each["model_name"] or each["model_id"], "orch-decision-name")
-            for mark in (page("taken") if taken else "", page("loaded") if each["resident"] else ""):
+            for mark in (
+                page("taken") if taken else "",
+                page("loaded") if each["resident"] else "",
+            ):
                 if mark:
                     text("span", mark, "orch-decision-mark")
             text("span", number(each["score"], 2), "orch-decision-score")
         with ui.element("div").classes("orch-bar").props("aria-hidden=true"):
             for term in TERMS:
-                ui.element("div").classes(f"orch-decision-{term}").style(f"width: {100 * max(each['terms'].get(term, 0.0), 0.0) / most:.1f}%")
+                ui.element("div").classes(f"orch-decision-{term}").style(
+                    f"width: {100 * max(each['terms'].get(term, 0.0), 0.0) / most:.1f}%"
+                )
         with ui.element("div").classes("orch-decision-terms"):
             for term in TERMS:
                 with ui.element("span"):
-                    ui.element("span").classes(f"orch-decision-swatch orch-decision-{term}").props("aria-hidden=true")
+                    ui.element("span").classes(f"orch-decision-swatch orch-decision-{term}").props(
+                        "aria-hidden=true"
+                    )
                     text("span", f"{page(TERMS[term])} {number(each['terms'].get(term, 0.0), 2)}")
-            text("span", page("expected: quality {n} in {seconds} s", n=number(each.get("quality", 0.0), 2), seconds=number(each["expected_s"], 1)))
+            text(
+                "span",
+                page(
+                    "expected: quality {n} in {seconds} s",
+                    n=number(each.get("quality", 0.0), 2),
+                    seconds=number(each["expected_s"], 1),
+                ),
+            )
             if spent := _spent(page, each):
                 text("span", spent, "orch-dim")
         if each["reason"]:
@@ -71,11 +86,26 @@ def _candidate(page: Page, each: Mapping[str, Any], most: float, taken: bool) ->
 
 
 def _spent(page: Page, each: Mapping[str, Any]) -> str:
-    """What the expected seconds are spent on, and what is unloaded; empty for decisions that were recorded without it."""
+    """What the expected seconds are spent on, and what is unloaded; empty for decisions that were
+    recorded without it."""
     seconds, number = each.get("seconds") or {}, page.say.number
     words = {"load": "load {n}", "prefill": "prompt {n}", "decode": "answer {n}"}
-    parts = [page(said, n=number(seconds[part], 1)) for part, said in words.items() if seconds.get(part, 0.0) >= LEAST_SHOWN_S]
-    unloads = [page("unloads {n}, to load again {s} s", n=each["evicts"], s=number(seconds["eviction"], 1))] if each.get("evicts") else []
+    parts = [
+        page(said, n=number(seconds[part], 1))
+        for part, said in words.items()
+        if seconds.get(part, 0.0) >= LEAST_SHOWN_S
+    ]
+    unloads = (
+        [
+            page(
+                "unloads {n}, to load again {s} s",
+                n=each["evicts"],
+                s=number(seconds["eviction"], 1),
+            )
+        ]
+        if each.get("evicts")
+        else []
+    )
     return " · ".join([" + ".join(parts), *unloads]) if len(parts) > 1 or unloads else ""
 
 

@@ -1,4 +1,5 @@
-"""English and Spanish: each text of the page is written in English where it is used, and looked up in Spanish (pure)."""
+"""English and Spanish: each text of the page is written in English where it is used, and looked up
+in Spanish (pure)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ def language_of(accepted: str) -> str:
             wishes.append((-float(weight or 1), place, name.split("-")[0]))
         except ValueError:
             continue
-    return next((name for weight, _, name in sorted(wishes) if name in LANGUAGES and weight < 0), "en")
+    return next(
+        (name for weight, _, name in sorted(wishes) if name in LANGUAGES and weight < 0), "en"
+    )
 
 
 class Words:

@@ -1,4 +1,5 @@
-"""Markdown of a model to HTML that can do nothing: no script, no event handler, no picture from elsewhere, no link but to the web (pure)."""
+"""Markdown of a model to HTML that can do nothing: no script, no event handler, no picture from
+elsewhere, no link but to the web (pure)."""
 
 from __future__ import annotations
 
@@ -15,20 +16,33 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 TAGS = frozenset(
-    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead tr ul span div".split()  # no img: it would be fetched
+    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead"
+    " tr ul span div".split()  # no img: it would be fetched
 )
-ATTRIBUTES = {"a": {"href"}, "ol": {"start"}, "td": {"class"}, "th": {"class"}, "span": {"class"}, "div": {"class"}, "code": {"class"}}
+ATTRIBUTES = {
+    "a": {"href"},
+    "ol": {"start"},
+    "td": {"class"},
+    "th": {"class"},
+    "span": {"class"},
+    "div": {"class"},
+    "code": {"class"},
+}
 MARKDOWN_CHARS = 20_000
-"""What of a block is drawn as Markdown, which takes some 40 ms of the event loop; the rest stands below it as it was written."""
+"""What of a block is drawn as Markdown, which takes some 40 ms of the event loop; the rest stands
+below it as it was written."""
 CODE_CHARS, LINE_CHARS = 6_000, 300
-"""Code that is coloured in one text: lexers are regular expressions in Python, 100 kB/s at their worst, and some take the square of a line."""
+"""Code that is coloured in one text: lexers are regular expressions in Python, 100 kB/s at their
+worst, and some take the square of a line."""
 LEXERS = frozenset(
     (
-        "python javascript jsx typescript tsx json yaml bash console html xml css scss sql go rust kotlin swift c cpp php ruby lua splus julia scala"
-        " haskell elixir dart diff docker make toml ini powershell"
+        "python javascript jsx typescript tsx json yaml bash console html xml css scss sql go rust"
+        " kotlin swift c cpp php ruby lua splus julia scala haskell elixir dart diff docker make"
+        " toml ini powershell"
     ).split()
 )
-"""Those that take at most 60 ms for any of 42 kinds of hostile code of that length (Pygments 2.20). Perl's and Java's take seconds."""
+"""Those that take at most 60 ms for any of 42 kinds of hostile code of that length (Pygments 2.20).
+Perl's and Java's take seconds."""
 _INSTEAD = {"java": "cpp", "csharp": "cpp"}
 """Whose lexers are not among them, and one that knows most of their words."""
 _SCHEMES = {"http", "https", "mailto"}
@@ -36,7 +50,8 @@ _SCHEMES = {"http", "https", "mailto"}
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of an answer: prose as HTML, or a block of code with its language, as HTML and as it is to be copied."""
+    """A part of an answer: prose as HTML, or a block of code with its language, as HTML and as it
+    is to be copied."""
 
     html: str
     code: str = ""
@@ -51,7 +66,8 @@ def pieces(markdown: str) -> list[Piece]:
 
 
 def _drawable(markdown: str) -> int:
-    """Where the lines end that are drawn as Markdown. Blocks of code don't count: they are read line by line and no further."""
+    """Where the lines end that are drawn as Markdown. Blocks of code don't count: they are read
+    line by line and no further."""
     at, counted, fence = 0, 0, ""
     for line in markdown.splitlines(keepends=True) if len(markdown) > MARKDOWN_CHARS else ():
         mark = line.lstrip()[:3]
@@ -81,7 +97,13 @@ def _drawn(markdown: str) -> list[Piece]:
         if token.type in ("fence", "code_block") and token.level == 0:
             close()
             left -= len(token.content)
-            found.append(_code(token.content, token.info.split()[0] if token.info.strip() else "", coloured=left >= 0))
+            found.append(
+                _code(
+                    token.content,
+                    token.info.split()[0] if token.info.strip() else "",
+                    coloured=left >= 0,
+                )
+            )
         else:
             prose.append(token)
     close()
@@ -91,13 +113,21 @@ def _drawn(markdown: str) -> list[Piece]:
 def clean(html: str) -> str:
     """HTML without anything that acts."""
     return nh3.clean(
-        html, tags=set(TAGS), attributes={tag: set(names) for tag, names in ATTRIBUTES.items()}, url_schemes=_SCHEMES, link_rel="noopener noreferrer"
+        html,
+        tags=set(TAGS),
+        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+        url_schemes=_SCHEMES,
+        link_rel="noopener noreferrer",
     )
 
 
 def _code(text: str, language: str, *, coloured: bool) -> Piece:
     lexer = _lexer(language) if coloured and max(map(len, text.split("\n"))) <= LINE_CHARS else None
-    inner = highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")) if lexer else escape(text)
+    inner = (
+        highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-"))
+        if lexer
+        else escape(text)
+    )
     return Piece(clean(f"<pre><code>{inner}</code></pre>"), text.rstrip("\n"), language)
 
 
@@ -118,7 +148,9 @@ def _image(self: Any, tokens: list[Any], index: int, options: Any, env: Any) -> 
 
 
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
+        ["table", "strikethrough"]
+    )
     parser.add_render_rule("image", _image)
     return parser
 

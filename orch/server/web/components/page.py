@@ -1,4 +1,5 @@
-"""What the views of the page share: the head with its links, the look, and how loading, nothing and failure are shown."""
+"""What the views of the page share: the head with its links, the look, and how loading, nothing and
+failure are shown."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ SPANISH = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One open page: the server's state, the client's name (empty without keys) and the words in its language."""
+    """One open page: the server's state, the client's name (empty without keys) and the words in
+    its language."""
 
     service: Service
     say: Words
@@ -78,10 +80,14 @@ def _head(page: Page, title: str, *, with_way_out: bool) -> None:
                 with link:
                     ui.icon(icon).props("aria-hidden=true")
                     ui.label(page(name))
-        ui.button(icon="contrast", on_click=lambda: dark.set_value(not dark.value)).props(f'flat round dense aria-label="{page("Light or dark")}"')
+        ui.button(icon="contrast", on_click=lambda: dark.set_value(not dark.value)).props(
+            f'flat round dense aria-label="{page("Light or dark")}"'
+        )
         if with_way_out:
             with ui.element("form").props("method=post action=/logout"):
-                ui.button(icon="logout").props(f'type=submit flat round dense aria-label="{page("Log out")}"')
+                ui.button(icon="logout").props(
+                    f'type=submit flat round dense aria-label="{page("Log out")}"'
+                )
 
 
 def content() -> ui.element:
@@ -109,7 +115,9 @@ def failed(page: Page, error: OrchError, again: Callable[[], object] | None = No
 
 
 @asynccontextmanager
-async def loading(page: Page, place: ui.element, again: Callable[[], object] | None = None) -> AsyncIterator[None]:
+async def loading(
+    page: Page, place: ui.element, again: Callable[[], object] | None = None
+) -> AsyncIterator[None]:
     """Shows in `place` that something is awaited, then what the block draws, or why it failed."""
     place.clear()
     with place:
@@ -128,14 +136,21 @@ async def loading(page: Page, place: ui.element, again: Callable[[], object] | N
                 waiting.delete()
 
 
-def attempt(page: Page, action: Callable[[], Awaitable[str | None]]) -> Callable[[], Awaitable[None]]:
+def attempt(
+    page: Page, action: Callable[[], Awaitable[str | None]]
+) -> Callable[[], Awaitable[None]]:
     """A handler that does something and tells how it went."""
 
     async def act() -> None:
         try:
             said = await action()
         except OrchError as error:
-            ui.notify(f"{error.message}. {error.hint}" if error.hint else error.message, type="negative", close_button=True, timeout=0)
+            ui.notify(
+                f"{error.message}. {error.hint}" if error.hint else error.message,
+                type="negative",
+                close_button=True,
+                timeout=0,
+            )
         else:
             if said:
                 ui.notify(said, type="positive")

@@ -1,4 +1,5 @@
-"""The library's reasons in Spanish: why a model was chosen, ruled out or waits, phrase by phrase; what is not among them stays as it is (pure)."""
+"""The library's reasons in Spanish: why a model was chosen, ruled out or waits, phrase by phrase;
+what is not among them stays as it is (pure)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,14 @@ PHRASES = tuple(
         (r"good at (\w+)", r"bueno en \1"),
         (r"weak at (\w+)", r"flojo en \1"),
         (r"as good as (.+?) here", r"tan bueno como \1 aquí"),
-        (r"remote: its text would go to another machine, and models.yaml does not say", "remoto: su texto iría a otra máquina, y models.yaml no dice"),
-        (r"remote: its text would go to (\S+), and models.yaml does not say", r"remoto: su texto iría a \1, y models.yaml no dice"),
+        (
+            r"remote: its text would go to another machine, and models.yaml does not say",
+            "remoto: su texto iría a otra máquina, y models.yaml no dice",
+        ),
+        (
+            r"remote: its text would go to (\S+), and models.yaml does not say",
+            r"remoto: su texto iría a \1, y models.yaml no dice",
+        ),
         (r"remote, another machine", "remoto, otra máquina"),
         (r"benchmarks \((\d+), (\S+)\)", r"pruebas públicas (\1, \2)"),
         (r"guessed from size and date", "estimado por tamaño y fecha"),
@@ -30,16 +37,34 @@ PHRASES = tuple(
         (r"loaded\b", "cargado"),
         (r"unlisted", "fuera de la lista"),
         (r"named by you", "indicado por ti"),
-        (r"stays with this conversation; (.+) is better by less than (\S+)", r"sigue con esta conversación; \1 es mejor por menos de \2"),
+        (
+            r"stays with this conversation; (.+) is better by less than (\S+)",
+            r"sigue con esta conversación; \1 es mejor por menos de \2",
+        ),
         (r"(\S.*?) would be slower and no better", r"\1 tardaría más y no sería mejor"),
-        (r"(\S.*?) is better by less than (\S+), which loading it would take", r"\1 es mejor por menos de \2, lo que haría falta para cargarlo"),
+        (
+            r"(\S.*?) is better by less than (\S+), which loading it would take",
+            r"\1 es mejor por menos de \2, lo que haría falta para cargarlo",
+        ),
         (r"(\S.*?) would wait for memory: ", r"\1 esperaría memoria: "),
         (r"fallback: ", "suplente: "),
         (r"cached, (.+); --fresh asks again", r"respuesta guardada, \1; --fresh pregunta de nuevo"),
-        (r"last resort: it answers only where nothing else can", "último recurso: solo responde donde nada más puede"),
-        ("a built-in demonstration of 135M parameters, often wrong; better: ", "demostración integrada de 135 M de parámetros, a menudo errónea; mejor: "),
-        (r"its quality is below (\S+), the floor of this type", r"su calidad está por debajo de \1, el mínimo de este tipo"),
-        (r"needs ([\d,]+) tokens of context, it holds ([\d,]+)", r"necesita \1 tokens de contexto, admite \2"),
+        (
+            r"last resort: it answers only where nothing else can",
+            "último recurso: solo responde donde nada más puede",
+        ),
+        (
+            "a built-in demonstration of 135M parameters, often wrong; better: ",
+            "demostración integrada de 135 M de parámetros, a menudo errónea; mejor: ",
+        ),
+        (
+            r"its quality is below (\S+), the floor of this type",
+            r"su calidad está por debajo de \1, el mínimo de este tipo",
+        ),
+        (
+            r"needs ([\d,]+) tokens of context, it holds ([\d,]+)",
+            r"necesita \1 tokens de contexto, admite \2",
+        ),
         (r"needs (\S+ GB) beside (.+), there are (\S+ GB)", r"necesita \1 junto a \2, hay \3"),
         (r"needs (\S+ GB), there are (\S+ GB)", r"necesita \1, hay \2"),
         (r"in use", "en uso"),
@@ -50,7 +75,10 @@ PHRASES = tuple(
         (r"provider (\S+) is down: ", r"el proveedor \1 no responde: "),
         (r"its place is taken", "su plaza está ocupada"),
         (r"its (\d+) places are taken", r"sus \1 plazas están ocupadas"),
-        (r"(\S+) was passed over for too long and goes first", r"\1 lleva demasiado tiempo esperando y va primero"),
+        (
+            r"(\S+) was passed over for too long and goes first",
+            r"\1 lleva demasiado tiempo esperando y va primero",
+        ),
         (r"it is about to start", "está a punto de empezar"),
     )
 )

@@ -1,4 +1,5 @@
-"""Markdown on the page as it comes: what is complete is drawn once, only the unfinished tail again."""
+"""Markdown on the page as it comes: what is complete is drawn once, only the unfinished tail
+again."""
 
 from __future__ import annotations
 
@@ -22,9 +23,11 @@ _EVERYTHING = 1_000_000
 
 
 STEP_CHARS, STEP_S = 8_000, 0.03
-"""Of a long text that is drawn at once, and seconds until it goes on: others have their turn between."""
+"""Of a long text that is drawn at once, and seconds until it goes on: others have their turn
+between."""
 STEP = 40
-"""Lines of a code block that is still coming which are drawn together; at its end it is drawn whole."""
+"""Lines of a code block that is still coming which are drawn together; at its end it is drawn
+whole."""
 
 
 @dataclass(slots=True)
@@ -47,7 +50,8 @@ class _Drawn:
         return True
 
     def suit(self, goes_on: bool) -> None:
-        """Joins code to the code before it; what scrolls sideways can be scrolled by keyboard, too."""
+        """Joins code to the code before it; what scrolls sideways can be scrolled by keyboard,
+        too."""
         if goes_on != ("orch-chat-goes-on" in self.box.classes):
             self.box.classes(**{"add" if goes_on else "remove": "orch-chat-goes-on"})
         if self.name is None and "<table" in self.piece.html and "tabindex" not in self.html.props:
@@ -66,7 +70,8 @@ class Text:
         self.box = ui.element("div").classes("orch-answer")
 
     def show(self, text: str, *, whole: bool) -> None:
-        """Draws what is new, of much that is new a part now and the rest a little later. A `whole` text has no tail."""
+        """Draws what is new, of much that is new a part now and the rest a little later. A `whole`
+        text has no tail."""
         self._text, self._whole = text, whole
         self._draw()
 
@@ -117,7 +122,8 @@ class Text:
 
 
 def segments(tail: str) -> list[str]:
-    """Markdown that is still coming, a long block of code in parts: each but the last stays as it is, and each begins with its fence."""
+    """Markdown that is still coming, a long block of code in parts: each but the last stays as it
+    is, and each begins with its fence."""
     parts, lines, fence = [], list[str](), ""
     for line in tail.splitlines(keepends=True):
         if fence and len(lines) > STEP and not _is_fence(line):
@@ -146,7 +152,13 @@ def _code(piece: Piece, page: Page) -> _Drawn:
     with ui.element("div").classes("orch-code") as box:
         with ui.element("div").classes("orch-code-head"):
             name = ui.label(piece.language)
-            copy = ui.button(icon="content_copy").props(f'flat dense round size=sm aria-label="{page("Copy code")}"')
+            copy = ui.button(icon="content_copy").props(
+                f'flat dense round size=sm aria-label="{page("Copy code")}"'
+            )
             copy.on("click", lambda: ui.notify(page("Copied")), js_handler=COPY)
-        html = ui.html(piece.html, sanitize=False).props(f'tabindex=0 role=region aria-label="{page("Code")}"').classes("orch-chat-code")
+        html = (
+            ui.html(piece.html, sanitize=False)
+            .props(f'tabindex=0 role=region aria-label="{page("Code")}"')
+            .classes("orch-chat-code")
+        )
     return _Drawn(piece, box, html, name)

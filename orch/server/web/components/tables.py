@@ -1,4 +1,5 @@
-"""Small tables, bars and facts of the page: text alone, and each can be scrolled by keyboard where it is wider than the screen."""
+"""Small tables, bars and facts of the page: text alone, and each can be scrolled by keyboard where
+it is wider than the screen."""
 
 from __future__ import annotations
 
@@ -13,8 +14,11 @@ def text(tag: str, said: str, classes: str = "") -> TextElement:
     return TextElement(tag=tag, text=said).classes(classes)
 
 
-def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int] = (0,)) -> None:
-    """A table in which these columns (from 0) are words and the others figures, to the right. `caption` names it for who can't see it."""
+def table(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int] = (0,)
+) -> None:
+    """A table in which these columns (from 0) are words and the others figures, to the right.
+    `caption` names it for who can't see it."""
     with ui.element("div").classes("orch-table-scroll").props("tabindex=0 role=region") as region:
         region.props["aria-label"] = caption
         with ui.element("table").classes("orch-table"):
@@ -39,7 +43,8 @@ def facts(pairs: Mapping[str, str]) -> None:
 
 
 def bars(caption: str, rows: Sequence[tuple[str, str, float, float]]) -> None:
-    """Horizontal bars: name, figure in words, value, and a second, larger value (0: none) drawn behind it. All on one scale."""
+    """Horizontal bars: name, figure in words, value, and a second, larger value (0: none) drawn
+    behind it. All on one scale."""
     most = max((max(value, further) for _, _, value, further in rows), default=0.0) or 1.0
     text("h3", caption)
     with ui.element("ul").classes("orch-bars"):
@@ -48,8 +53,12 @@ def bars(caption: str, rows: Sequence[tuple[str, str, float, float]]) -> None:
                 text("span", name, "orch-bars-name")
                 text("span", figure, "orch-bars-figure")
                 with ui.element("div").classes("orch-bars-track").props("aria-hidden=true"):
-                    ui.element("div").classes("orch-bars-further").style(f"width: {100 * further / most:.1f}%")
-                    ui.element("div").classes("orch-bars-value").style(f"width: {100 * value / most:.1f}%")
+                    ui.element("div").classes("orch-bars-further").style(
+                        f"width: {100 * further / most:.1f}%"
+                    )
+                    ui.element("div").classes("orch-bars-value").style(
+                        f"width: {100 * value / most:.1f}%"
+                    )
 
 
 def fold(title: str) -> ui.element:

@@ -1,4 +1,5 @@
-"""What is folded away until somebody wants to see it, and work that is done at most every so often."""
+"""What is folded away until somebody wants to see it, and work that is done at most every so
+often."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ class Fold:
 
     def __init__(self, text: str, draw: Callable[[], None], icon: str = "") -> None:
         self._draw = draw
-        self.button = ui.button(text, icon=icon or None, on_click=self.toggle).props("flat dense no-caps aria-expanded=false")
+        self.button = ui.button(text, icon=icon or None, on_click=self.toggle).props(
+            "flat dense no-caps aria-expanded=false"
+        )
         self.body: ui.element | None = None
 
     def place(self) -> None:
@@ -38,7 +41,8 @@ class Fold:
         """Shows it, drawn anew, or hides it."""
         assert self.body is not None
         if visible:
-            self.body.clear()  # not when it is hidden: what is at work in it may have something to say yet
+            # not when it is hidden: what is at work in it may have something to say yet
+            self.body.clear()
             with self.body:
                 self._draw()
         self.body.set_visibility(visible)

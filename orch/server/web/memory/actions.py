@@ -1,4 +1,5 @@
-"""Asks memory for the page: what is awaited shows how far it is, and what is forgotten is confirmed first."""
+"""Asks memory for the page: what is awaited shows how far it is, and what is forgotten is confirmed
+first."""
 
 from __future__ import annotations
 
@@ -16,19 +17,26 @@ EVERY_S = 0.5
 
 
 async def ask(page: Page, name: str, **arguments: Any) -> dict[str, Any]:
-    """What an operation of memory gives. While a long index is being brought up to date, it is said here how far. Raises OrchError."""
+    """What an operation of memory gives. While a long index is being brought up to date, it is said
+    here how far. Raises OrchError."""
     seen: list[tuple[int, int]] = []
     said = text("p", "", "orch-dim")
 
     def look() -> None:
         if seen:
             done, total = seen[-1]
-            said.text = page("Indexing {done} of {total} entries…", done=page.say.number(done), total=page.say.number(total))
+            said.text = page(
+                "Indexing {done} of {total} entries…",
+                done=page.say.number(done),
+                total=page.say.number(total),
+            )
 
     timer = ui.timer(EVERY_S, look)
     try:
         await asyncio.to_thread(page.service.flush)
-        return await page.service.memory.perform(name, arguments, lambda done, total: seen.append((done, total)))
+        return await page.service.memory.perform(
+            name, arguments, lambda done, total: seen.append((done, total))
+        )
     finally:
         for each in (timer, said):
             if not each.is_deleted:
@@ -44,9 +52,11 @@ def forgetting(page: Page, row: Row, then: Callable[[], Awaitable[None]]) -> Non
         text("p", _lost(page, row))
         with ui.element("div").classes("orch-memory-buttons"):
             ui.button(page("Keep"), on_click=dialog.close).props("flat no-caps autofocus")
-            ui.button(page("Forget"), on_click=attempt(page, lambda: _forget(page, row, dialog, then)), color=None).props("no-caps unelevated").classes(
-                "orch-memory-bad"
-            )
+            ui.button(
+                page("Forget"),
+                on_click=attempt(page, lambda: _forget(page, row, dialog, then)),
+                color=None,
+            ).props("no-caps unelevated").classes("orch-memory-bad")
     dialog.props("transition-duration=0").props["aria-label"] = page("Forget this for good?")
     dialog.on("hide", dialog.delete)
     dialog.open()
@@ -54,12 +64,21 @@ def forgetting(page: Page, row: Row, then: Callable[[], Awaitable[None]]) -> Non
 
 def _lost(page: Page, row: Row) -> str:
     if not row["note"]:
-        return page("Question and answer go from the journal, the index and the cache, and can't be brought back. The figures of the run stay, without words.")
-    piece = f" {page('It is one piece of a text; its other pieces stay.')}" if (row["session"] or "").startswith("note-") else ""
+        return page(
+            "Question and answer go from the journal, the index and the cache, and can't be brought"
+            " back. The figures of the run stay, without words."
+        )
+    piece = (
+        f" {page('It is one piece of a text; its other pieces stay.')}"
+        if (row["session"] or "").startswith("note-")
+        else ""
+    )
     return page("The note goes from the journal and the index, and can't be brought back.") + piece
 
 
-async def _forget(page: Page, row: Row, dialog: ui.dialog, then: Callable[[], Awaitable[None]]) -> str:
+async def _forget(
+    page: Page, row: Row, dialog: ui.dialog, then: Callable[[], Awaitable[None]]
+) -> str:
     await page.service.memory.perform("forget", {"ids": [row["id"]]})
     dialog.close()
     await then()

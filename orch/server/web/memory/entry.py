@@ -43,8 +43,14 @@ class OneRow:
             )
             with ui.element("div").classes("orch-memory-buttons"):
                 if not row["note"]:
-                    ui.link(page("See the run"), f"/activity?{urlencode({'run': row['id']})}").classes("orch-run-back")
-                ui.button(page("Forget"), icon="delete_outline", on_click=lambda: forgetting(page, row, self._leave)).props("flat dense no-caps")
+                    ui.link(
+                        page("See the run"), f"/activity?{urlencode({'run': row['id']})}"
+                    ).classes("orch-run-back")
+                ui.button(
+                    page("Forget"),
+                    icon="delete_outline",
+                    on_click=lambda: forgetting(page, row, self._leave),
+                ).props("flat dense no-caps")
         with ui.element("section").classes("orch-card"):
             if row["redacted"]:
                 text("p", page("Secrets in it were blackened."), "orch-dim")

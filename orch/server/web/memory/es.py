@@ -38,10 +38,15 @@ SPANISH = {
     "It was remembered already.": "Ya se recordaba.",
     "Forget this for good?": "¿Olvidar esto para siempre?",
     "Question and answer go from the journal, the index and the cache, and can't be brought back. The figures of the run stay, without words.": (
-        "La pregunta y la respuesta se borran del diario, del índice y de la caché, y no pueden recuperarse. Las cifras de la ejecución quedan, sin palabras."
+        "La pregunta y la respuesta se borran del diario, del índice y de la caché, y no pueden"
+        " recuperarse. Las cifras de la ejecución quedan, sin palabras."
     ),
-    "The note goes from the journal and the index, and can't be brought back.": "La nota se borra del diario y del índice, y no puede recuperarse.",
-    "It is one piece of a text; its other pieces stay.": "Es una parte de un texto; sus otras partes se quedan.",
+    "The note goes from the journal and the index, and can't be brought back.": (
+        "La nota se borra del diario y del índice, y no puede recuperarse."
+    ),
+    "It is one piece of a text; its other pieces stay.": (
+        "Es una parte de un texto; sus otras partes se quedan."
+    ),
     "Keep": "Conservar",
     "Forgotten.": "Olvidado.",
     "All memories": "Todos los recuerdos",

@@ -1,4 +1,5 @@
-"""The view `Memory`: search what was said, add to it; with `?id=` one entry whole, to read or to forget."""
+"""The view `Memory`: search what was said, add to it; with `?id=` one entry whole, to read or to
+forget."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ async def view(request: Request, service: Service) -> None:
 
 def address(query: str, kind: str, row_id: str = "") -> str:
     """The page's address with a search, and with one entry opened."""
-    asked = urlencode({name: value for name, value in (("id", row_id), ("q", query), ("type", kind)) if value})
+    asked = urlencode(
+        {name: value for name, value in (("id", row_id), ("q", query), ("type", kind)) if value}
+    )
     return f"/memory?{asked}" if asked else "/memory"
 
 
@@ -45,7 +48,11 @@ class Memories:
         self._most, self._turn = FIRST, 0
         text("h1", page("Memory"))
         if not page.service.config.routing.memory.remember:
-            text("p", page("New runs are not remembered: memory.remember is false in routing.yaml."), "orch-dim")
+            text(
+                "p",
+                page("New runs are not remembered: memory.remember is false in routing.yaml."),
+                "orch-dim",
+            )
         self._search()
         self._add()
         with ui.element("section").classes("orch-card"):
@@ -61,17 +68,27 @@ class Memories:
         page = self._page
         types = {"": page("any"), **{each.value: each.value for each in TaskType}}
         with ui.element("div").classes("orch-memory-search").props("role=search"):
-            self._words = ui.input(page("What do you want to find?"), value=self._query, on_change=self._emptied).props("dense outlined clearable")
+            self._words = ui.input(
+                page("What do you want to find?"), value=self._query, on_change=self._emptied
+            ).props("dense outlined clearable")
             self._words.on("keydown.enter", self._sought)
-            self._type = ui.select(types, label=page("Type"), value=self._kind, on_change=self._sought).props("dense outlined")
-            ui.button(page("Search"), icon="search", on_click=self._sought, color=None).props("no-caps unelevated").classes("orch-memory-main")
+            self._type = ui.select(
+                types, label=page("Type"), value=self._kind, on_change=self._sought
+            ).props("dense outlined")
+            ui.button(page("Search"), icon="search", on_click=self._sought, color=None).props(
+                "no-caps unelevated"
+            ).classes("orch-memory-main")
 
     async def _emptied(self) -> None:
         if not self._words.value and self._query:
             await self._sought()
 
     async def _sought(self) -> None:
-        self._query, self._kind, self._most = (self._words.value or "").strip(), self._type.value, FIRST
+        self._query, self._kind, self._most = (
+            (self._words.value or "").strip(),
+            self._type.value,
+            FIRST,
+        )
         ui.navigate.history.replace(address(self._query, self._kind))
         await self.load()
 
@@ -82,13 +99,18 @@ class Memories:
     # ---------------------------------------------------------------- what is there
 
     async def load(self) -> None:
-        """Searches, or lists the newest, and draws what is found unless something else was wished for meanwhile."""
+        """Searches, or lists the newest, and draws what is found unless something else was wished
+        for meanwhile."""
         self._turn += 1
         turn, page = self._turn, self._page
         self._title.text, self._count.text = page("Found") if self._query else page("Newest"), ""
         async with loading(page, self._place, self.load):
             wish: dict[str, Any] = {"k": self._most, "kind": self._kind}
-            found = await (ask(page, "search", query=self._query, **wish) if self._query else ask(page, "list", **wish))
+            found = await (
+                ask(page, "search", query=self._query, **wish)
+                if self._query
+                else ask(page, "list", **wish)
+            )
             if turn == self._turn:
                 self._draw(found.get("hits", found.get("memories", [])), found["notes"])
 
@@ -99,7 +121,11 @@ class Memories:
         if not rows:
             self._nothing()
             return
-        self._count.text = page("1 entry") if len(rows) == 1 else page("{number} entries", number=page.say.number(len(rows)))
+        self._count.text = (
+            page("1 entry")
+            if len(rows) == 1
+            else page("{number} entries", number=page.say.number(len(rows)))
+        )
         with ui.element("ul").classes("orch-memory-list"):
             for row in rows:
                 self._row(row)
@@ -109,22 +135,32 @@ class Memories:
     def _nothing(self) -> None:
         page = self._page
         if self._query:
-            nothing("search_off", page("Nothing was found."), page("Try other words, or fewer of them."))
+            nothing(
+                "search_off", page("Nothing was found."), page("Try other words, or fewer of them.")
+            )
         elif self._kind:
             nothing("search_off", page("Nothing of this type is remembered."))
         else:
-            nothing("psychology", page("Nothing is remembered yet."), page("What you ask is remembered once it is answered; notes can be added above."))
+            nothing(
+                "psychology",
+                page("Nothing is remembered yet."),
+                page("What you ask is remembered once it is answered; notes can be added above."),
+            )
 
     def _row(self, row: Row) -> None:
         page = self._page
         with ui.element("li").classes("orch-memory-one"):
             with ui.element("div").classes("orch-memory-words"):
-                ui.link(beginning(row), address(self._query, self._kind, row["id"])).classes("orch-memory-link")
+                ui.link(beginning(row), address(self._query, self._kind, row["id"])).classes(
+                    "orch-memory-link"
+                )
                 more = row["beginning"] if not row["note"] else row["task"] if row["title"] else ""
                 if more:
                     text("div", more, "orch-memory-beginning")
                 text("div", facts_line(page, row), "orch-dim")
-            forget = ui.button(icon="delete_outline", on_click=lambda: forgetting(page, row, self.load)).props("flat round dense")
+            forget = ui.button(
+                icon="delete_outline", on_click=lambda: forgetting(page, row, self.load)
+            ).props("flat round dense")
             forget.props["aria-label"] = page("Forget: {beginning}", beginning=beginning(row)[:60])
 
     # ---------------------------------------------------------------- adding
@@ -134,16 +170,24 @@ class Memories:
         with fold(page("Add a note")), ui.element("div").classes("orch-memory-add"):
             self._heading = ui.input(page("Title (may stay empty)")).props("dense outlined")
             self._note = ui.textarea(page("What is to be remembered")).props("outlined autogrow")
-            ui.button(page("Add"), icon="add", on_click=attempt(page, self._added), color=None).props("no-caps unelevated").classes("orch-memory-main")
+            ui.button(
+                page("Add"), icon="add", on_click=attempt(page, self._added), color=None
+            ).props("no-caps unelevated").classes("orch-memory-main")
 
     async def _added(self) -> str | None:
         page, said = self._page, (self._note.value or "").strip()
         if not said:
             ui.notify(page("Write down first what is to be remembered."), type="warning")
             return None
-        told = await page.service.memory.perform("add", {"texts": [{"title": (self._heading.value or "").strip() or None, "text": said}]})
+        told = await page.service.memory.perform(
+            "add", {"texts": [{"title": (self._heading.value or "").strip() or None, "text": said}]}
+        )
         self._note.value = self._heading.value = ""
         await self.load()
         if not told["new"]:
             return page("It was remembered already.")
-        return page("Remembered.") if len(told["ids"]) == 1 else page("Remembered, in {number} pieces.", number=page.say.number(len(told["ids"])))
+        return (
+            page("Remembered.")
+            if len(told["ids"]) == 1
+            else page("Remembered, in {number} pieces.", number=page.say.number(len(told["ids"])))
+        )

@@ -22,7 +22,9 @@ async def ask(page: Page, change: Change) -> bool:
             for line in change.diff():
                 ui.label(line or " ").classes(_KINDS.get(line[:1], ""))
         with ui.row().classes("orch-models-actions"):
-            ui.button(page("Write it"), on_click=lambda: dialog.submit(True), color=None).props("unelevated no-caps").classes("orch-models-main")
+            ui.button(page("Write it"), on_click=lambda: dialog.submit(True), color=None).props(
+                "unelevated no-caps"
+            ).classes("orch-models-main")
             ui.button(page("Leave it"), on_click=lambda: dialog.submit(False)).props("flat no-caps")
     try:
         return bool(await dialog)

@@ -1,4 +1,5 @@
-"""The figures of the view `Models`: speed and quality by task type as heat maps, measured against rated."""
+"""The figures of the view `Models`: speed and quality by task type as heat maps, measured against
+rated."""
 
 from __future__ import annotations
 
@@ -20,10 +21,16 @@ def draw(page: Page, rows: Sequence[Row]) -> None:
     """Both maps, with what the colours say; every cell says it as a number too."""
     TextElement(tag="h2", text=page("Measured against rated"))
     if not rows:
-        nothing("speed", page("No installed model could be measured"), page("Fetch one above, such as qwen3:4b"))
+        nothing(
+            "speed",
+            page("No installed model could be measured"),
+            page("Fetch one above, such as qwen3:4b"),
+        )
         return
     if not any(row.speed or row.quality for row in rows):
-        ui.label(page("Nothing is measured yet: figures come with each answer, and with orch bench.")).classes("orch-hint")
+        ui.label(
+            page("Nothing is measured yet: figures come with each answer, and with orch bench.")
+        ).classes("orch-hint")
     _legend(page)
     _table(page, page("Speed, tokens/s"), rows, _speed_cells(page))
     _table(page, page("Quality, 0 to 10"), rows, _quality_cells(page))
@@ -34,7 +41,9 @@ def _legend(page: Page) -> None:
         ui.label(page("below its rating"))
         with ui.element("span").classes("orch-models-shades"):
             for step in range(-STEPS, STEPS + 1):
-                ui.element("span").classes(f"orch-models-swatch {_shade(step)}").props("aria-hidden=true")
+                ui.element("span").classes(f"orch-models-swatch {_shade(step)}").props(
+                    "aria-hidden=true"
+                )
         ui.label(page("above its rating"))
         ui.label(page("n: answers that were measured")).classes("orch-dim")
 
@@ -48,12 +57,21 @@ def _speed_cells(page: Page) -> Cells:
 
     def cell(figure: Figure, rated: float) -> tuple[str, int]:
         share = figure.value / rated - 1
-        text = f"{number(figure.value, 1 if figure.value < 10 else 0)} tokens/s\n{_signed(page, 100 * share, 0)} % · n={number(figure.n)}"
+        text = (
+            f"{number(figure.value, 1 if figure.value < 10 else 0)}"
+            f" tokens/s\n{_signed(page, 100 * share, 0)} % · n={number(figure.n)}"
+        )
         return text, _step(math.log2(max(figure.value / rated, 0.01)), 0.33)
 
     def cells(row: Row) -> tuple[str, Mapping[TaskType, tuple[str, int]]]:
-        rating = "" if row.state.spec.speed_rating is None else "\n" + page("{rating} of 10", rating=number(row.state.spec.speed_rating, 1))
-        return f"{number(row.rated_speed)} tokens/s{rating}", {each: cell(figure, row.rated_speed) for each, figure in row.speed.items()}
+        rating = (
+            ""
+            if row.state.spec.speed_rating is None
+            else "\n" + page("{rating} of 10", rating=number(row.state.spec.speed_rating, 1))
+        )
+        return f"{number(row.rated_speed)} tokens/s{rating}", {
+            each: cell(figure, row.rated_speed) for each, figure in row.speed.items()
+        }
 
     return cells
 
@@ -63,12 +81,20 @@ def _quality_cells(page: Page) -> Cells:
 
     def cell(figure: Figure, rated: float) -> tuple[str, int]:
         more = figure.value - rated
-        return f"{page('{rating} of 10', rating=number(figure.value, 1))}\n{_signed(page, more, 1)} · n={number(figure.n)}", _step(more, 0.5)
+        return (
+            (
+                f"{page('{rating} of 10', rating=number(figure.value, 1))}\n{_signed(page, more, 1)}"
+                f" · n={number(figure.n)}"
+            ),
+            _step(more, 0.5),
+        )
 
     def cells(row: Row) -> tuple[str, Mapping[TaskType, tuple[str, int]]]:
         rated = page("{rating} of 10", rating=number(row.rated_quality, 1))
         source = f"\n{page.reason(row.state.prior.source)}" if row.state.prior else ""
-        return f"{rated}{source}", {each: cell(figure, row.believed_at(each)) for each, figure in row.quality.items()}
+        return f"{rated}{source}", {
+            each: cell(figure, row.believed_at(each)) for each, figure in row.quality.items()
+        }
 
     return cells
 
@@ -79,7 +105,11 @@ def _table(page: Page, title: str, rows: Sequence[Row], cells: Cells) -> None:
         with ui.element("table").classes("orch-models-heat"):
             TextElement(tag="caption", text=title)
             with ui.element("thead"), ui.element("tr"):
-                for name in (page("Model"), page("rated"), *(page(_NAMES[each]) for each in TaskType)):
+                for name in (
+                    page("Model"),
+                    page("rated"),
+                    *(page(_NAMES[each]) for each in TaskType),
+                ):
                     TextElement(tag="th", text=name).props("scope=col")
             with ui.element("tbody"):
                 for row in rows:

@@ -1,4 +1,5 @@
-"""The list of the view `Models`: each model's state, with what can be done to it, and which are to be listed in models.yaml."""
+"""The list of the view `Models`: each model's state, with what can be done to it, and which are to
+be listed in models.yaml."""
 
 from __future__ import annotations
 
@@ -32,9 +33,16 @@ class Wish(NamedTuple):
 
 
 class Listing:
-    """Every model as a row. Rows stay where they are and change in place, so that the keyboard does not lose its place."""
+    """Every model as a row. Rows stay where they are and change in place, so that the keyboard does
+    not lose its place."""
 
-    def __init__(self, page: Page, move: Move, fetch: Callable[[str, str], None], propose: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        page: Page,
+        move: Move,
+        fetch: Callable[[str, str], None],
+        propose: Callable[[], Awaitable[None]],
+    ) -> None:
         self._page, self._move, self._fetch = page, move, fetch
         self._rows: dict[ModelKey, _Row] = {}
         self._drawn: list[ModelKey] | None = None
@@ -44,12 +52,19 @@ class Listing:
         self._in_force = True
         with ui.element("section").classes("orch-card orch-models-part"):
             TextElement(tag="h2", text=page("All models"))
-            ui.label(page("Listed models stand in models.yaml, and may be routed to.")).classes("orch-hint")
+            ui.label(page("Listed models stand in models.yaml, and may be routed to.")).classes(
+                "orch-hint"
+            )
             self._place = ui.element("div").classes("orch-models-list").props("role=list")
-            self._switch = ui.switch(page("Unlisted models may be routed to as well"), on_change=lambda changed: self._switched(changed.value))
+            self._switch = ui.switch(
+                page("Unlisted models may be routed to as well"),
+                on_change=lambda changed: self._switched(changed.value),
+            )
             with ui.row().classes("orch-models-actions"):
                 self._show_change = (
-                    ui.button(page("Show the change to models.yaml"), on_click=propose, color=None).props("unelevated no-caps").classes("orch-models-main")
+                    ui.button(page("Show the change to models.yaml"), on_click=propose, color=None)
+                    .props("unelevated no-caps")
+                    .classes("orch-models-main")
                 )
                 self._undo = ui.button(page("Undo"), on_click=self._undone).props("flat no-caps")
 
@@ -61,11 +76,20 @@ class Listing:
         self._in_force = survey.unlisted_take_part
         if self._drawn != list(self._states):
             self._draw()
-        movable = {name for name, backend in runtime.backends.items() if hasattr(backend, "load") and hasattr(backend, "unload")}
+        movable = {
+            name
+            for name, backend in runtime.backends.items()
+            if hasattr(backend, "load") and hasattr(backend, "unload")
+        }
         fetchable = {name for name, backend in runtime.backends.items() if hasattr(backend, "pull")}
         for key, row in self._rows.items():
             state = self._states[key]
-            row.show(state, is_new=state.digest in new, can_move=key[0] in movable, can_fetch=key[0] in fetchable and key[0] not in survey.down)
+            row.show(
+                state,
+                is_new=state.digest in new,
+                can_move=key[0] in movable,
+                can_fetch=key[0] in fetchable and key[0] not in survey.down,
+            )
         self._show_wish()
 
     def _draw(self) -> None:
@@ -77,7 +101,11 @@ class Listing:
                 self._rows[state.key] = _Row(self._page, state, self)
         if not self._states:
             with self._place:
-                nothing("inventory_2", self._page("There is no model yet"), self._page("Fetch one above, such as qwen3:4b"))
+                nothing(
+                    "inventory_2",
+                    self._page("There is no model yet"),
+                    self._page("Fetch one above, such as qwen3:4b"),
+                )
 
     # ---------------------------------------------------------------- what is wished
 
@@ -88,8 +116,16 @@ class Listing:
 
     def wish(self) -> Wish:
         """What models.yaml is to say."""
-        listed = [self._states[key] for key, wanted in self._wanted.items() if wanted and key in self._states and self._states[key].unlisted]
-        dropped = [key for key, wanted in self._wanted.items() if not wanted and key in self._states and not self._states[key].unlisted]
+        listed = [
+            self._states[key]
+            for key, wanted in self._wanted.items()
+            if wanted and key in self._states and self._states[key].unlisted
+        ]
+        dropped = [
+            key
+            for key, wanted in self._wanted.items()
+            if not wanted and key in self._states and not self._states[key].unlisted
+        ]
         return Wish(listed, dropped, "use" if self.unlisted_take_part else "ignore")
 
     @property
@@ -151,10 +187,18 @@ class _Row:
                 self._chips = ui.element("div").classes("orch-models-chips")
                 self._facts = ui.label().classes("orch-dim")
             with ui.element("div").classes("orch-models-does"):
-                self._listed = ui.checkbox(page("Listed"), on_change=lambda changed: listing.want(state.key, changed.value))
-                self._listed.props["aria-label"] = page("Listed in models.yaml: {name}", name=state.spec.label)
+                self._listed = ui.checkbox(
+                    page("Listed"), on_change=lambda changed: listing.want(state.key, changed.value)
+                )
+                self._listed.props["aria-label"] = page(
+                    "Listed in models.yaml: {name}", name=state.spec.label
+                )
                 self._routed = ui.label().classes("orch-dim orch-models-routed")
-                self._button = ui.button(on_click=self._act).props("outline no-caps dense").classes("orch-models-move")
+                self._button = (
+                    ui.button(on_click=self._act)
+                    .props("outline no-caps dense")
+                    .classes("orch-models-move")
+                )
         self._said: tuple[str, ...] = ()
 
     def show(self, state: ModelState, *, is_new: bool, can_move: bool, can_fetch: bool) -> None:
@@ -168,9 +212,19 @@ class _Row:
                 for word in said:
                     ui.label(word).classes("orch-models-chip")
         self._facts.text = self._about()
-        fetches = can_fetch and state.unavailable is not None and state.unavailable[0] == "not_installed"
-        self._button.set_visibility(fetches or (can_move and state.unavailable is None and not state.remote_host))
-        word = self._page("Fetch") if fetches else self._page("Unload") if state.resident else self._page("Load")
+        fetches = (
+            can_fetch and state.unavailable is not None and state.unavailable[0] == "not_installed"
+        )
+        self._button.set_visibility(
+            fetches or (can_move and state.unavailable is None and not state.remote_host)
+        )
+        word = (
+            self._page("Fetch")
+            if fetches
+            else self._page("Unload")
+            if state.resident
+            else self._page("Load")
+        )
         if self._button.text != word:
             self._button.text = word
             self._button.props["aria-label"] = f"{word}: {state.spec.label}"
@@ -179,7 +233,13 @@ class _Row:
         """Whether it is to be listed, and what follows."""
         self._listed.value = listed
         chats = self._state.capabilities is None or "completion" in self._state.capabilities
-        said = self._page("only embeds") if not chats else self._page("may be routed to") if routed else self._page("not routed to")
+        said = (
+            self._page("only embeds")
+            if not chats
+            else self._page("may be routed to")
+            if routed
+            else self._page("not routed to")
+        )
         if self._state.is_denied:
             said = self._page("not routed to: models.yaml does not say remote: allow")
         if self._routed.text != said:
@@ -202,8 +262,16 @@ class _Row:
         if state.remote_host and state.is_there:
             where = page("remote, {host}", host=place(state.remote_host))
         elif state.unavailable:
-            where = page("not installed") if state.unavailable[0] == "not_installed" else page("its provider is down")
-        told = {page("unlisted"): state.unlisted, page("new"): is_new, page("last resort"): state.spec.last_resort}
+            where = (
+                page("not installed")
+                if state.unavailable[0] == "not_installed"
+                else page("its provider is down")
+            )
+        told = {
+            page("unlisted"): state.unlisted,
+            page("new"): is_new,
+            page("last resort"): state.spec.last_resort,
+        }
         return (where, *(word for word, holds in told.items() if holds))
 
     def _about(self) -> str:
@@ -213,7 +281,9 @@ class _Row:
         if state.size_bytes:
             parts.append(f"{page.say.number(state.size_bytes / 1e9, 1)} GB")
         if state.context_window < UNKNOWN_CTX:
-            parts.append(page("{tokens} tokens of context", tokens=page.say.number(state.context_window)))
+            parts.append(
+                page("{tokens} tokens of context", tokens=page.say.number(state.context_window))
+            )
         if state.capabilities and state.capabilities - {"completion"}:
             parts.append(", ".join(sorted(state.capabilities - {"completion"})))
         if state.spec.strengths:

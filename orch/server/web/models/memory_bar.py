@@ -40,20 +40,29 @@ class Memory:
         bar.props["aria-label"] = text
         with bar:
             for place, model in enumerate(models):
-                ui.element("div").classes(f"orch-models-colour-{place % COLOURS}").style(f"width: {100 * model['gb'] / whole if whole else 0:.2f}%")
+                ui.element("div").classes(f"orch-models-colour-{place % COLOURS}").style(
+                    f"width: {100 * model['gb'] / whole if whole else 0:.2f}%"
+                )
         with ui.element("ul").classes("orch-models-legend"):
             for place, model in enumerate(models):
                 with ui.element("li"):
-                    ui.element("span").classes(f"orch-models-swatch orch-models-colour-{place % COLOURS}").props("aria-hidden=true")
+                    ui.element("span").classes(
+                        f"orch-models-swatch orch-models-colour-{place % COLOURS}"
+                    ).props("aria-hidden=true")
                     ui.label(self._one(model))
 
     def _sum(self, loaded: float, budget: float | None) -> str:
         number = self._page.say.number
         if budget is None:
-            return self._page("{loaded} GB loaded; how much there is in all is not known", loaded=number(loaded, 1))
+            return self._page(
+                "{loaded} GB loaded; how much there is in all is not known",
+                loaded=number(loaded, 1),
+            )
         if not loaded:
             return self._page("No model is loaded; there are {budget} GB", budget=number(budget, 1))
-        return self._page("{loaded} GB of {budget} GB loaded", loaded=number(loaded, 1), budget=number(budget, 1))
+        return self._page(
+            "{loaded} GB of {budget} GB loaded", loaded=number(loaded, 1), budget=number(budget, 1)
+        )
 
     def _one(self, model: dict[str, Any]) -> str:
         page = self._page

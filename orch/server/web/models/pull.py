@@ -19,17 +19,31 @@ Handler = Callable[[Callable[[], Awaitable[str | None]]], Callable[[], Awaitable
 class Fetching:
     """The form, and the server's Pulls, which are looked at while one is under way."""
 
-    def __init__(self, page: Page, pulls: Pulls, handler: Handler, refresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, page: Page, pulls: Pulls, handler: Handler, refresh: Callable[[], Awaitable[None]]
+    ) -> None:
         self._page, self._pulls, self._refresh = page, pulls, refresh
         self._shown: dict[ModelKey, _Shown] = {}
         with ui.element("section").classes("orch-card orch-models-part"):
             TextElement(tag="h2", text=page("Fetch a model"))
             with ui.element("div").classes("orch-models-fetch") as self._form:
-                self._name = ui.input(page("Name, such as qwen3:4b")).props("outlined dense").classes("orch-models-input")
+                self._name = (
+                    ui.input(page("Name, such as qwen3:4b"))
+                    .props("outlined dense")
+                    .classes("orch-models-input")
+                )
                 self._name.on("keydown.enter", handler(self._asked))
-                self._where = ui.select([], label=page("Provider")).props("outlined dense").classes("orch-models-where-to")
-                ui.button(page("Fetch"), on_click=handler(self._asked), color=None).props("unelevated no-caps").classes("orch-models-main")
-            self._none = ui.label(page("models.yaml has no Ollama into which models could be fetched.")).classes("orch-hint")
+                self._where = (
+                    ui.select([], label=page("Provider"))
+                    .props("outlined dense")
+                    .classes("orch-models-where-to")
+                )
+                ui.button(page("Fetch"), on_click=handler(self._asked), color=None).props(
+                    "unelevated no-caps"
+                ).classes("orch-models-main")
+            self._none = ui.label(
+                page("models.yaml has no Ollama into which models could be fetched.")
+            ).classes("orch-hint")
             self._place = ui.element("div").classes("orch-models-part")
             self._timer = ui.timer(TICK_S, self._tick, active=True)
 
@@ -57,7 +71,9 @@ class Fetching:
     async def _tick(self) -> None:
         """Draws what changed. Rests while nothing is under way."""
         ended = False
-        for key in [key for key in self._shown if self._pulls.known.get(key) is not self._shown[key].pull]:
+        for key in [
+            key for key in self._shown if self._pulls.known.get(key) is not self._shown[key].pull
+        ]:
             self._shown.pop(key).row.delete()
         for key, pull in self._pulls.known.items():
             if key not in self._shown:
@@ -84,8 +100,12 @@ class _Shown:
             self.row.props["aria-label"] = pull.key[1]
             with ui.element("div").classes("orch-models-pull-head"):
                 ui.label(pull.key[1]).classes("orch-models-name")
-                self._button = ui.button(page("Cancel"), on_click=lambda: dismiss(pull)).props("flat no-caps dense")
-            self._bar = ui.linear_progress(0, size="10px", show_value=False).classes("orch-models-progress")
+                self._button = ui.button(page("Cancel"), on_click=lambda: dismiss(pull)).props(
+                    "flat no-caps dense"
+                )
+            self._bar = ui.linear_progress(0, size="10px", show_value=False).classes(
+                "orch-models-progress"
+            )
             self._bar.props["aria-label"] = page("Progress")
             self._text = ui.label().props("role=status").classes("orch-dim")
 
@@ -118,4 +138,7 @@ class _Shown:
     def _amount(self, done: int, total: int) -> str:
         unit, size = ("GB", 1e9) if total >= 1e9 else ("MB", 1e6)
         number = self._page.say.number
-        return f"{self._page('{done} of {total}', done=number(done / size, 1), total=number(total / size, 1))} {unit} · {number(100 * done / total)} %"
+        return (
+            f"{self._page('{done} of {total}', done=number(done / size, 1), total=number(total / size, 1))}"
+            f" {unit} · {number(100 * done / total)} %"
+        )

@@ -1,4 +1,5 @@
-"""The view `Models`: what is installed and loaded, how fast and good it is, what is fetched, and which may be routed to."""
+"""The view `Models`: what is installed and loaded, how fast and good it is, what is fetched, and
+which may be routed to."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ async def view(request: Request, service: Service) -> None:
 
 
 class Models:
-    """One open page of it. The parts know how to show; what is done is done here, by the library's functions."""
+    """One open page of it. The parts know how to show; what is done is done here, by the library's
+    functions."""
 
     def __init__(self, page: Page, pulls: Pulls) -> None:
         self._page, self._service, self._pulls = page, page.service, pulls
@@ -62,7 +64,9 @@ class Models:
         ui.timer(0, self._load, once=True)
         ui.on("orch-models-look", self._look)
         # by the browser, which alone knows whether somebody sees the page
-        ui.run_javascript(f'setInterval(() => document.hidden || emitEvent("orch-models-look"), {LOOK_S * 1000})')
+        ui.run_javascript(
+            f'setInterval(() => document.hidden || emitEvent("orch-models-look"), {LOOK_S * 1000})'
+        )
 
     async def _load(self) -> None:
         async with loading(self._page, self._root, self._load):
@@ -116,7 +120,8 @@ class Models:
             heatmap.draw(self._page, rows)
 
     def _show_down(self, survey: Survey) -> None:
-        """Which provider can't be reached, why, and what to do. Drawn again only where that changed: a reader is told each time."""
+        """Which provider can't be reached, why, and what to do. Drawn again only where that
+        changed: a reader is told each time."""
         if self._said_down == dict(survey.down):
             return
         self._said_down = dict(survey.down)
@@ -133,7 +138,9 @@ class Models:
             return "\n".join(embedded_lines())
         if known.kind == "ollama":
             return self._page("Start it with: ollama serve")
-        return self._page("Start the server at {address}", address=", ".join(map(shown, known.urls)))
+        return self._page(
+            "Start the server at {address}", address=", ".join(map(shown, known.urls))
+        )
 
     # ---------------------------------------------------------------- what is done
 
@@ -163,7 +170,9 @@ class Models:
 
         async def changed() -> str | None:
             wish = self._listing.wish()
-            change = await asyncio.to_thread(proposed, self._service.config_dir, wish.listed, wish.dropped, wish.unlisted)
+            change = await asyncio.to_thread(
+                proposed, self._service.config_dir, wish.listed, wish.dropped, wish.unlisted
+            )
             return await self._saved(change) if await ask(self._page, change) else None
 
         await self.handler(changed)()

@@ -1,4 +1,5 @@
-"""The journal decided again under other weights, in a thread that lets go when it is overtaken; and how that is shown."""
+"""The journal decided again under other weights, in a thread that lets go when it is overtaken; and
+how that is shown."""
 
 from __future__ import annotations
 
@@ -14,7 +15,18 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from orch.config.edit_weights import evened
 from orch.config.spec import Weights
-from orch.routing.replay import Again, History, Past, Reading, Redecided, Replay, as_if_up, decided, history_of, reading
+from orch.routing.replay import (
+    Again,
+    History,
+    Past,
+    Reading,
+    Redecided,
+    Replay,
+    as_if_up,
+    decided,
+    history_of,
+    reading,
+)
 from orch.server.service import Service
 from orch.server.web.components.page import Page, nothing
 from orch.server.web.components.tables import fold, table, text
@@ -32,9 +44,12 @@ SPANISH = {
         "Estos son los pesos en vigor: lo aprendido y medido desde entonces decide de otro modo."
     ),
     "{n} of them would change with the weights in force too: what was learned and measured since then decides otherwise.": (
-        "{n} de ellas cambiarían también con los pesos en vigor: lo aprendido y medido desde entonces decide de otro modo."
+        "{n} de ellas cambiarían también con los pesos en vigor: lo aprendido y medido desde"
+        " entonces decide de otro modo."
     ),
-    "Only the last {n} runs are looked at; orch replay looks at more.": "Solo se miran las últimas {n} ejecuciones; orch replay mira más.",
+    "Only the last {n} runs are looked at; orch replay looks at more.": (
+        "Solo se miran las últimas {n} ejecuciones; orch replay mira más."
+    ),
     "{providers} can't be reached: the models listed there count as installed.": (
         "No se puede acceder a {providers}: los modelos que figuran ahí cuentan como instalados."
     ),
@@ -43,11 +58,15 @@ SPANISH = {
     ),
     "No runs to replay yet": "Aún no hay ejecuciones que repetir",
     "Ask something in the chat or with orch run: what is decided there can be decided again here.": (
-        "Pregunta algo en el chat o con orch run: lo que allí se decida se puede volver a decidir aquí."
+        "Pregunta algo en el chat o con orch run: lo que allí se decida se puede volver a decidir"
+        " aquí."
     ),
-    "Runs are not recorded: journal.mode is off in routing.yaml.": "Las ejecuciones no se registran: journal.mode es off en routing.yaml.",
+    "Runs are not recorded: journal.mode is off in routing.yaml.": (
+        "Las ejecuciones no se registran: journal.mode es off en routing.yaml."
+    ),
     "The runs that are there were not orch's to decide: a model was named, or the answer was kept.": (
-        "Las ejecuciones que hay no las decidió orch: se nombró un modelo o la respuesta estaba guardada."
+        "Las ejecuciones que hay no las decidió orch: se nombró un modelo o la respuesta estaba"
+        " guardada."
     ),
     "From": "De",
     "To": "A",
@@ -76,7 +95,8 @@ class OvertakenError(Exception):
 
 
 class Replayer:
-    """The past of the journal, read once for all weights, as the newest configuration knows it. Lives as long as the page, or that configuration."""
+    """The past of the journal, read once for all weights, as the newest configuration knows it.
+    Lives as long as the page, or that configuration."""
 
     def __init__(self, service: Service) -> None:
         self._service, self.config = service, service.config
@@ -124,7 +144,9 @@ class Replayer:
 
     def _tried(self, tried: Weights, stop: threading.Event) -> Replay:
         config = self.config
-        runtime = replace(self._runtime, config=replace(config, routing=replace(config.routing, weights=tried)))
+        runtime = replace(
+            self._runtime, config=replace(config, routing=replace(config.routing, weights=tried))
+        )
         count = 0
 
         def again(past: Past) -> Redecided:
@@ -151,7 +173,8 @@ def _proportions(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 class Shown:
-    """The outcome of a replay: how many decisions change, beside the weights, and which ones, in a place of its own."""
+    """The outcome of a replay: how many decisions change, beside the weights, and which ones, in a
+    place of its own."""
 
     def __init__(self, page: Page, count: TextElement, place: ui.element) -> None:
         self._page, self._count, self._place = page, count, place
@@ -174,18 +197,43 @@ class Shown:
         page, number, changes = self._page, self._page.say.number, found.changes
         if not found.decisions:
             return ""
-        return page("{n} of {all} decisions change", n=number(len(changes)), all=number(len(found.decisions))) if changes else page("No decision changes")
+        return (
+            page(
+                "{n} of {all} decisions change",
+                n=number(len(changes)),
+                all=number(len(found.decisions)),
+            )
+            if changes
+            else page("No decision changes")
+        )
 
     def _head(self, replayer: Replayer, found: Replay, *, in_force: bool) -> None:
         page, changes = self._page, found.changes
         number = page.say.number
         if not changes:
-            text("p", page("Of {all} decisions, each would be the same.", all=number(len(found.decisions))), "orch-hint")
+            text(
+                "p",
+                page(
+                    "Of {all} decisions, each would be the same.", all=number(len(found.decisions))
+                ),
+                "orch-hint",
+            )
         same = sum(replayer.is_present(each) for each in changes)
         if changes and in_force:
-            text("p", page("These are the weights in force: what was learned and measured since then decides otherwise."), "orch-hint")
+            text(
+                "p",
+                page(
+                    "These are the weights in force: what was learned and measured since then"
+                    " decides otherwise."
+                ),
+                "orch-hint",
+            )
         elif same:
-            said = page("{n} of them would change with the weights in force too: what was learned and measured since then decides otherwise.", n=number(same))
+            said = page(
+                "{n} of them would change with the weights in force too: what was learned and"
+                " measured since then decides otherwise.",
+                n=number(same),
+            )
             text("p", said, "orch-hint")
         for remark in _remarks(page, replayer, found):
             text("p", remark, "orch-hint")
@@ -214,29 +262,61 @@ class Shown:
 def _remarks(page: Page, replayer: Replayer, found: Replay) -> list[str]:
     number, said = page.say.number, []
     if replayer.down:
-        said.append(page("{providers} can't be reached: the models listed there count as installed.", providers=", ".join(replayer.down)))
+        said.append(
+            page(
+                "{providers} can't be reached: the models listed there count as installed.",
+                providers=", ".join(replayer.down),
+            )
+        )
     if found.without_text:
-        said.append(page("{n} runs have no text and can't be decided again (journal.mode was meta).", n=number(found.without_text)))
+        said.append(
+            page(
+                "{n} runs have no text and can't be decided again (journal.mode was meta).",
+                n=number(found.without_text),
+            )
+        )
     if replayer.all_runs == MOST_RUNS:
-        said.append(page("Only the last {n} runs are looked at; orch replay looks at more.", n=number(MOST_RUNS)))
+        said.append(
+            page(
+                "Only the last {n} runs are looked at; orch replay looks at more.",
+                n=number(MOST_RUNS),
+            )
+        )
     return said
 
 
 def _nothing(page: Page, replayer: Replayer, found: Replay) -> None:
-    hint = page("Ask something in the chat or with orch run: what is decided there can be decided again here.")
+    hint = page(
+        "Ask something in the chat or with orch run: what is decided there can be decided again"
+        " here."
+    )
     if replayer.config.routing.journal.mode == "off":
         hint = page("Runs are not recorded: journal.mode is off in routing.yaml.")
     elif found.without_text:
-        hint = page("{n} runs have no text and can't be decided again (journal.mode was meta).", n=page.say.number(found.without_text))
+        hint = page(
+            "{n} runs have no text and can't be decided again (journal.mode was meta).",
+            n=page.say.number(found.without_text),
+        )
     elif found.left_out:
-        hint = page("The runs that are there were not orch's to decide: a model was named, or the answer was kept.")
+        hint = page(
+            "The runs that are there were not orch's to decide: a model was named, or the answer"
+            " was kept."
+        )
     nothing("history", page("No runs to replay yet"), hint)
 
 
 def _pairs(page: Page, changes: tuple[Again, ...]) -> None:
     counted = Counter((each.before, each.after) for each in changes)
-    rows = [(before, after or page("no model"), page.say.number(n)) for (before, after), n in counted.most_common()]
-    table(page("From which model to which"), (page("From"), page("To"), page("Decisions")), rows, words=(0, 1))
+    rows = [
+        (before, after or page("no model"), page.say.number(n))
+        for (before, after), n in counted.most_common()
+    ]
+    table(
+        page("From which model to which"),
+        (page("From"), page("To"), page("Decisions")),
+        rows,
+        words=(0, 1),
+    )
 
 
 def _change(page: Page, each: Again, *, too: bool) -> None:
@@ -245,11 +325,34 @@ def _change(page: Page, each: Again, *, too: bool) -> None:
         text("div", one_line(each.task)[:300], "orch-settings-task")
         with ui.element("div").classes("orch-settings-facts"):
             text("span", page(each.task_type), "orch-settings-type")
-            text("span", page("from {before} to {after}", before=each.before, after=each.after or page("no model")))
+            text(
+                "span",
+                page(
+                    "from {before} to {after}",
+                    before=each.before,
+                    after=each.after or page("no model"),
+                ),
+            )
             (quality, new_quality), (seconds, new_seconds) = each.quality, each.seconds
             if quality is not None and new_quality is not None:
-                text("span", page("expected quality {before} → {after} of 10", before=number(10 * quality, 1), after=number(10 * new_quality, 1)), "orch-dim")
+                text(
+                    "span",
+                    page(
+                        "expected quality {before} → {after} of 10",
+                        before=number(10 * quality, 1),
+                        after=number(10 * new_quality, 1),
+                    ),
+                    "orch-dim",
+                )
             if seconds is not None and new_seconds is not None:
-                text("span", page("expected time {before} → {after} s", before=number(seconds, 1), after=number(new_seconds, 1)), "orch-dim")
+                text(
+                    "span",
+                    page(
+                        "expected time {before} → {after} s",
+                        before=number(seconds, 1),
+                        after=number(new_seconds, 1),
+                    ),
+                    "orch-dim",
+                )
             if too:
                 text("span", page("with the weights in force too"), "orch-dim")

@@ -1,4 +1,5 @@
-"""The view `Settings`: the weights of the score, what they would have decided, and what is written to routing.yaml."""
+"""The view `Settings`: the weights of the score, what they would have decided, and what is written
+to routing.yaml."""
 
 from __future__ import annotations
 
@@ -33,10 +34,16 @@ SPANISH: dict[str, str] = {
     "Quality": "Calidad",
     "Speed": "Velocidad",
     "Confidence": "Confianza",
-    "Whether the type of the task is among the model's strengths.": "Si el tipo de tarea está entre los puntos fuertes del modelo.",
+    "Whether the type of the task is among the model's strengths.": (
+        "Si el tipo de tarea está entre los puntos fuertes del modelo."
+    ),
     "How good the model is at such a task.": "Lo bueno que es el modelo en una tarea así.",
-    "How soon the answer would stand there, the load included.": "Cuán pronto estaría la respuesta, incluida la carga.",
-    "A sure type favours specialists, an unsure one generalists.": "Un tipo seguro favorece a los especialistas; uno dudoso, a los generalistas.",
+    "How soon the answer would stand there, the load included.": (
+        "Cuán pronto estaría la respuesta, incluida la carga."
+    ),
+    "A sure type favours specialists, an unsure one generalists.": (
+        "Un tipo seguro favorece a los especialistas; uno dudoso, a los generalistas."
+    ),
     "{term}, slider": "{term}, control deslizante",
     "{term}, number": "{term}, número",
     "Sum {sum} of 1": "Suma {sum} de 1",
@@ -52,12 +59,16 @@ SPANISH: dict[str, str] = {
         "Un perfil (--speed, --quality) tiene pesos propios, que esta página no toca."
     ),
     "The dial goes in straight lines from speed alone (0) by the weights above (5) to quality alone (10).": (
-        "El dial va en línea recta de solo velocidad (0), por los pesos de arriba (5), a solo calidad (10)."
+        "El dial va en línea recta de solo velocidad (0), por los pesos de arriba (5), a solo"
+        " calidad (10)."
     ),
-    "In the replay, what was chosen by the dial keeps the weights of then.": "En la repetición, lo que se eligió con el dial conserva los pesos de entonces.",
+    "In the replay, what was chosen by the dial keeps the weights of then.": (
+        "En la repetición, lo que se eligió con el dial conserva los pesos de entonces."
+    ),
     "Replay": "Repetición",
     "Every task of the journal is decided again under the weights above. No model is run.": (
-        "Cada tarea del registro se decide de nuevo con los pesos de arriba. No se ejecuta ningún modelo."
+        "Cada tarea del registro se decide de nuevo con los pesos de arriba. No se ejecuta ningún"
+        " modelo."
     ),
     "What stands on the disk is not valid and not used: the last good configuration goes on.": (
         "Lo que hay en el disco no es válido y no se usa: sigue la última configuración correcta."
@@ -95,7 +106,14 @@ class Settings:
         self._profiles = ui.element("div")
         self._saving = Saving(page)
         text("h2", page("Replay"))
-        text("p", page("Every task of the journal is decided again under the weights above. No model is run."), "orch-dim")
+        text(
+            "p",
+            page(
+                "Every task of the journal is decided again under the weights above. No model is"
+                " run."
+            ),
+            "orch-dim",
+        )
         self._place = ui.element("div").classes("orch-settings-replay")
         self._shown = Shown(page, self._sliders.count, self._place)
         self._tell_state()
@@ -180,9 +198,22 @@ class Settings:
         page, fault = self._page, self._fault
         with self._state:
             if fault is None:
-                text("p", page("In force: configuration {hash}.", hash=self._service.config.hash), "orch-dim")
+                text(
+                    "p",
+                    page("In force: configuration {hash}.", hash=self._service.config.hash),
+                    "orch-dim",
+                )
                 return
-            failed(page, OrchError(page("What stands on the disk is not valid and not used: the last good configuration goes on."), fault.message))
+            failed(
+                page,
+                OrchError(
+                    page(
+                        "What stands on the disk is not valid and not used: the last good"
+                        " configuration goes on."
+                    ),
+                    fault.message,
+                ),
+            )
 
 
 class Sliders:
@@ -193,13 +224,24 @@ class Sliders:
         self.weights = dict(begin)
         self._inputs: dict[str, tuple[ui.element, ui.number]] = {}
         with ui.element("section").classes("orch-card orch-settings-weights"):
-            text("p", page("How much each term counts in the score by which a model is chosen. They add up to 1."), "orch-dim")
+            text(
+                "p",
+                page(
+                    "How much each term counts in the score by which a model is chosen. They add up"
+                    " to 1."
+                ),
+                "orch-dim",
+            )
             for term in TERMS:
                 self._row(term)
             with ui.element("div").classes("orch-settings-sum"):
                 self._sum = text("p", "").props("role=status")
-                even = ui.button(page("Make the sum 1"), on_click=lambda: self.set(evened(self.weights)))
-                back = ui.button(page("Back to what is in force"), on_click=lambda: self.set(self.begin))
+                even = ui.button(
+                    page("Make the sum 1"), on_click=lambda: self.set(evened(self.weights))
+                )
+                back = ui.button(
+                    page("Back to what is in force"), on_click=lambda: self.set(self.begin)
+                )
             self.count = text("p", "", "orch-settings-count").props("role=status")
             self._even, self._back = even.props("flat no-caps"), back.props("flat no-caps")
         self._tell()
@@ -223,10 +265,27 @@ class Sliders:
             with ui.element("div").classes("orch-settings-term"):
                 text("span", page(name), "orch-settings-name")
                 text("span", page(about), "orch-hint")
-            # a browser's own: the one of Quasar has its name on one element and the focus on another
-            slider = ui.element("input").props(f"type=range min=0 max=1 step=0.01 value={self.weights[term]}").classes("orch-settings-slider")
-            slider.on("input", lambda event: self._take(term, float(event.args)), throttle=0.05, js_handler="(event) => emit(event.target.value)")
-            number = ui.number(min=0, max=1, step=0.01, value=self.weights[term], format="%.2f", on_change=lambda event: self._take(term, event.value))
+            # a browser's own: the one of Quasar has its name on one element and the focus on
+            # another
+            slider = (
+                ui.element("input")
+                .props(f"type=range min=0 max=1 step=0.01 value={self.weights[term]}")
+                .classes("orch-settings-slider")
+            )
+            slider.on(
+                "input",
+                lambda event: self._take(term, float(event.args)),
+                throttle=0.05,
+                js_handler="(event) => emit(event.target.value)",
+            )
+            number = ui.number(
+                min=0,
+                max=1,
+                step=0.01,
+                value=self.weights[term],
+                format="%.2f",
+                on_change=lambda event: self._take(term, event.value),
+            )
             number.props("dense outlined").classes("orch-settings-number")
             slider.props["aria-label"] = page("{term}, slider", term=page(name))
             number.props["aria-label"] = page("{term}, number", term=page(name))
@@ -248,8 +307,13 @@ class Sliders:
         number.set_value(value)
 
     def _tell(self) -> None:
-        self._sum.set_text(self._page("Sum {sum} of 1", sum=self._page.say.number(sum(self.weights.values()), 2)))
-        self._sum.classes(remove="orch-settings-good orch-settings-bad", add="orch-settings-good" if self.adds_up else "orch-settings-bad")
+        self._sum.set_text(
+            self._page("Sum {sum} of 1", sum=self._page.say.number(sum(self.weights.values()), 2))
+        )
+        self._sum.classes(
+            remove="orch-settings-good orch-settings-bad",
+            add="orch-settings-good" if self.adds_up else "orch-settings-bad",
+        )
         self._even.set_enabled(not self.adds_up)
         self._back.set_enabled(self.weights != self.begin)
 
@@ -260,9 +324,33 @@ def _profiles(page: Page) -> None:
     number = page.say.number
     sets = {"balanced": routing.weights} | dict(routing.profiles)
     with fold(page("Profiles and the dial")):
-        text("p", page("The weights above count where no profile is asked for, which is called balanced."))
-        text("p", page("A profile (--speed, --quality) has weights of its own, which this page leaves as they are."))
-        rows = [(name, *(number(weight, 2) for weight in weights.as_dict().values())) for name, weights in sets.items()]
-        table(page("Weights of the profiles"), (page("Profile"), *(page(ABOUT[term][0]) for term in TERMS)), rows)
-        text("p", page("The dial goes in straight lines from speed alone (0) by the weights above (5) to quality alone (10)."))
+        text(
+            "p",
+            page(
+                "The weights above count where no profile is asked for, which is called balanced."
+            ),
+        )
+        text(
+            "p",
+            page(
+                "A profile (--speed, --quality) has weights of its own, which this page leaves as"
+                " they are."
+            ),
+        )
+        rows = [
+            (name, *(number(weight, 2) for weight in weights.as_dict().values()))
+            for name, weights in sets.items()
+        ]
+        table(
+            page("Weights of the profiles"),
+            (page("Profile"), *(page(ABOUT[term][0]) for term in TERMS)),
+            rows,
+        )
+        text(
+            "p",
+            page(
+                "The dial goes in straight lines from speed alone (0) by the weights above (5) to"
+                " quality alone (10)."
+            ),
+        )
         text("p", page("In the replay, what was chosen by the dial keeps the weights of then."))

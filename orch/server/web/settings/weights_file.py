@@ -15,9 +15,12 @@ from orch.server.web.components.tables import text
 SPANISH = {
     "What is saved": "Qué se guarda",
     "Nothing is changed yet.": "Aún no hay ningún cambio.",
-    "Nothing can be saved before the sum is 1.": "No se puede guardar nada hasta que la suma sea 1.",
+    "Nothing can be saved before the sum is 1.": (
+        "No se puede guardar nada hasta que la suma sea 1."
+    ),
     "There is no routing.yaml of your own yet: saving begins one. What it leaves out is taken from the shipped one.": (
-        "Aún no tienes un routing.yaml propio: al guardar se crea uno. Lo que omite se toma del que trae orch."
+        "Aún no tienes un routing.yaml propio: al guardar se crea uno. Lo que omite se toma del que"
+        " trae orch."
     ),
     "Difference in routing.yaml": "Diferencia en routing.yaml",
     "Save": "Guardar",
@@ -39,13 +42,18 @@ class Saving:
         self._path = text("p", "", "orch-dim orch-settings-path")
         self._place = ui.element("div").classes("orch-settings-saved")
         self._button = (
-            ui.button(page("Save"), icon="save", on_click=attempt(page, self._save), color=None).props("unelevated no-caps").classes("orch-settings-save")
+            ui.button(page("Save"), icon="save", on_click=attempt(page, self._save), color=None)
+            .props("unelevated no-caps")
+            .classes("orch-settings-save")
         )
 
     async def read(self) -> None:
         """Reads what stands on the disk now."""
         try:
-            self._file, self._fault = await asyncio.to_thread(RoutingFile.read, self._page.service.config_dir), None
+            self._file, self._fault = (
+                await asyncio.to_thread(RoutingFile.read, self._page.service.config_dir),
+                None,
+            )
         except OrchError as error:
             self._file, self._fault = None, error
         self._path.set_text(str(self._file.path) if self._file else "")
@@ -68,7 +76,12 @@ class Saving:
             else:
                 if self._file and self._file.is_new:
                     text(
-                        "p", page("There is no routing.yaml of your own yet: saving begins one. What it leaves out is taken from the shipped one."), "orch-hint"
+                        "p",
+                        page(
+                            "There is no routing.yaml of your own yet: saving begins one. What it"
+                            " leaves out is taken from the shipped one."
+                        ),
+                        "orch-hint",
                     )
                 _diff(page, lines)
 
@@ -76,7 +89,8 @@ class Saving:
         return self._page.service.config.routing.weights.as_dict() == dict(weights)
 
     async def _save(self) -> str:
-        """Writes the file and has the server take it over, which it would do by itself a moment later."""
+        """Writes the file and has the server take it over, which it would do by itself a moment
+        later."""
         page, service = self._page, self._page.service
         assert self._file is not None
         try:
@@ -94,5 +108,9 @@ def _diff(page: Page, lines: list[str]) -> None:
     with ui.element("pre").classes("orch-settings-diff").props("tabindex=0 role=region") as place:
         place.props["aria-label"] = page("Difference in routing.yaml")
         for line in lines:
-            kind = "head" if line.startswith(("---", "+++", "@@")) else {"+": "added", "-": "removed"}.get(line[:1], "same")
+            kind = (
+                "head"
+                if line.startswith(("---", "+++", "@@"))
+                else {"+": "added", "-": "removed"}.get(line[:1], "same")
+            )
             text("span", line or " ", kind)
