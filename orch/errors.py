@@ -35,7 +35,7 @@ EXIT_CODES = {
 }
 """`error.code` of a run to the exit code of the process."""
 
-ATTEMPT_CODES = {
+RUN_CODES = {
     "connect": "no_provider",
     "model_not_found": "model_not_found",
     "context_overflow": "context_overflow",
@@ -120,7 +120,7 @@ class JournalError(OrchError):
     """The journal can't be read or written."""
 
 
-class BackendError(Exception):
+class ProviderError(Exception):
     """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is
     what the server asked for.
 
@@ -147,13 +147,13 @@ class BackendError(Exception):
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
-        self.has_place = has_place
+        self.has_free_slot = has_place
         self.remote_host = remote_host
-        self.counted, self.held = counted, held
+        self.prompt_tokens, self.context_tokens = counted, held
 
 
 def run_code(attempts: Sequence[Attempt]) -> str:
     """The error code of a run that gave no answer: what all attempts have in common, else
     `all_failed`."""
-    codes = {ATTEMPT_CODES.get(attempt.code, "all_failed") for attempt in attempts}
+    codes = {RUN_CODES.get(attempt.code, "all_failed") for attempt in attempts}
     return codes.pop() if len(codes) == 1 else "all_failed"

@@ -13,7 +13,7 @@ from orch.config.load import Config
 from orch.errors import OrchError, UsageError
 from orch.execution.attempt import Chunk
 from orch.execution.run import OnPartial, Run
-from orch.execution.runtime import ConfigLike, Runtime, Wiring, config_from
+from orch.execution.runtime import ConfigSource, Runtime, Wiring, config_from
 from orch.routing.router import plan
 from orch.storage.stats import by_model
 from orch.text.prompt import Task
@@ -56,8 +56,8 @@ class Orchestrator:
 
     def __init__(
         self,
-        models: ConfigLike = None,
-        routing: ConfigLike = None,
+        models: ConfigSource = None,
+        routing: ConfigSource = None,
         *,
         config: Config | None = None,
         face: str = "library",
@@ -71,12 +71,12 @@ class Orchestrator:
     async def execute(self, task: str = "", **wishes: Unpack[Wishes]) -> RunResult:
         """Runs a task and gives the whole answer. Raises OrchError with `.partial` and
         `.attempts`."""
-        return await self.execute_task(task_of(task, **wishes))
+        return await self.execute_task(build_task(task, **wishes))
 
     def execute_streaming(self, task: str = "", **wishes: Unpack[Wishes]) -> AsyncGenerator[Chunk]:
         """Runs a task and yields chunks: `metadata` first, `done` or `error` last, then raises
         OrchError after `error`."""
-        return self.stream_task(task_of(task, **wishes), "continue")
+        return self.stream_task(build_task(task, **wishes), "continue")
 
     async def execute_task(self, task: Task) -> RunResult:
         """`execute` for a Task that is made already."""
@@ -90,9 +90,9 @@ class Orchestrator:
     def stream_task(self, task: Task, on_partial: OnPartial) -> AsyncGenerator[Chunk]:
         """`execute_streaming` for a Task; `on_partial` says what happens when a model fails after
         it gave text."""
-        return self.start(task, on_partial).chunks()
+        return self.start_run(task, on_partial).chunks()
 
-    def start(self, task: Task, on_partial: OnPartial) -> Run:
+    def start_run(self, task: Task, on_partial: OnPartial) -> Run:
         """The run itself, for who wants to know after an interruption what had come."""
         return Run(task, self.runtime, on_partial, self._face)
 
@@ -100,7 +100,7 @@ class Orchestrator:
 
     def decide(self, task: str = "", **wishes: Unpack[Wishes]) -> Decision:
         """The decision alone: nothing is run. Raises OrchError when no model can take the task."""
-        return _blocking(self.decide_task(task_of(task, **wishes), close=True))
+        return _blocking(self.decide_task(build_task(task, **wishes), close=True))
 
     async def decide_task(self, task: Task, *, close: bool = False) -> Decision:
         """The decision for a Task. `close` gives back the connections of this event loop."""
@@ -118,7 +118,7 @@ class Orchestrator:
 
     async def release(self) -> None:
         """Gives back the connections of this event loop; models inside orch stay loaded."""
-        for backend in self.runtime.backends.values():
+        for backend in self.runtime.providers.values():
             await backend.release()
 
     async def aclose(self) -> None:
@@ -137,7 +137,7 @@ def get_orchestrator() -> Orchestrator:
     return Orchestrator()
 
 
-def task_of(
+def build_task(
     task: str = "",
     *,
     text: str = "",

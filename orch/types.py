@@ -17,7 +17,7 @@ ModelKey = tuple[str, str]
 """Provider and model id: two providers may have a model of the same name."""
 
 
-def names_of(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
+def display_names(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
     """What each model is called beside the others: its id, as PROVIDER/ID where several have that
     id."""
     asked = dict.fromkeys(keys)
@@ -272,9 +272,9 @@ class Delta:
     content: str = ""
     thinking: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
-    done: Completion | None = None
+    completion: Completion | None = None
     logprobs: tuple[dict[str, Any], ...] = ()
-    left_out: str = ""
+    ignored_fields: str = ""
     """What of the request the model did not take, in words; it was asked without."""
 
 
@@ -300,7 +300,7 @@ class ChatRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class InstalledModel:
     """A model that a provider has. Sizes in bytes; `resident_ctx` is the context length it is
     loaded with, None when it is not loaded."""
 
@@ -347,7 +347,7 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class SpeedStats:
     """What this machine measured of a model: seconds of a cold load, tokens per second of prefill
     and decode, each None until seen."""
 
@@ -365,7 +365,7 @@ class Measured:
     counted."""
 
 
-def plain(decision: Decision) -> dict[str, Any]:
+def decision_to_dict(decision: Decision) -> dict[str, Any]:
     """A decision as JSON-able values: what dataclasses.asdict gives, at a tenth of its cost."""
     values = {name: getattr(decision, name) for name in Decision.__slots__}
     values["candidates"] = [

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from orch.bench.answer_parsing import final_number, python_of, things, visible
+from orch.bench.answer_parsing import extract_python, final_number, listed_items, visible_answer
 from orch.bench.graders import GRADERS, Grade, grade
-from orch.bench.sandbox import Outcome
-from orch.bench.suite import GRADERS as FORMS
-from orch.bench.suite import Exact, Items, JsonSchema, Number, Regex, Rubric, Task, UnitTests
+from orch.bench.sandbox import SandboxResult
+from orch.bench.suite import CHECK_FORMS as FORMS
+from orch.bench.suite import Exact, Items, JsonSchema, Number, Regex, Rubric, SuiteTask, UnitTests
 from orch.types import TaskType
 
 PROMPT = (
@@ -21,7 +21,7 @@ PROMPT = (
 
 def graded(check: Any, answer: str, lang: str = "en", prompt: str = PROMPT) -> Grade:
     """The grade of an answer to a task with this one check."""
-    return grade(Task("t", TaskType.SIMPLE, lang, prompt, (check,)), answer)
+    return grade(SuiteTask("t", TaskType.SIMPLE, lang, prompt, (check,)), answer)
 
 
 def test_every_form_has_its_grader() -> None:
@@ -64,7 +64,7 @@ def test_no_answer_an_echo_and_a_refusal_score_nothing(check: Any, answer: str) 
     ],
 )
 def test_thoughts_marks_and_the_echoed_prompt_are_taken_off(answer: str, seen: str) -> None:
-    assert visible(answer, PROMPT) == seen
+    assert visible_answer(answer, PROMPT) == seen
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_the_same_thing_twice_is_one_thing() -> None:
 
 
 def test_spanish_lists_are_divided_too() -> None:
-    assert things("Son pan, queso y vino.") == ["pan", "queso", "vino"]
+    assert listed_items("Son pan, queso y vino.") == ["pan", "queso", "vino"]
 
 
 SCHEMA = JsonSchema(
@@ -298,12 +298,14 @@ def test_code_that_was_not_run_says_so() -> None:
 def test_the_tests_decide_where_code_is_run() -> None:
     seen = []
 
-    def execute(code: str, tests: str) -> Outcome:
+    def execute(code: str, tests: str) -> SandboxResult:
         seen.append((code, tests))
-        return Outcome(1, 2, ("assert double(0) == 0",))
+        return SandboxResult(1, 2, ("assert double(0) == 0",))
 
     found = grade(
-        Task("t", TaskType.CODING, "en", PROMPT, (CODE,)), "def double(x):\n    return 4", execute
+        SuiteTask("t", TaskType.CODING, "en", PROMPT, (CODE,)),
+        "def double(x):\n    return 4",
+        execute,
     )
     assert (found.score, found.how) == (0.5, "executed")
     assert "double(0)" in found.why
@@ -326,12 +328,12 @@ def test_the_tests_decide_where_code_is_run() -> None:
 )
 def test_the_right_block_of_code_is_found(answer: str) -> None:
     space: dict[str, Any] = {}
-    exec(python_of(answer, "double"), space)
+    exec(extract_python(answer, "double"), space)
     assert space["double"](4) == 8
 
 
 def test_a_later_version_of_the_code_replaces_an_earlier_one() -> None:
-    code = python_of(
+    code = extract_python(
         "```python\ndef f():\n    return 1\n```\nOops, better:\n```python\ndef f():\n    return"
         " 2\n```",
         "f",
@@ -349,11 +351,11 @@ def test_prose_is_no_code(kind: Any, answer: str) -> None:
 
 def test_a_pattern_is_taken_out_of_its_quotes() -> None:
     codes = []
-    task = Task(
+    task = SuiteTask(
         "t", TaskType.CODING, "en", PROMPT, (UnitTests(language="regex", code="assert answer"),)
     )
     for answer in ["```regex\n\\d+\n```", "`\\d+`", "r'\\d+'", "/\\d+/", "The pattern is `\\d+`."]:
-        grade(task, answer, lambda code, _: codes.append(code) or Outcome(1, 1))  # type: ignore[func-returns-value]
+        grade(task, answer, lambda code, _: codes.append(code) or SandboxResult(1, 1))  # type: ignore[func-returns-value]
     assert set(codes) == {"answer = '\\\\d+'"}
 
 
@@ -419,5 +421,5 @@ def test_a_text_that_goes_round_in_circles_scores_nothing() -> None:
 
 
 def test_several_checks_count_with_their_mean() -> None:
-    task = Task("t", TaskType.SIMPLE, "en", PROMPT, (Number(number=4), Regex(regex="because")))
+    task = SuiteTask("t", TaskType.SIMPLE, "en", PROMPT, (Number(number=4), Regex(regex="because")))
     assert grade(task, "4").score == 0.5

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from orch.bench.quality import jobs
-from orch.bench.report import interval, report, sentence
-from orch.bench.suite import load
+from orch.bench.quality import pending_jobs
+from orch.bench.report import conclusion, make_report, wilson_interval
+from orch.bench.suite import load_suite
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
-from orch.storage.grades import Graded
+from orch.storage.grades import GradedAnswer
 from orch.types import ModelKey
 from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA
@@ -220,9 +220,9 @@ A, B = ("ollama", "a"), ("ollama", "b")
 
 def _row(
     task: int, model: ModelKey, score: float, seconds: float = 1.0, how: str = "graded"
-) -> Graded:
+) -> GradedAnswer:
     kind = "coding" if task % 2 else "simple"
-    return Graded(
+    return GradedAnswer(
         0.0,
         f"t{task}",
         "h",
@@ -241,13 +241,13 @@ def _row(
 
 
 def _by_kind(
-    learn: Sequence[Graded], decide: Sequence[str], dial: float | None
+    learn: Sequence[GradedAnswer], decide: Sequence[str], dial: float | None
 ) -> dict[str, ModelKey]:
     return {task: A if int(task[1:]) % 2 else B for task in decide}
 
 
 def _always_a(
-    learn: Sequence[Graded], decide: Sequence[str], dial: float | None
+    learn: Sequence[GradedAnswer], decide: Sequence[str], dial: float | None
 ) -> dict[str, ModelKey]:
     return {task: A for task in decide}
 
@@ -258,32 +258,32 @@ def test_a_router_that_pays_is_said_to_pay() -> None:
         for task in range(40)
         for model in (A, B)
     ]
-    found = report(rows, _by_kind)
-    assert [line.quality for line in found.lines] == [1.0, 0.5, 1.0]
-    assert sentence(found).startswith("routing pays in quality")
+    found = make_report(rows, _by_kind)
+    assert [line.quality for line in found.strategies] == [1.0, 0.5, 1.0]
+    assert conclusion(found).startswith("routing pays in quality")
 
 
 def test_where_one_model_wins_everywhere_one_is_enough() -> None:
     rows = [_row(task, model, float(model == A)) for task in range(40) for model in (A, B)]
-    found = report(rows, _always_a)
-    assert sentence(found).startswith("one model is enough: a")
+    found = make_report(rows, _always_a)
+    assert conclusion(found).startswith("one model is enough: a")
 
 
 def test_code_that_was_not_run_is_no_evidence() -> None:
     rows = [_row(task, model, 1.0, how="static") for task in range(10) for model in (A, B)]
-    found = report(rows, _by_kind)
-    assert not found.lines
+    found = make_report(rows, _by_kind)
+    assert not found.strategies
     assert set(found.by_model[A]) == {"coding (form)", "simple (form)"}
 
 
 def test_the_interval_of_a_few_answers_is_wide() -> None:
-    few, many = interval([1.0, 0.0]), interval([1.0, 0.0] * 50)
+    few, many = wilson_interval([1.0, 0.0]), wilson_interval([1.0, 0.0] * 50)
     assert few.mean == many.mean == 0.5
     assert few.high - few.low > many.high - many.low
 
 
 def test_a_bench_that_is_cut_short_is_balanced() -> None:
     states = [ModelState(ModelSpec(id=name)) for name in ("a", "b")]
-    first = jobs(load().tasks, states)[:16]
+    first = pending_jobs(load_suite().tasks, states)[:16]
     assert len({job.task.type for job in first}) == 8
     assert [job.state.spec.id for job in first] == ["a"] * 8 + ["b"] * 8

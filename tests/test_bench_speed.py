@@ -20,28 +20,35 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orch.bench.chart import Line, bars, figure, lines, svg, timings
-from orch.bench.speed import Bench, finish, keep_open, open_bench
+from orch.bench.chart import (
+    SpeedSummary,
+    draw_chart,
+    median_figure,
+    summarize,
+    text_bars,
+    timing_note,
+)
+from orch.bench.speed import OpenBench, close_bench, find_open_bench, save_open_bench
 from orch.bench.speed_plan import (
     COLD,
-    DOES_NOT_FIT,
     TOGETHER,
+    TOO_LONG,
     WARM,
-    Cell,
-    choose,
-    left,
-    num_ctx_of,
-    plan,
-    prompt,
+    SpeedCell,
+    bench_num_ctx,
+    choose_models,
+    make_prompt,
+    plan_cells,
     prompt_tokens,
+    remaining_cells,
 )
-from orch.cli.commands.bench.command import Wishes
+from orch.cli.commands.bench.command import SpeedBenchOptions
 from orch.cli.main import command
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, UsageError
 from orch.routing.model_state import ModelState
-from orch.routing.registry import Survey
-from orch.storage.benchmark_sample import Speed
+from orch.routing.registry import Inventory
+from orch.storage.benchmark_sample import BenchmarkSample
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from tests.cli.test_main import COMMAND, orch
@@ -81,9 +88,9 @@ def kinds(answer: Any) -> list[tuple[str, str, int]]:
     return [(cell["model"], cell["kind"], cell["concurrency"]) for cell in answer["cells"]]
 
 
-def row(cell: Cell, **more: Any) -> Speed:
+def row(cell: SpeedCell, **more: Any) -> BenchmarkSample:
     """A cell's row in the journal."""
-    return Speed(
+    return BenchmarkSample(
         1e9,
         "b",
         cell.name,
@@ -103,7 +110,7 @@ def row(cell: Cell, **more: Any) -> Speed:
 
 
 def test_a_round_goes_through_every_model_and_each_ones_load_comes_first() -> None:
-    cells = plan([ONE, TWO], ["short", "1k"], 2, [1, 2])
+    cells = plan_cells([ONE, TWO], ["short", "1k"], 2, [1, 2])
     turn = [(COLD, "short", 1), (WARM, "short", 1), (WARM, "1k", 1), (TOGETHER, "short", 2)]
     assert [(cell.round, cell.model) for cell in cells] == [
         (number, model) for number in (1, 2) for model in (ONE, TWO) for _ in turn
@@ -112,23 +119,28 @@ def test_a_round_goes_through_every_model_and_each_ones_load_comes_first() -> No
 
 
 def test_a_provider_that_cannot_unload_has_no_cold_cells() -> None:
-    assert [cell.kind for cell in plan([ONE], ["short"], 2, [1], frozenset({ONE}))] == [WARM, WARM]
+    assert [cell.kind for cell in plan_cells([ONE], ["short"], 2, [1], frozenset({ONE}))] == [
+        WARM,
+        WARM,
+    ]
 
 
 def test_a_model_that_failed_is_left_alone_until_the_next_round() -> None:
-    cells = plan([ONE, TWO], ["short"], 2, [1])
+    cells = plan_cells([ONE, TWO], ["short"], 2, [1])
     rows = [row(cells[0], error="status 500")]
-    assert left(cells, rows) == [cell for cell in cells if (cell.round, cell.model) != (1, ONE)]
+    assert remaining_cells(cells, rows) == [
+        cell for cell in cells if (cell.round, cell.model) != (1, ONE)
+    ]
 
 
 def test_a_size_that_does_not_fit_is_no_failure_of_the_model() -> None:
-    cells = plan([ONE], ["4k", "short"], 1, [1])
-    assert left(cells, [row(cells[0]), row(cells[1], error=DOES_NOT_FIT)]) == cells[2:]
+    cells = plan_cells([ONE], ["4k", "short"], 1, [1])
+    assert remaining_cells(cells, [row(cells[0]), row(cells[1], error=TOO_LONG)]) == cells[2:]
 
 
 @pytest.mark.parametrize("size", ["short", "1k", "4k"])
 def test_no_two_prompts_begin_alike_and_their_length_is_about_what_was_asked(size: str) -> None:
-    first, second = prompt(size, "4f0c2a9be1d77a35"), prompt(size, "a1d77a354f0c2a9b")
+    first, second = make_prompt(size, "4f0c2a9be1d77a35"), make_prompt(size, "a1d77a354f0c2a9b")
     assert first[:8] != second[:8]
     assert first[20:60] != second[20:60]
     assert prompt_tokens(size) * 0.5 <= len(first.split()) <= prompt_tokens(size)
@@ -149,15 +161,15 @@ def test_one_context_serves_all_sizes_whatever_happens_to_be_loaded(
     state = ModelState(
         ModelSpec(id="m"), resident=loaded is not None, resident_ctx=loaded, context_window=window
     )
-    assert num_ctx_of(state, sizes) == num_ctx
+    assert bench_num_ctx(state, sizes) == num_ctx
 
 
 # ---------------------------------------------------------------- which models
 
 
-def survey(*states: ModelState) -> Survey:
+def survey(*states: ModelState) -> Inventory:
     """What is there, with 8 GB for models."""
-    return Survey(states, {}, 8_000_000_000)
+    return Inventory(states, {}, 8_000_000_000)
 
 
 def test_embedders_large_models_and_the_last_resort_are_not_measured_unasked() -> None:
@@ -167,12 +179,12 @@ def test_embedders_large_models_and_the_last_resort_are_not_measured_unasked() -
     )
     last = ModelState(ModelSpec(id="last", last_resort=True))
     embeds = ModelState(ModelSpec(id="embeds"), capabilities=frozenset({"embedding"}))
-    assert choose(survey(huge, last, fine, embeds), []) == (
+    assert choose_models(survey(huge, last, fine, embeds), []) == (
         [fine],
         [("huge", "needs 44.0 GB, there are 8.0 GB")],
     )
-    assert choose(survey(last, embeds), []) == ([last], [])
-    assert choose(survey(huge, last, fine), [huge, last, huge]) == ([huge, last], [])
+    assert choose_models(survey(last, embeds), []) == ([last], [])
+    assert choose_models(survey(huge, last, fine), [huge, last, huge]) == ([huge, last], [])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +197,7 @@ def test_embedders_large_models_and_the_last_resort_are_not_measured_unasked() -
 )
 def test_a_named_model_that_cannot_be_asked_is_refused(state: ModelState, code: int) -> None:
     with pytest.raises(OrchError) as caught:
-        choose(survey(state), [state])
+        choose_models(survey(state), [state])
     assert caught.value.exit_code == code
 
 
@@ -233,7 +245,7 @@ PARAMS = {
 )
 def test_a_wish_that_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        Wishes.of(PARAMS | wrong)
+        SpeedBenchOptions.from_params(PARAMS | wrong)
 
 
 @pytest.mark.parametrize("words", [("--json", "--md"), ("--svg", "no/where.svg")])
@@ -284,7 +296,7 @@ def test_a_size_beyond_the_window_says_so_and_the_others_are_measured(server: Fa
     cells = benched("-n", "1", "one:1b", "--sizes", "4k,short", "--concurrency", "1")["cells"]
     assert [(cell["kind"], cell["size"], cell["error"]) for cell in cells] == [
         (COLD, "short", None),
-        (WARM, "4k", DOES_NOT_FIT),
+        (WARM, "4k", TOO_LONG),
         (WARM, "short", None),
     ]
 
@@ -373,11 +385,11 @@ def test_only_the_same_wishes_go_on_and_only_for_a_day(
     tmp_path: Path, asked: dict[str, int], age_s: float, goes_on: bool
 ) -> None:
     journal = Journal(tmp_path / "journal.sqlite3", Redactor({}))
-    bench = Bench("b", time.time() - age_s, {"rounds": 1}, (ONE,))
-    keep_open(journal, bench)
-    assert open_bench(journal, asked) == (bench if goes_on else None)
-    finish(journal)
-    assert open_bench(journal, asked) is None
+    bench = OpenBench("b", time.time() - age_s, {"rounds": 1}, (ONE,))
+    save_open_bench(journal, bench)
+    assert find_open_bench(journal, asked) == (bench if goes_on else None)
+    close_bench(journal)
+    assert find_open_bench(journal, asked) is None
     journal.close()
 
 
@@ -428,19 +440,19 @@ def test_markdown_has_a_row_for_each_kind_of_cell_and_a_line_with_machine_date_a
 
 
 def test_a_figure_is_the_median_with_half_the_distance_between_the_quartiles() -> None:
-    found = figure([10.0, None, 14.0, 12.0, 11.0, 13.0])
+    found = median_figure([10.0, None, 14.0, 12.0, 11.0, 13.0])
     assert found is not None
     assert (found.median, found.spread, found.n, str(found)) == (12.0, 1.0, 5, "12.0 ± 1.0")
-    assert str(figure([0.25])) == "0.250"
-    assert figure([None]) is None
+    assert str(median_figure([0.25])) == "0.250"
+    assert median_figure([None]) is None
 
 
-def benched_lines(*names: str) -> list[Line]:
+def benched_lines(*names: str) -> list[SpeedSummary]:
     """Lines of models with 64 tokens in a second, in two, ..."""
-    cells = plan([("p", name) for name in names], ["short"], 1, [1, 2])
+    cells = plan_cells([("p", name) for name in names], ["short"], 1, [1, 2])
     speeds = {name: float(place) for place, name in enumerate(names, 1)}
     times = [(cell, speeds[cell.model[1]]) for cell in cells for _ in range(cell.concurrency)]
-    return lines(
+    return summarize(
         [
             row(cell, completion_tokens=64, decode_s=seconds, total_s=seconds)
             for cell, seconds in times
@@ -453,21 +465,23 @@ def test_answers_at_once_are_counted_together() -> None:
 
 
 def test_the_bars_are_as_long_as_the_models_are_fast() -> None:
-    assert bars(benched_lines("quick", "slow"), 26) == [
+    assert text_bars(benched_lines("quick", "slow"), 26) == [
         "quick ███████████████ 64.0",
         "slow  ███████▌        32.0",
     ]
 
 
 def test_a_picture_escapes_names_and_runs_nothing() -> None:
-    picture = svg(benched_lines('<script>alert("&")</script>\x1b[2J'), "here & now")
+    picture = draw_chart(benched_lines('<script>alert("&")</script>\x1b[2J'), "here & now")
     assert '<script>alert("&")</script>' in "".join(ElementTree.fromstring(picture).itertext())
     assert "<script" not in picture
 
 
 def test_it_is_said_whose_timings_they_are() -> None:
-    mine, other = (row(cell) for cell in plan([ONE, TWO], ["short"], 1, [1], frozenset({ONE, TWO})))
-    assert "TTFT and total by the clock (one:1b); all by the clock" in timings(
+    mine, other = (
+        row(cell) for cell in plan_cells([ONE, TWO], ["short"], 1, [1], frozenset({ONE, TWO}))
+    )
+    assert "TTFT and total by the clock (one:1b); all by the clock" in timing_note(
         [mine, replace(other, timed_by="clock")]
     )
 

@@ -15,25 +15,25 @@ from hypothesis import strategies as st
 
 from orch.bench import sandbox
 from orch.bench.graders import grade
-from orch.bench.suite import SHIPPED, Exact, Number, Task, UnitTests, load
-from orch.bench.suite_check import at_path, find_json, schema_faults
-from orch.config.yaml_document import parse
+from orch.bench.suite import SHIPPED_SUITE, Exact, Number, SuiteTask, UnitTests, load_suite
+from orch.bench.suite_check import find_json, schema_faults, value_at_path
+from orch.config.yaml_document import parse_yaml
 from orch.errors import ConfigError
-from orch.execution.json_schema import fault_of
+from orch.execution.json_schema import first_violation
 from orch.types import TaskType
 
-SUITE = load()
-ANSWERS: dict[str, dict[str, str]] = parse(
+SUITE = load_suite()
+ANSWERS: dict[str, dict[str, str]] = parse_yaml(
     "suite_answers.yaml", Path(__file__).with_name("suite_answers.yaml").read_text(encoding="utf-8")
 ).data
-RUN = sandbox.run if sandbox.available() is None else None
+RUN = sandbox.run_tests if sandbox.unavailable_reason() is None else None
 
 
 def problems(folder: Path, text: str, name: str = "own.yaml") -> str:
     """What loading this text says, one fault a line."""
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load(folder / name)
+        load_suite(folder / name)
     return "\n".join(caught.value.problems).replace(f"{folder}/", "")
 
 
@@ -60,7 +60,7 @@ def test_every_task_has_its_reference_answers() -> None:
 
 
 @pytest.mark.parametrize("task", SUITE.tasks, ids=lambda task: task.id)
-def test_the_right_answer_is_right_and_the_wrong_one_wrong(task: Task) -> None:
+def test_the_right_answer_is_right_and_the_wrong_one_wrong(task: SuiteTask) -> None:
     assert grade(task, ANSWERS[task.id]["right"], RUN).score >= 0.99
     if RUN is not None or not any(isinstance(check, UnitTests) for check in task.checks):
         assert grade(task, ANSWERS[task.id]["wrong"], RUN).score <= 0.5
@@ -100,13 +100,13 @@ tasks:
 
 def test_an_own_suite_is_used_instead_of_the_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN, encoding="utf-8")
-    suite = load(tmp_path / "own.yaml")
+    suite = load_suite(tmp_path / "own.yaml")
     assert suite.name == "own.yaml"
     assert suite.tasks == (
-        Task(
+        SuiteTask(
             "a", TaskType.SIMPLE, "en", "Capital of France?", (Exact(exact=("Paris", "Lutetia")),)
         ),
-        Task(
+        SuiteTask(
             "b",
             TaskType.REASONING,
             "es",
@@ -123,7 +123,7 @@ def test_an_own_suite_can_extend_the_shipped_one_and_replace_its_tasks(tmp_path:
         "id: b", "id: simple-en-01"
     )
     (tmp_path / "own.yaml").write_text(own, encoding="utf-8")
-    suite = load(tmp_path / "own.yaml")
+    suite = load_suite(tmp_path / "own.yaml")
     assert len(suite.tasks) == len(SUITE.tasks) + 1
     assert next(task for task in suite.tasks if task.id == "simple-en-01").prompt == "¿2 + 2?"
     assert suite.digest != SUITE.digest
@@ -131,9 +131,9 @@ def test_an_own_suite_can_extend_the_shipped_one_and_replace_its_tasks(tmp_path:
 
 def test_json_lines_are_the_same_suite(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN, encoding="utf-8")
-    lines = [json.dumps(task) for task in parse("x", OWN).data["tasks"]]
+    lines = [json.dumps(task) for task in parse_yaml("x", OWN).data["tasks"]]
     (tmp_path / "own.jsonl").write_text("\n".join(['{"version": 1}', *lines]), encoding="utf-8")
-    assert load(tmp_path / "own.jsonl").tasks == load(tmp_path / "own.yaml").tasks
+    assert load_suite(tmp_path / "own.jsonl").tasks == load_suite(tmp_path / "own.yaml").tasks
 
 
 def test_every_fault_is_told_at_once_with_its_place(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_fault_in_json_lines_is_told_with_its_line(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
-        load(tmp_path / "none.yaml")
+        load_suite(tmp_path / "none.yaml")
 
 
 @given(
@@ -279,7 +279,7 @@ def test_no_grader_gives_a_traceback(tmp_path_factory: pytest.TempPathFactory, d
         encoding="utf-8",
     )
     with suppress(ConfigError):
-        assert load(file).tasks
+        assert load_suite(file).tasks
 
 
 # ---------------------------------------------------------------- JSON Schema
@@ -309,8 +309,8 @@ def test_no_grader_gives_a_traceback(tmp_path_factory: pytest.TempPathFactory, d
 )
 def test_a_value_fits_a_schema_or_not(schema: dict[str, Any], good: Any, bad: Any) -> None:
     assert list(schema_faults(schema)) == []
-    assert fault_of(schema, good) == ""
-    assert fault_of(schema, bad)
+    assert first_violation(schema, good) == ""
+    assert first_violation(schema, bad)
 
 
 def test_the_last_fence_with_json_counts() -> None:
@@ -319,9 +319,9 @@ def test_the_last_fence_with_json_counts() -> None:
 
 
 def test_a_value_is_found_at_its_path() -> None:
-    assert at_path({"a": [{"b": 1}]}, "a[0].b") == (True, 1)
-    assert at_path({"a": []}, "a[0].b") == (False, None)
+    assert value_at_path({"a": [{"b": 1}]}, "a[0].b") == (True, 1)
+    assert value_at_path({"a": []}, "a[0].b") == (False, None)
 
 
 def test_the_shipped_file_is_beside_the_code() -> None:
-    assert SHIPPED.is_file()
+    assert SHIPPED_SUITE.is_file()

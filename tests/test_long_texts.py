@@ -18,24 +18,24 @@ from rich.console import Console
 from orch.bench import answer_parsing as reading
 from orch.bench import graders, suite
 from orch.classifier import features
-from orch.classifier.keyword_rules import forced
-from orch.cli.run_display import TerminalScreen
+from orch.classifier.keyword_rules import forced_classification
+from orch.cli.run_display import TerminalDisplay
 from orch.errors import OrchError
-from orch.execution.results import UNANSWERED_CHARS
-from orch.orchestrator import task_of
-from orch.providers.stream_parsing import ThinkSplitter
-from orch.server.affinity import key_of as conversation_of
+from orch.execution.results import MAX_UNANSWERED_CHARS
+from orch.orchestrator import build_task
+from orch.providers.stream_parsing import ThinkTagSplitter
+from orch.server.affinity import conversation_key as conversation_of
 from orch.server.api.openai import schemas
 from orch.server.http import json_limits
 from orch.server.web.components import markdown_html
-from orch.storage.answers import key_of
+from orch.storage.answers import answer_key
 from orch.text import fold as folding
-from orch.text.equivalence.tokenize import bare
+from orch.text.equivalence.tokenize import without_accents
 from orch.text.fold import fold
-from orch.text.markdown import Blocks
-from orch.text.prompt import estimate_text
+from orch.text.markdown import BlockSplitter
+from orch.text.prompt import estimate_text_tokens
 from orch.text.redact import Redactor
-from orch.text.slices import OVERLAP_CHARS, SLICE_CHARS, slices
+from orch.text.slices import OVERLAP_CHARS, SLICE_CHARS, overlapping_slices
 from orch.types import TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import fake, over
@@ -57,7 +57,7 @@ def normalized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_combining_marks_are_folded_a_slice_at_a_time(normalized: list[int]) -> None:
-    assert fold(MARKS) == bare(MARKS) == "a"
+    assert fold(MARKS) == without_accents(MARKS) == "a"
     assert max(normalized) <= folding.SLICE_CHARS
 
 
@@ -68,15 +68,15 @@ def test_marks_are_folded_alike_wherever_a_text_is_cut() -> None:
 
 
 def test_a_language_is_told_from_the_head_of_a_text(normalized: list[int]) -> None:
-    forced(TaskType.CODING, MARKS * 10)
+    forced_classification(TaskType.CODING, MARKS * 10)
     assert sum(normalized) <= 2_000
 
 
 def test_a_line_that_comes_in_pieces_is_the_same_block() -> None:
     text = "# One\n\n" + "word " * 500 + "\n\n```py\nx = 1\n\ny = 2\n```\n\nend"
-    whole, pieces = Blocks(), Blocks()
+    whole, pieces = BlockSplitter(), BlockSplitter()
     fed = "".join(pieces.feed(each) for each in text)
-    assert (fed, pieces.tail(9), pieces.rest()) == (whole.feed(text), whole.tail(9), whole.rest())
+    assert (fed, pieces.tail(9), pieces.flush()) == (whole.feed(text), whole.tail(9), whole.flush())
 
 
 # ---------------------------------------------------------------- what is read for secrets
@@ -105,7 +105,7 @@ def server() -> Iterator[FakeOllama]:
 
 def test_slices_hold_every_place_that_is_no_longer_than_their_overlap() -> None:
     text = "".join(f"{number:07d}" for number in range(40_000))
-    parts = list(slices(text))
+    parts = list(overlapping_slices(text))
     assert max(map(len, parts)) == SLICE_CHARS
     assert all(
         any(text[at : at + OVERLAP_CHARS] in part for part in parts)
@@ -120,7 +120,7 @@ async def test_what_fits_no_model_is_not_read_for_secrets_and_only_its_beginning
         with pytest.raises(OrchError, match="fits no model"):
             await orchestrator.execute("word " * 400_000)
         (row,) = orchestrator.runtime.journal.runs()
-    assert sum(looked_through) < 2 * UNANSWERED_CHARS
+    assert sum(looked_through) < 2 * MAX_UNANSWERED_CHARS
     assert row["task"].endswith("[… of 2,000,000 characters]")
 
 
@@ -128,10 +128,10 @@ async def test_a_long_task_is_looked_through_in_slices(
     server: FakeOllama, looked_through: list[int]
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
-        assert await orchestrator.runtime.reuse.key(task_of("word " * 40_000)) is not None
+        assert await orchestrator.runtime.answer_cache.key(build_task("word " * 40_000)) is not None
         assert (
-            await orchestrator.runtime.reuse.key(
-                task_of("word " * 40_000 + "password: hunter2secret")
+            await orchestrator.runtime.answer_cache.key(
+                build_task("word " * 40_000 + "password: hunter2secret")
             )
             is None
         )
@@ -158,7 +158,7 @@ async def test_an_image_is_neither_looked_through_nor_kept_in_the_journal(
 
 def test_two_long_texts_that_differ_by_one_letter_have_two_keys() -> None:
     texts = ["word " * 40_000, "word " * 39_999 + "lord ", "word " * 40_000 + "x"]
-    assert len({key_of(task_of(text), "c0") for text in texts}) == 3
+    assert len({answer_key(build_task(text), "c0") for text in texts}) == 3
 
 
 # ---------------------------------------------------------------- at the server
@@ -172,7 +172,7 @@ def test_a_request_that_fits_no_model_is_refused_before_it_is_worked_on(
     assert answer.status_code == 400
     assert "fits no model" in answer.json()["error"]["message"]
     httpx.get(f"{url}/orch/runs")  # what waits is written
-    assert sum(looked_through) < 2 * UNANSWERED_CHARS
+    assert sum(looked_through) < 2 * MAX_UNANSWERED_CHARS
 
 
 def test_figures_and_runs_are_read_beside_the_event_loop(url: str) -> None:
@@ -225,8 +225,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
 def test_a_block_without_end_is_drawn_as_markdown_up_to_a_bound_and_nothing_of_it_is_lost(
     drawn: dict[str, list[int]],
 ) -> None:
-    found = markdown_html.pieces("- <b>one</b> more thing\n" * 10_000)
-    assert sum(drawn["parsed"]) <= markdown_html.MARKDOWN_CHARS
+    found = markdown_html.render_blocks("- <b>one</b> more thing\n" * 10_000)
+    assert sum(drawn["parsed"]) <= markdown_html.MAX_MARKDOWN_CHARS
     assert sum(piece.html.count("&lt;b&gt;one&lt;/b&gt; more thing") for piece in found) == 10_000
 
 
@@ -236,14 +236,14 @@ def test_a_block_without_end_is_drawn_as_markdown_up_to_a_bound_and_nothing_of_i
     ids=["a line", "many lines", "one line too long"],
 )
 def test_lexers_get_no_long_code_and_no_long_lines(drawn: dict[str, list[int]], code: str) -> None:
-    (found,) = markdown_html.pieces(f"```python\n{code}\n```")
+    (found,) = markdown_html.render_blocks(f"```python\n{code}\n```")
     assert drawn["coloured"] == []
     assert (found.code, found.language) == (code.rstrip("\n"), "python")
 
 
 def test_many_blocks_of_code_are_coloured_up_to_one_bound(drawn: dict[str, list[int]]) -> None:
-    markdown_html.pieces("```python\nx = 1\n```\n\n" * 900)
-    assert 0 < sum(drawn["coloured"]) <= markdown_html.CODE_CHARS
+    markdown_html.render_blocks("```python\nx = 1\n```\n\n" * 900)
+    assert 0 < sum(drawn["coloured"]) <= markdown_html.MAX_HIGHLIGHTED_CHARS
 
 
 @pytest.mark.parametrize("language", ["perl", "java", "c#", "nosuch", ""])
@@ -269,7 +269,7 @@ def test_the_classifiers_patterns_get_no_long_run_of_blanks(
         return text
 
     monkeypatch.setattr(features, "_without_politeness", reading)
-    features.parts("why" + " \n\t" * 600 + "is it so?" + " " * 1_000)
+    features.split_request("why" + " \n\t" * 600 + "is it so?" + " " * 1_000)
     assert max(len(gap) for text in read for gap in re.findall(r"\s*", text)) <= 32
 
 
@@ -277,28 +277,28 @@ def test_the_classifiers_patterns_get_no_long_run_of_blanks(
 
 
 def test_the_tail_of_a_line_without_end_is_bounded() -> None:
-    blocks = Blocks()
+    blocks = BlockSplitter()
     blocks.feed("```py\n" + "x" * 100_000)
     assert blocks.tail(40, 1_000) == "```py\n" + "x" * 1_000
 
 
 def test_blanks_before_an_answer_are_kept_apart_until_something_follows() -> None:
-    splitter = ThinkSplitter()
+    splitter = ThinkTagSplitter()
     assert [splitter.feed(" ") for _ in range(10_000)] == [("", "")] * 10_000
     assert splitter._held == ""  # which is read anew at each piece
     assert splitter.feed("hello") == (" " * 10_000 + "hello", "")
 
 
 def test_blanks_before_thinking_are_no_part_of_it() -> None:
-    splitter = ThinkSplitter()
+    splitter = ThinkTagSplitter()
     splitter.feed("\n\n")
     assert splitter.feed("<think>so</think>\n\nyes") == ("yes", "so")
 
 
 def test_blanks_alone_are_given_at_the_end() -> None:
-    splitter = ThinkSplitter()
+    splitter = ThinkTagSplitter()
     splitter.feed("  ")
-    assert splitter.rest() == ("  ", "")
+    assert splitter.flush() == ("  ", "")
 
 
 # ---------------------------------------------------------------- bodies
@@ -319,7 +319,7 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[bytes] = []
-    monkeypatch.setattr(schemas.Chat, "model_validate_json", parsed.append)
+    monkeypatch.setattr(schemas.ChatCompletionRequest, "model_validate_json", parsed.append)
     said = (
         b'{"model":"auto","messages":[{"role":"user","content":"hello"}],"more":['
         + b"1," * 300_000
@@ -353,7 +353,7 @@ def test_a_line_without_end_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch)
         "rich.markdown.Markdown.__init__", lambda self, text, **options: drawn.append(text)
     )
     out = Console(file=StringIO(), width=80)
-    screen = TerminalScreen(thinking=False, quiet=True, out=out, notes=out)
+    screen = TerminalDisplay(thinking=False, quiet=True, out=out, notes=out)
     screen._print("1" * 100_000)
     screen.close()
     assert drawn == []
@@ -368,7 +368,9 @@ def test_a_grader_reads_both_ends_of_an_answer_and_no_more(monkeypatch: pytest.M
         return reading.final_number(text, lang)
 
     monkeypatch.setattr(graders, "final_number", number)
-    task = next(task for task in suite.load().tasks if type(task.checks[0]).__name__ == "Number")
+    task = next(
+        task for task in suite.load_suite().tasks if type(task.checks[0]).__name__ == "Number"
+    )
     graders.grade(
         task, "<think>" + "1 + " * 100_000 + "</think>" + "so " * 100_000 + "the answer is 5"
     )
@@ -377,9 +379,9 @@ def test_a_grader_reads_both_ends_of_an_answer_and_no_more(monkeypatch: pytest.M
 
 
 def test_thoughts_are_left_out_up_to_the_last_that_ends() -> None:
-    assert reading.visible("a </think> b </thinking> c") == "c"
-    assert reading.visible("*_" * 200_000) == "*_" * 200_000
+    assert reading.visible_answer("a </think> b </thinking> c") == "c"
+    assert reading.visible_answer("*_" * 200_000) == "*_" * 200_000
 
 
 def test_blanks_without_end_fit_no_model() -> None:
-    assert estimate_text(" " * 30_000_000) > 200_000
+    assert estimate_text_tokens(" " * 30_000_000) > 200_000

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orch.config.urls import is_loopback, scope_of
-from orch.execution.reachable_addresses import USUAL_SERVERS
+from orch.config.urls import is_loopback, url_scope
+from orch.execution.reachable_addresses import DEFAULT_SERVERS
 from tests.cli.test_main import COMMAND, orch
 from tests.providers.test_remote_models import CLOUD
 
@@ -73,7 +73,7 @@ ZONES = {
     ],
 )
 def test_an_address_is_on_this_machine_in_a_private_network_or_beyond(url: str, scope: str) -> None:
-    assert (scope_of(url), is_loopback(url)) == (scope, scope == "loopback")
+    assert (url_scope(url), is_loopback(url)) == (scope, scope == "loopback")
 
 
 # ---------------------------------------------------------------- the command
@@ -107,7 +107,7 @@ def configuration(models: str, routing: str = "") -> str:
 def test_as_shipped_nothing_is_beyond() -> None:
     code, found = listed(OLLAMA_HOST="")
     assert (code, set(found.values())) == (0, {"loopback"})
-    assert {"http://127.0.0.1:11434", "http://localhost:6333", *USUAL_SERVERS.values()} <= set(
+    assert {"http://127.0.0.1:11434", "http://localhost:6333", *DEFAULT_SERVERS.values()} <= set(
         found
     )
     assert any(url.startswith("unix:") for url in found)

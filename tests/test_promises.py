@@ -19,17 +19,22 @@ from typer.main import get_command
 import orch as package
 from orch.cli.main import COMMANDS
 from orch.config import paths
-from orch.config.load import load
+from orch.config.load import load_config
 from orch.errors import OrchError
 from orch.memory import checksums
 from orch.memory.on_demand import RECALL_S
 from orch.orchestrator import Orchestrator
-from orch.routing.known_models.priors import LOST
-from orch.routing.scoring import ENOUGH_GRADED, TASKS_PER_LOAD
-from orch.server.api.request_task import Wishes, task_for
+from orch.routing.known_models.priors import QUANTIZATION_LOSS
+from orch.routing.scoring import MIN_GRADES, TASKS_PER_LOAD
+from orch.server.api.request_task import ChatParams, build_request_task
 from orch.server.http.guard import Rules
-from orch.server.http.keys import Keys
-from orch.server.http.sessions import IDLE_S, LINK_S, TRIES, TRIES_S
+from orch.server.http.keys import ApiKeys
+from orch.server.http.sessions import (
+    LINK_TTL_S,
+    MAX_WRONG_KEYS,
+    SESSION_IDLE_S,
+    WRONG_KEYS_WINDOW_S,
+)
 from orch.server.local_client import ALIVE_S
 from orch.storage.timings import HALF_LIFE_S, _median
 from orch.text.prompt import Task
@@ -51,7 +56,7 @@ NAMES = {
 
 def figures() -> Iterator[str]:
     """What stands in both READMEs as the program has it."""
-    routing = load().routing
+    routing = load_config().routing
     weights = routing.weights
     for weight in (weights.fit, weights.quality, weights.speed, weights.confidence):
         yield f"| {weight:.2f} |".replace("0.", ".")
@@ -75,7 +80,14 @@ def test_figures_beside_a_promise_are_the_programs(name: str) -> None:
 def test_times_in_words_are_the_programs(name: str) -> None:
     text, words = (ROOT / name).read_text(encoding="utf-8"), NAMES[name]
     assert [word for word in words if word not in text] == []
-    assert (ALIVE_S, IDLE_S, LINK_S, (TRIES, TRIES_S), RECALL_S, checksums.MOST_BYTES) == (
+    assert (
+        ALIVE_S,
+        SESSION_IDLE_S,
+        LINK_TTL_S,
+        (MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S),
+        RECALL_S,
+        checksums.MOST_BYTES,
+    ) == (
         3,
         12 * 3600,
         10 * 60,
@@ -83,7 +95,7 @@ def test_times_in_words_are_the_programs(name: str) -> None:
         2,
         32 << 20,
     )
-    assert (ENOUGH_GRADED, TASKS_PER_LOAD, LOST, load().routing.journal.keep) == (
+    assert (MIN_GRADES, TASKS_PER_LOAD, QUANTIZATION_LOSS, load_config().routing.journal.keep) == (
         5,
         10,
         {3: 0.3, 2: 0.8, 1: 2.0},
@@ -197,7 +209,9 @@ def asked(text: str, **headers: str) -> Task:
     """The task of a request with such headers."""
     said = [(f"x-orch-{name}".encode(), value.encode()) for name, value in headers.items()]
     request = Request({"type": "http", "headers": said, "state": {"who": "owner", "client": ""}})
-    return task_for(request, Wishes(model="auto", messages=[{"role": "user", "content": text}]))
+    return build_request_task(
+        request, ChatParams(model="auto", messages=[{"role": "user", "content": text}])
+    )
 
 
 def test_the_headers_of_a_request_are_wishes_of_its_task() -> None:
@@ -217,7 +231,7 @@ def test_what_others_ask_is_counted_by_their_uid_and_keys_by_their_name(
     with served(Rules(uid_of=Uids(4_711))) as url:
         assert httpx.post(f"{url}/v1/chat/completions", json=body).status_code == 200
     key = {"authorization": f"Bearer {KEY}"}
-    with served(Rules(keys=Keys([("laptop", KEY)]))) as url:
+    with served(Rules(keys=ApiKeys([("laptop", KEY)]))) as url:
         assert httpx.post(f"{url}/v1/chat/completions", json=body, headers=key).status_code == 200
         assert set(httpx.get(f"{url}/orch/stats", headers=key).json()["clients"]) == {
             "uid 4711",

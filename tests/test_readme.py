@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from orch.cli.main import COMMANDS
-from orch.errors import ATTEMPT_CODES
+from orch.errors import RUN_CODES
 from tests.readme.tables import ROOT, replaced, sections
 from tests.support.fake_ollama import FakeOllama
 
@@ -49,7 +49,7 @@ def test_both_languages_show_the_same_commands() -> None:
 @pytest.mark.parametrize("name", FILES.values())
 def test_every_code_of_a_failed_attempt_is_named(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert [code for code in ATTEMPT_CODES if f"`{code}`" not in text] == []
+    assert [code for code in RUN_CODES if f"`{code}`" not in text] == []
 
 
 @pytest.mark.parametrize("source", SNIPPETS, ids=["simple", "context", "streaming"])

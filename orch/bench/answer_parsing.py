@@ -23,7 +23,7 @@ _MARKUP = re.compile(
 )
 
 
-def visible(answer: str, prompt: str = "") -> str:
+def visible_answer(answer: str, prompt: str = "") -> str:
     """The answer without thoughts (closed, cut off, or opened by the template), end marks, and the
     prompt said again."""
     said = _THOUGHT.sub("", answer)
@@ -33,15 +33,17 @@ def visible(answer: str, prompt: str = "") -> str:
     return "" if 2 * len(text) > len(prompt) and text in prompt else text
 
 
-def plain(text: str) -> str:
+def without_markdown(text: str) -> str:
     """Text without Markdown emphasis, headings, quotes and code marks."""
     lines = [line for line in text.split("\n") if not line.strip().startswith(("```", "~~~"))]
     return _MARKUP.sub("", "\n".join(lines)).strip()
 
 
-def folded(text: str) -> str:
+def normalized(text: str) -> str:
     """Text for comparing: no case, accents, outer punctuation, article or double spaces."""
-    bare = " ".join(fold(plain(text).replace("’", "'")).split()).strip(" \t\"'“”«».,;:!?¡¿()[]{}")
+    bare = " ".join(fold(without_markdown(text).replace("’", "'")).split()).strip(
+        " \t\"'“”«».,;:!?¡¿()[]{}"
+    )
     return re.sub(r"^(?:the|an?|el|la|los|las|un|una)\s+(?=\S)", "", bare)
 
 
@@ -52,10 +54,10 @@ _LABEL = re.compile(
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
-def labelled(text: str) -> str | None:
+def labelled_answer(text: str) -> str | None:
     """What stands in the last box, else behind the last `answer:`."""
     boxed = _BOXED.findall(text)
-    found = boxed or _LABEL.findall(plain(text))
+    found = boxed or _LABEL.findall(without_markdown(text))
     return found[-1].strip() if found else None
 
 
@@ -86,7 +88,7 @@ _WORDS = {
 def final_number(text: str, lang: str) -> list[float]:
     """The readings of the number that an answer comes to: boxed, labelled, bold at the end, behind
     the last `=`, else the last one. Empty for none."""
-    label = labelled(text)
+    label = labelled_answer(text)
     if label is not None and (
         numbers := _numbers(label.rsplit("=", 1)[-1], lang) or _numbers(label, lang)
     ):
@@ -160,13 +162,13 @@ def _decimal(digits: str, lang: str) -> float:
     return float(f"{head or 0}.{re.sub('[^0-9]', '', tail) or 0}")
 
 
-MOST_ENDS = 50
+MAX_TRAILING_LINES = 50
 """Lines behind code without a fence that are left out one by one until the rest parses: the words
 that follow it."""
 BULLET = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)]|[a-z]\))\s+", re.MULTILINE)
 
 
-def things(text: str) -> list[str]:
+def listed_items(text: str) -> list[str]:
     """The things that an answer lists, folded: a JSON list, bullets or numbers, else what commas
     and `and` divide after the last colon or `are`."""
     found, value = find_json(text)
@@ -175,30 +177,30 @@ def things(text: str) -> list[str]:
         and isinstance(value, list)
         and all(isinstance(each, (str, int, float)) for each in value)
     ):
-        return [folded(str(each)) for each in value]
-    lines = [line for line in plain_lists(text).split("\n") if line.strip()]
+        return [normalized(str(each)) for each in value]
+    lines = [line for line in plain_with_bullets(text).split("\n") if line.strip()]
     bullets = [BULLET.sub("", line) for line in lines if BULLET.match(line)]
     if bullets:
-        return [folded(line) for line in bullets]
+        return [normalized(line) for line in bullets]
     short = [line for line in lines if not line.rstrip().endswith(":")]
     if len(short) > 1 and not any("," in line for line in short):
-        return [folded(line) for line in short]
+        return [normalized(line) for line in short]
     last = re.split(
         r":\s|\b(?:are|is|son|es|were|fueron)\s", short[-1] if short else "", flags=re.IGNORECASE
     )[-1]
     return [
         thing
         for part in re.split(r"[,;|→>]|\s(?:and|y|e|&)\s", last)
-        if (thing := folded(re.sub(r"^\s*(?:and|y|e)\s", "", part)))
+        if (thing := normalized(re.sub(r"^\s*(?:and|y|e)\s", "", part)))
     ]
 
 
-def plain_lists(text: str) -> str:
+def plain_with_bullets(text: str) -> str:
     """Plain text whose bullets are still there."""
-    return plain(re.sub(r"^([^\S\n]*)[*+•]\s+", r"\1- ", text, flags=re.MULTILINE))
+    return without_markdown(re.sub(r"^([^\S\n]*)[*+•]\s+", r"\1- ", text, flags=re.MULTILINE))
 
 
-def code_of(text: str, languages: tuple[str, ...] = ()) -> str:
+def extract_code(text: str, languages: tuple[str, ...] = ()) -> str:
     """The first fenced block of one of the languages, else the first, else the only code in
     backticks, else the whole text."""
     blocks = _FENCE.findall(text)
@@ -209,7 +211,7 @@ def code_of(text: str, languages: tuple[str, ...] = ()) -> str:
     return str(chosen[0] if chosen else inline[0] if len(inline) == 1 else text).strip("\n")
 
 
-def python_of(text: str, entry: str) -> str:
+def extract_python(text: str, entry: str) -> str:
     """All fenced Python that parses, so that a later version replaces an earlier one; without
     fences, from the first line of code to the last."""
     blocks = [
@@ -217,8 +219,8 @@ def python_of(text: str, entry: str) -> str:
         for name, body in _FENCE.findall(text)
         if name.lower() in ("", "python", "py", "python3")
     ]
-    good = [body for body in blocks if tree_of(body)]
-    if any(defined(tree_of(body), entry) for body in good):
+    good = [body for body in blocks if parse_python(body)]
+    if any(find_definition(parse_python(body), entry) for body in good):
         return "\n".join(good)
     if blocks:
         return str(next((body for body in blocks if entry in body), blocks[0]))
@@ -234,20 +236,20 @@ def python_of(text: str, entry: str) -> str:
     )
     ends = (
         end
-        for end in range(len(lines), max(start, len(lines) - MOST_ENDS), -1)
-        if tree_of("\n".join(lines[start:end]))
+        for end in range(len(lines), max(start, len(lines) - MAX_TRAILING_LINES), -1)
+        if parse_python("\n".join(lines[start:end]))
     )
     return "\n".join(lines[start : next(ends, len(lines))])
 
 
-def tree_of(code: str) -> ast.Module | None:
+def parse_python(code: str) -> ast.Module | None:
     try:
         return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def defined(tree: ast.Module | None, name: str) -> ast.AST | None:
+def find_definition(tree: ast.Module | None, name: str) -> ast.AST | None:
     """What the module binds the name to, last."""
     for node in reversed(tree.body if tree else []):
         if (

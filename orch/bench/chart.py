@@ -10,8 +10,8 @@ from html import escape
 from typing import Any
 
 from orch.bench.speed_plan import COLD, SHORT, TOGETHER, WARM, is_failure
-from orch.storage.benchmark_sample import Speed
-from orch.text.terminal import harmless
+from orch.storage.benchmark_sample import BenchmarkSample
+from orch.text.terminal import sanitize_text
 from orch.types import ModelKey
 
 COLUMNS = (
@@ -38,7 +38,7 @@ WIDTH, LEFT, BAR, ROW, HEAD = 860, 70, 600, 20, 34
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MedianFigure:
     """A median with half the distance between its quartiles, of n values."""
 
     median: float
@@ -56,7 +56,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SpeedSummary:
     """One model with one kind of cell: seconds, tokens per second, bytes. `n` counts the rounds
     that gave figures, `note` says what went wrong."""
 
@@ -66,12 +66,12 @@ class Line:
     size: str
     concurrency: int
     n: int
-    load_s: Figure | None
-    prefill_tps: Figure | None
-    decode_tps: Figure | None
-    ttft_s: Figure | None
-    total_s: Figure | None
-    tokens_per_s: Figure | None
+    load_s: MedianFigure | None
+    prefill_tps: MedianFigure | None
+    decode_tps: MedianFigure | None
+    ttft_s: MedianFigure | None
+    total_s: MedianFigure | None
+    tokens_per_s: MedianFigure | None
     resident_bytes: int | None
     note: str
 
@@ -81,7 +81,7 @@ class Line:
         return self.provider, self.model
 
 
-def figure(values: Iterable[float | None]) -> Figure | None:
+def median_figure(values: Iterable[float | None]) -> MedianFigure | None:
     """The figure of the values that are known, None of none."""
     known = sorted(value for value in values if value is not None)
     if not known:
@@ -89,13 +89,13 @@ def figure(values: Iterable[float | None]) -> Figure | None:
     low, _, high = (
         statistics.quantiles(known, n=4, method="inclusive") if len(known) > 1 else (0.0, 0.0, 0.0)
     )
-    return Figure(statistics.median(known), (high - low) / 2, len(known))
+    return MedianFigure(statistics.median(known), (high - low) / 2, len(known))
 
 
-def lines(rows: Sequence[Speed]) -> list[Line]:
+def summarize(rows: Sequence[BenchmarkSample]) -> list[SpeedSummary]:
     """A line for each model and kind of cell, model by model, in the order they were measured
     first."""
-    groups: dict[tuple[ModelKey, str, str, int], list[Speed]] = {}
+    groups: dict[tuple[ModelKey, str, str, int], list[BenchmarkSample]] = {}
     for row in rows:
         groups.setdefault(
             ((row.provider, row.model), row.kind, row.size, row.concurrency), []
@@ -104,21 +104,21 @@ def lines(rows: Sequence[Speed]) -> list[Line]:
     return [_line(groups[key]) for key in sorted(groups, key=lambda key: models.index(key[0]))]
 
 
-def _line(rows: Sequence[Speed]) -> Line:
+def _line(rows: Sequence[BenchmarkSample]) -> SpeedSummary:
     first, good = rows[0], [row for row in rows if row.error is None]
-    return Line(
+    return SpeedSummary(
         provider=first.provider,
         model=first.model,
         kind=first.kind,
         size=first.size,
         concurrency=first.concurrency,
         n=len({row.cell for row in good}),
-        load_s=figure(row.load_s for row in good) if first.kind == COLD else None,
-        prefill_tps=figure(_rate(row.prompt_tokens, row.prefill_s) for row in good),
-        decode_tps=figure(_rate(row.completion_tokens, row.decode_s) for row in good),
-        ttft_s=figure(row.ttft_s for row in good),
-        total_s=figure(row.total_s for row in good),
-        tokens_per_s=figure(_throughput(good)),
+        load_s=median_figure(row.load_s for row in good) if first.kind == COLD else None,
+        prefill_tps=median_figure(_rate(row.prompt_tokens, row.prefill_s) for row in good),
+        decode_tps=median_figure(_rate(row.completion_tokens, row.decode_s) for row in good),
+        ttft_s=median_figure(row.ttft_s for row in good),
+        total_s=median_figure(row.total_s for row in good),
+        tokens_per_s=median_figure(_throughput(good)),
         resident_bytes=next(
             (row.resident_bytes for row in reversed(good) if row.resident_bytes), None
         ),
@@ -130,10 +130,10 @@ def _rate(tokens: int | None, seconds: float | None) -> float | None:
     return tokens / seconds if tokens and seconds else None
 
 
-def _throughput(rows: Sequence[Speed]) -> list[float | None]:
+def _throughput(rows: Sequence[BenchmarkSample]) -> list[float | None]:
     """Tokens a second of all the answers of a cell together: they were asked for at once, so the
     longest one's time is the cell's."""
-    cells: dict[str, list[Speed]] = {}
+    cells: dict[str, list[BenchmarkSample]] = {}
     for row in rows:
         cells.setdefault(row.cell, []).append(row)
     return [
@@ -145,14 +145,14 @@ def _throughput(rows: Sequence[Speed]) -> list[float | None]:
     ]
 
 
-def _note(rows: Sequence[Speed]) -> str:
+def _note(rows: Sequence[BenchmarkSample]) -> str:
     bad = next((row for row in rows if row.error), None)
     if bad is None:
         return ""
     return f"failed in round {bad.round}: {bad.error}" if is_failure(bad) else str(bad.error)
 
 
-def names(found: Sequence[Line]) -> dict[ModelKey, str]:
+def model_labels(found: Sequence[SpeedSummary]) -> dict[ModelKey, str]:
     """What each model is called: its id, with the provider where two have one of that name."""
     keys = list(dict.fromkeys(line.key for line in found))
     ids = [model for _, model in keys]
@@ -162,7 +162,7 @@ def names(found: Sequence[Line]) -> dict[ModelKey, str]:
 # ---------------------------------------------------------------- words
 
 
-def cells(line: Line) -> tuple[str, ...]:
+def summary_cells(line: SpeedSummary) -> tuple[str, ...]:
     """The cells of a line under COLUMNS, without the model's name."""
     prompt = f"{line.size}, cold" if line.kind == COLD else line.size
     figures = (line.load_s, line.prefill_tps, line.decode_tps, line.ttft_s, line.total_s)
@@ -170,11 +170,13 @@ def cells(line: Line) -> tuple[str, ...]:
     return (prompt, *(str(each or "-") for each in figures), memory, str(line.n), line.note)
 
 
-def together(found: Sequence[Line]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def throughput_table(
+    found: Sequence[SpeedSummary],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows of the tokens/s that all answers at once come at, by how many there were; no
     rows where only one was asked for."""
-    called = names(found)
-    levels: dict[ModelKey, dict[int, Line]] = {}
+    called = model_labels(found)
+    levels: dict[ModelKey, dict[int, SpeedSummary]] = {}
     for line in found:
         if line.kind == TOGETHER or (line.kind == WARM and line.size == SHORT):
             levels.setdefault(line.key, {})[line.concurrency] = line
@@ -191,14 +193,14 @@ def together(found: Sequence[Line]) -> tuple[tuple[str, ...], list[tuple[str, ..
     ), rows
 
 
-def _rates(by_level: Mapping[int, Line], levels: Sequence[int]) -> list[str]:
+def _rates(by_level: Mapping[int, SpeedSummary], levels: Sequence[int]) -> list[str]:
     """Tokens/s at each level, and what went wrong with several at once."""
     rates = [by_level[level].tokens_per_s if level in by_level else None for level in levels]
     notes = dict.fromkeys(line.note for level, line in by_level.items() if level > 1 and line.note)
     return [*(str(rate or "-") for rate in rates), "; ".join(notes)]
 
 
-def timings(rows: Sequence[Speed]) -> str:
+def timing_note(rows: Sequence[BenchmarkSample]) -> str:
     """Whose timings they are, in a sentence or two."""
     by: dict[str, list[str]] = {}
     for name, whose in dict.fromkeys(
@@ -218,7 +220,7 @@ def timings(rows: Sequence[Speed]) -> str:
     return "; ".join(said) or "nothing was timed"
 
 
-def span(seconds: float) -> str:
+def span_text(seconds: float) -> str:
     """A duration for people: `40 s`, `3 min`, `1.5 h`."""
     return (
         f"{seconds:.0f} s"
@@ -229,7 +231,7 @@ def span(seconds: float) -> str:
     )
 
 
-def about(machine: Mapping[str, Any], at: float, rounds: int) -> str:
+def provenance_line(machine: Mapping[str, Any], at: float, rounds: int) -> str:
     """Where and when it was measured, and how often: numbers without that say nothing."""
     memory = f", {machine['memory_bytes'] / 1e9:.0f} GB" if machine["memory_bytes"] else ""
     day = time.strftime("%Y-%m-%d", time.localtime(at))
@@ -239,8 +241,8 @@ def about(machine: Mapping[str, Any], at: float, rounds: int) -> str:
     )
 
 
-def plain(
-    found: Sequence[Line], rows: Sequence[Speed], num_ctx: Mapping[ModelKey, int]
+def summaries_json(
+    found: Sequence[SpeedSummary], rows: Sequence[BenchmarkSample], num_ctx: Mapping[ModelKey, int]
 ) -> list[dict[str, Any]]:
     """Each model's lines as plain values, with the context it was measured with and the first thing
     that went wrong with it."""
@@ -264,17 +266,17 @@ def plain(
 # ---------------------------------------------------------------- bars of text
 
 
-def bars(found: Sequence[Line], width: int) -> list[str]:
+def text_bars(found: Sequence[SpeedSummary], width: int) -> list[str]:
     """Decode tokens/s of each model as a bar, in lines of at most `width` characters: of the first
     prompt size that has a figure."""
-    firsts: dict[ModelKey, Figure] = {}
+    firsts: dict[ModelKey, MedianFigure] = {}
     for line in found:
         if line.kind == WARM and line.decode_tps is not None:
             firsts.setdefault(line.key, line.decode_tps)
     if not firsts:
         return []
     called, most = (
-        {key: harmless(name) for key, name in names(found).items()},
+        {key: sanitize_text(name) for key, name in model_labels(found).items()},
         max(each.median for each in firsts.values()),
     )
     column, room = (
@@ -297,10 +299,10 @@ def _bar(length: float) -> str:
 # ---------------------------------------------------------------- SVG
 
 
-def svg(found: Sequence[Line], about: str) -> str:
+def draw_chart(found: Sequence[SpeedSummary], about: str) -> str:
     """A picture of decode and prefill by model and prompt size, under one line that says where and
     when. Readable in light and dark."""
-    called, warm = names(found), [line for line in found if line.kind == WARM]
+    called, warm = model_labels(found), [line for line in found if line.kind == WARM]
     parts, y = [_text(10, 20, about, "about")], 30
     for title, rates in (
         ("decode, tokens/s", [line.decode_tps for line in warm]),
@@ -330,7 +332,7 @@ def svg(found: Sequence[Line], about: str) -> str:
 
 
 def _panel(
-    rated: Sequence[tuple[Line, Figure]], called: dict[ModelKey, str], y: int
+    rated: Sequence[tuple[SpeedSummary, MedianFigure]], called: dict[ModelKey, str], y: int
 ) -> tuple[list[str], int]:
     """The bars of one rate, grouped by model, from y on; and the y below them."""
     parts: list[str] = []
@@ -359,4 +361,4 @@ def _panel(
 
 def _text(x: int, y: int, text: str, kind: str = "plain") -> str:
     """Names are a server's: what XML can't hold is left out, the rest escaped."""
-    return f'<text class="{kind}" x="{x}" y="{y}">{escape(harmless(text))}</text>'
+    return f'<text class="{kind}" x="{x}" y="{y}">{escape(sanitize_text(text))}</text>'

@@ -17,19 +17,19 @@ from typing import Any
 
 from orch.bench.answer_parsing import (
     BULLET,
-    code_of,
-    defined,
+    extract_code,
+    extract_python,
     final_number,
-    folded,
-    labelled,
-    plain,
-    plain_lists,
-    python_of,
-    things,
-    tree_of,
-    visible,
+    find_definition,
+    labelled_answer,
+    listed_items,
+    normalized,
+    parse_python,
+    plain_with_bullets,
+    visible_answer,
+    without_markdown,
 )
-from orch.bench.sandbox import Outcome
+from orch.bench.sandbox import SandboxResult
 from orch.bench.suite import (
     READ_CHARS,
     READ_LINE_CHARS,
@@ -39,19 +39,19 @@ from orch.bench.suite import (
     Number,
     Regex,
     Rubric,
-    Task,
+    SuiteTask,
     UnitTests,
-    pattern_of,
+    phrase_pattern,
 )
-from orch.bench.suite_check import at_path, find_json
+from orch.bench.suite_check import find_json, value_at_path
 from orch.classifier.keyword_rules import language, words_of
 from orch.config import regex_limits
-from orch.execution.json_schema import fault_of
+from orch.execution.json_schema import first_violation
 from orch.text.fold import fold
 
-Execute = Callable[[str, str], Outcome]
+ExecuteCode = Callable[[str, str], SandboxResult]
 """Runs code and its tests: `sandbox.run`."""
-PASS = 0.99
+PASS_SCORE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Grade:
     @property
     def passed(self) -> bool:
         """Whether all that was asked is there."""
-        return self.score >= PASS
+        return self.score >= PASS_SCORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ class _Asked:
 
     text: str
     lang: str
-    execute: Execute | None = None
+    execute: ExecuteCode | None = None
 
 
-def grade(task: Task, answer: str, execute: Execute | None = None) -> Grade:
+def grade(task: SuiteTask, answer: str, execute: ExecuteCode | None = None) -> Grade:
     """The grade of an answer; without `execute`, code is not run but judged by its form. Raises
     what `execute` raises."""
-    text = _read(visible(answer, task.prompt))
+    text = _read(visible_answer(answer, task.prompt))
     if not text:
         return Grade(0.0, "no answer")
     if _REFUSAL.match(fold(text).lstrip("*# ")):
@@ -126,13 +126,13 @@ _ARTICLE = r"(?:(?:the|an?|el|la|los|las|un|una)\s+)?"
 
 
 def _exact(check: Exact, asked: _Asked) -> Grade:
-    wanted = [folded(each) for each in check.exact]
-    label = labelled(asked.text)
-    if folded(asked.text) in wanted or (label is not None and folded(label) in wanted):
+    wanted = [normalized(each) for each in check.exact]
+    label = labelled_answer(asked.text)
+    if normalized(asked.text) in wanted or (label is not None and normalized(label) in wanted):
         return Grade(1.0, "the expected answer")
     if check.answer_only:
         return Grade(0.0, f"not {check.exact[0]!r}")
-    for said in [folded(label)] if label is not None else _ends_of(asked.text):
+    for said in [normalized(label)] if label is not None else _ends_of(asked.text):
         if any(
             _states(said, each) or (label is not None and _opens(said, each)) for each in wanted
         ):
@@ -148,7 +148,9 @@ def _exact(check: Exact, asked: _Asked) -> Grade:
 def _ends_of(text: str) -> list[str]:
     """The last and the first sentence, folded."""
     sentences = [
-        said for each in re.split(r"\n+|(?<=[.!?])\s+", plain(text)) if (said := folded(each))
+        said
+        for each in re.split(r"\n+|(?<=[.!?])\s+", without_markdown(text))
+        if (said := normalized(each))
     ]
     return sentences[-1:] + sentences[:1]
 
@@ -173,7 +175,7 @@ def _opens(said: str, wanted: str) -> bool:
 
 
 def _regex(check: Regex, asked: _Asked) -> Grade:
-    text = code_of(asked.text) if check.inside == "code" else plain(asked.text)
+    text = extract_code(asked.text) if check.inside == "code" else without_markdown(asked.text)
     found = re.search(check.regex, text[:READ_CHARS])
     return Grade(1.0, "it matches") if found else Grade(0.0, f"it does not match {check.regex}")
 
@@ -197,14 +199,14 @@ def _number(check: Number, asked: _Asked) -> Grade:
 
 
 def _items(check: Items, asked: _Asked) -> Grade:
-    named, places = things(asked.text), []
+    named, places = listed_items(asked.text), []
     for thing in named:
         places.append(
             next(
                 (
                     i
                     for i, names in enumerate(check.items)
-                    if any(_is_thing(thing, folded(name)) for name in names)
+                    if any(_is_thing(thing, normalized(name)) for name in names)
                 ),
                 -1,
             )
@@ -233,19 +235,19 @@ def _json(check: JsonSchema, asked: _Asked) -> Grade:
     found, value = find_json(asked.text)
     if not found:
         return Grade(0.0, "no JSON")
-    fault = fault_of(check.json_schema, value, read_chars=regex_limits.READ_CHARS)
+    fault = first_violation(check.json_schema, value, read_chars=regex_limits.READ_CHARS)
     wrong = [fault] if fault else []
     wrong += [
         f"{path} is not {wanted!r}"
         for path, wanted in check.equals.items()
-        if not _equal(*at_path(value, path), wanted)
+        if not _equal(*value_at_path(value, path), wanted)
     ]
     return Grade(1 - len(wrong) / (1 + len(check.equals)), "; ".join(wrong) or "the expected JSON")
 
 
 def _equal(found: bool, value: Any, wanted: Any) -> bool:
     if isinstance(value, str) and isinstance(wanted, str):
-        return found and folded(value) == folded(wanted)
+        return found and normalized(value) == normalized(wanted)
     return bool(found and value == wanted and isinstance(value, bool) == isinstance(wanted, bool))
 
 
@@ -254,7 +256,11 @@ def _equal(found: bool, value: Any, wanted: Any) -> bool:
 
 def _tests(check: UnitTests, asked: _Asked) -> Grade:
     python = check.language == "python"
-    code = python_of(asked.text, check.entry) if python else _unwrapped(check.language, asked.text)
+    code = (
+        extract_python(asked.text, check.entry)
+        if python
+        else _unwrapped(check.language, asked.text)
+    )
     fault = _code_fault(check, code)
     if fault:
         return Grade(0.0, fault, "static" if asked.execute is None else "graded")
@@ -273,7 +279,7 @@ def _tests(check: UnitTests, asked: _Asked) -> Grade:
 
 def _unwrapped(kind: str, text: str) -> str:
     """The code as it would be pasted; of a pattern, without r'...' or /.../ around it."""
-    code = code_of(text, (kind, "regexp", "sqlite")).strip()
+    code = extract_code(text, (kind, "regexp", "sqlite")).strip()
     if kind != "regex":
         return code
     return re.sub(
@@ -303,10 +309,10 @@ _LOOKS_LIKE: dict[str, Callable[[str], object]] = {
 def _code_fault(check: UnitTests, code: str) -> str:
     if check.language != "python":
         return "" if code and _LOOKS_LIKE[check.language](code) else f"it is no {check.language}"
-    tree = tree_of(code)
+    tree = parse_python(code)
     if tree is None:
         return "it is not valid Python"
-    node = defined(tree, check.entry)
+    node = find_definition(tree, check.entry)
     if node is None:
         return f"it does not define {check.entry}"
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -358,7 +364,7 @@ _WORD = re.compile(r"[\w'’-]*\w")
 
 
 def _rubric(check: Rubric, asked: _Asked) -> Grade:
-    text = plain_lists(asked.text)
+    text = plain_with_bullets(asked.text)
     if _goes_round(words_of(fold(text))):
         return Grade(0.0, "it repeats itself")
     wanted, limits = list(_wanted(check, text)), list(_limits(check, text))
@@ -430,17 +436,20 @@ def _wanted(check: Rubric, text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _edges(check: Rubric, text: str, lines: list[str]) -> Iterator[tuple[str, bool]]:
-    bare = folded(text)
+    bare = normalized(text)
     if check.starts:
         yield (
             f"starts with {check.starts[0]}",
-            any(bare.startswith(folded(each)) for each in check.starts),
+            any(bare.startswith(normalized(each)) for each in check.starts),
         )
     if check.ends:
-        yield f"ends with {check.ends[0]}", any(bare.endswith(folded(each)) for each in check.ends)
-    heads = [folded(BULLET.sub("", line)) for line in lines]
+        yield (
+            f"ends with {check.ends[0]}",
+            any(bare.endswith(normalized(each)) for each in check.ends),
+        )
+    heads = [normalized(BULLET.sub("", line)) for line in lines]
     for name in check.sections:
-        yield f"a section {name}", any(head.startswith(folded(name)) for head in heads)
+        yield f"a section {name}", any(head.startswith(normalized(name)) for head in heads)
     for index, pattern in enumerate(check.lines):
         yield (
             f"line {index + 1} as asked",
@@ -457,7 +466,7 @@ def _edges(check: Rubric, text: str, lines: list[str]) -> Iterator[tuple[str, bo
 
 def _has_phrase(text: str, phrase: str) -> bool:
     """Whether a pattern is found, or a phrase as whole words; `*` ends a word that may go on."""
-    if pattern := pattern_of(phrase):
+    if pattern := phrase_pattern(phrase):
         parts = (
             [line[:READ_LINE_CHARS] for line in text[:READ_CHARS].split("\n")]
             if pattern[0] == "^"

@@ -54,7 +54,7 @@ open 2 -|stat 4 -|lstat 6 -|poll 7 -|access 21 -|select 23 -|dup2 33 -|readlink 
 signals, owners or modes is not among them."""
 
 
-def allowed(column: int) -> list[int]:
+def allowed_syscalls(column: int) -> list[int]:
     """The numbers of the allowed calls, `fcntl` apart."""
     entries = [
         entry.split() for line in _SYSCALLS.split("\n") for entry in line.split("|") if entry
@@ -71,7 +71,7 @@ def seccomp_program(arch: int, column: int) -> bytes:
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER_AT),
     ]
-    for number in allowed(column):
+    for number in allowed_syscalls(column):
         lines += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     lines += [
         (_JUMP_EQUAL, 1, 0, _FCNTL[column]),
@@ -172,7 +172,7 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
 }
 
 
-def leak() -> str:
+def find_leak() -> str:
     """What the jail still lets through although it must not; empty when it holds."""
     for what, attempt in FORBIDDEN.items():
         try:
@@ -192,7 +192,7 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_MESSAGE]
 
 
-def load(code: str, space: dict[str, Any]) -> str:
+def load_code(code: str, space: dict[str, Any]) -> str:
     """Runs the model's code as a module that is not the main one. What went wrong, or empty; what
     it defined before that stays."""
     try:
@@ -202,7 +202,7 @@ def load(code: str, space: dict[str, Any]) -> str:
     return ""
 
 
-def judge(
+def run_test_statements(
     tests: str, values: Callable[[list[str]], dict[str, Any]], fatal: type[BaseException]
 ) -> list[list[Any]]:
     """Runs the tests a statement at a time: [passed, what] for each that holds an assert; a setup
@@ -272,7 +272,7 @@ def _serve_code(code: str, link: Any, tell: Callable[[dict[str, Any]], None]) ->
     """Loads the code, and answers what the tests ask of it."""
     pristine = dict(vars(builtins))
     space: dict[str, Any] = {"__name__": "answer", "__builtins__": dict(pristine)}
-    trouble = load(code, space)
+    trouble = load_code(code, space)
     vars(builtins).update(pristine)
     sys.settrace(None)
     sys.setprofile(None)
@@ -320,7 +320,7 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     try:
         confine(job["limits"])
-        fault = leak()
+        fault = find_leak()
     except OSError as error:
         fault = str(error)
     tell({"fault": fault})
@@ -331,7 +331,7 @@ def main() -> None:
         _serve_code(job["text"], link, tell)
         end(0)
     try:
-        results = judge(job["text"], lambda used: _defined(link, used), across.Broken)
+        results = run_test_statements(job["text"], lambda used: _defined(link, used), across.Broken)
         link.ask(
             "names"
         )  # a bare `except` of a test may have taken the end for an error of the code

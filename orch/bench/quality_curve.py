@@ -6,7 +6,7 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from orch.bench.report import Line, Report
+from orch.bench.report import Report, StrategyScore
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 400, 64, 340
 _STYLE = (
@@ -17,18 +17,18 @@ _STYLE = (
 )
 
 
-def write(path: Path, found: Report) -> None:
+def write_curve(path: Path, found: Report) -> None:
     """Writes the picture. Raises OSError."""
-    path.write_text(drawn(found), "utf-8")
+    path.write_text(draw_curve(found), "utf-8")
 
 
-def drawn(found: Report) -> str:
+def draw_curve(found: Report) -> str:
     """The picture; it says so where there is nothing to draw."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         f' aria-label="quality against seconds">{_STYLE}'
     )
-    points = [*(line for _, line in found.curve), *found.lines[1:]]
+    points = [*(line for _, line in found.curve), *found.strategies[1:]]
     if not points:
         return f'{head}<text x="20" y="40">nothing to compare yet</text></svg>\n'
     scale = _Scale(max(line.seconds for line in points) or 1.0)
@@ -44,20 +44,20 @@ def drawn(found: Report) -> str:
     others = "".join(
         f'<rect class="{_mark(line)}" width="8" height="8" x="{scale.x(line) - 4}"'
         f' y="{scale.y(line) - 4}"/>'
-        for line in found.lines[1:]
+        for line in found.strategies[1:]
     )
-    told = "".join(_named(place, line) for place, line in enumerate(reversed(found.lines[1:])))
+    told = "".join(_named(place, line) for place, line in enumerate(reversed(found.strategies[1:])))
     return (
         f'{head}{scale.axes()}<polyline class="curve"'
         f' points="{curve}"/>{dots}{ends}{others}{told}</svg>\n'
     )
 
 
-def _mark(line: Line) -> str:
+def _mark(line: StrategyScore) -> str:
     return "oracle" if line.name == "oracle" else "other"
 
 
-def _named(place: int, line: Line) -> str:
+def _named(place: int, line: StrategyScore) -> str:
     """A line of the legend, in the corner where no point lies: answers are neither free nor all
     wrong."""
     x, y = LEFT + 24, BOTTOM - 20 - 22 * place
@@ -74,16 +74,16 @@ class _Scale:
     def __init__(self, seconds: float) -> None:
         self._most = seconds * 1.15
 
-    def x(self, line: Line) -> float:
+    def x(self, line: StrategyScore) -> float:
         return round(LEFT + line.seconds / self._most * (WIDTH - LEFT - 20), 1)
 
-    def y(self, line: Line) -> float:
+    def y(self, line: StrategyScore) -> float:
         return round(BOTTOM - line.quality * (BOTTOM - 30), 1)
 
-    def at(self, line: Line) -> str:
+    def at(self, line: StrategyScore) -> str:
         return f"{self.x(line)},{self.y(line)}"
 
-    def label(self, line: Line, text: str) -> str:
+    def label(self, line: StrategyScore, text: str) -> str:
         anchor = "end" if self.x(line) > WIDTH * 0.6 else "start"
         return (
             f'<text text-anchor="{anchor}" x="{self.x(line)}"'

@@ -15,12 +15,20 @@ import sys
 from time import monotonic
 from typing import Any
 
-from orch.bench.remote_proxy import FORGED, PLAIN, SPECIAL, Ahead, Broken, Far, far_type
-from orch.bench.remote_values import Copies, error_named, is_pythons
+from orch.bench.remote_proxy import (
+    FORGED,
+    PLAIN_TYPES,
+    SPECIAL_METHODS,
+    LinkBroken,
+    Prefetched,
+    RemoteProxy,
+    proxy_type,
+)
+from orch.bench.remote_values import ValueCodec, builtin_error, is_builtin
 
-MOST_BYTES = 32_000_000
+MAX_MESSAGE_BYTES = 32_000_000
 """Of one message."""
-AHEAD_S = 0.01
+PREFETCH_S = 0.01
 """For what is taken of an iterator before it is asked for."""
 _DOING = ("get", "set", "call", "special", "some")
 _TOLD = ("__name__", "__qualname__", "__module__", "__doc__")
@@ -28,19 +36,19 @@ _INNER = ("gi_", "cr_", "ag_", "tb_", "f_", "co_")
 """How names begin by which a frame could be reached, and from there everything."""
 
 
-class Link:
+class RemoteLink:
     """This end. `trusting`: whether everything may be done with this side's objects; else only what
     code does with what it is given."""
 
     def __init__(self, reading: int, writing: int, *, trusting: bool) -> None:
         self._reading, self._writing, self._trusting = reading, writing, trusting
         self._buffer, self._broken = bytearray(), ""
-        self.ahead: dict[int, Ahead] = {}
+        self.prefetched: dict[int, Prefetched] = {}
         self._ours: list[Any] = []  # never forgotten: an id is not used again
         self._numbers: dict[int, int] = {}
         self._kinds: list[type] = []
-        self._theirs: dict[int, Far] = {}
-        self._types: dict[int, type[Far]] = {}
+        self._theirs: dict[int, RemoteProxy] = {}
+        self._types: dict[int, type[RemoteProxy]] = {}
         self._raised: dict[int, type[BaseException]] = {}
         self._read, self._write, self._dump, self._parse = (
             os.read,
@@ -51,57 +59,57 @@ class Link:
 
     # ------------------------------------------------------------ asking and being asked
 
-    def ask(self, what: str, *values: Any) -> Any:
+    def request(self, what: str, *values: Any) -> Any:
         """What the other side answers, which may ask in between. Raises what it raised, and
         Broken."""
-        copies = Copies(self)
-        self._send(["do", what, [copies.packed(each) for each in values]])
+        copies = ValueCodec(self)
+        self._send(["do", what, [copies.encode(each) for each in values]])
         while True:
             kind, *rest = self._receive()
             if kind == "do":
                 self._answer(rest)
             elif kind in ("done", "raised") and len(rest) == 2:
-                value = copies.unpacked(rest[0])
-                copies.refill(rest[1])
+                value = copies.decode(rest[0])
+                copies.apply_changes(rest[1])
                 if kind == "raised":
-                    raise value if isinstance(value, BaseException) else Broken(FORGED)
+                    raise value if isinstance(value, BaseException) else LinkBroken(FORGED)
                 return value
             else:
-                raise Broken(FORGED)
+                raise LinkBroken(FORGED)
 
     def serve(self) -> None:
         """Answers until the other side closes."""
         while True:
             try:
                 kind, *rest = self._receive()
-            except Broken:
+            except LinkBroken:
                 return
             if kind == "do":
                 self._answer(rest)
 
     def _answer(self, question: list[Any]) -> None:
-        copies, (what, packed) = Copies(self), _checked(question)
+        copies, (what, packed) = ValueCodec(self), _checked(question)
         if (
             not self._trusting
             and what in _DOING
             and not (packed and isinstance(packed[0], list) and packed[0][0] == "yours")
         ):
-            raise Broken(FORGED)  # what it was given, and nothing else
-        values = [copies.unpacked(each) for each in packed]
-        before = [copies.inside(place) for place in range(len(copies.held))]
+            raise LinkBroken(FORGED)  # what it was given, and nothing else
+        values = [copies.decode(each) for each in packed]
+        before = [copies.contents(place) for place in range(len(copies.containers))]
         try:
             kind, value = "done", getattr(self, f"_do_{what}")(*values)
-        except Broken:
+        except LinkBroken:
             raise
         except (
             BaseException
         ) as error:  # sys.exit() of the code is a failure of its test, not the end of the process
             kind, value = "raised", error
-        said = copies.packed(value)
+        said = copies.encode(value)
         after = [
             [place, now]
             for place, then in enumerate(before)
-            if (now := copies.inside(place)) != then
+            if (now := copies.contents(place)) != then
         ]
         self._send([kind, said, after])
 
@@ -112,22 +120,22 @@ class Link:
             while view:
                 view = view[self._write(self._writing, view) :]
         except OSError:
-            raise Broken("the code ended the process") from None
+            raise LinkBroken("the code ended the process") from None
 
     def _receive(self) -> list[Any]:
         try:
             return self._message()
-        except Broken as broken:
+        except LinkBroken as broken:
             self._broken = str(broken)
             raise
 
     def _message(self) -> list[Any]:
         if self._broken:
-            raise Broken(self._broken)
+            raise LinkBroken(self._broken)
         while (end := self._buffer.find(b"\n")) < 0:
             piece = self._read(self._reading, 1 << 16)
-            if not piece or len(self._buffer) > MOST_BYTES:
-                raise Broken("it answered too much" if piece else "the code ended the process")
+            if not piece or len(self._buffer) > MAX_MESSAGE_BYTES:
+                raise LinkBroken("it answered too much" if piece else "the code ended the process")
             self._buffer += piece
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
@@ -136,7 +144,7 @@ class Link:
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, list) or not message:
-            raise Broken(FORGED)
+            raise LinkBroken(FORGED)
         return message
 
     # ------------------------------------------------------------ what may be asked
@@ -166,13 +174,13 @@ class Link:
         return thing(*given, **dict(named))
 
     def _do_special(self, thing: Any, name: str, *given: Any) -> Any:
-        if name not in SPECIAL:
+        if name not in SPECIAL_METHODS:
             raise AttributeError(name)
         return getattr(type(thing), name)(thing, *given)
 
     def _do_some(self, thing: Any, most: int) -> tuple[list[Any], BaseException | None]:
         """The next ones of an iterator, and the error that came then."""
-        found, until = list[Any](), monotonic() + AHEAD_S
+        found, until = list[Any](), monotonic() + PREFETCH_S
         try:
             while not found or (len(found) < most and monotonic() < until):
                 found.append(next(thing))
@@ -184,8 +192,12 @@ class Link:
         """Of a type: its name, the special methods that it has, the plain type that it is made of,
         whether it is one of types."""
         kind = self._kinds[number]
-        has = [name for name in SPECIAL if _method(kind, name) not in (None, _method(object, name))]
-        plain = next((each.__name__ for each in PLAIN if issubclass(kind, each)), "")
+        has = [
+            name
+            for name in SPECIAL_METHODS
+            if _method(kind, name) not in (None, _method(object, name))
+        ]
+        plain = next((each.__name__ for each in PLAIN_TYPES if issubclass(kind, each)), "")
         return [
             kind.__name__,
             has,
@@ -197,7 +209,7 @@ class Link:
     def _do_plain(self, thing: Any) -> Any:
         """A copy of the plain value that an object of a subclass is, made by the plain type's own
         methods."""
-        base: Any = next(each for each in PLAIN if isinstance(thing, each))
+        base: Any = next(each for each in PLAIN_TYPES if isinstance(thing, each))
         if base in (list, set, dict, bytearray):
             return base.copy(thing)
         if base in (int, float, complex):
@@ -219,7 +231,7 @@ class Link:
         return [
             kind.__name__,
             [
-                each.__name__ if is_pythons(each) else self.number(each)
+                each.__name__ if is_builtin(each) else self.number(each)
                 for each in kind.__bases__
                 if issubclass(each, BaseException)
             ],
@@ -234,35 +246,36 @@ class Link:
             self._ours.append(thing)
         return self._numbers[id(thing)]
 
-    def kind_number(self, kind: type) -> int:
+    def type_number(self, kind: type) -> int:
         """The same of a type, which is told of and not given away."""
         if kind not in self._kinds:
             self._kinds.append(kind)
         return self._kinds.index(kind)
 
-    def ours(self, number: int) -> Any:
+    def local_object(self, number: int) -> Any:
         """The object of a number. Raises Broken for one that was never given away."""
         if not isinstance(number, int) or not 0 <= number < len(self._ours):
-            raise Broken(FORGED)
+            raise LinkBroken(FORGED)
         return self._ours[number]
 
-    def far(self, number: int, type_number: int) -> Far:
+    def proxy(self, number: int, type_number: int) -> RemoteProxy:
         """What stands for an object of the other side: the same for the same."""
         if number not in self._theirs:
             if type_number not in self._types:
-                self._types[type_number] = far_type(*self.ask("type", type_number))
+                self._types[type_number] = proxy_type(*self.request("type", type_number))
             made = object.__new__(self._types[type_number])
             object.__setattr__(made, "_across", (self, number))
             self._theirs[number] = made
         return self._theirs[number]
 
-    def errors(self, number: int) -> type[BaseException]:
+    def error_class(self, number: int) -> type[BaseException]:
         """What stands for a class of errors of the other side, with bases of the same kind, so that
         `except` knows it."""
         if number not in self._raised:
-            name, bases = self.ask("bases", number)
+            name, bases = self.request("bases", number)
             kinds = tuple(
-                error_named(each) if isinstance(each, str) else self.errors(each) for each in bases
+                builtin_error(each) if isinstance(each, str) else self.error_class(each)
+                for each in bases
             ) or (Exception,)
             self._raised[number] = type(
                 str(name),
@@ -278,13 +291,13 @@ class Link:
     def _of_error(self, error: BaseException, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self.ask("get", error, name)
+        return self.request("get", error, name)
 
 
 def _checked(question: list[Any]) -> tuple[str, list[Any]]:
     """What is asked, and of what. Raises Broken for what is no question."""
     if len(question) != 2 or not isinstance(question[0], str) or not isinstance(question[1], list):
-        raise Broken(FORGED)
+        raise LinkBroken(FORGED)
     return question[0], question[1]
 
 

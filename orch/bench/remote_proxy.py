@@ -8,10 +8,10 @@ import operator
 from typing import Any
 
 FORGED = "the code wrote on the runner's pipe"
-ONE_BY_ONE, MOST_AHEAD = 32, 4_096
+FIRST_SINGLE_ITEMS, MAX_PREFETCH = 32, 4_096
 """Of an iterator."""
-PLAIN = (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict)
-SPECIAL = (
+PLAIN_TYPES = (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict)
+SPECIAL_METHODS = (
     *(
         f"__{name}__"
         for name in "call len iter next reversed getitem setitem delitem contains enter exit bool int float index complex round".split()
@@ -36,12 +36,12 @@ _COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 _SUMS = ("__add__", "__radd__", "__sub__", "__rsub__", "__iadd__", "__isub__")
 
 
-class Broken(BaseException):
+class LinkBroken(BaseException):
     """The other side ended, or wrote what is no message. No `except Exception` of a test takes it
     for an error of the code."""
 
 
-class Far:
+class RemoteProxy:
     """An object of the other side. Compared with a plain value it is the plain value that it is
     made of, or another: the code does not decide that."""
 
@@ -69,7 +69,7 @@ class Far:
         )
 
 
-class FarClass(Far):
+class RemoteClass(RemoteProxy):
     """A class of the other side."""
 
     __slots__ = ()
@@ -82,9 +82,9 @@ class FarClass(Far):
 
 
 def _compared(name: str) -> Any:
-    def compare(self: Far, other: Any) -> Any:
+    def compare(self: RemoteProxy, other: Any) -> Any:
         link = self._across[0]
-        if isinstance(other, Far) and not (self._across_plain and other._across_plain):
+        if isinstance(other, RemoteProxy) and not (self._across_plain and other._across_plain):
             answer = (
                 (self is other)
                 if name == "__eq__" and self is other
@@ -94,14 +94,14 @@ def _compared(name: str) -> Any:
         if not self._across_plain:
             return NotImplemented
         return getattr(operator, name)(
-            _plain_of(self), _plain_of(other) if isinstance(other, Far) else other
+            _plain_of(self), _plain_of(other) if isinstance(other, RemoteProxy) else other
         )
 
     return compare
 
 
 def _asked(name: str) -> Any:
-    def asked(self: Far, *given: Any) -> Any:
+    def asked(self: RemoteProxy, *given: Any) -> Any:
         # a number that is expected never reaches the code: `abs(f(0) - 32) < 1e-9` is asked of
         # numbers alone
         if name in _SUMS and type(given[0]) in _NUMBERS:
@@ -116,55 +116,57 @@ def _sum(name: str, mine: Any, other: Any) -> Any:
     return done(other, mine) if name.startswith("__r") else done(mine, other)
 
 
-def _plain_of(thing: Far) -> Any:
+def _plain_of(thing: RemoteProxy) -> Any:
     """The plain value that it is made of. Raises Broken where that is none."""
     found = thing._across[0].ask("plain", thing)
-    if type(found) not in PLAIN:
-        raise Broken(FORGED)
+    if type(found) not in PLAIN_TYPES:
+        raise LinkBroken(FORGED)
     return found
 
 
-def _called(self: Far, *given: Any, **named: Any) -> Any:
+def _called(self: RemoteProxy, *given: Any, **named: Any) -> Any:
     return self._across[0].ask("call", self, given, tuple(named.items()))
 
 
-def _next(self: Far) -> Any:
+def _next(self: RemoteProxy) -> Any:
     """One at a time at first, so that what is lazy can be seen to be; then some at a time, or
     thousands would take seconds."""
     link, number = self._across
-    ahead = link.ahead.setdefault(number, Ahead())
+    ahead = link.ahead.setdefault(number, Prefetched())
     if not ahead.items and ahead.error is None:
         ahead.taken += 1
-        if ahead.taken <= ONE_BY_ONE:
+        if ahead.taken <= FIRST_SINGLE_ITEMS:
             return link.ask("special", self, "__next__")
         found, ahead.error = link.ask(
-            "some", self, min(2 ** (ahead.taken - ONE_BY_ONE + 3), MOST_AHEAD)
+            "some", self, min(2 ** (ahead.taken - FIRST_SINGLE_ITEMS + 3), MAX_PREFETCH)
         )
         ahead.items = list(reversed(found))
     if ahead.items:
         return ahead.items.pop()
     error, ahead.error = ahead.error, None
-    raise error if isinstance(error, BaseException) else Broken(FORGED)
+    raise error if isinstance(error, BaseException) else LinkBroken(FORGED)
 
 
-class Ahead:
+class Prefetched:
     """What was taken of an iterator of the other side before it was asked for."""
 
     def __init__(self) -> None:
         self.taken, self.items, self.error = 0, list[Any](), None
 
 
-def _found_in(self: Far, wanted: Any) -> bool:
+def _found_in(self: RemoteProxy, wanted: Any) -> bool:
     return any(each is wanted or each == wanted for each in iter(self))
 
 
-def far_type(name: str, has: list[str], plain: str, is_class: bool, has_hash: bool) -> type[Far]:
+def proxy_type(
+    name: str, has: list[str], plain: str, is_class: bool, has_hash: bool
+) -> type[RemoteProxy]:
     """A type with the special methods that a type of the other side has, each of which asks
     there."""
     special: dict[str, Any] = {
         each: _asked(each)
         for each in has
-        if each in SPECIAL and each not in ("__repr__", "__str__", "__hash__", "__dir__")
+        if each in SPECIAL_METHODS and each not in ("__repr__", "__str__", "__hash__", "__dir__")
     }
     special |= {each: _compared(each) for each in _COMPARISONS}
     if "__call__" in special:
@@ -173,9 +175,11 @@ def far_type(name: str, has: list[str], plain: str, is_class: bool, has_hash: bo
         special["__next__"] = _next
     if "__contains__" in special and "__iter__" in special:
         special["__contains__"] = _found_in
-    special["__hash__"] = Far.__hash__ if has_hash else None
+    special["__hash__"] = RemoteProxy.__hash__ if has_hash else None
     special["__doc__"] = property(lambda self: self._across[0].ask("get", self, "__doc__"))
-    if plain in {each.__name__ for each in PLAIN}:
+    if plain in {each.__name__ for each in PLAIN_TYPES}:
         special["_across_plain"] = plain
         special["__class__"] = property(lambda self: getattr(builtins, self._across_plain))
-    return type(str(name), (FarClass if is_class else Far,), {"__slots__": (), **special})
+    return type(
+        str(name), (RemoteClass if is_class else RemoteProxy,), {"__slots__": (), **special}
+    )

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from orch.bench.remote_proxy import FORGED, Broken, Far
+from orch.bench.remote_proxy import FORGED, LinkBroken, RemoteProxy
 
-DEEPEST = 150
+MAX_DEPTH = 150
 """Lists in lists: what lies deeper is asked for, not copied."""
 _BIG_BITS = 10_000
 _UNFAIR = tuple(
@@ -50,19 +50,19 @@ _VALUES: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
 """Values of the standard library, which are copied too: what each is made of."""
 
 
-class Copies:
+class ValueCodec:
     """The lists, sets and dicts that go with one question, by number: what is done to a copy is
     done to the original when the answer comes."""
 
     def __init__(self, link: Any) -> None:
-        self._link, self.held, self._places = link, list[Any](), dict[int, int]()
+        self._link, self.containers, self._places = link, list[Any](), dict[int, int]()
 
     def _hold(self, container: Any) -> int:
-        self._places[id(container)] = len(self.held)
-        self.held.append(container)
-        return len(self.held) - 1
+        self._places[id(container)] = len(self.containers)
+        self.containers.append(container)
+        return len(self.containers) - 1
 
-    def packed(self, value: Any, depth: int = 0) -> Any:
+    def encode(self, value: Any, depth: int = 0) -> Any:
         """A value as JSON: itself, or a list of its kind and what it is made of."""
         kind = type(value)
         if (
@@ -71,17 +71,17 @@ class Copies:
             or (kind is int and value.bit_length() < _BIG_BITS)
         ):
             return value
-        if isinstance(value, Far) and value._across[0] is self._link:
+        if isinstance(value, RemoteProxy) and value._across[0] is self._link:
             return ["yours", value._across[1]]
         if isinstance(value, BaseException):
             return self._packed_error(value)
-        if kind in (list, set, dict, bytearray) and depth < DEEPEST:
+        if kind in (list, set, dict, bytearray) and depth < MAX_DEPTH:
             if id(value) in self._places:
                 return ["ref", self._places[id(value)]]
             self._hold(value)
             return [kind.__name__, self._items(value, depth + 1)]
-        if kind in (tuple, frozenset) and depth < DEEPEST:
-            return [kind.__name__, [self.packed(each, depth + 1) for each in value]]
+        if kind in (tuple, frozenset) and depth < MAX_DEPTH:
+            return [kind.__name__, [self.encode(each, depth + 1) for each in value]]
         return self._packed_other(kind, value, depth)
 
     def _packed_other(self, kind: type, value: Any, depth: int) -> Any:
@@ -102,15 +102,15 @@ class Copies:
             return [
                 "made",
                 *place,
-                [self.packed(each, depth + 1) for each in _VALUES[place](value)],
+                [self.encode(each, depth + 1) for each in _VALUES[place](value)],
             ]
-        if isinstance(value, type) and issubclass(value, BaseException) and not is_pythons(value):
+        if isinstance(value, type) and issubclass(value, BaseException) and not is_builtin(value):
             return (
                 ["errors", self._link.number(value)]
                 if "_across" not in vars(value)
                 else ["yours", vars(value)["_across"]]
             )
-        if kind in (type, type(len)) and is_pythons(value):
+        if kind in (type, type(len)) and is_builtin(value):
             return ["python", value.__name__]
         return ["mine", self._link.number(value), self._link.kind_number(kind)]
 
@@ -120,13 +120,13 @@ class Copies:
         ):  # it came from the other side, and goes back
             return ["yours", there]
         kind = type(error)
-        given = [self.packed(each, 1) for each in error.args]
+        given = [self.encode(each, 1) for each in error.args]
         if across := vars(kind).get("_across"):
             return ["raised again", across, given]
         return [
             "raised",
             self._link.number(error),
-            kind.__name__ if is_pythons(kind) else self._link.number(kind),
+            kind.__name__ if is_builtin(kind) else self._link.number(kind),
             given,
         ]
 
@@ -135,36 +135,36 @@ class Copies:
             return container.hex()
         if type(container) is dict:
             return [
-                [self.packed(key, depth), self.packed(value, depth)]
+                [self.encode(key, depth), self.encode(value, depth)]
                 for key, value in container.items()
             ]
-        return [self.packed(each, depth) for each in container]
+        return [self.encode(each, depth) for each in container]
 
-    def inside(self, place: int) -> Any:
+    def contents(self, place: int) -> Any:
         """What a container holds now."""
-        return self._items(self.held[place], 1)
+        return self._items(self.containers[place], 1)
 
-    def refill(self, changes: Any) -> None:
+    def apply_changes(self, changes: Any) -> None:
         """Gives containers what their copies hold."""
         try:
             for place, items in changes:
-                container = self.held[place]
+                container = self.containers[place]
                 container.clear()
                 self._fill(container, items)
         except (TypeError, ValueError, LookupError):
-            raise Broken(FORGED) from None
+            raise LinkBroken(FORGED) from None
 
     def _fill(self, container: Any, items: Any) -> None:
         if type(container) is bytearray:
             container.extend(bytes.fromhex(items))
         elif type(container) is dict:
-            container.update([(self.unpacked(key), self.unpacked(value)) for key, value in items])
+            container.update([(self.decode(key), self.decode(value)) for key, value in items])
         else:
             (container.update if type(container) is set else container.extend)(
-                [self.unpacked(each) for each in items]
+                [self.decode(each) for each in items]
             )
 
-    def unpacked(self, packed: Any) -> Any:
+    def decode(self, packed: Any) -> Any:
         """The value again. Raises Broken for what no packing makes."""
         if not isinstance(packed, list):
             return packed
@@ -178,7 +178,9 @@ class Copies:
             OverflowError,
             StopIteration,
         ) as error:
-            raise Broken(f"the code wrote on the runner's pipe ({type(error).__name__})") from None
+            raise LinkBroken(
+                f"the code wrote on the runner's pipe ({type(error).__name__})"
+            ) from None
 
     def _unpacked(self, kind: str, *rest: Any) -> Any:
         link = self._link
@@ -191,18 +193,18 @@ class Copies:
             return container
         if kind in ("tuple", "frozenset"):
             return (tuple if kind == "tuple" else frozenset)(
-                [self.unpacked(each) for each in rest[0]]
+                [self.decode(each) for each in rest[0]]
             )
         if kind == "made":
             return (
-                getattr(import_module(rest[0]), rest[1])(*map(self.unpacked, rest[2]))
+                getattr(import_module(rest[0]), rest[1])(*map(self.decode, rest[2]))
                 if (rest[0], rest[1]) in _VALUES
                 else _fail()
             )
         if kind in ("raised", "raised again"):
             return self._unpacked_error(kind, *rest)
         simple: dict[str, Callable[[], Any]] = {
-            "ref": lambda: self.held[rest[0]],
+            "ref": lambda: self.containers[rest[0]],
             "int": lambda: int(rest[0], 16),
             "bytes": lambda: bytes.fromhex(rest[0]),
             "complex": lambda: complex(*rest),
@@ -222,11 +224,11 @@ class Copies:
     def _unpacked_error(self, kind: str, *rest: Any) -> BaseException:
         link = self._link
         if kind == "raised again":
-            return _made(link.ours(rest[0]), [self.unpacked(each) for each in rest[1]])
+            return _made(link.ours(rest[0]), [self.decode(each) for each in rest[1]])
         number, name, given = rest
         error = _made(
-            error_named(name) if isinstance(name, str) else link.errors(name),
-            [self.unpacked(each) for each in given],
+            builtin_error(name) if isinstance(name, str) else link.errors(name),
+            [self.decode(each) for each in given],
         )
         error._across_number = int(number)  # type: ignore[attr-defined]
         return error
@@ -236,12 +238,12 @@ def _fail() -> Any:
     raise ValueError
 
 
-def is_pythons(thing: Any) -> bool:
+def is_builtin(thing: Any) -> bool:
     """Whether a class or a function is one of Python's own."""
     return getattr(builtins, getattr(thing, "__name__", ""), None) is thing
 
 
-def error_named(name: str) -> type[BaseException]:
+def builtin_error(name: str) -> type[BaseException]:
     """Python's own class of errors of that name, or the most general one."""
     found = getattr(builtins, name, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else Exception
@@ -251,7 +253,7 @@ def _made(kind: type[BaseException], given: list[Any]) -> BaseException:
     """An error with these arguments; one of the code's own without what its __init__ would ask
     for."""
     try:
-        made = kind(*given) if is_pythons(kind) else kind.__new__(kind, *given)
+        made = kind(*given) if is_builtin(kind) else kind.__new__(kind, *given)
         made.args = tuple(given)
     except TypeError:  # UnicodeDecodeError wants five of their kinds
         made = Exception(*given)

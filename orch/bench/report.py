@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orch.storage.grades import Graded, is_evidence
+from orch.storage.grades import GradedAnswer, is_evidence
 from orch.types import ModelKey
 
 FOLDS = 5
@@ -17,13 +17,13 @@ SEED = 4
 Z = 1.96
 DIALS = tuple(range(11))
 
-Chooser = Callable[[Sequence[Graded], Sequence[str], float | None], dict[str, ModelKey]]
+ChooseModels = Callable[[Sequence[GradedAnswer], Sequence[str], float | None], dict[str, ModelKey]]
 """From graded answers to learn from, ids of tasks to decide, and a dial: the model that the router
 takes for each task."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MeanScore:
     """A mean score with its 95 % interval, and how many answers it is of."""
 
     mean: float
@@ -33,7 +33,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StrategyScore:
     """One way to choose: its mean score and mean seconds an answer."""
 
     name: str
@@ -46,15 +46,15 @@ class Report:
     """Everything that is shown of a bench. `gain` is the router's score less the best single
     model's, with its interval; `curve` is by dial."""
 
-    by_model: dict[ModelKey, dict[str, Cell]]
-    lines: tuple[Line, ...]
-    gain: Cell | None
-    curve: tuple[tuple[int, Line], ...]
+    by_model: dict[ModelKey, dict[str, MeanScore]]
+    strategies: tuple[StrategyScore, ...]
+    gain: MeanScore | None
+    curve: tuple[tuple[int, StrategyScore], ...]
     tasks: int
     best: ModelKey | None
 
 
-def report(graded: Sequence[Graded], choose: Chooser | None) -> Report:
+def make_report(graded: Sequence[GradedAnswer], choose: ChooseModels | None) -> Report:
     """The report. The three lines and the curve are of tasks that every model answered, by a router
     that never saw the task it decides."""
     scored = [row for row in graded if is_evidence(row)]
@@ -65,16 +65,19 @@ def report(graded: Sequence[Graded], choose: Chooser | None) -> Report:
         )
         for model in models
     }
-    outcome = Outcome.of(scored, models)
+    outcome = ScoreTable.from_rows(scored, models)
     if choose is None or len(models) < 2 or len(outcome.tasks) < FOLDS:
         return Report(
             table, (), None, (), len(outcome.tasks), models[0] if len(models) == 1 else None
         )
-    best = max(models, key=lambda model: (outcome.mean(outcome.alone(model))[0], model))
-    single, oracle = outcome.alone(best), {task: outcome.best(task) for task in outcome.tasks}
+    best = max(models, key=lambda model: (outcome.mean(outcome.all_to(model))[0], model))
+    single, oracle = (
+        outcome.all_to(best),
+        {task: outcome.best_model(task) for task in outcome.tasks},
+    )
     router = _routed(scored, outcome, choose, None)
     lines = tuple(
-        Line(name, *outcome.mean(chosen))
+        StrategyScore(name, *outcome.mean(chosen))
         for name, chosen in (
             ("router", router),
             (f"best single: {best[1]}", single),
@@ -82,13 +85,16 @@ def report(graded: Sequence[Graded], choose: Chooser | None) -> Report:
         )
     )
     curve = tuple(
-        (dial, Line(str(dial), *outcome.mean(_routed(scored, outcome, choose, float(dial)))))
+        (
+            dial,
+            StrategyScore(str(dial), *outcome.mean(_routed(scored, outcome, choose, float(dial)))),
+        )
         for dial in DIALS
     )
     return Report(table, lines, outcome.gain(router, single), curve, len(outcome.tasks), best)
 
 
-def sentence(found: Report) -> str:
+def conclusion(found: Report) -> str:
     """What to make of it, plainly."""
     if not found.by_model:
         return "nothing was graded yet: orch bench --quality asks every model"
@@ -102,7 +108,7 @@ def sentence(found: Report) -> str:
     bounds = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
     if gain.low > 0:
         return f"routing pays in quality: {bounds} over {found.best[1]} alone"
-    router, single = found.lines[0], found.lines[1]
+    router, single = found.strategies[0], found.strategies[1]
     if router.seconds < 0.9 * single.seconds and gain.high > -0.02:
         share = f"{router.seconds / single.seconds:.0%}"
         return (
@@ -113,7 +119,7 @@ def sentence(found: Report) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ScoreTable:
     """Score and seconds of each task by each model, for tasks that every model answered."""
 
     tasks: tuple[str, ...]
@@ -122,7 +128,7 @@ class Outcome:
     models: tuple[ModelKey, ...]
 
     @classmethod
-    def of(cls, scored: Sequence[Graded], models: Sequence[ModelKey]) -> Outcome:
+    def from_rows(cls, scored: Sequence[GradedAnswer], models: Sequence[ModelKey]) -> ScoreTable:
         """The complete part of the rows."""
         score = {
             (row.task_id, (row.provider, row.model)): float(row.score or 0.0) for row in scored
@@ -134,11 +140,11 @@ class Outcome:
         whole = tuple(task for task in ids if all((task, model) in score for model in models))
         return cls(whole, score, seconds, tuple(models))
 
-    def alone(self, model: ModelKey) -> dict[str, ModelKey]:
+    def all_to(self, model: ModelKey) -> dict[str, ModelKey]:
         """Every task given to one model."""
         return {task: model for task in self.tasks}
 
-    def best(self, task: str) -> ModelKey:
+    def best_model(self, task: str) -> ModelKey:
         """The best model of a task, of equals the fastest."""
         return max(
             self.models, key=lambda model: (self.score[task, model], -self.seconds[task, model])
@@ -151,20 +157,20 @@ class Outcome:
             self.seconds[pair] for pair in pairs
         ) / len(pairs)
 
-    def gain(self, one: Mapping[str, ModelKey], other: Mapping[str, ModelKey]) -> Cell:
+    def gain(self, one: Mapping[str, ModelKey], other: Mapping[str, ModelKey]) -> MeanScore:
         """How much better one choice is, with a paired bootstrap over tasks."""
         differences = [
             self.score[task, one[task]] - self.score[task, other[task]] for task in self.tasks
         ]
         chance, n = random.Random(SEED), len(differences)
         means = sorted(sum(chance.choices(differences, k=n)) / n for _ in range(RESAMPLES))
-        return Cell(
+        return MeanScore(
             sum(differences) / n, means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)], n
         )
 
 
 def _routed(
-    scored: Sequence[Graded], outcome: Outcome, choose: Chooser, dial: float | None
+    scored: Sequence[GradedAnswer], outcome: ScoreTable, choose: ChooseModels, dial: float | None
 ) -> dict[str, ModelKey]:
     """Each task's model, chosen by what the other folds' answers teach."""
     order = list(outcome.tasks)
@@ -176,17 +182,17 @@ def _routed(
     return chosen
 
 
-def _cells(rows: Sequence[Graded]) -> dict[str, Cell]:
+def _cells(rows: Sequence[GradedAnswer]) -> dict[str, MeanScore]:
     """By type, and `all`; code that was not run stands apart, and is not part of all."""
     groups: dict[str, list[float]] = {}
     for row in rows:
         kinds = (row.task_type, "all") if is_evidence(row) else (f"{row.task_type} (form)",)
         for kind in kinds:
             groups.setdefault(kind, []).append(float(row.score or 0.0))
-    return {kind: interval(scores) for kind, scores in sorted(groups.items())}
+    return {kind: wilson_interval(scores) for kind, scores in sorted(groups.items())}
 
 
-def interval(scores: Iterable[float]) -> Cell:
+def wilson_interval(scores: Iterable[float]) -> MeanScore:
     """Mean and 95 % interval of scores from 0 to 1: Wilson (1927), with the sum of the scores as
     successes."""
     values = list(scores)
@@ -195,7 +201,7 @@ def interval(scores: Iterable[float]) -> Cell:
         share + Z * Z / (2 * n),
         Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n)),
     )
-    return Cell(
+    return MeanScore(
         share,
         max((middle - half) / (1 + Z * Z / n), 0.0),
         min((middle + half) / (1 + Z * Z / n), 1.0),

@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orch.bench.suite import Task
+from orch.bench.suite import SuiteTask
 from orch.config.spec import Routing
-from orch.quality.estimator import by_key, fitted, priors_of
+from orch.quality.estimator import by_key, current_priors, fit_quality_model
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank, weights_for
+from orch.routing.ranking import profile_weights, rank_candidates
 from orch.routing.selection import prefer_loaded
-from orch.storage.grades import Graded
+from orch.storage.grades import GradedAnswer
 from orch.text.prompt import Task as Asked
-from orch.text.prompt import messages_of, need_of
+from orch.text.prompt import build_messages, estimate_need
 from orch.types import Classification, ModelKey
 
 
 @dataclass(frozen=True, slots=True)
-class Chooser:
+class RouterOnSuite:
     """The router on a suite. Every model counts as there and loaded, as it was when its seconds
     were measured."""
 
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, SuiteTask]
     states: Sequence[ModelState]
     routing: Routing
     classify: Callable[[str], Classification]
 
     def __call__(
-        self, learn: Sequence[Graded], decide: Sequence[str], dial: float | None
+        self, learn: Sequence[GradedAnswer], decide: Sequence[str], dial: float | None
     ) -> dict[str, ModelKey]:
         """The model for each task to decide, by its id; `dial` from 0 (speed) to 10 (quality), None
         for the weights of routing.yaml."""
-        model = fitted(
+        model = fit_quality_model(
             learn,
             (),
-            priors_of(self.states),
+            current_priors(self.states),
             lambda text: {str(kind): share for kind, share in self.classify(text).scores.items()},
         )
-        weights = weights_for(self.routing, "balanced", dial)
+        weights = profile_weights(self.routing, "balanced", dial)
         chosen = {}
         for each in decide:
             task = self.tasks[each]
@@ -48,7 +48,7 @@ class Chooser:
             states = [
                 replace(
                     state,
-                    judged=judged.get(state.key),
+                    estimate=judged.get(state.key),
                     unavailable=None,
                     resident=True,
                     resident_ctx=None,
@@ -58,11 +58,11 @@ class Chooser:
             asked = Asked(
                 text=task.prompt, system_prompt=task.system, options={"max_tokens": task.max_tokens}
             )
-            candidates = rank(
+            candidates = rank_candidates(
                 found,
                 states,
-                need_of(asked, messages_of(asked)),
-                Policy.of(self.routing, weights, None),
+                estimate_need(asked, build_messages(asked)),
+                Policy.from_routing(self.routing, weights, None),
             )
             chosen[each] = prefer_loaded(candidates, self.routing.swap_margin)[0].key
         return chosen

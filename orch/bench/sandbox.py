@@ -46,7 +46,7 @@ from orch.errors import OrchError
 
 MAX_REPORT_BYTES = 256_000
 MAX_CODE_CHARS = 100_000
-ENDING_S = 0.2
+EXIT_WAIT_S = 0.2
 """For a process that closed its pipes to end."""
 
 
@@ -61,7 +61,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SandboxResult:
     """What the tests said. `failures` quotes each that failed; `error` is why the code did not load
     or the run ended early."""
 
@@ -72,7 +72,7 @@ class Outcome:
 
 
 @cache
-def available() -> str | None:
+def unavailable_reason() -> str | None:
     """Why code can't be isolated here, as one sentence; None when it can. Tried out with a child
     once a process (0.1 s)."""
     if sys.platform != "linux":
@@ -91,17 +91,17 @@ def available() -> str | None:
     return f"this system can't isolate code written by models ({fault})" if fault else None
 
 
-def run(code: str, tests: str, limits: Limits | None = None) -> Outcome:
+def run_tests(code: str, tests: str, limits: Limits | None = None) -> SandboxResult:
     """Loads the code, then runs the tests (Python, one verdict for each statement with an assert)
     on what it defined.
 
     Blocks up to `limits.wall_s`. Raises OrchError where code can't be isolated: it is never run
     with less.
     """
-    if why := available():
+    if why := unavailable_reason():
         raise OrchError(why, "without it code is graded by its form only")
     if not code.strip() or len(code) > MAX_CODE_CHARS:
-        return Outcome(error=f"no code, or more than {MAX_CODE_CHARS:,} characters of it")
+        return SandboxResult(error=f"no code, or more than {MAX_CODE_CHARS:,} characters of it")
     error = ""
     try:
         with _both(code, tests, limits or Limits()) as (coder, tester):
@@ -114,16 +114,16 @@ def run(code: str, tests: str, limits: Limits | None = None) -> Outcome:
                 said["results"], error, coder.end(said["broken"]) if said["broken"] else ""
             )
     except _Ended as ended:
-        return Outcome(error=f"{error}; {ended}" if error else str(ended))
+        return SandboxResult(error=f"{error}; {ended}" if error else str(ended))
 
 
-def _outcome(results: list[list[Any]], error: str, broken: str) -> Outcome:
+def _outcome(results: list[list[Any]], error: str, broken: str) -> SandboxResult:
     """The verdict, which the process with the tests gives; nothing passes where the code did not
     live to the end of them."""
     if broken:
-        return Outcome(error=f"{error}; {broken}" if error else broken)
+        return SandboxResult(error=f"{error}; {broken}" if error else broken)
     failures = tuple(str(what) for passed, what in results if passed is not True)
-    return Outcome(len(results) - len(failures), len(results), failures, error)
+    return SandboxResult(len(results) - len(failures), len(results), failures, error)
 
 
 class _Ended(Exception):
@@ -179,7 +179,7 @@ class _Child:
     def end(self, otherwise: str) -> str:
         """How it came to its end, where it did by itself; else what is said otherwise."""
         try:
-            self._process.wait(ENDING_S)
+            self._process.wait(EXIT_WAIT_S)
         except subprocess.TimeoutExpired:
             return otherwise
         return self._how()

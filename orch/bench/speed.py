@@ -15,35 +15,35 @@ from typing import Any, Protocol, runtime_checkable
 
 from orch.bench.speed_plan import (
     COLD,
-    DOES_NOT_FIT,
     SHORT,
     STAYS_LOADED,
     TOGETHER,
-    Cell,
-    context_needed,
-    left,
+    TOO_LONG,
+    SpeedCell,
+    bench_num_ctx,
+    context_for_size,
+    make_prompt,
     new_tokens,
-    num_ctx_of,
-    prompt,
     prompt_tokens,
+    remaining_cells,
 )
-from orch.config.spec import canonical
-from orch.errors import BackendError
-from orch.execution.attempt import Asking
-from orch.providers import Backend
+from orch.config.spec import canonical_model_name
+from orch.errors import ProviderError
+from orch.execution.attempt import ModelCall
+from orch.providers import ProviderClient
 from orch.routing.model_state import ModelState
-from orch.storage.benchmark_sample import Speed
+from orch.storage.benchmark_sample import BenchmarkSample
 from orch.storage.journal import Journal
-from orch.types import Candidate, ChatRequest, Completion, Installed, ModelKey
+from orch.types import Candidate, ChatRequest, Completion, InstalledModel, ModelKey
 
 OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}
 """keep_alive: where the configured one is 0, no cell would be warm."""
 UNLOAD_S, POLL_S = 20.0, 0.1
 """How long a server may take to give a model's memory back, and how often it is asked whether it
 has."""
-OPEN_FACT, OPEN_S = "bench_open", 24 * 3600.0
+OPEN_FACT, RESUME_WITHIN_S = "bench_open", 24 * 3600.0
 """A bench that was ended early is gone on with for a day: later, the machine is another one."""
-MOST_SAID = 200
+MAX_ERROR_CHARS = 200
 
 
 @runtime_checkable
@@ -57,15 +57,15 @@ class Unloads(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BenchStep:
     """How far a bench is: what is measured next and what comes after it, and about how many seconds
     that takes (None: not known yet)."""
 
-    todo: Sequence[Cell]
+    todo: Sequence[SpeedCell]
     left_s: float | None
 
 
-class Meter:
+class SpeedMeter:
     """Measures models for one bench. `rows` is everything measured so far, also by the calls that
     this one goes on from."""
 
@@ -74,11 +74,11 @@ class Meter:
         bench: str,
         states: Sequence[ModelState],
         sizes: Sequence[str],
-        backends: Mapping[str, Backend],
+        backends: Mapping[str, ProviderClient],
         journal: Journal,
     ) -> None:
-        self.rows = journal.measurements.bench(bench)
-        self.num_ctx = {state.key: num_ctx_of(state, sizes) for state in states}
+        self.rows = journal.timings.samples_of(bench)
+        self.num_ctx = {state.key: bench_num_ctx(state, sizes) for state in states}
         self._bench, self._backends, self._journal = bench, backends, journal
         self._states = {state.key: state for state in states}
         self._warm: ModelKey | None = None
@@ -93,26 +93,26 @@ class Meter:
         )
 
     async def measure(
-        self, cells: Sequence[Cell], budget_s: float | None = None
-    ) -> AsyncGenerator[Step]:
+        self, cells: Sequence[SpeedCell], budget_s: float | None = None
+    ) -> AsyncGenerator[BenchStep]:
         """Measures what is left of the cells; yields before each. Stops before a cell that would
         likely end after `budget_s` seconds."""
         begun, count = time.monotonic(), 0
-        while todo := left(cells, self.rows):
+        while todo := remaining_cells(cells, self.rows):
             gone_s = time.monotonic() - begun
             mean_s = gone_s / count if count else None
             if budget_s is not None and mean_s is not None and gone_s + mean_s > budget_s:
                 return
-            yield Step(todo, mean_s * len(todo) if mean_s is not None else None)
+            yield BenchStep(todo, mean_s * len(todo) if mean_s is not None else None)
             rows = await self._cell(todo[0])
-            self._journal.measurements.add(rows)
+            self._journal.timings.add_samples(rows)
             self.rows += rows
             count += 1
 
-    async def _cell(self, cell: Cell) -> list[Speed]:
+    async def _cell(self, cell: SpeedCell) -> list[BenchmarkSample]:
         row = self._row(cell)
-        if context_needed(cell.size) > self.num_ctx[cell.model]:
-            return [replace(row, error=DOES_NOT_FIT)]
+        if context_for_size(cell.size) > self.num_ctx[cell.model]:
+            return [replace(row, error=TOO_LONG)]
         if cell.kind == COLD and not await self._unload(cell.model):
             return [replace(row, error=STAYS_LOADED)]
         if cell.kind != COLD and self._warm != cell.model:
@@ -133,10 +133,10 @@ class Meter:
             for each in rows
         ]
 
-    def _row(self, cell: Cell) -> Speed:
+    def _row(self, cell: SpeedCell) -> BenchmarkSample:
         provider, model = cell.model
         digest = self._states[cell.model].digest
-        return Speed(
+        return BenchmarkSample(
             time.time(),
             self._bench,
             cell.name,
@@ -152,32 +152,32 @@ class Meter:
 
     # ------------------------------------------------------------ one answer
 
-    async def _answer(self, cell: Cell, row: Speed) -> Speed:
+    async def _answer(self, cell: SpeedCell, row: BenchmarkSample) -> BenchmarkSample:
         asking, begun, first_at = self._asking(cell), time.perf_counter(), 0.0
         try:
             async for _ in asking.chunks():
                 first_at = first_at or time.perf_counter()
-        except BackendError as failure:
+        except ProviderError as failure:
             if failure.code == "context_overflow":
-                return replace(row, error=DOES_NOT_FIT)
+                return replace(row, error=TOO_LONG)
             if not (
                 failure.code == "empty" and asking.thinking
             ):  # thinking is as fast as answering
-                return replace(row, error=failure.message[:MOST_SAID])
+                return replace(row, error=failure.message[:MAX_ERROR_CHARS])
         first_s = first_at - begun if first_at else None
         return _timed(row, asking, first_s, time.perf_counter() - begun)
 
-    def _asking(self, cell: Cell) -> Asking:
+    def _asking(self, cell: SpeedCell) -> ModelCall:
         state = self._states[cell.model]
         spec = state.spec
         request = ChatRequest(
             model=spec.id,
-            messages=[{"role": "user", "content": prompt(cell.size, os.urandom(8).hex())}],
+            messages=[{"role": "user", "content": make_prompt(cell.size, os.urandom(8).hex())}],
             options={**spec.options, **OPTIONS},
             num_ctx=None if state.fixed_ctx else self.num_ctx[cell.model],
             max_tokens=new_tokens(cell.size),
         )
-        return Asking(
+        return ModelCall(
             Candidate(spec.id, spec.label, spec.provider),
             state,
             self._backends[spec.provider],
@@ -194,7 +194,7 @@ class Meter:
         try:
             # asked for also where it seems not to be loaded: old servers do not tell
             await backend.unload(key[1])
-        except BackendError:
+        except ProviderError:
             return False
         while (now := await self._installed(key)) and now.resident:
             if time.monotonic() > deadline:
@@ -202,18 +202,27 @@ class Meter:
             await asyncio.sleep(POLL_S)
         return True
 
-    async def _installed(self, key: ModelKey) -> Installed | None:
+    async def _installed(self, key: ModelKey) -> InstalledModel | None:
         try:
             there = await self._backends[key[0]].installed()
-        except BackendError:
+        except ProviderError:
             return None  # the next question to the model says what is wrong
-        return next((item for item in there if canonical(item.name) == canonical(key[1])), None)
+        return next(
+            (
+                item
+                for item in there
+                if canonical_model_name(item.name) == canonical_model_name(key[1])
+            ),
+            None,
+        )
 
 
-def _timed(row: Speed, asking: Asking, first_s: float | None, total_s: float) -> Speed:
+def _timed(
+    row: BenchmarkSample, asking: ModelCall, first_s: float | None, total_s: float
+) -> BenchmarkSample:
     """The row with its figures: the provider's own where it tells them, else the clock's, by which
     prefill ends with the first token."""
-    done = asking.done or Completion()
+    done = asking.completion or Completion()
     own = done.prefill_s is not None and done.decode_s is not None
     alone = first_s is not None and row.kind not in (COLD, TOGETHER)
     return replace(
@@ -224,7 +233,7 @@ def _timed(row: Speed, asking: Asking, first_s: float | None, total_s: float) ->
         load_s=done.load_s if row.kind != TOGETHER else None,
         prefill_s=done.prefill_s if own else first_s if alone else None,
         decode_s=done.decode_s if own else total_s - first_s if first_s is not None else None,
-        ttft_s=asking.attempt("ok").ttft_s,
+        ttft_s=asking.as_attempt("ok").ttft_s,
         total_s=total_s,
     )
 
@@ -233,7 +242,7 @@ def _timed(row: Speed, asking: Asking, first_s: float | None, total_s: float) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class OpenBench:
     """A bench as the journal knows it until it is finished: what was asked for, and the models that
     this meant. `at` in seconds since the epoch."""
 
@@ -243,11 +252,11 @@ class Bench:
     models: tuple[ModelKey, ...]
 
 
-def open_bench(journal: Journal, asked: dict[str, Any]) -> Bench | None:
+def find_open_bench(journal: Journal, asked: dict[str, Any]) -> OpenBench | None:
     """The unfinished bench of the same wishes, begun within a day."""
     try:
         kept = json.loads(journal.fact(OPEN_FACT) or "{}")
-        found = Bench(
+        found = OpenBench(
             kept["name"],
             float(kept["at"]),
             kept["asked"],
@@ -255,15 +264,15 @@ def open_bench(journal: Journal, asked: dict[str, Any]) -> Bench | None:
         )
     except (ValueError, KeyError, TypeError):
         return None  # none, or of another version's form
-    return found if found.asked == asked and time.time() - found.at < OPEN_S else None
+    return found if found.asked == asked and time.time() - found.at < RESUME_WITHIN_S else None
 
 
-def keep_open(journal: Journal, bench: Bench) -> None:
+def save_open_bench(journal: Journal, bench: OpenBench) -> None:
     """Keeps the bench, so that the same command goes on with it."""
     journal.set_fact(OPEN_FACT, json.dumps(asdict(bench)))
 
 
-def finish(journal: Journal) -> None:
+def close_bench(journal: Journal) -> None:
     """Nothing is open any more."""
     journal.set_fact(OPEN_FACT, "")
 
@@ -271,7 +280,7 @@ def finish(journal: Journal) -> None:
 # ---------------------------------------------------------------- where it was measured
 
 
-def this_machine() -> dict[str, Any]:
+def machine_facts() -> dict[str, Any]:
     """System, processor, cores and memory in bytes (None where the system does not say): figures of
     speed are worth nothing without."""
     try:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from orch.errors import OrchError, UsageError
-from orch.execution.request import LEAST_ROOM, PROMPT_MARGIN
-from orch.providers.remote_models import refusal
-from orch.routing.model_state import ModelState, num_ctx_for
+from orch.execution.request import MIN_ANSWER_TOKENS, PROMPT_MARGIN
+from orch.providers.remote_models import remote_not_allowed
+from orch.routing.model_state import ModelState, choose_num_ctx
 from orch.routing.no_candidate import how_to_get_a_model
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
-from orch.routing.registry import Survey
-from orch.storage.benchmark_sample import Speed
+from orch.routing.registry import Inventory
+from orch.storage.benchmark_sample import BenchmarkSample
 from orch.types import ModelKey, Need
 
 COLD, WARM, TOGETHER = "cold", "warm", "together"
@@ -23,11 +23,11 @@ SHORT, SHORT_TOKENS = "short", 32
 NEW_TOKENS, NEW_TOKENS_SHORT = 64, 128
 """Tokens of an answer at most: enough for a rate; after a short prompt there is time for more of
 them."""
-FRAME_TOKENS = 24
+OVERHEAD_TOKENS = 24
 """What the nonce and the request around the words take, about."""
-DOES_NOT_FIT = "does not fit its context"
+TOO_LONG = "does not fit its context"
 STAYS_LOADED = "not cold: it could not be unloaded"
-NO_FAILURES = frozenset({DOES_NOT_FIT, STAYS_LOADED})
+NOT_FAILURES = frozenset({TOO_LONG, STAYS_LOADED})
 """Why a cell was left out though nothing is wrong with the model."""
 
 # ordinary words, which vocabularies hold as one token with the blank before: SmolLM2 counted 1,031
@@ -49,7 +49,7 @@ WORDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SpeedCell:
     """One thing to measure: a model after unloading (cold), loaded (warm), or asked several times
     at once (together)."""
 
@@ -68,8 +68,8 @@ class Cell:
 # ---------------------------------------------------------------- which models
 
 
-def choose(
-    survey: Survey, named: Sequence[ModelState]
+def choose_models(
+    survey: Inventory, named: Sequence[ModelState]
 ) -> tuple[list[ModelState], list[tuple[str, str]]]:
     """The models that were named, else all that chat and fit into memory, with those that do not
     fit and why.
@@ -93,7 +93,7 @@ def choose(
     return [state for state in able if not state.spec.last_resort] or able, too_large
 
 
-def _why_not(state: ModelState, survey: Survey) -> tuple[str, str] | None:
+def _why_not(state: ModelState, survey: Inventory) -> tuple[str, str] | None:
     return eliminate(
         state, Need(prompt_tokens=1), Policy({}, {}, survey.memory_bytes), state.num_ctx
     )
@@ -102,8 +102,10 @@ def _why_not(state: ModelState, survey: Survey) -> tuple[str, str] | None:
 def _refuse(state: ModelState) -> None:
     """Raises OrchError for a model that was named and can't be measured."""
     name = state.spec.id
-    if state.is_denied:
-        raise refusal(name, state.spec.provider, state.remote_host, listed=not state.unlisted)
+    if state.is_remote_denied:
+        raise remote_not_allowed(
+            name, state.spec.provider, state.remote_host, listed=not state.unlisted
+        )
     if state.unavailable is not None:
         down = state.unavailable[0] == "provider_down"
         hint = "orch health shows what is wrong" if down else f"orch models pull {name}"
@@ -119,7 +121,7 @@ def _refuse(state: ModelState) -> None:
         )
 
 
-def _nobody(survey: Survey, codes: set[str]) -> OrchError:
+def _nobody(survey: Inventory, codes: set[str]) -> OrchError:
     """`codes` say why each of the models is out."""
     if "memory" in codes:
         return OrchError(
@@ -127,8 +129,8 @@ def _nobody(survey: Survey, codes: set[str]) -> OrchError:
             "name one to measure it all the same",
             code="memory",
         )
-    if survey.down:
-        down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
+    if survey.unreachable:
+        down = "; ".join(f"{name}: {why}" for name, why in survey.unreachable.items())
         return OrchError(
             f"no provider can be reached: {down}", how_to_get_a_model(), code="no_provider"
         )
@@ -147,13 +149,13 @@ def _nobody(survey: Survey, codes: set[str]) -> OrchError:
 # ---------------------------------------------------------------- which cells
 
 
-def plan(
+def plan_cells(
     models: Sequence[ModelKey],
     sizes: Sequence[str],
     rounds: int,
     concurrency: Sequence[int],
     never_cold: frozenset[ModelKey] = frozenset(),
-) -> list[Cell]:
+) -> list[SpeedCell]:
     """Every cell in order: each round goes through all models, so that a machine that grows slower
     does so for all of them."""
     return [
@@ -166,16 +168,16 @@ def plan(
 
 def _turn(
     number: int, model: ModelKey, sizes: Sequence[str], concurrency: Sequence[int], cold: bool
-) -> list[Cell]:
+) -> list[SpeedCell]:
     """A model's cells in one round: the load first, so that what follows is warm."""
-    first = [Cell(number, model, COLD)] if cold else []
+    first = [SpeedCell(number, model, COLD)] if cold else []
     together = [
-        Cell(number, model, TOGETHER, concurrency=level) for level in concurrency if level > 1
+        SpeedCell(number, model, TOGETHER, concurrency=level) for level in concurrency if level > 1
     ]
-    return [*first, *(Cell(number, model, WARM, size) for size in sizes), *together]
+    return [*first, *(SpeedCell(number, model, WARM, size) for size in sizes), *together]
 
 
-def left(cells: Sequence[Cell], rows: Iterable[Speed]) -> list[Cell]:
+def remaining_cells(cells: Sequence[SpeedCell], rows: Iterable[BenchmarkSample]) -> list[SpeedCell]:
     """The cells still to be measured: those without rows, less the rest of a round in which their
     model failed."""
     rows = list(rows)
@@ -188,9 +190,9 @@ def left(cells: Sequence[Cell], rows: Iterable[Speed]) -> list[Cell]:
     ]
 
 
-def is_failure(row: Speed) -> bool:
+def is_failure(row: BenchmarkSample) -> bool:
     """Whether the model gave no answer; a cell that was left out for a reason is none."""
-    return row.error is not None and row.error not in NO_FAILURES
+    return row.error is not None and row.error not in NOT_FAILURES
 
 
 # ---------------------------------------------------------------- prompts
@@ -208,20 +210,20 @@ def new_tokens(size: str) -> int:
     return NEW_TOKENS_SHORT if size == SHORT else NEW_TOKENS
 
 
-def prompt(size: str, nonce: str) -> str:
+def make_prompt(size: str, nonce: str) -> str:
     """A prompt of about that many tokens. It begins with the nonce and goes on by it, so that no
     server has its beginning in a cache."""
-    words = random.Random(nonce).choices(WORDS, k=max(prompt_tokens(size) - FRAME_TOKENS, 4))
+    words = random.Random(nonce).choices(WORDS, k=max(prompt_tokens(size) - OVERHEAD_TOKENS, 4))
     return f"{nonce} {' '.join(words)}.\nTell a long story with these words."
 
 
-def context_needed(size: str) -> int:
+def context_for_size(size: str) -> int:
     """Tokens of context that a prompt of that size takes with its answer, with the room that orch
     leaves for a wrong estimate."""
-    return int(prompt_tokens(size) * PROMPT_MARGIN) + new_tokens(size) + LEAST_ROOM
+    return int(prompt_tokens(size) * PROMPT_MARGIN) + new_tokens(size) + MIN_ANSWER_TOKENS
 
 
-def num_ctx_of(state: ModelState, sizes: Iterable[str]) -> int:
+def bench_num_ctx(state: ModelState, sizes: Iterable[str]) -> int:
     """The context of all of a model's cells, so that nothing is loaded anew between them: the
     router's, for the longest prompt that fits.
 
@@ -231,7 +233,7 @@ def num_ctx_of(state: ModelState, sizes: Iterable[str]) -> int:
     plain = replace(state, resident_ctx=None, measured=None)
     limit = plain.num_ctx if state.fixed_ctx else state.context_window
     longest = max(
-        (context_needed(size) for size in (SHORT, *sizes) if context_needed(size) <= limit),
+        (context_for_size(size) for size in (SHORT, *sizes) if context_for_size(size) <= limit),
         default=0,
     )
-    return num_ctx_for(plain, Need(prompt_tokens=longest, max_tokens=1))
+    return choose_num_ctx(plain, Need(prompt_tokens=longest, max_tokens=1))

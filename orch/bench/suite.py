@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from orch.bench.suite_check import checked, did_you_mean, lists, schema_faults
+from orch.bench.suite_check import coerce_lists, did_you_mean, schema_faults, validate_form
 from orch.config import files, regex_limits
-from orch.config.yaml_document import MAX_BYTES, Document, Problem, parse
-from orch.config.yaml_document import Path as Place
+from orch.config.yaml_document import MAX_BYTES, Problem, YamlDocument, parse_yaml
+from orch.config.yaml_document import KeyPath as Place
 from orch.errors import ConfigError
 from orch.types import TaskType
 
-SHIPPED = Path(__file__).with_name("tasks.yaml")
+SHIPPED_SUITE = Path(__file__).with_name("tasks.yaml")
 READ_CHARS = 8_000
 """Characters of an answer that a pattern is tried on."""
 READ_LINE_CHARS = 300
@@ -114,7 +114,7 @@ class Rubric:
 
 
 Check = Exact | Number | Regex | Items | JsonSchema | UnitTests | Rubric
-GRADERS: dict[str, type[Any]] = {
+CHECK_FORMS: dict[str, type[Any]] = {
     "exact": Exact,
     "number": Number,
     "regex": Regex,
@@ -147,7 +147,7 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SuiteTask:
     """One task of the suite; several checks count with their mean."""
 
     id: str
@@ -165,17 +165,17 @@ class Suite:
     that was read, which tells suites apart."""
 
     name: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[SuiteTask, ...]
     digest: str
 
 
-def load(path: Path | None = None) -> Suite:
+def load_suite(path: Path | None = None) -> Suite:
     """The suite of a file, or the shipped one. Raises ConfigError with every fault."""
-    text = _read(path or SHIPPED)
+    text = _read(path or SHIPPED_SUITE)
     document = (
         _parse_lines(str(path), text)
         if path and path.suffix == ".jsonl"
-        else parse(str(path or SHIPPED), text)
+        else parse_yaml(str(path or SHIPPED_SUITE), text)
     )
     tasks, extends = _tasks(document)
     if document.problems:
@@ -183,7 +183,7 @@ def load(path: Path | None = None) -> Suite:
     digest = hashlib.sha256(text.encode()).hexdigest()
     if not extends:
         return Suite(path.name if path else "shipped", tuple(tasks), digest)
-    base, own = load(), {task.id for task in tasks}
+    base, own = load_suite(), {task.id for task in tasks}
     kept = tuple(task for task in base.tasks if task.id not in own)
     return Suite(
         f"shipped + {path.name if path else ''}",
@@ -200,15 +200,15 @@ def _error(problems: list[Problem]) -> ConfigError:
     count = f"{len(found)} problems" if len(found) > 1 else "a problem"
     return ConfigError(
         f"{count} in the suite\n" + "\n".join(f"  {each}" for each in found),
-        f"{SHIPPED} shows the form",
+        f"{SHIPPED_SUITE} shows the form",
         problems=found,
     )
 
 
 def _read(path: Path) -> str:
     try:
-        return files.read(path, 4 * MAX_BYTES).decode("utf-8-sig")
-    except files.TooLong:
+        return files.read_bounded(path, 4 * MAX_BYTES).decode("utf-8-sig")
+    except files.FileTooLongError:
         raise ConfigError(
             f"{path}: over {4 * MAX_BYTES // 1_000_000} MB",
             "--suite takes a YAML or JSONL file of tasks",
@@ -223,9 +223,9 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _parse_lines(file: str, text: str) -> Document:
+def _parse_lines(file: str, text: str) -> YamlDocument:
     """One task a line; a first line without `id` may hold `version` and `extends`."""
-    document = Document(file, {"tasks": []})
+    document = YamlDocument(file, {"tasks": []})
     if len(text) > MAX_BYTES:
         document.problems.append(
             Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters")
@@ -248,7 +248,7 @@ def _parse_lines(file: str, text: str) -> Document:
         ):
             document.data |= data
         else:
-            document.places["tasks", len(document.data["tasks"])] = (number, 1)
+            document.positions["tasks", len(document.data["tasks"])] = (number, 1)
             document.data["tasks"].append(data)
     return document
 
@@ -256,10 +256,10 @@ def _parse_lines(file: str, text: str) -> Document:
 # ---------------------------------------------------------------- from data to tasks
 
 
-def _tasks(document: Document) -> tuple[list[Task], bool]:
+def _tasks(document: YamlDocument) -> tuple[list[SuiteTask], bool]:
     """The tasks that are right, and whether the shipped ones come with them; what is wrong goes to
     the document's problems."""
-    root = checked(document, (), _Root, document.data) if document.data is not None else None
+    root = validate_form(document, (), _Root, document.data) if document.data is not None else None
     if root is None:
         return [], False
     tasks = [
@@ -279,8 +279,8 @@ def _tasks(document: Document) -> tuple[list[Task], bool]:
     return tasks, root["extends"] is not None
 
 
-def _task(document: Document, path: Place, data: Any) -> Task | None:
-    entry = checked(document, path, _Entry, data)
+def _task(document: YamlDocument, path: Place, data: Any) -> SuiteTask | None:
+    entry = validate_form(document, path, _Entry, data)
     if entry is None:
         grade = data.get("grade") if isinstance(data, dict) else None
         if isinstance(grade, dict):
@@ -289,10 +289,10 @@ def _task(document: Document, path: Place, data: Any) -> Task | None:
     if not entry["prompt"].strip():
         document.problems.append(document.problem((*path, "prompt"), "is empty"))
     checks = _checks(document, (*path, "grade"), entry.pop("grade"))
-    return Task(**{**entry, "prompt": entry["prompt"].strip()}, checks=checks)
+    return SuiteTask(**{**entry, "prompt": entry["prompt"].strip()}, checks=checks)
 
 
-def _checks(document: Document, path: Place, grade: dict[str, Any]) -> tuple[Check, ...]:
+def _checks(document: YamlDocument, path: Place, grade: dict[str, Any]) -> tuple[Check, ...]:
     if "all" not in grade:
         found = [_check(document, path, grade)]
     elif len(grade) > 1 or not isinstance(grade["all"], list) or not grade["all"]:
@@ -307,12 +307,12 @@ def _checks(document: Document, path: Place, grade: dict[str, Any]) -> tuple[Che
     return tuple(check for check in found if check is not None)
 
 
-def _check(document: Document, path: Place, grade: Any) -> Check | None:
+def _check(document: YamlDocument, path: Place, grade: Any) -> Check | None:
     """One grader. None, with the fault told, where it can't be used."""
-    names = [name for name in GRADERS if isinstance(grade, dict) and name in grade]
+    names = [name for name in CHECK_FORMS if isinstance(grade, dict) and name in grade]
     if len(names) != 1:
         near = (
-            "".join(did_you_mean(key, list(GRADERS)) for key in grade)
+            "".join(did_you_mean(key, list(CHECK_FORMS)) for key in grade)
             if isinstance(grade, dict) and not names
             else ""
         )
@@ -322,7 +322,7 @@ def _check(document: Document, path: Place, grade: Any) -> Check | None:
             else f"no grader{near}"
         )
         document.problems.append(
-            document.problem(path, f"{what}; there are: {', '.join(GRADERS)}, all")
+            document.problem(path, f"{what}; there are: {', '.join(CHECK_FORMS)}, all")
         )
         return None
     name = names[0]
@@ -332,10 +332,12 @@ def _check(document: Document, path: Place, grade: Any) -> Check | None:
             document.problem((*path, other), f"unknown key; the keys of {name} stand inside it")
         )
     inside, data = ((*path, name), grade[name]) if name in _INSIDE else (path, grade)
-    values = checked(document, inside, GRADERS[name], lists(GRADERS[name], data))
+    values = validate_form(
+        document, inside, CHECK_FORMS[name], coerce_lists(CHECK_FORMS[name], data)
+    )
     if values is None:
         return None
-    check: Check = GRADERS[name](**values)
+    check: Check = CHECK_FORMS[name](**values)
     document.problems += [
         document.problem((*inside, *at), fault)
         for at, fault in _FAULTS.get(type(check), lambda _: ())(check)
@@ -348,7 +350,7 @@ def _check(document: Document, path: Place, grade: Any) -> Check | None:
 
 
 def _regex_faults(check: Regex) -> Iterator[tuple[Place, str]]:
-    if fault := regex_limits.problem(check.regex, READ_CHARS):
+    if fault := regex_limits.pattern_problem(check.regex, READ_CHARS):
         yield ("regex",), fault
 
 
@@ -382,20 +384,20 @@ def _rubric_faults(check: Rubric) -> Iterator[tuple[Place, str]]:
     yield from (
         (("lines", index), fault)
         for index, line in enumerate(check.lines)
-        if (fault := regex_limits.problem(line, READ_LINE_CHARS))
+        if (fault := regex_limits.pattern_problem(line, READ_LINE_CHARS))
     )
     for at, phrase in phrases:
         if not phrase.strip("/ "):
             yield at, "is empty"
-        elif (pattern := pattern_of(phrase)) and (
-            fault := regex_limits.problem(
+        elif (pattern := phrase_pattern(phrase)) and (
+            fault := regex_limits.pattern_problem(
                 pattern, READ_LINE_CHARS if pattern[0] == "^" else READ_CHARS
             )
         ):
             yield at, fault
 
 
-def pattern_of(phrase: str) -> str:
+def phrase_pattern(phrase: str) -> str:
     """The pattern of a phrase written as /pattern/, else empty."""
     return phrase[1:-1] if len(phrase) > 2 and phrase[0] == phrase[-1] == "/" else ""
 

@@ -13,8 +13,8 @@ from typing import Any
 import pydantic
 
 from orch.config import regex_limits
-from orch.config.schema import model_of
-from orch.config.yaml_document import Document, Path, Problem
+from orch.config.schema import pydantic_model
+from orch.config.yaml_document import KeyPath, Problem, YamlDocument
 
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
@@ -74,7 +74,7 @@ def _inside(text: str) -> Iterator[tuple[int, Any]]:
 # ---------------------------------------------------------------- checking a schema
 
 
-def schema_faults(schema: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def schema_faults(schema: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """What is wrong with a schema of a suite, each with its place inside."""
     if not isinstance(schema, dict):
         yield path, "a schema must be a mapping of keys"
@@ -89,7 +89,7 @@ def schema_faults(schema: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
                 yield from schema_faults(inner, (*path, keyword, *at))
 
 
-def _inner(keyword: str, value: Any) -> Iterator[tuple[Any, Path]]:
+def _inner(keyword: str, value: Any) -> Iterator[tuple[Any, KeyPath]]:
     if keyword == "properties":
         yield from ((each, (name,)) for name, each in value.items())
     elif keyword == "anyOf":
@@ -109,7 +109,7 @@ def _value_fault(keyword: str, value: Any) -> str:
         )
     if keyword == "pattern":
         return (
-            (regex_limits.problem(value) or "")
+            (regex_limits.pattern_problem(value) or "")
             if isinstance(value, str)
             else "must be a regular expression"
         )
@@ -129,7 +129,7 @@ def _value_fault(keyword: str, value: Any) -> str:
 # ---------------------------------------------------------------- expected values
 
 
-def at_path(value: Any, path: str) -> tuple[bool, Any]:
+def value_at_path(value: Any, path: str) -> tuple[bool, Any]:
     """Whether there is a value at a path such as orders[0].total, and it."""
     for part in re.findall(r"[^.\[\]]+", path):
         try:
@@ -142,7 +142,7 @@ def at_path(value: Any, path: str) -> tuple[bool, Any]:
 # ---------------------------------------------------------------- data of a suite against its form
 
 
-def lists(form: type[Any], data: Any) -> Any:
+def coerce_lists(form: type[Any], data: Any) -> Any:
     """One word where a list may stand is a list of one, and a number where a word must stand is a
     word."""
     if not isinstance(data, dict):
@@ -165,11 +165,13 @@ def _nested(value: Any, depth: int) -> Any:
     ]
 
 
-def checked(document: Document, path: Path, form: type[Any], data: Any) -> dict[str, Any] | None:
+def validate_form(
+    document: YamlDocument, path: KeyPath, form: type[Any], data: Any
+) -> dict[str, Any] | None:
     """The values of a form (a frozen dataclass), or None with every fault among the document's
     problems."""
     try:
-        model = model_of(form)  # type: ignore[arg-type]  # a class can be hashed
+        model = pydantic_model(form)  # type: ignore[arg-type]  # a class can be hashed
         return model.model_validate(data).model_dump()
     except pydantic.ValidationError as error:
         document.problems += [
@@ -178,7 +180,9 @@ def checked(document: Document, path: Path, form: type[Any], data: Any) -> dict[
         return None
 
 
-def _problem(document: Document, path: Path, form: type[Any], fault: dict[str, Any]) -> Problem:
+def _problem(
+    document: YamlDocument, path: KeyPath, form: type[Any], fault: dict[str, Any]
+) -> Problem:
     """pydantic's fault in our words, as `config.schema` says them."""
     at, kind, given = (*path, *fault["loc"]), fault["type"], fault.get("input")
     if kind == "extra_forbidden":

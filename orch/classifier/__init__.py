@@ -24,6 +24,6 @@ def classify(text: str) -> Classification:
 @lru_cache(maxsize=1)
 def _classifier() -> Classifier:
     from orch.classifier.classifier import Classifier
-    from orch.config.load import load
+    from orch.config.load import load_config
 
-    return Classifier(load().own_rules)
+    return Classifier(load_config().own_rules)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orch.classifier.keyword_rules import RuleClassifier, words_of
-from orch.classifier.linear_model import LearnedClassifier
-from orch.classifier.opening_words import KIND as OPENING_KIND
+from orch.classifier.linear_model import LinearClassifier
+from orch.classifier.opening_words import EVIDENCE_KIND as OPENING_KIND
 from orch.config.spec import TaskTypeRule
 from orch.text.fold import fold
 from orch.text.lines import one_line
@@ -45,7 +45,7 @@ class Classifier:
     ) -> Classification:
         """The type of a text. `previous` is that of the former turn; any text is allowed;
         `explained` False leaves the evidence out."""
-        found = LearnedClassifier.shipped().classify(text, previous, explained=explained)
+        found = LinearClassifier.shipped().classify(text, previous, explained=explained)
         votes = (*self._own(text), *_corrected(text, corrections))
         return _outvoted(found, votes) if votes else found
 

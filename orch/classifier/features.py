@@ -23,7 +23,7 @@ AROUND_CHARS = 300
 PASTED_CHARS = 400
 """Of each end of what was pasted: enough to tell code from prose."""
 ASKED_WORDS = 220
-ODD = 0.12
+ODD_SHARE = 0.12
 """Share of unusual characters from which a line or a block looks pasted."""
 LONGEST_GRAM_WORD = 14
 SPELT_WORDS = 40
@@ -101,14 +101,14 @@ _ODD = re.compile(r"[{}\[\]()<>=;|/\\_#$%*+@~^`]|\d|,(?=\S)")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RequestParts:
     """What a text asks, and what was pasted beside it; both folded."""
 
     asked: str
     pasted: str
 
 
-def parts(text: str) -> Parts:
+def split_request(text: str) -> RequestParts:
     """Splits the request from pasted material: fenced blocks, and of several blocks those that
     don't look like a request."""
     read = _without_politeness(fold(_LONG_GAP.sub(_shorter, _view(text).replace("\r\n", "\n"))))
@@ -120,7 +120,9 @@ def parts(text: str) -> Parts:
     if not asked and blocks:
         asked = [min((blocks[0], blocks[-1]), key=_oddness)]
     rest = [block for block in blocks if block not in asked]
-    return Parts(_without_politeness("\n".join(asked).strip()), "\n".join([fenced, *rest]).strip())
+    return RequestParts(
+        _without_politeness("\n".join(asked).strip()), "\n".join([fenced, *rest]).strip()
+    )
 
 
 def _shorter(gap: re.Match[str]) -> str:
@@ -158,7 +160,7 @@ def _is_request(block: str, index: int, count: int) -> bool:
     if count == 1:
         return True
     if "\n" in block and (
-        _oddness(block) > ODD or sum(map(_is_odd, block.split("\n"))) * 2 > block.count("\n")
+        _oddness(block) > ODD_SHARE or sum(map(_is_odd, block.split("\n"))) * 2 > block.count("\n")
     ):
         return False
     return len(block) < 400 or index == 0 or (index == count - 1 and len(block) < 700)
@@ -172,7 +174,7 @@ def _asks(block: str) -> bool:
 
 
 def _is_odd(line: str) -> bool:
-    return _oddness(line) > ODD or _CODE_LINE.match(line) is not None
+    return _oddness(line) > ODD_SHARE or _CODE_LINE.match(line) is not None
 
 
 def _oddness(block: str) -> float:
@@ -192,11 +194,13 @@ def _without_politeness(asked: str) -> str:
 def features(text: str, vocabulary: Vocabulary) -> dict[str, list[str]]:
     """The names of a text's features by group, each once. A name's first character tells its kind,
     so that kinds never share a name."""
-    part = parts(text)
+    part = split_request(text)
     tokens = _TOKEN.findall(part.asked)
     if len(tokens) > ASKED_WORDS:
         tokens = tokens[: ASKED_WORDS * 2 // 3] + tokens[-ASKED_WORDS // 3 :]
-    words = vocabulary.meant([token for token in tokens if token[0].isalnum() or token[0] == "_"])
+    words = vocabulary.corrected(
+        [token for token in tokens if token[0].isalnum() or token[0] == "_"]
+    )
     return {
         "words": list(dict.fromkeys(_grams(words))),
         "letters": list(dict.fromkeys(_letters(words))),
@@ -210,7 +214,7 @@ def words_in(folded: str) -> list[str]:
     return _WORD.findall(folded)
 
 
-def buckets(names: list[str]) -> list[int]:
+def hash_features(names: list[str]) -> list[int]:
     """Where the weights of features stand."""
     return list(map(_bucket, names))
 
@@ -242,7 +246,7 @@ def _pieces(word: str) -> tuple[str, ...]:
     )
 
 
-def _shape(part: Parts, words: list[str], tokens: list[str]) -> Iterator[str]:
+def _shape(part: RequestParts, words: list[str], tokens: list[str]) -> Iterator[str]:
     yield "sbias"
     yield from (f"p{word}" for word in words[:1])
     yield "p" + " ".join(words[:2])

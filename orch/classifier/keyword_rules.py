@@ -120,7 +120,7 @@ class RuleClassifier:
                 yield task_type, keyword, 1
 
 
-def forced(task_type: TaskType, text: str) -> Classification:
+def forced_classification(task_type: TaskType, text: str) -> Classification:
     """The classification when the caller names the type."""
     scores = {each: 1.0 if each is task_type else 0.0 for each in TaskType}
     return Classification(

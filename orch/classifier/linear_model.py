@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from orch.classifier.features import BUCKETS, buckets, features
+from orch.classifier.features import BUCKETS, features, hash_features
 from orch.classifier.keyword_rules import language
-from orch.classifier.opening_words import READ_WORDS, TYPE_OF, kept_second, votes
+from orch.classifier.opening_words import READ_WORDS, TYPE_OF, keep_second, opening_votes
 from orch.classifier.spelling import Vocabulary
 from orch.text.fold import fold
 from orch.types import Classification, Evidence, TaskType
@@ -64,7 +64,7 @@ _FOREIGN_LETTERS = frozenset("äöèàìòùêâîôûçãõßåøæşğıłąę
 _LETTER_WORD = re.compile(r"[^\W\d_]+")
 
 
-class LearnedClassifier:
+class LinearClassifier:
     """The weights of one file, ready to use."""
 
     def __init__(self, data: bytes) -> None:
@@ -79,7 +79,7 @@ class LearnedClassifier:
         self._scale = [float(each) for each in self._head["scale"]]
 
     @classmethod
-    def shipped(cls) -> LearnedClassifier:
+    def shipped(cls) -> LinearClassifier:
         """The weights that come with the package, read once."""
         return _shipped()
 
@@ -96,7 +96,7 @@ class LearnedClassifier:
         logits = self.logits(groups)
         words = _LETTER_WORD.findall(text[:_READ_CHARS].lower())
         folded = _LETTER_WORD.findall(fold(text[:_READ_CHARS]))[:_TOLD_BY]
-        foreign = _foreign(words[:_TOLD_BY]) or self.vocabulary.share(folded) < KNOWN_SHARE
+        foreign = _foreign(words[:_TOLD_BY]) or self.vocabulary.known_share(folded) < KNOWN_SHARE
         voted = (
             [Evidence(previous, "turn", "the former turn", TURN_WEIGHT)]
             if previous and 0 < len(words) <= TURN_WORDS
@@ -105,9 +105,9 @@ class LearnedClassifier:
         opening = (
             [] if foreign else [name[1:] for name in found["words"][:READ_WORDS] if name[0] == "1"]
         )
-        voted += votes(opening)
+        voted += opening_votes(opening)
         _add(voted, logits)
-        lifted = list(kept_second(opening, dict(zip(_TYPES, logits, strict=True))))
+        lifted = list(keep_second(opening, dict(zip(_TYPES, logits, strict=True))))
         _add(lifted, logits)
         share = FOREIGN_SHARE if foreign else 1.0
         probabilities = _softmax([each * share for each in logits]) if words else _silent()
@@ -133,7 +133,7 @@ class LearnedClassifier:
             unsure=confidence < self._head["unsure_below"],
         )
 
-    def logits(self, groups: list[Hashed]) -> list[float]:
+    def logits(self, groups: list[FeatureGroup]) -> list[float]:
         """One number for each type, in the order of TaskType."""
         weights, size, sums = self._weights, len(_TYPES), [0.0] * len(_TYPES)
         for group in groups:
@@ -144,7 +144,7 @@ class LearnedClassifier:
                 sums[kind] += group.value * (sum(lines[kind::size]) - ZERO * len(group.at))
         return [total * scale for total, scale in zip(sums, self._scale, strict=True)]
 
-    def _evidence(self, groups: list[Hashed], kinds: list[int]) -> list[Evidence]:
+    def _evidence(self, groups: list[FeatureGroup], kinds: list[int]) -> list[Evidence]:
         """What spoke most for the types; pieces of words say nothing to people."""
         found: list[Evidence] = []
         readable = [group for group in groups if group.names and group.names[0][0] != "c"]
@@ -173,7 +173,7 @@ class LearnedClassifier:
 
 
 @dataclass(frozen=True, slots=True)
-class Hashed:
+class FeatureGroup:
     """One group of a text's features: names, where their weights stand, and the value that each
     counts."""
 
@@ -182,18 +182,18 @@ class Hashed:
     value: float
 
 
-def _hashed(group: str, names: list[str]) -> Hashed:
-    return Hashed(names, buckets(names), value_of(group, len(names)))
+def _hashed(group: str, names: list[str]) -> FeatureGroup:
+    return FeatureGroup(names, hash_features(names), feature_value(group, len(names)))
 
 
-def value_of(group: str, count: int) -> float:
+def feature_value(group: str, count: int) -> float:
     """What one of `count` features of a group counts."""
     return GROUP_SCALES[group] / math.sqrt(SHAPE_SIZE if group == "shape" else max(count, 1))
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> LearnedClassifier:
-    return LearnedClassifier(WEIGHTS.read_bytes())
+def _shipped() -> LinearClassifier:
+    return LinearClassifier(WEIGHTS.read_bytes())
 
 
 def _foreign(words: list[str]) -> bool:

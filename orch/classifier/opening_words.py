@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from orch.types import Evidence, TaskType
 
-KIND = "opening"
+EVIDENCE_KIND = "opening"
 OPENING, NEAR = 3.0, 2.0
 """Logits of the first word, and of one shortly after it. Chosen on 1,589 plain requests of our own:
 the type was first or second in .736 without, .971
@@ -72,17 +72,19 @@ _NOUNS = frozenset(
 TYPE_OF = {form: kind for kind, forms in _FORMS.items() for form in forms.split()}
 
 
-def votes(words: Sequence[str]) -> Iterator[Evidence]:
+def opening_votes(words: Sequence[str]) -> Iterator[Evidence]:
     """What the first words of a request, folded, say about its type; one vote a type."""
     seen: set[TaskType] = set()
     for place, word in enumerate(words[:READ_WORDS]):
         kind = TYPE_OF.get(word) or (None if place else _OPENING_ALONE.get(word))
         if kind and kind not in seen:
             seen.add(kind)
-            yield Evidence(kind, KIND, word, NEAR if place and word not in _NOUNS else OPENING)
+            yield Evidence(
+                kind, EVIDENCE_KIND, word, NEAR if place and word not in _NOUNS else OPENING
+            )
 
 
-def kept_second(words: Sequence[str], logits: Mapping[TaskType, float]) -> Iterator[Evidence]:
+def keep_second(words: Sequence[str], logits: Mapping[TaskType, float]) -> Iterator[Evidence]:
     """What the type of the very first word lacks to be the second, if it lacks anything: the
     original's words are a floor."""
     word = words[0] if words else ""
@@ -91,4 +93,4 @@ def kept_second(words: Sequence[str], logits: Mapping[TaskType, float]) -> Itera
         third, first = sorted(value for each, value in logits.items() if each is not kind)[-2:]
         wanted = third + min(LEAD, (first - third) / 2)
         if logits[kind] < wanted:
-            yield Evidence(kind, KIND, word, wanted - logits[kind])
+            yield Evidence(kind, EVIDENCE_KIND, word, wanted - logits[kind])

@@ -37,12 +37,12 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self._rank)
 
-    def share(self, words: Sequence[str]) -> float:
+    def known_share(self, words: Sequence[str]) -> float:
         """How many of the words of two letters and more are known, 0 to 1; 1 of none."""
         counted = [word for word in words if len(word) > 1]
         return sum(word in self._rank for word in counted) / len(counted) if counted else 1.0
 
-    def meant(self, words: Sequence[str]) -> list[str]:
+    def corrected(self, words: Sequence[str]) -> list[str]:
         """Each word, or the known word that is a single slip of the fingers away; where a slip is
         guessed, of the first unknown words alone."""
         found, guesses = [], GUESSES

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
 
 
-def config_dir(ctx: typer.Context) -> Path | None:
+def chosen_config_dir(ctx: typer.Context) -> Path | None:
     """The folder that --config names."""
     named = ctx.find_root().params.get("config")
     return Path(named).expanduser() if named else None
 
 
-def config(ctx: typer.Context) -> Config:
+def read_config(ctx: typer.Context) -> Config:
     """The checked config. Raises ConfigError."""
-    from orch.config.load import load
+    from orch.config.load import load_config
 
-    return load(config_dir(ctx))
+    return load_config(chosen_config_dir(ctx))
 
 
-def orchestrator(ctx: typer.Context) -> Orchestrator:
+def open_orchestrator(ctx: typer.Context) -> Orchestrator:
     """An Orchestrator for this command. Raises ConfigError."""
     from orch.orchestrator import Orchestrator
 
-    return Orchestrator(config=config(ctx), face="cli")
+    return Orchestrator(config=read_config(ctx), face="cli")

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from orch.config.version import VERSION
-from orch.text.terminal import guard_streams
+from orch.text.terminal import sanitize_streams
 
 COMMANDS = {
     "run": ("orch.cli.commands.run", "Answer a task with the model that will do it well soonest."),
@@ -225,7 +225,7 @@ def command() -> int:
     # look for modules in the working directory first
     os.environ["PYTHONSAFEPATH"] = "1"
     _mend_streams()
-    guard_streams()
+    sanitize_streams()
     try:
         app(prog_name="orch")
     except SystemExit as leaving:
@@ -257,14 +257,14 @@ def _exit_code(problem: BaseException) -> int:
     from orch.errors import EXIT_CODES, OrchError
 
     if isinstance(problem, OrchError):
-        render.error(problem)
+        render.print_error(problem)
         return problem.exit_code
     if isinstance(problem, BrokenPipeError):
         return EXIT_CODES["reader_gone"]
     if isinstance(problem, KeyboardInterrupt):
         return EXIT_CODES["interrupted"]
     if isinstance(problem, OSError):  # a full disk behind stdout, and its like
-        render.say(
+        render.print_stderr(
             "orch:"
             f" {problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}"
         )

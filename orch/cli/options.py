@@ -21,20 +21,20 @@ MAX_SCHEMA_BYTES = 8_000_000
 def complete_model(incomplete: str) -> list[str]:
     """Model ids for shell completion, from models.yaml alone: no network, and none that would drive
     the terminal, which the shell writes to itself."""
-    from orch.config.load import load
-    from orch.text.terminal import harmless
+    from orch.config.load import load_config
+    from orch.text.terminal import sanitize_text
 
     try:
         return [
             spec.id
-            for spec in load().models.models
-            if spec.id.startswith(incomplete) and spec.id == harmless(spec.id)
+            for spec in load_config().models.models
+            if spec.id.startswith(incomplete) and spec.id == sanitize_text(spec.id)
         ]
     except OrchError:
         return []
 
 
-Words = Annotated[
+TaskWords = Annotated[
     list[str],
     typer.Argument(metavar="[TASK] [-]", help="The task; - reads stdin.", show_default=False),
 ]
@@ -78,7 +78,7 @@ Loaded = Annotated[
 System = Annotated[
     str, typer.Option("-s", "--system", metavar="TEXT", help="System prompt.", show_default=False)
 ]
-Files = Annotated[
+TaskFiles = Annotated[
     list[str],
     typer.Option(
         "-f",
@@ -88,7 +88,7 @@ Files = Annotated[
         show_default=False,
     ),
 ]
-Context = Annotated[
+ContextFacts = Annotated[
     list[str],
     typer.Option(
         "--context",
@@ -97,7 +97,7 @@ Context = Annotated[
         show_default=False,
     ),
 ]
-Options = Annotated[
+SamplingOptions = Annotated[
     list[str],
     typer.Option(
         "-o",
@@ -110,22 +110,22 @@ NoStdin = Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone: fo
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, also on failure.")]
 
 
-def make_task(params: Params) -> Task:
+def task_from_argv(params: Params) -> Task:
     """The Task that argv and stdin ask for. Raises UsageError and InputError."""
-    return task_from(wishes(params))
+    return task_from_fields(task_fields(params))
 
 
-def task_from(wished: Params) -> Task:
+def task_from_fields(wished: Params) -> Task:
     """The Task of such wishes. Raises UsageError."""
-    from orch.orchestrator import task_of
+    from orch.orchestrator import build_task
     from orch.text.prompt import Attachment
 
-    return task_of(
+    return build_task(
         **{**wished, "attachments": tuple(Attachment(**each) for each in wished["attachments"])}
     )
 
 
-def wishes(params: Params) -> Params:
+def task_fields(params: Params) -> Params:
     """What argv and stdin ask for, as plain values: what `task_of` takes, which a running server
     takes too. Raises UsageError and InputError."""
     from orch.cli import stdin
@@ -137,9 +137,9 @@ def wishes(params: Params) -> Params:
         .encode("utf-8", "surrogateescape")
         .decode("utf-8", "replace")
     )
-    attachments = stdin.plain_attachments(params["files"])
+    attachments = stdin.read_files(params["files"])
     if reads or (not params["no_stdin"] and stdin.is_piped()):
-        piped = stdin.read()
+        piped = stdin.read_stdin()
         if not text.strip():
             text = piped
         elif piped.strip():
@@ -218,8 +218,8 @@ def read_schema(path: str) -> dict[str, Any] | None:
     if not path:
         return None
     try:
-        schema = json.loads(files.read(path, MAX_SCHEMA_BYTES).decode("utf-8-sig"))
-    except files.TooLong:
+        schema = json.loads(files.read_bounded(path, MAX_SCHEMA_BYTES).decode("utf-8-sig"))
+    except files.FileTooLongError:
         raise InputError(
             f"--schema {path}: over {MAX_SCHEMA_BYTES // 1_000_000} MB",
             "it must be a file with a JSON Schema",

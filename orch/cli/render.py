@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from orch.errors import ConfigError, OrchError
 from orch.text.lines import one_line
-from orch.text.terminal import harmless, harmless_json, own_stream
+from orch.text.terminal import raw_stream, sanitize_json, sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
-MANY = 100
+MIN_COUNT_FOR_BAR = 100
 """Things worth a progress bar."""
-LEAST_WIDTH = 24
+MIN_LAST_COLUMN_WIDTH = 24
 """Columns of the terminal that the last column of a table is worth."""
 
 
@@ -31,7 +31,7 @@ def is_coloured(stream: Any) -> bool:
     return is_terminal(stream) or bool(os.environ.get("FORCE_COLOR"))
 
 
-def say(text: str, end: str = "\n") -> None:
+def print_stderr(text: str, end: str = "\n") -> None:
     """One line on stderr."""
     try:
         print(text, end=end, file=sys.stderr, flush=True)
@@ -39,12 +39,12 @@ def say(text: str, end: str = "\n") -> None:
         pass  # nobody reads stderr: the answer matters more
 
 
-def warn(text: str) -> None:
+def print_warning(text: str) -> None:
     """A warning on stderr: one line, whoever worded it."""
-    say(f"! {one_line(text)}")
+    print_stderr(f"! {one_line(text)}")
 
 
-def write(data: bytes) -> None:
+def write_stdout(data: bytes) -> None:
     """Bytes of the answer to stdout, at once. Raises BrokenPipeError when the reader is gone."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
@@ -55,20 +55,22 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def show(text: str) -> None:
+def print_stdout(text: str) -> None:
     """A line of a listing on stdout."""
-    write(encode(text + "\n"))
+    write_stdout(encode(text + "\n"))
 
 
-def show_facts(facts: Iterable[tuple[str, Any]], width: int) -> None:
+def print_fields(facts: Iterable[tuple[str, Any]], width: int) -> None:
     """One line a fact: its name in so many columns, and what it is."""
     for name, value in facts:
-        show(f"{name:{width}} {one_line(f'{value:,}' if isinstance(value, int) else str(value))}")
+        print_stdout(
+            f"{name:{width}} {one_line(f'{value:,}' if isinstance(value, int) else str(value))}"
+        )
 
 
-def show_json(value: Any, *, one_line: bool = False) -> None:
+def print_json(value: Any, *, one_line: bool = False) -> None:
     """One JSON value on stdout, readable on a terminal, one line elsewhere."""
-    show(_json(value, indent=2 if is_terminal(sys.stdout) and not one_line else None))
+    print_stdout(_json(value, indent=2 if is_terminal(sys.stdout) and not one_line else None))
 
 
 def _json(value: Any, indent: int | None = None) -> str:
@@ -77,34 +79,34 @@ def _json(value: Any, indent: int | None = None) -> str:
     import json
 
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return harmless_json(text) if sys.stdout.isatty() else text
+    return sanitize_json(text) if sys.stdout.isatty() else text
 
 
-def redraw(text: str = "") -> None:
+def redraw_status_line(text: str = "") -> None:
     """Writes the line of stderr on which the cursor stands anew, on a terminal; without a text it
     is wiped."""
-    stream = own_stream(sys.stderr)
-    stream.write(f"\r\x1b[2K{harmless(text)}")
+    stream = raw_stream(sys.stderr)
+    stream.write(f"\r\x1b[2K{sanitize_text(text)}")
     stream.flush()
 
 
-def ask(question: str) -> str | None:
+def prompt_user(question: str) -> str | None:
     """What was typed in answer, without blanks around; None at the end of stdin. Raises
     KeyboardInterrupt."""
     try:
         # readline writes the question by itself, to redraw it
-        return input(harmless(question)).strip()
+        return input(sanitize_text(question)).strip()
     except EOFError:
-        show("")
+        print_stdout("")
         return None
 
 
-def error(problem: OrchError) -> None:
+def print_error(problem: OrchError) -> None:
     """What happened and what to type next, on stderr."""
-    say(f"orch: {problem.message}")
+    print_stderr(f"orch: {problem.message}")
     if problem.hint:
         first, *rest = problem.hint.split("\n")
-        say("\n".join([f"  try: {first}", *(f"  {line}" for line in rest)]))
+        print_stderr("\n".join([f"  try: {first}", *(f"  {line}" for line in rest)]))
 
 
 def config_problems(problem: ConfigError) -> list[str]:
@@ -115,7 +117,9 @@ def config_problems(problem: ConfigError) -> list[str]:
 # ---------------------------------------------------------------- tables
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[str] = ()
+) -> None:
     """Rows under a header: a rich table on a terminal, aligned columns elsewhere.
 
     On a terminal that is too narrow, the columns of `drop` are left out, the first one first.
@@ -125,16 +129,18 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], drop: Sequence[
         _rich_table(columns, cells, drop)
         return
     for row, widths in ((row, _widths(columns, cells)) for row in (columns, *cells)):
-        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print_stdout(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def print_markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """The same as Markdown."""
     cells = [
         [one_line(str(cell)).replace("|", "\\|") for cell in row]
         for row in (columns, ["---"] * len(columns), *rows)
     ]
-    show("\n".join(f"| {' | '.join(row)} |" for row in cells))
+    print_stdout("\n".join(f"| {' | '.join(row)} |" for row in cells))
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -145,7 +151,7 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Seq
     from rich.table import Table
     from rich.text import Text
 
-    out = console()
+    out = make_console()
     shown = _that_fit(columns, rows, drop, out.width)
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for place, index in enumerate(shown):
@@ -162,7 +168,7 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], drop: Seq
     out.print(grid)
     hidden = [name for index, name in enumerate(columns) if index not in shown]
     if hidden:
-        out.print(plain(f"too narrow for: {', '.join(hidden)} (--json has them)", "dim"))
+        out.print(styled_text(f"too narrow for: {', '.join(hidden)} (--json has them)", "dim"))
 
 
 def _that_fit(
@@ -172,7 +178,7 @@ def _that_fit(
     widths, shown = _widths(columns, rows), list(range(len(columns)))
     for name in drop:
         needed = sum(widths[index] + 2 for index in shown[:-1]) + min(
-            widths[shown[-1]], LEAST_WIDTH
+            widths[shown[-1]], MIN_LAST_COLUMN_WIDTH
         )
         if needed <= width:
             break
@@ -187,7 +193,7 @@ def _is_figure(cell: str) -> bool:
 _STYLES = {"ok": "green", "fail": "red", "warn": "yellow", "loaded": "green"}
 
 
-def console(*, stderr: bool = False) -> Console:
+def make_console(*, stderr: bool = False) -> Console:
     """rich's console on stdout or stderr: its own sequences pass, those in a text do not. It heeds
     NO_COLOR and FORCE_COLOR itself."""
     from rich.console import Console
@@ -203,14 +209,14 @@ def console(*, stderr: bool = False) -> Console:
                     if segment.style and segment.style.link
                     else segment.style
                 )
-                yield segment if segment.control else Segment(harmless(segment.text), style)
+                yield segment if segment.control else Segment(sanitize_text(segment.text), style)
 
     return HarmlessConsole(
-        file=own_stream(sys.stderr if stderr else sys.stdout), highlight=False, soft_wrap=False
+        file=raw_stream(sys.stderr if stderr else sys.stdout), highlight=False, soft_wrap=False
     )
 
 
-def plain(text: str, style: str) -> Any:
+def styled_text(text: str, style: str) -> Any:
     """A text for rich in one style, without markup: names and reasons may hold brackets."""
     from rich.text import Text
 
@@ -220,7 +226,7 @@ def plain(text: str, style: str) -> Any:
 # ---------------------------------------------------------------- progress
 
 
-class Progress:
+class ProgressBar:
     """Progress on stderr: a bar on a terminal, a line for each step elsewhere. The bar appears at
     the first step."""
 
@@ -229,25 +235,25 @@ class Progress:
         self._bar: Any = None
         self._job: Any = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         return self
 
-    def show(self, step: str, done: int | None = None, total: int | None = None) -> None:
+    def update(self, step: str, done: int | None = None, total: int | None = None) -> None:
         """One step; `done` and `total` in bytes where they are known."""
         if self._begin(sized=True):
             self._bar.update(
                 self._job, description=f"{self._title}: {step}", completed=done or 0, total=total
             )
         elif step != self._last:
-            say(f"{self._title}: {one_line(step)}")
+            print_stderr(f"{self._title}: {one_line(step)}")
         self._last = step
 
     def count(self, done: int, total: int) -> None:
         """So many things of so many; a few things are not worth a word."""
-        if total >= MANY and self._begin(sized=False):
+        if total >= MIN_COUNT_FOR_BAR and self._begin(sized=False):
             self._bar.update(self._job, completed=done, total=total)
-        elif total >= MANY and done >= total:
-            say(f"{self._title}: {done:,}")
+        elif total >= MIN_COUNT_FOR_BAR and done >= total:
+            print_stderr(f"{self._title}: {done:,}")
 
     def _begin(self, *, sized: bool) -> bool:
         """Whether there is a bar."""
@@ -273,7 +279,7 @@ class Progress:
             )
             self._bar = Bar(
                 *columns,
-                console=console(stderr=True),
+                console=make_console(stderr=True),
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,

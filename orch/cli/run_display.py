@@ -6,15 +6,23 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from orch.cli.render import console, encode, plain, say, show_json, warn, write
+from orch.cli.render import (
+    encode,
+    make_console,
+    print_json,
+    print_stderr,
+    print_warning,
+    styled_text,
+    write_stdout,
+)
 from orch.text.lines import one_line
-from orch.text.markdown import Blocks
-from orch.text.terminal import harmless
+from orch.text.markdown import BlockSplitter
+from orch.text.terminal import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-LONGEST_LINE = 20_000
+MAX_MARKDOWN_LINE = 20_000
 """A longer line is no Markdown of a person's."""
 
 
@@ -42,17 +50,17 @@ def _day(at: float) -> str:
 
 def fallback_line(chunk: dict[str, Any]) -> str:
     """Which model failed, why, and which one goes on."""
-    from orch.execution.serialize import fallback_names  # few runs fall back
+    from orch.execution.serialize import fallback_model_names  # few runs fall back
 
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
-    failed, other = fallback_names(chunk)
+    failed, other = fallback_model_names(chunk)
     return one_line(
         f"! {failed} failed{where}: {chunk['reason']}; "
         + (f"{other} takes over" if other != failed else "it is asked once more")
     )
 
 
-class PipeScreen:
+class PipeDisplay:
     """stdout is a pipe or a file, or plain text was asked for: the model's bytes as they come, one
     line on stderr at the end.
 
@@ -67,29 +75,29 @@ class PipeScreen:
         """One chunk of the run. Raises BrokenPipeError when the reader is gone."""
         kind = chunk["type"]
         if kind == "content":
-            write(encode(chunk["chunk"]))
+            write_stdout(encode(chunk["chunk"]))
             self._ends_open = not chunk["chunk"].endswith("\n")
         elif kind == "metadata":
             self._headline = headline(chunk)
         elif kind == "tool_call":
-            show_json(chunk["tool_call"], one_line=True)
+            print_json(chunk["tool_call"], one_line=True)
         elif kind == "thinking" and self._thinking:
-            say(chunk["chunk"], end="")
+            print_stderr(chunk["chunk"], end="")
         elif kind == "fallback" and not self._quiet:
-            say(fallback_line(chunk))
+            print_stderr(fallback_line(chunk))
         elif kind == "warning" and not self._quiet:
-            warn(chunk["message"])
+            print_warning(chunk["message"])
         elif kind == "done":
             self._finish(chunk["result"])
 
     def _finish(self, result: dict[str, Any]) -> None:
         if self._ends_open and sys.stdout.isatty():
-            write(b"\n")
+            write_stdout(b"\n")
         if self._quiet:
             return
         for line in recalled_lines(result):
-            say(line)
-        say(f"{self._headline} · {result['timing']['total_s']:.2f} s")
+            print_stderr(line)
+        print_stderr(f"{self._headline} · {result['timing']['total_s']:.2f} s")
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -99,7 +107,7 @@ class _Tail:
     """The Markdown that is still being written, drawn when the screen is refreshed, not at every
     token: the last rows that fit."""
 
-    def __init__(self, blocks: Blocks) -> None:
+    def __init__(self, blocks: BlockSplitter) -> None:
         self._blocks = blocks
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -116,7 +124,7 @@ class _Tail:
             yield Segment.line()
 
 
-class TerminalScreen:
+class TerminalDisplay:
     """stdout is a terminal: a header, then the answer as Markdown while it streams, the time at the
     end.
 
@@ -135,9 +143,9 @@ class TerminalScreen:
     ) -> None:
         from rich.live import Live
 
-        self._console, self._notes = out or console(), notes or console(stderr=True)
+        self._console, self._notes = out or make_console(), notes or make_console(stderr=True)
         self._thinking, self._quiet = thinking, quiet
-        self._blocks = Blocks()
+        self._blocks = BlockSplitter()
         self._writes = False
         self._live = Live(
             console=self._console,
@@ -154,7 +162,7 @@ class TerminalScreen:
         kind = chunk["type"]
         if kind == "content":
             self._add(
-                harmless(chunk["chunk"])
+                sanitize_text(chunk["chunk"])
             )  # before Markdown is made of it: what is left out may part what it reads as one
         elif kind == "metadata":
             self._metadata(chunk)
@@ -164,7 +172,7 @@ class TerminalScreen:
             self._think(chunk["chunk"])
         elif kind == "fallback":
             if not chunk["offset"]:
-                self._blocks = Blocks()
+                self._blocks = BlockSplitter()
             self._note(fallback_line(chunk), "yellow")
         elif kind == "warning":
             self._note(f"! {one_line(chunk['message'])}", "yellow")
@@ -177,12 +185,14 @@ class TerminalScreen:
         if not self._quiet:
             self._note(headline(chunk), "cyan")
         if not self._writes:
-            self._live.update(Spinner("dots", text=plain(one_line(f"{chunk['model_name']} …"), "")))
+            self._live.update(
+                Spinner("dots", text=styled_text(one_line(f"{chunk['model_name']} …"), ""))
+            )
 
     def _think(self, text: str) -> None:
         if self._thinking:
             self._live.update("")
-            self._notes.print(plain(text, "dim"), end="")
+            self._notes.print(styled_text(text, "dim"), end="")
 
     def _note(self, text: str, style: str) -> None:
         is_live = self._live.is_started
@@ -190,7 +200,7 @@ class TerminalScreen:
             is_live
         ):  # stderr is the same screen: what is being redrawn there would stand on the note's line
             self._live.stop()
-        self._notes.print(plain(text, style))
+        self._notes.print(styled_text(text, style))
         if is_live:
             self._live.start()
 
@@ -207,9 +217,9 @@ class TerminalScreen:
         from rich.markdown import Markdown
 
         self._live.update("")
-        if max(map(len, markdown.split("\n"))) > LONGEST_LINE:
+        if max(map(len, markdown.split("\n"))) > MAX_MARKDOWN_LINE:
             self._console.print(
-                plain(markdown, ""), soft_wrap=True
+                styled_text(markdown, ""), soft_wrap=True
             )  # broken by the terminal: rich takes the square of a word
         else:
             self._console.print(Markdown(markdown, hyperlinks=False))
@@ -228,7 +238,7 @@ class TerminalScreen:
     def close(self) -> None:
         """Prints what is still being redrawn and gives the terminal back."""
         if self._live.is_started:
-            rest = self._blocks.rest()
+            rest = self._blocks.flush()
             self._live.update("")
             self._live.stop()
             if rest.strip():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orch.text.prompt import Attachment
 
 MAX_BYTES = 64_000_000
-PATIENCE_S = 2.0
+WAIT_NOTICE_S = 2.0
 _CHUNK = 1 << 16
 # UTF-32's first: that of UTF-16 is the beginning of it
 _MARKS = (
@@ -40,22 +40,22 @@ def is_piped() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def read() -> str:
+def read_stdin() -> str:
     """All of stdin as text. A slow producer is waited for; after two silent seconds one line on
     stderr says so. Raises InputError."""
     pieces: list[bytes] = []
     size, waiting_said = 0, False
     while True:
-        if not waiting_said and size == 0 and not _ready(PATIENCE_S):
-            render.say("orch: waiting for piped input; --no-stdin runs without it")
+        if not waiting_said and size == 0 and not _ready(WAIT_NOTICE_S):
+            render.print_stderr("orch: waiting for piped input; --no-stdin runs without it")
             waiting_said = True
         piece = os.read(0, _CHUNK)
         if not piece:
-            return as_text(b"".join(pieces), "stdin")
+            return decode_text(b"".join(pieces), "stdin")
         pieces.append(piece)
         size += len(piece)
         if size > MAX_BYTES:
-            raise too_long(f"stdin holds over {MAX_BYTES // 1_000_000} MB", size)
+            raise too_long_error(f"stdin holds over {MAX_BYTES // 1_000_000} MB", size)
 
 
 def _ready(seconds: float) -> bool:
@@ -68,7 +68,7 @@ BYTES_PER_TOKEN = 4
 """Of English prose; any other text has more tokens."""
 
 
-def too_long(what: str, size: int) -> OrchError:
+def too_long_error(what: str, size: int) -> OrchError:
     """The error for input that no context can hold."""
     return OrchError(
         f"{what}, over {size // BYTES_PER_TOKEN:,} tokens: no model's context holds that",
@@ -77,7 +77,7 @@ def too_long(what: str, size: int) -> OrchError:
     )
 
 
-def as_text(data: bytes, where: str) -> str:
+def decode_text(data: bytes, where: str) -> str:
     """Bytes as text: UTF-8, UTF-16 or UTF-32 with their mark, or Windows-1252. Raises InputError
     for anything that is no text."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
@@ -86,7 +86,7 @@ def as_text(data: bytes, where: str) -> str:
     except UnicodeDecodeError:
         if _looks_binary(data):
             raise _binary(where) from None
-        render.warn(f"{where} is not UTF-8: read as Windows-1252")
+        render.print_warning(f"{where} is not UTF-8: read as Windows-1252")
         return data.decode("cp1252", "replace")
     if "\0" in text:
         raise _binary(where)
@@ -105,29 +105,31 @@ def _binary(where: str) -> InputError:
     )
 
 
-def attachment(path: str) -> Attachment:
+def read_attachment(path: str) -> Attachment:
     """A file as text, or as an image for models that can see. Raises InputError."""
     from orch.text.prompt import Attachment  # a thin client does without
 
-    return Attachment(**plain_attachment(path))
+    return Attachment(**read_file(path))
 
 
-def plain_attachments(paths: Sequence[str]) -> list[dict[str, str]]:
+def read_files(paths: Sequence[str]) -> list[dict[str, str]]:
     """Several, as values. Raises InputError, also where they hold too much together."""
     found, size = [], 0
     for path in paths:
-        found.append(plain_attachment(path, MAX_BYTES - size))
+        found.append(read_file(path, MAX_BYTES - size))
         size += max(map(len, found[-1].values()))
     return found
 
 
-def plain_attachment(path: str, most: int = MAX_BYTES) -> dict[str, str]:
+def read_file(path: str, most: int = MAX_BYTES) -> dict[str, str]:
     """The same as values: `name`, and `text` or `image` (base64)."""
     try:
-        data = files.read(path, max(most, 0), lambda: render.say(f"orch: waiting for {path}"))
-    except files.TooLong as error:
+        data = files.read_bounded(
+            path, max(most, 0), lambda: render.print_stderr(f"orch: waiting for {path}")
+        )
+    except files.FileTooLongError as error:
         others = " with the files before it" if most < MAX_BYTES else ""
-        raise too_long(
+        raise too_long_error(
             f"{path} holds over {MAX_BYTES // 1_000_000} MB{others}", max(error.size, MAX_BYTES)
         ) from None
     except OSError as error:
@@ -139,4 +141,4 @@ def plain_attachment(path: str, most: int = MAX_BYTES) -> dict[str, str]:
     )  # a file may be called by any bytes
     if any(data.startswith(mark) for mark in _IMAGES):
         return {"name": name, "image": base64.b64encode(data).decode("ascii")}
-    return {"name": name, "text": as_text(data, path)}
+    return {"name": name, "text": decode_text(data, path)}

@@ -11,29 +11,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orch.config.discovery import find, working_directory
+from orch.config.discovery import find_sources, working_directory
 from orch.config.fingerprint import fingerprint
 from orch.config.socket_path import socket_path
 from orch.errors import OrchError
-from orch.server.local_client import Connection, NoServerError, StuckServerError
-from orch.server.local_client import ask as asked
+from orch.server.local_client import LocalConnection, NoServerError, StuckServerError
+from orch.server.local_client import request_json as asked
 
 if TYPE_CHECKING:
-    from orch.cli.commands.run import Face
+    from orch.cli.commands.run import OutputMode
 
-LINES = "application/x-ndjson"
+NDJSON = "application/x-ndjson"
 
 
-def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
+def run_via_server(config_dir: Path | None, wished: dict[str, Any], face: OutputMode) -> bool:
     """Whether a server of this version, folders and configuration ran it. Raises OrchError as the
     run would have."""
     body = {name: value for name, value in wished.items() if value is not None} | {
         "on_partial": face.on_partial,
         "face": "cli",
     }
-    headers = {"accept": LINES, "x-orch-fingerprint": our_fingerprint(config_dir)}
+    headers = {"accept": NDJSON, "x-orch-fingerprint": local_fingerprint(config_dir)}
     try:
-        connection = Connection("POST", "/orch/run", body, headers)
+        connection = LocalConnection("POST", "/orch/run", body, headers)
     except NoServerError as error:
         _say_stuck(error)
         return False
@@ -44,14 +44,14 @@ def run(config_dir: Path | None, wished: dict[str, Any], face: Face) -> bool:
             told = connection.json()
             if _turned_away(told):
                 return False
-            raise error_of(told)
+            raise error_from_response(told)
         _show(connection, face)
     finally:
         connection.close()
     return True
 
 
-def ask(
+def call_server(
     config_dir: Path | None, path: str, body: dict[str, Any] | None = None
 ) -> dict[str, Any] | None:
     """What a server of this version, folders and configuration answers, to a GET where there is no
@@ -66,7 +66,7 @@ def ask(
             "GET" if body is None else "POST",
             path,
             body,
-            {"x-orch-fingerprint": our_fingerprint(config_dir)},
+            {"x-orch-fingerprint": local_fingerprint(config_dir)},
         )
     except NoServerError as error:
         _say_stuck(error)
@@ -74,7 +74,7 @@ def ask(
     if status == 409 or _turned_away(told):
         return None
     if status != 200:
-        raise error_of(told)
+        raise error_from_response(told)
     return told
 
 
@@ -82,7 +82,7 @@ def _say_stuck(error: NoServerError) -> None:
     if isinstance(error, StuckServerError):
         from orch.cli import render
 
-        render.warn(f"{error}: working alone; orch serve stop ends it")
+        render.print_warning(f"{error}: working alone; orch serve stop ends it")
 
 
 def _turned_away(told: dict[str, Any]) -> bool:
@@ -90,17 +90,17 @@ def _turned_away(told: dict[str, Any]) -> bool:
     return "v" not in told
 
 
-def our_fingerprint(config_dir: Path | None) -> str:
+def local_fingerprint(config_dir: Path | None) -> str:
     """What this process would work with. Raises ConfigError where its configuration can't be
     read."""
-    found, notes = find(config_dir, os.environ, working_directory())
+    found, notes = find_sources(config_dir, os.environ, working_directory())
     return fingerprint(found.values(), notes, os.environ)
 
 
-def _show(connection: Connection, face: Face) -> None:
-    from orch.cli.commands.run import Show
+def _show(connection: LocalConnection, face: OutputMode) -> None:
+    from orch.cli.commands.run import OutputWriter
 
-    show, partial, last, why = Show(face), "", {}, "ended"
+    show, partial, last, why = OutputWriter(face), "", {}, "ended"
     try:
         with _signals(connection.headers.get("x-orch-run-id", "")):
             for line in connection.lines():
@@ -112,7 +112,7 @@ def _show(connection: Connection, face: Face) -> None:
                     "terminated",
                     "hung_up",
                 ):
-                    show.take(last)
+                    show.write(last)
     except BrokenPipeError:
         raise OrchError("the reader is gone", code="reader_gone") from None
     except (OSError, ValueError, NoServerError) as error:
@@ -120,7 +120,7 @@ def _show(connection: Connection, face: Face) -> None:
     finally:
         show.close()
     if last.get("type") == "error":
-        raise error_of(last)
+        raise error_from_response(last)
     if last.get("type") != "done":
         raise OrchError(
             f"the server {why} before the answer was whole",
@@ -167,7 +167,7 @@ def _signals(run_id: str) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def error_of(told: dict[str, Any]) -> OrchError:
+def error_from_response(told: dict[str, Any]) -> OrchError:
     """The error of a run that a server told."""
     error = told["error"]
     attempts = told.get("attempts") or ()

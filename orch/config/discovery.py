@@ -12,7 +12,7 @@ from orch.config import files, paths
 from orch.errors import ConfigError
 
 FILES = {"models": "models.yaml", "routing": "routing.yaml"}
-KNOWN, KNOWN_FILE = "known_models", "known_models.yaml"
+KNOWN_MODELS, KNOWN_MODELS_FILE = "known_models", "known_models.yaml"
 """A user's own known models, which add to the package's: in the folders of their models.yaml, never
 in the working directory."""
 MOST_BYTES, DIRECTORY_BYTES = 1_000_000, 200_000
@@ -22,16 +22,16 @@ _ROOT_KEYS = {"models": ("providers", "models"), "routing": ("weights", "task_ty
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """One file that was read. `place` is flag, environment, directory, user or package."""
 
     which: str
     path: Path
-    place: str
+    origin: str
     text: str
 
 
-def packaged(which: str) -> Path:
+def packaged_file(which: str) -> Path:
     """The shipped file: inside the wheel, or at the top of the checkout for an editable install."""
     inside = Path(__file__).parent / "defaults" / FILES[which]
     return inside if inside.exists() else Path(__file__).parents[2] / FILES[which]
@@ -45,12 +45,12 @@ def working_directory() -> Path | None:
         return None
 
 
-def find(
+def find_sources(
     config_dir: Path | None, env: Mapping[str, str], cwd: Path | None
-) -> tuple[dict[str, Source], list[str]]:
+) -> tuple[dict[str, SourceFile], list[str]]:
     """The file to use for each of the two, the user's known models if there are any, and remarks
     about files that were passed over. Raises ConfigError."""
-    found: dict[str, Source] = {}
+    found: dict[str, SourceFile] = {}
     notes: list[str] = []
     named = [(config_dir, "flag")] if config_dir else []
     if env.get("ORCH_CONFIG"):
@@ -66,9 +66,9 @@ def find(
                 "orch config init --to DIR writes both",
             )
         for which, path in here.items():
-            found.setdefault(which, read(which, path, place))
+            found.setdefault(which, read_source(which, path, place))
     # in a clone they are the shipped files, which the user's own go before
-    elsewhere = (paths.config_dir(env), packaged("models").parent)
+    elsewhere = (paths.config_dir(env), packaged_file("models").parent)
     if (
         not named
         and cwd is not None
@@ -78,15 +78,15 @@ def find(
     for which, name in FILES.items():
         own = paths.config_dir(env) / name
         if which not in found and own.is_file():
-            found[which] = read(which, own, "user")
-        found.setdefault(which, read(which, packaged(which), "package"))
+            found[which] = read_source(which, own, "user")
+        found.setdefault(which, read_source(which, packaged_file(which), "package"))
     for directory, place in (*named, (paths.config_dir(env), "user")):
-        if KNOWN not in found and (directory / KNOWN_FILE).is_file():
-            found[KNOWN] = read(KNOWN, directory / KNOWN_FILE, place)
+        if KNOWN_MODELS not in found and (directory / KNOWN_MODELS_FILE).is_file():
+            found[KNOWN_MODELS] = read_source(KNOWN_MODELS, directory / KNOWN_MODELS_FILE, place)
     return found, notes
 
 
-def _in_directory(cwd: Path) -> tuple[dict[str, Source], list[str]]:
+def _in_directory(cwd: Path) -> tuple[dict[str, SourceFile], list[str]]:
     """The working directory's files, when both stand there and look like orch's."""
     here = {which: cwd / name for which, name in FILES.items()}
     there = [path for path in here.values() if path.is_file()]
@@ -94,7 +94,7 @@ def _in_directory(cwd: Path) -> tuple[dict[str, Source], list[str]]:
         return {}, []
     try:
         sources = (
-            {which: read(which, path, "directory") for which, path in here.items()}
+            {which: read_source(which, path, "directory") for which, path in here.items()}
             if len(there) == 2
             else {}
         )
@@ -113,12 +113,12 @@ def _has_keys(which: str, text: str) -> bool:
     return all(re.search(rf"^{key}\s*:", text, re.MULTILINE) for key in _ROOT_KEYS[which])
 
 
-def read(which: str, path: Path, place: str) -> Source:
+def read_source(which: str, path: Path, place: str) -> SourceFile:
     """A file as UTF-8 text, and no more of it than its bound. Raises ConfigError."""
     most = DIRECTORY_BYTES if place == "directory" else MOST_BYTES
     try:
-        return Source(which, path, place, files.read(path, most).decode("utf-8-sig"))
-    except files.TooLong:
+        return SourceFile(which, path, place, files.read_bounded(path, most).decode("utf-8-sig"))
+    except files.FileTooLongError:
         raise ConfigError(f"{path}: it has over {most:,} bytes") from None
     except UnicodeDecodeError as error:
         raise ConfigError(
@@ -128,8 +128,12 @@ def read(which: str, path: Path, place: str) -> Source:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
 
 
-def trusted_base(which: str, env: Mapping[str, str]) -> Source:
+def trusted_source(which: str, env: Mapping[str, str]) -> SourceFile:
     """The file that would be used if the working directory had none: what a local one may not set
     is taken from there."""
     own = paths.config_dir(env) / FILES[which]
-    return read(which, own, "user") if own.is_file() else read(which, packaged(which), "package")
+    return (
+        read_source(which, own, "user")
+        if own.is_file()
+        else read_source(which, packaged_file(which), "package")
+    )

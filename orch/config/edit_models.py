@@ -16,13 +16,13 @@ from orch.config import files, paths
 from orch.config.discovery import (
     FILES,
     MOST_BYTES,
-    Source,
-    find,
-    packaged,
-    trusted_base,
+    SourceFile,
+    find_sources,
+    packaged_file,
+    trusted_source,
     working_directory,
 )
-from orch.config.spec import canonical
+from orch.config.spec import canonical_model_name
 from orch.errors import ConfigError
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import ModelKey
@@ -30,11 +30,11 @@ from orch.types import ModelKey
 GUESSED = ("speed_rating",)
 """What is written from a model's size alone. Its quality is not: a rating in the file is a person's
 word."""
-LEAST_CTX = 256
+MIN_CTX = 256
 """The least num_ctx that models.yaml takes."""
 
 
-def own_file(config_dir: Path | None = None) -> Path:
+def ensure_own_file(config_dir: Path | None = None) -> Path:
     """The models.yaml in force, if it is the user's to edit; else where the user's own belongs
     (copied there from the shipped one)."""
     path, text, is_new = _begun_from(config_dir)
@@ -45,18 +45,18 @@ def own_file(config_dir: Path | None = None) -> Path:
 
 def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
     """The file that is edited, the text that it begins from, and whether it is still to be made."""
-    found, _ = find(config_dir, os.environ, working_directory())
+    found, _ = find_sources(config_dir, os.environ, working_directory())
     source = found["models"]
-    if source.place in ("environment", "flag", "directory", "user"):
+    if source.origin in ("environment", "flag", "directory", "user"):
         return source.path, _read(source.path), False
     return (
         paths.config_dir() / FILES["models"],
-        packaged("models").read_text(encoding="utf-8"),
+        packaged_file("models").read_text(encoding="utf-8"),
         True,
     )
 
 
-def entry_of(state: ModelState) -> dict[str, Any]:
+def model_entry(state: ModelState) -> dict[str, Any]:
     """The entry of an installed model, with what its provider says of it: the keys worth
     writing."""
     spec = state.spec
@@ -66,7 +66,7 @@ def entry_of(state: ModelState) -> dict[str, Any]:
         "provider": spec.provider,
         "strengths": list(spec.strengths) or None,
         "context_window": state.context_window if state.context_window < UNKNOWN_CTX else None,
-        "num_ctx": state.modelfile_ctx if (state.modelfile_ctx or 0) >= LEAST_CTX else None,
+        "num_ctx": state.modelfile_ctx if (state.modelfile_ctx or 0) >= MIN_CTX else None,
         "speed_rating": spec.speed_rating,
         "quality_rating": spec.quality_rating,
         "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1)
@@ -76,7 +76,7 @@ def entry_of(state: ModelState) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def add(path: Path, model: dict[str, Any], guessed: Sequence[str] = ()) -> None:
+def add_model(path: Path, model: dict[str, Any], guessed: Sequence[str] = ()) -> None:
     """Appends a model to the file, or raises ConfigError and leaves it as it was. The `guessed`
     keys are marked as such."""
     _replace(path, _with_model(path, _read(path), model, guessed))
@@ -104,7 +104,7 @@ def _with_model(path: Path, text: str, model: dict[str, Any], guessed: Sequence[
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ModelsChange:
     """What the file says, and what it would say. `is_new`: there is no file yet, and the shipped
     one is begun from."""
 
@@ -122,12 +122,12 @@ class Change:
         )[2:]
 
 
-def proposed(
+def propose_listing(
     config_dir: Path | None,
     listed: Sequence[ModelState],
     dropped: Sequence[ModelKey],
     unlisted: Literal["use", "ignore"],
-) -> Change:
+) -> ModelsChange:
     """The models.yaml in which these models are listed, those are not, and that is done with the
     unlisted. Raises ConfigError; writes nothing.
 
@@ -139,9 +139,9 @@ def proposed(
         after = _put_aside(path, after, key)
     for state in listed:
         after = _taken_back(path, after, state.key) or _with_model(
-            path, after, entry_of(state), GUESSED
+            path, after, model_entry(state), GUESSED
         )
-    change = Change(path, before, _with_unlisted(path, after, unlisted), is_new)
+    change = ModelsChange(path, before, _with_unlisted(path, after, unlisted), is_new)
     _check(
         config_dir,
         change,
@@ -151,7 +151,7 @@ def proposed(
     return change
 
 
-def with_engine_model(config_dir: Path | None, model: dict[str, Any]) -> Change:
+def propose_embedded_model(config_dir: Path | None, model: dict[str, Any]) -> ModelsChange:
     """The models.yaml in which the engine inside orch has that model; one that it has by that id
     gets the new values. Raises ConfigError; writes nothing."""
     path, before, is_new = _begun_from(config_dir)
@@ -177,14 +177,14 @@ def with_engine_model(config_dir: Path | None, model: dict[str, Any]) -> Change:
         after = _with_model(
             path, _dumped(yaml, data, before), {"id": model["id"], "provider": name, **model}, ()
         )
-    change = Change(path, before, after, is_new)
+    change = ModelsChange(path, before, after, is_new)
     _check(config_dir, change, {*_keys(path, before), _full(key)})
     return change
 
 
-def with_provider(
+def propose_provider(
     config_dir: Path | None, name: str, provider: dict[str, Any]
-) -> tuple[Change, str]:
+) -> tuple[ModelsChange, str]:
     """The models.yaml that names one more server, and what it is called there. Raises ConfigError;
     writes nothing."""
     path, before, is_new = _begun_from(config_dir)
@@ -192,7 +192,7 @@ def with_provider(
     providers = data.setdefault("providers", {})
     free = _free_name(name, providers)
     providers[free] = dict(provider)
-    change = Change(path, before, _dumped(yaml, data, before), is_new)
+    change = ModelsChange(path, before, _dumped(yaml, data, before), is_new)
     _check(config_dir, change, _keys(path, before))
     return change, free
 
@@ -205,7 +205,7 @@ def _free_name(name: str, taken: Any) -> str:
     )
 
 
-def write(change: Change) -> None:
+def write_change(change: ModelsChange) -> None:
     """Writes it. Raises ConfigError where the file is another one by now, or can't be written."""
     is_new = not change.path.exists()
     if is_new != change.is_new or not (is_new or _read(change.path) == change.before):
@@ -218,18 +218,18 @@ def write(change: Change) -> None:
         raise ConfigError(f"{change.path} can't be written: {error.strerror or error}") from None
 
 
-def _check(config_dir: Path | None, change: Change, wanted: set[ModelKey]) -> None:
+def _check(config_dir: Path | None, change: ModelsChange, wanted: set[ModelKey]) -> None:
     """Raises ConfigError where the new text is no good configuration, or lists other models than it
     should."""
-    from orch.config.validate import checked
+    from orch.config.validate import validated_data
 
-    found, _ = find(config_dir, os.environ, working_directory())
+    found, _ = find_sources(config_dir, os.environ, working_directory())
     found["models"] = replace(found["models"], path=change.path, text=change.after)
-    base: dict[str, Source | None] = {
-        which: trusted_base(which, os.environ) if source.place == "directory" else None
+    base: dict[str, SourceFile | None] = {
+        which: trusted_source(which, os.environ) if source.origin == "directory" else None
         for which, source in found.items()
     }
-    checked(found, base, os.environ)
+    validated_data(found, base, os.environ)
     if _keys(change.path, change.after) != wanted:
         raise ConfigError(
             f"{change.path} is written in a way that can't be changed here",
@@ -238,13 +238,13 @@ def _check(config_dir: Path | None, change: Change, wanted: set[ModelKey]) -> No
 
 
 def _full(key: ModelKey) -> ModelKey:
-    return key[0], canonical(key[1])
+    return key[0], canonical_model_name(key[1])
 
 
 def _key_of(entry: Any) -> ModelKey:
     """Provider and full name of an entry, whatever stands there."""
     known = entry if isinstance(entry, dict) else {}
-    return str(known.get("provider") or "ollama"), canonical(str(known.get("id", "")))
+    return str(known.get("provider") or "ollama"), canonical_model_name(str(known.get("id", "")))
 
 
 def _keys(path: Path, text: str) -> set[ModelKey]:
@@ -328,8 +328,8 @@ def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
 
 def _read(path: Path) -> str:
     try:
-        return files.read(path, MOST_BYTES).decode("utf-8-sig")
-    except files.TooLong:
+        return files.read_bounded(path, MOST_BYTES).decode("utf-8-sig")
+    except files.FileTooLongError:
         raise ConfigError(f"{path}: it has over {MOST_BYTES:,} bytes") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
@@ -378,6 +378,6 @@ def _round_trip(text: str) -> Any:
 
 def _replace(path: Path, text: str) -> None:
     try:
-        paths.rewrite(path, text.encode("utf-8"))
+        paths.replace_content(path, text.encode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} can't be written: {error.strerror or error}") from None

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orch.config import paths
-from orch.config.discovery import FILES, Source, find, working_directory
-from orch.config.load import bases
+from orch.config.discovery import FILES, SourceFile, find_sources, working_directory
+from orch.config.load import trusted_sources
 from orch.config.spec import TERMS
-from orch.config.validate import checked
-from orch.config.yaml_document import parse
+from orch.config.validate import validated_data
+from orch.config.yaml_document import parse_yaml
 from orch.errors import ConfigError
 
 _NEW = (
@@ -25,7 +25,7 @@ _BY_HAND = "its weights stand in a form that only a person can change, such as a
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingFile:
+class WeightsFile:
     """The user's routing.yaml: its text (empty where there is none yet), and where in it the number
     of each term stands."""
 
@@ -35,11 +35,11 @@ class RoutingFile:
     is_new: bool = False
 
     @classmethod
-    def read(cls, config_dir: Path | None = None) -> RoutingFile:
+    def read(cls, config_dir: Path | None = None) -> WeightsFile:
         """The file in force, or where the user's own belongs while the shipped one is. Raises
         ConfigError where it can't be changed by a program."""
         source = _source(config_dir)
-        is_new = source.place == "package"
+        is_new = source.origin == "package"
         path = paths.config_dir() / FILES["routing"] if is_new else source.path
         text = "" if is_new else source.text
         file = cls(path, text, _spans(str(path), text), is_new)
@@ -53,7 +53,7 @@ class RoutingFile:
         text = self.text
         for term, (begin, end) in sorted(self.spans.items(), key=lambda each: -each[1][0]):
             if not _is(text[begin:end], weights[term]):
-                text = text[:begin] + number(weights[term]) + text[end:]
+                text = text[:begin] + format_weight(weights[term]) + text[end:]
         return text
 
     def diff(self, weights: Mapping[str, float]) -> list[str]:
@@ -69,9 +69,9 @@ class RoutingFile:
     def save(self, weights: Mapping[str, float], config_dir: Path | None = None) -> None:
         """Writes it with other weights, in one step. Raises ConfigError, and leaves it, where it
         was changed since it was read or would not be valid."""
-        found, _ = find(config_dir, os.environ, working_directory())
+        found, _ = find_sources(config_dir, os.environ, working_directory())
         there = found["routing"]
-        is_there = there.path == self.path and there.place != "package"
+        is_there = there.path == self.path and there.origin != "package"
         if is_there == self.is_new or (is_there and there.text != self.text):
             raise ConfigError(
                 f"{self.path} was changed in the meantime",
@@ -79,22 +79,24 @@ class RoutingFile:
             )
         text = self.with_weights(weights)
         found["routing"] = (
-            replace(there, text=text) if is_there else Source("routing", self.path, "user", text)
+            replace(there, text=text)
+            if is_there
+            else SourceFile("routing", self.path, "user", text)
         )
-        checked(found, bases(found, os.environ), os.environ)
+        validated_data(found, trusted_sources(found, os.environ), os.environ)
         try:
             _write(self.path, text, is_new=self.is_new)
         except OSError as error:
             raise ConfigError(f"{self.path} can't be written: {error.strerror or error}") from None
 
 
-def number(weight: float) -> str:
+def format_weight(weight: float) -> str:
     """A weight as it is written: two decimals, three where they say more."""
     text = f"{weight:.3f}"
     return text.removesuffix("0")
 
 
-def evened(weights: Mapping[str, float]) -> dict[str, float]:
+def normalize_weights(weights: Mapping[str, float]) -> dict[str, float]:
     """The same proportions with a sum of exactly 1, to two decimals; equal where all are 0."""
     total = sum(weights.values())
     cents = {
@@ -105,15 +107,15 @@ def evened(weights: Mapping[str, float]) -> dict[str, float]:
     return {term: share / 100 for term, share in cents.items()}
 
 
-def _source(config_dir: Path | None) -> Source:
-    return find(config_dir, os.environ, working_directory())[0]["routing"]
+def _source(config_dir: Path | None) -> SourceFile:
+    return find_sources(config_dir, os.environ, working_directory())[0]["routing"]
 
 
 def _spans(file: str, text: str) -> dict[str, tuple[int, int]]:
     """From where to where the numbers of `weights` stand; empty where the key is not there."""
     import yaml
 
-    document = parse(file, text)
+    document = parse_yaml(file, text)
     if document.problems:
         problems = [str(problem) for problem in document.problems]
         raise ConfigError(
@@ -144,7 +146,10 @@ def _spans(file: str, text: str) -> dict[str, tuple[int, int]]:
 def _inserted(text: str, weights: Mapping[str, float]) -> str:
     """The text with a line of weights after that of the version, or at its end."""
     ending = "\r\n" if "\r\n" in text else "\n"
-    line = f"weights: {{{', '.join(f'{term}: {number(weights[term])}' for term in TERMS)}}}{ending}"
+    line = (
+        "weights:"
+        f" {{{', '.join(f'{term}: {format_weight(weights[term])}' for term in TERMS)}}}{ending}"
+    )
     version = re.search(r"^version:[^\n]*(?:\n|\Z)", text, re.MULTILINE)
     begin, rest = (text[: version.end()], text[version.end() :]) if version else (text, "")
     return begin + ("" if not begin or begin.endswith("\n") else ending) + line + rest
@@ -157,11 +162,11 @@ def _is(text: str, weight: float) -> bool:
         return False
 
 
-def _refuse_strange(file: RoutingFile) -> None:
+def _refuse_strange(file: WeightsFile) -> None:
     """Raises ConfigError where more, or less, than the weights would become other."""
     probe = {term: 0.5 + place / 10 for place, term in enumerate(TERMS)}
-    after = parse(str(file.path), file.with_weights(probe))
-    before = parse(str(file.path), file.text or _NEW).data
+    after = parse_yaml(str(file.path), file.with_weights(probe))
+    before = parse_yaml(str(file.path), file.text or _NEW).data
     if after.problems or after.data != {
         **(before if isinstance(before, dict) else {}),
         "weights": probe,
@@ -177,4 +182,4 @@ def _write(path: Path, text: str, *, is_new: bool) -> None:
         paths.write_private(path, text)
         return
     mark = b"\xef\xbb\xbf" if path.read_bytes().startswith(b"\xef\xbb\xbf") else b""
-    paths.rewrite(path, mark + text.encode("utf-8"))
+    paths.replace_content(path, mark + text.encode("utf-8"))

@@ -13,7 +13,7 @@ PATIENCE_S = 2.0
 _CHUNK = 1 << 20
 
 
-class TooLong(Exception):
+class FileTooLongError(Exception):
     """A file holds more than may be read of it; `size` where the system tells it, else what was
     read."""
 
@@ -22,7 +22,7 @@ class TooLong(Exception):
         self.size = size
 
 
-def read(
+def read_bounded(
     path: str | os.PathLike[str], most: int, waiting: Callable[[], None] = lambda: None
 ) -> bytes:
     """At most so many bytes. Calls `waiting` once where a pipe stays silent for two seconds. Raises
@@ -38,7 +38,7 @@ def read(
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if found.st_size > most:
-            raise TooLong(found.st_size)
+            raise FileTooLongError(found.st_size)
         if hasattr(os, "O_NONBLOCK"):
             os.set_blocking(file.fileno(), True)
         if stat.S_ISFIFO(found.st_mode):
@@ -60,5 +60,5 @@ def _all(descriptor: int, most: int) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > most:
-            raise TooLong(size)
+            raise FileTooLongError(size)
     return b"".join(pieces)

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from zlib import crc32
 
 from orch.config import paths
-from orch.config.discovery import Source
+from orch.config.discovery import SourceFile
 from orch.config.version import VERSION
 
 _VARIABLE = re.compile(r"\$\{(\w+)")
 
 
-def fingerprint(sources: Iterable[Source], notes: Iterable[str], env: Mapping[str, str]) -> str:
+def fingerprint(sources: Iterable[SourceFile], notes: Iterable[str], env: Mapping[str, str]) -> str:
     """orch's version, and a checksum and the length of all that matters.
 
     That is: its folders, both files as they were found and what was remarked, and the values of
@@ -25,7 +25,7 @@ def fingerprint(sources: Iterable[Source], notes: Iterable[str], env: Mapping[st
     parts = [str(folder(env)) for folder in (paths.data_dir, paths.config_dir, paths.cache_dir)]
     names = {"OLLAMA_HOST"}
     for source in sources:
-        parts += [source.which, source.place, source.text]
+        parts += [source.which, source.origin, source.text]
         names.update(_VARIABLE.findall(source.text))
     parts += [*notes, *(f"{name}={env.get(name, '')}" for name in sorted(names))]
     data = "\0".join(parts).encode("utf-8", "surrogateescape")

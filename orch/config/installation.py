@@ -37,7 +37,7 @@ class Installation:
     by_pip: bool = False
 
     @classmethod
-    def here(cls) -> Installation:
+    def detect(cls) -> Installation:
         """The running one. A checkout that was never installed is one that could be installed
         editable."""
         from importlib.metadata import PackageNotFoundError, distribution, distributions
@@ -65,14 +65,14 @@ class Installation:
         )
 
 
-def extra_command(extra: str) -> str:
+def install_extra_command(extra: str) -> str:
     """What to type so that an extra (serve, memory, embedded) is there."""
-    return adding(Installation.here(), extra)
+    return install_command(Installation.detect(), extra)
 
 
-def library_command(name: str, *flags: str) -> str:
+def install_library_command(name: str, *flags: str) -> str:
     """What to type so that a library is there, in a version that orch takes."""
-    found = Installation.here()
+    found = Installation.detect()
     version = next(
         (each.partition(";")[0] for each in _wanted(found.requires) if _name(each) == _plain(name)),
         name,
@@ -80,7 +80,7 @@ def library_command(name: str, *flags: str) -> str:
     return _joined([*_into(found), *flags, version])
 
 
-def adding(found: Installation, extra: str) -> str:
+def install_command(found: Installation, extra: str) -> str:
     """The command for one installation. Extras that are there stay: some installers make the
     environment anew."""
     source = _source(found.direct_url)

@@ -84,7 +84,7 @@ class KnownFamily:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Undated:
+class UndatedFormula:
     """Weights of the formula for a model of which no date is known; quality from 0 to 10."""
 
     base: float = key("What every model has. No default.")
@@ -95,7 +95,7 @@ class Undated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dated:
+class DatedFormula:
     """Weights of the formula for a model of which the date is known."""
 
     base: float = key("What every model has. No default.")
@@ -113,8 +113,8 @@ class Formula:
     last: float = key(
         "The year after which no more growth is assumed. No default.", ge=2020, le=2100
     )
-    dated: Dated = key("With a date. No default.")
-    undated: Undated = key("Without one. No default.")
+    dated: DatedFormula = key("With a date. No default.")
+    undated: UndatedFormula = key("Without one. No default.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,16 +13,16 @@ from typing import Any
 from orch.config import paths, spec
 from orch.config.discovery import (
     FILES,
-    KNOWN,
-    Source,
-    find,
-    packaged,
-    read,
-    trusted_base,
+    KNOWN_MODELS,
+    SourceFile,
+    find_sources,
+    packaged_file,
+    read_source,
+    trusted_source,
     working_directory,
 )
 from orch.config.interpolation import interpolate, strings_with_variables
-from orch.config.urls import ollama_url
+from orch.config.urls import ollama_host_url
 from orch.config.version import VERSION
 from orch.types import TaskType
 
@@ -37,7 +37,7 @@ class Config:
     models: spec.Models
     routing: spec.Routing
     hash: str
-    sources: tuple[Source, ...] = ()
+    sources: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
     own_rules: Mapping[TaskType, spec.TaskTypeRule] = field(default_factory=dict)
     """The user's own keywords and patterns: what the shipped routing.yaml does not have."""
@@ -49,7 +49,7 @@ class Config:
     """Types whose `prefer` is the shipped routing.yaml's, nobody having written another one."""
 
 
-def load(
+def load_config(
     config_dir: Path | None = None,
     env: Mapping[str, str] = os.environ,
     cwd: Path | None = None,
@@ -57,16 +57,16 @@ def load(
 ) -> Config:
     """Both files, from the cache where it fits; `named` (models, routing) go before what is found.
     Raises ConfigError with every fault of both."""
-    found, notes = find(config_dir, env, cwd or working_directory())
-    found |= {which: read(which, path, "flag") for which, path in (named or {}).items()}
-    base = bases(found, env)
-    shipped = [packaged(which).read_text(encoding="utf-8") for which in FILES]
+    found, notes = find_sources(config_dir, env, cwd or working_directory())
+    found |= {which: read_source(which, path, "flag") for which, path in (named or {}).items()}
+    base = trusted_sources(found, env)
+    shipped = [packaged_file(which).read_text(encoding="utf-8") for which in FILES]
     digest = hashlib.sha256(VERSION.encode())
     for text in (
         *(source.text for source in found.values()),
         *shipped,
         *(b.text for b in base.values() if b),
-        *(s.place for s in found.values()),
+        *(s.origin for s in found.values()),
     ):
         digest.update(b"\0" + text.encode())
     key = digest.hexdigest()[:24]
@@ -87,18 +87,18 @@ def load(
     )
 
 
-def from_data(
+def config_from_data(
     models: dict[str, Any] | None,
     routing: dict[str, Any] | None,
     env: Mapping[str, str] = os.environ,
 ) -> Config:
     """A Config from parsed data; what is None is the file that the command would find. Raises
     ConfigError."""
-    found, _ = find(None, env, working_directory())
+    found, _ = find_sources(None, env, working_directory())
     for which, data in (("models", models), ("routing", routing)):
         if data is not None:
-            found[which] = Source(which, Path(f"<{which}>"), "flag", json.dumps(data))
-    checked = _checked(found, bases(found, env), env, "")
+            found[which] = SourceFile(which, Path(f"<{which}>"), "flag", json.dumps(data))
+    checked = _checked(found, trusted_sources(found, env), env, "")
     filled = {which: interpolate(checked[which], env) for which in FILES}
     digest = hashlib.sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
     built = _with_ollama_host(spec.build_models(filled["models"]), env)
@@ -118,26 +118,31 @@ def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
     prefer = frozenset(map(TaskType, shipped["prefer"]))
     return {
         "own_rules": spec.build_rules(data["own"]),
-        "known_models": data.get(KNOWN, {}),
+        "known_models": data.get(KNOWN_MODELS, {}),
         "shipped_models": models,
         "shipped_prefer": prefer,
     }
 
 
-def bases(found: dict[str, Source], env: Mapping[str, str]) -> dict[str, Source | None]:
+def trusted_sources(
+    found: dict[str, SourceFile], env: Mapping[str, str]
+) -> dict[str, SourceFile | None]:
     """For a file of the working directory, the one that says what it may not."""
     return {
-        which: trusted_base(which, env) if source.place == "directory" else None
+        which: trusted_source(which, env) if source.origin == "directory" else None
         for which, source in found.items()
     }
 
 
 def _checked(
-    found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str], key: str
+    found: dict[str, SourceFile],
+    base: dict[str, SourceFile | None],
+    env: Mapping[str, str],
+    key: str,
 ) -> dict[str, Any]:
-    from orch.config.validate import checked  # YAML and pydantic: 9x `python -c pass`
+    from orch.config.validate import validated_data  # YAML and pydantic: 9x `python -c pass`
 
-    data = checked(found, base, env)
+    data = validated_data(found, base, env)
     _keep(key, data, env)
     return data
 
@@ -154,7 +159,9 @@ def _cached(key: str, env: Mapping[str, str]) -> dict[str, Any] | None:
         data = json.loads(_cache_file(key, env).read_bytes())
     except (OSError, ValueError):
         return None
-    return data if isinstance(data, dict) and set(data) - {KNOWN} == {*FILES, *BESIDE} else None
+    return (
+        data if isinstance(data, dict) and set(data) - {KNOWN_MODELS} == {*FILES, *BESIDE} else None
+    )
 
 
 def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
@@ -178,7 +185,7 @@ def _with_ollama_host(models: spec.Models, env: Mapping[str, str]) -> spec.Model
     host = env.get("OLLAMA_HOST", "").strip()
     if not host:
         return models
-    url = ollama_url(host)
+    url = ollama_host_url(host)
     providers = {
         name: replace(provider, base_url=url)
         if provider.kind == "ollama"

@@ -71,7 +71,7 @@ def touch_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def rewrite(path: Path, content: bytes) -> None:
+def replace_content(path: Path, content: bytes) -> None:
     """Replaces the content of a file of the user's in one step: its mode is kept, a link stays a
     link. Raises OSError, and leaves it as it was."""
     path = path.resolve()
@@ -83,12 +83,12 @@ def rewrite(path: Path, content: bytes) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Replaces a file in one step with one that only its owner can read. Raises OSError."""
-    with written_privately(path) as stream:
+    with open_private(path) as stream:
         stream.write(text)
 
 
 @contextmanager
-def written_privately(path: Path) -> Iterator[TextIO]:
+def open_private(path: Path) -> Iterator[TextIO]:
     """What is written takes the file's place in one step at the end, for its owner alone; nothing
     does where the block fails. Raises OSError."""
     make_private(path.parent)

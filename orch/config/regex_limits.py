@@ -59,7 +59,7 @@ def _product(items: Any, length: int) -> int:
     return total
 
 
-def problem(pattern: str, read_chars: int = READ_CHARS) -> str | None:
+def pattern_problem(pattern: str, read_chars: int = READ_CHARS) -> str | None:
     """Why a pattern can't be used, or None."""
     if len(pattern) > MAX_LENGTH:
         return f"the pattern has {len(pattern)} characters; {MAX_LENGTH} are allowed"
@@ -76,7 +76,7 @@ def problem(pattern: str, read_chars: int = READ_CHARS) -> str | None:
     return None
 
 
-def steps(pattern: str, read_chars: int = READ_CHARS) -> int:
+def max_steps(pattern: str, read_chars: int = READ_CHARS) -> int:
     """How many steps a pattern in which `problem` finds nothing takes at most."""
     return _steps_of(_parser.parse(pattern), read_chars)
 

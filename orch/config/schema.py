@@ -18,20 +18,20 @@ import pydantic
 
 from orch.config import known_models as known
 from orch.config import regex_limits, spec
-from orch.config.secrets import is_secret, without_secrets
-from orch.config.urls import url_fault
-from orch.config.yaml_document import Document, Path, Problem
-from orch.text.redact import is_retired
-from orch.text.redact.vendor_forms import MARKS
+from orch.config.secrets import is_secret_key, mask_secrets
+from orch.config.urls import url_problem
+from orch.config.yaml_document import KeyPath, Problem, YamlDocument
+from orch.text.redact import is_retired_pattern
+from orch.text.redact.vendor_forms import FORM_NAMES
 
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
-REDACTED_CHARS = 200
+MAX_SECRET_CHARS = 200
 """So far a pattern of redaction is taken to read from one place: a secret is no longer."""
 _ROOTS: dict[str, Any] = {MODELS: spec.Models, ROUTING: spec.Routing, KNOWN: known.KnownModels}
 
 
 @cache
-def model_of(cls: type[Any]) -> type[pydantic.BaseModel]:
+def pydantic_model(cls: type[Any]) -> type[pydantic.BaseModel]:
     """The pydantic model of a `spec` dataclass: same fields, bounds and explanations, unknown keys
     refused."""
     hints = typing.get_type_hints(cls)
@@ -49,14 +49,14 @@ def _field_info(f: Field[Any]) -> Any:
     if f.default_factory is not MISSING:
         factory = f.default_factory
         return pydantic.Field(
-            default_factory=model_of(factory) if is_dataclass(factory) else factory, **bounds
+            default_factory=pydantic_model(factory) if is_dataclass(factory) else factory, **bounds
         )
     return pydantic.Field(**bounds)
 
 
 def _annotation(hint: Any) -> Any:
     if is_dataclass(hint):
-        return model_of(hint)  # type: ignore[arg-type]
+        return pydantic_model(hint)  # type: ignore[arg-type]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is dict:
         return dict[arguments[0], _annotation(arguments[1])]  # type: ignore[misc,valid-type]
@@ -68,12 +68,12 @@ def _annotation(hint: Any) -> Any:
 def json_schema(which: str) -> dict[str, Any]:
     """The JSON Schema of models.yaml (`models`), routing.yaml (`routing`) or known_models.yaml
     (`known_models`)."""
-    schema = model_of(_ROOTS[which]).model_json_schema()
+    schema = pydantic_model(_ROOTS[which]).model_json_schema()
     title = f"orch {which}.yaml"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
-def normalise(which: str, data: Any) -> Any:
+def expand_short_forms(which: str, data: Any) -> Any:
     """Accepts the short form `journal: off` for `journal: {mode: off}`, and `models:` with nothing
     behind it."""
     if which == ROUTING and isinstance(data, dict):
@@ -88,13 +88,15 @@ def normalise(which: str, data: Any) -> Any:
     return data
 
 
-def check(which: str, document: Document, data: Any) -> tuple[dict[str, Any], list[Problem]]:
+def validate_document(
+    which: str, document: YamlDocument, data: Any
+) -> tuple[dict[str, Any], list[Problem]]:
     """Checked data (defaults left out) and every fault of one file."""
     if not isinstance(data, dict):
         return {}, [
             document.problem((), f"{which}.yaml must be a mapping of keys, such as `version: 1`")
         ]
-    root = model_of(_ROOTS[which])
+    root = pydantic_model(_ROOTS[which])
     try:
         checked = root.model_validate(data).model_dump(mode="json", exclude_unset=True)
     except pydantic.ValidationError as error:
@@ -105,7 +107,9 @@ def check(which: str, document: Document, data: Any) -> tuple[dict[str, Any], li
 # ---------------------------------------------------------------- pydantic's faults in our words
 
 
-def _problem(document: Document, root: type[pydantic.BaseModel], fault: dict[str, Any]) -> Problem:
+def _problem(
+    document: YamlDocument, root: type[pydantic.BaseModel], fault: dict[str, Any]
+) -> Problem:
     path = _in_file(document, fault["loc"])
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "extra_forbidden":
@@ -134,22 +138,22 @@ def _problem(document: Document, root: type[pydantic.BaseModel], fault: dict[str
     )
 
 
-def _in_file(document: Document, loc: tuple[str | int, ...]) -> Path:
+def _in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
     """pydantic's location without the parts that are no key of the file (branches of a union,
     `[key]`)."""
-    path: Path = ()
+    path: KeyPath = ()
     for index, part in enumerate(loc):
         last_is_new = (
             index == len(loc) - 1
             and part not in ("[key]", "float")
             and not str(part).startswith("literal[")
         )
-        if (*path, part) in document.places or last_is_new:
+        if (*path, part) in document.positions or last_is_new:
             path = (*path, part)
     return path
 
 
-def _known_keys(root: type[pydantic.BaseModel], path: Path) -> list[str]:
+def _known_keys(root: type[pydantic.BaseModel], path: KeyPath) -> list[str]:
     model: Any = root
     for part in path:
         if isinstance(model, type) and issubclass(model, pydantic.BaseModel):
@@ -168,23 +172,23 @@ def _did_you_mean(word: str, known: list[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _short(path: Path, value: Any) -> str:
+def _short(path: KeyPath, value: Any) -> str:
     """A value as an error names it: no secret, and not all of a long one."""
-    secret = is_secret(next((part for part in reversed(path) if isinstance(part, str)), ""))
-    text = "what stands there" if secret and value is not None else repr(without_secrets(value))
+    secret = is_secret_key(next((part for part in reversed(path) if isinstance(part, str)), ""))
+    text = "what stands there" if secret and value is not None else repr(mask_secrets(value))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 # ---------------------------------------------------------------- what one key says of another
 
 
-def _check_models(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
     providers = data.get("providers", {})
     for name, provider in providers.items():
         yield from _check_provider(document, ("providers", name), provider)
-    seen: dict[str, Path] = {}
+    seen: dict[str, KeyPath] = {}
     for index, model in enumerate(data.get("models", [])):
-        path: Path = ("models", index)
+        path: KeyPath = ("models", index)
         used = model.get("provider", "ollama")
         if used not in providers:
             near = _did_you_mean(used, list(providers))
@@ -197,7 +201,7 @@ def _check_models(document: Document, data: dict[str, Any]) -> Iterator[Problem]
         if fault := _gguf_fault(model.get("gguf") or ""):
             yield document.problem((*path, "gguf"), fault)
         for key, name in _names(path, model):
-            full = spec.canonical(name)
+            full = spec.canonical_model_name(name)
             if full in seen and seen[full] != path:
                 yield document.problem(
                     key, f"{name!r} is already a name of {_owner(data, seen[full])}"
@@ -225,17 +229,19 @@ def _gguf_fault(gguf: str) -> str | None:
     return None
 
 
-def _names(path: Path, model: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def _names(path: KeyPath, model: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     yield (*path, "id"), model["id"]
     for number, alias in enumerate(model.get("aliases", [])):
         yield (*path, "aliases", number), alias
 
 
-def _owner(data: dict[str, Any], path: Path) -> str:
+def _owner(data: dict[str, Any], path: KeyPath) -> str:
     return str(data["models"][path[1]]["id"])
 
 
-def _check_provider(document: Document, path: Path, provider: dict[str, Any]) -> Iterator[Problem]:
+def _check_provider(
+    document: YamlDocument, path: KeyPath, provider: dict[str, Any]
+) -> Iterator[Problem]:
     one, several = provider.get("base_url"), provider.get("base_urls")
     if provider["kind"] == "llamacpp":
         if one or several:
@@ -251,11 +257,13 @@ def _check_provider(document: Document, path: Path, provider: dict[str, Any]) ->
     if one and several:
         yield document.problem((*path, "base_urls"), "give base_url or base_urls, not both")
     for url in [one] if one else several or []:
-        if fault := url_fault(url):
+        if fault := url_problem(url):
             yield document.problem((*path, "base_url" if one else "base_urls"), fault)
 
 
-def _check_numbers(document: Document, path: Path, model: dict[str, Any]) -> Iterator[Problem]:
+def _check_numbers(
+    document: YamlDocument, path: KeyPath, model: dict[str, Any]
+) -> Iterator[Problem]:
     window, num_ctx = model.get("context_window"), model.get("num_ctx")
     if window and num_ctx and num_ctx > window:
         yield document.problem(
@@ -268,8 +276,8 @@ def _check_numbers(document: Document, path: Path, model: dict[str, Any]) -> Ite
         )
 
 
-def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
-    sets: list[tuple[Path, dict[str, float]]] = [(("weights",), data["weights"])]
+def _check_routing(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
+    sets: list[tuple[KeyPath, dict[str, float]]] = [(("weights",), data["weights"])]
     sets += [(("profiles", name), weights) for name, weights in data.get("profiles", {}).items()]
     for path, weights in sets:
         total = sum(weights.values())
@@ -277,19 +285,23 @@ def _check_routing(document: Document, data: dict[str, Any]) -> Iterator[Problem
             yield document.problem(path, f"the weights sum to {total:g}, not 1")
     yield from _check_patterns(document, data.get("task_types", {}))
     url = data.get("memory", {}).get("qdrant_url")
-    if url and (fault := url_fault(url)):
+    if url and (fault := url_problem(url)):
         yield document.problem(("memory", "qdrant_url"), fault)
     yield from _check_redaction(document, data.get("redaction", {}))
 
 
-def _check_redaction(document: Document, rule: dict[str, Any]) -> Iterator[Problem]:
+def _check_redaction(document: YamlDocument, rule: dict[str, Any]) -> Iterator[Problem]:
     """A user's patterns read every text whole: what all of them may cost at one place is bounded in
     sum."""
     steps = 0
     for name, pattern in rule.get("patterns", {}).items():
-        fault = regex_limits.problem(pattern, read_chars=1)
-        steps += 0 if fault or is_retired(pattern) else regex_limits.steps(pattern, REDACTED_CHARS)
-        if not fault and steps > regex_limits.MAX_STEPS * REDACTED_CHARS:
+        fault = regex_limits.pattern_problem(pattern, read_chars=1)
+        steps += (
+            0
+            if fault or is_retired_pattern(pattern)
+            else regex_limits.max_steps(pattern, MAX_SECRET_CHARS)
+        )
+        if not fault and steps > regex_limits.MAX_STEPS * MAX_SECRET_CHARS:
             fault = (
                 "this pattern and those before it could take too long on some texts; bound its"
                 " repeats, such as .{0,40} for .*"
@@ -297,7 +309,7 @@ def _check_redaction(document: Document, rule: dict[str, Any]) -> Iterator[Probl
         if fault:
             yield document.problem(("redaction", "patterns", name), fault)
     for index, name in enumerate(rule.get("allow", ())):
-        if name not in MARKS:
+        if name not in FORM_NAMES:
             yield document.problem(
                 ("redaction", "allow", index),
                 f"orch knows no form {name!r}; a form's name stands in its mark, such as [redacted:"
@@ -305,7 +317,7 @@ def _check_redaction(document: Document, rule: dict[str, Any]) -> Iterator[Probl
             )
 
 
-def _check_patterns(document: Document, rules: dict[str, Any]) -> Iterator[Problem]:
+def _check_patterns(document: YamlDocument, rules: dict[str, Any]) -> Iterator[Problem]:
     """Each by itself, and how long all of them could take together, told at the slowest that stands
     in this file."""
     found = {
@@ -320,21 +332,25 @@ def _check_patterns(document: Document, rules: dict[str, Any]) -> Iterator[Probl
         )
         return
     faults = {
-        path: fault for path, pattern in found.items() if (fault := regex_limits.problem(pattern))
+        path: fault
+        for path, pattern in found.items()
+        if (fault := regex_limits.pattern_problem(pattern))
     }
     yield from (document.problem(path, fault) for path, fault in faults.items())
     steps = {
-        path: regex_limits.steps(pattern) for path, pattern in found.items() if path not in faults
+        path: regex_limits.max_steps(pattern)
+        for path, pattern in found.items()
+        if path not in faults
     }
     if sum(steps.values()) > regex_limits.MAX_STEPS_IN_ALL:
-        slowest = max(steps, key=lambda path: (path in document.places, steps[path]))
+        slowest = max(steps, key=lambda path: (path in document.positions, steps[path]))
         yield document.problem(slowest, regex_limits.TOO_MUCH_IN_ALL)
 
 
-def _check_known(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+def _check_known(document: YamlDocument, data: dict[str, Any]) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, model in enumerate(data.get("models", [])):
-        path: Path = ("models", index)
+        path: KeyPath = ("models", index)
         if model["name"] in seen:
             yield document.problem((*path, "name"), f"{model['name']!r} stands here twice")
         seen.add(model["name"])
@@ -350,12 +366,14 @@ _MORE = {MODELS: _check_models, ROUTING: _check_routing, KNOWN: _check_known}
 
 
 def unknown_preferences(
-    models: spec.Models, routing: spec.Routing, document: Document
+    models: spec.Models, routing: spec.Routing, document: YamlDocument
 ) -> list[Problem]:
     """Ids in `prefer` that models.yaml lacks: a warning, since people write their own models.yaml
     beside the shipped routing.yaml."""
     listed = {
-        spec.canonical(name) for model in models.models for name in (model.id, *model.aliases)
+        spec.canonical_model_name(name)
+        for model in models.models
+        for name in (model.id, *model.aliases)
     }
     return [
         document.problem(
@@ -363,5 +381,5 @@ def unknown_preferences(
         )
         for task_type, rule in routing.task_types.items()
         for index, name in enumerate(rule.prefer)
-        if spec.canonical(name) not in listed
+        if spec.canonical_model_name(name) not in listed
     ]

@@ -33,7 +33,7 @@ def socket_path(env: Mapping[str, str] = os.environ) -> Path:
     return Path(tempfile.gettempdir()) / f"orch-{_user()}" / f"{name}.sock"
 
 
-def is_own(folder: Path) -> bool:
+def is_private_folder(folder: Path) -> bool:
     """Whether a folder is the user's and nobody else can write into it: others could put a socket
     of their own there.
 

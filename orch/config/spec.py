@@ -419,11 +419,11 @@ def build_routing(data: dict[str, Any]) -> Routing:
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def seconds(duration: str) -> int:
+def duration_seconds(duration: str) -> int:
     """Seconds of a checked duration such as 24h."""
     return int(duration[:-1]) * _UNITS[duration[-1]]
 
 
-def canonical(name: str) -> str:
+def canonical_model_name(name: str) -> str:
     """A model's full name: Ollama reads `qwen3` and `qwen3:latest` as one model."""
     return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from orch.config import paths
 from orch.config.interpolation import strings_with_variables
-from orch.config.urls import is_loopback, shown
-from orch.config.yaml_document import Document, Problem
-from orch.text.redact import is_retired
+from orch.config.urls import display_url, is_loopback
+from orch.config.yaml_document import Problem, YamlDocument
+from orch.text.redact import is_retired_pattern
 
 LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
 """Paths of a local address: those under which model servers are known to answer (OpenAI's,
@@ -25,8 +25,8 @@ LOCAL_MAY_SET = {
 }
 
 
-def overreach(
-    which: str, document: Document, data: dict[str, Any], allowed: Sequence[dict[str, Any]]
+def find_overreach(
+    which: str, document: YamlDocument, data: dict[str, Any], allowed: Sequence[dict[str, Any]]
 ) -> Iterator[Problem]:
     """What a file of the working directory may not set: a cloned repository must not redirect
     anyone's prompts.
@@ -52,7 +52,7 @@ def overreach(
         urls = [provider["base_url"]] if provider.get("base_url") else provider.get("base_urls", [])
         for url in urls:
             if fault := _reaches_too_far(url):
-                yield document.problem((*path, "base_url"), f"{shown(url)} {fault}: it {own}")
+                yield document.problem((*path, "base_url"), f"{display_url(url)} {fault}: it {own}")
     # an engine in this process reads it: no file that came with the folder, whatever package it
     # says it is in
     known = {
@@ -78,7 +78,7 @@ def _is_shipped_once(key: str, value: Any) -> bool:
         key == "redaction"
         and value.get("enabled", True) is True
         and not value.get("allow")
-        and all(map(is_retired, value.get("patterns", {}).values()))
+        and all(map(is_retired_pattern, value.get("patterns", {}).values()))
     )
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from orch.errors import ConfigError
 
-Scope = Literal["loopback", "private", "beyond"]
-PRIVATE = tuple(
+UrlScope = Literal["loopback", "private", "beyond"]
+PRIVATE_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
         (
@@ -31,10 +31,10 @@ counts more, and what it counts differs between versions of Python."""
 
 def is_loopback(url: str) -> bool:
     """Whether an address is on this machine."""
-    return scope_of(url) == "loopback"
+    return url_scope(url) == "loopback"
 
 
-def scope_of(url: str) -> Scope:
+def url_scope(url: str) -> UrlScope:
     """How far away an address is. No name is looked up: every one but localhost counts as beyond,
     also a number that is not written out in full."""
     try:
@@ -49,10 +49,10 @@ def scope_of(url: str) -> Scope:
     ip = (ip.ipv4_mapped if ip.version == 6 else None) or ip
     if ip.is_loopback or ip.is_unspecified:  # a connection to 0.0.0.0 goes to this machine
         return "loopback"
-    return "private" if any(ip in network for network in PRIVATE) else "beyond"
+    return "private" if any(ip in network for network in PRIVATE_NETWORKS) else "beyond"
 
 
-def is_host(name: str) -> bool:
+def is_hostname(name: str) -> bool:
     """Whether a name can be a host's: letters, digits and their like, or an international name."""
     if name.isascii():
         return (
@@ -68,7 +68,7 @@ def is_host(name: str) -> bool:
     return True
 
 
-def shown(url: str) -> str:
+def display_url(url: str) -> str:
     """An address as it may be shown and written down: without user and password, query and
     fragment, whatever else is wrong with it."""
     scheme, slashes, rest = url.partition("//") if "//" in url else ("", "", url)
@@ -88,9 +88,9 @@ _AUTHORITY = re.compile(r"(\[[A-Fa-f0-9:.%]+\]|[^:]+)(:[0-9]*)?")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,=:-]*)*")
 
 
-def url_fault(url: str) -> str | None:
+def url_problem(url: str) -> str | None:
     """Why an address can't be used as the beginning of a server's addresses, or None."""
-    said = repr(shown(url))
+    said = repr(display_url(url))
     if any(char.isspace() or not char.isprintable() for char in url):
         return f"{said} is not an address: there is a blank or a control character in it"
     if "?" in url or "#" in url:
@@ -107,7 +107,7 @@ def url_fault(url: str) -> str | None:
         parts.scheme not in ("http", "https")
         or not parts.hostname
         or not port_is_good
-        or not is_host(parts.hostname)
+        or not is_hostname(parts.hostname)
         or "\\" in url
     ):
         return f"{said} is not an address; it must look like http://127.0.0.1:11434"
@@ -119,7 +119,7 @@ def url_fault(url: str) -> str | None:
     return None
 
 
-def ollama_url(host: str) -> str:
+def ollama_host_url(host: str) -> str:
     """The address that OLLAMA_HOST means: scheme and port filled in, 0.0.0.0 read as this machine.
     Raises ConfigError."""
     scheme, _, rest = host.rpartition("://")
@@ -128,12 +128,12 @@ def ollama_url(host: str) -> str:
         port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
     except ValueError:
         raise ConfigError(
-            f"OLLAMA_HOST: {shown(host)!r} is not an address", "it looks like 127.0.0.1:11434"
+            f"OLLAMA_HOST: {display_url(host)!r} is not an address", "it looks like 127.0.0.1:11434"
         ) from None
     name = parts.hostname or "127.0.0.1"
-    if not is_host(name):
+    if not is_hostname(name):
         raise ConfigError(
-            f"OLLAMA_HOST: {shown(host)!r} is not an address", "it looks like 127.0.0.1:11434"
+            f"OLLAMA_HOST: {display_url(host)!r} is not an address", "it looks like 127.0.0.1:11434"
         )
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
     return f"{scheme or 'http'}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"

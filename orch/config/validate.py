@@ -8,18 +8,18 @@ from functools import lru_cache
 from typing import Any
 
 from orch.config import schema, spec, yaml_document
-from orch.config.discovery import Source, packaged, read
+from orch.config.discovery import SourceFile, packaged_file, read_source
 from orch.config.interpolation import fill_and_find_unset, strings_with_variables
-from orch.config.trust import LOCAL_MAY_SET, overreach
+from orch.config.trust import LOCAL_MAY_SET, find_overreach
 from orch.errors import ConfigError
 
 
-def checked(
-    found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]
+def validated_data(
+    found: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
 ) -> dict[str, Any]:
     """The data of both files before `${…}`, and under `own` the user's rules. Raises ConfigError
     with every fault."""
-    result, problems = check_sources(found, base, env)
+    result, problems = validate_sources(found, base, env)
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         raise ConfigError(
@@ -68,16 +68,18 @@ def _new(these: list[str] | None, those: list[str] | None) -> list[str]:
     return [each for each in these or [] if each not in (those or [])]
 
 
-def check_sources(
-    found: dict[str, Source], base: dict[str, Source | None], env: Mapping[str, str]
+def validate_sources(
+    found: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
     """The data of both files before `${…}`, and every fault of both as file:line:column: path:
     what."""
     result: dict[str, Any] = {}
     problems: list[yaml_document.Problem] = []
     for which, file in found.items():
-        document = yaml_document.parse(str(file.path), file.text, shipped=file.place == "package")
-        raw = schema.normalise(which, document.data)
+        document = yaml_document.parse_yaml(
+            str(file.path), file.text, shipped=file.origin == "package"
+        )
+        raw = schema.expand_short_forms(which, document.data)
         if not document.problems:
             filled, unset = fill_and_find_unset(raw, env)
             document.problems += [
@@ -88,11 +90,11 @@ def check_sources(
             ]
             if which == "routing":
                 filled = _over_shipped(filled)
-            _, faults = schema.check(which, document, filled)
+            _, faults = schema.validate_document(which, document, filled)
             document.problems += faults
         above = base.get(which)
         if above is not None and not document.problems:
-            document.problems += overreach(
+            document.problems += find_overreach(
                 which, document, raw, (_parsed(which, above), _shipped(which))
             )
         problems += document.problems
@@ -102,7 +104,7 @@ def check_sources(
 
 
 def _typed(
-    which: str, document: yaml_document.Document, raw: dict[str, Any], base: Source | None
+    which: str, document: yaml_document.YamlDocument, raw: dict[str, Any], base: SourceFile | None
 ) -> dict[str, Any]:
     """Checked data for the cache. `${…}` stays as text: it is filled in again at every load."""
     if base is not None:
@@ -113,16 +115,17 @@ def _typed(
         }
     merged = _over_shipped(raw) if which == "routing" else raw
     if next(strings_with_variables(merged), None) is None:
-        checked, _ = schema.check(which, document, merged)
+        checked, _ = schema.validate_document(which, document, merged)
         return dict(checked)
     return dict(merged)
 
 
-def _parsed(which: str, file: Source | None) -> dict[str, Any]:
+def _parsed(which: str, file: SourceFile | None) -> dict[str, Any]:
     if file is None:
         return {}
-    data = schema.normalise(
-        which, yaml_document.parse(str(file.path), file.text, shipped=file.place == "package").data
+    data = schema.expand_short_forms(
+        which,
+        yaml_document.parse_yaml(str(file.path), file.text, shipped=file.origin == "package").data,
     )
     return data if isinstance(data, dict) else {}
 
@@ -136,11 +139,11 @@ def _over_shipped(data: Any) -> Any:
 
 
 def _shipped(which: str) -> dict[str, Any]:
-    return _parsed_shipped(read(which, packaged(which), "package"))
+    return _parsed_shipped(read_source(which, packaged_file(which), "package"))
 
 
 @lru_cache(maxsize=2)
-def _parsed_shipped(file: Source) -> dict[str, Any]:
+def _parsed_shipped(file: SourceFile) -> dict[str, Any]:
     """Parsed once a text: it takes 50 ms and is looked into three times a check. Not to be changed
     by who gets it."""
     return _parsed(file.which, file)

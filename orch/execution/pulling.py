@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from orch.errors import BackendError, ConfigError, OrchError
+from orch.errors import ConfigError, OrchError, ProviderError
 from orch.execution.runtime import Runtime
-from orch.providers.ollama import OllamaBackend
-from orch.providers.read_limits import said
+from orch.providers.ollama import OllamaClient
+from orch.providers.read_limits import error_line
 from orch.text.lines import MOST_NAME_CHARS
 
-MOST_LAYERS = 1_000
+MAX_LAYERS = 1_000
 """Of one model; of what a server tells beyond, no sizes are added up."""
 _UNKNOWN = ("model_not_found", "check the name at https://ollama.com/library")
 _CAUSES = {
@@ -37,7 +37,7 @@ _UNREACHED = (
 )
 
 
-class Progress(NamedTuple):
+class PullProgress(NamedTuple):
     """How far it is: what is done now in the server's words, and bytes over all layers that were
     begun."""
 
@@ -46,19 +46,21 @@ class Progress(NamedTuple):
     total_bytes: int
 
 
-def ollamas(runtime: Runtime) -> dict[str, OllamaBackend]:
+def pull_targets(runtime: Runtime) -> dict[str, OllamaClient]:
     """The providers into which models can be fetched, in the order of models.yaml."""
     return {
         name: backend
-        for name, backend in runtime.backends.items()
-        if isinstance(backend, OllamaBackend)
+        for name, backend in runtime.providers.items()
+        if isinstance(backend, OllamaClient)
     }
 
 
-async def pull(runtime: Runtime, model: str, provider: str = "") -> AsyncGenerator[Progress]:
+async def pull_model(
+    runtime: Runtime, model: str, provider: str = ""
+) -> AsyncGenerator[PullProgress]:
     """Fetches the model into that Ollama, by default the first one. Closing the generator ends it.
     Raises OrchError."""
-    known = ollamas(runtime)
+    known = pull_targets(runtime)
     chosen = provider or next(iter(known), "")
     if chosen not in known:
         raise ConfigError(
@@ -76,8 +78,8 @@ async def pull(runtime: Runtime, model: str, provider: str = "") -> AsyncGenerat
                     line.get("total"),
                 )
                 done, total = (sum(sizes) for sizes in zip((0, 0), *layers.values(), strict=True))
-                yield Progress(said(line.get("status", "")), done, total)
-    except BackendError as failure:
+                yield PullProgress(error_line(line.get("status", "")), done, total)
+    except ProviderError as failure:
         told = _CAUSES.get(failure.code, ("all_failed", "fetch it again: what came is kept"))
         code, hint = (
             _UNREACHED if failure.code != "connect" and _NO_WAY.search(failure.message) else told
@@ -92,6 +94,6 @@ def _note(layers: dict[str, tuple[int, int]], digest: str, completed: Any, total
     if (
         isinstance(completed, int)
         and isinstance(total, int)
-        and (digest in layers or len(layers) < MOST_LAYERS)
+        and (digest in layers or len(layers) < MAX_LAYERS)
     ):
         layers[digest] = (completed, total)

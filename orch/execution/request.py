@@ -5,34 +5,40 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from orch.errors import BackendError
-from orch.routing.model_state import ModelState, answer_room, context_needed, num_ctx_for, recounted
-from orch.text.prompt import Task, estimate_text
+from orch.errors import ProviderError
+from orch.routing.model_state import (
+    ModelState,
+    answer_room,
+    choose_num_ctx,
+    required_context,
+    with_token_count,
+)
+from orch.text.prompt import Task, estimate_text_tokens
 from orch.types import ChatRequest, Message, Need
 
-FIRST_TOKEN_S, TOKEN_S = 300.0, 60.0
+FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S = 300.0, 60.0
 PROMPT_MARGIN = 1.2
 """Room kept for a prompt that is longer than estimated, so that Ollama never drops context while
 generating."""
-LEAST_ROOM = 16
+MIN_ANSWER_TOKENS = 16
 """Tokens of an answer that are always allowed."""
-THINKING = ("think", "reasoning_effort")
+THINKING_FIELDS = ("think", "reasoning_effort")
 """How clients wish for thinking: Ollama's word, true, false or a degree, and OpenAI's. A wish: no
 model fails for it."""
-NO_THINKING = "cannot think: it answers without"
-NOT_WISHED = (None, False, "none", "minimal")
+CANNOT_THINK = "cannot think: it answers without"
+NO_THINKING_VALUES = (None, False, "none", "minimal")
 """Values that ask for no thinking."""
 _SIZES = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 
-def chat_request(
+def build_chat_request(
     task: Task, messages: list[Message], need: Need, state: ModelState, shown: str = ""
 ) -> ChatRequest:
     """The request for one model; `shown` is text of a model that failed, from which this one goes
     on."""
-    need = replace(need, prompt_tokens=prompt_estimate(need, shown))
-    num_ctx = num_ctx_for(state, need)
-    room, asked = room_for_answer(state, need, num_ctx), task.max_tokens or state.spec.max_tokens
+    need = replace(need, prompt_tokens=estimated_prompt_tokens(need, shown))
+    num_ctx = choose_num_ctx(state, need)
+    room, asked = max_answer_tokens(state, need, num_ctx), task.max_tokens or state.spec.max_tokens
     return ChatRequest(
         model=state.spec.id,
         messages=_for_model(messages, state.spec.system, shown),
@@ -49,8 +55,8 @@ def chat_request(
         response_format=task.response_format,
         extra=_thinkable(task.extra, state),
         affinity=task.affinity or task.session or "",
-        first_token_timeout_s=task.timeout_s or FIRST_TOKEN_S,
-        token_timeout_s=min(task.timeout_s or TOKEN_S, TOKEN_S),
+        first_token_timeout_s=task.timeout_s or FIRST_TOKEN_TIMEOUT_S,
+        token_timeout_s=min(task.timeout_s or TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S),
     )
 
 
@@ -60,10 +66,10 @@ def cannot_think(state: ModelState) -> bool:
     return state.capabilities is not None and "thinking" not in state.capabilities
 
 
-def thinking_left_out(task: Task, state: ModelState) -> str:
+def ignored_thinking_warning(task: Task, state: ModelState) -> str:
     """What is to be said where a model is asked to think and can't; empty where nothing is."""
     given = {**task.options, **task.extra}
-    return f"{state.spec.id} {NO_THINKING}" if _thinkable(given, state) != given else ""
+    return f"{state.spec.id} {CANNOT_THINK}" if _thinkable(given, state) != given else ""
 
 
 def _thinkable(given: dict[str, Any], state: ModelState) -> dict[str, Any]:
@@ -72,16 +78,18 @@ def _thinkable(given: dict[str, Any], state: ModelState) -> dict[str, Any]:
     if not cannot_think(state):
         return given
     return {
-        name: value for name, value in given.items() if name not in THINKING or value in NOT_WISHED
+        name: value
+        for name, value in given.items()
+        if name not in THINKING_FIELDS or value in NO_THINKING_VALUES
     }
 
 
-def prompt_estimate(need: Need, shown: str) -> int:
+def estimated_prompt_tokens(need: Need, shown: str) -> int:
     """Tokens of the prompt with the text to go on from, before a model's own ratio corrects it."""
-    return need.prompt_tokens + estimate_text(shown)
+    return need.prompt_tokens + estimate_text_tokens(shown)
 
 
-def room_for_answer(state: ModelState, need: Need, num_ctx: int) -> int:
+def max_answer_tokens(state: ModelState, need: Need, num_ctx: int) -> int:
     """The tokens that an answer may have in that context: what the prompt leaves, also where it is
     longer than estimated.
 
@@ -89,19 +97,22 @@ def room_for_answer(state: ModelState, need: Need, num_ctx: int) -> int:
     leave an answer of a few words.
     """
     estimate, counted = need.prompt_tokens, state.recount(need.prompt_tokens)
-    promised, left = answer_room(need, num_ctx) // 2, num_ctx - state.tokens(estimate) - LEAST_ROOM
+    promised, left = (
+        answer_room(need, num_ctx) // 2,
+        num_ctx - state.corrected_tokens(estimate) - MIN_ANSWER_TOKENS,
+    )
     # a ratio below 1 was learned from other texts: it saves context, but does not make room for
     # more answer
     longest = (
         counted
         if counted is not None
-        else int(max(state.tokens(estimate), estimate) * PROMPT_MARGIN)
+        else int(max(state.corrected_tokens(estimate), estimate) * PROMPT_MARGIN)
     )
-    return max(num_ctx - longest - LEAST_ROOM, min(left, promised), LEAST_ROOM)
+    return max(num_ctx - longest - MIN_ANSWER_TOKENS, min(left, promised), MIN_ANSWER_TOKENS)
 
 
-def with_more_context(
-    state: ModelState, need: Need, request: ChatRequest, refusal: BackendError
+def state_for_retry(
+    state: ModelState, need: Need, request: ChatRequest, refusal: ProviderError
 ) -> ModelState | None:
     """The model as its refusal for context tells it, to be asked once more; None where no request
     to it could fit.
@@ -112,26 +123,32 @@ def with_more_context(
     reservation.
     """
     if state.fixed_ctx:
-        limit = min(refusal.held or state.own_ctx, state.own_ctx)
+        limit = min(refusal.context_tokens or state.default_ctx, state.default_ctx)
         told = (
-            refusal.counted is not None
+            refusal.prompt_tokens is not None
             and request.max_tokens is not None
-            and refusal.counted + request.max_tokens > limit
+            and refusal.prompt_tokens + request.max_tokens > limit
         )
-        state, counted = replace(state, context_window=limit), refusal.counted if told else None
+        state, counted = (
+            replace(state, context_window=limit),
+            refusal.prompt_tokens if told else None,
+        )
     else:
         limit, sent = state.context_window, request.num_ctx or 0
-        ignored = refusal.held is not None and refusal.held < sent  # the server loads what it likes
+        ignored = (
+            refusal.context_tokens is not None and refusal.context_tokens < sent
+        )  # the server loads what it likes
         twice = min(sent * 2, limit)
         counted = (
             None
             if ignored
-            else refusal.counted or (twice - answer_room(need, twice) if sent < limit else None)
+            else refusal.prompt_tokens
+            or (twice - answer_room(need, twice) if sent < limit else None)
         )
     if counted is None or need.prompt_tokens <= 0:
         return None
-    again = recounted(state, need.prompt_tokens, counted)
-    return again if context_needed(again, need, limit) <= limit else None
+    again = with_token_count(state, need.prompt_tokens, counted)
+    return again if required_context(again, need, limit) <= limit else None
 
 
 def _for_model(messages: list[Message], system: str | None, shown: str) -> list[Message]:

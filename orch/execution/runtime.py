@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orch.classifier.classifier import Classifier
 from orch.config import paths
-from orch.config.load import Config, from_data, load
-from orch.config.spec import Memory, Models, Provider, seconds
-from orch.execution.answer_cache import Reuse
-from orch.memory.on_demand import LazyMemory
-from orch.providers import Backend
-from orch.providers.remote_models import RemoteModels
-from orch.quality.estimator import JudgedQuality
-from orch.routing.admission import Gate, OpenGate
+from orch.config.load import Config, config_from_data, load_config
+from orch.config.spec import Memory, Models, Provider, duration_seconds
+from orch.execution.answer_cache import AnswerCache
+from orch.memory.on_demand import OnDemandMemory
+from orch.providers import ProviderClient
+from orch.providers.remote_models import RemotePolicy
+from orch.quality.estimator import QualityEstimator
+from orch.routing.admission import Admission, NoQueue
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
-from orch.storage.answers import Cache
+from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
-from orch.storage.offload import Aside, at_once
+from orch.storage.offload import Offload, run_inline
 from orch.text.redact import Redactor
 
 if TYPE_CHECKING:
@@ -37,21 +37,21 @@ class Runtime:
 
     config: Config
     journal: Journal
-    backends: Mapping[str, Backend]
+    providers: Mapping[str, ProviderClient]
     registry: Registry
     classifier: Classifier
-    judged: JudgedQuality
-    memory: LazyMemory
-    reuse: Reuse
-    gate: Gate
-    aside: Aside = at_once
+    estimator: QualityEstimator
+    memory: OnDemandMemory
+    answer_cache: AnswerCache
+    admission: Admission
+    offload: Offload = run_inline
     """Where it reads the journal and computes."""
 
     async def aclose(self) -> None:
         """Closes the connections of this event loop and the embedded engine; the journal too."""
-        for backend in self.backends.values():
+        for backend in self.providers.values():
             await backend.aclose()
-        self.reuse.cache.close()
+        self.answer_cache.store.close()
         self.journal.close()
 
 
@@ -60,10 +60,10 @@ class Wiring:
 
     many = False
     """Whether many requests run at once."""
-    aside: Aside = staticmethod(at_once)
+    aside: Offload = staticmethod(run_inline)
 
-    def __init__(self, gate: Gate | None = None) -> None:
-        self.gate: Gate = gate or OpenGate()
+    def __init__(self, gate: Admission | None = None) -> None:
+        self.gate: Admission = gate or NoQueue()
 
     def open(self, config: Config) -> Runtime:
         """The parts for a config. Touches neither disk nor network."""
@@ -75,7 +75,7 @@ class Wiring:
             paths.data_dir() / JOURNAL_FILE,
             redactor,
             routing.journal.mode,
-            seconds(routing.journal.keep),
+            duration_seconds(routing.journal.keep),
         )
         backends = {
             name: self.backend(name, provider, config.models)
@@ -83,15 +83,15 @@ class Wiring:
         }
         priors = QualityPriors(config.models.models, config.shipped_models, config.known_models)
         registry = self.registry(config.models, backends, journal, routing.memory_budget_gb, priors)
-        cache = Cache(paths.cache_dir() / CACHE_FILE, seconds(routing.cache.ttl))
+        cache = AnswerStore(paths.cache_dir() / CACHE_FILE, duration_seconds(routing.cache.ttl))
         memory = self.memory(
             routing.memory, journal, self.embedding(backends, registry), redactor, cache
         )
-        reuse = Reuse(cache, config, backends, memory, redactor, self.aside)
+        reuse = AnswerCache(cache, config, backends, memory, redactor, self.aside)
         classifier = Classifier(config.own_rules)
         rated = [spec for spec in config.models.models if priors.is_rated(spec)]
-        judged = JudgedQuality(
-            journal.judgements, rated, lambda text: classifier.classify(text).scores
+        judged = QualityEstimator(
+            journal.feedback, rated, lambda text: classifier.classify(text).scores
         )
         return Runtime(
             config,
@@ -113,7 +113,7 @@ class Wiring:
     def registry(
         self,
         models: Models,
-        backends: Mapping[str, Backend],
+        backends: Mapping[str, ProviderClient],
         journal: Journal,
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
@@ -122,7 +122,7 @@ class Wiring:
         return Registry(models, backends, journal, budget_gb, priors, self.aside)
 
     def embedding(
-        self, backends: Mapping[str, Backend], registry: Registry
+        self, backends: Mapping[str, ProviderClient], registry: Registry
     ) -> Mapping[str, Embeds]:
         """What embeds for memory, by the provider's name."""
         return backends
@@ -133,35 +133,35 @@ class Wiring:
         journal: Journal,
         providers: Mapping[str, Embeds],
         redactor: Redactor,
-        cache: Cache,
-    ) -> LazyMemory:
+        cache: AnswerStore,
+    ) -> OnDemandMemory:
         """What remembers; forgetting takes answers out of the cache too."""
-        return LazyMemory(rule, journal, providers, redactor, cache)
+        return OnDemandMemory(rule, journal, providers, redactor, cache)
 
-    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+    def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """What speaks to a provider. One kind is imported, not three."""
         if provider.kind == "ollama":
-            from orch.providers.ollama import OllamaBackend
+            from orch.providers.ollama import OllamaClient
 
-            return OllamaBackend(provider, RemoteModels(name, models))
+            return OllamaClient(provider, RemotePolicy(name, models))
         if provider.kind == "openai":
-            from orch.providers.openai_compatible import OpenAIBackend
+            from orch.providers.openai_compatible import OpenAIClient
 
-            return OpenAIBackend(provider, RemoteModels(name, models))
-        from orch.providers.llamacpp import LlamaCppBackend
+            return OpenAIClient(provider, RemotePolicy(name, models))
+        from orch.providers.llamacpp import LlamaCppClient
 
-        return LlamaCppBackend([spec for spec in models.models if spec.provider == name])
-
-
-ConfigLike = str | Path | dict[str, Any] | None
+        return LlamaCppClient([spec for spec in models.models if spec.provider == name])
 
 
-def config_from(models: ConfigLike | Models, routing: ConfigLike | Routing) -> Config:
+ConfigSource = str | Path | dict[str, Any] | None
+
+
+def config_from(models: ConfigSource | Models, routing: ConfigSource | Routing) -> Config:
     """A Config from paths or parsed data; None means the files that the command would find. Raises
     ConfigError."""
     if models is None and routing is None:
-        return load()
-    return from_data(_data("models", models), _data("routing", routing))
+        return load_config()
+    return config_from_data(_data("models", models), _data("routing", routing))
 
 
 def _data(which: str, given: Any) -> dict[str, Any] | None:
@@ -181,10 +181,10 @@ def _file_data(which: str, path: Path) -> dict[str, Any]:
 
     file = path / FILES[which] if path.is_dir() else path
     try:
-        document = yaml_document.parse(
-            str(file), files.read(file, yaml_document.MAX_BYTES).decode("utf-8-sig")
+        document = yaml_document.parse_yaml(
+            str(file), files.read_bounded(file, yaml_document.MAX_BYTES).decode("utf-8-sig")
         )
-    except files.TooLong:
+    except files.FileTooLongError:
         raise ConfigError(f"{file}: it has over {yaml_document.MAX_BYTES:,} bytes") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from None
@@ -193,5 +193,5 @@ def _file_data(which: str, path: Path) -> dict[str, Any]:
             "\n".join(map(str, document.problems)),
             problems=[str(problem) for problem in document.problems],
         )
-    data: dict[str, Any] = schema.normalise(which, document.data)
+    data: dict[str, Any] = schema.expand_short_forms(which, document.data)
     return data

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from orch.errors import OrchError
-from orch.types import Decision, RunResult, names_of, plain
+from orch.types import Decision, RunResult, decision_to_dict, display_names
 
 VERSION = 1
 
 
-def of_result(result: RunResult) -> dict[str, Any]:
+def result_to_json(result: RunResult) -> dict[str, Any]:
     """`orch run --json` of a run that went well."""
     decision = result.decision
     return {
@@ -34,7 +34,7 @@ def of_result(result: RunResult) -> dict[str, Any]:
     }
 
 
-def of_decision(decision: Decision, warnings: list[str]) -> dict[str, Any]:
+def decision_to_json(decision: Decision, warnings: list[str]) -> dict[str, Any]:
     """`orch route --json`."""
     return {
         "v": VERSION,
@@ -45,7 +45,7 @@ def of_decision(decision: Decision, warnings: list[str]) -> dict[str, Any]:
     }
 
 
-def of_error(error: OrchError) -> dict[str, Any]:
+def error_to_json(error: OrchError) -> dict[str, Any]:
     """`--json` of a run that failed."""
     return {
         "v": VERSION,
@@ -60,17 +60,17 @@ def of_error(error: OrchError) -> dict[str, Any]:
 
 def error_chunk(error: OrchError) -> dict[str, Any]:
     """The last line of `--jsonl` of a run that could not tell it itself."""
-    form = of_error(error)
+    form = error_to_json(error)
     return {
         "type": "error",
         **{name: form[name] for name in ("error", "partial", "attempts", "warnings", "run_id")},
     }
 
 
-def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
+def chunk_to_json(chunk: dict[str, Any]) -> dict[str, Any]:
     """One line of `--jsonl`."""
     if chunk["type"] == "done":
-        return {**chunk, "result": of_result(chunk["result"])}
+        return {**chunk, "result": result_to_json(chunk["result"])}
     if chunk["type"] == "error":
         return {
             **chunk,
@@ -81,11 +81,11 @@ def of_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
     return chunk
 
 
-def fallback_names(chunk: dict[str, Any]) -> tuple[str, str]:
+def fallback_model_names(chunk: dict[str, Any]) -> tuple[str, str]:
     """The model that failed and the one that takes over, as a `fallback` chunk names them: with
     their providers where the ids are the same."""
     keys = (chunk["from_provider"], chunk["from"]), (chunk["to_provider"], chunk["to"])
-    names = names_of(keys)
+    names = display_names(keys)
     return names[keys[0]], names[keys[1]]
 
 
@@ -96,5 +96,5 @@ def _decided(decision: Decision) -> dict[str, Any]:
         "model": decision.model_id,
         "model_name": decision.model_name,
         "provider": decision.provider,
-        "decision": {"reason": decision.reason, **plain(decision)},
+        "decision": {"reason": decision.reason, **decision_to_dict(decision)},
     }

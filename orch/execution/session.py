@@ -11,30 +11,30 @@ from orch.storage.journal import Journal
 from orch.text.prompt import estimate_tokens
 from orch.types import Message
 
-MOST_TOKENS = 3_000
+MAX_HISTORY_TOKENS = 3_000
 """Of earlier turns: older ones are left out, and that is said. A prompt that grows without end
 costs prefill at every turn."""
-MOST_TURNS = 100
-UNANSWERED = "[I was interrupted before I answered.]"
+MAX_HISTORY_TURNS = 100
+INTERRUPTED_ANSWER = "[I was interrupted before I answered.]"
 """Stands where an interrupted turn has no text: an empty answer, or two user messages in a row, is
 refused by strict chat templates."""
 
 
-class History(NamedTuple):
+class SessionHistory(NamedTuple):
     """Earlier turns, oldest first, and what is to be said of them."""
 
     messages: tuple[Message, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def history_of(session: str, journal: Journal, asked: str = "") -> History:
+def load_history(session: str, journal: Journal, asked: str = "") -> SessionHistory:
     """What was said in a session before `asked`. Raises OrchError where the journal keeps no
     texts."""
     _must_keep_texts(journal)
     turns: list[Message] = []
-    left, out, redacted = MOST_TOKENS, 0, False
-    for row in _without_superseded(journal.turns(session, MOST_TURNS), asked):
-        pair = turn_of(row["task"], row["answer"], row["status"])
+    left, out, redacted = MAX_HISTORY_TOKENS, 0, False
+    for row in _without_superseded(journal.turns(session, MAX_HISTORY_TURNS), asked):
+        pair = turn_messages(row["task"], row["answer"], row["status"])
         left -= estimate_tokens(pair)
         if out or left < 0:
             out += 1
@@ -52,12 +52,12 @@ def history_of(session: str, journal: Journal, asked: str = "") -> History:
         if redacted
         else []
     )
-    return History(tuple(turns), tuple(said))
+    return SessionHistory(tuple(turns), tuple(said))
 
 
-def turn_of(question: str, answer: str, status: str) -> list[Message]:
+def turn_messages(question: str, answer: str, status: str) -> list[Message]:
     """A turn as messages; what was interrupted goes with the text that had come."""
-    said = answer if answer or status == "ok" else UNANSWERED
+    said = answer if answer or status == "ok" else INTERRUPTED_ANSWER
     return [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
 
 
@@ -69,7 +69,7 @@ def _without_superseded(rows: Sequence[dict[str, Any]], asked: str) -> Iterator[
         asked = row["task"]
 
 
-def session_named(name: str, carry_on: bool, journal: Journal) -> str:
+def resolve_session(name: str, carry_on: bool, journal: Journal) -> str:
     """The session of that name, a new one where there is none, or for `carry_on` the one of the
     last run. Raises OrchError."""
     _must_keep_texts(journal)

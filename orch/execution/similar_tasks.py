@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from operator import mul
 
 from orch.errors import OrchError
-from orch.memory.on_demand import LazyMemory
-from orch.storage.answers import Cache
-from orch.storage.offload import Aside
-from orch.text.equivalence.guards import same_answer
+from orch.memory.on_demand import OnDemandMemory
+from orch.storage.answers import AnswerStore
+from orch.storage.offload import Offload
+from orch.text.equivalence.guards import is_equivalent
 
-MOST = 2_000
+MAX_COMPARED_TASKS = 2_000
 """Earlier tasks that are compared."""
-MOST_CHARS = 400
+MAX_TASK_CHARS = 400
 """A longer task is not compared: guards are made for questions."""
 
 
-async def nearest(
-    text: str, cache: Cache, memory: LazyMemory, aside: Aside
+async def find_similar_task(
+    text: str, cache: AnswerStore, memory: OnDemandMemory, aside: Offload
 ) -> tuple[str, str] | None:
     """Key and task of the nearest earlier task; None where none is near enough, or nothing can be
     embedded."""
-    if len(text) > MOST_CHARS:
+    if len(text) > MAX_TASK_CHARS:
         return None
     try:
         embedder = memory.embedder()
@@ -33,27 +33,30 @@ async def nearest(
             return None
         new = [
             (key, task)
-            for key, task in await aside(cache.without_vector, embedder.name, MOST)
-            if len(task) <= MOST_CHARS
+            for key, task in await aside(
+                cache.tasks_without_vector, embedder.name, MAX_COMPARED_TASKS
+            )
+            if len(task) <= MAX_TASK_CHARS
         ]
         kept = [(key, array("f", await embedder.query(task) or ()).tobytes()) for key, task in new]
-        await aside(cache.keep_vectors, embedder.name, kept)
+        await aside(cache.set_vectors, embedder.name, kept)
         return await aside(_nearest, text, vector, cache, embedder.name)
     except (OrchError, ImportError):
         return None
 
 
 def _nearest(
-    text: str, vector: Sequence[float], cache: Cache, embedder: str
+    text: str, vector: Sequence[float], cache: AnswerStore, embedder: str
 ) -> tuple[str, str] | None:
     scored = [
-        (_cosine(vector, blob), key, task) for key, task, blob in cache.vectors(embedder, MOST)
+        (_cosine(vector, blob), key, task)
+        for key, task, blob in cache.vectors(embedder, MAX_COMPARED_TASKS)
     ]
     return next(
         (
             (key, task)
             for score, key, task in sorted(scored, reverse=True)
-            if task != text and same_answer(text, task, score)
+            if task != text and is_equivalent(text, task, score)
         ),
         None,
     )

@@ -78,7 +78,7 @@ _SUFFIXES = {
 _SHORTEST_STEM = 3
 
 
-def words(text: str) -> list[str]:
+def normalized_words(text: str) -> list[str]:
     """The words of a text in order, in lower case, without accents; numbers without leading
     zeros."""
     return [
@@ -89,7 +89,7 @@ def words(text: str) -> list[str]:
 def terms(text: str, stemmed_as: str | None = None) -> list[str]:
     """What of a text is indexed, in order. `stemmed_as` is en or es; without it the text's own
     language counts."""
-    all_words = words(text)
+    all_words = normalized_words(text)
     own = _language(text, all_words)
     stop, stem = _STOP_WORDS[own], _stemmer(stemmed_as or own)
     return [stem(_MONTHS.get(word, word)) for word in all_words if word not in stop]
@@ -115,7 +115,7 @@ def query_weights(text: str) -> dict[int, float]:
     return pairs | {token: 1.0 for each in both for token in _tokens(each)}
 
 
-def speaker(text: str) -> str:
+def transcript_speaker(text: str) -> str:
     """Who says a text that opens as a transcript's line does, `Ana: …` or `[8 May 2023] Ana: …`;
     empty where nobody is named."""
     found = re.match(

@@ -22,7 +22,7 @@ _ZEROS = bytes(_BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class FileChecksum:
     """A file as it was left. `sum` is None for one that is too large to be read at each opening."""
 
     size: int
@@ -30,31 +30,34 @@ class Sum:
     sum: int | None
 
 
-def path_of(folder: Path) -> Path:
+def checksums_path(folder: Path) -> Path:
     """Where the sums of an index are."""
     return folder.with_name(f"{folder.name}.sums")
 
 
-def keep(folder: Path) -> None:
+def save_checksums(folder: Path) -> None:
     """Writes down the index as it is left. Raises OSError."""
     paths.write_private(
-        path_of(folder), json.dumps({name: asdict(found) for name, found in _sums(folder).items()})
+        checksums_path(folder),
+        json.dumps({name: asdict(found) for name, found in _sums(folder).items()}),
     )
 
 
-def drop(folder: Path) -> None:
+def remove_checksums(folder: Path) -> None:
     """Forgets them: whoever has the index open changes it."""
-    path_of(folder).unlink(missing_ok=True)
+    checksums_path(folder).unlink(missing_ok=True)
 
 
-def changed(folder: Path) -> str | None:
+def find_changed_file(folder: Path) -> str | None:
     """The file that is not as it was left; empty where that can't be told, None where all are.
     Raises OSError."""
-    kept: dict[str, Sum]
+    kept: dict[str, FileChecksum]
     try:
         kept = {
-            name: Sum(**fields)
-            for name, fields in json.loads(path_of(folder).read_text(encoding="utf-8")).items()
+            name: FileChecksum(**fields)
+            for name, fields in json.loads(
+                checksums_path(folder).read_text(encoding="utf-8")
+            ).items()
         }
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return ""
@@ -73,7 +76,7 @@ def changed(folder: Path) -> str | None:
     return "" if unsure else None
 
 
-def _others(folder: Path, kept: Mapping[str, Sum]) -> bool:
+def _others(folder: Path, kept: Mapping[str, FileChecksum]) -> bool:
     """Whether there are files that were not; the engine makes the next one of its log whenever it
     likes."""
     return any(name not in kept and not name.startswith("wal/") for name in _files(folder))
@@ -85,16 +88,16 @@ def _files(folder: Path) -> dict[str, Path]:
     }
 
 
-def _sums(folder: Path) -> dict[str, Sum]:
+def _sums(folder: Path) -> dict[str, FileChecksum]:
     """The files, those that are least on the disk first."""
     stats = sorted(
         (_on_disk(stat), name, stat)
         for name, stat in ((name, path.stat()) for name, path in _files(folder).items())
     )
-    found, read = dict[str, Sum](), 0
+    found, read = dict[str, FileChecksum](), 0
     for size, name, stat in stats:
         read += size
-        found[name] = Sum(
+        found[name] = FileChecksum(
             stat.st_size, stat.st_mtime_ns, _sum(folder / name) if read <= MOST_BYTES else None
         )
     return found

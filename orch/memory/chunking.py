@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from orch.memory.noise import without_noise
+from orch.memory.noise import strip_noise
 from orch.text.lines import one_line
 
-PIECE_CHARS = 1_000
+CHUNK_CHARS = 1_000
 """About 250 tokens: the embedder reads 512 at most, and a piece should be about one thing."""
-MOST_PIECES = 16
+MAX_CHUNKS = 16
 """Of one run; the rest of a very long answer is not indexed. Notes are cut before, and have no
 bound."""
 HEAD_ASKED, TAIL_ASKED = 600, 400
@@ -22,7 +22,7 @@ _BREAKS = (r"\n(?=#{1,6} )", r"\n\s*\n", r"\n", r"(?<=[.!?;:])\s+", r"\s+")
 used."""
 
 
-def pieces(text: str, most_chars: int = PIECE_CHARS) -> list[str]:
+def split_text(text: str, most_chars: int = CHUNK_CHARS) -> list[str]:
     """The text in pieces of at most so many characters, in order; small neighbours are joined.
     Empty for blank text."""
     return list(_joined(_cut(text.strip(), most_chars, 0), most_chars))
@@ -53,26 +53,26 @@ def _joined(parts: Iterator[str], most: int) -> Iterator[str]:
         yield held
 
 
-def of_note(text: str) -> list[str]:
+def note_chunks(text: str) -> list[str]:
     """The pieces of a note, without noise."""
-    return pieces(without_noise(text))
+    return split_text(strip_noise(text))
 
 
-def of_run(task: str, answer: str) -> list[str]:
+def run_chunks(task: str, answer: str) -> list[str]:
     """The pieces of a run, without noise: the question stands before the beginning of its answer,
     since one is found by the words of the other."""
-    task, answer = without_noise(task), without_noise(answer)
-    head = pieces(task)
+    task, answer = strip_noise(task), strip_noise(answer)
+    head = split_text(task)
     first = head[0] if head else ""
-    joined = pieces(f"{first}\n\n{answer}" if len(first) < PIECE_CHARS // 2 else first)
-    rest = [] if len(first) < PIECE_CHARS // 2 else pieces(answer)
-    return [*joined, *head[1:], *rest][:MOST_PIECES]
+    joined = split_text(f"{first}\n\n{answer}" if len(first) < CHUNK_CHARS // 2 else first)
+    rest = [] if len(first) < CHUNK_CHARS // 2 else split_text(answer)
+    return [*joined, *head[1:], *rest][:MAX_CHUNKS]
 
 
-def brief(question: str) -> str:
+def search_text(question: str) -> str:
     """What is searched for: of a long question the beginning and the end, where people say what
     they want."""
-    text = without_noise(question).strip()
+    text = strip_noise(question).strip()
     return (
         text
         if len(text) <= HEAD_ASKED + TAIL_ASKED
@@ -80,7 +80,7 @@ def brief(question: str) -> str:
     )
 
 
-def shortened(text: str, most: int) -> str:
+def truncate_line(text: str, most: int) -> str:
     """One line of at most so many characters."""
     line = one_line(text)
     return line if len(line) <= most else f"{line[: most - 1]}…"

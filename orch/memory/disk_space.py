@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orch.memory.store import StoreError
 
-LEAST_BYTES = 64 << 20
+MIN_FREE_BYTES = 64 << 20
 """Free before anything is asked of the engine: one request writes less (16 pieces are some 200 KB),
 a new file of its log takes 32 MiB."""
 
@@ -20,7 +20,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def check_room(folder: Path, least: int = LEAST_BYTES) -> None:
+def check_free_space(folder: Path, least: int = MIN_FREE_BYTES) -> None:
     """Raises StoreError with the code `full` where fewer bytes are free, OSError where it can't be
     told."""
     free = free_bytes(folder)

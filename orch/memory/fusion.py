@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
-from orch.memory.bm25 import words
+from orch.memory.bm25 import normalized_words
 
-REACH = 2
+NEIGHBOUR_REACH = 2
 """How far a hit speaks for the rows around it: in a talk between two, one row is the other's answer
 and two rows are the same speaker's."""
 SECONDS_A_DAY = 86_400
@@ -50,7 +50,7 @@ class Fusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowContext:
     """Where a row stands: its session, its speaker (empty where nobody is named), and its time in
     seconds since the epoch."""
 
@@ -68,7 +68,7 @@ def fuse(
     lexical: Mapping[str, float],
     dense: Mapping[str, float],
     near: Mapping[str, Sequence[tuple[str, int]]],
-    places: Mapping[str, Place],
+    places: Mapping[str, RowContext],
     fusion: Fusion = Fusion(),
 ) -> list[tuple[str, float]]:
     """Ids with their scores, the best first: every hit, and every row near one.
@@ -87,7 +87,7 @@ def fuse(
 
 def asks_for_latest(question: str) -> bool:
     """Whether a question wants what is newest, in English or Spanish."""
-    return not _LATEST.isdisjoint(words(question))
+    return not _LATEST.isdisjoint(normalized_words(question))
 
 
 def _hits(
@@ -121,10 +121,14 @@ class _Bonus:
     """What a row gets for its place."""
 
     def __init__(
-        self, question: str, hits: Mapping[str, float], places: Mapping[str, Place], fusion: Fusion
+        self,
+        question: str,
+        hits: Mapping[str, float],
+        places: Mapping[str, RowContext],
+        fusion: Fusion,
     ) -> None:
         self._places, self._fusion, self._hits = places, fusion, hits
-        self._asked = set(words(question))
+        self._asked = set(normalized_words(question))
         self._newest = (
             max((place.at for place in places.values()), default=0.0)
             if asks_for_latest(question)
@@ -137,20 +141,20 @@ class _Bonus:
                 self._best[session] = max(score, self._best.get(session, 0.0))
 
     def of(self, row: str) -> float:
-        place = self._places.get(row, Place())
+        place = self._places.get(row, RowContext())
         best = (
             self._hits.get(row, 0.0)
             if place.session is None
             else self._best.get(place.session, 0.0)
         )
-        named = not self._asked.isdisjoint(words(place.speaker))
+        named = not self._asked.isdisjoint(normalized_words(place.speaker))
         return (
             self._fusion.session * best
             + (self._fusion.speaker if named else 0.0)
             + self._latest(place)
         )
 
-    def _latest(self, place: Place) -> float:
+    def _latest(self, place: RowContext) -> float:
         if self._newest is None:
             return 0.0
         days = (self._newest - place.at) / SECONDS_A_DAY

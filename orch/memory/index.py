@@ -15,18 +15,18 @@ from uuid import UUID, uuid5
 
 from orch.errors import OrchError
 from orch.memory import chunking
-from orch.memory.bm25 import document_weights, query_weights, speaker
+from orch.memory.bm25 import document_weights, query_weights, transcript_speaker
 from orch.memory.embedders import Embedder
-from orch.memory.fusion import REACH, Place, fuse
-from orch.memory.journal_source import Remembered, Source
-from orch.memory.store import FOR_GOOD, Hit, Point, Store, StoreError, Where
+from orch.memory.fusion import NEIGHBOUR_REACH, RowContext, fuse
+from orch.memory.journal_source import JournalSource, Remembered
+from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter, Hit, Point, Store, StoreError
 
 BATCH = 16
 """Rows that are read at once."""
 CHUNK = 4
 """Pieces that are embedded and written at once, in about a second: a kill loses no more, and
 whoever waits has its turn in between."""
-PATIENCE_S = 1.0
+LOCK_WAIT_S = 1.0
 """How long what must not wait is held up by another process that has the index."""
 DEPTH = 200
 """Pieces asked for from each of the two parts of the index, before they are joined."""
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScoredRow:
     """One remembered row with its score: larger is better, comparable within one search only."""
 
     row: Remembered
@@ -45,7 +45,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class IndexState:
     """How an index stands: its pieces, and the rows of the journal that it has not seen. `notes` is
     what happened when it was opened."""
 
@@ -66,7 +66,7 @@ class _Piece:
     is_last: bool
 
 
-class Facts(Protocol):
+class FactStore(Protocol):
     """Where an index keeps how far it has read the list of forgotten rows, and the pieces of a
     row."""
 
@@ -79,7 +79,7 @@ class Facts(Protocol):
         ...
 
 
-class Memory:
+class MemoryIndex:
     """The index of one journal in one store. Open it, search, close it. Raises OrchError where the
     store can't be used.
 
@@ -90,17 +90,17 @@ class Memory:
 
     def __init__(
         self,
-        source: Source,
+        source: JournalSource,
         store: Store,
         embedder: Embedder,
-        facts: Facts,
+        facts: FactStore,
         name: str,
         warning: str | None = None,
     ) -> None:
         self.source, self.store, self.embedder = source, store, embedder
         self.name, self.warning = name, warning
         self.stop = threading.Event()
-        self.between: Callable[[], Awaitable[None]] | None = None
+        self.between_chunks: Callable[[], Awaitable[None]] | None = None
         self._facts, self._mark, self._begun = facts, f"forgotten:{name}", f"begun:{name}"
         self._is_open, self._is_catching_up, self._notes = False, False, list[str]()
         self._took = 0.0
@@ -134,16 +134,16 @@ class Memory:
         self._is_open = False
         self.store.close()
 
-    def told(self) -> list[str]:
+    def take_notes(self) -> list[str]:
         """What the user should be told: the warning always, what happened at opening once."""
         notes = [*([self.warning] if self.warning else []), *self._notes]
         self._notes.clear()
         return notes
 
-    async def state(self) -> State:
+    async def state(self) -> IndexState:
         """How the index stands, without catching up."""
         await self._attach()
-        return State(self.name, self.store.count(), self.lag(), tuple(self.store.notes))
+        return IndexState(self.name, self.store.count(), self.lag(), tuple(self.store.notes))
 
     # ------------------------------------------------------------ following the journal
 
@@ -196,10 +196,10 @@ class Memory:
         return done
 
     async def _breathe(self) -> None:
-        if self.between is not None:
-            await self.between()
+        if self.between_chunks is not None:
+            await self.between_chunks()
         if self.stop.is_set():
-            raise stopped()
+            raise stopping_error()
 
     def _in_time(self, until: float | None) -> bool:
         """Whether a piece that takes as long as the last one would be done."""
@@ -237,7 +237,7 @@ class Memory:
         if not gone:
             return
         self.store.delete([run_id for _, run_id in gone])
-        if int(self._facts.fact(FOR_GOOD) or 0) >= gone[0][0]:
+        if int(self._facts.fact(FORGOTTEN_FOR_GOOD) or 0) >= gone[0][0]:
             if not for_good:
                 return
             with suppress(StoreError):  # for want of room: it is tried again at each opening
@@ -263,14 +263,14 @@ class Memory:
 
     async def follow_new(self, until: float) -> int:
         """Indexes new rows as far as there is time; how many are left."""
-        await self._attach(PATIENCE_S)
+        await self._attach(LOCK_WAIT_S)
         await self.catch_up(until=until)
         return self.lag()
 
     async def follow_forgotten(self) -> None:
         """Takes out what was forgotten, and embeds nothing. While a catch-up is under way, that
         does it at its end."""
-        await self._attach(PATIENCE_S)
+        await self._attach(LOCK_WAIT_S)
         if not self._is_catching_up:
             self._drop_forgotten(for_good=True)
 
@@ -280,13 +280,13 @@ class Memory:
         self,
         question: str,
         limit: int = 10,
-        where: Where = Where(),
+        where: Filter = Filter(),
         progress: Progress | None = None,
         until: float | None = None,
-    ) -> list[Found]:
+    ) -> list[ScoredRow]:
         """Opens and searches: the question is embedded while the store opens, each on a core of its
         own. `until` ends the catch-up before the search."""
-        question = chunking.brief(question)
+        question = chunking.search_text(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
             await self._attach()
@@ -295,30 +295,32 @@ class Memory:
         finally:
             vector.cancel()
 
-    async def recall(self, question: str, limit: int, until: float) -> tuple[list[Found], int]:
+    async def recall(self, question: str, limit: int, until: float) -> tuple[list[ScoredRow], int]:
         """What is found in what is indexed, or can be by then, and how many rows are not."""
-        question = chunking.brief(question)
+        question = chunking.search_text(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
-            await self._attach(PATIENCE_S)
+            await self._attach(LOCK_WAIT_S)
             await self.catch_up(until=until)
-            return self._search(question, await vector, limit, Where()), self.lag()
+            return self._search(question, await vector, limit, Filter()), self.lag()
         finally:
             vector.cancel()
 
-    async def search(self, question: str, limit: int = 10, where: Where = Where()) -> list[Found]:
+    async def search(
+        self, question: str, limit: int = 10, where: Filter = Filter()
+    ) -> list[ScoredRow]:
         """The rows that answer a question best, best first."""
-        question = chunking.brief(question)
+        question = chunking.search_text(question)
         return self._search(question, await self.embedder.query(question), limit, where)
 
     def _search(
-        self, question: str, vector: list[float] | None, limit: int, where: Where
-    ) -> list[Found]:
+        self, question: str, vector: list[float] | None, limit: int, where: Filter
+    ) -> list[ScoredRow]:
         if not question:
             return []
         lexical = _best(self.store.lexical(query_weights(question), DEPTH, where))
         dense = _best(self.store.dense(vector, DEPTH, where)) if vector is not None else {}
-        near = self.source.neighbours(list(dict.fromkeys((*lexical, *dense))), REACH)
+        near = self.source.neighbours(list(dict.fromkeys((*lexical, *dense))), NEIGHBOUR_REACH)
         rows = self.source.by_ids(
             list(
                 dict.fromkeys(
@@ -330,12 +332,14 @@ class Memory:
             question, lexical, dense, near, {run_id: _place(row) for run_id, row in rows.items()}
         )
         found = [
-            Found(rows[run_id], score) for run_id, score in ranked if run_id in rows and score > 0
+            ScoredRow(rows[run_id], score)
+            for run_id, score in ranked
+            if run_id in rows and score > 0
         ]
         return [each for each in found if _passes(each.row, where)][:limit]
 
 
-def stopped() -> OrchError:
+def stopping_error() -> OrchError:
     """The error of work that was ended from outside."""
     return OrchError("orch is stopping: memory goes on where it was at its next use", code="busy")
 
@@ -348,11 +352,11 @@ def _best(hits: Sequence[Hit]) -> dict[str, float]:
     return best
 
 
-def _place(row: Remembered) -> Place:
-    return Place(row.session, speaker(row.task) if row.is_note else "", row.at)
+def _place(row: Remembered) -> RowContext:
+    return RowContext(row.session, transcript_speaker(row.task) if row.is_note else "", row.at)
 
 
-def _passes(row: Remembered, where: Where) -> bool:
+def _passes(row: Remembered, where: Filter) -> bool:
     """A neighbour comes in without having been asked for: the filters hold for it too."""
     wishes = (
         (where.session, row.session),
@@ -370,7 +374,9 @@ def _pieces(row: Remembered) -> list[_Piece]:
     """What is indexed of a row, each piece with its day, since people ask by time; one without text
     where there is nothing to index."""
     day = datetime.fromtimestamp(row.at).strftime("%d %B %Y")
-    parts = chunking.of_note(row.task) if row.is_note else chunking.of_run(row.task, row.answer)
+    parts = (
+        chunking.note_chunks(row.task) if row.is_note else chunking.run_chunks(row.task, row.answer)
+    )
     texts = [f"[{day}] {part}" for part in parts] or [""]
     return [
         _Piece(row, number, text, number == len(texts) - 1) for number, text in enumerate(texts)

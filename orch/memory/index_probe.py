@@ -16,7 +16,7 @@ _FIRST = 1000
 """Points whose payload is read."""
 
 
-def works(folder: Path) -> bool:
+def is_usable(folder: Path) -> bool:
     """Whether the engine opens an index and searches it without hanging or ending the process. What
     it says against it in words is for its user to hear."""
     command = [sys.executable, "-P", "-m", "orch.memory.index_probe", str(folder)]

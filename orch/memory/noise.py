@@ -39,15 +39,15 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _FEW_WORDS = 4
 
 
-def without_noise(text: str) -> str:
+def strip_noise(text: str) -> str:
     """The text without its noise; of logs, dumps and tables the beginning stays. Reads the head and
     the tail of a long one."""
-    return "\n".join(_kept(bounded(text)))
+    return "\n".join(_kept(head_and_tail(text)))
 
 
 def is_noise(text: str) -> bool:
     """Whether there is noise and hardly anything else."""
-    blocks = list(_blocks(bounded(text)))
+    blocks = list(_blocks(head_and_tail(text)))
     words = (
         word
         for kind, lines in blocks
@@ -61,7 +61,7 @@ def is_noise(text: str) -> bool:
     )
 
 
-def bounded(text: str) -> str:
+def head_and_tail(text: str) -> str:
     """The head and the tail of a long text."""
     return (
         text

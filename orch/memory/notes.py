@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from orch.errors import InputError
-from orch.memory.chunking import pieces
+from orch.memory.chunking import split_text
 
 MOST_CHARS = 4_000_000
 """Of one text: 4,000 pieces, which take the embedder some six minutes."""
@@ -34,7 +34,7 @@ def check_length(text: str, title: str | None) -> None:
         raise InputError(said, "add the parts that matter")
 
 
-def notes_of(
+def note_rows(
     text: str, title: str | None, session: str | None, at: float | None = None
 ) -> list[dict[str, Any]]:
     """One row for each piece of a text. The pieces of a document are one session, so that a piece
@@ -42,7 +42,7 @@ def notes_of(
 
     The same text under the same title is the same note: adding it twice adds nothing.
     """
-    parts = pieces(text)
+    parts = split_text(text)
     name = hashlib.sha256(f"{title}\0{session}\0{text}".encode("utf-8", "replace")).hexdigest()[:16]
     belongs = session or (f"note-{name}" if len(parts) > 1 else None)
     when = at or time.time()

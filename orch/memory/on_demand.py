@@ -16,10 +16,10 @@ from orch.text.redact import Redactor
 
 if TYPE_CHECKING:
     from orch.memory.embedders import Embedder, Embeds
-    from orch.memory.index import Found, Memory, Progress, State
-    from orch.memory.journal_source import Source
-    from orch.memory.operations import Means, Operation
-    from orch.storage.answers import Cache
+    from orch.memory.index import IndexState, MemoryIndex, Progress, ScoredRow
+    from orch.memory.journal_source import JournalSource
+    from orch.memory.operations import Operation, OperationContext
+    from orch.storage.answers import AnswerStore
 
 
 FOLLOW_S = RECALL_S = 2.0
@@ -27,7 +27,7 @@ FOLLOW_S = RECALL_S = 2.0
 later, and told."""
 
 
-class LazyMemory:
+class OnDemandMemory:
     """The memory of one runtime. Importing it costs nothing: the libraries come with the first
     search."""
 
@@ -37,7 +37,7 @@ class LazyMemory:
         journal: Journal,
         providers: Mapping[str, Embeds],
         redactor: Redactor,
-        cache: Cache,
+        cache: AnswerStore,
     ) -> None:
         self._rule, self._journal, self._providers, self._redactor, self._cache = (
             rule,
@@ -53,14 +53,14 @@ class LazyMemory:
 
     def found_embedder(self) -> tuple[Embedder, str | None]:
         """The same, with a warning where it is none that embeds."""
-        from orch.memory.embedders import embedder_for
+        from orch.memory.embedders import create_embedder
 
-        return embedder_for(self._rule.embedder, self._providers)
+        return create_embedder(self._rule.embedder, self._providers)
 
-    def source(self) -> Source:
+    def source(self) -> JournalSource:
         """What the journal remembers, without an index. Raises OrchError where it keeps no
         texts."""
-        from orch.memory.journal_source import Source
+        from orch.memory.journal_source import JournalSource
 
         if self._journal.mode != "full":
             said = (
@@ -68,35 +68,37 @@ class LazyMemory:
                 f" {self._journal.mode})"
             )
             raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")
-        return Source(self._journal.database, self._redactor)
+        return JournalSource(self._journal.database, self._redactor)
 
-    async def memory(self) -> Memory:
+    async def memory(self) -> MemoryIndex:
         """The memory, not yet opened. Raises OrchError where journal or embedder can't be had."""
         source = self.source()
-        from orch.memory.factory import memory_for
+        from orch.memory.factory import create_memory_index
 
-        return await memory_for(self._rule, self._journal, *self.found_embedder(), source)
+        return await create_memory_index(self._rule, self._journal, *self.found_embedder(), source)
 
-    async def state(self) -> State:
+    async def state(self) -> IndexState:
         """How the index stands, without catching up. Raises OrchError, sqlite3.Error."""
         async with self._opened() as memory:
             return await memory.state()
 
-    async def recall(self, question: str, limit: int) -> tuple[list[Found], list[str]]:
+    async def recall(self, question: str, limit: int) -> tuple[list[ScoredRow], list[str]]:
         """What is found, and warnings; a memory that can't be used is a warning."""
         try:
             async with self._opened() as memory:
-                return await recalled(memory, question, limit, "orch memory stats catches up")
+                return await recall_with_notes(
+                    memory, question, limit, "orch memory stats catches up"
+                )
         except (OrchError, sqlite3.Error) as error:
-            return [], [without_memory(error)]
+            return [], [recall_warning(error)]
 
     async def perform(
         self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None
     ) -> dict[str, Any]:
         """Does one of `operations.OPERATIONS`. Raises OrchError."""
-        from orch.memory.operations import checked, perform
+        from orch.memory.operations import checked_operation, perform
 
-        operation = checked(name, arguments)
+        operation = checked_operation(name, arguments)
         if operation.needs_index:
             async with self._opened() as memory:
                 return await perform(name, arguments, self._means(memory, progress))
@@ -113,18 +115,22 @@ class LazyMemory:
                 result["notes"].append(f"{operation.later} ({error}{f'; {hint}' if hint else ''})")
         return result
 
-    async def _follow(self, follow: Callable[[Memory, float], Awaitable[list[str]]]) -> list[str]:
+    async def _follow(
+        self, follow: Callable[[MemoryIndex, float], Awaitable[list[str]]]
+    ) -> list[str]:
         async with self._opened() as memory:
             said = await follow(memory, time.monotonic() + FOLLOW_S)
-            return [*memory.told(), *said]
+            return [*memory.take_notes(), *said]
 
-    def _means(self, memory: Memory | None = None, progress: Progress | None = None) -> Means:
-        from orch.memory.operations import Means
+    def _means(
+        self, memory: MemoryIndex | None = None, progress: Progress | None = None
+    ) -> OperationContext:
+        from orch.memory.operations import OperationContext
 
-        return Means(self.source(), self._cache, self._journal, memory, progress)
+        return OperationContext(self.source(), self._cache, self._journal, memory, progress)
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Memory]:
+    async def _opened(self) -> AsyncIterator[MemoryIndex]:
         """The memory, closed at the end."""
         memory = await self.memory()
         try:
@@ -133,18 +139,18 @@ class LazyMemory:
             memory.close()
 
 
-async def recalled(
-    memory: Memory, question: str, limit: int, then: str
-) -> tuple[list[Found], list[str]]:
+async def recall_with_notes(
+    memory: MemoryIndex, question: str, limit: int, then: str
+) -> tuple[list[ScoredRow], list[str]]:
     """What is found, and what is to be told: also how much is not indexed, and what will be done
     about it."""
-    from orch.memory.operations import behind
+    from orch.memory.operations import lag_note
 
     found, lag = await memory.recall(question, limit, time.monotonic() + RECALL_S)
-    return found, [*memory.told(), *behind(lag, then)]
+    return found, [*memory.take_notes(), *lag_note(lag, then)]
 
 
-def without_memory(error: Exception) -> str:
+def recall_warning(error: Exception) -> str:
     """The warning of a run that could not recall, with what to type."""
     hint = error.hint if isinstance(error, OrchError) else ""
     return f"answered without memory: {error}{f'; {hint}' if hint else ''}"

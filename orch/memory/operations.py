@@ -11,16 +11,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from orch.config.durations import since_when
+from orch.config.durations import parse_since
 from orch.errors import JournalError, OrchError, UsageError
-from orch.memory.chunking import shortened
-from orch.memory.store import FOR_GOOD, Where
+from orch.memory.chunking import truncate_line
+from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter
 from orch.types import TaskType
 
 if TYPE_CHECKING:
-    from orch.memory.index import Memory, Progress
-    from orch.memory.journal_source import Remembered, Source
-    from orch.storage.answers import Cache
+    from orch.memory.index import MemoryIndex, Progress
+    from orch.memory.journal_source import JournalSource, Remembered
+    from orch.storage.answers import AnswerStore
     from orch.storage.journal import Journal
 
 Result = dict[str, Any]
@@ -29,18 +29,18 @@ PAGE_CHARS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class OperationContext:
     """What an operation works with. `index` is there for those that need it; they open it, and who
     made it closes it."""
 
-    source: Source
-    cache: Cache
+    source: JournalSource
+    cache: AnswerStore
     journal: Journal
-    index: Memory | None = None
+    index: MemoryIndex | None = None
     progress: Progress | None = None
 
     @property
-    def memory(self) -> Memory:
+    def memory_index(self) -> MemoryIndex:
         """The index."""
         assert self.index is not None, "the operation is not one that needs the index"
         return self.index
@@ -58,14 +58,14 @@ class Operation:
 
     function: Callable[..., Awaitable[Result]]
     needs_index: bool = False
-    follow: Callable[[Memory, float], Awaitable[list[str]]] | None = None
+    follow: Callable[[MemoryIndex, float], Awaitable[list[str]]] | None = None
     later: str = ""
 
 
-async def perform(name: str, arguments: Mapping[str, Any], means: Means) -> Result:
+async def perform(name: str, arguments: Mapping[str, Any], means: OperationContext) -> Result:
     """What an operation gives, and in `notes` what the user should be told beside it. Raises
     OrchError with the notes as its `warnings`."""
-    operation = checked(name, arguments)
+    operation = checked_operation(name, arguments)
     try:
         result = await _in_words(operation.function(means, **arguments))
     except OrchError as error:
@@ -83,11 +83,11 @@ async def _in_words(work: Awaitable[Result]) -> Result:
         ) from None
 
 
-def _told(operation: Operation, means: Means) -> list[str]:
+def _told(operation: Operation, means: OperationContext) -> list[str]:
     """What is to be told beside a result."""
     if not operation.needs_index and operation.follow is None:
         return []
-    return [*(means.index.told() if means.index else []), *means.journal.warnings]
+    return [*(means.index.take_notes() if means.index else []), *means.journal.warnings]
 
 
 # ---------------------------------------------------------------- the operations
@@ -101,8 +101,8 @@ STILL_READ = (
 )
 
 
-async def search(
-    means: Means,
+async def search_memories(
+    means: OperationContext,
     query: str,
     k: int = 5,
     kind: str = "",
@@ -114,36 +114,41 @@ async def search(
     where = _where(session=session, kind=kind, model=model, since=since)
     # who sees how far it is waits for the whole of it
     until = None if means.progress else time.monotonic() + SEARCH_S
-    found = await means.memory.find(query, k, where, means.progress, until)
-    notes = behind(means.memory.lag(), "that goes on now") if until else []
+    found = await means.memory_index.find(query, k, where, means.progress, until)
+    notes = lag_note(means.memory_index.lag(), "that goes on now") if until else []
     return {"hits": [{"score": each.score, **_facts(each.row)} for each in found], "notes": notes}
 
 
-async def list_(
-    means: Means, k: int = 20, kind: str = "", model: str = "", session: str = "", since: str = ""
+async def list_memories(
+    means: OperationContext,
+    k: int = 20,
+    kind: str = "",
+    model: str = "",
+    session: str = "",
+    since: str = "",
 ) -> Result:
     """`memories`: the newest, newest first."""
     where = _where(session=session, kind=kind, model=model, since=since)
     return {"memories": [_facts(row) for row in means.source.newest(k, where)]}
 
 
-async def show(means: Means, id: str) -> Result:
+async def show_memory(means: OperationContext, id: str) -> Result:
     """One memory with its whole text; the beginning of its id is enough."""
     row = _one(means.source, id)
     return {**_facts(row), "task": row.task, "answer": row.answer}
 
 
-async def add(means: Means, texts: list[Result], session: str = "") -> Result:
+async def add_notes(means: OperationContext, texts: list[Result], session: str = "") -> Result:
     """Adds texts, each with a `title` or none; `ids` are those of their pieces, `new` is how many
     were not there yet."""
-    from orch.memory.notes import check_length, notes_of
+    from orch.memory.notes import check_length, note_rows
 
     for each in texts:
         check_length(each["text"], each.get("title"))
     notes = [
         note
         for each in texts
-        for note in notes_of(each["text"], each.get("title"), session or None)
+        for note in note_rows(each["text"], each.get("title"), session or None)
     ]
     if not notes:
         raise UsageError(
@@ -152,8 +157,12 @@ async def add(means: Means, texts: list[Result], session: str = "") -> Result:
     return {"ids": [note["run_id"] for note in notes], "new": means.source.add(notes)}
 
 
-async def forget(
-    means: Means, ids: Sequence[str] = (), session: str = "", before: str = "", all: bool = False
+async def forget_memories(
+    means: OperationContext,
+    ids: Sequence[str] = (),
+    session: str = "",
+    before: str = "",
+    all: bool = False,
 ) -> Result:
     """Forgets for good, the answers that the cache kept too; `forgotten` is how many rows that
     were. Journal first: the index holds no text."""
@@ -167,7 +176,7 @@ async def forget(
         raise UsageError(
             "nothing matches: nothing was forgotten", "orch memory list shows what there is"
         )
-    means.journal.set_fact(FOR_GOOD, str(means.source.last_forgotten() + len(chosen)))
+    means.journal.set_fact(FORGOTTEN_FOR_GOOD, str(means.source.last_forgotten() + len(chosen)))
     cleared = means.source.forget(chosen)
     # of everything also answers whose run the journal no longer has
     means.cache.forget(run_ids=None if all else chosen)
@@ -180,7 +189,7 @@ async def forget(
     return {"forgotten": len(chosen), "notes": [] if cleared else [STILL_READ]}
 
 
-async def export(means: Means, after: int = 0) -> Result:
+async def export_memories(means: OperationContext, after: int = 0) -> Result:
     """`memories`: whole rows in order, those after a place in the journal; `next` is the place to
     go on after, None at the end."""
     rows: list[Result] = []
@@ -195,7 +204,7 @@ async def export(means: Means, after: int = 0) -> Result:
     return {"memories": rows, "next": None}
 
 
-async def import_(means: Means, text: str, first: int = 1) -> Result:
+async def import_memories(means: OperationContext, text: str, first: int = 1) -> Result:
     """Reads lines that were exported, `first` being the number of the first one.
 
     Gives how many there are (`total`), how many were `new`, and in `faults` what is wrong with the
@@ -207,9 +216,9 @@ async def import_(means: Means, text: str, first: int = 1) -> Result:
     return {"new": means.source.add(rows) if rows else 0, "total": len(rows), "faults": faults}
 
 
-async def stats(means: Means) -> Result:
+async def memory_stats(means: OperationContext) -> Result:
     """How much is remembered, and where."""
-    memory = means.memory
+    memory = means.memory_index
     await memory.open(means.progress)
     return {
         "remembered": memory.source.count(),
@@ -221,41 +230,43 @@ async def stats(means: Means) -> Result:
     }
 
 
-async def reindex(means: Means) -> Result:
+async def reindex_memory(means: OperationContext) -> Result:
     """Builds the index anew; `indexed` is how many rows it has."""
-    return {"indexed": await means.memory.reindex(means.progress)}
+    return {"indexed": await means.memory_index.reindex(means.progress)}
 
 
-async def _follow_new(memory: Memory, until: float) -> list[str]:
-    return behind(await memory.follow_new(until), "the next search, or orch memory stats, does it")
+async def _follow_new(memory: MemoryIndex, until: float) -> list[str]:
+    return lag_note(
+        await memory.follow_new(until), "the next search, or orch memory stats, does it"
+    )
 
 
-async def _follow_forgotten(memory: Memory, _: float) -> list[str]:
+async def _follow_forgotten(memory: MemoryIndex, _: float) -> list[str]:
     await memory.follow_forgotten()
     return []
 
 
 _RECORDED = "recorded, and indexed at the next search"
 OPERATIONS = {
-    "search": Operation(search, needs_index=True),
-    "list": Operation(list_),
-    "show": Operation(show),
-    "add": Operation(add, follow=_follow_new, later=_RECORDED),
+    "search": Operation(search_memories, needs_index=True),
+    "list": Operation(list_memories),
+    "show": Operation(show_memory),
+    "add": Operation(add_notes, follow=_follow_new, later=_RECORDED),
     "forget": Operation(
-        forget,
+        forget_memories,
         follow=_follow_forgotten,
         later=(
             "forgotten in the journal; the index, which holds no text, follows at the next search"
         ),
     ),
-    "export": Operation(export),
-    "import": Operation(import_, follow=_follow_new, later=_RECORDED),
-    "stats": Operation(stats, needs_index=True),
-    "reindex": Operation(reindex, needs_index=True),
+    "export": Operation(export_memories),
+    "import": Operation(import_memories, follow=_follow_new, later=_RECORDED),
+    "stats": Operation(memory_stats, needs_index=True),
+    "reindex": Operation(reindex_memory, needs_index=True),
 }
 
 
-def behind(lag: int, then: str) -> list[str]:
+def lag_note(lag: int, then: str) -> list[str]:
     """The note of an index that has not seen so many rows."""
     return (
         [f"{lag:,} {'entry is' if lag == 1 else 'entries are'} not indexed yet: {then}"]
@@ -264,7 +275,7 @@ def behind(lag: int, then: str) -> list[str]:
     )
 
 
-def _one(source: Source, prefix: str) -> Remembered:
+def _one(source: JournalSource, prefix: str) -> Remembered:
     """The row whose id begins so. Raises UsageError where none or several do."""
     rows = source.find(prefix) if prefix else []
     if len(rows) != 1:
@@ -282,8 +293,8 @@ def _facts(row: Remembered) -> Result:
         "id": row.run_id,
         "date": datetime.fromtimestamp(row.at).isoformat(timespec="seconds"),
         **{name: getattr(row, name) for name in ("session", "task_type", "model", "title")},
-        "task": shortened(row.task, 400),
-        "beginning": shortened(row.answer, 400),
+        "task": truncate_line(row.task, 400),
+        "beginning": truncate_line(row.answer, 400),
         "note": row.is_note,
         "redacted": row.redacted,
     }
@@ -294,20 +305,20 @@ def _facts(row: Remembered) -> Result:
 
 def _where(
     *, session: str = "", kind: str = "", model: str = "", since: str = "", before: str = ""
-) -> Where:
+) -> Filter:
     """The words of a search as bounds. Raises UsageError."""
     if kind and kind not in tuple(TaskType):
         raise UsageError(f"{kind!r} is no task type", f"there are: {', '.join(TaskType)}")
-    return Where(
+    return Filter(
         session=session or None,
         task_type=kind or None,
         model=model or None,
-        since=since_when(since) if since else None,
-        before=since_when(before, "--before") if before else None,
+        since=parse_since(since) if since else None,
+        before=parse_since(before, "--before") if before else None,
     )
 
 
-def checked(name: str, arguments: Mapping[str, Any]) -> Operation:
+def checked_operation(name: str, arguments: Mapping[str, Any]) -> Operation:
     """The operation, if it takes these arguments. Raises UsageError."""
     if name not in OPERATIONS:
         raise UsageError(f"memory can't {name!r}", f"there are: {', '.join(OPERATIONS)}")

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from orch.memory.index import Found
+from orch.memory.index import ScoredRow
 from orch.memory.journal_source import Remembered
-from orch.memory.noise import is_noise, without_noise
+from orch.memory.noise import is_noise, strip_noise
 from orch.text.lines import one_line
-from orch.text.prompt import estimate_text, fenced
+from orch.text.prompt import estimate_text_tokens, fenced_block
 from orch.types import Message
 
 MOST_ROWS = 6
@@ -26,7 +26,7 @@ INTRODUCTION = (
 )
 
 
-def worth_telling(found: Sequence[Found]) -> list[Found]:
+def select_relevant(found: Sequence[ScoredRow]) -> list[ScoredRow]:
     """The rows that were found well enough to be put before a task, and say something."""
     best = found[0].score if found else 0.0
     return [
@@ -37,15 +37,17 @@ def worth_telling(found: Sequence[Found]) -> list[Found]:
     ]
 
 
-def message_of(rows: Sequence[Remembered], tokens: int) -> tuple[Message | None, list[Remembered]]:
+def recall_message(
+    rows: Sequence[Remembered], tokens: int
+) -> tuple[Message | None, list[Remembered]]:
     """One system message with as many rows as fit into so many tokens, and the rows that it holds;
     None where none fits."""
-    left = min(tokens, MOST_TOKENS) - estimate_text(INTRODUCTION)
+    left = min(tokens, MOST_TOKENS) - estimate_text_tokens(INTRODUCTION)
     used: list[Remembered] = []
     texts: list[str] = []
     for row in rows:
-        text = fenced(_title(row), _body(row, min(left, MOST_TOKENS_EACH)))
-        cost = estimate_text(text)
+        text = fenced_block(_title(row), _body(row, min(left, MOST_TOKENS_EACH)))
+        cost = estimate_text_tokens(text)
         if cost > left or not _body(row, left).strip():
             break
         left, used, texts = left - cost, [*used, row], [*texts, text]
@@ -65,15 +67,15 @@ def _title(row: Remembered) -> str:
 
 def _body(row: Remembered, tokens: int) -> str:
     text = (
-        without_noise(row.task)
+        strip_noise(row.task)
         if row.is_note
-        else f"Question: {without_noise(row.task)}\nAnswer: {without_noise(row.answer)}"
+        else f"Question: {strip_noise(row.task)}\nAnswer: {strip_noise(row.answer)}"
     )
     room = max(tokens * 3, 0)
     return text if len(text) <= room else f"{text[:room]} …"
 
 
-def described(row: Remembered, score: float) -> dict[str, object]:
+def describe_recalled(row: Remembered, score: float) -> dict[str, object]:
     """A recalled row as `recalled` of a result lists it."""
     beginning = " ".join((row.task if row.is_note else row.answer).split())[:160]
     return {

@@ -16,21 +16,21 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from orch.config import paths
-from orch.config.urls import shown
-from orch.errors import BackendError
+from orch.config.urls import display_url
+from orch.errors import ProviderError
 from orch.memory.file_lock import FileLock
 from orch.memory.store import (
     DENSE,
     INDEXED,
     LEXICAL,
-    REINDEX,
+    REINDEX_HINT,
+    Filter,
     Hit,
     Point,
     StoreError,
-    Where,
-    wrong_dimension,
+    dimension_error,
 )
-from orch.providers.proxies import proxy_of
+from orch.providers.proxies import proxy_for
 from orch.providers.transport import bounded_transport
 from orch.text.lines import first_line, one_line
 
@@ -91,8 +91,8 @@ class QdrantStore:
         if self._url is None:
             return QdrantClient(":memory:")
         try:
-            transport = bounded_transport(self._url, proxy_of(self._url), _MOST_BYTES)
-        except BackendError as error:
+            transport = bounded_transport(self._url, proxy_for(self._url), _MOST_BYTES)
+        except ProviderError as error:
             raise StoreError(error.message, code="unreachable") from None
         return QdrantClient(
             url=self._url,
@@ -127,7 +127,7 @@ class QdrantStore:
         else:
             theirs = _dimension_of(client, self.collection)
             if theirs != self._dimension:
-                raise wrong_dimension(self.collection, theirs, self._dimension)
+                raise dimension_error(self.collection, theirs, self._dimension)
 
     def _begin(self, client: QdrantClient) -> None:
         half = models.Datatype.FLOAT16
@@ -181,7 +181,7 @@ class QdrantStore:
         number: what was cut off is not taken for done."""
         for point in points:
             if point.dense is not None and len(point.dense) != self._dimension:
-                raise wrong_dimension(self.collection, self._dimension, len(point.dense))
+                raise dimension_error(self.collection, self._dimension, len(point.dense))
         records = _records(points)
         for start in range(0, len(records), _CHUNK):
             self._write(records[start : start + _CHUNK])
@@ -214,20 +214,20 @@ class QdrantStore:
 
     # ------------------------------------------------------------ reading
 
-    def dense(self, vector: Sequence[float], limit: int, where: Where) -> list[Hit]:
+    def dense(self, vector: Sequence[float], limit: int, where: Filter) -> list[Hit]:
         """The nearest points by cosine."""
         if self._dimension is None:
             return []
         if len(vector) != self._dimension:
-            raise wrong_dimension(self.collection, self._dimension, len(vector))
+            raise dimension_error(self.collection, self._dimension, len(vector))
         return self._nearest(DENSE, list(vector), limit, where)
 
-    def lexical(self, weights: Mapping[int, float], limit: int, where: Where) -> list[Hit]:
+    def lexical(self, weights: Mapping[int, float], limit: int, where: Filter) -> list[Hit]:
         """The points that share terms with a query."""
         return self._nearest(LEXICAL, _sparse(weights), limit, where) if weights else []
 
     def _nearest(
-        self, using: str, vector: list[float] | models.SparseVector, limit: int, where: Where
+        self, using: str, vector: list[float] | models.SparseVector, limit: int, where: Filter
     ) -> list[Hit]:
         fields = ["run_id", "part"]
         found = self._ask(
@@ -288,10 +288,10 @@ class QdrantStore:
 
     def _error(self, error: Exception) -> StoreError:
         if self._url is None:
-            return StoreError(f"the memory index can't be used ({first_line(error)})", REINDEX)
+            return StoreError(f"the memory index can't be used ({first_line(error)})", REINDEX_HINT)
         if isinstance(error, UnexpectedResponse):
             return _refused(self._url, error)
-        said = f"no Qdrant answers at {shown(self._url)} ({first_line(error)})"
+        said = f"no Qdrant answers at {display_url(self._url)} ({first_line(error)})"
         return StoreError(
             said, "start it, or correct memory.qdrant_url in routing.yaml", code="unreachable"
         )
@@ -302,7 +302,7 @@ def _client_of(path: Path) -> QdrantClient:
 
 
 def _refused(url: str, error: UnexpectedResponse) -> StoreError:
-    at = f"Qdrant at {shown(url)}"
+    at = f"Qdrant at {display_url(url)}"
     if error.status_code in (401, 403):
         return StoreError(
             f"{at} refuses the key",
@@ -311,14 +311,14 @@ def _refused(url: str, error: UnexpectedResponse) -> StoreError:
         )
     if error.status_code == 404 and b'"status"' not in error.content:
         return StoreError(
-            f"what answers at {shown(url)} is no Qdrant",
+            f"what answers at {display_url(url)} is no Qdrant",
             "correct memory.qdrant_url in routing.yaml",
             code="unreachable",
         )
     return StoreError(
         f"{at} answers {error.status_code}:"
         f" {one_line(error.content.decode(errors='replace')[:200])}",
-        REINDEX,
+        REINDEX_HINT,
     )
 
 
@@ -353,12 +353,12 @@ def _sparse(weights: Mapping[int, float]) -> models.SparseVector:
     return models.SparseVector(indices=list(weights), values=list(weights.values()))
 
 
-def _filter(where: Where) -> models.Filter | None:
+def _filter(where: Filter) -> models.Filter | None:
     conditions: list[Any] = [
         models.FieldCondition(key=key, match=models.MatchValue(value=value))
-        for key, value in where.wanted().items()
+        for key, value in where.exact_matches().items()
     ]
-    if where.is_timed():
+    if where.has_time_range():
         conditions.append(
             models.FieldCondition(key="at", range=models.Range(gte=where.since, lt=where.before))
         )

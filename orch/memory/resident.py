@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orch.config import spec
 from orch.errors import InputError, OrchError, UsageError
-from orch.memory.on_demand import FOLLOW_S, LazyMemory, recalled, without_memory
-from orch.storage.answers import Cache
+from orch.memory.on_demand import FOLLOW_S, OnDemandMemory, recall_warning, recall_with_notes
+from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 
 if TYPE_CHECKING:
     from orch.memory.embedders import Embedder, Embeds
-    from orch.memory.index import Found, Memory, Progress, State
+    from orch.memory.index import IndexState, MemoryIndex, Progress, ScoredRow
 
-PATIENCE_S = 20.0
+WAIT_S = 20.0
 """How long a run or a check waits for memory. An index that is catching up lets them in after some
 pieces, a second or two; rewriting one does not."""
 CLOSE_S = 5.0
@@ -34,7 +34,7 @@ seconds."""
 _T = TypeVar("_T")
 
 
-class HeldMemory(LazyMemory):
+class ResidentMemory(OnDemandMemory):
     """The memory of a server, for one event loop at a time.
 
     The index is opened at its first use and held, locked, until `aclose`; uses wait in line for the
@@ -52,7 +52,7 @@ class HeldMemory(LazyMemory):
         journal: Journal,
         providers: Mapping[str, Embeds],
         redactor: Redactor,
-        cache: Cache,
+        cache: AnswerStore,
     ) -> None:
         at_home = {name: _AtHome(self, provider) for name, provider in providers.items()}
         super().__init__(
@@ -63,7 +63,7 @@ class HeldMemory(LazyMemory):
         self.home: asyncio.AbstractEventLoop | None = None
         """The event loop that uses it."""
         self._stop = threading.Event()
-        self._held: Memory | None = None
+        self._held: MemoryIndex | None = None
         self._first = deque[_Job]()
         self._in_line, self._is_late = 0, False
 
@@ -74,9 +74,9 @@ class HeldMemory(LazyMemory):
     ) -> dict[str, Any]:
         """Does one of `operations.OPERATIONS`. `progress` is called in the thread. Raises
         OrchError."""
-        from orch.memory.operations import checked, perform
+        from orch.memory.operations import checked_operation, perform
 
-        operation = checked(name, arguments)
+        operation = checked_operation(name, arguments)
         if operation.needs_index:
             result = await self._in_thread(
                 lambda memory: perform(name, arguments, self._means(memory, progress))
@@ -90,25 +90,27 @@ class HeldMemory(LazyMemory):
         )
         return await self._followed(operation, result)
 
-    async def recall(self, question: str, limit: int) -> tuple[list[Found], list[str]]:
+    async def recall(self, question: str, limit: int) -> tuple[list[ScoredRow], list[str]]:
         """What is found, and warnings; a memory that can't be used, or not soon, is a warning."""
         try:
             found, said = await self._soon(
-                lambda memory: recalled(memory, question, limit, "that goes on now")
+                lambda memory: recall_with_notes(memory, question, limit, "that goes on now")
             )
         except (OrchError, sqlite3.Error) as error:
-            return [], [without_memory(error)]
+            return [], [recall_warning(error)]
         self._catch_up_later()
         return found, said
 
-    async def state(self) -> State:
+    async def state(self) -> IndexState:
         """How the index stands, without catching up. Raises OrchError, sqlite3.Error."""
         return await self._soon(lambda memory: memory.state())
 
-    async def _follow(self, follow: Callable[[Memory, float], Awaitable[list[str]]]) -> list[str]:
-        async def work(memory: Memory) -> list[str]:
+    async def _follow(
+        self, follow: Callable[[MemoryIndex, float], Awaitable[list[str]]]
+    ) -> list[str]:
+        async def work(memory: MemoryIndex) -> list[str]:
             said = await follow(memory, time.monotonic() + FOLLOW_S)
-            return [*memory.told(), *said]
+            return [*memory.take_notes(), *said]
 
         said = await self._soon(work)
         self._catch_up_later()
@@ -122,11 +124,11 @@ class HeldMemory(LazyMemory):
     def _kept_embedder(self) -> tuple[Embedder, str | None]:
         return super().found_embedder()
 
-    async def _soon(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
+    async def _soon(self, work: Callable[[MemoryIndex], Awaitable[_T]]) -> _T:
         """What must not wait in line. What takes too long goes on in the thread; what has not begun
         is dropped."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WAIT_S):
                 return await self._in_thread(work, at_once=True)
         except TimeoutError:
             raise OrchError(
@@ -138,7 +140,7 @@ class HeldMemory(LazyMemory):
     # ------------------------------------------------------------ the thread
 
     async def _in_thread(
-        self, work: Callable[[Memory], Awaitable[_T]], *, at_once: bool = False
+        self, work: Callable[[MemoryIndex], Awaitable[_T]], *, at_once: bool = False
     ) -> _T:
         """Waits for its turn in the thread. One that nobody waits for any more is dropped, unless
         it has begun."""
@@ -191,16 +193,16 @@ class HeldMemory(LazyMemory):
 
     def _go_on(self) -> None:
         """Raises OrchError where the memory is being closed."""
-        from orch.memory.index import stopped
+        from orch.memory.index import stopping_error
 
         if self._stop.is_set():
-            raise stopped()
+            raise stopping_error()
 
-    async def _with_memory(self, work: Callable[[Memory], Awaitable[_T]]) -> _T:
+    async def _with_memory(self, work: Callable[[MemoryIndex], Awaitable[_T]]) -> _T:
         self._go_on()
         try:
             memory = self._held = self._held or await self.memory()
-            memory.stop, memory.between = self._stop, self._let_in
+            memory.stop, memory.between_chunks = self._stop, self._let_in
             return await work(memory)
         except (UsageError, InputError):
             raise
@@ -240,7 +242,7 @@ class HeldMemory(LazyMemory):
 class _Job:
     """Work that must not wait, and its end."""
 
-    def __init__(self, work: Callable[[Memory], Awaitable[Any]]) -> None:
+    def __init__(self, work: Callable[[MemoryIndex], Awaitable[Any]]) -> None:
         self.work, self.done = work, Future[Any]()
 
     def end(self, runner: asyncio.Runner, doing: Coroutine[Any, Any, Any]) -> None:
@@ -255,7 +257,7 @@ class _AtHome:
     """A provider that embeds, asked in the event loop that uses the memory: its connections and the
     gate before it belong there."""
 
-    def __init__(self, memory: HeldMemory, provider: Embeds) -> None:
+    def __init__(self, memory: ResidentMemory, provider: Embeds) -> None:
         self._memory, self._provider = memory, provider
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:

@@ -8,23 +8,23 @@ from orch.memory.qdrant_store import QdrantStore
 from orch.memory.store import StoreError
 
 
-class Owner(Protocol):
+class JournalOwner(Protocol):
     """The journal whose rows are indexed."""
 
-    def identity(self) -> str:
+    def journal_id(self) -> str:
         """Its own id, which no other journal has but a copy of it."""
         ...
 
-    def renew_identity(self, old: str) -> str:
+    def renew_journal_id(self, old: str) -> str:
         """Another id in the place of that one."""
         ...
 
-    def knows(self, seq: int, run_id: str) -> bool:
+    def has_run(self, seq: int, run_id: str) -> bool:
         """Whether a row of that number and id is in it, or was."""
         ...
 
 
-class SharedStore(QdrantStore):
+class SharedCollectionStore(QdrantStore):
     """The collection of a journal on a server. Its name ends with the journal's id.
 
     A copied ORCH_HOME has the same id: whose collection it is, the newest point tells. Where the
@@ -37,13 +37,13 @@ class SharedStore(QdrantStore):
         self,
         index: str,
         dimension: int | None,
-        owner: Owner,
+        owner: JournalOwner,
         *,
         url: str,
         api_key: str | None = None,
     ) -> None:
-        self._index, self._owner, self._id = index, owner, owner.identity()
-        super().__init__(name_of(index, self._id), dimension, url=url, api_key=api_key)
+        self._index, self._owner, self._id = index, owner, owner.journal_id()
+        super().__init__(collection_name(index, self._id), dimension, url=url, api_key=api_key)
 
     def open(self, patience_s: float | None = None) -> None:
         """Connects, and makes the collection where there is none. Raises StoreError."""
@@ -64,11 +64,11 @@ class SharedStore(QdrantStore):
 
     def _is_own(self) -> bool:
         newest = self.newest()
-        return newest is None or self._owner.knows(*newest)
+        return newest is None or self._owner.has_run(*newest)
 
     def _begin_own(self) -> None:
-        left, self._id = self.collection, self._owner.renew_identity(self._id)
-        self.collection = name_of(self._index, self._id)
+        left, self._id = self.collection, self._owner.renew_journal_id(self._id)
+        self.collection = collection_name(self._index, self._id)
         said = (
             f"the collection {left} has rows that are not in this journal: it is left to another"
             " copy of this ORCH_HOME"
@@ -76,6 +76,6 @@ class SharedStore(QdrantStore):
         self.notes.append(f"{said}, and {self.collection} is built from the journal")
 
 
-def name_of(index: str, identity: str) -> str:
+def collection_name(index: str, identity: str) -> str:
     """The collection's name: what its vectors are, and whose rows."""
     return f"{index}-{identity}"

@@ -20,10 +20,10 @@ INDEXED = {
     "seq": "integer",
 }
 """The payload fields that are looked up, each with the kind of its index in Qdrant."""
-FOR_GOOD = "forgotten:for_good"
+FORGOTTEN_FOR_GOOD = "forgotten:for_good"
 """The fact that holds the last place in the list of forgotten rows that a user chose, rather than
 `journal.keep`."""
-REINDEX = "build it anew with `orch memory reindex`"
+REINDEX_HINT = "build it anew with `orch memory reindex`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class Filter:
     """Narrows a search; what is None narrows nothing. `since` is the first moment that counts,
     `before` the first that does not, in seconds."""
 
@@ -63,12 +63,12 @@ class Where:
     since: float | None = None
     before: float | None = None
 
-    def wanted(self) -> dict[str, str]:
+    def exact_matches(self) -> dict[str, str]:
         """The fields that must have one value."""
         wishes = {"session": self.session, "task_type": self.task_type, "model": self.model}
         return {name: wish for name, wish in wishes.items() if wish is not None}
 
-    def is_timed(self) -> bool:
+    def has_time_range(self) -> bool:
         """Whether time narrows the search."""
         return self.since is not None or self.before is not None
 
@@ -116,11 +116,11 @@ class Store(Protocol):
         """Takes out all points of these runs; that outlives the process too."""
         ...
 
-    def dense(self, vector: Sequence[float], limit: int, where: Where) -> list[Hit]:
+    def dense(self, vector: Sequence[float], limit: int, where: Filter) -> list[Hit]:
         """The points whose dense vector is nearest by cosine, best first."""
         ...
 
-    def lexical(self, weights: Mapping[int, float], limit: int, where: Where) -> list[Hit]:
+    def lexical(self, weights: Mapping[int, float], limit: int, where: Filter) -> list[Hit]:
         """The points that share terms with a query, best first. Qdrant weighs each term by its
         rarity (IDF)."""
         ...
@@ -142,11 +142,11 @@ class Store(Protocol):
         ...
 
 
-def wrong_dimension(name: str, theirs: int | None, ours: int | None) -> StoreError:
+def dimension_error(name: str, theirs: int | None, ours: int | None) -> StoreError:
     """The error of an index whose vectors are not the embedder's. None is an index without dense
     vectors."""
     said = f"the memory index {name} holds {_vectors(theirs)}, the embedder makes {_vectors(ours)}"
-    return StoreError(said, REINDEX, code="dimension")
+    return StoreError(said, REINDEX_HINT, code="dimension")
 
 
 def _vectors(dimension: int | None) -> str:

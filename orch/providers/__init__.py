@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
-from orch.types import ChatRequest, Delta, Installed, ModelInfo
+from orch.types import ChatRequest, Delta, InstalledModel, ModelInfo
 
 
-class Backend(Protocol):
+class ProviderClient(Protocol):
     """One provider of models. Every method raises BackendError when the provider does not give what
     was asked."""
 
@@ -29,7 +29,7 @@ class Backend(Protocol):
         """One vector a text; `extra` are fields for the server as they are."""
         ...
 
-    async def installed(self) -> list[Installed]:
+    async def installed(self) -> list[InstalledModel]:
         """The models it has, with what is loaded now."""
         ...
 

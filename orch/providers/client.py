@@ -10,16 +10,28 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from orch.config.urls import is_loopback, shown
-from orch.errors import BackendError, ConfigError
-from orch.providers.load_balancer import Addresses, Visit
-from orch.providers.read_limits import MOST_ERROR_BYTES, MOST_JSON_BYTES, beginning, said, whole
-from orch.providers.transport import Line, Reply, foreign, line_to, translated
+from orch.config.urls import display_url, is_loopback
+from orch.errors import ConfigError, ProviderError
+from orch.providers.load_balancer import InFlightRequest, LoadBalancer
+from orch.providers.read_limits import (
+    MAX_ERROR_BYTES,
+    MAX_JSON_BYTES,
+    error_line,
+    read_body,
+    read_prefix,
+)
+from orch.providers.transport import (
+    HttpResponse,
+    Transport,
+    open_transport,
+    to_provider_error,
+    transport_errors,
+)
 
-DRAIN_S = 0.2
-QUICK_S = 5.0
+DRAIN_TIMEOUT_S = 0.2
+QUICK_TIMEOUT_S = 5.0
 """For questions that a living server answers from memory: its version, its list of models."""
-WHOLE_PER_PIECE = 4
+TOTAL_PER_READ_TIMEOUT = 4
 """How many times as long as for its next piece a whole answer is waited for."""
 _NEXT_ADDRESS = (429, 502, 503, 504)
 _OVERFLOW = ("context", "exceed", "too long", "input length", "too many tokens", "truncat")
@@ -27,7 +39,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 _T = TypeVar("_T")
 
 
-class Http:
+class HttpClient:
     """The addresses of one provider, and a line to each for each event loop, made at first use."""
 
     def __init__(
@@ -39,13 +51,13 @@ class Http:
                 "look at the variable it comes from",
             )
         self.urls = tuple(url.rstrip("/") for url in urls)
-        self.addresses = Addresses(self.urls)
+        self.load_balancer = LoadBalancer(self.urls)
         self._many = many
         self._headers = {
             "Accept-Encoding": "identity",
             **({"Authorization": f"Bearer {api_key}"} if api_key else {}),
         }
-        self._lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Line]] = (
+        self._lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Transport]] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -54,10 +66,10 @@ class Http:
         """Whether every address is on this machine."""
         return all(is_loopback(url) for url in self.urls)
 
-    def _line(self, url: str) -> Line:
+    def _line(self, url: str) -> Transport:
         lines = self._lines.setdefault(asyncio.get_running_loop(), {})
         if url not in lines:
-            lines[url] = line_to(url, self._headers, many=self._many)
+            lines[url] = open_transport(url, self._headers, many=self._many)
         return lines[url]
 
     @asynccontextmanager
@@ -69,7 +81,7 @@ class Http:
         *,
         timeout_s: float | None = None,
         at: Sequence[str] = (),
-    ) -> AsyncIterator[Reply]:
+    ) -> AsyncIterator[HttpResponse]:
         """A response whose body is still to come. Where an address fails it tries the next of `at`,
         by default all in their steady order.
 
@@ -77,17 +89,17 @@ class Http:
         """
         content = None if body is None else _encode(body).encode("utf-8", "replace")
         visit, response = await self._first_that_answers(
-            at or self.addresses.steady(), method, path, content, timeout_s
+            at or self.load_balancer.fixed_order(), method, path, content, timeout_s
         )
         failed = response.status_code in _NEXT_ADDRESS
         try:
             await _refuse_errors(response)
             yield response
-        except foreign() as error:
+        except transport_errors() as error:
             failed = True
-            raise translated(error, str(response.url)) from error
+            raise to_provider_error(error, str(response.url)) from error
         finally:
-            visit.ended(failed=failed, retry_after_s=_retry_after(response))
+            visit.finish(failed=failed, retry_after_s=_retry_after(response))
             # a stream that was left unread is cut here, which ends generation at the server
             await response.aclose()
 
@@ -98,30 +110,30 @@ class Http:
         path: str,
         content: bytes | None,
         timeout_s: float | None,
-    ) -> tuple[Visit, Reply]:
-        failure = BackendError("connect", "the provider has no address")
+    ) -> tuple[InFlightRequest, HttpResponse]:
+        failure = ProviderError("connect", "the provider has no address")
         for url in at:
-            visit = self.addresses.began(url)
-            line: Line | None = None
+            visit = self.load_balancer.start(url)
+            line: Transport | None = None
             try:
                 line = self._line(url)
                 response = await line.send(method, path, content, timeout_s)
-            except BackendError as error:  # there is no way to it
-                visit.ended(failed=True)
+            except ProviderError as error:  # there is no way to it
+                visit.finish(failed=True)
                 failure = error
                 continue
-            except foreign() as error:
-                visit.ended(failed=True)
-                failure = translated(error, url, line.proxy if line else None)
+            except transport_errors() as error:
+                visit.finish(failed=True)
+                failure = to_provider_error(error, url, line.proxy if line else None)
                 continue
             except BaseException:
                 # the caller left: that tells nothing of the address
-                visit.ended()
+                visit.finish()
                 raise
             if response.status_code not in _NEXT_ADDRESS:
-                visit.answered()
+                visit.mark_answered()
             elif url != at[-1]:
-                visit.ended(failed=True, retry_after_s=_retry_after(response))
+                visit.finish(failed=True, retry_after_s=_retry_after(response))
                 await response.aclose()
                 continue
             return visit, response
@@ -133,24 +145,24 @@ class Http:
         path: str,
         body: Any = None,
         *,
-        timeout_s: float | None = QUICK_S,
+        timeout_s: float | None = QUICK_TIMEOUT_S,
         at: Sequence[str] = (),
-        most_bytes: int = MOST_JSON_BYTES,
+        most_bytes: int = MAX_JSON_BYTES,
     ) -> dict[str, Any]:
         """The JSON object of an answer. Raises BackendError, also for one of over `most_bytes`, and
         for one that drips: `timeout_s` is for each piece."""
-        in_all = None if timeout_s is None else WHOLE_PER_PIECE * timeout_s
+        in_all = None if timeout_s is None else TOTAL_PER_READ_TIMEOUT * timeout_s
         try:
             async with (
                 asyncio.timeout(in_all),
                 self.stream(method, path, body, timeout_s=timeout_s, at=at) as response,
             ):
                 return _object(
-                    await whole(response, most_bytes, f"an answer to {path}"),
-                    shown(str(response.url)),
+                    await read_body(response, most_bytes, f"an answer to {path}"),
+                    display_url(str(response.url)),
                 )
         except TimeoutError:
-            raise BackendError(
+            raise ProviderError(
                 "timeout", f"the answer to {path} did not come whole within {in_all:g} s"
             ) from None
 
@@ -160,7 +172,7 @@ class Http:
             await line.aclose()
 
 
-async def with_deadlines(
+async def with_timeouts(
     items: AsyncGenerator[_T], first_s: float, next_s: float
 ) -> AsyncGenerator[_T]:
     """The same items; raises BackendError when the first or a later one lets wait too long. Closes
@@ -175,7 +187,7 @@ async def with_deadlines(
                 return
             except TimeoutError:
                 what = "no token came" if code == "timeout" else "the stream stood still"
-                raise BackendError(code, f"{what} for {limit:g} s") from None
+                raise ProviderError(code, f"{what} for {limit:g} s") from None
             yield item
             limit, code = next_s, "stalled"
 
@@ -183,8 +195,8 @@ async def with_deadlines(
 async def drain(items: AsyncGenerator[Any]) -> None:
     """Reads the end of a body whose last event was seen, so that its connection can be used
     again."""
-    with suppress(TimeoutError, BackendError):
-        async with asyncio.timeout(DRAIN_S):
+    with suppress(TimeoutError, ProviderError):
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
             await anext(items, None)
 
 
@@ -197,43 +209,46 @@ def _object(data: bytes, url: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise BackendError("bad_response", f"{url} did not answer with JSON{_looks(data)}")
+        raise ProviderError("bad_response", f"{url} did not answer with JSON{_looks(data)}")
     return value
 
 
-async def _refuse_errors(response: Reply) -> None:
+async def _refuse_errors(response: HttpResponse) -> None:
     content_type = response.headers.get("content-type", "")
     if response.status_code < 400:
         if "html" in content_type:
-            raise BackendError(
+            raise ProviderError(
                 "bad_response",
-                f"{shown(str(response.url))} answered with a web page: is this a model server?",
+                f"{display_url(str(response.url))} answered with a web page: is this a model"
+                " server?",
             )
         return
-    body, is_whole = await beginning(response, MOST_ERROR_BYTES)
+    body, is_whole = await read_prefix(response, MAX_ERROR_BYTES)
     cut = (
         ""
         if is_whole
-        else f" (with an error text of over {MOST_ERROR_BYTES // 1_000_000} MB, which is not read)"
+        else f" (with an error text of over {MAX_ERROR_BYTES // 1_000_000} MB, which is not read)"
     )
-    message = error_text(body) or f"{said(response.reason_phrase)}{_looks(body)}{cut}"
+    message = error_message_of(body) or f"{error_line(response.reason_phrase)}{_looks(body)}{cut}"
     code, told = (
         _status_code(response.status_code, message, is_page="html" in content_type),
         f"status {response.status_code}: {message}",
     )
     if code == "context_overflow":
-        raise overflow(told, body)
-    raise BackendError(code, told, retry_after_s=_retry_after(response))
+        raise context_overflow_error(told, body)
+    raise ProviderError(code, told, retry_after_s=_retry_after(response))
 
 
-def overflow(message: str, body: bytes = b"") -> BackendError:
+def context_overflow_error(message: str, body: bytes = b"") -> ProviderError:
     """The refusal of too long a prompt, with the numbers that it tells."""
     from orch.providers.context_overflow import (
-        told_by,
+        parse_overflow,
     )  # a dozen regular expressions, 5 ms, which few runs need
 
-    told = told_by(message, body)
-    return BackendError("context_overflow", message, counted=told.counted, held=told.held)
+    told = parse_overflow(message, body)
+    return ProviderError(
+        "context_overflow", message, counted=told.prompt_tokens, held=told.context_tokens
+    )
 
 
 def _status_code(status: int, message: str, *, is_page: bool) -> str:
@@ -254,7 +269,7 @@ def _status_code(status: int, message: str, *, is_page: bool) -> str:
     return "rejected"
 
 
-def error_text(body: bytes) -> str:
+def error_message_of(body: bytes) -> str:
     """What a server's error body says: Ollama's and OpenAI's forms, also one inside the other."""
     try:
         value: Any = json.loads(body)
@@ -270,14 +285,14 @@ def error_text(body: bytes) -> str:
                 break
         else:
             break
-    return said(value) if value else ""
+    return error_line(value) if value else ""
 
 
 def _looks(body: bytes) -> str:
     return " (a web page)" if b"<html" in body[:2000].lower() else ""
 
 
-def _retry_after(response: Reply) -> float | None:
+def _retry_after(response: HttpResponse) -> float | None:
     value = response.headers.get("retry-after")
     try:
         return max(float(value), 0.0) if value else None

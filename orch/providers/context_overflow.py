@@ -32,18 +32,18 @@ _HELD = tuple(
 )
 
 
-class Told(NamedTuple):
+class OverflowCounts(NamedTuple):
     """Tokens of the prompt and of the context, None where the server does not tell."""
 
-    counted: int | None = None
-    held: int | None = None
+    prompt_tokens: int | None = None
+    context_tokens: int | None = None
 
 
-def told_by(message: str, body: bytes = b"") -> Told:
+def parse_overflow(message: str, body: bytes = b"") -> OverflowCounts:
     """What the words of a refusal tell, and the fields of its JSON where there are some (llama.cpp:
     n_prompt_tokens, n_ctx)."""
     fields = _fields(body)
-    return Told(
+    return OverflowCounts(
         fields.get("n_prompt_tokens") or _first(_COUNTED, message),
         fields.get("n_ctx") or _first(_HELD, message),
     )

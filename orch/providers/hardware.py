@@ -31,7 +31,7 @@ def free_memory_bytes() -> int | None:
     return min(free, limit) if limit is not None else free
 
 
-def memory_bytes() -> int | None:
+def total_memory_bytes() -> int | None:
     """Main memory in all, within the container's limit."""
     there = _physical_bytes()
     try:

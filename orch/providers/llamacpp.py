@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from orch.config.spec import ModelSpec, Provider
-from orch.errors import BackendError
+from orch.errors import ProviderError
 from orch.providers.hardware import core_count
-from orch.providers.openai_compatible import OpenAIBackend
-from orch.types import ChatRequest, Delta, Installed, ModelInfo
+from orch.providers.openai_compatible import OpenAIClient
+from orch.types import ChatRequest, Delta, InstalledModel, ModelInfo
 
-ENGINE = "xllamacpp"
+ENGINE_PACKAGE = "xllamacpp"
 DEFAULT_CTX = 8_192
 MAX_THREADS = 8
 CAPABILITIES = ("completion",)
@@ -28,7 +28,7 @@ CAPABILITIES = ("completion",)
 need a second file."""
 
 
-class LlamaCppBackend:
+class LlamaCppClient:
     """The models of one llamacpp provider; each is loaded at its first use and stays loaded."""
 
     local, fixed_ctx = True, True
@@ -49,8 +49,8 @@ class LlamaCppBackend:
             async for delta in deltas:
                 yield (
                     delta
-                    if delta.done is None
-                    else replace(delta, done=replace(delta.done, load_s=load_s))
+                    if delta.completion is None
+                    else replace(delta, completion=replace(delta.completion, load_s=load_s))
                 )
 
     def _engine(self, model: str) -> _Engine:
@@ -62,10 +62,10 @@ class LlamaCppBackend:
     def _file(self, model: str) -> Path:
         spec = self._specs.get(model)
         if spec is None or not spec.gguf:
-            raise BackendError("model_not_found", f"{model} names no gguf file in models.yaml")
+            raise ProviderError("model_not_found", f"{model} names no gguf file in models.yaml")
         path = gguf_path(spec.gguf)
         if path is None or not path.is_file():
-            raise BackendError("model_not_found", f"the model file {spec.gguf} is not there")
+            raise ProviderError("model_not_found", f"the model file {spec.gguf} is not there")
         return path
 
     async def load(
@@ -78,17 +78,17 @@ class LlamaCppBackend:
         self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
     ) -> list[list[float]]:
         """The embedded engine only chats."""
-        raise BackendError("rejected", "the embedded engine does not embed")
+        raise ProviderError("rejected", "the embedded engine does not embed")
 
-    async def installed(self) -> list[Installed]:
+    async def installed(self) -> list[InstalledModel]:
         """The listed models whose file is there. Raises BackendError without the engine."""
-        if find_spec(ENGINE) is None:
-            raise BackendError(
-                "connect", f"the embedded engine is not installed ({ENGINE} is missing)"
+        if find_spec(ENGINE_PACKAGE) is None:
+            raise ProviderError(
+                "connect", f"the embedded engine is not installed ({ENGINE_PACKAGE} is missing)"
             )
         files = {name: gguf_path(spec.gguf) for name, spec in self._specs.items() if spec.gguf}
         return [
-            Installed(
+            InstalledModel(
                 name,
                 size_bytes=path.stat().st_size,
                 resident=name in self._engines,
@@ -113,11 +113,11 @@ class LlamaCppBackend:
 
     async def health(self) -> str:
         """The engine's version."""
-        if find_spec(ENGINE) is None:
-            raise BackendError("connect", f"{ENGINE} is not installed")
+        if find_spec(ENGINE_PACKAGE) is None:
+            raise ProviderError("connect", f"{ENGINE_PACKAGE} is not installed")
         from importlib.metadata import version
 
-        return f"{ENGINE} {version(ENGINE)}"
+        return f"{ENGINE_PACKAGE} {version(ENGINE_PACKAGE)}"
 
     async def release(self) -> None:
         """Closes the connections of this event loop; the models stay loaded."""
@@ -142,15 +142,15 @@ class _Engine:
 
             self._server: Any = xllamacpp.Server(_parameters(xllamacpp, path, spec, key))
         except Exception as error:  # the engine raises bare RuntimeErrors of its own making
-            raise BackendError(
+            raise ProviderError(
                 "server_error", f"the embedded engine can't load {path.name}: {error}"
             ) from error
-        self.backend = OpenAIBackend(
+        self.backend = OpenAIClient(
             Provider(kind="openai", base_url=self._server.listening_address, api_key=key)
         )
 
     async def info(self) -> ModelInfo:
-        meta = await self.backend.meta()
+        meta = await self.backend.model_metadata()
         window, parameters = meta.get("n_ctx_train"), meta.get("n_params")
         return ModelInfo(
             capabilities=CAPABILITIES,

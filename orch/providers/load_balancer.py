@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
-from orch.config.urls import shown
+from orch.config.urls import display_url
 
-FIRST_COOLDOWN_S, LONGEST_COOLDOWN_S, LONGEST_ASKED_S = 1.0, 30.0, 60.0
+FIRST_COOLDOWN_S, MAX_COOLDOWN_S, MAX_RETRY_AFTER_S = 1.0, 30.0, 60.0
 """After a failure an address is left alone, twice as long after each further one; a server may ask
 for more (Retry-After), up to a minute."""
-MUCH_BUSIER = 2
+AFFINITY_SLACK = 2
 """Requests that a conversation's address may have more than the least busy one: its prompt cache is
 worth that."""
 ERROR_WEIGHT, ERROR_HALF_LIFE_S = 2.0, 30.0
@@ -31,7 +31,7 @@ class _Address:
         self.in_flight = self.failures = 0
         self.resting, self.until = False, 0.0
         self.failed_at, self.errors = float("-inf"), 0.0
-        self.probe: Visit | None = None
+        self.probe: InFlightRequest | None = None
 
     def recent_errors(self, now: float) -> float:
         return self.errors * math.exp2((self.failed_at - now) / ERROR_HALF_LIFE_S)
@@ -45,7 +45,7 @@ class _Address:
         return self.in_flight + ERROR_WEIGHT * self.recent_errors(now)
 
 
-class Addresses:
+class LoadBalancer:
     """The addresses with what is known of each. Lives in one event loop; `clock` gives seconds."""
 
     def __init__(self, urls: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,7 +70,7 @@ class Addresses:
             )
         ]
 
-    def steady(self) -> list[str]:
+    def fixed_order(self) -> list[str]:
         """Every address, in the order they were given: questions about a server should all reach
         the same one."""
         well, due, resting = self._sorted(self._clock())
@@ -102,14 +102,14 @@ class Addresses:
             default=None,
         )
         least = min((each.in_flight for each in well), default=0)
-        return own if own is not None and own.in_flight <= least + MUCH_BUSIER else None
+        return own if own is not None and own.in_flight <= least + AFFINITY_SLACK else None
 
-    def began(self, url: str) -> Visit:
+    def start(self, url: str) -> InFlightRequest:
         """A request to it is under way."""
         address = next(each for each in self._addresses if each.url == url)
-        visit = Visit(address, self._clock)
+        visit = InFlightRequest(address, self._clock)
         address.in_flight += 1
-        if address.resting and address.probe is None and visit.begun >= address.until:
+        if address.resting and address.probe is None and visit.started_at >= address.until:
             address.probe = visit
         return visit
 
@@ -119,7 +119,7 @@ class Addresses:
         now = self._clock()
         return [
             {
-                "url": shown(each.url),
+                "url": display_url(each.url),
                 "in_flight": each.in_flight,
                 "failures": each.failures,
                 "rests_s": each.rest_s(now),
@@ -128,22 +128,22 @@ class Addresses:
         ]
 
 
-class Visit:
+class InFlightRequest:
     """One request at one address, from its begin to the end of its body."""
 
     def __init__(self, address: _Address, clock: Callable[[], float]) -> None:
         self._address, self._clock = address, clock
-        self.begun = clock()
+        self.started_at = clock()
         self._answered = False
 
-    def answered(self) -> None:
+    def mark_answered(self) -> None:
         """It does what it is for: the address is well, if nothing failed there since the request
         began. The others need not wait for the body's end."""
-        self._answered = self.begun >= self._address.failed_at
+        self._answered = self.started_at >= self._address.failed_at
         if self._answered:
             self._address.resting = False
 
-    def ended(self, *, failed: bool = False, retry_after_s: float | None = None) -> None:
+    def finish(self, *, failed: bool = False, retry_after_s: float | None = None) -> None:
         """The request is over. A fast error is a failure, not idleness; one that was given up
         before it was answered tells nothing."""
         address = self._address
@@ -153,19 +153,19 @@ class Visit:
             address.probe = None
         if failed:
             self._failed(retry_after_s, probed=probed)
-        elif self._answered and self.begun >= address.failed_at:
+        elif self._answered and self.started_at >= address.failed_at:
             address.failures = 0
 
     def _failed(self, retry_after_s: float | None, *, probed: bool) -> None:
         address, now = self._address, self._clock()
-        asked = min(retry_after_s or 0.0, LONGEST_ASKED_S)
+        asked = min(retry_after_s or 0.0, MAX_RETRY_AFTER_S)
         # what fails together, because the server went away, is one failure
         if not address.resting or probed:
             address.failures += 1
             address.errors = 1 + address.recent_errors(now)
             asked = max(
                 asked,
-                min(FIRST_COOLDOWN_S * 2 ** min(address.failures - 1, 16), LONGEST_COOLDOWN_S),
+                min(FIRST_COOLDOWN_S * 2 ** min(address.failures - 1, 16), MAX_COOLDOWN_S),
             )
             address.until = now
         address.resting, address.failed_at = True, now

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from orch.errors import BackendError
+from orch.errors import ProviderError
 from orch.types import Message
 
 
-def openai_calls(
+def to_openai_calls(
     calls: Sequence[dict[str, Any]], turn: object, before: int = 0
 ) -> list[dict[str, Any]]:
     """Tool calls of either form in OpenAI's: each with an id and its arguments as a string.
@@ -35,7 +35,7 @@ def _openai_call(name: str, call: dict[str, Any]) -> dict[str, Any]:
     return {**call, "id": call.get("id") or name, "type": "function", "function": function}
 
 
-def ollama_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def to_ollama_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Tool calls of either form in Ollama's: arguments as an object. A string that is no object is
     kept under `arguments`."""
     return [
@@ -62,7 +62,7 @@ _MIMES = {"/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
 """How the base64 of an image begins, other than PNG."""
 
 
-def for_ollama(messages: Sequence[Message]) -> list[Message]:
+def to_ollama_messages(messages: Sequence[Message]) -> list[Message]:
     """A conversation as Ollama reads it: text and images apart, arguments as objects, a tool's
     answer under the tool's name. Raises BackendError."""
     names: dict[Any, str] = {}
@@ -73,7 +73,7 @@ def for_ollama(messages: Sequence[Message]) -> list[Message]:
             names |= {
                 call.get("id"): (call.get("function") or {}).get("name", "") for call in calls
             }
-            made["tool_calls"] = ollama_calls(calls)
+            made["tool_calls"] = to_ollama_calls(calls)
         if (
             made["role"] == "tool"
             and "tool_name" not in made
@@ -109,7 +109,7 @@ def _role(message: Message) -> str:
 def _text(part: dict[str, Any]) -> str:
     said = part.get("text", part.get("refusal"))
     if said is None:
-        raise BackendError(
+        raise ProviderError(
             "rejected",
             "Ollama takes text and images, and the message holds a part of type"
             f" {part.get('type')}",
@@ -127,12 +127,12 @@ def _bare(url: str) -> str:
     head, _, data = url.rpartition("base64,")
     if head or not (url.startswith("data:") or "://" in url[:20]):
         return data
-    raise BackendError(
+    raise ProviderError(
         "rejected", "Ollama takes images as base64 only (a data: URL), and orch fetches nothing"
     )
 
 
-def for_openai(messages: Sequence[Message]) -> list[Message]:
+def to_openai_messages(messages: Sequence[Message]) -> list[Message]:
     """A conversation as OpenAI's API reads it: images as parts, arguments as strings, every call
     with an id and every tool's answer with its call's."""
     ids = _Ids(messages)
@@ -162,7 +162,7 @@ class _Ids:
         self._unanswered: list[tuple[str, str]] = []
 
     def of_calls(self, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        named = openai_calls(
+        named = to_openai_calls(
             [{**call, "id": call.get("id") or self._new()} for call in calls], turn="made up above"
         )
         self._unanswered += [(call["id"], call["function"].get("name", "")) for call in named]

@@ -9,15 +9,32 @@ from dataclasses import replace
 from typing import Any
 
 from orch.config.spec import Provider
-from orch.errors import BackendError
-from orch.execution.request import NO_THINKING
+from orch.errors import ProviderError
+from orch.execution.request import CANNOT_THINK
 from orch.providers import stream_parsing
-from orch.providers.client import QUICK_S, Http, drain, overflow, with_deadlines
-from orch.providers.message_formats import for_ollama
-from orch.providers.ollama_metadata import Loaded, digest_of, info_of, installed_of
-from orch.providers.read_limits import MOST_JSON_BYTES, VECTOR_BYTES, AnswerSize, models_in, said
-from orch.providers.remote_models import RemoteModels, host_in
-from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
+from orch.providers.client import (
+    QUICK_TIMEOUT_S,
+    HttpClient,
+    context_overflow_error,
+    drain,
+    with_timeouts,
+)
+from orch.providers.message_formats import to_ollama_messages
+from orch.providers.ollama_metadata import (
+    LoadedModels,
+    digest_of,
+    parse_installed,
+    parse_model_info,
+)
+from orch.providers.read_limits import (
+    MAX_JSON_BYTES,
+    MAX_VECTOR_BYTES,
+    AnswerSizeLimit,
+    error_line,
+    model_entries,
+)
+from orch.providers.remote_models import RemotePolicy, remote_host_of
+from orch.types import ChatRequest, Completion, Delta, InstalledModel, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
 UNLOAD_TIMEOUT_S = 30.0
@@ -31,16 +48,16 @@ supported."""
 _RENAMED = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 
 
-class OllamaBackend:
+class OllamaClient:
     """One Ollama, at one or several addresses."""
 
     fixed_ctx = False
 
     def __init__(
-        self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False
+        self, provider: Provider, remote: RemotePolicy | None = None, *, many: bool = False
     ) -> None:
-        self._http = Http(provider.urls, provider.api_key, many=many)
-        self._remote = remote or RemoteModels()
+        self._http = HttpClient(provider.urls, provider.api_key, many=many)
+        self._remote = remote or RemotePolicy()
         self._keep_alive = provider.keep_alive
         self.local = self._http.local
 
@@ -48,40 +65,40 @@ class OllamaBackend:
         """`/api/chat` with `truncate: false`: too long a prompt is an error, never a silent cut."""
         self._remote.check(request.model)
         payload = self._payload(request)
-        wished, read, size = payload.get("think"), self._lines(request, payload), AnswerSize()
+        wished, read, size = payload.get("think"), self._lines(request, payload), AnswerSizeLimit()
         async with aclosing(
-            with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)
+            with_timeouts(read, request.first_token_timeout_s, request.token_timeout_s)
         ) as batches:
             async for lines in batches:
                 for line in lines:
                     self._remote.check_answer(request.model, line)
                 if less := _less_thinking(wished, payload.get("think")):
                     wished = payload.get("think")
-                    yield Delta(left_out=less)
+                    yield Delta(ignored_fields=less)
                 error = next((line["error"] for line in lines if "error" in line), None)
-                with stream_parsing.shape():
+                with stream_parsing.validating():
                     deltas = [
                         delta
                         for line in lines
                         if "error" not in line and _tells(delta := _delta(line))
                     ]
-                if deltas and deltas[-1].done:
+                if deltas and deltas[-1].completion:
                     await drain(read)
-                for delta in stream_parsing.merged(deltas):
+                for delta in stream_parsing.merge_deltas(deltas):
                     size.add(delta)
                     yield delta
-                    if delta.done:
+                    if delta.completion:
                         return
                 if error is not None:
                     raise _stream_error(error)
-        raise BackendError("cut", "the stream ended before the model was done")
+        raise ProviderError("cut", "the stream ended before the model was done")
 
     async def _lines(
         self, request: ChatRequest, payload: dict[str, Any]
     ) -> AsyncGenerator[list[dict[str, Any]]]:
         """The lines that came together, each time some come. Takes out of `payload` what the model
         refuses of the wish to think."""
-        at = self._http.addresses.order(request.affinity)
+        at = self._http.load_balancer.order(request.affinity)
         async with AsyncExitStack() as held:
             while True:
                 try:
@@ -89,11 +106,11 @@ class OllamaBackend:
                         self._http.stream("POST", "/api/chat", payload, at=at)
                     )
                     break
-                except BackendError as refusal:
+                except ProviderError as refusal:
                     if not _was_the_thinking(refusal, payload):
                         raise
                     _think_less(payload, refusal)
-            async for lines in stream_parsing.batches(
+            async for lines in stream_parsing.iter_batches(
                 response.aiter_bytes(), stream_parsing.parse_object
             ):
                 yield lines
@@ -114,7 +131,7 @@ class OllamaBackend:
         payload = {
             **beside,
             "model": request.model,
-            "messages": for_ollama(request.messages),
+            "messages": to_ollama_messages(request.messages),
             "stream": True,
             "truncate": False,
             "options": {
@@ -135,38 +152,38 @@ class OllamaBackend:
     ) -> list[list[float]]:
         """`/api/embed`, again with `truncate: false`; `extra` are fields that a client sent
         beside."""
-        if not self._remote.knows(model):  # memory asks without having looked what there is
+        if not self._remote.has_seen(model):  # memory asks without having looked what there is
             await self.installed()
             self._remote.check(model)
             await self.info(model)
         self._remote.check(model)
         body = {"truncate": False, **extra, "model": model, "input": list(texts)}
-        most = MOST_JSON_BYTES + VECTOR_BYTES * len(texts)
+        most = MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(texts)
         answer = await self._http.json(
             "POST",
             "/api/embed",
             body,
             timeout_s=EMBED_TIMEOUT_S,
-            at=self._http.addresses.order(),
+            at=self._http.load_balancer.order(),
             most_bytes=most,
         )
         self._remote.check_answer(model, answer)
-        with stream_parsing.shape():
+        with stream_parsing.validating():
             return [list(vector) for vector, _ in zip(answer["embeddings"], texts, strict=True)]
 
-    async def installed(self) -> list[Installed]:
+    async def installed(self) -> list[InstalledModel]:
         """`/api/tags` and `/api/ps` in one."""
         tags, running = await asyncio.gather(self._http.json("GET", "/api/tags"), self._running())
-        with stream_parsing.shape():
-            entries = models_in(tags.get("models"), "name", "model")
-            loaded = Loaded(running, {digest_of(entry) for entry in entries})
-            found = [installed_of(entry, loaded.entry_of(entry)) for entry in entries]
-        return self._remote.listed(found)
+        with stream_parsing.validating():
+            entries = model_entries(tags.get("models"), "name", "model")
+            loaded = LoadedModels(running, {digest_of(entry) for entry in entries})
+            found = [parse_installed(entry, loaded.entry_of(entry)) for entry in entries]
+        return self._remote.update_list(found)
 
     async def _running(self) -> list[dict[str, Any]]:
         try:
-            return await self.listed("/api/ps")
-        except BackendError as error:
+            return await self.list_raw("/api/ps")
+        except ProviderError as error:
             # old servers and look-alikes have no /api/ps: nothing is known to be loaded then
             if error.code in ("model_not_found", "bad_response", "rejected"):
                 return []
@@ -175,28 +192,31 @@ class OllamaBackend:
     async def info(self, model: str) -> ModelInfo:
         """`/api/show`: capabilities, context, parameters and what a token of KV cache takes."""
         show = await self._http.json("POST", "/api/show", {"model": model})
-        with stream_parsing.shape():
-            return replace(info_of(show), remote_host=self._remote.shown(model, host_in(show)))
+        with stream_parsing.validating():
+            return replace(
+                parse_model_info(show),
+                remote_host=self._remote.update_model(model, remote_host_of(show)),
+            )
 
     async def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
         """`/api/pull`: its progress lines (status, digest, total and completed in bytes)."""
         async with self._http.stream(
             "POST", "/api/pull", {"model": model, "stream": True}
         ) as response:
-            async for line in stream_parsing.ndjson(response.aiter_bytes()):
+            async for line in stream_parsing.iter_objects(response.aiter_bytes()):
                 if "error" in line:
-                    raise BackendError("rejected", said(line["error"]))
+                    raise ProviderError("rejected", error_line(line["error"]))
                 yield line
 
-    async def show(self, model: str) -> dict[str, Any]:
+    async def show_raw(self, model: str) -> dict[str, Any]:
         """`/api/show` as it is."""
         return await self._http.json("POST", "/api/show", {"model": model})
 
-    async def listed(self, path: str) -> list[dict[str, Any]]:
+    async def list_raw(self, path: str) -> list[dict[str, Any]]:
         """The entries of `/api/tags` or `/api/ps` as they are."""
         entries = (await self._http.json("GET", path)).get("models")
         return (
-            models_in([entry for entry in entries if isinstance(entry, dict)], "name", "model")
+            model_entries([entry for entry in entries if isinstance(entry, dict)], "name", "model")
             if isinstance(entries, list)
             else []
         )
@@ -243,13 +263,13 @@ class OllamaBackend:
 
     def addresses(self) -> list[dict[str, Any]]:
         """How each address is doing."""
-        return self._http.addresses.status()
+        return self._http.load_balancer.status()
 
     async def health(self) -> str:
         """`/api/version`."""
         return (
             "Ollama"
-            f" {said((await self._http.json('GET', '/api/version', timeout_s=QUICK_S)).get('version', '?'))}"
+            f" {error_line((await self._http.json('GET', '/api/version', timeout_s=QUICK_TIMEOUT_S)).get('version', '?'))}"
         )
 
     async def release(self) -> None:
@@ -261,17 +281,19 @@ class OllamaBackend:
         await self.release()
 
 
-def _stream_error(error: Any) -> BackendError:
-    what = said(error.get("message", error) if isinstance(error, dict) else error)
+def _stream_error(error: Any) -> ProviderError:
+    what = error_line(error.get("message", error) if isinstance(error, dict) else error)
     return (
-        overflow(what)
+        context_overflow_error(what)
         if "context" in what.lower() and "exceed" in what.lower()
-        else BackendError("stream_error", what)
+        else ProviderError("stream_error", what)
     )
 
 
 def _tells(delta: Delta) -> bool:
-    return bool(delta.content or delta.thinking or delta.tool_calls or delta.done or delta.logprobs)
+    return bool(
+        delta.content or delta.thinking or delta.tool_calls or delta.completion or delta.logprobs
+    )
 
 
 def _delta(line: dict[str, Any]) -> Delta:
@@ -279,11 +301,11 @@ def _delta(line: dict[str, Any]) -> Delta:
     if not isinstance(message, dict):
         message = {}
     return Delta(
-        content=stream_parsing.text(message.get("content")),
-        thinking=stream_parsing.text(message.get("thinking")),
-        tool_calls=stream_parsing.objects(message.get("tool_calls")),
-        done=_completion(line) if line.get("done") else None,
-        logprobs=stream_parsing.objects(line.get("logprobs")),
+        content=stream_parsing.parse_text(message.get("content")),
+        thinking=stream_parsing.parse_text(message.get("thinking")),
+        tool_calls=stream_parsing.parse_objects(message.get("tool_calls")),
+        completion=_completion(line) if line.get("done") else None,
+        logprobs=stream_parsing.parse_objects(line.get("logprobs")),
     )
 
 
@@ -302,7 +324,7 @@ def _seconds(nanoseconds: Any) -> float | None:
     return nanoseconds / 1e9 if isinstance(nanoseconds, (int, float)) else None
 
 
-def _was_the_thinking(refusal: BackendError, payload: dict[str, Any]) -> bool:
+def _was_the_thinking(refusal: ProviderError, payload: dict[str, Any]) -> bool:
     """Whether a model was refused for `think`, which is a wish and may be left out."""
     return (
         "think" in payload
@@ -311,7 +333,7 @@ def _was_the_thinking(refusal: BackendError, payload: dict[str, Any]) -> bool:
     )
 
 
-def _think_less(payload: dict[str, Any], refusal: BackendError) -> None:
+def _think_less(payload: dict[str, Any], refusal: ProviderError) -> None:
     """A degree of thinking becomes thinking, since many models know no degree (ollama#12561); what
     is refused besides is left out."""
     if isinstance(payload["think"], str) and _NO_THINKING not in refusal.message:
@@ -327,7 +349,7 @@ def _less_thinking(wished: Any, sent: Any) -> str:
     return (
         f"takes no {wished!r} as a degree of thinking: it thinks as much as it usually does"
         if sent
-        else NO_THINKING
+        else CANNOT_THINK
     )
 
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from orch.config.spec import canonical
-from orch.providers.read_limits import word, words
-from orch.providers.remote_models import host_in
-from orch.types import Installed, ModelInfo
+from orch.config.spec import canonical_model_name
+from orch.providers.read_limits import metadata_word, metadata_words
+from orch.providers.remote_models import remote_host_of
+from orch.types import InstalledModel, ModelInfo
 
 
-class Loaded:
+class LoadedModels:
     """The entries of `/api/ps`, by digest: of the names that share one, Ollama lists the one that
     was loaded first. By name where no digest tells."""
 
@@ -22,13 +22,14 @@ class Loaded:
         }
         others = (entry for entry in running if digest_of(entry) not in self._by_digest)
         self._by_name = {
-            canonical(entry.get("name") or entry.get("model", "")): entry for entry in others
+            canonical_model_name(entry.get("name") or entry.get("model", "")): entry
+            for entry in others
         }
 
     def entry_of(self, tag: dict[str, Any]) -> dict[str, Any] | None:
         """The entry of a model of `/api/tags`, None where it is not loaded."""
         return self._by_digest.get(digest_of(tag)) or self._by_name.get(
-            canonical(tag.get("name", ""))
+            canonical_model_name(tag.get("name", ""))
         )
 
 
@@ -37,33 +38,33 @@ def digest_of(entry: dict[str, Any]) -> str:
     return str(entry.get("digest") or "").removeprefix("sha256:")
 
 
-def installed_of(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Installed:
+def parse_installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> InstalledModel:
     """A model of `/api/tags`, with its entry of `/api/ps` where it is loaded."""
     details = entry.get("details") or {}
-    return Installed(
+    return InstalledModel(
         name=entry.get("name") or entry.get("model", ""),
-        digest=word(entry.get("digest")),
+        digest=metadata_word(entry.get("digest")),
         size_bytes=int(entry.get("size") or 0),
-        family=word(details.get("family")),
-        parameter_size=word(details.get("parameter_size")),
+        family=metadata_word(details.get("family")),
+        parameter_size=metadata_word(details.get("parameter_size")),
         resident=loaded is not None,
         resident_ctx=(loaded.get("context_length") or None) if loaded else None,
         resident_bytes=int(loaded.get("size") or 0) if loaded else 0,
-        remote_host=host_in(entry) or host_in(loaded or {}),
+        remote_host=remote_host_of(entry) or remote_host_of(loaded or {}),
     )
 
 
-def info_of(show: dict[str, Any]) -> ModelInfo:
+def parse_model_info(show: dict[str, Any]) -> ModelInfo:
     """A closer look at a model: the answer of `/api/show`."""
     facts = show.get("model_info") or {}
     arch = facts.get("general.architecture", "")
     count = facts.get("general.parameter_count")
     return ModelInfo(
-        capabilities=words(show.get("capabilities")),
+        capabilities=metadata_words(show.get("capabilities")),
         context_window=facts.get(f"{arch}.context_length"),
         parameters_b=count / 1e9 if isinstance(count, (int, float)) and count > 0 else None,
         kv_bytes_per_token=_kv_bytes(facts, arch),
-        family=word((show.get("details") or {}).get("family")) or word(arch),
+        family=metadata_word((show.get("details") or {}).get("family")) or metadata_word(arch),
         num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
         **_what_it_is(show, facts, arch),
     )
@@ -73,14 +74,14 @@ def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[
     """What tells which model it is: words of the GGUF's metadata as its maker wrote them, which may
     be missing or of any type."""
     words = {
-        name: word(facts.get(f"general.{name}"))
+        name: metadata_word(facts.get(f"general.{name}"))
         for name in ("basename", "size_label", "finetune", "version")
     }
     return {
         **words,
-        "architecture": word(arch),
-        "base_model": word(facts.get("general.base_model.0.name")),
-        "quantization": word((show.get("details") or {}).get("quantization_level")),
+        "architecture": metadata_word(arch),
+        "base_model": metadata_word(facts.get("general.base_model.0.name")),
+        "quantization": metadata_word((show.get("details") or {}).get("quantization_level")),
         "active_b": _active_b(facts, arch),
         "adapted": "\nADAPTER " in f"\n{show.get('modelfile') or ''}",
     }

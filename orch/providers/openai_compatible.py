@@ -8,22 +8,22 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from orch.config.spec import Provider
-from orch.errors import BackendError
-from orch.execution.request import NO_THINKING, NOT_WISHED
+from orch.errors import ProviderError
+from orch.execution.request import CANNOT_THINK, NO_THINKING_VALUES
 from orch.providers import stream_parsing
-from orch.providers.client import QUICK_S, Http, drain, with_deadlines
-from orch.providers.message_formats import for_openai
+from orch.providers.client import QUICK_TIMEOUT_S, HttpClient, drain, with_timeouts
+from orch.providers.message_formats import to_openai_messages
 from orch.providers.read_limits import (
-    CALL_CHARS,
-    MOST_JSON_BYTES,
-    VECTOR_BYTES,
-    AnswerSize,
-    models_in,
-    said,
-    whole,
+    MAX_JSON_BYTES,
+    MAX_VECTOR_BYTES,
+    TOOL_CALL_CHARS,
+    AnswerSizeLimit,
+    error_line,
+    model_entries,
+    read_body,
 )
-from orch.providers.remote_models import RemoteModels, host_in
-from orch.types import ChatRequest, Completion, Delta, Installed, ModelInfo
+from orch.providers.remote_models import RemotePolicy, remote_host_of
+from orch.types import ChatRequest, Completion, Delta, InstalledModel, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
 _NOT_SENT = (
@@ -43,17 +43,19 @@ _NOT_SENT = (
 """What only Ollama understands; OpenAI itself refuses fields that it does not know."""
 
 
-class OpenAIBackend:
+class OpenAIClient:
     """One OpenAI-compatible server, at one or several addresses; `/v1` is added where the address
     lacks it."""
 
     fixed_ctx = True
 
     def __init__(
-        self, provider: Provider, remote: RemoteModels | None = None, *, many: bool = False
+        self, provider: Provider, remote: RemotePolicy | None = None, *, many: bool = False
     ) -> None:
-        self._http = Http([_with_v1(url) for url in provider.urls], provider.api_key, many=many)
-        self._remote = remote or RemoteModels()
+        self._http = HttpClient(
+            [_with_v1(url) for url in provider.urls], provider.api_key, many=many
+        )
+        self._remote = remote or RemotePolicy()
         self.local = self._http.local
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
@@ -62,36 +64,38 @@ class OpenAIBackend:
         collected, payload = _Collected(), _payload(request)
         wished, read = payload.get("reasoning_effort"), self._events(request, payload)
         async with aclosing(
-            with_deadlines(read, request.first_token_timeout_s, request.token_timeout_s)
+            with_timeouts(read, request.first_token_timeout_s, request.token_timeout_s)
         ) as batches:
             async for events in batches:
-                if wished not in NOT_WISHED and "reasoning_effort" not in payload:
+                if wished not in NO_THINKING_VALUES and "reasoning_effort" not in payload:
                     wished = None
-                    yield Delta(left_out=NO_THINKING)
+                    yield Delta(ignored_fields=CANNOT_THINK)
                 found = [event for event in events if event is not None]
                 for event in found:
                     self._remote.check_answer(request.model, event)
                 error = next((event["error"] for event in found if "error" in event), None)
-                with stream_parsing.shape():
+                with stream_parsing.validating():
                     deltas = [
                         delta
                         for event in found
                         if "error" not in event and (delta := collected.add(event)) is not None
                     ]
-                for delta in stream_parsing.merged(deltas):
+                for delta in stream_parsing.merge_deltas(deltas):
                     collected.size.add(delta)
                     yield delta
                 if error is not None:
-                    raise BackendError(
+                    raise ProviderError(
                         "stream_error",
-                        said(error.get("message", error) if isinstance(error, dict) else error),
+                        error_line(
+                            error.get("message", error) if isinstance(error, dict) else error
+                        ),
                     )
                 if len(found) < len(events):
                     await drain(read)
                     break
         if not collected.finish_reason:
-            raise BackendError("cut", "the stream ended before the model was done")
-        with stream_parsing.shape():
+            raise ProviderError("cut", "the stream ended before the model was done")
+        with stream_parsing.validating():
             last = collected.last()
         yield last
 
@@ -100,13 +104,13 @@ class OpenAIBackend:
     ) -> AsyncGenerator[list[dict[str, Any] | None]]:
         """The events that came together, each time some come; None is the end. Takes the effort out
         of `payload` where a model refuses it."""
-        at = self._http.addresses.order(request.affinity)
+        at = self._http.load_balancer.order(request.affinity)
         async with AsyncExitStack() as held:
             try:
                 response = await held.enter_async_context(
                     self._http.stream("POST", "chat/completions", payload, at=at)
                 )
-            except BackendError as refusal:
+            except ProviderError as refusal:
                 if (
                     "reasoning_effort" not in payload
                     or refusal.code != "rejected"
@@ -121,16 +125,16 @@ class OpenAIBackend:
                 # a server that does not stream answers in one piece
                 yield [
                     stream_parsing.parse_object(
-                        await whole(response, stream_parsing.MAX_LINE, "an answer")
+                        await read_body(response, stream_parsing.MAX_LINE_BYTES, "an answer")
                     )
                 ]
                 return
-            async for events in stream_parsing.batches(
-                response.aiter_bytes(), stream_parsing.sse_event
+            async for events in stream_parsing.iter_batches(
+                response.aiter_bytes(), stream_parsing.parse_sse_line
             ):
                 # a comment keeps the connection alive and is no token: the deadlines must not see
                 # it
-                if told := [event for event in events if event is not stream_parsing.COMMENT]:
+                if told := [event for event in events if event is not stream_parsing.SSE_COMMENT]:
                     yield told
 
     async def embed(
@@ -144,34 +148,34 @@ class OpenAIBackend:
             if key not in (*_NOT_SENT, "encoding_format", "options")
         }
         body = {**beside, "model": model, "input": list(texts)}
-        most = MOST_JSON_BYTES + VECTOR_BYTES * len(texts)
+        most = MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(texts)
         answer = await self._http.json(
             "POST",
             "embeddings",
             body,
             timeout_s=EMBED_TIMEOUT_S,
-            at=self._http.addresses.order(),
+            at=self._http.load_balancer.order(),
             most_bytes=most,
         )
-        with stream_parsing.shape():
+        with stream_parsing.validating():
             rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
 
-    async def installed(self) -> list[Installed]:
+    async def installed(self) -> list[InstalledModel]:
         """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
         answer = await self._http.json("GET", "models")
-        with stream_parsing.shape():
+        with stream_parsing.validating():
             found = [
-                Installed(name=entry["id"], resident=True, remote_host=host_in(entry))
-                for entry in models_in(answer.get("data"), "id")
+                InstalledModel(name=entry["id"], resident=True, remote_host=remote_host_of(entry))
+                for entry in model_entries(answer.get("data"), "id")
             ]
-        return self._remote.listed(found)
+        return self._remote.update_list(found)
 
-    async def meta(self) -> dict[str, Any]:
+    async def model_metadata(self) -> dict[str, Any]:
         """What llama.cpp's server tells of the model that it holds (`n_ctx_train`, `n_params`,
         `size`, …); nothing elsewhere."""
         answer = await self._http.json("GET", "models")
-        with stream_parsing.shape():
+        with stream_parsing.validating():
             return dict((answer.get("data") or [{}])[0].get("meta") or {})
 
     async def info(self, model: str) -> ModelInfo:
@@ -180,12 +184,12 @@ class OpenAIBackend:
 
     async def health(self) -> str:
         """How many models it lists."""
-        answer = await self._http.json("GET", "models", timeout_s=QUICK_S)
+        answer = await self._http.json("GET", "models", timeout_s=QUICK_TIMEOUT_S)
         return f"{len(answer.get('data') or [])} models"
 
     def addresses(self) -> list[dict[str, Any]]:
         """How each address is doing."""
-        return self._http.addresses.status()
+        return self._http.load_balancer.status()
 
     async def release(self) -> None:
         """Closes the connections of this event loop."""
@@ -208,7 +212,7 @@ def _payload(request: ChatRequest) -> dict[str, Any]:
         **{key: value for key, value in request.options.items() if key not in _NOT_SENT},
         **{key: value for key, value in request.extra.items() if key not in _NOT_SENT},
         "model": request.model,
-        "messages": for_openai(request.messages),
+        "messages": to_openai_messages(request.messages),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -236,7 +240,7 @@ class _Collected:
         self._arguments: dict[
             int, list[str]
         ] = {}  # pieces: adding to a long text at each would take time that grows with the square
-        self.size = AnswerSize()
+        self.size = AnswerSizeLimit()
 
     def add(self, event: dict[str, Any]) -> Delta | None:
         self._usage = event.get("usage") or self._usage
@@ -249,11 +253,13 @@ class _Collected:
         for position, call in enumerate(piece.get("tool_calls") or ()):
             self._add_call(call.get("index", position), call)
         content, thinking = (
-            stream_parsing.text(piece.get("content")),
-            stream_parsing.text(piece.get("reasoning_content") or piece.get("reasoning")),
+            stream_parsing.parse_text(piece.get("content")),
+            stream_parsing.parse_text(piece.get("reasoning_content") or piece.get("reasoning")),
         )
         logprobs = (
-            stream_parsing.objects(told.get("content")) if (told := choice.get("logprobs")) else ()
+            stream_parsing.parse_objects(told.get("content"))
+            if (told := choice.get("logprobs"))
+            else ()
         )
         return (
             Delta(content, thinking, logprobs=logprobs) if content or thinking or logprobs else None
@@ -263,7 +269,7 @@ class _Collected:
         if index not in self._calls:
             self._calls[index] = {"type": "function", "function": {"name": "", "arguments": ""}}
             self._arguments[index] = []
-            self.size.add_chars(CALL_CHARS)
+            self.size.add_chars(TOOL_CALL_CHARS)
         found, function = self._calls[index], call.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
         self.size.add_chars(len(name) + len(arguments))
@@ -276,7 +282,7 @@ class _Collected:
         for index, pieces in self._arguments.items():
             self._calls[index]["function"]["arguments"] = "".join(pieces)
         calls = tuple(self._calls[index] for index in sorted(self._calls))
-        return Delta(tool_calls=calls, done=self._completion())
+        return Delta(tool_calls=calls, completion=self._completion())
 
     def _completion(self) -> Completion:
         def seconds(key: str) -> float | None:

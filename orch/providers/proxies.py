@@ -15,10 +15,10 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from orch.config.urls import is_host, is_loopback, shown
+from orch.config.urls import display_url, is_hostname, is_loopback
 
-SPOKEN = ("http", "https")
-SOCKS = ("socks5", "socks5h")
+HTTP_SCHEMES = ("http", "https")
+SOCKS_SCHEMES = ("socks5", "socks5h")
 """What httpx speaks where socksio is installed."""
 
 
@@ -34,9 +34,9 @@ class Proxy(NamedTuple):
         return self.url.partition("://")[0].lower()
 
     @property
-    def shown(self) -> str:
+    def display_url(self) -> str:
         """Without a user and a password."""
-        return shown(self.url)
+        return display_url(self.url)
 
     @property
     def source(self) -> str:
@@ -44,7 +44,7 @@ class Proxy(NamedTuple):
         return self.variable or "the system's settings"
 
 
-def proxy_of(url: str) -> Proxy | None:
+def proxy_for(url: str) -> Proxy | None:
     """The proxy for an address; None for one on this machine, and for one that NO_PROXY has."""
     if is_loopback(url):
         return None
@@ -97,32 +97,32 @@ def _has(entry: str, host: str, port: int) -> bool:
         return name == "*" or (domain != "" and (host == domain or host.endswith(f".{domain}")))
 
 
-def fault_of(proxy: Proxy, url: str) -> str:
+def proxy_fault(proxy: Proxy, url: str) -> str:
     """Why a proxy can't be used, and what to type; empty where nothing is known against it."""
     host = urlsplit(url).hostname
     without = f"set NO_PROXY={host} to ask {host} without it"
     other = f"or {proxy.variable or 'HTTP_PROXY'}=http://… where it speaks HTTP too"
-    if proxy.scheme in SOCKS and not _speaks_socks():
+    if proxy.scheme in SOCKS_SCHEMES and not _speaks_socks():
         return (
-            f"{proxy.source} names a SOCKS proxy ({proxy.shown}), which orch speaks only with"
+            f"{proxy.source} names a SOCKS proxy ({proxy.display_url}), which orch speaks only with"
             f" socksio: {without}, {other}"
         )
-    if proxy.scheme not in (*SPOKEN, *SOCKS):
+    if proxy.scheme not in (*HTTP_SCHEMES, *SOCKS_SCHEMES):
         return (
-            f"{proxy.source} names a proxy that orch does not speak ({proxy.shown}): {without},"
-            f" {other}"
+            f"{proxy.source} names a proxy that orch does not speak ({proxy.display_url}):"
+            f" {without}, {other}"
         )
     try:
         parts = urlsplit(proxy.url)
-        usable = is_host(parts.hostname or "") and parts.port != 0
+        usable = is_hostname(parts.hostname or "") and parts.port != 0
     except ValueError:
         usable = False
     return (
         ""
         if usable
         else (
-            f"{proxy.source} names no address of a proxy ({proxy.shown}): {without}, or put it"
-            " right, such as http://127.0.0.1:3128"
+            f"{proxy.source} names no address of a proxy ({proxy.display_url}): {without}, or put"
+            " it right, such as http://127.0.0.1:3128"
         )
     )
 

@@ -10,26 +10,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, Protocol
 
-from orch.errors import BackendError
-from orch.text.lines import is_name, one_line
+from orch.errors import ProviderError
+from orch.text.lines import is_valid_name, one_line
 from orch.types import Delta
 
-MOST_JSON_BYTES = 8_000_000
-MOST_ERROR_BYTES = 1_000_000
-MOST_STREAM_BYTES = 1_000_000_000
-VECTOR_BYTES = 400_000
+MAX_JSON_BYTES = 8_000_000
+MAX_ERROR_BYTES = 1_000_000
+MAX_STREAM_BYTES = 1_000_000_000
+MAX_VECTOR_BYTES = 400_000
 """Of one embedding, beside MOST_JSON_BYTES: 16,000 numbers of 25 characters."""
-MOST_MODELS = 5_000
-MOST_ANSWER_CHARS = 40_000_000
-PIECE_CHARS = 8
+MAX_MODELS = 5_000
+MAX_ANSWER_CHARS = 40_000_000
+DELTA_OVERHEAD_CHARS = 8
 """What a piece counts as beside its characters: Python keeps each as an object."""
-CALL_CHARS = 1_000
+TOOL_CALL_CHARS = 1_000
 """What a tool call, or what is told beside a token, counts as."""
-MOST_SAID_CHARS = 500
+MAX_MESSAGE_CHARS = 500
 """Of a message of an error."""
-MOST_WORD_CHARS = 200
+MAX_WORD_CHARS = 200
 """Of a word of a GGUF's metadata."""
-MOST_WORDS = 100
+MAX_WORDS = 100
 """Of a list of them."""
 
 
@@ -37,7 +37,7 @@ class _Body(Protocol):
     def aiter_bytes(self) -> AsyncIterator[bytes]: ...
 
 
-async def beginning(reply: _Body, most: int) -> tuple[bytes, bool]:
+async def read_prefix(reply: _Body, most: int) -> tuple[bytes, bool]:
     """So many bytes of a body, and whether they are all of it."""
     pieces, size = [], 0
     async for piece in reply.aiter_bytes():
@@ -48,25 +48,25 @@ async def beginning(reply: _Body, most: int) -> tuple[bytes, bool]:
     return b"".join(pieces), True
 
 
-async def whole(reply: _Body, most: int, what: str) -> bytes:
+async def read_body(reply: _Body, most: int, what: str) -> bytes:
     """A body of at most so many bytes. Raises BackendError."""
-    data, is_whole = await beginning(reply, most)
+    data, is_whole = await read_prefix(reply, most)
     if not is_whole:
-        raise too_much(f"{what} of over {_size(most)}")
+        raise limit_error(f"{what} of over {_size(most)}")
     return data
 
 
-async def counted(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def limit_stream(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     """The same pieces. Raises BackendError where a stream is longer than any answer."""
     size = 0
     async for chunk in chunks:
         size += len(chunk)
-        if size > MOST_STREAM_BYTES:
-            raise too_much(f"a stream of over {_size(MOST_STREAM_BYTES)} for one answer")
+        if size > MAX_STREAM_BYTES:
+            raise limit_error(f"a stream of over {_size(MAX_STREAM_BYTES)} for one answer")
         yield chunk
 
 
-class AnswerSize:
+class AnswerSizeLimit:
     """Adds up an answer: text, thoughts and tool calls."""
 
     def __init__(self) -> None:
@@ -75,22 +75,22 @@ class AnswerSize:
     def add(self, delta: Delta) -> None:
         """Counts a piece. Raises BackendError where the answer is longer than any context."""
         self.add_chars(
-            PIECE_CHARS
+            DELTA_OVERHEAD_CHARS
             + len(delta.content)
             + len(delta.thinking)
-            + CALL_CHARS * (len(delta.logprobs) + len(delta.tool_calls))
+            + TOOL_CALL_CHARS * (len(delta.logprobs) + len(delta.tool_calls))
         )
 
     def add_chars(self, count: int) -> None:
         """The same, for what is collected before it is told."""
         self._chars += count
-        if self._chars > MOST_ANSWER_CHARS:
-            raise too_much(
-                f"an answer of over {MOST_ANSWER_CHARS:,} characters, longer than any context"
+        if self._chars > MAX_ANSWER_CHARS:
+            raise limit_error(
+                f"an answer of over {MAX_ANSWER_CHARS:,} characters, longer than any context"
             )
 
 
-def models_in(value: Any, *keys: str) -> list[dict[str, Any]]:
+def model_entries(value: Any, *keys: str) -> list[dict[str, Any]]:
     """The entries of a list of models whose names, by whichever of `keys`, can be names.
 
     Raises TypeError for what is no list of objects, BackendError for too long a list.
@@ -98,31 +98,31 @@ def models_in(value: Any, *keys: str) -> list[dict[str, Any]]:
     entries = value or []
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise TypeError("no list of models")
-    if len(entries) > MOST_MODELS:
-        raise too_much(f"a list of over {MOST_MODELS:,} models")
+    if len(entries) > MAX_MODELS:
+        raise limit_error(f"a list of over {MAX_MODELS:,} models")
     named = [(each, [each[key] for key in keys if each.get(key)]) for each in entries]
-    return [each for each, names in named if names and all(map(is_name, names))]
+    return [each for each, names in named if names and all(map(is_valid_name, names))]
 
 
-def said(value: Any) -> str:
+def error_line(value: Any) -> str:
     """What an error says, on one line."""
     text = value if isinstance(value, str) else str(value)
-    return one_line(text[: 4 * MOST_SAID_CHARS])[:MOST_SAID_CHARS]
+    return one_line(text[: 4 * MAX_MESSAGE_CHARS])[:MAX_MESSAGE_CHARS]
 
 
-def word(value: Any) -> str:
+def metadata_word(value: Any) -> str:
     """A word that a server tells of a model, which may be missing or of any type."""
-    return one_line(value[:MOST_WORD_CHARS]) if isinstance(value, str) else ""
+    return one_line(value[:MAX_WORD_CHARS]) if isinstance(value, str) else ""
 
 
-def words(value: Any) -> tuple[str, ...] | None:
+def metadata_words(value: Any) -> tuple[str, ...] | None:
     """A list of such words; None where there is no list."""
-    return tuple(map(word, value[:MOST_WORDS])) if isinstance(value, list) else None
+    return tuple(map(metadata_word, value[:MAX_WORDS])) if isinstance(value, list) else None
 
 
-def too_much(what: str) -> BackendError:
+def limit_error(what: str) -> ProviderError:
     """The refusal of what passes a bound."""
-    return BackendError("bad_response", f"the server sent {what}: it is not read on")
+    return ProviderError("bad_response", f"the server sent {what}: it is not read on")
 
 
 def _size(count: int) -> str:

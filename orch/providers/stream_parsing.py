@@ -7,11 +7,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from orch.errors import BackendError
-from orch.providers.read_limits import counted, said, too_much
+from orch.errors import ProviderError
+from orch.providers.read_limits import error_line, limit_error, limit_stream
 from orch.types import Delta
 
-MAX_LINE = 16_000_000
+MAX_LINE_BYTES = 16_000_000
 _LONG_LINE = "a line of over 16 MB"
 _Event = TypeVar("_Event")
 
@@ -31,62 +31,62 @@ class LineSplitter:
         self._hold(first)
         if not others:
             return []
-        lines = [self.rest(), *others[:-1]]
+        lines = [self.flush(), *others[:-1]]
         self._hold(others[-1])
-        if max(map(len, lines)) > MAX_LINE:
-            raise too_much(_LONG_LINE)
+        if max(map(len, lines)) > MAX_LINE_BYTES:
+            raise limit_error(_LONG_LINE)
         return lines
 
     def _hold(self, piece: bytes) -> None:
         self._pending.append(piece)
         self._size += len(piece)
-        if self._size > MAX_LINE:
-            raise too_much(_LONG_LINE)
+        if self._size > MAX_LINE_BYTES:
+            raise limit_error(_LONG_LINE)
 
-    def rest(self) -> bytes:
+    def flush(self) -> bytes:
         """What came after the last line end."""
         rest, self._pending, self._size = b"".join(self._pending), [], 0
         return rest
 
 
-async def lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def iter_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     """Every line that is not blank."""
     splitter = LineSplitter()
     async for chunk in chunks:
         for line in splitter.feed(chunk):
             if line.strip():
                 yield line
-    if (rest := splitter.rest()).strip():
+    if (rest := splitter.flush()).strip():
         yield rest
 
 
-async def ndjson(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
+async def iter_objects(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
     """The objects of a stream with one JSON object a line."""
-    async for line in lines(chunks):
+    async for line in iter_lines(chunks):
         yield parse_object(line)
 
 
-async def batches(
+async def iter_batches(
     chunks: AsyncIterable[bytes], read: Callable[[bytes], _Event]
 ) -> AsyncIterator[list[_Event]]:
     """What each piece of the stream completes, `read` from its lines that are not blank: what came
     together is handed on together."""
     splitter = LineSplitter()
-    async for chunk in counted(chunks):
+    async for chunk in limit_stream(chunks):
         found: list[_Event] = []
         try:
             found.extend(read(line) for line in splitter.feed(chunk) if line.strip())
-        except BackendError:
+        except ProviderError:
             if found:
                 yield found  # what came before the broken line was whole
             raise
         if found:
             yield found
-    if (rest := splitter.rest()).strip():
+    if (rest := splitter.flush()).strip():
         yield [read(rest)]
 
 
-def merged(deltas: Iterable[Delta]) -> list[Delta]:
+def merge_deltas(deltas: Iterable[Delta]) -> list[Delta]:
     """The same stream in fewer pieces: texts that follow each other as one."""
     found: list[Delta] = []
     for delta in deltas:
@@ -109,23 +109,23 @@ def merged(deltas: Iterable[Delta]) -> list[Delta]:
 
 
 def _plain(delta: Delta) -> bool:
-    return not delta.tool_calls and delta.done is None
+    return not delta.tool_calls and delta.completion is None
 
 
-async def sse(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any] | None]:
+async def iter_sse(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any] | None]:
     """The objects of server-sent events as OpenAI's API sends them: one `data:` line an event; None
     for `[DONE]`."""
-    async for line in lines(chunks):
-        event = sse_event(line)
-        if event is not COMMENT:
+    async for line in iter_lines(chunks):
+        event = parse_sse_line(line)
+        if event is not SSE_COMMENT:
             yield event
 
 
-COMMENT: dict[str, Any] = {}
+SSE_COMMENT: dict[str, Any] = {}
 """What a line that is no event is read as."""
 
 
-def sse_event(line: bytes) -> dict[str, Any] | None:
+def parse_sse_line(line: bytes) -> dict[str, Any] | None:
     """The object of one line of server-sent events; None for `[DONE]`, COMMENT for a line without
     one."""
     text = line.strip()
@@ -135,10 +135,10 @@ def sse_event(line: bytes) -> dict[str, Any] | None:
     if text.startswith(b"error:"):
         return {"error": text[6:].decode("utf-8", "replace").strip()}
     if not text.startswith((b":", b"event:", b"id:", b"retry:")):
-        raise BackendError(
+        raise ProviderError(
             "bad_response", f"the server sent a line that is no event: {_excerpt(text)}"
         )
-    return COMMENT
+    return SSE_COMMENT
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
@@ -146,26 +146,26 @@ def parse_object(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line.decode())
     except (ValueError, RecursionError):
-        raise BackendError(
+        raise ProviderError(
             "bad_response", f"the server sent a broken line: {_excerpt(line)}"
         ) from None
     if not isinstance(value, dict):
-        raise BackendError("bad_response", f"the server sent no object: {_excerpt(line)}")
+        raise ProviderError("bad_response", f"the server sent no object: {_excerpt(line)}")
     return value
 
 
 @contextmanager
-def shape() -> Iterator[None]:
+def validating() -> Iterator[None]:
     """Reading JSON of another shape than the API promises is a bad response."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise BackendError(
-            "bad_response", f"the server sent JSON of another shape: {said(error)}"
+        raise ProviderError(
+            "bad_response", f"the server sent JSON of another shape: {error_line(error)}"
         ) from None
 
 
-def text(value: Any) -> str:
+def parse_text(value: Any) -> str:
     """A text, or nothing; anything else raises TypeError."""
     if value is None or isinstance(value, str):
         return (
@@ -176,7 +176,7 @@ def text(value: Any) -> str:
     raise TypeError(f"no text: {_excerpt(str(value).encode())}")
 
 
-def objects(value: Any) -> tuple[dict[str, Any], ...]:
+def parse_objects(value: Any) -> tuple[dict[str, Any], ...]:
     """Tool calls or logprobs; anything but objects raises TypeError."""
     if not all(isinstance(each, dict) for each in value or ()):
         raise TypeError("what should be an object is none")
@@ -187,7 +187,7 @@ def _excerpt(line: bytes) -> str:
     return repr(line[:60].decode("utf-8", "replace"))
 
 
-class ThinkSplitter:
+class ThinkTagSplitter:
     """Parts `<think>…</think>` at the head of an answer from what is meant to be read: some servers
     leave the tags in."""
 
@@ -244,7 +244,7 @@ class ThinkSplitter:
         self._state, self._held = "answer", ""
         return text, ""
 
-    def rest(self) -> tuple[str, str]:
+    def flush(self) -> tuple[str, str]:
         """(content, thinking) still held when the stream ends."""
         held, self._held = (
             self._held if self._state != "start" else "".join((*self._blank, self._held)),

@@ -10,22 +10,22 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orch.config.urls import shown
-from orch.errors import BackendError
-from orch.providers.proxies import Proxy, fault_of, proxy_of
+from orch.config.urls import display_url
+from orch.errors import ProviderError
+from orch.providers.proxies import Proxy, proxy_fault, proxy_for
 from orch.text.lines import one_line
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
-CONNECT_S = 3.0
+CONNECT_TIMEOUT_S = 3.0
 LARGE_BYTES = 1_000_000
-KEPT_S = 4.0
+KEEPALIVE_S = 4.0
 """How long an idle connection is kept: uvicorn (vLLM) and llama.cpp hang up after 5 s, and a
 request that meets that must be sent again."""
 
 
-class Reply(Protocol):
+class HttpResponse(Protocol):
     """An answer whose body is still to come: httpx's Response, or what stands for aiohttp's."""
 
     @property
@@ -54,7 +54,7 @@ class Reply(Protocol):
         """Gives the connection back, or closes it where the body was not read to its end."""
 
 
-class Line(ABC):
+class Transport(ABC):
     """The connections of one event loop to one address. Made by `line_to`."""
 
     proxy: Proxy | None = None
@@ -62,18 +62,18 @@ class Line(ABC):
 
     async def send(
         self, method: str, path: str, content: bytes | None, timeout_s: float | None
-    ) -> Reply:
+    ) -> HttpResponse:
         """An answer whose body is still to come. Raises what `foreign` names."""
         try:
             reply = await self._send(method, path, content, timeout_s)
-        except foreign() as error:
+        except transport_errors() as error:
             if not self._answered or not _hung_up(error):
                 raise
             # an idle connection that the server closed as the request went out; where the server is
             # gone, the first failure tells it better
             try:
                 reply = await self._send(method, path, content, timeout_s)
-            except foreign():
+            except transport_errors():
                 raise error from error.__cause__
         self._answered = True
         return reply
@@ -81,48 +81,53 @@ class Line(ABC):
     @abstractmethod
     async def _send(
         self, method: str, path: str, content: bytes | None, timeout_s: float | None
-    ) -> Reply: ...
+    ) -> HttpResponse: ...
 
     @abstractmethod
     async def aclose(self) -> None:
         """Closes them."""
 
 
-def line_to(url: str, headers: Mapping[str, str], *, many: bool = False) -> Line:
+def open_transport(url: str, headers: Mapping[str, str], *, many: bool = False) -> Transport:
     """By aiohttp where many requests run at once and it is installed: three times as fast as httpx
     (2,851 against 798 requests/s).
 
     Raises BackendError for a proxy of the environment that can't be used.
     """
     # an environment's proxy and a user in the address are httpx's to see to
-    proxy = proxy_of(url)
+    proxy = proxy_for(url)
     if many and "@" not in url and proxy is None:
         try:
-            return _AiohttpLine(url, headers)
+            return _AiohttpTransport(url, headers)
         except ImportError:
             pass
-    return _HttpxLine(url, headers, proxy)
+    return _HttpxTransport(url, headers, proxy)
 
 
-class _HttpxLine(Line):
+class _HttpxTransport(Transport):
     def __init__(self, url: str, headers: Mapping[str, str], proxy: Proxy | None) -> None:
         self._url, self.proxy, self._client = url, proxy, _client(url, proxy)
         self._headers = {**self._client.headers, **headers}
 
     async def _send(
         self, method: str, path: str, content: bytes | None, timeout_s: float | None
-    ) -> Reply:
-        timeout = {"connect": CONNECT_S, "pool": CONNECT_S, "read": timeout_s, "write": timeout_s}
+    ) -> HttpResponse:
+        timeout = {
+            "connect": CONNECT_TIMEOUT_S,
+            "pool": CONNECT_TIMEOUT_S,
+            "read": timeout_s,
+            "write": timeout_s,
+        }
         # not client.build_request, which takes an address apart and puts it together again for each
         # request (a tenth of its time)
-        request = load_httpx().Request(
+        request = import_httpx().Request(
             method,
             _joined(self._url, path),
             content=content,
             headers=_with_kind(self._headers, content),
             extensions={"timeout": timeout},
         )
-        reply: Reply = await self._client.send(request, stream=True)
+        reply: HttpResponse = await self._client.send(request, stream=True)
         return reply
 
     async def aclose(self) -> None:
@@ -130,21 +135,21 @@ class _HttpxLine(Line):
 
 
 def _client(url: str, proxy: Proxy | None) -> Any:
-    library = load_httpx()
+    library = import_httpx()
     limits = library.Limits(
-        max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_S
+        max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_S
     )
     try:
-        return library.AsyncClient(limits=limits, **way_to(url, proxy))
+        return library.AsyncClient(limits=limits, **client_options(url, proxy))
     except (ValueError, ImportError, library.InvalidURL) as error:
-        raise BackendError("connect", _unusable(url, proxy, error)) from None
+        raise ProviderError("connect", _unusable(url, proxy, error)) from None
 
 
-def way_to(url: str, proxy: Proxy | None) -> dict[str, Any]:
+def client_options(url: str, proxy: Proxy | None) -> dict[str, Any]:
     """The options of an httpx client for an address: its proxy and whom it trusts. Raises
     BackendError for a proxy that can't be used."""
-    if proxy is not None and (fault := fault_of(proxy, url)):
-        raise BackendError("connect", fault)
+    if proxy is not None and (fault := proxy_fault(proxy, url)):
+        raise ProviderError("connect", fault)
     # loading the certificate store costs 20 ms and plain HTTP needs none; it is that of
     # SSL_CERT_FILE, which trust_env=False would not look at.
     # With trust_env httpx would choose the proxy itself, and send local prompts out.
@@ -152,20 +157,20 @@ def way_to(url: str, proxy: Proxy | None) -> dict[str, Any]:
     return {
         "trust_env": False,
         "proxy": proxy.url if proxy else None,
-        "verify": load_httpx().create_ssl_context() if secure else False,
+        "verify": import_httpx().create_ssl_context() if secure else False,
     }
 
 
 def _unusable(url: str, proxy: Proxy | None, error: Exception) -> str:
     said = "" if "@" in url else f": {one_line(str(error))}"  # which may name a part of a password
     return (
-        f"{proxy.source} names a proxy that can't be used ({proxy.shown}){said}"
+        f"{proxy.source} names a proxy that can't be used ({proxy.display_url}){said}"
         if proxy
-        else f"{shown(url)} is no address that can be used{said}"
+        else f"{display_url(url)} is no address that can be used{said}"
     )
 
 
-class _AiohttpLine(Line):
+class _AiohttpTransport(Transport):
     """aiohttp itself, not as a transport of httpx, which would cost as much again. Raises
     ImportError where it is not installed."""
 
@@ -174,9 +179,9 @@ class _AiohttpLine(Line):
 
         self._url, self._headers = url, {"Accept": "*/*", **headers}
         self._timeouts = aiohttp.ClientTimeout
-        trust = load_httpx().create_ssl_context() if url.startswith("https:") else False
+        trust = import_httpx().create_ssl_context() if url.startswith("https:") else False
         # no limit (0) of connections: the gate counts requests
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S, ssl=trust)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=trust)
         self._session = aiohttp.ClientSession(
             connector=connector,
             trust_env=False,
@@ -187,12 +192,14 @@ class _AiohttpLine(Line):
 
     async def _send(
         self, method: str, path: str, content: bytes | None, timeout_s: float | None
-    ) -> Reply:
+    ) -> HttpResponse:
         # it warns of bytes of over a megabyte, which a file of them is not
         body = BytesIO(content) if content is not None and len(content) > LARGE_BYTES else content
-        timeout = self._timeouts(connect=CONNECT_S, sock_connect=CONNECT_S, sock_read=timeout_s)
+        timeout = self._timeouts(
+            connect=CONNECT_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=timeout_s
+        )
         headers = _with_kind(self._headers, content)
-        return _AiohttpReply(
+        return _AiohttpResponse(
             await self._session.request(
                 method,
                 _joined(self._url, path),
@@ -207,7 +214,7 @@ class _AiohttpLine(Line):
         await self._session.close()
 
 
-class _AiohttpReply:
+class _AiohttpResponse:
     """aiohttp's ClientResponse with httpx's names."""
 
     __slots__ = ("_answer", "headers", "status_code", "url")
@@ -238,7 +245,7 @@ def _with_kind(headers: Mapping[str, str], content: bytes | None) -> Mapping[str
     return headers if content is None else {**headers, "Content-Type": "application/json"}
 
 
-def load_httpx() -> Any:
+def import_httpx() -> Any:
     """httpx without its command line, which would import rich and pygments at every start (2x
     `python -c pass`)."""
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
@@ -250,15 +257,15 @@ def load_httpx() -> Any:
 # ---------------------------------------------------------------- failures in our words
 
 
-def foreign() -> tuple[type[Exception], ...]:
+def transport_errors() -> tuple[type[Exception], ...]:
     """What sending and reading may raise."""
-    library, aiohttp = load_httpx(), sys.modules.get("aiohttp")
+    library, aiohttp = import_httpx(), sys.modules.get("aiohttp")
     return (library.HTTPError, library.InvalidURL, *((aiohttp.ClientError,) if aiohttp else ()))
 
 
 def _hung_up(error: BaseException) -> bool:
     """Whether the other end closed the connection before a byte of its answer came."""
-    library, aiohttp = load_httpx(), sys.modules.get("aiohttp")
+    library, aiohttp = import_httpx(), sys.modules.get("aiohttp")
     if isinstance(error, library.RemoteProtocolError) and "without sending a response" in str(
         error
     ):
@@ -274,18 +281,20 @@ def _hung_up(error: BaseException) -> bool:
     return cause is not None
 
 
-def translated(error: BaseException, url: str, proxy: Proxy | None = None) -> BackendError:
+def to_provider_error(error: BaseException, url: str, proxy: Proxy | None = None) -> ProviderError:
     """One of `foreign` as a BackendError: connect, timeout or cut."""
-    said, url = one_line(_words(error)) or type(error).__name__, shown(url)
+    said, url = one_line(_words(error)) or type(error).__name__, display_url(url)
     kind = _kind(error)
     if kind == "connect":
-        between = f" through the proxy {proxy.shown} that {proxy.source} names" if proxy else ""
-        return BackendError("connect", f"can't connect to {url}{between}: {said}")
+        between = (
+            f" through the proxy {proxy.display_url} that {proxy.source} names" if proxy else ""
+        )
+        return ProviderError("connect", f"can't connect to {url}{between}: {said}")
     if kind == "timeout":
-        return BackendError("timeout", f"{url} did not answer in time")
+        return ProviderError("timeout", f"{url} did not answer in time")
     if kind == "address":
-        return BackendError("connect", f"{url} is no address that can be used: {said}")
-    return BackendError("cut", f"the connection to {url} broke: {said}")
+        return ProviderError("connect", f"{url} is no address that can be used: {said}")
+    return ProviderError("cut", f"the connection to {url} broke: {said}")
 
 
 def _words(error: BaseException) -> str:
@@ -298,7 +307,7 @@ def _words(error: BaseException) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    library, aiohttp = load_httpx(), sys.modules.get("aiohttp")
+    library, aiohttp = import_httpx(), sys.modules.get("aiohttp")
     kinds: dict[str, tuple[Any, ...]] = {
         "connect": (library.ConnectError, library.ConnectTimeout, library.ProxyError),
         "timeout": (library.TimeoutException,),
@@ -320,7 +329,7 @@ def _kind(error: BaseException) -> str:
 def bounded_transport(url: str, proxy: Proxy | None, most_bytes: int) -> Any:
     """An httpx transport whose answers end with an error after so many bytes. Raises BackendError
     for a proxy that can't be used."""
-    httpx, way = load_httpx(), way_to(url, proxy)
+    httpx, way = import_httpx(), client_options(url, proxy)
 
     class Bounded(httpx.HTTPTransport):  # type: ignore[misc, name-defined]
         def handle_request(self, request: Any) -> Any:

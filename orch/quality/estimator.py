@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from orch.config.spec import ModelSpec
 from orch.routing.expected_time import DEFAULT_RATING
 from orch.routing.model_state import ModelState
-from orch.storage.feedback import RERUN, Judgements
+from orch.storage.feedback import RERUN, FeedbackStore
 from orch.types import Estimate, ModelKey, TaskType
 
 if TYPE_CHECKING:
     from orch.quality import QualityModel
     from orch.quality.table import Prior
-    from orch.storage.grades import Graded, Rating
+    from orch.storage.grades import GradedAnswer, Rating
 
 NAME = "quality"
-UNKNOWN = DEFAULT_RATING / 10
+UNKNOWN_PRIOR = DEFAULT_RATING / 10
 """The prior of a model with evidence that is nowhere rated and was not seen since."""
 RERUN_STEP = 0.3
 """How much less than what is expected of a model an answer is taken for whose task was run again
@@ -29,11 +29,11 @@ bad. It was probably not liked, and an absolute score would raise a model of whi
 expected."""
 _BESIDE = {"benchmarks": "benchmarked", "known_models.yaml": "benchmarked", "guessed": "guessed"}
 """What a model is that was measured a little, by the first word of where its prior comes from."""
-Shares = Mapping[TaskType, float]
+TypeShares = Mapping[TaskType, float]
 """P(task type | text)."""
 
 
-class JudgedQuality:
+class QualityEstimator:
     """What is known of each model's quality on this machine. The fitted model is kept beside the
     evidence, and fitted anew when that has changed.
 
@@ -43,21 +43,24 @@ class JudgedQuality:
     """
 
     def __init__(
-        self, judgements: Judgements, specs: Sequence[ModelSpec], shares: Callable[[str], Shares]
+        self,
+        judgements: FeedbackStore,
+        specs: Sequence[ModelSpec],
+        shares: Callable[[str], TypeShares],
     ) -> None:
         self._judgements, self._shares = judgements, shares
         self._rated = {
-            name_of((spec.provider, spec.id)): _everywhere(spec.quality_rating / 10)
+            qualified_name((spec.provider, spec.id)): _everywhere(spec.quality_rating / 10)
             for spec in specs
             if spec.quality_rating is not None
         }
 
     def estimates(
-        self, text: str, shares: Shares, states: Iterable[ModelState]
+        self, text: str, shares: TypeShares, states: Iterable[ModelState]
     ) -> dict[ModelKey, Estimate]:
         """What each model with evidence would be worth for a text of these types; nothing is known
         of the others but their ratings, or guesses, in `states`."""
-        graded, rated = self._judgements.marks()
+        graded, rated = self._judgements.last_ids()
         if not graded and not rated:
             return {}
 
@@ -65,14 +68,14 @@ class JudgedQuality:
             return _plain(shares if other == text else self._shares(other))
 
         states = tuple(states)
-        priors = self._rated | priors_of(states)
+        priors = self._rated | current_priors(states)
         model, stamp = self._kept(graded, priors, kinds) or self._fit(priors, kinds)
         self._catch_up(model, stamp, priors)
         return _told(by_key(model.predict(text)), states)
 
     def fit(self, states: Iterable[ModelState]) -> None:
         """Fits a model to all evidence and keeps it."""
-        self._fit(self._rated | priors_of(states), lambda text: _plain(self._shares(text)))
+        self._fit(self._rated | current_priors(states), lambda text: _plain(self._shares(text)))
 
     def _kept(
         self, graded: int, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]
@@ -81,13 +84,13 @@ class JudgedQuality:
         model with evidence."""
         from orch.quality import QualityModel  # only where something is known
 
-        kept = self._judgements.kept(NAME)
+        kept = self._judgements.load_learned(NAME)
         stamp: dict[str, Any] = json.loads(kept[0]) if kept else {}
         if (
             kept is None
             or stamp["graded"] != graded
             or "priors" not in stamp
-            or stamp["counted"] != self._judgements.ratings_up_to(stamp["ratings"])
+            or stamp["counted"] != self._judgements.count_ratings_up_to(stamp["ratings"])
         ):
             return None
         if any(priors.get(name, prior) != prior for name, prior in stamp["priors"].items()):
@@ -102,18 +105,18 @@ class JudgedQuality:
     ) -> tuple[QualityModel, dict[str, Any]]:
         from orch.quality import QualityModel
 
-        kept, marks = self._judgements.kept(NAME), self._judgements.marks()
+        kept, marks = self._judgements.load_learned(NAME), self._judgements.last_ids()
         # a model that is not there now, its provider being down, is rated as it was
         known = {**(json.loads(kept[0]).get("priors", {}) if kept else {}), **priors}
-        model = fitted(
-            self._judgements.graded(),
+        model = fit_quality_model(
+            self._judgements.graded_answers(),
             self._judgements.ratings(),
             known,
             lambda text: _plain(self._shares(text)),
         )
         stamp = {
             "graded": marks[0],
-            "priors": {name: known.get(name, UNKNOWN) for name in model.models},
+            "priors": {name: known.get(name, UNKNOWN_PRIOR) for name in model.models},
         }
         return QualityModel.from_bytes(self._keep(model, stamp, marks[1]), kinds), stamp
 
@@ -123,31 +126,31 @@ class JudgedQuality:
         """Learns what was said since the model was kept, and keeps that."""
         later = self._judgements.ratings(after=stamp["ratings"])
         for rating in later:
-            name = name_of((rating.provider, rating.model))
-            prior = stamp["priors"].setdefault(name, priors.get(name, UNKNOWN))
+            name = qualified_name((rating.provider, rating.model))
+            prior = stamp["priors"].setdefault(name, priors.get(name, UNKNOWN_PRIOR))
             model.meet(name, prior)
-            learn(model, rating)
+            apply_rating(model, rating)
         if later:
             self._keep(model, stamp, later[-1].id)
 
     def _keep(self, model: QualityModel, stamp: dict[str, Any], last: int) -> bytes:
-        stamp |= {"ratings": last, "counted": self._judgements.ratings_up_to(last)}
+        stamp |= {"ratings": last, "counted": self._judgements.count_ratings_up_to(last)}
         data = model.to_bytes()
-        self._judgements.keep(NAME, json.dumps(stamp), data)
+        self._judgements.save_learned(NAME, json.dumps(stamp), data)
         return data
 
 
-def priors_of(states: Iterable[ModelState]) -> dict[str, Prior]:
+def current_priors(states: Iterable[ModelState]) -> dict[str, Prior]:
     """By task type, from 0 to 1; none for a model of which its provider says nothing now."""
     return {
-        name_of(state.key): _plain(state.prior.quality)
+        qualified_name(state.key): _plain(state.prior.quality)
         for state in states
         if state.prior is not None
     }
 
 
-def fitted(
-    graded: Sequence[Graded],
+def fit_quality_model(
+    graded: Sequence[GradedAnswer],
     ratings: Sequence[Rating],
     priors: Mapping[str, Prior],
     kinds: Callable[[str], Mapping[str, float]],
@@ -168,31 +171,31 @@ def fitted(
         (
             each.prompt,
             each.task_type,
-            name_of((each.provider, each.model)),
+            qualified_name((each.provider, each.model)),
             float(each.score or 0.0),
         )
         for each in answered
     ]
     rows += [
-        (each.task, each.task_type or "", name_of((each.provider, each.model)), each.score)
+        (each.task, each.task_type or "", qualified_name((each.provider, each.model)), each.score)
         for each in words
     ]
     models = sorted({row[2] for row in rows})
-    rated = {name: priors.get(name, UNKNOWN) for name in models}
+    rated = {name: priors.get(name, UNKNOWN_PRIOR) for name in models}
     model = QualityModel.fit(
         rows, models, rated, kinds=kinds, moves=[_move(answered, priors)] * len(answered)
     )
     for each in (each for each in ratings if each.kind == RERUN):
-        name = name_of((each.provider, each.model))
-        model.meet(name, priors.get(name, UNKNOWN))
-        learn(model, each)
+        name = qualified_name((each.provider, each.model))
+        model.meet(name, priors.get(name, UNKNOWN_PRIOR))
+        apply_rating(model, each)
     return model
 
 
-def learn(model: QualityModel, rating: Rating) -> None:
+def apply_rating(model: QualityModel, rating: Rating) -> None:
     """One more rating of a model that is known. Of a rerun the kept score is not read: earlier
     versions kept an absolute one."""
-    name, score = name_of((rating.provider, rating.model)), rating.score
+    name, score = qualified_name((rating.provider, rating.model)), rating.score
     if rating.kind == RERUN:
         expected = model.predict(rating.task)[name].mean
         score = expected - min(RERUN_STEP, expected / 2)
@@ -228,17 +231,17 @@ def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:
     return {_key(name): each for name, each in estimates.items()}
 
 
-def _move(graded: Sequence[Graded], priors: Mapping[str, Prior]) -> float:
+def _move(graded: Sequence[GradedAnswer], priors: Mapping[str, Prior]) -> float:
     """What is added to grades so that the graded models' mean is that of their priors at these
     types; 0 where no graded model has one."""
-    from orch.quality.table import at_kind
+    from orch.quality.table import prior_at
 
     distances: dict[str, list[float]] = {}
     for each in graded:
-        name = name_of((each.provider, each.model))
+        name = qualified_name((each.provider, each.model))
         if name in priors:
             distances.setdefault(name, []).append(
-                at_kind(priors[name], each.task_type) - float(each.score or 0.0)
+                prior_at(priors[name], each.task_type) - float(each.score or 0.0)
             )
     return _mean([_mean(found) for found in distances.values()]) if distances else 0.0
 
@@ -252,11 +255,11 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _plain(shares: Shares) -> dict[str, float]:
+def _plain(shares: TypeShares) -> dict[str, float]:
     return {str(kind): share for kind, share in shares.items()}
 
 
-def name_of(key: ModelKey) -> str:
+def qualified_name(key: ModelKey) -> str:
     """Provider and model as one word."""
     return "/".join(key)
 

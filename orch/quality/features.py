@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 
-Groups = list[tuple[list[int], float]]
+FeatureGroups = list[tuple[list[int], float]]
 """Buckets of a text in groups, and the value that each of a group counts."""
 
 BUCKETS = 1 << 15
@@ -18,7 +18,7 @@ HEAD_CHARS, TAIL_CHARS, TOKENS = 1_500, 900, 400
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-def hashed(text: str) -> Groups:
+def hash_text(text: str) -> FeatureGroups:
     """The buckets of a text's words, pairs of words and surface features, and what each of them
     counts: every group has length 1."""
     read = (

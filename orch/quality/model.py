@@ -11,19 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orch.quality.features import BUCKETS, Groups, hashed
+from orch.quality.features import BUCKETS, FeatureGroups, hash_text
 from orch.quality.table import (
-    Graded,
+    GradedDataset,
+    GradeTable,
     Kinds,
     Prior,
     Row,
-    Table,
-    at_kind,
-    checked,
     checked_prior,
-    filled,
+    checked_score,
+    fill_table,
+    prior_at,
 )
-from orch.quality.weights import Lines, column_sum, packed, unpacked
+from orch.quality.weights import WeightColumns, column_sum, pack_column, unpack_column
 from orch.types import Estimate
 
 MAGIC = b"orchqua2"
@@ -39,11 +39,11 @@ STEP = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TextFeatures:
     """A text as the model sees it: buckets with the value that each counts, shares of kinds, and
     how far words are to be believed (0 to 1)."""
 
-    groups: Groups
+    groups: FeatureGroups
     shares: list[float]
     trust: float
 
@@ -55,8 +55,8 @@ class QualityModel:
         self,
         models: Sequence[str],
         labels: Sequence[str],
-        table: Table,
-        lines: Lines,
+        table: GradeTable,
+        lines: WeightColumns,
         rated: Mapping[str, Prior],
         kinds: Kinds | None,
     ) -> None:
@@ -92,11 +92,14 @@ class QualityModel:
         models = list(models)
         if len(set(models)) != len(models):
             raise ValueError("a model is named twice")
-        graded = Graded.of(rows, models, kinds, moves)
+        graded = GradedDataset.of(rows, models, kinds, moves)
         rated = {model: checked_prior(priors[model]) for model in models if model in priors}
-        lines, shares = _learned(graded) or (Lines(), graded.given or [[]] * len(graded.texts))
+        lines, shares = _learned(graded) or (
+            WeightColumns(),
+            graded.given or [[]] * len(graded.texts),
+        )
         labels = graded.labels if kinds or lines.kinds else []
-        table = filled(graded, [rated.get(model) for model in models], shares, labels)
+        table = fill_table(graded, [rated.get(model) for model in models], shares, labels)
         return cls(models, labels, table, lines, rated, kinds)
 
     def predict(self, text: str) -> dict[str, Estimate]:
@@ -109,7 +112,7 @@ class QualityModel:
         Raises ValueError for a model that is not known."""
         if model_name not in self._at:
             raise ValueError(f"no model is called {model_name!r}")
-        model, score = self._at[model_name], checked(score)
+        model, score = self._at[model_name], checked_score(score)
         for label in self._kinds(text) if self._kinds else ():
             self._open(label)
         reading = self._read(text)
@@ -128,7 +131,7 @@ class QualityModel:
             believed = checked_prior(prior)
             self._at[model_name] = len(self._at)
             self._rated[model_name] = believed
-            self._table.meet(believed, self._labels)
+            self._table.add_model(believed, self._labels)
             if self._lines.models:
                 self._lines.models.append(array("f", bytes(4 * BUCKETS)))
 
@@ -136,9 +139,9 @@ class QualityModel:
         """Makes room for a kind that was not among the graded answers."""
         if label not in self._labels:
             self._labels[label] = len(self._labels)
-            self._table.open(
+            self._table.add_kind(
                 [
-                    at_kind(self._rated.get(model, self._table.prior[at]), label)
+                    prior_at(self._rated.get(model, self._table.prior[at]), label)
                     for model, at in self._at.items()
                 ]
             )
@@ -158,10 +161,10 @@ class QualityModel:
         means = {model: each.mean for model, each in self.predict(text).items()}
         return max(means, key=lambda model: (means[model] - dial * shares[model], -shares[model]))
 
-    def _read(self, text: str) -> Reading:
+    def _read(self, text: str) -> TextFeatures:
         """Sums the columns over the text's buckets."""
         lines = self._lines
-        groups = hashed(text) if lines.columns() else []
+        groups = hash_text(text) if lines.columns() else []
         scores = lines.scores(groups)
         shares = self._shares(text, scores)
         newness = (
@@ -170,7 +173,7 @@ class QualityModel:
             else 0.0
         )
         flat, by_kind, by_newness = lines.trust
-        return Reading(
+        return TextFeatures(
             groups,
             shares,
             _sigmoid(flat + by_kind * max(scores, default=0.0) + by_newness * newness),
@@ -182,7 +185,7 @@ class QualityModel:
         given = self._kinds(text)
         return [float(given.get(label, 0.0)) for label in self._labels]
 
-    def _mean(self, reading: Reading, model: int) -> float:
+    def _mean(self, reading: TextFeatures, model: int) -> float:
         """The model's own mean, and what kind and words add as far as they are believed."""
         base = self._table.base(model)
         words = (
@@ -196,7 +199,7 @@ class QualityModel:
         )
         return min(max(base + kind + reading.trust * words, 0.0), 1.0)
 
-    def _estimate(self, reading: Reading, name: str, model: int) -> Estimate:
+    def _estimate(self, reading: TextFeatures, name: str, model: int) -> Estimate:
         n = round(self._table.evidence(reading.shares, model))
         variance = self._table.variance(reading.shares, model) + (1 - reading.trust) * KIND_VARIANCE
         return Estimate(
@@ -241,7 +244,7 @@ class QualityModel:
         body = (
             len(text).to_bytes(4, "little")
             + text
-            + b"".join(packed(column) for column in lines.columns())
+            + b"".join(pack_column(column) for column in lines.columns())
         )
         return MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
 
@@ -273,7 +276,7 @@ class QualityModel:
             )
         columns = iter(
             [
-                unpacked(body[start : start + 4 * BUCKETS])
+                unpack_column(body[start : start + 4 * BUCKETS])
                 for start in range(0, len(body), 4 * BUCKETS)
             ]
         )
@@ -281,9 +284,9 @@ class QualityModel:
         parts = [
             [next(columns) for _ in range(count)] for count in (of_kinds, of_models, of_newness)
         ]
-        lines = Lines(parts[0], offsets, temperature, parts[1], parts[2], trust)
+        lines = WeightColumns(parts[0], offsets, temperature, parts[1], parts[2], trust)
         return cls(
-            head["models"], head["labels"], Table(*head["table"]), lines, head["rated"], kinds
+            head["models"], head["labels"], GradeTable(*head["table"]), lines, head["rated"], kinds
         )
 
 
@@ -291,16 +294,16 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-min(max(x, -30.0), 30.0)))
 
 
-def _learned(graded: Graded) -> tuple[Lines, list[list[float]]] | None:
+def _learned(graded: GradedDataset) -> tuple[WeightColumns, list[list[float]]] | None:
     if not graded.texts:
         return None
     try:
         from orch.quality.ridge import (
-            learned,
+            fit_columns,
         )  # numpy: a tenth of a second, and not installed everywhere
     except ImportError:
         return None
-    return learned(graded)
+    return fit_columns(graded)
 
 
 def _cost_shares(costs: Mapping[str, float], models: list[str]) -> dict[str, float]:

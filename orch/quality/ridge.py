@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from orch.quality.features import BUCKETS, Groups, hashed
-from orch.quality.table import CELL_WEIGHT, Graded
-from orch.quality.weights import Lines, unpacked
+from orch.quality.features import BUCKETS, FeatureGroups, hash_text
+from orch.quality.table import CELL_WEIGHT, GradedDataset
+from orch.quality.weights import WeightColumns, unpack_column
 
 KIND_RIDGE, REST_RIDGE = 1.0, 30.0
 """For kinds, .1 to 1 are alike; for the rest, 10 and 30 are alike, and at 30 one answer says a
@@ -38,16 +38,16 @@ LEARNED_TEXTS, DENSE_COLUMNS = 3_200, 2_048
 table takes all), and columns held at a time."""
 
 
-def learned(graded: Graded) -> tuple[Lines, list[list[float]]]:
+def fit_columns(graded: GradedDataset) -> tuple[WeightColumns, list[list[float]]]:
     """Columns by two ridges, and every text's shares of kinds: its label, else as told without
     it."""
     order = sorted(
         range(len(graded.texts)),
         key=lambda at: (zlib.crc32(graded.texts[at].encode("utf-8", "replace")), at),
     )[:LEARNED_TEXTS]
-    design = Design.of([hashed(graded.texts[at]) for at in order])
+    design = DesignMatrix.of([hash_text(graded.texts[at]) for at in order])
     gram = design.gram()
-    lines = Lines()
+    lines = WeightColumns()
     given = None if graded.given is None else np.array([graded.given[at] for at in order])
     wanted = (
         given
@@ -66,13 +66,15 @@ def learned(graded: Graded) -> tuple[Lines, list[list[float]]]:
         return lines, graded.given
     told = {at: share for at, share in zip(order, shares.tolist(), strict=True)}
     return lines, [
-        _told(kind, len(graded.labels)) or told.get(at) or lines.shares(lines.scores(hashed(text)))
+        _told(kind, len(graded.labels))
+        or told.get(at)
+        or lines.shares(lines.scores(hash_text(text)))
         for at, (text, kind) in enumerate(zip(graded.texts, graded.kind, strict=True))
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
+class DesignMatrix:
     """Texts as a sparse matrix: line, bucket and value of each entry; numpy arrays."""
 
     line: Any
@@ -81,7 +83,7 @@ class Design:
     size: int
 
     @classmethod
-    def of(cls, texts: list[Groups]) -> Design:
+    def of(cls, texts: list[FeatureGroups]) -> DesignMatrix:
         """One line a text."""
         entries = [
             (line, bucket, value)
@@ -112,7 +114,7 @@ class Design:
 
     def column(self, weights: Any) -> array[float]:
         """Weights of texts as weights of buckets."""
-        return unpacked(
+        return unpack_column(
             memoryview(
                 _sums(self.bucket, self.value * weights[self.line], BUCKETS).astype("<f4").tobytes()
             )
@@ -152,7 +154,9 @@ def _one_hot(kinds: list[int | None], count: int) -> Any:
     return wanted
 
 
-def _learn_kinds(lines: Lines, design: Design, gram: Any, wanted: Any) -> tuple[Any, Any]:
+def _learn_kinds(
+    lines: WeightColumns, design: DesignMatrix, gram: Any, wanted: Any
+) -> tuple[Any, Any]:
     """Scores of kinds; returns shares told without the text itself, and the largest score without
     the text (line 0) and without its whole kind (1)."""
     inverse = np.linalg.inv(gram + KIND_RIDGE * np.eye(design.size))
@@ -176,7 +180,7 @@ def _learn_kinds(lines: Lines, design: Design, gram: Any, wanted: Any) -> tuple[
     return np.exp(_log_softmax(left_out * lines.temperature)), tops
 
 
-def _learn_trust(lines: Lines, design: Design, wanted: Any, tops: Any) -> None:
+def _learn_trust(lines: WeightColumns, design: DesignMatrix, wanted: Any, tops: Any) -> None:
     """A logistic line that tells texts of known kinds from those of kinds left out, by their
     largest score and their newness."""
     mass = _sums(design.bucket, design.value**2, BUCKETS)
@@ -196,7 +200,7 @@ def _learn_trust(lines: Lines, design: Design, wanted: Any, tops: Any) -> None:
 
 
 def _learn_models(
-    lines: Lines, design: Design, gram: Any, graded: tuple[Any, Any], means: Any
+    lines: WeightColumns, design: DesignMatrix, gram: Any, graded: tuple[Any, Any], means: Any
 ) -> None:
     """What words say beyond the kind; a score that is missing says nothing. What all models share
     and what tells them apart are each scaled as they hold
@@ -233,7 +237,7 @@ def _scale(wanted: Any, told: Any) -> float:
     )
 
 
-def _scores(graded: Graded, order: list[int]) -> tuple[Any, Any]:
+def _scores(graded: GradedDataset, order: list[int]) -> tuple[Any, Any]:
     """Mean score of each text and model, and whether there is one."""
     scores = np.zeros((len(order), graded.size))
     known = np.zeros(scores.shape, dtype=bool)

@@ -26,7 +26,7 @@ depends on them)."""
 
 
 @dataclass(slots=True)
-class Table:
+class GradeTable:
     """Graded answers by kind and model (lines of kinds): how many, and by how much they are better
     than what is believed without them."""
 
@@ -58,16 +58,16 @@ class Table:
         """How much of what is known of a model are its graded answers, beside so many others."""
         return self.count[model] / (self.count[model] + weight)
 
-    def meet(self, prior: Prior, labels: Iterable[str]) -> None:
+    def add_model(self, prior: Prior, labels: Iterable[str]) -> None:
         """Makes room for one more model."""
         for line in (self.count, self.total, *self.counts, *self.totals):
             line.append(0.0)
-        self.prior.append(mean_of(prior))
+        self.prior.append(prior_mean(prior))
         self.weight.append(RATED_WEIGHT)
         for line, label in zip(self.priors, labels, strict=True):
-            line.append(at_kind(prior, label))
+            line.append(prior_at(prior, label))
 
-    def open(self, priors: list[float]) -> None:
+    def add_kind(self, priors: list[float]) -> None:
         """Makes room for one more kind, of which so much is believed of each model."""
         self.priors.append(priors)
         for lines in (self.counts, self.totals):
@@ -113,7 +113,7 @@ class Table:
         )
 
 
-def checked(value: float) -> float:
+def checked_score(value: float) -> float:
     """Raises ValueError outside 0 to 1, and for what is not a number."""
     if not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError(f"a score is from 0 to 1, not {value!r}")
@@ -123,24 +123,24 @@ def checked(value: float) -> float:
 def checked_prior(prior: Prior) -> Prior:
     """Raises ValueError for a number outside 0 to 1, and for a mapping of kinds that is empty."""
     if not isinstance(prior, Mapping):
-        return checked(prior)
+        return checked_score(prior)
     if not prior:
         raise ValueError("a prior by kind has at least one kind")
-    return {str(kind): checked(value) for kind, value in prior.items()}
+    return {str(kind): checked_score(value) for kind, value in prior.items()}
 
 
-def mean_of(prior: Prior) -> float:
+def prior_mean(prior: Prior) -> float:
     """Over the kinds."""
     return sum(prior.values()) / len(prior) if isinstance(prior, Mapping) else prior
 
 
-def at_kind(prior: Prior, label: str) -> float:
+def prior_at(prior: Prior, label: str) -> float:
     """At one kind."""
-    return prior[label] if isinstance(prior, Mapping) and label in prior else mean_of(prior)
+    return prior[label] if isinstance(prior, Mapping) and label in prior else prior_mean(prior)
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
+class GradedDataset:
     """Graded answers by text: its label of kind (None: not told), and for each model the scores."""
 
     texts: list[str]
@@ -157,7 +157,7 @@ class Graded:
         models: Sequence[str],
         kinds: Kinds | None,
         moves: Iterable[float] = (),
-    ) -> Graded:
+    ) -> GradedDataset:
         """The rows of these models, gathered by text in the order they come; `moves` are added to
         their scores, 0 where there are none left."""
         at = {model: number for number, model in enumerate(models)}
@@ -165,7 +165,9 @@ class Graded:
         label: dict[str, str] = {}
         for (text, kind, model, score), move in zip(rows, chain(moves, repeat(0.0)), strict=False):
             if model in at:
-                scores.setdefault(text, {}).setdefault(at[model], []).append(checked(score) + move)
+                scores.setdefault(text, {}).setdefault(at[model], []).append(
+                    checked_score(score) + move
+                )
                 if kind:
                     label.setdefault(text, kind)
         given = [kinds(text) for text in scores] if kinds else None
@@ -182,22 +184,24 @@ class Graded:
         return cls(list(scores), labels, own, list(scores.values()), shares, len(models))
 
 
-def filled(
-    graded: Graded,
+def fill_table(
+    graded: GradedDataset,
     rated: list[Prior | None],
     shares: Sequence[Sequence[float]],
     labels: Sequence[str],
-) -> Table:
+) -> GradeTable:
     """All answers. Before any, a model's prior is believed, or the mean of all answers, or of the
     priors, or a half."""
     seen = [score for each in graded.scores for many in each.values() for score in many]
-    known = seen or [mean_of(prior) for prior in rated if prior is not None] or [0.5]
+    known = seen or [prior_mean(prior) for prior in rated if prior is not None] or [0.5]
     believed: list[Prior] = [sum(known) / len(known) if prior is None else prior for prior in rated]
     weight = [ASSUMED_WEIGHT if prior is None else RATED_WEIGHT for prior in rated]
     zeros = [0.0] * len(rated)
-    table = Table([mean_of(prior) for prior in believed], weight, zeros[:], zeros[:], [], [], [])
+    table = GradeTable(
+        [prior_mean(prior) for prior in believed], weight, zeros[:], zeros[:], [], [], []
+    )
     for label in labels:
-        table.open([at_kind(prior, label) for prior in believed])
+        table.add_kind([prior_at(prior, label) for prior in believed])
     for each, own in zip(graded.scores, shares, strict=True):
         for model, many in each.items():
             for score in many:

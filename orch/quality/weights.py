@@ -8,11 +8,11 @@ from array import array
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from orch.quality.features import Groups
+from orch.quality.features import FeatureGroups
 
 
 @dataclass(slots=True)
-class Lines:
+class WeightColumns:
     """What was learned from words: a column of BUCKETS weights for each kind, for each model, and
     one for how new a bucket is."""
 
@@ -23,7 +23,7 @@ class Lines:
     newness: list[array[float]] = field(default_factory=list)
     trust: list[float] = field(default_factory=lambda: [4.0, 0.0, 0.0])
 
-    def scores(self, groups: Groups) -> list[float]:
+    def scores(self, groups: FeatureGroups) -> list[float]:
         """One for each kind."""
         return [
             offset + column_sum(column, groups)
@@ -39,7 +39,7 @@ class Lines:
         return [*self.kinds, *self.models, *self.newness]
 
 
-def column_sum(column: array[float], groups: Groups, *, square: bool = False) -> float:
+def column_sum(column: array[float], groups: FeatureGroups, *, square: bool = False) -> float:
     """A column over a text's buckets, each as it counts."""
     total = 0.0
     for at, value in groups:
@@ -56,14 +56,14 @@ def _softmax(logits: list[float]) -> list[float]:
     return [each / total for each in weights]
 
 
-def packed(column: array[float]) -> bytes:
+def pack_column(column: array[float]) -> bytes:
     if sys.byteorder == "big":
         column = array("f", column)
         column.byteswap()
     return column.tobytes()
 
 
-def unpacked(data: memoryview) -> array[float]:
+def unpack_column(data: memoryview) -> array[float]:
     column = array("f")
     column.frombytes(data)
     if sys.byteorder == "big":

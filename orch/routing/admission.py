@@ -6,11 +6,11 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
-from orch.routing.registry import Survey
+from orch.routing.registry import Inventory
 from orch.types import ModelKey
 
 
-class Ticket(NamedTuple):
+class SlotRequest(NamedTuple):
     """One wish to ask a model. `footprint_bytes` is what the model takes when it is loaded;
     `client` is who asks, for fairness."""
 
@@ -20,17 +20,17 @@ class Ticket(NamedTuple):
     client: str = ""
     batch: bool = False
     embeds: bool = False
-    patience_s: float = 300.0
+    timeout_s: float = 300.0
 
 
-class Gate(Protocol):
+class Admission(Protocol):
     """Lets requests to providers through, one by one or together."""
 
-    def saw(self, survey: Survey) -> None:
+    def observe(self, survey: Inventory) -> None:
         """Learns what is loaded, how much memory it takes, and how much there is."""
         ...
 
-    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """Waits for the ticket's turn; leaving gives the place free.
 
         Raises BackendError `busy`, with `retry_after_s`, where too many wait already or the
@@ -38,22 +38,22 @@ class Gate(Protocol):
         """
         ...
 
-    def must_wait(self, ticket: Ticket) -> str:
+    def wait_reason(self, ticket: SlotRequest) -> str:
         """Why the model could not be loaded now beside what is in use, in words; empty where it
         could."""
         ...
 
 
-class OpenGate:
+class NoQueue:
     """A process of its own asks for itself alone: nobody waits."""
 
-    def saw(self, survey: Survey) -> None:
+    def observe(self, survey: Inventory) -> None:
         """Nothing is learned."""
 
-    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """At once."""
         return nullcontext()
 
-    def must_wait(self, ticket: Ticket) -> str:
+    def wait_reason(self, ticket: SlotRequest) -> str:
         """Never."""
         return ""

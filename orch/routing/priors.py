@@ -11,23 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orch.config.spec import ModelSpec, canonical
+from orch.config.spec import ModelSpec, canonical_model_name
 from orch.routing.known_models.identity import Identity
 from orch.routing.model_state import ModelState
 from orch.types import ModelKey, Prior, TaskType
 
 if TYPE_CHECKING:
-    from orch.routing.known_models.catalogue import Catalogue
-    from orch.routing.known_models.priors import Belief
+    from orch.routing.known_models.catalogue import KnownModels
+    from orch.routing.known_models.priors import PriorEstimate
 
 SHIFT_FADES = 2
 """Rated models at which half of the difference between their ratings and their priors is believed:
 one person's one rating may be a whim."""
-BY_YOU, SHIPPED = "rated by you", "rated"
+RATED_BY_USER, RATED = "rated by you", "rated"
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
+class ModelsWithPriors:
     """Models with their priors."""
 
     states: tuple[ModelState, ...]
@@ -44,36 +44,36 @@ class QualityPriors:
         shipped: Sequence[ModelSpec] = (),
         own_known: Mapping[str, Any] | None = None,
     ) -> None:
-        self._shipped = {canonical(spec.id): spec for spec in shipped}
+        self._shipped = {canonical_model_name(spec.id): spec for spec in shipped}
         self._rated = [spec for spec in specs if self.is_rated(spec)]
         self._own_known = own_known or {}
-        self._catalogue: Catalogue | None = None
-        self._found: dict[Identity, Belief] = {}
+        self._catalogue: KnownModels | None = None
+        self._found: dict[Identity, PriorEstimate] = {}
         self._seen: dict[ModelKey, Identity] = {}
         self._shifted_priors: dict[Identity, Prior] = {}
         self._shifts: tuple[float, float] | None = None
 
     def is_rated(self, spec: ModelSpec) -> bool:
         """Whether a person rated it: the shipped file's ratings are nobody's."""
-        shipped = self._shipped.get(canonical(spec.id))
+        shipped = self._shipped.get(canonical_model_name(spec.id))
         return spec.quality_rating is not None and (
             shipped is None or spec.quality_rating != shipped.quality_rating
         )
 
     def is_shipped(self, spec: ModelSpec) -> bool:
         """Whether it is one of the shipped list, with the shipped values."""
-        shipped = self._shipped.get(canonical(spec.id))
+        shipped = self._shipped.get(canonical_model_name(spec.id))
         return shipped is not None and _values(spec) == _values(shipped)
 
-    def believed(
+    def with_priors(
         self,
         states: Sequence[ModelState],
         identities: Mapping[int, Identity],
         unlisted_take_part: bool,
-    ) -> Believed:
+    ) -> ModelsWithPriors:
         """The states with their priors; `identities` are by place, of those that their provider
         has."""
-        there = [states[at] for at in identities if may_take_part(states[at], unlisted_take_part)]
+        there = [states[at] for at in identities if is_selectable(states[at], unlisted_take_part)]
         only_shipped = all(self.is_shipped(state.spec) for state in there)
         self._see(
             {
@@ -85,7 +85,7 @@ class QualityPriors:
         made = list(states)
         for at, identity in identities.items():
             made[at] = self._with_prior(states[at], identity, only_shipped=only_shipped)
-        return Believed(tuple(made), only_shipped)
+        return ModelsWithPriors(tuple(made), only_shipped)
 
     def _see(self, rated: Mapping[ModelKey, Identity]) -> None:
         """What their provider said of rated models counts also while it is down."""
@@ -94,7 +94,7 @@ class QualityPriors:
             self._shifts = None
             self._shifted_priors.clear()
 
-    def known(self, name: str) -> Mapping[TaskType, float]:
+    def quality_by_name(self, name: str) -> Mapping[TaskType, float]:
         """What is believed of a model by its name alone, from 0 to 1, on the scale of the known
         models."""
         return self._belief(Identity(name)).prior.quality
@@ -109,7 +109,7 @@ class QualityPriors:
         shipped file where no other models are there."""
         if spec.speed_rating is None:
             return False
-        shipped = self._shipped.get(canonical(spec.id))
+        shipped = self._shipped.get(canonical_model_name(spec.id))
         return (
             only_shipped
             or shipped is None
@@ -124,9 +124,11 @@ class QualityPriors:
         if spec.quality_rating is not None and (only_shipped or self.is_rated(spec)):
             return replace(
                 state,
-                prior=of_rating(spec.quality_rating, BY_YOU if self.is_rated(spec) else SHIPPED),
+                prior=prior_from_rating(
+                    spec.quality_rating, RATED_BY_USER if self.is_rated(spec) else RATED
+                ),
             )
-        shipped = self._shipped.get(canonical(spec.id))
+        shipped = self._shipped.get(canonical_model_name(spec.id))
         if shipped is not None:  # nobody's writing
             strengths = () if spec.strengths == shipped.strengths else spec.strengths
             weaknesses = () if spec.weaknesses == shipped.weaknesses else spec.weaknesses
@@ -140,29 +142,29 @@ class QualityPriors:
         So a rating that a person writes of one model throws no other one under a floor.
         """
         if identity not in self._shifted_priors:
-            from orch.routing.known_models.priors import shifted
+            from orch.routing.known_models.priors import shift_prior
 
             shift, shipped = self._scales()
-            self._shifted_priors[identity] = shifted(
+            self._shifted_priors[identity] = shift_prior(
                 self._belief(identity).prior, shift, shipped - shift
             )
         return self._shifted_priors[identity]
 
-    def _belief(self, identity: Identity) -> Belief:
+    def _belief(self, identity: Identity) -> PriorEstimate:
         """As it is known, kept: a survey of a thousand models must not recognise each anew."""
         if identity not in self._found:
-            from orch.routing.known_models.priors import belief_of
+            from orch.routing.known_models.priors import estimate_prior
 
-            self._found[identity] = belief_of(identity, self._known())
+            self._found[identity] = estimate_prior(identity, self._known())
         return self._found[identity]
 
-    def _known(self) -> Catalogue:
+    def _known(self) -> KnownModels:
         if self._catalogue is None:
             # with what recognises, 8 ms of CPU: where the shipped models are alone, or all are
             # rated, `orch run` is spared it
-            from orch.routing.known_models.catalogue import Catalogue, shipped
+            from orch.routing.known_models.catalogue import KnownModels, load_shipped
 
-            self._catalogue = Catalogue.of(shipped(), self._own_known)
+            self._catalogue = KnownModels.merge(load_shipped(), self._own_known)
         return self._catalogue
 
     def _scales(self) -> tuple[float, float]:
@@ -188,12 +190,12 @@ class QualityPriors:
         return sum(distances) / (len(distances) + SHIFT_FADES)
 
 
-def of_rating(rating: float, source: str) -> Prior:
+def prior_from_rating(rating: float, source: str) -> Prior:
     """A rating from 0 to 10, which holds at every type."""
     return Prior(dict.fromkeys(TaskType, rating / 10), source)
 
 
-def may_take_part(state: ModelState, unlisted_take_part: bool) -> bool:
+def is_selectable(state: ModelState, unlisted_take_part: bool) -> bool:
     """Whether it can be chosen at all."""
     can_chat = state.capabilities is None or "completion" in state.capabilities
     return state.unavailable is None and can_chat and (unlisted_take_part or not state.unlisted)

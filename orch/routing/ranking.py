@@ -6,23 +6,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orch.config.spec import Routing, Weights
-from orch.providers.remote_models import place
-from orch.routing.expected_time import seconds
-from orch.routing.model_state import ModelState, context_needed, memory_needed, num_ctx_for
+from orch.providers.remote_models import display_host
+from orch.routing.expected_time import estimate_time
+from orch.routing.model_state import ModelState, choose_num_ctx, required_context, required_memory
 from orch.routing.policy import Policy
 from orch.routing.scoring import (
     TERMS,
     ScoringContext,
-    Weighing,
-    is_as_good,
-    is_below,
-    preference,
-    quality,
+    TermInput,
+    expected_quality,
+    is_below_floor,
+    preference_of,
+    within_quality_margin,
 )
 from orch.types import Candidate, Classification, Need
 
 
-def rank(
+def rank_candidates(
     classification: Classification, states: Sequence[ModelState], need: Need, policy: Policy
 ) -> tuple[Candidate, ...]:
     """Every model as a Candidate: those that can take the task by falling score, then the
@@ -31,7 +31,7 @@ def rank(
     The order does not depend on the order of `states`: ties break by quality, then by id.
     """
     asked = [
-        (state, num_ctx_for(state, need) if state.unavailable is None else 0) for state in states
+        (state, choose_num_ctx(state, need) if state.unavailable is None else 0) for state in states
     ]
     out = [eliminate(state, need, policy, num_ctx) for state, num_ctx in asked]
     able = [state for state, why in zip(states, out, strict=True) if why is None]
@@ -65,14 +65,14 @@ def _weigh(
             unlisted=state.unlisted,
             remote_host=state.remote_host,
         )
-    if out is None and is_below(state, context.shares, context.floor):
+    if out is None and is_below_floor(state, context.shares, context.floor):
         out = "quality_floor", f"its quality is below {context.floor:.2g}, the floor of this type"
-    weighing = Weighing(
+    weighing = TermInput(
         state,
         context,
-        quality(state, context.shares),
-        seconds(state, num_ctx, context.times),
-        *preference(spec, context),
+        expected_quality(state, context.shares),
+        estimate_time(state, num_ctx, context.times),
+        *preference_of(spec, context),
     )
     weights = context.policy.weights
     terms = {name: weights[name] * term(weighing) for name, term in TERMS.items()}
@@ -121,8 +121,8 @@ def eliminate(
         and (missing := sorted(need.capabilities - {"completion", *state.capabilities}))
     ):
         return "capability", f"it has no {' and no '.join(missing)}"
-    limit = state.own_ctx if state.fixed_ctx else state.context_window
-    tokens = context_needed(state, need, limit)
+    limit = state.default_ctx if state.fixed_ctx else state.context_window
+    tokens = required_context(state, need, limit)
     if tokens > limit:
         return "context_overflow", f"needs {tokens:,} tokens of context, it holds {limit:,}"
     return _too_large(state, policy, num_ctx)
@@ -131,7 +131,7 @@ def eliminate(
 def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> tuple[str, str] | None:
     if policy.memory_bytes is None or state.resident or not state.local:
         return None
-    bytes_needed = memory_needed(state, num_ctx)
+    bytes_needed = required_memory(state, num_ctx)
     if bytes_needed <= policy.memory_bytes:
         return None
     return (
@@ -143,11 +143,11 @@ def _too_large(state: ModelState, policy: Policy, num_ctx: int) -> tuple[str, st
 # ---------------------------------------------------------------- words
 
 
-def explain(weighing: Weighing) -> str:
+def explain(weighing: TermInput) -> str:
     """Why this model, in a few words: `best for coding, loaded`."""
     state, context = weighing.state, weighing.context
     task_type = context.classification.task_type
-    place = weighing.place
+    place = weighing.preference_rank
     parts = []
     if place == 1:
         parts.append(f"best for {task_type}")
@@ -157,25 +157,25 @@ def explain(weighing: Weighing) -> str:
         parts.append(f"good at {task_type}")
     if task_type in state.spec.weaknesses:
         parts.append(f"weak at {task_type}")
-    if context.best and is_as_good(weighing):
+    if context.best and within_quality_margin(weighing):
         parts.append(f"as good as {context.best.spec.label} here")
     parts.append(context.named or ("" if parts else "general"))
-    parts.append(runs_at(state.remote_host) or ("loaded" if state.resident else "not loaded"))
+    parts.append(remote_note(state.remote_host) or ("loaded" if state.resident else "not loaded"))
     if state.unlisted:
         parts.append("unlisted")
     return ", ".join(filter(None, parts))
 
 
-def runs_at(host: str) -> str:
+def remote_note(host: str) -> str:
     """That a model runs elsewhere, and where; empty for one that does not."""
-    return f"remote, {place(host)}" if host else ""
+    return f"remote, {display_host(host)}" if host else ""
 
 
 def provenance(state: ModelState) -> dict[str, str]:
     """Where the numbers come from: `rated`, or `measured (n=5, 2026-11-24)`."""
     believed = state.prior.source if state.prior else "rated"
     said = {
-        "quality": state.judged.source if state.judged else believed,
+        "quality": state.estimate.source if state.estimate else believed,
         "speed": "guessed from size" if state.bytes_per_token else "rated",
     }
     if state.measured and state.measured.decode_tps:
@@ -192,7 +192,7 @@ def _day(at: float) -> str:
 # ---------------------------------------------------------------- weights
 
 
-def weights_for(routing: Routing, profile: str, dial: float | None) -> dict[str, float]:
+def profile_weights(routing: Routing, profile: str, dial: float | None) -> dict[str, float]:
     """The weights of a profile, or of the dial: 0 is speed alone, 5 the balanced weights, 10
     quality alone, straight lines between.
 

@@ -11,36 +11,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from orch.config.spec import Models, ModelSpec, canonical
-from orch.errors import BackendError
-from orch.providers import Backend, hardware
-from orch.providers.remote_models import is_allowed, known_host, why_out
+from orch.config.spec import Models, ModelSpec, canonical_model_name
+from orch.errors import ProviderError
+from orch.providers import ProviderClient, hardware
+from orch.providers.remote_models import best_known_host, is_allowed, remote_reason
 from orch.routing.known_models.identity import Identity
-from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, memory_needed
+from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
 from orch.routing.priors import QualityPriors
 from orch.storage.journal import Journal
-from orch.storage.offload import Aside, at_once
-from orch.types import Installed, Measured, ModelInfo, ModelKey, TaskType
+from orch.storage.offload import Offload, run_inline
+from orch.types import InstalledModel, ModelInfo, ModelKey, SpeedStats, TaskType
 
 _SHOWS_AT_ONCE = 8
-MOST_LOADED = "OLLAMA_MAX_LOADED_MODELS"
+MAX_LOADED_VARIABLE = "OLLAMA_MAX_LOADED_MODELS"
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
 UNKNOWN_SPEED = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Inventory:
     """What is there now: every model, the providers that can't be reached (name to why), and memory
     for models in bytes."""
 
     states: tuple[ModelState, ...]
-    down: Mapping[str, str]
+    unreachable: Mapping[str, str]
     memory_bytes: int | None
-    unlisted_take_part: bool = True
+    use_unlisted: bool = True
     """Whether an unlisted model may be chosen; named, it may always."""
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    provider_kinds: Mapping[str, str] = field(default_factory=dict)
     """Every provider's kind by its name, also of those that have no model."""
-    most_loaded: Mapping[str, int] = field(default_factory=dict)
+    max_loaded: Mapping[str, int] = field(default_factory=dict)
     """How many models a provider keeps loaded at once, where that is known."""
     only_shipped: bool = False
     """Whether every model that is there and may take part is one of the shipped list, with the
@@ -53,11 +53,11 @@ class Registry:
     def __init__(
         self,
         models: Models,
-        backends: Mapping[str, Backend],
+        backends: Mapping[str, ProviderClient],
         journal: Journal,
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
-        aside: Aside = at_once,
+        aside: Offload = run_inline,
     ) -> None:
         self._models, self._backends, self._journal, self._budget_gb, self._priors = (
             models,
@@ -69,7 +69,7 @@ class Registry:
         self._aside = aside
         self._listed = {(spec.provider, spec.id) for spec in models.models}
 
-    async def available(self, *, with_unlisted: bool | None = None) -> Survey:
+    async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """Every listed model with its state, and the installed unlisted ones (as models.yaml says,
         unless told otherwise)."""
         use_unlisted = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
@@ -86,7 +86,7 @@ class Registry:
             if isinstance(answer, str)
         }
         pairs = [
-            (spec, had.get(spec.provider, {}).get(canonical(spec.id)))
+            (spec, had.get(spec.provider, {}).get(canonical_model_name(spec.id)))
             for spec in self._models.models
         ]
         if use_unlisted:
@@ -99,23 +99,23 @@ class Registry:
             ]
         )
         measured = await self._aside(
-            self._journal.measurements.of,
+            self._journal.timings.speed_stats,
             [(spec.provider, spec.id) for spec, item in pairs if item],
         )
         take_part = self._models.unlisted == "use"
         identities = {
-            at: identity_of(spec, item, infos.get(item.digest, ModelInfo()))
+            at: model_identity(spec, item, infos.get(item.digest, ModelInfo()))
             for at, (spec, item) in enumerate(pairs)
             if item
         }
         states = [self._state(spec, item, down, infos, measured) for spec, item in pairs]
-        believed = self._priors.believed(states, identities, take_part)
+        believed = self._priors.with_priors(states, identities, take_part)
         kinds = {name: provider.kind for name, provider in self._models.providers.items()}
         found = tuple(
             self._with_speed(state, identities.get(at), believed.only_shipped)
             for at, state in enumerate(believed.states)
         )
-        return Survey(
+        return Inventory(
             found,
             down,
             self._memory(found),
@@ -125,22 +125,23 @@ class Registry:
             believed.only_shipped,
         )
 
-    def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
+    def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Told that a model has just answered with that context. Nothing is kept here: the next
         survey asks the providers."""
 
-    async def _ask(self, provider: str) -> dict[str, Installed] | str:
+    async def _ask(self, provider: str) -> dict[str, InstalledModel] | str:
         try:
             return {
-                canonical(item.name): item for item in await self._backends[provider].installed()
+                canonical_model_name(item.name): item
+                for item in await self._backends[provider].installed()
             }
-        except BackendError as error:
+        except ProviderError as error:
             return error.message
 
     def _unlisted(
-        self, had: Mapping[str, dict[str, Installed]]
-    ) -> list[tuple[ModelSpec, Installed | None]]:
-        listed = {(provider, canonical(name)) for provider, name in self._listed}
+        self, had: Mapping[str, dict[str, InstalledModel]]
+    ) -> list[tuple[ModelSpec, InstalledModel | None]]:
+        listed = {(provider, canonical_model_name(name)) for provider, name in self._listed}
         return [
             (ModelSpec(id=item.name, provider=provider), item)
             for provider, items in sorted(had.items())
@@ -148,7 +149,7 @@ class Registry:
             if (provider, full) not in listed
         ]
 
-    async def _infos(self, items: list[tuple[str, Installed]]) -> dict[str, ModelInfo]:
+    async def _infos(self, items: list[tuple[str, InstalledModel]]) -> dict[str, ModelInfo]:
         """What `/api/show` says, by digest: asked once per digest, then read from the journal."""
         wanted = {item.digest: (provider, item.name) for provider, item in items if item.digest}
         known = await self._aside(self._journal.model_info, list(wanted))
@@ -158,10 +159,10 @@ class Registry:
             async with gate:
                 try:
                     info = await self._backends[provider].info(name)
-                except BackendError:
+                except ProviderError:
                     return  # asked again next time; the model's own facts do until then
             known[digest] = info
-            await self._aside(self._journal.keep_model_info, digest, info)
+            await self._aside(self._journal.save_model_info, digest, info)
 
         await asyncio.gather(
             *(ask(digest, *place) for digest, place in wanted.items() if digest not in known)
@@ -174,21 +175,21 @@ class Registry:
 
     def known_quality(self, name: str) -> Mapping[TaskType, float]:
         """What is believed of a model that need not be here, by its name alone, from 0 to 1."""
-        return self._priors.known(name)
+        return self._priors.quality_by_name(name)
 
     def note_remote(self, state: ModelState, host: str) -> None:
         """Keeps that a model has proved to run elsewhere, which its provider had not said."""
         if state.digest:
             info = self._journal.model_info([state.digest]).get(state.digest, ModelInfo())
-            self._journal.keep_model_info(state.digest, replace(info, remote_host=host))
+            self._journal.save_model_info(state.digest, replace(info, remote_host=host))
 
     def _state(
         self,
         spec: ModelSpec,
-        item: Installed | None,
+        item: InstalledModel | None,
         down: Mapping[str, str],
         infos: Mapping[str, ModelInfo],
-        measured: Mapping[ModelKey, Measured],
+        measured: Mapping[ModelKey, SpeedStats],
     ) -> ModelState:
         backend = self._backends[spec.provider]
         if item is None:
@@ -205,7 +206,7 @@ class Registry:
                 context_window=spec.context_window or DEFAULT_NUM_CTX,
             )
         info = infos.get(item.digest, ModelInfo())
-        host = known_host(item.remote_host, info.remote_host)
+        host = best_known_host(item.remote_host, info.remote_host)
         window = (
             spec.context_window
             or info.context_window
@@ -213,7 +214,7 @@ class Registry:
         )
         return ModelState(
             spec=spec,
-            unavailable=("remote", why_out(host)) if self._is_out(spec, host) else None,
+            unavailable=("remote", remote_reason(host)) if self._is_out(spec, host) else None,
             local=backend.local and not host,
             resident=item.resident,
             resident_ctx=item.resident_ctx,
@@ -233,7 +234,7 @@ class Registry:
     def _most_loaded(self) -> dict[str, int]:
         """Of the Ollama on this machine what OLLAMA_MAX_LOADED_MODELS says here; its server may
         have been started with another environment."""
-        most = os.environ.get(MOST_LOADED, "")
+        most = os.environ.get(MAX_LOADED_VARIABLE, "")
         if not most.isdecimal() or not int(most):  # 0 leaves it to Ollama: three a GPU
             return {}
         return {
@@ -255,7 +256,9 @@ class Registry:
             else state.size_bytes
         )
         return replace(
-            state, spec=replace(state.spec, speed_rating=speed_of(active_b)), bytes_per_token=read
+            state,
+            spec=replace(state.spec, speed_rating=guess_speed_rating(active_b)),
+            bytes_per_token=read,
         )
 
     def _memory(self, states: tuple[ModelState, ...]) -> int | None:
@@ -270,7 +273,7 @@ class Registry:
         loaded = {state.identity: state.resident_bytes for state in states if state.local}
         budget = free + sum(loaded.values())
         needs = [
-            memory_needed(s, s.num_ctx)
+            required_memory(s, s.num_ctx)
             for s in states
             if s.local and not s.resident and not s.unavailable
         ]
@@ -280,7 +283,7 @@ class Registry:
 # ---------------------------------------------------------------- what is guessed
 
 
-def identity_of(spec: ModelSpec, item: Installed, info: ModelInfo) -> Identity:
+def model_identity(spec: ModelSpec, item: InstalledModel, info: ModelInfo) -> Identity:
     """What tells which model it is."""
     capabilities = item.capabilities if info.capabilities is None else info.capabilities
     return Identity(
@@ -299,7 +302,7 @@ def identity_of(spec: ModelSpec, item: Installed, info: ModelInfo) -> Identity:
     )
 
 
-def speed_of(active_b: float | None) -> float:
+def guess_speed_rating(active_b: float | None) -> float:
     """A guess from 0 to 10 by the billions of parameters that a token takes; 6 where nobody says.
 
     The curve goes through the ratings of the shipped models: 8B gives 8, 14B 6.6.
@@ -319,7 +322,7 @@ def _parameters(text: str) -> float | None:
         return None
 
 
-def _capabilities(item: Installed, info: ModelInfo) -> frozenset[str] | None:
+def _capabilities(item: InstalledModel, info: ModelInfo) -> frozenset[str] | None:
     told = item.capabilities if info.capabilities is None else info.capabilities
     if told is not None:
         return frozenset(told)

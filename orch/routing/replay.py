@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from orch.classifier.keyword_rules import forced
+from orch.classifier.keyword_rules import forced_classification
 from orch.execution.runtime import Runtime
 from orch.routing.model_state import ModelState
-from orch.routing.ranking import weights_for
-from orch.routing.registry import Survey
-from orch.routing.router import classify_text, judged_states, put_in_order, ranked
-from orch.routing.scoring import likely, quality
+from orch.routing.ranking import profile_weights
+from orch.routing.registry import Inventory
+from orch.routing.router import apply_preferences, classify_text, estimated_states, ranked
+from orch.routing.scoring import expected_quality, type_shares
 from orch.storage.journal import is_turn
-from orch.text.prompt import Task, content_text, need_of, text_to_classify
-from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType, names_of
+from orch.text.prompt import Task, estimate_need, message_text, text_to_classify
+from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType, display_names
 
-MOST_RUNS = 10_000
+MAX_RUNS = 10_000
 _FENCED = re.compile(r"^(?:File [^\n]*|Input):\n(`{3,})\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 """What `orch.text.prompt.fenced` wrote: a text that came beside the instruction."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RecordedDecision:
     """A task as it was decided then. `former` is the type of the conversation's turn before it,
     `model` the first choice, not a fallback that answered.
 
@@ -51,7 +51,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Redecided:
+class NewDecision:
     """How a task is decided now: every model as a candidate, the best first and the eliminated
     last, and the quality (0 to 1) of each."""
 
@@ -61,7 +61,7 @@ class Redecided:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Comparison:
     """One task decided again: the model of then and the one of now (None: no model could take it),
     and what is expected of both by what is known now.
 
@@ -90,33 +90,33 @@ class Replay:
     """Every task that was decided again, newest first; how many had no text, and how many were not
     orch's own to decide (pinned, cached, notes)."""
 
-    decisions: tuple[Again, ...]
+    decisions: tuple[Comparison, ...]
     without_text: int = 0
     left_out: int = 0
 
     @property
-    def changes(self) -> tuple[Again, ...]:
+    def changes(self) -> tuple[Comparison, ...]:
         """The decisions that are others now."""
         return tuple(each for each in self.decisions if each.changed)
 
-    def by_type(self) -> dict[str, list[Again]]:
+    def by_type(self) -> dict[str, list[Comparison]]:
         """The decisions by the type that the task has now."""
-        found: dict[str, list[Again]] = {}
+        found: dict[str, list[Comparison]] = {}
         for each in self.decisions:
             found.setdefault(each.task_type, []).append(each)
         return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RecordedDecisions:
     """The tasks of the past that orch decided, newest first; how many had no text, and how many
     were not orch's own to decide."""
 
-    pasts: tuple[Past, ...]
+    pasts: tuple[RecordedDecision, ...]
     without_text: int = 0
     left_out: int = 0
 
-    def decided(self, decide_again: Callable[[Past], Redecided]) -> Replay:
+    def replay(self, decide_again: Callable[[RecordedDecision], NewDecision]) -> Replay:
         """Each decided again."""
         return Replay(
             tuple(_compared(past, decide_again(past)) for past in self.pasts),
@@ -125,13 +125,15 @@ class History:
         )
 
 
-def replay(rows: Sequence[Mapping[str, Any]], decide_again: Callable[[Past], Redecided]) -> Replay:
+def replay_runs(
+    rows: Sequence[Mapping[str, Any]], decide_again: Callable[[RecordedDecision], NewDecision]
+) -> Replay:
     """Decides each row of `runs` (newest first) again that was decided by orch and not by -m, a
     cache or a memory command."""
-    return history_of(rows).decided(decide_again)
+    return recorded_decisions(rows).replay(decide_again)
 
 
-def history_of(rows: Sequence[Mapping[str, Any]]) -> History:
+def recorded_decisions(rows: Sequence[Mapping[str, Any]]) -> RecordedDecisions:
     """What rows of `runs` (newest first) tell of the tasks that can be decided again."""
     pasts, without_text, left_out = [], 0, 0
     for row, former in zip(rows, _formers(rows), strict=True):
@@ -144,10 +146,10 @@ def history_of(rows: Sequence[Mapping[str, Any]]) -> History:
             without_text += 1
         else:
             pasts.append(_past(row, decision, messages, text, former))
-    return History(tuple(pasts), without_text, left_out)
+    return RecordedDecisions(tuple(pasts), without_text, left_out)
 
 
-def mean(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, float] | None:
+def known_means(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, float] | None:
     """Means before and after of those where both are known; None where there are none."""
     known = [(before, after) for before, after in pairs if before is not None and after is not None]
     if not known:
@@ -160,7 +162,7 @@ def mean(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[float, flo
 # ---------------------------------------------------------------- then
 
 
-class Former(NamedTuple):
+class PreviousTurn(NamedTuple):
     """The turn before in the same session: the type of its task, and the model that the
     conversation stays with."""
 
@@ -168,14 +170,14 @@ class Former(NamedTuple):
     model: ModelKey | None = None
 
 
-def _formers(rows: Sequence[Mapping[str, Any]]) -> list[Former]:
+def _formers(rows: Sequence[Mapping[str, Any]]) -> list[PreviousTurn]:
     """For each row, newest first, its session's turn before it."""
-    last: dict[str, Former] = {}
+    last: dict[str, PreviousTurn] = {}
     found = []
     for row in reversed(rows):
-        found.append(last.get(row["session"] or "", Former()))
+        found.append(last.get(row["session"] or "", PreviousTurn()))
         if row["session"] and row["task_type"] in tuple(TaskType) and is_turn(row):
-            last[row["session"]] = Former(
+            last[row["session"]] = PreviousTurn(
                 TaskType(row["task_type"]),
                 (row["provider"], row["model"])
                 if row["model"] and row["status"] != "failed"
@@ -189,17 +191,17 @@ def _past(
     decision: Mapping[str, Any],
     messages: Sequence[Message],
     text: str,
-    former: Former,
-) -> Past:
+    former: PreviousTurn,
+) -> RecordedDecision:
     first = next((each for each in decision["candidates"] if not each["eliminated"]), decision)
-    return Past(
+    return RecordedDecision(
         run_id=row["run_id"],
         at=row["at"],
         text=text,
         attached=tuple(
             match[2]
             for message in messages
-            for match in _FENCED.finditer(content_text(message))
+            for match in _FENCED.finditer(message_text(message))
             if message.get("role") == "user"
         ),
         task_type=TaskType(decision["task_type"]),
@@ -210,7 +212,9 @@ def _past(
         model=(first["provider"], first["model_id"]),
         profile=decision["profile"],
         weights=decision["weights"],
-        need=replace(need_of(Task(text=text), messages), prompt_tokens=decision["prompt_tokens"]),
+        need=replace(
+            estimate_need(Task(text=text), messages), prompt_tokens=decision["prompt_tokens"]
+        ),
         loaded=frozenset(
             (each["provider"], each["model_id"])
             for each in decision["candidates"]
@@ -222,7 +226,7 @@ def _past(
 # ---------------------------------------------------------------- now
 
 
-def as_if_up(survey: Survey, runtime: Runtime) -> tuple[Survey, tuple[str, ...]]:
+def assume_reachable(survey: Inventory, runtime: Runtime) -> tuple[Inventory, tuple[str, ...]]:
     """The survey with the listed models of providers that are down taken for installed and not
     loaded, and those providers.
 
@@ -234,7 +238,7 @@ def as_if_up(survey: Survey, runtime: Runtime) -> tuple[Survey, tuple[str, ...]]
         for s in survey.states
         if s.unavailable and s.unavailable[0] == "provider_down" and not s.spec.last_resort
     }
-    measured = runtime.journal.measurements.of(sorted(down))
+    measured = runtime.journal.timings.speed_stats(sorted(down))
     states = tuple(
         replace(s, unavailable=None, measured=measured.get(s.key)) if s.key in down else s
         for s in survey.states
@@ -243,12 +247,12 @@ def as_if_up(survey: Survey, runtime: Runtime) -> tuple[Survey, tuple[str, ...]]
     return replace(
         survey,
         states=states,
-        down={name: why for name, why in survey.down.items() if name not in lifted},
+        unreachable={name: why for name, why in survey.unreachable.items() if name not in lifted},
     ), tuple(sorted(lifted))
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Reclassification:
     """What does not depend on weights: the type of a task, and every model with what is known of
     its quality at it."""
 
@@ -256,23 +260,25 @@ class Reading:
     states: dict[ModelKey, ModelState]
 
 
-def decider(runtime: Runtime, survey: Survey) -> Callable[[Past], Redecided]:
+def decider(runtime: Runtime, survey: Inventory) -> Callable[[RecordedDecision], NewDecision]:
     """Decides by a runtime's configuration, its journal's knowledge, and a survey that is taken
     once."""
-    return lambda past: decided(past, reading(past, runtime, survey), runtime, survey)
+    return lambda past: decide_again(past, reclassify(past, runtime, survey), runtime, survey)
 
 
-def reading(past: Past, runtime: Runtime, survey: Survey) -> Reading:
+def reclassify(past: RecordedDecision, runtime: Runtime, survey: Inventory) -> Reclassification:
     """Reads a task again: the dear part of deciding."""
     found = (
-        forced(past.task_type, past.text)
+        forced_classification(past.task_type, past.text)
         if past.forced
         else classify_text(past.text, past.attached, past.former, runtime)
     )
-    return Reading(found, judged_states(past.text, found, survey, runtime))
+    return Reclassification(found, estimated_states(past.text, found, survey, runtime))
 
 
-def decided(past: Past, read: Reading, runtime: Runtime, survey: Survey) -> Redecided:
+def decide_again(
+    past: RecordedDecision, read: Reclassification, runtime: Runtime, survey: Inventory
+) -> NewDecision:
     """Decides a task that was read, by the weights of a runtime's configuration, with the models
     loaded that were loaded then."""
     states = {key: _as_then(state, past.loaded) for key, state in read.states.items()}
@@ -281,13 +287,15 @@ def decided(past: Past, read: Reading, runtime: Runtime, survey: Survey) -> Rede
     )
     able, out = [c for c in candidates if not c.eliminated], [c for c in candidates if c.eliminated]
     first = (
-        put_in_order(tuple(able), states, past.stay_with, runtime.config.routing) if able else ()
+        apply_preferences(tuple(able), states, past.stay_with, runtime.config.routing)
+        if able
+        else ()
     )
-    shares = likely(read.classification)
-    return Redecided(
+    shares = type_shares(read.classification)
+    return NewDecision(
         read.classification.task_type,
         (*first, *out),
-        {key: quality(state, shares) for key, state in states.items()},
+        {key: expected_quality(state, shares) for key, state in states.items()},
     )
 
 
@@ -298,23 +306,23 @@ def _as_then(state: ModelState, loaded: frozenset[ModelKey]) -> ModelState:
     return replace(state, resident=not state.resident, resident_ctx=None, resident_bytes=0)
 
 
-def _weights(past: Past, runtime: Runtime) -> dict[str, float]:
+def _weights(past: RecordedDecision, runtime: Runtime) -> dict[str, float]:
     """Those that the profile has now; those of then where it was the dial, or the profile is
     gone."""
     try:
-        return weights_for(runtime.config.routing, past.profile, None)
+        return profile_weights(runtime.config.routing, past.profile, None)
     except KeyError:
         return dict(past.weights)
 
 
-def _compared(past: Past, now: Redecided) -> Again:
+def _compared(past: RecordedDecision, now: NewDecision) -> Comparison:
     """Then and now, both by what is known now. A model of then whose provider is gone is the one of
     the same id."""
     same_id = [each for each in now.candidates if each.model_id == past.model[1]]
     old = next((each for each in same_id if each.key == past.model), next(iter(same_id), None))
     new = next((each for each in now.candidates if not each.eliminated), None)
     before, after = _names(old.key if old else past.model, new.key if new else None)
-    return Again(
+    return Comparison(
         run_id=past.run_id,
         at=past.at,
         task=past.text,
@@ -331,7 +339,7 @@ def _names(old: ModelKey, new: ModelKey | None) -> tuple[str, str | None]:
     """Their ids, with the providers where the ids alone would be the same."""
     if new is None:
         return old[1], None
-    names = names_of((old, new))
+    names = display_names((old, new))
     return names[old], names[new]
 
 

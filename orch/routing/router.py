@@ -7,26 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from orch.classifier.keyword_rules import forced
-from orch.config.spec import Routing, canonical
+from orch.classifier.keyword_rules import forced_classification
+from orch.config.spec import Routing, canonical_model_name
 from orch.errors import UsageError
-from orch.execution.request import FIRST_TOKEN_S, thinking_left_out
+from orch.execution.request import FIRST_TOKEN_TIMEOUT_S, ignored_thinking_warning
 from orch.execution.runtime import Runtime
-from orch.routing.admission import Ticket
-from orch.routing.lookup import unknown
-from orch.routing.model_state import ModelState, likelihood, memory_needed, num_ctx_for
-from orch.routing.no_candidate import nobody, pinned_is_out
+from orch.routing.admission import SlotRequest
+from orch.routing.lookup import unknown_model_error
+from orch.routing.model_state import (
+    ModelState,
+    choose_num_ctx,
+    next_use_probability,
+    required_memory,
+)
+from orch.routing.no_candidate import no_candidate_error, pinned_model_error
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank, weights_for
-from orch.routing.registry import Survey
+from orch.routing.ranking import profile_weights, rank_candidates
+from orch.routing.registry import Inventory
 from orch.routing.selection import (
+    move_to_front,
     only_loaded,
     prefer_loaded,
     prefer_session_model,
-    put_first,
-    with_place,
+    with_remote_note,
 )
-from orch.text.prompt import Task, estimate_tokens, messages_of, need_of, text_to_classify
+from orch.text.prompt import Task, build_messages, estimate_need, estimate_tokens, text_to_classify
 from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
 
 REAL_MODEL_ANSWERED = "real_model_answered"
@@ -51,21 +56,25 @@ async def plan(task: Task, runtime: Runtime) -> Plan:
     """Decides. Raises OrchError when no model can take the task, UsageError for an unknown
     profile."""
     weights = _weights(task, runtime)
-    survey = await runtime.registry.available(with_unlisted=True if task.model else None)
-    messages, need, classification, states, candidates, former = await runtime.aside(
+    survey = await runtime.registry.snapshot(with_unlisted=True if task.model else None)
+    messages, need, classification, states, candidates, former = await runtime.offload(
         _weighed, task, weights, survey, runtime
     )
     order, warnings = _order(task, candidates, states, survey)
     if task.model is None:
         order, warnings = _loaded_alone(order, states, task, runtime)
         order = _ready_first(
-            put_in_order(order, states, former, runtime.config.routing), states, need, task, runtime
+            apply_preferences(order, states, former, runtime.config.routing),
+            states,
+            need,
+            task,
+            runtime,
         )
-        candidates = put_first(candidates, order[0])
-    if not task.falls_back:
+        candidates = move_to_front(candidates, order[0])
+    if not task.may_fall_back:
         order = order[:1]
     first = order[0]
-    if task.model is not None and (said := thinking_left_out(task, states[first.key])):
+    if task.model is not None and (said := ignored_thinking_warning(task, states[first.key])):
         warnings = (*warnings, said)
     decision = Decision(
         model_id=first.model_id,
@@ -98,11 +107,16 @@ class _Weighed(NamedTuple):
     former: ModelKey | None
 
 
-def _weighed(task: Task, weights: dict[str, float], survey: Survey, runtime: Runtime) -> _Weighed:
+def _weighed(
+    task: Task, weights: dict[str, float], survey: Inventory, runtime: Runtime
+) -> _Weighed:
     """Everything that computes, or reads the journal: a server does it beside its event loop."""
-    messages, former = messages_of(task), _former_turn(task, runtime)
-    need, classification = need_of(task, messages), classify_task(task, runtime, former=former)
-    states = judged_states(text_to_classify(task), classification, survey, runtime)
+    messages, former = build_messages(task), _former_turn(task, runtime)
+    need, classification = (
+        estimate_need(task, messages),
+        classify_task(task, runtime, former=former),
+    )
+    states = estimated_states(text_to_classify(task), classification, survey, runtime)
     return _Weighed(
         messages,
         need,
@@ -113,33 +127,37 @@ def _weighed(task: Task, weights: dict[str, float], survey: Survey, runtime: Run
     )
 
 
-def judged_states(
-    text: str, classification: Classification, survey: Survey, runtime: Runtime
+def estimated_states(
+    text: str, classification: Classification, survey: Inventory, runtime: Runtime
 ) -> dict[ModelKey, ModelState]:
     """The survey's models with what is known of their quality at such a task."""
-    judged = runtime.judged.estimates(text, classification.scores, survey.states)
+    judged = runtime.estimator.estimates(text, classification.scores, survey.states)
     wanted = _wanted(survey, runtime)
 
     def known(state: ModelState) -> ModelState:
         if judged:
-            state = replace(state, judged=judged.get(state.key))
-        return replace(state, wanted=wanted[state.identity]) if state.identity in wanted else state
+            state = replace(state, estimate=judged.get(state.key))
+        return (
+            replace(state, next_use_probability=wanted[state.identity])
+            if state.identity in wanted
+            else state
+        )
 
     return {state.key: known(state) for state in survey.states}
 
 
-def _wanted(survey: Survey, runtime: Runtime) -> dict[tuple[str, str], float]:
+def _wanted(survey: Inventory, runtime: Runtime) -> dict[tuple[str, str], float]:
     """How likely the next task is taken by each loaded model, by how many of late were; a model
     counts under all its names."""
     loaded = [state for state in survey.states if state.resident]
     if not loaded:
         return {}
-    answered = runtime.journal.measurements.answered_lately()
+    answered = runtime.journal.timings.recent_answer_counts()
     total = sum(answered.values())
     counts: dict[tuple[str, str], int] = {}
     for state in loaded:
         counts[state.identity] = counts.get(state.identity, 0) + answered.get(state.key, 0)
-    return {identity: likelihood(count, total) for identity, count in counts.items()}
+    return {identity: next_use_probability(count, total) for identity, count in counts.items()}
 
 
 def ranked(
@@ -147,18 +165,21 @@ def ranked(
     states: dict[ModelKey, ModelState],
     need: Need,
     weights: dict[str, float],
-    survey: Survey,
+    survey: Inventory,
     runtime: Runtime,
 ) -> tuple[Candidate, ...]:
     """Every model as a candidate, the last resort behind the others or out."""
     neutral = frozenset[TaskType]() if survey.only_shipped else runtime.config.shipped_prefer
     policy = replace(
-        Policy.of(runtime.config.routing, weights, survey.memory_bytes),
-        most_loaded=survey.most_loaded,
-        neutral=neutral,
+        Policy.from_routing(runtime.config.routing, weights, survey.memory_bytes),
+        max_loaded=survey.max_loaded,
+        ignored_preferences=neutral,
     )
     return _hold_back(
-        rank(classification, tuple(states.values()), need, policy), states, survey, runtime
+        rank_candidates(classification, tuple(states.values()), need, policy),
+        states,
+        survey,
+        runtime,
     )
 
 
@@ -180,7 +201,7 @@ def classify_task(
     came with it is read too. `former` is the former turn."""
     text = text_to_classify(task)
     if task.task_type is not None:
-        return forced(task.task_type, text)
+        return forced_classification(task.task_type, text)
     attached = [attachment.text for attachment in task.attachments]
     return classify_text(
         text,
@@ -201,7 +222,7 @@ def classify_text(
 ) -> Classification:
     """The classifier's type of an instruction; where that says nothing, the texts that came with it
     are read too. `former` is the turn before."""
-    corrections = runtime.journal.judgements.corrections()
+    corrections = runtime.journal.feedback.corrections()
     found = runtime.classifier.classify(text, former, corrections, explained=explained)
     if found.unsure and attached:
         with_input = "\n".join((text, *attached))
@@ -216,7 +237,7 @@ def classify_text(
 def _former_turn(task: Task, runtime: Runtime) -> dict[str, Any]:
     """Type, model and provider of the conversation's former turn."""
     return (
-        runtime.journal.former_turn(task.session) if task.session and task.history else None
+        runtime.journal.last_routed_turn(task.session) if task.session and task.history else None
     ) or {}
 
 
@@ -241,7 +262,7 @@ def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
             "0 is speed alone, 10 is quality alone",
         )
     try:
-        return weights_for(routing, task.profile, task.dial)
+        return profile_weights(routing, task.profile, task.dial)
     except KeyError:
         there = ", ".join(dict.fromkeys(("balanced", *routing.profiles)))
         raise UsageError(f"no profile is called {task.profile!r}", f"there are: {there}") from None
@@ -253,11 +274,11 @@ def _weights(task: Task, runtime: Runtime) -> dict[str, float]:
 def _hold_back(
     candidates: tuple[Candidate, ...],
     states: dict[ModelKey, ModelState],
-    survey: Survey,
+    survey: Inventory,
     runtime: Runtime,
 ) -> tuple[Candidate, ...]:
     """Puts last_resort models behind all others, or out, as fallback.last_resort says."""
-    last = last_resorts(states)
+    last = last_resort_keys(states)
     if not last:
         return candidates
     # floors do not count for them, and they do not count against others
@@ -276,12 +297,12 @@ def _hold_back(
     return (*able, *(c for c in (*real, *held) if c.eliminated))
 
 
-def last_resorts(states: Mapping[ModelKey, ModelState]) -> frozenset[ModelKey]:
+def last_resort_keys(states: Mapping[ModelKey, ModelState]) -> frozenset[ModelKey]:
     """The models that answer only where nothing else can."""
     return frozenset(key for key, state in states.items() if state.spec.last_resort)
 
 
-def last_resort_allowed(runtime: Runtime, survey: Survey) -> bool:
+def last_resort_allowed(runtime: Runtime, survey: Inventory) -> bool:
     """`auto`: no other provider can be reached, and no real model ever answered on this machine."""
     rule = runtime.config.routing.fallback.last_resort
     if rule != "auto":
@@ -290,8 +311,8 @@ def last_resort_allowed(runtime: Runtime, survey: Survey) -> bool:
     only_last = {spec.provider for spec in specs} - {
         spec.provider for spec in specs if not spec.last_resort
     }
-    others = set(runtime.backends) - only_last
-    return others <= set(survey.down) and runtime.journal.fact(REAL_MODEL_ANSWERED) is None
+    others = set(runtime.providers) - only_last
+    return others <= set(survey.unreachable) and runtime.journal.fact(REAL_MODEL_ANSWERED) is None
 
 
 # ---------------------------------------------------------------- the order
@@ -301,16 +322,16 @@ def _order(
     task: Task,
     candidates: tuple[Candidate, ...],
     states: dict[ModelKey, ModelState],
-    survey: Survey,
+    survey: Inventory,
 ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     able = tuple(c for c in candidates if not c.eliminated)
     if task.model is None:
         if not able:
-            raise nobody(candidates, survey)
+            raise no_candidate_error(candidates, survey)
         return able, ()
     pinned = find_model(task.model, candidates, states)
     if pinned is None:
-        raise unknown(survey, task.model)
+        raise unknown_model_error(survey, task.model)
     warnings: tuple[str, ...] = ()
     if pinned.eliminated and pinned.eliminated_code in _OVERRIDABLE:
         said = (
@@ -319,11 +340,9 @@ def _order(
         warnings = (said,) if pinned.eliminated_code == "memory" else ()
         pinned = replace(pinned, eliminated=None, eliminated_code="")
     if pinned.eliminated:
-        raise pinned_is_out(pinned, states)
-    pinned = replace(pinned, reason=with_place("named by you", pinned))
-    rest = tuple(
-        c for c in able if c.key != pinned.key and (survey.unlisted_take_part or not c.unlisted)
-    )
+        raise pinned_model_error(pinned, states)
+    pinned = replace(pinned, reason=with_remote_note("named by you", pinned))
+    rest = tuple(c for c in able if c.key != pinned.key and (survey.use_unlisted or not c.unlisted))
     return (pinned, *rest), warnings
 
 
@@ -334,7 +353,7 @@ def _loaded_alone(
     load of the day is nothing to warn of."""
     if not task.loaded and runtime.config.routing.swap != "never":
         return order, ()
-    found, said = only_loaded(order, last_resorts(states))
+    found, said = only_loaded(order, last_resort_keys(states))
     if not said or not (task.loaded or any(state.resident for state in states.values())):
         return found, ()
     return (
@@ -343,7 +362,7 @@ def _loaded_alone(
     ), (said,)
 
 
-def put_in_order(
+def apply_preferences(
     order: tuple[Candidate, ...],
     states: dict[ModelKey, ModelState],
     former: ModelKey | None,
@@ -354,7 +373,7 @@ def put_in_order(
     return prefer_loaded(
         prefer_session_model(order, former, routing.session_margin),
         routing.swap_margin,
-        last_resorts(states),
+        last_resort_keys(states),
     )
 
 
@@ -367,7 +386,8 @@ def _ready_first(
 ) -> tuple[Candidate, ...]:
     """A loaded model that is good enough goes before one that would wait for memory."""
     waits = {
-        c.key: runtime.gate.must_wait(ticket_for(states[c.key], need, task, "")) for c in order[:1]
+        c.key: runtime.admission.wait_reason(slot_request(states[c.key], need, task, ""))
+        for c in order[:1]
     }
     why = waits[order[0].key]
     ready = next(
@@ -381,16 +401,16 @@ def _ready_first(
     return (first, *(c for c in order if c.key != ready.key))
 
 
-def ticket_for(state: ModelState, need: Need, task: Task, run_id: str) -> Ticket:
+def slot_request(state: ModelState, need: Need, task: Task, run_id: str) -> SlotRequest:
     """The wish to ask a model, for the gate."""
-    footprint = memory_needed(state, num_ctx_for(state, need))
-    return Ticket(
+    footprint = required_memory(state, choose_num_ctx(state, need))
+    return SlotRequest(
         run_id,
         state.key,
         footprint,
         client=task.client,
         batch=task.batch,
-        patience_s=task.timeout_s or FIRST_TOKEN_S,
+        timeout_s=task.timeout_s or FIRST_TOKEN_TIMEOUT_S,
     )
 
 
@@ -398,7 +418,7 @@ def find_model(
     name: str, candidates: Sequence[Candidate], states: dict[ModelKey, ModelState]
 ) -> Candidate | None:
     """A model by id, alias, PROVIDER/ID or display name, in that order."""
-    full = canonical(name)
+    full = canonical_model_name(name)
 
     def names(candidate: Candidate) -> tuple[tuple[str, ...], ...]:
         spec = states[candidate.key].spec
@@ -406,6 +426,6 @@ def find_model(
 
     for turn in range(4):
         for candidate in candidates:
-            if any(canonical(each) == full for each in names(candidate)[turn]):
+            if any(canonical_model_name(each) == full for each in names(candidate)[turn]):
                 return candidate
     return None

@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from orch.config.spec import ModelSpec, canonical
-from orch.routing.expected_time import DEFAULT_RATING, Seconds, TimeContext
+from orch.config.spec import ModelSpec, canonical_model_name
+from orch.routing.expected_time import DEFAULT_RATING, TimeContext, TimeEstimate
 from orch.routing.model_state import ModelState
-from orch.routing.policy import Policy, Shares
+from orch.routing.policy import Policy, TypeShares
 from orch.types import Classification, Need, TaskType
 
 PREFER_BONUS = 0.1
 CONFIDENCE_GAP = 0.05
 """How much worse than at the first type a model may be at another one and still be trusted there.
 .02 costs quality, over simulated days."""
-NAMED_SHARE = 0.15
+MIN_NAMED_SHARE = 0.15
 """Probability from which a type beside the first one is named in the reason."""
 FASTEST_S, SLOWEST_S = 0.5, 120.0
 """Expected seconds that give a speed of 1 and of 0, on a logarithmic scale between."""
-ENOUGH_GRADED = 5
+MIN_GRADES = 5
 """Graded answers to such tasks from which two models are compared by them: 20 a type settle an
 order, a quarter tell that two are near."""
 TASKS_PER_LOAD = 10
@@ -36,7 +36,7 @@ class ScoringContext:
 
     classification: Classification
     policy: Policy
-    shares: Shares
+    shares: TypeShares
     named: str
     """`coding .65, analysis .30` where more than one type is likely, else empty."""
     floor: float
@@ -60,10 +60,12 @@ class ScoringContext:
     ) -> ScoringContext:
         """The context of a ranking of these models, of which some meet the task's hard
         requirements."""
-        shares = likely(classification)
+        shares = type_shares(classification)
         there = [state for state in states if not state.unavailable]
         floor = sum([share * policy.rule(each).quality_floor for each, share in shares])
-        if all(is_below(state, shares, floor) for state in able if not state.spec.last_resort):
+        if all(
+            is_below_floor(state, shares, floor) for state in able if not state.spec.last_resort
+        ):
             floor = 0.0
         return cls(
             classification=classification,
@@ -74,13 +76,13 @@ class ScoringContext:
             preferred=_preferred(classification.task_type, policy, shares),
             times=TimeContext.of(there, need, policy, shares),
             loads_spread=not any(
-                state.resident and not is_below(state, shares, floor) for state in able
+                state.resident and not is_below_floor(state, shares, floor) for state in able
             ),
             best=_best_measured(states),
         )
 
 
-def likely(classification: Classification) -> Shares:
+def type_shares(classification: Classification) -> TypeShares:
     """Each type with its probability where that is above 0, the likeliest first; the one type where
     nothing is told."""
     found = sorted(
@@ -93,9 +95,11 @@ def likely(classification: Classification) -> Shares:
     )
 
 
-def _named(shares: Shares) -> str:
+def _named(shares: TypeShares) -> str:
     said = [
-        f"{each} {share:.2f}".replace(" 0.", " .") for each, share in shares if share >= NAMED_SHARE
+        f"{each} {share:.2f}".replace(" 0.", " .")
+        for each, share in shares
+        if share >= MIN_NAMED_SHARE
     ]
     return ", ".join(said) if len(said) > 1 else ""
 
@@ -103,7 +107,7 @@ def _named(shares: Shares) -> str:
 # ---------------------------------------------------------------- fit
 
 
-def base_fit(spec: ModelSpec, shares: Shares) -> float:
+def base_fit(spec: ModelSpec, shares: TypeShares) -> float:
     """1 for a strength, 0 for a weakness, else .5; over the likely types."""
     if not spec.strengths and not spec.weaknesses:
         return 0.5
@@ -115,10 +119,10 @@ def base_fit(spec: ModelSpec, shares: Shares) -> float:
     )
 
 
-def _preferred(first: TaskType, policy: Policy, shares: Shares) -> dict[str, tuple[float, int]]:
+def _preferred(first: TaskType, policy: Policy, shares: TypeShares) -> dict[str, tuple[float, int]]:
     found: dict[str, tuple[float, int]] = {}
     for each, share in shares:
-        places = policy.places(each)
+        places = policy.preference_ranks(each)
         most = len(policy.rule(each).prefer) if places else 0
         for name, place in places.items():
             bonus, at_first = found.get(name, (0.0, 0))
@@ -129,12 +133,12 @@ def _preferred(first: TaskType, policy: Policy, shares: Shares) -> dict[str, tup
     return found
 
 
-def preference(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]:
+def preference_of(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]:
     """What its places in `prefer` add to a model's fit, and its place at the first type; a model
     counts under its id, else under an alias."""
     if context.preferred:
         for name in (spec.id, *spec.aliases):
-            found = context.preferred.get(canonical(name))
+            found = context.preferred.get(canonical_model_name(name))
             if found:
                 return found
     return 0.0, 0
@@ -143,7 +147,7 @@ def preference(spec: ModelSpec, context: ScoringContext) -> tuple[float, int]:
 # ---------------------------------------------------------------- quality
 
 
-def rated(state: ModelState, shares: Shares) -> float:
+def prior_quality(state: ModelState, shares: TypeShares) -> float:
     """How good the model is believed to be at such a task before anything was graded, 0 to 1."""
     prior = state.prior
     if prior is not None:
@@ -156,24 +160,28 @@ def rated(state: ModelState, shares: Shares) -> float:
     ) / 10
 
 
-def quality(state: ModelState, shares: Shares) -> float:
+def expected_quality(state: ModelState, shares: TypeShares) -> float:
     """How good the model is at such a task, 0 to 1: what was learned, else its prior."""
-    return state.judged.mean if state.judged else rated(state, shares)
+    return state.estimate.mean if state.estimate else prior_quality(state, shares)
 
 
-def is_measured(state: ModelState) -> bool:
+def has_enough_grades(state: ModelState) -> bool:
     """Whether enough answers to such tasks were graded to compare the model with others."""
-    return state.judged is not None and state.judged.n >= ENOUGH_GRADED
+    return state.estimate is not None and state.estimate.n >= MIN_GRADES
 
 
-def floor_rating(state: ModelState, shares: Shares) -> float:
+def floor_rating(state: ModelState, shares: TypeShares) -> float:
     """How good the model is for a floor, 0 to 10 on the scale of ratings: as measured where enough
     was graded, else its prior."""
     gap = state.prior.floor_gap if state.prior else 0.0
-    return (quality(state, shares) if is_measured(state) else rated(state, shares)) * 10 + gap
+    return (
+        expected_quality(state, shares)
+        if has_enough_grades(state)
+        else prior_quality(state, shares)
+    ) * 10 + gap
 
 
-def is_below(state: ModelState, shares: Shares, floor: float) -> bool:
+def is_below_floor(state: ModelState, shares: TypeShares, floor: float) -> bool:
     """Whether the model does not reach a floor; sums of shares are not exact."""
     return floor > 0 and floor_rating(state, shares) < floor - 1e-9
 
@@ -181,16 +189,18 @@ def is_below(state: ModelState, shares: Shares, floor: float) -> bool:
 def _best_measured(states: Sequence[ModelState]) -> ModelState | None:
     """The model that was measured to be the best at this task, of those that can be asked."""
     measured = [
-        state for state in states if state.judged and not state.unavailable and is_measured(state)
+        state
+        for state in states
+        if state.estimate and not state.unavailable and has_enough_grades(state)
     ]
     return max(
         measured,
-        key=lambda state: (state.judged.mean if state.judged else 0.0, state.spec.id),
+        key=lambda state: (state.estimate.mean if state.estimate else 0.0, state.spec.id),
         default=None,
     )
 
 
-def trusted(state: ModelState, shares: Shares) -> float:
+def trusted_share(state: ModelState, shares: TypeShares) -> float:
     """The probability of the types at which the model is about as good as at the first one, or
     better: 1 for a type that was forced."""
     if state.prior is None:
@@ -203,13 +213,13 @@ def trusted(state: ModelState, shares: Shares) -> float:
 # ---------------------------------------------------------------- speed
 
 
-def speed(felt_s: float) -> float:
+def speed_score(felt_s: float) -> float:
     """Seconds as 0 to 1: 1 at half a second, 0 at two minutes, logarithmic between."""
     span = math.log(SLOWEST_S / FASTEST_S)
     return min(max(1.0 - math.log(max(felt_s, 1e-3) / FASTEST_S) / span, 0.0), 1.0)
 
 
-def felt_seconds(spent: Seconds, context: ScoringContext) -> float:
+def felt_seconds(spent: TimeEstimate, context: ScoringContext) -> float:
     """What the speed term looks at: the seconds of this answer and of the next reload; where
     nothing is loaded the load is spread over the tasks to come."""
     load = spent.load / TASKS_PER_LOAD if context.loads_spread else spent.load
@@ -220,47 +230,51 @@ def felt_seconds(spent: Seconds, context: ScoringContext) -> float:
 # to 1.1)
 
 
-class Weighing(NamedTuple):
+class TermInput(NamedTuple):
     """One model on the scales: what the terms look at. `quality` from 0 to 1; `bonus` and `place`
     by `prefer`."""
 
     state: ModelState
     context: ScoringContext
     quality: float
-    seconds: Seconds
-    bonus: float
-    place: int
+    seconds: TimeEstimate
+    preference_bonus: float
+    preference_rank: int
 
 
-def _fit_term(weighing: Weighing) -> float:
-    return base_fit(weighing.state.spec, weighing.context.shares) + weighing.bonus
+def _fit_term(weighing: TermInput) -> float:
+    return base_fit(weighing.state.spec, weighing.context.shares) + weighing.preference_bonus
 
 
-def _quality_term(weighing: Weighing) -> float:
+def _quality_term(weighing: TermInput) -> float:
     """Where the measured best model is not better by more than the margin, the two count as
     equals."""
     best = weighing.context.best
-    return best.judged.mean if best and best.judged and is_as_good(weighing) else weighing.quality
+    return (
+        best.estimate.mean
+        if best and best.estimate and within_quality_margin(weighing)
+        else weighing.quality
+    )
 
 
-def is_as_good(weighing: Weighing) -> bool:
+def within_quality_margin(weighing: TermInput) -> bool:
     """Whether a measured model is within the margin of the measured best one, and is not that
     one."""
     state, best = weighing.state, weighing.context.best
-    if best is None or best.judged is None or state is best or not is_measured(state):
+    if best is None or best.estimate is None or state is best or not has_enough_grades(state):
         return False
-    return weighing.quality >= best.judged.mean - weighing.context.policy.quality_margin
+    return weighing.quality >= best.estimate.mean - weighing.context.policy.quality_margin
 
 
-def _speed_term(weighing: Weighing) -> float:
-    return speed(felt_seconds(weighing.seconds, weighing.context))
+def _speed_term(weighing: TermInput) -> float:
+    return speed_score(felt_seconds(weighing.seconds, weighing.context))
 
 
-def _confidence_term(weighing: Weighing) -> float:
-    return trusted(weighing.state, weighing.context.shares)
+def _confidence_term(weighing: TermInput) -> float:
+    return trusted_share(weighing.state, weighing.context.shares)
 
 
-TERMS: dict[str, Callable[[Weighing], float]] = {
+TERMS: dict[str, Callable[[TermInput], float]] = {
     "fit": _fit_term,
     "quality": _quality_term,
     "speed": _speed_term,

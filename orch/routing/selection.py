@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orch.routing.ranking import runs_at
+from orch.routing.ranking import remote_note
 from orch.types import Candidate, ModelKey
 
 
-def with_place(reason: str, candidate: Candidate) -> str:
+def with_remote_note(reason: str, candidate: Candidate) -> str:
     """A reason that also says where the text goes, if it leaves the provider's machine."""
-    return ", ".join(filter(None, (reason, runs_at(candidate.remote_host))))
+    return ", ".join(filter(None, (reason, remote_note(candidate.remote_host))))
 
 
-def put_first(order: Sequence[Candidate], first: Candidate) -> tuple[Candidate, ...]:
+def move_to_front(order: Sequence[Candidate], first: Candidate) -> tuple[Candidate, ...]:
     """The same models with this one at the front."""
     return (first, *(each for each in order if each.key != first.key))
 
@@ -30,7 +30,7 @@ def prefer_session_model(
     if kept is best or kept.score < best.score - margin:
         return order
     said = f"stays with this conversation; {best.model_name} is better by less than {margin:g}"
-    return put_first(order, replace(kept, reason=with_place(said, kept)))
+    return move_to_front(order, replace(kept, reason=with_remote_note(said, kept)))
 
 
 def prefer_loaded(
@@ -46,7 +46,7 @@ def prefer_loaded(
     first = order[0]
     while (better := _instead(first, loaded, margin)) is not None:
         first = better
-    return order if first is order[0] else put_first(order, first)
+    return order if first is order[0] else move_to_front(order, first)
 
 
 def only_loaded(
@@ -62,7 +62,7 @@ def only_loaded(
     )
 
 
-def swap_of(order: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:
+def find_swap(order: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:
     """The best loaded model and the one that was chosen, where that is not loaded and another one
     is unloaded for it."""
     chosen = order[0]

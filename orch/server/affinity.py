@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from orch.text.prompt import content_text
+from orch.text.prompt import message_text
 from orch.types import Message, ModelKey
 
 MOST = 10_000
@@ -15,7 +15,7 @@ READ_CHARS = 20_000
 """Of each message: texts that are alike so far, and as long, are one conversation."""
 
 
-class Conversations:
+class ConversationAffinity:
     """Conversations by what does not change in them: who asks, and everything up to the first
     answer."""
 
@@ -26,7 +26,7 @@ class Conversations:
         """The model that answered it last."""
         return self._models.get(key)
 
-    def answered(self, key: str, model: ModelKey) -> None:
+    def record(self, key: str, model: ModelKey) -> None:
         """Notes who answered."""
         self._models[key] = model
         self._models.move_to_end(key)
@@ -34,12 +34,12 @@ class Conversations:
             self._models.popitem(last=False)
 
 
-def key_of(messages: Sequence[Message], client: str, session: str) -> str:
+def conversation_key(messages: Sequence[Message], client: str, session: str) -> str:
     """What the requests of one conversation have in common, as a hash."""
     digest = hashlib.blake2b(f"{client}\0{session}".encode("utf-8", "replace"), digest_size=16)
     for message in () if session else messages:
         if message.get("role") == "assistant":
             break
-        text = content_text(message)
+        text = message_text(message)
         digest.update(f"\0{len(text)}\0{text[:READ_CHARS]}".encode("utf-8", "replace"))
     return digest.hexdigest()

@@ -27,12 +27,12 @@ from orch.server.api.ollama import schemas as ollama_schemas
 from orch.server.api.openai import chat, completions, embeddings, responses
 from orch.server.api.openai import models as openai_models
 from orch.server.api.openai import schemas as openai_schemas
-from orch.server.http.errors import envelope
-from orch.server.reload import attend, watch
+from orch.server.http.errors import error_body
+from orch.server.reload import poll_while_waiting, watch_config
 from orch.server.service import Service
 
 
-class Entry(NamedTuple):
+class ApiRoute(NamedTuple):
     """One route: what it is called in the documentation is its endpoint's docstring."""
 
     method: str
@@ -43,51 +43,83 @@ class Entry(NamedTuple):
     query: tuple[str, ...] = ()
 
 
-async def metrics(request: Request) -> Response:
+async def get_metrics(request: Request) -> Response:
     """`GET /metrics`: Prometheus' text form."""
     service = service_of(request)
-    await service.flushed()
-    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    await service.flush_journal()
+    return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 _WISHES = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
 
 ROUTES = (
-    Entry("POST", "/v1/chat/completions", chat.chat, openai_schemas.Chat, _WISHES),
-    Entry("POST", "/v1/completions", completions.completions, openai_schemas.Completion, _WISHES),
-    Entry("POST", "/v1/responses", responses.responses, openai_schemas.Answered, _WISHES),
-    Entry("POST", "/v1/embeddings", embeddings.embeddings, openai_schemas.Embeddings),
-    Entry("GET", "/v1/models", openai_models.models),
-    Entry("GET", "/v1/models/{model:path}", openai_models.model),
-    Entry("HEAD", "/", ollama_models.running),
-    Entry("POST", "/api/chat", ollama_generate.chat, ollama_schemas.Chat, _WISHES),
-    Entry("POST", "/api/generate", ollama_generate.generate, ollama_schemas.Generate, _WISHES),
-    Entry("POST", "/api/embed", ollama_generate.embed, ollama_schemas.Embed),
-    Entry("POST", "/api/embeddings", ollama_generate.embeddings, ollama_schemas.EmbedOne),
-    Entry("GET", "/api/tags", ollama_models.tags),
-    Entry("GET", "/api/ps", ollama_models.ps),
-    Entry("POST", "/api/show", ollama_models.show, ollama_schemas.Show),
-    Entry("GET", "/api/version", ollama_models.version),
-    Entry("POST", "/orch/run", native.run, native_schemas.Run, ("x-orch-priority",)),
-    Entry("POST", "/orch/route", native.route, native_schemas.Asked, ("x-orch-priority",)),
-    Entry("GET", "/orch/health", native.health),
-    Entry("GET", "/orch/stats", native.stats, query=("since",)),
-    Entry("GET", "/orch/models", native.models),
-    Entry("POST", "/orch/models/load", native.load_model, native_schemas.Loaded),
-    Entry("POST", "/orch/models/unload", native.unload_model, native_schemas.Loaded),
-    Entry("POST", "/orch/memory/{name}", native.memory, native_schemas.Arguments),
-    Entry("GET", "/orch/runs", native.runs, query=("limit", "since")),
-    Entry("GET", "/orch/runs/{run_id}", native.one_run),
-    Entry("POST", "/orch/runs/{run_id}/end", native.end, native_schemas.Ended),
-    Entry("POST", "/orch/rate", native.rate, native_schemas.Rate),
-    Entry("GET", "/orch/server", native.server),
-    Entry("POST", "/orch/page", native.page),
-    Entry("GET", "/metrics", metrics),
+    ApiRoute(
+        "POST",
+        "/v1/chat/completions",
+        chat.chat_completions,
+        openai_schemas.ChatCompletionRequest,
+        _WISHES,
+    ),
+    ApiRoute(
+        "POST",
+        "/v1/completions",
+        completions.completions,
+        openai_schemas.CompletionRequest,
+        _WISHES,
+    ),
+    ApiRoute(
+        "POST", "/v1/responses", responses.responses, openai_schemas.ResponsesRequest, _WISHES
+    ),
+    ApiRoute(
+        "POST", "/v1/embeddings", embeddings.create_embeddings, openai_schemas.EmbeddingsRequest
+    ),
+    ApiRoute("GET", "/v1/models", openai_models.list_models),
+    ApiRoute("GET", "/v1/models/{model:path}", openai_models.get_model),
+    ApiRoute("HEAD", "/", ollama_models.head_root),
+    ApiRoute(
+        "POST", "/api/chat", ollama_generate.ollama_chat, ollama_schemas.OllamaChatRequest, _WISHES
+    ),
+    ApiRoute(
+        "POST", "/api/generate", ollama_generate.generate, ollama_schemas.GenerateRequest, _WISHES
+    ),
+    ApiRoute("POST", "/api/embed", ollama_generate.embed_inputs, ollama_schemas.EmbedRequest),
+    ApiRoute(
+        "POST",
+        "/api/embeddings",
+        ollama_generate.embed_prompt,
+        ollama_schemas.LegacyEmbeddingsRequest,
+    ),
+    ApiRoute("GET", "/api/tags", ollama_models.tags),
+    ApiRoute("GET", "/api/ps", ollama_models.ps),
+    ApiRoute("POST", "/api/show", ollama_models.show_model, ollama_schemas.ShowRequest),
+    ApiRoute("GET", "/api/version", ollama_models.get_version),
+    ApiRoute("POST", "/orch/run", native.run_task, native_schemas.RunRequest, ("x-orch-priority",)),
+    ApiRoute(
+        "POST", "/orch/route", native.route_task, native_schemas.TaskRequest, ("x-orch-priority",)
+    ),
+    ApiRoute("GET", "/orch/health", native.get_health),
+    ApiRoute("GET", "/orch/stats", native.get_stats, query=("since",)),
+    ApiRoute("GET", "/orch/models", native.list_all_models),
+    ApiRoute("POST", "/orch/models/load", native.post_load_model, native_schemas.LoadRequest),
+    ApiRoute("POST", "/orch/models/unload", native.post_unload_model, native_schemas.LoadRequest),
+    ApiRoute(
+        "POST",
+        "/orch/memory/{name}",
+        native.perform_memory_operation,
+        native_schemas.MemoryArguments,
+    ),
+    ApiRoute("GET", "/orch/runs", native.get_runs, query=("limit", "since")),
+    ApiRoute("GET", "/orch/runs/{run_id}", native.get_run),
+    ApiRoute("POST", "/orch/runs/{run_id}/end", native.end_run, native_schemas.EndRunRequest),
+    ApiRoute("POST", "/orch/rate", native.rate_answer, native_schemas.RateRequest),
+    ApiRoute("GET", "/orch/server", native.get_server),
+    ApiRoute("POST", "/orch/page", native.create_page_link),
+    ApiRoute("GET", "/metrics", get_metrics),
 )
 """Every route of the endpoint."""
 
 
-def application(service: Service, *, with_page: bool = False) -> ASGIApp:
+def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
     """The application over a service, which it closes when it ends: FastAPI with the routes of the
     table in front of it, the page behind them."""
     # /docs with scripts of its own: FastAPI's would come from another machine
@@ -102,12 +134,12 @@ def application(service: Service, *, with_page: bool = False) -> ASGIApp:
     app.state.service = service
     routes = [Route(entry.path, entry.endpoint, methods=[entry.method]) for entry in ROUTES]
     app.router.routes += routes
-    app.openapi = lambda: documented(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     whole: ASGIApp = app
     if with_page:
-        from orch.server.web.mount import attach
+        from orch.server.web.mount import mount_page
 
-        whole = attach(app, service)
+        whole = mount_page(app, service)
     plain = {
         (entry.method, entry.path): entry.endpoint for entry in ROUTES if "{" not in entry.path
     }
@@ -130,7 +162,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     """No such path, or not by that method, as the API of the path tells it."""
     assert isinstance(error, HTTPException)
     method = f" {request.method}" if error.status_code == 405 else ""
-    body, content_type = envelope(
+    body, content_type = error_body(
         request.url.path, error.status_code, "not_found", f"there is no{method} {request.url.path}"
     )
     return Response(body, error.status_code, dict(error.headers or {}), content_type)
@@ -139,7 +171,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 def _lifespan(service: Service) -> Lifespan[FastAPI]:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        helpers = [asyncio.create_task(watch(service)), asyncio.create_task(attend(service))]
+        helpers = [
+            asyncio.create_task(watch_config(service)),
+            asyncio.create_task(poll_while_waiting(service)),
+        ]
         try:
             yield
         finally:
@@ -153,7 +188,7 @@ def _lifespan(service: Service) -> Lifespan[FastAPI]:
 # ---------------------------------------------------------------- documentation
 
 
-def documented(app: FastAPI) -> dict[str, Any]:
+def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document: the routes of the table, their forms, the answers that any of them may
     give."""
     if app.openapi_schema is None:
@@ -173,7 +208,7 @@ def documented(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _operation(entry: Entry, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(entry: ApiRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     about = (entry.endpoint.__doc__ or "").partition(": ")[2] or (entry.endpoint.__doc__ or "")
     name = entry.path.replace(":path}", "}")
     operation: dict[str, Any] = {

@@ -16,7 +16,7 @@ from orch.text.redact import Redactor
 
 BATCH_S = 0.05
 """A kill loses no run that ended longer ago (design, decision 1)."""
-BATCH = 500
+BATCH_RUNS = 500
 """Runs in one transaction."""
 LATELY_S = 1.0
 """A correction that another process wrote counts after this long."""
@@ -25,7 +25,7 @@ RETRY_S = 1.0
 lock before it gives up)."""
 FLUSH_S = 2.0
 """How long a reader waits for the writing thread."""
-MOST_UNWRITTEN, MOST_UNWRITTEN_CHARS = 5_000, 50_000_000
+MAX_PENDING_RUNS, MOST_UNWRITTEN_CHARS = 5_000, 50_000_000
 """Runs that are kept in memory until they can be written, and characters of their texts: the ones
 after them are not recorded."""
 _OF_THE_RUN = (
@@ -40,11 +40,11 @@ _OF_THE_RUN = (
 """Failures that a run itself is the reason for (a number that SQLite can't hold, say): no later try
 would do better."""
 
-Told = Callable[[RunRecord], None]
+RunCallback = Callable[[RunRecord], None]
 LOG = logging.getLogger("orch.server")
 
 
-class Unwritten:
+class PendingRuns:
     """The runs that ended and do not stand in the file yet, in order; bounded. Outlives a change of
     the configuration."""
 
@@ -57,7 +57,7 @@ class Unwritten:
         """Keeps a run; whether there was room."""
         size = _chars(run)
         with self._noting:
-            if len(self.runs) >= MOST_UNWRITTEN or (
+            if len(self.runs) >= MAX_PENDING_RUNS or (
                 self.runs and self._chars + size > MOST_UNWRITTEN_CHARS
             ):
                 self.refused += 1
@@ -66,7 +66,7 @@ class Unwritten:
             self._chars += size
         return True
 
-    def written(self, count: int) -> None:
+    def discard(self, count: int) -> None:
         """Drops the first ones."""
         with self._noting:
             self._chars -= sum(map(_chars, self.runs[:count]))
@@ -83,11 +83,11 @@ class BatchedJournal(Journal):
         redactor: Redactor,
         mode: str,
         keep_s: int,
-        told: Told,
-        unwritten: Unwritten | None = None,
+        told: RunCallback,
+        unwritten: PendingRuns | None = None,
     ) -> None:
         super().__init__(path, redactor, mode, keep_s, lately_s=LATELY_S)
-        self._told, self._unwritten = told, unwritten or Unwritten()
+        self._told, self._unwritten = told, unwritten or PendingRuns()
         self._untold: list[RunRecord] = []
         self._trouble, self._retry_at = "", 0.0
         self._wake, self._closing = threading.Event(), threading.Event()
@@ -149,9 +149,9 @@ class BatchedJournal(Journal):
             self.database.close()  # a file that could not be opened is tried again at once
         # the first alone tells whether the trouble is over: to redact all of them again for each
         # try would cost seconds
-        while waiting := self._unwritten.runs[: 1 if self._trouble else BATCH]:
+        while waiting := self._unwritten.runs[: 1 if self._trouble else BATCH_RUNS]:
             written = self._write(waiting)
-            self._unwritten.written(written)
+            self._unwritten.discard(written)
             if written < len(waiting):
                 break
 
@@ -161,7 +161,9 @@ class BatchedJournal(Journal):
             self.write(runs)
         except _OF_THE_RUN as error:
             if len(runs) == 1:
-                self.database.file.warn(f"run {runs[0].run_id} could not be written down: {error}")
+                self.database.file.add_warning(
+                    f"run {runs[0].run_id} could not be written down: {error}"
+                )
                 return 1
             return self._write_each(runs)
         except (JournalError, sqlite3.Error) as error:
@@ -188,7 +190,7 @@ class BatchedJournal(Journal):
         if self._trouble:
             LOG.warning("the journal can be written again: %d runs were", count)
             self._trouble, self._retry_at = "", 0.0
-            self.database.settled()
+            self.database.clear_warnings()
 
     def close(self) -> None:
         """Writes what waits and closes the file."""

@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from orch.config.spec import Models
-from orch.providers import Backend
-from orch.routing.admission import Gate
+from orch.providers import ProviderClient
+from orch.routing.admission import Admission
 from orch.routing.model_state import ModelState
 from orch.routing.priors import QualityPriors
-from orch.routing.registry import Registry, Survey
+from orch.routing.registry import Inventory, Registry
 from orch.storage.journal import Journal
-from orch.storage.offload import Aside
+from orch.storage.offload import Offload
 from orch.types import ModelKey
 
 FRESH_S = 1.0
@@ -26,7 +26,7 @@ USABLE_S = 5.0
 one."""
 
 
-class KeptRegistry(Registry):
+class CachedRegistry(Registry):
     """A Registry that keeps its last survey for a moment, makes one at a time, and tells the gate
     of each.
 
@@ -37,19 +37,19 @@ class KeptRegistry(Registry):
     def __init__(
         self,
         models: Models,
-        backends: Mapping[str, Backend],
+        backends: Mapping[str, ProviderClient],
         journal: Journal,
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
-        gate: Gate,
-        aside: Aside,
+        gate: Admission,
+        aside: Offload,
     ) -> None:
         super().__init__(models, backends, journal, budget_gb, priors, aside)
         self._gate = gate
         self._kept: _Kept | None = None
         self._making: asyncio.Task[_Kept] | None = None
 
-    async def available(self, *, with_unlisted: bool | None = None) -> Survey:
+    async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
         """A survey that is at most some seconds old."""
         kept = self._kept
         age = time.monotonic() - kept.at if kept else USABLE_S
@@ -59,12 +59,12 @@ class KeptRegistry(Registry):
         wish = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
         return kept.whole if wish else kept.listed
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """The next question asks the providers: what was known has proved wrong, or a model was
         loaded or fetched."""
         self._kept = self._making = None
 
-    def now_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
+    def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
         """Until the next survey the model counts as loaded with that context: the next request must
         not load it with another one."""
         if self._kept is not None:
@@ -77,7 +77,7 @@ class KeptRegistry(Registry):
     def note_remote(self, state: ModelState, host: str) -> None:
         """The same, and the next question asks anew."""
         super().note_remote(state, host)
-        self.forget()
+        self.invalidate()
 
     def _make(self) -> asyncio.Task[_Kept]:
         self._making = asyncio.create_task(self._survey())
@@ -89,18 +89,18 @@ class KeptRegistry(Registry):
             self._making = None
 
     async def _survey(self) -> _Kept:
-        whole = await super().available(with_unlisted=True)
+        whole = await super().snapshot(with_unlisted=True)
         listed = replace(whole, states=tuple(state for state in whole.states if not state.unlisted))
         kept = _Kept(time.monotonic(), whole, listed)
         if (
             asyncio.current_task() is self._making
         ):  # one that was forgotten while it was made may know less than what is kept
             self._kept = kept
-            self._gate.saw(whole)
+            self._gate.observe(whole)
         return kept
 
 
-def _with_loaded(survey: Survey, model: ModelKey, num_ctx: int | None) -> Survey:
+def _with_loaded(survey: Inventory, model: ModelKey, num_ctx: int | None) -> Inventory:
     """The same survey where it says so already."""
     found = next((state for state in survey.states if state.key == model), None)
     if found is None or (found.resident and found.resident_ctx == num_ctx):
@@ -120,5 +120,5 @@ class _Kept(NamedTuple):
     """A survey, when it was made, and what of it models.yaml lists."""
 
     at: float
-    whole: Survey
-    listed: Survey
+    whole: Inventory
+    listed: Inventory

@@ -8,56 +8,58 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from orch.errors import OrchError
-from orch.execution.pulling import Progress, pull
+from orch.execution.pulling import PullProgress, pull_model
 from orch.server.service import Service
 from orch.types import ModelKey
 
 
 @dataclass(slots=True, eq=False)
-class Pull:
+class Download:
     """One of them. `is_done` when it stands there; `error` where it failed."""
 
     key: ModelKey
-    progress: Progress = field(default=Progress("", 0, 0))
+    progress: PullProgress = field(default=PullProgress("", 0, 0))
     is_done: bool = False
     error: OrchError | None = None
     task: asyncio.Task[None] | None = None
 
     @property
-    def is_under_way(self) -> bool:
+    def is_active(self) -> bool:
         """Neither done nor failed."""
         return not self.is_done and self.error is None
 
 
-class Pulls:
+class Downloads:
     """Those of one server, by provider and model; what is done or failed stays until it is
     dismissed."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.known: dict[ModelKey, Pull] = {}
+        self.known: dict[ModelKey, Download] = {}
 
-    def begin(self, model: str, provider: str) -> Pull:
+    def start(self, model: str, provider: str) -> Download:
         """Begins to fetch a model, unless that is under way."""
         key = provider, model
         there = self.known.get(key)
-        if there is not None and there.is_under_way:
+        if there is not None and there.is_active:
             return there
-        begun = self.known[key] = Pull(key)
+        begun = self.known[key] = Download(key)
         begun.task = asyncio.create_task(self._fetch(begun))
         return begun
 
-    async def _fetch(self, begun: Pull) -> None:
+    async def _fetch(self, begun: Download) -> None:
         provider, model = begun.key
         try:
-            async with aclosing(pull(self._service.orchestrator.runtime, model, provider)) as steps:
+            async with aclosing(
+                pull_model(self._service.orchestrator.runtime, model, provider)
+            ) as steps:
                 async for begun.progress in steps:
                     pass
         except OrchError as error:
             begun.error = error
         else:
             begun.is_done = True
-            self._service.look_again()
+            self._service.invalidate_inventory()
 
     def dismiss(self, key: ModelKey) -> None:
         """Ends it where it is under way; it is spoken of no more."""

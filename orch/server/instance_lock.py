@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orch.config import paths
-from orch.config.socket_path import is_own, socket_path
+from orch.config.socket_path import is_private_folder, socket_path
 
 TRIES, TRY_S = 5, 0.02
 """Who only looks for the server holds the lock for a moment, too."""
@@ -53,7 +53,7 @@ else:
     def holder() -> int | None:
         """The id of the server's process, which lives as long as it holds the lock; None where
         there is none, 0 where it has no id here (another container)."""
-        if not is_own(lock_path().parent):
+        if not is_private_folder(lock_path().parent):
             return None
         try:
             descriptor = os.open(lock_path(), os.O_RDONLY | os.O_NOFOLLOW)

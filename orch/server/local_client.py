@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from orch.config.socket_path import is_own, socket_path
+from orch.config.socket_path import is_private_folder, socket_path
 
 CONNECT_S = 2.0
 ALIVE_S = 3.0
@@ -30,7 +30,7 @@ class StuckServerError(NoServerError):
     """A server accepts connections and does not answer."""
 
 
-class Connection:
+class LocalConnection:
     """One request and its answer. `headers` are lower-case; `lines` gives the body line by line as
     it comes.
 
@@ -173,7 +173,7 @@ def _head(more: Callable[[], bytes]) -> tuple[int, dict[str, str], bytes]:
 
 def _connected() -> socket.socket:
     path = socket_path()
-    if not hasattr(socket, "AF_UNIX") or not path.exists() or not is_own(path.parent):
+    if not hasattr(socket, "AF_UNIX") or not path.exists() or not is_private_folder(path.parent):
         raise NoServerError("no server is running")
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(CONNECT_S)
@@ -185,7 +185,7 @@ def _connected() -> socket.socket:
     return connection
 
 
-def ask(
+def request_json(
     method: str,
     path: str,
     body: Any = None,
@@ -193,7 +193,7 @@ def ask(
     timeout_s: float | None = None,
 ) -> tuple[int, dict[str, Any]]:
     """Status and JSON of one request. Raises NoServerError."""
-    connection = Connection(method, path, body, headers, timeout_s)
+    connection = LocalConnection(method, path, body, headers, timeout_s)
     try:
         return connection.status, connection.json()
     except (OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from orch.server.scheduling.scheduler import ServerGate
+from orch.server.scheduling.scheduler import Scheduler
 from orch.storage.journal import RunRecord
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -64,7 +64,7 @@ class Metrics:
             registry=registry,
         )
 
-    def ended(self, run: RunRecord) -> None:
+    def record(self, run: RunRecord) -> None:
         """Counts a run."""
         of = (run.model or "", run.task_type or "")
         self._runs.labels(*of, run.status, run.face, run.client).inc()
@@ -83,17 +83,17 @@ class Metrics:
             if attempt.decode_s and attempt.completion_tokens:
                 self._rate.labels(*here).observe(attempt.completion_tokens / attempt.decode_s)
 
-    def watch(self, gate: ServerGate) -> None:
+    def observe_scheduler(self, gate: Scheduler) -> None:
         """Reads queue and memory from the gate whenever somebody asks."""
         self.registry.register(_Gauges(gate))
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Prometheus' text form."""
         return generate_latest(self.registry)
 
 
 class _Gauges:
-    def __init__(self, gate: ServerGate) -> None:
+    def __init__(self, gate: Scheduler) -> None:
         self._gate = gate
 
     def collect(self) -> Iterator[Metric]:

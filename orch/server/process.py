@@ -16,15 +16,15 @@ import uvicorn
 
 from orch.cli import render
 from orch.config import paths
-from orch.config.socket_path import is_own, socket_path
+from orch.config.socket_path import is_private_folder, socket_path
 from orch.errors import OrchError, UsageError
-from orch.server.app import application
+from orch.server.app import create_app
 from orch.server.http.guard import Guard, Rules
-from orch.server.http.peer_user import TELLS
-from orch.server.http.protocol import Bounds, protocol, room_for
-from orch.server.http.sessions import LEAVING, PATH, Logins
+from orch.server.http.peer_user import IDENTIFIES_PEERS
+from orch.server.http.protocol import ConnectionLimits, fit_open_files, protocol_class
+from orch.server.http.sessions import LOGIN_PATH, LOGOUT_PATH, LoginSessions
 from orch.server.instance_lock import held, holder
-from orch.server.local_client import NoServerError, StuckServerError, ask
+from orch.server.local_client import NoServerError, StuckServerError, request_json
 from orch.server.service import Service
 
 BACKLOG = 2048
@@ -33,7 +33,7 @@ GRACE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """Where to listen."""
 
     host: str
@@ -45,24 +45,29 @@ class Address:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-def serve(
-    config_dir: Path | None, address: Address, rules: Rules, bounds: Bounds, *, with_page: bool
+def run_server(
+    config_dir: Path | None,
+    address: ListenAddress,
+    rules: Rules,
+    bounds: ConnectionLimits,
+    *,
+    with_page: bool,
 ) -> None:
     """Serves until SIGINT or SIGTERM. Raises OrchError where it can't begin."""
     with _only_one(), _bound(address) as listener, _own_socket() as own:
-        service = Service.begun(config_dir)
+        service = Service.create(config_dir)
         port = listener.getsockname()[1]
-        service.url = Address(address.host, port).url
+        service.url = ListenAddress(address.host, port).url
         if with_page:
             rules = replace(
                 rules,
-                logins=Logins(rules.keys, rules.tries),
-                public_paths=rules.public_paths | {PATH, LEAVING},
+                logins=LoginSessions(rules.keys, rules.tries),
+                public_paths=rules.public_paths | {LOGIN_PATH, LOGOUT_PATH},
             )
-        bounded = replace(bounds, most_connections=room_for(bounds.most_connections))
+        bounded = replace(bounds, most_connections=fit_open_files(bounds.most_connections))
         config = uvicorn.Config(
-            Guard(application(service, with_page=with_page), rules),
-            http=protocol(bounded),
+            Guard(create_app(service, with_page=with_page), rules),
+            http=protocol_class(bounded),
             loop="auto",
             lifespan="on",
             log_level="warning",
@@ -110,15 +115,15 @@ class _Server(uvicorn.Server):
             finally:
                 os.umask(before)
         if self.started:
-            render.show(self._said)
+            render.print_stdout(self._said)
 
 
 def _said(url: str, rules: Rules) -> str:
     """What the server says when it begins: where it is, and how its owner gets to the page where
     the system does not tell who that is."""
     link = (
-        f"\nits page, for one browser, once: {url}{rules.logins.link()}"
-        if rules.logins is not None and rules.keys is None and not TELLS
+        f"\nits page, for one browser, once: {url}{rules.logins.create_link()}"
+        if rules.logins is not None and rules.keys is None and not IDENTIFIES_PEERS
         else ""
     )
     return f"orch serves at {url}{link}"
@@ -137,7 +142,7 @@ def _only_one() -> Iterator[None]:
 
 def _where() -> str:
     try:
-        return f", at {ask('GET', '/orch/server', timeout_s=5)[1].get('url')}"
+        return f", at {request_json('GET', '/orch/server', timeout_s=5)[1].get('url')}"
     except StuckServerError:
         return ", and does not answer"
     except NoServerError:
@@ -145,7 +150,7 @@ def _where() -> str:
 
 
 @contextlib.contextmanager
-def _bound(address: Address) -> Iterator[socket.socket]:
+def _bound(address: ListenAddress) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family)
     try:
@@ -180,7 +185,7 @@ def _own_socket() -> Iterator[Path | None]:
         yield None
         return
     paths.make_private(path.parent)
-    if not is_own(path.parent):
+    if not is_private_folder(path.parent):
         raise OrchError(
             f"{path.parent} is not yours alone: no socket is put there",
             "set ORCH_HOME to a folder of your own",

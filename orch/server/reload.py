@@ -10,7 +10,7 @@ from pathlib import Path
 from watchfiles import awatch
 
 from orch.config import paths
-from orch.config.discovery import FILES, KNOWN_FILE
+from orch.config.discovery import FILES, KNOWN_MODELS_FILE
 from orch.server.service import Service
 
 ATTEND_S = 2.0
@@ -18,9 +18,9 @@ DEBOUNCE_MS = 300
 """An editor writes a file in several steps: they are taken as one."""
 
 
-async def watch(service: Service) -> None:
+async def watch_config(service: Service) -> None:
     """Reloads at each change, until it is cancelled."""
-    names = {*FILES.values(), KNOWN_FILE}
+    names = {*FILES.values(), KNOWN_MODELS_FILE}
     folders = [folder for folder in _folders(service) if folder.is_dir()]
     if not folders:
         return
@@ -51,10 +51,10 @@ def _folders(service: Service) -> list[Path]:
     )
 
 
-async def attend(service: Service) -> None:
+async def poll_while_waiting(service: Service) -> None:
     """Asks the providers what is loaded while somebody waits for memory: a model that went by
     itself wakes nobody."""
     while True:
         await asyncio.sleep(ATTEND_S)
         if any(lane["waiting"] for lane in service.gate.status()["providers"].values()):
-            await service.orchestrator.runtime.registry.available()
+            await service.orchestrator.runtime.registry.snapshot()

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from orch.config.fingerprint import fingerprint
-from orch.config.load import Config, load
-from orch.errors import BackendError, OrchError
-from orch.execution.lifecycle import is_zero
+from orch.config.load import Config, load_config
+from orch.errors import OrchError, ProviderError
+from orch.execution.lifecycle import unloads_after_answer
 from orch.execution.run import OnPartial, Run
 from orch.execution.runtime import Runtime
-from orch.memory.resident import HeldMemory
+from orch.memory.resident import ResidentMemory
 from orch.orchestrator import Orchestrator
-from orch.server.affinity import Conversations
+from orch.server.affinity import ConversationAffinity
 from orch.server.batched_journal import BatchedJournal
-from orch.server.cached_registry import KeptRegistry
+from orch.server.cached_registry import CachedRegistry
 from orch.server.metrics import Metrics
-from orch.server.scheduling.scheduler import ServerGate
+from orch.server.scheduling.scheduler import Scheduler
 from orch.server.wiring import ServerWiring
 from orch.text.prompt import Task
 from orch.types import ModelKey
@@ -41,7 +41,7 @@ class _House:
 
 
 @dataclass(slots=True)
-class Running:
+class RunInProgress:
     """A run under way: its task in the event loop, so that it can be ended by its id."""
 
     run: Run
@@ -56,26 +56,26 @@ class Service:
     """The server's state. Make it with `Service.begun`."""
 
     config_dir: Path | None
-    gate: ServerGate
+    gate: Scheduler
     metrics: Metrics
     wiring: ServerWiring
     house: _House
     config: Config
     fingerprint: str
-    conversations: Conversations = field(default_factory=Conversations)
-    running: dict[str, Running] = field(default_factory=dict)
+    conversations: ConversationAffinity = field(default_factory=ConversationAffinity)
+    running: dict[str, RunInProgress] = field(default_factory=dict)
     config_fault: OrchError | None = None
     _unloading: set[asyncio.Task[None]] = field(default_factory=set)
     started_at: float = field(default_factory=time.time)
     url: str = ""
 
     @classmethod
-    def begun(cls, config_dir: Path | None) -> Service:
+    def create(cls, config_dir: Path | None) -> Service:
         """A service for the configuration that stands there now. Raises ConfigError."""
-        config = load(config_dir)
-        gate, metrics = ServerGate(config), Metrics()
-        wiring = ServerWiring(gate, metrics.ended)
-        metrics.watch(gate)
+        config = load_config(config_dir)
+        gate, metrics = Scheduler(config), Metrics()
+        wiring = ServerWiring(gate, metrics.record)
+        metrics.observe_scheduler(gate)
         house = _House(Orchestrator(config=config, face="server", wiring=wiring))
         return cls(
             config_dir,
@@ -94,35 +94,37 @@ class Service:
 
     # ---------------------------------------------------------------- runs
 
-    def begin(self, task: Task, on_partial: OnPartial, face: str) -> Run:
+    def start_run(self, task: Task, on_partial: OnPartial, face: str) -> Run:
         """A run on the newest configuration, which it keeps until it has `ended`."""
         house, current = self.house, asyncio.current_task()
         assert current is not None
-        leaves = any(is_zero(fields.get("keep_alive")) for fields in (task.extra, task.options))
+        leaves = any(
+            unloads_after_answer(fields.get("keep_alive")) for fields in (task.extra, task.options)
+        )
         if leaves:  # the model's server would put it out also where others wait for it here
             task = replace(
                 task, extra=without_keep_alive(task.extra), options=without_keep_alive(task.options)
             )
         run = Run(task, house.orchestrator.runtime, on_partial, face)
         house.uses += 1
-        self.running[run.run_id] = Running(run, current, house, leaves)
+        self.running[run.run_id] = RunInProgress(run, current, house, leaves)
         return run
 
-    async def ended(self, run: Run) -> None:
+    async def finish_run(self, run: Run) -> None:
         """The run needs nothing any more; the last one of an older configuration closes it."""
         running = self.running.pop(run.run_id)
         if running.leaves and run.decision is not None:
-            self.let_go(
+            self.unload_when_idle(
                 running.house.orchestrator.runtime, (run.decision.provider, run.decision.model_id)
             )
         running.house.uses -= 1
         await self._close_if_done(running.house)
 
-    def let_go(self, runtime: Runtime, model: ModelKey) -> None:
+    def unload_when_idle(self, runtime: Runtime, model: ModelKey) -> None:
         """Begins to unload a model that a client wants out of memory, unless others use it or wait
         for it."""
-        backend = runtime.backends[model[0]]
-        if not self.gate.is_wanted(model) and hasattr(backend, "unload"):
+        backend = runtime.providers[model[0]]
+        if not self.gate.is_needed(model) and hasattr(backend, "unload"):
             task = asyncio.create_task(self._unload(backend, model[1]))
             self._unloading.add(task)
             task.add_done_callback(self._unloading.discard)
@@ -130,32 +132,32 @@ class Service:
     async def _unload(self, backend: Any, model: str) -> None:
         """Nobody waits for this, and a provider that fails here keeps the model as long as it
         likes."""
-        with suppress(BackendError):
+        with suppress(ProviderError):
             await backend.unload(model)
-        self.look_again()
+        self.invalidate_inventory()
 
-    def end(self, run_id: str, code: str) -> bool:
+    def cancel_run(self, run_id: str, code: str) -> bool:
         """Ends a run as if its caller had been interrupted; whether there was one."""
         running = self.running.get(run_id)
         if running:
             running.task.cancel(code)
         return running is not None
 
-    def flush(self) -> None:
+    def write_pending_runs(self) -> None:
         """Writes down what waits, before somebody reads the journal; in a thread."""
         journal = self.orchestrator.runtime.journal
         assert isinstance(journal, BatchedJournal)
         journal.flush()
 
-    async def flushed(self) -> None:
+    async def flush_journal(self) -> None:
         """The same from the event loop, which does not wait for the disk."""
-        await self.wiring.aside(self.flush)
+        await self.wiring.aside(self.write_pending_runs)
 
-    def look_again(self) -> None:
+    def invalidate_inventory(self) -> None:
         """The next request asks the providers what there is."""
         registry = self.orchestrator.runtime.registry
-        assert isinstance(registry, KeptRegistry)
-        registry.forget()
+        assert isinstance(registry, CachedRegistry)
+        registry.invalidate()
 
     # ---------------------------------------------------------------- the configuration
 
@@ -163,7 +165,7 @@ class Service:
         """Takes over what stands in the files now, whole, or keeps the last good one and says
         why."""
         try:
-            config = await asyncio.to_thread(load, self.config_dir)
+            config = await asyncio.to_thread(load_config, self.config_dir)
         except OrchError as fault:
             self.config_fault = fault
             return
@@ -189,21 +191,21 @@ class Service:
         if not house.retired or house.uses:
             return
         runtime = house.orchestrator.runtime
-        for backend in runtime.backends.values():
-            if not self.wiring.keeps(backend):
+        for backend in runtime.providers.values():
+            if not self.wiring.is_reused(backend):
                 await backend.aclose()
         await self._memory_of(house).aclose()
-        await asyncio.to_thread(runtime.reuse.cache.close)
+        await asyncio.to_thread(runtime.answer_cache.store.close)
         await asyncio.to_thread(runtime.journal.close)
 
     @staticmethod
-    def _memory_of(house: _House) -> HeldMemory:
+    def _memory_of(house: _House) -> ResidentMemory:
         memory = house.orchestrator.runtime.memory
-        assert isinstance(memory, HeldMemory)
+        assert isinstance(memory, ResidentMemory)
         return memory
 
     @property
-    def memory(self) -> HeldMemory:
+    def memory(self) -> ResidentMemory:
         """The newest configuration's memory, held open."""
         return self._memory_of(self.house)
 

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Literal
 
 from orch.config.load import Config
-from orch.config.spec import Memory, Models, ModelSpec, Provider, canonical
-from orch.errors import BackendError
+from orch.config.spec import Memory, Models, ModelSpec, Provider, canonical_model_name
+from orch.errors import ProviderError
 from orch.execution.runtime import Runtime, Wiring
 from orch.memory.embedders import Embeds
-from orch.memory.resident import PATIENCE_S, HeldMemory
-from orch.providers import Backend
-from orch.providers.ollama import OllamaBackend
-from orch.providers.openai_compatible import OpenAIBackend
-from orch.providers.remote_models import RemoteModels
-from orch.routing.admission import Gate, Ticket
-from orch.routing.model_state import memory_needed
+from orch.memory.resident import WAIT_S, ResidentMemory
+from orch.providers import ProviderClient
+from orch.providers.ollama import OllamaClient
+from orch.providers.openai_compatible import OpenAIClient
+from orch.providers.remote_models import RemotePolicy
+from orch.routing.admission import Admission, SlotRequest
+from orch.routing.model_state import required_memory
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
-from orch.server.batched_journal import BatchedJournal, Told, Unwritten
-from orch.server.cached_registry import KeptRegistry
-from orch.server.worker_threads import Threads
-from orch.storage.answers import Cache
+from orch.server.batched_journal import BatchedJournal, PendingRuns, RunCallback
+from orch.server.cached_registry import CachedRegistry
+from orch.server.worker_threads import WorkerThreads
+from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 
@@ -35,11 +35,11 @@ class ServerWiring(Wiring):
     """Wires a runtime anew at each change of the configuration; a backend whose provider did not
     change goes on in the next one."""
 
-    def __init__(self, gate: Gate, told: Told) -> None:
+    def __init__(self, gate: Admission, told: RunCallback) -> None:
         super().__init__(gate)
-        self._told, self._unwritten, self.threads = told, Unwritten(), Threads()
+        self._told, self._unwritten, self.threads = told, PendingRuns(), WorkerThreads()
         self.aside = self.threads
-        self._backends: dict[str, tuple[_Held, Backend]] = {}
+        self._backends: dict[str, tuple[_Held, ProviderClient]] = {}
 
     def open(self, config: Config) -> Runtime:
         """The parts for a config."""
@@ -49,7 +49,7 @@ class ServerWiring(Wiring):
         }
         return runtime
 
-    def keeps(self, backend: Backend) -> bool:
+    def is_reused(self, backend: ProviderClient) -> bool:
         """Whether a backend goes on with the newest runtime."""
         return any(backend is kept for _, kept in self._backends.values())
 
@@ -60,20 +60,21 @@ class ServerWiring(Wiring):
     def registry(
         self,
         models: Models,
-        backends: Mapping[str, Backend],
+        backends: Mapping[str, ProviderClient],
         journal: Journal,
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
     ) -> Registry:
         """Kept for a moment."""
-        return KeptRegistry(models, backends, journal, budget_gb, priors, self.gate, self.aside)
+        return CachedRegistry(models, backends, journal, budget_gb, priors, self.gate, self.aside)
 
     def embedding(
-        self, backends: Mapping[str, Backend], registry: Registry
+        self, backends: Mapping[str, ProviderClient], registry: Registry
     ) -> Mapping[str, Embeds]:
         """In turn with all other requests."""
         return {
-            name: InTurn(name, backend, registry, self.gate) for name, backend in backends.items()
+            name: QueuedEmbedder(name, backend, registry, self.gate)
+            for name, backend in backends.items()
         }
 
     def memory(
@@ -82,12 +83,12 @@ class ServerWiring(Wiring):
         journal: Journal,
         providers: Mapping[str, Embeds],
         redactor: Redactor,
-        cache: Cache,
-    ) -> HeldMemory:
+        cache: AnswerStore,
+    ) -> ResidentMemory:
         """Held open, in a thread of its own."""
-        return HeldMemory(rule, journal, providers, redactor, cache)
+        return ResidentMemory(rule, journal, providers, redactor, cache)
 
-    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+    def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """With a transport for many requests at once."""
         held = (
             provider,
@@ -100,12 +101,12 @@ class ServerWiring(Wiring):
         before = self._backends.get(name)
         if before and before[0] == held:
             return before[1]
-        kinds: dict[str, type[OllamaBackend] | type[OpenAIBackend]] = {
-            "ollama": OllamaBackend,
-            "openai": OpenAIBackend,
+        kinds: dict[str, type[OllamaClient] | type[OpenAIClient]] = {
+            "ollama": OllamaClient,
+            "openai": OpenAIClient,
         }
-        backend: Backend = (
-            kinds[provider.kind](provider, RemoteModels(name, models), many=True)
+        backend: ProviderClient = (
+            kinds[provider.kind](provider, RemotePolicy(name, models), many=True)
             if provider.kind in kinds
             else super().backend(name, provider, models)
         )
@@ -113,37 +114,39 @@ class ServerWiring(Wiring):
         return backend
 
 
-class InTurn:
+class QueuedEmbedder:
     """A provider's embedding models as memory asks them: each request in its turn, as those of
     clients. No run holds a place while it recalls."""
 
-    def __init__(self, name: str, backend: Backend, registry: Registry, gate: Gate) -> None:
+    def __init__(
+        self, name: str, backend: ProviderClient, registry: Registry, gate: Admission
+    ) -> None:
         self._name, self._backend, self._registry, self._gate = name, backend, registry, gate
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector a text. Raises BackendError, `busy` at once where the model does not fit
         beside what is loaded: a run would wait in vain."""
-        ticket = Ticket(
+        ticket = SlotRequest(
             f"memory {model}",
             (self._name, model),
             await self._footprint(model),
             embeds=True,
-            patience_s=PATIENCE_S,
+            timeout_s=WAIT_S,
         )
-        if lack := self._gate.must_wait(ticket):
-            raise BackendError("busy", lack)
-        async with self._gate.turn(ticket):
+        if lack := self._gate.wait_reason(ticket):
+            raise ProviderError("busy", lack)
+        async with self._gate.acquire(ticket):
             return await self._backend.embed(model, texts)
 
     async def _footprint(self, model: str) -> int:
         """Bytes; 0 for a model that is not there, which its provider then says."""
-        key = self._name, canonical(model)
-        survey = await self._registry.available(with_unlisted=True)
+        key = self._name, canonical_model_name(model)
+        survey = await self._registry.snapshot(with_unlisted=True)
         return next(
             (
-                memory_needed(state, state.num_ctx)
+                required_memory(state, state.num_ctx)
                 for state in survey.states
-                if (state.spec.provider, canonical(state.spec.id)) == key
+                if (state.spec.provider, canonical_model_name(state.spec.id)) == key
             ),
             0,
         )

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
 
-class Threads:
+class WorkerThreads:
     """A few threads. The work of one call must be bounded: a thread can't be stopped, and the
     client may leave."""
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from orch.storage.database import database_at
 from orch.storage.sqlite_file import transaction
-from orch.text.prompt import Task, messages_of
+from orch.text.prompt import Task, build_messages
 from orch.text.slices import SLICE_CHARS
 from orch.types import Candidate, Decision, Response, RunResult, TaskType, Timing, Usage
 
-MOST_BYTES = 64_000_000
+MAX_BYTES = 64_000_000
 """Of answers in all; the least recently used go first."""
 _MIGRATIONS = (
     """
@@ -34,7 +34,7 @@ _COLUMNS = "key, at, uses, size, run_id, task, provider, model, digest, result"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CachedAnswer:
     """One answer with the model that gave it. `at` is seconds since the epoch, `size` bytes;
     `result` is the run's as JSON."""
 
@@ -54,7 +54,7 @@ class Answer:
         """The name people type."""
         return self.key[:12]
 
-    def restored(self, run_id: str, began: float) -> RunResult:
+    def to_result(self, run_id: str, began: float) -> RunResult:
         """The result of a run that this answers; `began` is its beginning by the performance
         counter."""
         data = json.loads(self.result)
@@ -79,11 +79,11 @@ def _decision(data: dict[str, Any]) -> Decision:
     return Decision(**{**data, "task_type": TaskType(data["task_type"]), "candidates": candidates})
 
 
-def key_of(task: Task, config_hash: str) -> str:
+def answer_key(task: Task, config_hash: str) -> str:
     """The hash of everything that an answer depends on: exact messages, tools, format, options,
     pin, fallback, type, profile, dial, configuration."""
     asked = [
-        _hashable(messages_of(task)), task.tools, task.response_format, task.options, task.extra, task.model, task.falls_back, task.task_type, task.profile,
+        _hashable(build_messages(task)), task.tools, task.response_format, task.options, task.extra, task.model, task.may_fall_back, task.task_type, task.profile,
         task.dial, config_hash,
     ]  # fmt: skip
     return hashlib.sha256(
@@ -104,7 +104,7 @@ def _hashable(value: Any) -> Any:
     return [_hashable(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
-class Cache:
+class AnswerStore:
     """The answers of one machine. What goes wrong with the file is said in `warnings`; a run goes
     on without."""
 
@@ -126,13 +126,13 @@ class Cache:
         """Closes the file; a later use opens it again."""
         self.database.close()
 
-    def get(self, key: str) -> Answer | None:
+    def get(self, key: str) -> CachedAnswer | None:
         """The answer, if it is there and not too old."""
 
-        def read(connection: sqlite3.Connection) -> Answer | None:
+        def read(connection: sqlite3.Connection) -> CachedAnswer | None:
             return _one(connection, f"key = ? AND {_COUNTS}", (key, *self._span()))
 
-        return self.database.ask(read, None)
+        return self.database.run_or_default(read, None)
 
     def _span(self) -> tuple[float, float]:
         """From when to when an answer must have been given to count: one of the future was kept
@@ -140,9 +140,9 @@ class Cache:
         now = time.time()
         return now - self.ttl_s, now
 
-    def used(self, key: str) -> None:
+    def mark_used(self, key: str) -> None:
         """Marks an answer as given once more."""
-        self.database.ask(
+        self.database.run_or_default(
             lambda c: c.execute(
                 "UPDATE answers SET uses = uses + 1, used_at = ? WHERE key = ?", (time.time(), key)
             ),
@@ -152,7 +152,7 @@ class Cache:
     def put(self, key: str, task: Task, result: RunResult, digest: str) -> None:
         """Keeps an answer; makes room for it."""
         text, asked = json.dumps(_packed(result)), task.text.encode("utf-8", "replace").decode()
-        now, single = time.time(), int(is_single(task))
+        now, single = time.time(), int(is_standalone(task))
         row = (
             key,
             now,
@@ -181,19 +181,19 @@ class Cache:
                 connection.execute("DELETE FROM answers WHERE at <= ?", (now - self.ttl_s,))
                 _make_room(connection)
 
-        self.database.ask(write, None)
+        self.database.run_or_default(write, None)
 
-    def find(self, prefix: str) -> list[Answer]:
+    def find(self, prefix: str) -> list[CachedAnswer]:
         """The answers whose id begins so, at most two."""
 
-        def read(connection: sqlite3.Connection) -> list[Answer]:
+        def read(connection: sqlite3.Connection) -> list[CachedAnswer]:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM answers WHERE substr(key, 1, ?) = ? LIMIT 2",
                 (len(prefix), prefix),
             )
-            return [Answer(*row) for row in rows]
+            return [CachedAnswer(*row) for row in rows]
 
-        return self.database.ask(read, [])
+        return self.database.run_or_default(read, [])
 
     def forget(self, *, keys: Sequence[str] = (), run_ids: Sequence[str] | None = None) -> int:
         """Deletes answers by key or by the run that gave them (`run_ids`), everything where neither
@@ -216,7 +216,7 @@ class Cache:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return count
 
-        return self.database.ask(write, 0)
+        return self.database.run_or_default(write, 0)
 
     def stats(self) -> dict[str, Any]:
         """How many answers, how large, how often given, how old the oldest is (seconds)."""
@@ -233,26 +233,26 @@ class Cache:
                 "oldest_s": round(time.time() - row[3]) if row[3] else None,
             }
 
-        return self.database.ask(read, {})
+        return self.database.run_or_default(read, {})
 
     # ------------------------------------------------------------ vectors, for the nearest earlier
     # task
 
-    def without_vector(self, embedder: str, limit: int) -> list[tuple[str, str]]:
+    def tasks_without_vector(self, embedder: str, limit: int) -> list[tuple[str, str]]:
         """Keys and tasks of single-turn answers that have no vector of this embedder yet, newest
         first."""
         query = (
             f"SELECT key, task FROM answers WHERE single = 1 AND {_COUNTS} AND coalesce(embedder,"
             " '') != ? ORDER BY at DESC LIMIT ?"
         )
-        return self.database.ask(
+        return self.database.run_or_default(
             lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), []
         )
 
-    def keep_vectors(self, embedder: str, vectors: Sequence[tuple[str, bytes]]) -> None:
+    def set_vectors(self, embedder: str, vectors: Sequence[tuple[str, bytes]]) -> None:
         """Keeps vectors (float32) by key."""
         rows = [(embedder, vector, key) for key, vector in vectors]
-        self.database.ask(
+        self.database.run_or_default(
             lambda c: c.executemany(
                 "UPDATE answers SET embedder = ?, vector = ? WHERE key = ?", rows
             ),
@@ -265,12 +265,12 @@ class Cache:
             f"SELECT key, task, vector FROM answers WHERE single = 1 AND {_COUNTS} AND embedder = ?"
             " ORDER BY at DESC LIMIT ?"
         )
-        return self.database.ask(
+        return self.database.run_or_default(
             lambda c: c.execute(query, (*self._span(), embedder, limit)).fetchall(), []
         )
 
 
-def is_single(task: Task) -> bool:
+def is_standalone(task: Task) -> bool:
     """Whether a task is one short question and nothing beside it: only such ones are compared with
     each other."""
     beside = (
@@ -285,7 +285,7 @@ def is_single(task: Task) -> bool:
     return not any(beside)
 
 
-def is_whole(result: RunResult) -> bool:
+def is_cacheable(result: RunResult) -> bool:
     """Whether an answer may be given again: complete, not empty, of text alone, and from no last
     resort that was not named."""
     response = result.response
@@ -309,9 +309,11 @@ def _packed(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _one(connection: sqlite3.Connection, condition: str, values: tuple[Any, ...]) -> Answer | None:
+def _one(
+    connection: sqlite3.Connection, condition: str, values: tuple[Any, ...]
+) -> CachedAnswer | None:
     row = connection.execute(f"SELECT {_COLUMNS} FROM answers WHERE {condition}", values).fetchone()
-    return Answer(*row) if row else None
+    return CachedAnswer(*row) if row else None
 
 
 def _make_room(connection: sqlite3.Connection) -> None:
@@ -319,5 +321,5 @@ def _make_room(connection: sqlite3.Connection) -> None:
     connection.execute(
         "DELETE FROM answers WHERE key IN (SELECT key FROM (SELECT key, sum(size) OVER (ORDER BY"
         " used_at DESC, key) AS so_far FROM answers) WHERE so_far > ?)",
-        (MOST_BYTES,),
+        (MAX_BYTES,),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class BenchmarkSample:
     """One cell of a speed bench. Seconds, tokens, bytes; `kind` is cold, warm or together;
     `timed_by` is provider or clock."""
 

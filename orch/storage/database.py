@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from orch.errors import JournalError
-from orch.storage.sqlite_file import Connection, DatabaseFile, is_corrupt
+from orch.storage.sqlite_file import SQLiteConnection, SQLiteFile, is_corrupt
 
-MOST_IDLE = 4
+MAX_IDLE_CONNECTIONS = 4
 """Connections that are kept open while nobody uses them."""
-RETRY_S = 10.0
+REOPEN_AFTER_S = 10.0
 """A file that could not be opened is tried again after this long."""
 _T = TypeVar("_T")
 
@@ -36,13 +36,13 @@ class Database:
     def __init__(
         self, path: Path, migrations: Sequence[str], what: str, *, keeps_copies: bool = False
     ) -> None:
-        self.path, self.file = path, DatabaseFile(path, migrations, what, keeps_copies=keeps_copies)
+        self.path, self.file = path, SQLiteFile(path, migrations, what, keeps_copies=keeps_copies)
         self._begin()
 
     def _begin(self) -> None:
         self._lock, self._idle, self._generation, self._process = (
             threading.Lock(),
-            list[Connection](),
+            list[SQLiteConnection](),
             0,
             os.getpid(),
         )
@@ -54,7 +54,7 @@ class Database:
         """What went wrong with the file so far."""
         return [*self.file.warnings, *self._passing]
 
-    def settled(self) -> None:
+    def clear_warnings(self) -> None:
         """Forgets the warnings of failures that are over."""
         self._passing.clear()
 
@@ -75,24 +75,24 @@ class Database:
         finally:
             self._return(connection)
 
-    def _borrow(self) -> Connection:
+    def _borrow(self) -> SQLiteConnection:
         if self._process != os.getpid():
             _INHERITED.append(
                 self._idle
             )  # a connection must not be used, nor closed, on the other side of a fork
             self._begin()
-        here = self.file.identity()
+        here = self.file.file_id()
         with self._lock:
             while self._idle:
                 connection = self._idle.pop()
-                if connection.identity == here:
+                if connection.file_id == here:
                     return connection
                 # the file was moved away, or deleted: what is written there now would be lost
                 connection.close()
         return self._connect()
 
-    def _connect(self) -> Connection:
-        if self._broken and time.monotonic() - self._broken[0] < RETRY_S:
+    def _connect(self) -> SQLiteConnection:
+        if self._broken and time.monotonic() - self._broken[0] < REOPEN_AFTER_S:
             raise JournalError(self._broken[1].message, self._broken[1].hint)
         generation = self._generation
         try:
@@ -103,11 +103,11 @@ class Database:
         self._broken, connection.generation = None, generation
         return connection
 
-    def _return(self, connection: Connection) -> None:
+    def _return(self, connection: SQLiteConnection) -> None:
         if connection.in_transaction:
             connection.rollback()
         with self._lock:
-            if connection.generation == self._generation and len(self._idle) < MOST_IDLE:
+            if connection.generation == self._generation and len(self._idle) < MAX_IDLE_CONNECTIONS:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -123,7 +123,7 @@ class Database:
 
     # ------------------------------------------------------------ questions
 
-    def perform(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
+    def run(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
         """Reads or writes; a file that proves corrupt is set aside, and a new one begun. Raises
         JournalError, sqlite3.Error."""
         try:
@@ -139,7 +139,7 @@ class Database:
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
         try:
-            self.file.set_aside(error)
+            self.file.quarantine(error)
         except OSError as fault:
             raise JournalError(
                 f"{self.file.what} is corrupt ({error}) and can't be set aside ({fault}): nothing"
@@ -147,15 +147,15 @@ class Database:
                 f"see {self.path}",
             ) from error
 
-    def ask(self, question: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
+    def run_or_default(self, question: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
         """Reads or writes; a file that fails is said once, and `otherwise` stands in."""
         try:
-            return self.perform(question)
+            return self.run(question)
         except (sqlite3.Error, JournalError) as error:
-            self.warn(error)
+            self.add_warning(error)
             return otherwise
 
-    def warn(self, error: sqlite3.Error | JournalError) -> None:
+    def add_warning(self, error: sqlite3.Error | JournalError) -> None:
         """Keeps a warning of a failure until it is `settled`."""
         message = (
             error.message
@@ -173,10 +173,10 @@ class Database:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
-        return self.ask(read, [])
+        return self.run_or_default(read, [])
 
 
-_INHERITED: list[list[Connection]] = []
+_INHERITED: list[list[SQLiteConnection]] = []
 _OPEN: WeakValueDictionary[tuple[Path, int], Database] = WeakValueDictionary()
 _OPENING = threading.Lock()
 
@@ -193,7 +193,7 @@ def database_at(
         return found
 
 
-def insert(
+def insert_row(
     connection: sqlite3.Connection, table: str, row: dict[str, Any], *, replace: bool = False
 ) -> None:
     """Writes one row, in the place of one with the same key if `replace`. Half characters are

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orch.storage.database import Database, insert
+from orch.storage.database import Database, insert_row
 from orch.storage.sqlite_file import transaction
 from orch.text.redact import Redactor
 from orch.types import ModelKey
 
 if TYPE_CHECKING:
-    from orch.storage.grades import Graded, Rating
+    from orch.storage.grades import GradedAnswer, Rating
 
 GOOD, BAD = 1.0, 0.0
 BETTER, WORSE = 0.9, 0.3
@@ -29,7 +29,7 @@ _RERUNS_SEEN = 20
 _T = TypeVar("_T")
 
 
-class Judgements:
+class FeedbackStore:
     """The journal's figures of quality."""
 
     def __init__(
@@ -52,11 +52,11 @@ class Judgements:
 
     # ------------------------------------------------------------ kinds of tasks
 
-    def correct(self, run: dict[str, Any], task_type: str) -> bool:
+    def set_correction(self, run: dict[str, Any], task_type: str) -> bool:
         """Keeps what kind of task a run really was; whether it now stands there."""
         row = (run["run_id"], time.time(), run["task"], run["task_type"], task_type)
         self._kept.clear()
-        return self._database.ask(
+        return self._database.run_or_default(
             lambda c: bool(
                 c.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)", row)
             ),
@@ -71,10 +71,12 @@ class Judgements:
             return []
         return self._lately(
             f"corrections {limit}",
-            lambda: self._database.ask(lambda c: c.execute(query, (limit,)).fetchall(), []),
+            lambda: self._database.run_or_default(
+                lambda c: c.execute(query, (limit,)).fetchall(), []
+            ),
         )
 
-    def corrected(self, since: float) -> int:
+    def count_corrections(self, since: float) -> int:
         """How often the user corrected a type since a time."""
         found = (
             self._database.rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,))
@@ -85,7 +87,7 @@ class Judgements:
 
     # ------------------------------------------------------------ the user's word on answers
 
-    def rate(self, run: dict[str, Any], scores: dict[ModelKey, float], kind: str) -> bool:
+    def set_ratings(self, run: dict[str, Any], scores: dict[ModelKey, float], kind: str) -> bool:
         """Keeps scores of models for a run's task, in the place of earlier ones; whether they now
         stand there."""
         rows = [
@@ -108,12 +110,12 @@ class Judgements:
             with transaction(connection):
                 connection.execute("DELETE FROM ratings WHERE run_id = ?", (run["run_id"],))
                 for row in rows:
-                    insert(connection, "ratings", row)
+                    insert_row(connection, "ratings", row)
             return True
 
-        return self._database.ask(write, False)
+        return self._database.run_or_default(write, False)
 
-    def note_rerun(self, task: str, model: ModelKey, at: float) -> bool:
+    def record_rerun(self, task: str, model: ModelKey, at: float) -> bool:
         """Notes that a task was run again with another model, within an hour: weak evidence about
         the first one. Whether there was one."""
         if self._mode != "full":
@@ -127,7 +129,7 @@ class Judgements:
         found = self._database.rows(
             query, (_RERUNS_SEEN, clean, at - RERUN_WITHIN_S, model[1], model[0])
         )
-        return bool(found) and self.rate(
+        return bool(found) and self.set_ratings(
             found[0], {(found[0]["provider"], found[0]["model"]): RERUN_SCORE}, RERUN
         )
 
@@ -141,7 +143,7 @@ class Judgements:
 
         return [Rating(**row) for row in self._database.rows(query, (after,))]
 
-    def ratings_up_to(self, last: int) -> int:
+    def count_ratings_up_to(self, last: int) -> int:
         """How many ratings there are with ids up to `last`: fewer than there were when one was
         forgotten or given anew."""
         found = self._database.rows("SELECT count(*) AS n FROM ratings WHERE id <= ?", (last,))
@@ -149,7 +151,7 @@ class Judgements:
 
     # ------------------------------------------------------------ graded answers
 
-    def grade(self, answers: Iterable[Graded]) -> bool:
+    def add_grades(self, answers: Iterable[GradedAnswer]) -> bool:
         """Keeps graded answers, in the place of earlier ones to the same task by the same model;
         whether they now stand there."""
         rows = [asdict(answer) for answer in answers]
@@ -158,17 +160,17 @@ class Judgements:
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
                 for row in rows:
-                    insert(connection, "graded", row, replace=True)
+                    insert_row(connection, "graded", row, replace=True)
             return True
 
-        return self._database.ask(write, False)
+        return self._database.run_or_default(write, False)
 
-    def graded(self) -> list[Graded]:
+    def graded_answers(self) -> list[GradedAnswer]:
         """Every graded answer, the oldest first."""
-        from orch.storage.grades import Graded  # only a bench and fitting read them again
+        from orch.storage.grades import GradedAnswer  # only a bench and fitting read them again
 
         return [
-            Graded(**{name: row[name] for name in Graded.__slots__})
+            GradedAnswer(**{name: row[name] for name in GradedAnswer.__slots__})
             for row in self._database.rows("SELECT * FROM graded ORDER BY id")
         ]
 
@@ -183,7 +185,7 @@ class Judgements:
             for row in self._database.rows(query)
         }
 
-    def marks(self) -> tuple[int, int]:
+    def last_ids(self) -> tuple[int, int]:
         """The highest ids of graded answers and of ratings: what was learned from."""
         found = self._lately(
             "marks",
@@ -196,18 +198,18 @@ class Judgements:
 
     # ------------------------------------------------------------ what was learned from them
 
-    def keep(self, name: str, stamp: str, data: bytes) -> None:
+    def save_learned(self, name: str, stamp: str, data: bytes) -> None:
         """Keeps something that was fitted to the evidence; `stamp` says to what."""
-        self._database.ask(
+        self._database.run_or_default(
             lambda c: c.execute(
                 "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", (name, stamp, data)
             ),
             None,
         )
 
-    def kept(self, name: str) -> tuple[str, bytes] | None:
+    def load_learned(self, name: str) -> tuple[str, bytes] | None:
         """What was kept under a name: its stamp and data."""
-        row: Sequence[Any] | None = self._database.ask(
+        row: Sequence[Any] | None = self._database.run_or_default(
             lambda c: c.execute(
                 "SELECT stamp, data FROM learned WHERE name = ?", (name,)
             ).fetchone(),

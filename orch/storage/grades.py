@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
+class GradedAnswer:
     """One graded answer. `score` is 0 to 1, None where the model failed (`error` says why); `how`
     is graded, static or executed."""
 
@@ -27,7 +27,7 @@ class Graded:
     error: str | None = None
 
 
-def is_evidence(row: Graded) -> bool:
+def is_evidence(row: GradedAnswer) -> bool:
     """Whether a grade says something of a model's worth: code that was only looked at does not."""
     return row.score is not None and row.how != "static"
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from orch.errors import JournalError
-from orch.storage.database import database_at, insert
-from orch.storage.feedback import Judgements
+from orch.storage.database import database_at, insert_row
+from orch.storage.feedback import FeedbackStore
 from orch.storage.schema import MIGRATIONS
 from orch.storage.sqlite_file import transaction
-from orch.storage.timings import Measurements
+from orch.storage.timings import TimingStore
 from orch.text.redact import Redactor
 from orch.types import Attempt, ModelInfo
 
-TURN = (
+TURN_CONDITION = (
     "task IS NOT NULL AND (status IN ('ok', 'interrupted') OR (status = 'failed' AND answer != ''))"
 )
 """The runs that are turns of a conversation: also one that was interrupted, and one that failed
@@ -28,7 +28,7 @@ after it gave text."""
 
 
 DAY_S = 86_400
-IDENTITY = "journal_id"
+JOURNAL_ID_FACT = "journal_id"
 """The fact that holds the journal's own id."""
 
 
@@ -83,8 +83,8 @@ class Journal:
     ) -> None:
         self.path, self.mode = path, mode
         self.database = database_at(path, MIGRATIONS, "the journal", keeps_copies=True)
-        self.judgements = Judgements(self.database, redactor, mode, lately_s)
-        self.measurements = Measurements(self.database)
+        self.feedback = FeedbackStore(self.database, redactor, mode, lately_s)
+        self.timings = TimingStore(self.database)
         self._redactor, self._keep_s = redactor, keep_s
         self._happened: set[str] = set()
 
@@ -114,7 +114,7 @@ class Journal:
         try:
             return self.write(runs)
         except (sqlite3.Error, JournalError) as error:
-            self.database.warn(error)
+            self.database.add_warning(error)
             return False
 
     def write(self, runs: Sequence[RunRecord]) -> bool:
@@ -132,12 +132,12 @@ class Journal:
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 for row, attempts in rows:
-                    insert(connection, "runs", row)
+                    insert_row(connection, "runs", row)
                     for attempt in attempts:
-                        insert(connection, "attempts", attempt)
+                        insert_row(connection, "attempts", attempt)
                 self._prune(connection, runs[-1].at)
 
-        self.database.perform(write)
+        self.database.run(write)
         return True
 
     def _row(self, run: RunRecord) -> dict[str, Any]:
@@ -218,12 +218,12 @@ class Journal:
 
     def fact(self, name: str) -> str | None:
         """A fact about this machine, such as `real_model_answered`."""
-        row = self.database.ask(
+        row = self.database.run_or_default(
             lambda c: c.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone(), None
         )
         return str(row[0]) if row else None
 
-    def note(self, name: str) -> None:
+    def set_fact_once(self, name: str) -> None:
         """Writes down when something happened for the first time."""
         if name not in self._happened and self.fact(name) is None:
             self.set_fact(name, str(time.time()))
@@ -231,16 +231,16 @@ class Journal:
 
     def set_fact(self, name: str, value: str) -> None:
         """Writes a fact; written even where runs are not recorded."""
-        self.database.ask(
+        self.database.run_or_default(
             lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)), None
         )
 
     # ------------------------------------------------------------ whose it is
 
-    def identity(self) -> str:
+    def journal_id(self) -> str:
         """The journal's own id: made once by chance, kept with the file, and so by its copies.
         Raises JournalError."""
-        query = f"SELECT value FROM facts WHERE name = '{IDENTITY}'"
+        query = f"SELECT value FROM facts WHERE name = '{JOURNAL_ID_FACT}'"
         with self.database.connection() as connection:
             row = connection.execute(query).fetchone()
             if row is None:
@@ -251,7 +251,7 @@ class Journal:
     def _begin_identity(self, connection: sqlite3.Connection) -> None:
         try:
             connection.execute(
-                f"INSERT OR IGNORE INTO facts VALUES ('{IDENTITY}', ?)", (_new_identity(),)
+                f"INSERT OR IGNORE INTO facts VALUES ('{JOURNAL_ID_FACT}', ?)", (_new_identity(),)
             )
         except sqlite3.OperationalError as error:
             raise JournalError(
@@ -259,17 +259,17 @@ class Journal:
                 "set ORCH_HOME to a folder of your own",
             ) from error
 
-    def renew_identity(self, old: str) -> str:
+    def renew_journal_id(self, old: str) -> str:
         """Another id in the place of that one; the one that another process put there, where it was
         first. Raises JournalError."""
         with self.database.connection() as connection:
             connection.execute(
-                f"UPDATE facts SET value = ? WHERE name = '{IDENTITY}' AND value = ?",
+                f"UPDATE facts SET value = ? WHERE name = '{JOURNAL_ID_FACT}' AND value = ?",
                 (_new_identity(), old),
             )
-        return self.identity()
+        return self.journal_id()
 
-    def knows(self, seq: int, run_id: str) -> bool:
+    def has_run(self, seq: int, run_id: str) -> bool:
         """Whether a row of that number and run is there, or was forgotten. Raises JournalError."""
         query = (
             "SELECT 1 FROM runs WHERE seq = ? AND run_id = ? UNION SELECT 1 FROM forgotten WHERE"
@@ -294,11 +294,11 @@ class Journal:
                 if (info := _info(json.loads(text))) is not None
             }
 
-        return self.database.ask(read, {}) if digests else {}
+        return self.database.run_or_default(read, {}) if digests else {}
 
-    def keep_model_info(self, digest: str, info: ModelInfo) -> None:
+    def save_model_info(self, digest: str, info: ModelInfo) -> None:
         """Keeps what a provider said about a model."""
-        self.database.ask(
+        self.database.run_or_default(
             # the time stays that at which the model was first seen
             lambda c: c.execute(
                 "INSERT INTO model_info VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET info ="
@@ -335,8 +335,8 @@ class Journal:
         """The turns of a session, newest first. An interrupted one has the text that had come, or
         none."""
         return self.database.rows(
-            f"SELECT status, task, answer, redacted FROM runs WHERE session = ? AND {TURN} ORDER BY"
-            " seq DESC LIMIT ?",
+            "SELECT status, task, answer, redacted FROM runs WHERE session = ? AND"
+            f" {TURN_CONDITION} ORDER BY seq DESC LIMIT ?",
             (self._redactor.redact_name(session), limit),
         )
 
@@ -346,14 +346,14 @@ class Journal:
 
         def find(connection: sqlite3.Connection) -> str | None:
             row = connection.execute(
-                f"SELECT run_id, session FROM runs WHERE {TURN} AND face != 'memory' ORDER BY seq"
-                " DESC LIMIT 1"
+                f"SELECT run_id, session FROM runs WHERE {TURN_CONDITION} AND face != 'memory'"
+                " ORDER BY seq DESC LIMIT 1"
             ).fetchone()
             if row and row[1] is None:
                 connection.execute("UPDATE runs SET session = run_id WHERE run_id = ?", (row[0],))
             return str(row[1] or row[0]) if row else None
 
-        return self.database.ask(find, None)
+        return self.database.run_or_default(find, None)
 
     def find_run(self, name: str) -> dict[str, Any] | None:
         """The run whose id begins so, or for `last` the last one that was answered; None where
@@ -370,12 +370,12 @@ class Journal:
             )
         return rows[0] if len(rows) == 1 else None
 
-    def former_turn(self, session: str) -> dict[str, Any] | None:
+    def last_routed_turn(self, session: str) -> dict[str, Any] | None:
         """Type, status, model and provider of the last turn of a session for which a model was
         chosen."""
         query = (
-            f"SELECT task_type, status, model, provider FROM runs WHERE session = ? AND {TURN} AND"
-            " model IS NOT NULL ORDER BY seq DESC LIMIT 1"
+            "SELECT task_type, status, model, provider FROM runs WHERE session = ? AND"
+            f" {TURN_CONDITION} AND model IS NOT NULL ORDER BY seq DESC LIMIT 1"
         )
         rows = self.database.rows(query, (self._redactor.redact_name(session),))
         return rows[0] if rows else None
@@ -383,7 +383,7 @@ class Journal:
     def count(self) -> int:
         """How many runs it holds. Raises JournalError where it can't be read."""
         return int(
-            self.database.perform(lambda c: c.execute("SELECT count(*) FROM runs").fetchone())[0]
+            self.database.run(lambda c: c.execute("SELECT count(*) FROM runs").fetchone())[0]
         )
 
 
@@ -397,7 +397,7 @@ def is_turn(row: Mapping[str, Any]) -> bool:
     )
 
 
-def unpacked(row: dict[str, Any]) -> dict[str, Any]:
+def decode_run(row: dict[str, Any]) -> dict[str, Any]:
     """A run's row with its messages and decision as values."""
     return {
         **row,

@@ -14,9 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from orch.errors import JournalError, UsageError
-from orch.storage.journal import Journal, unpacked
+from orch.storage.journal import Journal, decode_run
 from orch.storage.schema import MIGRATIONS
-from orch.storage.sqlite_file import BUSY_S, DatabaseFile, copy_database, create, schema_version
+from orch.storage.sqlite_file import (
+    BUSY_TIMEOUT_S,
+    SQLiteFile,
+    copy_database,
+    create_private_file,
+    schema_version,
+)
 
 _PAGE = 200
 """Runs that are read at once."""
@@ -27,7 +33,7 @@ _JUDGED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class JournalSummary:
     """What a journal's file holds. `newest` is seconds since the epoch, None without any run."""
 
     runs: int
@@ -38,17 +44,17 @@ class Holds:
 # ---------------------------------------------------------------- out
 
 
-def exported(journal: Journal, since: float = 0.0) -> Iterator[dict[str, Any]]:
+def export_runs(journal: Journal, since: float = 0.0) -> Iterator[dict[str, Any]]:
     """Every run since a time, the oldest first, with its attempts and what was said of it. Raises
     JournalError, sqlite3.Error."""
     query, after = f"SELECT * FROM runs WHERE at >= ? AND seq > ? ORDER BY seq LIMIT {_PAGE}", 0
-    while rows := journal.database.perform(lambda c, after=after: _rows(c, query, since, after)):  # type: ignore[misc]
+    while rows := journal.database.run(lambda c, after=after: _rows(c, query, since, after)):  # type: ignore[misc]
         for row in rows:
             beside = {
                 name: journal.database.rows(each, (row["run_id"],))
                 for name, each in _JUDGED.items()
             }
-            yield {**unpacked(row), "attempts": journal.attempts_of(row["run_id"]), **beside}
+            yield {**decode_run(row), "attempts": journal.attempts_of(row["run_id"]), **beside}
         after = rows[-1]["seq"]
 
 
@@ -58,13 +64,13 @@ def _rows(connection: sqlite3.Connection, query: str, *values: Any) -> list[dict
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def back_up(journal: Journal, target: Path) -> Holds:
+def back_up(journal: Journal, target: Path) -> JournalSummary:
     """Copies the journal to a file of its owner's alone, in one step; what it holds. Raises
     JournalError."""
     journal.open()
     try:
         copy_database(journal.path, target)
-        return looked_into(target)
+        return inspect_copy(target)
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
             f"the journal can't be copied to {target}: {error}",
@@ -75,7 +81,7 @@ def back_up(journal: Journal, target: Path) -> Holds:
 # ---------------------------------------------------------------- back
 
 
-def looked_into(file: Path) -> Holds:
+def inspect_copy(file: Path) -> JournalSummary:
     """What a copy holds. Raises UsageError where it is no journal that this orch reads, or
     damaged."""
     if not file.is_file():
@@ -101,12 +107,12 @@ def looked_into(file: Path) -> Holds:
     return holds
 
 
-def _holds(connection: sqlite3.Connection) -> Holds:
+def _holds(connection: sqlite3.Connection) -> JournalSummary:
     runs, newest = connection.execute("SELECT count(*), max(at) FROM runs").fetchone()
-    return Holds(runs, newest, schema_version(connection))
+    return JournalSummary(runs, newest, schema_version(connection))
 
 
-def present(journal: Journal) -> Holds | None:
+def inspect_journal(journal: Journal) -> JournalSummary | None:
     """What the journal holds now, also one of a newer orch; None where there is none that can be
     read."""
     with (
@@ -119,7 +125,7 @@ def present(journal: Journal) -> Holds | None:
     return None
 
 
-def restore(journal: Journal, file: Path, kept: Path | None) -> None:
+def restore_journal(journal: Journal, file: Path, kept: Path | None) -> None:
     """Puts a copy in the journal's place, in one transaction that running processes see as any
     other; what was there is kept in `kept`.
 
@@ -129,7 +135,7 @@ def restore(journal: Journal, file: Path, kept: Path | None) -> None:
     with contextlib.suppress(JournalError):
         journal.open()  # a corrupt one is set aside; one of a newer orch is replaced as it is
     try:
-        create(journal.path)
+        create_private_file(journal.path)
         if kept:
             copy_database(journal.path, kept)
         copy_database(file, scratch)
@@ -149,7 +155,7 @@ def restore(journal: Journal, file: Path, kept: Path | None) -> None:
 
 def _migrated(file: Path) -> None:
     with closing(
-        DatabaseFile(file, MIGRATIONS, "the copy", keeps_copies=False).connect()
+        SQLiteFile(file, MIGRATIONS, "the copy", keeps_copies=False).connect()
     ) as connection:
         # what a memory index had read of the journal when it was copied: without that, it is built
         # anew
@@ -160,9 +166,9 @@ def _migrated(file: Path) -> None:
 def _replace(path: Path, source: Path) -> None:
     with (
         closing(sqlite3.connect(source)) as taken,
-        closing(sqlite3.connect(path, timeout=BUSY_S)) as live,
+        closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as live,
     ):
-        taken.backup(live, progress=_until(time.monotonic() + BUSY_S), sleep=0.05)
+        taken.backup(live, progress=_until(time.monotonic() + BUSY_TIMEOUT_S), sleep=0.05)
 
 
 def _until(deadline: float) -> Callable[[int, int, int], None]:

@@ -25,9 +25,9 @@ from orch.config import paths
 from orch.config.version import VERSION
 from orch.errors import JournalError
 
-LEAST_ROOM = 65_536
+MIN_FREE_BYTES = 65_536
 """Bytes that SQLite needs beside a file to open it: its index of the WAL takes 32,768."""
-BUSY_S = 15.0
+BUSY_TIMEOUT_S = 15.0
 """Timeout for a file that another process has locked."""
 _CREATING = threading.Lock()
 _VERSIONS = (
@@ -36,18 +36,18 @@ _VERSIONS = (
 )
 """Which orch brought the file to which schema version."""
 
-Identity = tuple[int, int]
+FileId = tuple[int, int]
 """Device and inode of a file."""
 
 
-class Connection(sqlite3.Connection):
+class SQLiteConnection(sqlite3.Connection):
     """A connection that knows which file it was opened on."""
 
-    identity: Identity | None = None
+    file_id: FileId | None = None
     generation = 0
 
 
-class DatabaseFile:
+class SQLiteFile:
     """One SQLite file with its migrations (SQL scripts, the oldest first). `warnings` collects what
     was wrong with it."""
 
@@ -57,7 +57,7 @@ class DatabaseFile:
         self.path, self.what, self.warnings = path, what, list[str]()
         self._migrations, self._keeps_copies = migrations, keeps_copies
 
-    def identity(self) -> Identity | None:
+    def file_id(self) -> FileId | None:
         """The file that stands at the path now; None where there is none."""
         try:
             found = os.stat(self.path)
@@ -65,7 +65,7 @@ class DatabaseFile:
             return None
         return found.st_dev, found.st_ino
 
-    def connect(self) -> Connection:
+    def connect(self) -> SQLiteConnection:
         """A new connection. Sets a corrupt file aside and begins a new one; reads one that can't be
         written. Raises JournalError."""
         try:
@@ -90,11 +90,11 @@ class DatabaseFile:
             disk = os.statvfs(self.path.parent)  # shutil, which asks the same, costs 5 ms to import
         except OSError:
             return False
-        return disk.f_bavail * disk.f_frsize < LEAST_ROOM
+        return disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES
 
-    def _connect_or_set_aside(self) -> Connection:
+    def _connect_or_set_aside(self) -> SQLiteConnection:
         try:
-            create(self.path)
+            create_private_file(self.path)
         except OSError as error:
             return self._connect_to_read(error)
         try:
@@ -102,10 +102,10 @@ class DatabaseFile:
         except sqlite3.DatabaseError as error:
             if not is_corrupt(error):
                 raise
-            self.set_aside(error)
+            self.quarantine(error)
             return self._connect()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> SQLiteConnection:
         connection = self._raw("rw")
         try:
             self._refuse_newer(connection)
@@ -117,20 +117,20 @@ class DatabaseFile:
             raise
         return connection
 
-    def _raw(self, mode: str) -> Connection:
+    def _raw(self, mode: str) -> SQLiteConnection:
         address = f"{self.path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(
             address,
             uri=True,
-            timeout=BUSY_S,
+            timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
             check_same_thread=False,
-            factory=Connection,
+            factory=SQLiteConnection,
         )
-        connection.identity = self.identity()
+        connection.file_id = self.file_id()
         return connection
 
-    def _connect_to_read(self, cause: OSError) -> Connection:
+    def _connect_to_read(self, cause: OSError) -> SQLiteConnection:
         said = (
             f"{self.what} {self.path} can't be written ({cause.strerror or cause}): nothing is"
             " recorded"
@@ -142,7 +142,7 @@ class DatabaseFile:
             schema_version(connection)
         except (OSError, sqlite3.Error, ValueError):
             raise JournalError(said, "set ORCH_HOME to a folder of your own") from cause
-        self.warn(said)
+        self.add_warning(said)
         return connection
 
     def _has_log(self) -> bool:
@@ -153,7 +153,7 @@ class DatabaseFile:
         """
         return self.path.with_name(f"{self.path.name}-wal").exists()
 
-    def warn(self, message: str) -> None:
+    def add_warning(self, message: str) -> None:
         """Keeps a warning once."""
         if message not in self.warnings:
             self.warnings.append(message)
@@ -167,7 +167,7 @@ class DatabaseFile:
                 f"{self.what} {self.path} was written by {_writer(connection, version)} (schema"
                 f" version {version}); this is orch {VERSION}, which knows {known}"
             )
-            copies = ", ".join(str(copy) for copy in copies_of(self.path, "schema"))
+            copies = ", ".join(str(copy) for copy in find_copies(self.path, "schema"))
             raise JournalError(
                 f"{said}; it is left"
                 f" untouched{f', and the copy from before is {copies}' if copies else ''}",
@@ -196,7 +196,7 @@ class DatabaseFile:
         JournalError."""
         copy, older = (
             self.path.with_name(f"{self.path.stem}.schema-{version}{self.path.suffix}"),
-            copies_of(self.path, "schema"),
+            find_copies(self.path, "schema"),
         )
         try:
             copy_database(self.path, copy)
@@ -212,7 +212,7 @@ class DatabaseFile:
 
     # ------------------------------------------------------------ corruption
 
-    def set_aside(self, error: Exception) -> None:
+    def quarantine(self, error: Exception) -> None:
         """Renames a corrupt file and begins a new one; one process does it, the others find the new
         file. Raises OSError."""
         with _file_lock(self.path.with_suffix(".lock")):
@@ -226,8 +226,10 @@ class DatabaseFile:
             for tail in ("-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(f"{self.path}{tail}", f"{aside}{tail}")
-            create(self.path)
-        self.warn(f"{self.what} was corrupt ({error}): set aside as {aside}, a new one is begun")
+            create_private_file(self.path)
+        self.add_warning(
+            f"{self.what} was corrupt ({error}): set aside as {aside}, a new one is begun"
+        )
 
     def _is_sound(self) -> bool:
         try:
@@ -253,7 +255,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 # ---------------------------------------------------------------- files
 
 
-def create(path: Path) -> None:
+def create_private_file(path: Path) -> None:
     """Creates an empty file for its owner alone where none is; takes what others may read from one
     that is there. Raises OSError."""
     paths.make_private(path.parent)
@@ -272,7 +274,7 @@ def create(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def copies_of(path: Path, *kinds: str) -> list[Path]:
+def find_copies(path: Path, *kinds: str) -> list[Path]:
     """The copies of a database that stand beside it, from before a migration (`schema`), a restore
     (`replaced`) and damage (`corrupt`)."""
     return sorted(
@@ -286,10 +288,12 @@ def copy_database(source: Path, target: Path) -> None:
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     scratch.unlink(missing_ok=True)
     try:
-        create(scratch)
+        create_private_file(scratch)
         with (
             closing(
-                sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+                sqlite3.connect(
+                    f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S
+                )
             ) as taken,
             closing(sqlite3.connect(scratch)) as made,
         ):
@@ -351,7 +355,7 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _retrying(act: Callable[[], Any], seconds: float = BUSY_S) -> None:
+def _retrying(act: Callable[[], Any], seconds: float = BUSY_TIMEOUT_S) -> None:
     """Switching to WAL needs the file alone and does not heed SQLite's own busy timeout."""
     deadline = time.monotonic() + seconds
     while True:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orch.types import names_of
+from orch.types import display_names
 
 Row = dict[str, Any]
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 def by_model(attempts: Sequence[Row]) -> dict[str, Row]:
     """Figures by model id, as PROVIDER/ID where several providers have it. Times in seconds, None
     where nothing was measured."""
-    names = names_of((row["provider"], row["model"]) for row in attempts)
+    names = display_names((row["provider"], row["model"]) for row in attempts)
     return _grouped(
         [{**row, "model": names[row["provider"], row["model"]]} for row in attempts], "model"
     )

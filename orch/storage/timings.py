@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orch.storage.database import Database, insert
+from orch.storage.database import Database, insert_row
 from orch.storage.sqlite_file import transaction
-from orch.types import Measured, ModelKey, TaskType
+from orch.types import ModelKey, SpeedStats, TaskType
 
 if TYPE_CHECKING:
-    from orch.storage.benchmark_sample import Speed
+    from orch.storage.benchmark_sample import BenchmarkSample
 
 _TYPES = frozenset(TaskType)
-RECENT = 20
+RECENT_ANSWERS = 20
 """Answers that are looked at: live runs keep the figures fresh."""
 RECENT_LOADS = 5
-COLD_S = 0.1
+COLD_LOAD_S = 0.1
 """A load shorter than this is a model that was there already: Ollama reports some milliseconds for
 those."""
 HALF_LIFE_S = 14 * 86_400
@@ -33,10 +33,10 @@ _ANSWERS = """
     ORDER BY at DESC LIMIT :most"""
 _LOADS = f"""
     SELECT * FROM (SELECT at, load_s FROM attempts
-                   WHERE model = :model AND provider = :provider AND load_s > {COLD_S} ORDER BY id DESC LIMIT :most)
+                   WHERE model = :model AND provider = :provider AND load_s > {COLD_LOAD_S} ORDER BY id DESC LIMIT :most)
     UNION ALL
     SELECT * FROM (SELECT at, load_s FROM speeds
-                   WHERE model = :model AND provider = :provider AND load_s > {COLD_S} AND error IS NULL ORDER BY id DESC LIMIT :most)
+                   WHERE model = :model AND provider = :provider AND load_s > {COLD_LOAD_S} AND error IS NULL ORDER BY id DESC LIMIT :most)
     ORDER BY at DESC LIMIT :most"""
 _LENGTHS = """
     SELECT task_type, count(*), avg(completion_tokens) FROM (
@@ -45,11 +45,11 @@ _LENGTHS = """
 _LATELY = """
     SELECT provider, model, count(*) AS count FROM (SELECT provider, model FROM attempts WHERE outcome = 'ok' ORDER BY id DESC LIMIT ?)
     GROUP BY provider, model"""
-LENGTHS = 100
+RECENT_LENGTHS = 100
 """Answers whose length is looked at."""
-LATELY = 20
+RECENT_CHOICES = 20
 """Answers that tell which model is likely wanted next."""
-LEAST_COMPARED = 200
+MIN_COMPARED_TOKENS = 200
 """Estimated tokens from which a count tells how far estimates are off: of less, most is the model's
 own template."""
 _RECOUNTS = """
@@ -58,42 +58,42 @@ _RECOUNTS = """
           AND estimated_tokens > 0 ORDER BY id DESC LIMIT :most"""
 
 
-class Measurements:
+class TimingStore:
     """The journal's figures of speed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, models: Sequence[ModelKey]) -> dict[ModelKey, Measured]:
+    def speed_stats(self, models: Sequence[ModelKey]) -> dict[ModelKey, SpeedStats]:
         """By provider and model: weighted medians over the last 20 answers and the last 5 cold
         loads, younger ones counting more."""
 
-        def read(connection: sqlite3.Connection) -> dict[ModelKey, Measured]:
+        def read(connection: sqlite3.Connection) -> dict[ModelKey, SpeedStats]:
             found = ((key, _measured(connection, *key)) for key in models)
             return {key: measured for key, measured in found if measured is not None}
 
-        return self._database.ask(read, {})
+        return self._database.run_or_default(read, {})
 
-    def answered_lately(self) -> dict[ModelKey, int]:
+    def recent_answer_counts(self) -> dict[ModelKey, int]:
         """How many of the last 20 answers each model gave."""
         return {
             (row["provider"], row["model"]): row["count"]
-            for row in self._database.rows(_LATELY, (LATELY,))
+            for row in self._database.rows(_LATELY, (RECENT_CHOICES,))
         }
 
-    def add(self, speeds: Iterable[Speed]) -> bool:
+    def add_samples(self, speeds: Iterable[BenchmarkSample]) -> bool:
         """Keeps cells of a bench; whether they now stand there."""
         rows = [asdict(speed) for speed in speeds]
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
                 for row in rows:
-                    insert(connection, "speeds", row)
+                    insert_row(connection, "speeds", row)
             return True
 
-        return self._database.ask(write, False)
+        return self._database.run_or_default(write, False)
 
-    def bench(self, name: str) -> list[Speed]:
+    def samples_of(self, name: str) -> list[BenchmarkSample]:
         """The cells of one bench, in the order they were measured."""
         return [
             _speed(row)
@@ -102,7 +102,7 @@ class Measurements:
             )
         ]
 
-    def ever(self) -> set[ModelKey]:
+    def benchmarked_models(self) -> set[ModelKey]:
         """The models of which anything was benched."""
         return {
             (row["provider"], row["model"])
@@ -112,21 +112,21 @@ class Measurements:
         }
 
 
-def _speed(row: dict[str, Any]) -> Speed:
-    from orch.storage.benchmark_sample import Speed  # only a bench reads its cells again
+def _speed(row: dict[str, Any]) -> BenchmarkSample:
+    from orch.storage.benchmark_sample import BenchmarkSample  # only a bench reads its cells again
 
-    return Speed(**{name: row[name] for name in Speed.__slots__})
+    return BenchmarkSample(**{name: row[name] for name in BenchmarkSample.__slots__})
 
 
-def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Measured | None:
+def _measured(connection: sqlite3.Connection, provider: str, model: str) -> SpeedStats | None:
     key = {"model": model, "provider": provider}
-    rows = connection.execute(_ANSWERS, {**key, "most": RECENT}).fetchall()
+    rows = connection.execute(_ANSWERS, {**key, "most": RECENT_ANSWERS}).fetchall()
     recounts = connection.execute(_RECOUNTS, {**key, "most": RECENT_LOADS}).fetchall()
     if not rows:
-        return Measured(0, recounts[0][0], recounts=_pairs(recounts)) if recounts else None
+        return SpeedStats(0, recounts[0][0], recounts=_pairs(recounts)) if recounts else None
     loads = connection.execute(_LOADS, {**key, "most": RECENT_LOADS}).fetchall()
     newest = rows[0][0]
-    return Measured(
+    return SpeedStats(
         n=len(rows),
         last_at=newest,
         load_s=_median([(row[1], row[0]) for row in loads], newest),
@@ -144,7 +144,7 @@ def _measured(connection: sqlite3.Connection, provider: str, model: str) -> Meas
             ],
             newest,
         ),
-        answers=_lengths(connection.execute(_LENGTHS, {**key, "most": LENGTHS}).fetchall()),
+        answers=_lengths(connection.execute(_LENGTHS, {**key, "most": RECENT_LENGTHS}).fetchall()),
         recounts=_pairs(recounts),
     )
 
@@ -156,7 +156,9 @@ def _lengths(rows: Iterable[tuple[str, int, float]]) -> dict[TaskType, tuple[int
 def _tells_of_others(estimated: int, recounts: Iterable[tuple[float, int, int]]) -> bool:
     """Whether a count says how far estimates of other prompts are off: not that of a prompt that
     was refused before, which stands for itself."""
-    return estimated >= LEAST_COMPARED and all(estimated != refused for _, refused, _ in recounts)
+    return estimated >= MIN_COMPARED_TOKENS and all(
+        estimated != refused for _, refused, _ in recounts
+    )
 
 
 def _pairs(rows: Iterable[tuple[float, int, int]]) -> tuple[tuple[int, int], ...]:

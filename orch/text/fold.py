@@ -16,10 +16,10 @@ The marks are thrown away here, so their order does not matter, and a text may b
 def fold(text: str) -> str:
     """Lower case, without accents."""
     low = text.lower()
-    return low if low.isascii() else without_marks(low, "NFKD")
+    return low if low.isascii() else strip_marks(low, "NFKD")
 
 
-def without_marks(text: str, form: Literal["NFD", "NFKD"]) -> str:
+def strip_marks(text: str, form: Literal["NFD", "NFKD"]) -> str:
     """The text decomposed, without its combining marks."""
     slices = (text[begin : begin + SLICE_CHARS] for begin in range(0, len(text), SLICE_CHARS))
     return "".join(

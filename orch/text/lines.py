@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orch.text.terminal import harmless
+from orch.text.terminal import sanitize_text
 
 MOST_NAME_CHARS = 300
 
@@ -13,7 +13,7 @@ MOST_NAME_CHARS = 300
 def one_line(text: str) -> str:
     """The text on one line: line breaks and runs of blanks as one blank, without controls and what
     turns a line round."""
-    return harmless(" ".join(text.split()))
+    return sanitize_text(" ".join(text.split()))
 
 
 def first_line(error: BaseException) -> str:
@@ -21,13 +21,13 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, map(one_line, str(error).splitlines())), type(error).__name__)
 
 
-def is_name(value: Any) -> bool:
+def is_valid_name(value: Any) -> bool:
     """Whether it can be a name: a text of one line, neither empty nor longer than any name."""
     if not isinstance(value, str) or len(value) > MOST_NAME_CHARS:
         return False
     return (
         value.splitlines() == [value]
         and "\t" not in value
-        and harmless(value) == value
+        and sanitize_text(value) == value
         and not value.isspace()
     )

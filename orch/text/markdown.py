@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 
-class Blocks:
+class BlockSplitter:
     """Takes text as it comes. A blank line ends a block, but not inside a code fence nor within a
     list. Every line is looked at once."""
 
@@ -54,7 +54,7 @@ class Blocks:
         kept = kept[-most_chars:] if most_chars else kept
         return self._fence + kept if self._fence and self._fence not in kept else kept
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """Everything that is not complete; empty afterwards."""
         rest = "".join(self._lines) + "".join(self._partial)
         self.__init__()  # type: ignore[misc]

@@ -61,7 +61,7 @@ _TOKENS_OF_BYTES = {
 }
 """What differs within a first byte: Vietnamese, dashes and quotes, boxes (whose lines are one token
 for several)."""
-LONG_CHARS = 20_000
+LONG_TASK_CHARS = 20_000
 """A longer task is worked on beside the event loop, and first of all asked whether it fits any
 model."""
 MOST_READ, _PIECES = 1_000_000, 20
@@ -117,7 +117,7 @@ class Task:
     retrieve_context: bool | None = None
 
     @property
-    def falls_back(self) -> bool:
+    def may_fall_back(self) -> bool:
         """Whether other models may take over: those that orch chooses, unless told otherwise; not
         from one that was named."""
         return self.model is None if self.fallback is None else self.fallback
@@ -132,7 +132,7 @@ class Task:
         return next((int(value) for value in asked if isinstance(value, int) and value > 0), None)
 
 
-def size_of(task: Task) -> int:
+def text_size(task: Task) -> int:
     """Characters of the task's texts and images, at the price of a look at each."""
     parts = (
         task.text,
@@ -161,7 +161,7 @@ def _size(value: Any) -> int:
     )
 
 
-def messages_of(task: Task) -> list[Message]:
+def build_messages(task: Task) -> list[Message]:
     """System prompt, earlier turns, the caller's messages, then the instruction with its context
     and attachments."""
     messages: list[Message] = (
@@ -187,10 +187,10 @@ def _fenced(attachment: Attachment) -> str:
     """So that it can't be taken for the instruction."""
     if attachment.image:
         return ""
-    return fenced(f"File {attachment.name}" if attachment.name else "Input", attachment.text)
+    return fenced_block(f"File {attachment.name}" if attachment.name else "Input", attachment.text)
 
 
-def fenced(title: str, text: str) -> str:
+def fenced_block(title: str, text: str) -> str:
     """A text under a title, between two fences that it does not contain."""
     # three that are written out are looked for ten times as fast as a count; one match at a time
     # leaves others their turn
@@ -205,13 +205,13 @@ def text_to_classify(task: Task) -> str:
         return task.text
     turns = [message for message in task.messages if message.get("role") == "user"]
     return (
-        content_text(turns[-1])
+        message_text(turns[-1])
         if turns
         else "\n".join(attachment.text for attachment in task.attachments)
     )
 
 
-def content_text(message: Message) -> str:
+def message_text(message: Message) -> str:
     """A message's text, whether it is a string or OpenAI's list of parts."""
     content = message.get("content") or ""
     if isinstance(content, list):
@@ -219,7 +219,7 @@ def content_text(message: Message) -> str:
     return str(content)
 
 
-def need_of(task: Task, messages: Sequence[Message]) -> Need:
+def estimate_need(task: Task, messages: Sequence[Message]) -> Need:
     """What any model must offer to take the task."""
     capabilities = {"completion"}
     if any(_images(message) for message in messages):
@@ -229,7 +229,7 @@ def need_of(task: Task, messages: Sequence[Message]) -> Need:
     num_ctx = task.options.get("num_ctx")
     return Need(
         prompt_tokens=estimate_tokens(messages)
-        + estimate_text(str(task.tools) if task.tools else ""),
+        + estimate_text_tokens(str(task.tools) if task.tools else ""),
         max_tokens=task.max_tokens,
         capabilities=frozenset(capabilities),
         num_ctx=num_ctx if isinstance(num_ctx, int) and num_ctx > 0 else None,
@@ -250,13 +250,13 @@ def estimate_tokens(messages: Sequence[Message]) -> int:
     """Tokens of a conversation, before any server has counted them."""
     return sum(
         TOKENS_PER_MESSAGE
-        + estimate_text(content_text(message))
+        + estimate_text_tokens(message_text(message))
         + TOKENS_PER_IMAGE * _images(message)
         for message in messages
     )
 
 
-def estimate_text(text: str) -> int:
+def estimate_text_tokens(text: str) -> int:
     """Tokens of a text, by the kinds of its characters; where it is longer than any context holds,
     of pieces all over it."""
     if len(text) <= MOST_READ:

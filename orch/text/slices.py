@@ -15,7 +15,7 @@ _DATA_URL = re.compile(r"data:[\w.+-]{1,60}/[\w.+-]{1,60};base64,")
 _T = TypeVar("_T")
 
 
-def slices(text: str) -> Iterator[str]:
+def overlapping_slices(text: str) -> Iterator[str]:
     """The text in slices that overlap: whatever is no longer than the overlap stands whole in one
     of them."""
     begin = 0
@@ -26,27 +26,27 @@ def slices(text: str) -> Iterator[str]:
         begin += SLICE_CHARS - OVERLAP_CHARS
 
 
-def texts_of(value: Any) -> Iterator[str]:
+def iter_texts(value: Any) -> Iterator[str]:
     """Every text in a JSON-able value but for images, which are base64: nobody reads a word in
     them."""
     if isinstance(value, str):
-        if not is_image(value):
+        if not is_image_data_url(value):
             yield value
     elif isinstance(value, dict):
         for key, entry in value.items():
             if key != "images":
-                yield from texts_of(entry)
+                yield from iter_texts(entry)
     elif isinstance(value, Sequence):
         for entry in value:
-            yield from texts_of(entry)
+            yield from iter_texts(entry)
 
 
-def is_image(text: str) -> bool:
+def is_image_data_url(text: str) -> bool:
     """Whether a text is a `data:` URL in base64."""
     return text.startswith("data:") and _DATA_URL.match(text) is not None
 
 
-def batches(items: Iterator[_T], size: int) -> Iterator[list[_T]]:
+def batched(items: Iterator[_T], size: int) -> Iterator[list[_T]]:
     """The items in lists of at most so many."""
     batch: list[_T] = []
     for item in items:

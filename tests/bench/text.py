@@ -18,33 +18,38 @@ from rich.console import Console
 
 from orch.bench import answer_parsing
 from orch.bench.graders import grade
-from orch.bench.suite import Task as Graded
-from orch.bench.suite import load as suite
+from orch.bench.suite import SuiteTask as Graded
+from orch.bench.suite import load_suite as suite
 from orch.bench.suite_check import find_json
 from orch.classifier.classifier import Classifier
 from orch.classifier.keyword_rules import RuleClassifier, language
-from orch.cli.run_display import TerminalScreen
-from orch.config.load import load
-from orch.errors import BackendError
+from orch.cli.run_display import TerminalDisplay
+from orch.config.load import load_config
+from orch.errors import ProviderError
 from orch.memory import bm25 as memory_text
 from orch.memory import chunking
 from orch.memory.fusion import asks_for_latest
 from orch.memory.notes import parse_export
-from orch.providers.context_overflow import told_by
-from orch.providers.stream_parsing import LineSplitter, ThinkSplitter, parse_object, sse_event
-from orch.providers.stream_parsing import text as wire_text
-from orch.quality.features import hashed
-from orch.server.affinity import key_of as conversation_of
-from orch.server.web.components.markdown_html import pieces
-from orch.server.web.components.stream_text import segments
-from orch.storage.answers import key_of
-from orch.text.equivalence.guards import same_answer
-from orch.text.equivalence.tokenize import bare
+from orch.providers.context_overflow import parse_overflow
+from orch.providers.stream_parsing import (
+    LineSplitter,
+    ThinkTagSplitter,
+    parse_object,
+    parse_sse_line,
+)
+from orch.providers.stream_parsing import parse_text as wire_text
+from orch.quality.features import hash_text
+from orch.server.affinity import conversation_key as conversation_of
+from orch.server.web.components.markdown_html import render_blocks
+from orch.server.web.components.stream_text import split_tail
+from orch.storage.answers import answer_key
+from orch.text.equivalence.guards import is_equivalent
+from orch.text.equivalence.tokenize import without_accents
 from orch.text.fold import fold
-from orch.text.markdown import Blocks
-from orch.text.prompt import Task, content_text, estimate_text, fenced
+from orch.text.markdown import BlockSplitter
+from orch.text.prompt import Task, estimate_text_tokens, fenced_block, message_text
 from orch.text.redact import Redactor
-from orch.text.terminal import harmless
+from orch.text.terminal import sanitize_text
 
 SIZES = (2_000, 8_000, 32_000, 128_000, 512_000, 2_000_000)
 """Characters."""
@@ -175,7 +180,7 @@ def made(kind: str, size: int) -> str:
 @cache
 def functions() -> dict[str, Work]:
     """By a name that says where they live."""
-    config = load()
+    config = load_config()
     redactor, classifier = Redactor(config.routing.redaction.patterns), Classifier({})
     rules = RuleClassifier(config.routing.task_types)
     return {
@@ -190,52 +195,52 @@ def functions() -> dict[str, Work]:
         "keywords and patterns": rules.classify,
         "language": language,
         "fold": fold,
-        "near: bare": bare,
-        "near: same answer": lambda text: same_answer(text, f"{text}!", 1.0),
-        "near: same answer, of 400 characters": lambda text: same_answer(
+        "near: bare": without_accents,
+        "near: same answer": lambda text: is_equivalent(text, f"{text}!", 1.0),
+        "near: same answer, of 400 characters": lambda text: is_equivalent(
             text[:399], f"{text[:399]}!", 1.0
         ),
-        "quality's words": hashed,
-        "token estimate": estimate_text,
-        "fences of prompts": lambda text: fenced("Input", text),
-        "message text": lambda text: content_text(
+        "quality's words": hash_text,
+        "token estimate": estimate_text_tokens,
+        "fences of prompts": lambda text: fenced_block("Input", text),
+        "message text": lambda text: message_text(
             {"content": [{"type": "text", "text": part} for part in text.split("\n")]}
         ),
-        "cache key": lambda text: key_of(Task(text=text), ""),
+        "cache key": lambda text: answer_key(Task(text=text), ""),
         "conversation key": lambda text: conversation_of(
             [{"role": "user", "content": text}], "", ""
         ),
         "Markdown blocks, by line": lambda text: _streamed(
-            Blocks().feed, text.splitlines(keepends=True)
+            BlockSplitter().feed, text.splitlines(keepends=True)
         ),
-        "Markdown blocks, in pieces": lambda text: _streamed(Blocks().feed, _pieces(text)),
+        "Markdown blocks, in pieces": lambda text: _streamed(BlockSplitter().feed, _pieces(text)),
         "Markdown's tail": _tailed,
-        "page: segments": segments,
-        "page: rendered": pieces,
+        "page: segments": split_tail,
+        "page: rendered": render_blocks,
         "page: rendered code": lambda text: [
-            pieces(f"```{name}\n{text}\n```") for name in ("python", "js", "perl", "html")
+            render_blocks(f"```{name}\n{text}\n```") for name in ("python", "js", "perl", "html")
         ],
-        "terminal: harmless": harmless,
+        "terminal: harmless": sanitize_text,
         "terminal: drawn": _drawn,
         "wire: lines, in pieces": lambda text: _lines(text.encode()),
-        "wire: thinking, in pieces": lambda text: _streamed(ThinkSplitter().feed, _pieces(text)),
+        "wire: thinking, in pieces": lambda text: _streamed(ThinkTagSplitter().feed, _pieces(text)),
         "wire: thinking goes on": lambda text: _streamed(
-            ThinkSplitter().feed, ["<think>", *_pieces(text)]
+            ThinkTagSplitter().feed, ["<think>", *_pieces(text)]
         ),
         "wire: text": wire_text,
-        "wire: an event": lambda text: sse_event(f"data: {json.dumps({'a': text})}".encode()),
+        "wire: an event": lambda text: parse_sse_line(f"data: {json.dumps({'a': text})}".encode()),
         "wire: a broken line": lambda text: _raising(lambda: parse_object(text.encode())),
-        "overflow's words": lambda text: told_by(text, text.encode()),
-        "memory: pieces": chunking.pieces,
-        "memory: of a run": lambda text: chunking.of_run(text, text),
-        "memory: shortened": lambda text: chunking.shortened(text, 400),
+        "overflow's words": lambda text: parse_overflow(text, text.encode()),
+        "memory: pieces": chunking.split_text,
+        "memory: of a run": lambda text: chunking.run_chunks(text, text),
+        "memory: shortened": lambda text: chunking.truncate_line(text, 400),
         "memory: document weights": memory_text.document_weights,
         "memory: query weights": memory_text.query_weights,
-        "memory: speaker": memory_text.speaker,
+        "memory: speaker": memory_text.transcript_speaker,
         "memory: latest": asks_for_latest,
         "memory: export": parse_export,
         "bench: JSON in an answer": find_json,
-        "bench: visible": answer_parsing.visible,
+        "bench: visible": answer_parsing.visible_answer,
         **{f"grade: {kind}": _grading(task) for kind, task in _tasks().items()},
     }
 
@@ -264,7 +269,7 @@ def _streamed(feed: Work, parts: Iterator[str] | list[str]) -> None:
 
 
 def _tailed(text: str) -> None:
-    blocks = Blocks()
+    blocks = BlockSplitter()
     for part in _pieces(text):
         blocks.feed(part)
     for _ in range(12):  # a second of a terminal's
@@ -275,12 +280,12 @@ def _lines(data: bytes) -> None:
     splitter = LineSplitter()
     for at in range(0, len(data), 64):
         splitter.feed(data[at : at + 64])
-    splitter.rest()
+    splitter.flush()
 
 
 def _drawn(text: str) -> None:
     """An answer on a terminal, which comes in a hundred parts."""
-    screen = TerminalScreen(
+    screen = TerminalDisplay(
         thinking=False,
         quiet=True,
         out=Console(file=StringIO(), width=80, height=24),
@@ -295,5 +300,5 @@ def _drawn(text: str) -> None:
 def _raising(work: Callable[[], object]) -> None:
     try:
         work()
-    except BackendError:
+    except ProviderError:
         return

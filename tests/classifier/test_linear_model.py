@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.classifier.features import features, parts
-from orch.classifier.linear_model import WEIGHTS, LearnedClassifier
+from orch.classifier.features import features, split_request
+from orch.classifier.linear_model import WEIGHTS, LinearClassifier
 from orch.classifier.spelling import Vocabulary
 from orch.types import TaskType
 
-LEARNED = LearnedClassifier.shipped()
+LEARNED = LinearClassifier.shipped()
 WORDS = LEARNED.vocabulary
 
 
@@ -33,12 +33,12 @@ def test_the_weights_are_small() -> None:
 
 def test_a_file_of_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match="not a weights file"):
-        LearnedClassifier(b"something else")
+        LinearClassifier(b"something else")
 
 
 def test_a_shortened_file_is_refused() -> None:
     with pytest.raises(ValueError, match="another size"):
-        LearnedClassifier(WEIGHTS.read_bytes()[:-1])
+        LinearClassifier(WEIGHTS.read_bytes()[:-1])
 
 
 @settings(max_examples=150, deadline=None)
@@ -113,16 +113,16 @@ def test_accents_and_case_change_nothing(text: str) -> None:
     ],
 )
 def test_a_slip_of_the_fingers_is_read_as_the_word_that_was_meant(typed: str, meant: str) -> None:
-    assert WORDS.meant([typed]) == [meant]
+    assert WORDS.corrected([typed]) == [meant]
 
 
 def test_known_short_and_odd_words_are_left_as_they_are() -> None:
     words = ["write", "teh", "x1", "qzxwvk", "größe", "__init__"]
-    assert WORDS.meant(words) == words
+    assert WORDS.corrected(words) == words
 
 
 def test_of_two_words_that_were_meant_the_more_frequent_is_taken() -> None:
-    assert Vocabulary(["string", "strong"]).meant(["strng", "strxng"]) == ["strng", "string"]
+    assert Vocabulary(["string", "strong"]).corrected(["strng", "strxng"]) == ["strng", "string"]
 
 
 def test_a_vocabulary_comes_back_from_its_bytes() -> None:
@@ -140,7 +140,7 @@ def test_politeness_is_not_part_of_the_request() -> None:
 
 
 def test_a_pasted_block_is_told_from_the_request() -> None:
-    part = parts("Why does this fail?\n\n```\nraise ValueError(1)\n```")
+    part = split_request("Why does this fail?\n\n```\nraise ValueError(1)\n```")
     assert part.asked == "why does this fail?"
     assert "valueerror" in part.pasted
 

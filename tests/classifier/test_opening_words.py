@@ -11,8 +11,8 @@ from orch import classify
 from orch.classifier.classifier import Classifier
 from orch.classifier.keyword_rules import RuleClassifier, words_of
 from orch.classifier.linear_model import WEIGHTS
-from orch.classifier.opening_words import KIND, NEAR, OPENING, kept_second
-from orch.config.load import load
+from orch.classifier.opening_words import EVIDENCE_KIND, NEAR, OPENING, keep_second
+from orch.config.load import load_config
 from orch.config.spec import Keywords, TaskTypeRule
 from orch.text.fold import fold
 from orch.types import TaskType
@@ -115,18 +115,18 @@ def test_the_type_of_the_first_word_is_kept_second(task: str, kind: str) -> None
 
 def test_a_type_is_lifted_over_the_third_and_not_over_the_first() -> None:
     logits = {kind: float(at) for at, kind in enumerate(TaskType)}
-    [lift] = kept_second(["find"], logits)
+    [lift] = keep_second(["find"], logits)
     assert (
         sorted(logits.values())[-2]
         < logits[TaskType.EXPLORATION] + lift.weight
         < max(logits.values())
     )
-    assert list(kept_second(["find"], logits | {TaskType.EXPLORATION: 9.0})) == []
+    assert list(keep_second(["find"], logits | {TaskType.EXPLORATION: 9.0})) == []
 
 
 def test_a_lift_never_makes_a_type_the_first() -> None:
     logits = dict.fromkeys(TaskType, 0.0) | {TaskType.CODING: 5.02, TaskType.WRITING: 5.0}
-    [lift] = kept_second(["find"], logits)
+    [lift] = keep_second(["find"], logits)
     assert 5.0 < lift.weight < 5.02
 
 
@@ -134,7 +134,7 @@ def test_the_users_own_keyword_counts_as_much_where_a_request_opens_with_a_word(
     own = Classifier({TaskType.CODING: TaskTypeRule(keywords=Keywords(en=("cellar",)))})
     found = own.classify("Investigate the cellar")
     assert found.task_type is TaskType.CODING
-    assert KIND not in {each.kind for each in found.evidence}
+    assert EVIDENCE_KIND not in {each.kind for each in found.evidence}
 
 
 def test_no_sentence_is_trained_on() -> None:
@@ -167,13 +167,17 @@ def test_routing_yaml_names_the_spanish_words_too(kind: str, word: str) -> None:
 
 
 def _votes(task: str) -> list[tuple[TaskType, float]]:
-    return [(each.task_type, each.weight) for each in classify(task).evidence if each.kind == KIND]
+    return [
+        (each.task_type, each.weight)
+        for each in classify(task).evidence
+        if each.kind == EVIDENCE_KIND
+    ]
 
 
 def _types(word: str) -> set[TaskType]:
     return {
         each.task_type
-        for each in RuleClassifier(load().routing.task_types).evidence(word)
+        for each in RuleClassifier(load_config().routing.task_types).evidence(word)
         if each.kind == "keyword"
     }
 

@@ -13,10 +13,10 @@ import respx
 
 from orch import Orchestrator
 from orch.config import edit_models
-from orch.config.load import load
+from orch.config.load import load_config
 from orch.config.spec import ModelSpec
 from orch.errors import ConfigError, OrchError
-from orch.execution.pulling import pull
+from orch.execution.pulling import pull_model
 from orch.routing.model_state import ModelState
 from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
@@ -155,7 +155,7 @@ async def test_a_registry_that_ollama_can_not_reach_is_no_wrong_name(home: Path)
     )
     async with Orchestrator() as orchestrator:
         with pytest.raises(OrchError, match="no such host") as caught:
-            [step async for step in pull(orchestrator.runtime, "qwen3:4b")]
+            [step async for step in pull_model(orchestrator.runtime, "qwen3:4b")]
     assert ("way to the internet" in caught.value.hint, caught.value.code) == (True, "all_failed")
 
 
@@ -266,12 +266,12 @@ def test_a_model_that_is_dropped_and_listed_again_stands_there_as_before(
 ) -> None:
     file = own("")
     file.write_bytes(text.encode())
-    edit_models.write(edit_models.proposed(None, [], [("ollama", LLAMA)], "use"))
-    assert {spec.id for spec in load().models.models} == {"qwen3"} - (
+    edit_models.write_change(edit_models.propose_listing(None, [], [("ollama", LLAMA)], "use"))
+    assert {spec.id for spec in load_config().models.models} == {"qwen3"} - (
         {"qwen3"} if text == OWN else set()
     )
     assert "#- id: " in file.read_text()
-    edit_models.write(edit_models.proposed(None, [state(LLAMA)], [], "use"))
+    edit_models.write_change(edit_models.propose_listing(None, [state(LLAMA)], [], "use"))
     assert file.read_bytes().decode() == text
 
 
@@ -279,11 +279,13 @@ def test_each_model_that_is_dropped_is_a_comment_of_its_own_and_other_comments_s
     own: Write,
 ) -> None:
     own(HELD)
-    change = edit_models.proposed(None, [], [("ollama", LLAMA), ("ollama", "qwen3:latest")], "use")
+    change = edit_models.propose_listing(
+        None, [], [("ollama", LLAMA), ("ollama", "qwen3:latest")], "use"
+    )
     assert "\n    # Above all" not in change.after
     assert "\n# the clever one\n#- name: Clever\n#  id: qwen3\n" in change.after
     own(change.after)
-    again = edit_models.proposed(None, [state("qwen3:latest")], [], "use")
+    again = edit_models.propose_listing(None, [state("qwen3:latest")], [], "use")
     assert "\n# the clever one\n- name: Clever\n  id: qwen3\n" in again.after
     assert f"#- id: {LLAMA}" in again.after
 
@@ -292,7 +294,7 @@ def test_a_model_on_one_line_with_others_goes_and_a_new_one_is_marked_as_guessed
     own: Write,
 ) -> None:
     own(f"{PROVIDERS}models: [{{id: {LLAMA}}}, {{id: x}}]\n")
-    change = edit_models.proposed(None, [state("new:1b")], [("ollama", "x")], "use")
+    change = edit_models.propose_listing(None, [state("new:1b")], [("ollama", "x")], "use")
     assert LLAMA in change.after
     assert "id: x" not in change.after
     assert any("guessed from its size" in line for line in change.diff() if line.startswith("+"))
@@ -305,29 +307,29 @@ def test_what_is_done_with_unlisted_models_is_written_and_nothing_else(
     own: Write, head: str
 ) -> None:
     file = own(f"{head}{PROVIDERS}")
-    change = edit_models.proposed(None, [], [], "ignore")
+    change = edit_models.propose_listing(None, [], [], "ignore")
     assert [line for line in change.diff() if line[0] in "+-"][-1].startswith("+unlisted: ignore")
     assert len(change.after.splitlines()) == len(change.before.splitlines()) + (
         "unlisted" not in head
     )
-    edit_models.write(change)
+    edit_models.write_change(change)
     assert file.read_text().startswith(head.partition("version")[0])
-    assert load().models.unlisted == "ignore"
+    assert load_config().models.unlisted == "ignore"
 
 
 def test_a_change_is_written_only_to_the_file_that_it_was_made_from(own: Write, home: Path) -> None:
-    anew = edit_models.proposed(None, [], [], "ignore")
+    anew = edit_models.propose_listing(None, [], [], "ignore")
     assert (anew.is_new, (home / "models.yaml").exists()) == (True, False)
     file = own(OWN)
-    change = edit_models.proposed(None, [], [], "ignore")
+    change = edit_models.propose_listing(None, [], [], "ignore")
     file.write_text(HELD)
     for each in (anew, change):
         with pytest.raises(ConfigError, match="changed meanwhile"):
-            edit_models.write(each)
+            edit_models.write_change(each)
     assert file.read_text() == HELD
     file.unlink()
-    edit_models.write(anew)
-    assert (file.stat().st_mode & 0o777, load().models.unlisted) == (0o600, "ignore")
+    edit_models.write_change(anew)
+    assert (file.stat().st_mode & 0o777, load_config().models.unlisted) == (0o600, "ignore")
 
 
 @pytest.mark.parametrize(
@@ -343,7 +345,7 @@ def test_what_can_not_be_changed_is_told_before_anything_is_written(
 ) -> None:
     file = own(text)
     with pytest.raises(ConfigError):
-        edit_models.proposed(None, [], [("ollama", dropped)], "ignore")
+        edit_models.propose_listing(None, [], [("ollama", dropped)], "ignore")
     assert file.read_text() == text
 
 

@@ -15,10 +15,16 @@ from typing import Any
 import httpx
 import pytest
 
-from orch.cli.commands.setup.choices import CHOICES, Choice
+from orch.cli.commands.setup.choices import STARTER_MODELS, StarterModel
 from orch.cli.commands.setup.hardware import Machine
-from orch.cli.commands.setup.offers import PATIENCE_S, Scene, Server, expected_s, offers
-from orch.config.load import load
+from orch.cli.commands.setup.offers import (
+    MAX_ANSWER_S,
+    MachineSurvey,
+    Server,
+    expected_s,
+    make_offers,
+)
+from orch.config.load import load_config
 from orch.providers.llamacpp import gguf_path
 from orch.types import TaskType
 from tests.cli.test_main import orch
@@ -40,9 +46,9 @@ def scene(
     room: int | None = None,
     disk: int = 10**12,
     **more: Any,
-) -> Scene:
+) -> MachineSurvey:
     """A machine with those servers; room for models is its free memory and its cards."""
-    return Scene(
+    return MachineSurvey(
         machine,
         servers,
         room or (machine.free_bytes or 0) + machine.gpu_bytes,
@@ -52,19 +58,19 @@ def scene(
     )
 
 
-def named(found: Scene) -> list[str]:
+def named(found: MachineSurvey) -> list[str]:
     """Actions, and models where there are some."""
-    return [offer.model or offer.action for offer in offers(found)]
+    return [offer.model or offer.action for offer in make_offers(found)]
 
 
-def choice_of(name: str) -> Choice:
+def choice_of(name: str) -> StarterModel:
     """The one of that name."""
-    return next(each for each in CHOICES if each.name == name)
+    return next(each for each in STARTER_MODELS if each.name == name)
 
 
 def by_size(name: str) -> dict[TaskType, float] | None:
     """Larger models are better; nothing is known of others."""
-    choice = next((each for each in CHOICES if each.name == name), None)
+    choice = next((each for each in STARTER_MODELS if each.name == name), None)
     return dict.fromkeys(TaskType, 0.4 + choice.params_b / 100) if choice else None
 
 
@@ -75,7 +81,7 @@ def test_only_what_fits_the_memory_is_offered() -> None:
     assert named(scene(SMALL, HERE)) == ["qwen2.5:1.5b"]
     assert all(
         each.memory_bytes <= 10_000_000_000
-        for each in CHOICES
+        for each in STARTER_MODELS
         if each.name in named(scene(LARGE, HERE, room=10_000_000_000))
     )
 
@@ -94,9 +100,9 @@ def test_a_slower_and_larger_model_is_recommended_only_where_it_is_that_much_bet
 
 
 def test_a_model_whose_answer_takes_minutes_is_not_offered_beside_a_faster_one() -> None:
-    found = offers(scene(LARGE, HERE, qualities=by_size))
+    found = make_offers(scene(LARGE, HERE, qualities=by_size))
     assert len(found) > 1
-    assert all((offer.expected_s or 0) <= PATIENCE_S for offer in found)
+    assert all((offer.expected_s or 0) <= MAX_ANSWER_S for offer in found)
     assert named(
         scene(replace(SMALL, bytes_per_s=1e9), HERE, room=3_000_000_000, qualities=by_size)
     ) == ["qwen2.5:1.5b"]
@@ -156,14 +162,14 @@ def test_an_installed_ollama_is_started_and_a_missing_one_is_not_the_end() -> No
 
 
 def test_the_engine_is_offered_only_files_that_it_loads() -> None:
-    found = offers(scene(LARGE, Server("Ollama", "", "ollama", False)))
+    found = make_offers(scene(LARGE, Server("Ollama", "", "ollama", False)))
     assert {offer.model for offer in found if offer.action == "download"} <= {
-        each.name for each in CHOICES if each.in_engine
+        each.name for each in STARTER_MODELS if each.in_engine
     }
 
 
 def test_a_server_that_models_yaml_does_not_name_comes_first() -> None:
-    found = offers(
+    found = make_offers(
         scene(SMALL, Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",)), HERE)
     )
     assert [offer.action for offer in found] == ["use_server", "pull"]
@@ -172,12 +178,13 @@ def test_a_server_that_models_yaml_does_not_name_comes_first() -> None:
 def test_a_server_of_another_kind_is_not_taken_for_an_ollama() -> None:
     beside = Server("LM Studio", "http://127.0.0.1:1234", "", True, ("m",))
     found = replace(scene(SMALL, beside), ollama="")
-    assert [offer.action for offer in offers(found)] == ["use_server", "download"]
+    assert [offer.action for offer in make_offers(found)] == ["use_server", "download"]
 
 
 def test_the_seconds_of_an_answer_follow_size_and_speed() -> None:
     one, other = (
-        offers(scene(machine, HERE, room=2_000_000_000))[0].expected_s for machine in (SMALL, LARGE)
+        make_offers(scene(machine, HERE, room=2_000_000_000))[0].expected_s
+        for machine in (SMALL, LARGE)
     )
     assert one is not None
     assert other is not None
@@ -257,7 +264,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRegistry]:
 
 def entries(home: Path) -> dict[str, Any]:
     """The models of the user's own models.yaml by id."""
-    return {spec.id: spec for spec in load(home).models.models}
+    return {spec.id: spec for spec in load_config(home).models.models}
 
 
 @pytest.mark.real
@@ -392,10 +399,12 @@ def test_a_model_that_is_fetched_again_is_listed_once(home: Path) -> None:
     from orch.config import edit_models
 
     for number in (1, 2):
-        edit_models.write(
-            edit_models.with_engine_model(None, {"id": TINY, "gguf": f"/models/{number}.gguf"})
+        edit_models.write_change(
+            edit_models.propose_embedded_model(None, {"id": TINY, "gguf": f"/models/{number}.gguf"})
         )
-    assert [spec.gguf for spec in load(home).models.models if spec.id == TINY] == ["/models/2.gguf"]
+    assert [spec.gguf for spec in load_config(home).models.models if spec.id == TINY] == [
+        "/models/2.gguf"
+    ]
 
 
 def test_a_models_yaml_without_an_engine_gets_one_and_keeps_its_comments(home: Path) -> None:
@@ -406,7 +415,9 @@ def test_a_models_yaml_without_an_engine_gets_one_and_keeps_its_comments(home: P
         "# mine\nversion: 1\nproviders:\n  embedded: {kind: ollama, base_url: 'http://127.0.0.1:1'}"
         "  # odd\n"
     )
-    edit_models.write(edit_models.with_engine_model(None, {"id": TINY, "gguf": "/models/1.gguf"}))
+    edit_models.write_change(
+        edit_models.propose_embedded_model(None, {"id": TINY, "gguf": "/models/1.gguf"})
+    )
     text = (home / "models.yaml").read_text()
     assert (text.startswith("# mine"), "# odd" in text, entries(home)[TINY].provider) == (
         True,
@@ -556,8 +567,8 @@ def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(
     import asyncio
 
     from orch.cli.commands.setup import survey
-    from orch.cli.commands.setup.actions import do
-    from orch.config.load import from_data
+    from orch.cli.commands.setup.actions import carry_out
+    from orch.config.load import config_from_data
     from orch.execution.runtime import Wiring
 
     with FakeOllama([FakeModel("studio")]) as server:
@@ -565,17 +576,17 @@ def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(
             survey, "USUAL_SERVERS", {"LM Studio": server.url, "vLLM": "http://127.0.0.1:1"}
         )
         runtime = Wiring().open(
-            from_data(
+            config_from_data(
                 {"providers": {"ollama": {"kind": "ollama", "base_url": "http://127.0.0.1:1"}}},
                 None,
             )
         )
-        seen = asyncio.run(survey.look(runtime, lambda name: None))
-        offer = next(each for each in offers(seen) if each.action == "use_server")
-        said = do(offer, seen, runtime, None, "", lambda *step: None)
+        seen = asyncio.run(survey.survey_machine(runtime, lambda name: None))
+        offer = next(each for each in make_offers(seen) if each.action == "use_server")
+        said = carry_out(offer, seen, runtime, None, "", lambda *step: None)
         assert (
             "LM Studio is provider lm-studio" in said,
-            load(home).models.providers["lm-studio"].base_url,
+            load_config(home).models.providers["lm-studio"].base_url,
         ) == (True, server.url)
         assert httpx.get(f"{server.url}/v1/models").status_code == 200
     asyncio.run(runtime.aclose())

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from orch.cli.commands.setup import web
-from orch.cli.commands.setup.download import Artifact, fetch
+from orch.cli.commands.setup.download import Artifact, download_file
 from orch.cli.commands.setup.model_library import (
     REGISTRY,
-    VARIABLE,
-    Place,
-    artifact_of,
+    REGISTRY_VARIABLE,
+    RegistryPath,
     file_name,
-    place_of,
+    find_artifact,
+    registry_path,
 )
 from orch.errors import OrchError, UsageError
 from tests.support.fake_registry import WEIGHTS, FakeRegistry
@@ -45,13 +45,13 @@ def target(tmp_path: Path) -> Path:
 
 def found(registry: FakeRegistry, name: str = NAME) -> Artifact:
     """What the registry tells of it."""
-    return artifact_of(name, env={VARIABLE: registry.url})
+    return find_artifact(name, env={REGISTRY_VARIABLE: registry.url})
 
 
 def fetched(registry: FakeRegistry, target: Path) -> list[int]:
     """Downloads it; the bytes that were told on the way."""
     told: list[int] = []
-    fetch(found(registry), target, lambda done, total: told.append(done))
+    download_file(found(registry), target, lambda done, total: told.append(done))
     return told
 
 
@@ -132,7 +132,7 @@ def test_ctrl_c_keeps_what_came(registry: FakeRegistry, target: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(OrchError) as caught:
-        fetch(found(registry), target, stop)
+        download_file(found(registry), target, stop)
     assert (caught.value.code, caught.value.exit_code, part(target).stat().st_size > 0) == (
         "interrupted",
         130,
@@ -155,7 +155,7 @@ def test_a_file_with_another_checksum_never_gets_its_name(
 def test_more_bytes_than_were_announced_are_not_kept(registry: FakeRegistry, target: Path) -> None:
     short = Artifact(found(registry).url, found(registry).sha256, 1000)
     with pytest.raises(OrchError, match="more than the file was announced"):
-        fetch(short, target, lambda done, total: None)
+        download_file(short, target, lambda done, total: None)
     assert (target.exists(), part(target).stat().st_size) == (False, 0)
 
 
@@ -187,10 +187,10 @@ def test_a_second_process_does_not_write_into_the_same_part(
     registry: FakeRegistry, target: Path
 ) -> None:
     def again(done: int, total: int | None) -> None:
-        fetch(found(registry), target, lambda done, total: None)
+        download_file(found(registry), target, lambda done, total: None)
 
     with pytest.raises(OrchError, match="another orch process"):
-        fetch(found(registry), target, again)
+        download_file(found(registry), target, again)
 
 
 # ---------------------------------------------------------------- where it goes
@@ -209,7 +209,7 @@ def test_a_second_process_does_not_write_into_the_same_part(
 )
 def test_only_https_on_the_web_is_asked_and_without_credentials(url: str) -> None:
     with pytest.raises(OrchError) as caught:
-        web.check(url, may_be_here=False)
+        web.check_url(url, may_be_here=False)
     assert "pw" not in caught.value.message
 
 
@@ -257,17 +257,17 @@ def test_neither_proxies_nor_keys_of_the_environment_see_a_mirror_on_this_machin
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        ("qwen3", Place(f"{REGISTRY}/v2/library/qwen3", "latest")),
-        ("qwen3:4b-instruct", Place(f"{REGISTRY}/v2/library/qwen3", "4b-instruct")),
-        ("someone/model:q4_K_M", Place(f"{REGISTRY}/v2/someone/model", "q4_K_M")),
+        ("qwen3", RegistryPath(f"{REGISTRY}/v2/library/qwen3", "latest")),
+        ("qwen3:4b-instruct", RegistryPath(f"{REGISTRY}/v2/library/qwen3", "4b-instruct")),
+        ("someone/model:q4_K_M", RegistryPath(f"{REGISTRY}/v2/someone/model", "q4_K_M")),
         (
             "hf.co/unsloth/Qwen3-4B-GGUF:Q4_K_M",
-            Place("https://hf.co/v2/unsloth/Qwen3-4B-GGUF", "Q4_K_M"),
+            RegistryPath("https://hf.co/v2/unsloth/Qwen3-4B-GGUF", "Q4_K_M"),
         ),
     ],
 )
-def test_a_name_is_looked_up_where_ollama_would(name: str, place: Place) -> None:
-    assert place_of(name, {}) == place
+def test_a_name_is_looked_up_where_ollama_would(name: str, place: RegistryPath) -> None:
+    assert registry_path(name, {}) == place
 
 
 @pytest.mark.parametrize(
@@ -275,17 +275,17 @@ def test_a_name_is_looked_up_where_ollama_would(name: str, place: Place) -> None
 )
 def test_what_is_no_name_is_asked_nowhere(name: str) -> None:
     with pytest.raises(UsageError):
-        place_of(name, {})
+        registry_path(name, {})
 
 
 @pytest.mark.parametrize("sha256", ["", "abc", "g" * 64])
 def test_an_address_needs_its_checksum(sha256: str) -> None:
     with pytest.raises(UsageError, match="SHA-256"):
-        artifact_of("https://example.com/x.gguf", sha256)
+        find_artifact("https://example.com/x.gguf", sha256)
 
 
 def test_a_file_of_an_address_is_called_after_it_and_its_checksum() -> None:
-    artifact = artifact_of("https://example.com/a/My%20Model-Q4.gguf?x=1", "AB" * 32)
+    artifact = find_artifact("https://example.com/a/My%20Model-Q4.gguf?x=1", "AB" * 32)
     assert (
         file_name("https://example.com/a/../My Model-Q4.gguf", artifact)
         == f"My_Model-Q4-{'ab' * 6}.gguf"

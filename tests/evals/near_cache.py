@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orch.text.equivalence.guards import difference, same_answer
+from orch.text.equivalence.guards import find_difference, is_equivalent
 
 HERE = Path(__file__).parent
 OWN = HERE / "pairs.jsonl"
@@ -100,7 +100,7 @@ def measure(
     tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
     wrong = []
     for pair in pairs:
-        suggested = same_answer(pair.a, pair.b, cosine(pair.a, pair.b))
+        suggested = is_equivalent(pair.a, pair.b, cosine(pair.a, pair.b))
         for key in ((pair.split, pair.kind), (pair.split, "total")):
             tallies[key].add(pair, suggested)
         if suggested and not pair.same_answer:
@@ -137,11 +137,11 @@ def missed(pairs: Iterable[Pair], cosine: Cosine) -> str:
     silent = [
         pair
         for pair in pairs
-        if pair.same_answer and not same_answer(pair.a, pair.b, cosine(pair.a, pair.b))
+        if pair.same_answer and not is_equivalent(pair.a, pair.b, cosine(pair.a, pair.b))
     ]
     return "\n".join(
         f"missed: {pair.a} | {pair.b}:"
-        f" {difference(pair.a, pair.b) or f'cosine {cosine(pair.a, pair.b):.3f}'}"
+        f" {find_difference(pair.a, pair.b) or f'cosine {cosine(pair.a, pair.b):.3f}'}"
         for pair in silent
     )
 

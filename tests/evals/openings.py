@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from orch.classifier.features import features
-from orch.classifier.opening_words import READ_WORDS, TYPE_OF, kept_second, votes
+from orch.classifier.opening_words import READ_WORDS, TYPE_OF, keep_second, opening_votes
 from orch.classifier.spelling import Vocabulary
 from orch.classifier.train import report
 from orch.classifier.train.__main__ import L2, REAL_WEIGHT
 from orch.classifier.train.fitting import fit, fitted_bytes, log_softmax, matrix, targets
-from orch.classifier.train.rows import TYPES, Row, load, vocabulary
+from orch.classifier.train.rows import TYPES, Row, load_rows, vocabulary
 from orch.types import TaskType
 from tests.evals.classifier import CHANGES, SEED
 
@@ -31,7 +31,7 @@ from tests.evals.classifier import CHANGES, SEED
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    print(json.dumps(measured(load(parser.parse_args().data)), indent=2))
+    print(json.dumps(measured(load_rows(parser.parse_args().data)), indent=2))
 
 
 def measured(rows: list[Row]) -> dict[str, Any]:
@@ -83,9 +83,9 @@ def _voted(logits: Any, texts: Sequence[str], known: Vocabulary) -> Any:
         opening = [
             name[1:] for name in features(text, words)["words"][:READ_WORDS] if name[0] == "1"
         ]
-        for vote in votes(opening):
+        for vote in opening_votes(opening):
             line[TYPES.index(vote.task_type)] += vote.weight
-        for lift in kept_second(opening, dict(zip(TaskType, line.tolist(), strict=True))):
+        for lift in keep_second(opening, dict(zip(TaskType, line.tolist(), strict=True))):
             line[TYPES.index(lift.task_type)] += lift.weight
     return out
 

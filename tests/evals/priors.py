@@ -19,8 +19,8 @@ from datetime import date
 from pathlib import Path
 from statistics import correlation, fmean
 
-from orch.routing.known_models.derive import KINDS, read, units_of
-from orch.routing.known_models.regression import Unit, left_out
+from orch.routing.known_models.derive import KINDS, read_models, units_of
+from orch.routing.known_models.regression import Unit, cross_validate
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ def report(units: Sequence[Unit]) -> list[str]:
         [],
     )
     for kind in KINDS:
-        told = left_out(units, kind)
+        told = cross_validate(units, kind)
         by_size = [units[u].features[1] for u in told]
         values, formula = (
             [each.value for each in told.values()],
@@ -79,7 +79,7 @@ def main() -> None:
     folder = parser.parse_args().data
     if not (folder / "models.jsonl").is_file():
         raise SystemExit(f"there are no scores in {folder}; name their folder with --data")
-    units = [unit for _, unit in units_of(read(folder))]
+    units = [unit for _, unit in units_of(read_models(folder))]
     print("\n".join(report(units)))
     machine = (
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()},"

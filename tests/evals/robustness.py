@@ -18,7 +18,7 @@ import numpy as np
 from orch.classifier.train import __main__ as train
 from orch.classifier.train.fitting import fitted_bytes, matrix
 from orch.classifier.train.report import FOLDS, folds
-from orch.classifier.train.rows import load
+from orch.classifier.train.rows import load_rows
 from tests.evals.classifier import CHANGES, SEED
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         help="vectors that a training kept; without them it takes half an hour",
     )
     asked = parser.parse_args()
-    print(json.dumps(kept(train.material(load(asked.data), asked.vectors)), indent=2))
+    print(json.dumps(kept(train.load_material(load_rows(asked.data), asked.vectors)), indent=2))
 
 
 def kept(data: train.Material) -> dict[str, float]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from orch.classifier.keyword_rules import RuleClassifier
-from orch.config.load import load
+from orch.config.load import load_config
 from orch.quality import QualityModel
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "routing"
@@ -183,7 +183,7 @@ def table(known: list[str], asked: list[str], train: Bench) -> Any:
 
 def keyword_table(train: Bench, test: Bench) -> Any:
     """The kind of task from the keywords of routing.yaml."""
-    rules = RuleClassifier(load().routing.task_types)
+    rules = RuleClassifier(load_config().routing.task_types)
     kinds = [[str(rules.classify(text).task_type) for text in each.texts] for each in (train, test)]
     return table(kinds[0], kinds[1], train)
 

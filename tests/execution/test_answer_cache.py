@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import orch.storage.answers
-from orch.orchestrator import task_of
-from orch.storage.answers import Cache, is_single, is_whole, key_of
+from orch.orchestrator import build_task
+from orch.storage.answers import AnswerStore, answer_key, is_cacheable, is_standalone
 from orch.text.prompt import Attachment, Task
 from orch.types import Decision, Response, RunResult, TaskType, Timing
 from tests.support.fake_ollama import FakeOllama
@@ -89,9 +89,9 @@ def answer(
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Iterator[Cache]:
+def cache(tmp_path: Path) -> Iterator[AnswerStore]:
     """A cache that keeps answers for 100 seconds."""
-    made = Cache(tmp_path / "answers.sqlite3", 100)
+    made = AnswerStore(tmp_path / "answers.sqlite3", 100)
     yield made
     made.close()
 
@@ -109,21 +109,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.parametrize("wish", OTHER, ids=lambda wish: next(iter(wish)))
 def test_whatever_an_answer_depends_on_is_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert key_of(task_of(TASK, **wish), "c0") != key_of(task_of(TASK), "c0")
+    assert answer_key(build_task(TASK, **wish), "c0") != answer_key(build_task(TASK), "c0")
 
 
 @pytest.mark.parametrize("wish", SAME, ids=lambda wish: next(iter(wish)))
 def test_what_changes_no_answer_is_no_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert key_of(task_of(TASK, **wish), "c0") == key_of(task_of(TASK), "c0")
+    assert answer_key(build_task(TASK, **wish), "c0") == answer_key(build_task(TASK), "c0")
 
 
 def test_another_text_and_another_configuration_are_another_key() -> None:
     assert (
         len(
             {
-                key_of(task_of(TASK), "c0"),
-                key_of(task_of(TASK + " "), "c0"),
-                key_of(task_of(TASK), "c1"),
+                answer_key(build_task(TASK), "c0"),
+                answer_key(build_task(TASK + " "), "c0"),
+                answer_key(build_task(TASK), "c1"),
             }
         )
         == 3
@@ -136,19 +136,19 @@ async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllam
         over({"ollama": server}, memory={"recall": True}) as recalling,
     ):
         keys = [
-            await plain.runtime.reuse.key(task_of(TASK)),
-            await plain.runtime.reuse.key(task_of(TASK, retrieve_context=True)),
-            await recalling.runtime.reuse.key(task_of(TASK)),
-            await recalling.runtime.reuse.key(task_of(TASK, retrieve_context=False)),
+            await plain.runtime.answer_cache.key(build_task(TASK)),
+            await plain.runtime.answer_cache.key(build_task(TASK, retrieve_context=True)),
+            await recalling.runtime.answer_cache.key(build_task(TASK)),
+            await recalling.runtime.answer_cache.key(build_task(TASK, retrieve_context=False)),
         ]
     assert [key is not None for key in keys] == [True, False, False, True]
 
 
 async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) -> None:
     async with over({"ollama": server}) as orchestrator:
-        key = orchestrator.runtime.reuse.key
-        assert await key(task_of(TASK, context=["password: hunter2secret"])) is None
-        assert await key(task_of(TASK, system_prompt="the token: abcdefghij12345")) is None
+        key = orchestrator.runtime.answer_cache.key
+        assert await key(build_task(TASK, context=["password: hunter2secret"])) is None
+        assert await key(build_task(TASK, system_prompt="the token: abcdefghij12345")) is None
 
 
 # ---------------------------------------------------------------- what is kept
@@ -170,19 +170,19 @@ async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) 
 def test_an_answer_is_kept_where_it_is_whole_text_of_a_model_that_was_meant(
     result: RunResult, whole: bool
 ) -> None:
-    assert is_whole(result) is whole
+    assert is_cacheable(result) is whole
 
 
 @pytest.mark.parametrize("beside", OTHER[:6], ids=lambda wish: next(iter(wish)))
 def test_only_a_question_with_nothing_beside_it_is_compared_with_others(
     beside: dict[str, Any],
 ) -> None:
-    assert is_single(task_of(TASK))
-    assert not is_single(task_of(TASK, **beside))
+    assert is_standalone(build_task(TASK))
+    assert not is_standalone(build_task(TASK, **beside))
 
 
 def test_a_later_turn_of_a_conversation_is_compared_with_no_other_task() -> None:
-    assert not is_single(Task(text=TASK, history=({"role": "user", "content": "a"},)))
+    assert not is_standalone(Task(text=TASK, history=({"role": "user", "content": "a"},)))
 
 
 async def test_an_answer_with_a_secret_in_it_is_not_kept(server: FakeOllama) -> None:
@@ -194,8 +194,8 @@ async def test_an_answer_with_a_secret_in_it_is_not_kept(server: FakeOllama) -> 
 # ---------------------------------------------------------------- for how long
 
 
-def test_an_answer_counts_until_its_time_is_over(cache: Cache, clock: list[float]) -> None:
-    cache.put("k", task_of(TASK), answer(), "d0")
+def test_an_answer_counts_until_its_time_is_over(cache: AnswerStore, clock: list[float]) -> None:
+    cache.put("k", build_task(TASK), answer(), "d0")
     clock[0] += 99.0
     kept = cache.get("k")
     clock[0] += 1.0
@@ -205,52 +205,52 @@ def test_an_answer_counts_until_its_time_is_over(cache: Cache, clock: list[float
 
 
 def test_what_is_too_old_is_deleted_as_the_next_one_is_kept(
-    cache: Cache, clock: list[float]
+    cache: AnswerStore, clock: list[float]
 ) -> None:
-    cache.put("old", task_of(TASK), answer(), "d0")
+    cache.put("old", build_task(TASK), answer(), "d0")
     clock[0] += 100.0
-    cache.put("new", task_of(TASK), answer(), "d0")
+    cache.put("new", build_task(TASK), answer(), "d0")
     assert cache.stats()["answers"] == 1
 
 
 def test_the_least_recently_used_answers_make_room(
-    cache: Cache, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cache: AnswerStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.put("a", task_of(TASK), answer(), "d0")
+    cache.put("a", build_task(TASK), answer(), "d0")
     monkeypatch.setattr(orch.storage.answers, "MOST_BYTES", cache.stats()["bytes"] * 2)
     clock[0] += 1.0
-    cache.put("b", task_of(TASK), answer(), "d0")
+    cache.put("b", build_task(TASK), answer(), "d0")
     clock[0] += 1.0
-    cache.used("a")
+    cache.mark_used("a")
     clock[0] += 1.0
-    cache.put("c", task_of(TASK), answer(), "d0")
+    cache.put("c", build_task(TASK), answer(), "d0")
     assert [cache.get(key) is not None for key in "abc"] == [True, False, True]
 
 
-def test_uses_are_counted(cache: Cache) -> None:
-    cache.put("k", task_of(TASK), answer(), "d0")
-    cache.used("k")
-    cache.used("k")
+def test_uses_are_counted(cache: AnswerStore) -> None:
+    cache.put("k", build_task(TASK), answer(), "d0")
+    cache.mark_used("k")
+    cache.mark_used("k")
     kept = cache.get("k")
     assert kept is not None
     assert kept.uses == 2
     assert cache.stats()["hits"] == 2
 
 
-def test_forgetting_by_run_takes_that_run_s_answer_alone(cache: Cache) -> None:
+def test_forgetting_by_run_takes_that_run_s_answer_alone(cache: AnswerStore) -> None:
     for key, run_id in (("a", "r1"), ("b", "r2"), ("c", "r2")):
-        cache.put(key, task_of(TASK), answer(run_id=run_id), "d0")
+        cache.put(key, build_task(TASK), answer(run_id=run_id), "d0")
     assert cache.forget(run_ids=["r2"]) == 2
     assert [cache.get(key) is not None for key in "abc"] == [True, False, False]
     assert cache.forget(run_ids=[]) == 0
     assert cache.forget() == 1
 
 
-def test_a_kept_answer_is_the_same_result_again_without_its_attempts(cache: Cache) -> None:
-    cache.put("k", task_of(TASK), answer(thinking="hm"), "d0")
+def test_a_kept_answer_is_the_same_result_again_without_its_attempts(cache: AnswerStore) -> None:
+    cache.put("k", build_task(TASK), answer(thinking="hm"), "d0")
     kept = cache.get("k")
     assert kept is not None
-    again = kept.restored("r9", 0.0)
+    again = kept.to_result("r9", 0.0)
     assert (again.response.content, again.response.thinking, again.decision) == (
         "By the sea.",
         "hm",

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.execution.results import gave_up
-from orch.execution.serialize import fallback_names
-from orch.orchestrator import task_of
-from orch.storage.journal import unpacked
+from orch.execution.results import all_failed_error
+from orch.execution.serialize import fallback_model_names
+from orch.orchestrator import build_task
+from orch.storage.journal import decode_run
 from orch.types import Attempt
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -42,7 +42,7 @@ async def test_another_model_takes_over_only_where_it_may(
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     async with Orchestrator() as orchestrator:
-        run = orchestrator.start(task_of(TASK, **wishes), "restart")
+        run = orchestrator.start_run(build_task(TASK, **wishes), "restart")
         with suppress(OrchError):
             _ = [chunk async for chunk in run.chunks()]
         attempts = orchestrator.runtime.journal.attempts_of(run.run_id)
@@ -105,7 +105,7 @@ async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
     (fallback,) = [chunk for chunk in chunks if chunk["type"] == "fallback"]
     result = chunks[-1]["result"]
-    assert fallback_names(fallback) == (f"one/{TWIN}", f"other/{TWIN}")
+    assert fallback_model_names(fallback) == (f"one/{TWIN}", f"other/{TWIN}")
     assert (result.decision.provider, result.decision.reason.split(":")[0]) == ("other", "fallback")
 
 
@@ -115,7 +115,7 @@ async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_on
     twins[0].models[TWIN].faults.append(CUT)
     async with Orchestrator(models=two_homes(*twins)) as orchestrator:
         await orchestrator.execute(TASK)
-        row = unpacked(orchestrator.runtime.journal.find_run("last") or {})
+        row = decode_run(orchestrator.runtime.journal.find_run("last") or {})
         again = await orchestrator.execute(TASK)
         figures = orchestrator.get_stats()
     assert (row["provider"], row["decision"]["provider"]) == ("other", "other")
@@ -139,7 +139,7 @@ def test_the_error_of_namesakes_names_their_providers() -> None:
         Attempt(TWIN, provider, "failed", "cut", "it broke off") for provider in ("one", "other")
     ]
     assert (
-        gave_up(attempts, "", False).message
+        all_failed_error(attempts, "", False).message
         == f"every model that was asked failed: one/{TWIN}: it broke off; other/{TWIN}: it"
         " broke off"
     )

@@ -8,8 +8,8 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.config.spec import Models, Provider
 from orch.execution.runtime import Wiring
-from orch.providers import Backend
-from orch.providers.ollama import OllamaBackend
+from orch.providers import ProviderClient
+from orch.providers.ollama import OllamaClient
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 
@@ -45,10 +45,10 @@ NAMES = [f"{fault.kind}-{fault.status}" for fault, _ in FAULTS]
 class ManyWiring(Wiring):
     """As a server wires it: with aiohttp's transport."""
 
-    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+    def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """Ollama's."""
         return (
-            OllamaBackend(provider, many=True)
+            OllamaClient(provider, many=True)
             if provider.kind == "ollama"
             else super().backend(name, provider, models)
         )

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.providers.context_overflow import told_by
+from orch.providers.context_overflow import parse_overflow
 from orch.types import RunResult
 from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
@@ -249,4 +249,4 @@ def test_a_client_of_the_endpoint_does_not_notice(
 def test_the_numbers_of_a_refusal_are_read_in_the_words_of_every_server(
     message: str, body: bytes, told: tuple[int | None, int | None]
 ) -> None:
-    assert told_by(message, body) == told
+    assert parse_overflow(message, body) == told

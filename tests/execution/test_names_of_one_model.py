@@ -13,10 +13,10 @@ import respx
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec, Provider
-from orch.providers.ollama import OllamaBackend
-from orch.routing.admission import Ticket
+from orch.providers.ollama import OllamaClient
+from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
-from orch.types import Installed
+from orch.types import InstalledModel
 from tests.cli.test_main import orch
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Json
@@ -36,12 +36,12 @@ def aliases(ollama: FakeOllama) -> FakeOllama:
     return ollama
 
 
-async def installed(running: list[Json], tags: list[Json]) -> dict[str, Installed]:
+async def installed(running: list[Json], tags: list[Json]) -> dict[str, InstalledModel]:
     """What the backend makes of /api/ps and /api/tags, by name."""
     with respx.mock(base_url="http://ollama.example") as router:
         router.get("/api/ps").respond(json={"models": running})
         router.get("/api/tags").respond(json={"models": tags})
-        backend = OllamaBackend(Provider(kind="ollama", base_url="http://ollama.example"))
+        backend = OllamaClient(Provider(kind="ollama", base_url="http://ollama.example"))
         try:
             return {each.name: each for each in await backend.installed()}
         finally:
@@ -96,7 +96,7 @@ async def test_a_model_gives_back_its_memory_once(
     monkeypatch.setattr("orch.providers.hardware.gpu_memory_bytes", lambda: 0)
     aliases.resident[FULL] = 8_192
     async with Orchestrator() as orchestrator:
-        seen = await orchestrator.runtime.registry.available()
+        seen = await orchestrator.runtime.registry.snapshot()
     assert seen.memory_bytes == aliases.models[LLAMA].size
 
 
@@ -119,10 +119,10 @@ async def test_two_names_of_one_model_run_side_by_side() -> None:
     hall.ask("b", SHORT, footprint_bytes=10 * GB)
     await settle()
     assert hall.inside == ["a", "b"]
-    assert hall.gate.is_wanted(("ollama", FULL))
+    assert hall.gate.is_needed(("ollama", FULL))
     hall.finish("a")
     await settle()
-    assert hall.gate.is_wanted(("ollama", FULL))
+    assert hall.gate.is_needed(("ollama", FULL))
 
 
 async def test_a_model_with_two_names_takes_its_memory_once() -> None:
@@ -133,7 +133,7 @@ async def test_a_model_with_two_names_takes_its_memory_once() -> None:
     )
     hall.ask("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "small"), 2 * GB)) == ""
+    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "small"), 2 * GB)) == ""
     assert [each["gb"] for each in hall.gate.status()["memory"]["resident"]] == [10.0]
 
 
@@ -141,7 +141,7 @@ async def test_names_that_come_to_share_a_model_while_it_is_used_do_no_harm() ->
     hall = Hall(config(parallel=4), survey())
     hall.ask("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    hall.gate.saw(
+    hall.gate.observe(
         replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True)))
     )
     hall.ask("b", FULL, footprint_bytes=10 * GB)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.config.load import from_data
+from orch.config.load import config_from_data
 from orch.config.spec import Provider
-from orch.errors import BackendError
-from orch.providers import Backend
-from orch.providers.ollama import OllamaBackend
-from orch.providers.openai_compatible import OpenAIBackend
-from orch.server.scheduling.scheduler import ServerGate
+from orch.errors import ProviderError
+from orch.providers import ProviderClient
+from orch.providers.ollama import OllamaClient
+from orch.providers.openai_compatible import OpenAIClient
+from orch.server.scheduling.scheduler import Scheduler
 from orch.server.wiring import ServerWiring
 from orch.types import ChatRequest, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
@@ -103,16 +103,16 @@ async def test_where_it_is_allowed_the_answer_passes(server: FakeOllama) -> None
 # ---------------------------------------------------------------- at the backend
 
 
-@pytest.mark.parametrize("kind", [OllamaBackend, OpenAIBackend])
+@pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient])
 async def test_a_cloud_name_is_sent_nothing(
-    server: FakeOllama, kind: type[OllamaBackend] | type[OpenAIBackend]
+    server: FakeOllama, kind: type[OllamaClient] | type[OpenAIClient]
 ) -> None:
     server.add(FakeModel("x:cloud", capabilities=["completion", "embedding"]))
     backend = kind(Provider(kind="ollama", base_url=server.url))
     request = ChatRequest("x:cloud", [{"role": "user", "content": "hi"}])
-    with pytest.raises(BackendError, match="would go to another machine"):
+    with pytest.raises(ProviderError, match="would go to another machine"):
         await anext(backend.chat(request))
-    with pytest.raises(BackendError, match="would go to another machine"):
+    with pytest.raises(ProviderError, match="would go to another machine"):
         await backend.embed("x:cloud", ["hi"])
     await backend.aclose()
     # what a cloud name stands for Ollama would ask its cloud
@@ -122,8 +122,8 @@ async def test_a_cloud_name_is_sent_nothing(
 async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_either(
     server: FakeOllama,
 ) -> None:
-    backend = OpenAIBackend(Provider(kind="openai", base_url=server.url))
-    with pytest.raises(BackendError, match=r"the text went to far\.example"):
+    backend = OpenAIClient(Provider(kind="openai", base_url=server.url))
+    with pytest.raises(ProviderError, match=r"the text went to far\.example"):
         await anext(backend.chat(ChatRequest(LIAR, [{"role": "user", "content": "hi"}])))
     await backend.aclose()
 
@@ -140,23 +140,23 @@ async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_r
             says_remote_in=frozenset({where}),
         )
     )
-    backend = OllamaBackend(Provider(kind="ollama", base_url=server.url))
-    with pytest.raises(BackendError, match=r"would go to far\.example") as caught:
+    backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
+    with pytest.raises(ProviderError, match=r"would go to far\.example") as caught:
         await backend.embed("far-embed", ["my diary"])
     await backend.aclose()
     assert (caught.value.code, server.asked("far-embed")) == ("remote", [])
 
 
 async def test_vectors_that_came_from_elsewhere_are_not_used(server: FakeOllama) -> None:
-    backend = OllamaBackend(Provider(kind="ollama", base_url=server.url))
-    with pytest.raises(BackendError, match=r"the text went to far\.example"):
+    backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
+    with pytest.raises(ProviderError, match=r"the text went to far\.example"):
         await backend.embed(LIAR, ["my diary"])
     await backend.aclose()
 
 
 async def test_a_model_that_runs_elsewhere_is_not_loaded(server: FakeOllama) -> None:
-    backend = OllamaBackend(Provider(kind="ollama", base_url=server.url))
-    with pytest.raises(BackendError, match="would go to another machine"):
+    backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
+    with pytest.raises(ProviderError, match="would go to another machine"):
         await backend.load("x:cloud", 8192)
     await backend.aclose()
 
@@ -165,9 +165,9 @@ async def test_a_model_that_runs_elsewhere_is_not_loaded(server: FakeOllama) -> 
 # outlive a change of the files
 
 
-def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> Backend:
+def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> ProviderClient:
     """The backend of a configuration that says that word of the liar."""
-    config = from_data(
+    config = config_from_data(
         {
             "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},
             "models": [{"id": LIAR, "remote": remote}],
@@ -178,7 +178,7 @@ def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> Backend:
 
 
 def test_a_backend_does_not_outlive_what_it_was_allowed(server: FakeOllama) -> None:
-    wiring = ServerWiring(ServerGate(from_data(None, {"version": 1})), lambda record: None)
+    wiring = ServerWiring(Scheduler(config_from_data(None, {"version": 1})), lambda record: None)
     allowed = wired("allow", wiring, server)
     assert wired("allow", wiring, server) is allowed
     assert wired("deny", wiring, server) is not allowed

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from orch import OrchError
-from orch.errors import ATTEMPT_CODES, EXIT_CODES
-from orch.execution.results import gave_up
+from orch.errors import EXIT_CODES, RUN_CODES
+from orch.execution.results import all_failed_error
 from orch.types import Attempt
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over
@@ -53,17 +53,17 @@ def failed(*codes: str) -> list[Attempt]:
 def test_the_error_has_the_code_that_all_attempts_have_in_common_else_that_all_failed(
     codes: list[str], code: str, exit_code: int
 ) -> None:
-    error = gave_up(failed(*codes), "", others=False)
+    error = all_failed_error(failed(*codes), "", others=False)
     assert (error.code, error.exit_code) == (code, exit_code)
 
 
 def test_every_code_of_an_attempt_leads_to_an_exit_code_of_its_own_table() -> None:
-    assert set(ATTEMPT_CODES.values()) <= set(EXIT_CODES)
+    assert set(RUN_CODES.values()) <= set(EXIT_CODES)
 
 
 @pytest.mark.parametrize("code", ["connect", "timeout", "context_overflow", "model_not_found"])
 def test_once_text_was_shown_no_other_code_than_all_failed_is_true(code: str) -> None:
-    assert gave_up(failed(code), "shown", others=False).code == "all_failed"
+    assert all_failed_error(failed(code), "shown", others=False).code == "all_failed"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_once_text_was_shown_no_other_code_than_all_failed_is_true(code: str) ->
     ],
 )
 def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
-    assert gave_up(failed(code), "", others=True).hint == hint
+    assert all_failed_error(failed(code), "", others=True).hint == hint
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,22 @@ def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
 def test_going_on_is_offered_where_text_was_shown_and_somebody_could(
     shown: str, others: bool, offered: bool
 ) -> None:
-    assert ("--continue-partial" in gave_up(failed("cut"), shown, others).hint) is offered
+    assert ("--continue-partial" in all_failed_error(failed("cut"), shown, others).hint) is offered
 
 
 def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
-    assert gave_up(failed("empty"), "", others=False).message == "m0 failed: why 0"
+    assert all_failed_error(failed("empty"), "", others=False).message == "m0 failed: why 0"
     assert (
-        gave_up(failed("empty", "cut"), "", others=False).message
+        all_failed_error(failed("empty", "cut"), "", others=False).message
         == "every model that was asked failed: m0: why 0; m1: why 1"
     )
 
 
 def test_how_long_to_wait_is_handed_on() -> None:
-    assert gave_up(failed("rate_limited"), "", others=False, retry_after_s=7.0).retry_after_s == 7.0
+    assert (
+        all_failed_error(failed("rate_limited"), "", others=False, retry_after_s=7.0).retry_after_s
+        == 7.0
+    )
 
 
 async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(

@@ -12,9 +12,9 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.execution.attempt import Chunk
-from orch.execution.run import LONGEST_BACKOFF_S, OnPartial
-from orch.orchestrator import task_of
-from orch.routing.admission import OpenGate, Ticket
+from orch.execution.run import MAX_BACKOFF_S, OnPartial
+from orch.orchestrator import build_task
+from orch.routing.admission import NoQueue, SlotRequest
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over
 
@@ -33,17 +33,17 @@ def server() -> Iterator[FakeOllama]:
         yield running
 
 
-class StoppingGate(OpenGate):
+class StoppingGate(NoQueue):
     """The server dies as its first model is about to be asked."""
 
     def __init__(self, server: FakeOllama) -> None:
         self._server = server
 
-    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+    def turn(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """Stops the server whose model it is."""
         if ticket.model[0] == "dying":
             self._server.stop()
-        return super().turn(ticket)
+        return super().acquire(ticket)
 
 
 async def failure(orchestrator: Orchestrator, **wishes: Any) -> OrchError:
@@ -60,7 +60,7 @@ async def streamed(
     chunks: list[Chunk] = []
     try:
         async with aclosing(
-            orchestrator.stream_task(task_of(TASK, **wishes), on_partial)
+            orchestrator.stream_task(build_task(TASK, **wishes), on_partial)
         ) as stream:
             async for chunk in stream:
                 chunks.append(chunk)
@@ -149,9 +149,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-@pytest.mark.parametrize(
-    ("wished", "waited"), [("1.5", 1.5), ("30", LONGEST_BACKOFF_S), (None, 0.25)]
-)
+@pytest.mark.parametrize(("wished", "waited"), [("1.5", 1.5), ("30", MAX_BACKOFF_S), (None, 0.25)])
 async def test_a_rate_limited_model_that_is_alone_is_asked_once_more_after_a_bounded_wait(
     server: FakeOllama, naps: list[float], wished: str | None, waited: float
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.execution import json_schema
-from orch.execution.json_schema import AnswerSchema, schema_in
+from orch.execution.json_schema import AnswerSchema, schema_from_format
 from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
@@ -46,7 +46,7 @@ def schema_file(schema: Any) -> str:
 
 
 async def fault(schema: Any, answer: Any) -> str:
-    return await AnswerSchema(schema).fault(
+    return await AnswerSchema(schema).violation(
         answer if isinstance(answer, str) else json.dumps(answer)
     )
 
@@ -294,4 +294,4 @@ def test_a_schema_that_is_nested_too_deeply_is_refused_in_words() -> None:
     ],
 )
 def test_the_schema_of_each_form(asked: dict[str, Any] | None, schema: Any) -> None:
-    assert schema_in(asked) == schema
+    assert schema_from_format(asked) == schema

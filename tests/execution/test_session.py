@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from orch import Orchestrator
-from orch.execution.session import UNANSWERED
+from orch.execution.session import INTERRUPTED_ANSWER
 from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama, Fault
@@ -146,7 +146,7 @@ def test_a_run_that_was_interrupted_before_its_first_word_is_a_turn_with_roles_i
     turns = asked(ollama)
     assert [role for role, _ in turns] == ["user", "assistant"] * 2 + ["user"]
     assert [text for role, text in turns if role == "user"] == ["one", "two", "three"]
-    assert turns[3][1] == UNANSWERED
+    assert turns[3][1] == INTERRUPTED_ANSWER
 
 
 def test_text_that_was_shown_before_a_failure_is_a_turn(ollama: FakeOllama) -> None:

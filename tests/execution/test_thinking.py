@@ -9,7 +9,7 @@ import pytest
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
-from orch.execution.request import NO_THINKING, chat_request, thinking_left_out
+from orch.execution.request import CANNOT_THINK, build_chat_request, ignored_thinking_warning
 from orch.routing.model_state import ModelState
 from orch.text.prompt import Task
 from orch.types import Need
@@ -18,7 +18,7 @@ from tests.support.fake_ollama import FakeOllama
 
 THINKER, TALKER, UNKNOWN = frozenset({"completion", "thinking"}), frozenset({"completion"}), None
 TASK = "Write a Python function that sorts a list"
-CAN_NOT = f"{CODER} {NO_THINKING}"
+CAN_NOT = f"{CODER} {CANNOT_THINK}"
 
 
 @pytest.mark.parametrize("capabilities", [THINKER, UNKNOWN])
@@ -28,8 +28,8 @@ def test_a_model_that_thinks_or_may_think_gets_the_wish_as_it_is(
 ) -> None:
     task = Task(text="hi", options={"reasoning_effort": value}, extra={"think": value})
     state = ModelState(ModelSpec(id="m"), capabilities=capabilities)
-    request = chat_request(task, [], Need(10), state)
-    assert (request.options, request.extra, thinking_left_out(task, state)) == (
+    request = build_chat_request(task, [], Need(10), state)
+    assert (request.options, request.extra, ignored_thinking_warning(task, state)) == (
         {"reasoning_effort": value},
         {"think": value},
         "",
@@ -47,9 +47,9 @@ def test_a_model_that_does_not_think_gets_only_the_wish_not_to(
         text="hi", options={"think": value, "top_k": 3}, extra={"think": value, "user": "ana"}
     )
     state = ModelState(ModelSpec(id="m", options={"think": value}), capabilities=TALKER)
-    request = chat_request(task, [], Need(10), state)
+    request = build_chat_request(task, [], Need(10), state)
     assert (request.options, request.extra) == ({"top_k": 3, **sent}, {"user": "ana", **sent})
-    assert thinking_left_out(task, state) == ("" if sent else f"m {NO_THINKING}")
+    assert ignored_thinking_warning(task, state) == ("" if sent else f"m {CANNOT_THINK}")
 
 
 @pytest.mark.parametrize("value", [True, False, "low", "medium", "high"])
@@ -76,7 +76,7 @@ async def test_a_named_model_that_does_not_think_answers_with_a_warning(ollama: 
     assert (result.warnings, quiet.warnings) == ((CAN_NOT,), ())
 
 
-@pytest.mark.parametrize(("value", "said"), [(True, NO_THINKING), ("high", NO_THINKING)])
+@pytest.mark.parametrize(("value", "said"), [(True, CANNOT_THINK), ("high", CANNOT_THINK)])
 async def test_a_named_model_of_which_nothing_is_known_is_asked_again_with_a_warning(
     ollama: FakeOllama, value: Any, said: str
 ) -> None:

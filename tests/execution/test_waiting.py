@@ -10,9 +10,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.errors import BackendError
+from orch.errors import ProviderError
 from orch.execution.runtime import Wiring
-from orch.routing.admission import OpenGate, Ticket
+from orch.routing.admission import NoQueue, SlotRequest
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.scheduler_harness import Hall, config, survey
@@ -22,7 +22,7 @@ LONG_S = 10_000.0
 """By a clock that is set forward: nobody waits for it."""
 
 
-class SlowGate(OpenGate):
+class SlowGate(NoQueue):
     """Lets all through, each after a long wait."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,25 +34,27 @@ class SlowGate(OpenGate):
         self._late_s += LONG_S
         yield
 
-    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+    def turn(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """After the wait."""
         return self._waited()
 
 
-class BusyGate(OpenGate):
+class BusyGate(NoQueue):
     """Has no place for the coder; says whether there is one for another model, and why that model
     would have to wait."""
 
     def __init__(self, *, has_place: bool, lack: str) -> None:
         self._has_place, self._lack = has_place, lack
 
-    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+    def turn(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """Not for the coder."""
         if ticket.model[1] == CODER:
-            raise BackendError("busy", "waited in vain", retry_after_s=1, has_place=self._has_place)
-        return super().turn(ticket)
+            raise ProviderError(
+                "busy", "waited in vain", retry_after_s=1, has_place=self._has_place
+            )
+        return super().acquire(ticket)
 
-    def must_wait(self, ticket: Ticket) -> str:
+    def must_wait(self, ticket: SlotRequest) -> str:
         """What the other model lacks."""
         return "" if ticket.model[1] == CODER else self._lack
 
@@ -138,13 +140,13 @@ async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
     for name, hall in (("large", memory), ("a2", places), ("large", places)):
         await hall.tasks[name]
     assert [
-        memory.refused["large"].has_place,
-        places.refused["a2"].has_place,
-        places.refused["large"].has_place,
+        memory.refused["large"].has_free_slot,
+        places.refused["a2"].has_free_slot,
+        places.refused["large"].has_free_slot,
     ] == [True, False, False]
 
 
 async def test_the_gate_tells_it_also_of_a_queue_that_is_full() -> None:
     hall = Hall(config(parallel=4, queue=0), survey())
     await hall.asked("a", "large")
-    assert (hall.refused["large"].code, hall.refused["large"].has_place) == ("busy", True)
+    assert (hall.refused["large"].code, hall.refused["large"].has_free_slot) == ("busy", True)

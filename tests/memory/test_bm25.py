@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.memory import bm25
-from orch.memory.bm25 import K1, PAIR_WEIGHT, document_weights, query_weights, speaker, terms, words
+from orch.memory.bm25 import (
+    K1,
+    PAIR_WEIGHT,
+    document_weights,
+    normalized_words,
+    query_weights,
+    terms,
+    transcript_speaker,
+)
 
 untimed = settings(deadline=None)
 WORDS = st.lists(
@@ -41,7 +49,7 @@ def without_stemmer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_words_are_folded_and_numbers_lose_their_leading_zeros() -> None:
-    assert words("Reunión_07 del NIÑO, 000") == ["reunion", "7", "del", "nino", "0"]
+    assert normalized_words("Reunión_07 del NIÑO, 000") == ["reunion", "7", "del", "nino", "0"]
 
 
 @pytest.mark.parametrize(
@@ -154,4 +162,4 @@ def test_without_pystemmer_the_commonest_endings_go(one: str, other: str) -> Non
     ],
 )
 def test_a_transcripts_line_names_its_speaker(line: str, who: str) -> None:
-    assert speaker(line) == who
+    assert transcript_speaker(line) == who

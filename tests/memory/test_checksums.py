@@ -75,7 +75,7 @@ def opened(folder: Path) -> tuple[int, list[str]]:
 
 
 def test_a_copy_is_whole(folder: Path) -> None:
-    assert checksums.changed(folder / "index") is None
+    assert checksums.find_changed_file(folder / "index") is None
     assert opened(folder) == (20, [])
     assert opened(folder) == (20, [])
 
@@ -98,10 +98,10 @@ def test_a_file_too_large_to_be_read_each_time_is_known_by_its_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checksums, "MOST_BYTES", 0)
-    checksums.keep(folder / "index")
-    assert checksums.changed(folder / "index") is None
+    checksums.save_checksums(folder / "index")
+    assert checksums.find_changed_file(folder / "index") is None
     os.utime(part(folder, "chunk_0.mmap"), (0, 0))
-    assert checksums.changed(folder / "index") == ""
+    assert checksums.find_changed_file(folder / "index") == ""
     assert opened(folder) == (20, [])
 
 
@@ -110,8 +110,8 @@ def test_what_is_written_down_is_bounded_in_what_is_read(
 ) -> None:
     """The smallest files first."""
     monkeypatch.setattr(checksums, "MOST_BYTES", SPARSE)
-    checksums.keep(folder / "index")
-    kept = json.loads(checksums.path_of(folder / "index").read_text())
+    checksums.save_checksums(folder / "index")
+    kept = json.loads(checksums.checksums_path(folder / "index").read_text())
     read = sum(
         path.stat().st_blocks * 512
         for name, path in ((name, folder / "index" / name) for name in kept)
@@ -124,14 +124,14 @@ def test_what_is_written_down_is_bounded_in_what_is_read(
     "said", [b"", b"rubbish", b"[]", b'{"x": 3}', b'{"x": {"size": 1, "mtime_ns": 1, "sum": 1}}']
 )
 def test_sums_that_can_not_be_read_are_no_damage(folder: Path, said: bytes) -> None:
-    checksums.path_of(folder / "index").write_bytes(said)
+    checksums.checksums_path(folder / "index").write_bytes(said)
     assert opened(folder) == (20, [])
 
 
 def test_an_index_that_hangs_the_engine_is_found_by_another_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checksums.drop(folder / "index")
+    checksums.remove_checksums(folder / "index")
     turn_over(part(folder, "is_null/status.dat"), 5)
     monkeypatch.setattr(index_probe, "MOST_S", 2.0)
     count, notes = opened(folder)
@@ -140,7 +140,7 @@ def test_an_index_that_hangs_the_engine_is_found_by_another_process(
 
 
 def test_an_index_that_would_end_the_process_ends_another_one(folder: Path) -> None:
-    checksums.drop(folder / "index")
+    checksums.remove_checksums(folder / "index")
     os.truncate(part(folder, "payload_storage/page_0.dat"), 0)
     assert opened(folder)[0] in (0, 20)
 

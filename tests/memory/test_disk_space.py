@@ -15,7 +15,7 @@ import pytest
 from orch.errors import OrchError
 from orch.memory import disk_space
 from orch.memory.edge_store import EdgeStore
-from orch.memory.store import StoreError, Where
+from orch.memory.store import Filter, StoreError
 from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.memory.test_stores import DIMENSION, point
@@ -36,7 +36,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_no_index_is_begun_without_room(tmp_path: Path, free: list[int]) -> None:
-    free.append(disk_space.LEAST_BYTES - 1)
+    free.append(disk_space.MIN_FREE_BYTES - 1)
     with pytest.raises(StoreError, match="the disk of the memory index is full") as caught:
         EdgeStore(tmp_path, "index", DIMENSION).open()
     assert caught.value.code == "full"
@@ -55,7 +55,7 @@ def test_nothing_is_asked_of_an_open_index_while_there_is_no_room(
         lambda: store.delete(["run-1"]),
         store.compact,
         store.count,
-        lambda: store.lexical({1: 1.0}, 5, Where()),
+        lambda: store.lexical({1: 1.0}, 5, Filter()),
     ):
         with pytest.raises(StoreError, match="full"):
             act()
@@ -82,7 +82,7 @@ def test_an_index_is_closed_without_room_and_whole_afterwards(
 def test_what_needs_a_second_copy_is_left_for_later(tmp_path: Path, free: list[int]) -> None:
     store = EdgeStore(tmp_path, "index", DIMENSION)
     store.open()
-    free.append(disk_space.LEAST_BYTES)
+    free.append(disk_space.MIN_FREE_BYTES)
     store.upsert([point(1)])
     with pytest.raises(StoreError, match="full"):
         store.compact()
@@ -176,4 +176,4 @@ def test_a_journal_that_can_only_be_read_is_listed_and_shown(
 def test_the_error_says_how_much_is_wanted(tmp_path: Path, free: list[int]) -> None:
     free.append(3_000_000)
     with pytest.raises(OrchError, match="3 MB are free, it wants 67 MB"):
-        disk_space.check_room(tmp_path)
+        disk_space.check_free_space(tmp_path)

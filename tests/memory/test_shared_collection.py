@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from orch.memory.index import Memory
-from orch.memory.journal_source import Source
+from orch.memory.index import MemoryIndex
+from orch.memory.journal_source import JournalSource
 from orch.memory.qdrant_store import QdrantStore
-from orch.memory.shared_collection import SharedStore
+from orch.memory.shared_collection import SharedCollectionStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from tests.cli.test_main import orch
@@ -160,26 +160,26 @@ def test_a_journal_keeps_its_id_and_no_two_have_the_same(journal: Journal, tmp_p
         Journal(journal.path, Redactor({})),
         Journal(tmp_path / "other.sqlite3", Redactor({})),
     )
-    assert journal.identity() == again.identity() != other.identity()
+    assert journal.journal_id() == again.journal_id() != other.journal_id()
     again.close()
     other.close()
 
 
 def test_an_id_is_renewed_once_where_two_processes_want_it(journal: Journal) -> None:
-    old = journal.identity()
-    renewed = journal.renew_identity(old)
-    assert journal.renew_identity(old) == renewed != old
+    old = journal.journal_id()
+    renewed = journal.renew_journal_id(old)
+    assert journal.renew_journal_id(old) == renewed != old
 
 
 def test_a_journal_that_cannot_be_written_says_that_it_has_no_id(journal: Journal) -> None:
     with journal.database.connection() as connection:
         connection.execute("PRAGMA query_only = ON")
     with pytest.raises(Exception, match="it has no id yet"):
-        journal.identity()
+        journal.journal_id()
 
 
 def test_a_foreign_collection_is_never_dropped(journal: Journal, qdrant: FakeQdrant) -> None:
-    store = SharedStore("orch-e-4", 4, journal, url=qdrant.url)
+    store = SharedCollectionStore("orch-e-4", 4, journal, url=qdrant.url)
     theirs, foreign = store.collection, QdrantStore(store.collection, 4, url=qdrant.url)
     foreign.open()
     foreign.upsert([point(7)])
@@ -208,16 +208,16 @@ class _Numbers:
 async def test_building_anew_skips_no_row_where_another_process_writes_meanwhile(
     journal: Journal, qdrant: FakeQdrant
 ) -> None:
-    source = Source(journal.database, Redactor({}))
+    source = JournalSource(journal.database, Redactor({}))
     source.add([{"run_id": f"n{number}", "task": f"note {number}"} for number in range(3)])
-    store = SharedStore("orch-e-4", 4, journal, url=qdrant.url)
+    store = SharedCollectionStore("orch-e-4", 4, journal, url=qdrant.url)
 
     def begun_anew_by_others() -> None:
         QdrantStore.open(store)
         store.upsert([point(3)])
 
     store.open()
-    memory = Memory(source, store, _Numbers(), journal, "here")
+    memory = MemoryIndex(source, store, _Numbers(), journal, "here")
     store.open = begun_anew_by_others  # type: ignore[assignment, method-assign]
     assert await memory.reindex() == 3
     assert store.count() == 4

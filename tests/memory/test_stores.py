@@ -24,11 +24,11 @@ import pytest
 
 from orch.memory.edge_store import EdgeStore
 from orch.memory.qdrant_store import QdrantStore
-from orch.memory.store import Point, Store, StoreError, Where
+from orch.memory.store import Filter, Point, Store, StoreError
 from tests.support.fake_qdrant import FakeQdrant
 
 DIMENSION = 4
-EVERYTHING = Where()
+EVERYTHING = Filter()
 Make = Callable[[int | None], Store]
 
 
@@ -118,7 +118,7 @@ def test_writing_a_point_twice_keeps_one(store: Store) -> None:
     store.upsert([point(1), point(2)])
     store.upsert([point(1), replace(point(2), model="other")])
     assert store.count() == 2
-    assert [hit.run_id for hit in store.dense([1, 0, 0, 0], 5, Where(model="other"))] == ["run-2"]
+    assert [hit.run_id for hit in store.dense([1, 0, 0, 0], 5, Filter(model="other"))] == ["run-2"]
 
 
 def test_deleting_a_run_takes_out_all_its_points(store: Store) -> None:
@@ -160,16 +160,16 @@ def test_only_points_that_share_a_term_are_lexical_hits(store: Store) -> None:
 @pytest.mark.parametrize(
     ("where", "found"),
     [
-        (Where(session="mine"), {2}),
-        (Where(task_type="writing"), {3}),
-        (Where(model="llama"), {4}),
-        (Where(since=1003.0), {3, 4, 5}),
-        (Where(before=1003.0), {1, 2}),
-        (Where(session="talk", model="coder", since=1001.0, before=1004.0), {1, 3}),
-        (Where(session="nobody's"), set()),
+        (Filter(session="mine"), {2}),
+        (Filter(task_type="writing"), {3}),
+        (Filter(model="llama"), {4}),
+        (Filter(since=1003.0), {3, 4, 5}),
+        (Filter(before=1003.0), {1, 2}),
+        (Filter(session="talk", model="coder", since=1001.0, before=1004.0), {1, 3}),
+        (Filter(session="nobody's"), set()),
     ],
 )
-def test_filters_narrow_both_kinds_of_search(store: Store, where: Where, found: set[int]) -> None:
+def test_filters_narrow_both_kinds_of_search(store: Store, where: Filter, found: set[int]) -> None:
     others = [
         replace(point(2), session="mine"),
         replace(point(3), task_type="writing"),

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pytest
 
 from orch.config.spec import Provider
-from orch.errors import BackendError
-from orch.providers.load_balancer import LONGEST_ASKED_S, LONGEST_COOLDOWN_S, Addresses
-from orch.providers.ollama import OllamaBackend
+from orch.errors import ProviderError
+from orch.providers.load_balancer import MAX_COOLDOWN_S, MAX_RETRY_AFTER_S, LoadBalancer
+from orch.providers.ollama import OllamaClient
 from orch.types import ChatRequest
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
@@ -37,21 +37,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def known(clock: Clock) -> Addresses:
-    return Addresses([A, B, C], clock)
+def known(clock: Clock) -> LoadBalancer:
+    return LoadBalancer([A, B, C], clock)
 
 
 def ask(
-    known: Addresses, url: str, *, failed: bool = False, retry_after_s: float | None = None
+    known: LoadBalancer, url: str, *, failed: bool = False, retry_after_s: float | None = None
 ) -> None:
     """One whole request."""
-    visit = known.began(url)
+    visit = known.start(url)
     if not failed:
-        visit.answered()
-    visit.ended(failed=failed, retry_after_s=retry_after_s)
+        visit.mark_answered()
+    visit.finish(failed=failed, retry_after_s=retry_after_s)
 
 
-def rest_of(known: Addresses, url: str) -> float:
+def rest_of(known: LoadBalancer, url: str) -> float:
     """Seconds that an address still rests."""
     return next(float(row["rests_s"]) for row in known.status() if row["url"] == url)
 
@@ -59,31 +59,31 @@ def rest_of(known: Addresses, url: str) -> float:
 # ---------------------------------------------------------------- load
 
 
-def test_the_first_address_is_taken_while_none_is_busy(known: Addresses) -> None:
+def test_the_first_address_is_taken_while_none_is_busy(known: LoadBalancer) -> None:
     assert known.order() == [A, B, C]
 
 
-def test_the_least_busy_address_is_first(known: Addresses) -> None:
+def test_the_least_busy_address_is_first(known: LoadBalancer) -> None:
     for url in (A, A, B):
-        known.began(url)
+        known.start(url)
     assert known.order() == [C, B, A]
 
 
-def test_a_request_counts_until_its_body_ends(known: Addresses) -> None:
-    visit = known.began(A)
-    visit.answered()
+def test_a_request_counts_until_its_body_ends(known: LoadBalancer) -> None:
+    visit = known.start(A)
+    visit.mark_answered()
     assert known.order()[-1] == A
-    visit.ended()
+    visit.finish()
     assert known.order()[0] == A
 
 
-def test_a_fast_failure_is_not_idleness(known: Addresses, clock: Clock) -> None:
+def test_a_fast_failure_is_not_idleness(known: LoadBalancer, clock: Clock) -> None:
     ask(known, A, failed=True)
     assert known.order()[-1] == A
     clock.now += 2
     ask(known, A)
-    known.began(B)
-    known.began(C)
+    known.start(B)
+    known.start(C)
     assert known.order()[-1] == A  # it works again, and still gets less to do for a while
     clock.now += 120
     assert known.order()[0] == A
@@ -92,16 +92,18 @@ def test_a_fast_failure_is_not_idleness(known: Addresses, clock: Clock) -> None:
 # ---------------------------------------------------------------- rest and return
 
 
-def test_it_rests_longer_after_each_failure_up_to_a_bound(known: Addresses, clock: Clock) -> None:
+def test_it_rests_longer_after_each_failure_up_to_a_bound(
+    known: LoadBalancer, clock: Clock
+) -> None:
     rests = []
     for _ in range(8):
         ask(known, A, failed=True)
         rests.append(rest_of(known, A))
         clock.now += rests[-1]
-    assert rests == [1, 2, 4, 8, 16, LONGEST_COOLDOWN_S, LONGEST_COOLDOWN_S, LONGEST_COOLDOWN_S]
+    assert rests == [1, 2, 4, 8, 16, MAX_COOLDOWN_S, MAX_COOLDOWN_S, MAX_COOLDOWN_S]
 
 
-def test_a_success_makes_good_for_all_failures_before(known: Addresses, clock: Clock) -> None:
+def test_a_success_makes_good_for_all_failures_before(known: LoadBalancer, clock: Clock) -> None:
     for _ in range(3):
         ask(known, A, failed=True)
         clock.now += rest_of(known, A)
@@ -110,10 +112,10 @@ def test_a_success_makes_good_for_all_failures_before(known: Addresses, clock: C
     assert rest_of(known, A) == 1
 
 
-def test_what_fails_together_is_one_failure(known: Addresses) -> None:
-    visits = [known.began(A) for _ in range(50)]
+def test_what_fails_together_is_one_failure(known: LoadBalancer) -> None:
+    visits = [known.start(A) for _ in range(50)]
     for visit in visits:
-        visit.ended(failed=True)
+        visit.finish(failed=True)
     assert (rest_of(known, A), known.status()[0]["failures"], known.status()[0]["in_flight"]) == (
         1,
         1,
@@ -121,38 +123,42 @@ def test_what_fails_together_is_one_failure(known: Addresses) -> None:
     )
 
 
-def test_an_answer_to_an_older_request_does_not_end_a_rest(known: Addresses, clock: Clock) -> None:
-    older = known.began(A)
+def test_an_answer_to_an_older_request_does_not_end_a_rest(
+    known: LoadBalancer, clock: Clock
+) -> None:
+    older = known.start(A)
     clock.now += 1
     ask(known, A, failed=True)  # it is full: those it took in go on, new ones get a fast 503
-    older.answered()
-    older.ended()
+    older.mark_answered()
+    older.finish()
     assert known.order()[-1] == A
 
 
-@pytest.mark.parametrize(("asked", "rest"), [(20, 20), (3_600, LONGEST_ASKED_S), (0, 1), (None, 1)])
+@pytest.mark.parametrize(
+    ("asked", "rest"), [(20, 20), (3_600, MAX_RETRY_AFTER_S), (0, 1), (None, 1)]
+)
 def test_a_server_may_ask_for_a_longer_rest(
-    known: Addresses, asked: float | None, rest: float
+    known: LoadBalancer, asked: float | None, rest: float
 ) -> None:
     ask(known, A, failed=True, retry_after_s=asked)
     assert rest_of(known, A) == rest
 
 
-def test_after_its_rest_one_request_finds_out_how_it_is(known: Addresses, clock: Clock) -> None:
+def test_after_its_rest_one_request_finds_out_how_it_is(known: LoadBalancer, clock: Clock) -> None:
     ask(known, A, failed=True)
     clock.now += 1
     assert known.order()[0] == A
-    probe = known.began(A)
+    probe = known.start(A)
     assert known.order() == [B, C, A]  # the others go elsewhere
-    probe.answered()
+    probe.mark_answered()
     assert known.order()[0] != A  # it is well, and busy with the probe
-    known.began(B)
-    known.began(B)
-    known.began(B)
+    known.start(B)
+    known.start(B)
+    known.start(B)
     assert known.order().index(A) < known.order().index(B)
 
 
-def test_a_probe_that_fails_lets_it_rest_for_longer(known: Addresses, clock: Clock) -> None:
+def test_a_probe_that_fails_lets_it_rest_for_longer(known: LoadBalancer, clock: Clock) -> None:
     ask(known, A, failed=True)
     clock.now += 1
     ask(known, A, failed=True)
@@ -160,15 +166,15 @@ def test_a_probe_that_fails_lets_it_rest_for_longer(known: Addresses, clock: Clo
 
 
 def test_a_probe_that_was_given_up_tells_nothing_and_the_next_one_tries(
-    known: Addresses, clock: Clock
+    known: LoadBalancer, clock: Clock
 ) -> None:
     ask(known, A, failed=True)
     clock.now += 1
-    known.began(A).ended()
+    known.start(A).finish()
     assert (known.order()[0], known.status()[0]["failures"]) == (A, 1)
 
 
-def test_when_all_rest_the_one_that_is_back_soonest_is_tried(known: Addresses) -> None:
+def test_when_all_rest_the_one_that_is_back_soonest_is_tried(known: LoadBalancer) -> None:
     for url, wait in ((A, 30), (B, 10), (C, 20)):
         ask(known, url, failed=True, retry_after_s=wait)
     assert known.order() == [B, C, A]
@@ -177,21 +183,21 @@ def test_when_all_rest_the_one_that_is_back_soonest_is_tried(known: Addresses) -
 # ---------------------------------------------------------------- conversations
 
 
-def test_a_conversation_keeps_its_address_unless_that_is_much_busier(known: Addresses) -> None:
+def test_a_conversation_keeps_its_address_unless_that_is_much_busier(known: LoadBalancer) -> None:
     own = known.order("conversation 1")[0]
-    known.began(own)
-    known.began(own)
+    known.start(own)
+    known.start(own)
     assert known.order("conversation 1")[0] == own
-    known.began(own)
+    known.start(own)
     assert known.order("conversation 1")[0] != own
 
 
-def test_conversations_spread_over_the_addresses(known: Addresses) -> None:
+def test_conversations_spread_over_the_addresses(known: LoadBalancer) -> None:
     assert {known.order(f"conversation {number}")[0] for number in range(40)} == {A, B, C}
 
 
 def test_conversations_of_an_address_that_rests_come_back_to_it(
-    known: Addresses, clock: Clock
+    known: LoadBalancer, clock: Clock
 ) -> None:
     names = [f"conversation {number}" for number in range(40)]
     before = {name: known.order(name)[0] for name in names}
@@ -211,15 +217,15 @@ REQUEST = ChatRequest("m", [{"role": "user", "content": "hi"}])
 
 
 @asynccontextmanager
-async def backend_at(*urls: str) -> AsyncIterator[OllamaBackend]:
-    backend = OllamaBackend(Provider(kind="ollama", base_urls=urls), many=True)
+async def backend_at(*urls: str) -> AsyncIterator[OllamaClient]:
+    backend = OllamaClient(Provider(kind="ollama", base_urls=urls), many=True)
     try:
         yield backend
     finally:
         await backend.aclose()
 
 
-async def say(backend: OllamaBackend, request: ChatRequest = REQUEST) -> str:
+async def say(backend: OllamaClient, request: ChatRequest = REQUEST) -> str:
     return "".join([delta.content async for delta in backend.chat(request)])
 
 
@@ -260,7 +266,7 @@ async def test_breaks_and_gateway_errors_are_failures_and_refusals_are_not(
 ) -> None:
     with FakeOllama([FakeModel("m", faults=[fault])]) as server:
         async with backend_at(server.url) as backend:
-            with pytest.raises(BackendError):
+            with pytest.raises(ProviderError):
                 await say(backend)
             assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [
                 (failures, 0)
@@ -303,5 +309,5 @@ async def test_a_model_is_unloaded_at_every_address_that_is_there() -> None:
 
 async def test_unloading_fails_where_no_address_is_there() -> None:
     async with backend_at(NOBODY, "http://127.0.0.1:1") as backend:
-        with pytest.raises(BackendError, match="can't connect"):
+        with pytest.raises(ProviderError, match="can't connect"):
             await backend.unload("m")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orch.errors import BackendError
-from orch.providers.message_formats import for_ollama, for_openai
+from orch.errors import ProviderError
+from orch.providers.message_formats import to_ollama_messages, to_openai_messages
 
 PIXEL = "iVBORw0KGgo="
 OPENAI_CALL = {"id": "c9", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
@@ -26,20 +26,20 @@ def image(url: str) -> Json:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-@pytest.mark.parametrize("convert", [for_ollama, for_openai])
+@pytest.mark.parametrize("convert", [to_ollama_messages, to_openai_messages])
 def test_what_is_not_known_passes_through(convert: Any) -> None:
     message = {"role": "user", "content": "hi", "name": "Ana", "weight": 1}
     assert convert([message]) == [message]
 
 
-@pytest.mark.parametrize("convert", [for_ollama, for_openai])
+@pytest.mark.parametrize("convert", [to_ollama_messages, to_openai_messages])
 def test_a_developer_speaks_as_the_system(convert: Any) -> None:
     assert convert([{"role": "developer", "content": "be brief"}]) == [
         {"role": "system", "content": "be brief"}
     ]
 
 
-@pytest.mark.parametrize("convert", [for_ollama, for_openai])
+@pytest.mark.parametrize("convert", [to_ollama_messages, to_openai_messages])
 def test_what_was_given_is_not_changed(convert: Any) -> None:
     given = [
         {"role": "assistant", "content": None, "tool_calls": [OPENAI_CALL, OLLAMA_CALL]},
@@ -54,7 +54,7 @@ def test_what_was_given_is_not_changed(convert: Any) -> None:
 
 
 def test_arguments_become_an_object_and_an_answer_gets_its_tools_name() -> None:
-    assistant, tool = for_ollama(
+    assistant, tool = to_ollama_messages(
         [
             {"role": "assistant", "content": None, "tool_calls": [OPENAI_CALL]},
             {"role": "tool", "tool_call_id": "c9", "content": "2"},
@@ -72,7 +72,7 @@ def test_arguments_become_an_object_and_an_answer_gets_its_tools_name() -> None:
     [("", {}), ("{", {"arguments": "{"}), ("[1]", {"arguments": [1]}), ({"a": 1}, {"a": 1})],
 )
 def test_arguments_that_are_no_object_are_not_lost(arguments: Any, read: Json) -> None:
-    (assistant,) = for_ollama(
+    (assistant,) = to_ollama_messages(
         [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}]
     )
     assert assistant["tool_calls"][0]["function"]["arguments"] == read
@@ -88,14 +88,14 @@ def test_arguments_that_are_no_object_are_not_lost(arguments: Any, read: Json) -
     ],
 )
 def test_parts_become_a_text_and_images(kind: str, picture: Json) -> None:
-    (message,) = for_ollama(
+    (message,) = to_ollama_messages(
         parts({"type": kind, "text": "one"}, picture, {"type": kind, "text": "two"})
     )
     assert (message["content"], message["images"]) == ("one\ntwo", [PIXEL])
 
 
 def test_images_of_both_forms_are_kept() -> None:
-    (message,) = for_ollama(
+    (message,) = to_ollama_messages(
         [
             {
                 "role": "user",
@@ -123,14 +123,14 @@ def test_an_image_that_is_elsewhere_is_refused(url: str, form: str) -> None:
         if form == "part"
         else [{"role": "user", "content": "look", "images": [url]}]
     )
-    with pytest.raises(BackendError, match="base64 only") as caught:
-        for_ollama(given)
+    with pytest.raises(ProviderError, match="base64 only") as caught:
+        to_ollama_messages(given)
     assert caught.value.code == "rejected"
 
 
 def test_a_part_that_is_neither_text_nor_image_is_refused_and_not_dropped() -> None:
-    with pytest.raises(BackendError, match="input_audio"):
-        for_ollama(
+    with pytest.raises(ProviderError, match="input_audio"):
+        to_ollama_messages(
             parts(
                 {"type": "text", "text": "what is said?"},
                 {"type": "input_audio", "input_audio": {"data": ""}},
@@ -140,7 +140,7 @@ def test_a_part_that_is_neither_text_nor_image_is_refused_and_not_dropped() -> N
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_earlier_reasoning_is_earlier_thinking(field: str) -> None:
-    (message,) = for_ollama([{"role": "assistant", "content": "2", field: "1 + 1"}])
+    (message,) = to_ollama_messages([{"role": "assistant", "content": "2", field: "1 + 1"}])
     assert message["thinking"] == "1 + 1"
 
 
@@ -152,7 +152,7 @@ def test_arguments_become_a_string_and_every_call_gets_an_id_of_its_own() -> Non
         {"role": "assistant", "content": "", "tool_calls": [OLLAMA_CALL, OLLAMA_CALL]},
         *[{"role": "tool", "tool_name": "add", "content": "2"}] * 2,
     ]
-    made = for_openai([*turn, *turn])
+    made = to_openai_messages([*turn, *turn])
     calls: list[Json] = [call for message in made for call in message.get("tool_calls", ())]
     assert {(call["type"], call["function"]["arguments"]) for call in calls} == {
         ("function", '{"a": 1}')
@@ -169,7 +169,7 @@ def test_arguments_become_a_string_and_every_call_gets_an_id_of_its_own() -> Non
 
 def test_answers_find_their_calls_by_the_tools_names() -> None:
     calls: list[Json] = [{"function": {"name": name, "arguments": {}}} for name in ("add", "sub")]
-    made = for_openai(
+    made = to_openai_messages(
         [
             {"role": "assistant", "tool_calls": calls},
             *({"role": "tool", "tool_name": name, "content": ""} for name in ("sub", "add")),
@@ -186,7 +186,7 @@ def test_ids_that_were_given_stay_and_are_not_made_up_again(given: str) -> None:
         {"role": "user", "content": "hi"},
         {"role": "assistant", "tool_calls": [named, OLLAMA_CALL]},
     ]
-    made = for_openai(
+    made = to_openai_messages(
         [
             *talk,
             {"role": "tool", "tool_call_id": given, "content": "2"},
@@ -199,7 +199,7 @@ def test_ids_that_were_given_stay_and_are_not_made_up_again(given: str) -> None:
 
 
 def test_an_answer_without_a_call_gets_an_id_all_the_same() -> None:
-    assert for_openai([{"role": "tool", "content": "2"}]) == [
+    assert to_openai_messages([{"role": "tool", "content": "2"}]) == [
         {"role": "tool", "content": "2", "tool_call_id": "call_0"}
     ]
 
@@ -209,7 +209,7 @@ def test_an_answer_without_a_call_gets_an_id_all_the_same() -> None:
     [(PIXEL, "png"), ("/9j/4AAQ", "jpeg"), ("R0lGODlh", "gif"), ("UklGRiQA", "webp")],
 )
 def test_images_become_parts_of_their_kind(data: str, mime: str) -> None:
-    (message,) = for_openai([{"role": "user", "content": "look", "images": [data]}])
+    (message,) = to_openai_messages([{"role": "user", "content": "look", "images": [data]}])
     assert message == {
         "role": "user",
         "content": [{"type": "text", "text": "look"}, image(f"data:image/{mime};base64,{data}")],
@@ -218,4 +218,4 @@ def test_images_become_parts_of_their_kind(data: str, mime: str) -> None:
 
 def test_an_address_of_an_image_is_passed_on_whole() -> None:
     given = parts({"type": "text", "text": "look"}, image("https://example.org/a.png"))
-    assert for_openai(given) == given
+    assert to_openai_messages(given) == given

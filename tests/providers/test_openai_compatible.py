@@ -251,12 +251,12 @@ async def test_vectors_come_in_the_order_of_the_texts(wire: respx.MockRouter) ->
         json={"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]}
     )
     async with served(NOBODY) as orchestrator:
-        assert await orchestrator.runtime.backends["server"].embed(CODER, ["a", "b"]) == [[1], [2]]
+        assert await orchestrator.runtime.providers["server"].embed(CODER, ["a", "b"]) == [[1], [2]]
 
 
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
 async def test_each_text_gets_a_vector_of_its_own(ollama: FakeOllama, kind: str) -> None:
     async with served(ollama.url, kind=kind) as orchestrator:
-        one, other = await orchestrator.runtime.backends["server"].embed(CODER, ["a", "b"])
+        one, other = await orchestrator.runtime.providers["server"].embed(CODER, ["a", "b"])
     assert len(one) == len(other) == 8
     assert one != other

@@ -6,11 +6,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from orch.cli.commands.setup.model_library import artifact_of
+from orch.cli.commands.setup.model_library import find_artifact
 from orch.config.spec import Provider
-from orch.errors import BackendError, OrchError
-from orch.providers.ollama import OllamaBackend
-from orch.providers.proxies import Proxy, proxy_of
+from orch.errors import OrchError, ProviderError
+from orch.providers.ollama import OllamaClient
+from orch.providers.proxies import Proxy, proxy_for
 from tests.cli.test_main import orch
 from tests.support.http_server import served
 
@@ -49,8 +49,8 @@ def test_nothing_for_this_machine_goes_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
-    assert (proxy_of(f"http://{host}:11434"), proxy_of(f"https://{host}")) == (None, None)
-    assert proxy_of("http://127.0.0.1.example") is not None
+    assert (proxy_for(f"http://{host}:11434"), proxy_for(f"https://{host}")) == (None, None)
+    assert proxy_for("http://127.0.0.1.example") is not None
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_what_no_proxy_has_is_asked_without_one(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert (proxy_of(url) is None) is left_out
+    assert (proxy_for(url) is None) is left_out
 
 
 def test_the_proxy_of_another_scheme_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "ftp://x")
-    assert proxy_of(FAR) is None
+    assert proxy_for(FAR) is None
     monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
-    assert proxy_of(FAR) == Proxy("http://proxy.example:3128", "HTTP_PROXY")
+    assert proxy_for(FAR) == Proxy("http://proxy.example:3128", "HTTP_PROXY")
 
 
 @pytest.mark.parametrize(("variable", "value"), CASES)
@@ -94,17 +94,19 @@ async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, many: bool
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(BackendError, match=rf"^{variable} names .*NO_PROXY=192\.0\.2\.1") as caught:
-        await OllamaBackend(Provider(kind="ollama", base_urls=(FAR,)), many=many).installed()
+    with pytest.raises(
+        ProviderError, match=rf"^{variable} names .*NO_PROXY=192\.0\.2\.1"
+    ) as caught:
+        await OllamaClient(Provider(kind="ollama", base_urls=(FAR,)), many=many).installed()
     assert caught.value.code == "connect"
 
 
 async def test_what_a_proxy_does_is_told_as_the_proxys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:1")
     with pytest.raises(
-        BackendError, match=r"through the proxy http://127\.0\.0\.1:1 that http_proxy names: "
+        ProviderError, match=r"through the proxy http://127\.0\.0\.1:1 that http_proxy names: "
     ):
-        await OllamaBackend(Provider(kind="ollama", base_urls=(FAR,))).installed()
+        await OllamaClient(Provider(kind="ollama", base_urls=(FAR,))).installed()
 
 
 @pytest.mark.parametrize(
@@ -134,4 +136,4 @@ def test_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks4://127.0.0.1:7890/")
     with pytest.raises(OrchError, match="HTTPS_PROXY names a proxy that orch does not speak"):
-        artifact_of("qwen3:4b")
+        find_artifact("qwen3:4b")

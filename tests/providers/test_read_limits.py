@@ -16,16 +16,16 @@ import pytest
 from orch.cli import stdin
 from orch.config import files
 from orch.config.spec import Provider
-from orch.errors import BackendError, OrchError
+from orch.errors import OrchError, ProviderError
 from orch.memory.qdrant_store import QdrantStore
 from orch.memory.store import StoreError
 from orch.providers import read_limits, stream_parsing
-from orch.providers.ollama import OllamaBackend
-from orch.providers.openai_compatible import OpenAIBackend
+from orch.providers.ollama import OllamaClient
+from orch.providers.openai_compatible import OpenAIClient
 from orch.types import ChatRequest, Delta
 from tests.cli.test_main import orch
 
-Backends = type[OllamaBackend] | type[OpenAIBackend]
+Backends = type[OllamaClient] | type[OpenAIClient]
 REQUEST = ChatRequest(
     "m", [{"role": "user", "content": "hi"}], first_token_timeout_s=30, token_timeout_s=30
 )
@@ -74,7 +74,7 @@ async def refusal(server: Endless, kind: Backends, asked: str, *, many: bool) ->
     """What asking ends with."""
     backend = kind(Provider(kind="openai", base_urls=(server.url,)), many=many)
     try:
-        with pytest.raises(BackendError) as caught:
+        with pytest.raises(ProviderError) as caught:
             await _ask(backend, asked)
     finally:
         await backend.aclose()
@@ -85,18 +85,18 @@ async def refusal(server: Endless, kind: Backends, asked: str, *, many: bool) ->
 @pytest.mark.parametrize(
     ("kind", "asked"),
     [
-        (OllamaBackend, "installed"),
-        (OllamaBackend, "info"),
-        (OllamaBackend, "show"),
-        (OllamaBackend, "health"),
-        (OpenAIBackend, "installed"),
+        (OllamaClient, "installed"),
+        (OllamaClient, "info"),
+        (OllamaClient, "show"),
+        (OllamaClient, "health"),
+        (OpenAIClient, "installed"),
     ],
 )
 async def test_an_endless_answer_is_read_so_far(kind: Backends, asked: str, many: bool) -> None:
     async with endless(OK + b"\r\n", b'{"models": [' + b"{}," * 20_000) as server:
         assert "an answer to" in (said := await refusal(server, kind, asked, many=many))
         assert "over 8 MB" in said
-        assert server.sent < 2 * (read_limits.MOST_JSON_BYTES + BUFFERS)  # Ollama's lists are two
+        assert server.sent < 2 * (read_limits.MAX_JSON_BYTES + BUFFERS)  # Ollama's lists are two
 
 
 async def test_the_command_tells_what_was_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,10 +111,10 @@ async def test_the_command_tells_what_was_too_much(monkeypatch: pytest.MonkeyPat
 async def test_an_endless_error_is_told_without_its_text(many: bool) -> None:
     async with endless(b"HTTP/1.1 500 Broken\r\n\r\n", b"x" * 60_000) as server:
         assert (
-            await refusal(server, OllamaBackend, "health", many=many)
+            await refusal(server, OllamaClient, "health", many=many)
             == "status 500: Broken (with an error text of over 1 MB, which is not read)"
         )
-        assert server.sent < read_limits.MOST_ERROR_BYTES + BUFFERS
+        assert server.sent < read_limits.MAX_ERROR_BYTES + BUFFERS
 
 
 @lines
@@ -123,46 +123,46 @@ async def test_an_endless_error_is_told_without_its_text(many: bool) -> None:
 )
 async def test_endless_headers_are_not_read_on(piece: bytes, many: bool) -> None:
     async with endless(OK, piece) as server:
-        assert await refusal(server, OllamaBackend, "health", many=many)
+        assert await refusal(server, OllamaClient, "health", many=many)
         assert server.sent < BUFFERS
 
 
 @lines
 @pytest.mark.parametrize(
-    ("kind", "asked"), [(OllamaBackend, "chat"), (OllamaBackend, "pull"), (OpenAIBackend, "chat")]
+    ("kind", "asked"), [(OllamaClient, "chat"), (OllamaClient, "pull"), (OpenAIClient, "chat")]
 )
 async def test_an_endless_line_is_read_so_far(kind: Backends, asked: str, many: bool) -> None:
     async with endless(OK + b"\r\n", b"x" * 60_000) as server:
         assert "a line of over 16 MB" in await refusal(server, kind, asked, many=many)
-        assert server.sent < stream_parsing.MAX_LINE + BUFFERS
+        assert server.sent < stream_parsing.MAX_LINE_BYTES + BUFFERS
 
 
 ANSWERS: dict[str, tuple[Backends, bytes, bytes]] = {
-    "content": (OllamaBackend, OK + b"\r\n", b'{"message": {"content": "%b"}}\n' % (b"a" * 9_000)),
+    "content": (OllamaClient, OK + b"\r\n", b'{"message": {"content": "%b"}}\n' % (b"a" * 9_000)),
     "thinking": (
-        OllamaBackend,
+        OllamaClient,
         OK + b"\r\n",
         b'{"message": {"thinking": "%b"}}\n' % (b"a" * 9_000),
     ),
     "tool calls": (
-        OllamaBackend,
+        OllamaClient,
         OK + b"\r\n",
         b'{"message": {"tool_calls": [{"function": {"name": "f", "arguments": {}}}]}}\n',
     ),
     "reasoning": (
-        OpenAIBackend,
+        OpenAIClient,
         EVENTS,
         b'data: {"choices": [{"delta": {"reasoning_content": "%b"}}]}\n\n' % (b"a" * 9_000),
     ),
     "arguments": (
-        OpenAIBackend,
+        OpenAIClient,
         EVENTS,
         b"data:"
         b' {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"%b"}}]}}]}\n\n'
         % (b"a" * 9_000),
     ),
     "calls": (
-        OpenAIBackend,
+        OpenAIClient,
         EVENTS,
         b"".join(
             b'data: {"choices":[{"delta":{"tool_calls":[{"index":%d}]}}]}\n\n' % number
@@ -192,26 +192,28 @@ async def test_a_stream_that_says_nothing_ends_too(
 ) -> None:
     monkeypatch.setattr(read_limits, "MOST_STREAM_BYTES", 1_000_000)
     async with endless(OK + b"\r\n", b'{"message": {"content": ""}}\n' * 100) as server:
-        assert "a stream of over 1 MB" in await refusal(server, OllamaBackend, "chat", many=many)
+        assert "a stream of over 1 MB" in await refusal(server, OllamaClient, "chat", many=many)
 
 
 def test_pieces_count_as_what_they_take_in_memory() -> None:
-    size = read_limits.AnswerSize()
-    size.add_chars(read_limits.MOST_ANSWER_CHARS - read_limits.PIECE_CHARS)
+    size = read_limits.AnswerSizeLimit()
+    size.add_chars(read_limits.MAX_ANSWER_CHARS - read_limits.DELTA_OVERHEAD_CHARS)
     size.add(Delta())
-    with pytest.raises(BackendError, match="an answer of over 40,000,000 characters"):
+    with pytest.raises(ProviderError, match="an answer of over 40,000,000 characters"):
         size.add(Delta())
 
 
 def test_a_list_of_models_is_no_longer_than_any_servers() -> None:
-    with pytest.raises(BackendError, match="over 5,000 models"):
-        read_limits.models_in([{"name": "m"}] * 5_001, "name")
-    assert read_limits.models_in([{"name": "m"}, {"name": "n" * 301}], "name") == [{"name": "m"}]
+    with pytest.raises(ProviderError, match="over 5,000 models"):
+        read_limits.model_entries([{"name": "m"}] * 5_001, "name")
+    assert read_limits.model_entries([{"name": "m"}, {"name": "n" * 301}], "name") == [
+        {"name": "m"}
+    ]
 
 
 def test_a_long_line_in_small_pieces_is_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splitter, copied = stream_parsing.LineSplitter(), 0
-    rest = splitter.rest
+    rest = splitter.flush
 
     def counting() -> bytes:
         nonlocal copied
@@ -239,24 +241,24 @@ async def test_an_answer_of_qdrants_server_is_read_so_far() -> None:
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom"])
 def test_a_file_without_end_is_read_so_far(name: str) -> None:
     with pytest.raises(OrchError, match=f"{name} holds over 64 MB"):
-        stdin.plain_attachment(name)
+        stdin.read_file(name)
 
 
 def test_files_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stdin, "MAX_BYTES", 100)
     Path("a").write_text("a" * 60)
-    assert [each["name"] for each in stdin.plain_attachments(["a"])] == ["a"]
+    assert [each["name"] for each in stdin.read_files(["a"])] == ["a"]
     with pytest.raises(OrchError, match="with the files before it"):
-        stdin.plain_attachments(["a", "a"])
+        stdin.read_files(["a", "a"])
 
 
 def test_a_file_of_proc_and_a_pipe_are_read_whole(tmp_path: Path) -> None:
-    assert b"Name:" in files.read("/proc/self/status", 10_000)
+    assert b"Name:" in files.read_bounded("/proc/self/status", 10_000)
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["sh", "-c", f"echo late > {tmp_path / 'pipe'}"]):
-        assert files.read(tmp_path / "pipe", 100) == b"late\n"
+        assert files.read_bounded(tmp_path / "pipe", 100) == b"late\n"
     with pytest.raises(IsADirectoryError):
-        files.read(tmp_path, 100)
+        files.read_bounded(tmp_path, 100)
 
 
 def test_a_pipe_that_nobody_writes_is_waited_for_and_told(
@@ -269,7 +271,7 @@ def test_a_pipe_that_nobody_writes_is_waited_for_and_told(
     def waiting() -> None:
         told.append(subprocess.Popen(["sh", "-c", f"echo late > {tmp_path / 'pipe'}"]))
 
-    assert files.read(tmp_path / "pipe", 100, waiting) == b"late\n"
+    assert files.read_bounded(tmp_path / "pipe", 100, waiting) == b"late\n"
     assert [process.wait() for process in told] == [0]
 
 

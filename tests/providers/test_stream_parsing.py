@@ -15,16 +15,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import Provider
-from orch.errors import BackendError
-from orch.providers import Backend
-from orch.providers.ollama import OllamaBackend
-from orch.providers.openai_compatible import OpenAIBackend
-from orch.providers.stream_parsing import MAX_LINE, LineSplitter, ThinkSplitter, ndjson, sse
+from orch.errors import ProviderError
+from orch.providers import ProviderClient
+from orch.providers.ollama import OllamaClient
+from orch.providers.openai_compatible import OpenAIClient
+from orch.providers.stream_parsing import (
+    MAX_LINE_BYTES,
+    LineSplitter,
+    ThinkTagSplitter,
+    iter_objects,
+    iter_sse,
+)
 from orch.types import ChatRequest, Delta
 
 untimed = settings(deadline=None)
 Reader = Callable[[AsyncIterator[bytes]], AsyncIterator[Any]]
-READERS: list[Reader] = [ndjson, sse]
+READERS: list[Reader] = [iter_objects, iter_sse]
 OBJECTS = st.lists(
     st.dictionaries(
         st.text(max_size=5), st.one_of(st.text(max_size=9), st.integers(), st.none()), max_size=3
@@ -58,7 +64,10 @@ BYTES = st.lists(
 )
 
 NOBODY = "http://127.0.0.1:9"
-KINDS: dict[str, Callable[[Provider], Backend]] = {"ollama": OllamaBackend, "openai": OpenAIBackend}
+KINDS: dict[str, Callable[[Provider], ProviderClient]] = {
+    "ollama": OllamaClient,
+    "openai": OpenAIClient,
+}
 CHATS: list[tuple[str, dict[str, Any]]] = [
     ("openai", {"choices": [{"delta": "text", "finish_reason": "stop"}]}),
     ("openai", {"choices": [{"delta": {"content": 5}, "finish_reason": "stop"}]}),
@@ -107,7 +116,7 @@ def read(reader: Reader, pieces: Sequence[bytes]) -> list[Any]:
         try:
             async for event in reader(stream()):
                 events.append(event)
-        except BackendError as error:
+        except ProviderError as error:
             events.append(error.code)
         return events
 
@@ -116,8 +125,8 @@ def read(reader: Reader, pieces: Sequence[bytes]) -> list[Any]:
 
 def listen(pieces: Sequence[str]) -> tuple[str, str]:
     """(content, thinking) of a whole answer that came in pieces."""
-    splitter = ThinkSplitter()
-    heard = [*(splitter.feed(piece) for piece in pieces), splitter.rest()]
+    splitter = ThinkTagSplitter()
+    heard = [*(splitter.feed(piece) for piece in pieces), splitter.flush()]
     return "".join(content for content, _ in heard), "".join(thinking for _, thinking in heard)
 
 
@@ -130,7 +139,7 @@ def test_ndjson_says_the_same_however_it_was_split(
     objects: list[Any], end: str, cuts: list[int], ascii_only: bool
 ) -> None:
     whole = end.join(json.dumps(each, ensure_ascii=ascii_only) for each in objects).encode()
-    assert read(ndjson, split(whole, cuts)) == objects
+    assert read(iter_objects, split(whole, cuts)) == objects
 
 
 @untimed
@@ -149,7 +158,7 @@ def test_server_sent_events_say_the_same_however_they_were_split(
         "".join(f"{head}{json.dumps(each, ensure_ascii=False)}{end}" for each in objects)
         + "data: [DONE]"
     )
-    assert read(sse, split(whole.encode(), cuts)) == [*objects, None]
+    assert read(iter_sse, split(whole.encode(), cuts)) == [*objects, None]
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -181,17 +190,17 @@ def test_bytes_of_any_kind_give_events_or_a_bad_response(
     ],
 )
 def test_a_line_that_is_no_object_is_a_bad_response(line: bytes) -> None:
-    assert read(ndjson, [b'{"a":1}\n', line, b"\n"]) == [{"a": 1}, "bad_response"]
-    assert read(sse, [b"data: " + line, b"\n"]) == ["bad_response"]
+    assert read(iter_objects, [b'{"a":1}\n', line, b"\n"]) == [{"a": 1}, "bad_response"]
+    assert read(iter_sse, [b"data: " + line, b"\n"]) == ["bad_response"]
 
 
 @pytest.mark.parametrize("line", [b"<html>", b'{"error": "no stream"}', b"data"])
 def test_a_line_that_is_no_event_is_a_bad_response(line: bytes) -> None:
-    assert read(sse, [line, b"\n\n"]) == ["bad_response"]
+    assert read(iter_sse, [line, b"\n\n"]) == ["bad_response"]
 
 
 def test_an_error_between_the_events_is_told() -> None:
-    assert read(sse, [b'data: {"a":1}\n\nerror: out of ', b"memory\n\n"]) == [
+    assert read(iter_sse, [b'data: {"a":1}\n\nerror: out of ', b"memory\n\n"]) == [
         {"a": 1},
         {"error": "out of memory"},
     ]
@@ -202,19 +211,21 @@ def test_an_error_between_the_events_is_told() -> None:
 def test_a_line_over_the_bound_is_refused_in_whatever_pieces_it_came(
     pieces: int, end: bytes
 ) -> None:
-    whole = b'{"a":"' + b"x" * MAX_LINE + b'"}' + end
+    whole = b'{"a":"' + b"x" * MAX_LINE_BYTES + b'"}' + end
     size = len(whole) // pieces + 1
-    assert read(ndjson, [whole[start : start + size] for start in range(0, len(whole), size)]) == [
-        "bad_response"
-    ]
+    assert read(
+        iter_objects, [whole[start : start + size] for start in range(0, len(whole), size)]
+    ) == ["bad_response"]
 
 
 def test_a_line_of_the_bound_is_read() -> None:
     splitter = LineSplitter()
     lines = [
-        line for piece in (b"x" * (MAX_LINE - 1), b"x", b"\ny") for line in splitter.feed(piece)
+        line
+        for piece in (b"x" * (MAX_LINE_BYTES - 1), b"x", b"\ny")
+        for line in splitter.feed(piece)
     ]
-    assert [len(line) for line in (*lines, splitter.rest())] == [MAX_LINE, 1]
+    assert [len(line) for line in (*lines, splitter.flush())] == [MAX_LINE_BYTES, 1]
 
 
 # ---------------------------------------------------------------- thinking
@@ -254,19 +265,21 @@ def test_thinking_that_never_ends_is_all_thinking(text: str, cuts: list[int]) ->
 # for
 
 
-async def asked(kind: str, said: dict[str, Any], ask: Callable[[Backend], Awaitable[Any]]) -> str:
+async def asked(
+    kind: str, said: dict[str, Any], ask: Callable[[ProviderClient], Awaitable[Any]]
+) -> str:
     """The code of the BackendError that a backend raises when its server says this to
     everything."""
     with respx.mock() as router:
         router.route().respond(json=said)
         try:
             await ask(KINDS[kind](Provider(kind="openai", base_url=NOBODY)))
-        except BackendError as error:
+        except ProviderError as error:
             return error.code
     return "no error"
 
 
-async def chat(backend: Backend) -> list[Delta]:
+async def chat(backend: ProviderClient) -> list[Delta]:
     """A whole answer."""
     return [
         delta async for delta in backend.chat(ChatRequest("m", [{"role": "user", "content": "hi"}]))

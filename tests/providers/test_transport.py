@@ -11,13 +11,13 @@ from contextlib import aclosing, asynccontextmanager, suppress
 import pytest
 
 from orch.config.spec import Provider
-from orch.errors import BackendError
-from orch.providers.ollama import OllamaBackend
-from orch.providers.openai_compatible import OpenAIBackend
+from orch.errors import ProviderError
+from orch.providers.ollama import OllamaClient
+from orch.providers.openai_compatible import OpenAIClient
 from orch.types import ChatRequest
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
-Backends = type[OllamaBackend] | type[OpenAIBackend]
+Backends = type[OllamaClient] | type[OpenAIClient]
 REQUEST = ChatRequest(
     "m", [{"role": "user", "content": "hi"}], first_token_timeout_s=10, token_timeout_s=10
 )
@@ -27,13 +27,13 @@ HEAD = (
 )
 
 pytestmark = pytest.mark.parametrize("many", [False, True], ids=["httpx", "aiohttp"])
-kinds = pytest.mark.parametrize("kind", [OllamaBackend, OpenAIBackend], ids=["ollama", "openai"])
+kinds = pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient], ids=["ollama", "openai"])
 
 
 @asynccontextmanager
 async def backend_at(
-    *urls: str, many: bool, kind: Backends = OllamaBackend
-) -> AsyncIterator[OllamaBackend | OpenAIBackend]:
+    *urls: str, many: bool, kind: Backends = OllamaClient
+) -> AsyncIterator[OllamaClient | OpenAIClient]:
     """A backend, closed at the end."""
     backend = kind(Provider(kind="openai", base_urls=urls), many=many)
     try:
@@ -42,14 +42,14 @@ async def backend_at(
         await backend.aclose()
 
 
-async def say(backend: OllamaBackend | OpenAIBackend) -> str:
+async def say(backend: OllamaClient | OpenAIClient) -> str:
     """A whole answer."""
     return "".join([delta.content async for delta in backend.chat(REQUEST)])
 
 
-async def failure(backend: OllamaBackend | OpenAIBackend) -> str:
+async def failure(backend: OllamaClient | OpenAIClient) -> str:
     """The code of the BackendError that asking ends with."""
-    with pytest.raises(BackendError) as caught:
+    with pytest.raises(ProviderError) as caught:
         await say(backend)
     return caught.value.code
 
@@ -111,7 +111,7 @@ WHY = {
 async def test_why_it_can_not_be_connected_to_is_told_in_plain_words(many: bool, url: str) -> None:
     async with backend_at(url, many=many) as backend:
         with pytest.raises(
-            BackendError, match=f"^can't connect to {url}: {WHY[url]}[^:]*$"
+            ProviderError, match=f"^can't connect to {url}: {WHY[url]}[^:]*$"
         ) as caught:
             await say(backend)
     assert "ssl" not in caught.value.message
@@ -127,7 +127,7 @@ async def test_a_question_that_gets_no_answer_in_time_says_so(
 ) -> None:
     ollama.server_status = Fault("slow", seconds=20)
     async with backend_at(ollama.url, many=many) as backend:
-        with pytest.raises(BackendError, match="in time") as caught:
+        with pytest.raises(ProviderError, match="in time") as caught:
             await backend._http.json("GET", "/api/version", timeout_s=0.2)
     assert caught.value.code == "timeout"
 

@@ -53,10 +53,10 @@ def _prompt(console: Console, command: str) -> None:
 
 
 async def _run(console: Console) -> None:
-    screen = run_display.TerminalScreen(thinking=False, quiet=False, out=console, notes=console)
+    screen = run_display.TerminalDisplay(thinking=False, quiet=False, out=console, notes=console)
     async with Orchestrator() as orchestrator:
         async for chunk in orchestrator.execute_streaming(QUESTION, options={"temperature": 0}):
-            screen.show(serialize.of_chunk(chunk))
+            screen.show(serialize.chunk_to_json(chunk))
     screen.close()
     console.print()
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
-from orch.execution.request import LEAST_ROOM, chat_request
-from orch.routing.model_state import ModelState, answer_room, context_needed, num_ctx_for
+from orch.execution.request import MIN_ANSWER_TOKENS, build_chat_request
+from orch.routing.model_state import ModelState, answer_room, choose_num_ctx, required_context
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
 from orch.text.prompt import Task
@@ -35,7 +35,7 @@ def model(
 def asked(state: ModelState, need: Need, shown: str = "") -> ChatRequest:
     """What the model is asked for such a need."""
     options = {"max_tokens": need.max_tokens} if need.max_tokens else {}
-    return chat_request(
+    return build_chat_request(
         Task(text="hi", options=options), [{"role": "user", "content": "hi"}], need, state, shown
     )
 
@@ -72,12 +72,12 @@ def test_the_room_kept_for_an_answer_is_the_least_of_the_cap_2048_and_a_quarter(
 def test_the_context_grows_to_the_next_power_of_two_that_holds_prompt_and_answer(
     prompt: int, num_ctx: int
 ) -> None:
-    assert num_ctx_for(model(), Need(prompt)) == num_ctx
+    assert choose_num_ctx(model(), Need(prompt)) == num_ctx
 
 
 def test_the_room_that_is_kept_grows_with_the_context_that_is_considered() -> None:
-    assert num_ctx_for(model(num_ctx=1_024), Need(1_700)) == 4_096
-    assert num_ctx_for(model(num_ctx=1_024), Need(1_500)) == 2_048
+    assert choose_num_ctx(model(num_ctx=1_024), Need(1_700)) == 4_096
+    assert choose_num_ctx(model(num_ctx=1_024), Need(1_500)) == 2_048
 
 
 @untimed
@@ -86,8 +86,8 @@ def test_a_small_prompt_fits_whatever_length_of_answer_is_allowed(
     window: int, num_ctx: int | None, max_tokens: int | None, share: float, fixed_ctx: bool
 ) -> None:
     state = model(window, num_ctx=num_ctx, fixed_ctx=fixed_ctx)
-    need = Need(int(share * min(window, state.own_ctx) * 3 / 4), max_tokens)
-    assert eliminate(state, need, ANY, num_ctx_for(state, need)) is None
+    need = Need(int(share * min(window, state.default_ctx) * 3 / 4), max_tokens)
+    assert eliminate(state, need, ANY, choose_num_ctx(state, need)) is None
 
 
 @untimed
@@ -111,13 +111,13 @@ def test_prompt_and_answer_never_take_more_than_the_context_that_is_asked_for(
         model(window, num_ctx=num_ctx, max_tokens=rated, fixed_ctx=fixed_ctx),
         Need(prompt, max_tokens),
     )
-    request, context = asked(state, need), num_ctx_for(state, need)
+    request, context = asked(state, need), choose_num_ctx(state, need)
     if eliminate(state, need, ANY, context) is None:
-        assert context_needed(state, need, context) <= context <= window
+        assert required_context(state, need, context) <= context <= window
         assert request.num_ctx == (None if fixed_ctx else context)
         assert prompt + (request.max_tokens or 0) <= context
         assert request.max_tokens is None or request.max_tokens >= min(
-            LEAST_ROOM, max_tokens or rated or LEAST_ROOM
+            MIN_ANSWER_TOKENS, max_tokens or rated or MIN_ANSWER_TOKENS
         )
 
 
@@ -163,7 +163,7 @@ def loaded(resident_ctx: int, window: int = 32_768, **more: Any) -> ModelState:
 def test_what_is_loaded_is_used_as_it_is_where_it_holds_the_task(
     state: ModelState, prompt: int, num_ctx: int
 ) -> None:
-    assert num_ctx_for(state, Need(prompt)) == num_ctx
+    assert choose_num_ctx(state, Need(prompt)) == num_ctx
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_what_is_loaded_is_used_as_it_is_where_it_holds_the_task(
 def test_a_model_that_is_not_loaded_is_loaded_as_models_yaml_says_else_its_modelfile_else_with_8192(
     state: ModelState, num_ctx: int
 ) -> None:
-    assert num_ctx_for(state, Need(100)) == num_ctx
+    assert choose_num_ctx(state, Need(100)) == num_ctx
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_model_that_is_not_loaded_is_loaded_as_models_yaml_says_else_its_model
 def test_a_context_that_the_caller_asks_for_is_a_minimum(
     state: ModelState, wish: int, num_ctx: int
 ) -> None:
-    assert num_ctx_for(state, Need(100, num_ctx=wish)) == num_ctx
+    assert choose_num_ctx(state, Need(100, num_ctx=wish)) == num_ctx
 
 
 @untimed
@@ -211,8 +211,8 @@ def test_a_wish_for_less_than_is_loaded_never_reloads(
     resident: int, window: int, wish: int, max_tokens: int | None, prompt: int
 ) -> None:
     state = loaded(resident, max(window, resident))
-    as_loaded = num_ctx_for(state, Need(prompt, max_tokens)) == resident
-    assert (num_ctx_for(state, Need(prompt, max_tokens, num_ctx=wish)) == resident) == (
+    as_loaded = choose_num_ctx(state, Need(prompt, max_tokens)) == resident
+    assert (choose_num_ctx(state, Need(prompt, max_tokens, num_ctx=wish)) == resident) == (
         as_loaded and min(wish, state.context_window) <= resident
     )
 
@@ -225,4 +225,4 @@ def test_nobody_gets_less_context_than_was_asked_for(
     resident: int | None, window: int, wish: int, prompt: int
 ) -> None:
     state = model(window, resident=resident is not None, resident_ctx=resident)
-    assert min(wish, window) <= num_ctx_for(state, Need(prompt, num_ctx=wish)) <= window
+    assert min(wish, window) <= choose_num_ctx(state, Need(prompt, num_ctx=wish)) <= window

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.orchestrator import task_of
-from orch.routing.admission import OpenGate, Ticket
+from orch.orchestrator import build_task
+from orch.routing.admission import NoQueue, SlotRequest
 from orch.routing.router import plan, with_message
 from orch.text.prompt import Attachment, estimate_tokens
 from orch.types import TaskType
@@ -38,24 +38,24 @@ def server() -> Iterator[FakeOllama]:
         yield running
 
 
-class FullGate(OpenGate):
+class FullGate(NoQueue):
     """Models that are not loaded would wait for memory."""
 
-    def must_wait(self, ticket: Ticket) -> str:
+    def must_wait(self, ticket: SlotRequest) -> str:
         """Only the first model is not loaded."""
         return "c is in use" if ticket.model[1] == A else ""
 
 
 async def order(orchestrator: Orchestrator, **wishes: Any) -> list[tuple[str, str]]:
     """The models that would be asked, with the reason for each."""
-    made = await plan(task_of(TASK, **wishes), orchestrator.runtime)
+    made = await plan(build_task(TASK, **wishes), orchestrator.runtime)
     return [(candidate.model_id, candidate.reason) for candidate in made.order]
 
 
 async def refusal(orchestrator: Orchestrator, text: str = TASK, **wishes: Any) -> OrchError:
     """Why no model can take it."""
     with pytest.raises(OrchError) as caught:
-        await plan(task_of(text, **wishes), orchestrator.runtime)
+        await plan(build_task(text, **wishes), orchestrator.runtime)
     return caught.value
 
 
@@ -65,7 +65,7 @@ async def refusal(orchestrator: Orchestrator, text: str = TASK, **wishes: Any) -
 async def gap(server: FakeOllama) -> float:
     """How much better the first model scores than the second."""
     async with over({"ollama": server}) as orchestrator:
-        first, second = (await orchestrator.decide_task(task_of(TASK))).candidates
+        first, second = (await orchestrator.decide_task(build_task(TASK))).candidates
     return first.score - second.score
 
 
@@ -95,7 +95,7 @@ async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(
 async def test_a_conversation_s_model_is_known_by_its_provider_too() -> None:
     with fake(A) as one, fake(A) as two:
         async with over({"one": one, "two": two}, models=[], session_margin=1) as orchestrator:
-            made = await plan(task_of(TASK, stay_with=("two", A)), orchestrator.runtime)
+            made = await plan(build_task(TASK, stay_with=("two", A)), orchestrator.runtime)
     assert [candidate.provider for candidate in made.order] == ["two", "one"]
 
 
@@ -184,7 +184,7 @@ async def test_naming_a_model_overrules_memory_floor_and_last_resort(
     server: FakeOllama, models: list[dict[str, Any]], routing: dict[str, Any], warned: bool
 ) -> None:
     async with over({"ollama": server}, models=models, **routing) as orchestrator:
-        made = await plan(task_of(TASK, model=A), orchestrator.runtime)
+        made = await plan(build_task(TASK, model=A), orchestrator.runtime)
     assert [(each.model_id, each.eliminated, each.eliminated_code) for each in made.order] == [
         (A, None, "")
     ]
@@ -287,7 +287,7 @@ async def test_a_message_that_is_added_stands_before_the_question_and_counts_as_
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
-        made = await plan(task_of(TASK, system_prompt="be brief"), orchestrator.runtime)
+        made = await plan(build_task(TASK, system_prompt="be brief"), orchestrator.runtime)
     recalled = {"role": "system", "content": "You were told of a lake before."}
     with_more = with_message(made, recalled)
     assert [message["content"] for message in with_more.messages] == [
@@ -306,8 +306,8 @@ async def test_a_decision_tells_profile_weights_pin_and_the_hash_of_its_configur
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
-        plain = await orchestrator.decide_task(task_of(TASK))
-        dialled = await orchestrator.decide_task(task_of(TASK, dial=10, model=B))
+        plain = await orchestrator.decide_task(build_task(TASK))
+        dialled = await orchestrator.decide_task(build_task(TASK, dial=10, model=B))
         configured = orchestrator.runtime.config.hash
     assert (plain.profile, plain.pinned, plain.config_hash) == ("balanced", False, configured)
     assert (dialled.profile, dialled.pinned, dialled.weights["quality"]) == ("dial", True, 1.0)
@@ -323,10 +323,10 @@ async def test_where_the_instruction_says_nothing_what_came_with_it_is_read_too(
         " only concatenate str",
     )
     async with over({"ollama": server}) as orchestrator:
-        vague = await orchestrator.decide_task(task_of("help"))
-        with_log = await orchestrator.decide_task(task_of("help", attachments=(log,)))
-        clear = await orchestrator.decide_task(task_of(CLEAR))
-        clear_with_log = await orchestrator.decide_task(task_of(CLEAR, attachments=(log,)))
+        vague = await orchestrator.decide_task(build_task("help"))
+        with_log = await orchestrator.decide_task(build_task("help", attachments=(log,)))
+        clear = await orchestrator.decide_task(build_task(CLEAR))
+        clear_with_log = await orchestrator.decide_task(build_task(CLEAR, attachments=(log,)))
     assert (str(vague.task_type), str(with_log.task_type)) == ("writing", "coding")
     assert (clear_with_log.task_type, clear_with_log.confidence) == (
         clear.task_type,

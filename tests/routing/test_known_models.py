@@ -14,13 +14,18 @@ from typing import Any
 import pytest
 
 from orch.config import yaml_document
-from orch.config.schema import check
-from orch.routing.known_models.catalogue import FILE, Catalogue, shipped
-from orch.routing.known_models.derive import derived, read, text_of
+from orch.config.schema import validate_document
+from orch.routing.known_models.catalogue import FILE, KnownModels, load_shipped
+from orch.routing.known_models.derive import derive, format_file, read_models
 from orch.routing.known_models.identity import Identity
-from orch.routing.known_models.names import bits, taken_apart
-from orch.routing.known_models.priors import LOST, belief_of, shifted, squashed
-from orch.routing.known_models.recognition import Recognised, recognised
+from orch.routing.known_models.names import parse_name, quantization_bits
+from orch.routing.known_models.priors import (
+    QUANTIZATION_LOSS,
+    estimate_prior,
+    shift_prior,
+    soft_clamp,
+)
+from orch.routing.known_models.recognition import RecognizedModel, recognize
 from orch.types import Prior, TaskType
 
 DATA = Path(
@@ -33,9 +38,9 @@ NEEDS_DATA = pytest.mark.skipif(
 
 
 @cache
-def known() -> Catalogue:
+def known() -> KnownModels:
     """The package's."""
-    return Catalogue.of(shipped())
+    return KnownModels.merge(load_shipped())
 
 
 def model(
@@ -51,9 +56,9 @@ def model(
     return Identity(tag, basename, size, finetune, version, params_b=params_b, **more)
 
 
-def found(identity: Identity) -> Recognised:
+def found(identity: Identity) -> RecognizedModel:
     """What it is taken for."""
-    return recognised(identity, known())
+    return recognize(identity, known())
 
 
 def name_of(identity: Identity) -> str | None:
@@ -64,13 +69,13 @@ def name_of(identity: Identity) -> str | None:
 
 def coding(identity: Identity) -> float:
     """What is believed of it, 0 to 10."""
-    return belief_of(identity, known()).prior.quality[TaskType.CODING] * 10
+    return estimate_prior(identity, known()).prior.quality[TaskType.CODING] * 10
 
 
 # ---------------------------------------------------------------- recognition
 
 
-@pytest.mark.parametrize("entry", shipped()["models"], ids=lambda entry: entry["name"])
+@pytest.mark.parametrize("entry", load_shipped()["models"], ids=lambda entry: entry["name"])
 def test_every_known_model_is_recognised_by_its_own_names_with_and_without_its_size(
     entry: dict[str, Any],
 ) -> None:
@@ -176,7 +181,7 @@ def test_a_fine_tune_or_a_merge_is_not_its_base_and_has_its_date(identity: Ident
     it = found(identity)
     assert (it.known, it.relative, it.year) == (None, "qwen3-8b", 2025.25)
     assert (
-        belief_of(identity, known()).prior.source
+        estimate_prior(identity, known()).prior.source
         == "guessed from size and date, as a relative of qwen3-8b"
     )
 
@@ -240,7 +245,7 @@ def test_no_name_and_no_metadata_makes_an_error() -> None:
         tag, base, size = (
             "".join(chance.choices(letters, k=chance.randrange(14))) for _ in range(3)
         )
-        prior = belief_of(
+        prior = estimate_prior(
             model(tag, base, size, params_b=chance.choice([None, 0.001, 8.0, 1e6])), known()
         ).prior
         assert all(0 < value < 1 for value in prior.quality.values())
@@ -263,7 +268,7 @@ def test_no_name_and_no_metadata_makes_an_error() -> None:
 )
 def test_benchmarks_tell_the_quality(tag: str, quality: float) -> None:
     assert coding(model(tag)) == pytest.approx(quality, abs=0.12)
-    assert belief_of(model(tag), known()).prior.source.startswith("benchmarks (")
+    assert estimate_prior(model(tag), known()).prior.source.startswith("benchmarks (")
 
 
 def test_a_coder_of_2023_is_believed_worse_at_code_than_a_general_model_of_2026_half_its_size() -> (
@@ -297,7 +302,7 @@ def test_a_model_that_thinks_counts_as_such_unless_its_provider_says_that_it_doe
     ],
 )
 def test_a_quantisation_tells_its_bits(quantization: str, count: int | None) -> None:
-    assert bits(quantization) == count
+    assert quantization_bits(quantization) == count
 
 
 def test_fewer_than_four_bits_count_against_a_model_known_or_not() -> None:
@@ -305,15 +310,17 @@ def test_fewer_than_four_bits_count_against_a_model_known_or_not() -> None:
         whole, *less = (
             coding(model(tag, quantization=each)) for each in ("Q4_K_M", "Q3_K_M", "Q2_K", "IQ1_S")
         )
-        assert [whole - each for each in less] == pytest.approx([LOST[3], LOST[2], LOST[1]])
+        assert [whole - each for each in less] == pytest.approx(
+            [QUANTIZATION_LOSS[3], QUANTIZATION_LOSS[2], QUANTIZATION_LOSS[1]]
+        )
     assert coding(model("hf.co/x/Llama-3.1-8B-Instruct-GGUF:IQ2_M")) == pytest.approx(
-        coding(model("llama3.1:8b")) - LOST[2]
+        coding(model("llama3.1:8b")) - QUANTIZATION_LOSS[2]
     )
 
 
 def test_an_unknown_model_is_guessed_from_what_is_known_of_it_and_says_so() -> None:
     said = {
-        each: belief_of(each, known()).prior
+        each: estimate_prior(each, known()).prior
         for each in (model("mine"), model("mine:7b"), model("mine-2512:7b"))
     }
     assert [prior.source for prior in said.values()] == [
@@ -339,9 +346,9 @@ def test_a_family_without_a_date_is_an_old_one() -> None:
 
 
 def test_a_mixture_of_experts_counts_its_active_part_too() -> None:
-    assert belief_of(model("mine:30b-a3b"), known()).active_b == 3
-    assert belief_of(model("mine", params_b=30, active_b=2.9), known()).active_b == 2.9
-    assert belief_of(model("gpt-oss:20b"), known()).active_b == 3.6
+    assert estimate_prior(model("mine:30b-a3b"), known()).active_b == 3
+    assert estimate_prior(model("mine", params_b=30, active_b=2.9), known()).active_b == 2.9
+    assert estimate_prior(model("gpt-oss:20b"), known()).active_b == 3.6
     assert coding(model("mine-2512:30b-a3b")) < coding(model("mine-2512:30b"))
 
 
@@ -350,14 +357,14 @@ def test_another_scale_keeps_the_order_also_of_the_best_and_the_worst() -> None:
         Prior(dict.fromkeys(TaskType, value), "") for value in (0.01, 0.05, 0.5, 0.93, 0.94, 0.99)
     ]
     for by in (-3.0, 0.5, 1.4, 4.0):
-        moved = [shifted(prior, by, 0.0).mean for prior in priors]
+        moved = [shift_prior(prior, by, 0.0).mean for prior in priors]
         assert moved == sorted(set(moved))
         assert 0 < moved[0] < moved[-1] < 1
 
 
 def test_a_squashed_quality_is_itself_in_the_middle() -> None:
-    assert [squashed(value) for value in (1.0, 5.5, 9.0)] == [1.0, 5.5, 9.0]
-    assert [squashed(12.0), squashed(-3.0)] == pytest.approx([10 - math.exp(-3), math.exp(-4)])
+    assert [soft_clamp(value) for value in (1.0, 5.5, 9.0)] == [1.0, 5.5, 9.0]
+    assert [soft_clamp(12.0), soft_clamp(-3.0)] == pytest.approx([10 - math.exp(-3), math.exp(-4)])
 
 
 # ---------------------------------------------------------------- the files
@@ -371,19 +378,19 @@ def test_what_a_user_s_file_says_goes_before_the_package_s() -> None:
             {"name": "chat-own-8b", "family": "own", "params_b": 8},
         ]
     }
-    both = Catalogue.of(shipped(), own)
-    belief = belief_of(model("qwen3-8b"), both)
+    both = KnownModels.merge(load_shipped(), own)
+    belief = estimate_prior(model("qwen3-8b"), both)
     assert (belief.prior.quality[TaskType.WRITING], belief.prior.source) == (
         0.35,
         "known_models.yaml",
     )
-    assert recognised(model("own:8b"), both).family == "own"
+    assert recognize(model("own:8b"), both).family == "own"
 
 
 def test_the_package_s_file_is_yaml_that_validates_and_names_its_sources() -> None:
-    document = yaml_document.parse(str(FILE), FILE.read_text(encoding="utf-8"), shipped=True)
-    data, problems = check("known_models", document, document.data)
-    assert (problems, data) == ([], shipped())
+    document = yaml_document.parse_yaml(str(FILE), FILE.read_text(encoding="utf-8"), shipped=True)
+    data, problems = validate_document("known_models", document, document.data)
+    assert (problems, data) == ([], load_shipped())
     assert {"Artificial Analysis", "llm-stats", "EuroEval"} <= {
         each["name"] for each in data["sources"]
     }
@@ -391,10 +398,10 @@ def test_the_package_s_file_is_yaml_that_validates_and_names_its_sources() -> No
 
 @NEEDS_DATA
 def test_the_package_s_file_is_what_the_script_derives_from_the_scores() -> None:
-    text = text_of(derived(read(DATA)))
+    text = format_file(derive(read_models(DATA)))
     again = json.loads(text[text.index("{") :])
-    assert [*again] == [*shipped()]
-    for entry, kept in zip(again["models"], shipped()["models"], strict=True):
+    assert [*again] == [*load_shipped()]
+    for entry, kept in zip(again["models"], load_shipped()["models"], strict=True):
         assert entry.keys() == kept.keys()
         assert {name: value for name, value in entry.items() if name != "modes"} == {
             name: value for name, value in kept.items() if name != "modes"
@@ -411,7 +418,7 @@ def test_the_package_s_file_is_what_the_script_derives_from_the_scores() -> None
 
 
 def test_names_are_taken_apart() -> None:
-    it = taken_apart("hf.co/x/Meta-Llama-3.1-8B-Instruct-GGUF:IQ3_XXS")
+    it = parse_name("hf.co/x/Meta-Llama-3.1-8B-Instruct-GGUF:IQ3_XXS")
     assert (it.stem, it.size, it.size_b, it.quantization, it.tuned) == (
         "llama3.1",
         "8b",
@@ -419,9 +426,9 @@ def test_names_are_taken_apart() -> None:
         "iq3",
         frozenset({"instruct"}),
     )
-    assert taken_apart("qwen2.5-14b-instruct-1m").size_b == 14
-    assert (taken_apart("m:30b-a3b").active_b, taken_apart("granite3-moe:1b-a400m").active_b) == (
+    assert parse_name("qwen2.5-14b-instruct-1m").size_b == 14
+    assert (parse_name("m:30b-a3b").active_b, parse_name("granite3-moe:1b-a400m").active_b) == (
         3.0,
         0.4,
     )
-    assert taken_apart("smollm2:135m").size_b == 0.135
+    assert parse_name("smollm2:135m").size_b == 0.135

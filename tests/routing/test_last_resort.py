@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.execution.results import DEMONSTRATION, DEMONSTRATION_PACKAGE
+from orch.execution.results import DEMO_MODEL_PREFIX, DEMO_MODEL_WARNING
 from orch.types import RunResult
 from tests.cli.test_main import orch
 from tests.conftest import ROOM
@@ -181,7 +181,7 @@ def as_shipped(real: FakeOllama, tiny: FakeOllama, home: Path) -> None:
     )
     models = (
         f"  - {{id: '{REAL}'}}\n  - {{id: {TINY}, provider: inside, gguf:"
-        f" '{DEMONSTRATION_PACKAGE}x.gguf', last_resort: true}}\n"
+        f" '{DEMO_MODEL_PREFIX}x.gguf', last_resort: true}}\n"
     )
     home.mkdir()
     (home / "models.yaml").write_text(f"version: 1\nproviders:\n{providers}models:\n{models}")
@@ -209,7 +209,7 @@ def test_json_tells_it_as_a_warning_and_quiet_not_at_all(
 ) -> None:
     as_shipped(real, tiny, home)
     told = json.loads(orch("run", "--json", TASK).stdout)
-    assert (told["degraded"], told["warnings"]) == (True, [DEMONSTRATION])
+    assert (told["degraded"], told["warnings"]) == (True, [DEMO_MODEL_WARNING])
     assert orch("run", "-q", TASK).stderr == b""
 
 
@@ -219,8 +219,8 @@ def test_a_demonstration_from_the_cache_is_one_too(
     as_shipped(real, tiny, home)
     first, again = (json.loads(orch("run", "--json", "-m", TINY, TASK).stdout) for _ in range(2))
     assert [(each["source"], each["warnings"]) for each in (first, again)] == [
-        ("model", [DEMONSTRATION]),
-        ("cache", [DEMONSTRATION]),
+        ("model", [DEMO_MODEL_WARNING]),
+        ("cache", [DEMO_MODEL_WARNING]),
     ]
 
 
@@ -239,7 +239,7 @@ def test_clients_are_told_in_a_header(
             },
         )
     assert [unquote(value) for value in answer.headers.get_list("x-orch-warning")] == [
-        DEMONSTRATION
+        DEMO_MODEL_WARNING
     ]
 
 

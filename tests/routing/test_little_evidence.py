@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from orch.config.spec import ModelSpec
 from orch.quality import QualityModel
-from orch.quality.estimator import RERUN_STEP, JudgedQuality, fitted, learn
+from orch.quality.estimator import RERUN_STEP, QualityEstimator, apply_rating, fit_quality_model
 from orch.routing.model_state import ModelState
-from orch.routing.priors import of_rating
-from orch.storage.grades import Graded, Rating
+from orch.routing.priors import prior_from_rating
+from orch.storage.grades import GradedAnswer, Rating
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from orch.types import TaskType
@@ -47,9 +47,9 @@ def rating(number: int, text: str, model: str, word: str) -> Rating:
     return Rating(number, text, None, model, "p", score, kind)
 
 
-def graded(number: int, text: str, model: str, score: float) -> Graded:
+def graded(number: int, text: str, model: str, score: float) -> GradedAnswer:
     """A grade of a suite."""
-    return Graded(
+    return GradedAnswer(
         0.0, f"t{number}", "h", "coding", "en", text, model, "p", "d", score=score, how="graded"
     )
 
@@ -95,16 +95,16 @@ def test_one_answer_moves_a_model_by_a_quarter_at_most_and_elsewhere_by_less(
     )
     text, model, word = new
     told = rating(len(before), text, model, word)
-    old = fitted(suite, ratings, priors, shares)
+    old = fit_quality_model(suite, ratings, priors, shares)
     online = QualityModel.from_bytes(old.to_bytes(), shares)
     online.meet(name(model), priors[name(model)])
-    learn(online, told)
+    apply_rating(online, told)
     own, other = max(shares(text), key=lambda each: shares(text)[each]), data.draw(TYPES)
     for task_type in {TaskType(own), other, *(TaskType(each) for each in shares(text))}:
         then = expected(old, text, task_type, priors)
         for now in (
             expected(each, text, task_type, priors)
-            for each in (fitted(suite, [*ratings, told], priors, shares), online)
+            for each in (fit_quality_model(suite, [*ratings, told], priors, shares), online)
         ):
             assert max(abs(now[each] - then[each]) for each in priors) <= (
                 OWN if task_type == own else OTHERS
@@ -130,7 +130,7 @@ class Told:
 def test_the_very_first_answer_moves_no_further_also_where_its_type_is_in_doubt(
     share: float, prior: float, word: str
 ) -> None:
-    model = fitted(
+    model = fit_quality_model(
         [],
         [rating(1, "why", "a", word)],
         {"p/a": prior},
@@ -157,7 +157,11 @@ def test_a_rerun_never_raises_a_model_and_counts_less_than_bad(
 
     def after(kind: str, count: int) -> float:
         more = [rating(at + 1, "why", "a", kind) for at in range(count)]
-        return fitted([], [*evidence, *more], priors, lambda _: one).predict("why")["p/a"].mean
+        return (
+            fit_quality_model([], [*evidence, *more], priors, lambda _: one)
+            .predict("why")["p/a"]
+            .mean
+        )
 
     assert after("bad", reruns) - 0.01 <= after("rerun", reruns) <= after("rerun", 0)
 
@@ -166,7 +170,10 @@ def test_what_was_kept_of_reruns_before_is_read_as_a_step_too() -> None:
     priors = {"p/small": 0.1}
     kept = Rating(1, "why", None, "small", "p", 0.4, "rerun")
     assert (
-        fitted([], [kept], priors, lambda _: {"simple": 1.0}).predict("why")["p/small"].mean < 0.1
+        fit_quality_model([], [kept], priors, lambda _: {"simple": 1.0})
+        .predict("why")["p/small"]
+        .mean
+        < 0.1
     )
 
 
@@ -178,7 +185,7 @@ def state(model: str, quality: float | None, *, unlisted: bool = True) -> ModelS
     prior = (
         None
         if quality is None
-        else of_rating(quality, "guessed from size" if unlisted else "rated by you")
+        else prior_from_rating(quality, "guessed from size" if unlisted else "rated by you")
     )
     return ModelState(
         ModelSpec(id=model, provider="p", quality_rating=None if unlisted else quality),
@@ -192,8 +199,8 @@ class Known:
 
     def __init__(self, folder: Path, listed: Sequence[ModelState] = ()) -> None:
         self.journal = Journal(folder / "journal.sqlite3", Redactor({}))
-        self.judged = JudgedQuality(
-            self.journal.judgements,
+        self.judged = QualityEstimator(
+            self.journal.feedback,
             [each.spec for each in listed],
             lambda text: {TaskType.CODING: 1.0},
         )
@@ -201,7 +208,7 @@ class Known:
     def rate(self, model: str, score: float, kind: str = "word") -> None:
         """One more answer."""
         run = {"run_id": f"{model}{score}{kind}", "task": "sort a list", "task_type": "coding"}
-        assert self.journal.judgements.rate(run, {("p", model): score}, kind)
+        assert self.journal.feedback.set_ratings(run, {("p", model): score}, kind)
 
     def of(
         self,
@@ -216,7 +223,7 @@ class Known:
     @property
     def kept(self) -> object:
         """The fitted model and what it was fitted to."""
-        return self.journal.judgements.kept("quality")
+        return self.journal.feedback.load_learned("quality")
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 
 from orch import Orchestrator
 from orch.errors import UsageError
-from orch.orchestrator import task_of
-from orch.routing.selection import only_loaded, swap_of
+from orch.orchestrator import build_task
+from orch.routing.selection import find_swap, only_loaded
 from orch.types import Candidate
 from tests.cli.test_main import orch
 from tests.cli.test_terminal import Terminal
@@ -56,7 +56,7 @@ async def test_only_what_is_loaded_answers_though_another_is_better(server: Fake
 async def test_nor_does_a_model_that_is_not_loaded_take_over(server: FakeOllama) -> None:
     server.resident = {OTHER: 8_192}
     async with over({"ollama": server}) as orchestrator:
-        decision = await orchestrator.decide_task(task_of(TASK, loaded=True))
+        decision = await orchestrator.decide_task(build_task(TASK, loaded=True))
     assert decision.model_id == OTHER
     assert [each.model_id for each in only_loaded(decision.candidates)[0]] == [OTHER]
 
@@ -67,7 +67,7 @@ async def test_where_nothing_loaded_can_take_the_task_the_choice_is_as_usual_wit
     assert await taken(server, loaded=True) == ([BEST], (NONE_CAN,))
     async with over({"ollama": server}) as orchestrator:
         server.resident.clear()
-        assert (await orchestrator.decide_task(task_of(TASK, loaded=True))).reason.endswith(
+        assert (await orchestrator.decide_task(build_task(TASK, loaded=True))).reason.endswith(
             "; no loaded model can take this task"
         )
 
@@ -106,7 +106,9 @@ async def test_a_loaded_last_resort_is_no_loaded_model_that_can(server: FakeOlla
         async with over(
             {"ollama": server}, models=models, fallback={"last_resort": "always"}, swap="never"
         ) as orchestrator:
-            assert (await orchestrator.decide_task(task_of(TASK, loaded=loaded))).model_id == BEST
+            assert (
+                await orchestrator.decide_task(build_task(TASK, loaded=loaded))
+            ).model_id == BEST
 
 
 async def test_a_model_that_is_named_is_asked_in_any_case(server: FakeOllama) -> None:
@@ -170,11 +172,11 @@ def test_auto_loaded_is_listed(url: str) -> None:
 
 def test_a_swap_is_a_loaded_model_that_would_be_unloaded() -> None:
     loaded, chosen = Candidate("a", "A", "p", resident=True), Candidate("b", "B", "p", evicts=1)
-    assert swap_of((chosen, loaded)) == (loaded, chosen)
-    assert swap_of((loaded, chosen)) is None
-    assert swap_of((Candidate("b", "B", "p"), loaded)) is None
+    assert find_swap((chosen, loaded)) == (loaded, chosen)
+    assert find_swap((loaded, chosen)) is None
+    assert find_swap((Candidate("b", "B", "p"), loaded)) is None
     assert (
-        swap_of((chosen, Candidate("a", "A", "p", resident=True, eliminated="it only embeds")))
+        find_swap((chosen, Candidate("a", "A", "p", resident=True, eliminated="it only embeds")))
         is None
     )
 

@@ -13,23 +13,23 @@ from typing import Any
 import pytest
 
 from orch import Orchestrator
-from orch.config.discovery import packaged
-from orch.config.load import from_data, load
+from orch.config.discovery import packaged_file
+from orch.config.load import config_from_data, load_config
 from orch.config.spec import ModelSpec, Provider
-from orch.providers.ollama import OllamaBackend
+from orch.providers.ollama import OllamaClient
 from orch.routing.known_models import priors
-from orch.routing.known_models.catalogue import Catalogue
+from orch.routing.known_models.catalogue import KnownModels
 from orch.routing.known_models.identity import Identity
 from orch.routing.model_state import ModelState
 from orch.routing.priors import QualityPriors
-from orch.routing.registry import Survey
+from orch.routing.registry import Inventory
 from orch.types import Prior, TaskType
 from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json
 
-SHIPPED = load().shipped_models
+SHIPPED = load_config().shipped_models
 QWEN, GPT, MINE = "qwen3:8b", "gpt-oss:20b", "mine:8b"
 
 
@@ -40,9 +40,9 @@ def server() -> Iterator[FakeOllama]:
         yield running
 
 
-async def survey(server: FakeOllama, models: list[Json] | None = None, **more: Any) -> Survey:
+async def survey(server: FakeOllama, models: list[Json] | None = None, **more: Any) -> Inventory:
     """What is there, with the shipped list or another one."""
-    listed = from_data(None, None).models
+    listed = config_from_data(None, None).models
     shipped = [
         {
             "id": each.id,
@@ -58,16 +58,16 @@ async def survey(server: FakeOllama, models: list[Json] | None = None, **more: A
         **more,
     }
     async with Orchestrator(data, {"version": 1, "memory_budget_gb": 100}) as orchestrator:
-        return await orchestrator.runtime.registry.available()
+        return await orchestrator.runtime.registry.snapshot()
 
 
-def of(found: Survey, name: str) -> ModelState:
+def of(found: Inventory, name: str) -> ModelState:
     """The state of one model."""
     (state,) = (state for state in found.states if state.spec.id == name)
     return state
 
 
-def prior(found: Survey, name: str) -> Prior:
+def prior(found: Inventory, name: str) -> Prior:
     """What is believed of it."""
     it = of(found, name).prior
     assert it is not None
@@ -172,7 +172,7 @@ def believed(specs: list[ModelSpec], *others: str) -> dict[str, float]:
     states = [ModelState(spec) for spec in specs] + [
         ModelState(ModelSpec(id=name), unlisted=True) for name in others
     ]
-    found = QualityPriors(specs, SHIPPED).believed(
+    found = QualityPriors(specs, SHIPPED).with_priors(
         states, {at: Identity(state.spec.id) for at, state in enumerate(states)}, True
     )
     return {state.spec.id: state.prior.mean * 10 for state in found.states if state.prior}
@@ -227,7 +227,7 @@ def test_a_rated_model_is_recognised_by_what_its_provider_says_of_it_also_while_
         Identity("mine", basename="Qwen3", size_label="8B", params_b=8.19),
     )
     shifts = [
-        book.believed([ModelState(spec), other], found, True).states[1].prior
+        book.with_priors([ModelState(spec), other], found, True).states[1].prior
         for found in ({1: Identity(GPT)}, {0: it, 1: Identity(GPT)}, {1: Identity(GPT)})
     ]
     before, there, down = (each.mean for each in shifts if each)
@@ -242,17 +242,17 @@ def test_preferences_are_the_shipped_ones_where_nobody_wrote_others() -> None:
         "version": 1,
         "task_types": {"coding": {"prefer": [LLAMA]}, "simple": {"quality_floor": 4}},
     }
-    assert load().shipped_prefer == frozenset(TaskType)
-    assert from_data(None, own).shipped_prefer == frozenset(TaskType) - {TaskType.CODING}
+    assert load_config().shipped_prefer == frozenset(TaskType)
+    assert config_from_data(None, own).shipped_prefer == frozenset(TaskType) - {TaskType.CODING}
 
 
 def test_a_model_is_recognised_once_however_often_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = list[Identity]()
-    real = priors.belief_of
+    real = priors.estimate_prior
 
-    def counted(identity: Identity, known: Catalogue) -> priors.Belief:
+    def counted(identity: Identity, known: KnownModels) -> priors.PriorEstimate:
         asked.append(identity)
         return real(identity, known)
 
@@ -261,7 +261,7 @@ def test_a_model_is_recognised_once_however_often_it_is_asked_for(
     identities = {at: Identity(state.spec.id) for at, state in enumerate(states)}
     book = QualityPriors([])
     for _ in range(3):
-        book.believed(states, identities, True)
+        book.with_priors(states, identities, True)
     assert len(asked) == len(set(asked)) == 5
 
 
@@ -272,7 +272,7 @@ def test_where_the_shipped_ratings_hold_the_known_models_are_not_read(
     spec = SHIPPED[0]
     assert (
         QualityPriors([spec], SHIPPED)
-        .believed([ModelState(spec)], {0: Identity(spec.id)}, True)
+        .with_priors([ModelState(spec)], {0: Identity(spec.id)}, True)
         .only_shipped
     )
 
@@ -424,7 +424,7 @@ def test_a_broken_file_of_known_models_gives_no_traceback(home: Path) -> None:
 
 
 def test_the_shipped_models_are_those_of_the_file() -> None:
-    text = packaged("models").read_text(encoding="utf-8")
+    text = packaged_file("models").read_text(encoding="utf-8")
     assert all(f"id: {spec.id}" in text for spec in SHIPPED)
     assert len(SHIPPED) == text.count("  - id:")
 
@@ -443,7 +443,7 @@ MIXTURE = {
 async def test_the_active_size_of_a_mixture_is_told_by_its_metadata(server: FakeOllama) -> None:
     server.add(FakeModel("mixed", metadata=MIXTURE))
     server.add(FakeModel("wrong", metadata={**MIXTURE, "qwen3moe.expert_count": 10**9}))
-    backend = OllamaBackend(Provider(kind="ollama", base_url=server.url))
+    backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     try:
         assert (await backend.info("mixed")).active_b == pytest.approx(3.35, abs=0.01)
         assert (await backend.info("wrong")).active_b is None
@@ -477,13 +477,13 @@ async def test_what_an_older_orch_kept_of_a_model_is_asked_again_for_its_metadat
         )
     )
     async with Orchestrator() as orchestrator:
-        await orchestrator.runtime.registry.available()
+        await orchestrator.runtime.registry.snapshot()
         orchestrator.runtime.journal.database.rows(
             "UPDATE model_info SET info = json_remove(info, '$.basename') RETURNING digest"
         )
-        assert prior(await orchestrator.runtime.registry.available(), MINE).source.startswith(
+        assert prior(await orchestrator.runtime.registry.snapshot(), MINE).source.startswith(
             "benchmarks"
         )
         asked = [request.path for request in ollama.requests].count("/api/show")
-        await orchestrator.runtime.registry.available()
+        await orchestrator.runtime.registry.snapshot()
     assert asked == 6 == [request.path for request in ollama.requests].count("/api/show")

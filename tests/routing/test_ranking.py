@@ -16,8 +16,8 @@ from orch import OrchError, Orchestrator
 from orch.config.spec import ModelSpec, TaskTypeRule
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank, weights_for
-from orch.types import Classification, Decision, Estimate, Measured, Need, TaskType
+from orch.routing.ranking import profile_weights, rank_candidates
+from orch.types import Classification, Decision, Estimate, Need, SpeedStats, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.scoring import EVEN, HI, best, policy_of, shipped, state, sure
 
@@ -49,7 +49,7 @@ SPECS = st.builds(
 )
 RATES = st.none() | st.floats(0.1, 1e4)
 MEASURED = st.builds(
-    Measured,
+    SpeedStats,
     n=st.just(3),
     last_at=st.just(1e9),
     load_s=RATES,
@@ -98,7 +98,7 @@ RULES = st.builds(
 
 
 POLICIES = st.builds(
-    lambda wish, *rest: policy_of(rest[0], weights_for(shipped(), *wish), rest[1]),
+    lambda wish, *rest: policy_of(rest[0], profile_weights(shipped(), *wish), rest[1]),
     WISHES,
     RULES,
     st.none() | st.integers(0, 10**11),
@@ -116,7 +116,9 @@ def test_the_order_of_the_models_changes_nothing(
     chance: random.Random,
 ) -> None:
     shuffled = chance.sample(states, len(states))
-    assert rank(told, shuffled, need, policy) == rank(told, states, need, policy)
+    assert rank_candidates(told, shuffled, need, policy) == rank_candidates(
+        told, states, need, policy
+    )
 
 
 @untimed
@@ -124,7 +126,7 @@ def test_the_order_of_the_models_changes_nothing(
 def test_every_model_is_ranked_and_none_that_is_out_stands_above_one_that_can(
     states: list[ModelState], told: Classification, need: Need, policy: Policy
 ) -> None:
-    ranked = rank(told, states, need, policy)
+    ranked = rank_candidates(told, states, need, policy)
     out = [candidate.eliminated is not None for candidate in ranked]
     assert out == sorted(out)
     assert sorted((c.model_id, c.provider) for c in ranked) == sorted(
@@ -139,7 +141,11 @@ def test_every_model_is_ranked_and_none_that_is_out_stands_above_one_that_can(
 def test_the_terms_are_the_weights_by_name_and_sum_to_the_falling_score(
     states: list[ModelState], told: Classification, need: Need, policy: Policy
 ) -> None:
-    able = [candidate for candidate in rank(told, states, need, policy) if not candidate.eliminated]
+    able = [
+        candidate
+        for candidate in rank_candidates(told, states, need, policy)
+        if not candidate.eliminated
+    ]
     assert all(candidate.terms.keys() == policy.weights.keys() for candidate in able)
     assert [candidate.score for candidate in able] == pytest.approx(
         [sum(candidate.terms.values()) for candidate in able]
@@ -155,9 +161,15 @@ def test_whoever_can_take_a_task_holds_its_prompt(
     states: list[ModelState], told: Classification, need: Need, policy: Policy
 ) -> None:
     by_name = {(each.spec.id, each.spec.provider): each for each in states}
-    for candidate in (each for each in rank(told, states, need, policy) if not each.eliminated):
+    for candidate in (
+        each for each in rank_candidates(told, states, need, policy) if not each.eliminated
+    ):
         model = by_name[candidate.model_id, candidate.provider]
-        assert model.tokens(need.prompt_tokens) < (candidate.num_ctx or 0) <= model.context_window
+        assert (
+            model.corrected_tokens(need.prompt_tokens)
+            < (candidate.num_ctx or 0)
+            <= model.context_window
+        )
         assert need.capabilities <= (model.capabilities or need.capabilities)
 
 
@@ -169,7 +181,7 @@ def test_a_model_never_loses_by_being_loaded(
     first, *others = states
     places = []
     for resident in (False, True):
-        ranked = rank(
+        ranked = rank_candidates(
             told, [replace(first, resident=resident, resident_ctx=None), *others], need, policy
         )
         places.append(
@@ -190,7 +202,7 @@ def test_an_equal_score_goes_to_the_better_model() -> None:
         state("fast", facts={"quality_rating": 5}),
         state("good", facts={"quality_rating": 7.5, "weaknesses": ("coding",)}),
     )
-    ranked = rank(
+    ranked = rank_candidates(
         sure(),
         [fast, good],
         HI,
@@ -225,7 +237,7 @@ def test_a_loaded_model_wins_where_the_other_is_little_better_and_loses_where_it
 
 def test_the_place_in_prefer_adds_to_fit_and_an_alias_counts() -> None:
     models = [state("a"), state("b"), state("c", facts={"aliases": ("short",)})]
-    ranked = rank(
+    ranked = rank_candidates(
         sure(), models, HI, policy_of(TaskTypeRule(prefer=("short", "b", "missing")), EVEN)
     )
     fit = {candidate.model_id: candidate.terms["fit"] for candidate in ranked}
@@ -246,14 +258,16 @@ def test_the_sooner_model_is_enough_where_it_was_measured_to_be_as_good(
     mean: float, n: int, first: str
 ) -> None:
     weights = {"fit": 0.0, "quality": 0.99, "speed": 0.01, "confidence": 0.0}
-    policy = Policy.of(shipped(), weights, None)
-    found = rank(sure(), [_judged("better", 0.80, 7), _judged("sooner", mean, 8, n)], HI, policy)
+    policy = Policy.from_routing(shipped(), weights, None)
+    found = rank_candidates(
+        sure(), [_judged("better", 0.80, 7), _judged("sooner", mean, 8, n)], HI, policy
+    )
     assert found[0].model_id == first
     assert ("as good as better here" in found[0].reason) == (first == "sooner")
 
 
 def test_what_was_learned_goes_before_the_rating_and_is_said() -> None:
-    found = rank(
+    found = rank_candidates(
         sure(),
         [_judged("rated-low", 0.9, 7), state("rated-high", facts={"quality_rating": 8})],
         HI,
@@ -270,7 +284,7 @@ def test_a_model_at_the_floor_is_not_below_it() -> None:
             state("at", facts={"quality_rating": rating}),
             state("above", facts={"quality_rating": 10}),
         )
-        ranked = rank(
+        ranked = rank_candidates(
             sure(), [at_floor, above], HI, policy_of(TaskTypeRule(quality_floor=rating), EVEN)
         )
         assert [candidate.eliminated for candidate in ranked] == [None, None], rating
@@ -280,7 +294,9 @@ def test_a_model_below_the_floor_is_passed_over_unless_all_are() -> None:
     low, high = state("low", facts={"quality_rating": 3, "speed_rating": 10}), state("high")
     assert [
         c.eliminated_code
-        for c in rank(sure(), [low, high], HI, policy_of(TaskTypeRule(quality_floor=5), EVEN))
+        for c in rank_candidates(
+            sure(), [low, high], HI, policy_of(TaskTypeRule(quality_floor=5), EVEN)
+        )
     ] == ["", "quality_floor"]
     assert best(low, quality_floor=5).eliminated is None
 
@@ -291,7 +307,7 @@ def test_memory_counts_the_cache_of_the_context_that_is_needed(
 ) -> None:
     # 5 GB of weights; the cache takes 1 GB at 8,192 tokens and 4 GB at 32,768
     model = state("a", size_bytes=5 * 10**9, kv_bytes_per_token=131_072)
-    ranked = rank(
+    ranked = rank_candidates(
         sure(),
         [model],
         Need(prompt_tokens),

@@ -10,7 +10,7 @@ import pytest
 
 from orch import Orchestrator
 from orch.routing.model_state import DEFAULT_NUM_CTX, ModelState
-from orch.routing.registry import Survey, speed_of
+from orch.routing.registry import Inventory, guess_speed_rating
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json
 
@@ -31,7 +31,7 @@ async def survey(
     named: bool | None = None,
     budget: Any = 100,
     **models: Any,
-) -> Survey:
+) -> Inventory:
     """What is there, with these facts about the listed model."""
     data = {
         "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},
@@ -39,10 +39,10 @@ async def survey(
         **models,
     }
     async with Orchestrator(data, {"version": 1, "memory_budget_gb": budget}) as orchestrator:
-        return await orchestrator.runtime.registry.available(with_unlisted=named)
+        return await orchestrator.runtime.registry.snapshot(with_unlisted=named)
 
 
-def of(found: Survey, name: str) -> ModelState:
+def of(found: Inventory, name: str) -> ModelState:
     """The state of one model."""
     (state,) = (state for state in found.states if state.spec.id == name)
     return state
@@ -60,7 +60,7 @@ async def test_unlisted_models_take_part_as_models_yaml_says_and_always_where_on
 ) -> None:
     found = await survey(server, named=named, unlisted=rule)
     assert (OTHER in {state.spec.id for state in found.states}) is there
-    assert found.unlisted_take_part is (rule == "use")
+    assert found.use_unlisted is (rule == "use")
 
 
 async def test_an_unlisted_model_is_marked_and_a_listed_one_is_there_once(
@@ -83,7 +83,7 @@ async def test_where_a_server_is_down_its_models_say_why_and_so_does_the_survey(
     code, why = of(found, LISTED).unavailable or ("", "")
     assert code == "provider_down"
     assert why.startswith("provider ollama is down: ")
-    assert list(found.down) == ["ollama"]
+    assert list(found.unreachable) == ["ollama"]
 
 
 async def test_names_are_compared_with_their_tags(server: FakeOllama) -> None:
@@ -181,7 +181,7 @@ async def test_where_free_memory_is_not_known_there_is_no_limit(
 def test_a_guess_of_speed_goes_through_the_ratings_of_the_shipped_models_and_stays_within_bounds() -> (
     None
 ):
-    assert [speed_of(size) for size in (8.0, 14.8, 0.001, 9000.0, None)] == [
+    assert [guess_speed_rating(size) for size in (8.0, 14.8, 0.001, 9000.0, None)] == [
         7.8,
         6.5,
         9.5,
@@ -192,7 +192,7 @@ def test_a_guess_of_speed_goes_through_the_ratings_of_the_shipped_models_and_sta
 
 async def test_a_mixture_of_experts_is_as_fast_as_its_active_part(server: FakeOllama) -> None:
     server.add(FakeModel("gpt-oss:20b", parameter_size="20.9B"))
-    assert of(await survey(server), "gpt-oss:20b").spec.speed_rating == speed_of(3.6)
+    assert of(await survey(server), "gpt-oss:20b").spec.speed_rating == guess_speed_rating(3.6)
 
 
 async def test_a_guess_of_speed_reads_the_weights_as_they_are_quantised_and_of_a_mixture_the_active_part(

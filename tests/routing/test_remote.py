@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.providers.remote_models import SOMEWHERE, host_in, is_cloud_name, place
+from orch.providers.remote_models import UNNAMED_HOST, display_host, is_cloud_name, remote_host_of
 from orch.routing.expected_time import load_seconds
-from orch.routing.model_state import memory_needed
+from orch.routing.model_state import required_memory
 from orch.types import RunResult
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
@@ -108,15 +108,15 @@ def test_other_names_do_not(name: str) -> None:
         ({}, ""),
         ({"remote_host": ""}, ""),
         ({"remote_host": HOST}, HOST),
-        ({"remote_model": "x"}, SOMEWHERE),
+        ({"remote_model": "x"}, UNNAMED_HOST),
     ],
 )
 def test_a_row_says_where_its_model_runs(entry: dict[str, str], host: str) -> None:
-    assert host_in(entry) == host
+    assert remote_host_of(entry) == host
 
 
 def test_no_control_character_of_a_server_reaches_a_terminal() -> None:
-    assert host_in({"remote_host": "https://a\x1b[2J.b\n"}) == "https://a[2J.b"
+    assert remote_host_of({"remote_host": "https://a\x1b[2J.b\n"}) == "https://a[2J.b"
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,12 @@ def test_no_control_character_of_a_server_reaches_a_terminal() -> None:
         (HOST, "ollama.com"),
         ("http://10.0.0.7:11434", "10.0.0.7:11434"),
         ("ollama.com", "ollama.com"),
-        (SOMEWHERE, SOMEWHERE),
+        (UNNAMED_HOST, UNNAMED_HOST),
         ("[", "["),
     ],
 )
 def test_people_read_a_host_without_what_everybody_uses(host: str, read: str) -> None:
-    assert place(host) == read
+    assert display_host(host) == read
 
 
 @pytest.mark.parametrize("where", ["tags", "show", "ps"])
@@ -153,7 +153,7 @@ async def test_it_is_out_wherever_its_server_says_it(server: FakeOllama, where: 
 
 async def test_it_is_out_by_its_name_where_its_server_says_nothing(server: FakeOllama) -> None:
     server.models[CLOUD].says_remote_in = frozenset()
-    assert SOMEWHERE in (await refused(server, model=CLOUD)).message
+    assert UNNAMED_HOST in (await refused(server, model=CLOUD)).message
 
 
 async def test_what_an_older_orch_kept_of_a_model_hides_nothing(server: FakeOllama) -> None:
@@ -174,7 +174,7 @@ async def test_what_an_older_orch_kept_of_a_model_hides_nothing(server: FakeOlla
     }
     async with orchestrator(server) as made:
         row = (server.models["big:120b"].digest, 1.0, json.dumps(old))
-        made.runtime.journal.database.ask(
+        made.runtime.journal.database.run_or_default(
             lambda c: c.execute("INSERT INTO model_info VALUES (?, ?, ?)", row), None
         )
         assert (await made.execute(TASK, profile="quality")).decision.model_id == LOCAL
@@ -287,11 +287,11 @@ async def test_a_model_that_is_loaded_elsewhere_takes_no_memory_and_is_not_loade
     async with orchestrator(server, ALLOWED) as made:
         far = next(
             each
-            for each in (await made.runtime.registry.available()).states
+            for each in (await made.runtime.registry.snapshot()).states
             if each.spec.id == CLOUD
         )
     far = replace(far, size_bytes=90_000_000_000)
-    assert (far.local, memory_needed(far, 8192), load_seconds(far, 8192)) == (False, 0, 0.0)
+    assert (far.local, required_memory(far, 8192), load_seconds(far, 8192)) == (False, 0, 0.0)
 
 
 # ---------------------------------------------------------------- it is allowed

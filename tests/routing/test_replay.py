@@ -14,7 +14,7 @@ import pytest
 
 from orch.classifier.classifier import Classifier
 from orch.orchestrator import Orchestrator
-from orch.routing.replay import Past, Redecided, decider, mean, replay
+from orch.routing.replay import NewDecision, RecordedDecision, decider, known_means, replay_runs
 from orch.types import Candidate, Classification, TaskType
 from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
@@ -195,10 +195,10 @@ class _Hesitant:
 async def _told_again(orchestrator: Orchestrator) -> list[str]:
     """The types of the journal's tasks as a hesitant classifier tells them, newest first."""
     runtime = replace(orchestrator.runtime, classifier=cast(Classifier, _Hesitant()))
-    survey = await runtime.registry.available()
+    survey = await runtime.registry.snapshot()
     return [
         each.task_type
-        for each in replay(runtime.journal.runs(), decider(runtime, survey)).decisions
+        for each in replay_runs(runtime.journal.runs(), decider(runtime, survey)).decisions
     ]
 
 
@@ -358,16 +358,16 @@ def _journal_row(**other: Any) -> dict[str, Any]:
     )
 
 
-def _b_takes_all(past: Past) -> Redecided:
+def _b_takes_all(past: RecordedDecision) -> NewDecision:
     candidates = (
         Candidate("b", "B", "there", expected_s=2.0, reason="it is b"),
         Candidate("a", "A", "there", expected_s=5.0),
     )
-    return Redecided(TaskType.CODING, candidates, {("there", "a"): 0.4, ("there", "b"): 0.6})
+    return NewDecision(TaskType.CODING, candidates, {("there", "a"): 0.4, ("there", "b"): 0.6})
 
 
 def test_both_choices_are_weighed_by_what_is_known_now() -> None:
-    [again] = replay([_journal_row()], _b_takes_all).changes
+    [again] = replay_runs([_journal_row()], _b_takes_all).changes
     assert (again.before, again.after, again.quality, again.seconds, again.reason) == (
         "a",
         "b",
@@ -385,7 +385,7 @@ def test_a_conversation_without_a_task_is_read_from_its_last_turn() -> None:
     ]
     assert [
         each.task
-        for each in replay(
+        for each in replay_runs(
             [_journal_row(task="", messages=json.dumps(messages))], _b_takes_all
         ).decisions
     ] == ["then"]
@@ -394,12 +394,12 @@ def test_a_conversation_without_a_task_is_read_from_its_last_turn() -> None:
 def test_the_former_turn_is_the_one_before_it_that_was_answered_or_interrupted() -> None:
     seen: list[TaskType | None] = []
 
-    def note(past: Past) -> Redecided:
+    def note(past: RecordedDecision) -> NewDecision:
         seen.append(past.former)
         return _b_takes_all(past)
 
     types = (("simple", "ok"), ("writing", "failed"), ("creative", "interrupted"), ("coding", "ok"))
-    replay(
+    replay_runs(
         [_journal_row(session="s", task_type=kind, status=status) for kind, status in types]
         + [_journal_row()],
         note,
@@ -408,5 +408,5 @@ def test_the_former_turn_is_the_one_before_it_that_was_answered_or_interrupted()
 
 
 def test_means_are_of_what_is_known_on_both_sides() -> None:
-    assert mean([(0.2, 0.4), (0.4, 0.8), (None, 1.0)]) == pytest.approx((0.3, 0.6))
-    assert mean([(None, 1.0)]) is None
+    assert known_means([(0.2, 0.4), (0.4, 0.8), (None, 1.0)]) == pytest.approx((0.3, 0.6))
+    assert known_means([(None, 1.0)]) is None

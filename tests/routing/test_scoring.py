@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
-from orch.classifier.keyword_rules import forced
+from orch.classifier.keyword_rules import forced_classification
 from orch.config.spec import TERMS, TaskTypeRule
 from orch.routing.expected_time import load_seconds
-from orch.routing.model_state import ModelState, memory_needed
+from orch.routing.model_state import ModelState, required_memory
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank, weights_for
-from orch.routing.scoring import ScoringContext, base_fit, floor_rating, quality, speed
-from orch.types import Candidate, Classification, Estimate, Measured, Need, TaskType
+from orch.routing.ranking import profile_weights, rank_candidates
+from orch.routing.scoring import (
+    ScoringContext,
+    base_fit,
+    expected_quality,
+    floor_rating,
+    speed_score,
+)
+from orch.types import Candidate, Classification, Estimate, Need, SpeedStats, TaskType
 from tests.support.scoring import EVEN, HI, policy_of, prior, shipped, state, sure
 
 CODING = ((TaskType.CODING, 1.0),)
@@ -36,7 +42,7 @@ def ranked(
     """Every candidate by its id, best first."""
     return {
         each.model_id: each
-        for each in rank(
+        for each in rank_candidates(
             told or sure(), states, need, policy_of(rule or TaskTypeRule(), weights or EVEN)
         )
     }
@@ -74,9 +80,9 @@ def test_a_model_that_prefer_names_twice_stands_at_its_first_place() -> None:
 
 
 def test_quality_is_a_tenth_of_the_rating_until_something_was_learned() -> None:
-    assert quality(state("a", facts={"quality_rating": 8.5}), CODING) == 0.85
+    assert expected_quality(state("a", facts={"quality_rating": 8.5}), CODING) == 0.85
     assert (
-        quality(
+        expected_quality(
             state(
                 "a", facts={"quality_rating": 8.5}, judged=Estimate(0.4, 0.1, 9, "measured (n=9)")
             ),
@@ -95,7 +101,10 @@ def test_measured_qualities_within_quality_margin_count_as_equal(
     top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
     near = state("near", judged=Estimate(0.5 - difference, 0.05, 20, "measured (n=20)"))
     policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
-    terms = {each.model_id: each.terms["quality"] for each in rank(sure(), [top, near], HI, policy)}
+    terms = {
+        each.model_id: each.terms["quality"]
+        for each in rank_candidates(sure(), [top, near], HI, policy)
+    }
     assert (terms["near"] == terms["top"]) is equal
 
 
@@ -104,7 +113,10 @@ def test_a_quality_counts_as_measured_from_five_graded_answers_on(n: int, counts
     top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
     near = state("near", judged=Estimate(0.49, 0.05, n, f"measured (n={n})"))
     policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
-    terms = {each.model_id: each.terms["quality"] for each in rank(sure(), [top, near], HI, policy)}
+    terms = {
+        each.model_id: each.terms["quality"]
+        for each in rank_candidates(sure(), [top, near], HI, policy)
+    }
     assert (terms["near"] == terms["top"]) is counts
 
 
@@ -164,12 +176,12 @@ def test_whoever_is_out_already_keeps_its_own_reason_below_the_floor() -> None:
 def test_speed_falls_from_half_a_second_to_two_minutes_on_a_logarithmic_scale(
     seconds: float, worth: float
 ) -> None:
-    assert speed(seconds) == pytest.approx(worth)
+    assert speed_score(seconds) == pytest.approx(worth)
 
 
 def test_expected_seconds_are_load_and_reading_and_writing_as_measured() -> None:
     model = state(
-        "a", measured=Measured(n=3, last_at=0.0, load_s=4.0, prefill_tps=100.0, decode_tps=10.0)
+        "a", measured=SpeedStats(n=3, last_at=0.0, load_s=4.0, prefill_tps=100.0, decode_tps=10.0)
     )
     found = ranked(model, rule=TaskTypeRule(answer_tokens=50), need=Need(prompt_tokens=200))["a"]
     assert found.seconds == pytest.approx({"load": 4, "prefill": 2, "decode": 5, "eviction": 0})
@@ -189,12 +201,12 @@ def test_an_unmeasured_model_of_speed_rating_nine_writes_115_tokens_a_second_and
 def test_a_load_takes_half_a_second_and_its_gigabytes_until_it_was_measured() -> None:
     assert load_seconds(state("a", facts={"memory_gb": 6.0}), 8_192) == pytest.approx(0.5 + 6 / 1.2)
     assert load_seconds(state("a", size_bytes=6 * 10**9), 8_192) == pytest.approx(0.5 + 6 / 1.2)
-    assert load_seconds(state("a", measured=Measured(n=1, last_at=0.0, load_s=2.5)), 8_192) == 2.5
+    assert load_seconds(state("a", measured=SpeedStats(n=1, last_at=0.0, load_s=2.5)), 8_192) == 2.5
 
 
 def test_another_num_ctx_costs_a_load_of_its_own_and_the_loaded_one_costs_nothing() -> None:
     model = state(
-        "a", resident=True, resident_ctx=8_192, measured=Measured(n=1, last_at=0.0, load_s=2.5)
+        "a", resident=True, resident_ctx=8_192, measured=SpeedStats(n=1, last_at=0.0, load_s=2.5)
     )
     assert load_seconds(model, 8_192) == 0.0
     assert load_seconds(model, 16_384) == 2.5
@@ -208,7 +220,7 @@ def test_a_long_prompt_that_needs_a_reload_is_charged_for_it_in_the_ranking() ->
         "a",
         resident=True,
         resident_ctx=8_192,
-        measured=Measured(n=1, last_at=0.0, load_s=60.0, prefill_tps=1e6, decode_tps=1e6),
+        measured=SpeedStats(n=1, last_at=0.0, load_s=60.0, prefill_tps=1e6, decode_tps=1e6),
     )
     short, long = (ranked(model, need=Need(prompt_tokens=tokens))["a"] for tokens in (100, 20_000))
     assert short.expected_s < 1
@@ -217,7 +229,7 @@ def test_a_long_prompt_that_needs_a_reload_is_charged_for_it_in_the_ranking() ->
 
 def test_answer_tokens_of_the_type_are_what_a_usual_answer_takes() -> None:
     model = state(
-        "a", resident=True, measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0)
+        "a", resident=True, measured=SpeedStats(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0)
     )
     seconds = {
         tokens: ranked(model, rule=TaskTypeRule(answer_tokens=tokens))["a"].expected_s
@@ -237,7 +249,7 @@ def test_no_answer_is_expected_to_be_longer_than_it_may_be(
         "a",
         facts={"max_tokens": own},
         resident=True,
-        measured=Measured(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0),
+        measured=SpeedStats(n=1, last_at=0.0, prefill_tps=1e6, decode_tps=10.0),
     )
     assert ranked(model, rule=TaskTypeRule(answer_tokens=400), need=Need(20, max_tokens=wished))[
         "a"
@@ -261,9 +273,9 @@ def test_confidence_is_the_probability_of_the_types_at_which_the_model_is_about_
 def test_a_type_that_was_forced_can_be_trusted_whatever_the_model() -> None:
     model = state("a", prior=prior(coding=0.2), facts={"weaknesses": ("coding",)})
     assert (
-        ranked(model, weights=alone("confidence"), told=forced(TaskType.CODING, "x"))["a"].terms[
-            "confidence"
-        ]
+        ranked(
+            model, weights=alone("confidence"), told=forced_classification(TaskType.CODING, "x")
+        )["a"].terms["confidence"]
         == 1.0
     )
 
@@ -296,7 +308,7 @@ def test_fit_quality_floor_and_prefer_are_expectations_over_the_likely_types() -
     }
     context = ScoringContext.of(told, [model], [model], HI, Policy(EVEN, rules))
     assert context.floor == pytest.approx(6)
-    (found,) = rank(told, [model], HI, Policy(EVEN, rules))
+    (found,) = rank_candidates(told, [model], HI, Policy(EVEN, rules))
     assert found.quality == pytest.approx(0.6 * 0.8 + 0.4 * 0.3)
     assert found.terms["fit"] == pytest.approx(
         0.25 * (0.6 * 1.0 + 0.4 * 0.0 + 0.6 * 0.05 + 0.4 * 0.1)
@@ -314,7 +326,8 @@ def test_the_floor_is_the_mean_of_the_likely_types_floors() -> None:
         state("at", facts={"quality_rating": 4.0}),
     ]
     assert {
-        each.model_id: each.eliminated_code for each in rank(told, models, HI, Policy(EVEN, rules))
+        each.model_id: each.eliminated_code
+        for each in rank_candidates(told, models, HI, Policy(EVEN, rules))
     } == {"at": "", "low": "quality_floor"}
 
 
@@ -387,23 +400,29 @@ def test_memory_is_asked_of_models_on_this_machine_that_are_not_loaded(
 ) -> None:
     policy = policy_of(TaskTypeRule(), EVEN, memory_bytes=10**9)
     large = state("a", facts={"memory_gb": 9.0})
-    assert rank(sure(), [large], HI, policy)[0].eliminated == "needs 9.0 GB, there are 1.0 GB"
-    assert rank(sure(), [replace(large, **exempt)], HI, policy)[0].eliminated is None
+    assert (
+        rank_candidates(sure(), [large], HI, policy)[0].eliminated
+        == "needs 9.0 GB, there are 1.0 GB"
+    )
+    assert rank_candidates(sure(), [replace(large, **exempt)], HI, policy)[0].eliminated is None
 
 
 def test_a_model_that_just_fits_into_memory_fits() -> None:
     policy = policy_of(TaskTypeRule(), EVEN, memory_bytes=9 * 10**9)
-    assert rank(sure(), [state("a", facts={"memory_gb": 9.0})], HI, policy)[0].eliminated is None
+    assert (
+        rank_candidates(sure(), [state("a", facts={"memory_gb": 9.0})], HI, policy)[0].eliminated
+        is None
+    )
 
 
 def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> None:
     cached = state("a", size_bytes=5 * 10**9, kv_bytes_per_token=100_000)
-    assert memory_needed(cached, 10_000) == 6 * 10**9
+    assert required_memory(cached, 10_000) == 6 * 10**9
     assert (
-        memory_needed(replace(cached, spec=replace(cached.spec, memory_gb=7.0)), 10_000)
+        required_memory(replace(cached, spec=replace(cached.spec, memory_gb=7.0)), 10_000)
         == 7 * 10**9
     )
-    assert memory_needed(state("a", size_bytes=5 * 10**9), 10_000) == int(5.5 * 10**9)
+    assert required_memory(state("a", size_bytes=5 * 10**9), 10_000) == int(5.5 * 10**9)
 
 
 # ---------------------------------------------------------------- ties and weights
@@ -411,7 +430,7 @@ def test_memory_is_weights_and_cache_or_what_was_rated_where_that_is_more() -> N
 
 def test_a_tie_goes_to_the_better_then_to_the_first_name_then_to_the_first_provider() -> None:
     near, far = state("a", facts={"provider": "near"}), state("a", facts={"provider": "far"})
-    first = rank(sure(), [near, far, state("b")], HI, policy_of(TaskTypeRule(), EVEN))
+    first = rank_candidates(sure(), [near, far, state("b")], HI, policy_of(TaskTypeRule(), EVEN))
     assert [(each.model_id, each.provider) for each in first] == [
         ("a", "far"),
         ("a", "near"),
@@ -426,25 +445,25 @@ def test_a_tie_goes_to_the_better_then_to_the_first_name_then_to_the_first_provi
 def test_the_dial_goes_in_straight_lines_from_speed_by_the_weights_to_quality(
     dial: float, quality_weight: float, speed_weight: float
 ) -> None:
-    weights = weights_for(shipped(), "balanced", dial)
+    weights = profile_weights(shipped(), "balanced", dial)
     assert (weights["quality"], weights["speed"]) == pytest.approx((quality_weight, speed_weight))
     assert sum(weights.values()) == pytest.approx(1.0)
 
 
 def test_balanced_are_the_weights_themselves_unless_a_profile_of_that_name_is_written() -> None:
     routing = shipped()
-    assert weights_for(routing, "balanced", None) == routing.weights.as_dict()
+    assert profile_weights(routing, "balanced", None) == routing.weights.as_dict()
     own = replace(routing, profiles={"balanced": routing.profiles["speed"]})
-    assert weights_for(own, "balanced", None) == routing.profiles["speed"].as_dict()
+    assert profile_weights(own, "balanced", None) == routing.profiles["speed"].as_dict()
     with pytest.raises(KeyError):
-        weights_for(routing, "best", None)
+        profile_weights(routing, "best", None)
 
 
 def test_a_policy_takes_the_rules_of_all_types_and_the_margin_of_routing_yaml() -> None:
     routing = replace(
         shipped(), quality_margin=0.07, task_types={TaskType.WRITING: TaskTypeRule(quality_floor=3)}
     )
-    policy = Policy.of(routing, EVEN, 5)
+    policy = Policy.from_routing(routing, EVEN, 5)
     assert (policy.rule(TaskType.WRITING).quality_floor, policy.rule(TaskType.CODING)) == (
         3,
         TaskTypeRule(),

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from orch.config.spec import TERMS, TaskTypeRule
-from orch.routing.expected_time import LOAD_FIXED_S, LOAD_GB_PER_S, TYPICAL_ANSWERS, rated_tps
-from orch.routing.model_state import WANTED, ModelState, likelihood
+from orch.routing.expected_time import LOAD_FIXED_S, LOAD_GB_PER_S, PRIOR_ANSWERS, rated_tps
+from orch.routing.model_state import NEXT_USE_PRIOR, ModelState, next_use_probability
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank
-from orch.routing.scoring import TASKS_PER_LOAD, speed
-from orch.types import Candidate, Classification, Measured, TaskType
+from orch.routing.ranking import rank_candidates
+from orch.routing.scoring import TASKS_PER_LOAD, speed_score
+from orch.types import Candidate, Classification, SpeedStats, TaskType
 from tests.support.scoring import HI, state, sure
 
 GB = 10**9
@@ -30,7 +30,9 @@ def ranked(
     """Every candidate by its id, with speed as the whole score."""
     return {
         each.model_id: each
-        for each in rank(told or sure(), states, HI, Policy(SPEED_ALONE, RULES, **policy))
+        for each in rank_candidates(
+            told or sure(), states, HI, Policy(SPEED_ALONE, RULES, **policy)
+        )
     }
 
 
@@ -44,9 +46,9 @@ def loads(gigabytes: float) -> float:
     return LOAD_FIXED_S + gigabytes / LOAD_GB_PER_S
 
 
-def measured(**more: Any) -> Measured:
+def measured(**more: Any) -> SpeedStats:
     """Figures of a model that writes 100 tokens a second."""
-    return Measured(n=9, last_at=0.0, prefill_tps=1e9, decode_tps=100.0, **more)
+    return SpeedStats(n=9, last_at=0.0, prefill_tps=1e9, decode_tps=100.0, **more)
 
 
 # ---------------------------------------------------------------- answer lengths
@@ -60,8 +62,8 @@ def test_an_answer_is_as_long_as_the_model_s_answers_of_its_type_were_as_far_as_
         resident=True,
         measured=measured(answers={TaskType.CODING: (15, 1_000.0), TaskType.SIMPLE: (50, 10.0)}),
     )
-    usual = (TYPICAL_ANSWERS * 400 + 15 * 1_000) / (TYPICAL_ANSWERS + 15)
-    own = (TYPICAL_ANSWERS * usual + 15 * 1_000) / (TYPICAL_ANSWERS + 15)
+    usual = (PRIOR_ANSWERS * 400 + 15 * 1_000) / (PRIOR_ANSWERS + 15)
+    own = (PRIOR_ANSWERS * usual + 15 * 1_000) / (PRIOR_ANSWERS + 15)
     assert ranked(plain)["a"].seconds["decode"] == pytest.approx(own / 100)
 
 
@@ -73,7 +75,7 @@ def test_lengths_of_one_model_tell_what_is_usual_here_for_those_without_answers_
     )
     other = state("other", resident=True, measured=measured())
     assert ranked(known, other)["other"].seconds["decode"] == pytest.approx(
-        (TYPICAL_ANSWERS * 400 + 15_000) / (TYPICAL_ANSWERS + 15) / 100
+        (PRIOR_ANSWERS * 400 + 15_000) / (PRIOR_ANSWERS + 15) / 100
     )
 
 
@@ -96,7 +98,7 @@ def test_the_length_is_that_of_all_likely_types() -> None:
         TaskType.CODING: TaskTypeRule(answer_tokens=600),
         TaskType.SIMPLE: TaskTypeRule(answer_tokens=200),
     }
-    (found,) = rank(
+    (found,) = rank_candidates(
         told, [state("a", resident=True, measured=measured())], HI, Policy(SPEED_ALONE, rules)
     )
     assert found.seconds["decode"] == pytest.approx(4.0)
@@ -111,7 +113,9 @@ def test_a_model_that_was_never_measured_is_as_much_slower_than_rated_as_the_mea
     new = state("new", resident=True)
     slow = [
         state(
-            name, resident=True, measured=Measured(n=3, last_at=0.0, decode_tps=rated_tps(new) / 8)
+            name,
+            resident=True,
+            measured=SpeedStats(n=3, last_at=0.0, decode_tps=rated_tps(new) / 8),
         )
         for name in ("a", "b")
     ]
@@ -125,14 +129,14 @@ def test_a_model_that_was_never_measured_is_as_much_slower_than_rated_as_the_mea
 
 
 def test_loads_that_were_measured_tell_how_long_others_will_take() -> None:
-    seen = sized("seen", 6.0, measured=Measured(n=3, last_at=0.0, load_s=4 * loads(6.0)))
+    seen = sized("seen", 6.0, measured=SpeedStats(n=3, last_at=0.0, load_s=4 * loads(6.0)))
     assert ranked(sized("new", 12.0), seen)["new"].seconds["load"] == pytest.approx(
         math.sqrt(4) * loads(12.0)
     )
 
 
 def test_models_on_other_machines_tell_nothing_of_this_one() -> None:
-    far = state("far", local=False, measured=Measured(n=3, last_at=0.0, decode_tps=1.0))
+    far = state("far", local=False, measured=SpeedStats(n=3, last_at=0.0, decode_tps=1.0))
     assert (
         ranked(state("new", resident=True), far)["new"]
         == ranked(state("new", resident=True))["new"]
@@ -159,7 +163,7 @@ def test_where_nothing_is_loaded_the_load_is_spread_over_the_tasks_to_come_and_e
     found = ranked(sized("a", 12.0))["a"]
     rest = found.seconds["prefill"] + found.seconds["decode"]
     assert found.expected_s == pytest.approx(loads(12.0) + rest)
-    assert found.score == pytest.approx(speed(loads(12.0) / TASKS_PER_LOAD + rest))
+    assert found.score == pytest.approx(speed_score(loads(12.0) / TASKS_PER_LOAD + rest))
 
 
 @pytest.mark.parametrize(
@@ -177,12 +181,14 @@ def test_only_a_loaded_model_that_can_take_the_task_makes_a_load_count_whole(
     there = state("there", resident=True, **loaded)
     found = next(
         each
-        for each in rank(sure(), [sized("a", 12.0), there], HI, Policy(SPEED_ALONE, rules))
+        for each in rank_candidates(
+            sure(), [sized("a", 12.0), there], HI, Policy(SPEED_ALONE, rules)
+        )
         if each.model_id == "a"
     )
     rest = found.seconds["prefill"] + found.seconds["decode"]
     assert found.score == pytest.approx(
-        speed(loads(12.0) / (TASKS_PER_LOAD if spread else 1) + rest)
+        speed_score(loads(12.0) / (TASKS_PER_LOAD if spread else 1) + rest)
     )
 
 
@@ -199,7 +205,7 @@ def test_a_load_that_unloads_another_model_costs_its_reload_times_how_likely_tha
     assert found.expected_s == pytest.approx(
         found.seconds["load"] + found.seconds["prefill"] + found.seconds["decode"]
     )
-    assert found.score == pytest.approx(speed(found.expected_s + found.seconds["eviction"]))
+    assert found.score == pytest.approx(speed_score(found.expected_s + found.seconds["eviction"]))
 
 
 def test_where_there_is_room_beside_it_nothing_is_unloaded() -> None:
@@ -219,7 +225,7 @@ def test_a_provider_that_keeps_so_many_models_unloads_one_for_the_next(
     there = [sized(name, 9.0, resident=True, resident_bytes=9 * GB) for name in "ab"]
     found = ranked(*there, sized("new"), most_loaded=most)["new"]
     assert found.evicts == evicts
-    assert found.seconds["eviction"] == pytest.approx(evicts * WANTED * loads(9.0))
+    assert found.seconds["eviction"] == pytest.approx(evicts * NEXT_USE_PRIOR * loads(9.0))
 
 
 @pytest.mark.parametrize(
@@ -249,12 +255,14 @@ def test_names_of_one_model_are_unloaded_once() -> None:
     ]
     assert ranked(*there, sized("new", 6.0), memory_bytes=12 * GB)["new"].seconds[
         "eviction"
-    ] == pytest.approx(WANTED * loads(9.0))
+    ] == pytest.approx(NEXT_USE_PRIOR * loads(9.0))
 
 
 def test_the_order_of_the_models_does_not_count_in_sums() -> None:
     there = [
-        sized(f"{n}", resident=True, wanted=n / 10, measured=Measured(n=1, last_at=0.0, load_s=1.0))
+        sized(
+            f"{n}", resident=True, wanted=n / 10, measured=SpeedStats(n=1, last_at=0.0, load_s=1.0)
+        )
         for n in (1, 2, 3)
     ]
     lengths = [
@@ -270,9 +278,9 @@ def test_the_order_of_the_models_does_not_count_in_sums() -> None:
 
 
 def test_how_likely_a_model_is_wanted_follows_the_last_answers_and_is_a_half_before_any() -> None:
-    assert likelihood(0, 0) == WANTED == 0.5
-    assert likelihood(20, 20) == pytest.approx(22 / 24)
-    assert likelihood(0, 20) == pytest.approx(2 / 24)
+    assert next_use_probability(0, 0) == NEXT_USE_PRIOR == 0.5
+    assert next_use_probability(20, 20) == pytest.approx(22 / 24)
+    assert next_use_probability(0, 20) == pytest.approx(2 / 24)
 
 
 def test_eviction_enters_the_speed_term_alone() -> None:

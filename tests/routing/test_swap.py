@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.orchestrator import task_of
+from orch.orchestrator import build_task
 from orch.routing.selection import prefer_loaded
 from orch.types import Candidate, TaskType
 from tests.cli.test_main import orch
@@ -169,7 +169,7 @@ def listed(**of_a: Any) -> list[dict[str, Any]]:
 async def decided(server: FakeOllama, models: list[dict[str, Any]], **routing: Any) -> Any:
     """The decision for a task."""
     async with over({"ollama": server}, models=models, **routing) as orchestrator:
-        return await orchestrator.decide_task(task_of(TASK))
+        return await orchestrator.decide_task(build_task(TASK))
 
 
 @pytest.mark.parametrize("excuse", [{"strengths": [each.value for each in TaskType]}, {}])
@@ -205,7 +205,7 @@ async def test_swap_margin_of_routing_yaml_keeps_a_loaded_model(server: FakeOlla
 async def test_a_model_that_is_named_is_asked_whatever_is_loaded(server: FakeOllama) -> None:
     server.resident = {B: 8_192}
     async with over({"ollama": server}, models=listed()) as orchestrator:
-        assert (await orchestrator.decide_task(task_of(TASK, model=A))).model_id == A
+        assert (await orchestrator.decide_task(build_task(TASK, model=A))).model_id == A
 
 
 async def test_a_conversation_too_leaves_its_model_for_a_loaded_one_that_is_sooner_and_no_worse(
@@ -214,7 +214,7 @@ async def test_a_conversation_too_leaves_its_model_for_a_loaded_one_that_is_soon
     server.resident = {B: 8_192}
     async with over({"ollama": server}, models=listed(), session_margin=1) as orchestrator:
         assert (
-            await orchestrator.decide_task(task_of(TASK, stay_with=("ollama", A)))
+            await orchestrator.decide_task(build_task(TASK, stay_with=("ollama", A)))
         ).model_id == B
 
 
@@ -231,7 +231,7 @@ async def test_loaded_under_another_name_of_its_digest_is_loaded() -> None:
             {"ollama": server},
             models=[{"id": "qwen3", "quality_rating": 7}, {"id": "other:8b", "quality_rating": 7}],
         ) as it:
-            found = await it.decide_task(task_of(TASK))
+            found = await it.decide_task(build_task(TASK))
     assert {each.model_id: each.seconds["load"] > 0 for each in found.candidates} == {
         "qwen3": False,
         "qwen3:8b": False,

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch import Orchestrator
-from orch.text.prompt import MOST_READ, estimate_text
+from orch.text.prompt import MOST_READ, estimate_text_tokens
 
 CHANCE = random.Random
 PROSE = (
@@ -107,19 +107,19 @@ COUNTED: list[tuple[str, Callable[[], str], int, int]] = [
 def test_an_estimate_is_near_to_what_real_vocabularies_count(
     text: str, least: int, most: int
 ) -> None:
-    assert 0.85 * least <= estimate_text(text) <= 1.15 * most
+    assert 0.85 * least <= estimate_text_tokens(text) <= 1.15 * most
 
 
 def test_a_table_of_numbers_has_about_a_token_a_digit() -> None:
     # 18 KB of numbers are 18,369 tokens for SmolLM2, where characters / 3.6 gave 5,122
     text = numbers()
-    assert 0.9 * len(text) <= estimate_text(text) <= 1.1 * len(text)
+    assert 0.9 * len(text) <= estimate_text_tokens(text) <= 1.1 * len(text)
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_more_text_is_never_estimated_at_much_less(text: str, more: str) -> None:
-    assert estimate_text(text) >= 0
-    assert estimate_text(text + more) >= estimate_text(text) - 3
+    assert estimate_text_tokens(text) >= 0
+    assert estimate_text_tokens(text + more) >= estimate_text_tokens(text) - 3
 
 
 @given(st.characters(), st.integers(1, 50))
@@ -127,7 +127,7 @@ def test_no_character_is_free_and_none_takes_more_tokens_than_bytes(
     character: str, times: int
 ) -> None:
     tokens, size = (
-        estimate_text(character * times),
+        estimate_text_tokens(character * times),
         len(character.encode("utf-8", "replace")) * times,
     )
     assert tokens <= 2 * size + 3
@@ -138,10 +138,10 @@ def test_a_text_beyond_any_context_is_read_in_pieces_all_over_it() -> None:
     half = MOST_READ * 2
     text = ("word " * half)[:half] + ("12345," * half)[:half]
     exact = (
-        estimate_text("word " * 10_000) * half / 50_000
-        + estimate_text("12345," * 10_000) * half / 60_000
+        estimate_text_tokens("word " * 10_000) * half / 50_000
+        + estimate_text_tokens("12345," * 10_000) * half / 60_000
     )
-    assert estimate_text(text) == pytest.approx(exact, rel=0.05)
+    assert estimate_text_tokens(text) == pytest.approx(exact, rel=0.05)
 
 
 @pytest.mark.real

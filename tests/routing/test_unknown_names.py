@@ -9,9 +9,9 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.config.spec import ModelSpec
-from orch.routing.lookup import find
+from orch.routing.lookup import resolve_model
 from orch.routing.model_state import ModelState
-from orch.routing.registry import Survey
+from orch.routing.registry import Inventory
 
 KINDS = {"home": "ollama", "gpu": "openai", "inside": "llamacpp"}
 HAS = ModelState(ModelSpec(id="llama3.1:8b", provider="home"))
@@ -20,7 +20,12 @@ HAS = ModelState(ModelSpec(id="llama3.1:8b", provider="home"))
 def code_of(name: str, *down: str) -> str:
     """The error's code for that name while those providers are down."""
     with pytest.raises(OrchError) as caught:
-        find(Survey((HAS,), dict.fromkeys(down, "connection refused"), None, kinds=KINDS), name)
+        resolve_model(
+            Inventory(
+                (HAS,), dict.fromkeys(down, "connection refused"), None, provider_kinds=KINDS
+            ),
+            name,
+        )
     return caught.value.code
 
 
@@ -47,21 +52,21 @@ def test_only_a_provider_that_may_have_a_model_counts(
 def test_of_namesakes_the_one_that_is_there_is_meant() -> None:
     gone = ModelState(ModelSpec(id="twin", provider="home"), unavailable=("provider_down", "down"))
     there = ModelState(ModelSpec(id="twin", provider="gpu"))
-    assert find(Survey((gone, there), {}, None), "twin") is there
-    assert find(Survey((gone, there), {}, None), "home/twin") is gone
+    assert resolve_model(Inventory((gone, there), {}, None), "twin") is there
+    assert resolve_model(Inventory((gone, there), {}, None), "home/twin") is gone
 
 
 @pytest.mark.parametrize("down", [{}, {"home": "connection refused"}])
 def test_what_was_probably_meant_is_named_in_both_cases(down: dict[str, str]) -> None:
     with pytest.raises(OrchError) as caught:
-        find(Survey((HAS,), down, None, kinds=KINDS), "lama3.1:8b")
+        resolve_model(Inventory((HAS,), down, None, provider_kinds=KINDS), "lama3.1:8b")
     assert caught.value.hint.startswith("did you mean llama3.1:8b?")
     assert ("ollama serve" in caught.value.hint) == bool(down)
 
 
 def test_the_command_that_fetches_it_names_the_provider_that_was_named() -> None:
     with pytest.raises(OrchError) as caught:
-        find(Survey((), {}, None, kinds=KINDS), "home/mine:1b")
+        resolve_model(Inventory((), {}, None, provider_kinds=KINDS), "home/mine:1b")
     assert "orch models pull mine:1b --provider home" in caught.value.hint
 
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from orch.server import batched_journal as server_journal
-from orch.server.batched_journal import BatchedJournal, Unwritten
+from orch.server.batched_journal import BatchedJournal, PendingRuns
 from orch.storage import sqlite_file
 from orch.storage.journal import RunRecord
 from orch.text.redact import Redactor
@@ -145,9 +145,11 @@ def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they
 
 
 def test_runs_that_wait_are_bounded_in_number_and_size() -> None:
-    unwritten = Unwritten()
+    unwritten = PendingRuns()
     unwritten.add(record("long", 1.0))
-    assert all(unwritten.add(record(str(n), 1.0)) for n in range(server_journal.MOST_UNWRITTEN - 1))
+    assert all(
+        unwritten.add(record(str(n), 1.0)) for n in range(server_journal.MAX_PENDING_RUNS - 1)
+    )
     assert (unwritten.add(record("one more", 1.0)), unwritten.refused) == (False, 1)
 
 
@@ -172,7 +174,7 @@ def test_runs_that_wait_are_redacted_once_at_a_time(
 def test_what_waits_outlives_a_change_of_the_configuration(
     journal: BatchedJournal, home: Path
 ) -> None:
-    unwritten = Unwritten()
+    unwritten = PendingRuns()
     before = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
     with locked(journal):
         before.record(record("run", 1e9))

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.config.load import load
+from orch.config.load import load_config
 from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama
@@ -48,7 +48,9 @@ class Chaos:
             deed()
             if self.random.random() < 0.6:
                 await settle()
-                assert len(self.hall.inside) == sum(map(self.hall.gate.running, ("ollama", "far")))
+                assert len(self.hall.inside) == sum(
+                    map(self.hall.gate.running_count, ("ollama", "far"))
+                )
             self.check()
 
     def come(self) -> None:
@@ -77,7 +79,7 @@ class Chaos:
         """A survey of what is there, but for idle models that were let go."""
         known = self.hall.gate.status()["memory"]["resident"]
         there = [model["model"] for model in known if model["in_use"] or self.random.random() < 0.7]
-        self.hall.gate.saw(survey(*there))
+        self.hall.gate.observe(survey(*there))
 
     def reload(self) -> None:
         self.parallel = self.random.choice([1, 2, 4])
@@ -104,13 +106,13 @@ class Chaos:
             {name for name, task in self.hall.tasks.items() if not task.done()},
         )
         await settle()
-        while self.hall.inside or gate.waiting("ollama") or gate.waiting("far"):
+        while self.hall.inside or gate.waiting_count("ollama") or gate.waiting_count("far"):
             await self.hall.drain(1)
-            gate.saw(survey())
+            gate.observe(survey())
             await settle()
         cancelled = {name for name in left if self.hall.tasks[name].cancelled()}
         assert left - cancelled - self.hall.refused.keys() <= set(self.hall.order)
-        assert (gate.running("ollama"), gate.running("far"), gate._calls) == (0, 0, {})
+        assert (gate.running_count("ollama"), gate.running_count("far"), gate._calls) == (0, 0, {})
         before = len(self.hall.order)
         await self.hall.asked(*(f"a-{n}" for n in range(self.parallel)))
         assert len(self.hall.order) == before + self.parallel
@@ -282,11 +284,11 @@ def test_a_server_that_is_killed_while_its_files_change_leaves_them_and_memory_w
             # ready, then reads
             threading.Event().wait(later_s)
             first.kill()
-    assert load(None).routing.session_margin == editor.margin
+    assert load_config(None).routing.session_margin == editor.margin
     assert (files / "models.yaml").read_text() == ONE_AT_A_TIME
     with serving() as second:
         told = httpx.get(f"{second.url}/orch/health", timeout=60).json()["config"]
-        assert (told["hash"], told["fault"]) == (load(None).hash, None)
+        assert (told["hash"], told["fault"]) == (load_config(None).hash, None)
         found = httpx.post(
             f"{second.url}/orch/memory/search", json={"query": "staging server"}, timeout=60
         ).json()["result"]["hits"]

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from orch.cli.commands import serve
-from orch.config.installation import extra_command
+from orch.config.installation import install_extra_command
 from orch.server.instance_lock import held, holder, lock_path
 from tests.cli.test_main import orch, without
 from tests.conftest import CODER, LLAMA
@@ -81,11 +81,11 @@ def test_a_server_begins_tells_of_itself_and_ends(server: dict[str, Any]) -> Non
 
 
 def test_its_socket_is_its_owners_alone(server: dict[str, Any], home: Path) -> None:
-    from orch.config.socket_path import is_own, socket_path
+    from orch.config.socket_path import is_private_folder, socket_path
 
     path = socket_path()
     assert path.stat().st_mode & 0o077 == 0
-    assert is_own(path.parent)
+    assert is_private_folder(path.parent)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_where_there_is_no_server_to_begin_it_is_said_what_to_type(
         refused = orch(*words)
         assert refused.stderr.splitlines() == [
             b"orch: orch serve needs fastapi, uvicorn",
-            f"  try: {extra_command('serve')}".encode(),
+            f"  try: {install_extra_command('serve')}".encode(),
         ]
         assert refused.returncode == 1
 
@@ -347,7 +347,10 @@ def test_a_server_without_memorys_libraries_says_what_to_type(
         refused = orch("memory", "stats")
     finally:
         orch("serve", "stop")
-    assert (refused.returncode, extra_command("memory").encode() in refused.stderr) == (1, True)
+    assert (refused.returncode, install_extra_command("memory").encode() in refused.stderr) == (
+        1,
+        True,
+    )
 
 
 # ---------------------------------------------------------------- a server that does not answer
@@ -397,7 +400,7 @@ def test_a_server_that_does_not_end_is_killed_and_no_other_process_is(
         assert orch("serve", "--port", "0").stderr.startswith(
             f"orch: orch serves already (process {frozen.pid})".encode()
         )
-        serve.stop()
+        serve.serve_stop()
         assert frozen.wait(10) == -signal.SIGKILL
     assert b"was killed" in capsysbinary.readouterr().out
     # the file still names it

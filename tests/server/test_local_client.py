@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from orch.config.socket_path import is_own, socket_path
+from orch.config.socket_path import is_private_folder, socket_path
 from orch.server import local_client
-from orch.server.local_client import Connection, NoServerError, StuckServerError, ask
+from orch.server.local_client import LocalConnection, NoServerError, StuckServerError, request_json
 
 PONG = b"HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n"
 ANSWER = b'HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{"v":1}'
@@ -73,7 +73,7 @@ def soon(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_answers_nothing_is_stuck_and_is_sent_nothing_to_do() -> None:
     with listening(pings=0) as there:
         with pytest.raises(StuckServerError, match="does not answer"):
-            ask("POST", "/orch/memory/add", {"texts": ["once"]})
+            request_json("POST", "/orch/memory/add", {"texts": ["once"]})
         assert there.heard == [local_client._PING]
 
 
@@ -82,25 +82,25 @@ def test_a_server_that_is_never_reached_is_stuck_too() -> None:
         listener.bind(str(socket_path()))
         listener.listen()
         with pytest.raises(StuckServerError):
-            ask("GET", "/orch/server")
+            request_json("GET", "/orch/server")
 
 
 def test_a_slow_answer_is_waited_for_while_the_server_lives() -> None:
     with listening(pings=1_000) as there:
-        assert ask("POST", "/orch/run", {}) == (200, {"v": 1})
+        assert request_json("POST", "/orch/run", {}) == (200, {"v": 1})
         assert there.pings >= 10
 
 
 def test_a_server_that_is_stuck_in_the_middle_is_noticed() -> None:
     with listening(pings=3) as there:
         with pytest.raises(StuckServerError):
-            Connection("POST", "/orch/run", {})
+            LocalConnection("POST", "/orch/run", {})
         assert there.pings == 3
 
 
 def test_no_server_is_none_that_is_stuck() -> None:
     with pytest.raises(NoServerError) as none:
-        ask("GET", "/orch/server")
+        request_json("GET", "/orch/server")
     assert not isinstance(none.value, StuckServerError)
 
 
@@ -110,7 +110,7 @@ def test_a_folder_behind_anothers_link_is_not_ones_own(
     own, link = tmp_path / "own", tmp_path / "link"
     own.mkdir(mode=0o700)
     link.symlink_to(own)
-    assert (is_own(own), is_own(link)) == (True, True)
+    assert (is_private_folder(own), is_private_folder(link)) == (True, True)
     lstat = os.lstat
 
     def of_another(self: Path) -> os.stat_result:
@@ -119,4 +119,4 @@ def test_a_folder_behind_anothers_link_is_not_ones_own(
         return os.stat_result(facts)
 
     monkeypatch.setattr(Path, "lstat", of_another)
-    assert not is_own(link)
+    assert not is_private_folder(link)

@@ -57,7 +57,7 @@ def add(database: Database, n: int) -> bool:
             connection.execute("INSERT INTO rows VALUES (?)", (n,))
         return True
 
-    return database.ask(write, False)
+    return database.run_or_default(write, False)
 
 
 def numbers(database: Database) -> list[int]:
@@ -168,7 +168,7 @@ def test_a_child_of_a_fork_opens_connections_of_its_own(database: Database) -> N
 
 
 def test_damage_in_the_middle_is_set_aside(database: Database) -> None:
-    database.perform(
+    database.run(
         lambda c: c.executescript(
             "BEGIN; "
             + "INSERT INTO rows VALUES (7);" * 5_000
@@ -179,7 +179,7 @@ def test_damage_in_the_middle_is_set_aside(database: Database) -> None:
     with database.path.open("r+b") as stream:
         stream.seek(4096)
         stream.write(b"\xff" * (database.path.stat().st_size - 4096))
-    assert database.perform(lambda c: c.execute("SELECT count(*) FROM rows").fetchone()) == (0,)
+    assert database.run(lambda c: c.execute("SELECT count(*) FROM rows").fetchone()) == (0,)
     assert "was corrupt" in database.warnings[0]
 
 
@@ -193,8 +193,8 @@ def test_a_pipe_in_its_place_is_said(tmp_path: Path) -> None:
 def test_a_warning_of_a_failure_that_is_over_is_forgotten_and_others_are_not(
     database: Database,
 ) -> None:
-    database.ask(lambda c: c.execute("SELECT * FROM nothing"), None)
-    database.file.warn("it was corrupt")
+    database.run_or_default(lambda c: c.execute("SELECT * FROM nothing"), None)
+    database.file.add_warning("it was corrupt")
     assert len(database.warnings) == 2
-    database.settled()
+    database.clear_warnings()
     assert database.warnings == ["it was corrupt"]

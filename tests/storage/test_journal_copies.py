@@ -120,8 +120,8 @@ def test_a_newer_journal_is_refused_with_both_versions_and_the_copy_and_left_unt
         "the journal",
         keeps_copies=True,
     )
-    newer.perform(lambda c: c.execute("UPDATE schema_versions SET orch = '9.9'"))
-    newer.perform(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+    newer.run(lambda c: c.execute("UPDATE schema_versions SET orch = '9.9'"))
+    newer.run(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
     newer.close()
     before = (home / JOURNAL).read_bytes()
     done = orch("stats")
@@ -351,7 +351,7 @@ def test_a_journal_that_is_locked_is_not_replaced_and_that_is_said(
     with contextlib.closing(sqlite3.connect(home / JOURNAL, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match="it is as it was"):
-            journal_copies.restore(journal, Path("kept.sqlite3"), None)
+            journal_copies.restore_journal(journal, Path("kept.sqlite3"), None)
     journal.close()
     assert sorted(path.name for path in home.iterdir() if "restoring" in path.name) == []
 

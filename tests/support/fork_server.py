@@ -19,7 +19,7 @@ from typing import Any
 
 import orch
 from orch.config.schema import json_schema
-from orch.providers.transport import load_httpx
+from orch.providers.transport import import_httpx
 from tests.support.forked import MOST_BYTES
 
 STREAMS = ("stdin", "stdout", "stderr")
@@ -63,7 +63,7 @@ def load(kind: str) -> None:
     for name in (*(module.name for module in walk_packages(orch.__path__, "orch.")), *LATE):
         if not name.startswith(left_out):
             import_module(name)
-    load_httpx()
+    import_httpx()
     for which in ("models", "routing"):
         json_schema(which)  # has pydantic make its classes
 

@@ -18,7 +18,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from orch.server.http.guard import Guard, Rules
-from orch.server.http.protocol import Bounds, protocol
+from orch.server.http.protocol import ConnectionLimits, protocol_class
 
 DEADLINE_S = 10.0
 HOST = b"Host: localhost\r\n"
@@ -196,7 +196,7 @@ class Door(NamedTuple):
 @contextlib.contextmanager
 def guarded(
     rules: Rules | None = None,
-    bounds: Bounds | None = None,
+    bounds: ConnectionLimits | None = None,
     *,
     path: Path | None = None,
     http: type | None = None,
@@ -209,7 +209,7 @@ def guarded(
         listener.listen()
     site = Site()
     app: Any = Guard(site, rules or Rules())
-    made: Any = http or protocol(bounds or Bounds())
+    made: Any = http or protocol_class(bounds or ConnectionLimits())
     server = Server(
         uvicorn.Config(
             app,

@@ -13,12 +13,12 @@ from unittest import mock
 
 import uvicorn
 
-from orch.server.app import application
+from orch.server.app import create_app
 from orch.server.http.guard import Guard, Rules
-from orch.server.http.protocol import Bounds, protocol
+from orch.server.http.protocol import ConnectionLimits, protocol_class
 from orch.server.service import Service
 from orch.storage.database import Database
-from orch.storage.sqlite_file import Connection
+from orch.storage.sqlite_file import SQLiteConnection
 
 LOOP = "orch-serve"
 """The name of the thread of the server's event loop."""
@@ -31,7 +31,7 @@ def disk_free_loop() -> Iterator[None]:
     asked: list[str] = []
     real = Database._borrow
 
-    def borrow_beside_the_loop(database: Database) -> Connection:
+    def borrow_beside_the_loop(database: Database) -> SQLiteConnection:
         if threading.current_thread().name == LOOP:
             asked.append("".join(traceback.format_stack(limit=8)[:-1]))
         return real(database)
@@ -42,14 +42,14 @@ def disk_free_loop() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def served(rules: Rules | None = None, bounds: Bounds | None = None) -> Iterator[str]:
+def served(rules: Rules | None = None, bounds: ConnectionLimits | None = None) -> Iterator[str]:
     """The URL of a server for the configuration and ORCH_HOME of the test, until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app: Any = Guard(application(Service.begun(None)), rules or Rules())
+    app: Any = Guard(create_app(Service.create(None)), rules or Rules())
     config = uvicorn.Config(
         app,
-        http=protocol(bounds or Bounds()),
+        http=protocol_class(bounds or ConnectionLimits()),
         log_level="warning",
         access_log=False,
         lifespan="on",

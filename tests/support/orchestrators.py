@@ -7,7 +7,7 @@ from typing import Any
 
 from orch import Orchestrator
 from orch.execution.runtime import Wiring
-from orch.routing.admission import OpenGate
+from orch.routing.admission import NoQueue
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 Json = dict[str, Any]
@@ -22,7 +22,7 @@ def over(
     servers: Mapping[str, FakeOllama],
     *,
     models: Sequence[Json] | None = None,
-    gate: OpenGate | None = None,
+    gate: NoQueue | None = None,
     **routing: Any,
 ) -> Orchestrator:
     """An orchestrator over servers by provider name; unless `models` are named, each server's

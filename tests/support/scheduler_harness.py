@@ -7,13 +7,13 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from orch.config.load import Config, from_data
+from orch.config.load import Config, config_from_data
 from orch.config.spec import ModelSpec
-from orch.errors import BackendError
-from orch.routing.admission import Ticket
+from orch.errors import ProviderError
+from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
-from orch.routing.registry import Survey
-from orch.server.scheduling.scheduler import ServerGate
+from orch.routing.registry import Inventory
+from orch.server.scheduling.scheduler import Scheduler
 
 SIZES = {"a:8b": 5, "b:8b": 6, "large:14b": 10, "embed:1": 1}
 """GB of each model."""
@@ -26,17 +26,17 @@ def config(parallel: int | None = 1, queue: int = 64, most_wait: str = "30s") ->
         "here": {"kind": "llamacpp"},
         "far": {"kind": "openai", "base_url": "https://far.example/v1", "parallel": parallel},
     }
-    loaded = from_data({"providers": providers}, None)
+    loaded = config_from_data({"providers": providers}, None)
     serve = replace(loaded.routing.serve, queue=queue, most_wait=most_wait)
     return replace(loaded, routing=replace(loaded.routing, serve=serve))
 
 
-def survey(*resident: str, budget: float | None = 12) -> Survey:
+def survey(*resident: str, budget: float | None = 12) -> Inventory:
     """What is loaded at the Ollama; embed:1 only embeds."""
     states = [state(name, resident=name in resident) for name in SIZES]
     far = ModelState(ModelSpec(id="far", provider="far"), local=False)
     here = ModelState(ModelSpec(id="here", provider="here"))
-    return Survey((*states, far, here), {}, None if budget is None else int(budget * 1e9))
+    return Inventory((*states, far, here), {}, None if budget is None else int(budget * 1e9))
 
 
 def state(name: str, *, resident: bool = False, size: float = 0) -> ModelState:
@@ -52,32 +52,32 @@ class Hall:
     """A gate with a clock that is set by hand, and requests that stay inside until they are told to
     go."""
 
-    def __init__(self, config: Config, seen: Survey | None = None) -> None:
+    def __init__(self, config: Config, seen: Inventory | None = None) -> None:
         self.now = 0.0
-        self.gate = ServerGate(config, clock=lambda: self.now)
+        self.gate = Scheduler(config, clock=lambda: self.now)
         if seen:
-            self.gate.saw(seen)
+            self.gate.observe(seen)
         self.order: list[str] = []
         self.inside: list[str] = []
-        self.refused: dict[str, BackendError] = {}
+        self.refused: dict[str, ProviderError] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._done: dict[str, asyncio.Event] = {}
 
     def ask(self, name: str, model: str = "a:8b", provider: str = "ollama", **more: Any) -> None:
         """A request begins."""
         more.setdefault("footprint_bytes", int(SIZES.get(model, 0) * 1e9))
-        ticket = Ticket(name, (provider, model), **more)
+        ticket = SlotRequest(name, (provider, model), **more)
         self._done[name] = asyncio.Event()
         self.tasks[name] = asyncio.create_task(self._run(name, ticket))
 
-    async def _run(self, name: str, ticket: Ticket) -> None:
+    async def _run(self, name: str, ticket: SlotRequest) -> None:
         try:
             await self._stay(name, ticket)
-        except BackendError as error:
+        except ProviderError as error:
             self.refused[name] = error
 
-    async def _stay(self, name: str, ticket: Ticket) -> None:
-        async with self.gate.turn(ticket):
+    async def _stay(self, name: str, ticket: SlotRequest) -> None:
+        async with self.gate.acquire(ticket):
             self.order.append(name)
             self.inside.append(name)
             try:

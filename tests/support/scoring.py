@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from orch.config.load import from_data
+from orch.config.load import config_from_data
 from orch.config.spec import TERMS, ModelSpec, Routing, TaskTypeRule
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
-from orch.routing.ranking import rank
+from orch.routing.ranking import rank_candidates
 from orch.types import Candidate, Classification, Need, Prior, TaskType
 
 HI = Need(prompt_tokens=20)
@@ -20,7 +20,7 @@ EVEN = dict.fromkeys(TERMS, 0.25)
 @cache
 def shipped() -> Routing:
     """The routing.yaml that comes with orch."""
-    return from_data(None, None).routing
+    return config_from_data(None, None).routing
 
 
 def sure(confidence: float = 1.0, task_type: TaskType = TaskType.CODING) -> Classification:
@@ -50,7 +50,7 @@ def policy_of(
 ) -> Policy:
     """A policy whose every task type has this rule."""
     routing = replace(shipped(), task_types=dict.fromkeys(TaskType, rule))
-    return Policy.of(routing, weights, memory_bytes)
+    return Policy.from_routing(routing, weights, memory_bytes)
 
 
 def best(
@@ -60,6 +60,6 @@ def best(
     **rule: Any,
 ) -> Candidate:
     """The first of the ranking."""
-    return rank(
+    return rank_candidates(
         classification or sure(), states, HI, policy_of(TaskTypeRule(**rule), weights or EVEN)
     )[0]

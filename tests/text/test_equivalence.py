@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.text.equivalence.guards import difference, same_answer
+from orch.text.equivalence.guards import find_difference, is_equivalent
 from tests.evals.near_cache import OWN, Pair, Tally, main, measure, read, total
 
 PAIRS = read(OWN)
@@ -138,14 +138,14 @@ SAME = [
 
 @pytest.mark.parametrize(("a", "b"), [pair for pairs in DIFFERENT.values() for pair in pairs])
 def test_what_matters_forbids_a_suggestion(a: str, b: str) -> None:
-    assert difference(a, b)
-    assert not same_answer(a, b, 1.0)
+    assert find_difference(a, b)
+    assert not is_equivalent(a, b, 1.0)
 
 
 @pytest.mark.parametrize(("a", "b"), SAME)
 def test_another_wording_is_suggested(a: str, b: str) -> None:
-    assert difference(a, b) is None
-    assert same_answer(a, b, 0.9)
+    assert find_difference(a, b) is None
+    assert is_equivalent(a, b, 0.9)
 
 
 @pytest.mark.parametrize(
@@ -159,12 +159,12 @@ def test_another_wording_is_suggested(a: str, b: str) -> None:
     ],
 )
 def test_the_reason_says_what_differs(a: str, b: str, reason: str) -> None:
-    assert difference(a, b) == reason
+    assert find_difference(a, b) == reason
 
 
 @pytest.mark.parametrize("cosine", [0.5, -1.0, math.nan])
 def test_a_low_cosine_forbids_even_equal_words(cosine: float) -> None:
-    assert not same_answer("What is recursion?", "Explain recursion", cosine)
+    assert not is_equivalent("What is recursion?", "Explain recursion", cosine)
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -181,21 +181,21 @@ def test_the_written_pairs_are_many_and_distinct() -> None:
 
 @given(TEXTS)
 def test_a_text_differs_in_nothing_from_itself(text: str) -> None:
-    assert difference(text, text) is None
-    assert difference(text, f"  {text} ") is None or "\n" in text.strip() or len(text) > 397
+    assert find_difference(text, text) is None
+    assert find_difference(text, f"  {text} ") is None or "\n" in text.strip() or len(text) > 397
 
 
 @given(TEXTS, TEXTS)
 @settings(max_examples=300)
 def test_difference_does_not_depend_on_which_comes_first(a: str, b: str) -> None:
-    assert difference(a, b) == difference(b, a)
+    assert find_difference(a, b) == find_difference(b, a)
 
 
 @pytest.mark.parametrize(
     ("first", "second"), [(pair.a, pair.b) for pair in PAIRS if pair.same_answer]
 )
 def test_one_more_word_is_a_difference(first: str, second: str) -> None:
-    assert difference(first, f"{second.rstrip('?')} zebra?")
+    assert find_difference(first, f"{second.rstrip('?')} zebra?")
 
 
 @pytest.mark.parametrize(
@@ -213,16 +213,16 @@ def test_one_more_word_is_a_difference(first: str, second: str) -> None:
 )
 def test_time_is_bounded_for_any_length(text: str) -> None:
     started = time.perf_counter()
-    difference(text, text + "?!x")
+    find_difference(text, text + "?!x")
     assert time.perf_counter() - started < 1
 
 
 def test_several_lines_are_never_compared() -> None:
-    assert difference("def f():\n  x", "def f():\n x") == "more than one line"
+    assert find_difference("def f():\n  x", "def f():\n x") == "more than one line"
 
 
 def test_long_tasks_are_never_compared() -> None:
-    assert difference("tell me " * 60, "tell us " * 60) == "longer than a short task"
+    assert find_difference("tell me " * 60, "tell us " * 60) == "longer than a short task"
 
 
 def test_silence_is_precise() -> None:

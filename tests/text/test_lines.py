@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orch.errors import BackendError
+from orch.errors import ProviderError
 from orch.providers import read_limits, stream_parsing
-from orch.text.lines import first_line, is_name, one_line
+from orch.text.lines import first_line, is_valid_name, one_line
 from tests.cli.test_main import orch
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -33,20 +33,20 @@ def test_what_drives_a_terminal_is_left_out_of_a_line(control: str) -> None:
 
 @pytest.mark.parametrize("inside", [*BREAKS, *DRIVES, "\t", "\udc80"], ids=ascii)
 def test_a_name_is_one_line_without_controls(inside: str) -> None:
-    assert not is_name(f"a{inside}b")
-    assert not is_name(f"a{inside}")
+    assert not is_valid_name(f"a{inside}b")
+    assert not is_valid_name(f"a{inside}")
 
 
 @pytest.mark.parametrize("value", ["", " ", None, 7, ["a"], "n" * 301])
 def test_what_is_no_name(value: Any) -> None:
-    assert not is_name(value)
+    assert not is_valid_name(value)
 
 
 @pytest.mark.parametrize(
     "name", ["qwen3:8b", "hf.co/a/B-GGUF:Q4_K_M", "My Model", "سلام‌ها", "👩‍👩‍👧", "n" * 300]
 )
 def test_what_is_a_name(name: str) -> None:
-    assert is_name(name)
+    assert is_valid_name(name)
 
 
 def test_an_error_that_says_nothing_is_told_by_its_kind() -> None:
@@ -66,25 +66,27 @@ def test_an_error_that_says_nothing_is_told_by_its_kind() -> None:
     ids=str,
 )
 def test_a_model_whose_name_is_none_is_left_out(entry: dict[str, Any]) -> None:
-    assert read_limits.models_in([entry, {"name": "good"}], "name", "model") == [{"name": "good"}]
+    assert read_limits.model_entries([entry, {"name": "good"}], "name", "model") == [
+        {"name": "good"}
+    ]
 
 
 def test_words_about_a_model_are_of_one_line() -> None:
     assert (
-        read_limits.word("a\nb\x1b"),
-        read_limits.word(7),
-        len(read_limits.word("a" * 1_000)),
-    ) == ("a b", "", read_limits.MOST_WORD_CHARS)
+        read_limits.metadata_word("a\nb\x1b"),
+        read_limits.metadata_word(7),
+        len(read_limits.metadata_word("a" * 1_000)),
+    ) == ("a b", "", read_limits.MAX_WORD_CHARS)
     assert (
-        read_limits.words(["a\nb", 7]),
-        read_limits.words("a"),
-        len(read_limits.words(["a"] * 1_000) or ()),
-    ) == (("a b", ""), None, read_limits.MOST_WORDS)
+        read_limits.metadata_words(["a\nb", 7]),
+        read_limits.metadata_words("a"),
+        len(read_limits.metadata_words(["a"] * 1_000) or ()),
+    ) == (("a b", ""), None, read_limits.MAX_WORDS)
 
 
 def test_an_error_of_a_server_is_of_one_line() -> None:
-    assert read_limits.said(f"no\x1b[2K\r\n{FAKE}") == f"no[2K {FAKE}"
-    with pytest.raises(BackendError) as caught, stream_parsing.shape():
+    assert read_limits.error_line(f"no\x1b[2K\r\n{FAKE}") == f"no[2K {FAKE}"
+    with pytest.raises(ProviderError) as caught, stream_parsing.validating():
         raise ValueError(f"no\n{FAKE}")
     assert len(caught.value.message.splitlines()) == 1
 

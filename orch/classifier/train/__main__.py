@@ -32,9 +32,9 @@ from orch.classifier.train.fitting import (
     weights_file,
 )
 from orch.classifier.train.report import FOLDS, SEED
-from orch.classifier.train.rows import KINDS, TYPES, Row, changed, load, spliced, vocabulary
+from orch.classifier.train.rows import KINDS, TYPES, Row, load_rows, spliced, vary, vocabulary
 from orch.classifier.train.teacher import L2 as TEACHER_L2
-from orch.classifier.train.teacher import embedded, scaled
+from orch.classifier.train.teacher import embed_prompts, scaled
 
 L2 = 5e-5
 TAUGHT_L2 = 1e-4
@@ -117,7 +117,7 @@ class Teacher:
         return 0.5 * (features @ self.own) + 0.5 * (vectors @ self.vectors)
 
 
-def material(rows: list[Row], vectors_file: Path | None) -> Material:
+def load_material(rows: list[Row], vectors_file: Path | None) -> Material:
     """Everything as matrices."""
     chance, known = random.Random(SEED), vocabulary(rows)
     kinds = [chance.choice(KINDS) for _ in rows]
@@ -130,7 +130,7 @@ def material(rows: list[Row], vectors_file: Path | None) -> Material:
         np.array([REAL_WEIGHT if row.real else 1.0 for row in rows]),
         matrix([row.text for row in rows], known),
         matrix(
-            [changed(row, kind, chance).text for row, kind in zip(rows, kinds, strict=True)], known
+            [vary(row, kind, chance).text for row, kind in zip(rows, kinds, strict=True)], known
         ),
         np.array(kinds),
         matrix(new, known),
@@ -146,13 +146,13 @@ def _vectors(texts: list[str], file: Path | None) -> Any:
         kept = np.load(file)
         if str(kept["digest"]) == digest:
             return kept["vectors"]
-    vectors = embedded(texts)
+    vectors = embed_prompts(texts)
     if file is not None:
         np.savez(file, digest=digest, vectors=vectors)
     return vectors
 
 
-def left_out(data: Material, dealt: Any) -> tuple[Any, Any, Any]:
+def cross_validated(data: Material, dealt: Any) -> tuple[Any, Any, Any]:
     """Logits (n, 8) of each row by a model that did not see its fold, of its changed copy, and of
     the row by the teacher."""
     plain, copies, taught = np.zeros((3, len(data.rows), len(TYPES)))
@@ -165,7 +165,7 @@ def left_out(data: Material, dealt: Any) -> tuple[Any, Any, Any]:
     return plain, copies, taught
 
 
-def measured(data: Material) -> tuple[dict[str, Any], dict[str, Any]]:
+def evaluated(data: Material) -> tuple[dict[str, Any], dict[str, Any]]:
     """The head of the weights file (confidences and thresholds) and the report's figures, both from
     rows that were left out."""
     report: dict[str, Any] = {}
@@ -173,14 +173,14 @@ def measured(data: Material) -> tuple[dict[str, Any], dict[str, Any]]:
     for name, by_source in (("leave_source_out", True), ("random_split", False)):
         dealt = figures_of.folds(data.rows, by_source)
         chosen = np.flatnonzero(dealt >= 0)
-        plain, copies, taught = (each[chosen] for each in left_out(data, dealt))
+        plain, copies, taught = (each[chosen] for each in cross_validated(data, dealt))
         rows = [data.rows[at] for at in chosen]
         probabilities, right = (
             np.exp(log_softmax(plain)),
             figures_of.lenient(rows, plain.argmax(axis=1)),
         )
         same = copies.argmax(axis=1) == plain.argmax(axis=1)
-        report[name] = figures_of.figures(rows, plain) | {
+        report[name] = figures_of.evaluation_figures(rows, plain) | {
             "ece": round(
                 figures_of.cross_fitted_ece(probabilities.max(axis=1), right, dealt[chosen]), 4
             ),
@@ -218,9 +218,9 @@ def main() -> None:
         ),
     )
     asked = parser.parse_args()
-    rows = load(asked.data)
-    data = material(rows, asked.vectors)
-    head, report = measured(data)
+    rows = load_rows(asked.data)
+    data = load_material(rows, asked.vectors)
+    head, report = evaluated(data)
     everything = np.arange(len(rows))
     content = weights_file(data.fitted(everything, data.teacher(everything)), head, data.vocabulary)
     asked.out.write_bytes(content)

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.optimize import minimize
 
-from orch.classifier.features import BUCKETS, buckets, features
-from orch.classifier.linear_model import MAGIC, ZERO, value_of
+from orch.classifier.features import BUCKETS, features, hash_features
+from orch.classifier.linear_model import MAGIC, ZERO, feature_value
 from orch.classifier.spelling import Vocabulary
 from orch.classifier.train.rows import TYPES, Row
 
@@ -26,8 +26,8 @@ def matrix(texts: Sequence[str], vocabulary: Vocabulary) -> Any:
     starts, at, values = [0], [], []
     for text in texts:
         for group, names in features(text, vocabulary).items():
-            at += buckets(names)
-            values += [value_of(group, len(names))] * len(names)
+            at += hash_features(names)
+            values += [feature_value(group, len(names))] * len(names)
         starts.append(len(at))
     return sparse.csr_matrix(
         (np.array(values), np.array(at), np.array(starts)), shape=(len(texts), BUCKETS)

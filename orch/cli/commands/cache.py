@@ -15,7 +15,7 @@ from orch.text.lines import one_line
 
 if TYPE_CHECKING:
     from orch.execution.runtime import Runtime
-    from orch.storage.answers import Answer
+    from orch.storage.answers import CachedAnswer
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Id = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
+AnswerId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 
 
 @app.command()
@@ -36,51 +36,51 @@ def stats(ctx: typer.Context, as_json: Json = False) -> None:
 
     runtime = _opened(ctx)
     facts = {
-        **runtime.reuse.cache.stats(),
+        **runtime.answer_cache.store.stats(),
         "mode": runtime.config.routing.cache.mode,
         "ttl": runtime.config.routing.cache.ttl,
     }
     if as_json:
-        render.show_json({"v": 1, **facts})
+        render.print_json({"v": 1, **facts})
         return
-    render.show_facts(
+    render.print_fields(
         ((name, "-" if value is None else value) for name, value in facts.items()), 10
     )
 
 
 @app.command()
-def why(ctx: typer.Context, answer_id: Id, as_json: Json = False) -> None:
+def why(ctx: typer.Context, answer_id: AnswerId, as_json: Json = False) -> None:
     """Show what an answer is kept for, and whether it counts now."""
     from orch.cli import render
 
     runtime = _opened(ctx)
     facts = asyncio.run(_facts(runtime, _one(runtime, answer_id)))
     if as_json:
-        render.show_json({"v": 1, **facts})
+        render.print_json({"v": 1, **facts})
         return
-    render.show_facts(((name, str(value)) for name, value in facts.items()), 10)
+    render.print_fields(((name, str(value)) for name, value in facts.items()), 10)
 
 
 @app.command()
-def use(ctx: typer.Context, answer_id: Id) -> None:
+def use(ctx: typer.Context, answer_id: AnswerId) -> None:
     """Print an answer that is kept."""
     from orch.cli import render
 
     runtime = _opened(ctx)
     answer = _one(runtime, answer_id)
-    runtime.reuse.cache.used(answer.key)
-    render.show(json.loads(answer.result)["content"])
+    runtime.answer_cache.store.mark_used(answer.key)
+    render.print_stdout(json.loads(answer.result)["content"])
 
 
 @app.command()
-def forget(ctx: typer.Context, answer_id: Id) -> None:
+def forget(ctx: typer.Context, answer_id: AnswerId) -> None:
     """Drop one answer for good."""
     from orch.cli import render
 
     runtime = _opened(ctx)
     answer = _one(runtime, answer_id)
-    runtime.reuse.cache.forget(keys=[answer.key])
-    render.show(f"forgot the answer to {' '.join(answer.task.split())[:60]!r}")
+    runtime.answer_cache.store.forget(keys=[answer.key])
+    render.print_stdout(f"forgot the answer to {' '.join(answer.task.split())[:60]!r}")
 
 
 @app.command()
@@ -88,18 +88,18 @@ def clear(ctx: typer.Context) -> None:
     """Drop every answer for good."""
     from orch.cli import render
 
-    render.show(f"forgot {_opened(ctx).reuse.cache.forget():,} answers")
+    render.print_stdout(f"forgot {_opened(ctx).answer_cache.store.forget():,} answers")
 
 
 def _opened(ctx: typer.Context) -> Runtime:
     """The parts, with a cache that can be read. Raises JournalError."""
-    runtime = context.orchestrator(ctx).runtime
-    runtime.reuse.cache.open()
+    runtime = context.open_orchestrator(ctx).runtime
+    runtime.answer_cache.store.open()
     return runtime
 
 
-def _one(runtime: Runtime, prefix: str) -> Answer:
-    found = runtime.reuse.cache.find(prefix)
+def _one(runtime: Runtime, prefix: str) -> CachedAnswer:
+    found = runtime.answer_cache.store.find(prefix)
     if len(found) != 1:
         said = (
             f"no answer's id begins with {prefix!r}"
@@ -112,13 +112,13 @@ def _one(runtime: Runtime, prefix: str) -> Answer:
     return found[0]
 
 
-async def _facts(runtime: Runtime, answer: Answer) -> dict[str, Any]:
+async def _facts(runtime: Runtime, answer: CachedAnswer) -> dict[str, Any]:
     try:
-        digest = await runtime.reuse.digest(answer.provider, answer.model)
+        digest = await runtime.answer_cache.model_digest(answer.provider, answer.model)
     finally:
         await runtime.aclose()
     now = time.time()
-    left = answer.at + runtime.reuse.cache.ttl_s - now
+    left = answer.at + runtime.answer_cache.store.ttl_s - now
     counts = (
         "no: too old"
         if left <= 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orch.cli import context
-from orch.cli.commands.run import ENDED, Face, fold, listen_to_signals
+from orch.cli.commands.run import INTERRUPTION_CODES, OutputMode, cancel_on_signals, consume
 from orch.cli.options import Dial, Loaded, Model, Profile, Quality, Speed, System, chosen_profile
 from orch.errors import OrchError
 
@@ -29,7 +29,7 @@ HELP = """/model ID   ask this model from now on; /model auto chooses again
 
 
 @dataclass
-class Talk:
+class ChatState:
     """A conversation that is going on."""
 
     orchestrator: Orchestrator
@@ -40,11 +40,11 @@ class Talk:
     dial: float | None
     loaded: bool
     recall: bool
-    last: Decision | None = None
+    last_decision: Decision | None = None
 
 
 @app.command()
-def chat(
+def chat_command(
     ctx: typer.Context,
     model: Model = "",
     speed: Speed = False,
@@ -68,11 +68,11 @@ def chat(
 ) -> None:
     """Talk with your models, turn by turn."""
     from orch.cli import render
-    from orch.execution.session import session_named
+    from orch.execution.session import resolve_session
 
-    orchestrator = context.orchestrator(ctx)
-    name = session_named(session, carry_on, orchestrator.runtime.journal)
-    talk = Talk(
+    orchestrator = context.open_orchestrator(ctx)
+    name = resolve_session(session, carry_on, orchestrator.runtime.journal)
+    talk = ChatState(
         orchestrator,
         name,
         model or None,
@@ -82,7 +82,7 @@ def chat(
         loaded,
         recall,
     )
-    face = Face.of(
+    face = OutputMode.from_params(
         {
             "as_json": False,
             "jsonl": False,
@@ -103,9 +103,9 @@ def chat(
                         _turn(talk, face, _task(talk, line))
                     )
             except OrchError as error:
-                if error.code in ENDED[1:]:
+                if error.code in INTERRUPTION_CODES[1:]:
                     raise
-                render.error(error)
+                render.print_error(error)
     finally:
         asyncio.run(orchestrator.aclose())
 
@@ -121,15 +121,15 @@ def _line() -> str | None:
     from orch.cli import render
 
     try:
-        return render.ask("> ")
+        return render.prompt_user("> ")
     except KeyboardInterrupt:
-        render.show("")
+        render.print_stdout("")
         return ""
 
 
-def _task(talk: Talk, text: str) -> Task:
-    from orch.cli.swap_question import asked_first
-    from orch.orchestrator import task_of
+def _task(talk: ChatState, text: str) -> Task:
+    from orch.cli.swap_question import confirm_swap
+    from orch.orchestrator import build_task
 
     wishes: dict[str, Any] = {
         "session": talk.session,
@@ -138,44 +138,44 @@ def _task(talk: Talk, text: str) -> Task:
         "profile": talk.profile,
         "dial": talk.dial,
     }
-    task = task_of(
+    task = build_task(
         text, retrieve_context=True if talk.recall else None, loaded=talk.loaded, **wishes
     )
-    return asked_first(talk.orchestrator, task)
+    return confirm_swap(talk.orchestrator, task)
 
 
-async def _turn(talk: Talk, face: Face, task: Task) -> None:
+async def _turn(talk: ChatState, face: OutputMode, task: Task) -> None:
     from orch.cli import render
 
-    run = talk.orchestrator.start(task, "continue")
-    reasons = listen_to_signals()
+    run = talk.orchestrator.start_run(task, "continue")
+    reasons = cancel_on_signals()
     try:
-        await fold(run, face)
+        await consume(run, face)
         if not sys.stdout.isatty():
-            render.write(b"\n")
+            render.write_stdout(b"\n")
     except asyncio.CancelledError:
         raise run.error or OrchError(reasons[0].replace("_", " "), code=reasons[0]) from None
     finally:
-        talk.last = run.decision or talk.last
+        talk.last_decision = run.decision or talk.last_decision
         await talk.orchestrator.release()
 
 
-def _command(ctx: typer.Context, talk: Talk, line: str) -> None:
+def _command(ctx: typer.Context, talk: ChatState, line: str) -> None:
     from orch.cli import render
-    from orch.cli.commands.route import show
+    from orch.cli.commands.route import print_decision
 
     word, _, rest = line.partition(" ")
     if word == "/model":
         talk.model = None if rest.strip() in ("", "auto") else rest.strip()
-        render.say(f"from now on: {talk.model or 'chosen for each turn'}")
-    elif word == "/why" and talk.last is not None:
-        show(talk.last)
+        render.print_stderr(f"from now on: {talk.model or 'chosen for each turn'}")
+    elif word == "/why" and talk.last_decision is not None:
+        print_decision(talk.last_decision)
     elif word == "/why":
-        render.say("nothing was answered yet")
+        render.print_stderr("nothing was answered yet")
     elif word == "/forget":
         from orch.cli.commands.memory import forget_session
 
         count = forget_session(ctx, talk.session)
-        render.say(f"forgot {count} {'turn' if count == 1 else 'turns'}")
+        render.print_stderr(f"forgot {count} {'turn' if count == 1 else 'turns'}")
     else:
-        render.say(HELP)
+        render.print_stderr(HELP)

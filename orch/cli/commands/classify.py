@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from orch.classifier.classifier import Classifier, Corrections
     from orch.types import Classification
 
-MOST_LINE_CHARS = 16_000_000
+MAX_LINE_CHARS = 16_000_000
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
-def classify(
+def classify_command(
     ctx: typer.Context,
     words: Annotated[list[str], typer.Argument(metavar="TEXT|FILE.jsonl|-", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -31,38 +31,38 @@ def classify(
     line."""
     from orch.cli import render
 
-    runtime = context.orchestrator(ctx).runtime
-    corrections = runtime.journal.judgements.corrections()
+    runtime = context.open_orchestrator(ctx).runtime
+    corrections = runtime.journal.feedback.corrections()
     if len(words) == 1 and (words[0] == "-" or words[0].endswith(".jsonl")):
         for row in _labelled(_lines(words[0]), runtime.classifier, corrections):
-            render.show_json(row, one_line=True)
+            render.print_json(row, one_line=True)
         return
     found = runtime.classifier.classify(" ".join(words), None, corrections)
     if as_json:
-        render.show_json({"v": 1, **facts(found)})
+        render.print_json({"v": 1, **classification_json(found)})
         return
-    render.show(
+    render.print_stdout(
         f"{found.task_type}"
         f" {found.confidence:.2f}{' (unsure)' if found.unsure else ''}{f', or {found.second}' if found.second else ''}"
     )
-    render.table(
+    render.print_table(
         ("type", "probability"),
         [
             (kind, f"{score:.3f}")
             for kind, score in sorted(found.scores.items(), key=lambda item: -item[1])
         ],
     )
-    show_evidence(found)
+    print_evidence(found)
 
 
-def show_evidence(found: Classification) -> None:
+def print_evidence(found: Classification) -> None:
     """What spoke for the first two types, the user's own rules apart from the learned part."""
     from orch.cli import render
 
     first_two = sorted(found.scores, key=lambda kind: -found.scores[kind])[:2]
     for kind in first_two:
         spoke = [each for each in found.evidence if each.task_type == kind]
-        render.show(
+        render.print_stdout(
             f"\nfor {kind} ({found.scores[kind]:.2f}):"
             + ("" if spoke else " nothing in particular")
         )
@@ -70,10 +70,10 @@ def show_evidence(found: Classification) -> None:
             said = ", ".join(
                 f"{each.feature!r} {each.weight:+.2f}" for each in spoke if each.kind == source
             )
-            render.show(f"  {source:10} {said}")
+            render.print_stdout(f"  {source:10} {said}")
 
 
-def facts(found: Classification) -> dict[str, Any]:
+def classification_json(found: Classification) -> dict[str, Any]:
     """A classification as plain values."""
     return {
         "task_type": str(found.task_type),
@@ -109,10 +109,10 @@ def _lines(file: str) -> Iterator[str]:
 
 def _bounded(stream: TextIO) -> Iterator[str]:
     """The lines. Raises InputError where one does not end: /dev/zero has none."""
-    while line := stream.readline(MOST_LINE_CHARS):
-        if len(line) == MOST_LINE_CHARS:
+    while line := stream.readline(MAX_LINE_CHARS):
+        if len(line) == MAX_LINE_CHARS:
             raise InputError(
-                f"a line is over {MOST_LINE_CHARS // 1_000_000} million characters long",
+                f"a line is over {MAX_LINE_CHARS // 1_000_000} million characters long",
                 "it must be a file with one JSON object a line",
             )
         yield line

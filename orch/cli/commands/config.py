@@ -33,20 +33,20 @@ def validate(
     from orch.cli import render
 
     try:
-        config = context.config(ctx)
+        config = context.read_config(ctx)
         errors, warnings = [], [*config.notes, *_unknown_preferences(config)]
     except ConfigError as error:
         errors, warnings = render.config_problems(error), []
     bad = bool(errors or (strict and warnings))
     if as_json:
-        render.show_json({"v": 1, "ok": not bad, "errors": errors, "warnings": warnings})
+        render.print_json({"v": 1, "ok": not bad, "errors": errors, "warnings": warnings})
     else:
         for line in errors:
-            render.say(line)
+            render.print_stderr(line)
         for line in warnings:
-            render.say(f"{'error' if strict else 'warning'}: {one_line(line)}")
+            render.print_stderr(f"{'error' if strict else 'warning'}: {one_line(line)}")
         if not bad:
-            render.show("\n".join(f"ok: {source.path}" for source in config.sources))
+            render.print_stdout("\n".join(f"ok: {source.path}" for source in config.sources))
     raise typer.Exit(2 if bad else 0)
 
 
@@ -55,7 +55,7 @@ def _unknown_preferences(config: Any) -> list[str]:
     from orch.config import yaml_document as source
 
     file = next(each for each in config.sources if each.which == "routing")
-    document = source.parse(str(file.path), file.text)
+    document = source.parse_yaml(str(file.path), file.text)
     return [
         str(problem)
         for problem in schema.unknown_preferences(config.models, config.routing, document)
@@ -68,13 +68,13 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
     from dataclasses import asdict
 
     from orch.cli import render
-    from orch.config.secrets import without_secrets
+    from orch.config.secrets import mask_secrets
 
-    config = context.config(ctx)
+    config = context.read_config(ctx)
     data = {"models": asdict(config.models), "routing": asdict(config.routing)}
-    plain = without_secrets(json.loads(json.dumps(data)))
+    plain = mask_secrets(json.loads(json.dumps(data)))
     if as_json:
-        render.show_json(
+        render.print_json(
             {
                 "v": 1,
                 "hash": config.hash,
@@ -85,11 +85,11 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
         return
     import yaml
 
-    render.show(
+    render.print_stdout(
         f"# {config.hash}\n"
-        + "\n".join(f"# {source.path} ({source.place})" for source in config.sources)
+        + "\n".join(f"# {source.path} ({source.origin})" for source in config.sources)
     )
-    render.show(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=140))
+    render.print_stdout(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=140))
 
 
 @app.command()
@@ -111,7 +111,7 @@ def schema(
             "orch config schema models, routing, known-models, or no word for all",
         )
     value = json_schema(wanted) if wanted else {name: json_schema(name) for name in names}
-    render.show(json.dumps(value, ensure_ascii=False, indent=2))
+    render.print_stdout(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 @app.command()
@@ -121,11 +121,11 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
 
     from orch.cli import render
     from orch.config import paths
-    from orch.config.discovery import find, packaged, working_directory
+    from orch.config.discovery import find_sources, packaged_file, working_directory
 
-    found, notes = find(context.config_dir(ctx), os.environ, working_directory())
+    found, notes = find_sources(context.chosen_config_dir(ctx), os.environ, working_directory())
     if as_json:
-        render.show_json(
+        render.print_json(
             {
                 "v": 1,
                 "files": {w: str(s.path) for w, s in found.items()},
@@ -135,17 +135,17 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
         )
         return
     for which, source in found.items():
-        render.show(f"{which}: {source.path} ({source.place})")
+        render.print_stdout(f"{which}: {source.path} ({source.origin})")
     searched = (
         "--config DIR",
         "$ORCH_CONFIG",
         "the working directory (both files)",
         str(paths.config_dir()),
-        str(packaged("models").parent),
+        str(packaged_file("models").parent),
     )
-    render.show("looked for in: " + " > ".join(searched))
+    render.print_stdout("looked for in: " + " > ".join(searched))
     for note in notes:
-        render.warn(note)
+        render.print_warning(note)
 
 
 @app.command()
@@ -163,7 +163,7 @@ def init(
     """Write models.yaml and routing.yaml with their schemas, to be edited."""
     from orch.cli import render
     from orch.config import paths
-    from orch.config.discovery import FILES, packaged
+    from orch.config.discovery import FILES, packaged_file
     from orch.config.schema import json_schema
 
     folder = Path(to).expanduser() if to else paths.config_dir()
@@ -176,7 +176,7 @@ def init(
         for old in there:
             old.replace(old.with_name(old.name + ".bak"))
         for which, name in FILES.items():
-            text = packaged(which).read_text(encoding="utf-8")
+            text = packaged_file(which).read_text(encoding="utf-8")
             first, rest = text.split("\n", 1)
             assert "$schema=" in first
             paths.write_private(
@@ -185,7 +185,7 @@ def init(
             paths.write_private(
                 folder / f"{which}.schema.json", json.dumps(json_schema(which), indent=2) + "\n"
             )
-            render.show(f"wrote {folder / name}")
+            render.print_stdout(f"wrote {folder / name}")
     except OSError as error:
         raise ConfigError(
             f"{folder} can't be written: {error.strerror or error}",

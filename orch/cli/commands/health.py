@@ -11,13 +11,13 @@ import typer
 from orch.cli import context
 
 if TYPE_CHECKING:
-    from orch.execution.health import Probe
+    from orch.execution.health import HealthCheck
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
-def health(
+def health_command(
     ctx: typer.Context,
     offline: Annotated[
         bool,
@@ -38,13 +38,13 @@ def health(
         raise typer.Exit(_show_reach(ctx, as_json=as_json))
     rows, could_answer = _by_server(ctx) or asyncio.run(_probe(ctx))
     if as_json:
-        render.show_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
+        render.print_json({"v": 1, "ok": could_answer, "checks": [asdict(row) for row in rows]})
     else:
-        render.table(
+        render.print_table(
             ("check", "", "latency", "what"),
             [(row.name, row.status, _latency(row), _what(row)) for row in rows],
         )
-        render.show(
+        render.print_stdout(
             "\na task could be answered now"
             if could_answer
             else "\nno task could be answered now: orch setup finds what would serve here"
@@ -55,46 +55,46 @@ def health(
 def _show_reach(ctx: typer.Context, *, as_json: bool) -> int:
     """Shows how far orch could reach; the exit code."""
     from orch.cli import render
-    from orch.execution.reachable_addresses import addresses
+    from orch.execution.reachable_addresses import reachable_addresses
 
-    found = addresses(context.config(ctx))
+    found = reachable_addresses(context.read_config(ctx))
     beyond = sum(each.scope == "beyond" for each in found)
     if as_json:
-        render.show_json({"addresses": [each._asdict() for each in found]})
+        render.print_json({"addresses": [each._asdict() for each in found]})
         return int(beyond > 0)
-    render.table(("address", "used by", "scope"), found)
+    render.print_table(("address", "used by", "scope"), found)
     said = (
         f"{beyond:,} of {len(found):,} addresses are beyond this machine and private networks"
         if beyond
         else ""
     )
-    render.show(
+    render.print_stdout(
         f"\n{said or 'no address is beyond this machine and private networks'}; nothing was asked,"
         " and no name was looked up"
     )
     return int(beyond > 0)
 
 
-def _latency(row: Probe) -> str:
+def _latency(row: HealthCheck) -> str:
     return f"{row.latency_s * 1000:.1f} ms" if row.latency_s is not None else ""
 
 
-def _what(row: Probe) -> str:
+def _what(row: HealthCheck) -> str:
     return f"{row.detail} → {row.hint.replace(chr(10), ' && ')}" if row.hint else row.detail
 
 
-async def _probe(ctx: typer.Context) -> tuple[list[Probe], bool]:
-    from orch.execution.health import probes
+async def _probe(ctx: typer.Context) -> tuple[list[HealthCheck], bool]:
+    from orch.execution.health import run_health_checks
 
-    async with context.orchestrator(ctx) as orchestrator:
-        return await probes(orchestrator.runtime)
+    async with context.open_orchestrator(ctx) as orchestrator:
+        return await run_health_checks(orchestrator.runtime)
 
 
-def _by_server(ctx: typer.Context) -> tuple[list[Probe], bool] | None:
+def _by_server(ctx: typer.Context) -> tuple[list[HealthCheck], bool] | None:
     """What a running server finds: it holds the index of memory, which could not be looked at from
     here."""
     from orch.cli import via_server
-    from orch.execution.health import Probe
+    from orch.execution.health import HealthCheck
 
-    told = via_server.ask(context.config_dir(ctx), "/orch/health")
-    return ([Probe(**each) for each in told["checks"]], bool(told["ok"])) if told else None
+    told = via_server.call_server(context.chosen_config_dir(ctx), "/orch/health")
+    return ([HealthCheck(**each) for each in told["checks"]], bool(told["ok"])) if told else None

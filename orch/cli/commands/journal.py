@@ -14,7 +14,7 @@ from orch.errors import UsageError
 
 if TYPE_CHECKING:
     from orch.storage.journal import Journal
-    from orch.storage.journal_copies import Holds
+    from orch.storage.journal_copies import JournalSummary
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -45,19 +45,19 @@ def export(
 
     from orch.cli import render
     from orch.config import paths
-    from orch.config.durations import since_when
-    from orch.storage.journal_copies import exported
+    from orch.config.durations import parse_since
+    from orch.storage.journal_copies import export_runs
 
-    begin, journal = since_when(since), _journal(ctx)
-    runs = exported(journal, begin)
+    begin, journal = parse_since(since), _journal(ctx)
+    runs = export_runs(journal, begin)
     if file == "-":
         for run in runs:
-            render.show_json(run, one_line=True)
+            render.print_json(run, one_line=True)
         return
     target = _target(journal, file, force)
-    with paths.written_privately(target) as stream:
+    with paths.open_private(target) as stream:
         count = sum(bool(stream.write(json.dumps(run, ensure_ascii=False) + "\n")) for run in runs)
-    render.show(f"exported {count:,} runs to {file}")
+    render.print_stdout(f"exported {count:,} runs to {file}")
 
 
 @app.command()
@@ -71,7 +71,9 @@ def backup(
     from orch.storage.journal_copies import back_up
 
     journal = _journal(ctx)
-    render.show(f"copied {_told(back_up(journal, _target(journal, file, force)))} to {file}")
+    render.print_stdout(
+        f"copied {_told(back_up(journal, _target(journal, file, force)))} to {file}"
+    )
 
 
 @app.command()
@@ -84,9 +86,9 @@ def restore(
     from orch.cli import render
     from orch.storage import journal_copies
 
-    journal = context.orchestrator(ctx).runtime.journal
+    journal = context.open_orchestrator(ctx).runtime.journal
     source, kept = Path(file).expanduser(), None
-    holds, now = journal_copies.looked_into(source), journal_copies.present(journal)
+    holds, now = journal_copies.inspect_copy(source), journal_copies.inspect_journal(journal)
     if now is not None and now.runs:
         kept = journal.path.with_name(
             f"{journal.path.stem}.replaced-{time.strftime('%Y%m%d-%H%M%S')}{journal.path.suffix}"
@@ -99,8 +101,8 @@ def restore(
             )
         ):
             raise UsageError("nothing was changed", f"orch journal restore --yes {file}")
-    journal_copies.restore(journal, source, kept)
-    render.show(
+    journal_copies.restore_journal(journal, source, kept)
+    render.print_stdout(
         f"restored {_told(holds)} from {file}"
         + (f"; what was there is kept as {kept}" if kept else "")
     )
@@ -108,17 +110,17 @@ def restore(
 
 def _agreed(question: str) -> bool:
     from orch.cli import render
-    from orch.cli.swap_question import YES, can_be_asked
+    from orch.cli.swap_question import YES_ANSWERS, can_prompt
 
-    if not can_be_asked():
+    if not can_prompt():
         return False
-    render.say(question, end="")
-    return sys.stdin.readline().strip().lower() in YES
+    render.print_stderr(question, end="")
+    return sys.stdin.readline().strip().lower() in YES_ANSWERS
 
 
 def _journal(ctx: typer.Context) -> Journal:
     """The journal, which is there and can be read. Raises JournalError, UsageError."""
-    journal = context.orchestrator(ctx).runtime.journal
+    journal = context.open_orchestrator(ctx).runtime.journal
     if not journal.path.exists():
         raise UsageError(
             f"there is no journal yet at {journal.path}", 'orch run "What is a mutex?" begins one'
@@ -151,7 +153,7 @@ def _target(journal: Journal, file: str, force: bool) -> Path:
     return target
 
 
-def _told(holds: Holds) -> str:
+def _told(holds: JournalSummary) -> str:
     newest = (
         f", the newest of {time.strftime('%Y-%m-%d %H:%M', time.localtime(holds.newest))}"
         if holds.newest

@@ -37,7 +37,7 @@ Since = Annotated[
 ]
 Count = Annotated[int, typer.Option("-k", metavar="N", min=1, max=1000, help="How many.")]
 _T = TypeVar("_T")
-PORTION_CHARS = 4_000_000
+MAX_REQUEST_CHARS = 4_000_000
 """At most 24 MB as JSON, astral signs aside: a server takes 32 MB."""
 
 
@@ -66,11 +66,11 @@ def search(
         since=since,
     )
     if as_json:
-        render.show_json({"v": 1, **found})
+        render.print_json({"v": 1, **found})
     elif not found["hits"]:
-        render.say("nothing was found")
+        render.print_stderr("nothing was found")
     else:
-        render.table(
+        render.print_table(
             ("score", "date", "task", "answer", "id"),
             [_hit(each) for each in found["hits"]],
             drop=("answer", "score"),
@@ -92,9 +92,9 @@ def list_(
 
     found = _ask(ctx, "list", k=k, kind=kind, model=model, session=session, since=since)
     if as_json:
-        render.show_json({"v": 1, **found})
+        render.print_json({"v": 1, **found})
     else:
-        render.table(
+        render.print_table(
             ("date", "type", "model", "task", "id"),
             [
                 (
@@ -122,12 +122,12 @@ def show(
 
     facts = _ask(ctx, "show", id=run_id)
     if as_json:
-        render.show_json({"v": 1, **facts})
+        render.print_json({"v": 1, **facts})
         return
     for name, value in facts.items():
         if name not in ("task", "beginning", "answer") and value is not None:
-            render.say(f"{name:10} {one_line(str(value))}")
-    render.show(facts["task"] if facts["note"] else f"{facts['task']}\n\n{facts['answer']}")
+            render.print_stderr(f"{name:10} {one_line(str(value))}")
+    render.print_stdout(facts["task"] if facts["note"] else f"{facts['task']}\n\n{facts['answer']}")
 
 
 @app.command()
@@ -159,7 +159,7 @@ def add(
     ids = [
         name for some in portions for name in _ask(ctx, "add", texts=some, session=session)["ids"]
     ]
-    render.show(
+    render.print_stdout(
         f"added {len(ids)} {'piece' if len(ids) == 1 else 'pieces'}:"
         f" {ids[0]}{' …' if len(ids) > 1 else ''}"
     )
@@ -185,7 +185,7 @@ def forget(
     gone = _ask(ctx, "forget", ids=run_ids, session=session, before=before, all=everything)[
         "forgotten"
     ]
-    render.show(f"forgot {gone} {'entry' if gone == 1 else 'entries'}")
+    render.print_stdout(f"forgot {gone} {'entry' if gone == 1 else 'entries'}")
 
 
 @app.command()
@@ -197,7 +197,7 @@ def export(ctx: typer.Context) -> None:
     while place is not None:
         page = _ask(ctx, "export", after=place)
         for each in page["memories"]:
-            render.show_json(each, one_line=True)
+            render.print_json(each, one_line=True)
         place = page["next"]
 
 
@@ -218,8 +218,8 @@ def import_(
             faults + said["faults"],
         )
     for fault in faults:
-        render.warn(f"{file}: {fault}")
-    render.show(f"imported {new} of {total}; {total - new} were there already")
+        render.print_warning(f"{file}: {fault}")
+    render.print_stdout(f"imported {new} of {total}; {total - new} were there already")
     if faults:
         raise typer.Exit(2)
 
@@ -231,9 +231,9 @@ def stats(ctx: typer.Context, as_json: Json = False) -> None:
 
     facts = _ask(ctx, "stats")
     if as_json:
-        render.show_json({"v": 1, **facts})
+        render.print_json({"v": 1, **facts})
         return
-    render.show_facts(facts.items(), 12)
+    render.print_fields(facts.items(), 12)
 
 
 @app.command()
@@ -241,7 +241,7 @@ def reindex(ctx: typer.Context) -> None:
     """Build the index anew from the journal."""
     from orch.cli import render
 
-    render.show(f"indexed {_ask(ctx, 'reindex')['indexed']:,} entries")
+    render.print_stdout(f"indexed {_ask(ctx, 'reindex')['indexed']:,} entries")
 
 
 def forget_session(ctx: typer.Context, session: str) -> int:
@@ -260,7 +260,9 @@ def _ask(ctx: typer.Context, name: str, **arguments: Any) -> dict[str, Any]:
 
     notes: Sequence[str] = ()
     try:
-        told = via_server.ask(context.config_dir(ctx), f"/orch/memory/{name}", arguments)
+        told = via_server.call_server(
+            context.chosen_config_dir(ctx), f"/orch/memory/{name}", arguments
+        )
         result: dict[str, Any] = (
             told["result"] if told else asyncio.run(_here(ctx, name, arguments))
         )
@@ -271,15 +273,15 @@ def _ask(ctx: typer.Context, name: str, **arguments: Any) -> dict[str, Any]:
         raise
     finally:
         for note in notes:
-            render.warn(note)
+            render.print_warning(note)
 
 
 async def _here(ctx: typer.Context, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Does it in this process."""
     from orch.cli import render
 
-    async with context.orchestrator(ctx) as orchestrator:
-        with render.Progress("indexing") as bar:
+    async with context.open_orchestrator(ctx) as orchestrator:
+        with render.ProgressBar("indexing") as bar:
             return await orchestrator.runtime.memory.perform(name, arguments, bar.count)
 
 
@@ -287,7 +289,7 @@ def _portions(items: Iterable[_T], chars: Callable[[_T], int]) -> Iterator[list[
     """The items in order, in portions that a server takes as one request; one portion at least."""
     portion, size = list[_T](), 0
     for item in items:
-        if portion and size + chars(item) > PORTION_CHARS:
+        if portion and size + chars(item) > MAX_REQUEST_CHARS:
             yield portion
             portion, size = [], 0
         portion.append(item)
@@ -301,20 +303,20 @@ def _given(words: list[str], files: list[str]) -> list[dict[str, Any]]:
 
     texts: list[dict[str, Any]] = []
     for path in files:
-        attachment = stdin.attachment(path)
+        attachment = stdin.read_attachment(path)
         if attachment.image:
             raise InputError(f"{path} is an image: only text can be remembered")
         texts.append({"title": attachment.name, "text": attachment.text})
     text = " ".join(word for word in words if word != "-")
     if "-" in words or (not words and not files and stdin.is_piped()):
-        texts.append({"title": None, "text": stdin.read()})
+        texts.append({"title": None, "text": stdin.read_stdin()})
     return [{"title": None, "text": text}, *texts] if text.strip() else texts
 
 
 def _read(file: str) -> str:
     from orch.cli import stdin
 
-    return stdin.read() if file == "-" else stdin.attachment(file).text
+    return stdin.read_stdin() if file == "-" else stdin.read_attachment(file).text
 
 
 # ---------------------------------------------------------------- showing
@@ -335,6 +337,6 @@ def _day(facts: dict[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    from orch.memory.chunking import shortened
+    from orch.memory.chunking import truncate_line
 
-    return shortened(text, 60)
+    return truncate_line(text, 60)

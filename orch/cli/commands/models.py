@@ -13,7 +13,7 @@ from orch.errors import ConfigError, OrchError
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
     from orch.routing.model_state import ModelState
-    from orch.routing.registry import Survey
+    from orch.routing.registry import Inventory
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -23,22 +23,26 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Name = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
+ModelId = Annotated[str, typer.Argument(metavar="ID", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
-def models(ctx: typer.Context, as_json: Json = False) -> None:
+def models_command(ctx: typer.Context, as_json: Json = False) -> None:
     """List, show, fetch and add models."""
     if ctx.invoked_subcommand is not None:
         return
     from orch.cli import render
-    from orch.routing.lookup import facts
+    from orch.routing.lookup import describe
 
-    orchestrator = context.orchestrator(ctx)
+    orchestrator = context.open_orchestrator(ctx)
     survey = asyncio.run(_survey(orchestrator))
     if as_json:
-        render.show_json(
-            {"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)}
+        render.print_json(
+            {
+                "v": 1,
+                "models": [describe(state) for state in survey.states],
+                "down": dict(survey.unreachable),
+            }
         )
         return
     columns = (
@@ -52,37 +56,37 @@ def models(ctx: typer.Context, as_json: Json = False) -> None:
         "speed",
         "good at",
     )
-    grades = orchestrator.runtime.journal.judgements.mean_grades()
-    render.table(
+    grades = orchestrator.runtime.journal.feedback.mean_grades()
+    render.print_table(
         columns,
         [_row(state, grades.get(state.key)) for state in survey.states],
         drop=("can", "context", "provider", "size", "good at", "speed", "quality"),
     )
-    for name, why in survey.down.items():
-        render.warn(f"provider {name}: {why}")
+    for name, why in survey.unreachable.items():
+        render.print_warning(f"provider {name}: {why}")
     for warning in orchestrator.runtime.journal.warnings:
-        render.warn(warning)
+        render.print_warning(warning)
 
 
 @app.command("show")
-def show(ctx: typer.Context, model: Name, as_json: Json = False) -> None:
+def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> None:
     """Show everything that is known about one model."""
     from orch.cli import render
-    from orch.routing.lookup import facts, find
+    from orch.routing.lookup import describe, resolve_model
 
-    orchestrator = context.orchestrator(ctx)
-    state = find(asyncio.run(_survey(orchestrator)), model)
-    known = facts(state)
+    orchestrator = context.open_orchestrator(ctx)
+    state = resolve_model(asyncio.run(_survey(orchestrator)), model)
+    known = describe(state)
     if as_json:
-        render.show_json({"v": 1, **known})
+        render.print_json({"v": 1, **known})
         return
-    render.show_facts(((key, _text(value)) for key, value in known.items()), 20)
+    render.print_fields(((key, _text(value)) for key, value in known.items()), 20)
 
 
 @app.command("pull")
-def pull(
+def models_pull(
     ctx: typer.Context,
-    model: Name,
+    model: ModelId,
     provider: Annotated[str, typer.Option(help="The Ollama to fetch it into.")] = "",
 ) -> None:
     """Fetch a model into Ollama, with progress."""
@@ -90,9 +94,9 @@ def pull(
 
 
 @app.command("add")
-def add(
+def models_add(
     ctx: typer.Context,
-    model: Name,
+    model: ModelId,
     provider: Annotated[
         str, typer.Option(help="Where it is. Default: the provider that has it.")
     ] = "",
@@ -101,28 +105,28 @@ def add(
     from orch.cli import render
     from orch.config import edit_models
 
-    orchestrator = context.orchestrator(ctx)
+    orchestrator = context.open_orchestrator(ctx)
     state, name = asyncio.run(_to_add(orchestrator, model, provider))
-    path = edit_models.own_file(context.config_dir(ctx))
-    edit_models.add(path, edit_models.entry_of(state), guessed=edit_models.GUESSED)
-    render.show(f"added {name} to {path}")
-    if state.is_denied:
-        from orch.providers.remote_models import place
+    path = edit_models.ensure_own_file(context.chosen_config_dir(ctx))
+    edit_models.add_model(path, edit_models.model_entry(state), guessed=edit_models.GUESSED)
+    render.print_stdout(f"added {name} to {path}")
+    if state.is_remote_denied:
+        from orch.providers.remote_models import display_host
 
-        render.warn(
-            f"it runs at {place(state.remote_host)}, and stays out unless its entry says remote:"
-            " allow"
+        render.print_warning(
+            f"it runs at {display_host(state.remote_host)}, and stays out unless its entry says"
+            " remote: allow"
         )
 
 
 @app.command("load")
-def load(ctx: typer.Context, model: Name) -> None:
+def models_load(ctx: typer.Context, model: ModelId) -> None:
     """Bring a model into memory, so that its next answer begins at once."""
     _move(ctx, "load", model)
 
 
 @app.command("unload")
-def unload(ctx: typer.Context, model: Name) -> None:
+def models_unload(ctx: typer.Context, model: ModelId) -> None:
     """Free a model's memory."""
     _move(ctx, "unload", model)
 
@@ -131,14 +135,16 @@ def _move(ctx: typer.Context, where: str, model: str) -> None:
     """By the running server, which knows what is in use, else here."""
     from orch.cli import render, via_server
 
-    told = via_server.ask(context.config_dir(ctx), f"/orch/models/{where}", {"model": model})
-    render.show(told["said"] if told else asyncio.run(_move_here(ctx, where, model)))
+    told = via_server.call_server(
+        context.chosen_config_dir(ctx), f"/orch/models/{where}", {"model": model}
+    )
+    render.print_stdout(told["said"] if told else asyncio.run(_move_here(ctx, where, model)))
 
 
 async def _move_here(ctx: typer.Context, where: str, model: str) -> str:
     from orch.execution import lifecycle
 
-    async with context.orchestrator(ctx) as orchestrator:
+    async with context.open_orchestrator(ctx) as orchestrator:
         return await (lifecycle.load if where == "load" else lifecycle.unload)(
             orchestrator.runtime, model
         )
@@ -147,19 +153,19 @@ async def _move_here(ctx: typer.Context, where: str, model: str) -> str:
 # ---------------------------------------------------------------- asking
 
 
-async def _survey(orchestrator: Orchestrator) -> Survey:
+async def _survey(orchestrator: Orchestrator) -> Inventory:
     async with orchestrator:
-        return await orchestrator.runtime.registry.available(with_unlisted=True)
+        return await orchestrator.runtime.registry.snapshot(with_unlisted=True)
 
 
 async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple[ModelState, str]:
-    from orch.config.spec import canonical
-    from orch.routing.lookup import find
+    from orch.config.spec import canonical_model_name
+    from orch.routing.lookup import resolve_model
 
     listed = [
         spec
         for spec in orchestrator.runtime.config.models.models
-        if canonical(spec.id) == canonical(name)
+        if canonical_model_name(spec.id) == canonical_model_name(name)
     ]
     if listed:
         raise ConfigError(f"{name} is in models.yaml already", f"orch models show {name}")
@@ -167,10 +173,11 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
     states = [
         s
         for s in survey.states
-        if canonical(s.spec.id) == canonical(name) and provider in ("", s.spec.provider)
+        if canonical_model_name(s.spec.id) == canonical_model_name(name)
+        and provider in ("", s.spec.provider)
     ]
     if not states:
-        find(survey, f"{provider}/{name}" if provider else name)
+        resolve_model(survey, f"{provider}/{name}" if provider else name)
         raise OrchError(
             f"{provider} has no model {name!r}",
             "orch models lists what is there",
@@ -181,13 +188,13 @@ async def _to_add(orchestrator: Orchestrator, name: str, provider: str) -> tuple
 
 async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
     from orch.cli import render
-    from orch.execution.pulling import pull
+    from orch.execution.pulling import pull_model
 
-    async with context.orchestrator(ctx) as orchestrator:
-        with render.Progress(name) as progress:
-            async for step in pull(orchestrator.runtime, name, provider):
-                progress.show(step.status, step.completed_bytes, step.total_bytes or None)
-    render.show(f"{name} is installed")
+    async with context.open_orchestrator(ctx) as orchestrator:
+        with render.ProgressBar(name) as progress:
+            async for step in pull_model(orchestrator.runtime, name, provider):
+                progress.update(step.status, step.completed_bytes, step.total_bytes or None)
+    render.print_stdout(f"{name} is installed")
 
 
 # ---------------------------------------------------------------- showing
@@ -207,7 +214,7 @@ def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
         ", ".join(words),
         f"{state.size_bytes / 1e9:.1f} GB" if state.size_bytes else "-",
         f"{state.context_window:,}" if state.context_window < 1 << 20 else "?",
-        can if state.is_there else "-",
+        can if state.is_installed else "-",
         _quality(state, grade),
         _speed(state),
         ", ".join(spec.strengths) or "-",
@@ -215,10 +222,10 @@ def _row(state: ModelState, grade: tuple[float, int] | None) -> tuple[str, ...]:
 
 
 def _where(state: ModelState) -> str:
-    from orch.routing.ranking import runs_at
+    from orch.routing.ranking import remote_note
 
-    if state.remote_host and state.is_there:
-        return f"{runs_at(state.remote_host)}{', out' if state.is_denied else ''}"
+    if state.remote_host and state.is_installed:
+        return f"{remote_note(state.remote_host)}{', out' if state.is_remote_denied else ''}"
     return (
         "loaded"
         if state.resident
@@ -239,12 +246,13 @@ def _quality(state: ModelState, grade: tuple[float, int] | None) -> str:
 
 
 def _speed(state: ModelState) -> str:
-    from orch.execution.answer_cache import age
+    from orch.execution.answer_cache import format_age
 
     measured = state.measured
     if measured and measured.decode_tps:
         return (
-            f"{measured.decode_tps:.0f} tokens/s measured (n={measured.n}, {age(measured.last_at)})"
+            f"{measured.decode_tps:.0f} tokens/s measured (n={measured.n},"
+            f" {format_age(measured.last_at)})"
         )
     word = "guessed" if state.bytes_per_token else "rated"
     return f"{state.spec.speed_rating:g} {word}" if state.spec.speed_rating is not None else "-"

@@ -11,14 +11,14 @@ from orch.errors import OrchError, UsageError
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-LEADS = """<!doctype html>
+REDIRECT_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0; url={link}">
 <title>orch</title></head><body><a href="{link}">orch</a></body></html>
 """
 
 
 @app.command()
-def page(
+def page_command(
     show: Annotated[
         bool,
         typer.Option(
@@ -32,22 +32,22 @@ def page(
 
     url, link, is_told = _address()
     if show:
-        render.show(link)
+        render.print_stdout(link)
     elif not _opened(url if is_told else _leading(link)):
-        render.warn(
+        render.print_warning(
             "no browser can be opened here; this link opens the page in one, once, within ten"
             " minutes:"
         )
-        render.show(link)
+        render.print_stdout(link)
 
 
 def _address() -> tuple[str, str, bool]:
     """The page, a link into it, and whether the system tells the server who asks. Raises
     OrchError."""
-    from orch.server.local_client import NoServerError, StuckServerError, ask
+    from orch.server.local_client import NoServerError, StuckServerError, request_json
 
     try:
-        status, there = ask("POST", "/orch/page", {}, timeout_s=5)
+        status, there = request_json("POST", "/orch/page", {}, timeout_s=5)
     except StuckServerError as error:
         raise OrchError(str(error), "orch serve stop ends it") from None
     except NoServerError:
@@ -67,7 +67,7 @@ def _leading(link: str) -> str:
     from orch.config import paths
 
     file = paths.data_dir().absolute() / "page.html"
-    paths.write_private(file, LEADS.format(link=link))
+    paths.write_private(file, REDIRECT_PAGE.format(link=link))
     return file.as_uri()
 
 

@@ -13,7 +13,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 
 @app.command()
-def rate(
+def rate_command(
     ctx: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="last|ID", show_default=False)],
     word: Annotated[
@@ -40,13 +40,13 @@ def rate(
     from orch.cli import render
 
     for sentence in asyncio.run(_rate(ctx, run_id, word, better, task_type)):
-        render.show(sentence)
+        render.print_stdout(sentence)
 
 
 async def _rate(
     ctx: typer.Context, run_id: str, word: str, better: str, task_type: str
 ) -> list[str]:
-    from orch.routing.feedback import rate
+    from orch.routing.feedback import record_rating
 
-    async with context.orchestrator(ctx) as orchestrator:
-        return await rate(orchestrator.runtime, run_id, word, better, task_type)
+    async with context.open_orchestrator(ctx) as orchestrator:
+        return await record_rating(orchestrator.runtime, run_id, word, better, task_type)

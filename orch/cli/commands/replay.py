@@ -15,17 +15,17 @@ from orch.text.lines import one_line
 
 if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
-    from orch.routing.replay import Again, Replay
+    from orch.routing.replay import Comparison, Replay
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-MOST_SHOWN = 50
+MAX_SHOWN = 50
 TASK_CHARS = 60
 _HELP = "The {} to try, or its folder. Default: the present one."
 
 
 @app.command()
-def replay(
+def replay_command(
     ctx: typer.Context,
     routing: Annotated[
         str,
@@ -46,36 +46,36 @@ def replay(
         ),
     ] = "",
     every: Annotated[
-        bool, typer.Option("--all", help=f"List every change, not only the first {MOST_SHOWN}.")
+        bool, typer.Option("--all", help=f"List every change, not only the first {MAX_SHOWN}.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Decide every task of the journal again, under another configuration; run nothing."""
     from orch.cli import render
-    from orch.config.durations import since_when
+    from orch.config.durations import parse_since
 
-    orchestrator, begin = _opened(ctx, models, routing), since_when(since)
+    orchestrator, begin = _opened(ctx, models, routing), parse_since(since)
     found, lifted = asyncio.run(_replayed(orchestrator, begin))
     if lifted:
-        render.warn(
+        render.print_warning(
             f"{' and '.join(lifted)} can't be reached: the models listed there count as installed,"
             " and not loaded"
         )
     for warning in (*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings):
-        render.warn(warning)
+        render.print_warning(warning)
     if as_json:
-        render.show_json(_plain(found, lifted))
+        render.print_json(_plain(found, lifted))
     elif found.decisions:
-        _show(found, MOST_SHOWN if not every else len(found.changes))
+        _show(found, MAX_SHOWN if not every else len(found.changes))
     else:
-        render.show(_nothing(found, since))
+        render.print_stdout(_nothing(found, since))
 
 
 def _opened(ctx: typer.Context, models: str, routing: str) -> Orchestrator:
     """On the files to try; what is not named is the present one. Raises ConfigError, and OrchError
     where runs are not recorded."""
     from orch.config.discovery import FILES
-    from orch.config.load import load
+    from orch.config.load import load_config
     from orch.orchestrator import Orchestrator
 
     paths = {
@@ -84,9 +84,9 @@ def _opened(ctx: typer.Context, models: str, routing: str) -> Orchestrator:
         if name
     }
     named = {which: path / FILES[which] if path.is_dir() else path for which, path in paths.items()}
-    config = load(context.config_dir(ctx), named=named)
+    config = load_config(context.chosen_config_dir(ctx), named=named)
     # what is recorded is said by the present routing.yaml, not by the one to try
-    if (context.config(ctx) if routing else config).routing.journal.mode == "off":
+    if (context.read_config(ctx) if routing else config).routing.journal.mode == "off":
         raise OrchError(
             "runs are not recorded: journal.mode is off in routing.yaml",
             "set journal: {mode: full} to keep them",
@@ -98,18 +98,18 @@ def _opened(ctx: typer.Context, models: str, routing: str) -> Orchestrator:
 async def _replayed(orchestrator: Orchestrator, begin: float) -> tuple[Replay, tuple[str, ...]]:
     """The replay, and the providers whose models had to be taken for installed."""
     from orch.quality import estimator
-    from orch.routing.replay import MOST_RUNS, as_if_up, decider, replay
+    from orch.routing.replay import MAX_RUNS, assume_reachable, decider, replay_runs
 
     async with orchestrator:
         runtime = orchestrator.runtime
         runtime.journal.open()
-        survey, lifted = as_if_up(await runtime.registry.available(), runtime)
-        fitted = runtime.journal.judgements.kept(estimator.NAME)
-        found = replay(runtime.journal.runs(begin, MOST_RUNS), decider(runtime, survey))
-        if fitted and runtime.journal.judgements.kept(estimator.NAME) != fitted:
+        survey, lifted = assume_reachable(await runtime.registry.snapshot(), runtime)
+        fitted = runtime.journal.feedback.load_learned(estimator.NAME)
+        found = replay_runs(runtime.journal.runs(begin, MAX_RUNS), decider(runtime, survey))
+        if fitted and runtime.journal.feedback.load_learned(estimator.NAME) != fitted:
             # fitted to the ratings of the models.yaml to try: the present one would have to be
             # fitted again
-            runtime.journal.judgements.keep(estimator.NAME, *fitted)
+            runtime.journal.feedback.save_learned(estimator.NAME, *fitted)
         return found, lifted
 
 
@@ -137,29 +137,29 @@ def _show(found: Replay, most: int) -> None:
     from orch.cli import render
 
     changes = found.changes
-    render.show(f"{len(changes):,} of {len(found.decisions):,} decisions change\n")
+    render.print_stdout(f"{len(changes):,} of {len(found.decisions):,} decisions change\n")
     rows = [_row(kind, each) for kind, each in found.by_type().items()]
-    render.table(
+    render.print_table(
         ("type", "runs", "changed", "expected quality", "expected seconds"),
         [*rows, _row("all", found.decisions)],
     )
     if changes:
-        render.show("")
-        render.table(
+        render.print_stdout("")
+        render.print_table(
             ("task", "type", "model", "gain", "why"),
             [_change(each) for each in changes[:most]],
             drop=("why", "type"),
         )
     if len(changes) > most:
-        render.show(f"and {len(changes) - most:,} more; --all lists them")
+        render.print_stdout(f"and {len(changes) - most:,} more; --all lists them")
     if found.without_text:
-        render.show(
+        render.print_stdout(
             f"\n{found.without_text:,} more {'run has' if found.without_text == 1 else 'runs have'}"
             " no text (journal.mode was meta)"
         )
 
 
-def _row(kind: str, decisions: Sequence[Again]) -> tuple[str, ...]:
+def _row(kind: str, decisions: Sequence[Comparison]) -> tuple[str, ...]:
     changed = sum(each.changed for each in decisions)
     return (
         kind,
@@ -171,13 +171,13 @@ def _row(kind: str, decisions: Sequence[Again]) -> tuple[str, ...]:
 
 
 def _means(pairs: list[tuple[float | None, float | None]], digits: int) -> str:
-    from orch.routing.replay import mean
+    from orch.routing.replay import known_means
 
-    found = mean(pairs)
+    found = known_means(pairs)
     return f"{found[0]:.{digits}f} → {found[1]:.{digits}f}" if found else "-"
 
 
-def _change(each: Again) -> tuple[str, ...]:
+def _change(each: Comparison) -> tuple[str, ...]:
     task = one_line(each.task)
     return (
         task[:TASK_CHARS],
@@ -188,7 +188,7 @@ def _change(each: Again) -> tuple[str, ...]:
     )
 
 
-def _gain(each: Again) -> str:
+def _gain(each: Comparison) -> str:
     """What the new choice is expected to be better at: `quality +0.10, 3.2 s sooner`."""
     (quality, new_quality), (seconds, new_seconds) = each.quality, each.seconds
     parts = (
@@ -218,13 +218,13 @@ def _plain(found: Replay, lifted: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _figures(decisions: Sequence[Again]) -> dict[str, Any]:
+def _figures(decisions: Sequence[Comparison]) -> dict[str, Any]:
     """Means are pairs, before and after, over the runs where both are known."""
-    from orch.routing.replay import mean
+    from orch.routing.replay import known_means
 
     changed = sum(each.changed for each in decisions)
     quality, seconds = (
-        mean(each.quality for each in decisions),
-        mean(each.seconds for each in decisions),
+        known_means(each.quality for each in decisions),
+        known_means(each.seconds for each in decisions),
     )
     return {"runs": len(decisions), "changed": changed, "quality": quality, "seconds": seconds}

@@ -9,21 +9,21 @@ import typer
 
 from orch.cli import context as opening
 from orch.cli.options import (
-    Context,
+    ContextFacts,
     Dial,
-    Files,
     Json,
     Loaded,
     Model,
     NoStdin,
-    Options,
     Profile,
     Quality,
+    SamplingOptions,
     Speed,
     System,
+    TaskFiles,
+    TaskWords,
     Type,
-    Words,
-    make_task,
+    task_from_argv,
 )
 from orch.errors import OrchError
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from orch.text.prompt import Task
     from orch.types import Candidate, Decision
 
-SPENT = {"load": "load", "prompt": "prefill", "answer": "decode"}
+SECONDS_PARTS = {"load": "load", "prompt": "prefill", "answer": "decode"}
 """What expected seconds are spent on: the words, and the parts of a candidate's `seconds`."""
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
-def route(
+def route_command(
     ctx: typer.Context,
-    words: Words = [],  # noqa: B006 - Typer copies it
+    words: TaskWords = [],  # noqa: B006 - Typer copies it
     model: Model = "",
     task_type: Type = "",
     speed: Speed = False,
@@ -49,9 +49,9 @@ def route(
     dial: Dial = None,
     loaded: Loaded = False,
     system: System = "",
-    files: Files = [],  # noqa: B006
-    context: Context = [],  # noqa: B006
-    option: Options = [],  # noqa: B006
+    files: TaskFiles = [],  # noqa: B006
+    context: ContextFacts = [],  # noqa: B006
+    option: SamplingOptions = [],  # noqa: B006
     as_json: Json = False,
     no_stdin: NoStdin = False,
     why: Annotated[
@@ -63,57 +63,57 @@ def route(
     from orch.execution import serialize
 
     try:
-        show_decision(ctx, make_task(ctx.params), as_json=as_json, why=why)
+        decide_and_print(ctx, task_from_argv(ctx.params), as_json=as_json, why=why)
     except OrchError as error:
         if not as_json:
             raise
-        render.show_json(serialize.of_error(error))
+        render.print_json(serialize.error_to_json(error))
         raise typer.Exit(error.exit_code) from None
 
 
-def show_decision(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = False) -> None:
+def decide_and_print(ctx: typer.Context, task: Task, *, as_json: bool, why: bool = False) -> None:
     """Decides and shows it. Raises OrchError when no model can take the task."""
     from orch.cli import render
-    from orch.cli.commands.classify import facts, show_evidence
+    from orch.cli.commands.classify import classification_json, print_evidence
     from orch.execution import serialize
     from orch.routing.router import classify_task
 
-    orchestrator = opening.orchestrator(ctx)
+    orchestrator = opening.open_orchestrator(ctx)
     decision = asyncio.run(orchestrator.decide_task(task, close=True))
     warnings = [*orchestrator.runtime.config.notes, *orchestrator.runtime.journal.warnings]
     found = classify_task(task, orchestrator.runtime, explained=True) if why else None
     if as_json:
-        render.show_json(
-            serialize.of_decision(decision, warnings)
-            | ({"classification": facts(found)} if found else {})
+        render.print_json(
+            serialize.decision_to_json(decision, warnings)
+            | ({"classification": classification_json(found)} if found else {})
         )
         return
     for warning in warnings:
-        render.warn(warning)
-    show(decision)
+        render.print_warning(warning)
+    print_decision(decision)
     if found is not None:
-        show_evidence(found)
+        print_evidence(found)
 
 
-def show(decision: Decision) -> None:
+def print_decision(decision: Decision) -> None:
     """A decision as a table."""
     from orch.cli import render
     from orch.text.lines import one_line
 
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in decision.weights.items())
-    render.show(
+    render.print_stdout(
         one_line(
             f"{decision.task_type} {decision.confidence:.2f} · {decision.model_name} ·"
             f" {decision.reason}"
         )
     )
-    render.show(
+    render.print_stdout(
         f"weights ({decision.profile}): {weights} · about {decision.prompt_tokens:,} tokens of"
         " prompt\n"
     )
     columns = ("model", "score", *decision.weights, "good", "expected", "numbers", "why")
     droppable = ("numbers", "confidence", "fit", "speed", "quality", "good", "expected")
-    render.table(
+    render.print_table(
         columns, [_row(candidate, decision) for candidate in decision.candidates], drop=droppable
     )
 
@@ -146,7 +146,7 @@ def _seconds(candidate: Candidate) -> str:
     unloads 1 (1.9)`."""
     spent = [
         f"{word} {candidate.seconds[part]:.1f}"
-        for word, part in SPENT.items()
+        for word, part in SECONDS_PARTS.items()
         if candidate.seconds.get(part, 0.0) >= 0.05
     ]
     parts = f" = {' + '.join(spent)}" if len(spent) > 1 else ""

@@ -10,23 +10,23 @@ import typer
 
 from orch.cli import context as opening
 from orch.cli.options import (
-    Context,
+    ContextFacts,
     Dial,
-    Files,
     Json,
     Loaded,
     Model,
     NoStdin,
-    Options,
     Params,
     Profile,
     Quality,
+    SamplingOptions,
     Speed,
     System,
+    TaskFiles,
+    TaskWords,
     Type,
-    Words,
-    task_from,
-    wishes,
+    task_fields,
+    task_from_fields,
 )
 from orch.errors import OrchError, UsageError
 
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-ENDED_BY = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung_up"}
-ENDED = tuple(ENDED_BY.values())
+SIGNAL_CODES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung_up"}
+INTERRUPTION_CODES = tuple(SIGNAL_CODES.values())
 
 
 @app.command(no_args_is_help=False)
-def run(
+def run_command(
     ctx: typer.Context,
-    words: Words = [],  # noqa: B006 - Typer copies it
+    words: TaskWords = [],  # noqa: B006 - Typer copies it
     model: Model = "",
     task_type: Type = "",
     speed: Speed = False,
@@ -53,9 +53,9 @@ def run(
     dial: Dial = None,
     loaded: Loaded = False,
     system: System = "",
-    files: Files = [],  # noqa: B006
-    context: Context = [],  # noqa: B006
-    option: Options = [],  # noqa: B006
+    files: TaskFiles = [],  # noqa: B006
+    context: ContextFacts = [],  # noqa: B006
+    option: SamplingOptions = [],  # noqa: B006
     schema: Annotated[
         str,
         typer.Option(
@@ -132,27 +132,27 @@ def run(
         raise UsageError("--json and --jsonl say two things", "give one of them")
     if carry_on and session:
         raise UsageError("--continue and --session both name a conversation", "give one of them")
-    face = Face.of(ctx.params)
+    face = OutputMode.from_params(ctx.params)
     try:
         _answer(ctx, face)
     except OrchError as error:
         _tell(error, face)
 
 
-def _answer(ctx: typer.Context, face: Face) -> None:
+def _answer(ctx: typer.Context, face: OutputMode) -> None:
     """By a running server, else here. Raises OrchError."""
-    wished = _asked_first(ctx, wishes(ctx.params))
+    wished = _asked_first(ctx, task_fields(ctx.params))
     if ctx.params["dry_run"]:
-        from orch.cli.commands.route import show_decision
+        from orch.cli.commands.route import decide_and_print
 
-        show_decision(ctx, task_from(wished), as_json=face.as_json or face.jsonl)
+        decide_and_print(ctx, task_from_fields(wished), as_json=face.as_json or face.jsonl)
     elif ctx.params["no_server"] or not _by_server(ctx, wished, face):
         import asyncio  # 3x `python -c pass`, which a server's client need not pay
 
-        asyncio.run(_run(ctx, task_from(wished), face))
+        asyncio.run(_run(ctx, task_from_fields(wished), face))
 
 
-def _tell(error: OrchError, face: Face) -> NoReturn:
+def _tell(error: OrchError, face: OutputMode) -> NoReturn:
     """Ends the command as the error wants it: told as JSON where JSON was asked for."""
     if error.code == "reader_gone":
         raise BrokenPipeError from None
@@ -162,9 +162,9 @@ def _tell(error: OrchError, face: Face) -> NoReturn:
     from orch.execution import serialize
 
     if face.as_json:
-        render.show_json(serialize.of_error(error))
-    elif not error.run_id or error.code in ENDED:
-        face.show_line(serialize.error_chunk(error))  # a failed run has told it already
+        render.print_json(serialize.error_to_json(error))
+    elif not error.run_id or error.code in INTERRUPTION_CODES:
+        face.print_event(serialize.error_chunk(error))  # a failed run has told it already
     raise typer.Exit(error.exit_code) from None
 
 
@@ -175,15 +175,18 @@ def _asked_first(ctx: typer.Context, wished: Params) -> Params:
         ctx.params["dry_run"]
         or wished["model"]
         or not (sys.stdin.isatty() and sys.stderr.isatty())
-        or opening.config(ctx).routing.swap != "ask"
+        or opening.read_config(ctx).routing.swap != "ask"
     ):
         return wished
-    from orch.cli.swap_question import asked_first
+    from orch.cli.swap_question import confirm_swap
 
-    return {**wished, "loaded": asked_first(opening.orchestrator(ctx), task_from(wished)).loaded}
+    return {
+        **wished,
+        "loaded": confirm_swap(opening.open_orchestrator(ctx), task_from_fields(wished)).loaded,
+    }
 
 
-def _by_server(ctx: typer.Context, wished: Params, face: Face) -> bool:
+def _by_server(ctx: typer.Context, wished: Params, face: OutputMode) -> bool:
     """Whether a running server ran it. Raises OrchError as the run itself would."""
     from orch.config.socket_path import socket_path
 
@@ -191,15 +194,15 @@ def _by_server(ctx: typer.Context, wished: Params, face: Face) -> bool:
         return False
     from orch.cli import via_server
 
-    return via_server.run(
-        opening.config_dir(ctx), {**wished, "carry_on": ctx.params["carry_on"]}, face
+    return via_server.run_via_server(
+        opening.chosen_config_dir(ctx), {**wished, "carry_on": ctx.params["carry_on"]}, face
     )
 
 
 # ---------------------------------------------------------------- running
 
 
-class Face(NamedTuple):
+class OutputMode(NamedTuple):
     """How this run is shown: one JSON object, one a line, or a screen; `held` text is shown at the
     end only."""
 
@@ -211,7 +214,7 @@ class Face(NamedTuple):
     on_partial: OnPartial
 
     @classmethod
-    def of(cls, params: Params) -> Face:
+    def from_params(cls, params: Params) -> OutputMode:
         """The face that the options and stdout ask for."""
         from orch.cli import render
 
@@ -226,40 +229,40 @@ class Face(NamedTuple):
         return cls(as_json, jsonl, live, params["show_thinking"], params["quiet"], on_partial)
 
     @property
-    def held(self) -> bool:
+    def drops_partial_text(self) -> bool:
         """Whether a failed model's text is dropped, so that nothing may be shown before the end."""
         return self.on_partial == "restart"
 
-    def show_line(self, chunk: dict[str, Any]) -> None:
+    def print_event(self, chunk: dict[str, Any]) -> None:
         """One line of --jsonl."""
         from orch.cli import render
 
-        render.show_json(chunk, one_line=True)
+        render.print_json(chunk, one_line=True)
 
-    def screen(self) -> Any:
+    def make_display(self) -> Any:
         """The screen for a person or a pipe."""
-        from orch.cli.run_display import PipeScreen, TerminalScreen
+        from orch.cli.run_display import PipeDisplay, TerminalDisplay
 
-        kind = TerminalScreen if self.live else PipeScreen
+        kind = TerminalDisplay if self.live else PipeDisplay
         return kind(thinking=self.show_thinking, quiet=self.quiet)
 
 
-async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
+async def _run(ctx: typer.Context, task: Task, face: OutputMode) -> None:
     """Runs the task. Raises OrchError, also for a run that was ended from outside, with what had
     come."""
     import asyncio
 
-    orchestrator = opening.orchestrator(ctx)
-    reasons = listen_to_signals()
+    orchestrator = opening.open_orchestrator(ctx)
+    reasons = cancel_on_signals()
     if ctx.params["carry_on"]:
         from dataclasses import replace
 
-        from orch.execution.session import session_named
+        from orch.execution.session import resolve_session
 
-        task = replace(task, session=session_named("", True, orchestrator.runtime.journal))
-    run = orchestrator.start(task, face.on_partial)
+        task = replace(task, session=resolve_session("", True, orchestrator.runtime.journal))
+    run = orchestrator.start_run(task, face.on_partial)
     try:
-        await fold(run, face)
+        await consume(run, face)
     except asyncio.CancelledError:
         raise run.error or OrchError(reasons[0].replace("_", " "), code=reasons[0]) from None
     except BrokenPipeError:
@@ -270,7 +273,7 @@ async def _run(ctx: typer.Context, task: Task, face: Face) -> None:
             _say_journal_warnings(orchestrator)
 
 
-def listen_to_signals() -> list[str]:
+def cancel_on_signals() -> list[str]:
     """Ctrl-C and SIGTERM cancel the run, which ends generation and journals what came; gives the
     list that the reason is put into."""
     import asyncio
@@ -283,7 +286,7 @@ def listen_to_signals() -> list[str]:
         reasons.append(reason)
         running.cancel(reason)
 
-    for name, reason in ENDED_BY.items():
+    for name, reason in SIGNAL_CODES.items():
         try:
             asyncio.get_running_loop().add_signal_handler(getattr(signal, name), end, reason)
         except (AttributeError, NotImplementedError, RuntimeError):
@@ -291,40 +294,40 @@ def listen_to_signals() -> list[str]:
     return reasons
 
 
-async def fold(run: Run, face: Face) -> None:
+async def consume(run: Run, face: OutputMode) -> None:
     """Hands the run's chunks to the screen, or gathers them into one JSON object."""
     from contextlib import aclosing
 
     from orch.execution import serialize
 
-    show = Show(face)
+    show = OutputWriter(face)
     try:
         async with aclosing(run.chunks()) as chunks:
             async for chunk in chunks:
-                show.take(serialize.of_chunk(chunk))
+                show.write(serialize.chunk_to_json(chunk))
     finally:
         show.close()
 
 
-class Show:
+class OutputWriter:
     """A run's chunks, in their JSON form, as its face shows them."""
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, face: OutputMode) -> None:
         self._face = face
-        self._screen = None if face.as_json or face.jsonl else face.screen()
+        self._screen = None if face.as_json or face.jsonl else face.make_display()
         self._held: list[str] = []
 
-    def take(self, chunk: dict[str, Any]) -> None:
+    def write(self, chunk: dict[str, Any]) -> None:
         """One chunk. Raises BrokenPipeError when the reader is gone."""
         from orch.cli import render
 
         if self._face.jsonl:
-            self._face.show_line(chunk)
+            self._face.print_event(chunk)
         elif self._face.as_json:
             if chunk["type"] == "done":
-                render.show_json(chunk["result"])
+                render.print_json(chunk["result"])
         elif self._screen is not None:
-            for each in _hold(chunk, self._held) if self._face.held else (chunk,):
+            for each in _hold(chunk, self._held) if self._face.drops_partial_text else (chunk,):
                 self._screen.show(each)
 
     def close(self) -> None:
@@ -350,4 +353,4 @@ def _say_journal_warnings(orchestrator: Orchestrator) -> None:
     from orch.cli import render
 
     for warning in orchestrator.runtime.journal.warnings:
-        render.warn(warning)
+        render.print_warning(warning)

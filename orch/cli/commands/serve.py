@@ -21,17 +21,17 @@ app = typer.Typer(
     help="Serve OpenAI's and Ollama's APIs, and orch's own, on this machine.",
 )
 
-PORT = 11_435
-NEEDS, PAGE_NEEDS = (
+DEFAULT_PORT = 11_435
+REQUIRED_PACKAGES, PAGE_PACKAGES = (
     ("fastapi", "fastapi_offline", "uvicorn", "httptools", "watchfiles", "prometheus_client"),
     ("nicegui", "nh3", "markdown_it", "pygments"),
 )
-START_S, STOP_S, KILL_S = 30.0, 15.0, 5.0
+START_TIMEOUT_S, STOP_TIMEOUT_S, KILL_TIMEOUT_S = 30.0, 15.0, 5.0
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 @app.callback(invoke_without_command=True)
-def serve(
+def serve_command(
     ctx: typer.Context,
     host: Annotated[
         str,
@@ -39,7 +39,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65_535, help="0 takes a free one.")
-    ] = PORT,
+    ] = DEFAULT_PORT,
     api_key: Annotated[
         str,
         typer.Option(
@@ -78,33 +78,39 @@ def serve(
     """Serve OpenAI's and Ollama's APIs, and orch's own, on this machine."""
     if ctx.invoked_subcommand is not None:
         return
-    _needs(*(() if no_ui else PAGE_NEEDS))
+    _needs(*(() if no_ui else PAGE_PACKAGES))
     from orch.server.http.guard import Rules
-    from orch.server.http.keys import Keys
-    from orch.server.http.protocol import Bounds
-    from orch.server.process import Address, serve
+    from orch.server.http.keys import ApiKeys
+    from orch.server.http.protocol import ConnectionLimits
+    from orch.server.process import ListenAddress, run_server
 
-    rules = Rules.at(
+    rules = Rules.for_host(
         host,
         hosts=allow_host,
         origins=allow_origin,
-        keys=Keys.read(api_key),
+        keys=ApiKeys.read(api_key),
         most_body_bytes=int(max_body_mb * 2**20),
     )
     if detach:
         _detach(sys.argv)
         return
-    serve(context.config_dir(ctx), Address(host, port), rules, Bounds(), with_page=not no_ui)
+    run_server(
+        context.chosen_config_dir(ctx),
+        ListenAddress(host, port),
+        rules,
+        ConnectionLimits(),
+        with_page=not no_ui,
+    )
 
 
 def _needs(*more: str) -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in (*NEEDS, *more) if find_spec(name) is None]
+    missing = [name for name in (*REQUIRED_PACKAGES, *more) if find_spec(name) is None]
     if missing:
-        from orch.config.installation import extra_command
+        from orch.config.installation import install_extra_command
 
-        raise OrchError(f"orch serve needs {', '.join(missing)}", extra_command("serve"))
+        raise OrchError(f"orch serve needs {', '.join(missing)}", install_extra_command("serve"))
 
 
 # ---------------------------------------------------------------- in the background
@@ -133,8 +139,8 @@ def _detach(argv: list[str]) -> None:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
         )
-    _until(lambda: "url" in (running() or {}) or process.poll() is not None, START_S)
-    there = running()
+    _until(lambda: "url" in (server_info() or {}) or process.poll() is not None, START_TIMEOUT_S)
+    there = server_info()
     if not there or "url" not in there:
         said = log.read_bytes()[begin:].decode("utf-8", "replace").strip()
         raise OrchError(
@@ -142,16 +148,18 @@ def _detach(argv: list[str]) -> None:
             f" {said.splitlines()[0].removeprefix('orch: ') if said else 'it said nothing'}",
             f"see {log}",
         )
-    render.show(f"orch serves at {there['url']} (process {there['pid']}); orch serve stop ends it")
+    render.print_stdout(
+        f"orch serves at {there['url']} (process {there['pid']}); orch serve stop ends it"
+    )
 
 
-def running() -> dict[str, Any] | None:
+def server_info() -> dict[str, Any] | None:
     """What the running server says of itself; None where none runs, `{"stuck": True}` where it does
     not answer."""
-    from orch.server.local_client import NoServerError, StuckServerError, ask
+    from orch.server.local_client import NoServerError, StuckServerError, request_json
 
     try:
-        return ask("GET", "/orch/server", timeout_s=5)[1]
+        return request_json("GET", "/orch/server", timeout_s=5)[1]
     except StuckServerError:
         return {"stuck": True}
     except NoServerError:
@@ -160,7 +168,7 @@ def running() -> dict[str, Any] | None:
 
 def _known() -> dict[str, Any] | None:
     """The same. Raises OrchError for a server that is there and says nothing of itself."""
-    there = running()
+    there = server_info()
     if there is not None and "pid" not in there and "stuck" not in there:
         raise OrchError("a server runs, and takes no more connections now", "try again in a moment")
     return there
@@ -182,7 +190,7 @@ def _until(condition: Any, seconds: float) -> bool:
 
 
 @app.command("stop")
-def stop() -> None:
+def serve_stop() -> None:
     """End the running server; answers under way get some seconds, and one that does not end then is
     killed."""
     from orch.cli import render
@@ -195,10 +203,12 @@ def stop() -> None:
         raise OrchError(
             "the server runs in another container or on another machine", "orch serve stop there"
         )
-    ended = _ended(pid, signal.SIGTERM, STOP_S) or _ended(pid, signal.SIGKILL, KILL_S)
+    ended = _ended(pid, signal.SIGTERM, STOP_TIMEOUT_S) or _ended(
+        pid, signal.SIGKILL, KILL_TIMEOUT_S
+    )
     if not ended:
         raise OrchError(f"process {pid} does not end", f"kill -9 {pid}")
-    render.show(
+    render.print_stdout(
         "orch serves no more"
         if ended == signal.SIGTERM
         else f"orch serves no more: process {pid} did not end by itself, and was killed"
@@ -218,16 +228,16 @@ def _ended(pid: int, number: signal.Signals, seconds: float) -> signal.Signals |
 
 
 @app.command("status")
-def status(ctx: typer.Context, as_json: Json = False) -> None:
+def serve_status(ctx: typer.Context, as_json: Json = False) -> None:
     """Show whether a server runs, and what it does."""
     from orch.cli import render
-    from orch.cli.via_server import our_fingerprint
+    from orch.cli.via_server import local_fingerprint
     from orch.server.instance_lock import holder
 
     there = _known()
     stuck = there is not None and "stuck" in there
     if as_json:
-        render.show_json(
+        render.print_json(
             {
                 "v": 1,
                 "running": there is not None,
@@ -236,23 +246,23 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
             }
         )
     elif there is None:
-        render.show("no server is running")
+        render.print_stdout("no server is running")
     elif stuck:
-        render.show(
+        render.print_stdout(
             f"a server runs (process {holder()}), and does not answer; orch serve stop ends it"
         )
     else:
-        same = there["fingerprint"] == our_fingerprint(context.config_dir(ctx))
+        same = there["fingerprint"] == local_fingerprint(context.chosen_config_dir(ctx))
         since = f"for {there['uptime_s'] / 60:.0f} min, {there['running']} running"
-        render.show(
+        render.print_stdout(
             f"orch {there['version']} serves at {there['url']} (process {there['pid']}), {since}"
         )
         if not same:
-            render.warn(
+            render.print_warning(
                 "the commands here have another version, folder or configuration: they work alone"
             )
         if there["config_fault"]:
-            render.warn(
+            render.print_warning(
                 f"the configuration that stands there now is not used: {there['config_fault']}"
             )
     raise typer.Exit(0 if there and not stuck else 1)

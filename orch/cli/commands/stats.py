@@ -36,7 +36,7 @@ _HEADS = (
 
 
 @app.command()
-def stats(
+def stats_command(
     ctx: typer.Context,
     since: Annotated[
         str,
@@ -48,11 +48,11 @@ def stats(
 ) -> None:
     """Show real times, errors and fallbacks, by model and by type."""
     from orch.cli import render
-    from orch.config.durations import since_when
+    from orch.config.durations import parse_since
     from orch.storage.stats import by_type
 
-    begin = since_when(since)
-    orchestrator = context.orchestrator(ctx)
+    begin = parse_since(since)
+    orchestrator = context.open_orchestrator(ctx)
     journal = orchestrator.runtime.journal
     if journal.mode == "off":
         raise OrchError(
@@ -63,18 +63,22 @@ def stats(
     journal.open()
     models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
     for warning in journal.warnings:
-        render.warn(warning)
-    corrected = journal.judgements.corrected(begin)
+        render.print_warning(warning)
+    corrected = journal.feedback.count_corrections(begin)
     if as_json:
-        render.show_json({"v": 1, "models": models, "types": types, "corrected": corrected})
+        render.print_json({"v": 1, "models": models, "types": types, "corrected": corrected})
     elif not models:
-        render.show("no runs yet" if not since else f"no runs since {since}")
+        render.print_stdout("no runs yet" if not since else f"no runs since {since}")
     else:
-        render.table(("model", *_HEADS), [_row(name, figures) for name, figures in models.items()])
-        render.show("")
-        render.table(("type", *_HEADS), [_row(name, figures) for name, figures in types.items()])
+        render.print_table(
+            ("model", *_HEADS), [_row(name, figures) for name, figures in models.items()]
+        )
+        render.print_stdout("")
+        render.print_table(
+            ("type", *_HEADS), [_row(name, figures) for name, figures in types.items()]
+        )
         if corrected:
-            render.show(
+            render.print_stdout(
                 f"\nyou corrected the type of {corrected:,} {'task' if corrected == 1 else 'tasks'}"
             )
 

@@ -10,13 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orch.routing.known_models.names import VENDORS, Name, kind_of, taken_apart
+from orch.routing.known_models.names import VENDORS, ParsedName, parse_name, token_kind
 
 FILE = Path(__file__).with_name("known_models.yaml")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownModel:
     """One model. Sizes in billions, `year` as 2025.25; `modes` by on and off (thinking): scores,
     newest, and a quality from 0 to 10 by task type."""
 
@@ -31,15 +31,15 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class ModelLabel:
     """One name of a known model, taken apart: its own, or one of Ollama's library."""
 
-    known: Known
-    name: Name
+    known: KnownModel
+    name: ParsedName
     is_own: bool
 
 
-class Catalogue:
+class KnownModels:
     """What is known: labels by stem, families, and the regression for other models.
 
     Names are taken apart when one that begins with the same word is looked up: all take 8 ms, those
@@ -57,10 +57,10 @@ class Catalogue:
         for entry in models.values():
             for name in dict.fromkeys((entry["name"], *entry.get("ollama", ()))):
                 self._begun.setdefault(_begin(name), []).append((name, entry))
-        self._labels: dict[str, list[Label]] = {}
+        self._labels: dict[str, list[ModelLabel]] = {}
 
     @classmethod
-    def of(cls, *contents: Mapping[str, Any]) -> Catalogue:
+    def merge(cls, *contents: Mapping[str, Any]) -> KnownModels:
         """Of checked contents; what a later one says of a model, a family or a type goes before."""
         models = {
             entry["name"]: entry for content in contents for entry in content.get("models", ())
@@ -80,22 +80,22 @@ class Catalogue:
             },
         )
 
-    def called(self, stem: str) -> Sequence[Label]:
+    def labels(self, stem: str) -> Sequence[ModelLabel]:
         """The labels of that stem, which is the first word of each and the others behind it."""
         for end in range(1, len(stem) + 1):
             for name, entry in self._begun.pop(stem[:end], ()):
-                label = Label(_known(entry), taken_apart(name), name == entry["name"])
+                label = ModelLabel(_known(entry), parse_name(name), name == entry["name"])
                 self._labels.setdefault(label.name.stem, []).append(label)
         return self._labels.get(stem, ())
 
     def year_of(self, family: str) -> float | None:
         """When a family came out."""
         released = self.families.get(family, {}).get("released")
-        return year(released) if released else None
+        return parse_month(released) if released else None
 
 
 @lru_cache(maxsize=1)
-def shipped() -> Mapping[str, Any]:
+def load_shipped() -> Mapping[str, Any]:
     """The package's file: two milliseconds, and only where a model needs it. Not to be changed by
     who gets it."""
     text = FILE.read_text(encoding="utf-8")
@@ -108,22 +108,22 @@ def shipped() -> Mapping[str, Any]:
 def _begin(name: str) -> str:
     """What the name's stem begins with: its first word, unless that is a vendor's or no word."""
     first = name.lower().replace(":", "-").split("-", 1)[0]
-    return taken_apart(name).stem if first in VENDORS or kind_of(first) != "word" else first
+    return parse_name(name).stem if first in VENDORS or token_kind(first) != "word" else first
 
 
-def year(month: str) -> float:
+def parse_month(month: str) -> float:
     """A month such as 2025-04 as a year."""
     return int(month[:4]) + (int(month[5:7]) - 1) / 12
 
 
-def _known(entry: Mapping[str, Any]) -> Known:
+def _known(entry: Mapping[str, Any]) -> KnownModel:
     released = entry.get("released")
-    return Known(
+    return KnownModel(
         entry["name"],
         entry["family"],
         entry["params_b"],
         entry.get("active_b"),
-        year(released) if released else None,
+        parse_month(released) if released else None,
         entry.get("coder", False),
         tuple(entry.get("ollama", ())),
         entry.get("modes", {}),

@@ -16,10 +16,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from orch.routing.known_models.catalogue import FILE, year
+from orch.routing.known_models.catalogue import FILE, parse_month
 from orch.routing.known_models.names import is_coder
-from orch.routing.known_models.priors import squashed
-from orch.routing.known_models.regression import EPOCH, FEATURES, YEAR, Fitted, Unit, fitted
+from orch.routing.known_models.priors import soft_clamp
+from orch.routing.known_models.regression import EPOCH, FEATURES, YEAR, KindFit, Unit, fit_kind
 from orch.types import TaskType
 
 KINDS = (
@@ -90,11 +90,11 @@ HEAD = """\
 Model = dict[str, Any]
 
 
-def derived(models: Sequence[Model]) -> dict[str, Any]:
+def derive(models: Sequence[Model]) -> dict[str, Any]:
     """The content of known_models.yaml."""
     chatting = _chatting(models)
     dates, units = _dates(chatting), units_of(models)
-    kinds = {kind: fitted([unit for _, unit in units], kind) for kind in KINDS}
+    kinds = {kind: fit_kind([unit for _, unit in units], kind) for kind in KINDS}
     told: dict[str, dict[str, Any]] = {}
     for at, (mode, unit) in enumerate(units):
         told.setdefault(unit.model, {})[mode] = _qualities(at, kinds)
@@ -118,13 +118,13 @@ def derived(models: Sequence[Model]) -> dict[str, Any]:
     }
 
 
-def text_of(content: Mapping[str, Any]) -> str:
+def format_file(content: Mapping[str, Any]) -> str:
     """The file's text: a model a line, JSON after the head."""
     parts = [f"{_json(key)}: {_lines(value)}" for key, value in content.items()]
     return HEAD + "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def read(folder: Path) -> list[Model]:
+def read_models(folder: Path) -> list[Model]:
     """The models of DIR/models.jsonl."""
     with (folder / "models.jsonl").open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
@@ -165,7 +165,7 @@ def _dates(models: Iterable[Model]) -> dict[str, float | None]:
     dates: dict[str, list[float]] = {}
     for model in models:
         dates.setdefault(model["family"], []).extend(
-            [year(model["released"])] if model["released"] else []
+            [parse_month(model["released"])] if model["released"] else []
         )
     return {family: median(found) if found else None for family, found in dates.items()}
 
@@ -175,7 +175,9 @@ def _units(model: Model, dates: Mapping[str, float | None]) -> list[tuple[str, U
     instructions."""
     if not model["params_b"] or not model["scores"] or model["general"] == "base":
         return []
-    date = year(model["released"]) if model["released"] else dates[model["family"]] or UNDATED
+    date = (
+        parse_month(model["released"]) if model["released"] else dates[model["family"]] or UNDATED
+    )
     size, active = math.log(model["params_b"]), math.log(model["active_b"] or model["params_b"])
     coder = float(is_coder(model["model"]))
     return [
@@ -216,15 +218,15 @@ def _on_a_line(score: Mapping[str, Any]) -> float:
 # ---------------------------------------------------------------- from values to qualities
 
 
-def _qualities(at: int, kinds: Mapping[str, Fitted]) -> dict[str, float]:
+def _qualities(at: int, kinds: Mapping[str, KindFit]) -> dict[str, float]:
     values = {
         task: CENTRE + SPREAD * sum(share * kinds[kind].values[at] for kind, share in mix.items())
         for task, mix in TASKS.items()
     }
-    return {str(task): round(squashed(values[task]), 2) for task in TaskType}
+    return {str(task): round(soft_clamp(values[task]), 2) for task in TaskType}
 
 
-def _formula(mix: Mapping[str, float], kinds: Mapping[str, Fitted]) -> dict[str, Any]:
+def _formula(mix: Mapping[str, float], kinds: Mapping[str, KindFit]) -> dict[str, Any]:
     """A task type's regression: the mixed ones of its kinds, and the date past which it does not
     grow (each kind's by its slope)."""
 
@@ -258,7 +260,7 @@ def _formula(mix: Mapping[str, float], kinds: Mapping[str, Fitted]) -> dict[str,
     }
 
 
-def _family(name: str, date: float | None, kinds: Mapping[str, Fitted]) -> dict[str, Any]:
+def _family(name: str, date: float | None, kinds: Mapping[str, KindFit]) -> dict[str, Any]:
     """A family's date (the regression's where none is known), and by how much its members are
     better than the formula says."""
     offsets = {
@@ -324,8 +326,8 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="The folder of models.jsonl."
     )
-    content = derived(read(parser.parse_args().data))
-    FILE.write_text(text_of(content), encoding="utf-8")
+    content = derive(read_models(parser.parse_args().data))
+    FILE.write_text(format_file(content), encoding="utf-8")
     print(
         f"{FILE}: {len(content['models'])} models,"
         f" {sum(len(model.get('modes', {})) for model in content['models'])} with their modes"

@@ -66,7 +66,7 @@ _CODERS = ("coder", "codellama", "codestral", "devstral", "codegemma", "codeqwen
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class ParsedName:
     """`words` in order, without size, version and quantisation; `stem` is the same in one piece
     (`qwen2.5coder`). Sizes in billions."""
 
@@ -80,7 +80,7 @@ class Name:
     quantization: str = ""
 
 
-def taken_apart(text: str) -> Name:
+def parse_name(text: str) -> ParsedName:
     """The parts of a tag, of a file's name or of `general.basename`."""
     text = text.lower().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].removesuffix(".gguf")
     parts: dict[str, list[str]] = {
@@ -93,14 +93,14 @@ def taken_apart(text: str) -> Name:
         "idle": [],
     }
     for token in _own(_tokens(text)):
-        kind = kind_of(token)
+        kind = token_kind(token)
         if kind == "late_version":
             kind = "version" if parts["size"] else "word"
         if parts["quant"] and token in _QUANT_PART:
             kind = "idle"
         parts[kind].append(token)
     words, size = parts["word"], "".join(parts["size"][:1])
-    return Name(
+    return ParsedName(
         tuple(words),
         "".join(words),
         size,
@@ -121,7 +121,7 @@ def _tokens(text: str) -> list[str]:
         for token in tokens
         for part in (
             token.rsplit(".", 1)
-            if "." in token and kind_of(token.rsplit(".", 1)[1]) == "quant"
+            if "." in token and token_kind(token.rsplit(".", 1)[1]) == "quant"
             else (token,)
         )
     ]
@@ -139,7 +139,7 @@ def _own(tokens: list[str]) -> list[str]:
 
 
 @lru_cache(maxsize=4_096)
-def kind_of(token: str) -> str:
+def token_kind(token: str) -> str:
     """What a token is: names share most of them."""
     if token in _IDLE:
         return "idle"
@@ -171,9 +171,9 @@ def is_coder(name: str) -> bool:
     )
 
 
-def bits(quantization: str) -> int | None:
+def quantization_bits(quantization: str) -> int | None:
     """Bits a weight, by the name of a quantisation (Q4_K_M, IQ3_XXS, F16); None where it does not
     say."""
     head = quantization.lower().split("_")[0]
     digits = "".join(filter(str.isdigit, head.removeprefix("exl")))
-    return int(digits) if digits and kind_of(head) == "quant" else None
+    return int(digits) if digits and token_kind(head) == "quant" else None

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orch.routing.known_models.catalogue import Catalogue, Known
+from orch.routing.known_models.catalogue import KnownModel, KnownModels
 from orch.routing.known_models.identity import Identity
-from orch.routing.known_models.names import bits, is_coder, taken_apart
-from orch.routing.known_models.recognition import Recognised, recognised, size_of
+from orch.routing.known_models.names import is_coder, parse_name, quantization_bits
+from orch.routing.known_models.recognition import RecognizedModel, parameters_b, recognize
 from orch.types import Prior, TaskType
 
 UNKNOWN_B = 4.0
@@ -20,7 +20,7 @@ have 1 to 8."""
 MOST_B = 132.0
 """The largest model that the formula was fitted to: no growth is assumed past it."""
 EPOCH = 2024.5
-LOST = {3: 0.3, 2: 0.8, 1: 2.0}
+QUANTIZATION_LOSS = {3: 0.3, 2: 0.8, 1: 2.0}
 """Quality (0 to 10) that fewer than 4 bits a weight cost. llama.cpp's table for Llama 7B:
 perplexity 6.06 at Q4_K_M, 6.32 at Q3_K_M, 6.87 at Q2_K, 5.09 for
 16 bits of 13B against 5.79 of 7B. So 3 bits cost a third and 2 bits a whole step from 13B to 7B,
@@ -32,7 +32,7 @@ _THINKS = frozenset({"thinking", "think", "thinker", "reasoning", "reasoner", "r
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
+class PriorEstimate:
     """A model's prior, and its size in billions of parameters, all and active, as far as somebody
     tells it."""
 
@@ -41,12 +41,14 @@ class Belief:
     active_b: float | None
 
 
-def belief_of(identity: Identity, catalogue: Catalogue) -> Belief:
+def estimate_prior(identity: Identity, catalogue: KnownModels) -> PriorEstimate:
     """From its scores where it is known, else by the formula."""
-    found = recognised(identity, catalogue)
+    found = recognize(identity, catalogue)
     size_b, active_b = _sizes(identity, found)
     mode = _mode(found.known, identity) if found.known else None
-    lost = LOST.get(bits(identity.quantization or taken_apart(identity.tag).quantization) or 4, 0.0)
+    lost = QUANTIZATION_LOSS.get(
+        quantization_bits(identity.quantization or parse_name(identity.tag).quantization) or 4, 0.0
+    )
     if found.known and mode:
         told = found.known.modes[mode]
         scores, newest = told.get("scores"), told.get("newest")
@@ -56,20 +58,20 @@ def belief_of(identity: Identity, catalogue: Catalogue) -> Belief:
         )
     else:
         prior = _guessed(identity, found, (size_b, active_b), catalogue, lost)
-    return Belief(prior, size_b, active_b)
+    return PriorEstimate(prior, size_b, active_b)
 
 
-def shifted(prior: Prior, by: float, floor_gap: float) -> Prior:
+def shift_prior(prior: Prior, by: float, floor_gap: float) -> Prior:
     """The prior on another scale, `by` from 0 to 10. The order stays, at both ends too."""
     qualities = (
-        {task: squashed(value * 10 + by) / 10 for task, value in prior.quality.items()}
+        {task: soft_clamp(value * 10 + by) / 10 for task, value in prior.quality.items()}
         if by
         else prior.quality
     )
     return Prior(qualities, prior.source, floor_gap)
 
 
-def squashed(quality: float) -> float:
+def soft_clamp(quality: float) -> float:
     """Between 0 and 10, in the same order: as it is from 1 to 9, ever flatter beyond."""
     if quality > 9:
         return 10 - math.exp(9 - quality)
@@ -77,10 +79,10 @@ def squashed(quality: float) -> float:
 
 
 def _prior(qualities: Mapping[TaskType, float], source: str) -> Prior:
-    return Prior({task: squashed(value) / 10 for task, value in qualities.items()}, source)
+    return Prior({task: soft_clamp(value) / 10 for task, value in qualities.items()}, source)
 
 
-def _mode(known: Known, identity: Identity) -> str | None:
+def _mode(known: KnownModel, identity: Identity) -> str | None:
     """How it is asked: a model that thinks does so, unless its provider says that it can't. None
     where no scores are known."""
     wanted = ("off", "on") if identity.thinks is False else ("on", "off")
@@ -92,15 +94,15 @@ def _mode(known: Known, identity: Identity) -> str | None:
 
 def _guessed(
     identity: Identity,
-    found: Recognised,
+    found: RecognizedModel,
     sizes: tuple[float | None, float | None],
-    catalogue: Catalogue,
+    catalogue: KnownModels,
     lost: float,
 ) -> Prior:
     """The regression's value; one more member of a family is also as much better or worse as the
     others are."""
-    tag = taken_apart(identity.tag)
-    told = taken_apart(f"{identity.basename}-{identity.size_label}") if identity.basename else None
+    tag = parse_name(identity.tag)
+    told = parse_name(f"{identity.basename}-{identity.size_label}") if identity.basename else None
     size_b, active_b = (min(size or UNKNOWN_B, MOST_B) for size in sizes)
     features = {
         "base": 1.0,
@@ -123,7 +125,7 @@ def _guessed(
     return _prior(qualities, _source(sizes[0], found))
 
 
-def _called(identity: Identity, found: Recognised) -> str:
+def _called(identity: Identity, found: RecognizedModel) -> str:
     """What the model calls itself, where that is a name of models; else what its tag calls it."""
     return (
         f"{identity.basename} {identity.finetune}"
@@ -132,11 +134,11 @@ def _called(identity: Identity, found: Recognised) -> str:
     )
 
 
-def _sizes(identity: Identity, found: Recognised) -> tuple[float | None, float | None]:
+def _sizes(identity: Identity, found: RecognizedModel) -> tuple[float | None, float | None]:
     """Billions of parameters, all and active."""
-    tag = taken_apart(identity.tag)
-    told = taken_apart(f"{identity.basename}-{identity.size_label}") if identity.basename else None
-    size_b = size_of(identity, told, tag) or (found.known.params_b if found.known else None)
+    tag = parse_name(identity.tag)
+    told = parse_name(f"{identity.basename}-{identity.size_label}") if identity.basename else None
+    size_b = parameters_b(identity, told, tag) or (found.known.params_b if found.known else None)
     return size_b, identity.active_b or (
         found.known.active_b if found.known else None
     ) or tag.active_b or size_b
@@ -148,7 +150,7 @@ def _line(line: Mapping[str, Any], features: Mapping[str, float], year: float | 
     return grown + sum(weights[name] * value for name, value in features.items())
 
 
-def _source(size_b: float | None, found: Recognised) -> str:
+def _source(size_b: float | None, found: RecognizedModel) -> str:
     what = " and ".join(name for name, there in (("size", size_b), ("date", found.year)) if there)
     said = f"guessed from {what}" if what else "guessed, its size is unknown"
     return f"{said}, as a relative of {found.relative}" if found.relative else said

@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orch.routing.known_models.catalogue import Catalogue, Known, Label
+from orch.routing.known_models.catalogue import KnownModel, KnownModels, ModelLabel
 from orch.routing.known_models.identity import Identity
-from orch.routing.known_models.names import Name, taken_apart
+from orch.routing.known_models.names import ParsedName, parse_name
 
 SAME_SIZE = 1.3
 """Most that a model's parameter count differs from what is known: vendors round (llama-3.2-1b has
@@ -22,7 +22,7 @@ AS_NEAR = 0.03
 """How much further than the nearest size, as a logarithm, still counts as the same one."""
 LEAST_STEM = 4
 """Characters of a stem that is looked for inside a name."""
-MARKS = frozenset(
+DERIVATIVE_WORDS = frozenset(
     ("abliterated", "abliteration", "lorablated", "uncensored", "unfiltered", "derestricted", "heretic", "merge", "merged", "lora", "dpo", "sft", "orpo", "rp",
      "roleplay", "finetune", "finetuned", "distill", "distilled", "josiefied", "dolphin", "hermes", "base", "text")
 )  # fmt: skip
@@ -30,30 +30,30 @@ MARKS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Recognised:
+class RecognizedModel:
     """A known model; or a family and a year as far as they are known, `member` where it is one more
     of that family, `relative` of which model it is one."""
 
-    known: Known | None = None
+    known: KnownModel | None = None
     family: str = ""
     year: float | None = None
     member: bool = False
     relative: str = ""
 
 
-def recognised(identity: Identity, catalogue: Catalogue) -> Recognised:
+def recognize(identity: Identity, catalogue: KnownModels) -> RecognizedModel:
     """The model, else what is known of its relatives."""
-    tag = taken_apart(identity.tag)
+    tag = parse_name(identity.tag)
     parts = (identity.basename, identity.size_label, identity.finetune, identity.version)
-    told = taken_apart("-".join(filter(None, parts))) if identity.basename else None
-    size_b = size_of(identity, told, tag)
+    told = parse_name("-".join(filter(None, parts))) if identity.basename else None
+    size_b = parameters_b(identity, told, tag)
     found = _by_metadata(identity, told, tag, catalogue) if told else ()
     if not found and (told is None or _kin(told, catalogue, size_b) is None):
         found = _matching(catalogue, tag, identity.params_b)
     if found:
         label = _one(found, tag, identity.tag)
         if not _is_altered(identity, label, told, tag):
-            return Recognised(
+            return RecognizedModel(
                 label.known,
                 label.known.family,
                 label.known.year or catalogue.year_of(label.known.family),
@@ -61,7 +61,7 @@ def recognised(identity: Identity, catalogue: Catalogue) -> Recognised:
     return _relatives(identity, told, tag, catalogue, size_b)
 
 
-def size_of(identity: Identity, told: Name | None, tag: Name) -> float | None:
+def parameters_b(identity: Identity, told: ParsedName | None, tag: ParsedName) -> float | None:
     """Billions of parameters: as counted, else as the metadata or the tag say. A label that
     contradicts the count is wrong."""
     return identity.params_b or (told.size_b if told else None) or tag.size_b
@@ -71,14 +71,14 @@ def size_of(identity: Identity, told: Name | None, tag: Name) -> float | None:
 
 
 def _by_metadata(
-    identity: Identity, told: Name, tag: Name, catalogue: Catalogue
-) -> Sequence[Label]:
+    identity: Identity, told: ParsedName, tag: ParsedName, catalogue: KnownModels
+) -> Sequence[ModelLabel]:
     """The models of that basename and fine-tune. Where the fine-tune says nothing (smollm2's is
     8k-lc100k-mix1-ep2), a library tag does."""
     found = _matching(catalogue, told, identity.params_b)
     if found or not identity.finetune or "/" in identity.tag:
         return found
-    base = taken_apart(f"{identity.basename}-{identity.size_label}")
+    base = parse_name(f"{identity.basename}-{identity.size_label}")
     named = {label.known.name for label in _matching(catalogue, tag, identity.params_b)}
     return [
         label
@@ -87,11 +87,13 @@ def _by_metadata(
     ]
 
 
-def _matching(catalogue: Catalogue, name: Name, counted_b: float | None) -> Sequence[Label]:
+def _matching(
+    catalogue: KnownModels, name: ParsedName, counted_b: float | None
+) -> Sequence[ModelLabel]:
     """The labels of that stem, nearest in size, of that version if it tells one."""
     fit = [
         (distance, label)
-        for label in catalogue.called(name.stem)
+        for label in catalogue.labels(name.stem)
         if (distance := _distance(label, name, counted_b)) is not None
     ]
     nearest = min((distance for distance, _ in fit), default=0.0)
@@ -103,7 +105,7 @@ def _matching(catalogue: Catalogue, name: Name, counted_b: float | None) -> Sequ
     return same or ([] if any(map(_is_month, name.versions)) else near)
 
 
-def _distance(label: Label, name: Name, counted_b: float | None) -> float | None:
+def _distance(label: ModelLabel, name: ParsedName, counted_b: float | None) -> float | None:
     """How far the sizes are apart, as a logarithm; None where too far. A size that both write alike
     is the same, unless the count contradicts."""
     size_b, alike = counted_b or name.size_b, bool(name.size) and name.size == label.name.size
@@ -117,15 +119,15 @@ def _distance(label: Label, name: Name, counted_b: float | None) -> float | None
     return None if distance > math.log(SAME_SIZE) or (name.size and size_b is None) else distance
 
 
-def _one(found: Sequence[Label], tag: Name, text: str) -> Label:
+def _one(found: Sequence[ModelLabel], tag: ParsedName, text: str) -> ModelLabel:
     """Of several models that are called alike the one that the tag names, else the plain one."""
     full = text.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
     behind = full.partition(":")[2]
     is_latest = not tag.size and behind == "latest"
     of_library = "/" not in full and (is_latest or bool(tag.size and tag.size in behind))
 
-    def nearness(label: Label) -> tuple[bool, int, bool, bool, bool, int]:
-        names = [taken_apart(name) for name in label.known.ollama] if of_library else []
+    def nearness(label: ModelLabel) -> tuple[bool, int, bool, bool, bool, int]:
+        names = [parse_name(name) for name in label.known.ollama] if of_library else []
         same = [
             each
             for each in names
@@ -148,44 +150,50 @@ def _one(found: Sequence[Label], tag: Name, text: str) -> Label:
     return max(found, key=nearness)
 
 
-def _is_altered(identity: Identity, label: Label, told: Name | None, tag: Name) -> bool:
+def _is_altered(
+    identity: Identity, label: ModelLabel, told: ParsedName | None, tag: ParsedName
+) -> bool:
     """Whether somebody changed the weights: an adapter, or a word that says so and is not of the
     model's own name."""
     own = {
-        word for name in (label.known.name, *label.known.ollama) for word in taken_apart(name).words
+        word for name in (label.known.name, *label.known.ollama) for word in parse_name(name).words
     }
     words = {
         part
         for word in (*tag.words, *(told.words if told else ()))
         for part in (word, *word.split("."))
     }
-    return identity.adapted or bool((words & MARKS) - own)
+    return identity.adapted or bool((words & DERIVATIVE_WORDS) - own)
 
 
 # ---------------------------------------------------------------- relatives
 
 
 def _relatives(
-    identity: Identity, told: Name | None, tag: Name, catalogue: Catalogue, size_b: float | None
-) -> Recognised:
+    identity: Identity,
+    told: ParsedName | None,
+    tag: ParsedName,
+    catalogue: KnownModels,
+    size_b: float | None,
+) -> RecognizedModel:
     """Family and date by the name of the model, of its base, or of its architecture."""
-    for name in (told, tag, taken_apart(identity.base_model) if identity.base_model else None):
+    for name in (told, tag, parse_name(identity.base_model) if identity.base_model else None):
         if name is not None and (kin := _kin(name, catalogue, size_b)) is not None:
             year = _month_in(name) or kin.known.year or catalogue.year_of(kin.known.family)
             is_member = (
                 kin.name.stem == name.stem
                 and not identity.adapted
                 and name is not None
-                and not set(tag.words) & MARKS
+                and not set(tag.words) & DERIVATIVE_WORDS
             )
-            return Recognised(
+            return RecognizedModel(
                 None, kin.known.family, year, is_member, "" if is_member else kin.known.name
             )
     family = _family_called(identity.architecture, catalogue)
-    return Recognised(None, family, _month_in(told or tag) or catalogue.year_of(family))
+    return RecognizedModel(None, family, _month_in(told or tag) or catalogue.year_of(family))
 
 
-def _kin(name: Name, catalogue: Catalogue, size_b: float | None) -> Label | None:
+def _kin(name: ParsedName, catalogue: KnownModels, size_b: float | None) -> ModelLabel | None:
     """The known model, nearest in size, whose stem is the longest run of words in the name."""
     count = len(name.words)
     runs = sorted(
@@ -194,7 +202,7 @@ def _kin(name: Name, catalogue: Catalogue, size_b: float | None) -> Label | None
     )
     for length, start in runs:
         stem = "".join(name.words[start : start + length])
-        labels = catalogue.called(stem) if len(stem) >= LEAST_STEM or not start else ()
+        labels = catalogue.labels(stem) if len(stem) >= LEAST_STEM or not start else ()
         if labels:
             return min(
                 labels,
@@ -206,7 +214,7 @@ def _kin(name: Name, catalogue: Catalogue, size_b: float | None) -> Label | None
     return None
 
 
-def _month_in(name: Name) -> float | None:
+def _month_in(name: ParsedName) -> float | None:
     """The year that a version such as 2507 tells."""
     months = sorted(filter(_is_month, name.versions))
     return 2000 + int(months[0][:2]) + (int(months[0][2:]) - 1) / 12 if months else None
@@ -222,7 +230,7 @@ def _is_month(version: str) -> bool:
     )
 
 
-def _family_called(architecture: str, catalogue: Catalogue) -> str:
+def _family_called(architecture: str, catalogue: KnownModels) -> str:
     """The family that an architecture is called after (qwen3moe, gptoss); most share that of llama,
     which tells nothing."""
     wanted = architecture.lower().removesuffix("moe")

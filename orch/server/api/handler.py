@@ -21,14 +21,14 @@ from starlette.types import Receive, Scope, Send
 from orch.errors import OrchError
 from orch.execution.attempt import Chunk
 from orch.execution.run import OnPartial
-from orch.server.http.disconnect import ClientLeft, Watch
+from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
 from orch.server.http.json_limits import has_more_values
 from orch.server.service import Service
 from orch.text.prompt import Task
 from orch.types import RunResult
 
 LOG = logging.getLogger("orch.server")
-STATUS = {
+ERROR_STATUS = {
     "usage": 400,
     "config": 400,
     "bad_input": 400,
@@ -56,11 +56,11 @@ VISIBLE = ("content", "thinking", "tool_call", "done")
 BODY_AT_ONCE, MOST_VALUES = 200_000, 200_000
 """Bytes of a body that is parsed on the event loop, and values in a longer one: so many take a
 parser some 80 ms."""
-MOST_WARNINGS, WARNING_CHARS = 16, 500
+MAX_WARNING_HEADERS, MAX_WARNING_CHARS = 16, 500
 """In an answer's headers: proxies refuse heads of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
-Envelope = Callable[[OrchError], dict[str, Any]]
+ErrorEnvelope = Callable[[OrchError], dict[str, Any]]
 
 
 def service_of(request: Request) -> Service:
@@ -72,15 +72,15 @@ def service_of(request: Request) -> Service:
 # ---------------------------------------------------------------- what comes in
 
 
-async def read(request: Request, form: type[_Body]) -> _Body:
+async def parse_body(request: Request, form: type[_Body]) -> _Body:
     """The request's body, checked. Raises OrchError (`bad_input`) with every fault."""
     body = await request.body() or b"{}"
     if len(body) <= BODY_AT_ONCE:
-        return checked(form, body)
-    return await service_of(request).wiring.aside(checked, form, body)
+        return validate_body(form, body)
+    return await service_of(request).wiring.aside(validate_body, form, body)
 
 
-def checked(form: type[_Body], body: bytes) -> _Body:
+def validate_body(form: type[_Body], body: bytes) -> _Body:
     """A body as its form. Raises OrchError (`bad_input`) with every fault; what holds very many
     values is not parsed at all."""
     if len(body) > BODY_AT_ONCE and has_more_values(body, MOST_VALUES):
@@ -108,7 +108,7 @@ def _fault(error: Any) -> str:
     return f"{place}: {error['msg']}" if place else str(error["msg"])
 
 
-def client_of(request: Request) -> str:
+def client_name(request: Request) -> str:
     """The name of the key that the client showed; empty where none is asked for."""
     return str(request.scope.get("state", {}).get("client", ""))
 
@@ -116,7 +116,7 @@ def client_of(request: Request) -> str:
 # ---------------------------------------------------------------- what goes out
 
 
-class Answer:
+class PendingResponse:
     """A run as an answer: `begin` waits for what can be shown, then `chunks` or `result` gives the
     rest."""
 
@@ -134,7 +134,7 @@ class Answer:
         self._chunks = chunks
         self._first: Chunk | None = None
 
-    async def begin(self) -> None:
+    async def wait_until_visible(self) -> None:
         """Returns when something can be shown. Raises OrchError where the run failed before."""
         async for chunk in self._chunks:
             self._note(chunk)
@@ -177,10 +177,10 @@ class Answer:
     @property
     def headers(self) -> dict[str, str]:
         """What every answer says about itself."""
-        return headers(self.run_id, self.model, self.task_type, self.fallbacks)
+        return response_headers(self.run_id, self.model, self.task_type, self.fallbacks)
 
 
-def headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str, str]:
+def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str, str]:
     """The `x-orch-…` headers; a model's name that no header can carry is percent-encoded."""
     from urllib.parse import quote
 
@@ -193,24 +193,28 @@ def headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str
     }
 
 
-def warned(response: Response, warnings: Iterable[str]) -> Response:
+def with_warning_headers(response: Response, warnings: Iterable[str]) -> Response:
     """The answer with an `x-orch-warning` for each warning that is known before its first byte:
     UTF-8, percent-encoded (RFC 3986)."""
     from urllib.parse import quote
 
-    for warning in islice(dict.fromkeys(warnings), MOST_WARNINGS):
-        text = warning if len(warning) <= WARNING_CHARS else f"{warning[:WARNING_CHARS]}…"
+    for warning in islice(dict.fromkeys(warnings), MAX_WARNING_HEADERS):
+        text = warning if len(warning) <= MAX_WARNING_CHARS else f"{warning[:MAX_WARNING_CHARS]}…"
         response.raw_headers.append(
             (b"x-orch-warning", quote(text, safe="", errors="replace").encode())
         )
     return response
 
 
-class Stream(Response):
+class StreamedResponse(Response):
     """A body that is sent as it comes; `held` is left when it ends, however it ends."""
 
     def __init__(
-        self, body: AsyncGenerator[bytes], heads: Mapping[str, str], media_type: str, held: Held
+        self,
+        body: AsyncGenerator[bytes],
+        heads: Mapping[str, str],
+        media_type: str,
+        held: ActiveRequest,
     ) -> None:
         self.status_code, self.background, self.media_type = 200, None, media_type
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **heads})
@@ -230,33 +234,39 @@ class Stream(Response):
                 async for part in body:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except ClientLeft:
+        except ClientDisconnected:
             return
 
 
-def as_json(value: Any, heads: Mapping[str, str] | None = None, status: int = 200) -> Response:
+def json_response(
+    value: Any, heads: Mapping[str, str] | None = None, status: int = 200
+) -> Response:
     """A JSON answer."""
     return Response(to_json(value), status, dict(heads or {}), "application/json")
 
 
-class Held:
+class ActiveRequest:
     """What a request holds until it is answered: its client watched, its run, the run's chunks. A
     Stream that keeps it leaves it at its own end."""
 
     __slots__ = ("_kept", "_service", "_watch", "chunks", "run")
 
     def __init__(self, request: Request, task: Task, on_partial: OnPartial, face: str) -> None:
-        self._kept, self._service, self._watch = False, service_of(request), Watch(request)
+        self._kept, self._service, self._watch = (
+            False,
+            service_of(request),
+            CancelOnDisconnect(request),
+        )
         self._watch.__enter__()
-        self.run = self._service.begin(task, on_partial, face)
+        self.run = self._service.start_run(task, on_partial, face)
         self.chunks = self.run.chunks()
 
-    def kept(self) -> Held:
+    def hand_over(self) -> ActiveRequest:
         """The same, for who leaves it a second time."""
         self._kept = True
         return self
 
-    async def __aenter__(self) -> Held:
+    async def __aenter__(self) -> ActiveRequest:
         return self
 
     async def __aexit__(
@@ -272,34 +282,32 @@ class Held:
             await self.chunks.aclose()
         finally:
             try:
-                await self._service.ended(self.run)
+                await self._service.finish_run(self.run)
             finally:
                 self._watch.__exit__(kind, error, trace)
 
 
-Begun = Callable[[Answer, Held], Awaitable[Response]]
+RespondCallback = Callable[[PendingResponse, ActiveRequest], Awaitable[Response]]
 
 
-async def answered(
-    request: Request, task: Task, on_partial: OnPartial, face: str, respond: Begun
+async def run_and_respond(
+    request: Request, task: Task, on_partial: OnPartial, face: str, respond: RespondCallback
 ) -> Response:
     """Runs a task for a client that is watched, and responds with what has begun; what `respond`
     does not take over is closed. Raises OrchError."""
-    async with Held(request, task, on_partial, face) as held:
-        answer = Answer(held.run.run_id, held.chunks)
-        await answer.begin()
+    async with ActiveRequest(request, task, on_partial, face) as held:
+        answer = PendingResponse(held.run.run_id, held.chunks)
+        await answer.wait_until_visible()
         if task.affinity:
-            service_of(request).conversations.answered(
-                task.affinity, (answer.provider, answer.model)
-            )
+            service_of(request).conversations.record(task.affinity, (answer.provider, answer.model))
         response = await respond(answer, held)
-        return warned(response, answer.warnings)
+        return with_warning_headers(response, answer.warnings)
 
 
 # ---------------------------------------------------------------- what goes wrong
 
 
-def guarded(envelope: Envelope) -> Callable[[Endpoint], Endpoint]:
+def with_error_envelope(envelope: ErrorEnvelope) -> Callable[[Endpoint], Endpoint]:
     """Endpoints whose errors are told in their API's own way."""
 
     def wrap(endpoint: Endpoint) -> Endpoint:
@@ -308,15 +316,15 @@ def guarded(envelope: Envelope) -> Callable[[Endpoint], Endpoint]:
             try:
                 return await endpoint(request)
             except OrchError as error:
-                return told(error, envelope)
-            except (ClientLeft, ClientDisconnect):
+                return error_response(error, envelope)
+            except (ClientDisconnected, ClientDisconnect):
                 return Response(status_code=499)
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 # its words could hold a prompt: the kind and the place must do
                 LOG.error("%s at %s", type(error).__name__, _place(error))
-                return told(
+                return error_response(
                     OrchError("orch failed at this request", "its log says where"), envelope
                 )
 
@@ -332,16 +340,22 @@ def _place(error: BaseException) -> str:
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
 
 
-def told(error: OrchError, envelope: Envelope) -> Response:
+def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
     """An error as an answer, with its status and headers."""
     last = error.attempts[-1] if error.attempts else None
-    heads = headers(error.run_id, last.model if last else "", "", max(len(error.attempts) - 1, 0))
+    heads = response_headers(
+        error.run_id, last.model if last else "", "", max(len(error.attempts) - 1, 0)
+    )
     limited = bool(error.attempts) and all(
         attempt.code in ("busy", "rate_limited") for attempt in error.attempts
     )
     if error.code == "busy" or limited:
         heads["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
-    return warned(
-        as_json(envelope(error), heads, STATUS["busy"] if limited else STATUS.get(error.code, 500)),
+    return with_warning_headers(
+        json_response(
+            envelope(error),
+            heads,
+            ERROR_STATUS["busy"] if limited else ERROR_STATUS.get(error.code, 500),
+        ),
         error.warnings,
     )

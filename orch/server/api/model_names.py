@@ -10,7 +10,7 @@ from orch.types import TaskType
 
 PROFILES = ("speed", "quality")
 LOADED = "loaded"
-AUTO = (
+AUTO_NAMES = (
     "auto",
     *(f"auto:{task_type}" for task_type in TaskType),
     *(f"auto:{profile}" for profile in PROFILES),
@@ -19,7 +19,7 @@ AUTO = (
 """Every name that lets orch choose."""
 
 
-class Choice(NamedTuple):
+class RequestedModel(NamedTuple):
     """What a model's name asks for: a pinned model, or a type, or a profile, or what is loaded, or
     nothing but a good choice."""
 
@@ -29,21 +29,21 @@ class Choice(NamedTuple):
     loaded: bool = False
 
 
-def choice_of(name: str) -> Choice:
+def parse_model_name(name: str) -> RequestedModel:
     """What a name asks for. Raises OrchError (`model_not_found`) for a kind of `auto` that there is
     not."""
     if name in ("auto", "auto:latest"):
-        return Choice()
+        return RequestedModel()
     if not name.startswith("auto:"):
-        return Choice(model=name)
+        return RequestedModel(model=name)
     kind = name.removeprefix("auto:")
     if kind in PROFILES:
-        return Choice(profile=kind)
+        return RequestedModel(profile=kind)
     if kind == LOADED:
-        return Choice(loaded=True)
+        return RequestedModel(loaded=True)
     try:
-        return Choice(task_type=TaskType(kind))
+        return RequestedModel(task_type=TaskType(kind))
     except ValueError:
         raise OrchError(
-            f"there is no {name!r}", f"there are: {', '.join(AUTO)}", code="model_not_found"
+            f"there is no {name!r}", f"there are: {', '.join(AUTO_NAMES)}", code="model_not_found"
         ) from None

@@ -8,9 +8,9 @@ from typing import Any
 from starlette.requests import Request
 
 from orch.errors import OrchError
-from orch.server.affinity import key_of
-from orch.server.api.handler import client_of, service_of
-from orch.server.api.model_names import choice_of
+from orch.server.affinity import conversation_key
+from orch.server.api.handler import client_name, service_of
+from orch.server.api.model_names import parse_model_name
 from orch.text.prompt import Task
 from orch.types import Message
 
@@ -18,7 +18,7 @@ NOT_AGAIN = "x-orch-cache: earlier answers are given to the account that runs th
 
 
 @dataclass(slots=True, kw_only=True)
-class Wishes:
+class ChatParams:
     """A request in orch's words: `options` are sampling options, `extra` what orch does not
     know."""
 
@@ -32,7 +32,7 @@ class Wishes:
     """What of the request was left out."""
 
 
-def task_for(request: Request, wishes: Wishes) -> Task:
+def build_request_task(request: Request, wishes: ChatParams) -> Task:
     """The Task. Raises OrchError for an unknown `auto:…`.
 
     Reads `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout` (seconds to the
@@ -43,8 +43,8 @@ def task_for(request: Request, wishes: Wishes) -> Task:
     ask for another answer. Who is not the owner gets no earlier answer and nothing that was
     recalled, and another account's tasks are not remembered.
     """
-    choice, client = choice_of(wishes.model), client_of(request)
-    key = key_of(wishes.messages, client, request.headers.get("x-orch-session", ""))
+    choice, client = parse_model_name(wishes.model), client_name(request)
+    key = conversation_key(wishes.messages, client, request.headers.get("x-orch-session", ""))
     who, used = request.scope["state"]["who"], request.headers.get("x-orch-cache") == "use"
     again = who == "owner" and (wishes.options.get("temperature") == 0 or used)
     return Task(

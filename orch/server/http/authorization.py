@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-Need = Literal["open", "told", "owner"]
+Access = Literal["open", "told", "owner"]
 """`open`: whoever reaches the server. `told`: the same, but what is done depends on who asks.
 `owner`: the account that runs the server, or a login."""
 
-ROUTES: dict[str, Need] = {
+ROUTE_ACCESS: dict[str, Access] = {
     # what Ollama too answers to everybody on the machine
     "HEAD /": "open",
     "GET /api/version": "open",
@@ -56,15 +56,17 @@ ROUTES: dict[str, Need] = {
     "GET /logout": "told",
     "POST /logout": "told",
 }
-_BELOW: dict[str, Need] = {
-    route[: route.index("{")]: need for route, need in ROUTES.items() if route.endswith(":path}")
+_BELOW: dict[str, Access] = {
+    route[: route.index("{")]: need
+    for route, need in ROUTE_ACCESS.items()
+    if route.endswith(":path}")
 }
 
 
-def need_of(method: str, path: str) -> Need:
+def required_access(method: str, path: str) -> Access:
     """What a request wants."""
     route = f"{method} {path}"
-    found = ROUTES.get(route) or next(
+    found = ROUTE_ACCESS.get(route) or next(
         (need for above, need in _BELOW.items() if route.startswith(above)), None
     )
     return found or "owner"

@@ -8,17 +8,17 @@ from types import TracebackType
 
 from starlette.requests import Request
 
-CODE = "reader_gone"
-LEFT = "orch.left"
+DISCONNECT_CODE = "reader_gone"
+DISCONNECT_EXTENSION = "orch.left"
 """The ASGI extension that tells when the connection closes:
 `scope["extensions"][LEFT]["departure"]`."""
 
 
-class ClientLeft(Exception):
+class ClientDisconnected(Exception):
     """Nobody is there to be answered."""
 
 
-class Departure:
+class DisconnectSignal:
     """The end of one connection, and who is to hear of it."""
 
     __slots__ = ("happened", "told")
@@ -27,14 +27,14 @@ class Departure:
         self.happened = False
         self.told: set[Callable[[], None]] = set()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """The client is gone."""
         self.happened = True
         for each in tuple(self.told):
             each()
 
 
-class Watch:
+class CancelOnDisconnect:
     """Cancels the task it was entered in when the client's connection closes; leaving it then
     raises ClientLeft.
 
@@ -44,12 +44,12 @@ class Watch:
     __slots__ = ("_departure", "_left", "_task")
 
     def __init__(self, request: Request) -> None:
-        departure: Departure = request.scope["extensions"][LEFT]["departure"]
+        departure: DisconnectSignal = request.scope["extensions"][DISCONNECT_EXTENSION]["departure"]
         self._departure, self._left = departure, False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> CancelOnDisconnect:
         if self._departure.happened:
-            raise ClientLeft
+            raise ClientDisconnected
         task = asyncio.current_task()
         assert task is not None
         self._task = task
@@ -58,7 +58,7 @@ class Watch:
 
     def _leave(self) -> None:
         self._left = True
-        self._task.cancel(CODE)
+        self._task.cancel(DISCONNECT_CODE)
 
     def __exit__(
         self,
@@ -69,4 +69,4 @@ class Watch:
         self._departure.told.discard(self._leave)
         if self._left and isinstance(error, asyncio.CancelledError):
             self._task.uncancel()
-            raise ClientLeft from None
+            raise ClientDisconnected from None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-Refuse = Callable[[str, int, str, str], tuple[bytes, str]]
+RenderRefusal = Callable[[str, int, str, str], tuple[bytes, str]]
 """Path, status, code and message of a refusal to its body and content type."""
 
 REFUSALS = {
@@ -52,7 +52,7 @@ _TYPES = {
 }
 
 
-def envelope(path: str, status: int, code: str, message: str) -> tuple[bytes, str]:
+def error_body(path: str, status: int, code: str, message: str) -> tuple[bytes, str]:
     """An error as the API of that path writes it: OpenAI's, Ollama's or orch's own."""
     error: dict[str, Any] = {
         "v": 1,

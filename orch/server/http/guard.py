@@ -13,27 +13,27 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from orch.errors import UsageError
-from orch.server.http.authorization import need_of
-from orch.server.http.errors import REFUSALS, Refuse, envelope
+from orch.server.http.authorization import required_access
+from orch.server.http.errors import REFUSALS, RenderRefusal, error_body
 from orch.server.http.hosts import (
-    LOOPBACK,
-    host_name,
+    LOOPBACK_HOSTS,
+    client_network,
     is_loopback,
-    listed_host,
-    listed_origin,
-    network_of,
+    parse_host,
+    validate_host,
+    validate_origin,
 )
-from orch.server.http.limits import PEER, Visit
-from orch.server.http.peer_user import Address, Sockets, Who, who
-from orch.server.http.sessions import Tries
+from orch.server.http.limits import PEER_EXTENSION, RequestLimits
+from orch.server.http.peer_user import PeerIdentity, SocketAddress, SocketOwners, identify_user
+from orch.server.http.sessions import WrongKeyLimiter
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from orch.server.http.keys import Keys
-    from orch.server.http.sessions import Login, Logins
+    from orch.server.http.keys import ApiKeys
+    from orch.server.http.sessions import LoginSession, LoginSessions
 
-PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
+SAFE_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
 """A path of this server that can stand anywhere; nothing that a browser could take for another
 server."""
 _SINGLE = frozenset(
@@ -57,9 +57,9 @@ class Rules:
     """What is allowed; hosts are names without port. Raises UsageError for one that could never
     match."""
 
-    allowed_hosts: frozenset[str] = frozenset(LOOPBACK)
+    allowed_hosts: frozenset[str] = frozenset(LOOPBACK_HOSTS)
     allowed_origins: frozenset[str] = frozenset()
-    keys: Keys | None = None
+    keys: ApiKeys | None = None
     most_body_bytes: int = 32 * _MB
     body_s: float = 30.0
     """For a body to arrive whole, from the request's beginning."""
@@ -71,30 +71,30 @@ class Rules:
     """For a client that was refused to read why, while its body is thrown away."""
     public_paths: frozenset[str] = frozenset()
     """Paths that are answered without a key."""
-    logins: Logins | None = None
+    logins: LoginSessions | None = None
     """Who may come in with a cookie, for pages that can't send a key; a browser without one is led
     to its path."""
-    tries: Tries = field(default_factory=Tries, compare=False)
+    tries: WrongKeyLimiter = field(default_factory=WrongKeyLimiter, compare=False)
     """Wrong keys, by where they came from."""
-    uid_of: Callable[[Address | None, Address | None], Awaitable[int | None]] = field(
-        default_factory=lambda: Sockets().uid_of, compare=False
+    uid_of: Callable[[SocketAddress | None, SocketAddress | None], Awaitable[int | None]] = field(
+        default_factory=lambda: SocketOwners().uid_of, compare=False
     )
     """Whose socket a client's is."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "allowed_hosts", frozenset(map(listed_host, self.allowed_hosts)))
+        object.__setattr__(self, "allowed_hosts", frozenset(map(validate_host, self.allowed_hosts)))
         object.__setattr__(
-            self, "allowed_origins", frozenset(map(listed_origin, self.allowed_origins))
+            self, "allowed_origins", frozenset(map(validate_origin, self.allowed_origins))
         )
 
     @classmethod
-    def at(
+    def for_host(
         cls,
         address: str,
         *,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
-        keys: Keys | None = None,
+        keys: ApiKeys | None = None,
         **bounds: Any,
     ) -> Self:
         """The rules of a server that listens at an address. Raises UsageError when that is not
@@ -105,11 +105,11 @@ class Rules:
                 " API key",
                 "give --api-key FILE or set ORCH_API_KEY, or stay on 127.0.0.1",
             )
-        named = frozenset((*LOOPBACK, address or "0.0.0.0", *hosts))
+        named = frozenset((*LOOPBACK_HOSTS, address or "0.0.0.0", *hosts))
         return cls(allowed_hosts=named, allowed_origins=frozenset(origins), keys=keys, **bounds)
 
 
-def over_unix(scope: Scope) -> bool:
+def is_unix_socket(scope: Scope) -> bool:
     """Whether a request came over the Unix socket, which is its owner's alone."""
     # not by `client`: uvicorn has none either for a TCP client that is gone already
     server = scope.get("server")
@@ -120,11 +120,11 @@ class Guard:
     """The outermost ASGI app. Over the Unix socket only the bounds hold. Lives in one event
     loop."""
 
-    def __init__(self, app: ASGIApp, rules: Rules, refuse: Refuse = envelope) -> None:
+    def __init__(self, app: ASGIApp, rules: Rules, refuse: RenderRefusal = error_body) -> None:
         self.app, self.rules, self._refusal = app, rules, refuse
         self._origins = frozenset(origin.encode() for origin in rules.allowed_origins)
         self._hosts: set[bytes] = set()
-        self._under_way: set[Visit] = set()
+        self._under_way: set[RequestLimits] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._tick_s = min(1.0, rules.body_s / 5, rules.stream_s / 5, rules.write_s / 5)
 
@@ -134,7 +134,7 @@ class Guard:
         if scope["type"] != "http":
             await self._not_http(scope, receive, send)
             return
-        visit = Visit(self.rules, scope, receive, send)
+        visit = RequestLimits(self.rules, scope, receive, send)
         self._under_way.add(visit)
         if self._timer is None:
             self._watch()
@@ -147,17 +147,17 @@ class Guard:
             code = visit.cut or "internal_error"
             if not visit.cut:
                 # without its message, which may quote the prompt
-                logging.getLogger("orch.server").error("%s", whereabouts(error))
+                logging.getLogger("orch.server").error("%s", error_location(error))
         try:
             if code:
                 await self._end(visit, code)
         except asyncio.CancelledError:
-            visit.hang_up()
+            visit.close_connection()
         finally:
             self._under_way.discard(visit)
 
-    async def _serve(self, scope: Scope, visit: Visit) -> None:
-        headers, local = visit.headers, over_unix(scope)
+    async def _serve(self, scope: Scope, visit: RequestLimits) -> None:
+        headers, local = visit.headers, is_unix_socket(scope)
         code = "" if local else self._misplaced(scope, headers)
         if not code and b"origin" in headers and headers[b"origin"] in self._origins and not local:
             visit.origin = headers[b"origin"]
@@ -178,7 +178,7 @@ class Guard:
 
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            headers, local = dict(scope["headers"]), over_unix(scope)
+            headers, local = dict(scope["headers"]), is_unix_socket(scope)
             if (not local and self._misplaced(scope, headers)) or await self._unnamed(
                 scope, headers, local
             ):
@@ -208,7 +208,7 @@ class Guard:
         return ""
 
     def _is_ours(self, host: bytes, scope: Scope) -> bool:
-        name = host_name(host.decode("latin-1"))
+        name = parse_host(host.decode("latin-1"))
         allowed = self.rules.allowed_hosts
         ours = name in allowed
         if not ours and name and not allowed.isdisjoint(("0.0.0.0", "[::]")):
@@ -242,7 +242,7 @@ class Guard:
         return ""
 
     async def _not_the_owner(self, scope: Scope) -> str:
-        state, need = scope["state"], need_of(scope.get("method", "GET"), scope["path"])
+        state, need = scope["state"], required_access(scope.get("method", "GET"), scope["path"])
         state["who"] = "unknown"
         if need == "open":
             return ""
@@ -251,34 +251,34 @@ class Guard:
             state["client"] = f"uid {uid}"
         return "" if need == "told" or state["who"] == "owner" else "owner_only"
 
-    async def _peer(self, scope: Scope) -> tuple[int | None, Who]:
+    async def _peer(self, scope: Scope) -> tuple[int | None, PeerIdentity]:
         """The user of the client's socket, and whether that is the owner: asked once for each
         connection."""
-        kept = (scope.get("extensions") or {}).get(PEER, {})
+        kept = (scope.get("extensions") or {}).get(PEER_EXTENSION, {})
         if "uid" not in kept:
             client, server = (scope.get(end) for end in ("client", "server"))
             kept["uid"] = await self.rules.uid_of(
                 client and tuple(client), server and tuple(server)
             )
-        return kept["uid"], who(kept["uid"])
+        return kept["uid"], identify_user(kept["uid"])
 
     async def _source(self, scope: Scope) -> str:
         """Where a client is: an account of this machine, or an address."""
         uid, _ = await self._peer(scope)
-        return network_of((scope.get("client") or ("",))[0]) if uid is None else f"uid {uid}"
+        return client_network((scope.get("client") or ("",))[0]) if uid is None else f"uid {uid}"
 
     async def _wrong_key(self, scope: Scope) -> str:
         return (
             "too_many_wrong_keys"
-            if await self.rules.tries.failed(await self._source(scope))
+            if await self.rules.tries.record_failure(await self._source(scope))
             else "invalid_api_key"
         )
 
-    def _login(self, headers: dict[bytes, bytes]) -> Login | None:
+    def _login(self, headers: dict[bytes, bytes]) -> LoginSession | None:
         """Who a cookie is of. Pages of other origins that may ask need a key all the same."""
         if self.rules.logins is None or headers.get(b"origin") in self._origins:
             return None
-        return self.rules.logins.of(headers.get(b"cookie", b""))
+        return self.rules.logins.session_of(headers.get(b"cookie", b""))
 
     def _oversized(self, headers: dict[bytes, bytes]) -> str:
         length = headers.get(b"content-length")
@@ -288,7 +288,7 @@ class Guard:
             else ""
         )
 
-    async def _end(self, visit: Visit, code: str) -> None:
+    async def _end(self, visit: RequestLimits, code: str) -> None:
         """Refuses or hangs up, after the app was cancelled or broke."""
         visit.cut = code
         if visit.done:
@@ -297,15 +297,15 @@ class Guard:
             await self._refuse(visit, code)
             return
         # half an answer must not look whole
-        visit.hang_up()
+        visit.close_connection()
         await visit.drain(until_gone=True)
 
-    async def _refuse(self, visit: Visit, code: str) -> None:
+    async def _refuse(self, visit: RequestLimits, code: str) -> None:
         status, message = REFUSALS[code]
         body, kind = self._refusal(visit.scope.get("path", ""), status, code, message)
         headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
         headers += (
-            visit.cors()
+            visit.cors_headers()
             if visit.origin
             else [(b"vary", b"origin")]
             if b"origin" in visit.headers
@@ -326,18 +326,20 @@ class Guard:
         if unread:
             headers.append((b"connection", b"close"))
         visit.started = True
-        await visit.push({"type": "http.response.start", "status": status, "headers": headers})
-        await visit.push({"type": "http.response.body", "body": body, "more_body": unread})
+        await visit.send_timed(
+            {"type": "http.response.start", "status": status, "headers": headers}
+        )
+        await visit.send_timed({"type": "http.response.body", "body": body, "more_body": unread})
         if unread:
             # the client has all of it; closing on what it still sends would reset the connection
             # and take the refusal away
             await visit.drain(until_gone=False)
-            await visit.push({"type": "http.response.body", "body": b"", "more_body": False})
+            await visit.send_timed({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _watch(self) -> None:
         now = monotonic()
         for visit in self._under_way:
-            visit.watch(now)
+            visit.check_timeouts(now)
         self._timer = (
             asyncio.get_running_loop().call_later(self._tick_s, self._watch)
             if self._under_way
@@ -345,9 +347,9 @@ class Guard:
         )
 
 
-async def _preflight(visit: Visit) -> None:
+async def _preflight(visit: RequestLimits) -> None:
     headers = [
-        *visit.cors(),
+        *visit.cors_headers(),
         (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
         (
             b"access-control-allow-headers",
@@ -359,8 +361,8 @@ async def _preflight(visit: Visit) -> None:
     if visit.headers.get(b"access-control-request-private-network") == b"true":
         headers.append((b"access-control-allow-private-network", b"true"))
     visit.started = True
-    await visit.push({"type": "http.response.start", "status": 204, "headers": headers})
-    await visit.push({"type": "http.response.body", "body": b"", "more_body": False})
+    await visit.send_timed({"type": "http.response.start", "status": 204, "headers": headers})
+    await visit.send_timed({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -392,7 +394,7 @@ def _wants_page(scope: Scope, headers: dict[bytes, bytes]) -> bool:
 
 def _way_in(path: str) -> bytes:
     """Where to log in, and from there back to a plain path."""
-    return f"/login?to={path}".encode() if path != "/" and PLAIN_PATH.fullmatch(path) else b"/login"
+    return f"/login?to={path}".encode() if path != "/" and SAFE_PATH.fullmatch(path) else b"/login"
 
 
 def _presented(headers: dict[bytes, bytes]) -> str:
@@ -402,7 +404,7 @@ def _presented(headers: dict[bytes, bytes]) -> str:
     )
 
 
-def whereabouts(error: BaseException) -> str:
+def error_location(error: BaseException) -> str:
     """An error's kind and the last places it passed, without a word of what it says."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

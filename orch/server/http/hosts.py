@@ -7,7 +7,7 @@ import re
 
 from orch.errors import UsageError
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?(?::[0-9]{0,5})?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
 
@@ -23,7 +23,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def network_of(address: str) -> str:
+def client_network(address: str) -> str:
     """The address, of IPv6 the network: one machine has all of its addresses."""
     try:
         ip = ipaddress.ip_address(address)
@@ -32,7 +32,7 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
 
 
-def host_name(host: str) -> str:
+def parse_host(host: str) -> str:
     """The name in a Host header, in lower case and without port and last dot; an IPv6 address short
     and in brackets. Empty when it is none."""
     match = _HOST.fullmatch(host)
@@ -47,10 +47,10 @@ def host_name(host: str) -> str:
         return ""
 
 
-def listed_host(host: str) -> str:
+def validate_host(host: str) -> str:
     """A host name as it is compared. Raises UsageError for one that could never match."""
     bare = f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host
-    name = host_name(bare)
+    name = parse_host(bare)
     if not name or bare.rpartition("]")[2].count(":"):
         raise UsageError(
             f"{host!r} is no host name",
@@ -59,7 +59,7 @@ def listed_host(host: str) -> str:
     return name
 
 
-def listed_origin(origin: str) -> str:
+def validate_origin(origin: str) -> str:
     """The same for an origin. Raises UsageError."""
     if not _ORIGIN.fullmatch(origin.lower()):
         raise UsageError(

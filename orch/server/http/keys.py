@@ -13,15 +13,15 @@ from typing import NamedTuple, Self
 
 from orch.errors import UsageError
 
-VARIABLE = "ORCH_API_KEY"
+ENV_VARIABLE = "ORCH_API_KEY"
 """What is read when no option names a source."""
 
 SECRETS = "/run/secrets"
 """Where containers find their secrets: Docker gives them the mode 0444, and whoever is in the
 container may read them."""
 
-SHORTEST = 16
-_MOST_BYTES = 64 * 1024
+MIN_KEY_CHARS = 16
+_MAX_FILE_BYTES = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NEW_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes a good one"
@@ -34,7 +34,7 @@ class _Entry(NamedTuple):
     key: str
 
 
-class Keys:
+class ApiKeys:
     """Named keys. Shows the names and nothing else."""
 
     __slots__ = ("_digests",)
@@ -45,7 +45,7 @@ class Keys:
 
     @classmethod
     def read(
-        cls, source: str = "", env: Mapping[str, str] = os.environ, *, variable: str = VARIABLE
+        cls, source: str = "", env: Mapping[str, str] = os.environ, *, variable: str = ENV_VARIABLE
     ) -> Self | None:
         """The keys of a file or of an environment variable; of `variable` when no source is given,
         None when that is not set. Raises UsageError.
@@ -133,7 +133,7 @@ def _text(path: str) -> str:
             # of the open file: another could take its place between a look and the reading
             if os.name == "posix":
                 _refuse_shared(path, place, os.fstat(stream.fileno()))
-            data = stream.read(_MOST_BYTES + 1)
+            data = stream.read(_MAX_FILE_BYTES + 1)
     except IsADirectoryError:
         raise UsageError(f"--api-key {path}: that is a folder") from None
     except PermissionError:
@@ -144,10 +144,10 @@ def _text(path: str) -> str:
             "--api-key names neither a file nor a variable that is set; a key itself is not taken,"
             " since everybody on this machine can read a command line",
             "write it to a file that only you can read (umask 077) and give its path, or set"
-            f" {VARIABLE}",
+            f" {ENV_VARIABLE}",
         ) from None
     try:
-        if len(data) > _MOST_BYTES:
+        if len(data) > _MAX_FILE_BYTES:
             raise ValueError
         return data.decode("utf-8-sig")
     except ValueError:
@@ -178,8 +178,10 @@ def _checked(entries: list[_Entry]) -> list[_Entry]:
             )
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise UsageError(f"{place}: a key is printable ASCII without spaces", _NEW_KEY)
-        if len(key) < SHORTEST:
-            raise UsageError(f"{place}: the key is shorter than {SHORTEST} characters", _NEW_KEY)
+        if len(key) < MIN_KEY_CHARS:
+            raise UsageError(
+                f"{place}: the key is shorter than {MIN_KEY_CHARS} characters", _NEW_KEY
+            )
         for seen, value, what in ((names, name, "name"), (keys, key, "key")):
             if value in seen:
                 raise UsageError(f"{place} has the same {what} as {seen[value]}")

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
     from orch.server.http.guard import Rules
 
-CUT = "orch.cut"
+ABORT_EXTENSION = "orch.cut"
 """The ASGI extension by which a connection is cut at once: `scope["extensions"][CUT]["now"]()`.
 Closing it would wait for a client that does not read."""
-PEER = "orch.peer"
+PEER_EXTENSION = "orch.peer"
 """The ASGI extension that keeps what was found out about a connection's client, as long as the
 connection lives."""
 EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
 """The headers that a page of a listed origin may read."""
 
 
-class Visit:
+class RequestLimits:
     """One request under way: what its body and its answer have come to, and since when one waits
     for the client."""
 
@@ -67,7 +67,7 @@ class Visit:
         self._size += len(message.get("body", b""))
         self.whole = not message.get("more_body", False)
         if self._size > self._rules.most_body_bytes:
-            self.end("body_too_large")
+            self.abort("body_too_large")
             # here the cancellation strikes, unless the app reads in another task than it was called
             # in
             await asyncio.sleep(0)
@@ -83,10 +83,13 @@ class Visit:
         elif message["type"] == "http.response.start":
             self.started = True
             if self.origin:
-                message = {**message, "headers": [*message.get("headers", ()), *self.cors()]}
-        await self.push(message)
+                message = {
+                    **message,
+                    "headers": [*message.get("headers", ()), *self.cors_headers()],
+                }
+        await self.send_timed(message)
 
-    async def push(self, message: Message) -> None:
+    async def send_timed(self, message: Message) -> None:
         """Sends, and lets the guard see how long that waits."""
         self._blocked = monotonic()
         try:
@@ -94,7 +97,7 @@ class Visit:
         finally:
             self._blocked = 0.0
 
-    def cors(self) -> list[tuple[bytes, bytes]]:
+    def cors_headers(self) -> list[tuple[bytes, bytes]]:
         """What lets a page of a listed origin read the answer."""
         return [
             (b"access-control-allow-origin", self.origin),
@@ -102,29 +105,29 @@ class Visit:
             (b"vary", b"origin"),
         ]
 
-    def watch(self, now: float) -> None:
+    def check_timeouts(self, now: float) -> None:
         """Ends the answer when the client or the app takes too long."""
         rules, slow = self._rules, self._blocked and now - self._blocked > self._rules.write_s
         if slow:
-            self.hang_up()
+            self.close_connection()
         if self.cut:
             return
         if slow:
-            self.end("reader_too_slow")
+            self.abort("reader_too_slow")
         elif self._reading and now - self._begun > rules.body_s:
-            self.end("body_too_slow")
+            self.abort("body_too_slow")
         elif now - self._begun > rules.stream_s:
-            self.end("answer_too_long")
+            self.abort("answer_too_long")
 
-    def end(self, code: str) -> None:
+    def abort(self, code: str) -> None:
         """Cancels the app's work; the guard then refuses with this code or hangs up."""
         self.cut = code
         if self._task is not None:
             self._task.cancel()
 
-    def hang_up(self) -> None:
+    def close_connection(self) -> None:
         """Cuts the connection now, where the server can."""
-        cut = (self.scope.get("extensions") or {}).get(CUT)
+        cut = (self.scope.get("extensions") or {}).get(ABORT_EXTENSION)
         if cut is not None:
             cut["now"]()
 

@@ -13,22 +13,22 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
-TELLS = sys.platform == "linux"
+IDENTIFIES_PEERS = sys.platform == "linux"
 """Whether this system says whose a connection is; else the page wants a login link, and programs
 the Unix socket or a key."""
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-MOST_BYTES = 64 * 1024 * 1024
+MAX_TABLE_BYTES = 64 * 1024 * 1024
 """Of a table: 400,000 sockets. What stands behind is nobody's that is known."""
 _NETLINK, _SOCK_DIAG, _BY_FAMILY, _REQUEST, _ERROR, _LISTENS = 16, 4, 20, 1, 2, 10
 """linux/netlink.h, linux/sock_diag.h, net/tcp_states.h."""
 READINGS = 3
 """A table is read in pages, between which it changes: a row can be missed once."""
-Address = tuple[str, int]
-Who = Literal["owner", "stranger", "unknown"]
+SocketAddress = tuple[str, int]
+PeerIdentity = Literal["owner", "stranger", "unknown"]
 _Row = tuple[bytes, bytes]
 
 
-def who(uid: int | None) -> Who:
+def identify_user(uid: int | None) -> PeerIdentity:
     """Whether that user is the server's own. root is not, unless the server is root's: it may read
     the files, and has no need to ask."""
     own, nobody = os.geteuid() if os.name == "posix" else -1, _overflow_uid()
@@ -47,7 +47,7 @@ def _overflow_uid() -> int:
         return 65_534
 
 
-class Sockets:
+class SocketOwners:
     """Looks up whose sockets are: by the kernel's diagnosis of one socket (.01 ms), as ss does, or
     where that is not to be had in the tables of all.
 
@@ -57,17 +57,19 @@ class Sockets:
 
     def __init__(
         self,
-        diagnose: Callable[[Address, Address], int | None] | None = None,
+        diagnose: Callable[[SocketAddress, SocketAddress], int | None] | None = None,
         read: Callable[[str], bytes] | None = None,
     ) -> None:
-        self._diagnose, self._read = diagnose or diagnosed, read or _read
+        self._diagnose, self._read = diagnose or query_sock_diag, read or _read
         self._asked: list[tuple[frozenset[_Row], asyncio.Future[int | None]]] = []
         self._working: asyncio.Task[None] | None = None
 
-    async def uid_of(self, client: Address | None, server: Address | None) -> int | None:
+    async def uid_of(
+        self, client: SocketAddress | None, server: SocketAddress | None
+    ) -> int | None:
         """The user of the client's socket; None where the system does not say, or it is not on this
         machine."""
-        rows = rows_of(client, server)
+        rows = table_rows_of(client, server)
         if not rows or client is None or server is None:
             return None
         try:
@@ -96,11 +98,11 @@ class Sockets:
             if not missing:
                 break
             for table in TABLES:
-                found.update(uids_in(self._read(table), frozenset().union(*missing)))
+                found.update(parse_socket_table(self._read(table), frozenset().union(*missing)))
         return [next((found[row] for row in rows if row in found), None) for rows in asked]
 
 
-def diagnosed(client: Address, server: Address) -> int | None:
+def query_sock_diag(client: SocketAddress, server: SocketAddress) -> int | None:
     """The user of one socket as the kernel tells it (sock_diag(7)). Raises OSError where it does
     not."""
     ends = [_plain(end[0]) for end in (client, server)]
@@ -141,12 +143,12 @@ def _user_in(told: bytes, ports: bytes) -> int | None:
 def _read(table: str) -> bytes:
     try:
         with open(table, "rb") as stream:
-            return stream.read(MOST_BYTES)
+            return stream.read(MAX_TABLE_BYTES)
     except OSError:
         return b""
 
 
-def uids_in(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, int]:
+def parse_socket_table(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, int]:
     """The users of the wanted rows of a table. A row without an inode is a socket that its process
     has closed: what stands there is 0, and not root."""
     found: dict[_Row, int] = {}
@@ -162,7 +164,7 @@ def uids_in(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, int]:
     return found
 
 
-def rows_of(client: Address | None, server: Address | None) -> frozenset[_Row]:
+def table_rows_of(client: SocketAddress | None, server: SocketAddress | None) -> frozenset[_Row]:
     """How the client's own socket can stand in the tables: one of IPv6 may speak IPv4. Empty for a
     connection that is not over loopback."""
     ends = [

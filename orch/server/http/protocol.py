@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from orch.server.http.disconnect import LEFT, Departure
-from orch.server.http.limits import CUT, PEER
+from orch.server.http.disconnect import DISCONNECT_EXTENSION, DisconnectSignal
+from orch.server.http.limits import ABORT_EXTENSION, PEER_EXTENSION
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -25,7 +25,7 @@ _IDLE, _HEAD, _BODY, _LEFT = range(4)
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ConnectionLimits:
     """What one server takes from its connections."""
 
     most_connections: int = 2048
@@ -43,7 +43,7 @@ class Bounds:
     """For a client that was refused to read why."""
 
 
-def protocol(bounds: Bounds) -> type[BoundedProtocol]:
+def protocol_class(bounds: ConnectionLimits) -> type[BoundedProtocol]:
     """A class for uvicorn's `http=`: connections are counted for each server, and those turned away
     for each class."""
     return type(
@@ -53,7 +53,7 @@ def protocol(bounds: Bounds) -> type[BoundedProtocol]:
     )
 
 
-def room_for(connections: int) -> int:
+def fit_open_files(connections: int) -> int:
     """How many connections fit under this process's limit of open files, which is raised as far as
     it may be (1,024 is usual, less than the default bound)."""
     try:
@@ -79,7 +79,7 @@ class HeadTooLargeError(Exception):
     """Raised within the parser, which has no other way to be stopped."""
 
 
-class UnknownCodingError(Exception):
+class UnknownTransferCodingError(Exception):
     """Raised within the parser likewise."""
 
 
@@ -100,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_timer",
     )
 
-    bounds: ClassVar[Bounds]
+    bounds: ClassVar[ConnectionLimits]
     leaving: ClassVar[set[BoundedProtocol]]
     waited_for: ClassVar[dict[BoundedProtocol, None]]
     """Connections without a whole request: kept ones, and those whose head or body is on its way;
@@ -119,7 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stage = _IDLE
         self._timer: asyncio.TimerHandle | None = None
         self._earlier: list[RequestResponseCycle] = []
-        self._departure = Departure()
+        self._departure = DisconnectSignal()
         self._framing = b""
         self._size = self._head_bytes = self._slack = 0
         """Of this read; of this head, what came before this read; what a body may still spend on
@@ -130,9 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
         turns it away where all are being answered."""
         super().connection_made(transport)
         self._extensions: dict[str, dict[object, object]] = {
-            CUT: {"now": transport.abort},
-            LEFT: {"departure": self._departure},
-            PEER: {},
+            ABORT_EXTENSION: {"now": transport.abort},
+            DISCONNECT_EXTENSION: {"departure": self._departure},
+            PEER_EXTENSION: {},
         }
         # a flood over TCP does not shut the owner out
         reserved = _RESERVED if self.server is not None and self.server[1] is None else 0
@@ -248,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
             name == b"transfer-encoding" and value.lower() != b"chunked"
             for name, value in self.headers
         ):
-            raise UnknownCodingError
+            raise UnknownTransferCodingError
         before = self.cycle
         waits = before is not None and not before.response_complete
         if waits:
@@ -369,7 +369,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
-        self._departure.tell()
+        self._departure.notify()
 
     def _arm(self, seconds: float, act: Any) -> None:
         self._disarm()
@@ -408,5 +408,5 @@ _ENDS = {
 _STARTS = {status: _start(status) for status in _ENDS}
 _STATUSES: dict[type[BaseException] | type[None], int] = {
     HeadTooLargeError: 431,
-    UnknownCodingError: 501,
+    UnknownTransferCodingError: 501,
 }

@@ -13,27 +13,27 @@ from http.cookies import CookieError, SimpleCookie
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from orch.server.http.keys import Keys
+from orch.server.http.keys import ApiKeys
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
 COOKIE = "orch_login"
-PATH, LEAVING, LINK = "/login", "/logout", "link"
-IDLE_S = 12 * 3600.0
+LOGIN_PATH, LOGOUT_PATH, LINK_PARAMETER = "/login", "/logout", "link"
+SESSION_IDLE_S = 12 * 3600.0
 """Without a request and without an open page, a login is forgotten after this long."""
-MOST = 100
+MAX_SESSIONS = 100
 """Logins kept; the longest idle one makes room."""
-TRIES, TRIES_S = 10, 60.0
+MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S = 10, 60.0
 """Wrong keys in that time from one account or address, after which each more is answered late."""
 LATE_S = 1.0
-MOST_SOURCES = 1024
-LINK_S, MOST_LINKS = 600.0, 16
+MAX_SOURCES = 1024
+LINK_TTL_S, MAX_LINKS = 600.0, 16
 """A link logs one browser in, and is good for so long; the oldest makes room."""
 
 
 @dataclass(slots=True, eq=False)
-class Login:
+class LoginSession:
     """One browser that showed a good key, when it was last heard of, and what is done when it is
     forgotten."""
 
@@ -45,7 +45,7 @@ class Login:
     def __post_init__(self) -> None:
         self.seen = self.clock()
 
-    def while_in(self, receive: Receive) -> Receive:
+    def receive_until_revoked(self, receive: Receive) -> Receive:
         """What a WebSocket receives, until its login is gone: then that it was disconnected. An
         open page keeps the login."""
 
@@ -63,7 +63,7 @@ class Login:
         return received
 
 
-class Tries:
+class WrongKeyLimiter:
     """Wrong keys by where they come from. A right one is let in whatever came before: nobody can
     lock another out."""
 
@@ -71,74 +71,79 @@ class Tries:
         self._late_s, self._clock = late_s, clock
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
-    async def failed(self, source: str) -> float:
+    async def record_failure(self, source: str) -> float:
         """Counts a wrong key: 0, or after too many of them, late, the seconds until they are
         forgotten."""
-        wrong = self._wrong.setdefault(source, deque(maxlen=TRIES + 1))
+        wrong = self._wrong.setdefault(source, deque(maxlen=MAX_WRONG_KEYS + 1))
         self._wrong.move_to_end(source)
         wrong.append(self._clock())
-        if len(self._wrong) > MOST_SOURCES:
+        if len(self._wrong) > MAX_SOURCES:
             self._wrong.popitem(last=False)
-        wait_s = wrong[0] + TRIES_S - self._clock() if len(wrong) > TRIES else 0.0
+        wait_s = (
+            wrong[0] + WRONG_KEYS_WINDOW_S - self._clock() if len(wrong) > MAX_WRONG_KEYS else 0.0
+        )
         if wait_s <= 0:
             return 0.0
         await asyncio.sleep(self._late_s)
         return wait_s
 
 
-class Logins:
+class LoginSessions:
     """The logins of one server, which ends them when it ends; `keys` are None where the account
     alone counts. Lives in one event loop."""
 
     def __init__(
-        self, keys: Keys | None, tries: Tries | None = None, clock: Callable[[], float] = monotonic
+        self,
+        keys: ApiKeys | None,
+        tries: WrongKeyLimiter | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.keys, self.tries, self._clock = keys, tries or Tries(clock=clock), clock
-        self._kept: dict[bytes, Login] = {}
+        self.keys, self.tries, self._clock = keys, tries or WrongKeyLimiter(clock=clock), clock
+        self._kept: dict[bytes, LoginSession] = {}
         self._links: dict[bytes, float] = {}
 
-    def enter(self, key: str) -> str | None:
+    def log_in(self, key: str) -> str | None:
         """A token for a good key; None for a wrong one."""
         client = self.keys.name_of(key) if self.keys is not None else None
         return None if client is None else self._let_in(client)
 
-    def link(self) -> str:
+    def create_link(self) -> str:
         """A path that logs one browser in as the owner, once."""
         token = secrets.token_urlsafe(32)
-        if len(self._links) >= MOST_LINKS:
+        if len(self._links) >= MAX_LINKS:
             del self._links[min(self._links, key=self._links.__getitem__)]
-        self._links[_digest(token)] = self._clock() + LINK_S
-        return f"{PATH}?{LINK}={token}"
+        self._links[_digest(token)] = self._clock() + LINK_TTL_S
+        return f"{LOGIN_PATH}?{LINK_PARAMETER}={token}"
 
-    def follow(self, link: str) -> str | None:
+    def redeem_link(self, link: str) -> str | None:
         """A token for a link's, which then is good for nothing; None for one that was used or is
         too old."""
         return self._let_in("") if self._links.pop(_digest(link), 0.0) > self._clock() else None
 
     def _let_in(self, client: str) -> str:
-        if len(self._kept) >= MOST:
+        if len(self._kept) >= MAX_SESSIONS:
             self._forget(min(self._kept, key=lambda each: self._kept[each].seen))
         token = secrets.token_urlsafe(32)
-        self._kept[_digest(token)] = Login(
+        self._kept[_digest(token)] = LoginSession(
             client, self._clock, asyncio.get_running_loop().create_future()
         )
         return token
 
-    def of(self, cookies: bytes) -> Login | None:
+    def session_of(self, cookies: bytes) -> LoginSession | None:
         """The login of a Cookie header, which is now the last time it was heard of."""
-        digest = _digest(token_in(cookies)) if cookies else b""
+        digest = _digest(session_token(cookies)) if cookies else b""
         login, now = self._kept.get(digest), self._clock()
         if login is None:
             return None
-        if now - login.seen > IDLE_S:
+        if now - login.seen > SESSION_IDLE_S:
             self._forget(digest)
             return None
         login.seen = now
         return login
 
-    def leave(self, cookies: bytes) -> None:
+    def log_out(self, cookies: bytes) -> None:
         """Forgets a login and ends its open pages."""
-        self._forget(_digest(token_in(cookies)))
+        self._forget(_digest(session_token(cookies)))
 
     def _forget(self, digest: bytes) -> None:
         login = self._kept.pop(digest, None)
@@ -146,7 +151,7 @@ class Logins:
             login.gone.set_result(None)
 
 
-def token_in(cookies: bytes) -> str:
+def session_token(cookies: bytes) -> str:
     """The token of a Cookie header, empty where there is none."""
     try:
         found = SimpleCookie(cookies.decode("latin-1")).get(COOKIE)

@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orch.routing.admission import Ticket
+from orch.routing.admission import SlotRequest
 from orch.types import ModelKey
 
-Kind = tuple[ModelKey, bool]
+WorkKind = tuple[ModelKey, bool]
 """A model, and whether the work is batch: what can be passed over. Where a kind waits, one of it is
 let in every `most_wait_s`.
 
@@ -31,18 +31,18 @@ RECENT = 0.2
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class QueueEntry:
     """One ticket at its provider. `number` says when it came in the count of turns, `since` when it
     came or was let in, in seconds."""
 
-    ticket: Ticket
+    ticket: SlotRequest
     model: ModelKey
     number: int
     since: float
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class QueueSnapshot:
     """What a choice looks at. `warmth` by model (missing: COLD); `running` tickets by client.
 
     While others waited, clients were last `served` at that count of turns, and kinds were last
@@ -54,14 +54,14 @@ class Scene:
     warmth: Mapping[ModelKey, int] = field(default_factory=dict)
     running: Mapping[str, int] = field(default_factory=dict)
     served: Mapping[str, int] = field(default_factory=dict)
-    let_in: Mapping[Kind, float] = field(default_factory=dict)
+    let_in: Mapping[WorkKind, float] = field(default_factory=dict)
 
 
 Urgency = tuple[float, int]
 """The smaller, the longer was a kind passed over."""
 
 
-def urgency(place: Place, scene: Scene) -> Urgency | None:
+def urgency(place: QueueEntry, scene: QueueSnapshot) -> Urgency | None:
     """How pressing it is that this one gets in; None while it need not. Batch counts as come
     `most_wait_s` later than it did."""
     latest = scene.now - scene.most_wait_s
@@ -74,7 +74,7 @@ def urgency(place: Place, scene: Scene) -> Urgency | None:
     return passed_over_since + (scene.most_wait_s if batch else 0.0), place.number
 
 
-def rank(place: Place, scene: Scene, before: int = 0) -> tuple[float, ...]:
+def order_key(place: QueueEntry, scene: QueueSnapshot, before: int = 0) -> tuple[float, ...]:
     """The smallest goes first. `before` is how many of its client are let in before it, where a
     whole line is foretold."""
     pressing = urgency(place, scene)
@@ -93,30 +93,34 @@ def rank(place: Place, scene: Scene, before: int = 0) -> tuple[float, ...]:
     )
 
 
-def choose(waiting: Iterable[Place], scene: Scene, able: Callable[[Place], bool]) -> Place | None:
+def choose_next(
+    waiting: Iterable[QueueEntry], scene: QueueSnapshot, able: Callable[[QueueEntry], bool]
+) -> QueueEntry | None:
     """The one to let in now, of those that wait in the order of their coming; None where none is
     able to start."""
-    heads: dict[tuple[str, bool, ModelKey], Place] = {}
+    heads: dict[tuple[str, bool, ModelKey], QueueEntry] = {}
     for place in waiting:
         heads.setdefault((place.ticket.client, place.ticket.batch, place.model), place)
-    return min(filter(able, heads.values()), key=lambda place: rank(place, scene), default=None)
+    return min(
+        filter(able, heads.values()), key=lambda place: order_key(place, scene), default=None
+    )
 
 
-def foretell(waiting: Iterable[Place], scene: Scene) -> list[Place]:
+def predict_order(waiting: Iterable[QueueEntry], scene: QueueSnapshot) -> list[QueueEntry]:
     """Those that wait in the order in which they get in if nobody comes and memory allows: the
     clients of a group take turns."""
     before: Counter[tuple[str, tuple[float, ...]]] = Counter()
     line = []
-    for place in sorted(waiting, key=lambda place: rank(place, scene)):
-        group = place.ticket.client, rank(place, scene)[:3]
-        line.append((rank(place, scene, before[group]), place))
+    for place in sorted(waiting, key=lambda place: order_key(place, scene)):
+        group = place.ticket.client, order_key(place, scene)[:3]
+        line.append((order_key(place, scene, before[group]), place))
         before[group] += 1
     return [place for _, place in sorted(line, key=lambda pair: pair[0])]
 
 
-def most_urgent(
-    waiting: Iterable[Place], scene: Scene, stuck: Callable[[Place], bool]
-) -> tuple[Urgency, Place] | None:
+def most_urgent_blocked(
+    waiting: Iterable[QueueEntry], scene: QueueSnapshot, stuck: Callable[[QueueEntry], bool]
+) -> tuple[Urgency, QueueEntry] | None:
     """The most pressing one that is stuck, for which others have to make room; None where there is
     none."""
     pressing = [(at, place) for place in waiting if (at := urgency(place, scene)) and stuck(place)]
@@ -124,54 +128,54 @@ def most_urgent(
 
 
 @dataclass(slots=True, kw_only=True)
-class Lane:
+class ProviderQueue:
     """One provider: who runs, who waits, and its limits."""
 
     name: str
     parallel: int
     queue: int
     most_wait_s: float
-    running: dict[Place, None] = field(default_factory=dict)
-    waiting: dict[Place, None] = field(default_factory=dict)
+    running: dict[QueueEntry, None] = field(default_factory=dict)
+    waiting: dict[QueueEntry, None] = field(default_factory=dict)
     """In the order of their coming."""
     last: ModelKey | None = None
     """The model that was let in last: the best guess of what is loaded where nobody tells."""
     _turns: int = 0
     """Counts comings and lettings in, to tell which was before which."""
     _served: dict[str, int] = field(default_factory=dict)
-    _let_in: dict[Kind, float] = field(default_factory=dict)
+    _let_in: dict[WorkKind, float] = field(default_factory=dict)
     _service_s: float | None = None
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether no place is free."""
         return len(self.running) >= self.parallel
 
-    def come(self, ticket: Ticket, model: ModelKey, now: float) -> Place:
+    def create_entry(self, ticket: SlotRequest, model: ModelKey, now: float) -> QueueEntry:
         """A ticket's place, which neither waits nor runs yet."""
         self._turns += 1
-        return Place(ticket, model, self._turns, now)
+        return QueueEntry(ticket, model, self._turns, now)
 
-    def enter(self, place: Place, now: float) -> None:
+    def start(self, place: QueueEntry, now: float) -> None:
         """Lets one in, and forgets who was served once nobody waits: whoever comes later counts
         from then."""
         if self.waiting:
             self._turns += 1
             self._served[place.ticket.client] = self._turns
             self._let_in[place.model, place.ticket.batch] = now
-            self.drop(place)
+            self.remove_waiting(place)
         place.since = now
         self.running[place] = None
         self.last = place.model
 
-    def drop(self, place: Place) -> None:
+    def remove_waiting(self, place: QueueEntry) -> None:
         """One of those that may wait waits no more."""
         self.waiting.pop(place, None)
         if not self.waiting:
             self._served.clear()
             self._let_in.clear()
 
-    def leave(self, place: Place, now: float) -> None:
+    def finish(self, place: QueueEntry, now: float) -> None:
         """A place gets free."""
         del self.running[place]
         took_s = now - place.since
@@ -181,14 +185,14 @@ class Lane:
             else self._service_s + RECENT * (took_s - self._service_s)
         )
 
-    def scene(self, now: float, loaded: Iterable[ModelKey]) -> Scene:
+    def snapshot(self, now: float, loaded: Iterable[ModelKey]) -> QueueSnapshot:
         """What there is to see at this time, with the models that are loaded anywhere."""
         warmth = dict.fromkeys(loaded, LOADED)
         if self.last:
             warmth[self.last] = LOADED
         warmth |= dict.fromkeys((place.model for place in self.running), IN_USE)
         running = Counter(place.ticket.client for place in self.running)
-        return Scene(now, self.most_wait_s, warmth, running, self._served, self._let_in)
+        return QueueSnapshot(now, self.most_wait_s, warmth, running, self._served, self._let_in)
 
     def has_overdue(self, now: float) -> bool:
         """Whether anyone may be passed over for too long: cheap, and never wrong with no."""

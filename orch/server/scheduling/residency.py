@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from orch.config.spec import canonical
-from orch.routing.admission import Ticket
-from orch.routing.model_state import ModelState, memory_needed
-from orch.routing.registry import Survey
+from orch.config.spec import canonical_model_name
+from orch.routing.admission import SlotRequest
+from orch.routing.model_state import ModelState, required_memory
+from orch.routing.registry import Inventory
 from orch.types import ModelKey
 
 
@@ -19,7 +19,7 @@ class Residency:
 
     def __init__(self) -> None:
         self.budget_bytes: int | None = None
-        self._survey: Survey | None = None
+        self._survey: Inventory | None = None
         self._local: frozenset[str] = frozenset()
         self._loaded: dict[
             ModelKey, int
@@ -33,7 +33,7 @@ class Residency:
 
     # ---------------------------------------------------------------- what is told
 
-    def saw(self, survey: Survey) -> bool:
+    def observe(self, survey: Inventory) -> bool:
         """Takes over what is loaded; what is in use is loaded in any case. False where the survey
         is the last one again."""
         if survey is self._survey:
@@ -42,15 +42,15 @@ class Residency:
         local = [state for state in survey.states if state.local]
         # of a provider that can't be asked now the survey may have no models
         self._local = frozenset(state.spec.provider for state in local) | (
-            self._local & frozenset(survey.down)
+            self._local & frozenset(survey.unreachable)
         )
         self._names = self._standing(local)
         self._embeds |= {
-            self.key_of(state.key): "completion" not in state.capabilities
+            self.canonical_key(state.key): "completion" not in state.capabilities
             for state in local
             if state.capabilities is not None
         }
-        there = {self.key_of(state.key): state for state in local if state.resident}
+        there = {self.canonical_key(state.key): state for state in local if state.resident}
         for model, state in there.items():
             self._weigh(model, state)
         known = {model: users for model, users in self._loaded.items() if users or model in there}
@@ -73,7 +73,7 @@ class Residency:
             for name in names
         }
 
-    def key_of(self, model: ModelKey) -> ModelKey:
+    def canonical_key(self, model: ModelKey) -> ModelKey:
         """Provider and the full name that a model counts under: one for all names that share a
         digest, or differ by `:latest` alone."""
         return self._names.get(_full(model), _full(model))
@@ -82,9 +82,9 @@ class Residency:
         if state.resident_bytes:
             self._measured[model] = max(self._measured.get(model, 0), state.resident_bytes)
         else:
-            self._estimated[model] = memory_needed(state, state.resident_ctx or state.num_ctx)
+            self._estimated[model] = required_memory(state, state.resident_ctx or state.num_ctx)
 
-    def enter(self, model: ModelKey, ticket: Ticket) -> None:
+    def acquire(self, model: ModelKey, ticket: SlotRequest) -> None:
         """A ticket begins to use its model, which is loaded where it was not."""
         users = self._loaded.get(model)
         self._loaded[model] = (users or 0) + 1
@@ -114,7 +114,7 @@ class Residency:
             over -= self.footprint(other)
             del self._loaded[other]
 
-    def leave(self, model: ModelKey) -> None:
+    def release(self, model: ModelKey) -> None:
         """A ticket is done with its model, which stays loaded while nobody else needs the room."""
         users = self._loaded.pop(model) - 1
         if users or self.is_local(model[0]):
@@ -138,19 +138,19 @@ class Residency:
         """The models that are in memory now, or being loaded."""
         return iter(self._loaded)
 
-    def fits(self, model: ModelKey, ticket: Ticket) -> bool:
+    def fits(self, model: ModelKey, ticket: SlotRequest) -> bool:
         """Whether the model can be used without taking room from what must stay."""
         if self.budget_bytes is None or model in self._loaded or model[0] not in self._local:
             return True
         return self._has_room(model, ticket, self._beside(model, ticket))
 
-    def is_stuck(self, model: ModelKey, ticket: Ticket) -> bool:
+    def is_blocked(self, model: ModelKey, ticket: SlotRequest) -> bool:
         """Whether it does not fit now, and will once what is in use is done."""
         return not self.fits(model, ticket) and self._has_room(
             model, ticket, self._other_sort(model, ticket)
         )
 
-    def lack(self, model: ModelKey, ticket: Ticket) -> str:
+    def shortage(self, model: ModelKey, ticket: SlotRequest) -> str:
         """Why it does not fit, in words; empty where it does."""
         if self.fits(model, ticket):
             return ""
@@ -172,16 +172,16 @@ class Residency:
             else "loaded for chat"
         )
 
-    def _need(self, model: ModelKey, ticket: Ticket) -> int:
+    def _need(self, model: ModelKey, ticket: SlotRequest) -> int:
         return self._measured.get(model) or ticket.footprint_bytes
 
-    def _has_room(self, model: ModelKey, ticket: Ticket, stay: list[ModelKey]) -> bool:
+    def _has_room(self, model: ModelKey, ticket: SlotRequest, stay: list[ModelKey]) -> bool:
         """Where nothing must stay, its provider makes room: a model that is larger than all memory
         was ruled out before it came here."""
         need = self._need(model, ticket) + sum(map(self.footprint, stay))
         return not stay or self.budget_bytes is None or need <= self.budget_bytes
 
-    def _beside(self, model: ModelKey, ticket: Ticket) -> list[ModelKey]:
+    def _beside(self, model: ModelKey, ticket: SlotRequest) -> list[ModelKey]:
         """The other models that stay: what is in use, and what is of the other sort."""
         other_sort = self._other_sort(model, ticket)
         return [
@@ -190,7 +190,7 @@ class Residency:
             if other in other_sort or (users and other != model and self.is_local(other[0]))
         ]
 
-    def _other_sort(self, model: ModelKey, ticket: Ticket) -> list[ModelKey]:
+    def _other_sort(self, model: ModelKey, ticket: SlotRequest) -> list[ModelKey]:
         embeds = self._embeds.get(model, ticket.embeds)
         return [
             other
@@ -217,7 +217,7 @@ class Residency:
 
 
 def _full(model: ModelKey) -> ModelKey:
-    return model[0], canonical(model[1])
+    return model[0], canonical_model_name(model[1])
 
 
 def _name(model: ModelKey) -> str:

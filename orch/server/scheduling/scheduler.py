@@ -14,18 +14,18 @@ from types import TracebackType
 from typing import Any
 
 from orch.config.load import Config
-from orch.config.spec import seconds
-from orch.errors import BackendError
-from orch.routing.admission import Ticket
-from orch.routing.registry import Survey
+from orch.config.spec import duration_seconds
+from orch.errors import ProviderError
+from orch.routing.admission import SlotRequest
+from orch.routing.registry import Inventory
 from orch.server.scheduling.queue import (
-    Lane,
-    Place,
-    Scene,
+    ProviderQueue,
+    QueueEntry,
+    QueueSnapshot,
     Urgency,
-    choose,
-    foretell,
-    most_urgent,
+    choose_next,
+    most_urgent_blocked,
+    predict_order,
     urgency,
 )
 from orch.server.scheduling.residency import Residency
@@ -35,15 +35,15 @@ PARALLEL = {"ollama": 4, "llamacpp": 1, "openai": 32}
 """Places of a provider of each kind, unless models.yaml says otherwise."""
 
 
-class ServerGate:
+class Scheduler:
     """The Gate of `orch serve`. `clock` gives seconds; waiting for a turn ends by the event loop's
     own clock."""
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._memory = clock, Residency()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, ProviderQueue] = {}
         self._calls: dict[
-            Place, asyncio.Future[bool]
+            QueueEntry, asyncio.Future[bool]
         ] = {}  # of all that wait, at any provider: true calls in, false sends away
         self.configure(config)
 
@@ -51,7 +51,7 @@ class ServerGate:
         """Takes over the limits; those that run and wait stay where they are, even of a provider
         that is gone."""
         serve = config.routing.serve
-        self._queue, self._most_wait_s = serve.queue, float(seconds(serve.most_wait))
+        self._queue, self._most_wait_s = serve.queue, float(duration_seconds(serve.most_wait))
         self._parallel = {
             name: provider.parallel or PARALLEL[provider.kind]
             for name, provider in config.models.providers.items()
@@ -68,64 +68,64 @@ class ServerGate:
             )
         self._let_in(self._lanes.values())
 
-    def _lane(self, name: str) -> Lane:
+    def _lane(self, name: str) -> ProviderQueue:
         if name not in self._lanes:
             parallel = self._parallel.get(name, PARALLEL["ollama"])
-            self._lanes[name] = Lane(
+            self._lanes[name] = ProviderQueue(
                 name=name, parallel=parallel, queue=self._queue, most_wait_s=self._most_wait_s
             )
         return self._lanes[name]
 
     # ---------------------------------------------------------------- the Gate
 
-    def saw(self, survey: Survey) -> None:
+    def observe(self, survey: Inventory) -> None:
         """Learns what is loaded, and lets in who fits now."""
-        if self._memory.saw(survey) and self._calls:
+        if self._memory.observe(survey) and self._calls:
             self._let_in(self._lanes.values())
 
-    def turn(self, ticket: Ticket) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """Waits for the ticket's turn; leaving gives the place free. Raises BackendError `busy`
         with `retry_after_s`."""
         return _Turn(self, ticket)
 
-    def must_wait(self, ticket: Ticket) -> str:
+    def wait_reason(self, ticket: SlotRequest) -> str:
         """Why the model could not be loaded now beside what is in use, in words; empty where it
         could."""
-        return self._memory.lack(self._memory.key_of(ticket.model), ticket)
+        return self._memory.shortage(self._memory.canonical_key(ticket.model), ticket)
 
     # ---------------------------------------------------------------- coming and going
 
-    def arrive(self, ticket: Ticket) -> Place:
+    def enqueue(self, ticket: SlotRequest) -> QueueEntry:
         """A place that is let in, or one that waits to be called. Raises BackendError `busy` where
         too many wait already."""
-        model, now = self._memory.key_of(ticket.model), self._clock()
+        model, now = self._memory.canonical_key(ticket.model), self._clock()
         lane = self._lanes.get(model[0]) or self._lane(model[0])
-        place = lane.come(ticket, model, now)
-        if not self._calls and not lane.full and self._memory.fits(model, ticket):
+        place = lane.create_entry(ticket, model, now)
+        if not self._calls and not lane.is_full and self._memory.fits(model, ticket):
             self._start(lane, place, now)
         else:
             self._queue_up(lane, place)
         return place
 
-    def _queue_up(self, lane: Lane, place: Place) -> None:
+    def _queue_up(self, lane: ProviderQueue, place: QueueEntry) -> None:
         lane.waiting[place] = None
         self._let_in([lane])
         if place in lane.waiting and len(lane.waiting) > lane.queue:
-            lane.drop(place)
+            lane.remove_waiting(place)
             raise self._busy(lane, place, self._crowd(lane))
         if place in lane.waiting:
             self._calls[place] = asyncio.get_running_loop().create_future()
 
-    async def called(self, place: Place) -> None:
+    async def wait_for_slot(self, place: QueueEntry) -> None:
         """Until it is let in. Raises BackendError `busy` when its patience ends."""
         call = self._calls.get(place)
         if call is None:
             return
-        timer = asyncio.get_running_loop().call_later(place.ticket.patience_s, self._tire, place)
+        timer = asyncio.get_running_loop().call_later(place.ticket.timeout_s, self._tire, place)
         try:
             is_in = await call
         except BaseException:
-            self.leave(place)  # it may have been called at this very moment
+            self.release(place)  # it may have been called at this very moment
             raise
         finally:
             timer.cancel()
@@ -133,36 +133,36 @@ class ServerGate:
             raise self._busy(
                 self._lane(place.model[0]),
                 place,
-                f"waited {place.ticket.patience_s:g} s for {place.model[0]} in vain",
+                f"waited {place.ticket.timeout_s:g} s for {place.model[0]} in vain",
             )
 
-    def _tire(self, place: Place) -> None:
+    def _tire(self, place: QueueEntry) -> None:
         """Its patience ends: it waits no more, and those that had to let it go first go on."""
         call = self._calls.get(place)
         if call is not None:
-            self.leave(place)
+            self.release(place)
             _answer(call, False)
 
-    def leave(self, place: Place) -> None:
+    def release(self, place: QueueEntry) -> None:
         """It runs no more, or waits no more, and lets in others."""
         lane = self._lane(place.model[0])
         if place in lane.running:
-            lane.leave(place, self._clock())
-            self._memory.leave(place.model)
+            lane.finish(place, self._clock())
+            self._memory.release(place.model)
         else:
-            lane.drop(place)
+            lane.remove_waiting(place)
             self._calls.pop(place, None)
         if self._calls:
             self._let_in(self._sharing(lane))
 
-    def _start(self, lane: Lane, place: Place, now: float) -> None:
-        lane.enter(place, now)
-        self._memory.enter(place.model, place.ticket)
+    def _start(self, lane: ProviderQueue, place: QueueEntry, now: float) -> None:
+        lane.start(place, now)
+        self._memory.acquire(place.model, place.ticket)
         call = self._calls.pop(place, None)
         if call is not None:
             _answer(call, True)
 
-    def _sharing(self, lane: Lane) -> list[Lane]:
+    def _sharing(self, lane: ProviderQueue) -> list[ProviderQueue]:
         """The lane, and those whose models share the memory with its models."""
         others = self._lanes.values() if self._memory.is_local(lane.name) else ()
         return [
@@ -170,7 +170,7 @@ class ServerGate:
             *(other for other in others if other is not lane and self._memory.is_local(other.name)),
         ]
 
-    def _crowd(self, lane: Lane) -> str:
+    def _crowd(self, lane: ProviderQueue) -> str:
         waiting = len(lane.waiting)
         if not waiting:
             return f"{lane.name} is at work, and none may wait for it"
@@ -180,44 +180,44 @@ class ServerGate:
             else f"a request waits for {lane.name} already"
         )
 
-    def _busy(self, lane: Lane, place: Place, message: str) -> BackendError:
-        has_place = not lane.full and not self._memory.fits(place.model, place.ticket)
-        return BackendError(
+    def _busy(self, lane: ProviderQueue, place: QueueEntry, message: str) -> ProviderError:
+        has_place = not lane.is_full and not self._memory.fits(place.model, place.ticket)
+        return ProviderError(
             "busy", message, retry_after_s=lane.retry_after_s(), has_place=has_place
         )
 
     # ---------------------------------------------------------------- letting in
 
-    def _let_in(self, lanes: Iterable[Lane]) -> None:
+    def _let_in(self, lanes: Iterable[ProviderQueue]) -> None:
         """Lets in whoever can start. Each start changes what the others can do, so that all are
         looked at again."""
         lanes = list(lanes)
         while any(self._let_one_in(lane) for lane in lanes):
             pass
 
-    def _let_one_in(self, lane: Lane) -> bool:
-        if not lane.waiting or lane.full:
+    def _let_one_in(self, lane: ProviderQueue) -> bool:
+        if not lane.waiting or lane.is_full:
             return False
         now = self._clock()
-        scene = lane.scene(now, self._memory.loaded())
-        place = choose(lane.waiting, scene, self._able(lane, scene))
+        scene = lane.snapshot(now, self._memory.loaded())
+        place = choose_next(lane.waiting, scene, self._able(lane, scene))
         if place is not None:
             self._start(lane, place, now)
         return place is not None
 
-    def _able(self, lane: Lane, scene: Scene) -> Callable[[Place], bool]:
+    def _able(self, lane: ProviderQueue, scene: QueueSnapshot) -> Callable[[QueueEntry], bool]:
         """Whether one of the lane could start now, for memory's sake and for the sake of one that
         others have to make room for."""
         first = self._makes_room_for(scene.now) if self._memory.is_local(lane.name) else None
 
-        def able(place: Place) -> bool:
+        def able(place: QueueEntry) -> bool:
             return self._memory.fits(place.model, place.ticket) and (
                 first is None or _goes_before(urgency(place, scene), first[0])
             )
 
         return able
 
-    def _makes_room_for(self, now: float) -> tuple[Urgency, Place] | None:
+    def _makes_room_for(self, now: float) -> tuple[Urgency, QueueEntry] | None:
         """The one that was passed over for too long and does not fit: until it does, none that is
         less pressing starts."""
         lanes = [
@@ -225,17 +225,20 @@ class ServerGate:
             for lane in self._lanes.values()
             if lane.has_overdue(now) and self._memory.is_local(lane.name)
         ]
-        found = [most_urgent(lane.waiting, lane.scene(now, ()), self._is_stuck) for lane in lanes]
+        found = [
+            most_urgent_blocked(lane.waiting, lane.snapshot(now, ()), self._is_stuck)
+            for lane in lanes
+        ]
         return min((each for each in found if each), key=lambda each: each[0], default=None)
 
-    def _is_stuck(self, place: Place) -> bool:
-        return self._memory.is_stuck(place.model, place.ticket)
+    def _is_stuck(self, place: QueueEntry) -> bool:
+        return self._memory.is_blocked(place.model, place.ticket)
 
     # ---------------------------------------------------------------- what is asked
 
-    def is_wanted(self, model: ModelKey) -> bool:
+    def is_needed(self, model: ModelKey) -> bool:
         """Whether somebody uses the model or waits for it."""
-        key = self._memory.key_of(model)
+        key = self._memory.canonical_key(model)
         lane = self._lanes.get(key[0])
         return lane is not None and any(
             place.model == key for place in (*lane.running, *lane.waiting)
@@ -243,12 +246,12 @@ class ServerGate:
 
     # ---------------------------------------------------------------- what /orch/health shows
 
-    def waiting(self, provider: str) -> int:
+    def waiting_count(self, provider: str) -> int:
         """How many wait for the provider."""
         lane = self._lanes.get(provider)
         return len(lane.waiting) if lane else 0
 
-    def running(self, provider: str) -> int:
+    def running_count(self, provider: str) -> int:
         """How many it works on."""
         lane = self._lanes.get(provider)
         return len(lane.running) if lane else 0
@@ -264,8 +267,8 @@ class ServerGate:
             "memory": self._memory.status(),
         }
 
-    def _lane_status(self, lane: Lane, now: float) -> dict[str, Any]:
-        line = foretell(lane.waiting, lane.scene(now, self._memory.loaded()))
+    def _lane_status(self, lane: ProviderQueue, now: float) -> dict[str, Any]:
+        line = predict_order(lane.waiting, lane.snapshot(now, self._memory.loaded()))
         first = self._makes_room_for(now) if line and self._memory.is_local(lane.name) else None
         return {
             "parallel": lane.parallel,
@@ -285,9 +288,11 @@ class ServerGate:
             ],
         }
 
-    def _reason(self, lane: Lane, place: Place, first: tuple[Urgency, Place] | None) -> str:
-        lack = self._memory.lack(place.model, place.ticket)
-        if lack or lane.full:
+    def _reason(
+        self, lane: ProviderQueue, place: QueueEntry, first: tuple[Urgency, QueueEntry] | None
+    ) -> str:
+        lack = self._memory.shortage(place.model, place.ticket)
+        if lack or lane.is_full:
             return lack or (
                 "its place is taken"
                 if lane.parallel == 1
@@ -306,13 +311,13 @@ class _Turn:
 
     __slots__ = ("_gate", "_place", "_ticket")
 
-    def __init__(self, gate: ServerGate, ticket: Ticket) -> None:
+    def __init__(self, gate: Scheduler, ticket: SlotRequest) -> None:
         self._gate, self._ticket = gate, ticket
 
     async def __aenter__(self) -> None:
-        self._place = self._gate.arrive(self._ticket)
+        self._place = self._gate.enqueue(self._ticket)
         if self._gate._calls:
-            await self._gate.called(self._place)
+            await self._gate.wait_for_slot(self._place)
 
     async def __aexit__(
         self,
@@ -320,7 +325,7 @@ class _Turn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._gate.leave(self._place)
+        self._gate.release(self._place)
 
 
 def _answer(call: asyncio.Future[bool], is_in: bool) -> None:
@@ -330,7 +335,7 @@ def _answer(call: asyncio.Future[bool], is_in: bool) -> None:
         call.set_result(is_in)
 
 
-def _who(place: Place) -> dict[str, Any]:
+def _who(place: QueueEntry) -> dict[str, Any]:
     return {
         "run_id": place.ticket.run_id,
         "model": place.ticket.model[1],

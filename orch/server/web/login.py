@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from orch.server.http.guard import PLAIN_PATH
-from orch.server.http.sessions import COOKIE, LEAVING, LINK, PATH, Logins
-from orch.server.web.components.i18n import Words, language_of
+from orch.server.http.guard import SAFE_PATH
+from orch.server.http.sessions import COOKIE, LINK_PARAMETER, LOGIN_PATH, LOGOUT_PATH, LoginSessions
+from orch.server.web.components.i18n import Translator, preferred_language
 
 POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; base-uri 'none'; form-action"
@@ -56,18 +56,18 @@ _FORM = """<form method="post" action="/login">
 </form>"""
 _COMMAND = """<p>$about</p>
 <p><code>orch page</code></p>"""
-_ENTERED = """<!doctype html>
+_REDIRECT_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0; url=/">
 <title>orch</title></head><body><a href="/">orch</a></body></html>"""
-_MOST_BYTES = 8192
+_MAX_FORM_BYTES = 8192
 
 
 def routes() -> list[Route]:
     """The form, and the way out. All methods: what a route does not take would have NiceGUI draw a
     page that says so."""
     return [
-        Route(PATH, _by_method(GET=show, POST=enter), methods=_ALL),
-        Route(LEAVING, _by_method(GET=home, POST=leave), methods=_ALL),
+        Route(LOGIN_PATH, _by_method(GET=get_login, POST=post_login), methods=_ALL),
+        Route(LOGOUT_PATH, _by_method(GET=get_logout, POST=post_logout), methods=_ALL),
     ]
 
 
@@ -87,78 +87,78 @@ def _by_method(**endpoints: _Endpoint) -> _Endpoint:
     return call
 
 
-async def home(_: Request) -> Response:
+async def get_logout(_: Request) -> Response:
     """`GET /logout`: a link does not log out."""
     return RedirectResponse("/", 303)
 
 
-async def show(request: Request) -> Response:
+async def get_login(request: Request) -> Response:
     """`GET /login`: the form, or what to type; the page itself for its owner or where a cookie is
     there; with a link, a cookie for that."""
     logins = _logins(request)
-    if logins is not None and LINK in request.query_params:
-        return _followed(request, logins)
+    if logins is not None and LINK_PARAMETER in request.query_params:
+        return _follow_link(request, logins)
     if logins is None or request.scope["state"]["who"] == "owner":
         return RedirectResponse(_target(request.query_params.get("to", "")), 303)
-    return _form(request, request.query_params.get("to", ""))
+    return _login_page(request, request.query_params.get("to", ""))
 
 
-def _followed(request: Request, logins: Logins) -> Response:
-    token = logins.follow(request.query_params[LINK])
+def _follow_link(request: Request, logins: LoginSessions) -> Response:
+    token = logins.redeem_link(request.query_params[LINK_PARAMETER])
     if token is None:
-        return _form(request, "", 403, "That link was used already, or is too old.")
+        return _login_page(request, "", 403, "That link was used already, or is too old.")
     # no redirect: a browser that came from another page would not send the cookie along, and would
     # keep the link as where it came from
-    return _let_in(
+    return _set_cookie(
         request,
         token,
         HTMLResponse(
-            _ENTERED,
+            _REDIRECT_PAGE,
             headers={"content-security-policy": "default-src 'none'", "cache-control": "no-store"},
         ),
     )
 
 
-async def enter(request: Request) -> Response:
+async def post_login(request: Request) -> Response:
     """`POST /login`: a cookie for a good key."""
     logins = _logins(request)
     if logins is None or logins.keys is None:
         return RedirectResponse("/", 303)
-    said = await _said(request)
-    token = logins.enter(said.get("key", "").strip())
+    said = await _form_fields(request)
+    token = logins.log_in(said.get("key", "").strip())
     if token is None:
-        late = await logins.tries.failed(request.scope["state"]["source"])
+        late = await logins.tries.record_failure(request.scope["state"]["source"])
         wrong = (
             "Too many wrong keys came from here. The right one is let in at any time."
             if late
             else "That is none of this server's keys."
         )
-        return _form(request, said.get("to", ""), 429 if late else 403, wrong, late)
-    return _let_in(request, token, RedirectResponse(_target(said.get("to", "")), 303))
+        return _login_page(request, said.get("to", ""), 429 if late else 403, wrong, late)
+    return _set_cookie(request, token, RedirectResponse(_target(said.get("to", "")), 303))
 
 
-def _let_in(request: Request, token: str, answer: Response) -> Response:
+def _set_cookie(request: Request, token: str, answer: Response) -> Response:
     answer.set_cookie(
         COOKIE, token, httponly=True, samesite="strict", path="/", secure=_over_https(request)
     )
     return answer
 
 
-async def leave(request: Request) -> Response:
+async def post_logout(request: Request) -> Response:
     """`POST /logout`: the cookie means nothing any more, and its open pages end."""
     logins = _logins(request)
     if logins is not None:
-        logins.leave(_cookies(request))
-    answer = RedirectResponse(PATH, 303)
+        logins.log_out(_cookies(request))
+    answer = RedirectResponse(LOGIN_PATH, 303)
     answer.delete_cookie(
         COOKIE, path="/", httponly=True, samesite="strict", secure=_over_https(request)
     )
     return answer
 
 
-def _logins(request: Request) -> Logins | None:
+def _logins(request: Request) -> LoginSessions | None:
     """The guard's; None where no key is needed."""
-    found: Logins | None = request.scope["state"].get("logins")
+    found: LoginSessions | None = request.scope["state"].get("logins")
     return found
 
 
@@ -172,23 +172,23 @@ def _over_https(request: Request) -> bool:
 
 
 def _target(to: str) -> str:
-    return to if PLAIN_PATH.fullmatch(to) and to not in (PATH, LEAVING) else "/"
+    return to if SAFE_PATH.fullmatch(to) and to not in (LOGIN_PATH, LOGOUT_PATH) else "/"
 
 
-async def _said(request: Request) -> dict[str, str]:
+async def _form_fields(request: Request) -> dict[str, str]:
     """The form's fields; none of them where it is longer than a form of ours."""
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > _MOST_BYTES:
+        if len(body) > _MAX_FORM_BYTES:
             return {}
     return {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
 
 
-def _form(
+def _login_page(
     request: Request, to: str, status: int = 200, wrong: str = "", wait_s: float = 0.0
 ) -> Response:
-    say = Words(language_of(request.headers.get("accept-language", "")), SPANISH)
+    say = Translator(preferred_language(request.headers.get("accept-language", "")), SPANISH)
     logins = _logins(request)
     by_key, nonce = logins is not None and logins.keys is not None, secrets.token_urlsafe(16)
     about = "One of the keys that this server was started with." if by_key else _WHAT_TO_TYPE

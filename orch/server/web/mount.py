@@ -17,9 +17,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orch.config import paths
-from orch.server.http.guard import whereabouts
+from orch.server.http.guard import error_location
 from orch.server.service import Service
-from orch.server.web.components.i18n import language_of
+from orch.server.web.components.i18n import preferred_language
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self'"
@@ -40,7 +40,7 @@ _ENGLISH = (b'<html lang="en-US"', b"/lang/en-US.umd", b'const language = "en-US
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
-def attach(app: FastAPI, service: Service) -> ASGIApp:
+def mount_page(app: FastAPI, service: Service) -> ASGIApp:
     """The page behind the application's own routes; what is given back serves both."""
     # NiceGUI makes a folder for what pages store as soon as it is imported; ours store nothing
     os.environ.setdefault("NICEGUI_STORAGE_PATH", str(paths.data_dir() / "page"))
@@ -57,14 +57,14 @@ def attach(app: FastAPI, service: Service) -> ASGIApp:
         logging.CRITICAL
     )  # it would write down what an error says, and that may be a prompt
     core.app.on_exception(
-        lambda error: logging.getLogger("orch.server").error("%s", whereabouts(error))
+        lambda error: logging.getLogger("orch.server").error("%s", error_location(error))
     )
     views: dict[str, Callable[[Request, Service], Any]] = {
-        "/": chat.view,
-        "/models": models.view,
-        "/activity": activity.view,
-        "/memory": memory.view,
-        "/settings": settings.view,
+        "/": chat.chat_view,
+        "/models": models.models_view,
+        "/activity": activity.activity_view,
+        "/memory": memory.memory_view,
+        "/settings": settings.settings_view,
     }
     for path, view in views.items():
         ui.page(path, response_timeout=30)(_page(view, service))
@@ -72,7 +72,7 @@ def attach(app: FastAPI, service: Service) -> ASGIApp:
     app.router.routes += [
         Route(
             f"/{api}/{{rest:path}}",
-            _unknown,
+            _unknown_api_path,
             methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         )
         for api in ("v1", "api", "orch")
@@ -87,7 +87,7 @@ def attach(app: FastAPI, service: Service) -> ASGIApp:
         show_welcome_message=False,
         gzip_middleware_factory=None,
     )
-    return _guarded(app)
+    return _with_page_policy(app)
 
 
 def _page(view: Callable[[Request, Service], Any], service: Service) -> Callable[[Request], Any]:
@@ -97,18 +97,18 @@ def _page(view: Callable[[Request, Service], Any], service: Service) -> Callable
     return draw
 
 
-async def _unknown(request: Request) -> None:
+async def _unknown_api_path(request: Request) -> None:
     """A path of an API that nobody serves is no page."""
     others = [
         route
         for route in request.app.router.routes
-        if isinstance(route, Route) and route.endpoint is not _unknown
+        if isinstance(route, Route) and route.endpoint is not _unknown_api_path
     ]
     partly = any(route.matches(request.scope)[0] is Match.PARTIAL for route in others)
     raise HTTPException(405 if partly else 404)
 
 
-def _guarded(app: ASGIApp) -> ASGIApp:
+def _with_page_policy(app: ASGIApp) -> ASGIApp:
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
@@ -116,7 +116,7 @@ def _guarded(app: ASGIApp) -> ASGIApp:
         head: list[Message] = []
         body = bytearray()
         nonce = secrets.token_urlsafe(16).encode()
-        language = language_of(
+        language = preferred_language(
             dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
         )
 
@@ -129,7 +129,7 @@ def _guarded(app: ASGIApp) -> ASGIApp:
             elif head:
                 body.extend(message.get("body", b""))
                 if not message.get("more_body"):
-                    await _send_page(head[0], _in(language, bytes(body)), nonce, send)
+                    await _send_page(head[0], _localized(language, bytes(body)), nonce, send)
                 return
             await send(message)
 
@@ -138,7 +138,7 @@ def _guarded(app: ASGIApp) -> ASGIApp:
     return guarded
 
 
-def _in(language: str, body: bytes) -> bytes:
+def _localized(language: str, body: bytes) -> bytes:
     for named in _ENGLISH if language == "es" else ():
         body = body.replace(named, named.replace(b"en-US", b"es"), 1)
     return body

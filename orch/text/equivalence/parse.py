@@ -11,26 +11,26 @@ from functools import lru_cache
 
 from orch.text.equivalence.function_words import (
     ARTICLES,
+    CONJUNCTIONS,
     DEFINITE,
+    DEMONSTRATIVES,
     DROPPED,
     DROPPED_ES,
-    FIXED,
     FUTURE,
     INDEFINITE,
-    JOINTS,
-    LETTERED,
+    LETTER_LABELS,
+    ORDER_WORDS,
     PARTICLES,
     PAST,
     PHRASAL,
     POSSESSIVES,
     PREPOSITIONS,
     SYNONYMS,
-    THESE,
 )
-from orch.text.equivalence.lexicon import cognate, listed, lookup, units
-from orch.text.equivalence.sentence_patterns import reword, unframe
-from orch.text.equivalence.tokenize import bare, fold, is_spanish, tokenize
-from orch.text.equivalence.vocabulary import BIGGER, IMPLIED, TECH
+from orch.text.equivalence.lexicon import cognate_stem, listed_form, lookup, unit_forms
+from orch.text.equivalence.sentence_patterns import normalize_wording, split_question
+from orch.text.equivalence.tokenize import is_spanish, normalize_token, tokenize, without_accents
+from orch.text.equivalence.vocabulary import COMPARATIVES, IMPLIED_BY, TECH
 
 _QUOTE = r"`+([^`]+)`+|\"([^\"]+)\"|“([^”]+)”|«([^»]+)»|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)"
 IMPERSONAL = {"howto", "can", "should", "write", "give"}
@@ -51,7 +51,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedTask:
     """A task as read: everything that two tasks must have in common."""
 
     kind: str
@@ -68,7 +68,7 @@ class Reading:
 
 
 @lru_cache(maxsize=256)
-def read(text: str) -> Reading:
+def parse_task(text: str) -> ParsedTask:
     """What a task says."""
     quotes: list[str] = []
 
@@ -81,34 +81,34 @@ def read(text: str) -> Reading:
     raw = re.sub(_QUOTE, set_aside, text.replace("\x00", " ")).replace("’", "'").split()
     tokens = tokenize(raw)
     spanish = is_spanish(text, tokens)
-    folded = [fold(token, at, tokens, spanish) for at, token in enumerate(tokens)]
-    plain = reword(" ".join(folded).strip(" ,"))
-    kind, rest = unframe(plain)
+    folded = [normalize_token(token, at, tokens, spanish) for at, token in enumerate(tokens)]
+    plain = normalize_wording(" ".join(folded).strip(" ,"))
+    kind, rest = split_question(plain)
     words = tuple(
         word
         for word in _words_of(kind, rest.split(), quotes, spanish)
         if not (spanish and kind == "howto" and word.concept == "i")
     )
     names = frozenset(
-        bare(token)
+        without_accents(token)
         for at, token in enumerate(tokens[1:], 1)
         if token[:1].isupper() and tokens[at - 1].lower() not in ARTICLES
     )
     things = frozenset(
-        bare(token)
+        without_accents(token)
         for at, token in enumerate(tokens[1:], 1)
         if token.islower() and tokens[at - 1].lower() in {"a", "an", "un", "una"}
     )
-    return Reading(kind, _tense_of(plain.split()), spanish, words, _article(rest), names, things)
+    return ParsedTask(kind, _tense_of(plain.split()), spanish, words, _article(rest), names, things)
 
 
-def levelled(reading: Reading) -> Reading:
+def with_cognates(reading: ParsedTask) -> ParsedTask:
     """With words that no table knows brought to what English and Spanish have in common: system and
     sistema."""
     return replace(
         reading,
         words=tuple(
-            replace(word, concept=cognate(word.concept)) if word.kind == "word" else word
+            replace(word, concept=cognate_stem(word.concept)) if word.kind == "word" else word
             for word in reading.words
         ),
     )
@@ -138,14 +138,16 @@ def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) ->
     silent = (
         (DROPPED_ES if spanish else DROPPED)
         | (POSSESSIVES if kind in IMPERSONAL else set())
-        | (THESE if quotes else set())
+        | (DEMONSTRATIVES if quotes else set())
     )
     for at, token in enumerate(tokens):
         before, after = tokens[at - 1] if at else "", tokens[at + 1] if at + 1 < len(tokens) else ""
         letter = len(token) == 1 and (
-            before in LETTERED or not after or (token in JOINTS and token != "," and not spanish)
+            before in LETTER_LABELS
+            or not after
+            or (token in CONJUNCTIONS and token != "," and not spanish)
         )
-        measured = before[:1].isdigit() and token in units()
+        measured = before[:1].isdigit() and token in unit_forms()
         if not letter and not measured and token in PREPOSITIONS and after:
             role, new, joined = PREPOSITIONS[token], True, False
             if not found:
@@ -157,16 +159,16 @@ def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) ->
                 and (after not in TECH or found[-1].concept in PHRASAL)
             ):
                 role = "+" + role
-        elif not letter and token in JOINTS:
+        elif not letter and token in CONJUNCTIONS:
             new = joined = True
-            if JOINTS[token] == "or":
+            if CONJUNCTIONS[token] == "or":
                 found.append(Word("or", "joint"))
         elif not letter and not measured and token in silent:
             new = True
         elif token in {"most", "more", "less"} and lookup(after)[1] == "adjective":
             degree = token + "-"
         else:
-            word = Word(units()[token], "unit") if measured else _word(token, quotes)
+            word = Word(unit_forms()[token], "unit") if measured else _word(token, quotes)
             if spanish and (person := _person(token)):
                 found.append(Word(person, "word", "", phrase + 1, row + 1))
             acts = word.kind in {"verb", "negation", "fixed"}
@@ -182,7 +184,7 @@ def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) ->
 def _person(token: str) -> str:
     """I or you, which a Spanish verb says by its ending (of `how do I`, cómo borro, that says
     nothing)."""
-    if not listed(token).endswith("-") or lookup(token)[1] != "verb":
+    if not listed_form(token).endswith("-") or lookup(token)[1] != "verb":
         return ""
     return (
         "i"
@@ -204,7 +206,7 @@ def _trimmed(words: list[Word]) -> Iterator[Word]:
             and each.role in {"", "of", "de", word.role}
             for each in words[at + 1 :]
         )
-        if IMPLIED.get(word.concept, set()) & concepts or (
+        if IMPLIED_BY.get(word.concept, set()) & concepts or (
             word.concept in {"sentence", "text"} and quoted
         ):
             continue
@@ -228,14 +230,17 @@ def _word(token: str, quotes: list[str]) -> Word:
         return Word(f'"{quotes[int(token[1:])]}"', "quote")
     if token[:1].isdigit():
         return Word(re.sub(r"(?<=\d),(?=\d{3}\b)", "", token), "number")
-    if (bigger := BIGGER.get(token)) is not None:
+    if (bigger := COMPARATIVES.get(token)) is not None:
         return Word("more-" + bigger, "adjective")
-    if token.endswith("est") and (base := BIGGER.get(token.removesuffix("st") + "r")) is not None:
+    if (
+        token.endswith("est")
+        and (base := COMPARATIVES.get(token.removesuffix("st") + "r")) is not None
+    ):
         return Word("most-" + base, "adjective")
     token = SYNONYMS.get(token, token)
-    if token in POSSESSIVES | THESE:
+    if token in POSSESSIVES | DEMONSTRATIVES:
         return Word("my" if token in POSSESSIVES else "this", "word")
-    if token in FIXED:
-        return Word(token, "negation" if FIXED[token] == "negation" else "fixed")
+    if token in ORDER_WORDS:
+        return Word(token, "negation" if ORDER_WORDS[token] == "negation" else "fixed")
     concept, kind, _, plural = lookup(token)
     return Word(concept, kind, plural=plural)

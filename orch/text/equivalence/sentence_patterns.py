@@ -250,7 +250,7 @@ IDIOMS = [
 CONTRACTIONS = 10
 """So many of the idioms come before politeness is taken off."""
 _VIA = "|".join(re.escape(name) for name in sorted(TECH))
-FRAMES: list[tuple[str, str, str]] = [
+QUESTION_PATTERNS: list[tuple[str, str, str]] = [
     (r"^cause (.+)$", "cause", r"\1"),
     (
         rf"^what is the ({_VIA})(?: command| code| query| syntax)? (?:to|for|that) (.+)$",
@@ -419,10 +419,14 @@ def _rewrites() -> tuple[
     polite, idioms = (
         [(re.compile(pattern), to) for pattern, to in table] for table in (POLITE, IDIOMS)
     )
-    return polite, idioms, [(re.compile(pattern), kind, to) for pattern, kind, to in FRAMES]
+    return (
+        polite,
+        idioms,
+        [(re.compile(pattern), kind, to) for pattern, kind, to in QUESTION_PATTERNS],
+    )
 
 
-def reword(text: str) -> str:
+def normalize_wording(text: str) -> str:
     """Without politeness, with one wording for what has several."""
     polite, idioms, _ = _rewrites()
     for pattern, to in idioms[:CONTRACTIONS] + polite + polite + idioms[CONTRACTIONS:]:
@@ -430,7 +434,7 @@ def reword(text: str) -> str:
     return text
 
 
-def unframe(text: str) -> tuple[str, str]:
+def split_question(text: str) -> tuple[str, str]:
     """The kind of question and what is left when its frame is taken off."""
     for pattern, kind, to in _rewrites()[2]:
         if match := pattern.match(text):

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from orch.text.equivalence.function_words import DROPPED_ES, JOINTS, PREPOSITIONS
-from orch.text.equivalence.lexicon import is_code, listed, lookup, units
+from orch.text.equivalence.function_words import CONJUNCTIONS, DROPPED_ES, PREPOSITIONS
+from orch.text.equivalence.lexicon import listed_form, looks_like_code, lookup, unit_forms
 from orch.text.equivalence.vocabulary import ALIASES, TECH
-from orch.text.fold import without_marks
+from orch.text.fold import strip_marks
 
 _ENGLISH = frozenset(
     "the is are how what what's why when where who which do does can could my to of in for with me"
@@ -44,7 +44,7 @@ def _pieces(token: str, last: bool) -> Iterator[str]:
     if token.endswith((")", "]")) and re.search(r"\w[(\[]", core):
         core = token.rstrip("?.,;:")
     number = re.fullmatch(r"([$€£]?)(\d[\d.,]*)(°?[A-Za-zº%°/€$£]*)", core)
-    if number and (number[3].lower() in units() or not number[3] or number[1]):
+    if number and (number[3].lower() in unit_forms() or not number[3] or number[1]):
         yield from (
             piece
             for piece in (
@@ -67,30 +67,31 @@ def is_spanish(text: str, tokens: list[str]) -> bool:
     return (
         "¿" in text
         or not _SPANISH.isdisjoint(token.lower() for token in tokens)
-        or any(listed(bare(token)).endswith("-") for token in tokens[:2])
+        or any(listed_form(without_accents(token)).endswith("-") for token in tokens[:2])
     )
 
 
 def _is_english(tokens: list[str]) -> bool:
     """By a function word or a verb at the beginning."""
-    return not _ENGLISH.isdisjoint(token.lower() for token in tokens) or listed(
-        bare(tokens[0])
-    ) == bare(tokens[0])
+    return not _ENGLISH.isdisjoint(token.lower() for token in tokens) or listed_form(
+        without_accents(tokens[0])
+    ) == without_accents(tokens[0])
 
 
-def fold(token: str, at: int, tokens: list[str], spanish: bool) -> str:
+def normalize_token(token: str, at: int, tokens: list[str], spanish: bool) -> str:
     """Lower case without accents (ñ stays), a verb's tense marked by < or >; identifiers and
     shouted function words keep their form."""
     lower = token.lower()
-    if lower in TECH or lower in ALIASES or lower in units():
+    if lower in TECH or lower in ALIASES or lower in unit_forms():
         return ALIASES.get(lower, lower)
-    if is_code(token) and token != ",":
+    if looks_like_code(token) and token != ",":
         return token
     if (
         token.isupper()
         and 1 < len(token) < 5
         and not all(each.isupper() for each in tokens if each.isalpha())
-        and lower in DROPPED_ES | set(PREPOSITIONS) | set(JOINTS) | {"it", "us", "who", "not", "if"}
+        and lower
+        in DROPPED_ES | set(PREPOSITIONS) | set(CONJUNCTIONS) | {"it", "us", "who", "not", "if"}
     ):
         return "usa" if token == "US" else "^" + lower
     if (
@@ -101,7 +102,7 @@ def fold(token: str, at: int, tokens: list[str], spanish: bool) -> str:
         and tokens[at - 1].lower() != "war"
     ):
         return "^i"
-    plain = bare(token)
+    plain = without_accents(token)
     if lower == "esta":
         return "este"
     if plain == "a" and at:
@@ -111,9 +112,9 @@ def fold(token: str, at: int, tokens: list[str], spanish: bool) -> str:
     return plain
 
 
-def bare(token: str) -> str:
+def without_accents(token: str) -> str:
     """Lower case without accents; ñ stays."""
-    return without_marks(token.lower().replace("ñ", "\0"), "NFD").replace("\0", "ñ")
+    return strip_marks(token.lower().replace("ñ", "\0"), "NFD").replace("\0", "ñ")
 
 
 def _accent_tense(lower: str, plain: str) -> str:

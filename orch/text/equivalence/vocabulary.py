@@ -166,14 +166,14 @@ milliliter mililitro; cup taza; gallon galon; usd dollar dolar; eur euro; gbp; c
 fahrenheit °f; kelvin; percent %; kb; mb; gb; tb; byte; bit; h hour hora; min minute minuto; s; ms;
 kwh; w watt vatio; kmh km/h; mph; ha hectarea
 """
-BIGGER = dict(
+COMPARATIVES = dict(
     pair.split("=")
     for pair in """bigger=big larger=big greater=big smaller=small longer=long shorter=short
     higher=high taller=high lower=low faster=fast slower=slow older=old newer=new
     cheaper=cheap safer=safe easier=easy harder=hard hotter=hot colder=cold
     deeper=deep stronger=strong""".split()
 )
-IMPLIED = {
+IMPLIED_BY = {
     "file": frozenset("csv json pdf zip txt xml yaml png jpg excel".split()),
     "server": {"nginx", "apache"},
     "city": {"capital"},

@@ -17,7 +17,7 @@ thread may do it beside a server's loop."""
 BEFORE_CHARS, AFTER_CHARS = 256, 4_096
 """What a piece sees of its neighbours: a name before a value, the rest of a secret that begins in
 it."""
-MARKED = "[redacted: "
+MARK_PREFIX = "[redacted: "
 _RETIRED = frozenset(
     int(crc, 16)
     for crc in "de8f25e5 465ed708 283caa60 6f8eaf59 90bd2442 7aaa9bb4 c9af982e f195ebd1 69d4faf6 bb8e7e9d b1a2dbf8 82a36907 e42d1b6b 1d734c50".split()
@@ -34,7 +34,7 @@ class Redactor:
         self, patterns: Mapping[str, str], allow: Collection[str] = (), *, enabled: bool = True
     ) -> None:
         self._sources = (
-            {name: pattern for name, pattern in patterns.items() if not is_retired(pattern)}
+            {name: pattern for name, pattern in patterns.items() if not is_retired_pattern(pattern)}
             if enabled
             else {}
         )
@@ -84,22 +84,22 @@ class Redactor:
             or len(entry) > KEPT_CHARS
         ):
             return clean
-        from orch.text.redact.assignments import is_value_of
+        from orch.text.redact.assignments import is_assigned_secret
 
-        return f"{MARKED}assignment]" if is_value_of(key, entry) else clean
+        return f"{MARK_PREFIX}assignment]" if is_assigned_secret(key, entry) else clean
 
     def _redacted(self, text: str) -> str:
         spans = [*self._own(text), *self._shipped(text)] if self._enabled else []
         return _replaced(text, spans) if spans else text
 
     def _shipped(self, text: str) -> Iterator[tuple[int, int, str]]:
-        from orch.text.redact.detectors import blocks_of, spans
+        from orch.text.redact.detectors import find_multiline_secrets, find_secrets
 
-        yield from (span for span in blocks_of(text) if span[2] not in self._allow)
+        yield from (span for span in find_multiline_secrets(text) if span[2] not in self._allow)
         for begin in range(0, len(text), PIECE_CHARS):
             first = max(0, begin - BEFORE_CHARS)
             piece = text[first : begin + PIECE_CHARS + AFTER_CHARS]
-            for start, stop, name in spans(piece):
+            for start, stop, name in find_secrets(piece):
                 if begin <= first + start < begin + PIECE_CHARS and name not in self._allow:
                     yield (
                         first + start,
@@ -125,7 +125,7 @@ def _end(text: str, stop: int) -> int:
     return rest.end() if rest else stop
 
 
-def is_retired(pattern: str) -> bool:
+def is_retired_pattern(pattern: str) -> bool:
     """Whether orch itself shipped that pattern in an earlier routing.yaml; its forms hold what it
     found."""
     return zlib.crc32(pattern.encode()) in _RETIRED
@@ -137,10 +137,10 @@ def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
     parts: list[str] = []
     done, open_at, open_name = 0, -1, ""
     for start, stop, name in [*sorted(spans), (len(text) + 1, len(text) + 1, "")]:
-        if text.startswith(MARKED, start):
+        if text.startswith(MARK_PREFIX, start):
             continue
         if open_at >= 0 and start >= done:
-            parts.append(f"{MARKED}{open_name}]")
+            parts.append(f"{MARK_PREFIX}{open_name}]")
             open_at = -1
         if open_at < 0:
             parts.append(text[done:start])

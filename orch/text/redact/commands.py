@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from orch.text.redact.secret_names import Kind
-from orch.text.redact.secret_values import Style, is_secret
-from orch.text.redact.text_view import Span, View
+from orch.text.redact.secret_names import NameKind
+from orch.text.redact.secret_values import ValueStyle, is_secret_value
+from orch.text.redact.text_view import Span, TextView
 
 _VALUE = r"(?:\"(?P<double>[^\"\n]{1,300})\"|'(?P<single>[^'\n]{1,300})'|(?P<bare>(?:[^\s\"'<>|&]|&(?=[^\s&])){1,300}))"
 _USER = r"(?:\"[^\"\n:]{0,100}:(?P<double>[^\"\n]{1,300})\"|'[^'\n:]{0,100}:(?P<single>[^'\n]{1,300})'|[^\s\"':]{0,100}:(?P<bare>[^\s\"'<>|&/]{1,300}))"
@@ -107,10 +107,10 @@ COMMANDS: tuple[tuple[str, str], ...] = (
 the password."""
 
 
-def found(view: View) -> Iterator[Span]:
+def find_command_passwords(view: TextView) -> Iterator[Span]:
     """The passwords in the commands of a text."""
     for number, (literal, _) in enumerate(COMMANDS):
-        if literal.encode() in view.low:
+        if literal.encode() in view.lowered:
             for match in _rule(number).finditer(view.text):
                 kind = match.lastgroup
                 if kind and _is_password(match.group(kind), kind):
@@ -127,6 +127,6 @@ def _rule(number: int) -> re.Pattern[str]:
 
 
 def _is_password(value: str, kind: str) -> bool:
-    return not value.isdigit() and is_secret(
-        value, Kind.PASSWORD, Style.TIGHT if kind == "bare" else Style.QUOTED
+    return not value.isdigit() and is_secret_value(
+        value, NameKind.PASSWORD, ValueStyle.TIGHT if kind == "bare" else ValueStyle.QUOTED
     )

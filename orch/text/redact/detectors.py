@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orch.text.redact.text_view import RUN, STEMS, Span, View
+from orch.text.redact.text_view import NAME_STEMS, TOKEN_RUN, Span, TextView
 
 _BLOCKS = ("PRIVATE KEY", "PuTTY-User-Key-File", "kty", "LS0tL", "kind: Secret")
 
@@ -56,15 +56,15 @@ _SAYS = (b":", b" is ", b" was ", b" es ", b" era ", b"=")
 _LINK_CHARS = 160
 
 
-def _has_named_value(view: View) -> bool:
+def _has_named_value(view: TextView) -> bool:
     """Whether anything that may be a secret's name has a sign or a word after it that a value could
     follow: costs less than to load what reads it."""
-    low = view.low
-    if not any(stem in low for stem in STEMS):
+    low = view.lowered
+    if not any(stem in low for stem in NAME_STEMS):
         return False
     if any(word in low for word in _WITHOUT_SIGN):
         return True
-    return any(_may_have_value(view, place) for stem in STEMS for place in _all(low, stem))
+    return any(_may_have_value(view, place) for stem in NAME_STEMS for place in _all(low, stem))
 
 
 def _all(low: bytes, stem: bytes) -> Iterator[int]:
@@ -74,8 +74,8 @@ def _all(low: bytes, stem: bytes) -> Iterator[int]:
         at = low.find(stem, at + len(stem))
 
 
-def _may_have_value(view: View, place: int) -> bool:
-    low, end = view.low, view.names.find(b" ", place)
+def _may_have_value(view: TextView, place: int) -> bool:
+    low, end = view.lowered, view.name_mask.find(b" ", place)
     if end < 0:
         return False
     after = low[end : end + _LINK_CHARS]
@@ -83,7 +83,7 @@ def _may_have_value(view: View, place: int) -> bool:
     if not rest or rest[0] in _SIGNS or rest.startswith(_VALUE_WORDS):
         return True
     if after[:1] in (b" ", b"\t") and (
-        after.lstrip()[:1] in _QUOTES or low[view.names.rfind(b" ", 0, place) + 1] == 0x2D
+        after.lstrip()[:1] in _QUOTES or low[view.name_mask.rfind(b" ", 0, place) + 1] == 0x2D
     ):
         return True
     if rest[:1] in (b",", b"(", b"["):
@@ -91,16 +91,16 @@ def _may_have_value(view: View, place: int) -> bool:
     return rest.startswith(_LINKS) and any(word in after for word in _SAYS)
 
 
-def blocks_of(text: str) -> Iterator[Span]:
+def find_multiline_secrets(text: str) -> Iterator[Span]:
     """What goes over many lines of a whole text: private keys and the columns of tables."""
     if any(literal in text for literal in _BLOCKS):
         from orch.text.redact import private_keys
 
-        yield from private_keys.found(text)
+        yield from private_keys.find_private_keys(text)
     if _has_table(text):
         from orch.text.redact import tables
 
-        yield from tables.found(text)
+        yield from tables.find_table_secrets(text)
 
 
 def _has_table(text: str) -> bool:
@@ -110,26 +110,26 @@ def _has_table(text: str) -> bool:
     return any(heading in low for heading in _HEADINGS)
 
 
-def spans(text: str) -> Iterator[Span]:
+def find_secrets(text: str) -> Iterator[Span]:
     """From where to where secrets stand in a text, and the name of each form; they may overlap."""
-    view = View(text)
-    if RUN in view.tokens:
+    view = TextView(text)
+    if TOKEN_RUN in view.token_mask:
         from orch.text.redact import vendors
 
-        yield from vendors.found(view)
-    if b"://" in view.low or b":thin:" in view.low:
+        yield from vendors.find_vendor_keys(view)
+    if b"://" in view.lowered or b":thin:" in view.lowered:
         from orch.text.redact import urls
 
-        yield from urls.found(view)
-    if any(name in view.low for name in _HEADERS):
+        yield from urls.find_url_secrets(view)
+    if any(name in view.lowered for name in _HEADERS):
         from orch.text.redact import headers
 
-        yield from headers.found(view)
+        yield from headers.find_header_secrets(view)
     if _has_named_value(view):
         from orch.text.redact import assignments
 
-        yield from assignments.found(view)
-    if any(hint in view.low for hint in _COMMANDS):
+        yield from assignments.find_assignments(view)
+    if any(hint in view.lowered for hint in _COMMANDS):
         from orch.text.redact import commands
 
-        yield from commands.found(view)
+        yield from commands.find_command_passwords(view)

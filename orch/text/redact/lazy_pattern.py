@@ -16,11 +16,11 @@ class _Rule:
         return method
 
 
-def text_rule(source: str, flags: int = 0) -> re.Pattern[str]:
+def lazy_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     """A pattern for texts."""
     return cast(re.Pattern[str], _Rule(source, flags))
 
 
-def byte_rule(source: bytes, flags: int = 0) -> re.Pattern[bytes]:
+def lazy_bytes_pattern(source: bytes, flags: int = 0) -> re.Pattern[bytes]:
     """A pattern for bytes."""
     return cast(re.Pattern[bytes], _Rule(source, flags))

@@ -7,29 +7,29 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 
-from orch.text.redact.lazy_pattern import text_rule
+from orch.text.redact.lazy_pattern import lazy_pattern
 
 MARK = "private_key"
 
-_BEGIN = text_rule(r"-{4,5} ?BEGIN [A-Z0-9 -]{0,60}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
-_END = text_rule(r"-{4,5} ?END [A-Z0-9 -]{0,60}KEY(?: BLOCK)? ?-{4,5}")
+_BEGIN = lazy_pattern(r"-{4,5} ?BEGIN [A-Z0-9 -]{0,60}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
+_END = lazy_pattern(r"-{4,5} ?END [A-Z0-9 -]{0,60}KEY(?: BLOCK)? ?-{4,5}")
 _HEADER = (
     r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|MessageID|Subject|x-[\w-]+): [^\n]{0,400}"
 )
 _BETWEEN = r"[\s\"'`+,>|#*;()\\-]|\\{1,16}[nrt]|<br ?/?>|\d{1,5}(?=[ \t]*[|:\t])[|:]?"
-_BODY = text_rule(
+_BODY = lazy_pattern(
     rf"(?:{_BETWEEN})*+[A-Za-z0-9+/=]*+(?:(?:{_BETWEEN})++(?:{_HEADER}|[A-Za-z0-9+/=]{{16,}}+|={{1,2}}[A-Za-z0-9+/]{{4}}(?![A-Za-z0-9])))*+"
 )
-_LAST = text_rule(rf"(?:{_BETWEEN}){{1,200}}+[A-Za-z0-9+/=]{{1,15}}+(?=\W*(?:-|\Z))")
-_LONG = text_rule(r"[A-Za-z0-9+/=]{20}")
-_PUTTY = text_rule(r"PuTTY-User-Key-File-\d:")
-_PUTTY_END = text_rule(r"Private-MAC: ?[0-9a-f]*")
-_JWK = text_rule(
+_LAST = lazy_pattern(rf"(?:{_BETWEEN}){{1,200}}+[A-Za-z0-9+/=]{{1,15}}+(?=\W*(?:-|\Z))")
+_LONG = lazy_pattern(r"[A-Za-z0-9+/=]{20}")
+_PUTTY = lazy_pattern(r"PuTTY-User-Key-File-\d:")
+_PUTTY_END = lazy_pattern(r"Private-MAC: ?[0-9a-f]*")
+_JWK = lazy_pattern(
     r"\\{0,16}[\"'](?:d|p|q|dp|dq|qi|k)\\{0,16}[\"']\s{0,40}:\s{0,40}\\{0,16}[\"']([A-Za-z0-9_=-]{8,})"
 )
-_ENCODED = text_rule(r"LS0tL[A-Za-z0-9+/]{16,}={0,2}")
-_DATA = text_rule(r"^(?:string)?[dD]ata:[ \t]*\r?\n((?:[ \t]+[^\n]*\n?|\r?\n)+)", re.MULTILINE)
-_ENTRY = text_rule(
+_ENCODED = lazy_pattern(r"LS0tL[A-Za-z0-9+/]{16,}={0,2}")
+_DATA = lazy_pattern(r"^(?:string)?[dD]ata:[ \t]*\r?\n((?:[ \t]+[^\n]*\n?|\r?\n)+)", re.MULTILINE)
+_ENTRY = lazy_pattern(
     r"^[ \t]+[\w./-]+:[ \t]*[\"']?([A-Za-z0-9+/=_!@$%^&*.-]{4,}[^\s\"'#]*)[\"']?[ \t]*$",
     re.MULTILINE,
 )
@@ -38,7 +38,7 @@ MOST_CHARS = 200
 """So much may stand between BEGIN and END that is no key, such as words about the two lines."""
 
 
-def found(text: str) -> Iterator[tuple[int, int, str]]:
+def find_private_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """The private keys in a whole text."""
     if "PRIVATE KEY" in text:
         yield from _pem(text)

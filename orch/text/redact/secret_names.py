@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import lru_cache
 
-from orch.text.redact.lazy_pattern import text_rule
+from orch.text.redact.lazy_pattern import lazy_pattern
 
 
-class Kind(IntEnum):
+class NameKind(IntEnum):
     """What a name says of the value beside it."""
 
     NONE = 0
@@ -25,7 +25,7 @@ _PASSWORDS = frozenset(
     " psw userpass psk contraseña contraseñas contrasena contrasenas contrasenya requirepass"
     " masterauth storepass keypass mdp".split()
 )
-_FLAT = text_rule(
+_FLAT = lazy_pattern(
     r"^(.{1,30}?)(passwords?|passwd|passphrase|contraseñ?a|contrasena|secrets?|tokens?|keys?|pwd|pass|pw)$"
 )
 _PASS_OF = frozenset(
@@ -99,7 +99,7 @@ _NOT_SECRET = frozenset(
     " embedding vocab vocabulary classification classifier probability probs logprob logprobs"
     " accuracy mask masks spans span start end".split()
 )
-_WORDS = text_rule(r"[A-ZÑ]+(?![a-zñ])|[A-ZÑ]?[a-zñ0-9]+|[^\W_]+")
+_WORDS = lazy_pattern(r"[A-ZÑ]+(?![a-zñ])|[A-ZÑ]?[a-zñ0-9]+|[^\W_]+")
 _WEAK = frozenset(
     "credential credentials credencial credenciales creds auth pw secrets pass".split()
 )
@@ -109,27 +109,27 @@ _SPANISH_KEYS = frozenset(
 )
 
 
-def words_of(name: str) -> list[str]:
+def split_identifier(name: str) -> list[str]:
     """The words of an identifier, small: `dbPassword`, `DB_PASSWORD` and `db-password` have the
     same."""
     return [word.lower() for word in _WORDS.findall(name)]
 
 
 @lru_cache(maxsize=4096)
-def kind_of(name: str) -> Kind:
+def classify_name(name: str) -> NameKind:
     """What a name says of the value beside it."""
-    words = _unglued(words_of(name))
+    words = _unglued(split_identifier(name))
     rest = _stripped(words)
     if not rest:
-        return Kind.NONE
+        return NameKind.NONE
     last, before = rest[-1], rest[:-1]
     found = _kind(last, before, name)
     if found or last in _NOT_SECRET:
         return found
     return (
-        Kind.WEAK
-        if any(_kind(word, rest[:place], name) > Kind.WEAK for place, word in enumerate(before))
-        else Kind.NONE
+        NameKind.WEAK
+        if any(_kind(word, rest[:place], name) > NameKind.WEAK for place, word in enumerate(before))
+        else NameKind.NONE
     )
 
 
@@ -162,32 +162,32 @@ def _is_split(before: str, last: str) -> bool:
     return True
 
 
-def _kind(word: str, before: list[str], name: str) -> Kind:
+def _kind(word: str, before: list[str], name: str) -> NameKind:
     of = before[-1] if before else ""
     if word in _PASSWORDS or (word in ("pass", "pw") and (of in _PASS_OF or name.isupper())):
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if word == "clave":
-        return Kind.NONE if of in ("palabra", "palabras") else Kind.WEAK
+        return NameKind.NONE if of in ("palabra", "palabras") else NameKind.WEAK
     if word in _SPANISH_KEYS and "clave" in before:
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if word in ("secret", "secreto"):
-        return Kind.KEY
+        return NameKind.KEY
     if word in ("key", "keys"):
         return _key(of, before, name)
     if word in ("token", "tokens"):
         return (
-            Kind.NONE
+            NameKind.NONE
             if of in _NOT_TOKEN_OF or (word == "tokens" and not of)
-            else Kind.KEY
+            else NameKind.KEY
             if of
-            else Kind.WEAK
+            else NameKind.WEAK
         )
-    return Kind.WEAK if word in _WEAK or word in _SESSIONS else Kind.NONE
+    return NameKind.WEAK if word in _WEAK or word in _SESSIONS else NameKind.NONE
 
 
-def _key(of: str, before: list[str], name: str) -> Kind:
+def _key(of: str, before: list[str], name: str) -> NameKind:
     if of in _NOT_KEY_OF:
-        return Kind.NONE
+        return NameKind.NONE
     if of in _KEY_OF or (before and name.isupper()):
-        return Kind.KEY
-    return Kind.WEAK
+        return NameKind.KEY
+    return NameKind.WEAK

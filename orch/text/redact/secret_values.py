@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from orch.text.redact.lazy_pattern import text_rule
-from orch.text.redact.secret_names import Kind, kind_of, words_of
-from orch.text.redact.vendors import is_dense
+from orch.text.redact.lazy_pattern import lazy_pattern
+from orch.text.redact.secret_names import NameKind, classify_name, split_identifier
+from orch.text.redact.vendors import looks_like_key_material
 
 
-class Style(Enum):
+class ValueStyle(Enum):
     """How a value stands beside its name."""
 
     QUOTED = auto()
@@ -28,27 +28,27 @@ class Style(Enum):
     """`the password is value`."""
 
 
-_PLACEHOLDER = text_rule(
+_PLACEHOLDER = lazy_pattern(
     r"""\[redacted|\$[A-Za-z_({@]|\$$|\{|<[A-Za-z_/{%$.]|%[({sdr]|%\w+%|\#\{|!\d|\#[0-9A-Fa-f]{3,8};?$|\\x[0-9a-f]|\(\w|\[[a-z]|\.\.\.|…|!(?:vault|Ref|Sub|GetAtt|ImportValue|secret|env_var)\b|[*•·.xX_\#?-]+$"""
     r"""|@(?:Microsoft|env|Value)|ENC\[|\\[nrt]|(?:secret|op|vault|env|ssm|sops|file|data):|(?:https?|file|ftp|git|s3|ssh|urn)[:]|vault\.|secrets?\.|process\.env"""
 )
-_HOLDS_PLACEHOLDER = text_rule(
+_HOLDS_PLACEHOLDER = lazy_pattern(
     r"(?i)(?<![a-z0-9])your(?![a-z0-9])|\$\{|\{\{|<[a-z][a-z"
     r" _-]*>|\*{3}|x{5}|\.{3}|…|placeholder|redacted|change[-_]me|replace[-_]?me|%\(|%s|insert[-_ ]|"
     r"(?<![a-z])here$|enter[-_ ]|<%"
 )
-_PATH = text_rule(r"[~.]{0,2}/[a-z_.][\w.-]*(?:/[\w. -]*)*$|[A-Za-z]:\\")
-_CODE = text_rule(
+_PATH = lazy_pattern(r"[~.]{0,2}/[a-z_.][\w.-]*(?:/[\w. -]*)*$|[A-Za-z]:\\")
+_CODE = lazy_pattern(
     r"(?:new |await |typeof |\*|&|not"
     r" |!|-|\()?[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*|\[[\w\"']*\])*[\[({]"
 )
-_MINIFIED = text_rule(r"(?:null|undefined|true|false|this|[A-Za-z_$]{1,2})(?:[)};,\]]|&&|\|\|)")
-_DOTTED = text_rule(r"[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+[;,)]*$")
-_TYPE = text_rule(
+_MINIFIED = lazy_pattern(r"(?:null|undefined|true|false|this|[A-Za-z_$]{1,2})(?:[)};,\]]|&&|\|\|)")
+_DOTTED = lazy_pattern(r"[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+[;,)]*$")
+_TYPE = lazy_pattern(
     r"&(?:mut )?[A-Za-z_]\w*[;,)]*$|[A-Za-z_][\w.]*(?:\[\]|\?|\s*\|.*|<[\w<>, ]*>|\*)[;,)]*$"
 )
-_NAME = text_rule(r"[A-Za-z_]+$")
-_DATE = text_rule(r"\d{1,4}[-/.:]\d{1,2}(?:[-/.:T]\d{1,4})?$")
+_NAME = lazy_pattern(r"[A-Za-z_]+$")
+_DATE = lazy_pattern(r"\d{1,4}[-/.:]\d{1,2}(?:[-/.:T]\d{1,4})?$")
 _VOCABULARY = frozenset(
     "password passwords passwd pass pwd pw passphrase passcode secret secrets token tokens key keys"
     " api apikey credential credentials creds auth authorization authentication access private"
@@ -78,7 +78,7 @@ _TALK = frozenset(
     " cuando sensible opcional vacía vacío única único secreta secreto privada privado pública"
     " público válidas length characters letters digits caracteres".split()
 )
-_TALKING = text_rule(r"(?:ed|ing|ly|able|less|ness|tion|ado|ada|ido|ida|mente|ción|ando|iendo)$")
+_TALKING = lazy_pattern(r"(?:ed|ing|ly|able|less|ness|tion|ado|ada|ido|ida|mente|ción|ando|iendo)$")
 _LABEL = frozenset(
     "enter please invalid required must forgot forgotten reset incorrect wrong missing should"
     " cannot can't optional confirm repeat choose type use set introduce ingrese ingresa escribe"
@@ -90,29 +90,29 @@ _SAYS = frozenset(
     "password passwords passwd passphrase contraseña contraseñas clave secret token key api"
     " credentials credential user username email".split()
 )
-_WORDY = text_rule(r"_*[A-Za-z]+(?:[_./:-][A-Za-z]+)*[_./:-]?\d{0,4}")
-_LETTERS = text_rule(r"(?!!\d|#[0-9A-Fa-f]{3,8}$)[\w+/=.~:@%!$^&*#-]+")
-_CUT = text_rule(r"[._/:-]")
-_PARTS = text_rule(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SIGN = text_rule(r"[^\w\s.,;:'\"()\[\]/-]")
-_NUMBERED = text_rule(r"[A-Za-z_-]{1,5}[_-]?\d{1,2}|[A-Za-z]+[_-]\d{1,4}")
-_TOKEN_OF_WORDS = text_rule(r"[A-Za-z]*\d{0,4}[a-zA-Z]{0,4}|\d+[a-z]{0,2}")
-_PATH_OF_WORDS = text_rule(r"[a-z_]+(?:[.:/][a-z_]+)+[.:]?")
+_WORDY = lazy_pattern(r"_*[A-Za-z]+(?:[_./:-][A-Za-z]+)*[_./:-]?\d{0,4}")
+_LETTERS = lazy_pattern(r"(?!!\d|#[0-9A-Fa-f]{3,8}$)[\w+/=.~:@%!$^&*#-]+")
+_CUT = lazy_pattern(r"[._/:-]")
+_PARTS = lazy_pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SIGN = lazy_pattern(r"[^\w\s.,;:'\"()\[\]/-]")
+_NUMBERED = lazy_pattern(r"[A-Za-z_-]{1,5}[_-]?\d{1,2}|[A-Za-z]+[_-]\d{1,4}")
+_TOKEN_OF_WORDS = lazy_pattern(r"[A-Za-z]*\d{0,4}[a-zA-Z]{0,4}|\d+[a-z]{0,2}")
+_PATH_OF_WORDS = lazy_pattern(r"[a-z_]+(?:[.:/][a-z_]+)+[.:]?")
 WORD_CHARS = 4
 LABEL_WORDS = 12
 """A text of so many words is none that anybody types."""
 
 
-def is_secret(value: str, kind: Kind, style: Style, *, ends: bool = True) -> bool:
+def is_secret_value(value: str, kind: NameKind, style: ValueStyle, *, ends: bool = True) -> bool:
     """Whether a value is a secret; `ends` says that nothing follows it on its line."""
     value = value.strip()
     return _may_be(value, kind, style, ends) and not _HOLDS_PLACEHOLDER.search(value[:200])
 
 
-def _may_be(value: str, kind: Kind, style: Style, ends: bool) -> bool:
+def _may_be(value: str, kind: NameKind, style: ValueStyle, ends: bool) -> bool:
     if (
         len(value) < 4
-        or (kind is Kind.WEAK and not is_random(value))
+        or (kind is NameKind.WEAK and not looks_random(value))
         or _PLACEHOLDER.match(value)
         or _is_vocabulary(value)
     ):
@@ -120,83 +120,83 @@ def _may_be(value: str, kind: Kind, style: Style, ends: bool) -> bool:
     if (
         value.lower().strip("()[]<>\"'`;:,.!?") in _TYPES
         or _PATH.match(value)
-        or (kind < Kind.PASSWORD and _DATE.match(value))
+        or (kind < NameKind.PASSWORD and _DATE.match(value))
     ):
         return False
-    if style is Style.QUOTED:
+    if style is ValueStyle.QUOTED:
         return _quoted(value, kind)
     if _MINIFIED.match(value):
         return False
     if any(map(str.isspace, value)):
         return False
-    if style is Style.LIST:
-        return _has_more(value) and (kind is Kind.PASSWORD or is_random(value))
-    if style is Style.TIGHT:
+    if style is ValueStyle.LIST:
+        return _has_more(value) and (kind is NameKind.PASSWORD or looks_random(value))
+    if style is ValueStyle.TIGHT:
         return _tight(value, kind)
-    if style is Style.SENTENCE:
+    if style is ValueStyle.SENTENCE:
         return _sentence(value, kind)
     return _loose(value, kind, ends)
 
 
-def _quoted(value: str, kind: Kind) -> bool:
+def _quoted(value: str, kind: NameKind) -> bool:
     if any(map(str.isspace, value)):
-        return kind is Kind.PASSWORD and not _is_label(value)
-    if kind is Kind.PASSWORD:
+        return kind is NameKind.PASSWORD and not _is_label(value)
+    if kind is NameKind.PASSWORD:
         return (
             (len(value) > 4 or not value.isalpha())
             and not _PATH_OF_WORDS.fullmatch(value)
             and not value.endswith((":", "?"))
         )
-    if kind is Kind.KEY:
+    if kind is NameKind.KEY:
         return (
-            is_random(value)
+            looks_random(value)
             or (_has_more(value) and len(value) >= 6 and not _is_numbered(value))
             or (value.isalpha() and value.islower() and len(value) >= 20)
         )
-    return is_random(value)
+    return looks_random(value)
 
 
-def _tight(value: str, kind: Kind) -> bool:
+def _tight(value: str, kind: NameKind) -> bool:
     if (
         _CODE.match(value)
         or (_DOTTED.match(value) and not _has_more(value))
         or (value[-1] in ",;)" and _NAME.match(value[:-1]))
     ):
         return False
-    if kind is Kind.WEAK:
-        return is_random(value)
-    if value.isdigit() and kind is Kind.KEY:
+    if kind is NameKind.WEAK:
+        return looks_random(value)
+    if value.isdigit() and kind is NameKind.KEY:
         return len(value) >= 12
-    return len(value) >= (4 if kind is Kind.PASSWORD else 6) and not (
-        kind is Kind.KEY and _NAME.match(value) and "_" in value
+    return len(value) >= (4 if kind is NameKind.PASSWORD else 6) and not (
+        kind is NameKind.KEY and _NAME.match(value) and "_" in value
     )
 
 
-def _loose(value: str, kind: Kind, ends: bool) -> bool:
+def _loose(value: str, kind: NameKind, ends: bool) -> bool:
     if (
         _CODE.match(value)
         or _TYPE.match(value)
-        or (_DOTTED.match(value.rstrip("})];,")) and not is_random(value))
+        or (_DOTTED.match(value.rstrip("})];,")) and not looks_random(value))
     ):
         return False
-    if kind is Kind.WEAK or (kind is Kind.KEY and value.isdigit()):
-        return is_random(value)
+    if kind is NameKind.WEAK or (kind is NameKind.KEY and value.isdigit()):
+        return looks_random(value)
     bare = value.rstrip(".,;:!?)]}\"'")
     if bare.replace("_", "").isalpha():
         is_last = ends if value.endswith(".") or value == bare else not ends
-        return kind is Kind.PASSWORD and _is_a_word(bare) and is_last
-    return (kind is Kind.PASSWORD or is_random(value) or _has_more(value)) and not _is_numbered(
-        value
-    )
+        return kind is NameKind.PASSWORD and _is_a_word(bare) and is_last
+    return (
+        kind is NameKind.PASSWORD or looks_random(value) or _has_more(value)
+    ) and not _is_numbered(value)
 
 
-def _sentence(value: str, kind: Kind) -> bool:
+def _sentence(value: str, kind: NameKind) -> bool:
     bare = value.rstrip(".,;:!?)]}\"'")
     if len(bare) < 6 or _CODE.match(bare):
         return False
     if bare.isalpha():
-        return kind is Kind.PASSWORD and _is_a_word(bare)
-    return is_random(bare) or (kind is not Kind.WEAK and _has_more(bare))
+        return kind is NameKind.PASSWORD and _is_a_word(bare)
+    return looks_random(bare) or (kind is not NameKind.WEAK and _has_more(bare))
 
 
 def _is_a_word(bare: str) -> bool:
@@ -217,9 +217,9 @@ def _is_vocabulary(value: str) -> bool:
     """`password`, `new_password`, `<api-key>`, `userToken1`: says again what it stands for."""
     if len(value) > 60:
         return False
-    words = [word.rstrip("0123456789") for word in words_of(value)]
+    words = [word.rstrip("0123456789") for word in split_identifier(value)]
     return all(word in _VOCABULARY for word in words if word) and (
-        not any(map(str.isdigit, value)) or bool(kind_of(value)) or len(value) < 8
+        not any(map(str.isdigit, value)) or bool(classify_name(value)) or len(value) < 8
     )
 
 
@@ -247,7 +247,7 @@ def _is_numbered(value: str) -> bool:
     return bool(_NUMBERED.fullmatch(value))
 
 
-def is_random(value: str) -> bool:
+def looks_random(value: str) -> bool:
     """Whether a value looks drawn at random: letters and digits among each other, or long with
     capitals within."""
     if (
@@ -259,7 +259,7 @@ def is_random(value: str) -> bool:
     ):
         return False
     if _WORDY.fullmatch(value):
-        return len(value) >= 20 and is_dense(max(_CUT.split(value), key=len))
+        return len(value) >= 20 and looks_like_key_material(max(_CUT.split(value), key=len))
     return bool(_LETTERS.fullmatch(value)) and _has_both(value) and not _is_words(value)
 
 

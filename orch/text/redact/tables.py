@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orch.text.redact.lazy_pattern import text_rule
-from orch.text.redact.secret_names import Kind, kind_of
-from orch.text.redact.secret_values import Style, is_secret
+from orch.text.redact.lazy_pattern import lazy_pattern
+from orch.text.redact.secret_names import NameKind, classify_name
+from orch.text.redact.secret_values import ValueStyle, is_secret_value
 from orch.text.redact.text_view import Span
 
-_RULED = text_rule(r"^[ \t]*\|?[ \t]*:?-{1,200}:?[ \t]*\|[-:| \t]*$")
-_INSERT = text_rule(
+_RULED = lazy_pattern(r"^[ \t]*\|?[ \t]*:?-{1,200}:?[ \t]*\|[-:| \t]*$")
+_INSERT = lazy_pattern(
     r"(?i)\binsert\s{1,4}into\s{1,4}[\w.`\"\[\]]{1,100}\s{0,4}\(([^()]{1,1000})\)\s{0,4}values\s{0,4}"
 )
-_VALUES = text_rule(r"\s{0,40},?\s{0,40}\(((?:[^()'\n]|'(?:[^'\n]|'')*+')*+)\)")
-_FIELD = text_rule(r"[nN]?'((?:[^'\n]|'')*+)'|[^,']++")
-_NAME = text_rule(r" ?[\"']?[A-Za-zñÑ_-]{1,40}[\"']? ?")
+_VALUES = lazy_pattern(r"\s{0,40},?\s{0,40}\(((?:[^()'\n]|'(?:[^'\n]|'')*+')*+)\)")
+_FIELD = lazy_pattern(r"[nN]?'((?:[^'\n]|'')*+)'|[^,']++")
+_NAME = lazy_pattern(r" ?[\"']?[A-Za-zñÑ_-]{1,40}[\"']? ?")
 HEADING_CHARS = 400
 
 
-def found(text: str) -> Iterator[Span]:
+def find_table_secrets(text: str) -> Iterator[Span]:
     """The secrets in the tables of a whole text."""
     yield from _lines(text)
     for match in _INSERT.finditer(text):
@@ -53,29 +53,29 @@ def _is_heading(line: str) -> bool:
     )
 
 
-def _kinds(heading: str, sign: str) -> dict[int, Kind]:
+def _kinds(heading: str, sign: str) -> dict[int, NameKind]:
     """The columns whose name is a secret's."""
     names = [name.strip().strip("*`\"'[]_ ") for name in heading.split(sign)]
     return {
         place: kind
         for place, name in enumerate(names)
-        if name and " " not in name and (kind := kind_of(name)) > Kind.WEAK
+        if name and " " not in name and (kind := classify_name(name)) > NameKind.WEAK
     }
 
 
-def _cells(line: str, start: int, sign: str, kinds: dict[int, Kind]) -> Iterator[Span]:
+def _cells(line: str, start: int, sign: str, kinds: dict[int, NameKind]) -> Iterator[Span]:
     if not kinds:
         return
     at = start
     for place, cell in enumerate(line.split(sign)):
         inner = cell.strip().strip("*`\"'")
-        if place in kinds and is_secret(inner, kinds[place], Style.WORD):
+        if place in kinds and is_secret_value(inner, kinds[place], ValueStyle.WORD):
             begin = at + cell.index(inner)
             yield begin, begin + len(inner), "assignment"
         at += len(cell) + len(sign)
 
 
-def _inserted(text: str, at: int, kinds: dict[int, Kind]) -> Iterator[Span]:
+def _inserted(text: str, at: int, kinds: dict[int, NameKind]) -> Iterator[Span]:
     while kinds and (row := _VALUES.match(text, at)):
         fields = [
             field
@@ -86,7 +86,7 @@ def _inserted(text: str, at: int, kinds: dict[int, Kind]) -> Iterator[Span]:
             if (
                 place < len(fields)
                 and fields[place].group(1)
-                and is_secret(fields[place].group(1), kind, Style.QUOTED)
+                and is_secret_value(fields[place].group(1), kind, ValueStyle.QUOTED)
             ):
                 yield fields[place].start(1), fields[place].end(1), "assignment"
         at = row.end()

@@ -8,10 +8,10 @@ from functools import cached_property
 
 Span = tuple[int, int, str]
 """From where to where a secret stands, and the name of its form."""
-RUN = b"a" * 14
+TOKEN_RUN = b"a" * 14
 """In `View.tokens` where a vendor's key may be."""
 
-STEMS = tuple(
+NAME_STEMS = tuple(
     stem.encode()
     for stem in "pass pwd secret key token contrase clave credential credencial auth cookie bearer psk sessid pw".split()
 )
@@ -51,13 +51,13 @@ a name and its value, printed quotes."""
 
 
 @dataclass(frozen=True)
-class View:
+class TextView:
     """One piece of a text."""
 
     text: str
 
     @cached_property
-    def low(self) -> bytes:
+    def lowered(self) -> bytes:
         """In small letters; a character beyond Latin-1 is a question mark, but for `_MAPPED`."""
         text = self.text
         if not text.isascii():
@@ -66,11 +66,11 @@ class View:
         return text.encode("latin-1", "replace").translate(_LOWER)
 
     @cached_property
-    def names(self) -> bytes:
+    def name_mask(self) -> bytes:
         """`a` where a name may have a character, a space elsewhere."""
-        return self.low.translate(_NAMES)
+        return self.lowered.translate(_NAMES)
 
     @cached_property
-    def tokens(self) -> bytes:
+    def token_mask(self) -> bytes:
         """`a` where a key may have a character, a space elsewhere."""
-        return self.low.translate(_TOKENS)
+        return self.lowered.translate(_TOKENS)

@@ -16,9 +16,9 @@ HEX = "[A-Fa-f0-9]"
 UUID = f"{HEX}{{8}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{12}}"
 BASE64 = "[A-Za-z0-9+/]"
 
-Form = tuple[str, str, str, str, str]
+KeyForm = tuple[str, str, str, str, str]
 
-FORMS: tuple[Form, ...] = (
+KEY_FORMS: tuple[KeyForm, ...] = (
     # ---- clouds
     ("aws_key", "", "AKIA", "[0-9A-Z]{16}(?![0-9A-Za-z])", "gd"),
     ("aws_key", "", "ASIA", "[0-9A-Z]{16}(?![0-9A-Za-z])", "gd"),
@@ -251,9 +251,9 @@ FORMS: tuple[Form, ...] = (
     ("jwt", "", "ZXlK", "[A-Za-z0-9+/_-]{40,}={0,2}", "g"),
 )
 
-Beside = tuple[str, str, int, int]
+NamedKey = tuple[str, str, int, int]
 
-BESIDE: tuple[Beside, ...] = (
+NAMED_KEYS: tuple[NamedKey, ...] = (
     ("adafruit", WIDE, 32, 32),
     ("adobe", HEX, 32, 32),
     ("airtable", ANY, 17, 17),
@@ -337,7 +337,7 @@ BESIDE: tuple[Beside, ...] = (
 """Keys without a form of their own, told only by the vendor's name before them: name, alphabet,
 least and greatest length (gitleaks, detect-secrets)."""
 
-MARKS = frozenset(mark for mark, *_ in FORMS) | frozenset(
+FORM_NAMES = frozenset(mark for mark, *_ in KEY_FORMS) | frozenset(
     "assignment authorization basic_auth bearer command_password cookie kubernetes_secret"
     " mysql_password private_key url_password url_signature vendor_key".split()
 )

@@ -7,31 +7,31 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
-from orch.text.redact.lazy_pattern import byte_rule, text_rule
-from orch.text.redact.text_view import Span, View
-from orch.text.redact.vendor_forms import BESIDE, FORMS
+from orch.text.redact.lazy_pattern import lazy_bytes_pattern, lazy_pattern
+from orch.text.redact.text_view import Span, TextView
+from orch.text.redact.vendor_forms import KEY_FORMS, NAMED_KEYS
 
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 """A word begins: also after an escape in JSON text or a URL."""
-_RUNS = byte_rule(rb"a{14,}")
-_BESIDE = text_rule(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
+_RUNS = lazy_bytes_pattern(rb"a{14,}")
+_BESIDE = lazy_pattern(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
 _JWT_PARTS = (".ey", "eyJ", "ZXlK")
-_DATA = text_rule(r"[A-Za-z0-9+/=]+")
+_DATA = lazy_pattern(r"[A-Za-z0-9+/=]+")
 DATA_CHARS, DATA_END_CHARS = 4_096, 1_024
 LONGEST_WORD = 26
 _BEFORE_CHARS = 70
 """As far before a key its vendor's name is looked for."""
 
 
-def found(view: View) -> Iterator[Span]:
+def find_vendor_keys(view: TextView) -> Iterator[Span]:
     """The keys of vendors in a text."""
     runs = " ".join(
         _without_data(view.text[match.start() : match.end()])
-        for match in _RUNS.finditer(view.tokens)
+        for match in _RUNS.finditer(view.token_mask)
     )
     if not runs:
         return
-    for number, (mark, _, literal, _, _) in enumerate(FORMS):
+    for number, (mark, _, literal, _, _) in enumerate(KEY_FORMS):
         if literal in runs and (mark != "jwt" or any(part in runs for part in _JWT_PARTS)):
             for match in _rule(number).finditer(view.text):
                 # the first part of a JWT is taken whole, also where it is none: its alphabet holds
@@ -39,7 +39,7 @@ def found(view: View) -> Iterator[Span]:
                 if (
                     "." in match.group() or literal == "ZXlK"
                     if mark == "jwt"
-                    else is_dense(match.group()[len(literal) :])
+                    else looks_like_key_material(match.group()[len(literal) :])
                 ):
                     yield match.start(), match.end(), mark
     yield from _beside(view)
@@ -58,11 +58,11 @@ def _without_data(run: str) -> str:
 @cache
 def _rule(number: int) -> re.Pattern[str]:
     """Compiled at first use: most texts hold no vendor's literal, and all rules take 60 ms."""
-    _, before, literal, after, _ = FORMS[number]
+    _, before, literal, after, _ = KEY_FORMS[number]
     return re.compile(_START + before + re.escape(literal) + after, re.ASCII)
 
 
-def is_dense(body: str) -> bool:
+def looks_like_key_material(body: str) -> bool:
     """Whether a text looks drawn at random, as keys do, and not like words with hyphens between
     them."""
     if body.isupper() or sum(map(str.isdigit, body[:400])) >= 6:
@@ -81,19 +81,21 @@ def _switches(part: str) -> int:
     return sum(one.islower() and two.isupper() for one, two in pairwise(part))
 
 
-def _beside(view: View) -> Iterator[Span]:
-    names = [(row[0].encode(), row) for row in BESIDE if row[0].encode() in view.low]
+def _beside(view: TextView) -> Iterator[Span]:
+    names = [(row[0].encode(), row) for row in NAMED_KEYS if row[0].encode() in view.lowered]
     if not names:
         return
     for match in _BESIDE.finditer(view.text):
-        line = view.low[max(0, match.start() - _BEFORE_CHARS) : match.start()].rpartition(b"\n")[2]
+        line = view.lowered[max(0, match.start() - _BEFORE_CHARS) : match.start()].rpartition(
+            b"\n"
+        )[2]
         value = match.group(1)
         for name, (_, alphabet, least, most) in names:
             if (
                 name in line
                 and least <= len(value) <= most
                 and re.fullmatch(f"{alphabet}+", value)
-                and is_dense(value)
+                and looks_like_key_material(value)
             ):
                 yield match.start(1), match.end(1), "vendor_key"
                 break

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orch.config.spec import Provider, canonical
-from orch.errors import BackendError
-from orch.providers.client import Http
-from orch.providers.ollama import OllamaBackend
+from orch.config.spec import Provider, canonical_model_name
+from orch.errors import ProviderError
+from orch.providers.client import HttpClient
+from orch.providers.ollama import OllamaClient
 from orch.text.prompt import estimate_tokens
 from orch.types import ChatRequest, Completion, Delta
 from tests.evals.days.machine import PREFILL_TIMES, WARM_S, Model
@@ -74,14 +74,16 @@ class Ollama:
         self.answers: list[Answer] = []
         self.answer_tokens = 0
         """Tokens of the next answer: the task's, whoever gives it."""
-        self._by_name = {canonical(name): model for model in models for name in model.names}
+        self._by_name = {
+            canonical_model_name(name): model for model in models for name in model.names
+        }
 
     def named(self, name: str) -> Model:
         """The model of that name. Raises BackendError."""
         try:
-            return self._by_name[canonical(name)]
+            return self._by_name[canonical_model_name(name)]
         except KeyError:
-            raise BackendError("model_not_found", f"model {name!r} not found") from None
+            raise ProviderError("model_not_found", f"model {name!r} not found") from None
 
     def ask(self, name: str, num_ctx: int, prompt_tokens: int) -> Answer:
         """One answer: loads the model where it is not there with that context, and evicts what has
@@ -140,10 +142,10 @@ class Ollama:
             }
         if path == "/api/show":
             return self.named(body["model"]).show()
-        raise BackendError("rejected", f"{path} is not scripted")
+        raise ProviderError("rejected", f"{path} is not scripted")
 
 
-class Wire(Http):
+class Wire(HttpClient):
     """Takes the place of HTTP: a question is answered at once."""
 
     def __init__(self, server: Ollama) -> None:
@@ -155,7 +157,7 @@ class Wire(Http):
         return self._server.json(path, body)
 
 
-class ScriptedBackend(OllamaBackend):
+class ScriptedBackend(OllamaClient):
     """orch's backend for Ollama over the scripted server; `chat` gives an answer with the seconds
     that Ollama would report."""
 
@@ -170,7 +172,7 @@ class ScriptedBackend(OllamaBackend):
         )
         yield Delta(content="done")
         yield Delta(
-            done=Completion(
+            completion=Completion(
                 prompt_tokens=answer.prompt_tokens,
                 completion_tokens=answer.completion_tokens,
                 load_s=answer.load_s or WARM_S,

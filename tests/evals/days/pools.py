@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from orch.config.load import from_data
+from orch.config.load import config_from_data
 from orch.config.spec import ModelSpec
 from orch.types import TaskType
 from tests.evals.days.machine import Model, made, mode_of
@@ -155,7 +155,7 @@ def _shipped_four(make: Makes) -> Pool:
 
 
 def _shipped_models() -> tuple[ModelSpec, ...]:
-    return from_data(None, None).models.models
+    return config_from_data(None, None).models.models
 
 
 def _four(make: Makes) -> tuple[Model, ...]:

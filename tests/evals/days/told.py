@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orch.routing.known_models.derive import derived
+from orch.routing.known_models.derive import derive
 from tests.evals.days.quality import Column, Halves, Table, stem
 
 
 def half(known: Halves) -> dict[str, Any]:
     """What the package's own script derives from half A's scores alone; it replaces all that the
     package's file says."""
-    return derived(
+    return derive(
         [
             {**facts, "scores": _kept(facts["scores"], known.dealt, "A")}
             for facts in known.facts.values()
@@ -24,7 +24,7 @@ def half(known: Halves) -> dict[str, Any]:
 def truth(known: Halves) -> dict[str, Any]:
     """The truth itself, for every model that has one: with it, what is missed is not the prior's
     fault."""
-    content = derived(list(known.facts.values()))
+    content = derive(list(known.facts.values()))
     return {**content, "models": [_with_modes(entry, known.true) for entry in content["models"]]}
 
 

@@ -18,13 +18,13 @@ from orch.config.load import Config
 from orch.config.spec import Models, Provider
 from orch.execution.runtime import Runtime, Wiring
 from orch.orchestrator import Orchestrator
-from orch.providers import Backend
+from orch.providers import ProviderClient
 from orch.routing.model_state import DEFAULT_NUM_CTX
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Registry
-from orch.routing.scoring import speed
+from orch.routing.scoring import speed_score
 from orch.storage.journal import Journal
-from orch.text.prompt import Task, estimate_tokens, messages_of
+from orch.text.prompt import Task, build_messages, estimate_tokens
 from orch.types import Candidate, Decision
 from tests.evals.days.machine import PREFILL_TIMES, Model
 from tests.evals.days.ollama import URL, Answer, Ollama, ScriptedBackend
@@ -70,7 +70,7 @@ class World:
 @cache
 def prompt_tokens(task: DayTask) -> int:
     """Tokens of the prompt, as orch estimates them: the simulated server counts the same."""
-    return estimate_tokens(messages_of(Task(text=task.text, context=task.pasted)))
+    return estimate_tokens(build_messages(Task(text=task.text, context=task.pasted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class DayWiring(Wiring):
     def registry(
         self,
         models: Models,
-        backends: Mapping[str, Backend],
+        backends: Mapping[str, ProviderClient],
         journal: Journal,
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
@@ -202,7 +202,7 @@ class DayWiring(Wiring):
             QualityPriors(models.models, self._shipped, self._told) if self._told else priors,
         )
 
-    def backend(self, name: str, provider: Provider, models: Models) -> Backend:
+    def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """The scripted server for Ollama; the engine inside orch stays what it is."""
         return (
             ScriptedBackend(self._server)
@@ -280,7 +280,7 @@ def kept(world: World, model: Model) -> Totals:
 
 def worth(quality: float, seconds: float, weighed: Mapping[str, float]) -> float:
     """One answer: its quality and speed with the profile's own weights of these two."""
-    return weighed["quality"] * quality + weighed["speed"] * speed(seconds)
+    return weighed["quality"] * quality + weighed["speed"] * speed_score(seconds)
 
 
 def oracle(

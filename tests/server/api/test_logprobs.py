@@ -16,9 +16,9 @@ import respx
 
 from orch import Orchestrator
 from orch.config.spec import Provider
-from orch.errors import BackendError
+from orch.errors import ProviderError
 from orch.providers import stream_parsing
-from orch.providers.openai_compatible import OpenAIBackend
+from orch.providers.openai_compatible import OpenAIClient
 from orch.types import ChatRequest, Delta
 from tests.conftest import CODER, ROOM
 from tests.support.fake_ollama import FakeOllama
@@ -124,7 +124,7 @@ def test_texts_that_are_joined_keep_theirs() -> None:
         Delta("b", logprobs=(entry("b"),)),
         Delta(thinking="c", logprobs=(entry("c"),)),
     ]
-    assert stream_parsing.merged(pieces) == [
+    assert stream_parsing.merge_deltas(pieces) == [
         Delta("ab", logprobs=(entry("a"), entry("b"))),
         Delta(thinking="c", logprobs=(entry("c"),)),
     ]
@@ -169,9 +169,9 @@ async def test_logprobs_of_another_shape_are_a_bad_response() -> None:
     }
     with respx.mock() as router:
         router.route().respond(json=event)
-        with pytest.raises(BackendError) as caught:
+        with pytest.raises(ProviderError) as caught:
             await anext(
-                OpenAIBackend(Provider(kind="openai", base_url=NOBODY)).chat(ChatRequest("m", SAID))
+                OpenAIClient(Provider(kind="openai", base_url=NOBODY)).chat(ChatRequest("m", SAID))
             )
     assert caught.value.code == "bad_response"
 

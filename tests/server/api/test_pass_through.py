@@ -11,26 +11,26 @@ from typing import Any
 import pytest
 
 from orch.config.spec import Provider
-from orch.errors import BackendError
-from orch.providers.ollama import OllamaBackend
-from orch.providers.openai_compatible import OpenAIBackend
+from orch.errors import ProviderError
+from orch.providers.ollama import OllamaClient
+from orch.providers.openai_compatible import OpenAIClient
 from orch.types import ChatRequest
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
-Backends = type[OllamaBackend] | type[OpenAIBackend]
+Backends = type[OllamaClient] | type[OpenAIClient]
 Json = dict[str, Any]
 SAID: list[Json] = [{"role": "user", "content": "hi"}]
 TOOLS: list[Json] = [
     {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 ]
 CALL = {"id": "c9", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
-both = pytest.mark.parametrize("kind", [OllamaBackend, OpenAIBackend], ids=["ollama", "openai"])
+both = pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient], ids=["ollama", "openai"])
 
 
 @asynccontextmanager
 async def backend_at(
     kind: Backends, url: str, **provider: Any
-) -> AsyncIterator[OllamaBackend | OpenAIBackend]:
+) -> AsyncIterator[OllamaClient | OpenAIClient]:
     """A backend, closed at the end."""
     backend = kind(Provider(kind="ollama", base_url=url, **provider))
     try:
@@ -89,32 +89,30 @@ async def test_a_client_never_overrides_what_orch_sets(kind: Backends) -> None:
         TOOLS,
     )
     assert sent.get("truncate", False) is False
-    assert (
-        sent["options"]["num_ctx"] == 4_096 if kind is OllamaBackend else sent["max_tokens"] == 99
-    )
+    assert sent["options"]["num_ctx"] == 4_096 if kind is OllamaClient else sent["max_tokens"] == 99
 
 
 async def test_what_the_client_sent_counts_before_what_models_yaml_says() -> None:
-    assert (await body(OllamaBackend, options={"think": False}, extra={"think": True}))[
+    assert (await body(OllamaClient, options={"think": False}, extra={"think": True}))[
         "think"
     ] is True
-    assert (await body(OpenAIBackend, options={"top_k": 1}, extra={"top_k": 2}))["top_k"] == 2
+    assert (await body(OpenAIClient, options={"top_k": 1}, extra={"top_k": 2}))["top_k"] == 2
 
 
 async def test_what_only_ollama_knows_is_not_sent_to_openai() -> None:
     options = {"num_gpu": 1, "num_thread": 2, "use_mmap": True, "top_k": 3}
-    sent = await body(OpenAIBackend, options=options, extra={"keep_alive": "5m", "shift": True})
+    sent = await body(OpenAIClient, options=options, extra={"keep_alive": "5m", "shift": True})
     assert sent["top_k"] == 3
     assert not {"num_gpu", "num_thread", "use_mmap", "keep_alive", "shift"} & set(sent)
 
 
 @pytest.mark.parametrize(("stop", "sent"), [("END", ["END"]), (["A", "B"], ["A", "B"])])
 async def test_one_stop_is_a_list_of_one_for_ollama(stop: Any, sent: list[str]) -> None:
-    assert (await body(OllamaBackend, options={"stop": stop}))["options"]["stop"] == sent
+    assert (await body(OllamaClient, options={"stop": stop}))["options"]["stop"] == sent
 
 
 async def test_the_format_of_a_text_is_no_format_for_ollama() -> None:
-    assert "format" not in await body(OllamaBackend, response_format={"type": "text"})
+    assert "format" not in await body(OllamaClient, response_format={"type": "text"})
 
 
 # ---------------------------------------------------------------- thinking
@@ -134,7 +132,7 @@ async def test_the_format_of_a_text_is_no_format_for_ollama() -> None:
 @pytest.mark.parametrize("place", ["options", "extra"])
 async def test_an_effort_is_how_much_ollama_thinks(effort: str, think: Any, place: str) -> None:
     fields: Mapping[str, Any] = {place: {"reasoning_effort": effort}}
-    sent = await body(OllamaBackend, **fields)
+    sent = await body(OllamaClient, **fields)
     assert sent["think"] == think
     assert "reasoning_effort" not in {*sent, *sent["options"]}
 
@@ -147,7 +145,7 @@ async def test_how_much_to_think_is_an_effort_for_openai(
     think: Any, effort: str | None, place: str
 ) -> None:
     fields: Mapping[str, Any] = {place: {"think": think}}
-    sent = await body(OpenAIBackend, **fields)
+    sent = await body(OpenAIClient, **fields)
     assert (sent.get("reasoning_effort"), "think" in sent) == (effort, False)
 
 
@@ -176,7 +174,7 @@ async def test_what_a_model_refuses_of_the_wish_to_think_is_left_out(
     wish: Json, said: list[str], sent: list[Any]
 ) -> None:
     assert [
-        body.get("think") for body in await bodies(OllamaBackend, *refusals(*said), **wish)
+        body.get("think") for body in await bodies(OllamaClient, *refusals(*said), **wish)
     ] == sent
 
 
@@ -184,7 +182,7 @@ async def test_an_effort_that_an_openai_server_refuses_is_left_out() -> None:
     refused = refusals("Unrecognized request argument supplied: reasoning_effort")
     assert [
         body.get("reasoning_effort")
-        for body in await bodies(OpenAIBackend, *refused, options={"think": "high"})
+        for body in await bodies(OpenAIClient, *refused, options={"think": "high"})
     ] == ["high", None]
 
 
@@ -192,8 +190,8 @@ async def test_an_effort_that_an_openai_server_refuses_is_left_out() -> None:
     ("wishes", "said"), [({"extra": {"think": True}}, "m has no tools"), ({}, NO_THINKING)], ids=str
 )
 async def test_a_refusal_of_anything_else_is_told(wishes: Json, said: str) -> None:
-    with pytest.raises(BackendError, match=said):
-        await bodies(OllamaBackend, *refusals(said), **wishes)
+    with pytest.raises(ProviderError, match=said):
+        await bodies(OllamaClient, *refusals(said), **wishes)
 
 
 # ---------------------------------------------------------------- messages
@@ -207,7 +205,7 @@ async def test_calls_and_answers_of_tools_are_sent_in_the_servers_form(kind: Bac
         {"role": "tool", "tool_call_id": "c9", "content": "2"},
     ]
     _, assistant, tool = (await body(kind, messages=talk))["messages"]
-    ollamas = kind is OllamaBackend
+    ollamas = kind is OllamaClient
     assert assistant["tool_calls"][0]["function"]["arguments"] == (
         {"a": 1} if ollamas else '{"a": 1}'
     )
@@ -222,8 +220,8 @@ async def test_an_image_that_ollama_can_not_get_is_refused_before_anything_is_se
         }
     ]
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(OllamaBackend, fake.url) as backend:
-            with pytest.raises(BackendError, match="base64 only"):
+        async with backend_at(OllamaClient, fake.url) as backend:
+            with pytest.raises(ProviderError, match="base64 only"):
                 await anext(backend.chat(ChatRequest("m", talk)))
     assert fake.requests == []
 
@@ -233,7 +231,7 @@ async def test_an_image_that_ollama_can_not_get_is_refused_before_anything_is_se
 
 async def test_the_fields_of_an_embedding_are_handed_on() -> None:
     with FakeOllama([FakeModel("m", capabilities=["embedding"])]) as fake:
-        async with backend_at(OllamaBackend, fake.url) as backend:
+        async with backend_at(OllamaClient, fake.url) as backend:
             await backend.embed("m", ["a"], {"dimensions": 8, "truncate": True, "model": "other"})
         sent = fake.requests[-1].body
     assert (sent["dimensions"], sent["truncate"], sent["model"], sent["input"]) == (
@@ -246,7 +244,7 @@ async def test_the_fields_of_an_embedding_are_handed_on() -> None:
 
 async def test_vectors_are_asked_of_openai_as_numbers() -> None:
     with FakeOllama([FakeModel("m", capabilities=["embedding"])]) as fake:
-        async with backend_at(OpenAIBackend, fake.url) as backend:
+        async with backend_at(OpenAIClient, fake.url) as backend:
             (vector,) = await backend.embed(
                 "m", ["a"], {"dimensions": 8, "encoding_format": "base64", "keep_alive": "5m"}
             )
@@ -257,8 +255,8 @@ async def test_vectors_are_asked_of_openai_as_numbers() -> None:
 
 async def test_a_model_is_loaded_with_its_context_and_unloaded() -> None:
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(OllamaBackend, fake.url, keep_alive="1h") as backend:
-            assert isinstance(backend, OllamaBackend)
+        async with backend_at(OllamaClient, fake.url, keep_alive="1h") as backend:
+            assert isinstance(backend, OllamaClient)
             await backend.load("m", 8_192)
             assert (fake.resident, fake.requests[-1].body["keep_alive"]) == (
                 {"m:latest": 8_192},
@@ -270,10 +268,10 @@ async def test_a_model_is_loaded_with_its_context_and_unloaded() -> None:
 
 async def test_what_ollama_shows_is_handed_on_whole() -> None:
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(OllamaBackend, fake.url) as backend:
-            assert isinstance(backend, OllamaBackend)
+        async with backend_at(OllamaClient, fake.url) as backend:
+            assert isinstance(backend, OllamaClient)
             assert {"modelfile", "template", "details", "model_info", "capabilities"} <= set(
-                await backend.show("m")
+                await backend.show_raw("m")
             )
 
 
@@ -298,7 +296,7 @@ async def test_a_comment_that_keeps_the_connection_alive_is_no_token() -> None:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
         url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         request = ChatRequest("m", SAID, first_token_timeout_s=20, token_timeout_s=0.2)
-        assert await _said(OpenAIBackend, url, request) == "Hi"
+        assert await _said(OpenAIClient, url, request) == "Hi"
 
 
 async def _said(kind: Backends, url: str, request: ChatRequest) -> str:

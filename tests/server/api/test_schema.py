@@ -18,8 +18,8 @@ from schemathesis import Case, HookContext
 from schemathesis.config import SchemathesisConfig
 
 from orch.memory.operations import OPERATIONS
-from orch.server.api.handler import STATUS
-from orch.server.app import ROUTES, documented
+from orch.server.api.handler import ERROR_STATUS
+from orch.server.app import ROUTES, openapi_document
 from orch.types import TaskType
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
@@ -44,7 +44,7 @@ CONFIG = SchemathesisConfig.from_dict(
         },
     }
 )
-API = schemathesis.openapi.from_dict(documented(FastAPI()), config=CONFIG)
+API = schemathesis.openapi.from_dict(openapi_document(FastAPI()), config=CONFIG)
 """No operation is left out: home, memory and models are the test's own."""
 
 MEANT: dict[str, list[Any]] = {
@@ -219,7 +219,7 @@ def is_whole(path: str, body: bytes) -> bool:
     if path.startswith("/api/"):
         return last["done"] is True
     return last["type"] == "done" or (
-        last["type"] == "error" and STATUS.get(last["error"]["code"], 500) < 500
+        last["type"] == "error" and ERROR_STATUS.get(last["error"]["code"], 500) < 500
     )
 
 

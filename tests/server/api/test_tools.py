@@ -9,7 +9,12 @@ import httpx
 import pytest
 
 from orch.errors import OrchError
-from orch.server.api.openai.tools import as_called, choice_of, flat_tools, nested_tools
+from orch.server.api.openai.tools import (
+    original_name,
+    parse_tool_choice,
+    tools_from_chat,
+    tools_from_responses,
+)
 from tests.conftest import CODER
 from tests.server.api.test_warnings import warnings
 from tests.support.fake_ollama import FakeModel, FakeOllama
@@ -68,24 +73,24 @@ def names_sent(ollama: FakeOllama) -> list[str]:
 
 
 def test_functions_stay_namespaces_open_and_the_rest_is_named() -> None:
-    tools = flat_tools([ADD, *FOREIGN, AGENTS])
+    tools = tools_from_responses([ADD, *FOREIGN, AGENTS])
     assert tools.names == {"add", "agents__spawn"}
     assert list(tools.warnings) == SAID
 
 
 @pytest.mark.parametrize("called", ["agents__spawn", "agents.spawn", "spawn"])
 def test_a_call_of_a_member_names_its_namespace(called: str) -> None:
-    assert as_called(called, flat_tools([ADD, AGENTS]).members) == {
+    assert original_name(called, tools_from_responses([ADD, AGENTS]).members) == {
         "name": "spawn",
         "namespace": "agents",
     }
 
 
 def test_a_bare_name_is_a_member_s_only_where_no_other_function_has_it() -> None:
-    tools = flat_tools([{**ADD, "name": "spawn"}, AGENTS])
+    tools = tools_from_responses([{**ADD, "name": "spawn"}, AGENTS])
     assert (
-        as_called("spawn", tools.members),
-        as_called("agents__spawn", tools.members)["namespace"],
+        original_name("spawn", tools.members),
+        original_name("agents__spawn", tools.members)["namespace"],
     ) == ({"name": "spawn"}, "agents")
 
 
@@ -103,7 +108,7 @@ def test_a_bare_name_is_a_member_s_only_where_no_other_function_has_it() -> None
     ],
 )
 def test_a_choice_is_handed_on_where_its_function_is(choice: Any, value: str | None) -> None:
-    found = choice_of(choice, flat_tools([ADD, *FOREIGN, AGENTS]).names)
+    found = parse_tool_choice(choice, tools_from_responses([ADD, *FOREIGN, AGENTS]).names)
     assert (
         found.value["function"]["name"] if isinstance(found.value, dict) else found.value
     ) == value
@@ -112,13 +117,13 @@ def test_a_choice_is_handed_on_where_its_function_is(choice: Any, value: str | N
 
 @pytest.mark.parametrize(("choice", "said"), [("auto", 0), ("none", 0), ("required", 1)])
 def test_without_any_function_there_is_no_choice(choice: str, said: int) -> None:
-    found = choice_of(choice, ())
+    found = parse_tool_choice(choice, ())
     assert (found.value, len(found.warnings)) == (None, said)
 
 
 def test_the_nested_tools_of_a_chat_lose_what_is_no_function() -> None:
     function = {"type": "function", "function": {"name": "add"}}
-    tools = nested_tools(
+    tools = tools_from_chat(
         [function, {"function": {"name": "bare"}}, {"type": "custom", "custom": {"name": "patch"}}]
     )
     assert (tools.names, list(tools.warnings)) == (
@@ -129,7 +134,7 @@ def test_the_nested_tools_of_a_chat_lose_what_is_no_function() -> None:
 
 def test_a_function_without_a_name_is_refused() -> None:
     with pytest.raises(OrchError, match=r"tools\.1\.name"):
-        flat_tools([ADD, {"type": "function"}])
+        tools_from_responses([ADD, {"type": "function"}])
 
 
 # ---------------------------------------------------------------- the endpoint

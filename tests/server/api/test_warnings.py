@@ -10,13 +10,13 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from orch.execution.request import NO_THINKING
-from orch.server.api.handler import MOST_WARNINGS, WARNING_CHARS, warned
+from orch.execution.request import CANNOT_THINK
+from orch.server.api.handler import MAX_WARNING_CHARS, MAX_WARNING_HEADERS, with_warning_headers
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 
 SAID = [{"role": "user", "content": "hi"}]
-CAN_NOT = f"{CODER} {NO_THINKING}"
+CAN_NOT = f"{CODER} {CANNOT_THINK}"
 ASKED: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": SAID, "reasoning_effort": "high"},
     "/v1/responses": {"input": "hi", "reasoning": {"effort": "high"}},
@@ -61,7 +61,7 @@ def test_auto_has_nothing_to_say_of_a_wish(url: str, path: str) -> None:
 
 
 def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
-    response = warned(Response(), ["a, b", "señal: 50 %\n", "a, b"])
+    response = with_warning_headers(Response(), ["a, b", "señal: 50 %\n", "a, b"])
     assert [value for name, value in response.raw_headers if name == b"x-orch-warning"] == [
         b"a%2C%20b",
         b"se%C3%B1al%3A%2050%20%25%0A",
@@ -69,12 +69,12 @@ def test_each_warning_has_a_header_of_its_own_and_is_percent_encoded() -> None:
 
 
 def test_warnings_in_headers_are_bounded() -> None:
-    values = warned(
+    values = with_warning_headers(
         Response(), [f"{number} {'x' * 9_999}" for number in range(99)]
     ).headers.getlist("x-orch-warning")
     assert (len(values), {len(unquote(value)) for value in values}) == (
-        MOST_WARNINGS,
-        {WARNING_CHARS + 1},
+        MAX_WARNING_HEADERS,
+        {MAX_WARNING_CHARS + 1},
     )
 
 

@@ -14,11 +14,11 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from orch.errors import UsageError
-from orch.server.http.errors import envelope
+from orch.server.http.errors import error_body
 from orch.server.http.guard import Guard, Rules
-from orch.server.http.hosts import host_name, network_of
-from orch.server.http.keys import Keys
-from orch.server.http.sessions import TRIES, Tries
+from orch.server.http.hosts import client_network, parse_host
+from orch.server.http.keys import ApiKeys
+from orch.server.http.sessions import MAX_WRONG_KEYS, WrongKeyLimiter
 from tests.support.guarded_app import HOST, SECRET, Client, Door, Site, guarded
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
@@ -26,8 +26,8 @@ PAGE = "https://chat.example"
 
 
 @pytest.fixture(scope="module")
-def keys() -> Keys:
-    return Keys([("laptop", KEY), ("ci", OTHER)])
+def keys() -> ApiKeys:
+    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def door() -> Iterator[Door]:
 
 
 @pytest.fixture(scope="module")
-def locked(keys: Keys) -> Iterator[Door]:
+def locked(keys: ApiKeys) -> Iterator[Door]:
     with guarded(
         Rules(keys=keys, allowed_origins=frozenset({PAGE}), public_paths=frozenset({"/public"}))
     ) as there:
@@ -131,16 +131,18 @@ def test_the_name_in_an_absolute_target_counts(door: Door, target: str, status: 
     ],
 )
 async def test_listening_everywhere_answers_under_the_address_it_was_reached_by(
-    keys: Keys, listening: str, host: str, status: int
+    keys: ApiKeys, listening: str, host: str, status: int
 ) -> None:
     headers = [(b"host", host.encode()), (b"x-api-key", KEY.encode())]
     assert (
-        await told(Guard(Site(), Rules.at(listening, keys=keys)), headers, ("192.168.1.5", 11435))
+        await told(
+            Guard(Site(), Rules.for_host(listening, keys=keys)), headers, ("192.168.1.5", 11435)
+        )
         == status
     )
     assert (
         await told(
-            Guard(Site(), Rules.at(listening, keys=keys)),
+            Guard(Site(), Rules.for_host(listening, keys=keys)),
             [(b"host", b"evil.example"), *headers[1:]],
             ("192.168.1.5", 11435),
         )
@@ -151,12 +153,12 @@ async def test_listening_everywhere_answers_under_the_address_it_was_reached_by(
 @pytest.mark.parametrize(
     "address", ["0.0.0.0", "", "::", "192.168.1.5", "nas.local", "127.1", "::ffff:127.0.0.1"]
 )
-def test_other_addresses_need_keys(address: str, keys: Keys) -> None:
+def test_other_addresses_need_keys(address: str, keys: ApiKeys) -> None:
     with pytest.raises(UsageError, match="no API key"):
-        Rules.at(address)
-    assert Rules.at("127.0.0.1") == Rules.at("localhost") == Rules.at("::1")
+        Rules.for_host(address)
+    assert Rules.for_host("127.0.0.1") == Rules.for_host("localhost") == Rules.for_host("::1")
     if address not in ("::ffff:127.0.0.1",):
-        assert Rules.at(address, keys=keys).keys is keys
+        assert Rules.for_host(address, keys=keys).keys is keys
 
 
 @pytest.mark.parametrize(
@@ -172,12 +174,12 @@ def test_other_addresses_need_keys(address: str, keys: Keys) -> None:
 )
 def test_what_could_never_match_is_refused_at_once(wrong: dict[str, list[str]]) -> None:
     with pytest.raises(UsageError, match="is no"):
-        Rules.at("127.0.0.1", **wrong)  # type: ignore[arg-type]  # one of two parameters of this type
+        Rules.for_host("127.0.0.1", **wrong)  # type: ignore[arg-type]  # one of two parameters of this type
 
 
 def test_host_names_are_read_as_browsers_write_them() -> None:
     assert [
-        host_name(host)
+        parse_host(host)
         for host in ("A.b:1", "[::0001]", "[1::2::3]", "a b", "a/b", "[fe80::1%25eth0]")
     ] == ["a.b", "[::1]", "", "", "", ""]
 
@@ -365,11 +367,11 @@ def test_a_listed_page_can_read_that_its_key_is_wrong(locked: Door) -> None:
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer wrong", "x-api-key: wrong"])
-def test_wrong_keys_are_bounded_and_lock_nobody_out(keys: Keys, header: str) -> None:
-    with guarded(Rules(keys=keys, tries=Tries(late_s=0))) as there:
-        assert [there.get("Host: localhost", header).status for _ in range(TRIES + 3)] == [
+def test_wrong_keys_are_bounded_and_lock_nobody_out(keys: ApiKeys, header: str) -> None:
+    with guarded(Rules(keys=keys, tries=WrongKeyLimiter(late_s=0))) as there:
+        assert [there.get("Host: localhost", header).status for _ in range(MAX_WRONG_KEYS + 3)] == [
             401
-        ] * TRIES + [429] * 3
+        ] * MAX_WRONG_KEYS + [429] * 3
         late = there.get("Host: localhost", header, path="/v1/models")
         assert (
             late.json["error"]["code"],
@@ -380,7 +382,7 @@ def test_wrong_keys_are_bounded_and_lock_nobody_out(keys: Keys, header: str) -> 
 
 
 def test_one_address_is_one_source_and_of_ipv6_one_network() -> None:
-    assert [network_of(each) for each in ("10.0.0.1", "2001:db8::1", "2001:db8::2:1", "")] == [
+    assert [client_network(each) for each in ("10.0.0.1", "2001:db8::1", "2001:db8::2:1", "")] == [
         "10.0.0.1",
         *["2001:db8::/64"] * 2,
         "",
@@ -390,7 +392,7 @@ def test_one_address_is_one_source_and_of_ipv6_one_network() -> None:
 # ---------------------------------------------------------------- the owner's socket
 
 
-def test_over_the_unix_socket_only_the_bounds_hold(tmp_path: Path, keys: Keys) -> None:
+def test_over_the_unix_socket_only_the_bounds_hold(tmp_path: Path, keys: ApiKeys) -> None:
     with guarded(Rules(keys=keys, most_body_bytes=10), path=tmp_path / "s") as own:
         assert (
             own.get("Host: whatever", "Origin: null", "Sec-Fetch-Site: cross-site").json["client"]
@@ -399,7 +401,7 @@ def test_over_the_unix_socket_only_the_bounds_hold(tmp_path: Path, keys: Keys) -
         assert own.ask(b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n").status == 413
 
 
-async def test_a_client_that_is_gone_does_not_count_as_the_owner(keys: Keys) -> None:
+async def test_a_client_that_is_gone_does_not_count_as_the_owner(keys: ApiKeys) -> None:
     assert (
         await told(Guard(Site(), Rules(keys=keys)), [(b"host", b"localhost")], ("127.0.0.1", 1))
         == 401
@@ -449,7 +451,7 @@ def test_each_api_is_refused_in_its_own_words(door: Door) -> None:
 def test_openais_clients_are_told_the_type_of_error_that_goes_with_the_status(
     status: int, kind: str
 ) -> None:
-    body, content_type = envelope("/v1/chat/completions", status, "some_code", "why")
+    body, content_type = error_body("/v1/chat/completions", status, "some_code", "why")
     assert json.loads(body) == {"error": {"message": "why", "type": kind, "code": "some_code"}}
     assert content_type == "application/json"
 
@@ -457,7 +459,7 @@ def test_openais_clients_are_told_the_type_of_error_that_goes_with_the_status(
 # ---------------------------------------------------------------- logs
 
 
-def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture, keys: Keys) -> None:
+def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture, keys: ApiKeys) -> None:
     caplog.set_level(logging.DEBUG)
     with guarded(Rules(keys=keys, most_body_bytes=100)) as there:
         good = f"x-api-key: {KEY}"

@@ -10,19 +10,19 @@ import pytest
 
 from orch.errors import UsageError
 from orch.server.http import keys as keys_module
-from orch.server.http.keys import Keys
+from orch.server.http.keys import ApiKeys
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
 
 
 @pytest.fixture(scope="module")
-def keys() -> Keys:
-    return Keys([("laptop", KEY), ("ci", OTHER)])
+def keys() -> ApiKeys:
+    return ApiKeys([("laptop", KEY), ("ci", OTHER)])
 
 
 @pytest.mark.parametrize("presented", [KEY, OTHER, "", "nobody's"])
 def test_every_key_is_compared_in_constant_time(
-    keys: Keys, presented: str, monkeypatch: pytest.MonkeyPatch
+    keys: ApiKeys, presented: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[tuple[int, int]] = []
     compare = hmac.compare_digest
@@ -41,7 +41,7 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
     file.write_text(f"# who may ask\n\nlaptop: {KEY}\n  ci:\t{OTHER}\n")
     file.chmod(0o600)
     env = {"ORCH_API_KEY": KEY, "TEAM": f"a={KEY}, b={OTHER}", "PADDED": KEY + "=="}
-    read = {source: Keys.read(source, env) for source in (str(file), "TEAM", "PADDED", "")}
+    read = {source: ApiKeys.read(source, env) for source in (str(file), "TEAM", "PADDED", "")}
     assert [keys and keys.names for keys in read.values()] == [
         ("laptop", "ci"),
         ("a", "b"),
@@ -50,9 +50,9 @@ def test_keys_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
     ]
     assert read["PADDED"] is not None
     assert read["PADDED"].name_of(KEY + "==") == "default"
-    assert Keys.read("", {}) is None
+    assert ApiKeys.read("", {}) is None
     file.write_text(KEY)
-    assert repr(Keys.read(str(file), env)) == "Keys(default)"
+    assert repr(ApiKeys.read(str(file), env)) == "Keys(default)"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_file_that_holds_no_good_keys_is_refused_without_showing_them(
     file.write_text(text, encoding="utf-8")
     file.chmod(0o600)
     with pytest.raises(UsageError, match=said) as caught:
-        Keys.read(str(file), {})
+        ApiKeys.read(str(file), {})
     assert KEY not in caught.value.message + caught.value.hint
 
 
@@ -94,7 +94,7 @@ def test_a_variable_that_holds_no_good_keys_is_refused_without_showing_them(
     value: str, said: str
 ) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        Keys.read("TEAM", {"TEAM": value})
+        ApiKeys.read("TEAM", {"TEAM": value})
     assert KEY not in str(caught.value)
 
 
@@ -104,7 +104,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file.write_text(KEY)
     file.chmod(0o640)
     with pytest.raises(UsageError, match="others can") as caught:
-        Keys.read(str(file), {})
+        ApiKeys.read(str(file), {})
     assert caught.value.hint == f"chmod 600 {file}"
 
 
@@ -144,7 +144,7 @@ def test_a_secret_of_somebody_else_is_none(tmp_path: Path, monkeypatch: pytest.M
 
 def _is_read(path: str) -> bool:
     try:
-        return Keys.read(path, {}) is not None
+        return ApiKeys.read(path, {}) is not None
     except UsageError:
         return False
 
@@ -152,5 +152,5 @@ def _is_read(path: str) -> bool:
 @pytest.mark.parametrize("literal", [KEY, "sk-proj-abc/def+ghi", "x" * 5000, "a\0b"])
 def test_a_key_on_the_command_line_is_refused_and_not_repeated(literal: str) -> None:
     with pytest.raises(UsageError, match="everybody on this machine") as caught:
-        Keys.read(literal, {})
+        ApiKeys.read(literal, {})
     assert literal not in caught.value.message + caught.value.hint

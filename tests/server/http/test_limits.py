@@ -15,8 +15,8 @@ import pytest
 
 from orch.config.socket_path import socket_path
 from orch.server.http.guard import Rules
-from orch.server.http.protocol import Bounds, protocol, room_for
-from orch.server.local_client import Connection
+from orch.server.http.protocol import ConnectionLimits, fit_open_files, protocol_class
+from orch.server.local_client import LocalConnection
 from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
@@ -130,12 +130,12 @@ def test_an_upload_that_breaks_off_leaves_no_line_in_the_log(
 
 @pytest.mark.parametrize("said", [b"", b"G", b"GET / HTTP/1.1\r\nHost: local", b"\r\n\r\n"])
 def test_a_head_that_does_not_come_is_not_waited_for(said: bytes) -> None:
-    with guarded(bounds=Bounds(head_s=0.1)) as there, Client(there.address) as client:
+    with guarded(bounds=ConnectionLimits(head_s=0.1)) as there, Client(there.address) as client:
         assert client.say(said).rest() == b""
 
 
 def test_a_second_head_that_does_not_come_is_not_waited_for_either() -> None:
-    with guarded(bounds=Bounds(head_s=0.1)) as there, Client(there.address) as client:
+    with guarded(bounds=ConnectionLimits(head_s=0.1)) as there, Client(there.address) as client:
         assert client.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
         assert client.say(b"\r\nGET / HT").rest() == b""
 
@@ -143,7 +143,7 @@ def test_a_second_head_that_does_not_come_is_not_waited_for_either() -> None:
 def test_a_slow_second_head_does_not_cut_the_answer_before_it() -> None:
     late = threading.Event()
 
-    class Noting(protocol(Bounds(head_s=0.05))):  # type: ignore[misc]  # made by a function
+    class Noting(protocol_class(ConnectionLimits(head_s=0.05))):  # type: ignore[misc]  # made by a function
         def _late(self) -> None:
             super()._late()
             late.set()
@@ -166,14 +166,17 @@ def test_a_slow_second_head_does_not_cut_the_answer_before_it() -> None:
     ],
 )
 def test_a_head_that_is_too_large_is_refused_whole_or_in_pieces(head: bytes) -> None:
-    with guarded(bounds=Bounds(most_head_bytes=2000)) as there:
+    with guarded(bounds=ConnectionLimits(most_head_bytes=2000)) as there:
         assert there.ask(head).status == 431
         assert there.ask(*(head[start : start + 1] for start in range(len(head)))).status == 431
         assert there.site.paths == []
 
 
 def test_a_head_that_grew_too_large_with_its_end_is_refused() -> None:
-    with guarded(bounds=Bounds(most_head_bytes=2000)) as there, Client(there.address) as client:
+    with (
+        guarded(bounds=ConnectionLimits(most_head_bytes=2000)) as there,
+        Client(there.address) as client,
+    ):
         client.say(b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 1900)
         assert eventually(
             lambda: any(
@@ -185,7 +188,10 @@ def test_a_head_that_grew_too_large_with_its_end_is_refused() -> None:
 
 
 def test_heads_that_come_together_are_measured_one_by_one() -> None:
-    with guarded(bounds=Bounds(most_head_bytes=200)) as there, Client(there.address) as client:
+    with (
+        guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there,
+        Client(there.address) as client,
+    ):
         request = b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 80 + b"\r\n\r\n"
         client.say(request * 3 + request[:-1])
         assert [client.hear().status for _ in range(3)] == [200] * 3
@@ -193,7 +199,10 @@ def test_heads_that_come_together_are_measured_one_by_one() -> None:
 
 
 def test_a_large_body_behind_a_head_does_not_count_as_head() -> None:
-    with guarded(bounds=Bounds(most_head_bytes=200)) as there, Client(there.address) as client:
+    with (
+        guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there,
+        Client(there.address) as client,
+    ):
         request = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9000\r\n\r\n" + b"x" * 9000
         client.say(request + request[:50])
         assert client.hear().status == 200
@@ -201,7 +210,10 @@ def test_a_large_body_behind_a_head_does_not_count_as_head() -> None:
 
 
 def test_large_bodies_in_a_row_are_none_of_each_other_s_framing() -> None:
-    with guarded(bounds=Bounds(most_head_bytes=200)) as there, Client(there.address) as client:
+    with (
+        guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there,
+        Client(there.address) as client,
+    ):
         head = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3000\r\n\r\n"
         client.say(head + b"x" * 2999)
         assert there.site.asked.wait(DEADLINE_S)
@@ -220,7 +232,7 @@ def test_endless_extensions_and_trailers_are_cut(rest: bytes) -> None:
 
 
 def test_small_chunks_are_no_endless_extension() -> None:
-    with guarded(bounds=Bounds(most_head_bytes=200)) as there:
+    with guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there:
         assert (
             len(
                 there.ask(
@@ -388,7 +400,7 @@ def held(there: Door, count: int, stack: contextlib.ExitStack) -> None:
 
 
 def test_connections_beyond_the_bound_are_turned_away_until_one_closes() -> None:
-    with guarded(bounds=Bounds(most_connections=2)) as there:
+    with guarded(bounds=ConnectionLimits(most_connections=2)) as there:
         with contextlib.ExitStack() as stack:
             held(there, 2, stack)
             reply = there.get("Host: localhost")
@@ -402,7 +414,7 @@ def test_connections_beyond_the_bound_are_turned_away_until_one_closes() -> None
 
 def test_the_owner_has_64_places_more_and_then_is_turned_away_too(tmp_path: Path) -> None:
     with (
-        guarded(bounds=Bounds(most_connections=2), path=tmp_path / "s") as there,
+        guarded(bounds=ConnectionLimits(most_connections=2), path=tmp_path / "s") as there,
         contextlib.ExitStack() as stack,
     ):
         held(there, 2 + 64, stack)
@@ -420,7 +432,10 @@ def test_the_owner_has_64_places_more_and_then_is_turned_away_too(tmp_path: Path
     ids=["silent", "head", "kept", "body"],
 )
 def test_who_is_waited_for_longest_makes_room_for_who_comes(said: bytes) -> None:
-    with guarded(bounds=Bounds(most_connections=4)) as there, contextlib.ExitStack() as stack:
+    with (
+        guarded(bounds=ConnectionLimits(most_connections=4)) as there,
+        contextlib.ExitStack() as stack,
+    ):
         held(there, 1, stack)
         first, *others = [stack.enter_context(Client(there.address)).say(said) for _ in range(3)]
         if said.endswith(b"\r\n\r\n"):
@@ -436,7 +451,7 @@ def test_who_is_waited_for_longest_makes_room_for_who_comes(said: bytes) -> None
 
 def test_a_connection_whose_request_is_being_answered_makes_no_room() -> None:
     with (
-        guarded(bounds=Bounds(most_connections=2)) as there,
+        guarded(bounds=ConnectionLimits(most_connections=2)) as there,
         Client(there.address) as asking,
         Client(there.address) as kept,
     ):
@@ -518,7 +533,7 @@ def test_commands_that_find_no_place_say_so_or_work_alone(home: Path, slow: Fake
 
 def metrics() -> list[bytes]:
     """What the server counted, over the owner's socket."""
-    connection = Connection("GET", "/metrics", timeout_s=DEADLINE_S)
+    connection = LocalConnection("GET", "/metrics", timeout_s=DEADLINE_S)
     try:
         return list(connection.lines())
     finally:
@@ -537,7 +552,10 @@ def test_a_client_that_does_not_read_is_cut_and_the_answer_ended() -> None:
 
 
 def test_an_answer_that_is_given_but_not_fetched_does_not_hold_its_connection() -> None:
-    with guarded(bounds=Bounds(flush_s=0.2)) as there, Client(there.address, buffer=4096) as client:
+    with (
+        guarded(bounds=ConnectionLimits(flush_s=0.2)) as there,
+        Client(there.address, buffer=4096) as client,
+    ):
         client.say(b"GET /huge HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         assert there.site.asked.wait(DEADLINE_S)
         assert eventually(lambda: not there.server.server_state.connections)
@@ -573,5 +591,5 @@ def test_a_server_that_stops_says_so() -> None:
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
-    assert room_for(10) == 10
-    assert 1 <= room_for(10**9) < 10**9
+    assert fit_open_files(10) == 10
+    assert 1 <= fit_open_files(10**9) < 10**9

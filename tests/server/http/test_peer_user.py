@@ -18,11 +18,17 @@ import httpx
 import pytest
 
 from orch.server.app import ROUTES
-from orch.server.http.authorization import ROUTES as NEEDS
-from orch.server.http.authorization import need_of
+from orch.server.http.authorization import ROUTE_ACCESS as NEEDS
+from orch.server.http.authorization import required_access
 from orch.server.http.guard import Rules
-from orch.server.http.peer_user import Address, Sockets, rows_of, uids_in, who
-from orch.server.local_client import ask
+from orch.server.http.peer_user import (
+    SocketAddress,
+    SocketOwners,
+    identify_user,
+    parse_socket_table,
+    table_rows_of,
+)
+from orch.server.local_client import request_json
 from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
@@ -42,7 +48,9 @@ class Uids:
     def __init__(self, uid: int | None) -> None:
         self.uid, self.asked = uid, 0
 
-    async def __call__(self, client: Address | None, server: Address | None) -> int | None:
+    async def __call__(
+        self, client: SocketAddress | None, server: SocketAddress | None
+    ) -> int | None:
         self.asked += 1
         return self.uid
 
@@ -79,7 +87,7 @@ async def test_every_view_of_the_page_stands_in_the_table(tmp_path: Path) -> Non
 )
 def test_what_nobody_named_is_the_owners(route: str) -> None:
     method, path = route.split()
-    assert need_of(method, path) == "owner"
+    assert required_access(method, path) == "owner"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +160,7 @@ def row(port: int) -> tuple[bytes, bytes]:
 
 def test_the_clients_row_counts_and_not_the_servers_and_none_that_was_closed() -> None:
     wanted = {row(port) for port in (40_000, 40_001, 40_002, 40_003)}
-    assert uids_in(TABLE, wanted) == {row(40_000): 1001, row(40_002): 0}
+    assert parse_socket_table(TABLE, wanted) == {row(40_000): 1001, row(40_002): 0}
 
 
 @pytest.mark.skipif(
@@ -160,26 +168,30 @@ def test_the_clients_row_counts_and_not_the_servers_and_none_that_was_closed() -
 )
 def test_a_socket_of_ipv6_that_speaks_ipv4_is_found_too() -> None:
     mapped = b"0000000000000000FFFF00000100007F"
-    assert rows_of(("127.0.0.1", 40_000), ("127.0.0.1", 11_435)) == {
+    assert table_rows_of(("127.0.0.1", 40_000), ("127.0.0.1", 11_435)) == {
         row(40_000),
         (mapped + b":9C40", mapped + b":2CAB"),
     }
-    assert rows_of(("::ffff:127.0.0.1", 40_000), ("::ffff:127.0.0.1", 11_435)) == rows_of(
-        ("127.0.0.1", 40_000), ("127.0.0.1", 11_435)
-    )
-    assert rows_of(("::1", 1), ("::1", 2)) == {
+    assert table_rows_of(
+        ("::ffff:127.0.0.1", 40_000), ("::ffff:127.0.0.1", 11_435)
+    ) == table_rows_of(("127.0.0.1", 40_000), ("127.0.0.1", 11_435))
+    assert table_rows_of(("::1", 1), ("::1", 2)) == {
         (b"00000000000000000000000001000000:0001", b"00000000000000000000000001000000:0002")
     }
 
 
 @pytest.mark.parametrize("client", [None, ("192.168.1.5", 1), ("", 1), ("fe80::1%eth0", 1)])
-def test_of_other_machines_nothing_is_known(client: Address | None) -> None:
-    assert rows_of(client, ("127.0.0.1", 2)) == rows_of(("127.0.0.1", 2), client) == frozenset()
+def test_of_other_machines_nothing_is_known(client: SocketAddress | None) -> None:
+    assert (
+        table_rows_of(client, ("127.0.0.1", 2))
+        == table_rows_of(("127.0.0.1", 2), client)
+        == frozenset()
+    )
 
 
 def test_root_and_nobody_are_not_taken_for_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert [who(uid) for uid in (1000, 0, 1001, 65_534, None)] == [
+    assert [identify_user(uid) for uid in (1000, 0, 1001, 65_534, None)] == [
         "owner",
         "stranger",
         "stranger",
@@ -187,7 +199,7 @@ def test_root_and_nobody_are_not_taken_for_the_owner(monkeypatch: pytest.MonkeyP
         "unknown",
     ]
     monkeypatch.setattr(os, "geteuid", lambda: 65_534)
-    assert [who(uid) for uid in (65_534, 0)] == ["unknown", "stranger"]
+    assert [identify_user(uid) for uid in (65_534, 0)] == ["unknown", "stranger"]
 
 
 def undiagnosed(*_: object) -> int | None:
@@ -201,7 +213,7 @@ async def test_one_that_listens_at_the_port_of_a_client_that_is_gone_is_not_take
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_server(("127.0.0.1", 0)) as other,
     ):
-        for sockets in (Sockets(), Sockets(undiagnosed)):
+        for sockets in (SocketOwners(), SocketOwners(undiagnosed)):
             assert await sockets.uid_of(other.getsockname(), server.getsockname()) is None
 
 
@@ -228,13 +240,13 @@ async def test_a_socket_of_this_process_is_this_users_until_it_is_closed(
         accepted, peer = listener.accept()
         with accepted:
             ends = (peer[0], peer[1]), (accepted.getsockname()[0], accepted.getsockname()[1])
-            assert [await each.uid_of(*ends) for each in (Sockets(), Sockets(undiagnosed))] == [
-                os.geteuid()
-            ] * 2
+            assert [
+                await each.uid_of(*ends) for each in (SocketOwners(), SocketOwners(undiagnosed))
+            ] == [os.geteuid()] * 2
             client.close()
-            assert [await each.uid_of(*ends) for each in (Sockets(), Sockets(undiagnosed))] == [
-                None
-            ] * 2
+            assert [
+                await each.uid_of(*ends) for each in (SocketOwners(), SocketOwners(undiagnosed))
+            ] == [None] * 2
 
 
 async def test_many_questions_share_a_reading_and_a_missing_row_is_read_for_again() -> None:
@@ -244,7 +256,7 @@ async def test_many_questions_share_a_reading_and_a_missing_row_is_read_for_agai
         readings.append(table)
         return TABLE if len(readings) > 2 else b""
 
-    sockets, server = Sockets(undiagnosed, read), ("127.0.0.1", 11_435)
+    sockets, server = SocketOwners(undiagnosed, read), ("127.0.0.1", 11_435)
     found = await asyncio.gather(
         *(sockets.uid_of(("127.0.0.1", 40_000), server) for _ in range(500))
     )
@@ -255,7 +267,7 @@ async def test_many_questions_share_a_reading_and_a_missing_row_is_read_for_agai
 
 def test_where_the_tables_cannot_be_read_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orch.server.http.peer_user.TABLES", ("/nowhere",))
-    assert asyncio.run(Sockets(undiagnosed).uid_of(("127.0.0.1", 1), ("127.0.0.1", 2))) is None
+    assert asyncio.run(SocketOwners(undiagnosed).uid_of(("127.0.0.1", 1), ("127.0.0.1", 2))) is None
 
 
 # ---------------------------------------------------------------- what others get of the chat
@@ -425,5 +437,5 @@ def test_orch_page_says_what_is_missing(home: Path, monkeypatch: pytest.MonkeyPa
             True,
         )
         assert b"no browser" in shown.stderr
-        status, told = ask("POST", "/orch/page", {})
+        status, told = request_json("POST", "/orch/page", {})
         assert (status, told["url"]) == (200, f"{there.url}/")

@@ -11,9 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.config.load import Config
-from orch.routing.admission import Ticket
-from orch.server.scheduling.queue import COLD, IN_USE, LOADED, Place, Scene, choose, foretell
-from orch.server.scheduling.scheduler import ServerGate
+from orch.routing.admission import SlotRequest
+from orch.server.scheduling.queue import (
+    COLD,
+    IN_USE,
+    LOADED,
+    QueueEntry,
+    QueueSnapshot,
+    choose_next,
+    predict_order,
+)
+from orch.server.scheduling.scheduler import Scheduler
 from orch.types import ModelKey
 from tests.support.scheduler_harness import Hall, config, settle, survey, waiting_in
 
@@ -119,9 +127,9 @@ def test_the_preferences_are_in_this_order() -> None:
         batch: bool = False,
         client: str = "new",
         since: float = 90.0,
-    ) -> Place:
-        return Place(
-            Ticket(str(number), ("p", model), client=client, batch=batch),
+    ) -> QueueEntry:
+        return QueueEntry(
+            SlotRequest(str(number), ("p", model), client=client, batch=batch),
             ("p", model),
             number,
             since,
@@ -131,7 +139,7 @@ def test_the_preferences_are_in_this_order() -> None:
         {("p", "used"): IN_USE, ("p", "there"): LOADED, ("p", "cold"): COLD},
         {"busy": 1},
     )
-    scene = Scene(100.0, 30.0, warmth, running, {"served": 11})
+    scene = QueueSnapshot(100.0, 30.0, warmth, running, {"served": 11})
     waiting = [
         place(1, since=69.0),
         place(2, since=70.0, batch=True),
@@ -146,7 +154,7 @@ def test_the_preferences_are_in_this_order() -> None:
     ]
     chosen = []
     while waiting:
-        best = choose(waiting, scene, lambda place: True)
+        best = choose_next(waiting, scene, lambda place: True)
         assert best
         waiting.remove(best)
         chosen.append(best.number)
@@ -156,7 +164,7 @@ def test_the_preferences_are_in_this_order() -> None:
 PLACES = st.lists(
     st.builds(
         lambda model, client, batch, since: (
-            Ticket("r", ("p", model), client=client, batch=batch),
+            SlotRequest("r", ("p", model), client=client, batch=batch),
             since,
         ),
         st.sampled_from("abc"),
@@ -167,13 +175,13 @@ PLACES = st.lists(
     max_size=12,
 ).map(
     lambda pairs: [
-        Place(ticket, ticket.model, number, since)
+        QueueEntry(ticket, ticket.model, number, since)
         for number, (ticket, since) in enumerate(sorted(pairs, key=lambda pair: pair[1]), 1)
     ]
 )
 MODELS = st.sampled_from("abc").map(lambda name: ("p", name))
 SCENES = st.builds(
-    Scene,
+    QueueSnapshot,
     st.floats(100, 200),
     st.floats(0, 100),
     st.dictionaries(MODELS, st.sampled_from([IN_USE, LOADED])),
@@ -185,20 +193,22 @@ SCENES = st.builds(
 
 @given(PLACES, SCENES, st.sets(MODELS))
 def test_someone_is_chosen_whenever_someone_is_able(
-    waiting: list[Place], scene: Scene, fits: set[ModelKey]
+    waiting: list[QueueEntry], scene: QueueSnapshot, fits: set[ModelKey]
 ) -> None:
-    chosen = choose(waiting, scene, lambda place: place.model in fits)
+    chosen = choose_next(waiting, scene, lambda place: place.model in fits)
     able = [place for place in waiting if place.model in fits]
     assert chosen in able if able else chosen is None
 
 
 @given(PLACES, SCENES)
 def test_the_first_of_the_line_that_is_foretold_is_the_one_that_is_chosen(
-    waiting: list[Place], scene: Scene
+    waiting: list[QueueEntry], scene: QueueSnapshot
 ) -> None:
-    line = foretell(waiting, scene)
+    line = predict_order(waiting, scene)
     assert sorted(place.number for place in line) == [place.number for place in waiting]
-    assert line[:1] == [place for place in [choose(waiting, scene, lambda place: True)] if place]
+    assert line[:1] == [
+        place for place in [choose_next(waiting, scene, lambda place: True)] if place
+    ]
 
 
 # ---------------------------------------------------------------- too many, and too long
@@ -210,7 +220,7 @@ async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
     hall.now = 4.0
     hall.finish("A-1")
     await hall.asked(*(f"A{n}" for n in range(66)))
-    assert (hall.gate.running("ollama"), hall.gate.waiting("ollama")) == (2, 64)
+    assert (hall.gate.running_count("ollama"), hall.gate.waiting_count("ollama")) == (2, 64)
     refused = hall.refused["A65"]
     assert (refused.code, refused.message, refused.retry_after_s) == (
         "busy",
@@ -250,13 +260,13 @@ async def test_patience_ends() -> None:
         "waited 0.01 s for ollama in vain",
         1.0,
     )
-    assert hall.gate.waiting("ollama") == 0
+    assert hall.gate.waiting_count("ollama") == 0
 
 
 async def test_a_provider_that_the_config_does_not_know_has_a_queue_too() -> None:
     hall = Hall(config(), survey())
     await hall.asked(*(f"A{n}" for n in range(6)), provider="gone")
-    assert (hall.gate.running("gone"), hall.gate.waiting("gone")) == (4, 2)
+    assert (hall.gate.running_count("gone"), hall.gate.waiting_count("gone")) == (4, 2)
 
 
 # ---------------------------------------------------------------- cancelled
@@ -267,7 +277,7 @@ async def test_one_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
     await hall.asked("A0", "A1", "A2")
     hall.tasks["A1"].cancel()
     await settle()
-    assert hall.gate.waiting("ollama") == 1
+    assert hall.gate.waiting_count("ollama") == 1
     assert await hall.drain() == ["A0", "A2"]
 
 
@@ -279,14 +289,14 @@ async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_
     await hall.asked("A0", "A1", "A2")
     place = next(iter(hall.gate._lanes["ollama"].running))
     if called_first:
-        hall.gate.leave(place)
+        hall.gate.release(place)
     hall.tasks["A1"].cancel()
     if not called_first:
-        hall.gate.leave(place)
+        hall.gate.release(place)
     await settle()
     assert hall.tasks["A1"].cancelled()
     assert hall.inside == ["A0", "A2"]  # A0 gave its place up above, and is still in the room
-    assert hall.gate.running("ollama") == 1
+    assert hall.gate.running_count("ollama") == 1
 
 
 async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider_end_is_cancelled() -> (
@@ -306,9 +316,9 @@ async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider
 async def test_an_error_inside_gives_the_place_free() -> None:
     hall = Hall(config(), survey())
     with pytest.raises(ZeroDivisionError):
-        async with hall.gate.turn(Ticket("r", ("ollama", "a:8b"))):
+        async with hall.gate.acquire(SlotRequest("r", ("ollama", "a:8b"))):
             _ = 1 / 0
-    assert hall.gate.running("ollama") == 0
+    assert hall.gate.running_count("ollama") == 0
 
 
 def without_ollama() -> Config:
@@ -329,7 +339,7 @@ async def test_new_limits_count_at_once_and_who_waits_stays() -> None:
     hall.gate.configure(config(parallel=3, queue=0))
     await settle()
     assert hall.inside == ["A0", "A1", "A2"]
-    assert hall.gate.waiting("ollama") == 1
+    assert hall.gate.waiting_count("ollama") == 1
     hall.gate.configure(config(parallel=1))
     assert await hall.drain() == ["A0", "A1", "A2", "A3"]
 
@@ -346,7 +356,7 @@ async def test_a_provider_that_is_gone_answers_whom_it_has() -> None:
 def test_providers_have_the_places_of_their_kind() -> None:
     assert {
         name: lane["parallel"]
-        for name, lane in ServerGate(config(parallel=None)).status()["providers"].items()
+        for name, lane in Scheduler(config(parallel=None)).status()["providers"].items()
     } == {"far": 32, "here": 1, "ollama": 4}
 
 

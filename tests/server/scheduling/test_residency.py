@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from orch.config.spec import ModelSpec
-from orch.execution.lifecycle import is_zero
-from orch.routing.admission import Ticket
+from orch.execution.lifecycle import unloads_after_answer
+from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from tests.conftest import CODER, ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama
@@ -29,7 +29,7 @@ async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
     await hall.asked("large", "a", "large2")
     assert hall.inside == ["large", "large2"]
     assert (
-        hall.gate.must_wait(Ticket("r", ("ollama", "a:8b"), 5 * 10**9))
+        hall.gate.wait_reason(SlotRequest("r", ("ollama", "a:8b"), 5 * 10**9))
         == "needs 5.0 GB beside large:14b (10.0 GB, in use), there are 12.0 GB"
     )
     hall.finish("large")
@@ -40,7 +40,7 @@ async def test_a_model_that_does_not_fit_beside_what_is_in_use_waits() -> None:
     assert hall.inside == ["a"]
     # large:14b was put out
     assert (
-        hall.gate.must_wait(Ticket("r", ("ollama", "large:14b"), 10**10))
+        hall.gate.wait_reason(SlotRequest("r", ("ollama", "large:14b"), 10**10))
         == "needs 10.0 GB beside a:8b (5.0 GB, in use), there are 12.0 GB"
     )
 
@@ -49,7 +49,7 @@ async def test_models_that_fit_beside_each_other_run_together() -> None:
     hall = Hall(config(parallel=4), survey())
     await hall.asked("a", "b")
     assert hall.inside == ["a", "b"]
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "a:8b"), 5 * 10**9)) == ""
+    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "a:8b"), 5 * 10**9)) == ""
 
 
 async def test_models_of_another_local_provider_count_and_those_far_away_do_not() -> None:
@@ -66,10 +66,10 @@ async def test_models_of_another_local_provider_count_and_those_far_away_do_not(
 async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
     hall = Hall(config(parallel=4), survey())
     for size in (8, 7):
-        hall.gate.saw(replace(survey(), states=(state("b:8b", resident=True, size=size),)))
-    hall.gate.saw(survey())
+        hall.gate.observe(replace(survey(), states=(state("b:8b", resident=True, size=size),)))
+    hall.gate.observe(survey())
     await hall.asked("a")
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "b:8b"), 6 * 10**9)).startswith(
+    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "b:8b"), 6 * 10**9)).startswith(
         "needs 8.0 GB beside"
     )
 
@@ -77,23 +77,23 @@ async def test_what_was_measured_counts_and_not_what_was_expected() -> None:
 async def test_a_model_is_wanted_while_somebody_uses_it_or_waits_for_it() -> None:
     hall = Hall(config(), survey())
     await hall.asked("a1", "b1")
-    wanted = [hall.gate.is_wanted(("ollama", name)) for name in ("a:8b", "b:8b", "large:14b")]
+    wanted = [hall.gate.is_needed(("ollama", name)) for name in ("a:8b", "b:8b", "large:14b")]
     await hall.drain()
     assert (
         wanted,
-        hall.gate.is_wanted(("ollama", "a:8b")),
-        hall.gate.is_wanted(("nobody", "a:8b")),
+        hall.gate.is_needed(("ollama", "a:8b")),
+        hall.gate.is_needed(("nobody", "a:8b")),
     ) == ([True, True, False], False, False)
 
 
 @pytest.mark.parametrize("keep_alive", [0, 0.0, "0", "0s", "0m0s", "0.0h"])
 def test_no_time_is_told_in_several_ways(keep_alive: object) -> None:
-    assert is_zero(keep_alive)
+    assert unloads_after_answer(keep_alive)
 
 
 @pytest.mark.parametrize("keep_alive", [None, False, -1, 0.5, "", "10s", "0m5s", "s", [0]])
 def test_what_is_some_time_or_none_at_all_lets_a_model_stay(keep_alive: object) -> None:
-    assert not is_zero(keep_alive)
+    assert not unloads_after_answer(keep_alive)
 
 
 async def test_one_model_under_two_spellings_is_one_model() -> None:
@@ -104,7 +104,7 @@ async def test_one_model_under_two_spellings_is_one_model() -> None:
     hall = Hall(config(parallel=4), seen)
     hall.ask("q", "qwen3:latest")
     await settle()
-    assert hall.gate.must_wait(Ticket("r", ("ollama", "qwen3"), 10**10)) == ""
+    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "qwen3"), 10**10)) == ""
 
 
 async def test_others_that_fit_may_pass_until_it_has_waited_too_long() -> None:
@@ -155,7 +155,7 @@ async def test_embedding_and_chat_do_not_put_out_each_other(
         f"beside {first} ({SIZES[first]}.0 GB, loaded for {why}), there are 10.5 GB"
         in waiting_in(hall)[0]["reason"]
     )
-    hall.gate.saw(survey(budget=10.5))  # its provider let it go, for idleness
+    hall.gate.observe(survey(budget=10.5))  # its provider let it go, for idleness
     await settle()
     assert hall.inside == ["r"]
 
@@ -173,7 +173,7 @@ async def test_a_model_that_was_just_used_stays_loaded() -> None:
     await hall.asked("large")
     await hall.drain()
     assert (
-        hall.gate.must_wait(Ticket("r", ("ollama", "embed:1"), 10**9))
+        hall.gate.wait_reason(SlotRequest("r", ("ollama", "embed:1"), 10**9))
         == "needs 1.0 GB beside large:14b (10.0 GB, loaded for chat), there are 10.5 GB"
     )
 
@@ -205,7 +205,7 @@ async def test_an_idle_model_of_the_same_sort_is_put_out() -> None:
 async def test_what_is_put_out_is_not_there_although_a_survey_saw_it_just_before() -> None:
     hall = Hall(config(parallel=4), survey("a:8b"))
     await hall.asked("large")
-    hall.gate.saw(survey("a:8b"))
+    hall.gate.observe(survey("a:8b"))
     await hall.asked("a")
     assert hall.inside == ["large"]
 
@@ -269,8 +269,8 @@ def test_a_loaded_model_takes_its_room_also_where_models_yaml_does_not_list_it(
 async def test_what_a_provider_works_on_takes_its_room_also_while_it_can_not_be_asked() -> None:
     hall = Hall(config(parallel=4), survey())
     await hall.asked("large")
-    hall.gate.saw(
-        replace(survey(), states=survey().states[-2:], down={"ollama": "it did not answer"})
+    hall.gate.observe(
+        replace(survey(), states=survey().states[-2:], unreachable={"ollama": "it did not answer"})
     )
     hall.ask("h", "here", "here", footprint_bytes=8 * 10**9)
     await settle()

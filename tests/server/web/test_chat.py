@@ -20,10 +20,10 @@ from playwright.sync_api import FilePayload, Page, Request, expect
 from orch.config import paths
 from orch.errors import InputError
 from orch.server.web.chat.es import SPANISH
-from orch.server.web.chat.files import MOST_BYTES, attachment
+from orch.server.web.chat.files import MAX_FILE_BYTES, attachment_from_bytes
 from orch.server.web.components import decision
-from orch.server.web.components.i18n import Words
-from orch.server.web.components.stream_text import segments
+from orch.server.web.components.i18n import Translator
+from orch.server.web.components.stream_text import split_tail
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.browser import DESK, PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -242,14 +242,14 @@ def test_a_long_answer_is_drawn_in_parts_to_its_end(shared: Shared, visit: Visit
 
 def test_parts_of_code_that_comes_begin_with_their_fence_and_lose_no_line() -> None:
     lines = [f"line {n}\n" for n in range(100)]
-    parts = segments("Text\n```python\n" + "".join(lines))
+    parts = split_tail("Text\n```python\n" + "".join(lines))
     assert len(parts) == 3
     assert all(part.startswith("```python\n") for part in parts[1:])
     assert "".join(
         [parts[0], *(part.removeprefix("```python\n") for part in parts[1:])]
     ) == "Text\n```python\n" + "".join(lines)
-    assert segments("".join(lines)) == ["".join(lines)]
-    assert segments("") == []
+    assert split_tail("".join(lines)) == ["".join(lines)]
+    assert split_tail("") == []
 
 
 def test_thinking_is_folded_and_streams(shared: Shared, visit: Visit) -> None:
@@ -391,13 +391,13 @@ def test_files_go_with_the_question_and_what_is_neither_text_nor_picture_is_refu
 
 
 def test_the_size_of_a_file_is_bounded() -> None:
-    say = Words("en")
+    say = Translator("en")
     with pytest.raises(InputError, match="larger than 8 MB"):
-        attachment("big.png", b"\x89PNG\r\n" + bytes(MOST_BYTES), say)
+        attachment_from_bytes("big.png", b"\x89PNG\r\n" + bytes(MAX_FILE_BYTES), say)
     with pytest.raises(InputError, match="longer than 2 MB"):
-        attachment("long.txt", b"a" * 2_000_001, say)
+        attachment_from_bytes("long.txt", b"a" * 2_000_001, say)
     with pytest.raises(InputError, match="empty"):
-        attachment("none.txt", b"", say)
+        attachment_from_bytes("none.txt", b"", say)
 
 
 # ---------------------------------------------------------------- stop, errors, no models

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from orch.config.installation import extra_command
+from orch.config.installation import install_extra_command
 from tests.conftest import ROOM
 from tests.support.browser import PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeOllama
@@ -171,7 +171,7 @@ def test_without_the_library_it_says_what_to_install(
     with orch_serve(env={"PYTHONPATH": str(tmp_path)}) as (url, _):
         page = visit(f"{url}/memory?q=nemo")
         expect(page.get_by_text("memory is not installed here")).to_be_visible()
-        expect(page.get_by_text(extra_command("memory"))).to_be_visible()
+        expect(page.get_by_text(install_extra_command("memory"))).to_be_visible()
 
 
 def test_an_index_that_another_process_holds_is_tried_again(

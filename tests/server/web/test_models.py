@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from orch.config import paths
 from orch.execution.runtime import JOURNAL_FILE
-from orch.storage.grades import Graded
+from orch.storage.grades import GradedAnswer
 from orch.storage.journal import Journal, RunRecord
 from orch.text.redact import Redactor
 from orch.types import Attempt
@@ -106,8 +106,8 @@ def measure() -> None:
             " code"
             for number in range(6)
         ]
-        journal.judgements.grade(
-            Graded(
+        journal.feedback.add_grades(
+            GradedAnswer(
                 now,
                 f"t{number}",
                 "h",
@@ -166,7 +166,9 @@ def test_a_model_that_came_later_is_new(models: str, visit: Visit, ollama: FakeO
     page = visit(models)
     expect(row(page, "Quick")).not_to_contain_text("new")
     with closing(Journal(paths.data_dir() / JOURNAL_FILE, Redactor({}))) as journal:
-        journal.database.ask(lambda c: c.execute("UPDATE model_info SET at = at - 3600"), None)
+        journal.database.run_or_default(
+            lambda c: c.execute("UPDATE model_info SET at = at - 3600"), None
+        )
     ollama.add(FakeModel("stranger:3b"))
     page.reload()
     expect(row(page, "stranger:3b")).to_contain_text("new")

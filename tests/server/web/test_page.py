@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from orch.execution.results import DEMONSTRATION
+from orch.execution.results import DEMO_MODEL_WARNING
 from orch.server.web.components.reasons_es import in_spanish
 from tests.support.browser import FITS, PHONE, Visit
 
@@ -60,7 +60,7 @@ def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_
             "último recurso: solo responde donde nada más puede",
         ),
         (
-            DEMONSTRATION,
+            DEMO_MODEL_WARNING,
             "demostración integrada de 135 M de parámetros, a menudo errónea; mejor: orch setup",
         ),
         ("its 4 places are taken", "sus 4 plazas están ocupadas"),

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from orch.cli.commands.page import LEADS
-from orch.server.http.sessions import COOKIE, TRIES, TRIES_S
+from orch.cli.commands.page import REDIRECT_PAGE
+from orch.server.http.sessions import COOKIE, MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S
 from tests.cli.test_main import orch
 from tests.support.browser import FITS, PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeOllama
@@ -281,10 +281,15 @@ def test_wrong_keys_are_bounded_and_the_right_one_is_let_in_all_the_same(
     locked: tuple[str, subprocess.Popen[str]],
 ) -> None:
     url = locked[0]
-    statuses = [_enter(url, f"wrong-key-{number}").status_code for number in range(TRIES + 1)]
-    assert statuses == [403] * TRIES + [429]
+    statuses = [
+        _enter(url, f"wrong-key-{number}").status_code for number in range(MAX_WRONG_KEYS + 1)
+    ]
+    assert statuses == [403] * MAX_WRONG_KEYS + [429]
     bearer = httpx.get(f"{url}/v1/models", headers={"authorization": "Bearer wrong"})
-    assert (bearer.status_code, 0 < int(bearer.headers["retry-after"]) <= TRIES_S) == (429, True)
+    assert (bearer.status_code, 0 < int(bearer.headers["retry-after"]) <= WRONG_KEYS_WINDOW_S) == (
+        429,
+        True,
+    )
     assert (_enter(url).status_code, COOKIE in _enter(url).cookies) == (303, True)
     assert (
         httpx.get(f"{url}/v1/models", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
@@ -329,7 +334,7 @@ def test_a_link_logs_a_browser_in_and_stays_in_no_address(
     referrers: list[str] = []
     page.on("request", lambda request: referrers.append(request.headers.get("referer", "")))
     lead = tmp_path / "lead.html"
-    lead.write_text(LEADS.format(link=link))
+    lead.write_text(REDIRECT_PAGE.format(link=link))
     page.goto(lead.as_uri() if by_file else link)
     page.wait_for_url(f"{url}/")
     page.wait_for_function("() => window.did_handshake === true")

@@ -20,13 +20,13 @@ from orch.text.redact import (
     Redactor,
     assignments,
     detectors,
-    is_retired,
+    is_retired_pattern,
 )
-from orch.text.redact.detectors import spans
-from orch.text.redact.secret_names import Kind
-from orch.text.redact.secret_values import Style
+from orch.text.redact.detectors import find_secrets
+from orch.text.redact.secret_names import NameKind
+from orch.text.redact.secret_values import ValueStyle
 from orch.text.redact.text_view import Span
-from orch.text.redact.vendor_forms import MARKS
+from orch.text.redact.vendor_forms import FORM_NAMES
 from tests.support.secret_samples import key_of
 
 KEY = key_of("ghp_{A36}")
@@ -34,7 +34,7 @@ OLD_JWT = r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{
 
 
 def config(**redaction: object) -> spec.Redaction:
-    return load.from_data(None, {"redaction": redaction}, {}).routing.redaction
+    return load.config_from_data(None, {"redaction": redaction}, {}).routing.redaction
 
 
 def test_a_users_pattern_adds_to_the_shipped_forms() -> None:
@@ -63,7 +63,7 @@ def test_the_users_file_keeps_the_shipped_forms() -> None:
 
 
 def test_a_copy_of_an_old_routing_yaml_brings_no_old_pattern_back() -> None:
-    assert is_retired(OLD_JWT)
+    assert is_retired_pattern(OLD_JWT)
     assert config(patterns={"jwt": OLD_JWT}).patterns["jwt"] == OLD_JWT
     assert not Redactor({"jwt": OLD_JWT})._sources
 
@@ -117,7 +117,7 @@ def test_a_clean_text_stays_clean() -> None:
 
 
 def test_every_mark_is_a_plain_name() -> None:
-    assert all(mark.replace("_", "").isalnum() and mark == mark.lower() for mark in MARKS)
+    assert all(mark.replace("_", "").isalnum() and mark == mark.lower() for mark in FORM_NAMES)
 
 
 def test_an_ordinary_prompt_loads_no_form() -> None:
@@ -165,7 +165,7 @@ def test_a_long_text_is_searched_once_and_in_bounded_pieces(
 
     def counted(piece: str) -> Iterator[Span]:
         given.append(len(piece))
-        return spans(piece)
+        return find_secrets(piece)
 
     monkeypatch.setattr(detectors, "spans", counted)
     Redactor({}).redact(text)
@@ -188,7 +188,7 @@ def test_no_value_is_judged_by_more_than_its_beginning(
 ) -> None:
     judged: list[int] = []
 
-    def counted(value: str, kind: Kind, style: Style, *, ends: bool = True) -> bool:
+    def counted(value: str, kind: NameKind, style: ValueStyle, *, ends: bool = True) -> bool:
         judged.append(len(value))
         return False
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from orch.text.redact import Redactor
-from orch.text.redact.vendor_forms import BESIDE, FORMS
-from orch.text.redact.vendors import is_dense
+from orch.text.redact.vendor_forms import KEY_FORMS, NAMED_KEYS
+from orch.text.redact.vendors import looks_like_key_material
 from tests.support.secret_samples import KEYS, key_of
 
 REDACTOR = Redactor({})
@@ -31,7 +31,7 @@ def test_a_key_is_redacted_wherever_it_stands(mark: str, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "literal"), sorted({(mark, literal) for mark, _, literal, _, _ in FORMS})
+    ("mark", "literal"), sorted({(mark, literal) for mark, _, literal, _, _ in KEY_FORMS})
 )
 def test_every_form_of_the_table_has_an_invented_key(mark: str, literal: str) -> None:
     assert any(mark == its and literal in form for its, form in KEYS)
@@ -43,7 +43,7 @@ def test_the_mark_names_the_form(mark: str, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "alphabet", "least", "most"), BESIDE, ids=[row[0] for row in BESIDE]
+    ("name", "alphabet", "least", "most"), NAMED_KEYS, ids=[row[0] for row in NAMED_KEYS]
 )
 def test_a_key_without_a_form_is_known_by_its_vendors_name(
     name: str, alphabet: str, least: int, most: int
@@ -55,7 +55,7 @@ def test_a_key_without_a_form_is_known_by_its_vendors_name(
 
 
 def test_all_sources_are_named() -> None:
-    assert {source for *_, source in FORMS} == {"g", "d", "gd", "v"}
+    assert {source for *_, source in KEY_FORMS} == {"g", "d", "gd", "v"}
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_all_sources_are_named() -> None:
 )
 def test_words_with_hyphens_are_no_key(words: str) -> None:
     assert REDACTOR.redact(words) == words
-    assert not is_dense("fading-circle-container")
+    assert not looks_like_key_material("fading-circle-container")

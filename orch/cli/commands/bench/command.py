@@ -19,21 +19,21 @@ from orch.cli import context
 from orch.errors import EXIT_CODES, OrchError, UsageError
 
 if TYPE_CHECKING:
-    from orch.bench.chart import Line
-    from orch.bench.speed import Bench, Step
-    from orch.bench.speed_plan import Cell
+    from orch.bench.chart import SpeedSummary
+    from orch.bench.speed import BenchStep, OpenBench
+    from orch.bench.speed_plan import SpeedCell
     from orch.orchestrator import Orchestrator
     from orch.routing.model_state import ModelState
-    from orch.routing.registry import Survey
-    from orch.storage.benchmark_sample import Speed
+    from orch.routing.registry import Inventory
+    from orch.storage.benchmark_sample import BenchmarkSample
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-DROP = ("total s", "n", "memory", "load s", "TTFT s", "prefill tokens/s", "prompt")
+OPTIONAL_COLUMNS = ("total s", "n", "memory", "load s", "TTFT s", "prefill tokens/s", "prompt")
 
 
 @app.command(no_args_is_help=False)
-def bench(
+def bench_command(
     ctx: typer.Context,
     models: Annotated[
         list[str],
@@ -96,13 +96,13 @@ def bench(
         raise UsageError("--json and --md say two things", "give one of them")
     if svg and not Path(svg).absolute().parent.is_dir():
         raise UsageError(f"--svg {svg}: there is no folder {Path(svg).absolute().parent}")
-    wishes = Wishes.of(ctx.params)
+    wishes = SpeedBenchOptions.from_params(ctx.params)
     if quality or suite or regrade or report:
         _hand_over(ctx, wishes)
         return
     if allow_exec:
         raise UsageError("--allow-exec goes with --quality", "orch bench --quality --allow-exec")
-    outcome = asyncio.run(_bench(context.orchestrator(ctx), wishes))
+    outcome = asyncio.run(_bench(context.open_orchestrator(ctx), wishes))
     _show(outcome, as_json=as_json, as_md=as_md)
     if svg and outcome.rows:
         _draw(outcome, Path(svg))
@@ -113,7 +113,7 @@ def bench(
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SpeedBenchOptions:
     """What the command line asks for. `budget_s` in seconds."""
 
     models: tuple[str, ...]
@@ -125,7 +125,7 @@ class Wishes:
     fresh: bool
 
     @classmethod
-    def of(cls, params: dict[str, Any]) -> Wishes:
+    def from_params(cls, params: dict[str, Any]) -> SpeedBenchOptions:
         """From the options. Raises UsageError."""
         sizes = _listed(
             "--sizes",
@@ -170,24 +170,24 @@ def _listed(option: str, text: str, pattern: str, hint: str) -> tuple[str, ...]:
 
 
 def _budget(text: str) -> float | None:
-    from orch.config.spec import seconds
+    from orch.config.spec import duration_seconds
 
     if not text:
         return None
     if not re.fullmatch(r"[1-9]\d{0,5}[smhdw]", text):
         raise UsageError(f"--budget {text!r} is no time", "write 90s, 10m or 1h")
-    return float(seconds(text))
+    return float(duration_seconds(text))
 
 
-def _hand_over(ctx: typer.Context, wishes: Wishes) -> None:
-    from orch.cli.commands.bench.quality import Wishes as QualityWishes
-    from orch.cli.commands.bench.quality import quality
+def _hand_over(ctx: typer.Context, wishes: SpeedBenchOptions) -> None:
+    from orch.cli.commands.bench.quality import QualityBenchOptions as QualityWishes
+    from orch.cli.commands.bench.quality import run_quality_bench
 
     given = {
         name: ctx.params[name]
         for name in ("suite", "allow_exec", "regrade", "report", "as_json", "as_md", "svg")
     }
-    quality(
+    run_quality_bench(
         ctx,
         QualityWishes(
             models=wishes.models,
@@ -203,29 +203,29 @@ def _hand_over(ctx: typer.Context, wishes: Wishes) -> None:
 
 
 @dataclass(slots=True)
-class Outcome:
+class BenchResult:
     """What came of a call: everything measured in its bench (None if it was ended before one
     began), its cells, and what ended it early."""
 
-    bench: Bench | None = None
-    rows: list[Speed] = field(default_factory=list)
+    bench: OpenBench | None = None
+    rows: list[BenchmarkSample] = field(default_factory=list)
     num_ctx: dict[tuple[str, str], int] = field(default_factory=dict)
-    cells: Sequence[Cell] = ()
+    cells: Sequence[SpeedCell] = ()
     warnings: Sequence[str] = ()
     ended: str = ""
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """Cells that are still to be measured."""
-        from orch.bench.speed_plan import left
+        from orch.bench.speed_plan import remaining_cells
 
-        return len(left(self.cells, self.rows))
+        return len(remaining_cells(self.cells, self.rows))
 
 
-async def _bench(orchestrator: Orchestrator, wishes: Wishes) -> Outcome:
-    from orch.cli.commands.run import listen_to_signals
+async def _bench(orchestrator: Orchestrator, wishes: SpeedBenchOptions) -> BenchResult:
+    from orch.cli.commands.run import cancel_on_signals
 
-    reasons, outcome = listen_to_signals(), Outcome()
+    reasons, outcome = cancel_on_signals(), BenchResult()
     try:
         await _measure(orchestrator, wishes, outcome)
     except asyncio.CancelledError:
@@ -236,19 +236,21 @@ async def _bench(orchestrator: Orchestrator, wishes: Wishes) -> Outcome:
     return outcome
 
 
-async def _measure(orchestrator: Orchestrator, wishes: Wishes, outcome: Outcome) -> None:
+async def _measure(
+    orchestrator: Orchestrator, wishes: SpeedBenchOptions, outcome: BenchResult
+) -> None:
     """Goes on with the open bench of these wishes, or begins one; fills `outcome` on the way."""
     from contextlib import aclosing
 
-    from orch.bench.speed import Meter, finish, keep_open
-    from orch.bench.speed_plan import plan
+    from orch.bench.speed import SpeedMeter, close_bench, save_open_bench
+    from orch.bench.speed_plan import plan_cells
 
     runtime = orchestrator.runtime
-    survey = await runtime.registry.available(with_unlisted=True if wishes.models else None)
+    survey = await runtime.registry.snapshot(with_unlisted=True if wishes.models else None)
     outcome.bench, states = _opened(orchestrator, wishes, survey)
-    meter = Meter(outcome.bench.name, states, wishes.sizes, runtime.backends, runtime.journal)
+    meter = SpeedMeter(outcome.bench.name, states, wishes.sizes, runtime.providers, runtime.journal)
     outcome.rows, outcome.num_ctx = meter.rows, meter.num_ctx
-    outcome.cells = plan(
+    outcome.cells = plan_cells(
         [state.key for state in states],
         wishes.sizes,
         wishes.rounds,
@@ -257,75 +259,77 @@ async def _measure(orchestrator: Orchestrator, wishes: Wishes, outcome: Outcome)
     )
     if not outcome.cells:
         return  # --new, and nothing is new
-    keep_open(runtime.journal, outcome.bench)
-    progress = Progress(outcome.cells, wishes.rounds)
+    save_open_bench(runtime.journal, outcome.bench)
+    progress = BenchProgress(outcome.cells, wishes.rounds)
     try:
         async with aclosing(meter.measure(outcome.cells, wishes.budget_s)) as steps:
             async for step in steps:
                 progress.show(step)
     finally:
         progress.close()
-    if not outcome.left:
-        finish(runtime.journal)
+    if not outcome.remaining:
+        close_bench(runtime.journal)
 
 
 def _opened(
-    orchestrator: Orchestrator, wishes: Wishes, survey: Survey
-) -> tuple[Bench, list[ModelState]]:
+    orchestrator: Orchestrator, wishes: SpeedBenchOptions, survey: Inventory
+) -> tuple[OpenBench, list[ModelState]]:
     """The bench to go on with, or a new one; and the models of it that can be asked now."""
-    from orch.bench.speed import Bench, open_bench
-    from orch.bench.speed_plan import choose
+    from orch.bench.speed import OpenBench, find_open_bench
+    from orch.bench.speed_plan import choose_models
     from orch.cli import render
     from orch.execution.run import new_run_id
-    from orch.routing.lookup import find
+    from orch.routing.lookup import resolve_model
 
     journal = orchestrator.runtime.journal
-    found = None if wishes.fresh else open_bench(journal, wishes.asked)
+    found = None if wishes.fresh else find_open_bench(journal, wishes.asked)
     if found is not None and (states := _again(found, survey)):
-        kept = len({row.cell for row in journal.measurements.bench(found.name)})
-        render.say(
+        kept = len({row.cell for row in journal.timings.samples_of(found.name)})
+        render.print_stderr(
             f"going on with the bench of {time.strftime('%H:%M', time.localtime(found.at))}, {kept}"
             " cells are measured; --fresh begins anew"
         )
         return found, states
-    states, left_out = choose(survey, [find(survey, name) for name in wishes.models])
+    states, left_out = choose_models(
+        survey, [resolve_model(survey, name) for name in wishes.models]
+    )
     for name, why in left_out:
-        render.warn(f"{name}: {why}; it is left out unless it is named")
+        render.print_warning(f"{name}: {why}; it is left out unless it is named")
     if wishes.new:
-        ever = journal.measurements.ever()
+        ever = journal.timings.benchmarked_models()
         states = [state for state in states if state.key not in ever]
     return (
-        Bench(new_run_id(), time.time(), wishes.asked, tuple(state.key for state in states)),
+        OpenBench(new_run_id(), time.time(), wishes.asked, tuple(state.key for state in states)),
         states,
     )
 
 
-def _again(found: Bench, survey: Survey) -> list[ModelState]:
+def _again(found: OpenBench, survey: Inventory) -> list[ModelState]:
     """The models of a bench that can be asked now, in its order."""
     from orch.cli import render
 
     there = {state.key: state for state in survey.states if not state.unavailable}
     for provider, model in found.models:
         if (provider, model) not in there:
-            render.warn(
+            render.print_warning(
                 f"{model}: {provider} does not offer it now; what is left of it is not measured"
             )
     return [there[key] for key in found.models if key in there]
 
 
-class Progress:
+class BenchProgress:
     """How far the bench is, on stderr: one line that is written anew on a terminal, elsewhere a
     line for each round."""
 
-    def __init__(self, cells: Sequence[Cell], rounds: int) -> None:
+    def __init__(self, cells: Sequence[SpeedCell], rounds: int) -> None:
         from orch.cli import render
 
         self._total, self._rounds, self._round = len(cells), rounds, 0
         self._live = render.is_terminal(sys.stderr)
 
-    def show(self, step: Step) -> None:
+    def show(self, step: BenchStep) -> None:
         """What is measured next."""
-        from orch.bench.chart import span
+        from orch.bench.chart import span_text
         from orch.cli import render
 
         cell = step.todo[0]
@@ -333,15 +337,15 @@ class Progress:
             f"round {cell.round} of {self._rounds} · {self._total - len(step.todo)} of"
             f" {self._total} cells"
         )
-        said = far + (f" · about {span(step.left_s)} left" if step.left_s is not None else "")
+        said = far + (f" · about {span_text(step.left_s)} left" if step.left_s is not None else "")
         if self._live:
-            render.redraw(
+            render.redraw_status_line(
                 f"{said} · {cell.model[1]}: {cell.size}, {cell.kind}"[
                     : shutil.get_terminal_size().columns - 1
                 ]
             )
         elif cell.round != self._round:
-            render.say(said)
+            render.print_stderr(said)
         self._round = cell.round
 
     def close(self) -> None:
@@ -349,46 +353,48 @@ class Progress:
         if self._live:
             from orch.cli import render
 
-            render.redraw()
+            render.redraw_status_line()
 
 
 # ---------------------------------------------------------------- showing
 
 
-def _show(outcome: Outcome, *, as_json: bool, as_md: bool) -> None:
-    from orch.bench.chart import bars, lines, timings
+def _show(outcome: BenchResult, *, as_json: bool, as_md: bool) -> None:
+    from orch.bench.chart import summarize, text_bars, timing_note
     from orch.cli import render
 
-    found = lines(outcome.rows)
+    found = summarize(outcome.rows)
     if as_json:
-        render.show_json(_plain(outcome, found))
+        render.print_json(_plain(outcome, found))
         return
     if not found:
         return
     _tables(found, as_md=as_md)
-    render.show("")
-    for said in (timings(outcome.rows), _about(outcome)):
-        render.show(f"{said}  " if as_md else said)
+    render.print_stdout("")
+    for said in (timing_note(outcome.rows), _about(outcome)):
+        render.print_stdout(f"{said}  " if as_md else said)
     if not as_md and render.is_terminal(sys.stdout):
-        render.show(
-            "\n".join(["", "decode tokens/s", *bars(found, shutil.get_terminal_size().columns)])
+        render.print_stdout(
+            "\n".join(
+                ["", "decode tokens/s", *text_bars(found, shutil.get_terminal_size().columns)]
+            )
         )
 
 
-def _tables(found: Sequence[Line], *, as_md: bool) -> None:
-    from orch.bench.chart import COLUMNS, cells, names, together
+def _tables(found: Sequence[SpeedSummary], *, as_md: bool) -> None:
+    from orch.bench.chart import COLUMNS, model_labels, summary_cells, throughput_table
     from orch.bench.speed_plan import TOGETHER
     from orch.cli import render
 
-    called = names(found)
+    called = model_labels(found)
     _table(
         COLUMNS,
-        [(called[line.key], *cells(line)) for line in found if line.kind != TOGETHER],
+        [(called[line.key], *summary_cells(line)) for line in found if line.kind != TOGETHER],
         as_md=as_md,
     )
-    columns, rows = together(found)
+    columns, rows = throughput_table(found)
     if rows:
-        render.show("")
+        render.print_stdout("")
         _table(columns, rows, as_md=as_md)
 
 
@@ -399,60 +405,64 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_md: bool
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     if as_md:
-        render.markdown_table(columns, rows)
+        render.print_markdown_table(columns, rows)
     else:
-        render.table(columns, rows, drop=[name for name in DROP if name in columns])
+        render.print_table(
+            columns, rows, drop=[name for name in OPTIONAL_COLUMNS if name in columns]
+        )
 
 
-def _about(outcome: Outcome) -> str:
-    from orch.bench.chart import about
-    from orch.bench.speed import this_machine
+def _about(outcome: BenchResult) -> str:
+    from orch.bench.chart import provenance_line
+    from orch.bench.speed import machine_facts
 
     assert outcome.bench is not None
-    return about(this_machine(), outcome.bench.at, outcome.bench.asked["rounds"])
+    return provenance_line(machine_facts(), outcome.bench.at, outcome.bench.asked["rounds"])
 
 
-def _plain(outcome: Outcome, found: Sequence[Line]) -> dict[str, Any]:
+def _plain(outcome: BenchResult, found: Sequence[SpeedSummary]) -> dict[str, Any]:
     """The outcome as plain values: seconds, tokens a second, bytes."""
-    from orch.bench.chart import plain
-    from orch.bench.speed import this_machine
+    from orch.bench.chart import summaries_json
+    from orch.bench.speed import machine_facts
 
     return {
         "v": 1,
         "bench": outcome.bench and outcome.bench.name,
         "at": outcome.bench and outcome.bench.at,
-        "machine": this_machine(),
-        "models": plain(found, outcome.rows, outcome.num_ctx),
+        "machine": machine_facts(),
+        "models": summaries_json(found, outcome.rows, outcome.num_ctx),
         "cells": [asdict(row) for row in outcome.rows],
-        "left": outcome.left,
+        "left": outcome.remaining,
     }
 
 
-def _draw(outcome: Outcome, file: Path) -> None:
-    from orch.bench.chart import lines, svg
+def _draw(outcome: BenchResult, file: Path) -> None:
+    from orch.bench.chart import draw_chart, summarize
     from orch.cli import render
 
-    file.write_text(svg(lines(outcome.rows), _about(outcome)), encoding="utf-8")
-    render.say(f"the chart is in {file}")
+    file.write_text(draw_chart(summarize(outcome.rows), _about(outcome)), encoding="utf-8")
+    render.print_stderr(f"the chart is in {file}")
 
 
-def _say_the_end(outcome: Outcome) -> None:
+def _say_the_end(outcome: BenchResult) -> None:
     """What is left and what failed. Raises the error or the exit that the command ends with."""
     from orch.cli import render
 
     for warning in outcome.warnings:
-        render.warn(warning)
+        render.print_warning(warning)
     kept = (
-        f"{len(outcome.cells) - outcome.left} of {len(outcome.cells)} cells are measured and kept;"
-        " the same command goes on"
+        f"{len(outcome.cells) - outcome.remaining} of {len(outcome.cells)} cells are measured and"
+        " kept; the same command goes on"
     )
     if outcome.ended:
-        render.say(f"{outcome.ended.replace('_', ' ')}: {kept}")
+        render.print_stderr(f"{outcome.ended.replace('_', ' ')}: {kept}")
         raise typer.Exit(EXIT_CODES[outcome.ended])
-    if outcome.left:
-        render.say(f"the time is used up: {outcome.left} cells are left; the same command goes on")
+    if outcome.remaining:
+        render.print_stderr(
+            f"the time is used up: {outcome.remaining} cells are left; the same command goes on"
+        )
     elif not outcome.cells:
-        render.say(
+        render.print_stderr(
             "there is nothing to measure: every model here was measured before (orch bench measures"
             " them again)"
         )

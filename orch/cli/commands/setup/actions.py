@@ -8,21 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orch.cli.commands.setup import embedded_engine, model_library
-from orch.cli.commands.setup.download import fetch, models_dir
-from orch.cli.commands.setup.offers import Offer, Scene
+from orch.cli.commands.setup.download import download_file, models_dir
+from orch.cli.commands.setup.offers import MachineSurvey, Offer
 from orch.cli.commands.setup.start_ollama import start_ollama
 from orch.config import edit_models
 from orch.errors import OrchError
-from orch.execution.pulling import pull
+from orch.execution.pulling import pull_model
 from orch.execution.runtime import Runtime
 from orch.providers.hardware import free_memory_bytes
 
-Show = Callable[[str, int | None, int | None], None]
+ShowStep = Callable[[str, int | None, int | None], None]
 """Told a step, and the bytes so far and in all where they are known."""
 
 
-def do(
-    offer: Offer, scene: Scene, runtime: Runtime, config_dir: Path | None, sha256: str, show: Show
+def carry_out(
+    offer: Offer,
+    scene: MachineSurvey,
+    runtime: Runtime,
+    config_dir: Path | None,
+    sha256: str,
+    show: ShowStep,
 ) -> str:
     """What was done, in words. Raises OrchError."""
     if offer.action == "use_server":
@@ -46,42 +51,45 @@ def do(
 
 def _use(offer: Offer, config_dir: Path | None) -> str:
     kind = "ollama" if offer.server == "Ollama" else "openai"
-    change, name = edit_models.with_provider(
+    change, name = edit_models.propose_provider(
         config_dir, offer.server.lower().replace(" ", "-"), {"kind": kind, "base_url": offer.url}
     )
-    edit_models.write(change)
+    edit_models.write_change(change)
     return f"{offer.server} is provider {name} of {change.path}"
 
 
-async def _pull(name: str, provider: str, runtime: Runtime, show: Show) -> None:
+async def _pull(name: str, provider: str, runtime: Runtime, show: ShowStep) -> None:
     try:
-        async for step in pull(runtime, name, provider):
+        async for step in pull_model(runtime, name, provider):
             show(step.status, step.completed_bytes, step.total_bytes or None)
     finally:
-        await runtime.backends[provider].aclose()
+        await runtime.providers[provider].aclose()
 
 
-def _download(name: str, sha256: str, config_dir: Path | None, show: Show) -> str:
+def _download(name: str, sha256: str, config_dir: Path | None, show: ShowStep) -> str:
     """The file, tried and entered in models.yaml. What can go wrong there is found out before the
     download."""
-    artifact = model_library.artifact_of(name, sha256)
+    artifact = model_library.find_artifact(name, sha256)
     target = models_dir().absolute() / model_library.file_name(name, artifact)
-    known_as = target.stem.rpartition("-")[0] if model_library.is_address(name) else name
-    num_ctx = embedded_engine.num_ctx_for(artifact.size_bytes or 0, free_memory_bytes())
-    embedded_engine.proposed(config_dir, embedded_engine.entry(known_as, target, num_ctx))
+    known_as = target.stem.rpartition("-")[0] if model_library.is_url(name) else name
+    num_ctx = embedded_engine.engine_num_ctx(artifact.size_bytes or 0, free_memory_bytes())
+    embedded_engine.proposed_change(
+        config_dir, embedded_engine.models_yaml_entry(known_as, target, num_ctx)
+    )
     is_new = not target.exists()
-    fetch(artifact, target, lambda done, total: show("downloading", done, total))
+    download_file(artifact, target, lambda done, total: show("downloading", done, total))
     show("trying it", None, None)
     try:
-        trial = asyncio.run(embedded_engine.tried(target, num_ctx))
+        trial = asyncio.run(embedded_engine.try_file(target, num_ctx))
     except OrchError:
         if is_new:
             target.unlink()
         raise
-    change = embedded_engine.proposed(
-        config_dir, embedded_engine.entry(known_as, target, num_ctx, trial.context_window)
+    change = embedded_engine.proposed_change(
+        config_dir,
+        embedded_engine.models_yaml_entry(known_as, target, num_ctx, trial.context_window),
     )
-    edit_models.write(change)
+    edit_models.write_change(change)
     speed = f", {trial.tokens_per_s:.0f} tokens/s" if trial.tokens_per_s else ""
     return (
         f"{known_as} is in orch's own engine (loads in {trial.load_s:.1f} s{speed}); entered in"

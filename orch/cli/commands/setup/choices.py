@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orch.config.spec import canonical
+from orch.config.spec import canonical_model_name
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class StarterModel:
     """A tag of Ollama's library. `active_share` is the part of its weights that a token reads;
     `in_engine`: orch's own engine loads its file."""
 
@@ -30,16 +30,16 @@ class Choice:
 
 CONTEXT_BYTES = 500_000_000
 """The KV cache of 4,096 tokens, about: qwen3:4b takes .6 GB, gpt-oss:20b .2."""
-CHOICES = (
-    Choice("qwen2.5:1.5b", 986_061_892, 1.54, in_engine=True),
-    Choice("qwen3:4b-instruct", 2_497_293_803, 4.02, in_engine=True),
-    Choice("qwen3.5:4b", 3_389_983_735, 4.66, thinks=True),
-    Choice("ministral-3:8b", 6_022_236_616, 8.9),
-    Choice("qwen3.5:9b", 6_594_474_711, 9.65, thinks=True),
-    Choice("gemma4:e4b", 9_608_350_718, 8.0, active_share=0.56, thinks=True),
-    Choice("gpt-oss:20b", 13_793_441_244, 20.9, active_share=0.17, thinks=True),
-    Choice("qwen3.6:27b", 17_420_432_739, 27.8, thinks=True),
-    Choice("qwen3-coder:30b", 18_556_701_140, 30.5, active_share=0.11),
+STARTER_MODELS = (
+    StarterModel("qwen2.5:1.5b", 986_061_892, 1.54, in_engine=True),
+    StarterModel("qwen3:4b-instruct", 2_497_293_803, 4.02, in_engine=True),
+    StarterModel("qwen3.5:4b", 3_389_983_735, 4.66, thinks=True),
+    StarterModel("ministral-3:8b", 6_022_236_616, 8.9),
+    StarterModel("qwen3.5:9b", 6_594_474_711, 9.65, thinks=True),
+    StarterModel("gemma4:e4b", 9_608_350_718, 8.0, active_share=0.56, thinks=True),
+    StarterModel("gpt-oss:20b", 13_793_441_244, 20.9, active_share=0.17, thinks=True),
+    StarterModel("qwen3.6:27b", 17_420_432_739, 27.8, thinks=True),
+    StarterModel("qwen3-coder:30b", 18_556_701_140, 30.5, active_share=0.11),
 )
 """Sizes as `/api/tags` of Ollama servers told them in 2025 and 2026 (several people's listings
 agree), parameters and licences as their makers have them.
@@ -50,6 +50,13 @@ models that see have another form.
 """
 
 
-def choice_of(name: str) -> Choice | None:
+def find_starter_model(name: str) -> StarterModel | None:
     """The one of that name."""
-    return next((each for each in CHOICES if canonical(each.name) == canonical(name)), None)
+    return next(
+        (
+            each
+            for each in STARTER_MODELS
+            if canonical_model_name(each.name) == canonical_model_name(name)
+        ),
+        None,
+    )

@@ -15,14 +15,14 @@ from orch.cli import context
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
-    from orch.cli.commands.setup.offers import Offer, Scene
+    from orch.cli.commands.setup.offers import MachineSurvey, Offer
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-NEXT = 'orch run "What is a mutex?"'
+NEXT_COMMAND = 'orch run "What is a mutex?"'
 
 
 @app.command()
-def setup(
+def setup_command(
     ctx: typer.Context,
     model: Annotated[
         str,
@@ -54,24 +54,26 @@ def setup(
     from orch.cli import render
 
     asks = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
-    walk = Walk(ctx, Wish(model, sha256, in_engine, yes and not dry_run, dry_run, asks, as_json))
+    walk = SetupSession(
+        ctx, SetupOptions(model, sha256, in_engine, yes and not dry_run, dry_run, asks, as_json)
+    )
     error: OrchError | None = None
     try:
-        walk.go()
+        walk.run()
     except OrchError as failure:
         if not as_json or failure.exit_code == 2:
             raise
         error = failure
     if as_json:
         told = {"code": error.code, "message": error.message, "hint": error.hint} if error else None
-        render.show_json(
-            {"v": 1, "ok": error is None, **walk.told(), **({"error": told} if told else {})}
+        render.print_json(
+            {"v": 1, "ok": error is None, **walk.to_json(), **({"error": told} if told else {})}
         )
     raise typer.Exit(error.exit_code if error else 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SetupOptions:
     """What argv and the terminal ask for."""
 
     model: str
@@ -83,16 +85,16 @@ class Wish:
     as_json: bool
 
 
-class Walk:
+class SetupSession:
     """One call: looks, says, asks and does, in that order; servers before models."""
 
-    def __init__(self, ctx: typer.Context, wish: Wish) -> None:
+    def __init__(self, ctx: typer.Context, wish: SetupOptions) -> None:
         self._ctx, self._wish = ctx, wish
         self._done: list[dict[str, Any]] = []
-        self._scene: Scene | None = None
+        self._scene: MachineSurvey | None = None
         self._offers: list[Offer] = []
 
-    def go(self) -> None:
+    def run(self) -> None:
         """Raises OrchError where something that was agreed to fails."""
         self._look()
         self._show()
@@ -110,7 +112,7 @@ class Walk:
             self._do(offer)
         self._end()
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Its JSON form."""
         assert self._scene is not None
         scene, here = self._scene, self._scene.machine
@@ -131,41 +133,43 @@ class Walk:
     # ------------------------------------------------------------ looking
 
     def _look(self) -> None:
-        from orch.cli.commands.setup.offers import offers
+        from orch.cli.commands.setup.offers import make_offers
 
         self._scene = asyncio.run(self._seen())
-        self._offers = [self._named(self._scene)] if self._wish.model else offers(self._scene)
+        self._offers = [self._named(self._scene)] if self._wish.model else make_offers(self._scene)
 
-    async def _seen(self) -> Scene:
-        from orch.cli.commands.setup.survey import look
+    async def _seen(self) -> MachineSurvey:
+        from orch.cli.commands.setup.survey import survey_machine
 
-        async with context.orchestrator(self._ctx) as orchestrator:
-            return await look(orchestrator.runtime, orchestrator.runtime.registry.known_quality)
+        async with context.open_orchestrator(self._ctx) as orchestrator:
+            return await survey_machine(
+                orchestrator.runtime, orchestrator.runtime.registry.known_quality
+            )
 
-    def _named(self, scene: Scene) -> Offer:
+    def _named(self, scene: MachineSurvey) -> Offer:
         """The offer of the model that argv names. Raises OrchError where nothing here could hold
         it."""
-        from orch.cli.commands.setup.choices import choice_of
-        from orch.cli.commands.setup.model_library import is_address, place_of
-        from orch.cli.commands.setup.offers import Offer, good_at, mean_of
+        from orch.cli.commands.setup.choices import find_starter_model
+        from orch.cli.commands.setup.model_library import is_url, registry_path
+        from orch.cli.commands.setup.offers import Offer, good_at, mean_quality
 
         name, pulls = (
             self._wish.model,
-            scene.ollama_runs and not self._wish.in_engine and not is_address(self._wish.model),
+            scene.ollama_runs and not self._wish.in_engine and not is_url(self._wish.model),
         )
-        if not is_address(name):
-            place_of(name)
+        if not is_url(name):
+            registry_path(name)
         if not pulls and scene.engine_command:
             raise OrchError(
                 "Ollama does not run here, and orch's own engine is not installed",
                 scene.engine_command,
                 code="usage",
             )
-        choice = choice_of(name)
+        choice = find_starter_model(name)
         command = f"orch setup {name} --yes" + (
             f" --sha256 {self._wish.sha256}" if self._wish.sha256 else ""
         )
-        known = None if is_address(name) else scene.qualities(name)
+        known = None if is_url(name) else scene.qualities(name)
         size, licence = (choice.size_bytes, choice.licence) if choice else (None, "")
         return Offer(
             "pull" if pulls else "download",
@@ -173,7 +177,7 @@ class Walk:
             name,
             size,
             None,
-            mean_of(known),
+            mean_quality(known),
             good_at(known),
             licence,
         )
@@ -192,7 +196,7 @@ class Walk:
             yield from (offer for offer in models if self._is_agreed(offer))
         elif self._wish.yes or self._wish.dry_run:
             assert self._scene is not None
-            yield from models[: 0 if self._scene.real else 1]
+            yield from models[: 0 if self._scene.available_models else 1]
         elif models and self._wish.asks:
             yield from _picked(models)
 
@@ -200,7 +204,7 @@ class Walk:
 
     def _do(self, offer: Offer) -> None:
         from orch.cli import render
-        from orch.cli.commands.setup.actions import do
+        from orch.cli.commands.setup.actions import carry_out
 
         if self._wish.dry_run:
             self._say(f"would do: {_sentence(offer)}")
@@ -214,16 +218,16 @@ class Walk:
         }
         self._done.append(entry)
         assert self._scene is not None
-        orchestrator = context.orchestrator(self._ctx)
+        orchestrator = context.open_orchestrator(self._ctx)
         try:
-            with render.Progress(offer.model or "Ollama") as progress:
-                said = do(
+            with render.ProgressBar(offer.model or "Ollama") as progress:
+                said = carry_out(
                     offer,
                     self._scene,
                     orchestrator.runtime,
-                    context.config_dir(self._ctx),
+                    context.chosen_config_dir(self._ctx),
                     self._wish.sha256,
-                    progress.show,
+                    progress.update,
                 )
         finally:
             asyncio.run(orchestrator.aclose())
@@ -236,7 +240,7 @@ class Walk:
         from orch.cli import render
 
         if not self._wish.as_json:
-            render.show(text)
+            render.print_stdout(text)
 
     def _show(self) -> None:
         if self._wish.as_json:
@@ -256,8 +260,11 @@ class Walk:
         assert self._scene is not None
         if self._wish.dry_run:
             self._say("nothing was done" if self._offers else "there is nothing to do")
-        elif any(entry["ok"] and entry["model"] for entry in self._done) or self._scene.real:
-            self._say(f"next: {NEXT}")
+        elif (
+            any(entry["ok"] and entry["model"] for entry in self._done)
+            or self._scene.available_models
+        ):
+            self._say(f"next: {NEXT_COMMAND}")
         elif not self._wish.asks and not self._wish.yes and self._offers:
             self._say(
                 "nothing was done: orch setup in a terminal asks, orch setup --yes does the first"
@@ -272,7 +279,7 @@ def _asked(question: str) -> str:
     """What was typed, without blanks around; empty at the end of stdin."""
     from orch.cli import render
 
-    return render.ask(question) or ""
+    return render.prompt_user(question) or ""
 
 
 def _picked(models: Sequence[Offer]) -> list[Offer]:
@@ -285,14 +292,14 @@ def _picked(models: Sequence[Offer]) -> list[Offer]:
         words = typed.replace(",", " ").split()
         if all(word.isdecimal() and 1 <= int(word) <= len(models) for word in words):
             return [models[int(word) - 1] for word in dict.fromkeys(words)]
-        render.show(f"type a number of the list ({numbers}), or Enter")
+        render.print_stdout(f"type a number of the list ({numbers}), or Enter")
     return []
 
 
 def _sentence(offer: Offer) -> str:
     from orch.cli.commands.setup import messages as words
 
-    return words.sentence(offer)
+    return words.describe_offer(offer)
 
 
 def _table(found: Sequence[Offer]) -> None:
@@ -302,8 +309,8 @@ def _table(found: Sequence[Offer]) -> None:
     models = [offer for offer in found if offer.model]
     for offer in found:
         if not offer.model:
-            render.show(words.line(offer))
+            render.print_stdout(words.offer_line(offer))
     if models:
-        rows = [words.row(number, offer) for number, offer in enumerate(models, 1)]
-        render.table(words.COLUMNS, rows, drop=("best at",))
-        render.show(f"\n{words.beneath(models)}")
+        rows = [words.offer_row(number, offer) for number, offer in enumerate(models, 1)]
+        render.print_table(words.COLUMNS, rows, drop=("best at",))
+        render.print_stdout(f"\n{words.table_footer(models)}")

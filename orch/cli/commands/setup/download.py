@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from orch.cli.commands.setup.web import opened
+from orch.cli.commands.setup.web import open_url
 from orch.config import paths
 from orch.errors import OrchError
-from orch.providers.transport import load_httpx
+from orch.providers.transport import import_httpx
 from orch.text.lines import one_line
 
 RESERVE_BYTES = 500_000_000
 """Left free on the disk: a full one stops every program, orch's journal among them."""
-MOST_CUTS = 5
+MAX_DISCONNECTS = 5
 """Connections that may break in a row, each after some bytes, before it is given up."""
 _BLOCK = 1 << 20
 
-Progress = Callable[[int, int | None], None]
+ReportBytes = Callable[[int, int | None], None]
 """Told the bytes so far, and in all where that is known."""
 
 
@@ -40,7 +40,7 @@ class Artifact:
     size_bytes: int | None = None
 
 
-def fetch(artifact: Artifact, target: Path, progress: Progress) -> None:
+def download_file(artifact: Artifact, target: Path, progress: ReportBytes) -> None:
     """Brings the file to `target`, readable by its owner alone. What came of it stands beside it as
     `.part`, and the next call goes on from there.
 
@@ -126,7 +126,7 @@ def _hold(file: IO[bytes]) -> None:
         ) from None
 
 
-def _fill(part: _Part, artifact: Artifact, progress: Progress) -> None:
+def _fill(part: _Part, artifact: Artifact, progress: ReportBytes) -> None:
     """Asks until the file is whole. A connection that breaks is taken up again at once, where it
     brought something."""
     cuts = 0
@@ -137,20 +137,20 @@ def _fill(part: _Part, artifact: Artifact, progress: Progress) -> None:
                 return
             cuts += 1
             broke = "the server sends other parts than it was asked for"
-        except load_httpx().TransportError as error:
-            cuts = cuts + 1 if part.size > before else MOST_CUTS + 1
+        except import_httpx().TransportError as error:
+            cuts = cuts + 1 if part.size > before else MAX_DISCONNECTS + 1
             broke = one_line(str(error)) or type(error).__name__
-        if cuts > MOST_CUTS:
+        if cuts > MAX_DISCONNECTS:
             raise OrchError(
                 f"the download broke off: {broke}",
                 "what came is kept: the same command goes on from there",
             )
 
 
-def _receive(part: _Part, artifact: Artifact, progress: Progress) -> bool:
+def _receive(part: _Part, artifact: Artifact, progress: ReportBytes) -> bool:
     """The rest of the file by one connection; False where the server knows no such rest, and it
     must be begun anew."""
-    with opened(artifact.url, {"Range": f"bytes={part.size}-"} if part.size else {}) as response:
+    with open_url(artifact.url, {"Range": f"bytes={part.size}-"} if part.size else {}) as response:
         if response.status_code == 416 and artifact.size_bytes is None:
             return True  # nothing is missing; its SHA-256 tells whether it is the file
         goes_on = response.status_code == 206 and _begins_at(response) == part.size

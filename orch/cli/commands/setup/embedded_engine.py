@@ -9,12 +9,12 @@ from typing import Any
 
 from orch.config import edit_models
 from orch.config.spec import ModelSpec
-from orch.errors import BackendError, OrchError
-from orch.providers.llamacpp import LlamaCppBackend
+from orch.errors import OrchError, ProviderError
+from orch.providers.llamacpp import LlamaCppClient
 from orch.types import ChatRequest, Completion
 
-NUM_CTX, LESS_CTX = 8_192, 4_096
-ROOM_BYTES = 2_500_000_000
+NUM_CTX, SMALL_NUM_CTX = 8_192, 4_096
+FREE_MEMORY_BYTES = 2_500_000_000
 """Memory that must stay free beside the weights for the larger context: 8,192 tokens of qwen3:4b
 take 1.2 GB."""
 MAX_TOKENS = 2_048
@@ -23,7 +23,7 @@ _SAY_TOKENS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EngineTrial:
     """How a file did: seconds to load it, tokens a second, the context that it was trained with,
     its parameters in billions."""
 
@@ -33,20 +33,24 @@ class Trial:
     parameters_b: float | None
 
 
-def num_ctx_for(size_bytes: int, free_bytes: int | None) -> int:
+def engine_num_ctx(size_bytes: int, free_bytes: int | None) -> int:
     """The context that the memory has room for."""
-    return NUM_CTX if free_bytes is None or size_bytes + ROOM_BYTES <= free_bytes else LESS_CTX
+    return (
+        NUM_CTX
+        if free_bytes is None or size_bytes + FREE_MEMORY_BYTES <= free_bytes
+        else SMALL_NUM_CTX
+    )
 
 
-async def tried(file: Path, num_ctx: int) -> Trial:
+async def try_file(file: Path, num_ctx: int) -> EngineTrial:
     """Loads the file and has it say something. Raises OrchError where the engine can't use it."""
-    backend = LlamaCppBackend(
+    backend = LlamaCppClient(
         [ModelSpec(id="trial", provider="trial", gguf=str(file), num_ctx=num_ctx)]
     )
     try:
         done = await _said(backend)
         info = await backend.info("trial")
-    except BackendError as failure:
+    except ProviderError as failure:
         raise OrchError(
             f"orch's engine can't use this file: {failure.message}",
             "orch setup offers others; Ollama may be able to",
@@ -56,21 +60,23 @@ async def tried(file: Path, num_ctx: int) -> Trial:
     tokens_per_s = (
         done.completion_tokens / done.decode_s if done.completion_tokens and done.decode_s else None
     )
-    return Trial(done.load_s or 0.0, tokens_per_s, info.context_window, info.parameters_b)
+    return EngineTrial(done.load_s or 0.0, tokens_per_s, info.context_window, info.parameters_b)
 
 
-async def _said(backend: LlamaCppBackend) -> Completion:
+async def _said(backend: LlamaCppClient) -> Completion:
     asked = ChatRequest(
         "trial", [{"role": "user", "content": _SAY}], {"temperature": 0}, max_tokens=_SAY_TOKENS
     )
     done = Completion()
     async with aclosing(backend.chat(asked)) as deltas:
         async for delta in deltas:
-            done = delta.done or done
+            done = delta.completion or done
     return done
 
 
-def entry(name: str, file: Path, num_ctx: int, window: int | None = None) -> dict[str, Any]:
+def models_yaml_entry(
+    name: str, file: Path, num_ctx: int, window: int | None = None
+) -> dict[str, Any]:
     """Its entry in models.yaml."""
     return {
         "id": name,
@@ -82,9 +88,9 @@ def entry(name: str, file: Path, num_ctx: int, window: int | None = None) -> dic
     }
 
 
-def proposed(config_dir: Path | None, values: dict[str, Any]) -> edit_models.Change:
+def proposed_change(config_dir: Path | None, values: dict[str, Any]) -> edit_models.ModelsChange:
     """The models.yaml with that entry, which replaces one of its name. Raises ConfigError where
     that can't be; writes nothing."""
-    return edit_models.with_engine_model(
+    return edit_models.propose_embedded_model(
         config_dir, {key: value for key, value in values.items() if value is not None}
     )

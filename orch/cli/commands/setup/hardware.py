@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from orch.providers import hardware
 
-CORE_BYTES_S = 6e9
+CORE_BYTES_PER_S = 6e9
 """Bytes of 4-bit weights that a core works through in a second: SmolLM2 135M (98 MB) gives 130
 tokens/s on two (design, decision 6)."""
-GPU_BYTES_S = 250e9
+GPU_BYTES_PER_S = 250e9
 """The same of a middling graphics card: .7 of the 360 GB/s of an RTX 3060. Large ones have two to
 four times as much."""
 _PROBE_BYTES = 64 << 20
@@ -33,15 +33,15 @@ class Machine:
         return sum(size for _, size in self.gpus)
 
 
-def this_machine() -> Machine:
+def measure_machine() -> Machine:
     """This machine. Copies some memory to see how fast that goes: a twentieth of a second."""
     cores = hardware.core_count()
     return Machine(
-        hardware.memory_bytes(),
+        hardware.total_memory_bytes(),
         hardware.free_memory_bytes(),
         hardware.gpus(),
         cores,
-        min(_copied_per_s(), cores * CORE_BYTES_S),
+        min(_copied_per_s(), cores * CORE_BYTES_PER_S),
     )
 
 

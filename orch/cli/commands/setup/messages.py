@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orch.cli.commands.setup.offers import Offer, Scene, Server
+from orch.cli.commands.setup.offers import MachineSurvey, Offer, Server
 
 COLUMNS = ("", "model", "size", "an answer in", "quality", "best at")
-MOST_NAMED, MOST_TYPES = 3, 2
+MAX_NAMED, MAX_TYPES = 3, 2
 
 
-def summary(scene: Scene, found: Sequence[Offer]) -> list[str]:
+def summary(scene: MachineSurvey, found: Sequence[Offer]) -> list[str]:
     """The three lines."""
     return [_machine(scene), _servers(scene), _would_serve(scene, found)]
 
 
-def _machine(scene: Scene) -> str:
+def _machine(scene: MachineSurvey) -> str:
     here = scene.machine
     memory = f"{_gb(here.memory_bytes)} memory" if here.memory_bytes else "memory unknown"
     free = f" ({_gb(here.free_bytes)} free)" if here.free_bytes else ""
@@ -27,7 +27,7 @@ def _machine(scene: Scene) -> str:
     )
 
 
-def _servers(scene: Scene) -> str:
+def _servers(scene: MachineSurvey) -> str:
     up = [_server(server) for server in scene.servers if server.running]
     installed = (
         f"; Ollama is installed ({scene.ollama_program})"
@@ -45,12 +45,16 @@ def _server(server: Server) -> str:
     )
 
 
-def _would_serve(scene: Scene, found: Sequence[Offer]) -> str:
+def _would_serve(scene: MachineSurvey, found: Sequence[Offer]) -> str:
     models = [offer.model for offer in found if offer.model]
-    if scene.real:
-        more = f" and {len(scene.real) - MOST_NAMED} more" if len(scene.real) > MOST_NAMED else ""
+    if scene.available_models:
+        more = (
+            f" and {len(scene.available_models) - MAX_NAMED} more"
+            if len(scene.available_models) > MAX_NAMED
+            else ""
+        )
         better = f"; better by what is known: {', '.join(models)}" if models else ""
-        return f"Serves here: {', '.join(scene.real[:MOST_NAMED])}{more}{better}"
+        return f"Serves here: {', '.join(scene.available_models[:MAX_NAMED])}{more}{better}"
     if models:
         return f"Would serve here: {' or '.join(models)}"
     return (
@@ -60,14 +64,14 @@ def _would_serve(scene: Scene, found: Sequence[Offer]) -> str:
     )
 
 
-def line(offer: Offer) -> str:
+def offer_line(offer: Offer) -> str:
     """An offer that is no model."""
-    return f"- {sentence(offer)}" + (
+    return f"- {describe_offer(offer)}" + (
         f": {offer.command}" if offer.action in ("use_server", "start_ollama", "get_engine") else ""
     )
 
 
-def sentence(offer: Offer) -> str:
+def describe_offer(offer: Offer) -> str:
     """What it would do."""
     size = f" ({_gb(offer.size_bytes)})" if offer.size_bytes else ""
     return {
@@ -82,7 +86,7 @@ def sentence(offer: Offer) -> str:
     }[offer.action]
 
 
-def row(number: int, offer: Offer) -> tuple[str, ...]:
+def offer_row(number: int, offer: Offer) -> tuple[str, ...]:
     """Of the table of models."""
     seconds = f"about {offer.expected_s:.0f} s" if offer.expected_s is not None else "-"
     quality = f"{offer.quality:.2f}" if offer.quality is not None else "-"
@@ -92,11 +96,11 @@ def row(number: int, offer: Offer) -> tuple[str, ...]:
         _gb(offer.size_bytes),
         seconds,
         quality,
-        ", ".join(offer.good_at[:MOST_TYPES]) or "-",
+        ", ".join(offer.good_at[:MAX_TYPES]) or "-",
     )
 
 
-def beneath(models: Sequence[Offer]) -> str:
+def table_footer(models: Sequence[Offer]) -> str:
     """What goes below the table of models."""
     licences = ", ".join(dict.fromkeys(offer.licence for offer in models if offer.licence))
     return f"or type: {models[0].command}" + (f"   (licence: {licences})" if licences else "")

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from orch.cli.commands.setup.download import Artifact
-from orch.cli.commands.setup.web import TRY_LATER, opened
-from orch.config.urls import shown
+from orch.cli.commands.setup.web import TRY_LATER, open_url
+from orch.config.urls import display_url
 from orch.errors import OrchError, UsageError
-from orch.providers.transport import load_httpx
+from orch.providers.transport import import_httpx
 
 REGISTRY = "https://registry.ollama.ai"
-VARIABLE = "ORCH_OLLAMA_REGISTRY"
+REGISTRY_VARIABLE = "ORCH_OLLAMA_REGISTRY"
 """Names a mirror of it."""
 WEIGHTS, PROJECTOR = "application/vnd.ollama.image.model", "application/vnd.ollama.image.projector"
 """Kinds of layers: https://github.com/ollama/ollama, server/images.go."""
-MOST_MANIFEST_BYTES = 1_000_000
+MAX_MANIFEST_BYTES = 1_000_000
 _MANIFEST = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
 _PART = r"[A-Za-z0-9_][\w.-]*"
 _NAME = re.compile(
@@ -28,19 +28,19 @@ _NAME = re.compile(
 )
 
 
-class Place(NamedTuple):
+class RegistryPath(NamedTuple):
     """Where a registry keeps a model: its address without the last part, and the tag."""
 
     url: str
     tag: str
 
 
-def is_address(name: str) -> bool:
+def is_url(name: str) -> bool:
     """Whether it is an address and no name."""
     return "://" in name
 
 
-def place_of(name: str, env: Mapping[str, str] = os.environ) -> Place:
+def registry_path(name: str, env: Mapping[str, str] = os.environ) -> RegistryPath:
     """Of a name as Ollama reads it: `qwen3:4b`, `someone/model`, `hf.co/OWNER/REPO:TAG`. Raises
     UsageError."""
     found = _NAME.fullmatch(name)
@@ -52,17 +52,17 @@ def place_of(name: str, env: Mapping[str, str] = os.environ) -> Place:
     base = (
         f"https://{found['host']}"
         if found["host"]
-        else env.get(VARIABLE, "").rstrip("/") or REGISTRY
+        else env.get(REGISTRY_VARIABLE, "").rstrip("/") or REGISTRY
     )
-    return Place(
+    return RegistryPath(
         f"{base}/v2/{found['space'] or 'library'}/{found['model']}", found["tag"] or "latest"
     )
 
 
-def artifact_of(name: str, sha256: str = "", env: Mapping[str, str] = os.environ) -> Artifact:
+def find_artifact(name: str, sha256: str = "", env: Mapping[str, str] = os.environ) -> Artifact:
     """The file of a model: asks the registry for its manifest; of an address nothing is asked.
     Raises OrchError."""
-    if is_address(name):
+    if is_url(name):
         if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
             raise UsageError(
                 "an address needs the SHA-256 of its file, 64 hexadecimal digits",
@@ -73,27 +73,27 @@ def artifact_of(name: str, sha256: str = "", env: Mapping[str, str] = os.environ
         raise UsageError(
             "--sha256 belongs to an address; of a name the registry tells it", f"orch setup {name}"
         )
-    place = place_of(name, env)
+    place = registry_path(name, env)
     digest, size = _weights(_manifest(f"{place.url}/manifests/{place.tag}"), name)
     return Artifact(f"{place.url}/blobs/sha256:{digest}", digest, size)
 
 
 def _manifest(url: str) -> Any:
     try:
-        with opened(url, _MANIFEST) as response:
+        with open_url(url, _MANIFEST) as response:
             data = b""
             for piece in response.iter_bytes():
                 data += piece
-                if len(data) > MOST_MANIFEST_BYTES:
-                    raise OrchError(f"{shown(url)} is no manifest: it is too long")
-    except load_httpx().TransportError as error:
+                if len(data) > MAX_MANIFEST_BYTES:
+                    raise OrchError(f"{display_url(url)} is no manifest: it is too long")
+    except import_httpx().TransportError as error:
         raise OrchError(
-            f"{shown(url)}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER
+            f"{display_url(url)}: {' '.join(str(error).split()) or type(error).__name__}", TRY_LATER
         ) from None
     try:
         return json.loads(data)
     except ValueError:
-        raise OrchError(f"{shown(url)} is no manifest: it is not JSON") from None
+        raise OrchError(f"{display_url(url)} is no manifest: it is not JSON") from None
 
 
 def _weights(manifest: Any, name: str) -> tuple[str, int]:
@@ -124,5 +124,5 @@ def _weights(manifest: Any, name: str) -> tuple[str, int]:
 def file_name(name: str, artifact: Artifact) -> str:
     """What its file is called here: its name and the beginning of its SHA-256, so that a newer one
     is another file."""
-    last = name.rpartition("/")[2].removesuffix(".gguf") if is_address(name) else name
+    last = name.rpartition("/")[2].removesuffix(".gguf") if is_url(name) else name
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', last)[:80]}-{artifact.sha256[:12]}.gguf"

@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from orch.cli.commands.setup.choices import CHOICES, Choice
-from orch.cli.commands.setup.hardware import GPU_BYTES_S, Machine
-from orch.config.spec import canonical
+from orch.cli.commands.setup.choices import STARTER_MODELS, StarterModel
+from orch.cli.commands.setup.hardware import GPU_BYTES_PER_S, Machine
+from orch.config.spec import canonical_model_name
 from orch.types import TaskType
 
 Action = Literal["use_server", "start_ollama", "get_ollama", "get_engine", "pull", "download"]
 """`pull` is into Ollama, `download` into orch's own engine; what a person gets himself is only
 told."""
-Qualities = Callable[[str], Mapping[TaskType, float] | None]
+QualityLookup = Callable[[str], Mapping[TaskType, float] | None]
 """What is known of a model of that name, 0 to 1 by type; None where nothing is."""
 ANSWER_TOKENS, PROMPT_TOKENS, PREFILL = 400, 300, 10.0
 """Of the answer that the seconds are told for (routing.yaml's default), and how much faster a token
 is read than written."""
 THINKING_TOKENS = 1_000
 """What a model that thinks writes before a usual answer: a guess, until measured."""
-PATIENCE_S = 120.0
+MAX_ANSWER_S = 120.0
 """A model that takes longer for an answer is offered only where nothing is faster."""
-SLOWER, LARGER = 0.1, 0.03
+SLOWNESS_COST, SIZE_COST = 0.1, 0.03
 """Mean quality that twice the seconds, and twice the download, are worth in a recommendation:
 judgements."""
-MOST_OFFERS = 3
-WORTH = 0.03
+MAX_OFFERS = 3
+MIN_QUALITY_GAIN = 0.03
 """How much better the mean quality of a model must be to be offered beside what is there."""
 OLLAMA_URL = "https://ollama.com/download"
 
@@ -66,7 +66,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class MachineSurvey:
     """All that offers are made from. `room_bytes` is memory for models of a server here, None where
     that is not known; `ollama` is the provider's name."""
 
@@ -79,10 +79,10 @@ class Scene:
     ollama_program: str = ""
     engine_command: str = ""
     """What installs orch's own engine, empty where it is installed."""
-    qualities: Qualities = lambda name: None
+    qualities: QualityLookup = lambda name: None
 
     @property
-    def real(self) -> tuple[str, ...]:
+    def available_models(self) -> tuple[str, ...]:
         """The models that can be asked now."""
         return tuple(
             model
@@ -99,7 +99,7 @@ class Scene:
         )
 
 
-def offers(scene: Scene) -> list[Offer]:
+def make_offers(scene: MachineSurvey) -> list[Offer]:
     """In the order in which they are worth doing; of models the recommended one first."""
     found = [
         _use(server)
@@ -118,12 +118,14 @@ def offers(scene: Scene) -> list[Offer]:
             *found,
             *(
                 _of(choice, scene, "pull")
-                for choice in _best(scene, _that_fit(scene, CHOICES, scene.room_bytes), "pull")
+                for choice in _best(
+                    scene, _that_fit(scene, STARTER_MODELS, scene.room_bytes), "pull"
+                )
             ),
         ]
     if scene.engine_command:
         return [*found, Offer("get_engine", scene.engine_command)]
-    choices = [each for each in CHOICES if each.in_engine]  # which uses no GPU
+    choices = [each for each in STARTER_MODELS if each.in_engine]  # which uses no GPU
     return [
         *found,
         *(
@@ -139,38 +141,46 @@ def _use(server: Server) -> Offer:
     return Offer("use_server", "orch setup --yes", server=server.name, url=server.url)
 
 
-def _that_fit(scene: Scene, choices: Sequence[Choice], room_bytes: int | None) -> list[Choice]:
-    there = {canonical(model) for model in scene.real}
+def _that_fit(
+    scene: MachineSurvey, choices: Sequence[StarterModel], room_bytes: int | None
+) -> list[StarterModel]:
+    there = {canonical_model_name(model) for model in scene.available_models}
     return [
         each
         for each in choices
-        if canonical(each.name) not in there
+        if canonical_model_name(each.name) not in there
         and (room_bytes is None or each.memory_bytes <= room_bytes)
         and each.size_bytes <= scene.disk_bytes
     ]
 
 
-def _best(scene: Scene, choices: Sequence[Choice], action: Action) -> list[Choice]:
+def _best(
+    scene: MachineSurvey, choices: Sequence[StarterModel], action: Action
+) -> list[StarterModel]:
     """Those that are better than all faster ones that are no larger, and than what is there: the
     recommended one first, then the others, best first."""
     seconds = {each.name: expected_s(each, scene.machine, action) for each in choices}
     worth = {each.name: _worth(scene.qualities(each.name), each.params_b) for each in choices}
-    least = max((_worth(scene.qualities(name), 0) + WORTH for name in scene.real), default=0.0)
-    chosen: list[Choice] = []
+    least = max(
+        (_worth(scene.qualities(name), 0) + MIN_QUALITY_GAIN for name in scene.available_models),
+        default=0.0,
+    )
+    chosen: list[StarterModel] = []
     for each in sorted(choices, key=lambda each: seconds[each.name]):
         best = max(
             [least, *(worth[other.name] for other in chosen if other.size_bytes <= each.size_bytes)]
         )
-        if (seconds[each.name] <= PATIENCE_S or not chosen) and worth[each.name] > best:
+        if (seconds[each.name] <= MAX_ANSWER_S or not chosen) and worth[each.name] > best:
             chosen.append(each)
     cost = {
-        each.name: SLOWER * math.log2(seconds[each.name]) + LARGER * math.log2(each.size_bytes)
+        each.name: SLOWNESS_COST * math.log2(seconds[each.name])
+        + SIZE_COST * math.log2(each.size_bytes)
         for each in chosen
     }
     chosen.sort(key=lambda each: -worth[each.name])
     first = max(chosen, key=lambda each: worth[each.name] - cost[each.name], default=None)
     return [*([first] if first else []), *(each for each in chosen if each is not first)][
-        :MOST_OFFERS
+        :MAX_OFFERS
     ]
 
 
@@ -180,7 +190,7 @@ def _worth(qualities: Mapping[TaskType, float] | None, params_b: float) -> float
     return fmean(qualities.values()) if qualities else params_b / 10_000
 
 
-def _of(choice: Choice, scene: Scene, action: Action) -> Offer:
+def _of(choice: StarterModel, scene: MachineSurvey, action: Action) -> Offer:
     command = f"orch models pull {choice.name}" if action == "pull" else f"orch setup {choice.name}"
     seconds, known = (
         round(expected_s(choice, scene.machine, action), 1),
@@ -192,18 +202,18 @@ def _of(choice: Choice, scene: Scene, action: Action) -> Offer:
         choice.name,
         choice.size_bytes,
         seconds,
-        mean_of(known),
+        mean_quality(known),
         good_at(known),
         choice.licence,
     )
 
 
-def mean_of(qualities: Mapping[TaskType, float] | None) -> float | None:
+def mean_quality(qualities: Mapping[TaskType, float] | None) -> float | None:
     """Over the types, to two digits."""
     return round(fmean(qualities.values()), 2) if qualities else None
 
 
-def expected_s(choice: Choice, machine: Machine, action: Action) -> float:
+def expected_s(choice: StarterModel, machine: Machine, action: Action) -> float:
     """Seconds to a usual answer of the loaded model: decoding reads its active weights once a
     token, as fast as memory gives them."""
     fits_gpu = action == "pull" and choice.memory_bytes <= machine.gpu_bytes
@@ -212,7 +222,7 @@ def expected_s(choice: Choice, machine: Machine, action: Action) -> float:
         tokens
         * choice.size_bytes
         * choice.active_share
-        / (GPU_BYTES_S if fits_gpu else machine.bytes_per_s)
+        / (GPU_BYTES_PER_S if fits_gpu else machine.bytes_per_s)
     )
 
 

@@ -8,11 +8,11 @@ import time
 from urllib.parse import urlsplit
 
 from orch.config import paths
-from orch.config.urls import shown
+from orch.config.urls import display_url
 from orch.errors import OrchError
-from orch.providers.transport import load_httpx
+from orch.providers.transport import import_httpx
 
-PATIENCE_S = 20.0
+START_TIMEOUT_S = 20.0
 _LOOK_S = 0.1
 
 
@@ -30,7 +30,7 @@ def start_ollama(program: str, url: str) -> None:
             env=at,
             start_new_session=True,
         )
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if _answers(url):
             return
@@ -42,12 +42,13 @@ def start_ollama(program: str, url: str) -> None:
             )
         time.sleep(_LOOK_S)
     raise OrchError(
-        f"ollama serve did not answer at {shown(url)} within {PATIENCE_S:g} s", f"its log: {log}"
+        f"ollama serve did not answer at {display_url(url)} within {START_TIMEOUT_S:g} s",
+        f"its log: {log}",
     )
 
 
 def _answers(url: str) -> bool:
-    httpx = load_httpx()
+    httpx = import_httpx()
     try:
         with httpx.stream(
             "GET", f"{url.rstrip('/')}/api/version", timeout=2.0, trust_env=False

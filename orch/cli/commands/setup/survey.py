@@ -11,30 +11,30 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from orch.cli.commands.setup.download import RESERVE_BYTES, free_disk_bytes
-from orch.cli.commands.setup.hardware import Machine, this_machine
-from orch.cli.commands.setup.offers import Qualities, Scene, Server
-from orch.config.installation import library_command
+from orch.cli.commands.setup.hardware import Machine, measure_machine
+from orch.cli.commands.setup.offers import MachineSurvey, QualityLookup, Server
+from orch.config.installation import install_library_command
 from orch.config.spec import Provider
-from orch.config.urls import is_loopback, shown
-from orch.errors import BackendError
-from orch.execution.reachable_addresses import USUAL_SERVERS
+from orch.config.urls import display_url, is_loopback
+from orch.errors import ProviderError
+from orch.execution.reachable_addresses import DEFAULT_SERVERS
 from orch.execution.runtime import Runtime
-from orch.providers.llamacpp import ENGINE
-from orch.providers.openai_compatible import OpenAIBackend
-from orch.routing.registry import Survey
+from orch.providers.llamacpp import ENGINE_PACKAGE
+from orch.providers.openai_compatible import OpenAIClient
+from orch.routing.registry import Inventory
 
 _LOOK_S = 2.0
 _NAMES = {"ollama": "Ollama", "openai": "a server", "llamacpp": "orch's own engine"}
 
 
-async def look(
-    runtime: Runtime, qualities: Qualities, env: Mapping[str, str] = os.environ
-) -> Scene:
+async def survey_machine(
+    runtime: Runtime, qualities: QualityLookup, env: Mapping[str, str] = os.environ
+) -> MachineSurvey:
     """What is there now. Asks servers on loopback and those that models.yaml names; nothing
     else."""
-    survey = await runtime.registry.available(with_unlisted=True)
+    survey = await runtime.registry.snapshot(with_unlisted=True)
     named = _named(runtime, survey)
-    here, providers = this_machine(), runtime.config.models.providers
+    here, providers = measure_machine(), runtime.config.models.providers
     ollama = next((name for name, provider in providers.items() if provider.kind == "ollama"), "")
     urls = providers[ollama].urls if ollama else ()
     taken = {
@@ -43,11 +43,11 @@ async def look(
     # a second Ollama is nobody's: OLLAMA_HOST says where the one is
     usual = [
         (name, url)
-        for name, url in USUAL_SERVERS.items()
+        for name, url in DEFAULT_SERVERS.items()
         if _port(url) not in taken and not (ollama and name == "Ollama")
     ]
     found = await asyncio.gather(*(_usual(name, url) for name, url in usual))
-    return Scene(
+    return MachineSurvey(
         here,
         (*named, *(server for server in found if server is not None)),
         _room(runtime, survey, here),
@@ -55,12 +55,12 @@ async def look(
         ollama,
         all(is_loopback(url) for url in urls),
         shutil.which("ollama", path=env.get("PATH")) or "",
-        "" if find_spec(ENGINE) else library_command(ENGINE),
+        "" if find_spec(ENGINE_PACKAGE) else install_library_command(ENGINE_PACKAGE),
         qualities,
     )
 
 
-def _named(runtime: Runtime, survey: Survey) -> list[Server]:
+def _named(runtime: Runtime, survey: Inventory) -> list[Server]:
     """The servers of models.yaml; the engine inside orch counts as one where it has a real
     model."""
     found = []
@@ -78,11 +78,11 @@ def _named(runtime: Runtime, survey: Survey) -> list[Server]:
             found.append(
                 Server(
                     label,
-                    ", ".join(map(shown, provider.urls)),
+                    ", ".join(map(display_url, provider.urls)),
                     name,
-                    name not in survey.down,
+                    name not in survey.unreachable,
                     models,
-                    survey.down.get(name, ""),
+                    survey.unreachable.get(name, ""),
                 )
             )
     return found
@@ -94,7 +94,7 @@ def _chats(capabilities: frozenset[str] | None) -> bool:
 
 async def _usual(name: str, url: str) -> Server | None:
     """What answers there, where it is a server of models."""
-    backend = OpenAIBackend(Provider(kind="openai", base_url=url))
+    backend = OpenAIClient(Provider(kind="openai", base_url=url))
     try:
         async with asyncio.timeout(_LOOK_S):
             models = tuple(
@@ -102,7 +102,7 @@ async def _usual(name: str, url: str) -> Server | None:
                 for item in await backend.installed()
                 if item.name and not item.remote_host
             )
-    except (BackendError, TimeoutError):
+    except (ProviderError, TimeoutError):
         return None
     finally:
         await backend.aclose()
@@ -116,7 +116,7 @@ def _port(url: str) -> int | None:
         return None
 
 
-def _room(runtime: Runtime, survey: Survey, here: Machine) -> int | None:
+def _room(runtime: Runtime, survey: Inventory, here: Machine) -> int | None:
     """Bytes for models of a server here, as the router counts them: what is free and what loaded
     ones would give back, or all of a GPU where that is more."""
     budget = runtime.config.routing.memory_budget_gb

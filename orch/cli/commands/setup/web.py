@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from orch.config.urls import is_loopback, shown
-from orch.errors import BackendError, OrchError
-from orch.providers.proxies import proxy_of
-from orch.providers.transport import load_httpx, way_to
+from orch.config.urls import display_url, is_loopback
+from orch.errors import OrchError, ProviderError
+from orch.providers.proxies import proxy_for
+from orch.providers.transport import client_options, import_httpx
 
-CONNECT_S, SILENCE_S = 10.0, 60.0
-MOST_REDIRECTS = 5
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
+MAX_REDIRECTS = 5
 TRY_LATER = "check the connection, then type the same command again"
 
 
 @contextmanager
-def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
+def open_url(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
     """An httpx Response with status 200 or 206 (416 too) whose body is still to come. Raises
     OrchError, and what httpx raises of a broken connection."""
     with ExitStack() as clients:
@@ -27,7 +27,7 @@ def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
         try:
             if response.status_code not in (200, 206, 416):
                 raise OrchError(
-                    f"{shown(url)}: status {response.status_code} {response.reason_phrase}".rstrip(),
+                    f"{display_url(url)}: status {response.status_code} {response.reason_phrase}".rstrip(),
                     _hint(response.status_code),
                 )
             yield response
@@ -37,22 +37,22 @@ def opened(url: str, headers: Mapping[str, str] = {}) -> Iterator[Any]:
 
 def _client(url: str, headers: Mapping[str, str]) -> Any:
     """One for each address on the way: another host may have another proxy, or none."""
-    httpx = load_httpx()
+    httpx = import_httpx()
     try:
         return httpx.Client(
-            **way_to(url, proxy_of(url)),
-            timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
+            **client_options(url, proxy_for(url)),
+            timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             headers=headers,
         )
-    except BackendError as error:
+    except ProviderError as error:
         raise OrchError(error.message, TRY_LATER) from None
 
 
 def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
     """The answer behind all redirects."""
-    httpx, at = load_httpx(), url
-    for _ in range(MOST_REDIRECTS + 1):
-        check(at, may_be_here=is_loopback(url))
+    httpx, at = import_httpx(), url
+    for _ in range(MAX_REDIRECTS + 1):
+        check_url(at, may_be_here=is_loopback(url))
         client = clients.enter_context(_client(at, headers))
         try:
             response = client.send(client.build_request("GET", at), stream=True)
@@ -62,22 +62,24 @@ def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
             httpx.ProxyError,
             httpx.UnsupportedProtocol,
         ) as error:
-            raise OrchError(f"can't connect to {shown(at)}: {_words(error)}", TRY_LATER) from None
+            raise OrchError(
+                f"can't connect to {display_url(at)}: {_words(error)}", TRY_LATER
+            ) from None
         if not response.has_redirect_location:
             return response
         response.close()
         at = str(response.url.join(response.headers["location"]))
-    raise OrchError(f"{shown(url)} redirects more than {MOST_REDIRECTS} times")
+    raise OrchError(f"{display_url(url)} redirects more than {MAX_REDIRECTS} times")
 
 
-def check(url: str, *, may_be_here: bool) -> None:
+def check_url(url: str, *, may_be_here: bool) -> None:
     """Raises OrchError for an address that a download does not go to: not HTTPS, or with a user in
     it. From the web nothing leads to this machine."""
-    httpx = load_httpx()
+    httpx = import_httpx()
     try:
         asked = httpx.URL(url)
     except httpx.InvalidURL:
-        raise OrchError(f"{shown(url)} is not an address") from None
+        raise OrchError(f"{display_url(url)} is not an address") from None
     here = is_loopback(url)
     if (
         not asked.host
@@ -85,11 +87,11 @@ def check(url: str, *, may_be_here: bool) -> None:
         or (here and not may_be_here)
     ):
         raise OrchError(
-            f"{shown(url)} is not an https address on the web", "downloads go over https only"
+            f"{display_url(url)} is not an https address on the web", "downloads go over https only"
         )
     if asked.userinfo:
         raise OrchError(
-            f"{shown(url)}: an address with a user in it is not asked",
+            f"{display_url(url)}: an address with a user in it is not asked",
             "downloads send no credentials",
         )
 

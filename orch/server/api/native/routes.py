@@ -19,31 +19,31 @@ from orch.config.version import VERSION
 from orch.errors import OrchError
 from orch.execution import serialize
 from orch.execution.attempt import Chunk
-from orch.execution.health import probes
+from orch.execution.health import run_health_checks
 from orch.execution.lifecycle import load, unload
 from orch.execution.run import Run
 from orch.execution.runtime import Runtime
-from orch.execution.session import session_named
-from orch.orchestrator import task_of
-from orch.routing.feedback import rate as rate_run
-from orch.routing.lookup import facts
+from orch.execution.session import resolve_session
+from orch.orchestrator import build_task
+from orch.routing.feedback import record_rating as rate_run
+from orch.routing.lookup import describe
 from orch.routing.router import plan
 from orch.server.api.handler import (
-    Held,
-    Stream,
-    as_json,
-    client_of,
-    guarded,
-    headers,
-    read,
+    ActiveRequest,
+    StreamedResponse,
+    client_name,
+    json_response,
+    parse_body,
+    response_headers,
     service_of,
-    warned,
+    with_error_envelope,
+    with_warning_headers,
 )
 from orch.server.api.native import schemas as forms
-from orch.server.http.disconnect import CODE
-from orch.server.http.peer_user import TELLS
-from orch.server.http.sessions import Logins
-from orch.storage.journal import Journal, unpacked
+from orch.server.http.disconnect import DISCONNECT_CODE
+from orch.server.http.peer_user import IDENTIFIES_PEERS
+from orch.server.http.sessions import LoginSessions
+from orch.storage.journal import Journal, decode_run
 from orch.storage.stats import by_client, by_model, by_type
 from orch.text.prompt import Attachment, Task
 
@@ -51,58 +51,61 @@ LINES = "application/x-ndjson"
 MOST_RUNS = 1_000
 
 
-def envelope(error: OrchError) -> dict[str, Any]:
+def native_error(error: OrchError) -> dict[str, Any]:
     """An error as `orch run --json` tells it."""
-    return serialize.of_error(error)
+    return serialize.error_to_json(error)
 
 
 # ---------------------------------------------------------------- running and deciding
 
 
-def _task(request: Request, asked: forms.Asked) -> Task:
+def _task(request: Request, asked: forms.TaskRequest) -> Task:
     given = asked.model_dump(
-        include=set(forms.Asked.model_fields),
+        include=set(forms.TaskRequest.model_fields),
         exclude={"text", "attachments", "messages"},
         exclude_defaults=True,
     )
     messages = [message.model_dump(exclude_unset=True) for message in asked.messages]
     attachments = tuple(Attachment(each.name, each.text, each.image) for each in asked.attachments)
     batch = request.headers.get("x-orch-priority", "").lower() == "batch"
-    return task_of(
+    return build_task(
         asked.text,
         messages=messages,
         attachments=attachments,
-        client=client_of(request),
+        client=client_name(request),
         batch=batch,
         **given,
     )
 
 
-@guarded(envelope)
-async def run(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def run_task(request: Request) -> Response:
     """`POST /orch/run`: the chunks of the library, as server-sent events or, where the client
     accepts them, one JSON object a line."""
     service = service_of(request)
-    asked = await read(request, forms.Run)
+    asked = await parse_body(request, forms.RunRequest)
     _refuse_strangers(request)
     if asked.carry_on or asked.session:
-        await service.flushed()  # the turn before may have ended a moment ago
+        await service.flush_journal()  # the turn before may have ended a moment ago
     if asked.carry_on:
         asked.session = await service.wiring.aside(
-            session_named, "", True, service.orchestrator.runtime.journal
+            resolve_session, "", True, service.orchestrator.runtime.journal
         )
     task = _task(request, asked)
     lines = LINES in request.headers.get("accept", "")
-    async with Held(request, task, asked.on_partial, asked.face) as held:
+    async with ActiveRequest(request, task, asked.on_partial, asked.face) as held:
         going, chunks = held.run, held.chunks
         first = await anext(chunks)
-        heads = headers(
+        heads = response_headers(
             going.run_id, str(first.get("model_id", "")), str(first.get("task_type", "")), 0
         )
         body = _told(first, chunks, going, lines)
-        return warned(
-            Stream(
-                body, heads, LINES if lines else "text/event-stream; charset=utf-8", held.kept()
+        return with_warning_headers(
+            StreamedResponse(
+                body,
+                heads,
+                LINES if lines else "text/event-stream; charset=utf-8",
+                held.hand_over(),
             ),
             going.warnings,
         )
@@ -126,54 +129,55 @@ async def _told(
     def packed(form: dict[str, Any]) -> bytes:
         return to_json(form) + b"\n" if lines else b"data: " + to_json(form) + b"\n\n"
 
-    yield packed(serialize.of_chunk(first))
+    yield packed(serialize.chunk_to_json(first))
     try:
         async for chunk in rest:
-            yield packed(serialize.of_chunk(chunk))
+            yield packed(serialize.chunk_to_json(chunk))
     except OrchError:
         return  # the error chunk has told it
     except asyncio.CancelledError:
-        if going.error is None or going.error.code == CODE:
+        if going.error is None or going.error.code == DISCONNECT_CODE:
             raise
         # ended by its id: its caller is still there to be told
         yield packed(serialize.error_chunk(going.error))
 
 
-@guarded(envelope)
-async def route(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def route_task(request: Request) -> Response:
     """`POST /orch/route`: the decision alone."""
     runtime = service_of(request).orchestrator.runtime
-    made = await plan(_task(request, await read(request, forms.Asked)), runtime)
+    made = await plan(_task(request, await parse_body(request, forms.TaskRequest)), runtime)
     decision = made.decision
-    heads = headers("", decision.model_id, str(decision.task_type), 0)
-    return warned(
-        as_json(serialize.of_decision(decision, list(made.warnings)), heads), made.warnings
+    heads = response_headers("", decision.model_id, str(decision.task_type), 0)
+    return with_warning_headers(
+        json_response(serialize.decision_to_json(decision, list(made.warnings)), heads),
+        made.warnings,
     )
 
 
-@guarded(envelope)
-async def end(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def end_run(request: Request) -> Response:
     """`POST /orch/runs/{run_id}/end`: ends a run as its caller's Ctrl-C would."""
-    code = (await read(request, forms.Ended)).code
+    code = (await parse_body(request, forms.EndRunRequest)).code
     run_id = request.path_params["run_id"]
-    if not service_of(request).end(run_id, code):
+    if not service_of(request).cancel_run(run_id, code):
         raise OrchError(
             f"no run {run_id!r} is under way",
             "GET /orch/runs lists the last ones",
             code="not_found",
         )
-    return as_json({"v": 1, "ok": True})
+    return json_response({"v": 1, "ok": True})
 
 
 # ---------------------------------------------------------------- what happened
 
 
-@guarded(envelope)
-async def runs(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def get_runs(request: Request) -> Response:
     """`GET /orch/runs`: the last runs, newest first; `limit` (50) and `since` (seconds since the
     epoch)."""
     service = service_of(request)
-    await service.flushed()
+    await service.flush_journal()
     limit, since = _number(request, "limit", 50), _number(request, "since", 0)
     body = await service.wiring.aside(
         _listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MOST_RUNS)
@@ -202,12 +206,12 @@ def _number(request: Request, name: str, otherwise: float) -> float:
     return number
 
 
-@guarded(envelope)
-async def one_run(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def get_run(request: Request) -> Response:
     """`GET /orch/runs/{run_id}`: one run whole, with its decision and attempts; `last` is the last
     one that was answered."""
     service = service_of(request)
-    await service.flushed()
+    await service.flush_journal()
     journal, name = service.orchestrator.runtime.journal, request.path_params["run_id"]
     found = await service.wiring.aside(_found, journal, name)
     if found is None:
@@ -220,25 +224,25 @@ async def one_run(request: Request) -> Response:
 def _found(journal: Journal, name: str) -> bytes | None:
     row = journal.find_run(name)
     return (
-        to_json({"v": 1, "run": unpacked(row), "attempts": journal.attempts_of(row["run_id"])})
+        to_json({"v": 1, "run": decode_run(row), "attempts": journal.attempts_of(row["run_id"])})
         if row
         else None
     )
 
 
-@guarded(envelope)
-async def stats(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def get_stats(request: Request) -> Response:
     """`GET /orch/stats`: real times by model, by type and by client; `since` in seconds since the
     epoch."""
     service = service_of(request)
-    await service.flushed()
+    await service.flush_journal()
     journal, since = service.orchestrator.runtime.journal, _number(request, "since", 0)
-    return as_json(await service.wiring.aside(_figures, journal, since))
+    return json_response(await service.wiring.aside(_figures, journal, since))
 
 
 def _figures(journal: Journal, since: float) -> dict[str, Any]:
     attempts = journal.attempts(since)
-    corrected = journal.judgements.corrected(since)
+    corrected = journal.feedback.count_corrections(since)
     return {
         "v": 1,
         "models": by_model(attempts),
@@ -248,29 +252,29 @@ def _figures(journal: Journal, since: float) -> dict[str, Any]:
     }
 
 
-@guarded(envelope)
-async def rate(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def rate_answer(request: Request) -> Response:
     """`POST /orch/rate`: the user's word on a run."""
-    service, said = service_of(request), await read(request, forms.Rate)
-    await service.flushed()
+    service, said = service_of(request), await parse_body(request, forms.RateRequest)
+    await service.flush_journal()
     told = await rate_run(
         service.orchestrator.runtime, said.run_id, said.word, said.better, said.task_type
     )
-    return as_json({"v": 1, "ok": True, "said": told})
+    return json_response({"v": 1, "ok": True, "said": told})
 
 
 # ---------------------------------------------------------------- what is there
 
 
-@guarded(envelope)
-async def health(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def get_health(request: Request) -> Response:
     """`GET /orch/health`: every check, the queue, memory for models, addresses, and what is wrong
     with the configuration."""
     service = service_of(request)
     _refuse_strangers(request)
-    await service.flushed()
+    await service.flush_journal()
     runtime = service.orchestrator.runtime
-    rows, could_answer = await probes(runtime)
+    rows, could_answer = await run_health_checks(runtime)
     fault = service.config_fault
     config = {
         "hash": service.config.hash,
@@ -278,11 +282,11 @@ async def health(request: Request) -> Response:
     }
     addresses = {
         name: backend.addresses()
-        for name, backend in runtime.backends.items()
+        for name, backend in runtime.providers.items()
         if hasattr(backend, "addresses")
     }
     queue = service.gate.status()
-    return as_json(
+    return json_response(
         {
             "v": 1,
             "ok": could_answer,
@@ -294,11 +298,11 @@ async def health(request: Request) -> Response:
     )
 
 
-@guarded(envelope)
-async def server(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def get_server(request: Request) -> Response:
     """`GET /orch/server`: which server this is."""
     service = service_of(request)
-    return as_json(
+    return json_response(
         {
             "v": 1,
             "version": VERSION,
@@ -314,11 +318,11 @@ async def server(request: Request) -> Response:
     )
 
 
-@guarded(envelope)
-async def page(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def create_page_link(request: Request) -> Response:
     """`POST /orch/page`: the page's address, and a link that logs one browser in, once; `told`
     where the system says who asks, so that none is needed."""
-    logins: Logins | None = request.scope["state"]["logins"]
+    logins: LoginSessions | None = request.scope["state"]["logins"]
     if logins is None:
         raise OrchError(
             "this server has no page",
@@ -326,33 +330,37 @@ async def page(request: Request) -> Response:
             code="not_found",
         )
     url = service_of(request).url
-    return as_json(
+    return json_response(
         {
             "v": 1,
             "url": f"{url}/",
-            "link": f"{url}{logins.link()}",
-            "told": logins.keys is None and TELLS,
+            "link": f"{url}{logins.create_link()}",
+            "told": logins.keys is None and IDENTIFIES_PEERS,
         }
     )
 
 
-@guarded(envelope)
-async def models(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def list_all_models(request: Request) -> Response:
     """`GET /orch/models`: everything known about every model."""
-    survey = await service_of(request).orchestrator.runtime.registry.available(with_unlisted=True)
-    return as_json(
-        {"v": 1, "models": [facts(state) for state in survey.states], "down": dict(survey.down)}
+    survey = await service_of(request).orchestrator.runtime.registry.snapshot(with_unlisted=True)
+    return json_response(
+        {
+            "v": 1,
+            "models": [describe(state) for state in survey.states],
+            "down": dict(survey.unreachable),
+        }
     )
 
 
-@guarded(envelope)
-async def load_model(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def post_load_model(request: Request) -> Response:
     """`POST /orch/models/load`: loads a model with its usual context, in its turn."""
     return await _moved(request, load)
 
 
-@guarded(envelope)
-async def unload_model(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def post_unload_model(request: Request) -> Response:
     """`POST /orch/models/unload`: frees a model's memory."""
     return await _moved(request, unload)
 
@@ -360,20 +368,22 @@ async def unload_model(request: Request) -> Response:
 async def _moved(request: Request, move: Callable[[Runtime, str], Awaitable[str]]) -> Response:
     service = service_of(request)
     _refuse_strangers(request)
-    service.look_again()  # the model may have been loaded a moment ago
-    said = await move(service.orchestrator.runtime, (await read(request, forms.Loaded)).model)
-    service.look_again()
-    return as_json({"v": 1, "ok": True, "said": said})
+    service.invalidate_inventory()  # the model may have been loaded a moment ago
+    said = await move(
+        service.orchestrator.runtime, (await parse_body(request, forms.LoadRequest)).model
+    )
+    service.invalidate_inventory()
+    return json_response({"v": 1, "ok": True, "said": said})
 
 
-@guarded(envelope)
-async def memory(request: Request) -> Response:
+@with_error_envelope(native_error)
+async def perform_memory_operation(request: Request) -> Response:
     """`POST /orch/memory/{name}`: search, list, show, add, forget, export, import, stats, reindex,
     with the command's arguments as JSON."""
     service = service_of(request)
     _refuse_strangers(request)
-    await service.flushed()
-    arguments = (await read(request, forms.Arguments)).model_dump()
-    return as_json(
+    await service.flush_journal()
+    arguments = (await parse_body(request, forms.MemoryArguments)).model_dump()
+    return json_response(
         {"v": 1, "result": await service.memory.perform(request.path_params["name"], arguments)}
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orch.server.api.openai.schemas import Said
+from orch.server.api.openai.schemas import ChatMessageBase
 from orch.types import TaskType
 
 Text = Annotated[str, Field(max_length=32_000_000)]
@@ -16,7 +16,7 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Attached(_Form):
+class AttachmentInput(_Form):
     """A text, or an image in base64, beside the task."""
 
     name: str = ""
@@ -24,14 +24,14 @@ class Attached(_Form):
     image: Text = ""
 
 
-class Asked(_Form):
+class TaskRequest(_Form):
     """A task: what the library's `execute_streaming` takes."""
 
     text: Text = ""
     system_prompt: Text | None = None
     context: list[Text] = Field([], max_length=1_000)
-    messages: list[Said] = Field([], max_length=4_096)
-    attachments: list[Attached] = Field([], max_length=1_000)
+    messages: list[ChatMessageBase] = Field([], max_length=4_096)
+    attachments: list[AttachmentInput] = Field([], max_length=1_000)
     options: dict[str, Any] = {}
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
@@ -48,7 +48,7 @@ class Asked(_Form):
     retrieve_context: bool | None = None
 
 
-class Run(Asked):
+class RunRequest(TaskRequest):
     """`POST /orch/run`."""
 
     on_partial: Literal["continue", "restart", "stop"] = "continue"
@@ -56,7 +56,7 @@ class Run(Asked):
     face: Literal["server", "cli", "page"] = "server"
 
 
-class Rate(_Form):
+class RateRequest(_Form):
     """`POST /orch/rate`."""
 
     run_id: str = Field(min_length=1, max_length=300)
@@ -65,19 +65,19 @@ class Rate(_Form):
     task_type: str = ""
 
 
-class Ended(_Form):
+class EndRunRequest(_Form):
     """`POST /orch/runs/{run_id}/end`."""
 
     code: Literal["interrupted", "terminated", "hung_up"] = "interrupted"
 
 
-class Loaded(_Form):
+class LoadRequest(_Form):
     """`POST /orch/models/load` and `/orch/models/unload`."""
 
     model: str = Field(min_length=1, max_length=300)
 
 
-class Arguments(BaseModel):
+class MemoryArguments(BaseModel):
     """`POST /orch/memory/{name}`: what the command takes; it is checked there."""
 
     model_config = ConfigDict(extra="allow")

@@ -14,24 +14,24 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.execution.attempt import Chunk
-from orch.execution.lifecycle import is_zero, load, named, unload
-from orch.providers.message_formats import ollama_calls
-from orch.server.api.embeddings import embed as embedded
+from orch.execution.lifecycle import load, require_usable_model, unload, unloads_after_answer
+from orch.providers.message_formats import to_ollama_calls
+from orch.server.api.embeddings import embed_texts as embedded
 from orch.server.api.handler import (
-    Answer,
-    Held,
-    Stream,
-    answered,
-    as_json,
-    guarded,
-    headers,
-    read,
+    ActiveRequest,
+    PendingResponse,
+    StreamedResponse,
+    json_response,
+    parse_body,
+    response_headers,
+    run_and_respond,
     service_of,
+    with_error_envelope,
 )
-from orch.server.api.model_names import AUTO
+from orch.server.api.model_names import AUTO_NAMES
 from orch.server.api.ollama import schemas as forms
-from orch.server.api.openai.tools import nested_tools
-from orch.server.api.request_task import Wishes, task_for
+from orch.server.api.openai.tools import tools_from_chat
+from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult
 
 READ = (
@@ -41,25 +41,25 @@ READ = (
 _NANO = 1_000_000_000
 
 
-def envelope(error: OrchError) -> dict[str, Any]:
+def ollama_error(error: OrchError) -> dict[str, Any]:
     """An error as Ollama's API tells it."""
     return {"error": f"{error.message}; {error.hint}" if error.hint else error.message}
 
 
-@guarded(envelope)
-async def chat(request: Request) -> Response:
+@with_error_envelope(ollama_error)
+async def ollama_chat(request: Request) -> Response:
     """`POST /api/chat`."""
-    body = await read(request, forms.Chat)
+    body = await parse_body(request, forms.OllamaChatRequest)
     if not body.messages:
         return await _loaded(request, body, _message())
     given = body.model_dump(exclude_unset=True, exclude_none=True)
     return await _answer(request, body, given["messages"], body.tools or None, _message)
 
 
-@guarded(envelope)
+@with_error_envelope(ollama_error)
 async def generate(request: Request) -> Response:
     """`POST /api/generate`."""
-    body = await read(request, forms.Generate)
+    body = await parse_body(request, forms.GenerateRequest)
     if not body.prompt and not body.images:
         return await _loaded(request, body, _response())
     images = {"images": body.images} if body.images else {}
@@ -98,7 +98,7 @@ def _response(
 
 async def _answer(
     request: Request,
-    body: forms.Chat | forms.Generate,
+    body: forms.OllamaChatRequest | forms.GenerateRequest,
     messages: list[dict[str, Any]],
     tools: list[dict[str, Any]] | None,
     form: Any,
@@ -106,9 +106,9 @@ async def _answer(
     given, streams, kept = (
         body.model_dump(exclude_unset=True, exclude_none=True),
         body.stream is not False,
-        nested_tools(tools or ()),
+        tools_from_chat(tools or ()),
     )
-    wishes = Wishes(
+    wishes = ChatParams(
         model=body.model,
         messages=messages,
         options=dict(body.options or {}),
@@ -118,15 +118,17 @@ async def _answer(
         response_format=_format(body.format),
     )
 
-    async def respond(answer: Answer, held: Held) -> Response:
+    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
         if streams:
-            return Stream(_lines(answer, form), answer.headers, "application/x-ndjson", held.kept())
+            return StreamedResponse(
+                _lines(answer, form), answer.headers, "application/x-ndjson", held.hand_over()
+            )
         result = await answer.result()
-        calls = ollama_calls(result.response.tool_calls)
+        calls = to_ollama_calls(result.response.tool_calls)
         said = form(result.response.content, result.response.thinking, calls) | _logprobs(
             result.response.logprobs
         )
-        return as_json(
+        return json_response(
             {
                 "model": result.decision.model_id,
                 **_remote(answer),
@@ -137,8 +139,12 @@ async def _answer(
             answer.headers,
         )
 
-    return await answered(
-        request, task_for(request, wishes), "continue" if streams else "restart", "ollama", respond
+    return await run_and_respond(
+        request,
+        build_request_task(request, wishes),
+        "continue" if streams else "restart",
+        "ollama",
+        respond,
     )
 
 
@@ -151,7 +157,7 @@ def _format(asked: str | dict[str, Any] | None) -> dict[str, Any] | None:
     return {"type": "json_object"} if asked == "json" else None
 
 
-async def _lines(answer: Answer, form: Any) -> AsyncGenerator[bytes]:
+async def _lines(answer: PendingResponse, form: Any) -> AsyncGenerator[bytes]:
     """The run as Ollama's stream. A run that fails ends with an error and without `done`."""
     try:
         async for chunk in answer.chunks():
@@ -164,10 +170,10 @@ async def _lines(answer: Answer, form: Any) -> AsyncGenerator[bytes]:
                     + b"\n"
                 )
     except OrchError as error:
-        yield to_json(envelope(error)) + b"\n"
+        yield to_json(ollama_error(error)) + b"\n"
 
 
-def _remote(answer: Answer) -> dict[str, Any]:
+def _remote(answer: PendingResponse) -> dict[str, Any]:
     """Where the answer came from, if not from its provider's own machine: as Ollama says it, and an
     orch that asks this one looks for it."""
     return {"remote_host": answer.remote_host} if answer.remote_host else {}
@@ -179,7 +185,7 @@ def _told(chunk: Chunk, form: Any) -> dict[str, Any] | None:
     if chunk["type"] == "thinking":
         return {**form("", chunk["chunk"]), **_logprobs(chunk.get("logprobs")), "done": False}
     if chunk["type"] == "tool_call":
-        return {**form("", "", ollama_calls([chunk["tool_call"]])), "done": False}
+        return {**form("", "", to_ollama_calls([chunk["tool_call"]])), "done": False}
     return {**form(), **_end(chunk["result"])} if chunk["type"] == "done" else None
 
 
@@ -213,7 +219,7 @@ def _now() -> str:
 
 
 async def _loaded(
-    request: Request, body: forms.Chat | forms.Generate, said: dict[str, Any]
+    request: Request, body: forms.OllamaChatRequest | forms.GenerateRequest, said: dict[str, Any]
 ) -> Response:
     """A request without a prompt loads its model, and with keep_alive 0 unloads it, unless others
     want it."""
@@ -225,35 +231,37 @@ async def _loaded(
         "done": True,
         "done_reason": done_reason,
     }
-    return as_json(answer, headers("", body.model, "", 0))
+    return json_response(answer, response_headers("", body.model, "", 0))
 
 
 async def _moved(request: Request, model: str, keep_alive: str | float | None) -> str:
     """Loads or unloads a model; `auto` is always there, and so are the models of servers that can't
     be told to load them."""
-    service, leaves = service_of(request), is_zero(keep_alive)
-    if model in (*AUTO, "auto:latest"):
+    service, leaves = service_of(request), unloads_after_answer(keep_alive)
+    if model in (*AUTO_NAMES, "auto:latest"):
         return "unload" if leaves else "load"
     runtime = service.orchestrator.runtime
-    service.look_again()  # the model may have been loaded a moment ago
+    service.invalidate_inventory()  # the model may have been loaded a moment ago
     try:
-        if leaves and service.gate.is_wanted((await named(runtime, model)).key):
+        if leaves and service.gate.is_needed((await require_usable_model(runtime, model)).key):
             return "load"  # others use it or wait for it
         await (unload(runtime, model) if leaves else load(runtime, model, keep_alive))
     except OrchError as error:
         if leaves or error.code != "usage":
             raise
-    service.look_again()
+    service.invalidate_inventory()
     return "unload" if leaves else "load"
 
 
-@guarded(envelope)
-async def embed(request: Request) -> Response:
+@with_error_envelope(ollama_error)
+async def embed_inputs(request: Request) -> Response:
     """`POST /api/embed`."""
-    body, begun = await read(request, forms.Embed), time.perf_counter()
+    body, begun = await parse_body(request, forms.EmbedRequest), time.perf_counter()
     if not body.input:
         await _moved(request, body.model, body.keep_alive)
-        return as_json({"model": body.model, "embeddings": []}, headers("", body.model, "", 0))
+        return json_response(
+            {"model": body.model, "embeddings": []}, response_headers("", body.model, "", 0)
+        )
     stays = {"keep_alive": body.keep_alive} if body.keep_alive is not None else {}
     found = await embedded(
         request,
@@ -269,12 +277,12 @@ async def embed(request: Request) -> Response:
         "load_duration": 0,
         "prompt_eval_count": found.tokens,
     }
-    return as_json(answer, headers("", found.model, "", 0))
+    return json_response(answer, response_headers("", found.model, "", 0))
 
 
-@guarded(envelope)
-async def embeddings(request: Request) -> Response:
+@with_error_envelope(ollama_error)
+async def embed_prompt(request: Request) -> Response:
     """`POST /api/embeddings`: one text, as it was before `/api/embed`."""
-    body = await read(request, forms.EmbedOne)
+    body = await parse_body(request, forms.LegacyEmbeddingsRequest)
     found = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
-    return as_json({"embedding": found.vectors[0]}, headers("", found.model, "", 0))
+    return json_response({"embedding": found.vectors[0]}, response_headers("", found.model, "", 0))

@@ -11,18 +11,24 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orch.config.spec import canonical
+from orch.config.spec import canonical_model_name
 from orch.config.version import VERSION
-from orch.errors import BackendError, OrchError
-from orch.execution.lifecycle import failed
-from orch.providers.ollama import OllamaBackend
-from orch.routing.lookup import find
+from orch.errors import OrchError, ProviderError
+from orch.execution.lifecycle import provider_failure
+from orch.providers.ollama import OllamaClient
+from orch.routing.lookup import resolve_model
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
-from orch.routing.registry import Survey
-from orch.server.api.handler import as_json, guarded, headers, read, service_of
-from orch.server.api.model_names import AUTO, choice_of
+from orch.routing.registry import Inventory
+from orch.server.api.handler import (
+    json_response,
+    parse_body,
+    response_headers,
+    service_of,
+    with_error_envelope,
+)
+from orch.server.api.model_names import AUTO_NAMES, parse_model_name
 from orch.server.api.ollama import schemas as forms
-from orch.server.api.ollama.generate import envelope
+from orch.server.api.ollama.generate import ollama_error
 from orch.types import ModelKey
 
 LIKE = "0.12.0"
@@ -33,51 +39,53 @@ FOREVER = "2318-01-01T00:00:00Z"
 away."""
 
 
-@guarded(envelope)
-async def running(request: Request) -> Response:
+@with_error_envelope(ollama_error)
+async def head_root(request: Request) -> Response:
     """`HEAD /`: that there is somebody, which Ollama's own command asks first."""
     return Response("Ollama is running", media_type="text/plain; charset=utf-8")
 
 
-@guarded(envelope)
+@with_error_envelope(ollama_error)
 async def tags(request: Request) -> Response:
     """`GET /api/tags`."""
     service = service_of(request)
     at = datetime.fromtimestamp(service.started_at, UTC).isoformat().replace("+00:00", "Z")
     survey, told = await asyncio.gather(
-        service.orchestrator.runtime.registry.available(), _as_told(request, "/api/tags")
+        service.orchestrator.runtime.registry.snapshot(), _as_told(request, "/api/tags")
     )
     rows = [
         {**_entry(state), "modified_at": at, **_said(state, told)}
         for state in survey.states
-        if state.is_there
+        if state.is_installed
     ]
-    return as_json({"models": [*({**_auto(name), "modified_at": at} for name in AUTO), *rows]})
+    return json_response(
+        {"models": [*({**_auto(name), "modified_at": at} for name in AUTO_NAMES), *rows]}
+    )
 
 
-async def _survey(request: Request) -> Survey:
-    return await service_of(request).orchestrator.runtime.registry.available(with_unlisted=True)
+async def _survey(request: Request) -> Inventory:
+    return await service_of(request).orchestrator.runtime.registry.snapshot(with_unlisted=True)
 
 
 async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
     """What every Ollama says of its models, by provider and full name; nothing of one that can't be
     asked."""
 
-    async def ask(provider: str, backend: OllamaBackend) -> dict[ModelKey, dict[str, Any]]:
+    async def ask(provider: str, backend: OllamaClient) -> dict[ModelKey, dict[str, Any]]:
         try:
             return {
-                (provider, canonical(str(entry.get("name")))): entry
-                for entry in await backend.listed(path)
+                (provider, canonical_model_name(str(entry.get("name")))): entry
+                for entry in await backend.list_raw(path)
             }
-        except BackendError:
+        except ProviderError:
             return {}
 
-    backends = service_of(request).orchestrator.runtime.backends
+    backends = service_of(request).orchestrator.runtime.providers
     answers = await asyncio.gather(
         *(
             ask(name, backend)
             for name, backend in backends.items()
-            if isinstance(backend, OllamaBackend)
+            if isinstance(backend, OllamaClient)
         )
     )
     return {key: entry for answer in answers for key, entry in answer.items()}
@@ -85,7 +93,7 @@ async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]
 
 def _said(state: ModelState, told: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
     """What its provider says of it, under the name that orch knows it by."""
-    entry = told.get((state.spec.provider, canonical(state.spec.id)), {})
+    entry = told.get((state.spec.provider, canonical_model_name(state.spec.id)), {})
     return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
 
 
@@ -137,12 +145,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-@guarded(envelope)
+@with_error_envelope(ollama_error)
 async def ps(request: Request) -> Response:
     """`GET /api/ps`: the models that are loaded now."""
     service_of(
         request
-    ).look_again()  # a survey of some seconds ago would not know the model that has just answered
+        # a survey of some seconds ago would not know the model that has just answered
+    ).invalidate_inventory()
     survey, told = await asyncio.gather(_survey(request), _as_told(request, "/api/ps"))
     rows = [
         {
@@ -155,44 +164,47 @@ async def ps(request: Request) -> Response:
         }
         for state in _loaded(survey, told)
     ]
-    return as_json({"models": rows})
+    return json_response({"models": rows})
 
 
-def _loaded(survey: Survey, told: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
+def _loaded(survey: Inventory, told: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
     """What is loaded, each model once: of names that share a digest the one that Ollama lists."""
     resident = (state for state in survey.states if state.resident and not state.unavailable)
     listed_last = sorted(
-        resident, key=lambda state: (state.spec.provider, canonical(state.spec.id)) in told
+        resident,
+        key=lambda state: (state.spec.provider, canonical_model_name(state.spec.id)) in told,
     )
     once = {state.identity: state for state in listed_last}
     return [state for state in survey.states if state is once.get(state.identity)]
 
 
-@guarded(envelope)
-async def show(request: Request) -> Response:
+@with_error_envelope(ollama_error)
+async def show_model(request: Request) -> Response:
     """`POST /api/show`."""
-    body = await read(request, forms.Show)
+    body = await parse_body(request, forms.ShowRequest)
     name = body.model or body.name
     if not name:
         raise OrchError("model is required", code="bad_input")
     runtime, survey = service_of(request).orchestrator.runtime, await _survey(request)
-    if name.startswith("auto") and choice_of(name).model is None:
-        return as_json(_of_auto(name, survey))
-    state = find(survey, name)
-    backend = runtime.backends[state.spec.provider]
-    if isinstance(backend, OllamaBackend) and state.is_there:
+    if name.startswith("auto") and parse_model_name(name).model is None:
+        return json_response(_of_auto(name, survey))
+    state = resolve_model(survey, name)
+    backend = runtime.providers[state.spec.provider]
+    if isinstance(backend, OllamaClient) and state.is_installed:
         try:
-            return as_json(await backend.show(state.spec.id), headers("", state.spec.id, "", 0))
-        except BackendError as failure:
-            raise failed(state, failure) from None
+            return json_response(
+                await backend.show_raw(state.spec.id), response_headers("", state.spec.id, "", 0)
+            )
+        except ProviderError as failure:
+            raise provider_failure(state, failure) from None
     info = {"general.architecture": "orch", "orch.context_length": state.context_window}
-    return as_json(
+    return json_response(
         {**_facts(sorted(state.capabilities or ("completion",)), info), **_remote(state)},
-        headers("", state.spec.id, "", 0),
+        response_headers("", state.spec.id, "", 0),
     )
 
 
-def _of_auto(name: str, survey: Survey) -> dict[str, Any]:
+def _of_auto(name: str, survey: Inventory) -> dict[str, Any]:
     """What the models that may be chosen can do together, and the longest context that one of them
     has."""
     able = [
@@ -226,15 +238,15 @@ def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@guarded(envelope)
-async def version(request: Request) -> Response:
+@with_error_envelope(ollama_error)
+async def get_version(request: Request) -> Response:
     """`GET /api/version`: that of the Ollama behind, and orch's own."""
     found = LIKE
-    for backend in service_of(request).orchestrator.runtime.backends.values():
-        if isinstance(backend, OllamaBackend):
+    for backend in service_of(request).orchestrator.runtime.providers.values():
+        if isinstance(backend, OllamaClient):
             try:
                 found = (await backend.health()).removeprefix("Ollama ")
                 break
-            except BackendError:
+            except ProviderError:
                 continue
-    return as_json({"version": found if found != "?" else LIKE, "orch": VERSION})
+    return json_response({"version": found if found != "?" else LIKE, "orch": VERSION})

@@ -7,9 +7,15 @@ from typing import Any
 
 from pydantic import Field, StrictBool
 
-from orch.server.api.openai.schemas import MOST_MESSAGES, Call, Form, NotInChat, Role
+from orch.server.api.openai.schemas import (
+    MAX_MESSAGES,
+    PassthroughModel,
+    Role,
+    ToolCallInput,
+    UnsupportedInChat,
+)
 
-Name = Field(
+ModelName = Field(
     "auto",
     min_length=1,
     max_length=300,
@@ -17,59 +23,59 @@ Name = Field(
 )
 
 
-class Message(Form):
+class OllamaMessage(PassthroughModel):
     """One message."""
 
     role: Role
     content: str | None = None
     images: list[str] | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[ToolCallInput] | None = None
     tool_call_id: str | None = None
 
 
-class _Asking(Form):
-    model: str = Name
+class _Asking(PassthroughModel):
+    model: str = ModelName
     stream: StrictBool | None = None
     format: str | dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     keep_alive: str | float | None = None
 
 
-class Chat(_Asking):
+class OllamaChatRequest(_Asking):
     """`POST /api/chat`."""
 
-    messages: list[Message] | None = Field(None, max_length=MOST_MESSAGES)
+    messages: list[OllamaMessage] | None = Field(None, max_length=MAX_MESSAGES)
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
 
 
-class Generate(_Asking):
+class GenerateRequest(_Asking):
     """`POST /api/generate`."""
 
     prompt: str | None = None
     system: str | None = None
     images: list[str] | None = None
-    suffix: NotInChat = None
-    template: NotInChat = None
-    raw: NotInChat = None
-    context: NotInChat = None
+    suffix: UnsupportedInChat = None
+    template: UnsupportedInChat = None
+    raw: UnsupportedInChat = None
+    context: UnsupportedInChat = None
 
 
-class Embed(Form):
+class EmbedRequest(PassthroughModel):
     """`POST /api/embed`."""
 
-    model: str = Name
+    model: str = ModelName
     input: str | list[str]
     keep_alive: str | float | None = None
 
 
-class EmbedOne(Form):
+class LegacyEmbeddingsRequest(PassthroughModel):
     """`POST /api/embeddings`, as it was before."""
 
-    model: str = Name
+    model: str = ModelName
     prompt: str
 
 
-class Show(Form):
+class ShowRequest(PassthroughModel):
     """`POST /api/show`."""
 
     model: str = Field("", max_length=300)

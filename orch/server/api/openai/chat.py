@@ -12,14 +12,22 @@ from starlette.responses import Response
 
 from orch.errors import OrchError
 from orch.execution.attempt import Chunk
-from orch.providers.message_formats import openai_calls
-from orch.server.api.handler import Answer, Held, Stream, answered, as_json, guarded, read
-from orch.server.api.openai.schemas import Chat
-from orch.server.api.openai.tools import choice_of, nested_tools
-from orch.server.api.request_task import Wishes, task_for
+from orch.providers.message_formats import to_openai_calls
+from orch.server.api.handler import (
+    ActiveRequest,
+    PendingResponse,
+    StreamedResponse,
+    json_response,
+    parse_body,
+    run_and_respond,
+    with_error_envelope,
+)
+from orch.server.api.openai.schemas import ChatCompletionRequest
+from orch.server.api.openai.tools import parse_tool_choice, tools_from_chat
+from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult, Usage
 
-SAMPLING = (
+SAMPLING_FIELDS = (
     "temperature",
     "top_p",
     "max_tokens",
@@ -31,7 +39,7 @@ SAMPLING = (
     "reasoning_effort",
 )
 """Fields that are sampling options; what orch does not know besides goes to the model as it is."""
-READ = ("model", "messages", "stream", "stream_options", "tools", "response_format", "n")
+HANDLED_FIELDS = ("model", "messages", "stream", "stream_options", "tools", "response_format", "n")
 TYPES = {
     "bad_input": "invalid_request_error",
     "usage": "invalid_request_error",
@@ -41,7 +49,7 @@ TYPES = {
 CODES = {"context_overflow": "context_length_exceeded", "busy": "rate_limit_exceeded"}
 
 
-def envelope(error: OrchError) -> dict[str, Any]:
+def openai_error(error: OrchError) -> dict[str, Any]:
     """An error as OpenAI's API tells it."""
     message = f"{error.message}; {error.hint}" if error.hint else error.message
     kind = (
@@ -59,30 +67,30 @@ def envelope(error: OrchError) -> dict[str, Any]:
     }
 
 
-@guarded(envelope)
-async def chat(request: Request) -> Response:
+@with_error_envelope(openai_error)
+async def chat_completions(request: Request) -> Response:
     """`POST /v1/chat/completions`."""
-    body = await read(request, Chat)
-    task = task_for(request, wishes_of(body))
+    body = await parse_body(request, ChatCompletionRequest)
+    task = build_request_task(request, chat_params(body))
     asked = body.stream_options is not None and body.stream_options.include_usage
 
-    async def respond(answer: Answer, held: Held) -> Response:
+    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
         if body.stream:
-            return Stream(
+            return StreamedResponse(
                 _events(answer, asked),
                 answer.headers,
                 "text/event-stream; charset=utf-8",
-                held.kept(),
+                held.hand_over(),
             )
         result = await answer.result()
-        return as_json(completion(result), answer.headers)
+        return json_response(completion_body(result), answer.headers)
 
-    return await answered(
+    return await run_and_respond(
         request, task, "continue" if body.stream else "restart", "openai", respond
     )
 
 
-def wishes_of(body: Chat) -> Wishes:
+def chat_params(body: ChatCompletionRequest) -> ChatParams:
     """What the body asks for, in orch's words."""
     # nothing is taken from the messages: some servers want even `content: null` beside tool calls
     given = {
@@ -90,16 +98,16 @@ def wishes_of(body: Chat) -> Wishes:
         for name, value in body.model_dump(exclude_unset=True).items()
         if value is not None
     }
-    tools = nested_tools(body.tools or ())
-    choice = choice_of(given.pop("tool_choice", None), tools.names)
-    return Wishes(
+    tools = tools_from_chat(body.tools or ())
+    choice = parse_tool_choice(given.pop("tool_choice", None), tools.names)
+    return ChatParams(
         model=body.model,
         messages=given["messages"],
-        options=sampling(body.options, given),
+        options=sampling_options(body.options, given),
         extra={
             name: value
             for name, value in given.items()
-            if name not in SAMPLING and name not in READ
+            if name not in SAMPLING_FIELDS and name not in HANDLED_FIELDS
         }
         | ({"tool_choice": choice.value} if choice.value is not None else {}),
         tools=tools.functions or None,
@@ -110,30 +118,30 @@ def wishes_of(body: Chat) -> Wishes:
     )
 
 
-def sampling(options: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+def sampling_options(options: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
     """The sampling options of a body: its own fields, then those of Ollama's `options`, which a
     server that is no Ollama gets as they are too."""
-    return {**(options or {}), **{name: given[name] for name in SAMPLING if name in given}}
+    return {**(options or {}), **{name: given[name] for name in SAMPLING_FIELDS if name in given}}
 
 
 # ---------------------------------------------------------------- whole
 
 
-def completion(result: RunResult) -> dict[str, Any]:
+def completion_body(result: RunResult) -> dict[str, Any]:
     """A finished run as `chat.completion`."""
     message: dict[str, Any] = {"role": "assistant", "content": result.response.content or None}
     if result.response.thinking:
         message["reasoning_content"] = result.response.thinking
     if result.response.tool_calls:
-        message["tool_calls"] = openai_calls(result.response.tool_calls, result.run_id)
+        message["tool_calls"] = to_openai_calls(result.response.tool_calls, result.run_id)
     choice = {
         "index": 0,
         "message": message,
         "logprobs": _logprobs(result.response.logprobs),
-        "finish_reason": finish(result),
+        "finish_reason": finish_reason_of(result),
     }
     head = _head(result.run_id, "chat.completion", result.decision.model_id)
-    return {**head, "choices": [choice], "usage": usage(result.response.usage)}
+    return {**head, "choices": [choice], "usage": chat_usage(result.response.usage)}
 
 
 def _logprobs(told: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -145,14 +153,14 @@ def _logprobs(told: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     )
 
 
-def finish(result: RunResult) -> str:
+def finish_reason_of(result: RunResult) -> str:
     """Why the answer ended, in OpenAI's words."""
     if result.response.finish_reason == "length":
         return "length"  # also of tool calls: the last one may be cut
     return "tool_calls" if result.response.tool_calls else "stop"
 
 
-def usage(counted: Usage) -> dict[str, int]:
+def chat_usage(counted: Usage) -> dict[str, int]:
     """Tokens, in OpenAI's words."""
     return {
         "prompt_tokens": counted.prompt_tokens,
@@ -168,45 +176,47 @@ def _head(run_id: str, kind: str, model: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- streamed
 
 
-def event(value: Any) -> bytes:
+def sse_event(value: Any) -> bytes:
     """One server-sent event."""
     return b"data: " + to_json(value) + b"\n\n"
 
 
-def fallback_note(chunk: Chunk) -> bytes:
+def fallback_comment(chunk: Chunk) -> bytes:
     """A comment in a stream: clients pass it over, people who look see it."""
     return (
         b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
     )
 
 
-async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
+async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]:
     """The run as OpenAI's stream. A run that fails ends with an error and without `[DONE]`."""
     head = _head(answer.run_id, "chat.completion.chunk", answer.model)
     usual: dict[str, Any] = {"usage": None} if asked else {}
     calls = 0
-    yield event({**head, "choices": [_choice({"role": "assistant", "content": ""})], **usual})
+    yield sse_event({**head, "choices": [_choice({"role": "assistant", "content": ""})], **usual})
     try:
         async for chunk in answer.chunks():
             if chunk["type"] == "done":
                 result: RunResult = chunk["result"]
-                yield event(
+                yield sse_event(
                     {
                         **head,
                         "model": result.decision.model_id,
-                        "choices": [_choice({}, finish(result))],
+                        "choices": [_choice({}, finish_reason_of(result))],
                         **usual,
                     }
                 )
                 if asked:
-                    yield event({**head, "choices": [], "usage": usage(result.response.usage)})
+                    yield sse_event(
+                        {**head, "choices": [], "usage": chat_usage(result.response.usage)}
+                    )
                 yield b"data: [DONE]\n\n"
             elif chunk["type"] == "fallback":
-                yield fallback_note(chunk)
+                yield fallback_comment(chunk)
             else:
                 for delta in _deltas(chunk, answer.run_id, calls):
                     calls += "tool_calls" in delta
-                    yield event(
+                    yield sse_event(
                         {
                             **head,
                             "choices": [_choice(delta, logprobs=chunk.get("logprobs", ()))],
@@ -214,7 +224,7 @@ async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
                         }
                     )
     except OrchError as error:
-        yield event({**head, "choices": [_choice({}, "error")], **envelope(error)})
+        yield sse_event({**head, "choices": [_choice({}, "error")], **openai_error(error)})
 
 
 def _deltas(chunk: Chunk, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
@@ -225,7 +235,9 @@ def _deltas(chunk: Chunk, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
         yield {"reasoning_content": chunk["chunk"]}
     elif chunk["type"] == "tool_call":
         yield {
-            "tool_calls": [{**openai_calls([chunk["tool_call"]], run_id, calls)[0], "index": calls}]
+            "tool_calls": [
+                {**to_openai_calls([chunk["tool_call"]], run_id, calls)[0], "index": calls}
+            ]
         }
 
 

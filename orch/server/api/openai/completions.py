@@ -10,60 +10,75 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
-from orch.server.api.handler import Answer, Held, Stream, answered, as_json, guarded, read
-from orch.server.api.openai.chat import SAMPLING, envelope, event, finish, sampling, usage
-from orch.server.api.openai.responses_input import NO_LOGPROBS, bad
-from orch.server.api.openai.schemas import Completion
-from orch.server.api.request_task import Wishes, task_for
+from orch.server.api.handler import (
+    ActiveRequest,
+    PendingResponse,
+    StreamedResponse,
+    json_response,
+    parse_body,
+    run_and_respond,
+    with_error_envelope,
+)
+from orch.server.api.openai.chat import (
+    SAMPLING_FIELDS,
+    chat_usage,
+    finish_reason_of,
+    openai_error,
+    sampling_options,
+    sse_event,
+)
+from orch.server.api.openai.responses_input import NO_LOGPROBS, field_error
+from orch.server.api.openai.schemas import CompletionRequest
+from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult
 
 READ = ("model", "prompt", "suffix", "echo", "stream", "stream_options", "n")
 
 
-@guarded(envelope)
+@with_error_envelope(openai_error)
 async def completions(request: Request) -> Response:
     """`POST /v1/completions`."""
-    body = await read(request, Completion)
+    body = await parse_body(request, CompletionRequest)
     given = body.model_dump(exclude_unset=True, exclude_none=True)
     if given.get("logprobs", False) is not False:
-        raise bad("logprobs", NO_LOGPROBS)
-    wishes = Wishes(
+        raise field_error("logprobs", NO_LOGPROBS)
+    wishes = ChatParams(
         model=body.model,
         messages=[{"role": "user", "content": body.prompt[0]}],
-        options=sampling(body.options, given),
+        options=sampling_options(body.options, given),
         extra={
             name: value
             for name, value in given.items()
-            if name not in SAMPLING and name not in READ
+            if name not in SAMPLING_FIELDS and name not in READ
         },
     )
     asked = body.stream_options is not None and body.stream_options.include_usage
 
-    async def respond(answer: Answer, held: Held) -> Response:
+    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
         if body.stream:
-            return Stream(
+            return StreamedResponse(
                 _events(answer, asked),
                 answer.headers,
                 "text/event-stream; charset=utf-8",
-                held.kept(),
+                held.hand_over(),
             )
         result = await answer.result()
         whole = {
             **_head(answer, result.decision.model_id),
-            "choices": [_choice(result.response.content, finish(result))],
+            "choices": [_choice(result.response.content, finish_reason_of(result))],
         }
-        return as_json({**whole, "usage": usage(result.response.usage)}, answer.headers)
+        return json_response({**whole, "usage": chat_usage(result.response.usage)}, answer.headers)
 
-    return await answered(
+    return await run_and_respond(
         request,
-        task_for(request, wishes),
+        build_request_task(request, wishes),
         "continue" if body.stream else "restart",
         "openai",
         respond,
     )
 
 
-def _head(answer: Answer, model: str) -> dict[str, Any]:
+def _head(answer: PendingResponse, model: str) -> dict[str, Any]:
     return {
         "id": f"cmpl-{answer.run_id}",
         "object": "text_completion",
@@ -76,18 +91,20 @@ def _choice(text: str, finish_reason: str | None = None) -> dict[str, Any]:
     return {"index": 0, "text": text, "logprobs": None, "finish_reason": finish_reason}
 
 
-async def _events(answer: Answer, asked: bool) -> AsyncGenerator[bytes]:
+async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]:
     """The run as a stream. A run that fails ends with an error and without `[DONE]`."""
     head = _head(answer, answer.model)
     try:
         async for chunk in answer.chunks():
             if chunk["type"] == "content":
-                yield event({**head, "choices": [_choice(chunk["chunk"])]})
+                yield sse_event({**head, "choices": [_choice(chunk["chunk"])]})
             elif chunk["type"] == "done":
                 result: RunResult = chunk["result"]
-                yield event({**head, "choices": [_choice("", finish(result))]})
+                yield sse_event({**head, "choices": [_choice("", finish_reason_of(result))]})
                 if asked:
-                    yield event({**head, "choices": [], "usage": usage(result.response.usage)})
+                    yield sse_event(
+                        {**head, "choices": [], "usage": chat_usage(result.response.usage)}
+                    )
                 yield b"data: [DONE]\n\n"
     except OrchError as error:
-        yield event({**head, "choices": [_choice("", "error")], **envelope(error)})
+        yield sse_event({**head, "choices": [_choice("", "error")], **openai_error(error)})

@@ -11,20 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
-from orch.server.api.embeddings import embed
-from orch.server.api.handler import as_json, guarded, headers, read
-from orch.server.api.openai.chat import envelope
-from orch.server.api.openai.schemas import Embeddings
+from orch.server.api.embeddings import embed_texts
+from orch.server.api.handler import json_response, parse_body, response_headers, with_error_envelope
+from orch.server.api.openai.chat import openai_error
+from orch.server.api.openai.schemas import EmbeddingsRequest
 
 
-@guarded(envelope)
-async def embeddings(request: Request) -> Response:
+@with_error_envelope(openai_error)
+async def create_embeddings(request: Request) -> Response:
     """`POST /v1/embeddings`."""
-    body = await read(request, Embeddings)
+    body = await parse_body(request, EmbeddingsRequest)
     extra = dict(body.model_extra or {}) | (
         {"dimensions": body.dimensions} if body.dimensions else {}
     )
-    found = await embed(request, body.model, body.input, extra)
+    found = await embed_texts(request, body.model, body.input, extra)
     if body.dimensions and len(found.vectors[0]) != body.dimensions:
         raise OrchError(
             f"{found.model} gives vectors of {len(found.vectors[0])} dimensions, not of"
@@ -37,9 +37,9 @@ async def embeddings(request: Request) -> Response:
         for index, vector in enumerate(found.vectors)
     ]
     usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
-    return as_json(
+    return json_response(
         {"object": "list", "data": data, "model": found.model, "usage": usage},
-        headers("", found.model, "", 0),
+        response_headers("", found.model, "", 0),
     )
 
 

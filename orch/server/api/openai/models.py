@@ -7,36 +7,40 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orch.execution.lifecycle import named
+from orch.execution.lifecycle import require_usable_model
 from orch.routing.model_state import ModelState
-from orch.server.api.handler import as_json, guarded, service_of
-from orch.server.api.model_names import AUTO, choice_of
-from orch.server.api.openai.chat import envelope
+from orch.server.api.handler import json_response, service_of, with_error_envelope
+from orch.server.api.model_names import AUTO_NAMES, parse_model_name
+from orch.server.api.openai.chat import openai_error
 from orch.server.service import Service
 
 
-@guarded(envelope)
-async def models(request: Request) -> Response:
+@with_error_envelope(openai_error)
+async def list_models(request: Request) -> Response:
     """`GET /v1/models`."""
-    return as_json({"object": "list", "data": await _entries(request)})
+    return json_response({"object": "list", "data": await _entries(request)})
 
 
-@guarded(envelope)
-async def model(request: Request) -> Response:
+@with_error_envelope(openai_error)
+async def get_model(request: Request) -> Response:
     """`GET /v1/models/{model}`."""
     name, service = request.path_params["model"], service_of(request)
     for entry in await _entries(request):
         if entry["id"] == name:
-            return as_json(entry)
-    choice_of(name)  # an auto that there is not
-    return as_json(_entry(service, *_facts(await named(service.orchestrator.runtime, name))))
+            return json_response(entry)
+    parse_model_name(name)  # an auto that there is not
+    return json_response(
+        _entry(service, *_facts(await require_usable_model(service.orchestrator.runtime, name)))
+    )
 
 
 async def _entries(request: Request) -> list[dict[str, Any]]:
     service = service_of(request)
-    survey = await service.orchestrator.runtime.registry.available()
-    there = [_facts(state) for state in survey.states if state.is_there]
-    return [_entry(service, *each) for each in (*((name, "orch", "") for name in AUTO), *there)]
+    survey = await service.orchestrator.runtime.registry.snapshot()
+    there = [_facts(state) for state in survey.states if state.is_installed]
+    return [
+        _entry(service, *each) for each in (*((name, "orch", "") for name in AUTO_NAMES), *there)
+    ]
 
 
 def _facts(state: ModelState) -> tuple[str, str, str]:

@@ -13,13 +13,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
-from orch.server.api.handler import Answer, Held, Stream, answered, as_json, guarded, read
-from orch.server.api.openai.chat import envelope, fallback_note, sampling
-from orch.server.api.openai.responses_input import NO_LOGPROBS, bad, format_of, messages_of
-from orch.server.api.openai.responses_output import Output, items_of
-from orch.server.api.openai.schemas import Answered
-from orch.server.api.openai.tools import Tools, choice_of, flat_tools
-from orch.server.api.request_task import Wishes, task_for
+from orch.server.api.handler import (
+    ActiveRequest,
+    PendingResponse,
+    StreamedResponse,
+    json_response,
+    parse_body,
+    run_and_respond,
+    with_error_envelope,
+)
+from orch.server.api.openai.chat import fallback_comment, openai_error, sampling_options
+from orch.server.api.openai.responses_input import (
+    NO_LOGPROBS,
+    field_error,
+    input_messages,
+    response_format_of,
+)
+from orch.server.api.openai.responses_output import OutputItems, output_items
+from orch.server.api.openai.schemas import ResponsesRequest
+from orch.server.api.openai.tools import FunctionTools, parse_tool_choice, tools_from_responses
+from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult, Usage
 
 KEPT_BY_OPENAI = ("previous_response_id", "conversation", "background", "prompt")
@@ -55,33 +68,37 @@ ERRORS = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
 """orch's codes to those that a failed response may have; server_error for the others."""
 
 
-@guarded(envelope)
+@with_error_envelope(openai_error)
 async def responses(request: Request) -> Response:
     """`POST /v1/responses`."""
-    body = await read(request, Answered)
-    tools = flat_tools(body.tools or ())
-    task = task_for(request, wishes_of(body, tools))
+    body = await parse_body(request, ResponsesRequest)
+    tools = tools_from_responses(body.tools or ())
+    task = build_request_task(request, responses_params(body, tools))
 
-    async def respond(answer: Answer, held: Held) -> Response:
+    async def respond(answer: PendingResponse, held: ActiveRequest) -> Response:
         if body.stream:
-            return Stream(
+            return StreamedResponse(
                 _events(answer, body, tools),
                 answer.headers,
                 "text/event-stream; charset=utf-8",
-                held.kept(),
+                held.hand_over(),
             )
         result = await answer.result()
-        return as_json(
-            {**begun(body, answer), **ended(result), "output": items_of(result, tools.members)},
+        return json_response(
+            {
+                **initial_response(body, answer),
+                **final_fields(result),
+                "output": output_items(result, tools.members),
+            },
             answer.headers,
         )
 
-    return await answered(
+    return await run_and_respond(
         request, task, "continue" if body.stream else "restart", "openai", respond
     )
 
 
-def wishes_of(body: Answered, tools: Tools) -> Wishes:
+def responses_params(body: ResponsesRequest, tools: FunctionTools) -> ChatParams:
     """What the body asks for, in orch's words. Raises OrchError for what a stateless server can't
     do."""
     given, text, reasoning = (
@@ -91,17 +108,17 @@ def wishes_of(body: Answered, tools: Tools) -> Wishes:
     )
     for name in KEPT_BY_OPENAI:
         if given.get(name):
-            raise bad(
+            raise field_error(
                 name,
                 "orch is stateless and keeps no responses: send the whole conversation as input",
             )
     if given.get("top_logprobs") or LOGPROBS in str(given.get("include")):
-        raise bad("logprobs", NO_LOGPROBS)
-    choice = choice_of(body.tool_choice, tools.names)
-    return Wishes(
+        raise field_error("logprobs", NO_LOGPROBS)
+    choice = parse_tool_choice(body.tool_choice, tools.names)
+    return ChatParams(
         model=body.model,
-        messages=messages_of(body.input, body.instructions),
-        options=sampling(
+        messages=input_messages(body.input, body.instructions),
+        options=sampling_options(
             body.options,
             _told(
                 max_tokens=body.max_output_tokens,
@@ -113,7 +130,7 @@ def wishes_of(body: Answered, tools: Tools) -> Wishes:
         extra={name: value for name, value in given.items() if name not in READ}
         | _told(tool_choice=choice.value, verbosity=text.get("verbosity")),
         tools=tools.functions or None,
-        response_format=format_of(text.get("format")),
+        response_format=response_format_of(text.get("format")),
         warnings=(*tools.warnings, *choice.warnings),
     )
 
@@ -125,7 +142,7 @@ def _told(**fields: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- the response
 
 
-def begun(body: Answered, answer: Answer) -> dict[str, Any]:
+def initial_response(body: ResponsesRequest, answer: PendingResponse) -> dict[str, Any]:
     """The response before its first item, with what was asked for."""
     return {
         "id": f"resp_{answer.run_id}",
@@ -154,18 +171,18 @@ def begun(body: Answered, answer: Answer) -> dict[str, Any]:
     }
 
 
-def ended(result: RunResult) -> dict[str, Any]:
+def final_fields(result: RunResult) -> dict[str, Any]:
     """What the end of a run changes in its response."""
     cut = result.response.finish_reason == "length"
     return {
         "status": "incomplete" if cut else "completed",
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "model": result.decision.model_id,
-        "usage": usage(result.response.usage),
+        "usage": responses_usage(result.response.usage),
     }
 
 
-def usage(counted: Usage) -> dict[str, Any]:
+def responses_usage(counted: Usage) -> dict[str, Any]:
     """Tokens, in the words of Responses, which must be numbers: of the details no server tells orch
     anything."""
     return {
@@ -180,16 +197,22 @@ def usage(counted: Usage) -> dict[str, Any]:
 # ---------------------------------------------------------------- streamed
 
 
-async def _events(answer: Answer, body: Answered, tools: Tools) -> AsyncGenerator[bytes]:
+async def _events(
+    answer: PendingResponse, body: ResponsesRequest, tools: FunctionTools
+) -> AsyncGenerator[bytes]:
     """The run as typed events. A run that fails ends as `response.failed`."""
-    output, numbers, response = Output(answer.run_id, tools.members), count(), begun(body, answer)
+    output, numbers, response = (
+        OutputItems(answer.run_id, tools.members),
+        count(),
+        initial_response(body, answer),
+    )
     for kind in ("response.created", "response.in_progress"):
         yield _event(next(numbers), {"type": kind, "response": response})
     try:
         async for chunk in answer.chunks():
             if chunk["type"] == "fallback":
-                yield fallback_note(chunk)
-            end = ended(chunk["result"]) if chunk["type"] == "done" else None
+                yield fallback_comment(chunk)
+            end = final_fields(chunk["result"]) if chunk["type"] == "done" else None
             for event in output.close(end["status"]) if end else output.add(chunk):
                 yield _event(next(numbers), event)
             if end:
@@ -205,7 +228,7 @@ async def _events(answer: Answer, body: Answered, tools: Tools) -> AsyncGenerato
             next(numbers),
             {
                 "type": "response.failed",
-                "response": {**response, **_failed(error), "output": output.broken()},
+                "response": {**response, **_failed(error), "output": output.partial_items()},
             },
         )
 
@@ -223,6 +246,6 @@ def _failed(error: OrchError) -> dict[str, Any]:
         "status": "failed",
         "error": {
             "code": ERRORS.get(error.code, "server_error"),
-            "message": envelope(error)["error"]["message"],
+            "message": openai_error(error)["error"]["message"],
         },
     }

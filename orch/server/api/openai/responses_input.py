@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orch.errors import OrchError
-from orch.server.api.openai.tools import member_name
+from orch.server.api.openai.tools import namespaced_name
 from orch.types import Message
 
 Item = dict[str, Any]
@@ -17,7 +17,7 @@ TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refu
 NO_LOGPROBS = "orch hands logprobs on in chat completions only: ask there"
 
 
-def messages_of(given: str | Sequence[Item], instructions: str | None) -> list[Message]:
+def input_messages(given: str | Sequence[Item], instructions: str | None) -> list[Message]:
     """The conversation. Raises OrchError (`bad_input`) for an item that no chat has."""
     messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
@@ -38,17 +38,17 @@ def messages_of(given: str | Sequence[Item], instructions: str | None) -> list[M
                 {"role": "tool", "tool_call_id": _text(item, "call_id", place), "content": answer}
             )
         elif kind == "item_reference":
-            raise bad(place, "orch is stateless and keeps no items: send the item itself")
+            raise field_error(place, "orch is stateless and keeps no items: send the item itself")
         elif kind != "reasoning":  # what a model thought before is not told to it again
-            raise bad(
+            raise field_error(
                 place, f"orch hands on messages, function calls and their outputs, no {kind!r}"
             )
     if not messages:
-        raise bad("input", "it holds no message")
+        raise field_error("input", "it holds no message")
     return messages
 
 
-def bad(place: str, said: str) -> OrchError:
+def field_error(place: str, said: str) -> OrchError:
     """The error for a field of the body."""
     return OrchError(f"{place}: {said}", code="bad_input")
 
@@ -58,7 +58,7 @@ def _add_call(messages: list[Message], item: Item, place: str) -> None:
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
     name, arguments = (
-        member_name(str(item.get("namespace") or ""), _text(item, "name", place)),
+        namespaced_name(str(item.get("namespace") or ""), _text(item, "name", place)),
         _text(item, "arguments", place),
     )
     call = {
@@ -72,14 +72,14 @@ def _add_call(messages: list[Message], item: Item, place: str) -> None:
 def _role(item: Item, place: str) -> str:
     role = item.get("role")
     if role not in ROLES:
-        raise bad(f"{place}.role", f"{role!r} is none of {', '.join(ROLES)}")
+        raise field_error(f"{place}.role", f"{role!r} is none of {', '.join(ROLES)}")
     return str(role)
 
 
 def _text(item: Item, name: str, place: str) -> str:
     value = item.get(name)
     if not isinstance(value, str):
-        raise bad(f"{place}.{name}", "a text is needed")
+        raise field_error(f"{place}.{name}", "a text is needed")
     return value
 
 
@@ -88,7 +88,7 @@ def _content(value: Any, place: str) -> str | list[dict[str, Any]]:
     if isinstance(value, str):
         return value
     if not isinstance(value, list):
-        raise bad(place, "a text or a list of parts is needed")
+        raise field_error(place, "a text or a list of parts is needed")
     parts = [_part(part, f"{place}.{number}") for number, part in enumerate(value)]
     if all(part["type"] == "text" for part in parts):
         return "\n".join(part["text"] for part in parts)
@@ -100,9 +100,9 @@ def _part(part: Any, place: str) -> dict[str, Any]:
     if kind in TEXT_PARTS:
         return {"type": "text", "text": _text(part, TEXT_PARTS[kind], place)}
     if kind != "input_image":
-        raise bad(place, f"orch hands on texts and images, no {kind!r}")
+        raise field_error(place, f"orch hands on texts and images, no {kind!r}")
     if part.get("image_url") is None and part.get("file_id") is not None:
-        raise bad(place, "orch keeps no files: send the image as a data: URL")
+        raise field_error(place, "orch keeps no files: send the image as a data: URL")
     detail = {"detail": part["detail"]} if part.get("detail") else {}
     return {"type": "image_url", "image_url": {"url": _text(part, "image_url", place), **detail}}
 
@@ -110,7 +110,7 @@ def _part(part: Any, place: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- formats
 
 
-def format_of(form: Any) -> dict[str, Any] | None:
+def response_format_of(form: Any) -> dict[str, Any] | None:
     """`text.format` as response_format; None for plain text."""
     kind = form.get("type") if isinstance(form, dict) else form
     if kind in (None, "text"):
@@ -118,7 +118,7 @@ def format_of(form: Any) -> dict[str, Any] | None:
     if kind == "json_object":
         return {"type": "json_object"}
     if kind != "json_schema" or not isinstance(form.get("schema"), dict):
-        raise bad("text.format", "text, json_object, or json_schema with a schema")
+        raise field_error("text.format", "text, json_object, or json_schema with a schema")
     return {
         "type": "json_schema",
         "json_schema": {

@@ -7,8 +7,8 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from orch.execution.attempt import Chunk
-from orch.providers.message_formats import openai_calls
-from orch.server.api.openai.tools import as_called
+from orch.providers.message_formats import to_openai_calls
+from orch.server.api.openai.tools import original_name
 from orch.types import RunResult
 
 Event = dict[str, Any]
@@ -39,7 +39,7 @@ KINDS = {
 """Of each kind of chunk."""
 
 
-class Output:
+class OutputItems:
     """Items as they grow. Each event is told without its number in the stream."""
 
     def __init__(self, run_id: str, members: dict[str, tuple[str, str]]) -> None:
@@ -94,7 +94,7 @@ class Output:
         self.items.append(item)
         self._kind = ""
 
-    def broken(self) -> list[Item]:
+    def partial_items(self) -> list[Item]:
         """The items when no more can come."""
         return [*self.items, *([self._item([self._part], "incomplete")] if self._kind else [])]
 
@@ -120,13 +120,13 @@ class Output:
 
     def _called(self, told: dict[str, Any]) -> Iterator[Event]:
         """A call comes whole."""
-        call = openai_calls([told], self._run_id, len(self.items))[0]
+        call = to_openai_calls([told], self._run_id, len(self.items))[0]
         arguments, index, name = call["function"]["arguments"], len(self.items), self._name("fc")
         item = {
             "id": name,
             "type": "function_call",
             "call_id": call["id"],
-            **as_called(call["function"].get("name", ""), self._members),
+            **original_name(call["function"].get("name", ""), self._members),
         }
         place = {"item_id": name, "output_index": index}
         whole = {**item, "arguments": arguments, "status": "completed"}
@@ -146,9 +146,9 @@ class Output:
         self.items.append(whole)
 
 
-def items_of(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
+def output_items(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
     """The items of a finished run; `members` as `Tools` has them."""
-    said, output = result.response, Output(result.run_id, members)
+    said, output = result.response, OutputItems(result.run_id, members)
     chunks: list[Chunk] = [
         {"type": kind, "chunk": text}
         for kind, text in (("thinking", said.thinking), ("content", said.content))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
-MOST_MESSAGES = 4_096
+MAX_MESSAGES = 4_096
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -61,10 +61,10 @@ def _not_in_chat(value: Any) -> Any:
 
 Texts = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 Prompt = Annotated[list[str], BeforeValidator(_prompt, json_schema_input_type=str | list[str])]
-NotInChat = Annotated[
+UnsupportedInChat = Annotated[
     Any, BeforeValidator(_not_in_chat, json_schema_input_type=Literal["", False] | None)
 ]
-Options = Annotated[
+OllamaOptions = Annotated[
     dict[str, Any] | None,
     Field(
         description=(
@@ -74,41 +74,41 @@ Options = Annotated[
 ]
 
 
-class Form(BaseModel):
+class PassthroughModel(BaseModel):
     """A body whose unknown fields go to the model untouched."""
 
     model_config = ConfigDict(extra="allow", strict=False)
 
 
-class Call(Form):
+class ToolCallInput(PassthroughModel):
     """A tool call that a message brings back."""
 
     id: str | None = None
     function: dict[str, Any] | None = None
 
 
-class Said(Form):
+class ChatMessageBase(PassthroughModel):
     """What a message may hold, whoever said it; its content is a text or a list of parts."""
 
     content: str | list[dict[str, Any]] | None = None
     images: list[str] | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[ToolCallInput] | None = None
     tool_call_id: str | None = None
 
 
-class Message(Said):
+class ChatMessage(ChatMessageBase):
     """One message."""
 
     role: Role
 
 
-class StreamOptions(Form):
+class StreamOptions(PassthroughModel):
     """What a stream is to hold."""
 
     include_usage: StrictBool = False
 
 
-class Chat(Form):
+class ChatCompletionRequest(PassthroughModel):
     """`POST /v1/chat/completions`."""
 
     model: str = Field(
@@ -117,7 +117,7 @@ class Chat(Form):
         max_length=300,
         description="auto, auto:TYPE, auto:speed, auto:quality, or any model.",
     )
-    messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
@@ -130,16 +130,16 @@ class Chat(Form):
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
     response_format: Annotated[dict[str, Any], AfterValidator(_format)] | None = None
     reasoning_effort: str | None = None
-    options: Options = None
+    options: OllamaOptions = None
 
 
-class Completion(Form):
+class CompletionRequest(PassthroughModel):
     """`POST /v1/completions`: one prompt, as a text."""
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
     prompt: Prompt
-    suffix: NotInChat = None
-    echo: NotInChat = None
+    suffix: UnsupportedInChat = None
+    echo: UnsupportedInChat = None
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
@@ -148,10 +148,10 @@ class Completion(Form):
     stop: str | list[str] | None = None
     seed: Seed | None = None
     n: Literal[1] | None = None
-    options: Options = None
+    options: OllamaOptions = None
 
 
-class Embeddings(Form):
+class EmbeddingsRequest(PassthroughModel):
     """`POST /v1/embeddings`: one text or several."""
 
     model: str = Field(
@@ -162,11 +162,11 @@ class Embeddings(Form):
     dimensions: Count | None = None
 
 
-class Answered(Form):
+class ResponsesRequest(PassthroughModel):
     """`POST /v1/responses`: everything that a turn needs comes with it."""
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
-    input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_MESSAGES)]
+    input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_MESSAGES)]
     instructions: str | None = None
     stream: StrictBool | None = None
     max_output_tokens: Count | None = None
@@ -178,7 +178,7 @@ class Answered(Form):
     reasoning: dict[str, Any] | None = None
     text: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-    options: Options = None
+    options: OllamaOptions = None
     store: StrictBool | None = Field(
         None, description="Nothing is stored under the response's name, whatever is asked."
     )

@@ -12,7 +12,7 @@ Item = dict[str, Any]
 FIELDS = ("name", "description", "parameters", "strict")
 
 
-class Tools(NamedTuple):
+class FunctionTools(NamedTuple):
     """What is left of a request's tools. `members` has namespace and name of a namespace's
     functions by every name that a model may call them."""
 
@@ -30,7 +30,7 @@ class Tools(NamedTuple):
         }
 
 
-class Choice(NamedTuple):
+class ToolChoice(NamedTuple):
     """Whether and which tool is to be called, in the words of chat completions; None where nothing
     is to be said of it."""
 
@@ -38,12 +38,12 @@ class Choice(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def member_name(namespace: str, name: str) -> str:
+def namespaced_name(namespace: str, name: str) -> str:
     """What the model sees of a namespace's function: dots are not allowed in names everywhere."""
     return f"{namespace}__{name}" if namespace else name
 
 
-def flat_tools(tools: Sequence[Item]) -> Tools:
+def tools_from_responses(tools: Sequence[Item]) -> FunctionTools:
     """The tools of Responses: functions, those of a namespace among them; what OpenAI or the
     client's own grammar runs is left out.
 
@@ -58,17 +58,17 @@ def flat_tools(tools: Sequence[Item]) -> Tools:
         pairs.append((namespace, name))
         fields = {field: tool[field] for field in FIELDS if tool.get(field) is not None}
         functions.append(
-            {"type": "function", "function": {**fields, "name": member_name(namespace, name)}}
+            {"type": "function", "function": {**fields, "name": namespaced_name(namespace, name)}}
         )
-    return Tools(functions, _members(pairs), _warnings(left))
+    return FunctionTools(functions, _members(pairs), _warnings(left))
 
 
-def nested_tools(tools: Sequence[Item]) -> Tools:
+def tools_from_chat(tools: Sequence[Item]) -> FunctionTools:
     """The tools of chat completions and of Ollama, which are functions already but for what is left
     out."""
     kinds = ("function", None)
     left = [tool for tool in tools if tool.get("type") not in kinds]
-    return Tools([tool for tool in tools if tool.get("type") in kinds], {}, _warnings(left))
+    return FunctionTools([tool for tool in tools if tool.get("type") in kinds], {}, _warnings(left))
 
 
 def _each(tools: Sequence[Item]) -> Iterator[tuple[str, str, Item]]:
@@ -102,7 +102,7 @@ def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
     for namespace, name in pairs:
         if namespace:
             known |= {
-                member_name(namespace, name): (namespace, name),
+                namespaced_name(namespace, name): (namespace, name),
                 f"{namespace}.{name}": (namespace, name),
             }
             known |= {name: (namespace, name)} if often.count(name) == 1 else {}
@@ -124,7 +124,7 @@ def _called(tool: Item) -> str:
     return " ".join(str(each) for each in (kind, name) if each) or "without a type"
 
 
-def choice_of(choice: str | Item | None, names: Collection[str]) -> Choice:
+def parse_tool_choice(choice: str | Item | None, names: Collection[str]) -> ToolChoice:
     """`tool_choice` for the functions of these names; where it means a tool that was left out, the
     model chooses."""
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
@@ -132,14 +132,14 @@ def choice_of(choice: str | Item | None, names: Collection[str]) -> Choice:
             choice.get("mode") or (choice.get("allowed_tools") or {}).get("mode") or "auto"
         )
     if isinstance(choice, str):
-        return Choice(choice) if names else Choice(warnings=_ignored(choice))
+        return ToolChoice(choice) if names else ToolChoice(warnings=_ignored(choice))
     if not choice:
-        return Choice()
+        return ToolChoice()
     name = choice.get("name") or (choice.get("function") or {}).get("name")
-    called = member_name(str(choice.get("namespace") or ""), str(name))
+    called = namespaced_name(str(choice.get("namespace") or ""), str(name))
     if choice.get("type") != "function" or called not in names:
-        return Choice(warnings=_ignored(str(name or choice.get("type"))))
-    return Choice({"type": "function", "function": {"name": called}})
+        return ToolChoice(warnings=_ignored(str(name or choice.get("type"))))
+    return ToolChoice({"type": "function", "function": {"name": called}})
 
 
 def _ignored(choice: str) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def _ignored(choice: str) -> tuple[str, ...]:
     )
 
 
-def as_called(name: str, members: dict[str, tuple[str, str]]) -> dict[str, str]:
+def original_name(name: str, members: dict[str, tuple[str, str]]) -> dict[str, str]:
     """The name of a call as its client knows it: a member of a namespace has both in fields of
     their own."""
     if name not in members:

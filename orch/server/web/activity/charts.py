@@ -5,10 +5,22 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from orch.server.web.activity.history import seconds
-from orch.server.web.activity.queries import Figures, Row, figures, median, reading
-from orch.server.web.components.page import Page, loading, nothing
-from orch.server.web.components.tables import bars, facts, fold, table, text
+from orch.server.web.activity.history import duration_text
+from orch.server.web.activity.queries import (
+    ActivityFigures,
+    Row,
+    activity_figures,
+    median,
+    read_journal,
+)
+from orch.server.web.components.page import Page, empty_state, loading
+from orch.server.web.components.tables import (
+    bar_chart,
+    disclosure,
+    fact_list,
+    html_table,
+    text_element,
+)
 
 SPANISH = {
     "Figures": "Cifras",
@@ -78,7 +90,7 @@ class Charts:
             "": page("all"),
         }
         with ui.element("div").classes("orch-activity-head"):
-            text("h2", page("Figures"))
+            text_element("h2", page("Figures"))
             self._period = ui.select(
                 periods, label=page("Period"), value="7", on_change=self.load
             ).props("dense outlined")
@@ -88,19 +100,23 @@ class Charts:
         """Reads the journal and draws, unless another period was chosen meanwhile."""
         self._turn += 1
         turn, page = self._turn, self._page
-        cache = page.service.orchestrator.runtime.reuse.cache
+        cache = page.service.orchestrator.runtime.answer_cache.store
         async with loading(page, self._place, self.load):
-            found = await reading(
+            found = await read_journal(
                 page.service,
-                lambda journal: figures(journal, PERIODS_S[self._period.value], cache.stats),
+                lambda journal: activity_figures(
+                    journal, PERIODS_S[self._period.value], cache.stats
+                ),
             )
             if turn == self._turn:
                 self._draw(found)
 
-    def _draw(self, found: Figures) -> None:
+    def _draw(self, found: ActivityFigures) -> None:
         page = self._page
         if not found.runs and not found.models:
-            nothing("bar_chart", page("No figures yet."), page("No model was asked in this time."))
+            empty_state(
+                "bar_chart", page("No figures yet."), page("No model was asked in this time.")
+            )
             return
         _speeds(page, found.models)
         _fallbacks(page, found)
@@ -111,7 +127,7 @@ class Charts:
 def _speeds(page: Page, models: dict[str, Row]) -> None:
     if not models:
         return
-    number = page.say.number
+    number = page.translator.number
     with ui.element("div").classes("orch-figures-charts"):
         for title, name in (
             (page("Time to the first token"), "ttft"),
@@ -124,12 +140,14 @@ def _speeds(page: Page, models: dict[str, Row]) -> None:
             }
             with ui.element("div"):
                 said = page("median {middle}, 95 % under {most}")
-                bars(
+                bar_chart(
                     title,
                     [
                         (
                             model,
-                            said.format(middle=seconds(page, p50), most=seconds(page, p95)),
+                            said.format(
+                                middle=duration_text(page, p50), most=duration_text(page, p95)
+                            ),
                             p50,
                             p95,
                         )
@@ -142,16 +160,18 @@ def _speeds(page: Page, models: dict[str, Row]) -> None:
             if row["tokens_per_s"] is not None
         }
         with ui.element("div"):
-            bars(
+            bar_chart(
                 page("Speed of writing"),
                 [
                     (model, page("median {speed} tokens/s", speed=number(rate, 1)), rate, 0.0)
                     for model, rate in rates.items()
                 ],
             )
-    text("p", page("The solid bar is the median, the pale one where 95 % lie below."), "orch-dim")
-    with fold(page("The same as a table")):
-        table(
+    text_element(
+        "p", page("The solid bar is the median, the pale one where 95 % lie below."), "orch-dim"
+    )
+    with disclosure(page("The same as a table")):
+        html_table(
             page("Figures by model"),
             _heads(page),
             [_figures(page, name, row) for name, row in models.items()],
@@ -166,9 +186,11 @@ def _heads(page: Page) -> list[str]:
 
 
 def _figures(page: Page, name: str, row: Row) -> list[str]:
-    counts = [page.say.number(row[each]) for each in ("runs", "errors", "fallbacks", "tokens")]
+    counts = [
+        page.translator.number(row[each]) for each in ("runs", "errors", "fallbacks", "tokens")
+    ]
     times = [
-        seconds(page, row[each])
+        duration_text(page, row[each])
         for each in ("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s")
     ]
     rate = row["tokens_per_s"]
@@ -176,53 +198,53 @@ def _figures(page: Page, name: str, row: Row) -> list[str]:
         name,
         *counts,
         *times,
-        "–" if rate is None else page("{speed} tokens/s", speed=page.say.number(rate, 1)),
+        "–" if rate is None else page("{speed} tokens/s", speed=page.translator.number(rate, 1)),
     ]
 
 
-def _fallbacks(page: Page, found: Figures) -> None:
-    text("h3", page("Fallbacks"))
+def _fallbacks(page: Page, found: ActivityFigures) -> None:
+    text_element("h3", page("Fallbacks"))
     rows = [
-        (failed, code or "–", then, page.say.number(count))
+        (failed, code or "–", then, page.translator.number(count))
         for (failed, code, then), count in found.fallbacks.most_common()
     ]
     if rows:
-        table(
+        html_table(
             page("Fallbacks"),
             [page("Failed"), page("Why"), page("Then asked"), page("How often")],
             rows,
             (0, 1, 2),
         )
     else:
-        text("p", page("No model had to stand in for another."), "orch-dim")
+        text_element("p", page("No model had to stand in for another."), "orch-dim")
 
 
-def _loads(page: Page, found: Figures) -> None:
-    text("h3", page("Cold loads"))
+def _loads(page: Page, found: ActivityFigures) -> None:
+    text_element("h3", page("Cold loads"))
     rows = [
         (
             name,
-            page.say.number(len(all_s)),
-            *(seconds(page, value) for value in (sum(all_s), median(all_s), max(all_s))),
+            page.translator.number(len(all_s)),
+            *(duration_text(page, value) for value in (sum(all_s), median(all_s), max(all_s))),
         )
         for name, all_s in found.loads.items()
     ]
     if rows:
-        table(
+        html_table(
             page("Cold loads"),
             [page("Model"), page("Loads"), page("In all"), page("Median"), page("Longest")],
             rows,
         )
     else:
-        text("p", page("No model had to be loaded first."), "orch-dim")
+        text_element("p", page("No model had to be loaded first."), "orch-dim")
 
 
-def _cache(page: Page, found: Figures) -> None:
-    number, kept = page.say.number, found.cache
-    text("h3", page("Answers from the cache"))
+def _cache(page: Page, found: ActivityFigures) -> None:
+    number, kept = page.translator.number, found.cache
+    text_element("h3", page("Answers from the cache"))
     share = number(100 * found.cached / found.runs) if found.runs else "0"
     oldest = kept.get("oldest_s")
-    facts(
+    fact_list(
         {
             page("Runs answered from it"): page(
                 "{cached} of {runs} ({share} %)",
@@ -243,7 +265,7 @@ def _cache(page: Page, found: Figures) -> None:
 
 def _size(page: Page, size_bytes: int) -> str:
     return (
-        page("{size} MB", size=page.say.number(size_bytes / 1e6, 1))
+        page("{size} MB", size=page.translator.number(size_bytes / 1e6, 1))
         if size_bytes >= 1e6
-        else page("{size} kB", size=page.say.number(size_bytes / 1e3, 1))
+        else page("{size} kB", size=page.translator.number(size_bytes / 1e3, 1))
     )

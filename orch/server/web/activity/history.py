@@ -11,9 +11,16 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.events import GenericEventArguments, ValueChangeEventArguments
 
-from orch.server.web.activity.queries import PAGE_ROWS, Leaf, Row, Wish, leaf, reading
-from orch.server.web.components.page import Page, loading, nothing
-from orch.server.web.components.tables import text
+from orch.server.web.activity.queries import (
+    PAGE_ROWS,
+    Row,
+    RunFilter,
+    RunPage,
+    list_runs,
+    read_journal,
+)
+from orch.server.web.components.page import Page, empty_state, loading
+from orch.server.web.components.tables import text_element
 from orch.types import TaskType
 
 SPANISH = {
@@ -61,10 +68,10 @@ _WHEN = """<q-td :props="props"><a class="orch-runs-link" :href="'/activity?run=
 _OUTCOME = """<q-td :props="props"><span :class="'orch-runs-' + props.row.tone">{{ props.value }}</span></q-td>"""
 
 
-class History:
+class RunHistory:
     """Filters, a page of runs, and the way to the next."""
 
-    def __init__(self, page: Page, wish: Wish) -> None:
+    def __init__(self, page: Page, wish: RunFilter) -> None:
         self._page, self._wish = page, wish
         self._turn, self._new = 0, 0
         self._head()
@@ -78,7 +85,7 @@ class History:
     def _head(self) -> None:
         page = self._page
         with ui.element("div").classes("orch-activity-head"):
-            text("h2", page("History"))
+            text_element("h2", page("History"))
             self._refresh = ui.button(
                 page("Refresh"), icon="refresh", on_click=lambda: self._ask(page=1)
             ).props("flat dense no-caps")
@@ -128,7 +135,7 @@ class History:
                 icon="chevron_left",
                 on_click=lambda: self._ask(page=self._wish.page - 1),
             )
-            self._where = text("span", "", "orch-dim").props("role=status")
+            self._where = text_element("span", "", "orch-dim").props("role=status")
             self._older = ui.button(
                 page("Older runs"), on_click=lambda: self._ask(page=self._wish.page + 1)
             ).props("icon-right=chevron_right")
@@ -148,16 +155,16 @@ class History:
 
     async def _ask(self, **changes: Any) -> None:
         self._wish = replace(self._wish, **changes)
-        ui.navigate.history.replace(self._wish.address)
+        ui.navigate.history.replace(self._wish.url)
         await self.load()
 
     async def _clear(self) -> None:
-        self._wish = Wish()
+        self._wish = RunFilter()
         for field in (self._text, self._outcome, self._type, self._model):
             field.value = ""
         await self._ask(page=1)
 
-    def told(self, ended: int) -> None:
+    def count_ended(self, ended: int) -> None:
         """Runs have ended: they are shown when it is wished, so that nothing moves under a hand."""
         self._new += ended
         self._refresh.text = (
@@ -174,11 +181,13 @@ class History:
         self._turn += 1
         turn = self._turn
         async with loading(self._page, self._place, self.load):
-            found = await reading(self._page.service, lambda journal: leaf(journal, self._wish))
+            found = await read_journal(
+                self._page.service, lambda journal: list_runs(journal, self._wish)
+            )
             if turn == self._turn:
                 self._draw(found)
 
-    def _draw(self, found: Leaf) -> None:
+    def _draw(self, found: RunPage) -> None:
         page, wish = self._page, self._wish
         self._new, self._refresh.text = 0, page("Refresh")
         self._model.set_options(
@@ -198,9 +207,9 @@ class History:
         if found.rows:
             _table(page, found.rows)
         elif wish.page > 1:
-            nothing("last_page", page("This page is past the end."))
-        elif wish.filters:
-            nothing(
+            empty_state("last_page", page("This page is past the end."))
+        elif wish.is_active:
+            empty_state(
                 "filter_alt_off",
                 page("No run is like that."),
                 page("Clear the filters to see all of them."),
@@ -209,7 +218,7 @@ class History:
                 "orch-history-clear"
             )
         else:
-            nothing(
+            empty_state(
                 "history",
                 page("No runs yet."),
                 page('Ask something in Chat, or type: orch run "What is a mutex?"'),
@@ -219,7 +228,7 @@ class History:
 def _range(page: Page, first: int, shown: int, total: int) -> str:
     if not shown:
         return ""
-    number = page.say.number
+    number = page.translator.number
     return (
         page("1 run")
         if total == 1
@@ -271,23 +280,23 @@ def _column(name: str, label: str, align: str, classes: str = "") -> dict[str, A
 def _row(page: Page, row: Row) -> dict[str, str]:
     return {
         "id": row["run_id"],
-        "when": when(row["at"]),
+        "when": local_datetime(row["at"]),
         "task": " ".join((row["task"] or page("(text not kept)")).split()),
         "type": row["task_type"] or "–",
         "model": row["model"] or "–",
-        "outcome": outcome(page, row),
+        "outcome": outcome_text(page, row),
         "tone": row["status"] if row["status"] in ("ok", "failed", "interrupted") else "ok",
-        "ttft": seconds(page, row["ttft_s"]),
-        "total": seconds(page, row["total_s"]),
+        "ttft": duration_text(page, row["ttft_s"]),
+        "total": duration_text(page, row["total_s"]),
         "tokens": (
             "–"
             if row["completion_tokens"] is None
-            else page("{number} tokens", number=page.say.number(row["completion_tokens"]))
+            else page("{number} tokens", number=page.translator.number(row["completion_tokens"]))
         ),
     }
 
 
-def outcome(page: Page, row: Mapping[str, Any]) -> str:
+def outcome_text(page: Page, row: Mapping[str, Any]) -> str:
     """How a run ended, in words. `attempts` is how many models were asked."""
     code = row["error_code"] or ""
     if row["status"] == "failed":
@@ -308,17 +317,17 @@ def outcome(page: Page, row: Mapping[str, Any]) -> str:
     return f"{said} · {page('last resort')}" if row["degraded"] else said
 
 
-def when(at: float) -> str:
+def local_datetime(at: float) -> str:
     """Seconds since the epoch as the day and time of this machine."""
     return datetime.fromtimestamp(at).isoformat(" ", timespec="seconds")
 
 
-def seconds(page: Page, value: float | None) -> str:
+def duration_text(page: Page, value: float | None) -> str:
     """A time with its unit, below a second in milliseconds; a dash where it was not measured."""
     if value is None:
         return "–"
     return (
-        page("{seconds} s", seconds=page.say.number(value, 1))
+        page("{seconds} s", seconds=page.translator.number(value, 1))
         if value >= 1
-        else page("{ms} ms", ms=page.say.number(1000 * value))
+        else page("{ms} ms", ms=page.translator.number(1000 * value))
     )

@@ -9,8 +9,8 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from orch.server.service import Service
-from orch.server.web.components.page import Page, nothing
-from orch.server.web.components.tables import text
+from orch.server.web.components.page import Page, empty_state
+from orch.server.web.components.tables import text_element
 
 SPANISH = {
     "Now": "Ahora",
@@ -28,11 +28,11 @@ SPANISH = {
     "and {number} more": "y {number} más",
     "Runs under way": "Ejecuciones en curso",
 }
-EVERY_S = 1.0
-MOST_SHOWN = 10
+REFRESH_S = 1.0
+MAX_SHOWN = 10
 
 
-class Place(NamedTuple):
+class ActiveRun(NamedTuple):
     """One run under way. `position` is 0 unless it waits; `seconds` it has run or waited, None
     while it is being decided."""
 
@@ -46,7 +46,7 @@ class Place(NamedTuple):
     seconds: float | None
 
 
-def places(service: Service) -> list[Place]:
+def active_runs(service: Service) -> list[ActiveRun]:
     """Those that run, those that wait in the order in which they get in, and those that stand at no
     provider yet."""
     running, waiting = [], []
@@ -58,17 +58,17 @@ def places(service: Service) -> list[Place]:
         *running,
         *waiting,
         *(
-            Place(run_id, "", "", "", 0, False, "", None)
+            ActiveRun(run_id, "", "", "", 0, False, "", None)
             for run_id in service.running
             if run_id not in known
         ),
     ]
 
 
-def _place(provider: str, each: dict[str, Any]) -> Place:
+def _place(provider: str, each: dict[str, Any]) -> ActiveRun:
     batch = each.get("priority") == "batch"
     seconds = each["for_s"] if "for_s" in each else each["waited_s"]
-    return Place(
+    return ActiveRun(
         each["run_id"],
         provider,
         each["model"],
@@ -80,25 +80,25 @@ def _place(provider: str, each: dict[str, Any]) -> Place:
     )
 
 
-class Live:
+class LiveRuns:
     """The list of runs under way. `ended`, where it is set, is called with how many of them are
     there no more."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self.ended: Callable[[int], None] | None = None
-        self._drawn: list[Place] | None = None
+        self._drawn: list[ActiveRun] | None = None
         self._times: list[TextElement] = []
         with ui.element("section").classes("orch-card orch-live"):
             with ui.element("div").classes("orch-activity-head"):
-                text("h2", page("Now"))
-                self._count = text("span", "", "orch-dim").props("role=status")
+                text_element("h2", page("Now"))
+                self._count = text_element("span", "", "orch-dim").props("role=status")
             self._place = ui.element("div")
-        ui.timer(EVERY_S, self.look)
+        ui.timer(REFRESH_S, self.refresh)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Draws the list anew if it is another one; else only the seconds go on."""
-        now = places(self._page.service)
+        now = active_runs(self._page.service)
         before, timeless = self._drawn, [each._replace(seconds=None) for each in now]
         if before != timeless:
             self._drawn = timeless
@@ -109,7 +109,7 @@ class Live:
         for time, each in zip(self._times, now, strict=False):
             time.text = self._seconds(each)
 
-    def _draw(self, now: list[Place]) -> None:
+    def _draw(self, now: list[ActiveRun]) -> None:
         page, waiting = self._page, sum(each.position > 0 for each in now)
         self._count.text = (
             page(
@@ -122,7 +122,7 @@ class Live:
         self._times = []
         with self._place:
             if not now:
-                nothing(
+                empty_state(
                     "hourglass_empty",
                     page("Nothing is running."),
                     page("Questions of every client show here while they are answered."),
@@ -130,29 +130,31 @@ class Live:
                 return
             with ui.element("ul").classes("orch-live-list") as shown:
                 shown.props["aria-label"] = page("Runs under way")
-                for each in now[:MOST_SHOWN]:
+                for each in now[:MAX_SHOWN]:
                     self._row(each)
-            if len(now) > MOST_SHOWN:
-                text(
+            if len(now) > MAX_SHOWN:
+                text_element(
                     "p",
-                    page("and {number} more", number=page.say.number(len(now) - MOST_SHOWN)),
+                    page("and {number} more", number=page.translator.number(len(now) - MAX_SHOWN)),
                     "orch-dim",
                 )
 
-    def _row(self, each: Place) -> None:
+    def _row(self, each: ActiveRun) -> None:
         page = self._page
         with ui.element("li").classes("orch-live-one"):
-            text("span", self._state(each), "orch-live-state" + (" waits" if each.position else ""))
-            text("span", each.model or "…", "orch-live-model")
-            self._times.append(text("span", self._seconds(each), "orch-live-time"))
+            text_element(
+                "span", self._state(each), "orch-live-state" + (" waits" if each.position else "")
+            )
+            text_element("span", each.model or "…", "orch-live-model")
+            self._times.append(text_element("span", self._seconds(each), "orch-live-time"))
             said = (
                 page.reason(each.reason),
                 page("client {name}", name=each.client) if each.client else "",
                 each.provider,
             )
-            text("span", " · ".join(filter(None, said)), "orch-dim orch-live-more")
+            text_element("span", " · ".join(filter(None, said)), "orch-dim orch-live-more")
 
-    def _state(self, each: Place) -> str:
+    def _state(self, each: ActiveRun) -> str:
         if each.seconds is None:
             return self._page("being decided")
         if not each.position:
@@ -164,9 +166,9 @@ class Live:
         )
         return said.format(place=each.position)
 
-    def _seconds(self, each: Place) -> str:
+    def _seconds(self, each: ActiveRun) -> str:
         return (
             ""
             if each.seconds is None
-            else self._page("{seconds} s", seconds=self._page.say.number(each.seconds))
+            else self._page("{seconds} s", seconds=self._page.translator.number(each.seconds))
         )

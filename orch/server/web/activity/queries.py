@@ -14,15 +14,15 @@ from urllib.parse import urlencode
 
 from orch.errors import JournalError, OrchError
 from orch.server.service import Service
-from orch.storage.journal import Journal, unpacked
+from orch.storage.journal import Journal, decode_run
 from orch.storage.stats import by_model, percentile
-from orch.storage.timings import COLD_S
+from orch.storage.timings import COLD_LOAD_S
 from orch.text.redact import Redactor
-from orch.types import names_of
+from orch.types import display_names
 
 PAGE_ROWS = 50
 TASK_CHARS = 200
-OUTCOMES = {
+OUTCOME_CONDITIONS = {
     "ok": "status = 'ok'",
     "failed": "status = 'failed'",
     "interrupted": "status = 'interrupted'",
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunFilter:
     """Which runs the history shows; empty is all of them. `page` counts from 1."""
 
     outcome: str = ""
@@ -50,13 +50,13 @@ class Wish:
     page: int = 1
 
     @classmethod
-    def of(cls, asked: Mapping[str, str]) -> Wish:
+    def from_query(cls, asked: Mapping[str, str]) -> RunFilter:
         """The wish in a page's address; what is no wish is left out."""
         page = asked.get("page", "")
         outcome = asked.get("outcome", "")
         number = int(page) if page.isdecimal() and len(page) < 9 else 1
         return cls(
-            outcome if outcome in OUTCOMES else "",
+            outcome if outcome in OUTCOME_CONDITIONS else "",
             asked.get("type", ""),
             asked.get("model", ""),
             asked.get("text", ""),
@@ -64,7 +64,7 @@ class Wish:
         )
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         """The page's address with it."""
         page = str(self.page) if self.page > 1 else ""
         asked = {
@@ -78,13 +78,13 @@ class Wish:
         return f"/activity?{query}" if query else "/activity"
 
     @property
-    def filters(self) -> bool:
+    def is_active(self) -> bool:
         """Whether it leaves any run out."""
         return bool(self.outcome or self.task_type or self.model or self.text)
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class RunPage:
     """One page of the history, newest first; `total` is how many runs there are, `models` all that
     answered any, whatever is wished."""
 
@@ -94,7 +94,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ActivityFigures:
     """What a period adds up to. `models` as orch.storage.stats gives it; `fallbacks` counts (failed
     model, code, next model); loads in seconds by model."""
 
@@ -107,7 +107,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class RunDetail:
     """One run whole; `ratings` are the user's and derived scores, `corrected` is the type that the
     user gave it."""
 
@@ -117,7 +117,7 @@ class Opened:
     corrected: str
 
 
-async def reading(service: Service, read: Callable[[Journal], _T]) -> _T:
+async def read_journal(service: Service, read: Callable[[Journal], _T]) -> _T:
     """What `read` finds. Raises OrchError where runs are not recorded, or the journal can't be
     read."""
     kept = service.orchestrator.runtime.journal
@@ -129,7 +129,7 @@ async def reading(service: Service, read: Callable[[Journal], _T]) -> _T:
         )
 
     def work() -> _T:
-        service.flush()
+        service.write_pending_runs()
         with closing(Journal(kept.path, Redactor({}), kept.mode)) as journal:
             found = read(journal)
             if journal.warnings:
@@ -139,7 +139,7 @@ async def reading(service: Service, read: Callable[[Journal], _T]) -> _T:
     return await asyncio.to_thread(work)
 
 
-def leaf(journal: Journal, wish: Wish) -> Leaf:
+def list_runs(journal: Journal, wish: RunFilter) -> RunPage:
     """The runs of one page, without their texts but for the beginning of the task."""
     where, values = _where(wish)
     rows = journal.database.rows(
@@ -152,14 +152,14 @@ def leaf(journal: Journal, wish: Wish) -> Leaf:
     models = journal.database.rows(
         "SELECT DISTINCT model FROM runs WHERE model IS NOT NULL ORDER BY model"
     )
-    return Leaf(rows, counted[0]["n"] if counted else 0, [row["model"] for row in models])
+    return RunPage(rows, counted[0]["n"] if counted else 0, [row["model"] for row in models])
 
 
-def _where(wish: Wish) -> tuple[str, list[Any]]:
+def _where(wish: RunFilter) -> tuple[str, list[Any]]:
     """What was added to memory stands among the runs, and is none."""
     parts, values = [_RUNS], list[Any]()
     if wish.outcome:
-        parts.append(OUTCOMES[wish.outcome])
+        parts.append(OUTCOME_CONDITIONS[wish.outcome])
     for column, value in (("task_type", wish.task_type), ("model", wish.model)):
         if value:
             parts.append(f"{column} = ?")
@@ -173,7 +173,7 @@ def _where(wish: Wish) -> tuple[str, list[Any]]:
     return " AND ".join(parts), values
 
 
-def figures(journal: Journal, since_s: float, cache: Callable[[], Row]) -> Figures:
+def activity_figures(journal: Journal, since_s: float, cache: Callable[[], Row]) -> ActivityFigures:
     """The last so many seconds; 0 is all there is."""
     since = time.time() - since_s if since_s else 0.0
     attempts = journal.attempts(since)
@@ -183,20 +183,20 @@ def figures(journal: Journal, since_s: float, cache: Callable[[], Row]) -> Figur
         (since,),
     )
     counted = runs[0] if runs else {"n": 0, "cached": 0}
-    return Figures(
+    return ActivityFigures(
         by_model(attempts),
-        fallbacks(attempts),
-        loads(attempts),
+        count_fallbacks(attempts),
+        cold_loads(attempts),
         counted["n"],
         counted["cached"],
         cache(),
     )
 
 
-def fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
+def count_fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
     """How often which model failed with which code and another took over. The attempts of a run
     stand in their order."""
-    names = names_of((row["provider"], row["model"]) for row in attempts)
+    names = display_names((row["provider"], row["model"]) for row in attempts)
     last: dict[str, Row] = {}
     found: Counter[tuple[str, str, str]] = Counter()
     for row in attempts:
@@ -211,12 +211,12 @@ def fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
     return found
 
 
-def loads(attempts: Sequence[Row]) -> dict[str, list[float]]:
+def cold_loads(attempts: Sequence[Row]) -> dict[str, list[float]]:
     """Seconds of every cold load by model."""
-    names = names_of((row["provider"], row["model"]) for row in attempts)
+    names = display_names((row["provider"], row["model"]) for row in attempts)
     found: dict[str, list[float]] = {}
     for row in attempts:
-        if (row["load_s"] or 0.0) > COLD_S:
+        if (row["load_s"] or 0.0) > COLD_LOAD_S:
             found.setdefault(names[row["provider"], row["model"]], []).append(row["load_s"])
     return dict(sorted(found.items()))
 
@@ -226,7 +226,7 @@ def median(values: Sequence[float]) -> float:
     return percentile(values, 50) or 0.0
 
 
-def opened_run(journal: Journal, run_id: str) -> Opened | None:
+def run_detail(journal: Journal, run_id: str) -> RunDetail | None:
     """The run whose id begins so; None where there is none, or several."""
     row = journal.find_run(run_id) if run_id else None
     if row is None:
@@ -236,8 +236,8 @@ def opened_run(journal: Journal, run_id: str) -> Opened | None:
         "SELECT model, provider, score, kind FROM ratings WHERE run_id = ? ORDER BY id", name
     )
     corrections = journal.database.rows("SELECT task_type FROM corrections WHERE run_id = ?", name)
-    return Opened(
-        unpacked(row),
+    return RunDetail(
+        decode_run(row),
         journal.attempts_of(row["run_id"]),
         ratings,
         corrections[0]["task_type"] if corrections else "",

@@ -9,14 +9,14 @@ from typing import Any
 
 from nicegui import ui
 
-from orch.server.web.activity.history import outcome, seconds, when
-from orch.server.web.activity.queries import Opened, Row, opened_run, reading
+from orch.server.web.activity.history import duration_text, local_datetime, outcome_text
+from orch.server.web.activity.queries import Row, RunDetail, read_journal, run_detail
 from orch.server.web.components import decision
-from orch.server.web.components.decision import candidates
-from orch.server.web.components.page import Page, loading, nothing
-from orch.server.web.components.stream_text import Text
-from orch.server.web.components.tables import facts, fold, text
-from orch.types import plain
+from orch.server.web.components.decision import candidate_list
+from orch.server.web.components.page import Page, empty_state, loading
+from orch.server.web.components.stream_text import StreamedMarkdown
+from orch.server.web.components.tables import disclosure, fact_list, text_element
+from orch.types import decision_to_dict
 
 SPANISH = {
     **decision.SPANISH,
@@ -78,18 +78,18 @@ SPANISH = {
     "Code": "Código",
 }
 _KINDS = {"word": "your word", "better": "compared by you", "rerun": "asked again elsewhere"}
-EVERY_S = 1.0
+POLL_S = 1.0
 
 
-class OneRun:
+class RunView:
     """The page of one run; of one that is under way it waits for the end."""
 
     def __init__(self, page: Page, run_id: str) -> None:
         self._page, self._run_id = page, run_id
         ui.link(f"← {page('All runs')}", "/activity").classes("orch-run-back")
-        self._title = text("h1", page("Run {name}", name=run_id))
+        self._title = text_element("h1", page("Run {name}", name=run_id))
         self._place = ui.element("div").classes("orch-run")
-        self._timer = ui.timer(EVERY_S, self._look, active=False)
+        self._timer = ui.timer(POLL_S, self._look, active=False)
         ui.timer(0, self.load, once=True)
 
     async def load(self) -> None:
@@ -102,9 +102,11 @@ class OneRun:
             self._timer.activate()
             return
         async with loading(page, self._place, self.load):
-            found = await reading(page.service, lambda journal: opened_run(journal, self._run_id))
+            found = await read_journal(
+                page.service, lambda journal: run_detail(journal, self._run_id)
+            )
             if found is None:
-                nothing(
+                empty_state(
                     "search_off",
                     page("No run is called that."),
                     page("It may have been forgotten, or is older than the journal keeps."),
@@ -115,13 +117,13 @@ class OneRun:
 
     def _under_way(self) -> None:
         page, made = self._page, self._page.service.running[self._run_id].run.decision
-        nothing(
+        empty_state(
             "hourglass_empty",
             page("This run is still under way."),
             page("It is shown whole when it has ended."),
         )
         if made is not None:
-            _decision(page, {"decision": plain(made), "task_type": str(made.task_type)})
+            _decision(page, {"decision": decision_to_dict(made), "task_type": str(made.task_type)})
 
     async def _look(self) -> None:
         if self._run_id not in self._page.service.running:
@@ -129,24 +131,24 @@ class OneRun:
             await self.load()
 
 
-def _draw(page: Page, found: Opened) -> None:
+def _draw(page: Page, found: RunDetail) -> None:
     run = found.run
     with ui.element("section").classes("orch-card"):
-        facts(_facts(page, found))
+        fact_list(_facts(page, found))
         if run["error"]:
-            text("h3", page("Error"))
-            text("p", run["error"], "orch-run-text")
+            text_element("h3", page("Error"))
+            text_element("p", run["error"], "orch-run-text")
     _decision(page, run)
     with ui.element("section").classes("orch-card"):
-        text("h2", page("Attempts"))
+        text_element("h2", page("Attempts"))
         _attempts(page, found)
     with ui.element("section").classes("orch-card"):
-        text("h2", page("Texts"))
+        text_element("h2", page("Texts"))
         _texts(page, run)
 
 
-def _facts(page: Page, found: Opened) -> dict[str, str]:
-    run, number = found.run, page.say.number
+def _facts(page: Page, found: RunDetail) -> dict[str, str]:
+    run, number = found.run, page.translator.number
     tokens = {
         name: "" if run[name] is None else page("{number} tokens", number=number(run[name]))
         for name in ("prompt_tokens", "completion_tokens")
@@ -158,14 +160,14 @@ def _facts(page: Page, found: Opened) -> dict[str, str]:
         )
     corrected = f" · {page('corrected to {type}', type=found.corrected)}" if found.corrected else ""
     return {
-        page("Outcome"): outcome(page, {**run, "attempts": len(found.attempts)}),
-        page("When"): when(run["at"]),
+        page("Outcome"): outcome_text(page, {**run, "attempts": len(found.attempts)}),
+        page("When"): local_datetime(run["at"]),
         page("Model"): " · ".join(filter(None, (run["model"], run["provider"]))),
         page("Type"): kind + corrected,
         page("Profile"): (run["decision"] or {}).get("profile", ""),
-        page("First token"): seconds(page, run["ttft_s"]),
-        page("Total"): seconds(page, run["total_s"]),
-        page("Loading the model"): seconds(page, run["load_s"]),
+        page("First token"): duration_text(page, run["ttft_s"]),
+        page("Total"): duration_text(page, run["total_s"]),
+        page("Loading the model"): duration_text(page, run["load_s"]),
         page("Prompt"): tokens["prompt_tokens"],
         page("Answer"): tokens["completion_tokens"],
         page("Session"): run["session"] or "",
@@ -181,7 +183,7 @@ def _rating(page: Page, each: Row) -> str:
     return page(
         "{model}: {score} of 1 ({kind})",
         model=each["model"],
-        score=page.say.number(each["score"], 1),
+        score=page.translator.number(each["score"], 1),
         kind=page(_KINDS.get(each["kind"], str(each["kind"]))),
     )
 
@@ -189,12 +191,12 @@ def _rating(page: Page, each: Row) -> str:
 def _decision(page: Page, run: Mapping[str, Any]) -> None:
     made = run["decision"]
     with ui.element("section").classes("orch-card"):
-        text("h2", page("Decision"))
+        text_element("h2", page("Decision"))
         if not made:
-            text("p", page("Nothing was decided: the run ended before."), "orch-dim")
+            text_element("p", page("Nothing was decided: the run ended before."), "orch-dim")
             return
         pinned = page("pinned by the caller") if made["pinned"] else ""
-        text(
+        text_element(
             "p",
             " · ".join(
                 filter(
@@ -203,13 +205,13 @@ def _decision(page: Page, run: Mapping[str, Any]) -> None:
                 )
             ),
         )
-        candidates(page, made)
+        candidate_list(page, made)
 
 
-def _attempts(page: Page, found: Opened) -> None:
+def _attempts(page: Page, found: RunDetail) -> None:
     if not found.attempts:
         cached = found.run["source"] == "cache"
-        text(
+        text_element(
             "p",
             (
                 page("The answer came from the cache: no model was asked.")
@@ -223,15 +225,15 @@ def _attempts(page: Page, found: Opened) -> None:
         for number, each in enumerate(found.attempts, 1):
             with ui.element("li"):
                 with ui.element("div").classes("orch-attempts-head"):
-                    text("span", f"{number}. {each['model']}")
-                    text(
+                    text_element("span", f"{number}. {each['model']}")
+                    text_element(
                         "span",
                         _result(page, each),
                         "" if each["outcome"] == "ok" else "orch-attempts-failed",
                     )
                 if each["message"]:
-                    text("p", each["message"], "orch-run-text")
-                facts(_measured(page, each))
+                    text_element("p", each["message"], "orch-run-text")
+                fact_list(_measured(page, each))
 
 
 def _result(page: Page, each: Row) -> str:
@@ -242,7 +244,7 @@ def _result(page: Page, each: Row) -> str:
 
 def _measured(page: Page, each: Row) -> dict[str, str]:
     """What was measured of an attempt, with units; what was not is left out."""
-    number = page.say.number
+    number = page.translator.number
     names = {
         "ttft_s": page("First token"),
         "total_s": page("Total"),
@@ -251,7 +253,9 @@ def _measured(page: Page, each: Row) -> dict[str, str]:
         "decode_s": page("Writing"),
     }
     times = {
-        said: seconds(page, each[name]) for name, said in names.items() if each[name] is not None
+        said: duration_text(page, each[name])
+        for name, said in names.items()
+        if each[name] is not None
     }
     counts = {"prompt_tokens": page("Prompt"), "completion_tokens": page("Answer")}
     tokens = {
@@ -276,25 +280,25 @@ def _measured(page: Page, each: Row) -> dict[str, str]:
 
 def _texts(page: Page, run: Row) -> None:
     if run["task"] is None:
-        text("p", page("The texts of this run are not kept."), "orch-dim")
+        text_element("p", page("The texts of this run are not kept."), "orch-dim")
         return
     if run["redacted"]:
-        text("p", page("Secrets in it were blackened."), "orch-dim")
-    text("h3", page("Question"))
-    text("p", run["task"], "orch-run-text")
-    text("h3", page("Answer"))
+        text_element("p", page("Secrets in it were blackened."), "orch-dim")
+    text_element("h3", page("Question"))
+    text_element("p", run["task"], "orch-run-text")
+    text_element("h3", page("Answer"))
     if run["answer"]:
-        Text(page).show(run["answer"], whole=True)
+        StreamedMarkdown(page).show(run["answer"], whole=True)
     else:
-        text("p", page("No text came."), "orch-dim")
+        text_element("p", page("No text came."), "orch-dim")
     if run["system"]:
-        with fold(page("System prompt")):
-            text("p", run["system"], "orch-run-text")
+        with disclosure(page("System prompt")):
+            text_element("p", run["system"], "orch-run-text")
     if run["messages"]:
-        with fold(page("Messages as they were sent ({number})", number=len(run["messages"]))):
+        with disclosure(page("Messages as they were sent ({number})", number=len(run["messages"]))):
             for message in run["messages"]:
-                text("h4", str(message.get("role", "")))
-                text("p", _said(message), "orch-run-text")
+                text_element("h4", str(message.get("role", "")))
+                text_element("p", _said(message), "orch-run-text")
 
 
 def _said(message: Mapping[str, Any]) -> str:

@@ -14,12 +14,12 @@ from orch.server.web.activity import history as activity_history
 from orch.server.web.activity import live as activity_live
 from orch.server.web.activity import run
 from orch.server.web.activity.charts import Charts
-from orch.server.web.activity.history import History
-from orch.server.web.activity.live import Live
-from orch.server.web.activity.queries import Wish
-from orch.server.web.activity.run import OneRun
-from orch.server.web.components.page import Page, content, opened
-from orch.server.web.components.tables import text
+from orch.server.web.activity.history import RunHistory
+from orch.server.web.activity.live import LiveRuns
+from orch.server.web.activity.queries import RunFilter
+from orch.server.web.activity.run import RunView
+from orch.server.web.components.page import Page, content, open_page
+from orch.server.web.components.tables import text_element
 
 SPANISH: dict[str, str] = {
     **activity_charts.SPANISH,
@@ -32,21 +32,21 @@ SPANISH: dict[str, str] = {
 }
 
 
-async def view(request: Request, service: Service) -> None:
+async def activity_view(request: Request, service: Service) -> None:
     """Draws it."""
-    page = opened(request, service, "Activity", SPANISH)
+    page = open_page(request, service, "Activity", SPANISH)
     run_id = request.query_params.get("run", "")
     with content():
         if run_id:
-            OneRun(page, run_id)
+            RunView(page, run_id)
             return
-        text("h1", page("Activity"))
-        live = Live(page)
+        text_element("h1", page("Activity"))
+        live = LiveRuns(page)
         with ui.element("section").classes("orch-card orch-activity"):
-            live.ended = _tabs(page, Wish.of(request.query_params))
+            live.ended = _tabs(page, RunFilter.from_query(request.query_params))
 
 
-def _tabs(page: Page, wish: Wish) -> Callable[[int], None]:
+def _tabs(page: Page, wish: RunFilter) -> Callable[[int], None]:
     """The history, and the figures once they are looked at; what is given back takes how many runs
     have ended."""
     with ui.tabs().props("dense no-caps align=left") as tabs:
@@ -54,8 +54,8 @@ def _tabs(page: Page, wish: Wish) -> Callable[[int], None]:
         ui.tab("figures", page("Figures"))
     with ui.tab_panels(tabs, value=past).props("keep-alive"):
         with ui.tab_panel(past):
-            history = History(page, wish)
+            history = RunHistory(page, wish)
         with ui.tab_panel("figures"):
             charts = Charts(page)
     tabs.on_value_change(lambda event: charts.load() if event.value == "figures" else None)
-    return history.told
+    return history.count_ended

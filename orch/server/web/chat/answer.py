@@ -9,37 +9,39 @@ from typing import Any
 
 from nicegui import ui
 
-from orch.execution.results import DEMONSTRATION
-from orch.execution.serialize import fallback_names
-from orch.routing.feedback import rate
-from orch.server.web.chat.answer_state import Answer, Going
-from orch.server.web.chat.why import why
-from orch.server.web.components.page import Page, attempt, failed
-from orch.server.web.components.stream_text import Text
-from orch.server.web.components.throttle import Fold, Paced
+from orch.execution.results import DEMO_MODEL_WARNING
+from orch.execution.serialize import fallback_model_names
+from orch.routing.feedback import record_rating
+from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer
+from orch.server.web.chat.why import explain_choice
+from orch.server.web.components.page import Page, error_box, with_notification
+from orch.server.web.components.stream_text import StreamedMarkdown
+from orch.server.web.components.throttle import Collapsible, Throttle
 from orch.types import TaskType
 
-MOST_OTHERS = 12
-NAMED_ANYWAY = ("memory", "quality_floor", "last_resort")
+MAX_OTHER_MODELS = 12
+OVERRIDABLE_ELIMINATIONS = ("memory", "quality_floor", "last_resort")
 """Eliminations that naming the model overrules."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class AnswerActions:
     """What a reader may want besides: `again` in the answer's place, `other` beside it by the model
     of that full name."""
 
-    again: Callable[[Answer], None]
-    other: Callable[[Answer, str], None]
-    ended: Callable[[Answer], None]
+    retry: Callable[[ChatAnswer], None]
+    ask_other_model: Callable[[ChatAnswer, str], None]
+    on_end: Callable[[ChatAnswer], None]
 
 
 class AnswerView:
     """An answer that is drawn as it comes."""
 
-    def __init__(self, page: Page, answer: Answer, going: Going, wishes: Wishes) -> None:
+    def __init__(
+        self, page: Page, answer: ChatAnswer, going: ActiveAnswers, wishes: AnswerActions
+    ) -> None:
         self._page, self.answer, self._going, self._wishes = page, answer, going, wishes
-        self._paced = Paced(self._show)
+        self._paced = Throttle(self._show)
         self._told = 0
         self._over = False
         self.box = (
@@ -49,24 +51,24 @@ class AnswerView:
         )
         with self.box:
             self._head()
-            self._thought = Fold(page("Thinking"), self._draw_thinking, "psychology")
-            self._thought.place()
+            self._thought = Collapsible(page("Thinking"), self._draw_thinking, "psychology")
+            self._thought.place_body()
             self._thought.button.set_visibility(False)
             self._notes = ui.element("div").classes("orch-chat-notes").props("role=status")
             self._waiting = ui.row().classes("orch-loading").props("role=status")
             with self._waiting:
                 ui.spinner(size="sm")
                 ui.label(page("Waiting for the model…"))
-            self._text = Text(page)
+            self._text = StreamedMarkdown(page)
             self._foot = ui.element("div").classes("orch-chat-foot")
         self._show()
-        if answer.going:
+        if answer.is_running:
             answer.watchers.add(self._paced)
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """The page is gone, or shows another answer here."""
         self._paced.cancel()
-        self._going.leave(self.answer, self._paced)
+        self._going.unwatch(self.answer, self._paced)
 
     # ------------------------------------------------------------ as it comes
 
@@ -76,11 +78,13 @@ class AnswerView:
             self._kind = ui.label().classes("orch-chat-kind")
             self._sure = ui.label().classes("orch-dim")
             self._mark = ui.label().classes("orch-chat-mark")
-            self._why = Fold(
-                self._page("Why this model"), lambda: why(self._page, self.answer), "insights"
+            self._why = Collapsible(
+                self._page("Why this model"),
+                lambda: explain_choice(self._page, self.answer),
+                "insights",
             )
             self._why.button.set_visibility(False)
-        self._why.place()
+        self._why.place_body()
 
     def _show(self) -> None:
         """Draws what is new since the last time."""
@@ -97,9 +101,9 @@ class AnswerView:
                 with self._notes:
                     ui.label(_note(page, note)).classes("orch-chat-note")
             self._told = len(answer.notes)
-            self._waiting.set_visibility(answer.going and not answer.text)
-            self._text.show(answer.text, whole=not answer.going)
-            if not answer.going and not self._over:
+            self._waiting.set_visibility(answer.is_running and not answer.text)
+            self._text.show(answer.text, whole=not answer.is_running)
+            if not answer.is_running and not self._over:
                 self._end()
 
     def _show_head(self) -> None:
@@ -107,12 +111,12 @@ class AnswerView:
         self._model.set_text(
             answer.model_name
             or answer.model
-            or (page("Choosing a model…") if answer.going else page("No model"))
+            or (page("Choosing a model…") if answer.is_running else page("No model"))
         )
-        self._kind.set_text(kinds(page).get(answer.task_type, answer.task_type))
+        self._kind.set_text(task_type_names(page).get(answer.task_type, answer.task_type))
         self._kind.set_visibility(bool(answer.task_type))
         self._sure.set_text(
-            page("confidence {n} %", n=page.say.number(answer.confidence * 100))
+            page("confidence {n} %", n=page.translator.number(answer.confidence * 100))
             if answer.task_type
             else ""
         )
@@ -139,7 +143,7 @@ class AnswerView:
         self._why.redraw()
         with self._foot:
             if answer.error is not None and answer.status == "failed":
-                failed(page, answer.error, lambda: self._wishes.again(answer))
+                error_box(page, answer.error, lambda: self._wishes.retry(answer))
             elif answer.status == "interrupted":
                 self._interrupted()
             ui.label(_figures(page, answer)).classes("orch-dim")
@@ -148,7 +152,7 @@ class AnswerView:
             ):
                 self._word()
         if answer.watchers:  # it ended before our eyes
-            self._wishes.ended(answer)
+            self._wishes.on_end(answer)
 
     def _interrupted(self) -> None:
         page, code = self._page, self.answer.error.code if self.answer.error else ""
@@ -158,7 +162,7 @@ class AnswerView:
         }.get(code, page("This answer was interrupted."))
         with ui.row().classes("orch-chat-interrupted").props("role=status"):
             ui.label(said)
-            ui.button(page("Ask again"), on_click=lambda: self._wishes.again(self.answer)).props(
+            ui.button(page("Ask again"), on_click=lambda: self._wishes.retry(self.answer)).props(
                 "flat dense no-caps"
             )
 
@@ -171,14 +175,14 @@ class AnswerView:
         ):
             self._good = self._thumb("thumb_up", page("Good answer"), "good")
             self._bad = self._thumb("thumb_down", page("Bad answer"), "bad")
-            others = Fold(page("Try another model"), self._draw_others, "alt_route")
-            kind = Fold(page("Wrong type?"), self._draw_kinds, "label")
-        others.place()
-        kind.place()
+            others = Collapsible(page("Try another model"), self._draw_others, "alt_route")
+            kind = Collapsible(page("Wrong type?"), self._draw_kinds, "label")
+        others.place_body()
+        kind.place_body()
         self._folds = (others, kind)
 
     def _thumb(self, icon: str, label: str, word: str) -> ui.button:
-        act = attempt(self._page, lambda: self._rate(word=word))
+        act = with_notification(self._page, lambda: self._rate(word=word))
         return (
             ui.button(icon=icon, on_click=act, color=None)
             .props(f'flat round dense aria-pressed=false aria-label="{label}"')
@@ -187,19 +191,23 @@ class AnswerView:
 
     async def _rate(self, **said: str) -> str:
         service = self._page.service
-        await service.flushed()
-        told = "; ".join(await rate(service.orchestrator.runtime, self.answer.run_id, **said))
+        await service.flush_journal()
+        told = "; ".join(
+            await record_rating(service.orchestrator.runtime, self.answer.run_id, **said)
+        )
         if "word" in said:
             for thumb, word in ((self._good, "good"), (self._bad, "bad")):
                 thumb.props(f"aria-pressed={'true' if said['word'] == word else 'false'}")
         return told
 
-    async def mark_better(self, worse: list[Answer]) -> str:
+    async def mark_better(self, worse: list[ChatAnswer]) -> str:
         """Says that this answer is better than those of other models."""
         service = self._page.service
-        await service.flushed()
+        await service.flush_journal()
         told = [
-            await rate(service.orchestrator.runtime, each.run_id, better=self.answer.full_model)
+            await record_rating(
+                service.orchestrator.runtime, each.run_id, better=self.answer.full_model
+            )
             for each in worse
         ]
         self.box.classes(add="orch-chat-better")
@@ -210,7 +218,7 @@ class AnswerView:
         candidates = [
             each
             for each in (answer.decision or {}).get("candidates", ())
-            if not each["eliminated"] or each["eliminated_code"] in NAMED_ANYWAY
+            if not each["eliminated"] or each["eliminated_code"] in OVERRIDABLE_ELIMINATIONS
         ]
         with (
             ui.row()
@@ -221,7 +229,7 @@ class AnswerView:
                 each
                 for each in candidates
                 if (each["provider"], each["model_id"]) != (answer.provider, answer.model)
-            ][:MOST_OTHERS]:
+            ][:MAX_OTHER_MODELS]:
                 self._choice(
                     each["model_name"], self._other(f"{each['provider']}/{each['model_id']}")
                 )
@@ -230,7 +238,7 @@ class AnswerView:
     def _other(self, model: str) -> Callable[[], None]:
         def ask() -> None:
             self._folds[0].show(False)
-            self._wishes.other(self.answer, model)
+            self._wishes.ask_other_model(self.answer, model)
 
         return ask
 
@@ -242,8 +250,8 @@ class AnswerView:
             .classes("orch-chat-choices")
             .props(f'role=group aria-label="{page("Kind of task")}"')
         ):
-            for kind, name in kinds(page).items():
-                self._choice(name, attempt(page, self._correction(kind)))
+            for kind, name in task_type_names(page).items():
+                self._choice(name, with_notification(page, self._correction(kind)))
 
     def _correction(self, kind: str) -> Callable[[], Awaitable[str]]:
         async def correct() -> str:
@@ -260,7 +268,7 @@ class AnswerView:
 # ---------------------------------------------------------------- words
 
 
-def kinds(page: Page) -> dict[str, str]:
+def task_type_names(page: Page) -> dict[str, str]:
     """The task types as people call them."""
     return {
         TaskType.CODING: page("coding"),
@@ -276,7 +284,7 @@ def kinds(page: Page) -> dict[str, str]:
 
 def _note(page: Page, note: dict[str, Any]) -> str:
     if note["type"] == "fallback":
-        failed, other = fallback_names(note)
+        failed, other = fallback_model_names(note)
         return page(
             "{model} failed: {why}. {other} takes over.",
             model=failed,
@@ -287,11 +295,15 @@ def _note(page: Page, note: dict[str, Any]) -> str:
         return page(
             "The model called {name}.", name=note["tool_call"].get("function", {}).get("name", "?")
         )
-    return page.reason(DEMONSTRATION) if note["message"] == DEMONSTRATION else str(note["message"])
+    return (
+        page.reason(DEMO_MODEL_WARNING)
+        if note["message"] == DEMO_MODEL_WARNING
+        else str(note["message"])
+    )
 
 
-def _figures(page: Page, answer: Answer) -> str:
-    number = page.say.number
+def _figures(page: Page, answer: ChatAnswer) -> str:
+    number = page.translator.number
     parts = []
     if answer.ttft_s is not None:
         parts.append(page("{s} s to the first token", s=number(answer.ttft_s, 2)))

@@ -15,19 +15,19 @@ from starlette.requests import Request
 from orch.errors import OrchError
 from orch.execution.attempt import Chunk
 from orch.execution.run import Run
-from orch.server.http.guard import whereabouts
+from orch.server.http.guard import error_location
 from orch.server.service import Service
 from orch.text.prompt import Task
-from orch.types import RunResult, plain
+from orch.types import RunResult, decision_to_dict
 
-ALONE_S = 120.0
+UNWATCHED_TIMEOUT_S = 120.0
 """An answer that no page has watched for so long is ended: it was enough to reload, or to look at
 another conversation."""
 Watcher = Callable[[], None]
 
 
 @dataclass(slots=True, eq=False)
-class Answer:
+class ChatAnswer:
     """What came so far. `status` is going, ok, failed or interrupted; `decision`, `attempts` and
     `recalled` are plain values, as in the journal."""
 
@@ -57,7 +57,7 @@ class Answer:
     watchers: set[Watcher] = field(default_factory=set)
 
     @property
-    def going(self) -> bool:
+    def is_running(self) -> bool:
         """Whether more may come."""
         return self.status == "going"
 
@@ -66,12 +66,12 @@ class Answer:
         """PROVIDER/ID, which no other model has."""
         return f"{self.provider}/{self.model}"
 
-    def take(self, chunk: Chunk) -> None:
+    def apply(self, chunk: Chunk) -> None:
         """One chunk of the run."""
-        _TAKE[chunk["type"]](self, chunk)
-        self.changed()
+        _HANDLERS[chunk["type"]](self, chunk)
+        self.notify_watchers()
 
-    def changed(self) -> None:
+    def notify_watchers(self) -> None:
         """Tells those who watch."""
         for watcher in tuple(self.watchers):
             watcher()
@@ -80,7 +80,7 @@ class Answer:
 # ---------------------------------------------------------------- chunks
 
 
-def _metadata(answer: Answer, chunk: Chunk) -> None:
+def _metadata(answer: ChatAnswer, chunk: Chunk) -> None:
     answer.provider, answer.model, answer.model_name = (
         chunk["provider"],
         chunk["model_id"],
@@ -90,21 +90,25 @@ def _metadata(answer: Answer, chunk: Chunk) -> None:
     answer.reason, answer.degraded = chunk["reason"], chunk["degraded"]
 
 
-def _content(answer: Answer, chunk: Chunk) -> None:
+def _content(answer: ChatAnswer, chunk: Chunk) -> None:
     answer.text += chunk["chunk"]
 
 
-def _thinking(answer: Answer, chunk: Chunk) -> None:
+def _thinking(answer: ChatAnswer, chunk: Chunk) -> None:
     answer.thinking += chunk["chunk"]
 
 
-def _note(answer: Answer, chunk: Chunk) -> None:
+def _note(answer: ChatAnswer, chunk: Chunk) -> None:
     answer.notes.append(chunk)
 
 
-def _done(answer: Answer, chunk: Chunk) -> None:
+def _done(answer: ChatAnswer, chunk: Chunk) -> None:
     result: RunResult = chunk["result"]
-    answer.status, answer.run_id, answer.decision = "ok", result.run_id, plain(result.decision)
+    answer.status, answer.run_id, answer.decision = (
+        "ok",
+        result.run_id,
+        decision_to_dict(result.decision),
+    )
     answer.cached, answer.degraded = result.source == "cache", result.degraded
     answer.attempts, answer.recalled = (
         [asdict(attempt) for attempt in result.attempts],
@@ -121,7 +125,7 @@ def _done(answer: Answer, chunk: Chunk) -> None:
     ]
 
 
-def _error(answer: Answer, chunk: Chunk) -> None:
+def _error(answer: ChatAnswer, chunk: Chunk) -> None:
     answer.status = "failed"
     answer.attempts = [asdict(attempt) for attempt in chunk["attempts"]]
     answer.error = OrchError(
@@ -129,7 +133,7 @@ def _error(answer: Answer, chunk: Chunk) -> None:
     )
 
 
-_TAKE: dict[str, Callable[[Answer, Chunk], None]] = {
+_HANDLERS: dict[str, Callable[[ChatAnswer, Chunk], None]] = {
     "metadata": _metadata,
     "content": _content,
     "thinking": _thinking,
@@ -144,45 +148,45 @@ _TAKE: dict[str, Callable[[Answer, Chunk], None]] = {
 # ---------------------------------------------------------------- runs
 
 
-class Going:
+class ActiveAnswers:
     """The answers that are on their way, of all pages, by conversation."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answers: dict[str, list[Answer]] = {}
+        self._answers: dict[str, list[ChatAnswer]] = {}
 
-    def begin(self, task: Task, conversation: str) -> Answer:
+    def start(self, task: Task, conversation: str) -> ChatAnswer:
         """Asks; what comes is in the answer."""
-        answer = Answer(task)
+        answer = ChatAnswer(task)
         self._answers.setdefault(conversation, []).append(answer)
         running = asyncio.create_task(self._run(answer, conversation))
         self._tasks.add(running)
         running.add_done_callback(self._tasks.discard)
         return answer
 
-    def of(self, conversation: str) -> list[Answer]:
+    def in_conversation(self, conversation: str) -> list[ChatAnswer]:
         """Those of one conversation, oldest first."""
         return list(self._answers.get(conversation, ()))
 
-    def end(self, answer: Answer, code: str = "interrupted") -> None:
+    def stop(self, answer: ChatAnswer, code: str = "interrupted") -> None:
         """Ends one as Ctrl-C would."""
-        self._service.end(answer.run_id, code)
+        self._service.cancel_run(answer.run_id, code)
 
-    def leave(self, answer: Answer, watcher: Watcher) -> None:
+    def unwatch(self, answer: ChatAnswer, watcher: Watcher) -> None:
         """A page watches it no more."""
         answer.watchers.discard(watcher)
-        if answer.going and not answer.watchers:
-            asyncio.get_running_loop().call_later(ALONE_S, self._end_if_alone, answer)
+        if answer.is_running and not answer.watchers:
+            asyncio.get_running_loop().call_later(UNWATCHED_TIMEOUT_S, self._end_if_alone, answer)
 
-    def _end_if_alone(self, answer: Answer) -> None:
-        if answer.going and not answer.watchers:
-            self.end(answer, "reader_gone")
+    def _end_if_alone(self, answer: ChatAnswer) -> None:
+        if answer.is_running and not answer.watchers:
+            self.stop(answer, "reader_gone")
 
-    async def _run(self, answer: Answer, conversation: str) -> None:
+    async def _run(self, answer: ChatAnswer, conversation: str) -> None:
         service = self._service
-        await service.flushed()  # the turn before may have ended a moment ago
-        run = service.begin(answer.task, "continue", "page")
+        await service.flush_journal()  # the turn before may have ended a moment ago
+        run = service.start_run(answer.task, "continue", "page")
         answer.run_id = run.run_id
         try:
             await _follow(run, answer)
@@ -190,46 +194,46 @@ class Going:
             self._answers[conversation].remove(answer)
             if not self._answers[conversation]:
                 del self._answers[conversation]
-            await service.ended(run)
+            await service.finish_run(run)
 
 
-async def _follow(run: Run, answer: Answer) -> None:
+async def _follow(run: Run, answer: ChatAnswer) -> None:
     """Takes every chunk. Nothing is raised: who looks at the answer sees how it ended."""
     try:
         async with aclosing(run.chunks()) as chunks:
             async for chunk in chunks:
-                answer.take(chunk)
+                answer.apply(chunk)
                 if chunk["type"] == "metadata" and run.decision is not None:
-                    answer.decision = plain(run.decision)
+                    answer.decision = decision_to_dict(run.decision)
     except OrchError:
         return  # the error chunk has told it
     except asyncio.CancelledError:
         answer.status, answer.error = "interrupted", run.error
         answer.attempts = [asdict(attempt) for attempt in run.error.attempts] if run.error else []
-        answer.changed()
+        answer.notify_watchers()
     except Exception as error:
         # without its words, which may quote the prompt
-        logging.getLogger("orch.server").error("%s", whereabouts(error))
+        logging.getLogger("orch.server").error("%s", error_location(error))
         answer.status, answer.error = (
             "failed",
             OrchError("orch failed at this request", "its log says where"),
         )
-        answer.changed()
+        answer.notify_watchers()
 
 
-def going_of(request: Request, service: Service) -> Going:
+def active_answers(request: Request, service: Service) -> ActiveAnswers:
     """The one register of the process: a page that is loaded again finds its answer there."""
     state = request.app.state
     if not hasattr(state, "orch_going"):
-        state.orch_going = Going(service)
-    going: Going = state.orch_going
+        state.orch_going = ActiveAnswers(service)
+    going: ActiveAnswers = state.orch_going
     return going
 
 
 # ---------------------------------------------------------------- from the journal
 
 
-def of_row(row: dict[str, Any], attempts: list[dict[str, Any]]) -> Answer:
+def answer_from_row(row: dict[str, Any], attempts: list[dict[str, Any]]) -> ChatAnswer:
     """An answer that was written down: an unpacked row of the journal and its attempts."""
     decision = row["decision"] or {}
     error = (
@@ -241,7 +245,7 @@ def of_row(row: dict[str, Any], attempts: list[dict[str, Any]]) -> Answer:
         (each["provider"], each["model_id"]): each["model_name"]
         for each in decision.get("candidates", ())
     }
-    return Answer(
+    return ChatAnswer(
         task=_task_of(row),
         status=row["status"],
         run_id=row["run_id"],

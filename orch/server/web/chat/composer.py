@@ -10,14 +10,20 @@ from dataclasses import dataclass
 from nicegui import events, ui
 
 from orch.errors import InputError, OrchError
-from orch.server.web.chat.files import MOST_BYTES, MOST_BYTES_AT_ONCE, MOST_FILES, attachment, size
+from orch.server.web.chat.files import (
+    MAX_FILE_BYTES,
+    MAX_FILES,
+    MAX_TOTAL_BYTES,
+    attachment_from_bytes,
+    size_text,
+)
 from orch.server.web.components.page import Page
-from orch.server.web.components.throttle import Fold
+from orch.server.web.components.throttle import Collapsible
 from orch.text.prompt import Attachment
 
-MOST_CHARS = 200_000
+MAX_QUESTION_CHARS = 200_000
 """Of a question; what is longer is attached as a file."""
-MIDDLE = 5
+DIAL_CENTER = 5
 SEND_KEY = """(event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -26,7 +32,7 @@ SEND_KEY = """(event) => {
 
 
 @dataclass(slots=True)
-class Wishes:
+class ComposerOptions:
     """How the next questions are to be answered. `dial` is None until it is touched: balanced."""
 
     system_prompt: str = ""
@@ -34,13 +40,13 @@ class Wishes:
     choice_first: bool = False
 
 
-class Asking:
+class Composer:
     """The part at the foot of the page. `send` gets what was written; it is emptied when that
     returns true."""
 
     def __init__(self, page: Page, send: Callable[[str], bool], stop: Callable[[], None]) -> None:
         self._page, self._send, self._stop = page, send, stop
-        self.wishes = Wishes()
+        self.wishes = ComposerOptions()
         self.attached: list[Attachment] = []
         with (
             ui.element("section")
@@ -52,7 +58,7 @@ class Asking:
             self._input()
             with ui.row().classes("orch-chat-tools"):
                 self._attach_button()
-                wishes = Fold(page("Settings"), self._draw_wishes, "tune")
+                wishes = Collapsible(page("Settings"), self._draw_wishes, "tune")
                 ui.element("div").classes("orch-chat-space")
                 ui.label(page("Enter sends, Shift+Enter makes a new line")).classes(
                     "orch-dim orch-chat-keys"
@@ -66,10 +72,10 @@ class Asking:
                     page("Send"), icon="send", on_click=lambda: self._sent(self.text), color=None
                 )
                 self._send_button.props("unelevated no-caps").classes("orch-chat-send")
-            wishes.place()
-        self.busy(False)
+            wishes.place_body()
+        self.set_busy(False)
 
-    def busy(self, is_busy: bool) -> None:
+    def set_busy(self, is_busy: bool) -> None:
         """Whether an answer is on its way: then it can be stopped, and nothing else is asked."""
         self._stop_button.set_visibility(is_busy)
         self._send_button.set_visibility(not is_busy)
@@ -96,7 +102,7 @@ class Asking:
         page = self._page
         self._text = (
             ui.textarea(label=page("Ask something"))
-            .props(f"outlined autogrow autofocus maxlength={MOST_CHARS}")
+            .props(f"outlined autogrow autofocus maxlength={MAX_QUESTION_CHARS}")
             .classes("orch-chat-text")
         )
         self._text.on("keydown", lambda event: self._sent(event.args), js_handler=SEND_KEY)
@@ -119,12 +125,12 @@ class Asking:
             ui.upload(
                 multiple=True,
                 auto_upload=True,
-                max_file_size=MOST_BYTES,
-                max_total_size=MOST_BYTES_AT_ONCE,
+                max_file_size=MAX_FILE_BYTES,
+                max_total_size=MAX_TOTAL_BYTES,
                 # together: what is on its way is lost when the list is emptied
                 on_multi_upload=self._uploaded,
                 on_rejected=lambda: self._refuse(
-                    InputError(page("A file is larger than {n} MB", n=MOST_BYTES // 1_000_000))
+                    InputError(page("A file is larger than {n} MB", n=MAX_FILE_BYTES // 1_000_000))
                 ),
             )
             .props("no-thumbnails")
@@ -136,13 +142,13 @@ class Asking:
     async def _uploaded(self, event: events.MultiUploadEventArguments) -> None:
         for file in event.files:
             try:
-                if len(self.attached) >= MOST_FILES:
+                if len(self.attached) >= MAX_FILES:
                     raise InputError(
-                        self._page("At most {n} files go with a question", n=MOST_FILES)
+                        self._page("At most {n} files go with a question", n=MAX_FILES)
                     )
                 self.attached.append(
                     await asyncio.to_thread(
-                        attachment, file.name, await file.read(), self._page.say
+                        attachment_from_bytes, file.name, await file.read(), self._page.translator
                     )
                 )
             except InputError as error:
@@ -174,7 +180,9 @@ class Asking:
         length = len(file.image) * 3 // 4 if file.image else len(file.text.encode())
         with ui.button(on_click=remove).props("outline dense no-caps"):
             ui.icon("image" if file.image else "description").props("aria-hidden=true")
-            ui.label(f"{file.name} · {size(length, self._page.say)}").classes("orch-chat-file")
+            ui.label(f"{file.name} · {size_text(length, self._page.translator)}").classes(
+                "orch-chat-file"
+            )
             ui.label(self._page("Remove")).classes("orch-chat-unseen")
             ui.icon("close").props("aria-hidden=true")
 
@@ -186,7 +194,7 @@ class Asking:
             with ui.element("div"):
                 self._dial()
             system = ui.textarea(label=page("System prompt"), value=wishes.system_prompt).props(
-                f"outlined dense autogrow maxlength={MOST_CHARS}"
+                f"outlined dense autogrow maxlength={MAX_QUESTION_CHARS}"
             )
             system.classes("orch-chat-text").on_value_change(
                 lambda event: setattr(wishes, "system_prompt", event.value or "")
@@ -203,10 +211,10 @@ class Asking:
             if dial is not None:
                 said = page(
                     "Profile: {n} of 10 (0 is speed alone, 10 is quality alone)",
-                    n=page.say.number(dial),
+                    n=page.translator.number(dial),
                 )
             label.set_text(said)
-            slider.props(f"value={MIDDLE if dial is None else dial:g}")
+            slider.props(f"value={DIAL_CENTER if dial is None else dial:g}")
             balanced.set_visibility(dial is not None)
 
         label = ui.label()

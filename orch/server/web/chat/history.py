@@ -6,22 +6,22 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from orch.server.web.chat.answer_state import Answer, of_row
-from orch.storage.journal import Journal, unpacked
+from orch.server.web.chat.answer_state import ChatAnswer, answer_from_row
+from orch.storage.journal import Journal, decode_run
 
-OTHER = "/other/"
+ALTERNATIVE_SEPARATOR = "/other/"
 """Another model's answer stands in the journal under CONVERSATION/other/RUN/TIME: beside its
 conversation, which goes on with the first one."""
-MOST_LISTED, MOST_TURNS = 30, 30
+MAX_LISTED, MAX_TURNS = 30, 30
 _LIST = f"""
     SELECT found.session, found.turns, begun.task, last.at FROM (
         SELECT session, MIN(seq) AS oldest, MAX(seq) AS newest, COUNT(*) AS turns FROM runs
-        WHERE session IS NOT NULL AND instr(session, '{OTHER}') = 0 GROUP BY session ORDER BY newest DESC LIMIT ?
+        WHERE session IS NOT NULL AND instr(session, '{ALTERNATIVE_SEPARATOR}') = 0 GROUP BY session ORDER BY newest DESC LIMIT ?
     ) AS found JOIN runs AS begun ON begun.seq = found.oldest JOIN runs AS last ON last.seq = found.newest ORDER BY found.newest DESC
 """
 
 
-class Listed(NamedTuple):
+class ConversationSummary(NamedTuple):
     """A conversation: how many turns, how it began, when it was last used (seconds since the
     epoch)."""
 
@@ -31,40 +31,40 @@ class Listed(NamedTuple):
     at: float
 
 
-class Past(NamedTuple):
+class ConversationTurns(NamedTuple):
     """A conversation's turns, oldest first: each is one answer, and behind it those of other
     models. `more` says that older ones were left out."""
 
-    turns: list[list[Answer]]
+    turns: list[list[ChatAnswer]]
     more: bool
 
 
-def conversations(journal: Journal) -> list[Listed]:
+def list_conversations(journal: Journal) -> list[ConversationSummary]:
     """The last ones, newest first."""
     return [
-        Listed(row["session"], row["turns"], row["task"] or "", row["at"])
-        for row in journal.database.rows(_LIST, (MOST_LISTED,))
+        ConversationSummary(row["session"], row["turns"], row["task"] or "", row["at"])
+        for row in journal.database.rows(_LIST, (MAX_LISTED,))
     ]
 
 
-def turns_of(journal: Journal, conversation: str) -> Past:
+def load_turns(journal: Journal, conversation: str) -> ConversationTurns:
     """The last turns of a conversation."""
     rows = journal.database.rows(
         "SELECT * FROM runs WHERE session = ? ORDER BY seq DESC LIMIT ?",
-        (conversation, MOST_TURNS + 1),
+        (conversation, MAX_TURNS + 1),
     )
     others = journal.database.rows(
         "SELECT * FROM runs WHERE session > ? AND session < ? ORDER BY seq",
-        (conversation + OTHER, f"{conversation}/other0"),
+        (conversation + ALTERNATIVE_SEPARATOR, f"{conversation}/other0"),
     )
     answered = {
-        row["run_id"]: [_answer(journal, row)] for row in _without_failed(rows[:MOST_TURNS][::-1])
+        row["run_id"]: [_answer(journal, row)] for row in _without_failed(rows[:MAX_TURNS][::-1])
     }
     for row in others:
-        first = first_of(conversation, row["session"])
+        first = alternative_of(conversation, row["session"])
         if first in answered:
             answered[first].append(_answer(journal, row))
-    return Past(list(answered.values()), len(rows) > MOST_TURNS)
+    return ConversationTurns(list(answered.values()), len(rows) > MAX_TURNS)
 
 
 def _without_failed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -76,16 +76,16 @@ def _without_failed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _answer(journal: Journal, row: dict[str, Any]) -> Answer:
-    return of_row(unpacked(row), journal.attempts_of(row["run_id"]))
+def _answer(journal: Journal, row: dict[str, Any]) -> ChatAnswer:
+    return answer_from_row(decode_run(row), journal.attempts_of(row["run_id"]))
 
 
-def beside(conversation: str, first: str) -> str:
+def alternative_session(conversation: str, first: str) -> str:
     """A name for one more answer to the turn of that run."""
-    return f"{conversation}{OTHER}{first}/{int(time.time() * 1000):x}"
+    return f"{conversation}{ALTERNATIVE_SEPARATOR}{first}/{int(time.time() * 1000):x}"
 
 
-def first_of(conversation: str, session: str) -> str:
+def alternative_of(conversation: str, session: str) -> str:
     """The run beside which a session stands; empty for the conversation itself."""
-    before, other, after = session.partition(OTHER)
+    before, other, after = session.partition(ALTERNATIVE_SEPARATOR)
     return after.split("/")[0] if other and before == conversation else ""

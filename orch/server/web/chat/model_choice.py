@@ -8,14 +8,14 @@ from collections.abc import Callable
 from nicegui import ui
 
 from orch.routing.router import Plan
-from orch.server.web.chat.answer import kinds
+from orch.server.web.chat.answer import task_type_names
 from orch.server.web.components.page import Page
 from orch.types import Candidate
 
-MOST = 3
+MAX_CANDIDATES = 3
 
 
-def choice(
+def choice_preview(
     page: Page, made: Plan, ask: Callable[[str | None], None], leave: Callable[[], None]
 ) -> ui.button:
     """Draws it and gives back the first button. `ask` gets None for the pick, else a model's full
@@ -26,10 +26,11 @@ def choice(
         .classes("orch-card orch-chat-choice")
         .props(f'role=group aria-label="{page("The choice")}"')
     ):
-        sure = page("confidence {n} %", n=page.say.number(decision.confidence * 100))
-        ui.label(f"{kinds(page)[decision.task_type]} · {sure}").classes("orch-dim")
+        sure = page("confidence {n} %", n=page.translator.number(decision.confidence * 100))
+        ui.label(f"{task_type_names(page)[decision.task_type]} · {sure}").classes("orch-dim")
         buttons = [
-            _candidate(page, each, place, ask) for place, each in enumerate(made.order[:MOST])
+            _candidate(page, each, place, ask)
+            for place, each in enumerate(made.order[:MAX_CANDIDATES])
         ]
         for warning in made.warnings:
             ui.label(warning).classes("orch-chat-note")
@@ -43,10 +44,10 @@ def _candidate(
     with ui.row().classes("orch-chat-candidate"):
         with ui.element("div").classes("orch-chat-grow"):
             ui.label(candidate.model_name).classes("orch-chat-model")
-            score = page("score {n}", n=page.say.number(candidate.score, 2))
+            score = page("score {n}", n=page.translator.number(candidate.score, 2))
             ui.label(
                 f"{page.reason(candidate.reason)} · {score} ·"
-                f" {page('about {s} s', s=page.say.number(candidate.expected_s, 1))}"
+                f" {page('about {s} s', s=page.translator.number(candidate.expected_s, 1))}"
             ).classes("orch-dim")
         if place == 0:
             return (

@@ -9,28 +9,35 @@ from nicegui import ui
 from starlette.requests import Request
 
 from orch.server.service import Service
-from orch.server.web.chat.answer_state import going_of
-from orch.server.web.chat.conversation import Conversation
+from orch.server.web.chat.answer_state import active_answers
+from orch.server.web.chat.conversation import ConversationView
 from orch.server.web.chat.es import SPANISH
-from orch.server.web.chat.history import Listed, Past, conversations, turns_of
-from orch.server.web.chat.why import day
-from orch.server.web.components.page import Page, content, opened
+from orch.server.web.chat.history import (
+    ConversationSummary,
+    ConversationTurns,
+    list_conversations,
+    load_turns,
+)
+from orch.server.web.chat.why import short_datetime
+from orch.server.web.components.page import Page, content, open_page
 from orch.text.lines import one_line
 
 TITLE_CHARS = 60
 
 
-async def view(request: Request, service: Service) -> None:
+async def chat_view(request: Request, service: Service) -> None:
     """Draws it. `/?session=NAME` continues a conversation."""
-    page = opened(request, service, "Chat", SPANISH)
-    name, going = request.query_params.get("session", ""), going_of(request, service)
+    page = open_page(request, service, "Chat", SPANISH)
+    name, going = request.query_params.get("session", ""), active_answers(request, service)
     under_way = (
-        going.of(name) if name else []
+        going.in_conversation(name) if name else []
     )  # before the journal is read: what ends meanwhile stands there
-    await service.flushed()
+    await service.flush_journal()
     journal = service.orchestrator.runtime.journal
-    listed = await asyncio.to_thread(conversations, journal)
-    past = await asyncio.to_thread(turns_of, journal, name) if name else Past([], False)
+    listed = await asyncio.to_thread(list_conversations, journal)
+    past = (
+        await asyncio.to_thread(load_turns, journal, name) if name else ConversationTurns([], False)
+    )
     with content().classes("orch-chat"):
         aside = (
             ui.element("aside")
@@ -40,22 +47,24 @@ async def view(request: Request, service: Service) -> None:
         with ui.element("div").classes("orch-chat-main"):
             with ui.element("h1").classes("orch-chat-unseen"):
                 ui.label(page("Chat"))
-            Conversation(page, going, name, past, under_way, lambda now: _redraw(page, aside, now))
+            ConversationView(
+                page, going, name, past, under_way, lambda now: _redraw(page, aside, now)
+            )
     with aside:
         _aside(page, listed, name)
 
 
 async def _redraw(page: Page, aside: ui.element, name: str) -> None:
     """A turn has ended."""
-    await page.service.flushed()
-    listed = await asyncio.to_thread(conversations, page.service.orchestrator.runtime.journal)
+    await page.service.flush_journal()
+    listed = await asyncio.to_thread(list_conversations, page.service.orchestrator.runtime.journal)
     if not aside.is_deleted:
         aside.clear()
         with aside:
             _aside(page, listed, name)
 
 
-def _aside(page: Page, listed: list[Listed], name: str) -> None:
+def _aside(page: Page, listed: list[ConversationSummary], name: str) -> None:
     def turn() -> None:
         shown = "orch-chat-open" not in box.classes
         box.classes(**({"add": "orch-chat-open"} if shown else {"remove": "orch-chat-open"}))
@@ -77,7 +86,7 @@ def _aside(page: Page, listed: list[Listed], name: str) -> None:
             _listed(page, each, each.name == name)
 
 
-def _listed(page: Page, each: Listed, is_here: bool) -> None:
+def _listed(page: Page, each: ConversationSummary, is_here: bool) -> None:
     title = one_line(each.task)[:TITLE_CHARS] or page("(not kept)")
     link = ui.link(target=f"/?session={quote(each.name, safe='')}").classes("orch-chat-past")
     if is_here:
@@ -85,6 +94,8 @@ def _listed(page: Page, each: Listed, is_here: bool) -> None:
     with link:
         ui.label(title).classes("orch-chat-title")
         turns = (
-            page("1 turn") if each.turns == 1 else page("{n} turns", n=page.say.number(each.turns))
+            page("1 turn")
+            if each.turns == 1
+            else page("{n} turns", n=page.translator.number(each.turns))
         )
-        ui.label(f"{day(each.at)} · {turns}").classes("orch-dim")
+        ui.label(f"{short_datetime(each.at)} · {turns}").classes("orch-dim")

@@ -8,25 +8,25 @@ from typing import Any
 
 from nicegui import ui
 
-from orch.server.web.chat.answer_state import Answer
-from orch.server.web.components.decision import candidates
+from orch.server.web.chat.answer_state import ChatAnswer
+from orch.server.web.components.decision import candidate_list
 from orch.server.web.components.page import Page
 
 
-def why(page: Page, answer: Answer) -> None:
+def explain_choice(page: Page, answer: ChatAnswer) -> None:
     """Draws it."""
     decision = answer.decision
     if decision is None:
         ui.label(page("The decision was not kept.")).classes("orch-dim")
     else:
         ui.label(_choice(page, decision)).classes("orch-chat-line")
-        candidates(page, decision)
+        candidate_list(page, decision)
     _recalled(page, answer)
     _attempts(page, answer)
 
 
 def _choice(page: Page, decision: dict[str, Any]) -> str:
-    tokens = page("{n} tokens of prompt", n=page.say.number(decision["prompt_tokens"]))
+    tokens = page("{n} tokens of prompt", n=page.translator.number(decision["prompt_tokens"]))
     profile = page("profile: {name}", name=decision["profile"])
     return f"{page.reason(decision['reason'])} · {profile} · {tokens}"
 
@@ -36,7 +36,7 @@ def _heading(text: str) -> None:
         ui.label(text)
 
 
-def _recalled(page: Page, answer: Answer) -> None:
+def _recalled(page: Page, answer: ChatAnswer) -> None:
     if answer.recalled is None:
         return
     _heading(page("Recalled from memory"))
@@ -47,20 +47,24 @@ def _recalled(page: Page, answer: Answer) -> None:
         for row in answer.recalled:
             with ui.element("li"):
                 score = (
-                    page.say.number(row["score"], 2)
+                    page.translator.number(row["score"], 2)
                     if isinstance(row.get("score"), int | float)
                     else ""
                 )
                 ui.label(
                     " · ".join(
                         part
-                        for part in (day(row["at"]), " ".join(row["task"].split())[:160], score)
+                        for part in (
+                            short_datetime(row["at"]),
+                            " ".join(row["task"].split())[:160],
+                            score,
+                        )
                         if part
                     )
                 )
 
 
-def _attempts(page: Page, answer: Answer) -> None:
+def _attempts(page: Page, answer: ChatAnswer) -> None:
     if not answer.attempts:
         return
     _heading(page("Asked"))
@@ -79,21 +83,23 @@ def _attempt(page: Page, attempt: dict[str, Any]) -> str:
         attempt["message"] or attempt["code"] or "",
     ]
     if attempt["load_s"] and attempt["load_s"] > 0.1:
-        parts.append(page("{s} s to load", s=page.say.number(attempt["load_s"], 1)))
+        parts.append(page("{s} s to load", s=page.translator.number(attempt["load_s"], 1)))
     if attempt["ttft_s"] is not None:
-        parts.append(page("{s} s to the first token", s=page.say.number(attempt["ttft_s"], 2)))
+        parts.append(
+            page("{s} s to the first token", s=page.translator.number(attempt["ttft_s"], 2))
+        )
     if attempt["completion_tokens"] and attempt["decode_s"]:
         parts.append(
             page(
                 "{n} tokens/s",
-                n=page.say.number(attempt["completion_tokens"] / attempt["decode_s"], 1),
+                n=page.translator.number(attempt["completion_tokens"] / attempt["decode_s"], 1),
             )
         )
     if attempt["total_s"] is not None:
-        parts.append(page("{s} s in all", s=page.say.number(attempt["total_s"], 2)))
+        parts.append(page("{s} s in all", s=page.translator.number(attempt["total_s"], 2)))
     return " · ".join(part for part in parts if part)
 
 
-def day(at: float) -> str:
+def short_datetime(at: float) -> str:
     """A time as a day and a minute."""
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")

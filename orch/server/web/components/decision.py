@@ -8,10 +8,10 @@ from typing import Any
 from nicegui import ui
 
 from orch.server.web.components.page import Page
-from orch.server.web.components.tables import text
+from orch.server.web.components.tables import text_element
 
-TERMS = {"fit": "fit", "quality": "quality", "speed": "speed", "confidence": "confidence"}
-LEAST_SHOWN_S = 0.05
+TERM_LABELS = {"fit": "fit", "quality": "quality", "speed": "speed", "confidence": "confidence"}
+MIN_SHOWN_S = 0.05
 SPANISH = {
     "fit": "aptitud",
     "quality": "calidad",
@@ -30,13 +30,13 @@ SPANISH = {
 }
 
 
-def candidates(page: Page, decision: Mapping[str, Any]) -> None:
+def candidate_list(page: Page, decision: Mapping[str, Any]) -> None:
     """A decision as JSON-able values (`types.plain`, or the journal's): a bar a candidate, its
     terms on one scale; below it those that were out."""
     able = [each for each in decision["candidates"] if not each["eliminated"]]
     out = [each for each in decision["candidates"] if each["eliminated"]]
     if not able and not out:
-        text("p", page("No candidate is written down."), "orch-dim")
+        text_element("p", page("No candidate is written down."), "orch-dim")
     most = max([1.0, *(each["score"] for each in able)])
     taken = (decision["provider"], decision["model_id"])
     with ui.element("ol").classes("orch-decision") as place:
@@ -48,30 +48,33 @@ def candidates(page: Page, decision: Mapping[str, Any]) -> None:
 
 
 def _candidate(page: Page, each: Mapping[str, Any], most: float, taken: bool) -> None:
-    number = page.say.number
+    number = page.translator.number
     with ui.element("li").classes("orch-decision-one" + (" taken" if taken else "")):
         with ui.element("div").classes("orch-decision-head"):
-            text("span", each["model_name"] or each["model_id"], "orch-decision-name")
+            text_element("span", each["model_name"] or each["model_id"], "orch-decision-name")
             for mark in (
                 page("taken") if taken else "",
                 page("loaded") if each["resident"] else "",
             ):
                 if mark:
-                    text("span", mark, "orch-decision-mark")
-            text("span", number(each["score"], 2), "orch-decision-score")
+                    text_element("span", mark, "orch-decision-mark")
+            text_element("span", number(each["score"], 2), "orch-decision-score")
         with ui.element("div").classes("orch-bar").props("aria-hidden=true"):
-            for term in TERMS:
+            for term in TERM_LABELS:
                 ui.element("div").classes(f"orch-decision-{term}").style(
                     f"width: {100 * max(each['terms'].get(term, 0.0), 0.0) / most:.1f}%"
                 )
         with ui.element("div").classes("orch-decision-terms"):
-            for term in TERMS:
+            for term in TERM_LABELS:
                 with ui.element("span"):
                     ui.element("span").classes(f"orch-decision-swatch orch-decision-{term}").props(
                         "aria-hidden=true"
                     )
-                    text("span", f"{page(TERMS[term])} {number(each['terms'].get(term, 0.0), 2)}")
-            text(
+                    text_element(
+                        "span",
+                        f"{page(TERM_LABELS[term])} {number(each['terms'].get(term, 0.0), 2)}",
+                    )
+            text_element(
                 "span",
                 page(
                     "expected: quality {n} in {seconds} s",
@@ -80,20 +83,20 @@ def _candidate(page: Page, each: Mapping[str, Any], most: float, taken: bool) ->
                 ),
             )
             if spent := _spent(page, each):
-                text("span", spent, "orch-dim")
+                text_element("span", spent, "orch-dim")
         if each["reason"]:
-            text("div", page.reason(each["reason"]), "orch-dim")
+            text_element("div", page.reason(each["reason"]), "orch-dim")
 
 
 def _spent(page: Page, each: Mapping[str, Any]) -> str:
     """What the expected seconds are spent on, and what is unloaded; empty for decisions that were
     recorded without it."""
-    seconds, number = each.get("seconds") or {}, page.say.number
+    seconds, number = each.get("seconds") or {}, page.translator.number
     words = {"load": "load {n}", "prefill": "prompt {n}", "decode": "answer {n}"}
     parts = [
         page(said, n=number(seconds[part], 1))
         for part, said in words.items()
-        if seconds.get(part, 0.0) >= LEAST_SHOWN_S
+        if seconds.get(part, 0.0) >= MIN_SHOWN_S
     ]
     unloads = (
         [
@@ -110,9 +113,9 @@ def _spent(page: Page, each: Mapping[str, Any]) -> str:
 
 
 def _eliminated(page: Page, out: list[Mapping[str, Any]]) -> None:
-    text("h3", page("Ruled out"))
+    text_element("h3", page("Ruled out"))
     with ui.element("ul").classes("orch-decision-out"):
         for each in out:
             with ui.element("li"):
-                text("span", each["model_name"] or each["model_id"], "orch-decision-name")
-                text("span", page.reason(each["eliminated"]), "orch-dim")
+                text_element("span", each["model_name"] or each["model_id"], "orch-decision-name")
+                text_element("span", page.reason(each["eliminated"]), "orch-dim")

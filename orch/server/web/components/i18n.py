@@ -8,7 +8,7 @@ from collections.abc import Mapping
 LANGUAGES = ("en", "es")
 
 
-def language_of(accepted: str) -> str:
+def preferred_language(accepted: str) -> str:
     """The best of our languages for an Accept-Language header; English where none is asked for."""
     wishes = []
     for place, part in enumerate(accepted.lower().split(",")):
@@ -22,7 +22,7 @@ def language_of(accepted: str) -> str:
     )
 
 
-class Words:
+class Translator:
     """Says a text in one language. `spanish` holds the translations."""
 
     def __init__(self, language: str, *spanish: Mapping[str, str]) -> None:

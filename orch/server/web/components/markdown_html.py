@@ -28,10 +28,10 @@ ATTRIBUTES = {
     "div": {"class"},
     "code": {"class"},
 }
-MARKDOWN_CHARS = 20_000
+MAX_MARKDOWN_CHARS = 20_000
 """What of a block is drawn as Markdown, which takes some 40 ms of the event loop; the rest stands
 below it as it was written."""
-CODE_CHARS, LINE_CHARS = 6_000, 300
+MAX_HIGHLIGHTED_CHARS, MAX_HIGHLIGHTED_LINE_CHARS = 6_000, 300
 """Code that is coloured in one text: lexers are regular expressions in Python, 100 kB/s at their
 worst, and some take the square of a line."""
 LEXERS = frozenset(
@@ -43,13 +43,13 @@ LEXERS = frozenset(
 )
 """Those that take at most 60 ms for any of 42 kinds of hostile code of that length (Pygments 2.20).
 Perl's and Java's take seconds."""
-_INSTEAD = {"java": "cpp", "csharp": "cpp"}
+_SUBSTITUTE_LEXERS = {"java": "cpp", "csharp": "cpp"}
 """Whose lexers are not among them, and one that knows most of their words."""
 _SCHEMES = {"http", "https", "mailto"}
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class HtmlBlock:
     """A part of an answer: prose as HTML, or a block of code with its language, as HTML and as it
     is to be copied."""
 
@@ -58,39 +58,39 @@ class Piece:
     language: str = ""
 
 
-def pieces(markdown: str) -> list[Piece]:
+def render_blocks(markdown: str) -> list[HtmlBlock]:
     """An answer in parts. Blocks of code stand alone, so that each has its own button."""
-    head = markdown[: _drawable(markdown)]
+    head = markdown[: _markdown_end(markdown)]
     rest = markdown[len(head) :]
-    return [*_drawn(head), *([Piece(f"<pre>{escape(rest)}</pre>")] if rest else [])]
+    return [*_drawn(head), *([HtmlBlock(f"<pre>{escape(rest)}</pre>")] if rest else [])]
 
 
-def _drawable(markdown: str) -> int:
+def _markdown_end(markdown: str) -> int:
     """Where the lines end that are drawn as Markdown. Blocks of code don't count: they are read
     line by line and no further."""
     at, counted, fence = 0, 0, ""
-    for line in markdown.splitlines(keepends=True) if len(markdown) > MARKDOWN_CHARS else ():
+    for line in markdown.splitlines(keepends=True) if len(markdown) > MAX_MARKDOWN_CHARS else ():
         mark = line.lstrip()[:3]
         if not fence:
             counted += len(line)
             fence = mark if mark in ("```", "~~~") else ""
         elif mark == fence:
             fence = ""
-        if counted > MARKDOWN_CHARS:
-            return at or MARKDOWN_CHARS
+        if counted > MAX_MARKDOWN_CHARS:
+            return at or MAX_MARKDOWN_CHARS
         at += len(line)
     return len(markdown)
 
 
-def _drawn(markdown: str) -> list[Piece]:
-    found: list[Piece] = []
+def _drawn(markdown: str) -> list[HtmlBlock]:
+    found: list[HtmlBlock] = []
     tokens: list[Any] = _PARSER.parse(markdown)
     prose: list[Any] = []
-    left = CODE_CHARS
+    left = MAX_HIGHLIGHTED_CHARS
 
     def close() -> None:
         if prose:
-            found.append(Piece(clean(_PARSER.renderer.render(prose, _PARSER.options, {}))))
+            found.append(HtmlBlock(sanitize(_PARSER.renderer.render(prose, _PARSER.options, {}))))
             prose.clear()
 
     for token in tokens:
@@ -110,7 +110,7 @@ def _drawn(markdown: str) -> list[Piece]:
     return found
 
 
-def clean(html: str) -> str:
+def sanitize(html: str) -> str:
     """HTML without anything that acts."""
     return nh3.clean(
         html,
@@ -121,14 +121,18 @@ def clean(html: str) -> str:
     )
 
 
-def _code(text: str, language: str, *, coloured: bool) -> Piece:
-    lexer = _lexer(language) if coloured and max(map(len, text.split("\n"))) <= LINE_CHARS else None
+def _code(text: str, language: str, *, coloured: bool) -> HtmlBlock:
+    lexer = (
+        _lexer(language)
+        if coloured and max(map(len, text.split("\n"))) <= MAX_HIGHLIGHTED_LINE_CHARS
+        else None
+    )
     inner = (
         highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-"))
         if lexer
         else escape(text)
     )
-    return Piece(clean(f"<pre><code>{inner}</code></pre>"), text.rstrip("\n"), language)
+    return HtmlBlock(sanitize(f"<pre><code>{inner}</code></pre>"), text.rstrip("\n"), language)
 
 
 def _lexer(language: str) -> Lexer | None:
@@ -137,7 +141,7 @@ def _lexer(language: str) -> Lexer | None:
         name = str(get_lexer_by_name(language).aliases[0])
     except ClassNotFound:
         return None
-    name = _INSTEAD.get(name, name)
+    name = _SUBSTITUTE_LEXERS.get(name, name)
     return get_lexer_by_name(name) if name in LEXERS else None
 
 

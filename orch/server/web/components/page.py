@@ -13,11 +13,11 @@ from starlette.requests import Request
 
 from orch.errors import OrchError
 from orch.server.service import Service
-from orch.server.web.components.i18n import Words, language_of
+from orch.server.web.components.i18n import Translator, preferred_language
 from orch.server.web.components.reasons_es import in_spanish
 
 STYLE = Path(__file__).with_name("page.css")
-LINKS = (
+NAVIGATION = (
     ("/", "Chat", "forum"),
     ("/models", "Models", "memory"),
     ("/activity", "Activity", "timeline"),
@@ -45,35 +45,37 @@ class Page:
     its language."""
 
     service: Service
-    say: Words
+    translator: Translator
     client: str
 
     def __call__(self, text: str, **values: object) -> str:
         """The text in the page's language."""
-        return self.say(text, **values)
+        return self.translator(text, **values)
 
     def reason(self, text: str) -> str:
         """A reason of the library's in the page's language."""
-        return in_spanish(text) if self.say.language == "es" else text
+        return in_spanish(text) if self.translator.language == "es" else text
 
 
-def opened(request: Request, service: Service, title: str, spanish: Mapping[str, str]) -> Page:
+def open_page(request: Request, service: Service, title: str, spanish: Mapping[str, str]) -> Page:
     """Begins a page: its head is drawn, and what follows goes below it."""
-    say = Words(language_of(request.headers.get("accept-language", "")), SPANISH, spanish)
+    say = Translator(
+        preferred_language(request.headers.get("accept-language", "")), SPANISH, spanish
+    )
     page = Page(service, say, str(request.scope.get("state", {}).get("client", "") or ""))
     ui.page_title(f"orch · {say(title)}")
     ui.add_css(STYLE.read_text(encoding="utf-8"))
-    _head(page, title, with_way_out=request.scope.get("state", {}).get("login") is not None)
+    _draw_head(page, title, with_way_out=request.scope.get("state", {}).get("login") is not None)
     return page
 
 
-def _head(page: Page, title: str, *, with_way_out: bool) -> None:
+def _draw_head(page: Page, title: str, *, with_way_out: bool) -> None:
     dark = ui.dark_mode(None)
     ui.link(page("Skip to content"), "#content").classes("skip")
     with ui.header().classes("orch-head"):
         ui.label("orch").classes("orch-name")
         with ui.element("nav").props(f'aria-label="{page("Views")}"').classes("orch-links"):
-            for target, name, icon in LINKS:
+            for target, name, icon in NAVIGATION:
                 link = ui.link(target=target).classes("orch-link")
                 if name == title:
                     link.classes("here").props("aria-current=page")
@@ -95,7 +97,7 @@ def content() -> ui.element:
     return ui.element("div").props("id=content tabindex=-1").classes("orch-content")
 
 
-def nothing(icon: str, text: str, hint: str = "") -> None:
+def empty_state(icon: str, text: str, hint: str = "") -> None:
     """What stands where there is nothing to show, with what would change that."""
     with ui.column().classes("orch-nothing").props("role=status"):
         ui.icon(icon).props("aria-hidden=true").classes("orch-nothing-icon")
@@ -104,7 +106,7 @@ def nothing(icon: str, text: str, hint: str = "") -> None:
             ui.label(hint).classes("orch-hint")
 
 
-def failed(page: Page, error: OrchError, again: Callable[[], object] | None = None) -> None:
+def error_box(page: Page, error: OrchError, again: Callable[[], object] | None = None) -> None:
     """An error in its own words, with what to do."""
     with ui.column().classes("orch-failed").props("role=alert"):
         ui.label(error.message)
@@ -130,13 +132,13 @@ async def loading(
         except OrchError as error:
             place.clear()
             with place:
-                failed(page, error, again)
+                error_box(page, error, again)
         finally:
             if not waiting.is_deleted:
                 waiting.delete()
 
 
-def attempt(
+def with_notification(
     page: Page, action: Callable[[], Awaitable[str | None]]
 ) -> Callable[[], Awaitable[None]]:
     """A handler that does something and tells how it went."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from nicegui import ui
 
-from orch.server.web.components.markdown_html import Piece, pieces
+from orch.server.web.components.markdown_html import HtmlBlock, render_blocks
 from orch.server.web.components.page import Page
-from orch.text.markdown import Blocks
+from orch.text.markdown import BlockSplitter
 
-COPY = """(event) => {
+COPY_SCRIPT = """(event) => {
     const code = event.currentTarget.closest('.orch-code').querySelector('pre');
     if (navigator.clipboard) navigator.clipboard.writeText(code.textContent);
     else { getSelection().selectAllChildren(code); document.execCommand('copy'); getSelection().removeAllRanges(); }
@@ -22,22 +22,22 @@ _EVERYTHING = 1_000_000
 """Lines."""
 
 
-STEP_CHARS, STEP_S = 8_000, 0.03
+CHARS_PER_STEP, STEP_INTERVAL_S = 8_000, 0.03
 """Of a long text that is drawn at once, and seconds until it goes on: others have their turn
 between."""
-STEP = 40
+LINES_PER_SEGMENT = 40
 """Lines of a code block that is still coming which are drawn together; at its end it is drawn
 whole."""
 
 
 @dataclass(slots=True)
 class _Drawn:
-    piece: Piece
+    piece: HtmlBlock
     box: ui.element
     html: ui.html
     name: ui.label | None
 
-    def becomes(self, piece: Piece, goes_on: bool) -> bool:
+    def becomes(self, piece: HtmlBlock, goes_on: bool) -> bool:
         """Shows another piece in its place; whether that is possible."""
         if (self.name is None) == _is_code(piece):
             return False
@@ -58,15 +58,15 @@ class _Drawn:
             self.html.props("tabindex=0").classes("orch-chat-wide")
 
 
-class Text:
+class StreamedMarkdown:
     """An answer's text. `show` takes the whole of it, again and again, as it grows."""
 
     def __init__(self, page: Page) -> None:
-        self._page, self._blocks, self._seen = page, Blocks(), 0
+        self._page, self._blocks, self._seen = page, BlockSplitter(), 0
         self._text, self._whole, self._goes_on = "", False, False
         self._drawn: list[_Drawn] = []
         self._fixed = 0
-        self._tail: dict[str, list[Piece]] = {}
+        self._tail: dict[str, list[HtmlBlock]] = {}
         self.box = ui.element("div").classes("orch-answer")
 
     def show(self, text: str, *, whole: bool) -> None:
@@ -76,19 +76,19 @@ class Text:
         self._draw()
 
     def _draw(self) -> None:
-        end = min(self._seen + STEP_CHARS, len(self._text))
+        end = min(self._seen + CHARS_PER_STEP, len(self._text))
         ready, self._seen = self._blocks.feed(self._text[self._seen : end]), end
         if end < len(self._text):
             self._go_on()
         elif self._whole:
-            ready += self._blocks.rest()
-        fixed = pieces(ready) if ready else []
+            ready += self._blocks.flush()
+        fixed = render_blocks(ready) if ready else []
         for place, piece in enumerate(fixed, self._fixed):
             self._put(place, piece)
         self._fixed += len(fixed)
         place = self._fixed
-        parts = segments(self._blocks.tail(_EVERYTHING))
-        self._tail = {part: self._tail.get(part) or pieces(part) for part in parts}
+        parts = split_tail(self._blocks.tail(_EVERYTHING))
+        self._tail = {part: self._tail.get(part) or render_blocks(part) for part in parts}
         for number, part in enumerate(parts):
             for nth, piece in enumerate(self._tail[part]):
                 self._put(place, piece, goes_on=number > 0 and nth == 0)
@@ -99,14 +99,14 @@ class Text:
         if not self._goes_on:
             self._goes_on = True
             with self.box:
-                ui.timer(STEP_S, self._next, once=True)
+                ui.timer(STEP_INTERVAL_S, self._next, once=True)
 
     def _next(self) -> None:
         self._goes_on = False
         if not self.box.is_deleted:
             self._draw()
 
-    def _put(self, place: int, piece: Piece, *, goes_on: bool = False) -> None:
+    def _put(self, place: int, piece: HtmlBlock, *, goes_on: bool = False) -> None:
         if place < len(self._drawn) and self._drawn[place].becomes(piece, goes_on):
             return
         self._cut(place)
@@ -121,12 +121,12 @@ class Text:
         del self._drawn[place:]
 
 
-def segments(tail: str) -> list[str]:
+def split_tail(tail: str) -> list[str]:
     """Markdown that is still coming, a long block of code in parts: each but the last stays as it
     is, and each begins with its fence."""
     parts, lines, fence = [], list[str](), ""
     for line in tail.splitlines(keepends=True):
-        if fence and len(lines) > STEP and not _is_fence(line):
+        if fence and len(lines) > LINES_PER_SEGMENT and not _is_fence(line):
             parts.append("".join(lines))
             lines = [fence]
         lines.append(line)
@@ -139,23 +139,23 @@ def _is_fence(line: str) -> bool:
     return line.lstrip().startswith(("```", "~~~"))
 
 
-def _is_code(piece: Piece) -> bool:
+def _is_code(piece: HtmlBlock) -> bool:
     return bool(piece.code or piece.language)
 
 
-def _prose(piece: Piece) -> _Drawn:
+def _prose(piece: HtmlBlock) -> _Drawn:
     html = ui.html(piece.html, sanitize=False)  # it was cleaned where it was made
     return _Drawn(piece, html, html, None)
 
 
-def _code(piece: Piece, page: Page) -> _Drawn:
+def _code(piece: HtmlBlock, page: Page) -> _Drawn:
     with ui.element("div").classes("orch-code") as box:
         with ui.element("div").classes("orch-code-head"):
             name = ui.label(piece.language)
             copy = ui.button(icon="content_copy").props(
                 f'flat dense round size=sm aria-label="{page("Copy code")}"'
             )
-            copy.on("click", lambda: ui.notify(page("Copied")), js_handler=COPY)
+            copy.on("click", lambda: ui.notify(page("Copied")), js_handler=COPY_SCRIPT)
         html = (
             ui.html(piece.html, sanitize=False)
             .props(f'tabindex=0 role=region aria-label="{page("Code")}"')

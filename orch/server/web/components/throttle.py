@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from nicegui import app, ui
 
-EVERY_S = 0.04
-SHARE = 4
+MIN_INTERVAL_S = 0.04
+MIN_REST_RATIO = 4
 """Drawing takes at most a fifth of the time: what took long is not done again at once."""
 
 
-class Fold:
+class Collapsible:
     """A button that shows and hides a part, which is drawn anew at each opening."""
 
     def __init__(self, text: str, draw: Callable[[], None], icon: str = "") -> None:
@@ -23,7 +23,7 @@ class Fold:
         )
         self.body: ui.element | None = None
 
-    def place(self) -> None:
+    def place_body(self) -> None:
         """Puts the part here, closed."""
         self.body = ui.element("div").classes("orch-chat-fold")
         self.body.set_visibility(False)
@@ -54,7 +54,7 @@ class Fold:
             self.show(True)
 
 
-class Paced:
+class Throttle:
     """Does something at most every 40 ms: at once after a rest, else when its time has come."""
 
     def __init__(self, do: Callable[[], None]) -> None:
@@ -81,4 +81,4 @@ class Paced:
         except Exception as error:
             app.handle_exception(error)  # which writes down where, and no words
         ended = loop.time()
-        self._not_before = ended + max(EVERY_S, SHARE * (ended - begun))
+        self._not_before = ended + max(MIN_INTERVAL_S, MIN_REST_RATIO * (ended - begun))

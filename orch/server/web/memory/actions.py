@@ -9,31 +9,31 @@ from typing import Any
 
 from nicegui import ui
 
-from orch.server.web.components.page import Page, attempt
-from orch.server.web.components.tables import text
-from orch.server.web.memory.entry_row import Row, beginning, facts_line
+from orch.server.web.components.page import Page, with_notification
+from orch.server.web.components.tables import text_element
+from orch.server.web.memory.entry_row import Row, entry_summary, entry_title
 
-EVERY_S = 0.5
+PROGRESS_INTERVAL_S = 0.5
 
 
-async def ask(page: Page, name: str, **arguments: Any) -> dict[str, Any]:
+async def perform_operation(page: Page, name: str, **arguments: Any) -> dict[str, Any]:
     """What an operation of memory gives. While a long index is being brought up to date, it is said
     here how far. Raises OrchError."""
     seen: list[tuple[int, int]] = []
-    said = text("p", "", "orch-dim")
+    said = text_element("p", "", "orch-dim")
 
     def look() -> None:
         if seen:
             done, total = seen[-1]
             said.text = page(
                 "Indexing {done} of {total} entries…",
-                done=page.say.number(done),
-                total=page.say.number(total),
+                done=page.translator.number(done),
+                total=page.translator.number(total),
             )
 
-    timer = ui.timer(EVERY_S, look)
+    timer = ui.timer(PROGRESS_INTERVAL_S, look)
     try:
-        await asyncio.to_thread(page.service.flush)
+        await asyncio.to_thread(page.service.write_pending_runs)
         return await page.service.memory.perform(
             name, arguments, lambda done, total: seen.append((done, total))
         )
@@ -43,18 +43,18 @@ async def ask(page: Page, name: str, **arguments: Any) -> dict[str, Any]:
                 each.delete()
 
 
-def forgetting(page: Page, row: Row, then: Callable[[], Awaitable[None]]) -> None:
+def confirm_forget(page: Page, row: Row, then: Callable[[], Awaitable[None]]) -> None:
     """Asks whether this entry is to be forgotten, forgets it, and goes on."""
     with ui.dialog() as dialog, ui.card().classes("orch-memory-forget"):
-        text("h2", page("Forget this for good?"))
-        text("p", beginning(row), "orch-memory-quote")
-        text("p", facts_line(page, row), "orch-dim")
-        text("p", _lost(page, row))
+        text_element("h2", page("Forget this for good?"))
+        text_element("p", entry_title(row), "orch-memory-quote")
+        text_element("p", entry_summary(page, row), "orch-dim")
+        text_element("p", _lost(page, row))
         with ui.element("div").classes("orch-memory-buttons"):
             ui.button(page("Keep"), on_click=dialog.close).props("flat no-caps autofocus")
             ui.button(
                 page("Forget"),
-                on_click=attempt(page, lambda: _forget(page, row, dialog, then)),
+                on_click=with_notification(page, lambda: _forget(page, row, dialog, then)),
                 color=None,
             ).props("no-caps unelevated").classes("orch-memory-bad")
     dialog.props("transition-duration=0").props["aria-label"] = page("Forget this for good?")

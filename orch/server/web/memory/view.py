@@ -10,29 +10,36 @@ from nicegui import ui
 from starlette.requests import Request
 
 from orch.server.service import Service
-from orch.server.web.components.page import Page, attempt, content, loading, nothing, opened
-from orch.server.web.components.tables import fold, text
-from orch.server.web.memory.actions import ask, forgetting
-from orch.server.web.memory.entry import OneRow
-from orch.server.web.memory.entry_row import Row, beginning, facts_line
+from orch.server.web.components.page import (
+    Page,
+    content,
+    empty_state,
+    loading,
+    open_page,
+    with_notification,
+)
+from orch.server.web.components.tables import disclosure, text_element
+from orch.server.web.memory.actions import confirm_forget, perform_operation
+from orch.server.web.memory.entry import EntryView
+from orch.server.web.memory.entry_row import Row, entry_summary, entry_title
 from orch.server.web.memory.es import SPANISH as SPANISH
 from orch.types import TaskType
 
-FIRST, MOST = 20, 500
+PAGE_SIZE, MAX_ENTRIES = 20, 500
 
 
-async def view(request: Request, service: Service) -> None:
+async def memory_view(request: Request, service: Service) -> None:
     """Draws it."""
-    page = opened(request, service, "Memory", SPANISH)
+    page = open_page(request, service, "Memory", SPANISH)
     asked = request.query_params
     with content().classes("orch-memory"):
         if asked.get("id"):
-            OneRow(page, asked["id"], address(asked.get("q", ""), asked.get("type", "")))
+            EntryView(page, asked["id"], memory_url(asked.get("q", ""), asked.get("type", "")))
         else:
-            Memories(page, asked.get("q", ""), asked.get("type", ""))
+            MemoryView(page, asked.get("q", ""), asked.get("type", ""))
 
 
-def address(query: str, kind: str, row_id: str = "") -> str:
+def memory_url(query: str, kind: str, row_id: str = "") -> str:
     """The page's address with a search, and with one entry opened."""
     asked = urlencode(
         {name: value for name, value in (("id", row_id), ("q", query), ("type", kind)) if value}
@@ -40,15 +47,15 @@ def address(query: str, kind: str, row_id: str = "") -> str:
     return f"/memory?{asked}" if asked else "/memory"
 
 
-class Memories:
+class MemoryView:
     """Search and what it found, or the newest entries; a form to add one."""
 
     def __init__(self, page: Page, query: str, kind: str) -> None:
         self._page, self._query, self._kind = page, query, kind if kind in tuple(TaskType) else ""
-        self._most, self._turn = FIRST, 0
-        text("h1", page("Memory"))
+        self._most, self._turn = PAGE_SIZE, 0
+        text_element("h1", page("Memory"))
         if not page.service.config.routing.memory.remember:
-            text(
+            text_element(
                 "p",
                 page("New runs are not remembered: memory.remember is false in routing.yaml."),
                 "orch-dim",
@@ -57,8 +64,8 @@ class Memories:
         self._add()
         with ui.element("section").classes("orch-card"):
             with ui.element("div").classes("orch-memory-head"):
-                self._title = text("h2", "")
-                self._count = text("span", "", "orch-dim").props("role=status")
+                self._title = text_element("h2", "")
+                self._count = text_element("span", "", "orch-dim").props("role=status")
             self._place = ui.element("div")
         ui.timer(0, self.load, once=True)
 
@@ -87,13 +94,13 @@ class Memories:
         self._query, self._kind, self._most = (
             (self._words.value or "").strip(),
             self._type.value,
-            FIRST,
+            PAGE_SIZE,
         )
-        ui.navigate.history.replace(address(self._query, self._kind))
+        ui.navigate.history.replace(memory_url(self._query, self._kind))
         await self.load()
 
     async def _further(self) -> None:
-        self._most = min(self._most * 2, MOST)
+        self._most = min(self._most * 2, MAX_ENTRIES)
         await self.load()
 
     # ---------------------------------------------------------------- what is there
@@ -107,9 +114,9 @@ class Memories:
         async with loading(page, self._place, self.load):
             wish: dict[str, Any] = {"k": self._most, "kind": self._kind}
             found = await (
-                ask(page, "search", query=self._query, **wish)
+                perform_operation(page, "search", query=self._query, **wish)
                 if self._query
-                else ask(page, "list", **wish)
+                else perform_operation(page, "list", **wish)
             )
             if turn == self._turn:
                 self._draw(found.get("hits", found.get("memories", [])), found["notes"])
@@ -117,31 +124,31 @@ class Memories:
     def _draw(self, rows: list[Row], notes: list[str]) -> None:
         page = self._page
         for note in notes:
-            text("p", note, "orch-dim")
+            text_element("p", note, "orch-dim")
         if not rows:
             self._nothing()
             return
         self._count.text = (
             page("1 entry")
             if len(rows) == 1
-            else page("{number} entries", number=page.say.number(len(rows)))
+            else page("{number} entries", number=page.translator.number(len(rows)))
         )
         with ui.element("ul").classes("orch-memory-list"):
             for row in rows:
                 self._row(row)
-        if self._most <= len(rows) < MOST:
+        if self._most <= len(rows) < MAX_ENTRIES:
             ui.button(page("More"), on_click=self._further).props("flat no-caps")
 
     def _nothing(self) -> None:
         page = self._page
         if self._query:
-            nothing(
+            empty_state(
                 "search_off", page("Nothing was found."), page("Try other words, or fewer of them.")
             )
         elif self._kind:
-            nothing("search_off", page("Nothing of this type is remembered."))
+            empty_state("search_off", page("Nothing of this type is remembered."))
         else:
-            nothing(
+            empty_state(
                 "psychology",
                 page("Nothing is remembered yet."),
                 page("What you ask is remembered once it is answered; notes can be added above."),
@@ -151,27 +158,29 @@ class Memories:
         page = self._page
         with ui.element("li").classes("orch-memory-one"):
             with ui.element("div").classes("orch-memory-words"):
-                ui.link(beginning(row), address(self._query, self._kind, row["id"])).classes(
+                ui.link(entry_title(row), memory_url(self._query, self._kind, row["id"])).classes(
                     "orch-memory-link"
                 )
                 more = row["beginning"] if not row["note"] else row["task"] if row["title"] else ""
                 if more:
-                    text("div", more, "orch-memory-beginning")
-                text("div", facts_line(page, row), "orch-dim")
+                    text_element("div", more, "orch-memory-beginning")
+                text_element("div", entry_summary(page, row), "orch-dim")
             forget = ui.button(
-                icon="delete_outline", on_click=lambda: forgetting(page, row, self.load)
+                icon="delete_outline", on_click=lambda: confirm_forget(page, row, self.load)
             ).props("flat round dense")
-            forget.props["aria-label"] = page("Forget: {beginning}", beginning=beginning(row)[:60])
+            forget.props["aria-label"] = page(
+                "Forget: {beginning}", beginning=entry_title(row)[:60]
+            )
 
     # ---------------------------------------------------------------- adding
 
     def _add(self) -> None:
         page = self._page
-        with fold(page("Add a note")), ui.element("div").classes("orch-memory-add"):
+        with disclosure(page("Add a note")), ui.element("div").classes("orch-memory-add"):
             self._heading = ui.input(page("Title (may stay empty)")).props("dense outlined")
             self._note = ui.textarea(page("What is to be remembered")).props("outlined autogrow")
             ui.button(
-                page("Add"), icon="add", on_click=attempt(page, self._added), color=None
+                page("Add"), icon="add", on_click=with_notification(page, self._added), color=None
             ).props("no-caps unelevated").classes("orch-memory-main")
 
     async def _added(self) -> str | None:
@@ -189,5 +198,7 @@ class Memories:
         return (
             page("Remembered.")
             if len(told["ids"]) == 1
-            else page("Remembered, in {number} pieces.", number=page.say.number(len(told["ids"])))
+            else page(
+                "Remembered, in {number} pieces.", number=page.translator.number(len(told["ids"]))
+            )
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from orch.config.edit_models import Change
+from orch.config.edit_models import ModelsChange
 from orch.server.web.components.page import Page
 
 
-async def ask(page: Page, change: Change) -> bool:
+async def confirm_change(page: Page, change: ModelsChange) -> bool:
     """Whether the change is wished as it is shown."""
     with ui.dialog() as dialog, ui.card().classes("orch-models-dialog"):
         dialog.props["aria-label"] = page("The change to models.yaml")

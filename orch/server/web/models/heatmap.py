@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from orch.routing.catalog import Figure, Row
-from orch.server.web.components.page import Page, nothing
+from orch.routing.catalog import MeasuredValue, ModelPerformance
+from orch.server.web.components.page import Page, empty_state
 from orch.types import TaskType
 
-STEPS = 3
+SHADES_PER_SIDE = 3
 """Shades on each side of as rated."""
 
 
-def draw(page: Page, rows: Sequence[Row]) -> None:
+def draw_heatmaps(page: Page, rows: Sequence[ModelPerformance]) -> None:
     """Both maps, with what the colours say; every cell says it as a number too."""
     TextElement(tag="h2", text=page("Measured against rated"))
     if not rows:
-        nothing(
+        empty_state(
             "speed",
             page("No installed model could be measured"),
             page("Fetch one above, such as qwen3:4b"),
@@ -40,7 +40,7 @@ def _legend(page: Page) -> None:
     with ui.element("div").classes("orch-models-key"):
         ui.label(page("below its rating"))
         with ui.element("span").classes("orch-models-shades"):
-            for step in range(-STEPS, STEPS + 1):
+            for step in range(-SHADES_PER_SIDE, SHADES_PER_SIDE + 1):
                 ui.element("span").classes(f"orch-models-swatch {_shade(step)}").props(
                     "aria-hidden=true"
                 )
@@ -48,14 +48,14 @@ def _legend(page: Page) -> None:
         ui.label(page("n: answers that were measured")).classes("orch-dim")
 
 
-Cells = Callable[[Row], tuple[str, Mapping[TaskType, tuple[str, int]]]]
+CellSource = Callable[[ModelPerformance], tuple[str, Mapping[TaskType, tuple[str, int]]]]
 """What a model is rated, and by type what is written and its shade."""
 
 
-def _speed_cells(page: Page) -> Cells:
-    number = page.say.number
+def _speed_cells(page: Page) -> CellSource:
+    number = page.translator.number
 
-    def cell(figure: Figure, rated: float) -> tuple[str, int]:
+    def cell(figure: MeasuredValue, rated: float) -> tuple[str, int]:
         share = figure.value / rated - 1
         text = (
             f"{number(figure.value, 1 if figure.value < 10 else 0)}"
@@ -63,7 +63,7 @@ def _speed_cells(page: Page) -> Cells:
         )
         return text, _step(math.log2(max(figure.value / rated, 0.01)), 0.33)
 
-    def cells(row: Row) -> tuple[str, Mapping[TaskType, tuple[str, int]]]:
+    def cells(row: ModelPerformance) -> tuple[str, Mapping[TaskType, tuple[str, int]]]:
         rating = (
             ""
             if row.state.spec.speed_rating is None
@@ -76,10 +76,10 @@ def _speed_cells(page: Page) -> Cells:
     return cells
 
 
-def _quality_cells(page: Page) -> Cells:
-    number = page.say.number
+def _quality_cells(page: Page) -> CellSource:
+    number = page.translator.number
 
-    def cell(figure: Figure, rated: float) -> tuple[str, int]:
+    def cell(figure: MeasuredValue, rated: float) -> tuple[str, int]:
         more = figure.value - rated
         return (
             (
@@ -89,17 +89,17 @@ def _quality_cells(page: Page) -> Cells:
             _step(more, 0.5),
         )
 
-    def cells(row: Row) -> tuple[str, Mapping[TaskType, tuple[str, int]]]:
+    def cells(row: ModelPerformance) -> tuple[str, Mapping[TaskType, tuple[str, int]]]:
         rated = page("{rating} of 10", rating=number(row.rated_quality, 1))
         source = f"\n{page.reason(row.state.prior.source)}" if row.state.prior else ""
         return f"{rated}{source}", {
-            each: cell(figure, row.believed_at(each)) for each, figure in row.quality.items()
+            each: cell(figure, row.prior_at(each)) for each, figure in row.quality.items()
         }
 
     return cells
 
 
-def _table(page: Page, title: str, rows: Sequence[Row], cells: Cells) -> None:
+def _table(page: Page, title: str, rows: Sequence[ModelPerformance], cells: CellSource) -> None:
     with ui.element("div").classes("orch-models-scroll").props("tabindex=0 role=region") as place:
         place.props["aria-label"] = title
         with ui.element("table").classes("orch-models-heat"):
@@ -116,7 +116,7 @@ def _table(page: Page, title: str, rows: Sequence[Row], cells: Cells) -> None:
                     _row(page, row, cells)
 
 
-def _row(page: Page, row: Row, cells: Cells) -> None:
+def _row(page: Page, row: ModelPerformance, cells: CellSource) -> None:
     rated, measured = cells(row)
     with ui.element("tr"):
         TextElement(tag="th", text=row.state.spec.label).props("scope=row")
@@ -131,7 +131,7 @@ def _row(page: Page, row: Row, cells: Cells) -> None:
 
 
 def _step(distance: float, each: float) -> int:
-    return max(-STEPS, min(STEPS, round(distance / each)))
+    return max(-SHADES_PER_SIDE, min(SHADES_PER_SIDE, round(distance / each)))
 
 
 def _shade(step: int) -> str:
@@ -140,7 +140,7 @@ def _shade(step: int) -> str:
 
 def _signed(page: Page, value: float, digits: int) -> str:
     rounded = round(value, digits) + 0.0
-    return f"{'+' if rounded > 0 else '−' if rounded < 0 else '±'}{page.say.number(abs(rounded), digits)}"
+    return f"{'+' if rounded > 0 else '−' if rounded < 0 else '±'}{page.translator.number(abs(rounded), digits)}"
 
 
 _NAMES = {

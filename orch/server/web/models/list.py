@@ -10,21 +10,21 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from orch.execution.runtime import Runtime
-from orch.providers.remote_models import place
+from orch.providers.remote_models import display_host
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
-from orch.routing.registry import Survey
-from orch.server.web.components.page import Page, nothing
+from orch.routing.registry import Inventory
+from orch.server.web.components.page import Page, empty_state
 from orch.types import ModelKey
 
 
-class Move(Protocol):
+class MoveModel(Protocol):
     """Loads a model by PROVIDER/ID, or unloads it."""
 
     async def __call__(self, name: str, *, out: bool) -> None:
         """Tells how it went."""
 
 
-class Wish(NamedTuple):
+class ListingChange(NamedTuple):
     """What is to stand in models.yaml."""
 
     listed: list[ModelState]
@@ -32,14 +32,14 @@ class Wish(NamedTuple):
     unlisted: Literal["use", "ignore"]
 
 
-class Listing:
+class ModelList:
     """Every model as a row. Rows stay where they are and change in place, so that the keyboard does
     not lose its place."""
 
     def __init__(
         self,
         page: Page,
-        move: Move,
+        move: MoveModel,
         fetch: Callable[[str, str], None],
         propose: Callable[[], Awaitable[None]],
     ) -> None:
@@ -70,25 +70,27 @@ class Listing:
 
     # ---------------------------------------------------------------- what is there
 
-    def show(self, survey: Survey, runtime: Runtime, new: frozenset[str]) -> None:
+    def show(self, survey: Inventory, runtime: Runtime, new: frozenset[str]) -> None:
         """The models as they stand now. What was wished and not written yet stays."""
         self._states = {state.key: state for state in survey.states}
-        self._in_force = survey.unlisted_take_part
+        self._in_force = survey.use_unlisted
         if self._drawn != list(self._states):
             self._draw()
         movable = {
             name
-            for name, backend in runtime.backends.items()
+            for name, backend in runtime.providers.items()
             if hasattr(backend, "load") and hasattr(backend, "unload")
         }
-        fetchable = {name for name, backend in runtime.backends.items() if hasattr(backend, "pull")}
+        fetchable = {
+            name for name, backend in runtime.providers.items() if hasattr(backend, "pull")
+        }
         for key, row in self._rows.items():
             state = self._states[key]
             row.show(
                 state,
                 is_new=state.digest in new,
                 can_move=key[0] in movable,
-                can_fetch=key[0] in fetchable and key[0] not in survey.down,
+                can_fetch=key[0] in fetchable and key[0] not in survey.unreachable,
             )
         self._show_wish()
 
@@ -101,7 +103,7 @@ class Listing:
                 self._rows[state.key] = _Row(self._page, state, self)
         if not self._states:
             with self._place:
-                nothing(
+                empty_state(
                     "inventory_2",
                     self._page("There is no model yet"),
                     self._page("Fetch one above, such as qwen3:4b"),
@@ -109,12 +111,12 @@ class Listing:
 
     # ---------------------------------------------------------------- what is wished
 
-    def forget(self) -> None:
+    def discard_pending(self) -> None:
         """What was wished stands in the file now, or is wished no more."""
         self._wanted.clear()
         self._take_part = None
 
-    def wish(self) -> Wish:
+    def pending_change(self) -> ListingChange:
         """What models.yaml is to say."""
         listed = [
             self._states[key]
@@ -126,7 +128,7 @@ class Listing:
             for key, wanted in self._wanted.items()
             if not wanted and key in self._states and not self._states[key].unlisted
         ]
-        return Wish(listed, dropped, "use" if self.unlisted_take_part else "ignore")
+        return ListingChange(listed, dropped, "use" if self.unlisted_take_part else "ignore")
 
     @property
     def unlisted_take_part(self) -> bool:
@@ -137,7 +139,7 @@ class Listing:
         """Whether a model is listed, as wished."""
         return self._wanted.get(key, not self._states[key].unlisted)
 
-    def want(self, key: ModelKey, listed: bool) -> None:
+    def set_listed(self, key: ModelKey, listed: bool) -> None:
         """The user wishes a model listed, or not."""
         if listed != self.is_listed(key):
             self._wanted[key] = listed
@@ -149,11 +151,11 @@ class Listing:
             self._show_wish()
 
     def _undone(self) -> None:
-        self.forget()
+        self.discard_pending()
         self._show_wish()
 
     def _show_wish(self) -> None:
-        wish = self.wish()
+        wish = self.pending_change()
         self._switch.value = self.unlisted_take_part
         for key, row in self._rows.items():
             listed = self.is_listed(key)
@@ -176,7 +178,7 @@ class Listing:
 class _Row:
     """One model."""
 
-    def __init__(self, page: Page, state: ModelState, listing: Listing) -> None:
+    def __init__(self, page: Page, state: ModelState, listing: ModelList) -> None:
         self._page, self._state, self._listing = page, state, listing
         with ui.element("div").classes("orch-models-row").props("role=listitem"):
             with ui.element("div").classes("orch-models-about"):
@@ -188,7 +190,8 @@ class _Row:
                 self._facts = ui.label().classes("orch-dim")
             with ui.element("div").classes("orch-models-does"):
                 self._listed = ui.checkbox(
-                    page("Listed"), on_change=lambda changed: listing.want(state.key, changed.value)
+                    page("Listed"),
+                    on_change=lambda changed: listing.set_listed(state.key, changed.value),
                 )
                 self._listed.props["aria-label"] = page(
                     "Listed in models.yaml: {name}", name=state.spec.label
@@ -240,7 +243,7 @@ class _Row:
             if routed
             else self._page("not routed to")
         )
-        if self._state.is_denied:
+        if self._state.is_remote_denied:
             said = self._page("not routed to: models.yaml does not say remote: allow")
         if self._routed.text != said:
             self._routed.text = said
@@ -259,8 +262,8 @@ class _Row:
     def _words(self, is_new: bool) -> tuple[str, ...]:
         state, page = self._state, self._page
         where = page("loaded") if state.resident else page("installed")
-        if state.remote_host and state.is_there:
-            where = page("remote, {host}", host=place(state.remote_host))
+        if state.remote_host and state.is_installed:
+            where = page("remote, {host}", host=display_host(state.remote_host))
         elif state.unavailable:
             where = (
                 page("not installed")
@@ -279,10 +282,13 @@ class _Row:
         state, page = self._state, self._page
         parts = [state.spec.provider]
         if state.size_bytes:
-            parts.append(f"{page.say.number(state.size_bytes / 1e9, 1)} GB")
+            parts.append(f"{page.translator.number(state.size_bytes / 1e9, 1)} GB")
         if state.context_window < UNKNOWN_CTX:
             parts.append(
-                page("{tokens} tokens of context", tokens=page.say.number(state.context_window))
+                page(
+                    "{tokens} tokens of context",
+                    tokens=page.translator.number(state.context_window),
+                )
             )
         if state.capabilities and state.capabilities - {"completion"}:
             parts.append(", ".join(sorted(state.capabilities - {"completion"})))

@@ -9,10 +9,10 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from orch.server.web.components.page import Page
 
-COLOURS = 6
+COLOR_COUNT = 6
 
 
-class Memory:
+class MemoryBar:
     """Shows ServerGate's status of the memory, and draws again only what changed."""
 
     def __init__(self, page: Page) -> None:
@@ -40,19 +40,19 @@ class Memory:
         bar.props["aria-label"] = text
         with bar:
             for place, model in enumerate(models):
-                ui.element("div").classes(f"orch-models-colour-{place % COLOURS}").style(
+                ui.element("div").classes(f"orch-models-colour-{place % COLOR_COUNT}").style(
                     f"width: {100 * model['gb'] / whole if whole else 0:.2f}%"
                 )
         with ui.element("ul").classes("orch-models-legend"):
             for place, model in enumerate(models):
                 with ui.element("li"):
                     ui.element("span").classes(
-                        f"orch-models-swatch orch-models-colour-{place % COLOURS}"
+                        f"orch-models-swatch orch-models-colour-{place % COLOR_COUNT}"
                     ).props("aria-hidden=true")
                     ui.label(self._one(model))
 
     def _sum(self, loaded: float, budget: float | None) -> str:
-        number = self._page.say.number
+        number = self._page.translator.number
         if budget is None:
             return self._page(
                 "{loaded} GB loaded; how much there is in all is not known",
@@ -67,4 +67,4 @@ class Memory:
     def _one(self, model: dict[str, Any]) -> str:
         page = self._page
         use = page("in use") if model["in_use"] else page("idle")
-        return f"{model['model']} · {page.say.number(model['gb'], 1)} GB · {use}"
+        return f"{model['model']} · {page.translator.number(model['gb'], 1)} GB · {use}"

@@ -8,22 +8,22 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from orch.errors import OrchError
-from orch.server.downloads import Pull, Pulls
-from orch.server.web.components.page import Page, failed
+from orch.server.downloads import Download, Downloads
+from orch.server.web.components.page import Page, error_box
 from orch.types import ModelKey
 
-TICK_S = 0.4
+POLL_S = 0.4
 Handler = Callable[[Callable[[], Awaitable[str | None]]], Callable[[], Awaitable[None]]]
 
 
-class Fetching:
+class PullPanel:
     """The form, and the server's Pulls, which are looked at while one is under way."""
 
     def __init__(
-        self, page: Page, pulls: Pulls, handler: Handler, refresh: Callable[[], Awaitable[None]]
+        self, page: Page, pulls: Downloads, handler: Handler, refresh: Callable[[], Awaitable[None]]
     ) -> None:
         self._page, self._pulls, self._refresh = page, pulls, refresh
-        self._shown: dict[ModelKey, _Shown] = {}
+        self._shown: dict[ModelKey, _PullRow] = {}
         with ui.element("section").classes("orch-card orch-models-part"):
             TextElement(tag="h2", text=page("Fetch a model"))
             with ui.element("div").classes("orch-models-fetch") as self._form:
@@ -45,7 +45,7 @@ class Fetching:
                 page("models.yaml has no Ollama into which models could be fetched.")
             ).classes("orch-hint")
             self._place = ui.element("div").classes("orch-models-part")
-            self._timer = ui.timer(TICK_S, self._tick, active=True)
+            self._timer = ui.timer(POLL_S, self._tick, active=True)
 
     def show(self, providers: list[str]) -> None:
         """The Ollamas there are; which one is asked only where there are several."""
@@ -57,7 +57,7 @@ class Fetching:
 
     def begin(self, model: str, provider: str) -> None:
         """Begins to fetch a model, and shows how far it is."""
-        self._pulls.begin(model, provider)
+        self._pulls.start(model, provider)
         self._timer.activate()
 
     async def _asked(self) -> str | None:
@@ -78,23 +78,23 @@ class Fetching:
         for key, pull in self._pulls.known.items():
             if key not in self._shown:
                 with self._place:
-                    self._shown[key] = _Shown(self._page, pull, self._dismiss)
+                    self._shown[key] = _PullRow(self._page, pull, self._dismiss)
             ended = self._shown[key].show() or ended
-        if not any(pull.is_under_way for pull in self._pulls.known.values()):
+        if not any(pull.is_active for pull in self._pulls.known.values()):
             self._timer.deactivate()
         if ended:
             await self._refresh()
 
-    def _dismiss(self, pull: Pull) -> None:
+    def _dismiss(self, pull: Download) -> None:
         if self._pulls.known.get(pull.key) is pull:
             self._pulls.dismiss(pull.key)
         self._timer.activate()
 
 
-class _Shown:
+class _PullRow:
     """One model that is being fetched, or was."""
 
-    def __init__(self, page: Page, pull: Pull, dismiss: Callable[[Pull], None]) -> None:
+    def __init__(self, page: Page, pull: Download, dismiss: Callable[[Download], None]) -> None:
         self._page, self.pull, self._is_over = page, pull, False
         with ui.element("div").classes("orch-models-pulled").props("role=group") as self.row:
             self.row.props["aria-label"] = pull.key[1]
@@ -113,7 +113,7 @@ class _Shown:
         """How far it is; whether it ended just now."""
         if self._is_over:
             return False
-        if self.pull.is_under_way:
+        if self.pull.is_active:
             self._show_progress()
             return False
         self._is_over = True
@@ -133,11 +133,11 @@ class _Shown:
             return
         self._text.delete()
         with self.row:
-            failed(self._page, self.pull.error)
+            error_box(self._page, self.pull.error)
 
     def _amount(self, done: int, total: int) -> str:
         unit, size = ("GB", 1e9) if total >= 1e9 else ("MB", 1e6)
-        number = self._page.say.number
+        number = self._page.translator.number
         return (
             f"{self._page('{done} of {total}', done=number(done / size, 1), total=number(total / size, 1))}"
             f" {unit} · {number(100 * done / total)} %"

@@ -13,29 +13,29 @@ from dataclasses import replace
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from orch.config.edit_weights import evened
+from orch.config.edit_weights import normalize_weights
 from orch.config.spec import Weights
 from orch.routing.replay import (
-    Again,
-    History,
-    Past,
-    Reading,
-    Redecided,
+    Comparison,
+    NewDecision,
+    Reclassification,
+    RecordedDecision,
+    RecordedDecisions,
     Replay,
-    as_if_up,
-    decided,
-    history_of,
-    reading,
+    assume_reachable,
+    decide_again,
+    reclassify,
+    recorded_decisions,
 )
 from orch.server.service import Service
-from orch.server.web.components.page import Page, nothing
-from orch.server.web.components.tables import fold, table, text
+from orch.server.web.components.page import Page, empty_state
+from orch.server.web.components.tables import disclosure, html_table, text_element
 from orch.text.lines import one_line
 
-MOST_RUNS = 2_000
+MAX_RUNS = 2_000
 """As many as are decided again within a second; `orch replay` takes more."""
-FEW = 25
-_BREATH_S, _RUNS_A_BREATH = 0.001, 8
+CHANGES_PER_STEP = 25
+_PAUSE_S, _RUNS_PER_PAUSE = 0.001, 8
 SPANISH = {
     "{n} of {all} decisions change": "Cambian {n} de {all} decisiones",
     "No decision changes": "No cambia ninguna decisión",
@@ -90,7 +90,7 @@ SPANISH = {
 }
 
 
-class OvertakenError(Exception):
+class SupersededError(Exception):
     """Other weights are asked about now."""
 
 
@@ -101,22 +101,24 @@ class Replayer:
     def __init__(self, service: Service) -> None:
         self._service, self.config = service, service.config
         self._runtime = service.orchestrator.runtime
-        self._readings: dict[str, Reading] = {}
+        self._readings: dict[str, Reclassification] = {}
         self._stop = threading.Event()
-        self.history = History(())
+        self.history = RecordedDecisions(())
         self.down: tuple[str, ...] = ()
         self.all_runs = 0
         self._present: dict[str, str | None] | None = None
 
     async def open(self) -> None:
         """Asks which models there are and reads the journal. Raises OrchError."""
-        self._survey, self.down = as_if_up(await self._runtime.registry.available(), self._runtime)
+        self._survey, self.down = assume_reachable(
+            await self._runtime.registry.snapshot(), self._runtime
+        )
         await asyncio.to_thread(self._read)
 
     def _read(self) -> None:
-        self._service.flush()
-        rows = self._runtime.journal.runs(0.0, MOST_RUNS)
-        self.all_runs, self.history = len(rows), history_of(rows)
+        self._service.write_pending_runs()
+        rows = self._runtime.journal.runs(0.0, MAX_RUNS)
+        self.all_runs, self.history = len(rows), recorded_decisions(rows)
 
     async def decided(self, weights: Mapping[str, float]) -> Replay | None:
         """Every decision under these weights; None where it was overtaken or stopped."""
@@ -124,10 +126,10 @@ class Replayer:
         self._stop = stop = threading.Event()
         try:
             return await asyncio.to_thread(self._decided, weights, stop)
-        except OvertakenError:
+        except SupersededError:
             return None
 
-    def is_present(self, each: Again) -> bool:
+    def matches_present(self, each: Comparison) -> bool:
         """Whether the weights in force would take that model too."""
         return self._present is not None and self._present[each.run_id] == each.after
 
@@ -149,30 +151,34 @@ class Replayer:
         )
         count = 0
 
-        def again(past: Past) -> Redecided:
+        def again(past: RecordedDecision) -> NewDecision:
             nonlocal count
             count += 1
-            if count % _RUNS_A_BREATH == 0:
-                time.sleep(_BREATH_S)  # the server answers others meanwhile
+            if count % _RUNS_PER_PAUSE == 0:
+                time.sleep(_PAUSE_S)  # the server answers others meanwhile
             if stop.is_set():
-                raise OvertakenError
+                raise SupersededError
             read = self._readings.get(past.run_id)
             if read is None:
-                read = self._readings[past.run_id] = reading(past, runtime, self._survey)
-            return decided(past, read, runtime, self._survey)
+                read = self._readings[past.run_id] = reclassify(past, runtime, self._survey)
+            return decide_again(past, read, runtime, self._survey)
 
-        return self.history.decided(again)
+        return self.history.replay(again)
 
 
 def _proportions(weights: Mapping[str, float]) -> dict[str, float]:
     total = sum(weights.values())
-    return {term: weight / total for term, weight in weights.items()} if total else evened(weights)
+    return (
+        {term: weight / total for term, weight in weights.items()}
+        if total
+        else normalize_weights(weights)
+    )
 
 
 # ---------------------------------------------------------------- showing
 
 
-class Shown:
+class ReplayResult:
     """The outcome of a replay: how many decisions change, beside the weights, and which ones, in a
     place of its own."""
 
@@ -194,7 +200,7 @@ class Shown:
                 self._list(replayer, changes, in_force=in_force)
 
     def _counted(self, found: Replay) -> str:
-        page, number, changes = self._page, self._page.say.number, found.changes
+        page, number, changes = self._page, self._page.translator.number, found.changes
         if not found.decisions:
             return ""
         return (
@@ -209,18 +215,18 @@ class Shown:
 
     def _head(self, replayer: Replayer, found: Replay, *, in_force: bool) -> None:
         page, changes = self._page, found.changes
-        number = page.say.number
+        number = page.translator.number
         if not changes:
-            text(
+            text_element(
                 "p",
                 page(
                     "Of {all} decisions, each would be the same.", all=number(len(found.decisions))
                 ),
                 "orch-hint",
             )
-        same = sum(replayer.is_present(each) for each in changes)
+        same = sum(replayer.matches_present(each) for each in changes)
         if changes and in_force:
-            text(
+            text_element(
                 "p",
                 page(
                     "These are the weights in force: what was learned and measured since then"
@@ -234,14 +240,14 @@ class Shown:
                 " measured since then decides otherwise.",
                 n=number(same),
             )
-            text("p", said, "orch-hint")
+            text_element("p", said, "orch-hint")
         for remark in _remarks(page, replayer, found):
-            text("p", remark, "orch-hint")
+            text_element("p", remark, "orch-hint")
 
-    def _list(self, replayer: Replayer, changes: tuple[Again, ...], *, in_force: bool) -> None:
+    def _list(self, replayer: Replayer, changes: tuple[Comparison, ...], *, in_force: bool) -> None:
         """Those that the weights change first."""
-        ordered = sorted(changes, key=lambda each: replayer.is_present(each))
-        with fold(self._page("Which decisions")) as part:
+        ordered = sorted(changes, key=lambda each: replayer.matches_present(each))
+        with disclosure(self._page("Which decisions")) as part:
             part.props("open")
             place = ui.element("ul").classes("orch-settings-changes")
             more = ui.button().props("flat")
@@ -249,9 +255,9 @@ class Shown:
         def further() -> None:
             first = len(place.default_slot.children)
             with place:
-                for each in ordered[first : first + FEW]:
-                    _change(self._page, each, too=not in_force and replayer.is_present(each))
-            left = min(FEW, len(ordered) - first - FEW)
+                for each in ordered[first : first + CHANGES_PER_STEP]:
+                    _change(self._page, each, too=not in_force and replayer.matches_present(each))
+            left = min(CHANGES_PER_STEP, len(ordered) - first - CHANGES_PER_STEP)
             more.set_visibility(left > 0)
             more.set_text(self._page("Show {n} more", n=left))
 
@@ -260,7 +266,7 @@ class Shown:
 
 
 def _remarks(page: Page, replayer: Replayer, found: Replay) -> list[str]:
-    number, said = page.say.number, []
+    number, said = page.translator.number, []
     if replayer.down:
         said.append(
             page(
@@ -275,11 +281,11 @@ def _remarks(page: Page, replayer: Replayer, found: Replay) -> list[str]:
                 n=number(found.without_text),
             )
         )
-    if replayer.all_runs == MOST_RUNS:
+    if replayer.all_runs == MAX_RUNS:
         said.append(
             page(
                 "Only the last {n} runs are looked at; orch replay looks at more.",
-                n=number(MOST_RUNS),
+                n=number(MAX_RUNS),
             )
         )
     return said
@@ -295,23 +301,23 @@ def _nothing(page: Page, replayer: Replayer, found: Replay) -> None:
     elif found.without_text:
         hint = page(
             "{n} runs have no text and can't be decided again (journal.mode was meta).",
-            n=page.say.number(found.without_text),
+            n=page.translator.number(found.without_text),
         )
     elif found.left_out:
         hint = page(
             "The runs that are there were not orch's to decide: a model was named, or the answer"
             " was kept."
         )
-    nothing("history", page("No runs to replay yet"), hint)
+    empty_state("history", page("No runs to replay yet"), hint)
 
 
-def _pairs(page: Page, changes: tuple[Again, ...]) -> None:
+def _pairs(page: Page, changes: tuple[Comparison, ...]) -> None:
     counted = Counter((each.before, each.after) for each in changes)
     rows = [
-        (before, after or page("no model"), page.say.number(n))
+        (before, after or page("no model"), page.translator.number(n))
         for (before, after), n in counted.most_common()
     ]
-    table(
+    html_table(
         page("From which model to which"),
         (page("From"), page("To"), page("Decisions")),
         rows,
@@ -319,13 +325,13 @@ def _pairs(page: Page, changes: tuple[Again, ...]) -> None:
     )
 
 
-def _change(page: Page, each: Again, *, too: bool) -> None:
-    number = page.say.number
+def _change(page: Page, each: Comparison, *, too: bool) -> None:
+    number = page.translator.number
     with ui.element("li"):
-        text("div", one_line(each.task)[:300], "orch-settings-task")
+        text_element("div", one_line(each.task)[:300], "orch-settings-task")
         with ui.element("div").classes("orch-settings-facts"):
-            text("span", page(each.task_type), "orch-settings-type")
-            text(
+            text_element("span", page(each.task_type), "orch-settings-type")
+            text_element(
                 "span",
                 page(
                     "from {before} to {after}",
@@ -335,7 +341,7 @@ def _change(page: Page, each: Again, *, too: bool) -> None:
             )
             (quality, new_quality), (seconds, new_seconds) = each.quality, each.seconds
             if quality is not None and new_quality is not None:
-                text(
+                text_element(
                     "span",
                     page(
                         "expected quality {before} → {after} of 10",
@@ -345,7 +351,7 @@ def _change(page: Page, each: Again, *, too: bool) -> None:
                     "orch-dim",
                 )
             if seconds is not None and new_seconds is not None:
-                text(
+                text_element(
                     "span",
                     page(
                         "expected time {before} → {after} s",
@@ -355,4 +361,4 @@ def _change(page: Page, each: Again, *, too: bool) -> None:
                     "orch-dim",
                 )
             if too:
-                text("span", page("with the weights in force too"), "orch-dim")
+                text_element("span", page("with the weights in force too"), "orch-dim")

@@ -9,19 +9,19 @@ from collections.abc import Callable
 from nicegui import background_tasks, ui
 from starlette.requests import Request
 
-from orch.config.edit_weights import evened
+from orch.config.edit_weights import normalize_weights
 from orch.config.spec import TERMS
 from orch.errors import OrchError
 from orch.server.service import Service
-from orch.server.web.components.page import Page, content, failed, loading, opened
-from orch.server.web.components.tables import fold, table, text
+from orch.server.web.components.page import Page, content, error_box, loading, open_page
+from orch.server.web.components.tables import disclosure, html_table, text_element
 from orch.server.web.settings import replay, weights_file
-from orch.server.web.settings.replay import Replayer, Shown
-from orch.server.web.settings.weights_file import Saving
+from orch.server.web.settings.replay import Replayer, ReplayResult
+from orch.server.web.settings.weights_file import SavePanel
 
-PAUSE_S = 0.3
+DEBOUNCE_S = 0.3
 """So long the weights must rest before the journal is decided again."""
-LOOK_S = 1.0
+POLL_S = 1.0
 SPANISH: dict[str, str] = {
     **weights_file.SPANISH,
     **replay.SPANISH,
@@ -75,7 +75,7 @@ SPANISH: dict[str, str] = {
     ),
     "In force: configuration {hash}.": "En vigor: configuración {hash}.",
 }
-ABOUT = {
+TERM_TEXTS = {
     "fit": ("Fit", "Whether the type of the task is among the model's strengths."),
     "quality": ("Quality", "How good the model is at such a task."),
     "speed": ("Speed", "How soon the answer would stand there, the load included."),
@@ -83,14 +83,14 @@ ABOUT = {
 }
 
 
-async def view(request: Request, service: Service) -> None:
+async def settings_view(request: Request, service: Service) -> None:
     """Draws it."""
-    page = opened(request, service, "Settings", SPANISH)
+    page = open_page(request, service, "Settings", SPANISH)
     with content().classes("orch-settings-page"):
-        Settings(page)
+        SettingsView(page)
 
 
-class Settings:
+class SettingsView:
     """The open view: the weights that are tried, and what follows from them."""
 
     def __init__(self, page: Page) -> None:
@@ -100,13 +100,13 @@ class Settings:
         self._waiting: asyncio.Task[None] | None = None
         self._fault = page.service.config_fault
         self._is_shown = False
-        text("h1", page("Routing weights"))
+        text_element("h1", page("Routing weights"))
         self._state = ui.element("div").props("aria-live=polite")
-        self._sliders = Sliders(page, self._in_force, self._changed)
+        self._sliders = WeightSliders(page, self._in_force, self._changed)
         self._profiles = ui.element("div")
-        self._saving = Saving(page)
-        text("h2", page("Replay"))
-        text(
+        self._saving = SavePanel(page)
+        text_element("h2", page("Replay"))
+        text_element(
             "p",
             page(
                 "Every task of the journal is decided again under the weights above. No model is"
@@ -115,12 +115,12 @@ class Settings:
             "orch-dim",
         )
         self._place = ui.element("div").classes("orch-settings-replay")
-        self._shown = Shown(page, self._sliders.count, self._place)
+        self._shown = ReplayResult(page, self._sliders.count, self._place)
         self._tell_state()
         with self._profiles:
             _profiles(page)
         ui.timer(0.01, self._begin, once=True)
-        ui.timer(LOOK_S, self._look)
+        ui.timer(POLL_S, self._look)
         ui.context.client.on_delete(self._end)
 
     def _end(self) -> None:
@@ -153,7 +153,7 @@ class Settings:
         self._saving.show(self._sliders.weights, adds_up=self._sliders.adds_up)
 
     async def _replay_soon(self) -> None:
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(DEBOUNCE_S)
         await self._replay()
 
     async def _replay(self) -> None:
@@ -190,7 +190,7 @@ class Settings:
         self._replayer.stop()
         self._replayer = Replayer(self._service)
         if untouched:
-            self._sliders.set(self._in_force)
+            self._sliders.set_weights(self._in_force)
         await self._begin()
 
     def _tell_state(self) -> None:
@@ -198,13 +198,13 @@ class Settings:
         page, fault = self._page, self._fault
         with self._state:
             if fault is None:
-                text(
+                text_element(
                     "p",
                     page("In force: configuration {hash}.", hash=self._service.config.hash),
                     "orch-dim",
                 )
                 return
-            failed(
+            error_box(
                 page,
                 OrchError(
                     page(
@@ -216,7 +216,7 @@ class Settings:
             )
 
 
-class Sliders:
+class WeightSliders:
     """A slider and a number for each weight, and their sum."""
 
     def __init__(self, page: Page, begin: dict[str, float], changed: Callable[[], None]) -> None:
@@ -224,7 +224,7 @@ class Sliders:
         self.weights = dict(begin)
         self._inputs: dict[str, tuple[ui.element, ui.number]] = {}
         with ui.element("section").classes("orch-card orch-settings-weights"):
-            text(
+            text_element(
                 "p",
                 page(
                     "How much each term counts in the score by which a model is chosen. They add up"
@@ -235,14 +235,15 @@ class Sliders:
             for term in TERMS:
                 self._row(term)
             with ui.element("div").classes("orch-settings-sum"):
-                self._sum = text("p", "").props("role=status")
+                self._sum = text_element("p", "").props("role=status")
                 even = ui.button(
-                    page("Make the sum 1"), on_click=lambda: self.set(evened(self.weights))
+                    page("Make the sum 1"),
+                    on_click=lambda: self.set_weights(normalize_weights(self.weights)),
                 )
                 back = ui.button(
-                    page("Back to what is in force"), on_click=lambda: self.set(self.begin)
+                    page("Back to what is in force"), on_click=lambda: self.set_weights(self.begin)
                 )
-            self.count = text("p", "", "orch-settings-count").props("role=status")
+            self.count = text_element("p", "", "orch-settings-count").props("role=status")
             self._even, self._back = even.props("flat no-caps"), back.props("flat no-caps")
         self._tell()
 
@@ -251,7 +252,7 @@ class Sliders:
         """Whether the sum is 1, as a routing.yaml needs it."""
         return abs(sum(self.weights.values()) - 1) <= 1e-6
 
-    def set(self, weights: dict[str, float]) -> None:
+    def set_weights(self, weights: dict[str, float]) -> None:
         """Other weights, all at once."""
         self.weights = dict(weights)
         for term, weight in weights.items():
@@ -260,11 +261,11 @@ class Sliders:
         self._changed()
 
     def _row(self, term: str) -> None:
-        page, (name, about) = self._page, ABOUT[term]
+        page, (name, about) = self._page, TERM_TEXTS[term]
         with ui.element("div").classes("orch-settings-weight"):
             with ui.element("div").classes("orch-settings-term"):
-                text("span", page(name), "orch-settings-name")
-                text("span", page(about), "orch-hint")
+                text_element("span", page(name), "orch-settings-name")
+                text_element("span", page(about), "orch-hint")
             # a browser's own: the one of Quasar has its name on one element and the focus on
             # another
             slider = (
@@ -308,7 +309,9 @@ class Sliders:
 
     def _tell(self) -> None:
         self._sum.set_text(
-            self._page("Sum {sum} of 1", sum=self._page.say.number(sum(self.weights.values()), 2))
+            self._page(
+                "Sum {sum} of 1", sum=self._page.translator.number(sum(self.weights.values()), 2)
+            )
         )
         self._sum.classes(
             remove="orch-settings-good orch-settings-bad",
@@ -321,16 +324,16 @@ class Sliders:
 def _profiles(page: Page) -> None:
     """What the weights do not change."""
     routing = page.service.config.routing
-    number = page.say.number
+    number = page.translator.number
     sets = {"balanced": routing.weights} | dict(routing.profiles)
-    with fold(page("Profiles and the dial")):
-        text(
+    with disclosure(page("Profiles and the dial")):
+        text_element(
             "p",
             page(
                 "The weights above count where no profile is asked for, which is called balanced."
             ),
         )
-        text(
+        text_element(
             "p",
             page(
                 "A profile (--speed, --quality) has weights of its own, which this page leaves as"
@@ -341,16 +344,18 @@ def _profiles(page: Page) -> None:
             (name, *(number(weight, 2) for weight in weights.as_dict().values()))
             for name, weights in sets.items()
         ]
-        table(
+        html_table(
             page("Weights of the profiles"),
-            (page("Profile"), *(page(ABOUT[term][0]) for term in TERMS)),
+            (page("Profile"), *(page(TERM_TEXTS[term][0]) for term in TERMS)),
             rows,
         )
-        text(
+        text_element(
             "p",
             page(
                 "The dial goes in straight lines from speed alone (0) by the weights above (5) to"
                 " quality alone (10)."
             ),
         )
-        text("p", page("In the replay, what was chosen by the dial keeps the weights of then."))
+        text_element(
+            "p", page("In the replay, what was chosen by the dial keeps the weights of then.")
+        )

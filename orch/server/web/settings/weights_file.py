@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from nicegui import ui
 
-from orch.config.edit_weights import RoutingFile
+from orch.config.edit_weights import WeightsFile
 from orch.errors import ConfigError, OrchError
-from orch.server.web.components.page import Page, attempt, failed
-from orch.server.web.components.tables import text
+from orch.server.web.components.page import Page, error_box, with_notification
+from orch.server.web.components.tables import text_element
 
 SPANISH = {
     "What is saved": "Qué se guarda",
@@ -30,19 +30,21 @@ SPANISH = {
 }
 
 
-class Saving:
+class SavePanel:
     """The file, the difference, and the button. `read` before anything else."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._file: RoutingFile | None = None
+        self._file: WeightsFile | None = None
         self._fault: OrchError | None = None
         self._weights: Mapping[str, float] = {}
-        text("h2", page("What is saved"))
-        self._path = text("p", "", "orch-dim orch-settings-path")
+        text_element("h2", page("What is saved"))
+        self._path = text_element("p", "", "orch-dim orch-settings-path")
         self._place = ui.element("div").classes("orch-settings-saved")
         self._button = (
-            ui.button(page("Save"), icon="save", on_click=attempt(page, self._save), color=None)
+            ui.button(
+                page("Save"), icon="save", on_click=with_notification(page, self._save), color=None
+            )
             .props("unelevated no-caps")
             .classes("orch-settings-save")
         )
@@ -51,7 +53,7 @@ class Saving:
         """Reads what stands on the disk now."""
         try:
             self._file, self._fault = (
-                await asyncio.to_thread(RoutingFile.read, self._page.service.config_dir),
+                await asyncio.to_thread(WeightsFile.read, self._page.service.config_dir),
                 None,
             )
         except OrchError as error:
@@ -68,14 +70,14 @@ class Saving:
         self._button.set_enabled(bool(lines))
         with self._place:
             if self._fault is not None:
-                failed(page, self._fault)
+                error_box(page, self._fault)
             elif not adds_up:
-                text("p", page("Nothing can be saved before the sum is 1."), "orch-hint")
+                text_element("p", page("Nothing can be saved before the sum is 1."), "orch-hint")
             elif not lines:
-                text("p", page("Nothing is changed yet."), "orch-hint")
+                text_element("p", page("Nothing is changed yet."), "orch-hint")
             else:
                 if self._file and self._file.is_new:
-                    text(
+                    text_element(
                         "p",
                         page(
                             "There is no routing.yaml of your own yet: saving begins one. What it"
@@ -113,4 +115,4 @@ def _diff(page: Page, lines: list[str]) -> None:
                 if line.startswith(("---", "+++", "@@"))
                 else {"+": "added", "-": "removed"}.get(line[:1], "same")
             )
-            text("span", line or " ", kind)
+            text_element("span", line or " ", kind)
