@@ -1,4 +1,4 @@
-"""Text in, Classification out."""
+"""Classifies tasks: text in, Classification out. Knows neither the journal nor the models."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def classify(text: str) -> Classification:
-    """What kind of task a text is: the learned part, and the rules of the routing.yaml that the
-    command would find. Raises ConfigError.
+    """Classifies a text by the trained weights and the rules of the routing.yaml that the command
+    would find. Raises ConfigError.
 
-    `.task_type`, `.confidence` (the probability that it is the right type or a defensible second),
-    `.scores` (a probability for every type),
-    `.evidence` and `.language`. A user's corrections count where a task is decided, not here.
+    The result has `.task_type`, `.confidence` (the probability that the type is right or a
+    defensible second), `.scores` (a probability for every type), `.evidence` and `.language`.
+    Corrections by the user are applied when a task is routed, not here.
     """
     return _classifier().classify(text)
 

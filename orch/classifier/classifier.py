@@ -1,4 +1,4 @@
-"""What kind of task a text is: the learned part, and over it the user's own rules and corrections
+"""Classifies a task: the trained classifier, with the user's rules and corrections on top
 (pure)."""
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from orch.text.lines import one_line
 from orch.types import Classification, Evidence, TaskType
 
 OWN_RULE = 4.0
-"""Logits of a keyword or pattern of the user's own: two of them outvote the learned part wherever
-it is, one does where it is not very sure."""
+"""Logits of a keyword or pattern of the user: two of them always outvote the trained classifier,
+one does where it is not very sure."""
 CORRECTION, SAME = 8.0, 8.0
 """Logits of a correction; less for less alike words, none below LEAST_ALIKE, and of the very same
 words more than any doubt."""
@@ -30,7 +30,7 @@ Corrections = Sequence[tuple[str, str]]
 
 
 class Classifier:
-    """The classifier of one configuration. `own` are the rules that the user wrote himself."""
+    """The classifier of one configuration. `own` are the rules that the user wrote."""
 
     def __init__(self, own: Mapping[TaskType, TaskTypeRule]) -> None:
         self._rules = RuleClassifier(own) if own else None
@@ -43,8 +43,8 @@ class Classifier:
         *,
         explained: bool = True,
     ) -> Classification:
-        """The type of a text. `previous` is that of the former turn; any text is allowed;
-        `explained` False leaves the evidence out."""
+        """Classifies a text. `previous` is the type of the previous turn; `explained` False omits
+        the evidence. Accepts any text."""
         found = LinearClassifier.shipped().classify(text, previous, explained=explained)
         votes = (*self._own(text), *_corrected(text, corrections))
         return _outvoted(found, votes) if votes else found
@@ -77,8 +77,8 @@ def _alike(a: frozenset[str], b: frozenset[str]) -> float:
 
 
 def _outvoted(found: Classification, votes: Sequence[Evidence]) -> Classification:
-    """The user's votes in place of those of the original's words: what the user said counts as much
-    whatever a text begins with."""
+    """Replaces the votes of opening words by the user's: what the user said counts the same
+    whatever the text begins with."""
     logits = {kind: math.log(max(score, _FLOOR)) for kind, score in found.scores.items()}
     for each in found.evidence:
         if each.kind == OPENING_KIND:

@@ -1,5 +1,5 @@
-"""Turns a text into hashed features: what was asked in one set of groups, what was pasted beside it
-in another (pure, standard library alone)."""
+"""Turns a text into hashed features, separately for the request and for pasted material (pure,
+standard library only)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from orch.classifier.spelling import Vocabulary
 from orch.text.fold import fold
 
 BUCKETS = 94_000
-"""Times eight types, a byte each, and the vocabulary: under 800 kB."""
+"""Times eight types, one byte each, plus the vocabulary: under 800 kB."""
 GROUPS = ("words", "letters", "shape", "pasted")
 HEAD_CHARS = 1_500
 TAIL_CHARS = 900
 AROUND_CHARS = 300
 PASTED_CHARS = 400
-"""Of each end of what was pasted: enough to tell code from prose."""
+"""Of each end of pasted material: enough to distinguish code from prose."""
 ASKED_WORDS = 220
 ODD_SHARE = 0.12
-"""Share of unusual characters from which a line or a block looks pasted."""
+"""Share of unusual characters above which a line or a block looks pasted."""
 LONGEST_GRAM_WORD = 14
 SPELT_WORDS = 40
-"""Words whose pieces are features too: in a longer text words alone tell enough, and pieces take
+"""Words that also yield letter n-grams: in a longer text the words are enough, and n-grams take
 half of the time."""
 
 _LONG_GAP = re.compile(r"\s{33,}")
-"""The patterns below take the square of a run of blanks: of 2,700 in a row 60 ms each."""
+"""The patterns below take quadratic time on a run of blanks: 60 ms each for 2,700 in a row."""
 
 _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -102,15 +102,15 @@ _ODD = re.compile(r"[{}\[\]()<>=;|/\\_#$%*+@~^`]|\d|,(?=\S)")
 
 @dataclass(frozen=True, slots=True)
 class RequestParts:
-    """What a text asks, and what was pasted beside it; both folded."""
+    """A request and the material pasted beside it, both folded."""
 
     asked: str
     pasted: str
 
 
 def split_request(text: str) -> RequestParts:
-    """Splits the request from pasted material: fenced blocks, and of several blocks those that
-    don't look like a request."""
+    """Separates the request from pasted material: fenced blocks, and blocks that don't look like a
+    request."""
     read = _without_politeness(fold(_LONG_GAP.sub(_shorter, _view(text).replace("\r\n", "\n"))))
     fenced = "\n".join(_FENCE.findall(read))
     blocks = [block for block in re.split(r"\n\s*\n", _FENCE.sub("\n\n", read)) if block.strip()]
@@ -130,7 +130,7 @@ def _shorter(gap: re.Match[str]) -> str:
 
 
 def _view(text: str) -> str:
-    """Head, tail and, between them, the surroundings of what reads like an instruction."""
+    """Head, tail, and between them the surroundings of the first instruction."""
     if len(text) <= HEAD_CHARS + TAIL_CHARS + AROUND_CHARS:
         return text
     middle = _ASKING.search(text, HEAD_CHARS, min(len(text) - TAIL_CHARS, HEAD_CHARS + 40_000))
@@ -139,8 +139,7 @@ def _view(text: str) -> str:
 
 
 def _cut(block: str) -> Iterator[str]:
-    """A block of lines whose first or last line is a request and whose other lines look pasted, in
-    its pieces."""
+    """Splits a block whose first or last line is a request and whose other lines look pasted."""
     lines = block.split("\n")
     if len(lines) < 3:
         yield block
@@ -167,8 +166,7 @@ def _is_request(block: str, index: int, count: int) -> bool:
 
 
 def _asks(block: str) -> bool:
-    """Whether a block is put to somebody, as a question or an order: prose that is not was pasted
-    beside a block that is."""
+    """Whether a block is a question or an order; other prose beside such a block was pasted."""
     first = _WORD.search(block)
     return bool(_ASKS.search(block)) or (first is not None and first.group() in _STARTS)
 
@@ -178,7 +176,7 @@ def _is_odd(line: str) -> bool:
 
 
 def _oddness(block: str) -> float:
-    """Share of characters that prose has few of."""
+    """Share of characters that are rare in prose."""
     return len(_ODD.findall(block)) / max(len(block), 1)
 
 
@@ -192,8 +190,8 @@ def _without_politeness(asked: str) -> str:
 
 
 def features(text: str, vocabulary: Vocabulary) -> dict[str, list[str]]:
-    """The names of a text's features by group, each once. A name's first character tells its kind,
-    so that kinds never share a name."""
+    """The names of a text's features by group, each once. The first character of a name is its
+    kind, so that kinds never share a name."""
     part = split_request(text)
     tokens = _TOKEN.findall(part.asked)
     if len(tokens) > ASKED_WORDS:
@@ -215,7 +213,7 @@ def words_in(folded: str) -> list[str]:
 
 
 def hash_features(names: list[str]) -> list[int]:
-    """Where the weights of features stand."""
+    """The positions of the weights of features."""
     return list(map(_bucket, names))
 
 
@@ -239,7 +237,8 @@ def _letters(words: list[str]) -> Iterator[str]:
 
 @lru_cache(maxsize=4_096)
 def _pieces(word: str) -> tuple[str, ...]:
-    """The pieces of a word: a long-lived process meets the same words again and again."""
+    """The letter n-grams of a word. Cached: a long-running process sees the same words again and
+    again."""
     padded = f"<{word}>"
     return tuple(
         "c" + padded[at : at + size] for size in (3, 4, 5) for at in range(len(padded) - size + 1)

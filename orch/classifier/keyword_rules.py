@@ -1,9 +1,8 @@
-"""Tells a task's type by the keywords and patterns of routing.yaml, with the evidence that led to
-it (pure).
+"""Classifies by the keywords and patterns of routing.yaml, with evidence (pure).
 
 Scores are logits: every keyword or pattern that occurs adds its weight once, words at the start of
-the text count more, and a softmax turns the
-sums into probabilities. Where nothing speaks, `simple` comes first with a low probability.
+the text count more, and a softmax turns the sums into probabilities. Without evidence, `simple`
+comes first with a low probability.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ OPENING_WEIGHT = 1.2
 """Added for a keyword among the first words: requests in both languages open with their verb."""
 OPENING_WORDS = 4
 SIMPLE_PRIOR = 0.5
-"""Logits that `simple` starts with: an eighth becomes a fifth where nothing else speaks."""
+"""Initial logits of `simple`: its probability is a fifth instead of an eighth without evidence."""
 TAIL_CHARS = 1_000
 
 _WORD = re.compile(r"\w+")
@@ -65,7 +64,7 @@ class RuleClassifier:
             self._phrases.setdefault(words[0], []).append((words, task_type, keyword))
 
     def evidence(self, text: str) -> tuple[Evidence, ...]:
-        """The keywords and patterns that occur in a text. Reads its head and its tail."""
+        """The keywords and patterns that occur in the head or the tail of a text."""
         read = (
             text
             if len(text) <= READ_CHARS + TAIL_CHARS
@@ -74,7 +73,7 @@ class RuleClassifier:
         return tuple(self._evidence(read, words_of(fold(read))))
 
     def classify(self, text: str) -> Classification:
-        """What kind of task a text is. Reads its head and its tail; any text is allowed."""
+        """Classifies a text by its head and its tail. Accepts any text."""
         read = (
             text
             if len(text) <= READ_CHARS + TAIL_CHARS
@@ -103,7 +102,7 @@ class RuleClassifier:
                 yield Evidence(task_type, "keyword", keyword, weight)
         head = text[:READ_CHARS]
         for task_type, pattern in self._patterns:
-            # re keeps its own cache of compiled patterns
+            # re has its own cache of compiled patterns
             if re.search(pattern, head):
                 yield Evidence(task_type, "pattern", pattern, PATTERN_WEIGHT)
 
@@ -121,7 +120,7 @@ class RuleClassifier:
 
 
 def forced_classification(task_type: TaskType, text: str) -> Classification:
-    """The classification when the caller names the type."""
+    """The classification of a task whose type the caller gave."""
     scores = {each: 1.0 if each is task_type else 0.0 for each in TaskType}
     return Classification(
         task_type,

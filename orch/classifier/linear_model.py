@@ -1,5 +1,5 @@
-"""The learned part of the classifier: hashed features, a byte of weight for each type, and a table
-that makes confidences honest (pure)."""
+"""The trained classifier: hashed features, one byte of weight for each type, and a table that
+calibrates confidences (pure)."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from orch.types import Classification, Evidence, TaskType
 WEIGHTS = Path(__file__).with_name("weights.bin")
 MAGIC = b"orchclf2"
 GROUP_SCALES = {"words": 10.0, "letters": 10.0, "shape": 6.0, "pasted": 1.0}
-"""Lengths of a text's group vectors. Chosen by cross-validation that leaves whole sources out; what
-was pasted counts little, so that it
-does not change a task's type (at 4 it changed 15 %, at the same accuracy)."""
+"""Lengths of a text's group vectors. Chosen by cross-validation that leaves out whole sources;
+pasted material counts little, so that it does not change the type of a task (at 4 it changed 15 %,
+with the same accuracy)."""
 ZERO = 128
-"""The byte of a weight of 0."""
+"""The byte that stands for a weight of 0."""
 SHAPE_SIZE = 20
-"""Shape features count alike in short and long texts."""
+"""Shape features count the same in short and long texts."""
 EVIDENCE_SHOWN = 4
 TURN_WORDS = 8
-"""A later turn with fewer words usually leans on the former one ("shorter please")."""
+"""A follow-up with fewer words usually depends on the previous turn ("shorter please")."""
 TURN_WEIGHT = 0.8
 FOREIGN_SHARE = 0.25
-"""What is left of a confidence in a language that was never learned."""
+"""What remains of the confidence in a language without training data."""
 MOST_SURE = 0.999
-"""A model of language is never certain; 1 is what a type has that was given (`-t`)."""
+"""A statistical classifier is never certain; 1 is the confidence of a type that was given
+(`-t`)."""
 KNOWN_SHARE = 0.35
-"""Least share of known words in a text of a known language: .2 % of 2,198 real prompts have less,
-and 70 % of 44 sentences in 22 others
-(the small words tell the rest)."""
+"""Minimum share of known words in a text of a known language: .2 % of 2,198 real prompts have less,
+and 70 % of 44 sentences in 22 other languages (function words reveal the rest)."""
 _READ_CHARS = 2_000
 _TOLD_BY = 80
-"""Words that a language is told by."""
+"""Words from which the language is detected."""
 _TYPES = tuple(TaskType)
 _FOREIGN = frozenset(
     "der die das und ist nicht ein eine einen mit auf für von ich sie wie kannst bitte warum"
@@ -80,16 +80,16 @@ class LinearClassifier:
 
     @classmethod
     def shipped(cls) -> LinearClassifier:
-        """The weights that come with the package, read once."""
+        """The weights of the package, read once."""
         return _shipped()
 
     def classify(
         self, text: str, previous: TaskType | None = None, *, explained: bool = True
     ) -> Classification:
-        """What kind of task a text is. Any text is allowed; `previous` is the type of the former
-        turn, a vote where the text is short.
+        """Classifies a text. Accepts any text; `previous` is the type of the previous turn, a vote
+        if the text is short.
 
-        `explained` False leaves out what spoke for it, which takes a third of the time.
+        `explained` False omits the evidence, which takes a third of the time.
         """
         found = features(text, self.vocabulary)
         groups = [_hashed(group, names) for group, names in found.items()]
@@ -134,10 +134,10 @@ class LinearClassifier:
         )
 
     def logits(self, groups: list[FeatureGroup]) -> list[float]:
-        """One number for each type, in the order of TaskType."""
+        """One logit for each type, in the order of TaskType."""
         weights, size, sums = self._weights, len(_TYPES), [0.0] * len(_TYPES)
         for group in groups:
-            # the eight weights of a bucket stand together: one look at memory for each feature, not
+            # the eight weights of a bucket are adjacent: one memory access a feature instead of
             # eight
             lines = b"".join([weights[at * size : at * size + size] for at in group.at])
             for kind in range(size):
@@ -145,7 +145,8 @@ class LinearClassifier:
         return [total * scale for total, scale in zip(sums, self._scale, strict=True)]
 
     def _evidence(self, groups: list[FeatureGroup], kinds: list[int]) -> list[Evidence]:
-        """What spoke most for the types; pieces of words say nothing to people."""
+        """The features with the highest weights for these types, without letter n-grams, which
+        people can't read."""
         found: list[Evidence] = []
         readable = [group for group in groups if group.names and group.names[0][0] != "c"]
         for kind in kinds:
@@ -165,7 +166,7 @@ class LinearClassifier:
         return found
 
     def _calibrated(self, probability: float) -> float:
-        """Straight lines between the knots that training fitted."""
+        """Linear interpolation between the knots that were fitted in training."""
         xs, ys = self._head["knots"]
         after = min(max(bisect_right(xs, probability), 1), len(xs) - 1)
         share = (probability - xs[after - 1]) / (xs[after] - xs[after - 1])
@@ -174,8 +175,7 @@ class LinearClassifier:
 
 @dataclass(frozen=True, slots=True)
 class FeatureGroup:
-    """One group of a text's features: names, where their weights stand, and the value that each
-    counts."""
+    """One group of a text's features: names, positions of their weights, and the value of each."""
 
     names: list[str]
     at: list[int]
@@ -187,7 +187,7 @@ def _hashed(group: str, names: list[str]) -> FeatureGroup:
 
 
 def feature_value(group: str, count: int) -> float:
-    """What one of `count` features of a group counts."""
+    """The value of each of `count` features of a group."""
     return GROUP_SCALES[group] / math.sqrt(SHAPE_SIZE if group == "shape" else max(count, 1))
 
 
@@ -197,7 +197,7 @@ def _shipped() -> LinearClassifier:
 
 
 def _foreign(words: list[str]) -> bool:
-    """Whether the words are of neither English nor Spanish: another script, or the small words of
+    """Whether the words are neither English nor Spanish: another script, or the function words of
     another language."""
     latin = sum(word[0] < "\u0250" for word in words)
     foreign = sum(word in _FOREIGN or not _FOREIGN_LETTERS.isdisjoint(word) for word in words)
@@ -211,7 +211,7 @@ def _add(votes: list[Evidence], logits: list[float]) -> None:
 
 
 def _silent() -> list[float]:
-    """Nothing speaks: `simple` by a little."""
+    """The probabilities without any evidence: `simple` leads slightly."""
     return _softmax([0.5 if kind is TaskType.SIMPLE else 0.0 for kind in _TYPES])
 
 
@@ -220,7 +220,7 @@ def _readable(name: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    """A feature's name for people: its words, and where they stood."""
+    """The display form of a feature's name: its words, and where they were found."""
     if name[0] == "s":
         return name[6:]
     return {"p": "starts with ", "q": "pasted: "}.get(name[0], "") + name[1:]

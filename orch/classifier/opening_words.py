@@ -1,9 +1,9 @@
-"""The words by which the original told the types: votes for a request that begins with one of them
-(pure, standard library alone).
+"""Opening words: votes for a request that begins with one of the words by which the original
+program chose types (pure, standard library only).
 
-Training has hardly seen a request that opens with "audit" or "investigate". Words that open
-requests of every type and that it has seen often ("write",
-"explain", "what", "how", "find" in English, and the nouns "code" and "story") need no vote.
+The training data has few requests that open with "audit" or "investigate". Words that often open
+requests of every type ("write", "explain", "what", "how", "find" in English, and the nouns "code"
+and "story") need no vote.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from orch.types import Evidence, TaskType
 
 EVIDENCE_KIND = "opening"
 OPENING, NEAR = 3.0, 2.0
-"""Logits of the first word, and of one shortly after it. Chosen on 1,589 plain requests of our own:
-the type was first or second in .736 without, .971
-with them. Of 2,041 real prompts with their sources left out 12 became right and 8 wrong
-(`tests/evals/openings.py`)."""
+"""Logits of the first word, and of one shortly after it. Chosen on 1,589 plain requests written for
+orch: the type was first or second in .736 without votes, .971 with them. Of 2,041 real prompts with
+their sources left out 12 became right and 8 wrong (`tests/evals/openings.py`)."""
 READ_WORDS = 6
 LEAD = 0.1
-"""Logits at most between a type that is kept second and the third. It changes no first type; the
-label of real prompts is among the first two in .809,
-with votes alone in .807."""
+"""Maximum lead in logits of a type that is kept second over the third. It changes no first type;
+the label of real prompts is among the first two in .809, with votes alone in .807."""
 
 _FORMS = {
     TaskType.CODING: (
@@ -55,7 +53,7 @@ _FORMS = {
     ),
 }
 _OPENING_ALONE = {"document": TaskType.WRITING}
-"""Further on it is a noun."""
+"""Later in a request it is a noun."""
 _FAMILIAR = {
     "find": TaskType.EXPLORATION,
     **dict.fromkeys(("code", "codigo", "programa"), TaskType.CODING),
@@ -63,17 +61,17 @@ _FAMILIAR = {
 _FAMILIAR |= dict.fromkeys(
     ("explain", "explica", "explicar", "explique", "explicame"), TaskType.WRITING
 )
-"""Words that training has seen often at the beginning: their type is kept second, without a
-vote."""
+"""Words that are frequent at the beginning in the training data: their type is kept second, without
+a vote."""
 _NOUNS = frozenset(
     "strategy strategies estrategia estrategias grep audit auditoria brainstorm lluvia".split()
 )
-"""Words that tell as much further on ("do a grep for", "lluvia de ideas")."""
+"""Words that mean the same later in a request ("do a grep for", "lluvia de ideas")."""
 TYPE_OF = {form: kind for kind, forms in _FORMS.items() for form in forms.split()}
 
 
 def opening_votes(words: Sequence[str]) -> Iterator[Evidence]:
-    """What the first words of a request, folded, say about its type; one vote a type."""
+    """The votes of a request's first words, folded; one vote for each type."""
     seen: set[TaskType] = set()
     for place, word in enumerate(words[:READ_WORDS]):
         kind = TYPE_OF.get(word) or (None if place else _OPENING_ALONE.get(word))
@@ -85,8 +83,7 @@ def opening_votes(words: Sequence[str]) -> Iterator[Evidence]:
 
 
 def keep_second(words: Sequence[str], logits: Mapping[TaskType, float]) -> Iterator[Evidence]:
-    """What the type of the very first word lacks to be the second, if it lacks anything: the
-    original's words are a floor."""
+    """The vote that the type of the first word needs to be second, if any."""
     word = words[0] if words else ""
     kind = TYPE_OF.get(word) or _OPENING_ALONE.get(word) or _FAMILIAR.get(word)
     if kind:

@@ -1,5 +1,5 @@
-"""The words that training has seen often: tells mistyped words and unknown languages (pure,
-standard library alone)."""
+"""The vocabulary of the training data: corrects typing errors and detects unknown languages (pure,
+standard library only)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 SHORTEST, LONGEST = 4, 16
-"""Letters of a word that is looked for among the known ones: shorter ones are near too many, longer
-ones are rarely mistyped once."""
+"""Letters of a word that is corrected: shorter ones resemble too many words, longer ones rarely
+have a single error."""
 GUESSING_FROM = 6
-"""Letters from which a wrong or missing letter is guessed; a swapped or doubled one is looked for
-in shorter words too."""
+"""Minimum letters for correcting a wrong or missing letter; swapped and doubled letters are
+corrected in shorter words too."""
 GUESSES = 2
-"""Words of a text that are guessed at, which takes 60 us each: in a long text a single word decides
-little."""
+"""Number of words in a text that may be corrected by trying letters, at 60 us each: in a long text
+a single word matters little."""
 READ_WORDS = 60
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class Vocabulary:
-    """Known words, folded, the most frequent first."""
+    """Known words, folded, by descending frequency."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._rank = {word: rank for rank, word in enumerate(words)}
-        # a long-lived process meets the same unknown words again and again
+        # a long-running process sees the same unknown words again and again
         self._slip = lru_cache(maxsize=4_096)(self._near)
 
     def __contains__(self, word: str) -> bool:
@@ -38,13 +38,14 @@ class Vocabulary:
         return len(self._rank)
 
     def known_share(self, words: Sequence[str]) -> float:
-        """How many of the words of two letters and more are known, 0 to 1; 1 of none."""
+        """The share of known words among those of two letters or more, 0 to 1; 1 if there are
+        none."""
         counted = [word for word in words if len(word) > 1]
         return sum(word in self._rank for word in counted) / len(counted) if counted else 1.0
 
     def corrected(self, words: Sequence[str]) -> list[str]:
-        """Each word, or the known word that is a single slip of the fingers away; where a slip is
-        guessed, of the first unknown words alone."""
+        """Each word, or the known word at an edit distance of one. Letters are tried only for the
+        first unknown words."""
         found, guesses = [], GUESSES
         for word in words[:READ_WORDS]:
             if (
@@ -69,13 +70,13 @@ class Vocabulary:
         return min([word for word in words if word in rank], key=rank.__getitem__, default=None)
 
     def to_bytes(self) -> bytes:
-        """The words, packed."""
+        """The words, compressed."""
         return zlib.compress("\n".join(self._rank).encode(), 9)
 
     @classmethod
     def from_bytes(cls, data: bytes, more: Iterable[str] = ()) -> Vocabulary:
-        """What `to_bytes` packed, and more words, less frequent than any of these. Raises
-        ValueError for anything else."""
+        """A vocabulary from `to_bytes`, extended by words that rank below its own. Raises
+        ValueError for other data."""
         try:
             return cls(list(dict.fromkeys((*zlib.decompress(data).decode().split("\n"), *more))))
         except zlib.error as error:
@@ -83,7 +84,7 @@ class Vocabulary:
 
 
 def _swapped(word: str) -> list[str]:
-    """Two neighbours back in order, or one letter too many gone."""
+    """Candidates with two neighbouring letters swapped back, or one letter removed."""
     places = range(len(word))
     return [word[:at] + word[at + 1 : at + 2] + word[at] + word[at + 2 :] for at in places] + [
         word[:at] + word[at + 1 :] for at in places
@@ -91,7 +92,7 @@ def _swapped(word: str) -> list[str]:
 
 
 def _guessed(word: str) -> list[str]:
-    """One letter replaced, or put in. The first letter is hardly ever wrong."""
+    """Candidates with one letter replaced or inserted. The first letter is hardly ever wrong."""
     parts = [(word[:at], word[at:], word[at + 1 :]) for at in range(1, len(word) + 1)]
     return [
         f"{head}{letter}{tail}"

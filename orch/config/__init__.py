@@ -1,2 +1,2 @@
-"""models.yaml and routing.yaml: what may stand in them, where they are found, and how they are
-read."""
+"""Configuration: the keys of models.yaml and routing.yaml, where the files are found, and how they
+are validated and edited. Knows no provider and no model state."""

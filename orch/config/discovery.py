@@ -13,17 +13,17 @@ from orch.errors import ConfigError
 
 FILES = {"models": "models.yaml", "routing": "routing.yaml"}
 KNOWN_MODELS, KNOWN_MODELS_FILE = "known_models", "known_models.yaml"
-"""A user's own known models, which add to the package's: in the folders of their models.yaml, never
-in the working directory."""
+"""The user's known models, which extend the package's. Read from the folders of models.yaml, but
+not from the working directory."""
 MOST_BYTES, DIRECTORY_BYTES = 1_000_000, 200_000
-"""Of a file, and of a file of the working directory: over a second of YAML, and twenty times the
-shipped ones."""
+"""Limits for a file, and for a file of the working directory: over a second of YAML parsing, and
+twenty times the size of the shipped ones."""
 _ROOT_KEYS = {"models": ("providers", "models"), "routing": ("weights", "task_types")}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file that was read. `place` is flag, environment, directory, user or package."""
+    """One file as read. `origin` is one of flag, environment, directory, user, package."""
 
     which: str
     path: Path
@@ -38,7 +38,7 @@ def packaged_file(which: str) -> Path:
 
 
 def working_directory() -> Path | None:
-    """The working directory; None where it was deleted under us."""
+    """The working directory, or None where it was deleted."""
     try:
         return Path.cwd()
     except OSError:
@@ -48,8 +48,8 @@ def working_directory() -> Path | None:
 def find_sources(
     config_dir: Path | None, env: Mapping[str, str], cwd: Path | None
 ) -> tuple[dict[str, SourceFile], list[str]]:
-    """The file to use for each of the two, the user's known models if there are any, and remarks
-    about files that were passed over. Raises ConfigError."""
+    """The source of each file, the user's known models if there are any, and notes about ignored
+    files. Raises ConfigError."""
     found: dict[str, SourceFile] = {}
     notes: list[str] = []
     named = [(config_dir, "flag")] if config_dir else []
@@ -67,7 +67,7 @@ def find_sources(
             )
         for which, path in here.items():
             found.setdefault(which, read_source(which, path, place))
-    # in a clone they are the shipped files, which the user's own go before
+    # in a clone of orch these are the shipped files, and the user's own have precedence
     elsewhere = (paths.config_dir(env), packaged_file("models").parent)
     if (
         not named
@@ -87,7 +87,7 @@ def find_sources(
 
 
 def _in_directory(cwd: Path) -> tuple[dict[str, SourceFile], list[str]]:
-    """The working directory's files, when both stand there and look like orch's."""
+    """The files of the working directory, if both exist and look like orch's."""
     here = {which: cwd / name for which, name in FILES.items()}
     there = [path for path in here.values() if path.is_file()]
     if not there:
@@ -114,7 +114,7 @@ def _has_keys(which: str, text: str) -> bool:
 
 
 def read_source(which: str, path: Path, place: str) -> SourceFile:
-    """A file as UTF-8 text, and no more of it than its bound. Raises ConfigError."""
+    """Reads a file as UTF-8 text, up to its limit. Raises ConfigError."""
     most = DIRECTORY_BYTES if place == "directory" else MOST_BYTES
     try:
         return SourceFile(which, path, place, files.read_bounded(path, most).decode("utf-8-sig"))
@@ -129,8 +129,8 @@ def read_source(which: str, path: Path, place: str) -> SourceFile:
 
 
 def trusted_source(which: str, env: Mapping[str, str]) -> SourceFile:
-    """The file that would be used if the working directory had none: what a local one may not set
-    is taken from there."""
+    """The source that would be used without a file in the working directory: it supplies what that
+    file may not set."""
     own = paths.config_dir(env) / FILES[which]
     return (
         read_source(which, own, "user")

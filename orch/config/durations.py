@@ -1,4 +1,4 @@
-"""Reads the words in which people say since when: `7d` ago, or a date."""
+"""Parses durations and dates: `7d` ago, or 2026-11-01."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from orch.errors import UsageError
 
 
 def parse_since(text: str, option: str = "--since") -> float:
-    """Seconds since the epoch of `7d` (ago) or of a date; 0 for nothing. Raises UsageError."""
+    """Seconds since the epoch of `7d` (ago) or of a date; 0 for an empty text. Raises
+    UsageError."""
     from datetime import datetime
 
     if not text:

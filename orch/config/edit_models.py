@@ -1,5 +1,5 @@
-"""Edits the list of models.yaml, keeping its comments and its order: at once, or as a change that
-is shown before it is written."""
+"""Edits the model list of models.yaml, keeping comments and order: directly, or as a change that is
+shown before it is written."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import ModelKey
 
 GUESSED = ("speed_rating",)
-"""What is written from a model's size alone. Its quality is not: a rating in the file is a person's
-word."""
+"""Keys that are derived from a model's size. Quality is not: a rating in the file is the user's."""
 MIN_CTX = 256
-"""The least num_ctx that models.yaml takes."""
+"""The minimum num_ctx in models.yaml."""
 
 
 def ensure_own_file(config_dir: Path | None = None) -> Path:
-    """The models.yaml in force, if it is the user's to edit; else where the user's own belongs
-    (copied there from the shipped one)."""
+    """The models.yaml in use, if it is the user's; otherwise the user's own path, to which the
+    shipped file is copied."""
     path, text, is_new = _begun_from(config_dir)
     if is_new:
         paths.write_private(path, text)
@@ -44,7 +43,7 @@ def ensure_own_file(config_dir: Path | None = None) -> Path:
 
 
 def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
-    """The file that is edited, the text that it begins from, and whether it is still to be made."""
+    """The file to edit, the text that it starts from, and whether it is new."""
     found, _ = find_sources(config_dir, os.environ, working_directory())
     source = found["models"]
     if source.origin in ("environment", "flag", "directory", "user"):
@@ -57,8 +56,7 @@ def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
 
 
 def model_entry(state: ModelState) -> dict[str, Any]:
-    """The entry of an installed model, with what its provider says of it: the keys worth
-    writing."""
+    """The entry of an installed model, with the facts that its provider reports."""
     spec = state.spec
     values = {
         "id": spec.id,
@@ -77,8 +75,8 @@ def model_entry(state: ModelState) -> dict[str, Any]:
 
 
 def add_model(path: Path, model: dict[str, Any], guessed: Sequence[str] = ()) -> None:
-    """Appends a model to the file, or raises ConfigError and leaves it as it was. The `guessed`
-    keys are marked as such."""
+    """Appends a model to the file. Raises ConfigError and leaves the file unchanged. The `guessed`
+    keys get a comment."""
     _replace(path, _with_model(path, _read(path), model, guessed))
 
 
@@ -105,8 +103,8 @@ def _with_model(path: Path, text: str, model: dict[str, Any], guessed: Sequence[
 
 @dataclass(frozen=True, slots=True)
 class ModelsChange:
-    """What the file says, and what it would say. `is_new`: there is no file yet, and the shipped
-    one is begun from."""
+    """The text of the file before and after. `is_new`: the file does not exist yet, and the text
+    starts from the shipped one."""
 
     path: Path
     before: str
@@ -128,10 +126,10 @@ def propose_listing(
     dropped: Sequence[ModelKey],
     unlisted: Literal["use", "ignore"],
 ) -> ModelsChange:
-    """The models.yaml in which these models are listed, those are not, and that is done with the
-    unlisted. Raises ConfigError; writes nothing.
+    """The change that lists some models, removes others and sets how unlisted ones are treated.
+    Raises ConfigError; writes nothing.
 
-    A model that is dropped becomes a comment, from which it is listed again as it was.
+    A removed model becomes a comment, from which it can be restored.
     """
     path, before, is_new = _begun_from(config_dir)
     after = before
@@ -152,8 +150,8 @@ def propose_listing(
 
 
 def propose_embedded_model(config_dir: Path | None, model: dict[str, Any]) -> ModelsChange:
-    """The models.yaml in which the engine inside orch has that model; one that it has by that id
-    gets the new values. Raises ConfigError; writes nothing."""
+    """The change that adds a model to the embedded provider, or updates it. Raises ConfigError;
+    writes nothing."""
     path, before, is_new = _begun_from(config_dir)
     yaml, data = _loaded(path, before)
     providers = data.setdefault("providers", {})
@@ -185,8 +183,8 @@ def propose_embedded_model(config_dir: Path | None, model: dict[str, Any]) -> Mo
 def propose_provider(
     config_dir: Path | None, name: str, provider: dict[str, Any]
 ) -> tuple[ModelsChange, str]:
-    """The models.yaml that names one more server, and what it is called there. Raises ConfigError;
-    writes nothing."""
+    """The change that adds a server, and its name in the file. Raises ConfigError; writes
+    nothing."""
     path, before, is_new = _begun_from(config_dir)
     yaml, data = _loaded(path, before)
     providers = data.setdefault("providers", {})
@@ -206,7 +204,7 @@ def _free_name(name: str, taken: Any) -> str:
 
 
 def write_change(change: ModelsChange) -> None:
-    """Writes it. Raises ConfigError where the file is another one by now, or can't be written."""
+    """Writes the change. Raises ConfigError if the file was changed since, or can't be written."""
     is_new = not change.path.exists()
     if is_new != change.is_new or not (is_new or _read(change.path) == change.before):
         raise ConfigError(f"{change.path} was changed meanwhile", "look at the change again")
@@ -219,8 +217,7 @@ def write_change(change: ModelsChange) -> None:
 
 
 def _check(config_dir: Path | None, change: ModelsChange, wanted: set[ModelKey]) -> None:
-    """Raises ConfigError where the new text is no good configuration, or lists other models than it
-    should."""
+    """Raises ConfigError if the new text is not valid, or lists other models than `wanted`."""
     from orch.config.validate import validated_data
 
     found, _ = find_sources(config_dir, os.environ, working_directory())
@@ -242,7 +239,7 @@ def _full(key: ModelKey) -> ModelKey:
 
 
 def _key_of(entry: Any) -> ModelKey:
-    """Provider and full name of an entry, whatever stands there."""
+    """Provider and full name of an entry, valid or not."""
     known = entry if isinstance(entry, dict) else {}
     return str(known.get("provider") or "ollama"), canonical_model_name(str(known.get("id", "")))
 
@@ -263,7 +260,7 @@ def _with_unlisted(path: Path, text: str, unlisted: str) -> str:
 
 
 def _put_aside(path: Path, text: str, key: ModelKey) -> str:
-    """The text with the model's entry as a comment. One among others on a line goes."""
+    """The text with the model's entry as a comment; an entry of a flow list is removed."""
     yaml, data = _loaded(path, text)
     models: Any = data.get("models") or []
     at = next((at for at, entry in enumerate(models) if _key_of(entry) == _full(key)), None)
@@ -281,8 +278,8 @@ def _put_aside(path: Path, text: str, key: ModelKey) -> str:
 
 
 def _extent(lines: Sequence[str], within: int) -> tuple[int, int, int]:
-    """First and last line of the list's entry that has a key on the line `within`, and the column
-    of its dash. What is indented more belongs to it."""
+    """First and last line of the entry that has a key on the line `within`, and the column of its
+    dash. Lines that are indented further belong to it."""
     first = next(
         number for number in range(within, -1, -1) if re.match(r" *-(\s|$)", lines[number])
     )
@@ -297,8 +294,7 @@ def _extent(lines: Sequence[str], within: int) -> tuple[int, int, int]:
 
 
 def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
-    """The text in which the comment that `_put_aside` made is the model's entry again; None where
-    there is none."""
+    """The text with the commented entry restored; None if there is none."""
     lines = text.split("\n")
     for first, line in enumerate(lines):
         start = re.match(r"( *)#- ", line)
@@ -319,7 +315,7 @@ def _taken_back(path: Path, text: str, key: ModelKey) -> str | None:
             if _keys(path, whole) == _keys(path, text) | {_full(key)}:
                 return whole
         except ConfigError:
-            continue  # a comment that only looks like an entry
+            continue  # a comment that only resembles an entry
     return None
 
 
@@ -336,14 +332,14 @@ def _read(path: Path) -> str:
 
 
 def _loaded(path: Path, text: str) -> tuple[Any, Any]:
-    """A YAML writer, and the file's data with its comments. Raises ConfigError."""
+    """A YAML writer, and the file's data with comments. Raises ConfigError."""
     from ruamel.yaml.error import YAMLError
 
     yaml = _round_trip(text)
     try:
         data = yaml.load(text)
     except YAMLError as error:
-        # all that it says would show the line, which may hold a key
+        # the full message would show the line, which may hold a key
         said = " ".join(str(getattr(error, "problem", None) or type(error).__name__).split())
         raise ConfigError(
             f"{path} is not valid YAML: {said}", "orch config validate shows the place"
@@ -356,14 +352,15 @@ def _loaded(path: Path, text: str) -> tuple[Any, Any]:
 
 
 def _dumped(yaml: Any, data: Any, text: str) -> str:
-    """The data as text, with the line ends of the text before."""
+    """The data as text, with the line endings of the original text."""
     out = StringIO()
     yaml.dump(data, out)
     return out.getvalue().replace("\n", "\r\n") if "\r\n" in text else out.getvalue()
 
 
 def _round_trip(text: str) -> Any:
-    """A YAML reader and writer that keeps comments, quotes and the indent of the file's lists."""
+    """A YAML reader and writer that keeps comments, quotes and the indentation of the file's
+    lists."""
     from ruamel.yaml import YAML
 
     yaml = YAML()

@@ -1,4 +1,4 @@
-"""Changes the weights in routing.yaml and not a character more: comments, order and form stay."""
+"""Changes the weights in routing.yaml and nothing else: comments, order and formatting stay."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _BY_HAND = "its weights stand in a form that only a person can change, such as a
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """The user's routing.yaml: its text (empty where there is none yet), and where in it the number
-    of each term stands."""
+    """The user's routing.yaml: its text (empty if there is none yet), and the span of each weight
+    in it."""
 
     path: Path
     text: str
@@ -36,8 +36,8 @@ class WeightsFile:
 
     @classmethod
     def read(cls, config_dir: Path | None = None) -> WeightsFile:
-        """The file in force, or where the user's own belongs while the shipped one is. Raises
-        ConfigError where it can't be changed by a program."""
+        """The file in use, or the user's own path while the shipped one is in use. Raises
+        ConfigError if the file can't be edited."""
         source = _source(config_dir)
         is_new = source.origin == "package"
         path = paths.config_dir() / FILES["routing"] if is_new else source.path
@@ -47,7 +47,7 @@ class WeightsFile:
         return file
 
     def with_weights(self, weights: Mapping[str, float]) -> str:
-        """Its text with other weights. A number that is the same stays as it is written."""
+        """The text with other weights. An unchanged number keeps its form."""
         if not self.spans:
             return _inserted(self.text or _NEW, weights)
         text = self.text
@@ -57,7 +57,7 @@ class WeightsFile:
         return text
 
     def diff(self, weights: Mapping[str, float]) -> list[str]:
-        """What that would change, as lines of a unified diff; empty for nothing."""
+        """The difference as lines of a unified diff; empty if there is none."""
         before, after = self.text.splitlines(), self.with_weights(weights).splitlines()
         name = str(self.path)
         return list(
@@ -67,8 +67,8 @@ class WeightsFile:
         )
 
     def save(self, weights: Mapping[str, float], config_dir: Path | None = None) -> None:
-        """Writes it with other weights, in one step. Raises ConfigError, and leaves it, where it
-        was changed since it was read or would not be valid."""
+        """Writes the file with other weights, atomically. Raises ConfigError and leaves the file
+        unchanged if it was changed since it was read, or would not be valid."""
         found, _ = find_sources(config_dir, os.environ, working_directory())
         there = found["routing"]
         is_there = there.path == self.path and there.origin != "package"
@@ -91,13 +91,13 @@ class WeightsFile:
 
 
 def format_weight(weight: float) -> str:
-    """A weight as it is written: two decimals, three where they say more."""
+    """A weight with two decimals, or three if needed."""
     text = f"{weight:.3f}"
     return text.removesuffix("0")
 
 
 def normalize_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """The same proportions with a sum of exactly 1, to two decimals; equal where all are 0."""
+    """The weights scaled to a sum of exactly 1, with two decimals; all equal if they are 0."""
     total = sum(weights.values())
     cents = {
         term: round(100 * weight / total) if total else round(100 / len(weights))
@@ -112,7 +112,7 @@ def _source(config_dir: Path | None) -> SourceFile:
 
 
 def _spans(file: str, text: str) -> dict[str, tuple[int, int]]:
-    """From where to where the numbers of `weights` stand; empty where the key is not there."""
+    """The spans of the numbers in `weights`; empty if the key is missing."""
     import yaml
 
     document = parse_yaml(file, text)
@@ -144,7 +144,7 @@ def _spans(file: str, text: str) -> dict[str, tuple[int, int]]:
 
 
 def _inserted(text: str, weights: Mapping[str, float]) -> str:
-    """The text with a line of weights after that of the version, or at its end."""
+    """The text with a line of weights after the version, or at its end."""
     ending = "\r\n" if "\r\n" in text else "\n"
     line = (
         "weights:"
@@ -163,7 +163,7 @@ def _is(text: str, weight: float) -> bool:
 
 
 def _refuse_strange(file: WeightsFile) -> None:
-    """Raises ConfigError where more, or less, than the weights would become other."""
+    """Raises ConfigError if saving would change anything but the weights."""
     probe = {term: 0.5 + place / 10 for place, term in enumerate(TERMS)}
     after = parse_yaml(str(file.path), file.with_weights(probe))
     before = parse_yaml(str(file.path), file.text or _NEW).data

@@ -1,5 +1,4 @@
-"""Reads files that a user names, of any kind: regular files, pipes, devices and /proc; bounded,
-since some of them never end."""
+"""Reads files that the user names, up to a limit: regular files, pipes, devices and /proc."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ _CHUNK = 1 << 20
 
 
 class FileTooLongError(Exception):
-    """A file holds more than may be read of it; `size` where the system tells it, else what was
-    read."""
+    """Raised when a file holds more than the limit; `size` is the size of the file, if known, else
+    what was read."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
@@ -25,9 +24,9 @@ class FileTooLongError(Exception):
 def read_bounded(
     path: str | os.PathLike[str], most: int, waiting: Callable[[], None] = lambda: None
 ) -> bytes:
-    """At most so many bytes. Calls `waiting` once where a pipe stays silent for two seconds. Raises
-    OSError, and TooLong where it holds more."""
-    # a named pipe without a writer would stop the opening itself, without a word
+    """Reads at most `most` bytes. Calls `waiting` once if a pipe stays silent for two seconds.
+    Raises OSError, and FileTooLargeError above the limit."""
+    # opening a named pipe without a writer would block
     with open(
         path,
         "rb",
@@ -47,8 +46,7 @@ def read_bounded(
 
 
 def _await(descriptor: int, waiting: Callable[[], None]) -> None:
-    """Until somebody writes: read before, a pipe that nobody has opened for writing looks as if it
-    had ended."""
+    """Waits for data: a pipe without a writer would look as if it had ended."""
     if not select.select([descriptor], [], [], PATIENCE_S)[0]:
         waiting()
         select.select([descriptor], [], [])

@@ -1,5 +1,5 @@
-"""What two processes must have in common to speak for each other: version, folders, configuration
-and the variables it reads (pure)."""
+"""Fingerprint of a process's setup: two processes with the same version, folders, configuration and
+variables can act for each other (pure)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ _VARIABLE = re.compile(r"\$\{(\w+)")
 
 
 def fingerprint(sources: Iterable[SourceFile], notes: Iterable[str], env: Mapping[str, str]) -> str:
-    """orch's version, and a checksum and the length of all that matters.
+    """orch's version, with a checksum and the length of everything that matters.
 
-    That is: its folders, both files as they were found and what was remarked, and the values of
-    OLLAMA_HOST and of each `${…}` in them. It tells
-    changes, not forgeries (both sides are one user's): hashlib would cost a thin client half a
-    `python -c pass`.
+    That is: the folders, both files with their notes, and the values of OLLAMA_HOST and of each
+    `${…}` in the files. It detects changes, not forgeries (both sides belong to one user): hashlib
+    would cost a thin client half a `python -c pass`.
     """
     parts = [str(folder(env)) for folder in (paths.data_dir, paths.config_dir, paths.cache_dir)]
     names = {"OLLAMA_HOST"}

@@ -1,7 +1,7 @@
-"""How this orch was installed, and the command that adds one of its extras, or a library, to it.
+"""How orch was installed, and the command that adds an extra or a library to this installation.
 
-Made from what the installer wrote down (`direct_url.json`, PEP 610): a name alone would be looked
-up on an index, where it may be anybody's.
+Built from the installer's records (`direct_url.json`, PEP 610): a bare name would be looked up on
+an index, where it may belong to anybody.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _EXTRA = re.compile(r"""\s*(?:\band\s+)?extra\s*==\s*['"]([\w.-]+)['"]""")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where it runs and where it came from. `requires` are its requirements as its metadata has
-    them, `libraries` the names of what is installed.
+    """An installation. `requires` are its requirements from the metadata, `libraries` the names of
+    the installed distributions.
 
-    `direct_url` is None where it came from an index.
+    `direct_url` is None if it came from an index.
     """
 
     prefix: Path
@@ -38,8 +38,7 @@ class Installation:
 
     @classmethod
     def detect(cls) -> Installation:
-        """The running one. A checkout that was never installed is one that could be installed
-        editable."""
+        """The running installation. A checkout that was never installed counts as editable."""
         from importlib.metadata import PackageNotFoundError, distribution, distributions
 
         prefix, root = Path(sys.prefix), Path(__file__).parents[2]
@@ -66,12 +65,12 @@ class Installation:
 
 
 def install_extra_command(extra: str) -> str:
-    """What to type so that an extra (serve, memory, embedded) is there."""
+    """The command that installs an extra (serve, memory, embedded)."""
     return install_command(Installation.detect(), extra)
 
 
 def install_library_command(name: str, *flags: str) -> str:
-    """What to type so that a library is there, in a version that orch takes."""
+    """The command that installs a library in a version that orch supports."""
     found = Installation.detect()
     version = next(
         (each.partition(";")[0] for each in _wanted(found.requires) if _name(each) == _plain(name)),
@@ -81,8 +80,8 @@ def install_library_command(name: str, *flags: str) -> str:
 
 
 def install_command(found: Installation, extra: str) -> str:
-    """The command for one installation. Extras that are there stay: some installers make the
-    environment anew."""
+    """The command that adds an extra. Installed extras stay: some installers rebuild the
+    environment."""
     source = _source(found.direct_url)
     root = source[1] if source and source[0] == "-e" else ""
     if source is None:
@@ -108,7 +107,7 @@ def install_command(found: Installation, extra: str) -> str:
         )
     if (
         "archive-v0" in found.prefix.parts
-    ):  # uvx: an environment of uv's cache, which is made for each requirement
+    ):  # uvx: an environment in uv's cache, rebuilt for each requirement
         return _joined(
             ["uvx", "--from", _with_extras(source, _extras_there(found) | {extra})[-1], "orch"]
         )
@@ -116,7 +115,7 @@ def install_command(found: Installation, extra: str) -> str:
 
 
 def _into(found: Installation) -> list[str]:
-    """Installs into the environment that orch runs in."""
+    """The command that installs into the environment of orch."""
     return (
         [found.python, "-m", "pip", "install"]
         if found.by_pip
@@ -128,9 +127,9 @@ def _into(found: Installation) -> list[str]:
 
 
 def _source(direct_url: Mapping[str, Any] | None) -> tuple[str, ...] | None:
-    """Words of an install command, the place last; None for an index, and for a folder or a file
-    that is gone."""
-    from urllib.request import url2pathname  # brings http.client, which memory can do without
+    """The words of an install command, the location last; None for an index, and for a folder or
+    file that no longer exists."""
+    from urllib.request import url2pathname  # imports http.client, which memory does not need
 
     if direct_url is None:
         return None
@@ -157,7 +156,7 @@ def _with_extras(source: tuple[str, ...], extras: set[str]) -> list[str]:
 
 
 def _wanted(requires: Sequence[str], extra: str | None = None) -> list[str]:
-    """Requirements of an extra, or all, without the condition that names the extra."""
+    """The requirements of an extra, or all, without the marker that names the extra."""
     found = []
     for each in requires:
         name = _EXTRA.search(each)
@@ -170,7 +169,8 @@ def _wanted(requires: Sequence[str], extra: str | None = None) -> list[str]:
 
 
 def _extras_there(found: Installation) -> set[str]:
-    """Extras of which every library is there that is wanted on all machines, and at least one."""
+    """The installed extras: those with at least one library present and none of the unconditional
+    ones missing."""
     there = set()
     for extra in {match[1] for each in found.requires if (match := _EXTRA.search(each))}:
         wanted = [
@@ -188,7 +188,7 @@ def _name(requirement: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """As the index compares names (PEP 503)."""
+    """The normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -199,7 +199,7 @@ def _has_pip() -> bool:
 
 
 def _joined(words: Sequence[str]) -> str:
-    """As a shell takes them."""
+    """The words quoted for a shell."""
     if sys.platform != "win32":
         return shlex.join(words)
     from subprocess import list2cmdline

@@ -1,4 +1,4 @@
-"""`${VAR:-default}` in parsed strings, never in raw text (pure)."""
+"""Interpolates `${VAR:-default}` in parsed strings, never in raw text (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
 def interpolate(value: Any, env: Mapping[str, str]) -> Any:
-    """Fills `${VAR:-default}` into parsed strings. Raises KeyError with the variable's name."""
+    """Replaces `${VAR:-default}` in parsed strings. Raises KeyError with the name of the
+    variable."""
     if isinstance(value, dict):
         return {key: interpolate(entry, env) for key, entry in value.items()}
     if isinstance(value, list):
@@ -28,7 +29,7 @@ def interpolate(value: Any, env: Mapping[str, str]) -> Any:
 def strings_with_variables(
     value: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[str | int, ...]]:
-    """The path of every string that holds a variable."""
+    """The path of every string that contains a variable."""
     if isinstance(value, (dict, list)):
         for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
             yield from strings_with_variables(entry, (*path, key))
@@ -39,8 +40,8 @@ def strings_with_variables(
 def fill_and_find_unset(
     data: Any, env: Mapping[str, str]
 ) -> tuple[Any, list[tuple[tuple[str | int, ...], str]]]:
-    """The data with variables filled in, and the path and name of each that is unset (filled with a
-    stand-in, so that checking goes on)."""
+    """The interpolated data, and the path and name of each unset variable. Unset ones get a
+    placeholder, so that validation can continue."""
     unset: list[tuple[tuple[str | int, ...], str]] = []
     stand_in = dict(env)
     for path in strings_with_variables(data):

@@ -1,4 +1,5 @@
-"""One checked Config from models.yaml and routing.yaml; a cached copy spares YAML and pydantic."""
+"""Loads models.yaml and routing.yaml as one validated Config; a cached copy avoids YAML and
+pydantic."""
 
 from __future__ import annotations
 
@@ -27,12 +28,12 @@ from orch.config.version import VERSION
 from orch.types import TaskType
 
 BESIDE = ("own", "shipped")
-"""What is kept beside the files' data."""
+"""What is stored beside the data of the files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Both files, checked, with their hash and where they came from."""
+    """Both files, validated, with their hash and their sources."""
 
     models: spec.Models
     routing: spec.Routing
@@ -40,13 +41,13 @@ class Config:
     sources: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
     own_rules: Mapping[TaskType, spec.TaskTypeRule] = field(default_factory=dict)
-    """The user's own keywords and patterns: what the shipped routing.yaml does not have."""
+    """The user's own keywords and patterns, which the shipped routing.yaml does not have."""
     shipped_models: tuple[spec.ModelSpec, ...] = ()
-    """The shipped models.yaml's: their ratings and strengths are nobody's writing."""
+    """The models of the shipped models.yaml: their ratings and strengths are not the user's."""
     known_models: Mapping[str, Any] = field(default_factory=dict)
-    """The user's own known_models.yaml, checked."""
+    """The user's known_models.yaml, validated."""
     shipped_prefer: frozenset[TaskType] = frozenset()
-    """Types whose `prefer` is the shipped routing.yaml's, nobody having written another one."""
+    """Types whose `prefer` comes from the shipped routing.yaml."""
 
 
 def load_config(
@@ -55,8 +56,8 @@ def load_config(
     cwd: Path | None = None,
     named: Mapping[str, Path] | None = None,
 ) -> Config:
-    """Both files, from the cache where it fits; `named` (models, routing) go before what is found.
-    Raises ConfigError with every fault of both."""
+    """Loads both files, from the cache where possible; `named` (models, routing) overrides the
+    files that are found. Raises ConfigError with every problem."""
     found, notes = find_sources(config_dir, env, cwd or working_directory())
     found |= {which: read_source(which, path, "flag") for which, path in (named or {}).items()}
     base = trusted_sources(found, env)
@@ -74,7 +75,7 @@ def load_config(
     try:
         filled = {which: interpolate(data[which], env) for which in FILES}
     except KeyError:
-        data = _checked(found, base, env, key)  # names the unset variable and its place
+        data = _checked(found, base, env, key)  # names the unset variable and its position
         filled = {which: interpolate(data[which], env) for which in FILES}
     models = _with_ollama_host(spec.build_models(filled["models"]), env)
     return Config(
@@ -92,7 +93,7 @@ def config_from_data(
     routing: dict[str, Any] | None,
     env: Mapping[str, str] = os.environ,
 ) -> Config:
-    """A Config from parsed data; what is None is the file that the command would find. Raises
+    """A Config from parsed data; for None, the file that the command would find. Raises
     ConfigError."""
     found, _ = find_sources(None, env, working_directory())
     for which, data in (("models", models), ("routing", routing)):
@@ -112,7 +113,7 @@ def config_from_data(
 
 
 def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the files is the user's own, and what is the shipped ones'."""
+    """Separates the user's own settings from the shipped ones."""
     shipped = data["shipped"]
     models = tuple(spec.build_model(entry) for entry in shipped["models"])
     prefer = frozenset(map(TaskType, shipped["prefer"]))
@@ -127,7 +128,7 @@ def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
 def trusted_sources(
     found: dict[str, SourceFile], env: Mapping[str, str]
 ) -> dict[str, SourceFile | None]:
-    """For a file of the working directory, the one that says what it may not."""
+    """The trusted source beside each file of the working directory, None for the others."""
     return {
         which: trusted_source(which, env) if source.origin == "directory" else None
         for which, source in found.items()
@@ -165,7 +166,8 @@ def _cached(key: str, env: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
-    """Keeps checked data, unless a variable feeds a number: that must be checked anew each time."""
+    """Caches validated data, unless a variable feeds a number: that must be validated at each
+    load."""
     safe = ("api_key", "base_url", "base_urls", "qdrant_url", "qdrant_api_key")
     variables = (path for which in FILES for path in strings_with_variables(data[which]))
     if not key or any(not {str(part) for part in path} & set(safe) for path in variables):
@@ -176,12 +178,12 @@ def _keep(key: str, data: dict[str, Any], env: Mapping[str, str]) -> None:
         for old in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)[:-16]:
             old.unlink(missing_ok=True)
     except OSError:
-        pass  # a cache that can't be written costs time, nothing else
+        pass  # without a cache only the start takes longer
 
 
 def _with_ollama_host(models: spec.Models, env: Mapping[str, str]) -> spec.Models:
-    """OLLAMA_HOST replaces the default address, as it does for Ollama's own client; an address of
-    one's own in models.yaml stays."""
+    """OLLAMA_HOST replaces the default URL, as it does for Ollama's own client; another URL in
+    models.yaml stays."""
     host = env.get("OLLAMA_HOST", "").strip()
     if not host:
         return models

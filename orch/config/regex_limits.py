@@ -1,9 +1,8 @@
-"""Bounds the time a user's regular expression can take, before it is ever run.
+"""Bounds the time that a user's regular expression can take, before it runs.
 
-Python's `re` can't be interrupted, so a pattern is refused when its worst case on the text that it
-is given could take long. The bound
-is the product of the choices of its repeats and alternatives, times the places where a match may
-start.
+Python's `re` can't be interrupted. A pattern is refused if its worst case on the text that it reads
+could take too long. The bound is the product of the choices of its repeats and alternatives, times
+the positions where a match may start.
 """
 
 from __future__ import annotations
@@ -12,24 +11,22 @@ import re
 from importlib import import_module
 from typing import Any
 
-# the standard library's own parser; private, but stable since 3.11 and only read here
+# the standard library's own parser: private, but stable since 3.11 and only read here
 op: Any = import_module("re._constants")
 _parser: Any = import_module("re._parser")
 
 MAX_LENGTH = 300
 READ_CHARS = 2_000
 MAX_STEPS = 50_000_000
-"""About half a second of `re` on one core in the very worst case; a usual pattern stays under
-10,000."""
+"""About half a second of `re` on one core in the worst case; a usual pattern stays under 10,000."""
 MAX_STEPS_IN_ALL = 100_000_000
-"""Of all patterns that read the same text: a second. Room for twenty-five with one `.*` in each."""
+"""For all patterns that read the same text: a second. Room for twenty-five with one `.*` each."""
 TOO_MUCH_IN_ALL = (
     "all patterns together could take too long on some texts, this one most of them; bound their"
     " repeats, such as .{0,40} for .*"
 )
 MAX_COUNT = 1_000
-"""Of them, since all are compiled at every start: 20,000 short ones took .3 s of CPU
-(2026-11-29)."""
+"""All patterns are compiled at every start: 20,000 short ones took .3 s of CPU (2026-11-29)."""
 
 
 def _steps(item: tuple[Any, Any], length: int) -> int:
@@ -77,7 +74,7 @@ def pattern_problem(pattern: str, read_chars: int = READ_CHARS) -> str | None:
 
 
 def max_steps(pattern: str, read_chars: int = READ_CHARS) -> int:
-    """How many steps a pattern in which `problem` finds nothing takes at most."""
+    """The most steps that a valid pattern can take."""
     return _steps_of(_parser.parse(pattern), read_chars)
 
 

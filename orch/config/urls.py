@@ -1,5 +1,5 @@
-"""Addresses: which can be used, which are on this machine or in a private network, how they are
-shown, and what OLLAMA_HOST means (pure)."""
+"""URLs of servers: validation, scope (loopback, private network, beyond), display without secrets,
+and OLLAMA_HOST (pure)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ PRIVATE_NETWORKS = tuple(
         ),
     ),
 )
-"""RFC 1918, link-local, and IPv6's unique local addresses. Not 100.64.0.0/10: a carrier's customers
-share it. Not `is_private`, which
-counts more, and what it counts differs between versions of Python."""
+"""RFC 1918, link-local and IPv6 unique local addresses. Without 100.64.0.0/10, which the customers
+of a carrier share. `ip.is_private` covers more, and differs between Python versions."""
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is on this machine."""
+    """Whether a connection to a URL stays on this machine."""
     return url_scope(url) == "loopback"
 
 
 def url_scope(url: str) -> UrlScope:
-    """How far away an address is. No name is looked up: every one but localhost counts as beyond,
-    also a number that is not written out in full."""
+    """How far away a URL is. Names are not resolved: each one but localhost counts as beyond, and
+    so does an address in a short form such as 127.1."""
     try:
         host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
         host = host.partition("%")[0] if ":" in host else host  # the zone of an IPv6 address
@@ -45,15 +44,16 @@ def url_scope(url: str) -> UrlScope:
         ip = ipaddress.ip_address(host)
     except ValueError:
         return "beyond"
-    # ::ffff:127.0.0.1 is 127.0.0.1; ipaddress itself sees that from Python 3.13 on
+    # ::ffff:127.0.0.1 is 127.0.0.1; ipaddress itself knows that only from Python 3.13 on
     ip = (ip.ipv4_mapped if ip.version == 6 else None) or ip
-    if ip.is_loopback or ip.is_unspecified:  # a connection to 0.0.0.0 goes to this machine
+    if ip.is_loopback or ip.is_unspecified:  # a connection to 0.0.0.0 reaches this machine
         return "loopback"
     return "private" if any(ip in network for network in PRIVATE_NETWORKS) else "beyond"
 
 
 def is_hostname(name: str) -> bool:
-    """Whether a name can be a host's: letters, digits and their like, or an international name."""
+    """Whether a name is a valid host: letters, digits, dots and hyphens, an IPv6 address, or an
+    international name."""
     if name.isascii():
         return (
             re.fullmatch(r"[A-Za-z0-9._-]+|[A-Fa-f0-9.]*:[A-Fa-f0-9:.]*(%[A-Za-z0-9._-]+)?", name)
@@ -69,12 +69,12 @@ def is_hostname(name: str) -> bool:
 
 
 def display_url(url: str) -> str:
-    """An address as it may be shown and written down: without user and password, query and
-    fragment, whatever else is wrong with it."""
+    """The URL without user, password, query and fragment, for display and storage. Accepts invalid
+    URLs too."""
     scheme, slashes, rest = url.partition("//") if "//" in url else ("", "", url)
     authority, path, behind = _PARTS.match(rest).groups()  # type: ignore[union-attr]  # it matches any text
     host = authority.rpartition("@")[2]
-    if "@" in path + behind:  # the end of a password with a slash in it, or nothing at all
+    if "@" in path + behind:  # the rest of a password with a slash in it, or an @ in the path
         return (
             f"{scheme}{slashes}{host}/…"
             if _AUTHORITY.fullmatch(host)
@@ -89,7 +89,7 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,=:-]*)*")
 
 
 def url_problem(url: str) -> str | None:
-    """Why an address can't be used as the beginning of a server's addresses, or None."""
+    """Why a URL can't be the base URL of a server, or None."""
     said = repr(display_url(url))
     if any(char.isspace() or not char.isprintable() for char in url):
         return f"{said} is not an address: there is a blank or a control character in it"
@@ -120,8 +120,8 @@ def url_problem(url: str) -> str | None:
 
 
 def ollama_host_url(host: str) -> str:
-    """The address that OLLAMA_HOST means: scheme and port filled in, 0.0.0.0 read as this machine.
-    Raises ConfigError."""
+    """The URL that OLLAMA_HOST stands for: default scheme and port filled in, 0.0.0.0 replaced by
+    127.0.0.1. Raises ConfigError."""
     scheme, _, rest = host.rpartition("://")
     try:
         parts = urlsplit(f"//{rest}")

@@ -1,5 +1,5 @@
-"""Checks both files whole: every fault at once, each with its place. Imports YAML and pydantic, so
-only where no cached config fits."""
+"""Validates both files and reports every problem with its position. Imports YAML and pydantic, so
+it is loaded only on a cache miss."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from orch.errors import ConfigError
 def validated_data(
     found: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The data of both files before `${…}`, and under `own` the user's rules. Raises ConfigError
-    with every fault."""
+    """The data of both files before interpolation, and under `own` the user's rules. Raises
+    ConfigError with every problem."""
     result, problems = validate_sources(found, base, env)
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
@@ -41,14 +41,13 @@ def validated_data(
 
 
 def _rated(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the shipped file says of the models' quality and speed."""
+    """The quality and speed facts that the shipped file states."""
     keys = ("id", "quality_rating", "speed_rating", "strengths", "weaknesses", "last_resort")
     return [{key: model[key] for key in keys if key in model} for model in models]
 
 
 def _own_rules(rules: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
-    """The keywords and patterns of each type that the shipped file does not have: what the user
-    said himself."""
+    """The keywords and patterns of each type that are not in the shipped file."""
     own = {}
     for name, rule in rules.items():
         known = shipped.get(name, {})
@@ -71,8 +70,8 @@ def _new(these: list[str] | None, those: list[str] | None) -> list[str]:
 def validate_sources(
     found: dict[str, SourceFile], base: dict[str, SourceFile | None], env: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The data of both files before `${…}`, and every fault of both as file:line:column: path:
-    what."""
+    """The data of both files before interpolation, and every problem as file:line:column: path:
+    message."""
     result: dict[str, Any] = {}
     problems: list[yaml_document.Problem] = []
     for which, file in found.items():
@@ -106,7 +105,7 @@ def validate_sources(
 def _typed(
     which: str, document: yaml_document.YamlDocument, raw: dict[str, Any], base: SourceFile | None
 ) -> dict[str, Any]:
-    """Checked data for the cache. `${…}` stays as text: it is filled in again at every load."""
+    """Validated data for the cache. `${…}` stays as text: it is interpolated at every load."""
     if base is not None:
         raw = {key: value for key, value in raw.items() if key in LOCAL_MAY_SET[which]} | {
             key: value
@@ -131,7 +130,7 @@ def _parsed(which: str, file: SourceFile | None) -> dict[str, Any]:
 
 
 def _over_shipped(data: Any) -> Any:
-    """What a routing.yaml leaves out is taken from the shipped one; lists and weights are replaced
+    """Fills the missing keys of a routing.yaml from the shipped one; lists and weights are replaced
     whole."""
     if not isinstance(data, dict):
         return data
@@ -144,8 +143,8 @@ def _shipped(which: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def _parsed_shipped(file: SourceFile) -> dict[str, Any]:
-    """Parsed once a text: it takes 50 ms and is looked into three times a check. Not to be changed
-    by who gets it."""
+    """Parsed once: parsing takes 50 ms, and each validation needs it three times. Callers must not
+    change the result."""
     return _parsed(file.which, file)
 
 

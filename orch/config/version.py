@@ -1,3 +1,3 @@
-"""The version, in one place that costs nothing to import."""
+"""The version: the build reads it here, and importing it costs nothing."""
 
 VERSION = "0.1.0"

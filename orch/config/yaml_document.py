@@ -1,7 +1,7 @@
-"""YAML text to plain data with the place of every value; no input gives a traceback.
+"""Parses YAML text to plain data with the position of every value. Never raises, for any input.
 
-Read as YAML 1.2 reads it (`off` and `yes` are words, not booleans), without tags, with duplicate
-keys, depth and aliases bounded.
+Follows YAML 1.2 (`off` and `yes` are strings, not booleans), without tags; rejects duplicate keys
+and bounds depth and aliases.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in a file. `line` and `column` count from 1; `path` is the key's path."""
+    """One problem in a file. `line` and `column` count from 1; `path` is the path of the key."""
 
     file: str
     line: int
@@ -37,8 +37,7 @@ class Problem:
 
 @dataclass(slots=True)
 class YamlDocument:
-    """A parsed file: its data, where each value (and each key) stands, and what is wrong with its
-    form."""
+    """A parsed file: its data, the position of each value and key, and its syntax problems."""
 
     file: str
     data: Any = None
@@ -46,7 +45,7 @@ class YamlDocument:
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, path: KeyPath, message: str) -> Problem:
-        """A fault at the value's place, or at the nearest parent that has one."""
+        """A problem at the position of the value, or of the nearest parent that has one."""
         at = path
         while at and at not in self.positions:
             at = at[:-1]
@@ -55,7 +54,7 @@ class YamlDocument:
 
 
 def format_key_path(path: KeyPath) -> str:
-    """A path as people write it: models[0].speed_rating."""
+    """A path as written by people: models[0].speed_rating."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -63,11 +62,11 @@ def format_key_path(path: KeyPath) -> str:
 
 
 def parse_yaml(file: str, text: str, *, shipped: bool = False) -> YamlDocument:
-    """Parses one YAML document. Never raises: what is wrong stands in `problems`."""
-    import yaml  # 3x `python -c pass`: only when no cached config fits
+    """Parses one YAML document. Does not raise: errors are in `problems`."""
+    import yaml  # 3x `python -c pass`: loaded only on a cache miss
 
-    # libyaml is 8x as fast, but takes tabs and `?` where PyYAML and the YAML of other machines do
-    # not: for the files that came with orch alone
+    # libyaml is 8x as fast, but accepts tabs and `?` where PyYAML does not: only for the shipped
+    # files
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if shipped else yaml.SafeLoader
     document = YamlDocument(file)
     if len(text) > MAX_BYTES:
@@ -90,10 +89,10 @@ def parse_yaml(file: str, text: str, *, shipped: bool = False) -> YamlDocument:
 
 
 def _check_depth(yaml: Any, text: str, loader: Any) -> None:
-    """Counts events before nodes are built, so that no nesting can exhaust the stack."""
+    """Counts parser events before nodes are built, so that no nesting can exhaust the stack."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=loader)):
-        if count > 2 * MAX_NODES:  # an event for each value, two for a mapping or a list
+        if count > 2 * MAX_NODES:  # one event for each value, two for a mapping or a list
             raise ValueError("too many values")
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
@@ -104,7 +103,7 @@ def _check_depth(yaml: Any, text: str, loader: Any) -> None:
 
 
 class _Reader:
-    """Turns nodes into data; counts them, since aliases can make a small file huge."""
+    """Turns nodes into data. Counts them, since aliases can make a small file huge."""
 
     def __init__(self, document: YamlDocument) -> None:
         self.document = document
@@ -147,7 +146,7 @@ def _place(node: Any) -> tuple[int, int]:
 
 def _scalar(node: Any) -> Any:
     text, tag = node.value, node.tag.rsplit(":", 1)[-1]
-    if node.style and tag == "str":  # a plain one has None, by libyaml ""
+    if node.style and tag == "str":  # a plain scalar has None, from libyaml ""
         return text
     if tag == "null":
         return None
@@ -165,5 +164,5 @@ def _number(text: str) -> Any:
             return convert(plain)
         except ValueError:
             continue
-    # sexagesimal and octal forms of YAML 1.1 are words here
+    # sexagesimal and octal numbers of YAML 1.1 are strings here
     return text

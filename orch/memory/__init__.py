@@ -1,1 +1,2 @@
-"""Finds what was said before: an index built from the journal, searched by words and by meaning."""
+"""Memory: an index of the journal, searched by words and by vectors. Knows neither models nor
+routing."""

@@ -1,9 +1,8 @@
-"""Words of a text for the lexical part of memory: folded, without stop words, stemmed, and weighted
-by BM25 up to the IDF, which the index knows.
+"""BM25 for the lexical part of memory: words are folded, filtered by stop words, stemmed and
+weighted, without the IDF, which the index adds.
 
-English and Spanish, told apart for each text. A document is stemmed by its own language, a question
-by both, since people ask in one language
-for what they wrote in the other.
+English and Spanish, detected for each text. A document is stemmed in its own language, a query in
+both, since people search in one language for what they wrote in the other.
 """
 
 from __future__ import annotations
@@ -19,20 +18,19 @@ from orch.classifier.keyword_rules import language
 from orch.text.fold import fold
 
 K1 = 1.2
-"""How soon a repeated word stops to count: the usual value of BM25 (Robertson and Zaragoza
-2009)."""
+"""Saturation of repeated words: the usual value of BM25 (Robertson and Zaragoza 2009)."""
 B = 0.25
-"""How much a long text is held back. The usual .75 costs 2 points of MRR where most texts are
-shorter than 50 words (LoCoMo); 0 gains 2."""
+"""Length normalization. The usual .75 costs 2 points of MRR where most texts are shorter than 50
+words (LoCoMo); 0 gains 2."""
 AVERAGE_TERMS = 30
-"""Terms of a usual text: a constant, so that a text's weights don't change when others come
-(LoCoMo's turns have 17, orch's pieces up to 90)."""
+"""Terms of an average text: a constant, so that a text's weights don't depend on others (LoCoMo's
+turns have 17, orch's chunks up to 90)."""
 PAIR_WEIGHT = 0.4
-"""Of two terms in a row beside that of a term: brings names and phrases forward, +1 point of
+"""Weight of a pair of adjacent terms relative to a term: favours names and phrases, +1 point of
 Recall@10 (LoCoMo; .3 to .5 are alike)."""
 PAIR_BUCKETS = 2**16
-"""Pairs share so many token ids: an index of 100,000 texts would have millions else, each with its
-own list."""
+"""Pairs share this many token ids: otherwise an index of 100,000 texts would have millions, each
+with its own list."""
 
 _WORD = re.compile(r"[^\W_]+")
 _ENGLISH = frozenset(
@@ -69,7 +67,7 @@ _MONTHS = dict(
         strict=True,
     )
 )
-"""A memory's day is written in English, and asked for in both languages."""
+"""The date of a memory is written in English, and searched in both languages."""
 _SUFFIXES = {
     "en": ("ingly", "edly", "ings", "ing", "ies", "ied", "ed", "es", "ly", "s", "e", "y"),
     "es": ("amientos", "imientos", "amiento", "imiento", "aciones", "acion", "mente", "ando", "iendo", "aron", "ieron", "ados", "adas", "ado", "ada",
@@ -79,16 +77,15 @@ _SHORTEST_STEM = 3
 
 
 def normalized_words(text: str) -> list[str]:
-    """The words of a text in order, in lower case, without accents; numbers without leading
-    zeros."""
+    """The words of a text in order, folded; numbers without leading zeros."""
     return [
         word.lstrip("0") or "0" if word.isdecimal() else word for word in _WORD.findall(fold(text))
     ]
 
 
 def terms(text: str, stemmed_as: str | None = None) -> list[str]:
-    """What of a text is indexed, in order. `stemmed_as` is en or es; without it the text's own
-    language counts."""
+    """The terms of a text in order. `stemmed_as` is en or es; by default the language of the
+    text."""
     all_words = normalized_words(text)
     own = _language(text, all_words)
     stop, stem = _STOP_WORDS[own], _stemmer(stemmed_as or own)
@@ -96,10 +93,10 @@ def terms(text: str, stemmed_as: str | None = None) -> list[str]:
 
 
 def document_weights(text: str) -> dict[int, float]:
-    """Token to weight, for the index: how often a term and a pair of terms occurs, saturated and
-    corrected for length as BM25 does.
+    """Token weights of a document: the frequency of terms and pairs, saturated and normalized for
+    length as in BM25.
 
-    The IDF is missing: the index multiplies it in, ln((N - n + 0.5) / (n + 0.5) + 1).
+    Without the IDF, which the index multiplies in: ln((N - n + 0.5) / (n + 0.5) + 1).
     """
     own = terms(text)
     longer = K1 * (1 - B + B * len(own) / AVERAGE_TERMS)
@@ -108,16 +105,16 @@ def document_weights(text: str) -> dict[int, float]:
 
 
 def query_weights(text: str) -> dict[int, float]:
-    """Token to weight, for a question: each term once, stemmed as English and as Spanish. Empty
-    where it has stop words only."""
+    """Token weights of a query: each term once, stemmed as English and as Spanish. Empty if it has
+    stop words only."""
     both = [terms(text, each) for each in _STEMMERS]
     pairs = {token: PAIR_WEIGHT for each in both for token in _pairs(each)}
     return pairs | {token: 1.0 for each in both for token in _tokens(each)}
 
 
 def transcript_speaker(text: str) -> str:
-    """Who says a text that opens as a transcript's line does, `Ana: …` or `[8 May 2023] Ana: …`;
-    empty where nobody is named."""
+    """The speaker of a text that begins like a line of a transcript, `Ana: …` or `[8 May 2023] Ana:
+    …`; empty if there is none."""
     found = re.match(
         r"\s*(?:\[[^\]]{1,40}\]\s*)?([^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,2}):\s", text[:120]
     )
@@ -144,8 +141,7 @@ def _language(text: str, all_words: list[str]) -> str:
 
 @cache
 def _stemmer(of: str) -> Callable[[str], str]:
-    """The Snowball stemmer of a language; where PyStemmer is missing, one that takes off the
-    commonest endings."""
+    """The Snowball stemmer of a language; without PyStemmer, one that removes common endings."""
     try:
         import Stemmer  # 1 ms, and the extra [memory] brings it
     except ImportError:

@@ -15,15 +15,16 @@ from pathlib import Path
 from orch.config import paths
 
 MOST_BYTES = 32 << 20
-"""What is read at each opening, the smallest files first: some 20 ms beside the embedding of the
-question. A larger rest is known by size and time."""
+"""What is read at each opening, the smallest files first: about 20 ms, while the query is embedded.
+Larger files are compared by size and time."""
 _BLOCK = 1 << 16
 _ZEROS = bytes(_BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
 class FileChecksum:
-    """A file as it was left. `sum` is None for one that is too large to be read at each opening."""
+    """A file when the index was closed. `sum` is None for one that is too large to be read at each
+    opening."""
 
     size: int
     mtime_ns: int
@@ -31,12 +32,12 @@ class FileChecksum:
 
 
 def checksums_path(folder: Path) -> Path:
-    """Where the sums of an index are."""
+    """The path of the checksums of an index."""
     return folder.with_name(f"{folder.name}.sums")
 
 
 def save_checksums(folder: Path) -> None:
-    """Writes down the index as it is left. Raises OSError."""
+    """Saves the checksums of a closed index. Raises OSError."""
     paths.write_private(
         checksums_path(folder),
         json.dumps({name: asdict(found) for name, found in _sums(folder).items()}),
@@ -44,13 +45,13 @@ def save_checksums(folder: Path) -> None:
 
 
 def remove_checksums(folder: Path) -> None:
-    """Forgets them: whoever has the index open changes it."""
+    """Removes the checksums: an open index changes."""
     checksums_path(folder).unlink(missing_ok=True)
 
 
 def find_changed_file(folder: Path) -> str | None:
-    """The file that is not as it was left; empty where that can't be told, None where all are.
-    Raises OSError."""
+    """A file that was changed since the checksums were saved; empty if unknown, None if there is
+    none. Raises OSError."""
     kept: dict[str, FileChecksum]
     try:
         kept = {
@@ -77,8 +78,7 @@ def find_changed_file(folder: Path) -> str | None:
 
 
 def _others(folder: Path, kept: Mapping[str, FileChecksum]) -> bool:
-    """Whether there are files that were not; the engine makes the next one of its log whenever it
-    likes."""
+    """Whether there are new files; the engine creates the next log file at any time."""
     return any(name not in kept and not name.startswith("wal/") for name in _files(folder))
 
 
@@ -89,7 +89,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _sums(folder: Path) -> dict[str, FileChecksum]:
-    """The files, those that are least on the disk first."""
+    """The checksums, of the smallest files first."""
     stats = sorted(
         (_on_disk(stat), name, stat)
         for name, stat in ((name, path.stat()) for name, path in _files(folder).items())
@@ -104,13 +104,13 @@ def _sums(folder: Path) -> dict[str, FileChecksum]:
 
 
 def _on_disk(stat: os.stat_result) -> int:
-    """Bytes that a file takes: the engine's are sparse. Windows does not tell."""
+    """Bytes on disk: the engine's files are sparse. Windows does not report them."""
     return int(getattr(stat, "st_blocks", stat.st_size // 512)) * 512
 
 
 def _sum(path: Path) -> int:
-    """Adler-32 of what is not zero, and where it is: it misses no single bit, and a hole is as good
-    as zeros."""
+    """Adler-32 of the non-zero blocks and their offsets: it detects every single bit, and a hole
+    equals zeros."""
     total = 1
     with path.open("rb", buffering=0) as file:
         for offset, block in _written(file):
@@ -119,7 +119,7 @@ def _sum(path: Path) -> int:
 
 
 def _written(file: FileIO) -> Iterator[tuple[int, bytes]]:
-    """The blocks that are not zero, with their places."""
+    """The non-zero blocks with their offsets."""
     place = 0
     with contextlib.suppress(OSError):  # SEEK_DATA: no more data
         while True:

@@ -1,5 +1,5 @@
-"""Cuts texts into the pieces that are indexed: along headings, paragraphs and sentences, never
-inside a word if it can be helped (pure)."""
+"""Splits texts into chunks for the index: along headings, paragraphs and sentences, inside a word
+only if unavoidable (pure)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from orch.memory.noise import strip_noise
 from orch.text.lines import one_line
 
 CHUNK_CHARS = 1_000
-"""About 250 tokens: the embedder reads 512 at most, and a piece should be about one thing."""
+"""About 250 tokens: the embedder reads at most 512, and a chunk should have one topic."""
 MAX_CHUNKS = 16
-"""Of one run; the rest of a very long answer is not indexed. Notes are cut before, and have no
-bound."""
+"""Per run; the rest of a very long answer is not indexed. Notes are split when they are added, and
+have no limit."""
 HEAD_ASKED, TAIL_ASKED = 600, 400
-"""Of a question: its words are looked up one by one, and its vector takes half a second of a core
-at 1,000 characters."""
+"""Of a query: each of its words is looked up, and embedding it takes half a second of a core at
+1,000 characters."""
 _BREAKS = (r"\n(?=#{1,6} )", r"\n\s*\n", r"\n", r"(?<=[.!?;:])\s+", r"\s+")
-"""Headings, paragraphs, lines, sentences, words: the first that makes the pieces small enough is
+"""Headings, paragraphs, lines, sentences, words: the first that makes the chunks small enough is
 used."""
 
 
 def split_text(text: str, most_chars: int = CHUNK_CHARS) -> list[str]:
-    """The text in pieces of at most so many characters, in order; small neighbours are joined.
-    Empty for blank text."""
+    """The text in chunks of at most `most_chars`, in order; small neighbours are joined. Empty for
+    blank text."""
     return list(_joined(_cut(text.strip(), most_chars, 0), most_chars))
 
 
@@ -41,7 +41,7 @@ def _cut(text: str, most: int, level: int) -> Iterator[str]:
 
 
 def _joined(parts: Iterator[str], most: int) -> Iterator[str]:
-    """Neighbours in one piece while they fit; a heading begins a new one."""
+    """Joins neighbours while they fit; a heading starts a new chunk."""
     held = ""
     for part in parts:
         if held and (len(held) + len(part) + 2 > most or part.startswith("#")):
@@ -54,13 +54,13 @@ def _joined(parts: Iterator[str], most: int) -> Iterator[str]:
 
 
 def note_chunks(text: str) -> list[str]:
-    """The pieces of a note, without noise."""
+    """The chunks of a note, without noise."""
     return split_text(strip_noise(text))
 
 
 def run_chunks(task: str, answer: str) -> list[str]:
-    """The pieces of a run, without noise: the question stands before the beginning of its answer,
-    since one is found by the words of the other."""
+    """The chunks of a run, without noise. The question precedes the beginning of its answer, since
+    either may contain the words that are searched."""
     task, answer = strip_noise(task), strip_noise(answer)
     head = split_text(task)
     first = head[0] if head else ""
@@ -70,8 +70,8 @@ def run_chunks(task: str, answer: str) -> list[str]:
 
 
 def search_text(question: str) -> str:
-    """What is searched for: of a long question the beginning and the end, where people say what
-    they want."""
+    """The text to search for: of a long query the beginning and the end, where people say what they
+    want."""
     text = strip_noise(question).strip()
     return (
         text
@@ -81,6 +81,6 @@ def search_text(question: str) -> str:
 
 
 def truncate_line(text: str, most: int) -> str:
-    """One line of at most so many characters."""
+    """The text on one line of at most `most` characters."""
     line = one_line(text)
     return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,5 +1,5 @@
-"""Checks that the disk has room for the memory index: the engine maps sparse files, and writing to
-one on a full disk kills the process (SIGBUS)."""
+"""Checks free disk space for the memory index: the engine maps sparse files, and writing to one on
+a full disk kills the process (SIGBUS)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pathlib import Path
 from orch.memory.store import StoreError
 
 MIN_FREE_BYTES = 64 << 20
-"""Free before anything is asked of the engine: one request writes less (16 pieces are some 200 KB),
-a new file of its log takes 32 MiB."""
+"""Required before each call of the engine: one request writes less (16 chunks are about 200 KB), a
+new log file takes 32 MiB."""
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free where a folder is, or will be. Raises OSError."""
+    """Free space at a folder that may not exist yet. Raises OSError."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def check_free_space(folder: Path, least: int = MIN_FREE_BYTES) -> None:
-    """Raises StoreError with the code `full` where fewer bytes are free, OSError where it can't be
-    told."""
+    """Raises StoreError with the code `full` if less is free, OSError if unknown."""
     free = free_bytes(folder)
     if free < least:
         said = (

@@ -1,5 +1,5 @@
-"""Memory in Qdrant's own engine inside this process, behind a file lock of ours: without one, two
-processes corrupt it."""
+"""Store in Qdrant's embedded engine, guarded by a file lock: without one, two processes corrupt
+it."""
 
 from __future__ import annotations
 
@@ -41,19 +41,18 @@ from orch.memory.store import (
 from orch.text.lines import first_line
 
 _TAIL = 1000
-"""Points that may stay in the part of the index that is read into memory at each start (15 µs a
-point)."""
+"""Points that may stay in the part of the index that is loaded at each start (15 µs a point)."""
 _TAIL_SHARE = 20
-"""One in so many may stay there too, so that packing (40 µs a point of the whole index) is paid for
-by that many new points."""
+"""One in so many may stay there too, so that the cost of packing (40 µs a point of the whole index)
+is shared by that many new points."""
 _TAIL_MOST = 100_000
-"""Points after which they are packed while more are written: they take 3 KB of memory each."""
+"""Points after which they are packed during writing: they take 3 KB of memory each."""
 _UNFLUSHED = 10_000
-"""Points after which the write-ahead log is given free; it takes 2.3 KB a point."""
+"""Points after which the write-ahead log is flushed; it takes 2.3 KB a point."""
 _LOG_BYTES = 33 << 20
-"""More than one file of the write-ahead log holds (32 MiB)."""
+"""More than the capacity of one file of the write-ahead log (32 MiB)."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
-"""The nil UUID: no point's id and no run's."""
+"""The nil UUID: the id of no point and no run."""
 _MACHINE = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -64,15 +63,15 @@ _MACHINE = (
     errno.ENFILE,
     errno.ENOMEM,
 )
-"""Troubles of the machine, not of the index: it is left alone."""
+"""Errors of the machine, not of the index: the index stays in place."""
 
 
 class EdgeStore:
     """The index `name` in a folder. `dimension` is that of the dense vectors, None for lexical
     only.
 
-    One process at a time: another waits `patience_s` in `open`, then gets StoreError with the code
-    `locked`.
+    One process at a time: another one waits `patience_s` in `open`, then gets StoreError with the
+    code `locked`.
     """
 
     def __init__(
@@ -88,8 +87,8 @@ class EdgeStore:
     # ------------------------------------------------------------ opening and closing
 
     def open(self, patience_s: float | None = None) -> None:
-        """Takes the lock and loads the index; sets a corrupt one aside and begins a new one. Raises
-        StoreError."""
+        """Acquires the lock and loads the index; moves a corrupt one aside and creates a new one.
+        Raises StoreError."""
         if self._shard is not None:
             return
         with _translated(self.path):
@@ -120,8 +119,8 @@ class EdgeStore:
             self._load()
 
     def _check_files(self) -> None:
-        """Raises StoreError for an index that is not as it was left, or that the engine can't work
-        with."""
+        """Raises StoreError for an index whose files were changed, or that the engine can't
+        load."""
         with _translated(self.path):
             changed = checksums.find_changed_file(self.path)
             checksums.remove_checksums(self.path)
@@ -145,10 +144,11 @@ class EdgeStore:
             if theirs != self._dimension:
                 raise dimension_error(self.path.name, theirs, self._dimension)
             self._shard = qdrant.EdgeShard.load(str(self.path))
-        self.newest_seq()  # a lost index of the payload shows at the first question, not at loading
+        self.newest_seq()  # a lost payload index shows at the first query, not at loading
 
     def _begin(self) -> None:
-        """Makes an empty index under another name, then renames it: what has the name is whole."""
+        """Creates an empty index under another name, then renames it: an index under its own name
+        is complete."""
         scratch = self.path.with_name(f"{self.path.name}.new")
         paths.make_private(scratch)
         shard = qdrant.EdgeShard.create(str(scratch), build_edge_config(self._dimension))
@@ -174,12 +174,12 @@ class EdgeStore:
         )
 
     def _remove_scratch(self) -> None:
-        """What a killed process left half made or half removed."""
+        """Removes what a killed process left half created or half removed."""
         for tail in (".new", ".gone"):
             shutil.rmtree(self.path.with_name(f"{self.path.name}{tail}"), ignore_errors=True)
 
     def close(self) -> None:
-        """Packs the index where many points were added, and gives the lock free."""
+        """Packs the index if many points were added, and releases the lock."""
         try:
             if self._shard is not None:
                 self._pack()
@@ -187,24 +187,23 @@ class EdgeStore:
             self._release()
 
     def _pack(self) -> None:
-        """Moves new points to the part that is not read at each start, where there are many of
-        them."""
+        """Moves new points to the part that is not loaded at each start, if there are many."""
         if not self._written or not self._can_pack():
             return
         with _translated(self.path):
-            # the next start replays the last change: let it be a small one
+            # the next start replays the last change: make it a small one
             self._opened.update(qdrant.UpdateOperation.delete_points([_NOBODY]))
             self._flush(max(_TAIL, self.count() // _TAIL_SHARE))
 
     def _flush(self, tail: int) -> None:
-        """Gives the log free, and packs where more than `tail` points are not."""
+        """Flushes the log, and packs if more than `tail` points are unpacked."""
         self._opened.flush()
         self._unflushed = 0
         if _tail(self.path) > tail and self._can_pack():
             self._opened.optimize()
 
     def _can_pack(self) -> bool:
-        """Whether there is room for a second copy beside the index."""
+        """Whether there is space for a second copy of the index."""
         return free_bytes(self.path) >= _bytes_to_pack(self.path)
 
     def _release(self) -> None:
@@ -214,16 +213,14 @@ class EdgeStore:
                 with _translated(self.path):
                     shard.close()
                 _make_private(self.path)
-                with contextlib.suppress(
-                    OSError
-                ):  # without sums, the next opening looks more closely
+                with contextlib.suppress(OSError):  # without checksums, the next start checks more
                     checksums.save_checksums(self.path)
         finally:
             self._lock.give()
 
     def drop(self) -> None:
-        """Removes the index; the lock is kept until `close`, so that nobody begins another
-        meanwhile."""
+        """Removes the index; the lock is held until `close`, so that no other process creates
+        one."""
         shard, self._shard = self._shard, None
         with _translated(self.path):
             self._lock.take()
@@ -252,13 +249,13 @@ class EdgeStore:
                 self._flush(_TAIL_MOST)
 
     def _check(self, points: Sequence[Point]) -> None:
-        """The engine's own log would replay a refused point at each start."""
+        """Checks first: the engine's log would replay a rejected point at each start."""
         for point in points:
             if point.dense is not None and len(point.dense) != self._dimension:
                 raise dimension_error(self.path.name, self._dimension, len(point.dense))
 
     def delete(self, run_ids: Sequence[str]) -> None:
-        """Takes out all points of these runs."""
+        """Removes all points of these runs."""
         if run_ids:
             with _translated(self.path):
                 self._opened.update(
@@ -266,19 +263,19 @@ class EdgeStore:
                 )
 
     def compact(self) -> None:
-        """Rewrites what has deleted points in it, and the write-ahead log (a minute's work at a
-        million points)."""
+        """Rewrites segments with deleted points, and the write-ahead log (a minute at a million
+        points)."""
         with _translated(self.path):
             check_free_space(self.path, _bytes_to_pack(self.path))
             self._opened.optimize()
             self._roll_log()
 
     def _roll_log(self) -> None:
-        """A change of nothing that is larger than a file of the log ends that file, and once
-        flushed the engine removes it.
+        """An empty change larger than a log file closes that file, and after a flush the engine
+        removes it.
 
-        Removing it by hand would restart the count of changes, and the engine silently ignores
-        changes that it takes for old ones.
+        Removing the file directly would restart the count of changes, and the engine silently
+        ignores changes that it takes for old ones.
         """
         nothing = {"x": "0" * _LOG_BYTES}
         self._opened.update(
@@ -322,14 +319,14 @@ class EdgeStore:
         return int((records[0].payload or {})["seq"]) if records else 0
 
     def count(self) -> int:
-        """How many points there are."""
+        """The number of points."""
         with _translated(self.path):
             return self._opened.count(qdrant.CountRequest())
 
     @property
     def _opened(self) -> qdrant.EdgeShard:
-        """The engine, while there is room for what it may write: also a search touches pages that
-        have no place on the disk yet."""
+        """The engine, if there is disk space for its writes: even a search writes to pages that are
+        not allocated yet."""
         if self._shard is None:
             raise StoreError("the memory index is not open")
         check_free_space(self.path)
@@ -337,14 +334,14 @@ class EdgeStore:
 
 
 def dimension_of(folder: Path) -> int | None:
-    """The dimension an index was made with."""
+    """The dimension that an index was created with."""
     config = json.loads((folder / "edge_config.json").read_text(encoding="utf-8"))
     dense = (config.get("vectors") or {}).get(DENSE)
     return int(dense["size"]) if dense else None
 
 
 def _tail(folder: Path) -> int:
-    """Points in the parts that are read into memory at each start: their lists have 8 bytes a
+    """Points in the segments that are loaded at each start: their version lists have 8 bytes a
     point."""
     return sum(
         each.stat().st_size // 8 for each in folder.glob("segments/*/mutable_id_tracker.versions")
@@ -352,9 +349,9 @@ def _tail(folder: Path) -> int:
 
 
 def _bytes_to_pack(folder: Path) -> int:
-    """Room for the index once more, and for the files of the log that a change of nothing fills."""
+    """Space for a second copy of the index, and for the log files that an empty change fills."""
     stats = [each.stat() for each in folder.rglob("*") if each.is_file()]
-    # the files are sparse; Windows does not tell how many blocks they have
+    # the files are sparse; Windows does not report their blocks
     return (
         sum(getattr(each, "st_blocks", each.st_size // 512) * 512 for each in stats)
         + 2 * _LOG_BYTES
@@ -363,15 +360,15 @@ def _bytes_to_pack(folder: Path) -> int:
 
 
 def _make_private(folder: Path) -> None:
-    """The engine makes the next file of its log in a thread of its own, whenever it likes."""
+    """The engine creates the next log file in its own thread, at any time."""
     for each in (folder / "wal").glob("*"):
         each.chmod(0o600)
 
 
 @contextlib.contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """Files that only their owner can read, and the engine's troubles as StoreError. A panic of the
-    engine is no Exception in Python."""
+    """Creates files for their owner only, and turns errors of the engine into StoreError. A panic
+    of the engine is not an Exception in Python."""
     mask = os.umask(0o077)
     try:
         yield

@@ -18,8 +18,8 @@ INDEXES: dict[str, Any] = {
 
 
 def build_edge_config(dimension: int | None) -> qdrant.EdgeConfig:
-    """Everything stays in files until it is asked for, half precision, one packed segment, no
-    graph: measured in tests/bench/store.py."""
+    """Everything stays on disk until it is read, in half precision, one packed segment, no graph:
+    measured in tests/bench/store.py."""
     cold = qdrant.Memory.Cold
     no_graph = qdrant.HnswIndexConfig(m=0, ef_construct=64, full_scan_threshold=10_000)
     half = qdrant.VectorStorageDatatype.Float16
@@ -30,8 +30,8 @@ def build_edge_config(dimension: int | None) -> qdrant.EdgeConfig:
         if dimension
         else None
     )
-    # each segment costs 20 ms at each start; the rest makes one deleted point enough for `optimize`
-    # to rewrite
+    # each segment costs 20 ms at each start; the other settings let `optimize` rewrite after a
+    # single deletion
     optimizers = qdrant.EdgeOptimizersConfig(
         default_segment_number=1,
         indexing_threshold=1,
@@ -66,14 +66,14 @@ def to_sparse_vector(weights: Mapping[int, float]) -> qdrant.SparseVector:
 
 
 def runs_filter(run_ids: Sequence[str]) -> qdrant.Filter:
-    """The pieces of these runs."""
+    """The points of these runs."""
     return qdrant.Filter(
         must=[qdrant.FieldCondition("run_id", match=qdrant.MatchAny(list(run_ids)))]
     )
 
 
 def to_edge_filter(where: Filter) -> qdrant.Filter | None:
-    """What narrows a search; None where nothing does."""
+    """The filter of a search; None if it has no conditions."""
     conditions: list[Any] = [
         qdrant.FieldCondition(key, match=qdrant.MatchValue(value))
         for key, value in where.exact_matches().items()
@@ -86,6 +86,6 @@ def to_edge_filter(where: Filter) -> qdrant.Filter | None:
 
 
 def to_hit(point: qdrant.ScoredPoint) -> Hit:
-    """A piece that was found."""
+    """A point that was found."""
     payload = point.payload or {}
     return Hit(str(point.id), payload["run_id"], payload["part"], point.score)

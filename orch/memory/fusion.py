@@ -1,10 +1,8 @@
-"""Joins what the index finds by words and by meaning into one order, and lets the rows around a hit
-have a part in it (pure).
+"""Fuses lexical and dense hits into one ranking, and includes the rows around a hit (pure).
 
 Scores are added, not ranks: reciprocal-rank fusion of the same two lists is worse than BM25 alone
-on LoCoMo. The constants were chosen on its
-conversations 1 to 3 (Recall@10 81.9; 80.5 to 82.5 with any of 81 settings around them) and tried on
-4 and 5 at the end (78.0).
+on LoCoMo. The constants were chosen on its conversations 1 to 3 (Recall@10 81.9; 80.5 to 82.5 with
+any of 81 settings around them) and validated on 4 and 5 (78.0).
 """
 
 from __future__ import annotations
@@ -17,8 +15,8 @@ from statistics import fmean, pstdev
 from orch.memory.bm25 import normalized_words
 
 NEIGHBOUR_REACH = 2
-"""How far a hit speaks for the rows around it: in a talk between two, one row is the other's answer
-and two rows are the same speaker's."""
+"""How far a hit extends to its neighbours: in a dialogue, the next row is the answer and the one
+after it has the same speaker."""
 SECONDS_A_DAY = 86_400
 
 _LATEST = frozenset(
@@ -30,29 +28,29 @@ _LATEST = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How much each part counts, in points of BM25 (a rare word that is found is worth 5 to 8)."""
+    """The weight of each part, in points of BM25 (a match of a rare word is worth 5 to 8)."""
 
     dense: float = 1.4
-    """A standard deviation of cosine above the mean of what was found: scale-free, since embedders
-    differ in how far apart they put texts."""
+    """For a standard deviation of cosine above the mean of the hits: independent of scale, since
+    embedders differ in it."""
     near: tuple[float, ...] = (0.4, 0.25)
-    """Share of a hit's score that goes to the rows next to it and to those after next, on both
+    """Share of a hit's score that is added to the rows next to it and to those after them, on both
     sides."""
     session: float = 0.4
-    """Share of a session's best hit that goes to each of its rows. A row without a session is one
-    of its own."""
+    """Share of a session's best hit that is added to each of its rows. A row without a session is
+    its own."""
     speaker: float = 2.5
-    """For rows said by someone whom the question names."""
+    """For rows of a speaker whom the query names."""
     latest: float = 2.0
-    """For the newest row where the question asks for the latest; half for one that is
-    `half_life_days` older."""
+    """For the newest row if the query asks for the latest; half for one that is `half_life_days`
+    older."""
     half_life_days: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class RowContext:
-    """Where a row stands: its session, its speaker (empty where nobody is named), and its time in
-    seconds since the epoch."""
+    """The context of a row: its session, its speaker (empty if unknown), and its time in seconds
+    since the epoch."""
 
     session: str | None = None
     speaker: str = ""
@@ -60,7 +58,7 @@ class RowContext:
 
 
 ROUNDING = 1e-9
-"""A spread of cosines below it is an error of arithmetic: equal ones are equal."""
+"""A smaller deviation of cosines is a rounding error of equal values."""
 
 
 def fuse(
@@ -71,12 +69,11 @@ def fuse(
     places: Mapping[str, RowContext],
     fusion: Fusion = Fusion(),
 ) -> list[tuple[str, float]]:
-    """Ids with their scores, the best first: every hit, and every row near one.
+    """Ids with their scores, the best first: every hit and its neighbours.
 
-    `lexical` holds BM25 scores, `dense` cosines, each of its best few hundred rows; a row that is
-    missing in one has nothing from it. `near` gives for a
-    hit the rows around it in its session, with the distance (negative: before it); `places` tells
-    of as many of these rows as are known.
+    `lexical` holds BM25 scores, `dense` cosines, each of its best few hundred rows; a row missing
+    in one gets nothing from it. `near` has the rows around each hit in its session, with their
+    distance (negative: before it); `places` has the context of the known ones.
     """
     hits = _hits(lexical, dense, fusion.dense)
     scores = _spread(hits, near, fusion.near)
@@ -86,15 +83,15 @@ def fuse(
 
 
 def asks_for_latest(question: str) -> bool:
-    """Whether a question wants what is newest, in English or Spanish."""
+    """Whether a query asks for the latest, in English or Spanish."""
     return not _LATEST.isdisjoint(normalized_words(question))
 
 
 def _hits(
     lexical: Mapping[str, float], dense: Mapping[str, float], weight: float
 ) -> dict[str, float]:
-    """Each row's own score. What lies below the mean cosine is as good as not found, so it makes no
-    step where the list ends."""
+    """Each row's own score. A cosine below the mean counts as no hit, so that there is no step
+    where the list ends."""
     middle = fmean(dense.values()) if dense else 0.0
     spread = pstdev(dense.values(), middle) if dense else 0.0
     scores = dict(lexical)
@@ -118,7 +115,7 @@ def _spread(
 
 
 class _Bonus:
-    """What a row gets for its place."""
+    """The additions to a row's score from its context."""
 
     def __init__(
         self,

@@ -1,5 +1,4 @@
-"""Finds what was said: an index built from the journal, which catches up by itself and can always
-be built anew."""
+"""Searches the journal through an index that catches up by itself and can always be rebuilt."""
 
 from __future__ import annotations
 
@@ -22,23 +21,23 @@ from orch.memory.journal_source import JournalSource, Remembered
 from orch.memory.store import FORGOTTEN_FOR_GOOD, Filter, Hit, Point, Store, StoreError
 
 BATCH = 16
-"""Rows that are read at once."""
+"""Rows read at once."""
 CHUNK = 4
-"""Pieces that are embedded and written at once, in about a second: a kill loses no more, and
-whoever waits has its turn in between."""
+"""Chunks that are embedded and written at once, in about a second: a kill loses no more, and urgent
+work waits no longer."""
 LOCK_WAIT_S = 1.0
-"""How long what must not wait is held up by another process that has the index."""
+"""How long urgent work waits for another process that has the index."""
 DEPTH = 200
-"""Pieces asked for from each of the two parts of the index, before they are joined."""
+"""Hits requested from each part of the index before fusion."""
 _IDS = UUID("6f1d6a52-7c0f-4f0e-9d6e-0c2b5a6a9e11")
 
 Progress = Callable[[int, int], None]
-"""Called with rows done and rows in all."""
+"""Called with the rows done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """One remembered row with its score: larger is better, comparable within one search only."""
+    """One row with its score: larger is better, comparable within one search only."""
 
     row: Remembered
     score: float
@@ -46,8 +45,8 @@ class ScoredRow:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """How an index stands: its pieces, and the rows of the journal that it has not seen. `notes` is
-    what happened when it was opened."""
+    """The state of an index: its chunks, and the journal rows that are not indexed yet. `notes` are
+    events of opening it."""
 
     name: str
     pieces: int
@@ -57,8 +56,8 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One piece of a row, and whether the row ends with it. Without text it only tells that the row
-    was seen."""
+    """One chunk of a row, and whether it is the last. Without text it only marks the row as
+    seen."""
 
     row: Remembered
     number: int
@@ -67,11 +66,10 @@ class _Piece:
 
 
 class FactStore(Protocol):
-    """Where an index keeps how far it has read the list of forgotten rows, and the pieces of a
-    row."""
+    """Stores how far an index has read the list of forgotten rows and the chunks of a row."""
 
     def fact(self, name: str) -> str | None:
-        """A fact, None where it was never written."""
+        """A fact, or None."""
         ...
 
     def set_fact(self, name: str, value: str) -> None:
@@ -80,12 +78,10 @@ class FactStore(Protocol):
 
 
 class MemoryIndex:
-    """The index of one journal in one store. Open it, search, close it. Raises OrchError where the
-    store can't be used.
+    """The index of one journal in one store. Raises OrchError if the store can't be used.
 
-    `warning` holds as long as the memory does; `stop`, set from any thread, ends a long catch-up
-    after its pieces. `between` is awaited after some
-    pieces: what must not wait may be done there, with this memory.
+    `warning` lasts as long as the index; `stop`, set from any thread, ends a long catch-up after
+    the current chunks. `between` is awaited between chunks: urgent work runs there.
     """
 
     def __init__(
@@ -106,12 +102,12 @@ class MemoryIndex:
         self._took = 0.0
 
     async def open(self, progress: Progress | None = None) -> None:
-        """Opens the store, unless it is open, and brings it up to the journal."""
+        """Opens the store, unless it is open, and catches up with the journal."""
         await self._attach()
         await self.catch_up(progress)
 
     async def _attach(self, patience_s: float | None = None) -> None:
-        """Opens the store as it is."""
+        """Opens the store without catching up."""
         if not self._is_open:
             await asyncio.to_thread(self.store.open, patience_s)
             self._is_open = True
@@ -120,7 +116,7 @@ class MemoryIndex:
                 self._begin_anew()
         if not self.source.has_fact(
             self._mark
-        ):  # a journal that was restored, or begun anew, knows nothing of what is indexed
+        ):  # a restored or new journal knows nothing of what is indexed
             self.store.drop()
             self.store.open()
             self._begin_anew()
@@ -130,25 +126,25 @@ class MemoryIndex:
         self._facts.set_fact(self._begun, "")
 
     def close(self) -> None:
-        """Gives the store back to others."""
+        """Releases the store."""
         self._is_open = False
         self.store.close()
 
     def take_notes(self) -> list[str]:
-        """What the user should be told: the warning always, what happened at opening once."""
+        """Notes for the user: the warning always, events of opening once."""
         notes = [*([self.warning] if self.warning else []), *self._notes]
         self._notes.clear()
         return notes
 
     async def state(self) -> IndexState:
-        """How the index stands, without catching up."""
+        """The state of the index, without catching up."""
         await self._attach()
         return IndexState(self.name, self.store.count(), self.lag(), tuple(self.store.notes))
 
     # ------------------------------------------------------------ following the journal
 
     def lag(self) -> int:
-        """How many rows the index has not seen."""
+        """The number of rows that are not indexed yet."""
         return self.source.count(self.store.newest_seq())
 
     async def catch_up(
@@ -157,11 +153,11 @@ class MemoryIndex:
         until: float | None = None,
         go_on: Callable[[], bool] = lambda: True,
     ) -> int:
-        """Takes out what was forgotten and indexes the rows it has not seen; how many. A row is
-        never indexed twice, none is skipped.
+        """Removes forgotten rows and indexes new ones; returns their number. Every row is indexed
+        exactly once.
 
-        No piece is begun that would not be done at `until` (of time.monotonic), none after `go_on`
-        says no. Nothing where one is under way.
+        No chunk is started that would not be done at `until` (time.monotonic), or after `go_on`
+        returns False. Does nothing while another catch-up runs.
         """
         if self._is_catching_up:
             return 0
@@ -202,17 +198,17 @@ class MemoryIndex:
             raise stopping_error()
 
     def _in_time(self, until: float | None) -> bool:
-        """Whether a piece that takes as long as the last one would be done."""
+        """Whether a chunk that takes as long as the last one would be done in time."""
         return until is None or time.monotonic() + self._took < until
 
     def _left_of(self, rows: Sequence[Remembered]) -> list[_Piece]:
-        """The pieces of rows; of the first one without those that are written."""
+        """The chunks of rows, without those of the first row that are already written."""
         pieces = [piece for row in rows for piece in _pieces(row)]
         run_id, _, number = (self._facts.fact(self._begun) or "").rpartition(":")
         return pieces[int(number) :] if run_id == rows[0].run_id else pieces
 
     async def _write(self, pieces: Sequence[_Piece], until: float | None) -> bool:
-        """Embeds and writes pieces; whether there was time for it."""
+        """Embeds and writes chunks; returns whether there was time."""
         begun = time.monotonic()
         texts = [piece.text for piece in pieces if piece.text]
         try:
@@ -231,8 +227,8 @@ class MemoryIndex:
         return True
 
     def _drop_forgotten(self, *, for_good: bool) -> None:
-        """Takes out the points of forgotten rows; where the user forgot them and there is time,
-        from the free space of the files too."""
+        """Removes the points of forgotten rows; if the user forgot them and there is time, also
+        from the free space of the files."""
         gone = self.source.forgotten(int(self._facts.fact(self._mark) or 0))
         if not gone:
             return
@@ -240,14 +236,14 @@ class MemoryIndex:
         if int(self._facts.fact(FORGOTTEN_FOR_GOOD) or 0) >= gone[0][0]:
             if not for_good:
                 return
-            with suppress(StoreError):  # for want of room: it is tried again at each opening
+            with suppress(StoreError):  # not enough space: tried again at each opening
                 self.store.compact()
                 self._facts.set_fact(self._mark, str(gone[-1][0]))
             return
         self._facts.set_fact(self._mark, str(gone[-1][0]))
 
     async def reindex(self, progress: Progress | None = None) -> int:
-        """Builds the index anew from the journal."""
+        """Rebuilds the index from the journal."""
         self._is_open = False
         self.store.drop()
         self.store.open()
@@ -255,21 +251,21 @@ class MemoryIndex:
         self._begin_anew()
         self._drop_forgotten(for_good=True)
         # from the first row: on a server, another process may have written a later one since the
-        # collection was made
+        # collection was created
         return await self._index_after(0, progress)
 
     # ------------------------------------------------------------ what was done in the journal
     # already
 
     async def follow_new(self, until: float) -> int:
-        """Indexes new rows as far as there is time; how many are left."""
+        """Indexes new rows until the deadline; returns how many are left."""
         await self._attach(LOCK_WAIT_S)
         await self.catch_up(until=until)
         return self.lag()
 
     async def follow_forgotten(self) -> None:
-        """Takes out what was forgotten, and embeds nothing. While a catch-up is under way, that
-        does it at its end."""
+        """Removes forgotten rows without embedding anything. A catch-up in progress does that at
+        its end."""
         await self._attach(LOCK_WAIT_S)
         if not self._is_catching_up:
             self._drop_forgotten(for_good=True)
@@ -284,8 +280,8 @@ class MemoryIndex:
         progress: Progress | None = None,
         until: float | None = None,
     ) -> list[ScoredRow]:
-        """Opens and searches: the question is embedded while the store opens, each on a core of its
-        own. `until` ends the catch-up before the search."""
+        """Opens and searches: the query is embedded while the store opens, each on its own core.
+        `until` ends the catch-up before the search."""
         question = chunking.search_text(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
@@ -296,7 +292,7 @@ class MemoryIndex:
             vector.cancel()
 
     async def recall(self, question: str, limit: int, until: float) -> tuple[list[ScoredRow], int]:
-        """What is found in what is indexed, or can be by then, and how many rows are not."""
+        """The hits among the rows indexed until the deadline, and how many rows are not."""
         question = chunking.search_text(question)
         vector = asyncio.ensure_future(self.embedder.query(question))
         try:
@@ -309,7 +305,7 @@ class MemoryIndex:
     async def search(
         self, question: str, limit: int = 10, where: Filter = Filter()
     ) -> list[ScoredRow]:
-        """The rows that answer a question best, best first."""
+        """The rows that match a query best, best first."""
         question = chunking.search_text(question)
         return self._search(question, await self.embedder.query(question), limit, where)
 
@@ -340,12 +336,12 @@ class MemoryIndex:
 
 
 def stopping_error() -> OrchError:
-    """The error of work that was ended from outside."""
+    """The error of work that was stopped."""
     return OrchError("orch is stopping: memory goes on where it was at its next use", code="busy")
 
 
 def _best(hits: Sequence[Hit]) -> dict[str, float]:
-    """The score of each row: that of its best piece."""
+    """The score of each row: that of its best chunk."""
     best: dict[str, float] = {}
     for hit in hits:
         best[hit.run_id] = max(hit.score, best.get(hit.run_id, hit.score))
@@ -357,7 +353,7 @@ def _place(row: Remembered) -> RowContext:
 
 
 def _passes(row: Remembered, where: Filter) -> bool:
-    """A neighbour comes in without having been asked for: the filters hold for it too."""
+    """Neighbours are added without a filter in the store, so the filter is applied to them here."""
     wishes = (
         (where.session, row.session),
         (where.task_type, row.task_type),
@@ -371,8 +367,8 @@ def _passes(row: Remembered, where: Filter) -> bool:
 
 
 def _pieces(row: Remembered) -> list[_Piece]:
-    """What is indexed of a row, each piece with its day, since people ask by time; one without text
-    where there is nothing to index."""
+    """The chunks of a row, each with its date, since people search by time; one without text if
+    there is nothing to index."""
     day = datetime.fromtimestamp(row.at).strftime("%d %B %Y")
     parts = (
         chunking.note_chunks(row.task) if row.is_note else chunking.run_chunks(row.task, row.answer)
@@ -384,8 +380,8 @@ def _pieces(row: Remembered) -> list[_Piece]:
 
 
 def _point(piece: _Piece, dense: list[float] | None) -> Point:
-    """The last piece of a row alone carries the row's number: a row that was cut off is not taken
-    for done."""
+    """Only the last chunk of a row has the row's number: an interrupted row does not count as
+    done."""
     row = piece.row
     return Point(
         id=str(uuid5(_IDS, f"{row.run_id}:{piece.number}")),

@@ -10,15 +10,14 @@ from pathlib import Path
 from orch.memory.store import INDEXED
 
 MOST_S, MOST_CPU_S = 10.0, 8
-"""How long it may take. A sound index of 10,000 pieces, killed while it was written to, takes a
-second."""
+"""Time limits. A sound index of 10,000 chunks, killed during writing, takes a second."""
 _FIRST = 1000
 """Points whose payload is read."""
 
 
 def is_usable(folder: Path) -> bool:
-    """Whether the engine opens an index and searches it without hanging or ending the process. What
-    it says against it in words is for its user to hear."""
+    """Whether the engine opens and searches an index without hanging or crashing. Errors that it
+    raises are left to the caller."""
     command = [sys.executable, "-P", "-m", "orch.memory.index_probe", str(folder)]
     try:
         done = subprocess.run(
@@ -58,10 +57,10 @@ def main(folder: str) -> None:
 
 
 def _bound() -> None:
-    """Ends the process that spins."""
+    """Limits CPU time, so that a spinning process ends."""
     try:
         import resource
-    except ImportError:  # Windows: the other bound holds
+    except ImportError:  # Windows: the other limit applies
         return
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

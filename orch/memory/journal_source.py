@@ -1,5 +1,5 @@
-"""What of the journal is remembered: its rows in order, their neighbours in a session, notes that
-are added, rows that are forgotten."""
+"""Reads the remembered rows of the journal: in order, by id, their neighbours in a session; adds
+notes and forgets rows."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from orch.storage.sqlite_file import find_copies, transaction
 from orch.text.redact import Redactor
 
 NOTE = "note"
-"""The status of a row that is no run but a text the user added."""
+"""The status of a row that is a note, not a run."""
 _COLUMNS = (
     "seq, run_id, at, status, session, task_type, model, title, task, coalesce(answer, ''),"
     " redacted"
 )
 _KEPT = "remember = 1 AND task IS NOT NULL AND status IN ('ok', 'note')"
 _MARKS = 500
-"""Values in one SQL statement; SQLite allows 999 or more."""
+"""Values in one SQL statement; SQLite allows at least 999."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """One remembered row. `at` is seconds since the epoch; of a note, `task` is the text and
-    `title` where it came from."""
+    `title` its origin."""
 
     seq: int
     run_id: str
@@ -46,13 +46,13 @@ class Remembered:
 
     @property
     def is_note(self) -> bool:
-        """Whether the user added it, rather than asked it."""
+        """Whether the row is a note of the user."""
         return self.status == NOTE
 
 
 class JournalSource:
-    """The remembered part of one journal. Every method raises JournalError or sqlite3.Error where
-    the file can't be used."""
+    """The remembered rows of one journal. Every method raises JournalError or sqlite3.Error if the
+    file can't be used."""
 
     def __init__(self, database: Database, redactor: Redactor) -> None:
         self._database, self._redactor = database, redactor
@@ -64,7 +64,7 @@ class JournalSource:
         return self._select(f"{_KEPT} AND seq > ? ORDER BY seq LIMIT ?", (seq, limit))
 
     def count(self, after: int = 0) -> int:
-        """How many rows there are after one."""
+        """The number of rows after one."""
         with self._database.connection() as connection:
             return int(
                 connection.execute(
@@ -73,7 +73,7 @@ class JournalSource:
             )
 
     def by_ids(self, run_ids: Sequence[str]) -> dict[str, Remembered]:
-        """Rows by id; the ones that are no longer there are left out."""
+        """Rows by id, without those that no longer exist."""
         found: dict[str, Remembered] = {}
         for some in _batches(run_ids):
             marks = ",".join("?" * len(some))
@@ -83,7 +83,7 @@ class JournalSource:
         return found
 
     def neighbours(self, run_ids: Sequence[str], reach: int) -> dict[str, list[tuple[str, int]]]:
-        """For each row with a session, the rows of that session up to `reach` places before
+        """For each row with a session, the rows of that session up to `reach` positions before
         (negative) and after it."""
         near = {}
         with self._database.connection() as connection:
@@ -96,7 +96,7 @@ class JournalSource:
         return near
 
     def find(self, prefix: str) -> list[Remembered]:
-        """The rows whose id begins so, newest first, at most two."""
+        """The rows with this id prefix, newest first, at most two."""
         return self._select(
             f"{_KEPT} AND substr(run_id, 1, ?) = ? ORDER BY seq DESC LIMIT 2", (len(prefix), prefix)
         )
@@ -107,14 +107,14 @@ class JournalSource:
         return self._select(f"{condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
 
     def everything(self, after: int = 0) -> Iterator[Remembered]:
-        """Every row after one, in order."""
+        """All rows after one, in order."""
         seq = after
         while rows := self.after(seq, _MARKS):
             yield from rows
             seq = rows[-1].seq
 
     def forgotten(self, after: int) -> list[tuple[int, str]]:
-        """The ids of rows that are gone, with their place in the list of what was forgotten."""
+        """The ids of forgotten rows, with their position in the list."""
         with self._database.connection() as connection:
             return connection.execute(
                 "SELECT seq, run_id FROM forgotten WHERE seq > ? ORDER BY seq", (after,)
@@ -129,7 +129,7 @@ class JournalSource:
             )
 
     def last_forgotten(self) -> int:
-        """The last place in that list."""
+        """The last position in that list."""
         rows = self._database.rows("SELECT max(seq) AS last FROM forgotten")
         return int(rows[0]["last"] or 0) if rows else 0
 
@@ -143,8 +143,8 @@ class JournalSource:
     # ------------------------------------------------------------ writing
 
     def add(self, notes: Sequence[Mapping[str, Any]]) -> int:
-        """Writes notes (`run_id`, `task`, and what else of title, session, at, answer, task_type,
-        model, status is known); how many were new."""
+        """Writes notes (`run_id`, `task`, and optionally title, session, at, answer, task_type,
+        model, status); returns how many were new."""
         with self._database.connection() as connection, transaction(connection):
             return sum(self._add(connection, note) for note in notes)
 
@@ -165,20 +165,19 @@ class JournalSource:
         ).rowcount
 
     def chosen(self, where: Filter, run_ids: Sequence[str] = ()) -> list[str]:
-        """The ids of every row of the journal, remembered or not, that a condition or a list of ids
-        names."""
+        """The ids of every row, remembered or not, that matches a filter or a list of ids."""
         with self._database.connection() as connection:
             return _chosen(connection, where, run_ids)
 
     def forget(self, run_ids: Sequence[str]) -> bool:
-        """Deletes rows, and their text from the file's free pages and its WAL; whether that could
-        be emptied. The figures of their attempts stay."""
+        """Deletes rows, with their text in the file's free pages and its WAL; returns whether the
+        WAL could be emptied. The figures of their attempts stay."""
         with self._database.connection() as connection:
             return _delete(connection, run_ids)
 
     def forget_in_copies(self, where: Filter, run_ids: Sequence[str]) -> list[Path]:
-        """The same in the copies that upgrades and restores left beside the journal, by ids, else
-        by a condition; the copies that could not be read."""
+        """Deletes rows from the copies that upgrades and restores left beside the journal, by ids
+        or else by filter; returns the unreadable copies."""
         unread = []
         for copy in find_copies(self._database.path, "schema", "replaced", "corrupt"):
             try:
@@ -220,7 +219,7 @@ def _chosen(connection: sqlite3.Connection, where: Filter, run_ids: Sequence[str
 
 
 def _with_copies(count: int) -> str:
-    """So many rows by id, and the rows that repeat one of them from the cache."""
+    """Rows by id, and the rows that repeat one of them from the cache."""
     named = f"SELECT * FROM runs WHERE run_id IN ({','.join('?' * count)})"
     return (
         f"WITH named AS ({named}) SELECT run_id FROM named UNION SELECT copy.run_id FROM runs AS"

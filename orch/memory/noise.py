@@ -1,4 +1,4 @@
-"""Detects text without meaning for recall: base64, hex, dumps, minified code, logs and tables of
+"""Detects text that is useless for recall: base64, hex, dumps, minified code, logs and tables of
 numbers (pure, linear)."""
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 LEAST_CHARS = 200
-"""Noise comes in blocks: a key or a hash in a note is what somebody wants to find."""
+"""Noise comes in blocks: a single key or hash in a note may be searched for."""
 LEAST_LINES = 4
-"""Of a log, a dump or a table of numbers; less is quoted for its words."""
+"""Of a log, a dump or a table of numbers; fewer are quoted for their words."""
 DENSE_CHARS, DENSE_SPACES = 200, 0.08
-"""A line of so many characters that has fewer spaces is no prose: English has one in six, German
-one in eight. (Scripts without spaces are not judged so.)"""
+"""A line of this length with fewer spaces is not prose: English has one in six characters, German
+one in eight. (Not applied to scripts without spaces.)"""
 BEGINNING_CHARS = 120
 """What is kept of a log, a dump or a table."""
 HEAD_CHARS, TAIL_CHARS = 48_000, 16_000
-"""What is read of a text: more pieces than are indexed of a run."""
+"""What is read of a text: more chunks than are indexed of a run."""
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 _ARMOUR = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]{1,40}-----\s*")
 _TOKEN = re.compile(r"\S+")
@@ -40,13 +40,13 @@ _FEW_WORDS = 4
 
 
 def strip_noise(text: str) -> str:
-    """The text without its noise; of logs, dumps and tables the beginning stays. Reads the head and
-    the tail of a long one."""
+    """The text without noise; logs, dumps and tables keep their beginning. Reads the head and the
+    tail of a long text."""
     return "\n".join(_kept(head_and_tail(text)))
 
 
 def is_noise(text: str) -> bool:
-    """Whether there is noise and hardly anything else."""
+    """Whether a text is noise and hardly anything else."""
     blocks = list(_blocks(head_and_tail(text)))
     words = (
         word
@@ -79,7 +79,7 @@ def _kept(text: str) -> Iterator[str]:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, Sequence[str]]]:
-    """Lines that belong together, in order, and what noise they are: blob, lines, or none."""
+    """Consecutive lines with their kind of noise: blob, lines, or none."""
     judged = [(_kind(line), line) for line in text.split("\n")]
     for kind, group in groupby(judged, key=lambda each: each[0]):
         lines = [line for _, line in group]
@@ -87,7 +87,7 @@ def _blocks(text: str) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _as_noise(kind: str, lines: Sequence[str]) -> str:
-    """What a block of lines of one kind is."""
+    """The kind of noise of a block of similar lines."""
     if not kind or sum(map(len, lines)) < LEAST_CHARS:
         return ""
     if kind == "blob":
@@ -96,7 +96,7 @@ def _as_noise(kind: str, lines: Sequence[str]) -> str:
 
 
 def _kind(line: str) -> str:
-    """What a line looks like: blob, numbers, stamped, or none."""
+    """The kind of a line: blob, numbers, stamped, or none."""
     size = len(line) - line.count(" ")
     if sum(map(len, _blobs(line))) >= 0.6 * size > 0 or _ARMOUR.fullmatch(line[:60]):
         return "blob"
@@ -112,12 +112,12 @@ def _kind(line: str) -> str:
 
 
 def _blobs(line: str) -> list[str]:
-    """What is written in the letters of base64 or hex, with figures among them."""
+    """Runs of base64 or hex characters that include digits."""
     return [run for run in _BLOB.findall(line) if any(map(str.isdigit, run)) and not run.isdigit()]
 
 
 def _is_numbers(line: str) -> bool:
-    """A line of a dump or of a table: most of it is figures."""
+    """Whether a line is part of a dump or a table: most of it is numbers."""
     tokens = _TOKEN.findall(line[:1_000].replace(",", " ").replace(";", " ").replace("|", " "))
     return len(tokens) >= 4 and sum(
         bool(_HEX.fullmatch(token)) or token[-1].isdigit() for token in tokens
@@ -125,8 +125,7 @@ def _is_numbers(line: str) -> bool:
 
 
 def _is_log(lines: Sequence[str]) -> bool:
-    """Stamped lines are a log where they repeat one another, or have levels; what people wrote to
-    each other does neither."""
+    """Lines with timestamps are a log if they repeat or have levels; conversations do neither."""
     shapes = {_NUMBER.sub("0", line[:200]) for line in lines}
     levels = sum(bool(_LEVEL.search(line[:200])) for line in lines)
     return len(shapes) <= len(lines) / 2 or levels >= len(lines) / 2

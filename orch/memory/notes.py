@@ -1,4 +1,4 @@
-"""Texts that a user adds, and lines that were exported, as rows for the journal (pure)."""
+"""Turns texts that a user adds, and exported lines, into rows of the journal (pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orch.errors import InputError
 from orch.memory.chunking import split_text
 
 MOST_CHARS = 4_000_000
-"""Of one text: 4,000 pieces, which take the embedder some six minutes."""
+"""Of one text: 4,000 chunks, which take about six minutes to embed."""
 _TEXTS = ("run_id", "task")
 _OPTIONAL = {
     "session": str,
@@ -25,7 +25,7 @@ _OPTIONAL = {
 
 
 def check_length(text: str, title: str | None) -> None:
-    """Raises InputError for a text that is too long to be remembered."""
+    """Raises InputError for a text that is too long."""
     if len(text) > MOST_CHARS:
         said = (
             f"{title or 'the text'} has {len(text) / 1e6:.0f} million characters,"
@@ -37,10 +37,10 @@ def check_length(text: str, title: str | None) -> None:
 def note_rows(
     text: str, title: str | None, session: str | None, at: float | None = None
 ) -> list[dict[str, Any]]:
-    """One row for each piece of a text. The pieces of a document are one session, so that a piece
-    is found by its neighbours too.
+    """One row for each chunk of a text. The chunks of a document share a session, so that
+    neighbours are found too.
 
-    The same text under the same title is the same note: adding it twice adds nothing.
+    The same text with the same title is the same note: adding it twice adds nothing.
     """
     parts = split_text(text)
     name = hashlib.sha256(f"{title}\0{session}\0{text}".encode("utf-8", "replace")).hexdigest()[:16]
@@ -59,10 +59,10 @@ def note_rows(
 
 
 def parse_export(text: str, first: int = 1) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of an export, and what is wrong with each broken line; `first` is the number of the
+    """The rows of an export, and the problem of each invalid line; `first` is the number of the
     first line."""
     rows, faults = [], []
-    # splitlines would also cut at U+2028 and its like, which stand in JSON as they are
+    # splitlines would also split at U+2028, which is valid in JSON
     for number, line in enumerate(text.split("\n"), first):
         if not line.strip():
             continue

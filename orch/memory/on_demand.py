@@ -1,5 +1,4 @@
-"""Memory as a run sees it: opened when it is wished for, closed at once, and never the reason that
-an answer fails."""
+"""Opens the memory index on demand; failures become warnings, never errors of the run."""
 
 from __future__ import annotations
 
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 
 
 FOLLOW_S = RECALL_S = 2.0
-"""How long the index may catch up before an answer, and after an addition: the rest is left for
-later, and told."""
+"""How long the index may catch up before an answer and after an addition; the rest is left for
+later, with a note."""
 
 
 class OnDemandMemory:
-    """The memory of one runtime. Importing it costs nothing: the libraries come with the first
+    """The memory of one process. Importing this is cheap: the libraries are loaded by the first
     search."""
 
     def __init__(
@@ -48,18 +47,17 @@ class OnDemandMemory:
         )
 
     def embedder(self) -> Embedder:
-        """What turns text into vectors. Raises OrchError where it can't be had."""
+        """The embedder. Raises OrchError if it is not available."""
         return self.found_embedder()[0]
 
     def found_embedder(self) -> tuple[Embedder, str | None]:
-        """The same, with a warning where it is none that embeds."""
+        """The embedder, with a warning if it can't embed."""
         from orch.memory.embedders import create_embedder
 
         return create_embedder(self._rule.embedder, self._providers)
 
     def source(self) -> JournalSource:
-        """What the journal remembers, without an index. Raises OrchError where it keeps no
-        texts."""
+        """The journal's texts, without an index. Raises OrchError if it stores none."""
         from orch.memory.journal_source import JournalSource
 
         if self._journal.mode != "full":
@@ -71,19 +69,19 @@ class OnDemandMemory:
         return JournalSource(self._journal.database, self._redactor)
 
     async def memory(self) -> MemoryIndex:
-        """The memory, not yet opened. Raises OrchError where journal or embedder can't be had."""
+        """The index, not opened yet. Raises OrchError if journal or embedder is not available."""
         source = self.source()
         from orch.memory.factory import create_memory_index
 
         return await create_memory_index(self._rule, self._journal, *self.found_embedder(), source)
 
     async def state(self) -> IndexState:
-        """How the index stands, without catching up. Raises OrchError, sqlite3.Error."""
+        """The state of the index, without catching up. Raises OrchError, sqlite3.Error."""
         async with self._opened() as memory:
             return await memory.state()
 
     async def recall(self, question: str, limit: int) -> tuple[list[ScoredRow], list[str]]:
-        """What is found, and warnings; a memory that can't be used is a warning."""
+        """The hits and warnings; if memory is unavailable, a warning."""
         try:
             async with self._opened() as memory:
                 return await recall_with_notes(
@@ -95,7 +93,7 @@ class OnDemandMemory:
     async def perform(
         self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None
     ) -> dict[str, Any]:
-        """Does one of `operations.OPERATIONS`. Raises OrchError."""
+        """Performs one of `operations.OPERATIONS`. Raises OrchError."""
         from orch.memory.operations import checked_operation, perform
 
         operation = checked_operation(name, arguments)
@@ -106,7 +104,7 @@ class OnDemandMemory:
         return await self._followed(operation, result)
 
     async def _followed(self, operation: Operation, result: dict[str, Any]) -> dict[str, Any]:
-        """The result of what was done in the journal, with notes of what the index made of it."""
+        """The result of an operation on the journal, after the index has followed; adds notes."""
         if operation.follow is not None:
             try:
                 result["notes"] += await self._follow(operation.follow)
@@ -131,7 +129,7 @@ class OnDemandMemory:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[MemoryIndex]:
-        """The memory, closed at the end."""
+        """The index, closed at the end."""
         memory = await self.memory()
         try:
             yield memory
@@ -142,8 +140,7 @@ class OnDemandMemory:
 async def recall_with_notes(
     memory: MemoryIndex, question: str, limit: int, then: str
 ) -> tuple[list[ScoredRow], list[str]]:
-    """What is found, and what is to be told: also how much is not indexed, and what will be done
-    about it."""
+    """The hits, and notes: also how much is not indexed yet, and what will index it."""
     from orch.memory.operations import lag_note
 
     found, lag = await memory.recall(question, limit, time.monotonic() + RECALL_S)

@@ -1,4 +1,4 @@
-"""What `orch memory` can do, by name: plain values in, plain values out, so that a call may cross a
+"""The operations of `orch memory`, by name: plain values in and out, so that a call can cross a
 socket."""
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 PAGE_CHARS = 4_000_000
-"""Of the rows that `export` gives at once."""
+"""Of the rows that `export` returns at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationContext:
-    """What an operation works with. `index` is there for those that need it; they open it, and who
-    made it closes it."""
+    """The context of an operation. `index` is there for operations that need it; they open it, and
+    the creator closes it."""
 
     source: JournalSource
     cache: AnswerStore
@@ -48,12 +48,10 @@ class OperationContext:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One command. Without `needs_index` it is done in the journal alone, and waits for nobody who
-    holds the index.
+    """One command. Without `needs_index` it only uses the journal, and does not wait for the index.
 
-    `follow` is what the index does afterwards, given a time of time.monotonic() to end at; it gives
-    what is left to tell. `later` is said where the
-    index can't follow now.
+    `follow` updates the index afterwards, until a deadline of time.monotonic(), and returns notes.
+    `later` is the note if the index can't follow now.
     """
 
     function: Callable[..., Awaitable[Result]]
@@ -63,8 +61,8 @@ class Operation:
 
 
 async def perform(name: str, arguments: Mapping[str, Any], means: OperationContext) -> Result:
-    """What an operation gives, and in `notes` what the user should be told beside it. Raises
-    OrchError with the notes as its `warnings`."""
+    """The result of an operation, with notes for the user in `notes`. Raises OrchError with the
+    notes as its `warnings`."""
     operation = checked_operation(name, arguments)
     try:
         result = await _in_words(operation.function(means, **arguments))
@@ -84,7 +82,7 @@ async def _in_words(work: Awaitable[Result]) -> Result:
 
 
 def _told(operation: Operation, means: OperationContext) -> list[str]:
-    """What is to be told beside a result."""
+    """The notes beside a result."""
     if not operation.needs_index and operation.follow is None:
         return []
     return [*(means.index.take_notes() if means.index else []), *means.journal.warnings]
@@ -94,7 +92,7 @@ def _told(operation: Operation, means: OperationContext) -> list[str]:
 
 SEARCH_S = 10.0
 """How long a search without a progress bar waits for the index: a busy server's journal may grow
-faster than it is embedded."""
+faster than it is indexed."""
 STILL_READ = (
     "another program is reading the journal: the text is gone for orch, and leaves the file's log"
     " when that program and then orch have ended"
@@ -110,9 +108,9 @@ async def search_memories(
     session: str = "",
     since: str = "",
 ) -> Result:
-    """`hits`: what answers a question best, best first, each with its `score`."""
+    """`hits`: the rows that match best, best first, each with its `score`."""
     where = _where(session=session, kind=kind, model=model, since=since)
-    # who sees how far it is waits for the whole of it
+    # a caller with a progress bar waits for the whole index
     until = None if means.progress else time.monotonic() + SEARCH_S
     found = await means.memory_index.find(query, k, where, means.progress, until)
     notes = lag_note(means.memory_index.lag(), "that goes on now") if until else []
@@ -133,14 +131,14 @@ async def list_memories(
 
 
 async def show_memory(means: OperationContext, id: str) -> Result:
-    """One memory with its whole text; the beginning of its id is enough."""
+    """One memory with its whole text; a prefix of its id is enough."""
     row = _one(means.source, id)
     return {**_facts(row), "task": row.task, "answer": row.answer}
 
 
 async def add_notes(means: OperationContext, texts: list[Result], session: str = "") -> Result:
-    """Adds texts, each with a `title` or none; `ids` are those of their pieces, `new` is how many
-    were not there yet."""
+    """Adds texts with or without a `title`; `ids` are those of their chunks, `new` is the number of
+    new ones."""
     from orch.memory.notes import check_length, note_rows
 
     for each in texts:
@@ -164,8 +162,8 @@ async def forget_memories(
     before: str = "",
     all: bool = False,
 ) -> Result:
-    """Forgets for good, the answers that the cache kept too; `forgotten` is how many rows that
-    were. Journal first: the index holds no text."""
+    """Forgets permanently, including cached answers; `forgotten` is the number of rows. Journal
+    first: the index holds no text."""
     if sum((bool(ids), bool(session), bool(before), all)) != 1:
         raise UsageError(
             "say what to forget: an ID, --session NAME, --before WHEN or --all, one of them"
@@ -178,7 +176,7 @@ async def forget_memories(
         )
     means.journal.set_fact(FORGOTTEN_FOR_GOOD, str(means.source.last_forgotten() + len(chosen)))
     cleared = means.source.forget(chosen)
-    # of everything also answers whose run the journal no longer has
+    # with --all, also answers whose run the journal no longer has
     means.cache.forget(run_ids=None if all else chosen)
     if unread := means.source.forget_in_copies(where, chosen if ids else ()):
         files = " ".join(map(str, unread))
@@ -190,8 +188,8 @@ async def forget_memories(
 
 
 async def export_memories(means: OperationContext, after: int = 0) -> Result:
-    """`memories`: whole rows in order, those after a place in the journal; `next` is the place to
-    go on after, None at the end."""
+    """`memories`: whole rows in order, after a position in the journal; `next` is the position to
+    continue from, None at the end."""
     rows: list[Result] = []
     chars = 0
     for row in means.source.everything(after):
@@ -205,9 +203,9 @@ async def export_memories(means: OperationContext, after: int = 0) -> Result:
 
 
 async def import_memories(means: OperationContext, text: str, first: int = 1) -> Result:
-    """Reads lines that were exported, `first` being the number of the first one.
+    """Imports exported lines; `first` is the number of the first one.
 
-    Gives how many there are (`total`), how many were `new`, and in `faults` what is wrong with the
+    Returns how many there are (`total`), how many were `new`, and in `faults` the problems of the
     others.
     """
     from orch.memory.notes import parse_export
@@ -231,7 +229,7 @@ async def memory_stats(means: OperationContext) -> Result:
 
 
 async def reindex_memory(means: OperationContext) -> Result:
-    """Builds the index anew; `indexed` is how many rows it has."""
+    """Rebuilds the index; `indexed` is the number of its rows."""
     return {"indexed": await means.memory_index.reindex(means.progress)}
 
 
@@ -267,7 +265,7 @@ OPERATIONS = {
 
 
 def lag_note(lag: int, then: str) -> list[str]:
-    """The note of an index that has not seen so many rows."""
+    """The note about rows that are not indexed yet."""
     return (
         [f"{lag:,} {'entry is' if lag == 1 else 'entries are'} not indexed yet: {then}"]
         if lag
@@ -276,7 +274,7 @@ def lag_note(lag: int, then: str) -> list[str]:
 
 
 def _one(source: JournalSource, prefix: str) -> Remembered:
-    """The row whose id begins so. Raises UsageError where none or several do."""
+    """The row with this id prefix. Raises UsageError if there is none, or several."""
     rows = source.find(prefix) if prefix else []
     if len(rows) != 1:
         said = (
@@ -306,7 +304,7 @@ def _facts(row: Remembered) -> Result:
 def _where(
     *, session: str = "", kind: str = "", model: str = "", since: str = "", before: str = ""
 ) -> Filter:
-    """The words of a search as bounds. Raises UsageError."""
+    """The filter of a search. Raises UsageError."""
     if kind and kind not in tuple(TaskType):
         raise UsageError(f"{kind!r} is no task type", f"there are: {', '.join(TaskType)}")
     return Filter(
@@ -319,7 +317,7 @@ def _where(
 
 
 def checked_operation(name: str, arguments: Mapping[str, Any]) -> Operation:
-    """The operation, if it takes these arguments. Raises UsageError."""
+    """The operation, if it accepts these arguments. Raises UsageError."""
     if name not in OPERATIONS:
         raise UsageError(f"memory can't {name!r}", f"there are: {', '.join(OPERATIONS)}")
     signature = inspect.signature(OPERATIONS[name].function)
@@ -350,5 +348,5 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     ),
     "list[Result]": lambda value: isinstance(value, list) and all(map(_is_text, value)),
 }
-"""What an argument may be, by the annotation of its parameter: who calls over a socket may send
+"""Validates an argument by the annotation of its parameter: clients on a socket may send
 anything."""

@@ -1,5 +1,4 @@
-"""Memory in a Qdrant server, or in qdrant-client's own local mode where Qdrant's engine has no
-wheel."""
+"""Store on a Qdrant server, or in qdrant-client's local mode where Qdrant's engine has no wheel."""
 
 from __future__ import annotations
 
@@ -36,17 +35,17 @@ from orch.text.lines import first_line, one_line
 
 _TIMEOUT_S = 5
 _MOST_BYTES = 64_000_000
-"""Of one answer of a server."""
+"""Of one response of a server."""
 _CHUNK = 1000
-"""Points in one request: a server refuses more than 32 MB, and one point is about 9 KB of JSON."""
+"""Points in one request: a server rejects more than 32 MB, and one point is about 9 KB of JSON."""
 
 
 class QdrantStore:
-    """One collection: on a server with `url`, in files with `path`, for trials with `in_memory`.
+    """One collection: on a server with `url`, in files with `path`, for tests with `in_memory`.
     `dimension` None is lexical only.
 
-    Files are for one process at a time: another waits `patience_s` in `open`, then gets StoreError
-    with the code `locked`.
+    Files are for one process at a time: another one waits `patience_s` in `open`, then gets
+    StoreError with the code `locked`.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class QdrantStore:
     # ------------------------------------------------------------ opening and closing
 
     def open(self, patience_s: float | None = None) -> None:
-        """Connects, and makes the collection where there is none; sets corrupt files aside. Raises
+        """Connects, and creates the collection if missing; moves corrupt files aside. Raises
         StoreError."""
         try:
             with self._translated():
@@ -108,7 +107,8 @@ class QdrantStore:
             return _client_of(path)
         except OSError:
             raise
-        except Exception as error:  # whatever JSON, pickle, SQLite and pydantic say of broken files
+        # whatever JSON, pickle, SQLite and pydantic raise for corrupt files
+        except Exception as error:
             aside = path.with_name(
                 f"{path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
             )
@@ -155,7 +155,7 @@ class QdrantStore:
             client.create_payload_index(self.collection, field, models.PayloadSchemaType(kind))
 
     def close(self) -> None:
-        """Ends the connection, or gives the files free."""
+        """Closes the connection, or releases the files."""
         client, self._client = self._client, None
         try:
             if client is not None:
@@ -166,7 +166,7 @@ class QdrantStore:
                 self._lock.give()
 
     def drop(self) -> None:
-        """Removes the collection, also one with another dimension."""
+        """Removes the collection, whatever its dimension."""
         with self._translated():
             if self._lock is not None:
                 self._lock.take()
@@ -177,8 +177,8 @@ class QdrantStore:
     # ------------------------------------------------------------ writing
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """Writes points in the order of their rows. The last point of a row alone carries its
-        number: what was cut off is not taken for done."""
+        """Writes points in the order of their rows. Only the last point of a row has its number: an
+        interrupted row does not count as done."""
         for point in points:
             if point.dense is not None and len(point.dense) != self._dimension:
                 raise dimension_error(self.collection, self._dimension, len(point.dense))
@@ -190,7 +190,7 @@ class QdrantStore:
         self._ask(lambda client: client.upsert(self.collection, records, wait=True))
 
     def delete(self, run_ids: Sequence[str]) -> None:
-        """Takes out all points of these runs."""
+        """Removes all points of these runs."""
         if run_ids:
             theirs = models.Filter(
                 must=[models.FieldCondition(key="run_id", match=models.MatchAny(any=list(run_ids)))]
@@ -202,7 +202,7 @@ class QdrantStore:
             )
 
     def compact(self) -> None:
-        """Rewrites the files of the local mode. A server does it by itself, in its own time."""
+        """Rewrites the files of the local mode. A server compacts by itself."""
         if self._path is not None:
             with (
                 self._translated(),
@@ -248,7 +248,7 @@ class QdrantStore:
         return newest[0] if newest else 0
 
     def newest(self) -> tuple[int, str] | None:
-        """The row with the largest number: its number and its run."""
+        """The number and run of the row with the largest number."""
         last = models.OrderBy(key="seq", direction=models.Direction.DESC)
         records, _ = self._ask(
             lambda client: client.scroll(
@@ -259,7 +259,7 @@ class QdrantStore:
         return (int(payload["seq"]), str(payload["run_id"])) if payload else None
 
     def count(self) -> int:
-        """How many points there are."""
+        """The number of points."""
         return int(self._ask(lambda client: client.count(self.collection, exact=True)).count)
 
     # ------------------------------------------------------------ asking
@@ -272,7 +272,7 @@ class QdrantStore:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """Private files, the client's warnings kept quiet (it advises a server, or TLS on
+        """Private files, the client's warnings suppressed (it recommends a server, or TLS on
         loopback), its errors as StoreError."""
         mask = os.umask(0o077)
         try:

@@ -1,5 +1,5 @@
-"""Memory in a process that lives long: the index stays open, and a thread of its own does
-everything that blocks."""
+"""Memory for long-running processes: the index stays open, and blocking work runs on a dedicated
+thread."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from orch.memory.index import IndexState, MemoryIndex, Progress, ScoredRow
 
 WAIT_S = 20.0
-"""How long a run or a check waits for memory. An index that is catching up lets them in after some
-pieces, a second or two; rewriting one does not."""
+"""How long a run or a check waits for memory. Indexing lets it in between chunks, after a second or
+two; rewriting the index does not."""
 CLOSE_S = 5.0
-"""How long closing waits for what is under way: one batch of rows, rarely more than a few
+"""How long closing waits for work in progress: one batch of rows, rarely more than a few
 seconds."""
 _T = TypeVar("_T")
 
@@ -37,13 +37,12 @@ _T = TypeVar("_T")
 class ResidentMemory(OnDemandMemory):
     """The memory of a server, for one event loop at a time.
 
-    The index is opened at its first use and held, locked, until `aclose`; uses wait in line for the
-    one thread, but for those that must not wait: they
-    are let in while the index catches up. What it is behind is caught up when nobody waits. After a
-    failure the next use opens it again.
+    The index is opened on first use and kept locked until `aclose`. Calls queue for the one thread;
+    urgent ones are let in while the index catches up. The index catches up when the queue is empty.
+    After a failure the next call opens it again.
 
-    The journal is read and written through a connection of its own: a transaction must not meet one
-    of another thread.
+    The journal is accessed through a separate connection, so that transactions of different threads
+    don't mix.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class ResidentMemory(OnDemandMemory):
         self._worker = ThreadPoolExecutor(1, "orch-memory")
         self._runner = asyncio.Runner()
         self.home: asyncio.AbstractEventLoop | None = None
-        """The event loop that uses it."""
+        """The event loop of the callers."""
         self._stop = threading.Event()
         self._held: MemoryIndex | None = None
         self._first = deque[_Job]()
@@ -72,7 +71,7 @@ class ResidentMemory(OnDemandMemory):
     async def perform(
         self, name: str, arguments: Mapping[str, Any], progress: Progress | None = None
     ) -> dict[str, Any]:
-        """Does one of `operations.OPERATIONS`. `progress` is called in the thread. Raises
+        """Performs one of `operations.OPERATIONS`. `progress` is called on the thread. Raises
         OrchError."""
         from orch.memory.operations import checked_operation, perform
 
@@ -91,7 +90,7 @@ class ResidentMemory(OnDemandMemory):
         return await self._followed(operation, result)
 
     async def recall(self, question: str, limit: int) -> tuple[list[ScoredRow], list[str]]:
-        """What is found, and warnings; a memory that can't be used, or not soon, is a warning."""
+        """The hits and warnings; if memory is unavailable or busy, a warning."""
         try:
             found, said = await self._soon(
                 lambda memory: recall_with_notes(memory, question, limit, "that goes on now")
@@ -102,7 +101,7 @@ class ResidentMemory(OnDemandMemory):
         return found, said
 
     async def state(self) -> IndexState:
-        """How the index stands, without catching up. Raises OrchError, sqlite3.Error."""
+        """The state of the index, without catching up. Raises OrchError, sqlite3.Error."""
         return await self._soon(lambda memory: memory.state())
 
     async def _follow(
@@ -117,7 +116,7 @@ class ResidentMemory(OnDemandMemory):
         return said
 
     def found_embedder(self) -> tuple[Embedder, str | None]:
-        """Found once."""
+        """Resolved once."""
         return self._kept_embedder
 
     @cached_property
@@ -125,8 +124,8 @@ class ResidentMemory(OnDemandMemory):
         return super().found_embedder()
 
     async def _soon(self, work: Callable[[MemoryIndex], Awaitable[_T]]) -> _T:
-        """What must not wait in line. What takes too long goes on in the thread; what has not begun
-        is dropped."""
+        """Urgent work, with a timeout. Work that takes too long continues on the thread; work that
+        has not started is dropped."""
         try:
             async with asyncio.timeout(WAIT_S):
                 return await self._in_thread(work, at_once=True)
@@ -142,8 +141,7 @@ class ResidentMemory(OnDemandMemory):
     async def _in_thread(
         self, work: Callable[[MemoryIndex], Awaitable[_T]], *, at_once: bool = False
     ) -> _T:
-        """Waits for its turn in the thread. One that nobody waits for any more is dropped, unless
-        it has begun."""
+        """Waits for the thread. Cancelled work is dropped unless it has started."""
         self._go_on()
         self.home = asyncio.get_running_loop()
         if at_once:
@@ -160,14 +158,14 @@ class ResidentMemory(OnDemandMemory):
             self._in_line -= 1
 
     def _do_first(self) -> None:
-        """What must not wait, in the thread while nothing else is done there."""
+        """Runs urgent work on the idle thread."""
         while self._first:
             job = self._first.popleft()
             if job.done.set_running_or_notify_cancel():
                 job.end(self._runner, self._with_memory(job.work))
 
     async def _let_in(self) -> None:
-        """What must not wait, in the middle of a catch-up, with the memory that is open."""
+        """Runs urgent work during a catch-up, with the open index."""
         memory = self._held
         while memory is not None and self._first:
             job = self._first.popleft()
@@ -178,21 +176,21 @@ class ResidentMemory(OnDemandMemory):
                     job.done.set_exception(error)
 
     def _catch_up_later(self) -> None:
-        """Brings the index up to the journal while nobody waits for it."""
+        """Schedules a catch-up with the journal for when the queue is empty."""
         if not self._is_late and not self._stop.is_set():
             self._is_late = True
             self._worker.submit(self._catch_up)
 
     def _catch_up(self) -> None:
         self._is_late = False
-        # whoever uses it next meets the same trouble, and is told
+        # the next caller gets the same error
         with suppress(OrchError, sqlite3.Error):
             self._runner.run(
                 self._with_memory(lambda memory: memory.catch_up(go_on=lambda: not self._in_line))
             )
 
     def _go_on(self) -> None:
-        """Raises OrchError where the memory is being closed."""
+        """Raises OrchError if the memory is closing."""
         from orch.memory.index import stopping_error
 
         if self._stop.is_set():
@@ -211,20 +209,19 @@ class ResidentMemory(OnDemandMemory):
             raise
 
     def _let_go(self) -> None:
-        """Closes the index and the journal, so that the next use begins anew."""
+        """Closes the index and the journal; the next call reopens them."""
         memory, self._held = self._held, None
         self._journal.close()
         self._journal = Journal(self._journal.path, self._redactor, self._journal.mode)
         if memory is not None:
-            # it is told already, or the process ends; the next one that opens it mends it
+            # it was reported already, or the process ends; the next start repairs it
             with suppress(OrchError):
                 memory.close()
 
     # ------------------------------------------------------------ closing
 
     async def aclose(self) -> None:
-        """Gives the index free once what is under way has ended, or come to the end of its batch;
-        waits no longer than CLOSE_S."""
+        """Releases the index when the current batch has ended; waits at most CLOSE_S."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -240,13 +237,13 @@ class ResidentMemory(OnDemandMemory):
 
 
 class _Job:
-    """Work that must not wait, and its end."""
+    """Urgent work and its result."""
 
     def __init__(self, work: Callable[[MemoryIndex], Awaitable[Any]]) -> None:
         self.work, self.done = work, Future[Any]()
 
     def end(self, runner: asyncio.Runner, doing: Coroutine[Any, Any, Any]) -> None:
-        """Does it."""
+        """Runs it."""
         try:
             self.done.set_result(runner.run(doing))
         except BaseException as error:
@@ -254,14 +251,14 @@ class _Job:
 
 
 class _AtHome:
-    """A provider that embeds, asked in the event loop that uses the memory: its connections and the
-    gate before it belong there."""
+    """A provider that embeds on the event loop of the caller, to which its connections and the
+    admission control belong."""
 
     def __init__(self, memory: ResidentMemory, provider: Embeds) -> None:
         self._memory, self._provider = memory, provider
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text. Raises BackendError."""
+        """One vector for each text. Raises ProviderError."""
         home = self._memory.home
         if home is None or home is asyncio.get_running_loop():
             return await self._provider.embed(model, texts)

@@ -1,4 +1,4 @@
-"""A collection of one journal on a Qdrant server that other journals use too."""
+"""The collection of one journal on a Qdrant server that other journals share."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ class JournalOwner(Protocol):
     """The journal whose rows are indexed."""
 
     def journal_id(self) -> str:
-        """Its own id, which no other journal has but a copy of it."""
+        """The journal's id, which only a copy of it shares."""
         ...
 
     def renew_journal_id(self, old: str) -> str:
-        """Another id in the place of that one."""
+        """Replaces that id by a new one."""
         ...
 
     def has_run(self, seq: int, run_id: str) -> bool:
-        """Whether a row of that number and id is in it, or was."""
+        """Whether a row of that number and id is in the journal, or was."""
         ...
 
 
 class SharedCollectionStore(QdrantStore):
     """The collection of a journal on a server. Its name ends with the journal's id.
 
-    A copied ORCH_HOME has the same id: whose collection it is, the newest point tells. Where the
-    journal does not know that
-    row, the collection is the other copy's and is left to it; this journal takes a new id and
-    begins its own.
+    A copied ORCH_HOME has the same id: the newest point tells whose collection it is. If the
+    journal does not know that row, the collection belongs to the other copy; this journal takes a
+    new id and creates its own.
     """
 
     def __init__(
@@ -46,15 +45,14 @@ class SharedCollectionStore(QdrantStore):
         super().__init__(collection_name(index, self._id), dimension, url=url, api_key=api_key)
 
     def open(self, patience_s: float | None = None) -> None:
-        """Connects, and makes the collection where there is none. Raises StoreError."""
+        """Connects, and creates the collection if missing. Raises StoreError."""
         super().open(patience_s)
         if not self.created and not self._is_own():
             self._begin_own()
             super().open()
 
     def drop(self) -> None:
-        """Removes the collection, unless it is another journal's; also one with another
-        dimension."""
+        """Removes the collection, whatever its dimension, unless it belongs to another journal."""
         try:
             self.open()
         except StoreError as error:
@@ -77,5 +75,5 @@ class SharedCollectionStore(QdrantStore):
 
 
 def collection_name(index: str, identity: str) -> str:
-    """The collection's name: what its vectors are, and whose rows."""
+    """The name of a collection: its kind of vectors, and the journal's id."""
     return f"{index}-{identity}"

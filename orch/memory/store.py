@@ -1,5 +1,5 @@
-"""The words of a vector store: the points it holds, what narrows a search, what it finds and what
-can go wrong. Knows no Qdrant and holds no text."""
+"""The interface of a vector store: points, filters, hits and errors. Knows no Qdrant and holds no
+text."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ INDEXED = {
     "at": "float",
     "seq": "integer",
 }
-"""The payload fields that are looked up, each with the kind of its index in Qdrant."""
+"""The payload fields with an index, each with its kind in Qdrant."""
 FORGOTTEN_FOR_GOOD = "forgotten:for_good"
-"""The fact that holds the last place in the list of forgotten rows that a user chose, rather than
+"""The fact with the last position in the list of forgotten rows that the user chose, as opposed to
 `journal.keep`."""
 REINDEX_HINT = "build it anew with `orch memory reindex`"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One piece of memory. `id` is a UUID, `at` seconds since the epoch, `sparse` the weight of
-    each term's number.
+    """One chunk in the index. `id` is a UUID, `at` seconds since the epoch, `sparse` the weight of
+    each term.
 
-    `seq` is the journal's row number; None for a piece after which others of its row follow.
+    `seq` is the journal's row number; None for a chunk that is not the last of its row.
     """
 
     id: str
@@ -46,16 +46,16 @@ class Point:
     at: float
 
     def payload(self) -> dict[str, str | int | float]:
-        """What is stored beside the vectors: names, numbers and a time, never text. What is None is
-        left out."""
+        """The fields beside the vectors: names, numbers and a time, never text. None is left
+        out."""
         fields = ("run_id", "part", "seq", "session", "task_type", "model", "at")
         return {name: value for name in fields if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Narrows a search; what is None narrows nothing. `since` is the first moment that counts,
-    `before` the first that does not, in seconds."""
+    """The filter of a search; None means any. `since` is inclusive, `before` exclusive, in seconds
+    since the epoch."""
 
     session: str | None = None
     task_type: str | None = None
@@ -64,12 +64,12 @@ class Filter:
     before: float | None = None
 
     def exact_matches(self) -> dict[str, str]:
-        """The fields that must have one value."""
+        """The fields with one exact value."""
         wishes = {"session": self.session, "task_type": self.task_type, "model": self.model}
         return {name: wish for name, wish in wishes.items() if wish is not None}
 
     def has_time_range(self) -> bool:
-        """Whether time narrows the search."""
+        """Whether the filter has a time range."""
         return self.since is not None or self.before is not None
 
 
@@ -84,36 +84,35 @@ class Hit:
 
 
 class StoreError(OrchError):
-    """The index can't be used. `code` is one of locked, dimension, unreachable, denied, corrupt,
-    full, memory."""
+    """Raised when the index can't be used. `code` is one of locked, dimension, unreachable, denied,
+    corrupt, full, memory."""
 
     code = "memory"
 
 
 class Store(Protocol):
-    """An index of points. Every method raises StoreError where it can't do its work."""
+    """An index of points. Every method raises StoreError on failure."""
 
     created: bool
-    """True when `open` had to begin a new, empty index."""
+    """True if `open` created a new, empty index."""
     notes: list[str]
-    """What the user should be told of `open`: a corrupt index was set aside."""
+    """Notes of `open` for the user, such as a corrupt index that was moved aside."""
 
     def open(self, patience_s: float | None = None) -> None:
-        """Opens the index, or begins one. Nothing where it is open. `patience_s` is how long
+        """Opens the index, or creates one. Does nothing if it is open. `patience_s` is how long
         another process may hold it."""
         ...
 
     def close(self) -> None:
-        """Gives the index free for others."""
+        """Releases the index."""
         ...
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """Writes points, all or none; those of the same id are replaced. They outlive the process
-        once this returns."""
+        """Writes points, all or none; points with the same id are replaced. Durable on return."""
         ...
 
     def delete(self, run_ids: Sequence[str]) -> None:
-        """Takes out all points of these runs; that outlives the process too."""
+        """Removes all points of these runs. Durable on return."""
         ...
 
     def dense(self, vector: Sequence[float], limit: int, where: Filter) -> list[Hit]:
@@ -126,24 +125,24 @@ class Store(Protocol):
         ...
 
     def newest_seq(self) -> int:
-        """The largest row number in the index, 0 where it is empty."""
+        """The largest row number in the index, 0 if it is empty."""
         ...
 
     def count(self) -> int:
-        """How many points there are."""
+        """The number of points."""
         ...
 
     def compact(self) -> None:
-        """Makes sure that nothing of what was deleted is left in the files."""
+        """Removes deleted data from the files."""
         ...
 
     def drop(self) -> None:
-        """Removes the index; `open` begins a new one."""
+        """Removes the index; `open` creates a new one."""
         ...
 
 
 def dimension_error(name: str, theirs: int | None, ours: int | None) -> StoreError:
-    """The error of an index whose vectors are not the embedder's. None is an index without dense
+    """The error for an index whose vectors don't fit the embedder. None is an index without dense
     vectors."""
     said = f"the memory index {name} holds {_vectors(theirs)}, the embedder makes {_vectors(ours)}"
     return StoreError(said, REINDEX_HINT, code="dimension")

@@ -1,4 +1,4 @@
-"""Keeps one QualityModel fitted to what was graded and what the user said, and asks it about a
+"""Keeps a QualityModel fitted to grades and ratings, and estimates the quality of models for a
 task."""
 
 from __future__ import annotations
@@ -21,25 +21,24 @@ if TYPE_CHECKING:
 
 NAME = "quality"
 UNKNOWN_PRIOR = DEFAULT_RATING / 10
-"""The prior of a model with evidence that is nowhere rated and was not seen since."""
+"""The prior of a model with evidence that has no rating and is not installed now."""
 RERUN_STEP = 0.3
-"""How much less than what is expected of a model an answer is taken for whose task was run again
-with another, at most half of it: between as expected and
-bad. It was probably not liked, and an absolute score would raise a model of which less is
-expected."""
+"""How far below its expected quality an answer is scored whose task was run again with another
+model, at most half: between as expected and bad. The user probably did not like it, and an absolute
+score would raise a model with a lower expectation."""
 _BESIDE = {"benchmarks": "benchmarked", "known_models.yaml": "benchmarked", "guessed": "guessed"}
-"""What a model is that was measured a little, by the first word of where its prior comes from."""
+"""How the estimate of a model with a little evidence is described, by the first word of its prior's
+source."""
 TypeShares = Mapping[TaskType, float]
 """P(task type | text)."""
 
 
 class QualityEstimator:
-    """What is known of each model's quality on this machine. The fitted model is kept beside the
-    evidence, and fitted anew when that has changed.
+    """The quality of each model as known on this machine. The fitted model is stored beside the
+    evidence, and refitted when that changes.
 
-    A rating in models.yaml, benchmarks and a guess are priors of the same weight. Only those of
-    models with evidence are in the fit: what else is
-    installed does not change it.
+    A rating in models.yaml, benchmarks and a guess are priors of equal weight. Only models with
+    evidence are in the fit: other installed models don't change it.
     """
 
     def __init__(
@@ -58,8 +57,8 @@ class QualityEstimator:
     def estimates(
         self, text: str, shares: TypeShares, states: Iterable[ModelState]
     ) -> dict[ModelKey, Estimate]:
-        """What each model with evidence would be worth for a text of these types; nothing is known
-        of the others but their ratings, or guesses, in `states`."""
+        """Estimates for each model with evidence, for a text of these types; empty without any
+        evidence."""
         graded, rated = self._judgements.last_ids()
         if not graded and not rated:
             return {}
@@ -74,15 +73,15 @@ class QualityEstimator:
         return _told(by_key(model.predict(text)), states)
 
     def fit(self, states: Iterable[ModelState]) -> None:
-        """Fits a model to all evidence and keeps it."""
+        """Fits a model to all evidence and stores it."""
         self._fit(self._rated | current_priors(states), lambda text: _plain(self._shares(text)))
 
     def _kept(
         self, graded: int, priors: Mapping[str, Prior], kinds: Callable[[str], dict[str, float]]
     ) -> tuple[QualityModel, dict[str, Any]] | None:
-        """The model that was fitted before; None where the evidence is other now, or the prior of a
-        model with evidence."""
-        from orch.quality import QualityModel  # only where something is known
+        """The stored model; None if the evidence has changed, or the prior of a model with
+        evidence."""
+        from orch.quality import QualityModel  # only if there is evidence
 
         kept = self._judgements.load_learned(NAME)
         stamp: dict[str, Any] = json.loads(kept[0]) if kept else {}
@@ -106,7 +105,7 @@ class QualityEstimator:
         from orch.quality import QualityModel
 
         kept, marks = self._judgements.load_learned(NAME), self._judgements.last_ids()
-        # a model that is not there now, its provider being down, is rated as it was
+        # a model whose provider is down now keeps its earlier prior
         known = {**(json.loads(kept[0]).get("priors", {}) if kept else {}), **priors}
         model = fit_quality_model(
             self._judgements.graded_answers(),
@@ -123,7 +122,7 @@ class QualityEstimator:
     def _catch_up(
         self, model: QualityModel, stamp: dict[str, Any], priors: Mapping[str, Prior]
     ) -> None:
-        """Learns what was said since the model was kept, and keeps that."""
+        """Learns the ratings since the model was stored, and stores it again."""
         later = self._judgements.ratings(after=stamp["ratings"])
         for rating in later:
             name = qualified_name((rating.provider, rating.model))
@@ -141,7 +140,7 @@ class QualityEstimator:
 
 
 def current_priors(states: Iterable[ModelState]) -> dict[str, Prior]:
-    """By task type, from 0 to 1; none for a model of which its provider says nothing now."""
+    """The priors by task type, 0 to 1, of the models that their provider reports now."""
     return {
         qualified_name(state.key): _plain(state.prior.quality)
         for state in states
@@ -155,12 +154,11 @@ def fit_quality_model(
     priors: Mapping[str, Prior],
     kinds: Callable[[str], Mapping[str, float]],
 ) -> QualityModel:
-    """A model of PROVIDER/MODEL names from evidence, on the scale of the priors, which are from 0
-    to 1.
+    """Fits a model of PROVIDER/MODEL names to the evidence, on the scale of the priors, 0 to 1.
 
-    A suite tells how models differ, not how good they are: the graded models' mean grade is moved
-    to their mean prior at the types that were graded.
-    Reruns come last, each seen from what the rest says.
+    A suite tells how models differ, not how good they are: the mean grade of the graded models is
+    moved to their mean prior at the graded types. Reruns come last, each relative to what the rest
+    predicts.
     """
     from orch.quality import QualityModel
     from orch.storage.grades import is_evidence
@@ -193,8 +191,8 @@ def fit_quality_model(
 
 
 def apply_rating(model: QualityModel, rating: Rating) -> None:
-    """One more rating of a model that is known. Of a rerun the kept score is not read: earlier
-    versions kept an absolute one."""
+    """Applies one more rating of a known model. The stored score of a rerun is ignored: earlier
+    versions stored an absolute one."""
     name, score = qualified_name((rating.provider, rating.model)), rating.score
     if rating.kind == RERUN:
         expected = model.predict(rating.task)[name].mean
@@ -205,7 +203,7 @@ def apply_rating(model: QualityModel, rating: Rating) -> None:
 def _told(
     estimates: dict[ModelKey, Estimate], states: Iterable[ModelState]
 ) -> dict[ModelKey, Estimate]:
-    """What is measured beside something that nobody rated says beside what."""
+    """The estimates with the source of each prior named beside the measurement."""
     words = {
         state.key: _BESIDE.get(state.prior.source.split()[0].rstrip(","))
         for state in states
@@ -232,8 +230,8 @@ def by_key(estimates: Mapping[str, Estimate]) -> dict[ModelKey, Estimate]:
 
 
 def _move(graded: Sequence[GradedAnswer], priors: Mapping[str, Prior]) -> float:
-    """What is added to grades so that the graded models' mean is that of their priors at these
-    types; 0 where no graded model has one."""
+    """What is added to grades so that the mean of the graded models equals that of their priors at
+    these types; 0 if no graded model has a prior."""
     from orch.quality.table import prior_at
 
     distances: dict[str, list[float]] = {}
@@ -247,7 +245,7 @@ def _move(graded: Sequence[GradedAnswer], priors: Mapping[str, Prior]) -> float:
 
 
 def _everywhere(rating: float) -> Prior:
-    """A rating, which holds at every type."""
+    """The prior of a rating: the same at every type."""
     return dict.fromkeys(map(str, TaskType), rating)
 
 
@@ -260,7 +258,7 @@ def _plain(shares: TypeShares) -> dict[str, float]:
 
 
 def qualified_name(key: ModelKey) -> str:
-    """Provider and model as one word."""
+    """Provider and model as one string."""
     return "/".join(key)
 
 

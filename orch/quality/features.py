@@ -1,4 +1,4 @@
-"""Turns a text into hashed words, pairs of words and surface features (pure)."""
+"""Turns a text into hashed words, word pairs and surface features (pure)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 FeatureGroups = list[tuple[list[int], float]]
-"""Buckets of a text in groups, and the value that each of a group counts."""
+"""The buckets of a text in groups, and the value of each bucket of a group."""
 
 BUCKETS = 1 << 15
 """Half as many lose .002 of the accuracy in kinds."""
 HEAD_CHARS, TAIL_CHARS, TOKENS = 1_500, 900, 400
-"""What is read of a text, so that any text takes a bounded time."""
+"""The part of a text that is read, so that any text takes bounded time."""
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def hash_text(text: str) -> FeatureGroups:
-    """The buckets of a text's words, pairs of words and surface features, and what each of them
-    counts: every group has length 1."""
+    """The buckets of a text's words, word pairs and surface features with their values: every group
+    has length 1."""
     read = (
         text
         if len(text) <= HEAD_CHARS + TAIL_CHARS
@@ -47,8 +47,8 @@ def hash_text(text: str) -> FeatureGroups:
 
 
 def _surface(read: str, tokens: list[str], low: list[str]) -> Iterator[str]:
-    """How a text looks: lengths, ends, capitals, marks, line breaks, and its first and last
-    words."""
+    """Surface features: lengths, endings, capitals, punctuation, line breaks, and the first and
+    last words."""
     count = max(len(low), 1)
     marks = sum(not word[0].isalnum() for word in low)
     yield f"sl{int(2.5 * math.log2(count))}"

@@ -1,5 +1,5 @@
-"""Says how good each model's answer to a text would be; fitting needs numpy, asking does not
-(pure)."""
+"""Predicts how good each model's answer to a text would be; fitting needs numpy, prediction does
+not (pure)."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from orch.types import Estimate
 
 MAGIC = b"orchqua2"
 RATING_FADES = 20
-"""Graded answers from which on a rating is not worth a mention."""
+"""Graded answers from which on a rating is no longer mentioned."""
 KIND_VARIANCE = 0.03
-"""Of a model's means from kind to kind, for texts of which the kind says nothing."""
+"""Variance of a model's means between kinds, for texts whose kind is uncertain."""
 WORDS_WEIGHT = 10.0
-"""Graded answers of a model at which half is believed of what words say of it: by fewer, one answer
-would move it by more than the table does."""
+"""Graded answers of a model at which half of the contribution of words is believed: with fewer, one
+answer would move it by more than the table does."""
 STEP = 50.0
-"""What an online step is divided by; 30 to 60 are alike, 5 loses .01 (streams of the same set)."""
+"""Divisor of an online step; 30 to 60 are alike, 5 loses .01 (streams of the same set)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextFeatures:
-    """A text as the model sees it: buckets with the value that each counts, shares of kinds, and
-    how far words are to be believed (0 to 1)."""
+    """The features of a text: buckets with their values, shares of kinds, and how far words are
+    trusted (0 to 1)."""
 
     groups: FeatureGroups
     shares: list[float]
@@ -66,7 +66,7 @@ class QualityModel:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Their names, in the order they were given."""
+        """The names of the models, in the order they were given."""
         return tuple(self._at)
 
     @classmethod
@@ -79,15 +79,16 @@ class QualityModel:
         kinds: Kinds | None = None,
         moves: Iterable[float] = (),
     ) -> QualityModel:
-        """Learns from graded answers, of which there may be none. Answers of models that are not in
-        `models` are ignored.
+        """Fits a model to graded answers, of which there may be none. Answers of models that are
+        not in `models` are ignored.
 
-        `priors` are from 0 to 1: a number, or numbers by kind, for each model. `kinds`, where
-        given, is P(kind | text); else it is learned from the rows'
-        kinds, which takes numpy.
-        `moves` bring the scores of the first rows to the scale of the ratings, by what is to be
-        added.
-        Raises ValueError for scores and priors outside 0 to 1 and for models named twice.
+        `priors` are from 0 to 1: a number, or numbers by kind, for each model; without any, a model
+        starts at the mean of all answers. `kinds`, if given, is P(kind | text); otherwise it is
+        learned from the kinds of the rows, which needs numpy.
+
+        `moves` are added to the scores of the first rows to bring them to the scale of the ratings.
+
+        Raises ValueError for scores and priors outside 0 to 1 and for a model that is named twice.
         """
         models = list(models)
         if len(set(models)) != len(models):
@@ -103,13 +104,13 @@ class QualityModel:
         return cls(models, labels, table, lines, rated, kinds)
 
     def predict(self, text: str) -> dict[str, Estimate]:
-        """An estimate for every model. Any text is allowed; what is read of it is bounded."""
+        """An estimate for every model. Accepts any text; a bounded part of it is read."""
         reading = self._read(text)
         return {model: self._estimate(reading, model, at) for model, at in self._at.items()}
 
     def update(self, text: str, model_name: str, score: float) -> None:
-        """Learns from one more graded answer, in time that doesn't depend on how many there were.
-        Raises ValueError for a model that is not known."""
+        """Learns one more graded answer, in constant time. Raises ValueError for an unknown
+        model."""
         if model_name not in self._at:
             raise ValueError(f"no model is called {model_name!r}")
         model, score = self._at[model_name], checked_score(score)
@@ -125,8 +126,7 @@ class QualityModel:
                     column[bucket] += error * value / STEP
 
     def meet(self, model_name: str, prior: Prior) -> None:
-        """Makes room for a model that was not there, of which so much is believed. Raises
-        ValueError as `fit` does."""
+        """Adds a model with a prior, unless it is known. Raises ValueError as `fit` does."""
         if model_name not in self._at:
             believed = checked_prior(prior)
             self._at[model_name] = len(self._at)
@@ -136,7 +136,7 @@ class QualityModel:
                 self._lines.models.append(array("f", bytes(4 * BUCKETS)))
 
     def _open(self, label: str) -> None:
-        """Makes room for a kind that was not among the graded answers."""
+        """Adds a kind that the graded answers did not have."""
         if label not in self._labels:
             self._labels[label] = len(self._labels)
             self._table.add_kind(
@@ -148,9 +148,9 @@ class QualityModel:
 
     def choose(self, text: str, costs: Mapping[str, float], dial: float = 0.0) -> str:
         """The model with the largest mean - dial * cost / largest cost; of equals the cheapest.
-        `costs` in seconds; a missing one counts as the median.
+        `costs` are in seconds; a missing one counts as the median.
 
-        Raises ValueError where there is no model, and for a cost or a dial that is negative or not
+        Raises ValueError if there is no model, and for a cost or a dial that is negative or not
         finite.
         """
         if not self._at:
@@ -162,7 +162,7 @@ class QualityModel:
         return max(means, key=lambda model: (means[model] - dial * shares[model], -shares[model]))
 
     def _read(self, text: str) -> TextFeatures:
-        """Sums the columns over the text's buckets."""
+        """Sums the columns over the buckets of the text."""
         lines = self._lines
         groups = hash_text(text) if lines.columns() else []
         scores = lines.scores(groups)
@@ -186,7 +186,8 @@ class QualityModel:
         return [float(given.get(label, 0.0)) for label in self._labels]
 
     def _mean(self, reading: TextFeatures, model: int) -> float:
-        """The model's own mean, and what kind and words add as far as they are believed."""
+        """The model's own mean, plus the contributions of kind and words as far as they are
+        trusted."""
         base = self._table.base(model)
         words = (
             column_sum(self._lines.models[model], reading.groups)
@@ -250,8 +251,8 @@ class QualityModel:
 
     @classmethod
     def from_bytes(cls, data: bytes, kinds: Kinds | None = None) -> QualityModel:
-        """What `to_bytes` wrote. A model that was fitted with `kinds` needs them again. Raises
-        ValueError for anything else."""
+        """A model from `to_bytes`. A model fitted with `kinds` needs them again. Raises ValueError
+        for other data."""
         body = memoryview(data)[12:]
         if (
             data[:8] != MAGIC

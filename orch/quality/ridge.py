@@ -1,4 +1,4 @@
-"""Learns the columns from graded answers by ridge regression: needs numpy (pure)."""
+"""Fits the weight columns to graded answers by ridge regression: needs numpy (pure)."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ from orch.quality.table import CELL_WEIGHT, GradedDataset
 from orch.quality.weights import WeightColumns, unpack_column
 
 KIND_RIDGE, REST_RIDGE = 1.0, 30.0
-"""For kinds, .1 to 1 are alike; for the rest, 10 and 30 are alike, and at 30 one answer says a
-third as much of a text of the same words."""
+"""For kinds, .1 to 1 are alike; for the rest, 10 and 30 are alike, and at 30 one answer moves a
+text of the same words a third as much."""
 TEMPERATURES = (3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0)
 CAUTION = 0.8
-"""Of the temperature that fits known kinds best: on unseen kinds every softmax is too sure (wins
-.001 of quality there, costs .001 at home)."""
+"""Share of the temperature that fits known kinds best: on unseen kinds every softmax is
+overconfident (gains .001 of quality there, costs .001 on known kinds)."""
 REST_SHARE = 0.7
-"""Of the scale that fits best what words tell apart: who looks best is partly lucky (.002 of
-quality)."""
+"""Share of the best-fitting scale of the differences between models: the apparent best is partly
+lucky (.002 of quality)."""
 UNPROVEN = 1.0
-"""Squared sum of what words must have told before half of it is believed: with few answers they
+"""Squared sum of predictions from words at which half of them is believed: with few answers they
 agree by chance."""
 SEEN_MASS = 2.0
-"""Squared values at which a bucket counts as half new; .05 tells unseen kinds a little worse."""
+"""Squared values at which a bucket counts as half new; .05 recognizes unseen kinds a little
+worse."""
 STEEPNESS, KNOWN_ODDS = 2.5, 4.0
-"""Trust falls steeply, and four of five texts are taken to be of known kinds; odds of 2 and 8 move
-.002 from unseen kinds to known ones."""
+"""Trust falls steeply, and four of five texts are assumed to be of known kinds; odds of 2 and 8
+move .002 from unseen kinds to known ones."""
 NEWTON_STEPS = 12
 LEARNED_TEXTS, DENSE_COLUMNS = 3_200, 2_048
-"""Texts that words are learned from (memory grows with their square, time with their cube; the
+"""Texts that the columns are fitted to (memory grows with their square, time with their cube; the
 table takes all), and columns held at a time."""
 
 
 def fit_columns(graded: GradedDataset) -> tuple[WeightColumns, list[list[float]]]:
-    """Columns by two ridges, and every text's shares of kinds: its label, else as told without
-    it."""
+    """Columns by two ridge regressions, and each text's shares of kinds: its label, else the
+    prediction without it."""
     order = sorted(
         range(len(graded.texts)),
         key=lambda at: (zlib.crc32(graded.texts[at].encode("utf-8", "replace")), at),
@@ -75,7 +76,7 @@ def fit_columns(graded: GradedDataset) -> tuple[WeightColumns, list[list[float]]
 
 @dataclass(frozen=True, slots=True)
 class DesignMatrix:
-    """Texts as a sparse matrix: line, bucket and value of each entry; numpy arrays."""
+    """Texts as a sparse matrix: line, bucket and value of each entry, as numpy arrays."""
 
     line: Any
     bucket: Any
@@ -84,7 +85,7 @@ class DesignMatrix:
 
     @classmethod
     def of(cls, texts: list[FeatureGroups]) -> DesignMatrix:
-        """One line a text."""
+        """One line for each text."""
         entries = [
             (line, bucket, value)
             for line, groups in enumerate(texts)
@@ -95,7 +96,7 @@ class DesignMatrix:
         return cls(line.astype(int), bucket.astype(int), value, len(texts))
 
     def gram(self) -> Any:
-        """Products of all pairs of texts, (n, n). Buckets of one text alone only count on the
+        """Products of all pairs of texts, (n, n). Buckets of a single text only count on the
         diagonal."""
         shared = np.bincount(self.bucket, minlength=BUCKETS) > 1
         place = np.cumsum(shared) - 1
@@ -113,7 +114,7 @@ class DesignMatrix:
         return gram
 
     def column(self, weights: Any) -> array[float]:
-        """Weights of texts as weights of buckets."""
+        """Turns weights of texts into weights of buckets."""
         return unpack_column(
             memoryview(
                 _sums(self.bucket, self.value * weights[self.line], BUCKETS).astype("<f4").tobytes()
@@ -121,8 +122,8 @@ class DesignMatrix:
         )
 
     def newness(self, without: Any) -> Any:
-        """How new each text is to the others, 0 to 1, when those of its own group in `without` are
-        not counted."""
+        """How new each text is to the others, 0 to 1, without those of its own group in
+        `without`."""
         square = self.value**2
         mass = _sums(self.bucket, square, BUCKETS)
         keys = without[self.line] * BUCKETS + self.bucket
@@ -135,8 +136,8 @@ class DesignMatrix:
 
 
 def _sums(places: Any, values: Any, size: int = 0) -> Any:
-    """Sums of values by place, as floats: numpy's bincount of nothing is of whole numbers, whatever
-    the weights, and takes no float added in place."""
+    """Sums of values by index, as floats: numpy's bincount of an empty array has integers whatever
+    the weights, and no float can be added in place."""
     return np.bincount(places, values, minlength=size).astype(float)
 
 
@@ -145,7 +146,7 @@ def _told(kind: int | None, count: int) -> list[float]:
 
 
 def _one_hot(kinds: list[int | None], count: int) -> Any:
-    """A line for each text; the mean where the kind was not told."""
+    """A line for each text; the mean where the kind is unknown."""
     wanted = np.array([_told(kind, count) or [0.0] * count for kind in kinds]).reshape(
         len(kinds), count
     )
@@ -157,8 +158,8 @@ def _one_hot(kinds: list[int | None], count: int) -> Any:
 def _learn_kinds(
     lines: WeightColumns, design: DesignMatrix, gram: Any, wanted: Any
 ) -> tuple[Any, Any]:
-    """Scores of kinds; returns shares told without the text itself, and the largest score without
-    the text (line 0) and without its whole kind (1)."""
+    """Fits the columns of kinds. Returns shares predicted without the text itself, and the highest
+    score without the text (line 0) and without its whole kind (line 1)."""
     inverse = np.linalg.inv(gram + KIND_RIDGE * np.eye(design.size))
     mean = wanted.mean(axis=0)
     weights = inverse @ (wanted - mean)
@@ -181,8 +182,8 @@ def _learn_kinds(
 
 
 def _learn_trust(lines: WeightColumns, design: DesignMatrix, wanted: Any, tops: Any) -> None:
-    """A logistic line that tells texts of known kinds from those of kinds left out, by their
-    largest score and their newness."""
+    """Fits a logistic regression that separates texts of known kinds from those of held-out kinds,
+    by highest score and newness."""
     mass = _sums(design.bucket, design.value**2, BUCKETS)
     lines.newness = [array("f", (1 / (1 + mass / SEEN_MASS)).tolist())]
     if wanted.shape[1] < 2:
@@ -202,9 +203,8 @@ def _learn_trust(lines: WeightColumns, design: DesignMatrix, wanted: Any, tops: 
 def _learn_models(
     lines: WeightColumns, design: DesignMatrix, gram: Any, graded: tuple[Any, Any], means: Any
 ) -> None:
-    """What words say beyond the kind; a score that is missing says nothing. What all models share
-    and what tells them apart are each scaled as they hold
-    on texts left out."""
+    """Fits what words add to the kind; missing scores add nothing. The common part of all models
+    and the differences between them are each scaled by held-out texts."""
     scores, known = graded
     rest = np.where(known, scores - means, 0.0)
     inverse = np.linalg.inv(gram + REST_RIDGE * np.eye(design.size))
@@ -231,14 +231,14 @@ def _left_out_means(scores: Any, known: Any, shares: Any, own: Any) -> Any:
 
 
 def _scale(wanted: Any, told: Any) -> float:
-    """By how much to multiply what was told, 0 to 1 (least squares, drawn to 0)."""
+    """The factor for predictions, 0 to 1 (least squares, shrunk towards 0)."""
     return min(
         max(float((wanted * told).sum()) / (float((told * told).sum()) + UNPROVEN), 0.0), 1.0
     )
 
 
 def _scores(graded: GradedDataset, order: list[int]) -> tuple[Any, Any]:
-    """Mean score of each text and model, and whether there is one."""
+    """The mean score of each text and model, and whether there is one."""
     scores = np.zeros((len(order), graded.size))
     known = np.zeros(scores.shape, dtype=bool)
     for line, at in enumerate(order):

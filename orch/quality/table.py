@@ -1,4 +1,4 @@
-"""Graded answers by kind of task and model, drawn to what is believed without them (pure)."""
+"""Mean grade by kind of task and model, shrunk towards priors (pure)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ Row = tuple[str, str | None, str, float]
 Kinds = Callable[[str], Mapping[str, float]]
 """P(kind | text) of a classifier."""
 Prior = float | Mapping[str, float]
-"""What is believed of a model without graded answers, 0 to 1: at every kind, or by kind; at a kind
-that is missing it is the mean of the others."""
+"""The expected score of a model without graded answers, 0 to 1: one for every kind, or by kind; a
+missing kind has the mean of the others."""
 RATED_WEIGHT, ASSUMED_WEIGHT = 10.0, 3.0
-"""Graded answers that a rating, and the mean of all models, count as. At ten, one answer moves a
-rated model by at most .2 at its own kind, and by .15 at any
-other, also where the text may be of either."""
+"""The number of graded answers that a rating, and the mean of all models, count as. At ten, one
+answer moves a rated model by at most .2 at its own kind, and by .15 at any other, even if the text
+may be of either."""
 CELL_WEIGHT = 8.0
-"""Graded answers that a model's mean counts as in one kind of task; 5 to 20 are alike
+"""The number of graded answers that a model's mean counts as in one kind of task; 5 to 20 are alike
 (cross-validated, as all below, on LLMRouter's prompts)."""
 SCORE_VARIANCE = 0.2
-"""Of one graded answer about its mean: most are right or wrong (assumed, like the next; only `sd`
-depends on them)."""
+"""Variance of one graded answer: most are right or wrong (assumed, like the next; only `sd` depends
+on them)."""
 
 
 @dataclass(slots=True)
 class GradeTable:
-    """Graded answers by kind and model (lines of kinds): how many, and by how much they are better
-    than what is believed without them."""
+    """Graded answers by kind and model (lines are kinds): their number, and how much better they
+    are than the priors."""
 
     prior: list[float]
     weight: list[float]
@@ -39,15 +39,15 @@ class GradeTable:
     totals: list[list[float]]
 
     def base(self, model: int) -> float:
-        """A model's mean over all kinds, drawn to its prior."""
+        """A model's mean over all kinds, shrunk towards its prior."""
         return self.prior[model] + self._better(model)
 
     def _better(self, model: int) -> float:
-        """By how much a model is better than its prior, over all kinds."""
+        """How much better a model is than its prior, over all kinds."""
         return self.total[model] / (self.weight[model] + self.count[model])
 
     def expected(self, shares: Sequence[float], model: int) -> float:
-        """What is believed of a model at these kinds without answers."""
+        """The prior of a model at these kinds."""
         prior = self.prior[model]
         return prior + sum(
             share * (priors[model] - prior)
@@ -55,11 +55,11 @@ class GradeTable:
         )
 
     def share(self, model: int, weight: float) -> float:
-        """How much of what is known of a model are its graded answers, beside so many others."""
+        """The weight of a model's graded answers beside `weight` other ones."""
         return self.count[model] / (self.count[model] + weight)
 
     def add_model(self, prior: Prior, labels: Iterable[str]) -> None:
-        """Makes room for one more model."""
+        """Adds a model."""
         for line in (self.count, self.total, *self.counts, *self.totals):
             line.append(0.0)
         self.prior.append(prior_mean(prior))
@@ -68,13 +68,13 @@ class GradeTable:
             line.append(prior_at(prior, label))
 
     def add_kind(self, priors: list[float]) -> None:
-        """Makes room for one more kind, of which so much is believed of each model."""
+        """Adds a kind, with the prior of each model."""
         self.priors.append(priors)
         for lines in (self.counts, self.totals):
             lines.append([0.0] * len(priors))
 
     def add(self, shares: Sequence[float], model: int, score: float) -> None:
-        """One graded answer to a text of these kinds."""
+        """Adds one graded answer to a text of these kinds."""
         better = score - self.expected(shares, model)
         self.count[model] += 1
         self.total[model] += better
@@ -83,8 +83,8 @@ class GradeTable:
             self.totals[kind][model] += share * better
 
     def mean(self, shares: Sequence[float], model: int) -> float:
-        """The mean in these kinds: the prior at each, and what the answers of all kinds and of that
-        one add."""
+        """The mean at these kinds: the prior of each, plus the deviation over all kinds and at each
+        kind."""
         better = self._better(model)
         return (
             self.expected(shares, model)
@@ -96,13 +96,13 @@ class GradeTable:
         )
 
     def evidence(self, shares: Sequence[float], model: int) -> float:
-        """Graded answers in these kinds."""
+        """The number of graded answers at these kinds."""
         if not self.counts:
             return self.count[model]
         return sum(share * counts[model] for share, counts in zip(shares, self.counts, strict=True))
 
     def variance(self, shares: Sequence[float], model: int) -> float:
-        """Of the mean in these kinds."""
+        """The variance of the mean at these kinds."""
         own = SCORE_VARIANCE / (self.weight[model] + self.count[model])
         return (
             sum(
@@ -114,14 +114,15 @@ class GradeTable:
 
 
 def checked_score(value: float) -> float:
-    """Raises ValueError outside 0 to 1, and for what is not a number."""
+    """The score as a float. Raises ValueError for anything but a number from 0 to 1."""
     if not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError(f"a score is from 0 to 1, not {value!r}")
     return float(value)
 
 
 def checked_prior(prior: Prior) -> Prior:
-    """Raises ValueError for a number outside 0 to 1, and for a mapping of kinds that is empty."""
+    """The prior with its numbers checked. Raises ValueError for a number outside 0 to 1 and for an
+    empty mapping of kinds."""
     if not isinstance(prior, Mapping):
         return checked_score(prior)
     if not prior:
@@ -130,18 +131,19 @@ def checked_prior(prior: Prior) -> Prior:
 
 
 def prior_mean(prior: Prior) -> float:
-    """Over the kinds."""
+    """The mean over the kinds."""
     return sum(prior.values()) / len(prior) if isinstance(prior, Mapping) else prior
 
 
 def prior_at(prior: Prior, label: str) -> float:
-    """At one kind."""
+    """The prior of one kind."""
     return prior[label] if isinstance(prior, Mapping) and label in prior else prior_mean(prior)
 
 
 @dataclass(frozen=True, slots=True)
 class GradedDataset:
-    """Graded answers by text: its label of kind (None: not told), and for each model the scores."""
+    """Graded answers by text: the index of its kind (None: unknown), and the scores of each
+    model."""
 
     texts: list[str]
     labels: list[str]
@@ -158,8 +160,8 @@ class GradedDataset:
         kinds: Kinds | None,
         moves: Iterable[float] = (),
     ) -> GradedDataset:
-        """The rows of these models, gathered by text in the order they come; `moves` are added to
-        their scores, 0 where there are none left."""
+        """The rows of these models, grouped by text in order of appearance; `moves` are added to
+        their scores, 0 where there are no more."""
         at = {model: number for number, model in enumerate(models)}
         scores: dict[str, dict[int, list[float]]] = {}
         label: dict[str, str] = {}
@@ -190,8 +192,8 @@ def fill_table(
     shares: Sequence[Sequence[float]],
     labels: Sequence[str],
 ) -> GradeTable:
-    """All answers. Before any, a model's prior is believed, or the mean of all answers, or of the
-    priors, or a half."""
+    """A table of all answers. The prior of a model without one is the mean of all answers, else of
+    the priors, else a half."""
     seen = [score for each in graded.scores for many in each.values() for score in many]
     known = seen or [prior_mean(prior) for prior in rated if prior is not None] or [0.5]
     believed: list[Prior] = [sum(known) / len(known) if prior is None else prior for prior in rated]

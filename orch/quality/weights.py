@@ -1,4 +1,4 @@
-"""Columns of weights that say what words tell of kinds and models (pure)."""
+"""Weight columns: the contribution of words to kinds and models (pure)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from orch.quality.features import FeatureGroups
 
 @dataclass(slots=True)
 class WeightColumns:
-    """What was learned from words: a column of BUCKETS weights for each kind, for each model, and
-    one for how new a bucket is."""
+    """Fitted columns: BUCKETS weights for each kind, for each model, and one column for how new a
+    bucket is."""
 
     kinds: list[array[float]] = field(default_factory=list)
     offsets: list[float] = field(default_factory=list)
@@ -24,7 +24,7 @@ class WeightColumns:
     trust: list[float] = field(default_factory=lambda: [4.0, 0.0, 0.0])
 
     def scores(self, groups: FeatureGroups) -> list[float]:
-        """One for each kind."""
+        """One score for each kind."""
         return [
             offset + column_sum(column, groups)
             for column, offset in zip(self.kinds, self.offsets, strict=True)
@@ -35,12 +35,12 @@ class WeightColumns:
         return _softmax([self.temperature * score for score in scores])
 
     def columns(self) -> list[array[float]]:
-        """All, in the order of the file."""
+        """All columns, in the order of the file."""
         return [*self.kinds, *self.models, *self.newness]
 
 
 def column_sum(column: array[float], groups: FeatureGroups, *, square: bool = False) -> float:
-    """A column over a text's buckets, each as it counts."""
+    """The weighted sum of a column over a text's buckets."""
     total = 0.0
     for at, value in groups:
         total += (value * value if square else value) * (

@@ -1,4 +1,4 @@
-"""Folds text to one line and validates names, so that text from elsewhere can't begin a line of a
+"""Reduces text to one line and validates names, so that foreign text can't start a new line in a
 listing, a reason or a warning (pure)."""
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ MOST_NAME_CHARS = 300
 
 
 def one_line(text: str) -> str:
-    """The text on one line: line breaks and runs of blanks as one blank, without controls and what
-    turns a line round."""
+    """The text on one line: line breaks and runs of blanks become one blank; control and
+    bidirectional characters are removed."""
     return sanitize_text(" ".join(text.split()))
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says; its kind where it says nothing."""
+    """The first line of an error's message; its type if there is none."""
     return next(filter(None, map(one_line, str(error).splitlines())), type(error).__name__)
 
 
 def is_valid_name(value: Any) -> bool:
-    """Whether it can be a name: a text of one line, neither empty nor longer than any name."""
+    """Whether a value can be a name: a single line, neither empty nor too long."""
     if not isinstance(value, str) or len(value) > MOST_NAME_CHARS:
         return False
     return (

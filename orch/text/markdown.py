@@ -1,12 +1,11 @@
-"""Cuts Markdown that is still coming into blocks that are complete and a tail that may still change
-(pure)."""
+"""Splits streamed Markdown into complete blocks and a tail that may still change (pure)."""
 
 from __future__ import annotations
 
 
 class BlockSplitter:
-    """Takes text as it comes. A blank line ends a block, but not inside a code fence nor within a
-    list. Every line is looked at once."""
+    """Takes text as it arrives. A blank line ends a block, except inside a code fence or a list.
+    Every line is read once."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -15,11 +14,10 @@ class BlockSplitter:
         self._after_blank = False
 
     def feed(self, text: str) -> str:
-        """The blocks that this piece completes, empty for most pieces."""
+        """The blocks that this text completes; usually empty."""
         head, newline, rest = text.partition("\n")
-        self._partial.append(
-            head
-        )  # joined once it is whole: a line of many pieces would be copied at each
+        # joined when the line is complete: joining each piece would copy a long line every time
+        self._partial.append(head)
         if not newline:
             return ""
         *lines, partial = rest.split("\n")
@@ -40,11 +38,9 @@ class BlockSplitter:
         return ready
 
     def tail(self, lines: int, most_chars: int | None = None) -> str:
-        """The end of what is not complete, at most so many lines and characters; a code block that
-        was cut begins with its fence again."""
-        self._partial = [
-            "".join(self._partial)
-        ]  # asked for several times a second while a line goes on
+        """The end of the incomplete part, up to some lines and characters; a truncated code block
+        starts with its fence again."""
+        self._partial = ["".join(self._partial)]  # called several times a second while a line grows
         kept = "".join(
             (
                 *self._lines[-lines:],
@@ -55,7 +51,7 @@ class BlockSplitter:
         return self._fence + kept if self._fence and self._fence not in kept else kept
 
     def flush(self) -> str:
-        """Everything that is not complete; empty afterwards."""
+        """The incomplete part; empty afterwards."""
         rest = "".join(self._lines) + "".join(self._partial)
         self.__init__()  # type: ignore[misc]
         return rest

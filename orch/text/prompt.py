@@ -1,5 +1,5 @@
-"""What was asked, and the messages that a model gets for it: instruction, piped text and files
-fenced apart (pure)."""
+"""The task, and the messages that a model receives for it: instruction, piped text and files in
+separate fences (pure)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS = {
 """Kinds of characters by their first byte in UTF-8: Latin letters with accents, Cyrillic, Arabic,
 scripts of India and its east, symbols, kana, Hangul, emoji.
 
-What is in none is "?": Han, Greek, Hebrew, Armenian, fullwidth forms.
+The others are "?": Han, Greek, Hebrew, Armenian, fullwidth forms.
 """
 _KIND_OF = bytes(
     next(
@@ -41,16 +41,15 @@ _TOKENS_OF_KIND = {
     b" a": 0.75, b" A": 0.75, b"na": 0.75, b"nA": 0.75, b".a": 0.75, b".A": 0.75,
     b"aA": 1.5, b"a0": 0.45, b"A0": 0.45, b"0a": 0.45, b"0A": 0.45, b"0.": 0.4, b" 0": 0.7, b"n ": 1.6, b"  ": 0.016,
 }  # fmt: skip
-"""Tokens of a character, and what a pair adds: a word's beginning, camelCase and base64, hex, a
-number's point or blank, an indent.
+"""Tokens of a character, and what a pair adds: the beginning of a word, camelCase and base64, hex,
+the point or blank of a number, an indent.
 
 Fitted by hand to the counts of eight vocabularies (Llama 3, Qwen 2, Mistral's Tekken and v1,
-DeepSeek V3, gpt-oss, Command R, SmolLM2) over 194 samples of
-60 kinds (2026-11-29): prose and dialogues, 33 languages, code, CSV, JSON, hex, base64, logs, emoji.
-The aim is the third highest of the eight, which
-prose, code, numbers, JSON, CJK and Cyrillic meet within 20 %. Most vocabularies take a token a
-digit; Llama 3 and gpt-oss take one for three.
-No token has more than some hundred blanks.
+DeepSeek V3, gpt-oss, Command R, SmolLM2) over 194 samples of 60 kinds (2026-11-29): prose and
+dialogues, 33 languages, code, CSV, JSON, hex, base64, logs, emoji. The target is the third highest
+of the eight; prose, code, numbers, JSON, CJK and Cyrillic meet it within 20 %. Most vocabularies
+use a token for each digit; Llama 3 and gpt-oss use one for three. No token has more than a few
+hundred blanks.
 """
 _TOKENS_OF_BYTES = {
     b"\xe1\xba": -0.6,
@@ -59,14 +58,14 @@ _TOKENS_OF_BYTES = {
     b"\xe2\x94": -1.4,
     b"\xe2\x95": -1.4,
 }
-"""What differs within a first byte: Vietnamese, dashes and quotes, boxes (whose lines are one token
-for several)."""
+"""Corrections within a first byte: Vietnamese, dashes and quotes, box drawing (whose lines take one
+token for several)."""
 LONG_TASK_CHARS = 20_000
-"""A longer task is worked on beside the event loop, and first of all asked whether it fits any
+"""A longer task is processed off the event loop, and first checked against the context of every
 model."""
 MOST_READ, _PIECES = 1_000_000, 20
-"""Characters that are looked at, which takes some 40 ms: 10 MB would take ten times as long, only
-to be refused."""
+"""Characters that are read, which takes about 40 ms: 10 MB would take ten times as long, only to be
+refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One request, as every face of orch hands it on."""
+    """One request, in the form that every face passes on."""
 
     text: str
     system_prompt: str | None = None
@@ -92,24 +91,24 @@ class Task:
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
-    """Fields of a request that orch does not know: the model's server gets them as they are."""
+    """Fields of a request that orch does not know: they are passed to the provider unchanged."""
     model: str | None = None
     task_type: TaskType | None = None
     profile: str = "balanced"
     dial: float | None = None
     session: str | None = None
     stay_with: ModelKey | None = None
-    """The model that answered this conversation before: it keeps it unless another is clearly
+    """The model that answered this conversation before: it is kept unless another one is clearly
     better."""
     affinity: str = ""
-    """What the requests of one conversation have in common, where it is no session of ours."""
+    """A key shared by the requests of one conversation, if it is not a session of orch."""
     client: str = ""
     batch: bool = False
-    """Whether it may wait behind the tasks of people who sit there."""
+    """Whether it may wait behind interactive tasks."""
     loaded: bool = False
-    """Whether only loaded models may answer, where one can."""
+    """Whether only loaded models may answer, if one can."""
     warnings: tuple[str, ...] = ()
-    """What was left out of the request before it became a task."""
+    """What was dropped from the request before it became a task."""
     fresh: bool = False
     fallback: bool | None = None
     timeout_s: float | None = None
@@ -118,13 +117,13 @@ class Task:
 
     @property
     def may_fall_back(self) -> bool:
-        """Whether other models may take over: those that orch chooses, unless told otherwise; not
-        from one that was named."""
+        """Whether other models may take over: by default for a model that orch chose, not for one
+        that was named."""
         return self.model is None if self.fallback is None else self.fallback
 
     @property
     def max_tokens(self) -> int | None:
-        """Tokens of answer that were asked for."""
+        """The requested maximum of answer tokens."""
         asked = (
             self.options.get(name)
             for name in ("max_tokens", "max_completion_tokens", "num_predict")
@@ -133,7 +132,7 @@ class Task:
 
 
 def text_size(task: Task) -> int:
-    """Characters of the task's texts and images, at the price of a look at each."""
+    """Characters of the task's texts and images. Cheap: nothing is copied."""
     parts = (
         task.text,
         task.system_prompt or "",
@@ -144,7 +143,7 @@ def text_size(task: Task) -> int:
 
 
 def _size(value: Any) -> int:
-    """Characters of every text in a JSON-able value."""
+    """Characters of every text in a JSON value."""
     if isinstance(value, str):
         return len(value)
     return sum(
@@ -184,7 +183,7 @@ def _context(context: Sequence[str]) -> str:
 
 
 def _fenced(attachment: Attachment) -> str:
-    """So that it can't be taken for the instruction."""
+    """In a fence, so that it can't be taken for the instruction."""
     if attachment.image:
         return ""
     return fenced_block(f"File {attachment.name}" if attachment.name else "Input", attachment.text)
@@ -192,8 +191,8 @@ def _fenced(attachment: Attachment) -> str:
 
 def fenced_block(title: str, text: str) -> str:
     """A text under a title, between two fences that it does not contain."""
-    # three that are written out are looked for ten times as fast as a count; one match at a time
-    # leaves others their turn
+    # searching a literal is ten times as fast as counting; matching one at a time lets other
+    # threads run
     longest = max((len(run.group()) for run in re.finditer("```+", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{title}:\n{fence}\n{text.rstrip(chr(10))}\n{fence}"
@@ -220,7 +219,7 @@ def message_text(message: Message) -> str:
 
 
 def estimate_need(task: Task, messages: Sequence[Message]) -> Need:
-    """What any model must offer to take the task."""
+    """What a model must offer to take the task."""
     capabilities = {"completion"}
     if any(_images(message) for message in messages):
         capabilities.add("vision")
@@ -247,7 +246,7 @@ def _images(message: Message) -> int:
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
-    """Tokens of a conversation, before any server has counted them."""
+    """Estimated tokens of a conversation."""
     return sum(
         TOKENS_PER_MESSAGE
         + estimate_text_tokens(message_text(message))
@@ -257,8 +256,7 @@ def estimate_tokens(messages: Sequence[Message]) -> int:
 
 
 def estimate_text_tokens(text: str) -> int:
-    """Tokens of a text, by the kinds of its characters; where it is longer than any context holds,
-    of pieces all over it."""
+    """Estimated tokens of a text, by the kinds of its characters; a very long text is sampled."""
     if len(text) <= MOST_READ:
         return math.ceil(_tokens(text))
     step, size = len(text) // _PIECES, MOST_READ // _PIECES

@@ -1,4 +1,4 @@
-"""Cuts long texts into slices that are processed one at a time, so that no call holds the
+"""Splits long texts into slices that are processed one at a time, so that no call holds the
 interpreter for long (pure)."""
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 SLICE_CHARS = 64_000
 OVERLAP_CHARS = 8_000
-"""What neighbouring slices have in common: more than any secret that has a longest form (a cookie
-or a token: 7,000)."""
+"""The overlap of neighbouring slices: longer than any secret with a maximum length (a cookie or a
+token: 7,000)."""
 _DATA_URL = re.compile(r"data:[\w.+-]{1,60}/[\w.+-]{1,60};base64,")
 _T = TypeVar("_T")
 
 
 def overlapping_slices(text: str) -> Iterator[str]:
-    """The text in slices that overlap: whatever is no longer than the overlap stands whole in one
-    of them."""
+    """Overlapping slices of the text: anything no longer than the overlap is whole in one of
+    them."""
     begin = 0
     while True:
         yield text[begin : begin + SLICE_CHARS]
@@ -27,8 +27,7 @@ def overlapping_slices(text: str) -> Iterator[str]:
 
 
 def iter_texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON-able value but for images, which are base64: nobody reads a word in
-    them."""
+    """Every text in a JSON value except images, which are base64."""
     if isinstance(value, str):
         if not is_image_data_url(value):
             yield value
@@ -42,12 +41,12 @@ def iter_texts(value: Any) -> Iterator[str]:
 
 
 def is_image_data_url(text: str) -> bool:
-    """Whether a text is a `data:` URL in base64."""
+    """Whether a text is a base64 `data:` URL."""
     return text.startswith("data:") and _DATA_URL.match(text) is not None
 
 
 def batched(items: Iterator[_T], size: int) -> Iterator[list[_T]]:
-    """The items in lists of at most so many."""
+    """The items in lists of at most `size`."""
     batch: list[_T] = []
     for item in items:
         batch.append(item)

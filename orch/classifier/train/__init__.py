@@ -1,2 +1,1 @@
-"""Trains the learned part of the classifier; needs numpy, scipy and the embedder, none of which
-deciding needs."""
+"""Trains the classifier. Needs numpy, scipy and the embedder; classification needs none of them."""

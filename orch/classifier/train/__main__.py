@@ -1,8 +1,8 @@
 """Trains the classifier: `uv run --group train python -m orch.classifier.train --data DIR
 [--vectors FILE.npz]` (seeded, no clock).
 
-Rows come from the JSONL files of DIR and from `orch/classifier/data/`. Figures in the report are of
-rows that were not trained on.
+Rows come from the JSONL files of DIR and from `orch/classifier/data/`. The figures in the report
+are of rows that were not trained on.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from orch.classifier.train.teacher import embed_prompts, scaled
 
 L2 = 5e-5
 TAUGHT_L2 = 1e-4
-"""Of the features' part of the teacher."""
+"""Share of the feature model in the teacher."""
 REAL_WEIGHT = 2.0
 """A prompt of a user counts as much as two that were written for training. Of 1, 2, 3 and 4:
 lenient .741, .751, .752, .750 on sources left out."""
@@ -54,7 +54,7 @@ SPLICED_WEIGHT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All rows, a changed copy of each, and spliced prompts: as features, and rows and spliced
+    """All rows, a varied copy of each, and spliced prompts: as features, and rows and spliced
     prompts as vectors too."""
 
     rows: list[Row]
@@ -69,7 +69,7 @@ class Material:
     spliced_vectors: Any
 
     def teacher(self, chosen: Any) -> Teacher:
-        """Who saw the chosen rows alone: a model on features and one on vectors."""
+        """A teacher trained on the chosen rows alone: a model on features and one on vectors."""
         wanted, weights = self.wanted[chosen], self.weights[chosen]
         vectors = scaled(self.vectors[chosen], self.vectors)
         return Teacher(
@@ -78,8 +78,8 @@ class Material:
         )
 
     def softened(self, chosen: Any) -> Any:
-        """The labels of the chosen rows, half as they are, half as teachers see them who did not
-        see the row."""
+        """Targets of the chosen rows: half the label, half the prediction of teachers that were not
+        trained on the row."""
         dealt, soft = (
             np.random.default_rng(SEED).integers(0, TEACHERS, len(chosen)),
             np.zeros((len(chosen), len(TYPES))),
@@ -92,8 +92,8 @@ class Material:
         return (1 - TAUGHT_SHARE) * self.wanted[chosen] + TAUGHT_SHARE * np.exp(log_softmax(soft))
 
     def fitted(self, chosen: Any, teacher: Teacher) -> Any:
-        """Weights from the chosen rows, their copies, and the spliced prompts as the teacher labels
-        them."""
+        """Weights from the chosen rows, their copies, and the spliced prompts as labelled by the
+        teacher."""
         wanted, weights = self.softened(chosen), self.weights[chosen]
         soft = np.exp(
             log_softmax(teacher.logits(self.spliced, scaled(self.spliced_vectors, self.vectors)))
@@ -140,7 +140,7 @@ def load_material(rows: list[Row], vectors_file: Path | None) -> Material:
 
 
 def _vectors(texts: list[str], file: Path | None) -> Any:
-    """The texts' vectors, from a file of an earlier training where it has the same texts."""
+    """The vectors of the texts, from the file of an earlier training if it has the same texts."""
     digest = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
     if file is not None and file.is_file():
         kept = np.load(file)
@@ -153,8 +153,8 @@ def _vectors(texts: list[str], file: Path | None) -> Any:
 
 
 def cross_validated(data: Material, dealt: Any) -> tuple[Any, Any, Any]:
-    """Logits (n, 8) of each row by a model that did not see its fold, of its changed copy, and of
-    the row by the teacher."""
+    """Logits (n, 8) of each row by a model that was not trained on its fold, of its varied copy,
+    and of the row by the teacher."""
     plain, copies, taught = np.zeros((3, len(data.rows), len(TYPES)))
     for fold in range(FOLDS):
         chosen, rows = np.flatnonzero(dealt != fold), np.flatnonzero(dealt == fold)
@@ -166,8 +166,8 @@ def cross_validated(data: Material, dealt: Any) -> tuple[Any, Any, Any]:
 
 
 def evaluated(data: Material) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The head of the weights file (confidences and thresholds) and the report's figures, both from
-    rows that were left out."""
+    """The head of the weights file (confidences and thresholds) and the figures of the report, both
+    from held-out rows."""
     report: dict[str, Any] = {}
     seen: list[tuple[list[Row], Any, Any]] = []
     for name, by_source in (("leave_source_out", True), ("random_split", False)):

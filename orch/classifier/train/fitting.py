@@ -18,11 +18,12 @@ from orch.classifier.train.rows import TYPES, Row
 
 STEPS = 45
 LABEL_SHARE = 0.75
-"""What the label gets where another one is defensible; the others share the rest."""
+"""The label's share where another type is defensible; the others share the rest."""
 
 
 def matrix(texts: Sequence[str], vocabulary: Vocabulary) -> Any:
-    """Sparse, one line a text, as `LearnedClassifier` counts its features."""
+    """A sparse matrix with one line for each text, with the feature values of
+    `LinearClassifier`."""
     starts, at, values = [0], [], []
     for text in texts:
         for group, names in features(text, vocabulary).items():
@@ -70,20 +71,20 @@ def fit(lines: Any, wanted: Any, weights: Any, l2: float) -> Any:
 
 
 def log_softmax(logits: Any) -> Any:
-    """Line by line."""
+    """Computed for each line."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def fitted_bytes(weights: Any) -> Any:
-    """The weights as they are after rounding to bytes."""
+    """The weights after rounding to bytes."""
     whole, scale = rounded(weights)
     return whole * scale
 
 
 def rounded(weights: Any) -> tuple[Any, Any]:
-    """Bytes, and what one is worth for each type. 99.6 % of prompts keep their type; clipping the
-    largest .005 % kept only 94 %."""
+    """Bytes, and the value of one step for each type. 99.6 % of prompts keep their type; clipping
+    the largest .005 % kept only 94 %."""
     scale = np.abs(weights).max(axis=0) / 127
     return np.clip(np.round(weights / scale), -127, 127).astype(np.int8), scale
 

@@ -1,5 +1,4 @@
-"""Figures of rows that were not trained on, and what is fitted to them: confidences and
-thresholds."""
+"""Figures on held-out rows, and what is fitted to them: confidences and thresholds."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ SECOND_RIGHT = 0.4
 
 def folds(rows: Sequence[Row], by_source: bool) -> Any:
     """A fold for each real row, -1 (always trained on) for the others. Sources stay whole, or rows
-    are dealt at random."""
+    are distributed at random."""
     chance = random.Random(SEED)
     if not by_source:
         return np.array([chance.randrange(FOLDS) if row.real else -1 for row in rows])
@@ -38,8 +37,8 @@ def folds(rows: Sequence[Row], by_source: bool) -> Any:
 
 
 def knots(top: Any, right: Any) -> tuple[list[float], list[float]]:
-    """Confidence by top probability: means of equal shares of the rows, made rising (pool adjacent
-    violators)."""
+    """Confidence by top probability: means of equal shares of the rows, made monotonic (pool
+    adjacent violators)."""
     order = np.argsort(top, kind="stable")
     pools = [
         [float(top[part].mean()), float(right[part].mean()), 1]
@@ -73,7 +72,7 @@ def ece(confidence: Any, right: Any) -> float:
 
 
 def lenient(rows: Sequence[Row], best: Any) -> Any:
-    """Whether each row's type is its label or a defensible second."""
+    """Whether the type of each row is its label or a defensible second."""
     return np.array(
         [
             TYPES[at] == row.label or TYPES[at] in row.also
@@ -83,7 +82,7 @@ def lenient(rows: Sequence[Row], best: Any) -> Any:
 
 
 def shares(rows: Sequence[Row], best: Any) -> dict[str, float]:
-    """Strict and lenient shares of decisions, given by their place in TYPES."""
+    """Strict and lenient shares of decisions, given as indices into TYPES."""
     strict = np.array([TYPES[at] == row.label for at, row in zip(best, rows, strict=True)])
     return {
         "strict": round(float(strict.mean()), 4),
@@ -116,7 +115,7 @@ def baselines(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def unsure_below(confidence: Any, right: Any) -> float:
-    """The highest confidence under which more decisions are wrong than right."""
+    """The highest confidence below which more decisions are wrong than right."""
     order = np.argsort(confidence, kind="stable")
     share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     wrong = np.flatnonzero((share <= 0.5) & (np.arange(len(order)) >= 30))
@@ -124,7 +123,7 @@ def unsure_below(confidence: Any, right: Any) -> float:
 
 
 def second_share(rows: Sequence[Row], probabilities: Any) -> float:
-    """The least share of the first type's probability from which a second type is right or
+    """The minimum share of the first type's probability from which a second type is right or
     defensible in two of five cases."""
     order = np.argsort(-probabilities, axis=1)
     top, next_ = (np.take_along_axis(probabilities, order[:, [at]], axis=1)[:, 0] for at in (0, 1))
@@ -137,7 +136,8 @@ def second_share(rows: Sequence[Row], probabilities: Any) -> float:
 
 
 def cross_fitted_ece(top: Any, right: Any, dealt: Any) -> float:
-    """Expected calibration error where each fold's confidences are fitted to the other folds."""
+    """Expected calibration error where the confidences of each fold are fitted to the other
+    folds."""
     confidence = np.zeros(len(top))
     for fold in range(FOLDS):
         confidence[dealt == fold] = np.interp(

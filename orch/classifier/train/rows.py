@@ -1,5 +1,5 @@
-"""The prompts that the classifier is trained on: read, changed as other users could have typed
-them, and spliced into new ones."""
+"""The training prompts: loaded, varied as other users could have typed them, and spliced into new
+ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPES = tuple(str(each) for each in TaskType)
 OWN = Path(__file__).parents[1] / "data"
 KINDS = ("typo", "polite", "pasted")
 KNOWN_FROM = 3
-"""Prompts a word must stand in to be called known. Of 2 and 3 the better one (lenient .741 and
+"""Prompts that must contain a word for it to be known. Of 2 and 3 the better one (lenient .741 and
 .745; typos keep .971 and .964)."""
 LONGEST_SPLICED = 400
 SWAPPED_WORDS = 0.4
@@ -63,8 +63,8 @@ _PASTED = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled prompt. `source` is what is left out together; `real` tells prompts of users
-    from those written for training."""
+    """One labelled prompt. Rows of one `source` are left out together; `real` marks prompts of
+    users, as opposed to those written for training."""
 
     text: str
     label: str
@@ -76,7 +76,7 @@ class Row:
 
 
 def load_rows(folder: Path) -> list[Row]:
-    """The rows of a folder's files and of our own, in the order of file names."""
+    """The rows of a folder's files and of the package, ordered by file name."""
     paths = [*sorted(folder.glob("*.jsonl")), *sorted(OWN.glob("*.jsonl"))]
     return [
         _row(json.loads(line), path)
@@ -101,8 +101,8 @@ def _row(record: dict[str, Any], path: Path) -> Row:
 
 
 def vary(row: Row, kind: str, chance: random.Random) -> Row:
-    """The row as another user could have typed it: `typo`, `polite` or `pasted` (case and accents
-    are folded away before features are made)."""
+    """The row as another user could have typed it: `typo`, `polite` or `pasted` (features ignore
+    case and accents)."""
     if kind == "typo":
         return replace(row, text=_typos(row.text, chance))
     if kind == "polite":
@@ -134,7 +134,7 @@ def _typos(text: str, chance: random.Random) -> str:
 
 
 def vocabulary(rows: Sequence[Row]) -> Vocabulary:
-    """The words of the prompts that were written for training, the most frequent first."""
+    """The words of the prompts written for training, by descending frequency."""
     counts: Counter[str] = Counter()
     for row in rows:
         if not row.real:
@@ -150,8 +150,8 @@ def vocabulary(rows: Sequence[Row]) -> Vocabulary:
 
 
 def spliced(rows: Sequence[Row], count: int, seed: int) -> list[str]:
-    """New texts from the written prompts: the beginning of one with the end of another, or words
-    exchanged. They have no label: the teacher gives one."""
+    """New texts from the written prompts: the beginning of one with the end of another, or with
+    words exchanged. The teacher labels them."""
     chance = random.Random(seed)
     by_language = {
         lang: [

@@ -1,5 +1,5 @@
-"""Vectors of the embedder, on which the teacher is fitted that labels spliced prompts for the small
-model to learn from."""
+"""Vectors of the embedder. The teacher is fitted on them and labels the spliced prompts for the
+small model."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def _embedded(texts: Sequence[str]) -> Any:
 
 
 def scaled(vectors: Any, like: Any) -> Any:
-    """Centred and scaled as `like`, with a constant beside, sparse as `fit` takes them."""
+    """Centred and scaled as `like`, with a constant column, sparse as `fit` expects."""
     centred = (vectors - like.mean(axis=0)) / like.std()
     return sparse.csr_matrix(np.hstack([centred, np.ones((len(vectors), 1))]))

@@ -1,5 +1,4 @@
-"""The words that hold a sentence together: articles, prepositions, conjunctions, negations,
-auxiliaries; data only."""
+"""Function words: articles, prepositions, conjunctions, negations, auxiliaries. Data only."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ DROPPED = frozenset(
 DROPPED_ES = DROPPED | frozenset(
     "el la los las lo un una unos unas es son esta estan hay se que quien fue fueron era eran sera ser estar".split()
 )
-"""Words that say nothing, in English and in Spanish."""
+"""Words without meaning here, in English and in Spanish."""
 ARTICLES = frozenset("the el la los las lo a an un una unos unas my mi mis".split())
 DEFINITE, INDEFINITE = frozenset("the el la los las".split()), frozenset("a an un una".split())
 POSSESSIVES = frozenset("my our mi mis nuestro nuestra".split())
@@ -45,7 +44,7 @@ PARTICLES = {
     "entre": "between",
     "al": "to",
 }
-"""A preposition that begins what is left of a Spanish task, in English."""
+"""The English form of a preposition that begins the rest of a Spanish task."""
 INTERCHANGEABLE_PREPOSITIONS = [
     {"", "of", "de"},
     {"", "de", "in"},
@@ -55,11 +54,11 @@ INTERCHANGEABLE_PREPOSITIONS = [
     {"de", "from"},
     {"a", "to"},
 ]
-"""Prepositions that stand for one another."""
+"""Sets of prepositions that can replace one another."""
 NEUTRAL_PREPOSITIONS = {"", "of", "de", "in", "with", "for"}
-"""Prepositions that say nothing of the name of a tool."""
+"""Prepositions that carry no meaning before the name of a tool."""
 PHRASAL = frozenset("check log sign plug zoom fill break opt".split())
-"""Verbs that mean something else with `in`, also before the name of a tool."""
+"""Verbs that mean something else with `in`, even before the name of a tool."""
 
 CONJUNCTIONS = {
     "and": "and",
@@ -81,7 +80,8 @@ ORDER_WORDS = {
         "before after if unless while until since than instead more less".split(), "order of words"
     ),
 }
-"""Words that act on what follows: they never change places. With the reason that they give."""
+"""Words that modify what follows, so their position is fixed. Each with the reason that is
+reported."""
 SYNONYMS = {
     "no": "not",
     "nunca": "never",
@@ -97,6 +97,6 @@ SYNONYMS = {
 LETTER_LABELS = frozenset(
     "letter letra vowel vocal variable vitamin vitamina option opcion plan type tipo grupo group team hepatitis".split()
 )
-"""A single letter after these is a name."""
+"""A single letter after one of these is a name."""
 PAST = frozenset("was were did had fue fueron era eran estaba estuvo hubo habia".split())
 FUTURE = frozenset("will sera seran".split())

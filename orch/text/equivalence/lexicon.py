@@ -1,5 +1,5 @@
-"""The lexicon: which concept a word is a form of, by its own form, as a plural, as a form of a
-verb, or by what cognates have in common."""
+"""Lexicon: finds the concept of a word by its own form, plural, verb form, or common root of
+English and Spanish."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 from orch.text.equivalence.vocabulary import ADJECTIVES, NOUNS, TECH, UNITS, VERBS
 
 _CODE = r"[_/\\()\[\]{}<>=*&|^~$@#+]|\w\.\w|^-|^\.\w|:\w|\w:$|!\w"
-"""The marks of an identifier, a path, an operator."""
+"""Marks of an identifier, a path or an operator."""
 _ENDINGS = tuple(
     """andolo arlo arla arse erse irse ando iendo yendo endo aron ieron abamos ados adas ado ada ido
     ida idos idas amos emos imos aria eria iria ara era ira aran eran iran aba aban ia
@@ -19,7 +19,7 @@ _ENDINGS = tuple(
 _KEPT_PLURAL = frozenset(
     "news means goods arms customs series species physics mathematics glasses pants lens kubernetes".split()
 )
-"""Words in -s that are no plurals of another."""
+"""Words in -s that are not plurals."""
 COGNATES = [
     ("ph", "f"),
     ("th", "t"),
@@ -31,8 +31,8 @@ COGNATES = [
     ("idad$", "iti"),
     ("[aeo]$", ""),
 ]
-"""What makes an English and a Spanish word of one root alike; only words that no table knows, of
-two tasks in two languages."""
+"""Rewrites that give an English and a Spanish word of one root the same form. Only for unknown
+words of tasks in two languages."""
 COGNATE_CHARS = 6
 FALSE_FRIENDS = frozenset(
     (
@@ -51,13 +51,13 @@ Entry = tuple[str, str, bool, bool]
 
 @lru_cache(maxsize=1)
 def unit_forms() -> dict[str, str]:
-    """The unit that each form names."""
+    """The unit of each form."""
     return {form: concept.split()[0] for concept in UNITS.split(";") for form in concept.split()}
 
 
 @lru_cache(maxsize=1)
 def _forms() -> dict[str, tuple[str, str, bool]]:
-    """Every listed form: concept, kind, past. The first table that lists a form has it."""
+    """Every listed form: concept, kind, past. A form belongs to the first table that lists it."""
     forms: dict[str, tuple[str, str, bool]] = {name: (name, "tech", False) for name in TECH}
     for table, kind in (
         (NOUNS, "noun"),
@@ -79,8 +79,8 @@ def _forms() -> dict[str, tuple[str, str, bool]]:
 
 @lru_cache(maxsize=4096)
 def lookup(token: str) -> Entry:
-    """A folded token in the tables, by its own form, as a plural, as a form of a verb; else as it
-    stands."""
+    """Looks up a folded token by its own form, as a plural or as a verb form; an unknown token is
+    its own concept."""
     token = token.rstrip("<>")
     measures, singular = unit_forms(), _singular(token)
     for form in (token, singular):
@@ -105,13 +105,14 @@ def looks_like_code(token: str) -> bool:
 
 
 def listed_form(token: str) -> str:
-    """The listed form that a token is a form of, or nothing; Spanish stems end with a hyphen."""
+    """The listed form that a token is an inflection of, or nothing; Spanish stems end with a
+    hyphen."""
     forms = _forms()
     return next((form for form in _inflections(token, _singular(token)) if form in forms), "")
 
 
 def _singular(token: str) -> str:
-    """Without the ending of a plural, or of the third person."""
+    """Without the ending of a plural or of the third person."""
     if (
         not token.endswith("s")
         or len(token) < 4
@@ -152,8 +153,7 @@ def _inflections(token: str, singular: str) -> Iterator[str]:
 
 
 def cognate_stem(word: str) -> str:
-    """A word that no table knows, brought to what English and Spanish have in common: system and
-    sistema."""
+    """The common root of an unknown word in English and Spanish: system and sistema."""
     if len(word) < COGNATE_CHARS or word in FALSE_FRIENDS or not word.isalpha():
         return word
     for pattern, to in COGNATES:

@@ -1,5 +1,5 @@
-"""A task as read: its kind of question, its tense, and its words as concepts, each with its
-place."""
+"""Parses a task: its kind of question, its tense, and its words as concepts with their
+positions."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from orch.text.equivalence.vocabulary import COMPARATIVES, IMPLIED_BY, TECH
 
 _QUOTE = r"`+([^`]+)`+|\"([^\"]+)\"|“([^”]+)”|«([^»]+)»|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)"
 IMPERSONAL = {"howto", "can", "should", "write", "give"}
-"""Kinds in which `my` says nothing: how do I lock my screen, how do I lock a screen."""
+"""Kinds in which `my` has no meaning: how do I lock my screen, how do I lock a screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A concept where it stands: what kind of word it is, the preposition before it, its noun
-    phrase, the row of `and`/`or` it belongs to."""
+    """A concept in its position: the kind of word, the preposition before it, its noun phrase, and
+    its group of words joined by `and` or `or`."""
 
     concept: str
     kind: str  # verb, adjective, noun, tech, number, quote, code, name, fixed or word
@@ -52,7 +52,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class ParsedTask:
-    """A task as read: everything that two tasks must have in common."""
+    """A parsed task: everything that two equivalent tasks have in common."""
 
     kind: str
     tense: str
@@ -63,13 +63,13 @@ class ParsedTask:
     things: frozenset[str]
 
     def concepts(self, *kinds: str) -> Counter[str]:
-        """How often each concept occurs, of these kinds or of all."""
+        """How often each concept occurs, among words of these kinds or of all."""
         return Counter(word.concept for word in self.words if not kinds or word.kind in kinds)
 
 
 @lru_cache(maxsize=256)
 def parse_task(text: str) -> ParsedTask:
-    """What a task says."""
+    """Parses a task."""
     quotes: list[str] = []
 
     def set_aside(match: re.Match[str]) -> str:
@@ -103,7 +103,7 @@ def parse_task(text: str) -> ParsedTask:
 
 
 def with_cognates(reading: ParsedTask) -> ParsedTask:
-    """With words that no table knows brought to what English and Spanish have in common: system and
+    """The task with unknown words replaced by the common root of English and Spanish: system and
     sistema."""
     return replace(
         reading,
@@ -115,13 +115,13 @@ def with_cognates(reading: ParsedTask) -> ParsedTask:
 
 
 def _article(rest: str) -> str:
-    """Whether the thing asked about is the one, one of many, or neither is said."""
+    """Whether the task asks about the one, one of many, or does not say."""
     first = rest.partition(" ")[0]
     return "the" if first in DEFINITE else "a" if first in INDEFINITE else ""
 
 
 def _tense_of(tokens: list[str]) -> str:
-    """past, future or present: by auxiliaries, by known verbs, by Spanish accents."""
+    """past, future or present: by auxiliaries, known verbs and Spanish accents."""
     if any(token in FUTURE or token.endswith(">") for token in tokens):
         return "future"
     return (
@@ -132,7 +132,7 @@ def _tense_of(tokens: list[str]) -> str:
 
 
 def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) -> Iterator[Word]:
-    """The words that carry meaning, each with its place."""
+    """The words that carry meaning, with their positions."""
     found: list[Word] = []
     role, degree, phrase, row, last, new, joined = "", "", 0, 0, -1, True, False
     silent = (
@@ -182,8 +182,7 @@ def _words_of(kind: str, tokens: list[str], quotes: list[str], spanish: bool) ->
 
 
 def _person(token: str) -> str:
-    """I or you, which a Spanish verb says by its ending (of `how do I`, cómo borro, that says
-    nothing)."""
+    """I or you, from the ending of a Spanish verb (in `how do I`, cómo borro, it is ignored)."""
     if not listed_form(token).endswith("-") or lookup(token)[1] != "verb":
         return ""
     return (
@@ -196,7 +195,7 @@ def _person(token: str) -> str:
 
 
 def _trimmed(words: list[Word]) -> Iterator[Word]:
-    """Without words that others imply; a number and its unit in one."""
+    """Removes words that others imply, and joins a number with its unit."""
     concepts = {word.concept for word in words}
     held: Word | None = None
     for at, word in enumerate(words):
@@ -225,7 +224,7 @@ def _trimmed(words: list[Word]) -> Iterator[Word]:
 
 
 def _word(token: str, quotes: list[str]) -> Word:
-    """A token as a word, without its place."""
+    """A token as a word, without its position."""
     if token.startswith('"') and token[1:].isdigit() and int(token[1:]) < len(quotes):
         return Word(f'"{quotes[int(token[1:])]}"', "quote")
     if token[:1].isdigit():

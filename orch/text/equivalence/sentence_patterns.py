@@ -1,5 +1,5 @@
-"""The frames of sentences: politeness that says nothing, idioms with one meaning, and the
-beginnings that make a question of some kind.
+"""Sentence patterns: politeness, idioms with one meaning, and the openings of each kind of
+question.
 
 All are tried in order, on folded text.
 """
@@ -248,7 +248,7 @@ IDIOMS = [
     ),
 ]
 CONTRACTIONS = 10
-"""So many of the idioms come before politeness is taken off."""
+"""The number of idioms that are applied before politeness is removed."""
 _VIA = "|".join(re.escape(name) for name in sorted(TECH))
 QUESTION_PATTERNS: list[tuple[str, str, str]] = [
     (r"^cause (.+)$", "cause", r"\1"),
@@ -415,7 +415,7 @@ def _rewrites() -> tuple[
     list[tuple[re.Pattern[str], str]],
     list[tuple[re.Pattern[str], str, str]],
 ]:
-    """Politeness, idioms and frames, compiled when first needed: nothing is paid at import."""
+    """Politeness, idioms and question patterns, compiled on first use."""
     polite, idioms = (
         [(re.compile(pattern), to) for pattern, to in table] for table in (POLITE, IDIOMS)
     )
@@ -427,7 +427,7 @@ def _rewrites() -> tuple[
 
 
 def normalize_wording(text: str) -> str:
-    """Without politeness, with one wording for what has several."""
+    """Removes politeness and gives synonymous idioms one wording."""
     polite, idioms, _ = _rewrites()
     for pattern, to in idioms[:CONTRACTIONS] + polite + polite + idioms[CONTRACTIONS:]:
         text = " ".join(pattern.sub(to, text).split())
@@ -435,7 +435,7 @@ def normalize_wording(text: str) -> str:
 
 
 def split_question(text: str) -> tuple[str, str]:
-    """The kind of question and what is left when its frame is taken off."""
+    """The kind of question, and the rest of the text without its opening."""
     for pattern, kind, to in _rewrites()[2]:
         if match := pattern.match(text):
             return match.expand(kind), match.expand(to)

@@ -1,5 +1,4 @@
-"""A text's tokens: cut out, told to be English or Spanish, and folded to the form that the tables
-have."""
+"""Splits a text into tokens and normalizes them to the forms that the tables list."""
 
 from __future__ import annotations
 
@@ -24,13 +23,13 @@ _SPANISH = frozenset(
 
 
 def tokenize(raw: list[str]) -> list[str]:
-    """Runs without spaces as words, numbers, units and commas; a quotation's number stays behind
+    """Splits raw words into words, numbers, units and commas; the number of a quotation stays with
     its mark."""
     return [piece for at, run in enumerate(raw) for piece in _pieces(run, last=at == len(raw) - 1)]
 
 
 def _pieces(token: str, last: bool) -> Iterator[str]:
-    """A run without spaces, freed of the sentence's punctuation; a number and its unit apart."""
+    """One raw word without the punctuation of the sentence; a number and its unit are separate."""
     if token.startswith('"') and token[1:].isdigit():
         yield token
         return
@@ -63,7 +62,7 @@ def _pieces(token: str, last: bool) -> Iterator[str]:
 
 
 def is_spanish(text: str, tokens: list[str]) -> bool:
-    """By a mark, a function word or a verb at the beginning."""
+    """By a mark, function words or a verb at the beginning."""
     return (
         "¿" in text
         or not _SPANISH.isdisjoint(token.lower() for token in tokens)
@@ -72,15 +71,15 @@ def is_spanish(text: str, tokens: list[str]) -> bool:
 
 
 def _is_english(tokens: list[str]) -> bool:
-    """By a function word or a verb at the beginning."""
+    """By function words or a verb at the beginning."""
     return not _ENGLISH.isdisjoint(token.lower() for token in tokens) or listed_form(
         without_accents(tokens[0])
     ) == without_accents(tokens[0])
 
 
 def normalize_token(token: str, at: int, tokens: list[str], spanish: bool) -> str:
-    """Lower case without accents (ñ stays), a verb's tense marked by < or >; identifiers and
-    shouted function words keep their form."""
+    """Lower case without accents (ñ stays), with the tense of a verb as < or >; identifiers and
+    upper-case function words keep their form."""
     lower = token.lower()
     if lower in TECH or lower in ALIASES or lower in unit_forms():
         return ALIASES.get(lower, lower)
@@ -118,7 +117,7 @@ def without_accents(token: str) -> str:
 
 
 def _accent_tense(lower: str, plain: str) -> str:
-    """The mark of a known Spanish verb's past or future, which its accent tells."""
+    """The tense mark of a known Spanish verb, from its accent."""
     if lookup(plain)[1] != "verb":
         return ""
     if lower.endswith(("rá", "rán", "ré", "rás")):

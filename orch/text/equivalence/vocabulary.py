@@ -1,5 +1,5 @@
-"""The words that name things, qualities and acts, as concepts that English and Spanish forms share;
-data only.
+"""The vocabulary: things, qualities and actions as concepts that English and Spanish forms share.
+Data only.
 
 In a table concepts are separated by `;`, and the first form names the concept.
 """
@@ -148,7 +148,7 @@ TECH = frozenset(
         " django flask npm jquery perl scala systemctl"
     ).split()
 )
-"""Tools and languages: `in`, `with`, `for` and plain juxtaposition mean the same before these."""
+"""Tools and languages: before these, `in`, `with`, `for` and no preposition mean the same."""
 ALIASES = dict(
     pair.split("=")
     for pair in """js=javascript ts=typescript nodejs=node node.js=node vue.js=vue react.js=react
@@ -181,4 +181,4 @@ IMPLIED_BY = {
     "element": {"duplicate"},
     "language": {"python", "java", "rust", "javascript", "ruby", "kotlin"},
 }
-"""A word that says nothing beside one of these."""
+"""A word without meaning beside one of these."""

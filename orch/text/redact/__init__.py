@@ -1,5 +1,5 @@
-"""Redacts secrets before text is persisted: vendor keys by their form, private keys, and values
-beside a secret's name."""
+"""Redaction: finds secrets in text and replaces them before anything is persisted. Knows neither
+the journal nor the configuration files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Any
 KEPT_CHARS = 4_000
 PIECE_CHARS = 65_536
 """Searched at once: no call into C holds the interpreter for more than some milliseconds, so that a
-thread may do it beside a server's loop."""
+thread may do it beside a server's event loop."""
 BEFORE_CHARS, AFTER_CHARS = 256, 4_096
-"""What a piece sees of its neighbours: a name before a value, the rest of a secret that begins in
-it."""
+"""Context of a piece: a name before a value, and the rest of a secret that begins in the piece."""
 MARK_PREFIX = "[redacted: "
 _RETIRED = frozenset(
     int(crc, 16)
@@ -27,8 +26,8 @@ back their quadratic time."""
 
 
 class Redactor:
-    """Replaces secrets by `[redacted: NAME]`: the shipped forms but those of `allow`, and a user's
-    own patterns. Loads and compiles what a text needs."""
+    """Replaces secrets by `[redacted: NAME]`: the built-in forms except those in `allow`, and the
+    user's own patterns. Detectors are loaded and compiled on demand."""
 
     def __init__(
         self, patterns: Mapping[str, str], allow: Collection[str] = (), *, enabled: bool = True
@@ -40,13 +39,12 @@ class Redactor:
         )
         self._allow, self._enabled = frozenset(allow), enabled
         self._compiled: list[tuple[str, re.Pattern[str]]] | None = None
-        # the task stands in a run's row twice, and the words of decisions in one row after the
-        # other
+        # a run's row holds the task twice, and consecutive rows hold the same words of decisions
         self._lately = lru_cache(maxsize=64)(self._redacted)
 
     def redact_all(self, value: Any) -> Any:
-        """The same value with every text in it redacted: before it becomes JSON, whose escapes
-        would hide where a word begins."""
+        """The value with every string in it redacted. Must run before JSON encoding, whose escapes
+        hide word boundaries."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, dict):
@@ -58,13 +56,12 @@ class Redactor:
         )
 
     def redact(self, text: str) -> str:
-        """The text without its secrets. The same text when it has none. Time grows with the text's
-        length and no faster."""
+        """The text without its secrets; the same object if there are none. Takes linear time."""
         return self._lately(text) if len(text) < KEPT_CHARS else self._redacted(text)
 
     def redact_name(self, name: str | None) -> str | None:
-        """A name without its secrets, and still another one than any other name: two clients' keys
-        must not become one session."""
+        """The name without its secrets, still distinct from every other name: the keys of two
+        clients must not become one session."""
         clean = self.redact(name) if name else name
         return (
             clean
@@ -73,7 +70,8 @@ class Redactor:
         )
 
     def _entry(self, key: Any, entry: Any) -> Any:
-        """The value beside a key: `{"password": "…"}` is a secret by its key alone."""
+        """The value of a dict entry: in `{"password": "…"}` the key alone tells that it is a
+        secret."""
         clean = self.redact_all(entry)
         if (
             not self._enabled
@@ -120,20 +118,20 @@ class Redactor:
 
 
 def _end(text: str, stop: int) -> int:
-    """To where a secret goes that is longer than what is searched at once."""
+    """The end of a secret that is longer than one piece."""
     rest = re.compile(r"[^\s\"'`<>]*").match(text, stop)
     return rest.end() if rest else stop
 
 
 def is_retired_pattern(pattern: str) -> bool:
-    """Whether orch itself shipped that pattern in an earlier routing.yaml; its forms hold what it
+    """Whether an earlier routing.yaml shipped this pattern; the built-in forms cover what it
     found."""
     return zlib.crc32(pattern.encode()) in _RETIRED
 
 
 def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
-    """The text with a mark for each run of overlapping spans, named by the most special form among
-    them."""
+    """The text with one mark for each run of overlapping spans, named after the most specific form
+    among them."""
     parts: list[str] = []
     done, open_at, open_name = 0, -1, ""
     for start, stop, name in [*sorted(spans), (len(text) + 1, len(text) + 1, "")]:

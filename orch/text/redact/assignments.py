@@ -1,5 +1,5 @@
-"""Finds values assigned to a secret's name in JSON, YAML, env and INI files, XML, tables, headers,
-flags and code."""
+"""Finds values assigned to the name of a secret in JSON, YAML, env and INI files, XML, tables,
+headers, flags and code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from orch.text.redact.text_view import NAME_STEMS, Span, TextView
 
 NAME_CHARS = 80
 VALUE_CHARS, JUDGED_CHARS = 2_000, 120
-"""So much of a value is looked for, and it is judged by so much of that; what is longer is redacted
-whole."""
+"""The length that is searched for a value, and the length that is classified; a longer value is
+redacted whole."""
 BARE_CHARS = 150
 MARK = "assignment"
 
@@ -123,13 +123,13 @@ def find_assignments(view: TextView) -> Iterator[Span]:
 
 
 def is_assigned_secret(name: str, value: str) -> bool:
-    """Whether a value is a secret beside that name, as the entry of a dict."""
+    """Whether a value is a secret, given the name of its dict entry."""
     kind = classify_name(name) if len(name) <= NAME_CHARS else NameKind.NONE
     return kind is not NameKind.NONE and is_secret_value(value, kind, ValueStyle.QUOTED)
 
 
 def _places(low: bytes) -> list[int]:
-    """Where a stem of a secret's name stands, in order."""
+    """The positions of the stems of secret names, in order."""
     places: list[int] = []
     for stem in NAME_STEMS:
         at = low.find(stem)
@@ -140,7 +140,7 @@ def _places(low: bytes) -> list[int]:
 
 
 def _name(view: TextView, place: int) -> tuple[int, int]:
-    """From where to where the name goes that has a stem there."""
+    """Start and end of the name around a stem."""
     start = max(
         view.name_mask.rfind(b" ", max(0, place - NAME_CHARS), place) + 1, place - NAME_CHARS, 0
     )
@@ -158,7 +158,7 @@ def _name(view: TextView, place: int) -> tuple[int, int]:
 
 
 def _values(view: TextView, start: int, end: int) -> Iterator[Value]:
-    """What may be the value of the name there, the likeliest first."""
+    """The candidates for the value of a name, the likeliest first."""
     low = view.lowered
     if typed := _TYPED.match(low, end):
         yield from _quoted(view, typed.end(), ValueStyle.QUOTED)
@@ -205,7 +205,7 @@ def _after_sign(view: TextView, start: int, end: int, sign: re.Match[bytes]) -> 
 
 
 def _quoted(view: TextView, at: int, style: ValueStyle) -> Iterator[Value]:
-    """The text between the quotes there."""
+    """The text between quotes."""
     opens = _OPENS.match(view.lowered, at)
     if not opens:
         return
@@ -229,7 +229,7 @@ def _is_escaped(low: bytes, at: int, begin: int) -> bool:
 
 
 def _word(view: TextView, at: int, style: ValueStyle) -> Iterator[Value]:
-    """The text up to the next space, or up to what ends it in a URL or a connection string."""
+    """The text up to the next space, or up to a separator in a URL or a connection string."""
     while view.lowered[at : at + 1] in (b" ", b"\t") and at < len(view.lowered):
         at += 1
     if _QUOTE.match(view.lowered, at):
@@ -266,7 +266,7 @@ def _element(view: TextView, at: int, style: ValueStyle = ValueStyle.LOOSE) -> I
 
 
 def _around(view: TextView, start: int, end: int) -> Iterator[Value]:
-    """Forms in which what stands before the name tells that its value follows."""
+    """Forms in which the text before the name shows that a value follows."""
     low = view.lowered
     before = low[max(0, start - 40) : start]
     if before.endswith((b"<", b":")) and (element := _ELEMENT.match(low, end)):
@@ -299,13 +299,13 @@ def _cell(view: TextView, at: int) -> Iterator[Value]:
 
 
 def _ends(low: bytes, stop: int) -> bool:
-    """Whether nothing follows on that line."""
+    """Whether nothing follows on the line."""
     rest = low[stop : stop + 80].partition(b"\n")[0].strip(b" \t\r\"'`*_|")
     return not rest or rest[:1] in b"#<"
 
 
 def _whole(view: TextView, begin: int, stop: int, style: ValueStyle) -> int:
-    """To where a bare value really goes, without the sentence's signs after it."""
+    """The real end of a bare value, without the punctuation of the sentence."""
     if stop - begin >= BARE_CHARS and style is not ValueStyle.QUOTED:
         rest = _REST.match(view.text, stop)
         return rest.end() if rest else stop

@@ -14,7 +14,7 @@ from orch.text.redact.text_view import Span, TextView
 _VALUE = r"(?:\"(?P<double>[^\"\n]{1,300})\"|'(?P<single>[^'\n]{1,300})'|(?P<bare>(?:[^\s\"'<>|&]|&(?=[^\s&])){1,300}))"
 _USER = r"(?:\"[^\"\n:]{0,100}:(?P<double>[^\"\n]{1,300})\"|'[^'\n:]{0,100}:(?P<single>[^'\n]{1,300})'|[^\s\"':]{0,100}:(?P<bare>[^\s\"'<>|&/]{1,300}))"
 _TWO = r"\s{0,4}[^,\n]{1,200},\s{0,4}[\"'][^\"'\n]{0,100}[\"']\s{0,4},\s{0,4}"
-"""The two arguments before a password: an address and a user."""
+"""The two arguments before a password: a host and a user."""
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("curl", rf"\s(?:-u|--user|-U|--proxy-user)[ =]?{_USER}"),
@@ -103,8 +103,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ),
     ("az login", rf"\baz login\b[^\n]{{0,200}}?\s-p {_VALUE}"),
 )
-"""A literal that is always there in small letters, and the form; the group of the kind of quotes is
-the password."""
+"""A lower-case literal that must occur, and the pattern; the group named after the kind of quotes
+is the password."""
 
 
 def find_command_passwords(view: TextView) -> Iterator[Span]:

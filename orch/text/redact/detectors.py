@@ -23,14 +23,14 @@ _HEADINGS = tuple(
         f"{name} |",
     )
 )
-"""How a heading of a table names a secret: in Markdown, in CSV, in an INSERT."""
+"""How a table heading names a secret: in Markdown, in CSV, in an INSERT."""
 _COMMANDS = tuple(
     b" -| /|passw|identified|login|net"
     b" use|auth|oauth2-|sqlplus|expdp|impdp|mysql|sequelize(|getconnection(|pdo(|securestring|:*:|:54|:6432:".split(
         b"|"
     )
 )
-"""Each form of a command has one of these in it."""
+"""Each command form contains one of these."""
 
 _HEADERS = (b"authorization", b"bearer", b"cookie")
 _WITHOUT_SIGN = (
@@ -45,7 +45,7 @@ _WITHOUT_SIGN = (
     b"requirepass",
     b"masterauth",
 )
-"""Where one of these is there, a value may follow its name after a space alone."""
+"""After one of these, a value may follow its name after a space alone."""
 _SIGNS, _CLOSERS, _QUOTES = b"=:<>|&%?!+/\x80{", b"\"'`)]}*_ \t\\", b"\"'`\\"
 _VALUE_WORDS = (b"value", b"val", b"content", b"default", b"string", b"->", b"\n", b"\r")
 _LINKS = tuple(
@@ -57,8 +57,8 @@ _LINK_CHARS = 160
 
 
 def _has_named_value(view: TextView) -> bool:
-    """Whether anything that may be a secret's name has a sign or a word after it that a value could
-    follow: costs less than to load what reads it."""
+    """Whether a possible secret name is followed by a sign or a word that could introduce a value.
+    Cheaper than loading the detector."""
     low = view.lowered
     if not any(stem in low for stem in NAME_STEMS):
         return False
@@ -92,7 +92,7 @@ def _may_have_value(view: TextView, place: int) -> bool:
 
 
 def find_multiline_secrets(text: str) -> Iterator[Span]:
-    """What goes over many lines of a whole text: private keys and the columns of tables."""
+    """Secrets that span lines of a whole text: private keys and the columns of tables."""
     if any(literal in text for literal in _BLOCKS):
         from orch.text.redact import private_keys
 
@@ -111,7 +111,7 @@ def _has_table(text: str) -> bool:
 
 
 def find_secrets(text: str) -> Iterator[Span]:
-    """From where to where secrets stand in a text, and the name of each form; they may overlap."""
+    """Start, end and form name of the secrets in a text; they may overlap."""
     view = TextView(text)
     if TOKEN_RUN in view.token_mask:
         from orch.text.redact import vendors

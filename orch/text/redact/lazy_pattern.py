@@ -1,4 +1,5 @@
-"""Regular expressions compiled at first use: all of them take 15 ms, and most texts need none."""
+"""Regular expressions that are compiled on first use: all of them take 15 ms, and most texts need
+none."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ class _Rule:
 
 
 def lazy_pattern(source: str, flags: int = 0) -> re.Pattern[str]:
-    """A pattern for texts."""
+    """A pattern for str."""
     return cast(re.Pattern[str], _Rule(source, flags))
 
 

@@ -1,5 +1,5 @@
-"""Finds private keys of several lines: PEM, OpenSSH, PGP, SSH2, PuTTY and JWK, whole or cut off, of
-any length."""
+"""Finds multi-line private keys: PEM, OpenSSH, PGP, SSH2, PuTTY and JWK, whole or truncated, of any
+length."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _ENTRY = lazy_pattern(
 )
 
 MOST_CHARS = 200
-"""So much may stand between BEGIN and END that is no key, such as words about the two lines."""
+"""The most text between BEGIN and END that may be something other than a key, such as words about
+the two lines."""
 
 
 def find_private_keys(text: str) -> Iterator[tuple[int, int, str]]:
@@ -56,7 +57,7 @@ def find_private_keys(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _kubernetes(text: str) -> Iterator[tuple[int, int, str]]:
-    """The entries of a Kubernetes Secret, whatever they are called."""
+    """The entries of a Kubernetes Secret, under any name."""
     for data in _DATA.finditer(text):
         for entry in _ENTRY.finditer(text, data.start(1), data.end(1)):
             yield entry.start(1), entry.end(1), "kubernetes_secret"
@@ -78,8 +79,8 @@ def _pem(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _is_key(text: str, start: int, stop: int) -> bool:
-    """Whether what stands between BEGIN and END is a key: a long run of its letters, or so little
-    that nothing else fits."""
+    """Whether the text between BEGIN and END is a key: a long run of base64, or too short for
+    anything else."""
     body = text[start:stop]
     return bool(_LONG.search(body)) or (
         len(body.strip()) > 0 and stop - start <= MOST_CHARS and " " not in body.strip()
@@ -87,7 +88,7 @@ def _is_key(text: str, start: int, stop: int) -> bool:
 
 
 def _cut_off(text: str, start: int) -> int:
-    """To where a key goes that has no END."""
+    """The end of a key without an END line."""
     body = _BODY.match(text, start)
     stop = body.end() if body else start
     last = _LAST.match(text, stop)

@@ -1,4 +1,4 @@
-"""Recognizes the names of secrets: `DB_PASSWORD`, `accessKey`, `X-Api-Key`, `contraseña` (pure)."""
+"""Classifies names of secrets: `DB_PASSWORD`, `accessKey`, `X-Api-Key`, `contraseña` (pure)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from orch.text.redact.lazy_pattern import lazy_pattern
 
 
 class NameKind(IntEnum):
-    """What a name says of the value beside it."""
+    """What a name says about the value beside it."""
 
     NONE = 0
     WEAK = 1
-    """`key`, `token`, `clave`: as often another thing, so that the value must look like a key."""
+    """`key`, `token`, `clave`: often something else, so the value must look like a key."""
     KEY = 2
-    """`api_key`, `client_secret`: one word, that is no word of a language."""
+    """`api_key`, `client_secret`: the value is one string that is not a word of a language."""
     PASSWORD = 3
-    """`password`, `contraseña`: any text."""
+    """`password`, `contraseña`: the value may be any text."""
 
 
 _PASSWORDS = frozenset(
@@ -110,14 +110,14 @@ _SPANISH_KEYS = frozenset(
 
 
 def split_identifier(name: str) -> list[str]:
-    """The words of an identifier, small: `dbPassword`, `DB_PASSWORD` and `db-password` have the
-    same."""
+    """The words of an identifier in lower case: the same for `dbPassword`, `DB_PASSWORD` and
+    `db-password`."""
     return [word.lower() for word in _WORDS.findall(name)]
 
 
 @lru_cache(maxsize=4096)
 def classify_name(name: str) -> NameKind:
-    """What a name says of the value beside it."""
+    """What a name says about the value beside it."""
     words = _unglued(split_identifier(name))
     rest = _stripped(words)
     if not rest:
@@ -134,7 +134,7 @@ def classify_name(name: str) -> NameKind:
 
 
 def _stripped(words: list[str]) -> list[str]:
-    """Without what may follow a secret's name: `password_prod`, `API_KEY_2`."""
+    """Without the words that may follow the name of a secret: `password_prod`, `API_KEY_2`."""
     end = len(words)
     while end > 1 and (words[end - 1] in _NEUTRAL or words[end - 1].isdigit()):
         end -= 1
@@ -142,7 +142,7 @@ def _stripped(words: list[str]) -> list[str]:
 
 
 def _unglued(words: list[str]) -> list[str]:
-    """`dbpassword` and `accountkey` are two words."""
+    """Splits joined words such as `dbpassword` and `accountkey`."""
     parts: list[str] = []
     for word in words:
         stem = word.rstrip("0123456789") or word

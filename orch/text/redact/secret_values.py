@@ -1,5 +1,5 @@
-"""Tells secrets from placeholders, types, labels and code among the values beside a secret's name
-(pure)."""
+"""Distinguishes secrets from placeholders, types, labels and code among the values beside a
+secret's name (pure)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ValueStyle(Enum):
     WORD = auto()
     """After a space: `--password value`, netrc."""
     LIST = auto()
-    """In quotes after a comma: `setenv("NAME", "value")`, or only the next of a list."""
+    """In quotes after a comma: `setenv("NAME", "value")`, or merely the next item of a list."""
     SENTENCE = auto()
     """`the password is value`."""
 
@@ -100,11 +100,11 @@ _TOKEN_OF_WORDS = lazy_pattern(r"[A-Za-z]*\d{0,4}[a-zA-Z]{0,4}|\d+[a-z]{0,2}")
 _PATH_OF_WORDS = lazy_pattern(r"[a-z_]+(?:[.:/][a-z_]+)+[.:]?")
 WORD_CHARS = 4
 LABEL_WORDS = 12
-"""A text of so many words is none that anybody types."""
+"""A text of at least this many words is not a typed password."""
 
 
 def is_secret_value(value: str, kind: NameKind, style: ValueStyle, *, ends: bool = True) -> bool:
-    """Whether a value is a secret; `ends` says that nothing follows it on its line."""
+    """Whether a value is a secret. `ends` says that nothing follows it on its line."""
     value = value.strip()
     return _may_be(value, kind, style, ends) and not _HOLDS_PLACEHOLDER.search(value[:200])
 
@@ -200,7 +200,7 @@ def _sentence(value: str, kind: NameKind) -> bool:
 
 
 def _is_a_word(bare: str) -> bool:
-    """Letters alone, that may be a password: long enough, and no word that people say of
+    """Letters alone that may be a password: long enough, and not a word used to talk about
     passwords."""
     low = bare.lower()
     is_plain = bare.isalpha() and bare in (low, bare.capitalize())
@@ -214,7 +214,8 @@ def _is_a_word(bare: str) -> bool:
 
 
 def _is_vocabulary(value: str) -> bool:
-    """`password`, `new_password`, `<api-key>`, `userToken1`: says again what it stands for."""
+    """`password`, `new_password`, `<api-key>`, `userToken1`: repeats the name that it is the value
+    of."""
     if len(value) > 60:
         return False
     words = [word.rstrip("0123456789") for word in split_identifier(value)]
@@ -224,7 +225,7 @@ def _is_vocabulary(value: str) -> bool:
 
 
 def _is_label(value: str) -> bool:
-    """A sentence of a form or of an error, not a password of several words."""
+    """A sentence of a form or an error message, not a passphrase."""
     words = [word.strip(".,:;!?\"'()").lower() for word in value.split()]
     if (
         len(words) >= LABEL_WORDS
@@ -238,7 +239,7 @@ def _is_label(value: str) -> bool:
 
 
 def _has_more(value: str) -> bool:
-    """Digits or signs beside letters, as in few words of a language."""
+    """Digits or signs beside letters, as few words of a language have them."""
     return (any(map(str.isdigit, value)) and not value.isdigit()) or bool(_SIGN.search(value))
 
 
@@ -248,8 +249,7 @@ def _is_numbered(value: str) -> bool:
 
 
 def looks_random(value: str) -> bool:
-    """Whether a value looks drawn at random: letters and digits among each other, or long with
-    capitals within."""
+    """Whether a value looks random: letters mixed with digits, or long with capitals inside."""
     if (
         len(value) < 8
         or "=" in value.rstrip("=")
@@ -268,14 +268,14 @@ def _has_both(value: str) -> bool:
 
 
 def _reads_as_words(value: str) -> bool:
-    """`PKCS12PrivateKeyTypes`, `efficiencyMetricsByGroup`: what capitals cut has the length of
-    words; of random letters it has one or two."""
+    """`PKCS12PrivateKeyTypes`, `efficiencyMetricsByGroup`: parts between capitals have the length
+    of words; in random text they have one or two letters."""
     parts = _PARTS.findall(value)
     return not value.islower() and bool(parts) and len(value) >= WORD_CHARS * len(parts)
 
 
 def _is_words(value: str) -> bool:
-    """`llama3.1-8b-instruct`, `2024-01-15T10:00`, `10.0.0.1:80`: parts of which each is a word or a
+    """`llama3.1-8b-instruct`, `2024-01-15T10:00`, `10.0.0.1:80`: every part is a word or a
     number."""
     parts = [part for part in re.split(r"[-_./:@+=,]", value) if part]
     return all(_TOKEN_OF_WORDS.fullmatch(part) for part in parts) and len(parts) > 1

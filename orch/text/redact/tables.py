@@ -1,4 +1,4 @@
-"""Finds secrets by their column: in Markdown tables, CSV and INSERT statements."""
+"""Finds secrets by the name of their column: in Markdown tables, CSV and INSERT statements."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def find_table_secrets(text: str) -> Iterator[Span]:
 
 
 def _lines(text: str) -> Iterator[Span]:
-    """Rows under a heading with a secret's name: cut by | over a ruled line, or by commas in lines
-    of as many fields."""
+    """Rows under a heading that names a secret: split at | under a ruled line, or at commas in
+    lines with as many fields."""
     start, sign, kinds, count = 0, "", {}, 0
     before = ""
     for line in text.splitlines(keepends=True):
@@ -45,7 +45,7 @@ def _lines(text: str) -> Iterator[Span]:
 
 
 def _is_heading(line: str) -> bool:
-    """Whether a line may be the first one of CSV: names alone."""
+    """Whether a line may be the heading of CSV: names alone."""
     return (
         "," in line
         and len(line) <= HEADING_CHARS
@@ -54,7 +54,7 @@ def _is_heading(line: str) -> bool:
 
 
 def _kinds(heading: str, sign: str) -> dict[int, NameKind]:
-    """The columns whose name is a secret's."""
+    """The columns whose name is that of a secret."""
     names = [name.strip().strip("*`\"'[]_ ") for name in heading.split(sign)]
     return {
         place: kind

@@ -1,5 +1,5 @@
-"""Views of a piece of text for the detectors: lower case and character classes, one byte a
-character, which C searches fast."""
+"""Views of a text for the detectors: lower case and character classes, one byte a character, which
+C searches fast."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 Span = tuple[int, int, str]
-"""From where to where a secret stands, and the name of its form."""
+"""Start and end of a secret, and the name of its form."""
 TOKEN_RUN = b"a" * 14
-"""In `View.tokens` where a vendor's key may be."""
+"""In `TextView.token_mask` where a vendor key may be."""
 
 NAME_STEMS = tuple(
     stem.encode()
     for stem in "pass pwd secret key token contrase clave credential credencial auth cookie bearer psk sessid pw".split()
 )
-"""Each name of a secret has one of these in it."""
+"""Every name of a secret contains one of these."""
 
 
 def _table(kept: bytes) -> bytes:
@@ -46,8 +46,8 @@ _MAPPED = (
     ("‘", "'"),
     ("’", "'"),
 )
-"""What is no Latin-1 letter and still read: a combining tilde, dashes and arrows that stand between
-a name and its value, printed quotes."""
+"""Characters beyond Latin-1 that matter: a combining tilde, dashes and arrows between a name and
+its value, typographic quotes."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class TextView:
 
     @cached_property
     def lowered(self) -> bytes:
-        """In small letters; a character beyond Latin-1 is a question mark, but for `_MAPPED`."""
+        """Lower case; a character beyond Latin-1 becomes a question mark, except those in
+        `_MAPPED`."""
         text = self.text
         if not text.isascii():
             for char, byte in _MAPPED:

@@ -40,7 +40,7 @@ def find_url_secrets(view: TextView) -> Iterator[Span]:
 
 
 def _is_password(value: str) -> bool:
-    """Not the port and path of `http://host:80/@user`, nor a placeholder."""
+    """Excludes placeholders and the port and path of `http://host:80/@user`."""
     if re.match(r"\d{1,5}(?:[/?#,;]|$)", value) and (
         "/" in value or "," in value or (value.isdigit() and len(value) < 4)
     ):
@@ -53,7 +53,7 @@ def _is_password(value: str) -> bool:
 
 
 def _holds_code(value: str) -> bool:
-    """What looks like a call in code is a password here."""
+    """Accepts a password that looks like a call in code."""
     return "(" in value and is_secret_value(
         value.replace("(", "_").replace("[", "_"), NameKind.PASSWORD, ValueStyle.TIGHT
     )

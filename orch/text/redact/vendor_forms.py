@@ -1,11 +1,10 @@
 """Table of vendor key forms: label, context, literal, pattern and source.
 
 The facts (prefixes, alphabets, lengths) come from the rule sets of gitleaks (g; MIT,
-https://github.com/gitleaks/gitleaks, b58d3f1) and
-detect-secrets (d; Apache-2.0, https://github.com/Yelp/detect-secrets, 5e14193), and from what
-vendors publish themselves (v). None of their
-code or expressions is copied. Lengths are minimums, shorter than the official ones where the
-literal says enough.
+https://github.com/gitleaks/gitleaks, b58d3f1) and detect-secrets (d; Apache-2.0,
+https://github.com/Yelp/detect-secrets, 5e14193), and from what vendors publish themselves (v). No
+code or expression of theirs is copied. Lengths are minimums, shorter than the official ones where
+the literal is specific enough.
 """
 
 from __future__ import annotations
@@ -163,7 +162,7 @@ KEY_FORMS: tuple[KeyForm, ...] = (
     ("frameio_token", "", "fio-u-", "[A-Za-z0-9_=-]{30,}", "g"),
     ("intra42_secret", "", "s-s4t2", f"(?:ud|af)-{HEX}{{40,}}", "g"),
     ("dropbox_token", "", "sl.", f"{WIDE}{{60,}}", "g"),
-    # ---- money and shops
+    # ---- payments and shops
     ("api_key", "", "sk_live_", f"{ANY}{{10,}}", "gd"),
     ("api_key", "", "sk_test_", f"{ANY}{{10,}}", "g"),
     ("api_key", "", "sk_prod_", f"{ANY}{{10,}}", "g"),
@@ -200,7 +199,7 @@ KEY_FORMS: tuple[KeyForm, ...] = (
     ("easypost_key", "", "EZTK", f"{ANY}{{40,}}", "g"),
     ("duffel_token", "", "duffel_", "(?:test|live)_[A-Za-z0-9_=-]{20,}", "g"),
     ("settlemint_token", "sm_[aps]", "at_", f"{ANY}{{16,}}", "g"),
-    # ---- watching and data
+    # ---- monitoring and data
     ("grafana_key", "", "eyJrIjoi", f"{ANY}{{30,}}={{0,3}}", "g"),
     ("grafana_key", "", "glc_", f"{BASE64}{{20,}}={{0,3}}", "g"),
     ("grafana_key", "", "glsa_", f"{ANY}{{16,}}(?:_{HEX}{{8}})?", "g"),
@@ -230,7 +229,7 @@ KEY_FORMS: tuple[KeyForm, ...] = (
         "g",
     ),
     ("softlayer_key", r"api\.softlayer\.com/soap/", "v3", "(?:\\.1)?/[a-z0-9]{64}", "d"),
-    # ---- password stores and identities
+    # ---- password managers and identities
     ("1password_key", "", "A3-", "[A-Z0-9]{6}-[A-Z0-9]{5,11}(?:-[A-Z0-9]{5,6}){2,5}", "g"),
     ("1password_key", "", "ops_", f"{BASE64}{{40,}}={{0,3}}", "g"),
     ("adobe_secret", "", "p8e-", f"{ANY}{{32}}", "g"),
@@ -334,11 +333,11 @@ NAMED_KEYS: tuple[NamedKey, ...] = (
     ("yandex", "[A-Za-z0-9_.=-]", 38, 200),
     ("zendesk", ANY, 40, 40),
 )
-"""Keys without a form of their own, told only by the vendor's name before them: name, alphabet,
-least and greatest length (gitleaks, detect-secrets)."""
+"""Keys without a form of their own, recognized by the vendor's name before them: name, alphabet,
+minimum and maximum length (gitleaks, detect-secrets)."""
 
 FORM_NAMES = frozenset(mark for mark, *_ in KEY_FORMS) | frozenset(
     "assignment authorization basic_auth bearer command_password cookie kubernetes_secret"
     " mysql_password private_key url_password url_signature vendor_key".split()
 )
-"""Every NAME that `[redacted: NAME]` may say, but a user's own."""
+"""Every NAME in `[redacted: NAME]` except those of a user's own patterns."""

@@ -12,7 +12,7 @@ from orch.text.redact.text_view import Span, TextView
 from orch.text.redact.vendor_forms import KEY_FORMS, NAMED_KEYS
 
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
-"""A word begins: also after an escape in JSON text or a URL."""
+"""The beginning of a word, also after an escape in JSON text or in a URL."""
 _RUNS = lazy_bytes_pattern(rb"a{14,}")
 _BESIDE = lazy_pattern(r"[=:>,|](?=\s{0,3}\\{0,8}[\"'`]{0,2} ?([\w=%/:.+-]{14,200})(?![\w=-]))")
 _JWT_PARTS = (".ey", "eyJ", "ZXlK")
@@ -20,11 +20,11 @@ _DATA = lazy_pattern(r"[A-Za-z0-9+/=]+")
 DATA_CHARS, DATA_END_CHARS = 4_096, 1_024
 LONGEST_WORD = 26
 _BEFORE_CHARS = 70
-"""As far before a key its vendor's name is looked for."""
+"""How far before a key the vendor's name may stand."""
 
 
 def find_vendor_keys(view: TextView) -> Iterator[Span]:
-    """The keys of vendors in a text."""
+    """The vendor keys in a text."""
     runs = " ".join(
         _without_data(view.text[match.start() : match.end()])
         for match in _RUNS.finditer(view.token_mask)
@@ -34,8 +34,8 @@ def find_vendor_keys(view: TextView) -> Iterator[Span]:
     for number, (mark, _, literal, _, _) in enumerate(KEY_FORMS):
         if literal in runs and (mark != "jwt" or any(part in runs for part in _JWT_PARTS)):
             for match in _rule(number).finditer(view.text):
-                # the first part of a JWT is taken whole, also where it is none: its alphabet holds
-                # what begins the next one
+                # the first part of a JWT matches greedily, even if it is not one: its alphabet
+                # contains the beginning of the next
                 if (
                     "." in match.group() or literal == "ZXlK"
                     if mark == "jwt"
@@ -46,8 +46,7 @@ def find_vendor_keys(view: TextView) -> Iterator[Span]:
 
 
 def _without_data(run: str) -> str:
-    """The ends of a run that is base64 of something large, such as an image: no key begins
-    within."""
+    """The ends of a long base64 run, such as an image: no key begins inside."""
     return (
         run[:DATA_END_CHARS] + " " + run[-DATA_END_CHARS:]
         if len(run) > DATA_CHARS and _DATA.fullmatch(run)
@@ -57,14 +56,13 @@ def _without_data(run: str) -> str:
 
 @cache
 def _rule(number: int) -> re.Pattern[str]:
-    """Compiled at first use: most texts hold no vendor's literal, and all rules take 60 ms."""
+    """Compiled on first use: most texts hold no vendor literal, and all patterns take 60 ms."""
     _, before, literal, after, _ = KEY_FORMS[number]
     return re.compile(_START + before + re.escape(literal) + after, re.ASCII)
 
 
 def looks_like_key_material(body: str) -> bool:
-    """Whether a text looks drawn at random, as keys do, and not like words with hyphens between
-    them."""
+    """Whether a text looks random, as keys do, rather than like hyphenated words."""
     if body.isupper() or sum(map(str.isdigit, body[:400])) >= 6:
         return True
     mixed = 0
@@ -77,7 +75,7 @@ def looks_like_key_material(body: str) -> bool:
 
 
 def _switches(part: str) -> int:
-    """How often a capital follows a small letter."""
+    """How often a capital follows a lower-case letter."""
     return sum(one.islower() and two.isupper() for one, two in pairwise(part))
 
 
