@@ -247,7 +247,7 @@ def test_the_place_in_prefer_adds_to_fit_and_an_alias_counts() -> None:
 
 def _judged(name: str, mean: float, speed: float, n: int = 20) -> ModelState:
     return state(
-        name, facts={"speed_rating": speed}, judged=Estimate(mean, 0.05, n, f"measured (n={n})")
+        name, facts={"speed_rating": speed}, estimate=Estimate(mean, 0.05, n, f"measured (n={n})")
     )
 
 

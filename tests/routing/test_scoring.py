@@ -84,7 +84,7 @@ def test_quality_is_a_tenth_of_the_rating_until_something_was_learned() -> None:
     assert (
         expected_quality(
             state(
-                "a", facts={"quality_rating": 8.5}, judged=Estimate(0.4, 0.1, 9, "measured (n=9)")
+                "a", facts={"quality_rating": 8.5}, estimate=Estimate(0.4, 0.1, 9, "measured (n=9)")
             ),
             CODING,
         )
@@ -98,8 +98,8 @@ def test_measured_qualities_within_quality_margin_count_as_equal(
     difference: float, equal: bool
 ) -> None:
     """At the margin itself two models are still equal."""
-    top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
-    near = state("near", judged=Estimate(0.5 - difference, 0.05, 20, "measured (n=20)"))
+    top = state("top", estimate=Estimate(0.5, 0.05, 20, "measured (n=20)"))
+    near = state("near", estimate=Estimate(0.5 - difference, 0.05, 20, "measured (n=20)"))
     policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
     terms = {
         each.model_id: each.terms["quality"]
@@ -110,8 +110,8 @@ def test_measured_qualities_within_quality_margin_count_as_equal(
 
 @pytest.mark.parametrize(("n", "counts"), [(4, False), (5, True)])
 def test_a_quality_counts_as_measured_from_five_graded_answers_on(n: int, counts: bool) -> None:
-    top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
-    near = state("near", judged=Estimate(0.49, 0.05, n, f"measured (n={n})"))
+    top = state("top", estimate=Estimate(0.5, 0.05, 20, "measured (n=20)"))
+    near = state("near", estimate=Estimate(0.49, 0.05, n, f"measured (n={n})"))
     policy = replace(policy_of(TaskTypeRule(), alone("quality")), quality_margin=0.02)
     terms = {
         each.model_id: each.terms["quality"]
@@ -123,10 +123,10 @@ def test_a_quality_counts_as_measured_from_five_graded_answers_on(n: int, counts
 def test_a_model_that_can_not_be_asked_is_no_yardstick_for_the_others() -> None:
     gone = state(
         "gone",
-        judged=Estimate(0.9, 0.05, 20, "measured (n=20)"),
+        estimate=Estimate(0.9, 0.05, 20, "measured (n=20)"),
         unavailable=("not_installed", "not installed"),
     )
-    here = state("here", judged=Estimate(0.89, 0.05, 20, "measured (n=20)"))
+    here = state("here", estimate=Estimate(0.89, 0.05, 20, "measured (n=20)"))
     assert ranked(gone, here, weights=alone("quality"))["here"].terms["quality"] == 0.89
 
 
@@ -499,6 +499,6 @@ def test_the_reason_says_what_the_score_was_made_of(
 
 
 def test_the_measured_best_model_is_not_called_as_good_as_itself() -> None:
-    top = state("top", judged=Estimate(0.5, 0.05, 20, "measured (n=20)"))
+    top = state("top", estimate=Estimate(0.5, 0.05, 20, "measured (n=20)"))
     found = ranked(top, state("other"))
     assert "as good as" not in found["top"].reason
