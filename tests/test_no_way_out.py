@@ -24,9 +24,9 @@ from typer.main import get_command
 
 import orch as package
 from orch.cli.main import COMMANDS
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.orch_command import orch
 
 CLOUD, EMBEDS, HOST = "gpt-oss:120b-cloud", "far-embed:cloud", "https://ollama.com:443"
 ROOT = Path(package.__file__).parent

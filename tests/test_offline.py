@@ -12,8 +12,9 @@ import pytest
 
 from orch.config.urls import is_loopback, url_scope
 from orch.execution.reachable_addresses import DEFAULT_SERVERS
-from tests.cli.test_main import COMMAND, orch
 from tests.providers.test_remote_models import CLOUD
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 
 # ---------------------------------------------------------------- how far away an address is
 

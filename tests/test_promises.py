@@ -38,12 +38,12 @@ from orch.server.http.sessions import (
 from orch.server.local_client import ALIVE_S
 from orch.storage.timings import HALF_LIFE_S, _median
 from orch.text.prompt import Task
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.readme.tables import ROOT
 from tests.server.http.test_peer_user import Uids
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.http_server import served
+from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 
 KEY = "k" * 16

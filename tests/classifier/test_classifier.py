@@ -12,9 +12,9 @@ from orch import classify
 from orch.classifier.classifier import Classifier
 from orch.config.spec import Keywords, TaskTypeRule
 from orch.types import TaskType
-from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 
 PLAIN = "What is the capital of France?"
 

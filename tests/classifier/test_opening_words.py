@@ -16,8 +16,8 @@ from orch.config.load import load_config
 from orch.config.spec import Keywords, TaskTypeRule
 from orch.text.fold import fold
 from orch.types import TaskType
-from tests.cli.test_main import orch
 from tests.evals.words import GOAL, by_word, placed, sentences, share
+from tests.support.orch_command import orch
 
 SPANISH = {
     "coding": "código implementa depura refactoriza",

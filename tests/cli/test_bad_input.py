@@ -17,10 +17,11 @@ import pytest
 from typer.main import get_command
 
 from orch.cli.main import COMMANDS
-from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA
 from tests.storage.test_journal import rows
 from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 
 OLLAMA = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
 GOOD = f"version: 1\n{OLLAMA}models:\n  - id: {CODER}\n"

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from orch import get_orchestrator
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.orch_command import orch
 
 TASK = "Write a Python function that sorts a list"
 

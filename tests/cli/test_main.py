@@ -12,27 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CODER, LLAMA
-from tests.support import forked
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
-from tests.support.forked import COMMAND as COMMAND
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 
 NO_FIGURES = dict.fromkeys(
     ("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")
 ) | dict.fromkeys(("errors", "fallbacks", "tokens"), 0)
-
-
-def orch(*words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Runs orch; without `stdin` it is /dev/null."""
-    return forked.run(*words, stdin=stdin)
-
-
-def without(folder: Path, *names: str) -> dict[str, str]:
-    """An environment in which those libraries are not installed."""
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(
-        f"import sys\nsys.modules.update(dict.fromkeys({names!r}))\n", encoding="utf-8"
-    )
-    return {"PYTHONPATH": str(folder)}
 
 
 @pytest.mark.real

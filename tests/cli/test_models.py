@@ -18,9 +18,9 @@ from orch.config.spec import ModelSpec
 from orch.errors import ConfigError, OrchError
 from orch.execution.pulling import pull_model
 from orch.routing.model_state import ModelState
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.orch_command import orch
 
 PROVIDERS = "providers:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"
 OWN = f"""# my models

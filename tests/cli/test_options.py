@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
-from tests.support.forked import Forked
+from tests.support.forked import COMMAND, Forked
+from tests.support.orch_command import orch
 
 TASK = "Write a Python function that sorts a list"
 TABLE = "| a | b |\n|---|---|\n"

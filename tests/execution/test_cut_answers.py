@@ -12,9 +12,9 @@ import pytest
 
 from orch import Orchestrator
 from orch.types import RunResult
-from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.orch_command import orch
 
 TASK = "What is a mutex?"
 WORDS = 2_000

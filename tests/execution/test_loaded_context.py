@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from orch import Orchestrator
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.orch_command import orch
 
 TASK = "What is a mutex?"
 SAID = [{"role": "user", "content": TASK}]

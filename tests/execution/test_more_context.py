@@ -12,9 +12,9 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.providers.context_overflow import parse_overflow
 from orch.types import RunResult
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.orch_command import orch
 
 OLLAMA = (
     "request ({tokens} tokens) exceeds the available context size ({context} tokens), try"

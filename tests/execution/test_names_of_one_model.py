@@ -17,9 +17,9 @@ from orch.providers.ollama import OllamaClient
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.types import InstalledModel
-from tests.cli.test_main import orch
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Json
+from tests.support.orch_command import orch
 from tests.support.scheduler_harness import Hall, config, settle, survey
 
 FULL, SHORT = "llama3.1:latest", "llama3.1:8b"

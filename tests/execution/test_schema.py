@@ -16,9 +16,9 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.execution import json_schema
 from orch.execution.json_schema import AnswerSchema, schema_from_format
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 
 TASK = "Write a Python function that sorts a list"
 NUMBER: dict[str, Any] = {

@@ -16,9 +16,10 @@ import pytest
 
 from orch import Orchestrator
 from orch.execution.session import INTERRUPTED_ANSWER
-from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 
 
 def asked(ollama: FakeOllama) -> list[tuple[str, str]]:

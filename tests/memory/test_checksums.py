@@ -12,9 +12,9 @@ import pytest
 
 from orch.memory import checksums, index_probe
 from orch.memory.edge_store import EdgeStore
-from tests.cli.test_main import orch
 from tests.memory.test_stores import DIMENSION, point
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 
 PARTS = (
     "edge_config.json",

@@ -27,7 +27,6 @@ from orch.memory.store import FORGOTTEN_FOR_GOOD
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER
 from tests.memory.test_operations import (
     BACKUP,
@@ -42,6 +41,8 @@ from tests.memory.test_operations import (
     note,
 )
 from tests.support.fake_ollama import FakeOllama
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 
 __all__ = ["held", "kept"]
 

@@ -11,9 +11,9 @@ import pytest
 
 from orch.memory import chunking
 from orch.memory.noise import HEAD_CHARS, TAIL_CHARS, is_noise, strip_noise
-from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 
 DICE = random.Random(1)
 BYTES = DICE.randbytes(2_000)

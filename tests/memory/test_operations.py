@@ -29,8 +29,8 @@ from orch.storage import sqlite_file
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
-from tests.cli.test_main import orch
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.orch_command import orch
 
 SERVER = "the staging server is called nemo and stands in Helsinki"
 BACKUP = "our database backup runs every night at three"

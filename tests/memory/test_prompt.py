@@ -13,9 +13,10 @@ import pytest
 
 from orch import get_orchestrator
 from orch.config.installation import install_extra_command
-from tests.cli.test_main import COMMAND, orch, without
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch, without
 
 SERVER = "the staging server is called nemo and stands in Helsinki"
 BACKUP = "our database backup runs every night at three"

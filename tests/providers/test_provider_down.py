@@ -12,10 +12,10 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.routing.feedback import record_rating
-from tests.cli.test_main import orch
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
+from tests.support.orch_command import orch
 
 MINE = "mine:1b"
 COMMANDS = [

@@ -11,8 +11,8 @@ from orch.config.spec import Provider
 from orch.errors import OrchError, ProviderError
 from orch.providers.ollama import OllamaClient
 from orch.providers.proxies import Proxy, proxy_for
-from tests.cli.test_main import orch
 from tests.support.http_server import served
+from tests.support.orch_command import orch
 
 FAR = "http://192.0.2.1:11434"
 PROXY = "http://127.0.0.1:1"

@@ -23,7 +23,7 @@ from orch.providers import read_limits, stream_parsing
 from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.types import ChatRequest, Delta
-from tests.cli.test_main import orch
+from tests.support.orch_command import orch
 
 Backends = type[OllamaClient] | type[OpenAIClient]
 REQUEST = ChatRequest(

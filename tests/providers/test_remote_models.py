@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.test_main import orch
 from tests.conftest import CODER, ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.http_server import served
+from tests.support.orch_command import orch
 
 CLOUD, EMBEDS, HOST = "gpt-oss:120b-cloud", "far-embed:cloud", "https://ollama.com:443"
 SHIPPED = "version: 1\nproviders:\n  ollama: {kind: ollama, base_url: http://127.0.0.1:11434}\n"

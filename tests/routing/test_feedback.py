@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from orch.orchestrator import Orchestrator
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.orch_command import orch
 
 TASK = "Write a Python function that sorts a list"
 

@@ -15,9 +15,9 @@ import pytest
 from orch import OrchError, Orchestrator
 from orch.execution.results import DEMO_MODEL_PREFIX, DEMO_MODEL_WARNING
 from orch.types import RunResult
-from tests.cli.test_main import orch
 from tests.conftest import ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 
 REAL, TINY = "real:8b", "tiny"

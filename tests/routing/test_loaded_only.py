@@ -17,11 +17,11 @@ from orch.errors import UsageError
 from orch.orchestrator import build_task
 from orch.routing.selection import find_swap, only_loaded
 from orch.types import Candidate
-from tests.cli.test_main import orch
-from tests.cli.test_terminal import Terminal
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 from tests.support.orchestrators import fake, over
+from tests.support.terminal import Terminal
 
 TASK, BEST, OTHER = "Tell me about the sea", "best:1b", "other:1b"
 FIT = {"fit": 0, "quality": 1, "speed": 0, "confidence": 0}

@@ -24,9 +24,9 @@ from orch.routing.model_state import ModelState
 from orch.routing.priors import QualityPriors
 from orch.routing.registry import Inventory
 from orch.types import Prior, TaskType
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.orch_command import orch
 from tests.support.orchestrators import Json
 
 SHIPPED = load_config().shipped_models

@@ -16,9 +16,9 @@ from orch.classifier.classifier import Classifier
 from orch.orchestrator import Orchestrator
 from orch.routing.replay import NewDecision, RecordedDecision, decider, known_means, replay_runs
 from orch.types import Candidate, Classification, TaskType
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
+from tests.support.orch_command import orch
 
 CODE, CAPITAL = "Write a Python function that sorts a list", "What is the capital of France?"
 SPEED_ALONE = "version: 1\nweights: {fit: 0, quality: 0, speed: 1, confidence: 0}\n"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from orch.orchestrator import build_task
 from orch.routing.selection import prefer_loaded
 from orch.types import Candidate, TaskType
-from tests.cli.test_main import orch
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.orch_command import orch
 from tests.support.orchestrators import fake, over
 
 MARGIN = 0.05

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from orch.types import TaskType
-from tests.cli.test_main import orch
 from tests.conftest import LLAMA, ROOM
 from tests.support.fake_ollama import FakeModel, FakeOllama
+from tests.support.orch_command import orch
 
 SMALL, LITTLE, THREE, LARGE = "smollm2:135m", "gemma3:270m", "llama3.2:3b", "qwen3:32b"
 

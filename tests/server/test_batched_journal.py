@@ -20,9 +20,9 @@ from orch.server.batched_journal import BatchedJournal, PendingRuns
 from orch.storage import sqlite_file
 from orch.storage.journal import RunRecord
 from orch.text.redact import Redactor
-from tests.cli.test_main import orch
 from tests.storage.test_journal_faults import query, record
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 from tests.support.orch_process import Served, serving
 
 BESIDE = (

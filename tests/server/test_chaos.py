@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.config.load import load_config
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.fake_ollama import FakeOllama
 from tests.support.guarded_app import eventually
+from tests.support.orch_command import orch
 from tests.support.orch_process import Served, serving
 from tests.support.scheduler_harness import SIZES, Hall, config, settle, survey
 

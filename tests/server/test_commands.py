@@ -19,10 +19,10 @@ import pytest
 from orch.cli.commands import serve
 from orch.config.installation import install_extra_command
 from orch.server.instance_lock import held, holder, lock_path
-from tests.cli.test_main import orch, without
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.forked import Forked
+from tests.support.orch_command import orch, without
 
 TASK = "Write a Python function that sorts a list"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import orch
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 
 
 def rows(home: Path) -> int:

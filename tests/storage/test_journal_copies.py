@@ -19,11 +19,12 @@ from orch.storage.database import Database
 from orch.storage.journal import Journal
 from orch.storage.schema import MIGRATIONS
 from orch.text.redact import Redactor
-from tests.cli.test_main import COMMAND, orch
-from tests.cli.test_terminal import Terminal
 from tests.storage.test_journal_faults import holding, query, record
 from tests.support.fake_ollama import FakeOllama
+from tests.support.forked import COMMAND
+from tests.support.orch_command import orch
 from tests.support.orch_process import serving
+from tests.support.terminal import Terminal
 
 SCHEMAS = sorted((Path(__file__).parent / "schemas").glob("journal-*.sql"))
 """Dumps of journals as each released schema version wrote them, one run each; never changed, only

@@ -17,11 +17,11 @@ from orch import get_orchestrator
 from orch.execution.run import new_run_id
 from orch.storage.journal import DAY_S, Journal, RunRecord
 from orch.text.redact import Redactor
-from tests.cli.test_main import COMMAND, orch
 from tests.conftest import CODER, LLAMA
 from tests.storage.test_journal import rows
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
-from tests.support.forked import Forked
+from tests.support.forked import COMMAND, Forked
+from tests.support.orch_command import orch
 
 TASK = "Write a Python function that sorts a list"
 

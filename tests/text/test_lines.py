@@ -11,9 +11,9 @@ import pytest
 from orch.errors import ProviderError
 from orch.providers import read_limits, stream_parsing
 from orch.text.lines import first_line, is_valid_name, one_line
-from tests.cli.test_main import orch
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.orch_command import orch
 
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
 """Where Python, JavaScript or a terminal begins a new line."""

@@ -17,11 +17,11 @@ from orch.config.socket_path import socket_path
 from orch.server.http.guard import Rules
 from orch.server.http.protocol import ConnectionLimits, fit_open_files, protocol_class
 from orch.server.local_client import LocalConnection
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
 from tests.support.guarded_app import CHUNKED, DEADLINE_S, HOST, Client, Door, eventually, guarded
 from tests.support.http_server import served
+from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 
 KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"

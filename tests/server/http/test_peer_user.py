@@ -29,11 +29,11 @@ from orch.server.http.peer_user import (
     table_rows_of,
 )
 from orch.server.local_client import request_json
-from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.guarded_app import HOST, Client, guarded
 from tests.support.http_server import served
+from tests.support.orch_command import orch
 from tests.support.orch_process import serving
 
 LINUX = pytest.mark.skipif(

@@ -17,9 +17,9 @@ from websockets.sync.client import connect
 
 from orch.cli.commands.page import REDIRECT_PAGE
 from orch.server.http.sessions import COOKIE, MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S
-from tests.cli.test_main import orch
 from tests.support.browser import FITS, PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 
 KEY = "laptops-own-key-0123456789"
 PAGE_PATHS = ("/", "/models", "/activity", "/memory", "/settings")

@@ -18,10 +18,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from orch.orchestrator import Orchestrator
-from tests.cli.test_main import orch
 from tests.conftest import CODER, LLAMA
 from tests.support.browser import PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeOllama
+from tests.support.orch_command import orch
 
 CODE, HOSTILE = (
     "Write a Python function that sorts a list",

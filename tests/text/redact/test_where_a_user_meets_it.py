@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.cli.test_main import orch
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama
 from tests.support.http_server import served
+from tests.support.orch_command import orch
 from tests.support.secret_samples import key_of
 
 TOKEN, PASSWORD, SESSION = key_of("glpat-{A20}"), "hunter2" + "secret", key_of("ghp_{A36}")
