@@ -128,7 +128,7 @@ class ProviderError(Exception):
     that needs none.
     `remote_host` is the machine that gave an answer which only the provider's own machine should
     have given.
-    `counted` and `held` are the tokens of too long a prompt and of the context, where the server
+    `prompt_tokens` and `context_tokens` are those of a prompt that is too long, if the server
     told them.
     """
 
@@ -140,8 +140,8 @@ class ProviderError(Exception):
         retry_after_s: float | None = None,
         has_place: bool = False,
         remote_host: str = "",
-        counted: int | None = None,
-        held: int | None = None,
+        prompt_tokens: int | None = None,
+        context_tokens: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -149,7 +149,7 @@ class ProviderError(Exception):
         self.retry_after_s = retry_after_s
         self.has_free_slot = has_place
         self.remote_host = remote_host
-        self.prompt_tokens, self.context_tokens = counted, held
+        self.prompt_tokens, self.context_tokens = prompt_tokens, context_tokens
 
 
 def run_code(attempts: Sequence[Attempt]) -> str:

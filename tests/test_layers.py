@@ -32,8 +32,6 @@ RANKS = (
 PLACE = {name: number for number, name in enumerate(RANKS)}
 MOVING: set[str] = {
     "config.edit_models imports routing.model_state",
-    "providers.ollama imports execution.request",
-    "providers.openai_compatible imports execution.request",
     "quality.estimator imports routing.expected_time",
     "quality.estimator imports routing.model_state",
     "routing.catalog imports execution.runtime",

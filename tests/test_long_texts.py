@@ -285,7 +285,7 @@ def test_the_tail_of_a_line_without_end_is_bounded() -> None:
 def test_blanks_before_an_answer_are_kept_apart_until_something_follows() -> None:
     splitter = ThinkTagSplitter()
     assert [splitter.feed(" ") for _ in range(10_000)] == [("", "")] * 10_000
-    assert splitter._held == ""  # which is read anew at each piece
+    assert splitter._pending == ""  # which is read anew at each piece
     assert splitter.feed("hello") == (" " * 10_000 + "hello", "")
 
 

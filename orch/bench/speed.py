@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from orch.bench.speed_plan import (
     COLD,
@@ -30,7 +30,7 @@ from orch.bench.speed_plan import (
 from orch.config.spec import canonical_model_name
 from orch.errors import ProviderError
 from orch.execution.attempt import ModelCall
-from orch.providers import ProviderClient
+from orch.providers import Loads, ProviderClient
 from orch.routing.model_state import ModelState
 from orch.storage.benchmark_sample import BenchmarkSample
 from orch.storage.journal import Journal
@@ -44,16 +44,6 @@ has."""
 OPEN_FACT, RESUME_WITHIN_S = "bench_open", 24 * 3600.0
 """A bench that was ended early is gone on with for a day: later, the machine is another one."""
 MAX_ERROR_CHARS = 200
-
-
-@runtime_checkable
-class Unloads(Protocol):
-    """A backend that can be told to take a model out of memory, without which there is no cold load
-    to measure."""
-
-    async def unload(self, model: str) -> None:
-        """Takes the model out of memory. Raises BackendError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,7 @@ class SpeedMeter:
         return frozenset(
             key
             for key, state in self._states.items()
-            if state.remote_host or not isinstance(self._backends[key[0]], Unloads)
+            if state.remote_host or not isinstance(self._backends[key[0]], Loads)
         )
 
     async def measure(
@@ -190,7 +180,7 @@ class SpeedMeter:
     async def _unload(self, key: ModelKey) -> bool:
         """Takes the model out of memory and waits until it has left; whether it has."""
         backend, deadline = self._backends[key[0]], time.monotonic() + UNLOAD_S
-        assert isinstance(backend, Unloads)
+        assert isinstance(backend, Loads)
         try:
             # asked for also where it seems not to be loaded: old servers do not tell
             await backend.unload(key[1])

@@ -192,7 +192,7 @@ class ModelCall:
             raise ProviderError(
                 "context_overflow",
                 self.context_exceeded_message,
-                counted=self.completion.prompt_tokens,
+                prompt_tokens=self.completion.prompt_tokens,
             )
 
     @property

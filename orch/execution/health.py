@@ -18,6 +18,7 @@ from orch.execution.reachable_addresses import QDRANT_URL
 from orch.execution.runtime import Runtime
 from orch.providers import ProviderClient
 from orch.providers.client import QUICK_TIMEOUT_S, HttpClient
+from orch.providers.kinds import KINDS
 from orch.providers.read_limits import error_line
 from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
@@ -129,11 +130,11 @@ async def _provider(name: str, runtime: Runtime) -> Finding:
     try:
         return "ok", f"{await runtime.providers[name].health()}{at}", ""
     except ProviderError as failure:
-        hints = {"ollama": "orch setup", "openai": f"start the server{at}"}
+        kind = KINDS[provider.kind]
         return (
-            "warn" if provider.kind == "llamacpp" else "fail",
+            "fail" if kind.is_server else "warn",
             failure.message,
-            hints.get(provider.kind) or await _engine_lines(runtime),
+            kind.setup_hint.format(at=at) or await _engine_lines(runtime),
         )
 
 

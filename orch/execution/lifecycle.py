@@ -6,6 +6,7 @@ import re
 
 from orch.errors import RUN_CODES, OrchError, ProviderError
 from orch.execution.runtime import Runtime
+from orch.providers import Loads
 from orch.providers.remote_models import display_host, remote_not_allowed
 from orch.routing.admission import SlotRequest
 from orch.routing.lookup import resolve_model
@@ -34,7 +35,7 @@ async def load(runtime: Runtime, name: str, keep_alive: str | float | None = Non
             "orch models show tells more",
             code="usage",
         )
-    if not hasattr(backend, "load"):
+    if not isinstance(backend, Loads):
         raise _cannot(state)
     embeds = state.capabilities is not None and "completion" not in state.capabilities
     ticket = SlotRequest(
@@ -52,7 +53,7 @@ async def unload(runtime: Runtime, name: str) -> str:
     """Frees a model's memory; says so in a sentence. Raises OrchError."""
     state = await require_usable_model(runtime, name)
     backend = runtime.providers[state.spec.provider]
-    if not hasattr(backend, "unload"):
+    if not isinstance(backend, Loads):
         raise _cannot(state)
     if not state.resident:
         return f"{state.spec.id} is not loaded"

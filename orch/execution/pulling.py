@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from orch.errors import ConfigError, OrchError, ProviderError
 from orch.execution.runtime import Runtime
-from orch.providers.ollama import OllamaClient
+from orch.providers import Pulls
 from orch.providers.read_limits import error_line
 from orch.text.lines import MOST_NAME_CHARS
 
@@ -46,12 +46,10 @@ class PullProgress(NamedTuple):
     total_bytes: int
 
 
-def pull_targets(runtime: Runtime) -> dict[str, OllamaClient]:
+def pull_targets(runtime: Runtime) -> dict[str, Pulls]:
     """The providers into which models can be fetched, in the order of models.yaml."""
     return {
-        name: backend
-        for name, backend in runtime.providers.items()
-        if isinstance(backend, OllamaClient)
+        name: backend for name, backend in runtime.providers.items() if isinstance(backend, Pulls)
     }
 
 

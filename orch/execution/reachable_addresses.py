@@ -12,6 +12,7 @@ from orch.config.load import Config
 from orch.config.socket_path import socket_path
 from orch.config.spec import Models, Provider
 from orch.config.urls import UrlScope, display_url, url_scope
+from orch.providers.kinds import KINDS
 from orch.providers.proxies import proxy_for
 
 QDRANT_URL = "http://localhost:6333"
@@ -51,7 +52,9 @@ def _providers(models: Models) -> Iterator[ReachableAddress]:
     for name, provider in models.providers.items():
         for url in provider.urls:
             yield _address(url, f"provider {name}")
-        if provider.kind == "llamacpp" and any(spec.provider == name for spec in models.models):
+        if not KINDS[provider.kind].is_server and any(
+            spec.provider == name for spec in models.models
+        ):
             yield ReachableAddress(
                 "http://127.0.0.1",
                 f"provider {name}: the engine inside orch, on a free port",
@@ -77,7 +80,7 @@ def _server(env: Mapping[str, str]) -> Iterator[ReachableAddress]:
 def _elsewhere(models: Models) -> Iterator[ReachableAddress]:
     """The hosts of models that may run elsewhere are known to their provider alone."""
     for name, provider in models.providers.items():
-        if provider.remote == "allow" and provider.kind != "llamacpp":
+        if provider.remote == "allow" and KINDS[provider.kind].is_server:
             yield ReachableAddress(
                 f"remote:{name}",
                 f"provider {name}: the models that it runs on other machines (remote: allow)",
@@ -93,7 +96,7 @@ def _elsewhere(models: Models) -> Iterator[ReachableAddress]:
 
 
 def _may_forward(provider: Provider | None) -> bool:
-    return provider is not None and provider.kind != "llamacpp"
+    return provider is not None and KINDS[provider.kind].is_server
 
 
 def _proxies(found: list[ReachableAddress]) -> Iterator[ReachableAddress]:

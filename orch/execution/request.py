@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from orch.errors import ProviderError
+from orch.providers.thinking import CANNOT_THINK, NO_THINKING_VALUES
 from orch.routing.model_state import (
     ModelState,
     answer_room,
@@ -25,9 +26,6 @@ MIN_ANSWER_TOKENS = 16
 THINKING_FIELDS = ("think", "reasoning_effort")
 """How clients wish for thinking: Ollama's word, true, false or a degree, and OpenAI's. A wish: no
 model fails for it."""
-CANNOT_THINK = "cannot think: it answers without"
-NO_THINKING_VALUES = (None, False, "none", "minimal")
-"""Values that ask for no thinking."""
 _SIZES = ("num_ctx", "max_tokens", "max_completion_tokens", "num_predict")
 
 

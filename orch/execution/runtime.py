@@ -14,7 +14,7 @@ from orch.config.spec import Memory, Models, Provider, duration_seconds
 from orch.execution.answer_cache import AnswerCache
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
-from orch.providers.remote_models import RemotePolicy
+from orch.providers.kinds import open_client
 from orch.quality.estimator import QualityEstimator
 from orch.routing.admission import Admission, NoQueue
 from orch.routing.priors import QualityPriors
@@ -139,18 +139,8 @@ class Wiring:
         return OnDemandMemory(rule, journal, providers, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
-        """What speaks to a provider. One kind is imported, not three."""
-        if provider.kind == "ollama":
-            from orch.providers.ollama import OllamaClient
-
-            return OllamaClient(provider, RemotePolicy(name, models))
-        if provider.kind == "openai":
-            from orch.providers.openai_compatible import OpenAIClient
-
-            return OpenAIClient(provider, RemotePolicy(name, models))
-        from orch.providers.llamacpp import LlamaCppClient
-
-        return LlamaCppClient([spec for spec in models.models if spec.provider == name])
+        """The client of a provider."""
+        return open_client(name, provider, models)
 
 
 ConfigSource = str | Path | dict[str, Any] | None

@@ -1,44 +1,43 @@
-"""What orch asks of any provider; each backend speaks to one kind of server and raises BackendError
-alone."""
+"""Clients for model servers, one class a kind of API; they raise ProviderError alone and know
+nothing of routing."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from orch.types import ChatRequest, Delta, InstalledModel, ModelInfo
 
 
 class ProviderClient(Protocol):
-    """One provider of models. Every method raises BackendError when the provider does not give what
-    was asked."""
+    """What every provider can do. Each method raises ProviderError when the provider fails."""
 
     local: bool
-    """Whether it runs on this machine, so that its models take this machine's memory."""
+    """Whether the models run on this machine and take its memory."""
     fixed_ctx: bool
-    """Whether the context length is the server's own affair and can't be asked for."""
+    """Whether the server alone sets the context length, so that a request can't ask for one."""
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """The answer as it comes; the last delta, and only it, has `done`. Closing the iterator
-        ends generation at the server."""
+        """Streams an answer; only the last delta has `completion`. Closing the iterator stops
+        generation at the server."""
         ...
 
     async def embed(
         self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = ...
     ) -> list[list[float]]:
-        """One vector a text; `extra` are fields for the server as they are."""
+        """Returns one vector a text. `extra` fields are sent to the server unchanged."""
         ...
 
     async def installed(self) -> list[InstalledModel]:
-        """The models it has, with what is loaded now."""
+        """Lists the models of the provider, each with whether it is loaded."""
         ...
 
     async def info(self, model: str) -> ModelInfo:
-        """What it knows about a model."""
+        """Returns the model's metadata."""
         ...
 
     async def health(self) -> str:
-        """Its version, or another word that it lives."""
+        """Returns the server's version, or another short text that shows it answers."""
         ...
 
     async def release(self) -> None:
@@ -46,5 +45,58 @@ class ProviderClient(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Ends what it holds open: connections of this event loop, and models inside orch."""
+        """Closes the connections of this event loop and frees models that run inside orch."""
+        ...
+
+
+# ---------------------------------------------------------------- capabilities of some providers
+
+
+@runtime_checkable
+class Loads(Protocol):
+    """A provider that loads and unloads a model on request."""
+
+    async def load(
+        self, model: str, num_ctx: int | None, keep_alive: str | float | None = None
+    ) -> None:
+        """Loads a model with that context length; None for a model that only embeds."""
+        ...
+
+    async def unload(self, model: str) -> None:
+        """Frees the model's memory."""
+        ...
+
+
+@runtime_checkable
+class Pulls(Protocol):
+    """A provider that downloads models."""
+
+    def pull(self, model: str) -> AsyncIterator[dict[str, Any]]:
+        """Yields the server's progress objects (status, digest, total and completed in bytes)."""
+        ...
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """A provider that speaks Ollama's API of models, whose entries are passed on unchanged."""
+
+    async def list_raw(self, path: str) -> list[dict[str, Any]]:
+        """Returns the entries of `/api/tags` or `/api/ps`."""
+        ...
+
+    async def show_raw(self, model: str) -> dict[str, Any]:
+        """Returns the response of `/api/show`."""
+        ...
+
+    async def health(self) -> str:
+        """Returns `Ollama` and its version."""
+        ...
+
+
+@runtime_checkable
+class BalancesLoad(Protocol):
+    """A provider with one or several addresses."""
+
+    def addresses(self) -> list[dict[str, Any]]:
+        """Returns the state of each address."""
         ...

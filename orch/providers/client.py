@@ -1,5 +1,5 @@
-"""HTTP to one provider: pooled, several addresses, no proxy on loopback, and every failure told in
-orch's words."""
+"""HTTP client for one provider: pooled connections to its addresses, with failover; every failure
+becomes a ProviderError."""
 
 from __future__ import annotations
 
@@ -30,47 +30,49 @@ from orch.providers.transport import (
 
 DRAIN_TIMEOUT_S = 0.2
 QUICK_TIMEOUT_S = 5.0
-"""For questions that a living server answers from memory: its version, its list of models."""
+"""For requests that a working server answers from memory: its version, its list of models."""
 TOTAL_PER_READ_TIMEOUT = 4
-"""How many times as long as for its next piece a whole answer is waited for."""
+"""The timeout of a whole response, as a multiple of the timeout of one read."""
 _NEXT_ADDRESS = (429, 502, 503, 504)
+"""Statuses after which another address is tried."""
 _OVERFLOW = ("context", "exceed", "too long", "input length", "too many tokens", "truncat")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _T = TypeVar("_T")
 
 
 class HttpClient:
-    """The addresses of one provider, and a line to each for each event loop, made at first use."""
+    """The addresses of one provider, with a transport for each address and event loop, opened at
+    first use."""
 
     def __init__(
-        self, urls: Sequence[str], api_key: str | None = None, *, many: bool = False
+        self, urls: Sequence[str], api_key: str | None = None, *, concurrent: bool = False
     ) -> None:
         if api_key and not (api_key.isascii() and api_key.isprintable()):
             raise ConfigError(
-                "an api_key holds what no HTTP header can carry (a line end, an accent)",
-                "look at the variable it comes from",
+                "an api_key contains a character that an HTTP header can't carry (a line end, an"
+                " accent)",
+                "check the variable it comes from",
             )
         self.urls = tuple(url.rstrip("/") for url in urls)
         self.load_balancer = LoadBalancer(self.urls)
-        self._many = many
-        self._headers = {
-            "Accept-Encoding": "identity",
-            **({"Authorization": f"Bearer {api_key}"} if api_key else {}),
-        }
-        self._lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Transport]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._concurrent = concurrent
+        self._headers = {"Accept-Encoding": "identity"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._transports: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, dict[str, Transport]
+        ] = weakref.WeakKeyDictionary()
 
     @property
     def local(self) -> bool:
         """Whether every address is on this machine."""
         return all(is_loopback(url) for url in self.urls)
 
-    def _line(self, url: str) -> Transport:
-        lines = self._lines.setdefault(asyncio.get_running_loop(), {})
-        if url not in lines:
-            lines[url] = open_transport(url, self._headers, many=self._many)
-        return lines[url]
+    def _transport(self, url: str) -> Transport:
+        transports = self._transports.setdefault(asyncio.get_running_loop(), {})
+        if url not in transports:
+            transports[url] = open_transport(url, self._headers, concurrent=self._concurrent)
+        return transports[url]
 
     @asynccontextmanager
     async def stream(
@@ -82,61 +84,57 @@ class HttpClient:
         timeout_s: float | None = None,
         at: Sequence[str] = (),
     ) -> AsyncIterator[HttpResponse]:
-        """A response whose body is still to come. Where an address fails it tries the next of `at`,
-        by default all in their steady order.
-
-        Raises BackendError.
-        """
+        """Opens a response whose body is not read yet, at the first address of `at` that works (by
+        default all addresses in their configured order). Raises ProviderError."""
         content = None if body is None else _encode(body).encode("utf-8", "replace")
-        visit, response = await self._first_that_answers(
-            at or self.load_balancer.fixed_order(), method, path, content, timeout_s
-        )
+        urls = at or self.load_balancer.fixed_order()
+        request, response = await self._send_to_first(urls, method, path, content, timeout_s)
         failed = response.status_code in _NEXT_ADDRESS
         try:
-            await _refuse_errors(response)
+            await _raise_for_status(response)
             yield response
         except transport_errors() as error:
             failed = True
             raise to_provider_error(error, str(response.url)) from error
         finally:
-            visit.finish(failed=failed, retry_after_s=_retry_after(response))
-            # a stream that was left unread is cut here, which ends generation at the server
+            request.finish(failed=failed, retry_after_s=_retry_after(response))
+            # closing a stream that was not read to its end stops generation at the server
             await response.aclose()
 
-    async def _first_that_answers(
+    async def _send_to_first(
         self,
-        at: Sequence[str],
+        urls: Sequence[str],
         method: str,
         path: str,
         content: bytes | None,
         timeout_s: float | None,
     ) -> tuple[InFlightRequest, HttpResponse]:
         failure = ProviderError("connect", "the provider has no address")
-        for url in at:
-            visit = self.load_balancer.start(url)
-            line: Transport | None = None
+        for url in urls:
+            request = self.load_balancer.start(url)
+            transport: Transport | None = None
             try:
-                line = self._line(url)
-                response = await line.send(method, path, content, timeout_s)
-            except ProviderError as error:  # there is no way to it
-                visit.finish(failed=True)
+                transport = self._transport(url)
+                response = await transport.send(method, path, content, timeout_s)
+            except ProviderError as error:  # the transport can't be opened
+                request.finish(failed=True)
                 failure = error
                 continue
             except transport_errors() as error:
-                visit.finish(failed=True)
-                failure = to_provider_error(error, url, line.proxy if line else None)
+                request.finish(failed=True)
+                failure = to_provider_error(error, url, transport.proxy if transport else None)
                 continue
             except BaseException:
-                # the caller left: that tells nothing of the address
-                visit.finish()
+                # a cancellation says nothing about the address
+                request.finish()
                 raise
             if response.status_code not in _NEXT_ADDRESS:
-                visit.mark_answered()
-            elif url != at[-1]:
-                visit.finish(failed=True, retry_after_s=_retry_after(response))
+                request.mark_answered()
+            elif url != urls[-1]:
+                request.finish(failed=True, retry_after_s=_retry_after(response))
                 await response.aclose()
                 continue
-            return visit, response
+            return request, response
         raise failure
 
     async def json(
@@ -147,36 +145,37 @@ class HttpClient:
         *,
         timeout_s: float | None = QUICK_TIMEOUT_S,
         at: Sequence[str] = (),
-        most_bytes: int = MAX_JSON_BYTES,
+        max_bytes: int = MAX_JSON_BYTES,
     ) -> dict[str, Any]:
-        """The JSON object of an answer. Raises BackendError, also for one of over `most_bytes`, and
-        for one that drips: `timeout_s` is for each piece."""
-        in_all = None if timeout_s is None else TOTAL_PER_READ_TIMEOUT * timeout_s
+        """Returns the JSON object of a response.
+
+        `timeout_s` applies to each read; a response that trickles in ends after
+        TOTAL_PER_READ_TIMEOUT times as long. Raises ProviderError, also for over `max_bytes`.
+        """
+        total_s = None if timeout_s is None else TOTAL_PER_READ_TIMEOUT * timeout_s
         try:
             async with (
-                asyncio.timeout(in_all),
+                asyncio.timeout(total_s),
                 self.stream(method, path, body, timeout_s=timeout_s, at=at) as response,
             ):
-                return _object(
-                    await read_body(response, most_bytes, f"an answer to {path}"),
-                    display_url(str(response.url)),
-                )
+                data = await read_body(response, max_bytes, f"an answer to {path}")
+                return _parse_object(data, display_url(str(response.url)))
         except TimeoutError:
             raise ProviderError(
-                "timeout", f"the answer to {path} did not come whole within {in_all:g} s"
+                "timeout", f"the answer to {path} was not complete within {total_s:g} s"
             ) from None
 
     async def aclose(self) -> None:
-        """Closes the lines of this event loop."""
-        for line in self._lines.pop(asyncio.get_running_loop(), {}).values():
-            await line.aclose()
+        """Closes the transports of this event loop."""
+        for transport in self._transports.pop(asyncio.get_running_loop(), {}).values():
+            await transport.aclose()
 
 
 async def with_timeouts(
     items: AsyncGenerator[_T], first_s: float, next_s: float
 ) -> AsyncGenerator[_T]:
-    """The same items; raises BackendError when the first or a later one lets wait too long. Closes
-    `items` when it ends."""
+    """Yields the same items; raises ProviderError if the first or a later one takes too long.
+    Closes `items` at the end."""
     limit, code = first_s, "timeout"
     async with aclosing(items):
         while True:
@@ -186,72 +185,71 @@ async def with_timeouts(
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                what = "no token came" if code == "timeout" else "the stream stood still"
+                what = "no token came" if code == "timeout" else "the stream stalled"
                 raise ProviderError(code, f"{what} for {limit:g} s") from None
             yield item
             limit, code = next_s, "stalled"
 
 
 async def drain(items: AsyncGenerator[Any]) -> None:
-    """Reads the end of a body whose last event was seen, so that its connection can be used
-    again."""
+    """Reads the rest of a body after its last event, so that the connection can be reused."""
     with suppress(TimeoutError, ProviderError):
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             await anext(items, None)
 
 
-# ---------------------------------------------------------------- failures in our words
+# ---------------------------------------------------------------- errors
 
 
-def _object(data: bytes, url: str) -> dict[str, Any]:
+def _parse_object(data: bytes, url: str) -> dict[str, Any]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise ProviderError("bad_response", f"{url} did not answer with JSON{_looks(data)}")
+        raise ProviderError("bad_response", f"{url} did not answer with JSON{_page_note(data)}")
     return value
 
 
-async def _refuse_errors(response: HttpResponse) -> None:
-    content_type = response.headers.get("content-type", "")
+async def _raise_for_status(response: HttpResponse) -> None:
+    is_page = "html" in response.headers.get("content-type", "")
     if response.status_code < 400:
-        if "html" in content_type:
+        if is_page:
+            url = display_url(str(response.url))
             raise ProviderError(
-                "bad_response",
-                f"{display_url(str(response.url))} answered with a web page: is this a model"
-                " server?",
+                "bad_response", f"{url} answered with a web page: is this a model server?"
             )
         return
     body, is_whole = await read_prefix(response, MAX_ERROR_BYTES)
-    cut = (
-        ""
-        if is_whole
-        else f" (with an error text of over {MAX_ERROR_BYTES // 1_000_000} MB, which is not read)"
-    )
-    message = error_message_of(body) or f"{error_line(response.reason_phrase)}{_looks(body)}{cut}"
-    code, told = (
-        _status_code(response.status_code, message, is_page="html" in content_type),
-        f"status {response.status_code}: {message}",
-    )
+    message = error_message_of(body) or _fallback_message(response, body, is_whole=is_whole)
+    code = _error_code(response.status_code, message, is_page=is_page)
+    message = f"status {response.status_code}: {message}"
     if code == "context_overflow":
-        raise context_overflow_error(told, body)
-    raise ProviderError(code, told, retry_after_s=_retry_after(response))
+        raise context_overflow_error(message, body)
+    raise ProviderError(code, message, retry_after_s=_retry_after(response))
+
+
+def _fallback_message(response: HttpResponse, body: bytes, *, is_whole: bool) -> str:
+    megabytes = MAX_ERROR_BYTES // 1_000_000
+    cut = "" if is_whole else f" (with an error text of over {megabytes} MB, which is not read)"
+    return f"{error_line(response.reason_phrase)}{_page_note(body)}{cut}"
 
 
 def context_overflow_error(message: str, body: bytes = b"") -> ProviderError:
-    """The refusal of too long a prompt, with the numbers that it tells."""
-    from orch.providers.context_overflow import (
-        parse_overflow,
-    )  # a dozen regular expressions, 5 ms, which few runs need
+    """The error for a prompt that is too long, with the token counts that the server reports."""
+    # a dozen regular expressions, 5 ms, which few runs need
+    from orch.providers.context_overflow import parse_overflow
 
-    told = parse_overflow(message, body)
+    counts = parse_overflow(message, body)
     return ProviderError(
-        "context_overflow", message, counted=told.prompt_tokens, held=told.context_tokens
+        "context_overflow",
+        message,
+        prompt_tokens=counts.prompt_tokens,
+        context_tokens=counts.context_tokens,
     )
 
 
-def _status_code(status: int, message: str, *, is_page: bool) -> str:
+def _error_code(status: int, message: str, *, is_page: bool) -> str:
     text = message.lower()
     if status == 404:
         return "bad_response" if is_page or "page not found" in text else "model_not_found"
@@ -260,17 +258,19 @@ def _status_code(status: int, message: str, *, is_page: bool) -> str:
     if status in (429, 503):
         return "rate_limited"
     if status in (401, 403):
-        return "denied"  # the provider's key is wrong: nothing that who asked could mend
+        return "denied"  # the provider's api_key is wrong, which the caller can't change
     if status == 408:
         return "timeout"
     if status >= 500:
-        # llama.cpp behind Ollama passes its own overflow on as a server error
-        return "context_overflow" if "exceed" in text and "context" in text else "server_error"
+        # Ollama passes llama.cpp's overflow on as a server error
+        overflows = "exceed" in text and "context" in text
+        return "context_overflow" if overflows else "server_error"
     return "rejected"
 
 
 def error_message_of(body: bytes) -> str:
-    """What a server's error body says: Ollama's and OpenAI's forms, also one inside the other."""
+    """Extracts the message of an error body in Ollama's or OpenAI's form, also one nested in the
+    other; empty if there is none."""
     try:
         value: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -288,7 +288,7 @@ def error_message_of(body: bytes) -> str:
     return error_line(value) if value else ""
 
 
-def _looks(body: bytes) -> str:
+def _page_note(body: bytes) -> str:
     return " (a web page)" if b"<html" in body[:2000].lower() else ""
 
 

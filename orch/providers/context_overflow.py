@@ -1,5 +1,5 @@
-"""What a refusal of too long a prompt tells: how many tokens the server counted, and how many its
-context holds (pure)."""
+"""Extracts token counts from a server's context overflow error: those of the prompt and of the
+context (pure)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import re
 from typing import Any, NamedTuple
 
 _NUMBER = r"(\d[\d,.']{0,20}\d|\d)"
-_COUNTED = tuple(
+_PROMPT_PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"request \({_NUMBER} tokens\)",  # llama.cpp, Ollama
-        rf"\({_NUMBER} in the messages",  # vLLM, OpenAI: before what they add for the answer
+        rf"\({_NUMBER} in the messages",  # vLLM, OpenAI: without the tokens they add for the answer
         rf"messages resulted in {_NUMBER} tokens",
         rf"request has {_NUMBER} input tokens",
-        rf"first {_NUMBER} tokens when context the overflows",  # LM Studio, in its own words
+        rf"first {_NUMBER} tokens when context the overflows",  # LM Studio, sic
         rf"given: {_NUMBER} `inputs` tokens",  # TGI
         rf"(?:prompt|input|request)[^.\d]{{0,40}}{_NUMBER} (?:input )?tokens",
     )
 )
-_HELD = tuple(
+_CONTEXT_PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"context size \({_NUMBER} tokens\)",
@@ -33,29 +33,30 @@ _HELD = tuple(
 
 
 class OverflowCounts(NamedTuple):
-    """Tokens of the prompt and of the context, None where the server does not tell."""
+    """Tokens of the prompt and of the context; None if the server does not report them."""
 
     prompt_tokens: int | None = None
     context_tokens: int | None = None
 
 
 def parse_overflow(message: str, body: bytes = b"") -> OverflowCounts:
-    """What the words of a refusal tell, and the fields of its JSON where there are some (llama.cpp:
-    n_prompt_tokens, n_ctx)."""
-    fields = _fields(body)
+    """Reads the counts from the JSON fields of an error (llama.cpp: n_prompt_tokens, n_ctx), else
+    from its message."""
+    fields = _integer_fields(body)
     return OverflowCounts(
-        fields.get("n_prompt_tokens") or _first(_COUNTED, message),
-        fields.get("n_ctx") or _first(_HELD, message),
+        fields.get("n_prompt_tokens") or _first(_PROMPT_PATTERNS, message),
+        fields.get("n_ctx") or _first(_CONTEXT_PATTERNS, message),
     )
 
 
 def _first(patterns: tuple[re.Pattern[str], ...], message: str) -> int | None:
-    found = next((match for pattern in patterns if (match := pattern.search(message))), None)
-    return int(re.sub(r"\D", "", found.group(1))) if found else None
+    matches = (match for pattern in patterns if (match := pattern.search(message)))
+    first = next(matches, None)
+    return int(re.sub(r"\D", "", first.group(1))) if first else None
 
 
-def _fields(body: bytes) -> dict[str, int]:
-    """The whole numbers of an error object, wherever in it they stand."""
+def _integer_fields(body: bytes) -> dict[str, int]:
+    """The positive integers of an error object, at any depth."""
     try:
         value: Any = json.loads(body or b"{}")
     except (ValueError, RecursionError):
@@ -63,7 +64,7 @@ def _fields(body: bytes) -> dict[str, int]:
     numbers: dict[str, int] = {}
     for _ in range(4):
         if isinstance(value, str) and value.lstrip().startswith("{"):
-            value = _parsed(value)
+            value = _parse_json(value)
         if not isinstance(value, dict):
             break
         numbers |= {
@@ -73,7 +74,7 @@ def _fields(body: bytes) -> dict[str, int]:
     return numbers
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

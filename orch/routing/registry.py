@@ -14,6 +14,7 @@ from typing import Literal
 from orch.config.spec import Models, ModelSpec, canonical_model_name
 from orch.errors import ProviderError
 from orch.providers import ProviderClient, hardware
+from orch.providers.kinds import KINDS
 from orch.providers.remote_models import best_known_host, is_allowed, remote_reason
 from orch.routing.known_models.identity import Identity
 from orch.routing.model_state import DEFAULT_NUM_CTX, UNKNOWN_CTX, ModelState, required_memory
@@ -23,7 +24,6 @@ from orch.storage.offload import Offload, run_inline
 from orch.types import InstalledModel, ModelInfo, ModelKey, SpeedStats, TaskType
 
 _SHOWS_AT_ONCE = 8
-MAX_LOADED_VARIABLE = "OLLAMA_MAX_LOADED_MODELS"
 _SIZE = re.compile(r"([\d.]+)\s*([BM])\b", re.IGNORECASE)
 UNKNOWN_SPEED = 6.0
 
@@ -232,16 +232,15 @@ class Registry:
         )
 
     def _most_loaded(self) -> dict[str, int]:
-        """Of the Ollama on this machine what OLLAMA_MAX_LOADED_MODELS says here; its server may
-        have been started with another environment."""
-        most = os.environ.get(MAX_LOADED_VARIABLE, "")
-        if not most.isdecimal() or not int(most):  # 0 leaves it to Ollama: three a GPU
-            return {}
-        return {
-            name: int(most)
-            for name, provider in self._models.providers.items()
-            if provider.kind == "ollama" and self._backends[name].local
-        }
+        """How many models each provider on this machine may keep loaded, as far as an environment
+        variable limits it here; its server may run with another environment."""
+        limits = {}
+        for name, provider in self._models.providers.items():
+            limit = os.environ.get(KINDS[provider.kind].max_loaded_variable, "")
+            # 0 leaves it to Ollama: three a GPU
+            if limit.isdecimal() and int(limit) and self._backends[name].local:
+                limits[name] = int(limit)
+        return limits
 
     def _with_speed(
         self, state: ModelState, identity: Identity | None, only_shipped: bool

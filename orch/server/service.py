@@ -20,6 +20,7 @@ from orch.execution.run import OnPartial, Run
 from orch.execution.runtime import Runtime
 from orch.memory.resident import ResidentMemory
 from orch.orchestrator import Orchestrator
+from orch.providers import Loads
 from orch.server.affinity import ConversationAffinity
 from orch.server.batched_journal import BatchedJournal
 from orch.server.cached_registry import CachedRegistry
@@ -124,12 +125,12 @@ class Service:
         """Begins to unload a model that a client wants out of memory, unless others use it or wait
         for it."""
         backend = runtime.providers[model[0]]
-        if not self.gate.is_needed(model) and hasattr(backend, "unload"):
+        if not self.gate.is_needed(model) and isinstance(backend, Loads):
             task = asyncio.create_task(self._unload(backend, model[1]))
             self._unloading.add(task)
             task.add_done_callback(self._unloading.discard)
 
-    async def _unload(self, backend: Any, model: str) -> None:
+    async def _unload(self, backend: Loads, model: str) -> None:
         """Nobody waits for this, and a provider that fails here keeps the model as long as it
         likes."""
         with suppress(ProviderError):

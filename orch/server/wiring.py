@@ -14,9 +14,7 @@ from orch.execution.runtime import Runtime, Wiring
 from orch.memory.embedders import Embeds
 from orch.memory.resident import WAIT_S, ResidentMemory
 from orch.providers import ProviderClient
-from orch.providers.ollama import OllamaClient
-from orch.providers.openai_compatible import OpenAIClient
-from orch.providers.remote_models import RemotePolicy
+from orch.providers.kinds import KINDS, open_client
 from orch.routing.admission import Admission, SlotRequest
 from orch.routing.model_state import required_memory
 from orch.routing.priors import QualityPriors
@@ -89,29 +87,17 @@ class ServerWiring(Wiring):
         return ResidentMemory(rule, journal, providers, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
-        """With a transport for many requests at once."""
-        held = (
-            provider,
-            tuple(
-                spec
-                for spec in models.models
-                if spec.provider == name and (provider.kind == "llamacpp" or spec.remote)
-            ),
-        )
+        """Keeps the client of a provider that did not change; opens it for many requests at
+        once."""
+        is_embedded = not KINDS[provider.kind].is_server
+        specs = (spec for spec in models.models if spec.provider == name)
+        used = (provider, tuple(spec for spec in specs if is_embedded or spec.remote))
         before = self._backends.get(name)
-        if before and before[0] == held:
+        if before and before[0] == used:
             return before[1]
-        kinds: dict[str, type[OllamaClient] | type[OpenAIClient]] = {
-            "ollama": OllamaClient,
-            "openai": OpenAIClient,
-        }
-        backend: ProviderClient = (
-            kinds[provider.kind](provider, RemotePolicy(name, models), many=True)
-            if provider.kind in kinds
-            else super().backend(name, provider, models)
-        )
-        self._backends[name] = (held, backend)
-        return backend
+        client = open_client(name, provider, models, concurrent=True)
+        self._backends[name] = (used, client)
+        return client
 
 
 class QueuedEmbedder:

@@ -48,7 +48,7 @@ class ManyWiring(Wiring):
     def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """Ollama's."""
         return (
-            OllamaClient(provider, many=True)
+            OllamaClient(provider, concurrent=True)
             if provider.kind == "ollama"
             else super().backend(name, provider, models)
         )

@@ -9,7 +9,8 @@ import pytest
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
-from orch.execution.request import CANNOT_THINK, build_chat_request, ignored_thinking_warning
+from orch.execution.request import build_chat_request, ignored_thinking_warning
+from orch.providers.thinking import CANNOT_THINK
 from orch.routing.model_state import ModelState
 from orch.text.prompt import Task
 from orch.types import Need
@@ -94,5 +95,5 @@ async def test_a_named_model_that_knows_no_degree_thinks_as_it_does_with_a_warni
         result = await orchestrator.execute("hi", model=LLAMA, options={"think": "high"})
     assert ollama.chats()[-1].body["think"] is True
     assert result.warnings == (
-        f"{LLAMA} takes no 'high' as a degree of thinking: it thinks as much as it usually does",
+        f"{LLAMA} has no thinking level 'high': it thinks as much as it usually does",
     )

@@ -389,7 +389,7 @@ async def test_the_embedder_may_be_a_model_and_its_connections_are_closed(
 async def test_forgetting_beside_a_reader_says_that_the_text_is_in_the_log_still(
     held: ResidentMemory, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.01)
     wanted = await note(held, SERVER)
     with closing(sqlite3.connect(home / "journal.sqlite3", isolation_level=None)) as reader:
         reader.execute("BEGIN")

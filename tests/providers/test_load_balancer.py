@@ -218,7 +218,7 @@ REQUEST = ChatRequest("m", [{"role": "user", "content": "hi"}])
 
 @asynccontextmanager
 async def backend_at(*urls: str) -> AsyncIterator[OllamaClient]:
-    backend = OllamaClient(Provider(kind="ollama", base_urls=urls), many=True)
+    backend = OllamaClient(Provider(kind="ollama", base_urls=urls), concurrent=True)
     try:
         yield backend
     finally:

@@ -89,15 +89,17 @@ def test_the_proxy_of_another_scheme_is_not_looked_at(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("variable", "value"), CASES)
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("concurrent", [False, True])
 async def test_a_proxy_that_can_not_be_used_is_told_with_its_variable(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, many: bool
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, concurrent: bool
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(
         ProviderError, match=rf"^{variable} names .*NO_PROXY=192\.0\.2\.1"
     ) as caught:
-        await OllamaClient(Provider(kind="ollama", base_urls=(FAR,)), many=many).installed()
+        await OllamaClient(
+            Provider(kind="ollama", base_urls=(FAR,)), concurrent=concurrent
+        ).installed()
     assert caught.value.code == "connect"
 
 
@@ -118,7 +120,7 @@ def test_every_command_says_so(monkeypatch: pytest.MonkeyPatch, words: list[str]
     done = orch(*words)
     said = " ".join((done.stdout + done.stderr).decode().split())
     assert "Traceback" not in said
-    assert "ALL_PROXY names a proxy that orch does not speak" in said
+    assert "ALL_PROXY names a proxy of a kind that orch does not support" in said
 
 
 def test_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,11 +131,13 @@ def test_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         answer = httpx.post(f"{url}/v1/chat/completions", json=asked, trust_env=False, timeout=60)
     assert (
         answer.status_code,
-        "ALL_PROXY names a proxy that orch does not speak" in answer.text,
+        "ALL_PROXY names a proxy of a kind that orch does not support" in answer.text,
     ) == (503, True)
 
 
 def test_a_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks4://127.0.0.1:7890/")
-    with pytest.raises(OrchError, match="HTTPS_PROXY names a proxy that orch does not speak"):
+    with pytest.raises(
+        OrchError, match="HTTPS_PROXY names a proxy of a kind that orch does not support"
+    ):
         find_artifact("qwen3:4b")

@@ -33,7 +33,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n"
 EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 BUFFERS = 24_000_000
 """What the sockets of both ends and the asyncio of both hold beside what was read."""
-lines = pytest.mark.parametrize("many", [False, True], ids=["httpx", "aiohttp"])
+lines = pytest.mark.parametrize("concurrent", [False, True], ids=["httpx", "aiohttp"])
 
 
 class Endless:
@@ -67,12 +67,12 @@ async def _ask(backend: Any, asked: str) -> None:
     if asked in ("chat", "pull"):
         [piece async for piece in getattr(backend, asked)(REQUEST if asked == "chat" else "m")]
     else:
-        await getattr(backend, asked)(*(["m"] if asked in ("info", "show") else []))
+        await getattr(backend, asked)(*(["m"] if asked in ("info", "show_raw") else []))
 
 
-async def refusal(server: Endless, kind: Backends, asked: str, *, many: bool) -> str:
+async def refusal(server: Endless, kind: Backends, asked: str, *, concurrent: bool) -> str:
     """What asking ends with."""
-    backend = kind(Provider(kind="openai", base_urls=(server.url,)), many=many)
+    backend = kind(Provider(kind="openai", base_urls=(server.url,)), concurrent=concurrent)
     try:
         with pytest.raises(ProviderError) as caught:
             await _ask(backend, asked)
@@ -87,14 +87,16 @@ async def refusal(server: Endless, kind: Backends, asked: str, *, many: bool) ->
     [
         (OllamaClient, "installed"),
         (OllamaClient, "info"),
-        (OllamaClient, "show"),
+        (OllamaClient, "show_raw"),
         (OllamaClient, "health"),
         (OpenAIClient, "installed"),
     ],
 )
-async def test_an_endless_answer_is_read_so_far(kind: Backends, asked: str, many: bool) -> None:
+async def test_an_endless_answer_is_read_so_far(
+    kind: Backends, asked: str, concurrent: bool
+) -> None:
     async with endless(OK + b"\r\n", b'{"models": [' + b"{}," * 20_000) as server:
-        assert "an answer to" in (said := await refusal(server, kind, asked, many=many))
+        assert "an answer to" in (said := await refusal(server, kind, asked, concurrent=concurrent))
         assert "over 8 MB" in said
         assert server.sent < 2 * (read_limits.MAX_JSON_BYTES + BUFFERS)  # Ollama's lists are two
 
@@ -104,14 +106,14 @@ async def test_the_command_tells_what_was_too_much(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         done = await asyncio.to_thread(orch, "models")
     assert b"an answer to /api/" in done.stderr
-    assert b"of over 8 MB: it is not read on" in done.stderr
+    assert b"of over 8 MB: the rest is not read" in done.stderr
 
 
 @lines
-async def test_an_endless_error_is_told_without_its_text(many: bool) -> None:
+async def test_an_endless_error_is_told_without_its_text(concurrent: bool) -> None:
     async with endless(b"HTTP/1.1 500 Broken\r\n\r\n", b"x" * 60_000) as server:
         assert (
-            await refusal(server, OllamaClient, "health", many=many)
+            await refusal(server, OllamaClient, "health", concurrent=concurrent)
             == "status 500: Broken (with an error text of over 1 MB, which is not read)"
         )
         assert server.sent < read_limits.MAX_ERROR_BYTES + BUFFERS
@@ -121,9 +123,9 @@ async def test_an_endless_error_is_told_without_its_text(many: bool) -> None:
 @pytest.mark.parametrize(
     "piece", [b"X-A: " + b"a" * 1_000 + b"\r\n", b"a" * 60_000], ids=["many", "one"]
 )
-async def test_endless_headers_are_not_read_on(piece: bytes, many: bool) -> None:
+async def test_endless_headers_are_not_read_on(piece: bytes, concurrent: bool) -> None:
     async with endless(OK, piece) as server:
-        assert await refusal(server, OllamaClient, "health", many=many)
+        assert await refusal(server, OllamaClient, "health", concurrent=concurrent)
         assert server.sent < BUFFERS
 
 
@@ -131,9 +133,9 @@ async def test_endless_headers_are_not_read_on(piece: bytes, many: bool) -> None
 @pytest.mark.parametrize(
     ("kind", "asked"), [(OllamaClient, "chat"), (OllamaClient, "pull"), (OpenAIClient, "chat")]
 )
-async def test_an_endless_line_is_read_so_far(kind: Backends, asked: str, many: bool) -> None:
+async def test_an_endless_line_is_read_so_far(kind: Backends, asked: str, concurrent: bool) -> None:
     async with endless(OK + b"\r\n", b"x" * 60_000) as server:
-        assert "a line of over 16 MB" in await refusal(server, kind, asked, many=many)
+        assert "a line of over 16 MB" in await refusal(server, kind, asked, concurrent=concurrent)
         assert server.sent < stream_parsing.MAX_LINE_BYTES + BUFFERS
 
 
@@ -175,24 +177,26 @@ ANSWERS: dict[str, tuple[Backends, bytes, bytes]] = {
 @lines
 @pytest.mark.parametrize("what", ANSWERS)
 async def test_an_answer_is_no_longer_than_a_context(
-    monkeypatch: pytest.MonkeyPatch, what: str, many: bool
+    monkeypatch: pytest.MonkeyPatch, what: str, concurrent: bool
 ) -> None:
-    monkeypatch.setattr(read_limits, "MOST_ANSWER_CHARS", 1_000_000)
+    monkeypatch.setattr(read_limits, "MAX_ANSWER_CHARS", 1_000_000)
     kind, head, piece = ANSWERS[what]
     async with endless(head, piece) as server:
         assert "an answer of over 1,000,000 characters" in await refusal(
-            server, kind, "chat", many=many
+            server, kind, "chat", concurrent=concurrent
         )
         assert server.sent < 2_000_000 + BUFFERS
 
 
 @lines
 async def test_a_stream_that_says_nothing_ends_too(
-    monkeypatch: pytest.MonkeyPatch, many: bool
+    monkeypatch: pytest.MonkeyPatch, concurrent: bool
 ) -> None:
-    monkeypatch.setattr(read_limits, "MOST_STREAM_BYTES", 1_000_000)
+    monkeypatch.setattr(read_limits, "MAX_STREAM_BYTES", 1_000_000)
     async with endless(OK + b"\r\n", b'{"message": {"content": ""}}\n' * 100) as server:
-        assert "a stream of over 1 MB" in await refusal(server, OllamaClient, "chat", many=many)
+        assert "a stream of over 1 MB" in await refusal(
+            server, OllamaClient, "chat", concurrent=concurrent
+        )
 
 
 def test_pieces_count_as_what_they_take_in_memory() -> None:
@@ -220,7 +224,7 @@ def test_a_long_line_in_small_pieces_is_put_together_once(monkeypatch: pytest.Mo
         copied += len(line := rest())
         return line
 
-    monkeypatch.setattr(splitter, "rest", counting)
+    monkeypatch.setattr(splitter, "flush", counting)
     assert [line for _ in range(100_000) for line in splitter.feed(b"abcd")] == []
     assert splitter.feed(b"e\nf") == [b"abcd" * 100_000 + b"e"]
     assert (copied, rest()) == (400_001, b"f")

@@ -21,15 +21,27 @@ from orch.providers.ollama import OllamaClient
 from orch.providers.openai_compatible import OpenAIClient
 from orch.providers.stream_parsing import (
     MAX_LINE_BYTES,
+    SSE_COMMENT,
     LineSplitter,
     ThinkTagSplitter,
+    iter_batches,
     iter_objects,
-    iter_sse,
+    parse_sse_line,
 )
 from orch.types import ChatRequest, Delta
 
 untimed = settings(deadline=None)
 Reader = Callable[[AsyncIterator[bytes]], AsyncIterator[Any]]
+
+
+async def iter_sse(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any] | None]:
+    """The events of a stream of server-sent events, one by one, without comments."""
+    async for batch in iter_batches(chunks, parse_sse_line):
+        for event in batch:
+            if event is not SSE_COMMENT:
+                yield event
+
+
 READERS: list[Reader] = [iter_objects, iter_sse]
 OBJECTS = st.lists(
     st.dictionaries(

@@ -26,16 +26,16 @@ HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 
-pytestmark = pytest.mark.parametrize("many", [False, True], ids=["httpx", "aiohttp"])
+pytestmark = pytest.mark.parametrize("concurrent", [False, True], ids=["httpx", "aiohttp"])
 kinds = pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient], ids=["ollama", "openai"])
 
 
 @asynccontextmanager
 async def backend_at(
-    *urls: str, many: bool, kind: Backends = OllamaClient
+    *urls: str, concurrent: bool, kind: Backends = OllamaClient
 ) -> AsyncIterator[OllamaClient | OpenAIClient]:
     """A backend, closed at the end."""
-    backend = kind(Provider(kind="openai", base_urls=urls), many=many)
+    backend = kind(Provider(kind="openai", base_urls=urls), concurrent=concurrent)
     try:
         yield backend
     finally:
@@ -86,9 +86,9 @@ async def server(*sends: bytes) -> AsyncIterator[str]:
     ids=["no-http", "bad-status", "half-a-head", "no-body", "bad-chunk", "half-a-chunk", "nothing"],
 )
 async def test_a_connection_that_breaks_or_speaks_no_http_is_cut(
-    many: bool, sends: list[bytes]
+    concurrent: bool, sends: list[bytes]
 ) -> None:
-    async with server(*sends) as url, backend_at(url, many=many) as backend:
+    async with server(*sends) as url, backend_at(url, concurrent=concurrent) as backend:
         assert await failure(backend) == "cut"
         assert [(row["failures"], row["in_flight"]) for row in backend.addresses()] == [(1, 0)]
 
@@ -96,8 +96,10 @@ async def test_a_connection_that_breaks_or_speaks_no_http_is_cut(
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9", "http://no-such-host.invalid", "https://127.0.0.1:9"]
 )
-async def test_an_address_where_nobody_is_can_not_be_connected_to(many: bool, url: str) -> None:
-    async with backend_at(url, many=many) as backend:
+async def test_an_address_where_nobody_is_can_not_be_connected_to(
+    concurrent: bool, url: str
+) -> None:
+    async with backend_at(url, concurrent=concurrent) as backend:
         assert await failure(backend) == "connect"
 
 
@@ -108,8 +110,10 @@ WHY = {
 
 
 @pytest.mark.parametrize("url", WHY)
-async def test_why_it_can_not_be_connected_to_is_told_in_plain_words(many: bool, url: str) -> None:
-    async with backend_at(url, many=many) as backend:
+async def test_why_it_can_not_be_connected_to_is_told_in_plain_words(
+    concurrent: bool, url: str
+) -> None:
+    async with backend_at(url, concurrent=concurrent) as backend:
         with pytest.raises(
             ProviderError, match=f"^can't connect to {url}: {WHY[url]}[^:]*$"
         ) as caught:
@@ -117,24 +121,26 @@ async def test_why_it_can_not_be_connected_to_is_told_in_plain_words(many: bool,
     assert "ssl" not in caught.value.message
 
 
-async def test_tls_that_is_none_can_not_be_connected_to(many: bool, ollama: FakeOllama) -> None:
-    async with backend_at(ollama.url.replace("http:", "https:"), many=many) as backend:
+async def test_tls_that_is_none_can_not_be_connected_to(
+    concurrent: bool, ollama: FakeOllama
+) -> None:
+    async with backend_at(ollama.url.replace("http:", "https:"), concurrent=concurrent) as backend:
         assert await failure(backend) == "connect"
 
 
 async def test_a_question_that_gets_no_answer_in_time_says_so(
-    many: bool, ollama: FakeOllama
+    concurrent: bool, ollama: FakeOllama
 ) -> None:
     ollama.server_status = Fault("slow", seconds=20)
-    async with backend_at(ollama.url, many=many) as backend:
+    async with backend_at(ollama.url, concurrent=concurrent) as backend:
         with pytest.raises(ProviderError, match="in time") as caught:
             await backend._http.json("GET", "/api/version", timeout_s=0.2)
     assert caught.value.code == "timeout"
 
 
-async def test_the_next_address_is_asked_where_one_hangs_up(many: bool) -> None:
+async def test_the_next_address_is_asked_where_one_hangs_up(concurrent: bool) -> None:
     with FakeOllama([FakeModel("m")]) as well:
-        async with server() as url, backend_at(url, well.url, many=many) as backend:
+        async with server() as url, backend_at(url, well.url, concurrent=concurrent) as backend:
             assert await say(backend) == "Hello world"
 
 
@@ -160,12 +166,12 @@ async def _answers_once(
 
 @pytest.mark.parametrize(("well_again", "said"), [(True, ["a", "a"]), (False, ["a", "cut"])])
 async def test_a_request_that_meets_a_closing_connection_is_sent_again_once(
-    many: bool, well_again: bool, said: list[str]
+    concurrent: bool, well_again: bool, said: list[str]
 ) -> None:
     connections: list[asyncio.StreamWriter] = []
     async with await _answers_once(connections, well_again) as listening:
         async with backend_at(
-            f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", many=many
+            f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", concurrent=concurrent
         ) as backend:
             heard = [
                 await say(backend),
@@ -182,40 +188,42 @@ async def test_a_request_that_meets_a_closing_connection_is_sent_again_once(
 
 @kinds
 async def test_no_proxy_stands_between_orch_and_loopback(
-    many: bool, kind: Backends, monkeypatch: pytest.MonkeyPatch
+    concurrent: bool, kind: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, many=many, kind=kind) as backend:
+        async with backend_at(fake.url, concurrent=concurrent, kind=kind) as backend:
             assert await say(backend) == "Hello world"
 
 
 async def test_a_proxy_is_used_for_what_is_not_on_this_machine(
-    many: bool, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+    concurrent: bool, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", ollama.url)
-    async with backend_at("http://gpu.invalid", many=many) as backend:
+    async with backend_at("http://gpu.invalid", concurrent=concurrent) as backend:
         assert await failure(backend) != "connect"
     assert ollama.requests
 
 
-async def test_name_and_password_of_an_address_are_sent(many: bool) -> None:
+async def test_name_and_password_of_an_address_are_sent(concurrent: bool) -> None:
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url.replace("://", "://ana:secret@"), many=many) as backend:
+        async with backend_at(
+            fake.url.replace("://", "://ana:secret@"), concurrent=concurrent
+        ) as backend:
             assert await say(backend) == "Hello world"
         assert fake.requests[-1].headers["authorization"] == "Basic YW5hOnNlY3JldA=="
 
 
-async def test_nothing_compressed_is_asked_for(many: bool) -> None:
+async def test_nothing_compressed_is_asked_for(concurrent: bool) -> None:
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, many=many) as backend:
+        async with backend_at(fake.url, concurrent=concurrent) as backend:
             await say(backend)
         sent = fake.requests[-1].headers
     assert (sent["accept-encoding"], sent["content-type"]) == ("identity", "application/json")
 
 
-async def test_a_cookie_is_not_kept_for_the_next_request(many: bool) -> None:
+async def test_a_cookie_is_not_kept_for_the_next_request(concurrent: bool) -> None:
     seen: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -228,7 +236,7 @@ async def test_a_cookie_is_not_kept_for_the_next_request(many: bool) -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
         url = f"http://localhost:{listening.sockets[0].getsockname()[1]}"
-        async with backend_at(url, many=many) as backend:
+        async with backend_at(url, concurrent=concurrent) as backend:
             for _ in range(2):
                 await backend.health()
     assert len(seen) == 2
@@ -237,37 +245,43 @@ async def test_a_cookie_is_not_kept_for_the_next_request(many: bool) -> None:
 
 @kinds
 async def test_leaving_in_the_middle_ends_generation_at_the_server(
-    many: bool, kind: Backends
+    concurrent: bool, kind: Backends
 ) -> None:
     with FakeOllama([FakeModel("m", reply=["word "] * 1_000, chunk_delay_s=0.05)]) as fake:
-        async with backend_at(fake.url, many=many, kind=kind) as backend:
+        async with backend_at(fake.url, concurrent=concurrent, kind=kind) as backend:
             async with aclosing(backend.chat(REQUEST)) as deltas:
                 await anext(deltas)
             await asyncio.to_thread(fake.wait_for, lambda: fake.chats()[0].aborted)
 
 
 @kinds
-async def test_a_connection_whose_answer_was_read_is_used_again(many: bool, kind: Backends) -> None:
+async def test_a_connection_whose_answer_was_read_is_used_again(
+    concurrent: bool, kind: Backends
+) -> None:
     opened: set[object] = set()
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, many=many, kind=kind) as backend:
+        async with backend_at(fake.url, concurrent=concurrent, kind=kind) as backend:
             for _ in range(3):
                 await say(backend)
                 opened |= set(fake._server._connections)
     assert len(opened) == 1
 
 
-async def test_more_streams_run_at_once_than_either_library_allows_by_itself(many: bool) -> None:
+async def test_more_streams_run_at_once_than_either_library_allows_by_itself(
+    concurrent: bool,
+) -> None:
     with FakeOllama([FakeModel("m", chunk_delay_s=0.5)]) as fake:
-        async with backend_at(fake.url, many=many) as backend:
+        async with backend_at(fake.url, concurrent=concurrent) as backend:
             asked = [asyncio.create_task(say(backend)) for _ in range(150)]
             await asyncio.to_thread(fake.wait_for, lambda: len(fake.chats()) == 150, 30)
             assert [row["in_flight"] for row in backend.addresses()] == [150]
             assert set(await asyncio.gather(*asked)) == {"Hello world"}
 
 
-async def test_without_aiohttp_httpx_does_it(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_aiohttp_httpx_does_it(
+    concurrent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
     with FakeOllama([FakeModel("m")]) as fake:
-        async with backend_at(fake.url, many=many) as backend:
+        async with backend_at(fake.url, concurrent=concurrent) as backend:
             assert await say(backend) == "Hello world"

@@ -102,7 +102,7 @@ def test_twenty_processes_beside_a_server_that_is_killed_lose_no_run(
 @pytest.fixture
 def journal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchedJournal]:
     """One that gives up soon, and tries again soon."""
-    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.01)
     monkeypatch.setattr(server_journal, "RETRY_S", 0.01)
     made = BatchedJournal(home / "journal.sqlite3", Redactor({}), "full", 10**9, lambda run: None)
     yield made
@@ -194,7 +194,7 @@ def test_what_was_never_written_is_said_at_the_end(
 
 
 def test_health_says_that_runs_wait(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.01)
     httpx.get(f"{url}/orch/health")
     with contextlib.closing(
         sqlite3.connect(home / "journal.sqlite3", isolation_level=None)

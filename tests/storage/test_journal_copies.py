@@ -345,7 +345,7 @@ def test_a_journal_that_is_locked_is_not_replaced_and_that_is_said(
 ) -> None:
     from orch.storage import journal_copies
 
-    monkeypatch.setattr(journal_copies, "BUSY_S", 0.05)
+    monkeypatch.setattr(journal_copies, "BUSY_TIMEOUT_S", 0.05)
     orch("run", "hi")
     orch("journal", "backup", "kept.sqlite3")
     journal = opened(home)

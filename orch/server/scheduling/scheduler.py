@@ -16,6 +16,7 @@ from typing import Any
 from orch.config.load import Config
 from orch.config.spec import duration_seconds
 from orch.errors import ProviderError
+from orch.providers.kinds import KINDS
 from orch.routing.admission import SlotRequest
 from orch.routing.registry import Inventory
 from orch.server.scheduling.queue import (
@@ -30,9 +31,6 @@ from orch.server.scheduling.queue import (
 )
 from orch.server.scheduling.residency import Residency
 from orch.types import ModelKey
-
-PARALLEL = {"ollama": 4, "llamacpp": 1, "openai": 32}
-"""Places of a provider of each kind, unless models.yaml says otherwise."""
 
 
 class Scheduler:
@@ -53,7 +51,7 @@ class Scheduler:
         serve = config.routing.serve
         self._queue, self._most_wait_s = serve.queue, float(duration_seconds(serve.most_wait))
         self._parallel = {
-            name: provider.parallel or PARALLEL[provider.kind]
+            name: provider.parallel or KINDS[provider.kind].slots
             for name, provider in config.models.providers.items()
         }
         self._lanes = {
@@ -70,7 +68,7 @@ class Scheduler:
 
     def _lane(self, name: str) -> ProviderQueue:
         if name not in self._lanes:
-            parallel = self._parallel.get(name, PARALLEL["ollama"])
+            parallel = self._parallel.get(name, KINDS["ollama"].slots)
             self._lanes[name] = ProviderQueue(
                 name=name, parallel=parallel, queue=self._queue, most_wait_s=self._most_wait_s
             )

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from orch.execution.request import CANNOT_THINK
+from orch.providers.thinking import CANNOT_THINK
 from orch.server.api.handler import MAX_WARNING_CHARS, MAX_WARNING_HEADERS, with_warning_headers
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama

@@ -19,12 +19,12 @@ from orch.config.urls import display_url, is_loopback
 from orch.errors import ProviderError
 from orch.execution.reachable_addresses import DEFAULT_SERVERS
 from orch.execution.runtime import Runtime
+from orch.providers.kinds import KINDS
 from orch.providers.llamacpp import ENGINE_PACKAGE
 from orch.providers.openai_compatible import OpenAIClient
 from orch.routing.registry import Inventory
 
 _LOOK_S = 2.0
-_NAMES = {"ollama": "Ollama", "openai": "a server", "llamacpp": "orch's own engine"}
 
 
 async def survey_machine(
@@ -73,8 +73,8 @@ def _named(runtime: Runtime, survey: Inventory) -> list[Server]:
             and _chats(s.capabilities)
             and not s.spec.last_resort
         )
-        if provider.kind != "llamacpp" or models:
-            label = _NAMES[provider.kind] if provider.kind != "openai" else name
+        if KINDS[provider.kind].is_server or models:
+            label = KINDS[provider.kind].label if provider.kind != "openai" else name
             found.append(
                 Server(
                     label,

@@ -25,6 +25,7 @@ from orch.execution.run import Run
 from orch.execution.runtime import Runtime
 from orch.execution.session import resolve_session
 from orch.orchestrator import build_task
+from orch.providers import BalancesLoad
 from orch.routing.feedback import record_rating as rate_run
 from orch.routing.lookup import describe
 from orch.routing.router import plan
@@ -283,7 +284,7 @@ async def get_health(request: Request) -> Response:
     addresses = {
         name: backend.addresses()
         for name, backend in runtime.providers.items()
-        if hasattr(backend, "addresses")
+        if isinstance(backend, BalancesLoad)
     }
     queue = service.gate.status()
     return json_response(

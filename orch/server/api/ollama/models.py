@@ -15,7 +15,7 @@ from orch.config.spec import canonical_model_name
 from orch.config.version import VERSION
 from orch.errors import OrchError, ProviderError
 from orch.execution.lifecycle import provider_failure
-from orch.providers.ollama import OllamaClient
+from orch.providers import Lists
 from orch.routing.lookup import resolve_model
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
@@ -71,7 +71,7 @@ async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]
     """What every Ollama says of its models, by provider and full name; nothing of one that can't be
     asked."""
 
-    async def ask(provider: str, backend: OllamaClient) -> dict[ModelKey, dict[str, Any]]:
+    async def ask(provider: str, backend: Lists) -> dict[ModelKey, dict[str, Any]]:
         try:
             return {
                 (provider, canonical_model_name(str(entry.get("name")))): entry
@@ -82,11 +82,7 @@ async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]
 
     backends = service_of(request).orchestrator.runtime.providers
     answers = await asyncio.gather(
-        *(
-            ask(name, backend)
-            for name, backend in backends.items()
-            if isinstance(backend, OllamaClient)
-        )
+        *(ask(name, backend) for name, backend in backends.items() if isinstance(backend, Lists))
     )
     return {key: entry for answer in answers for key, entry in answer.items()}
 
@@ -190,7 +186,7 @@ async def show_model(request: Request) -> Response:
         return json_response(_of_auto(name, survey))
     state = resolve_model(survey, name)
     backend = runtime.providers[state.spec.provider]
-    if isinstance(backend, OllamaClient) and state.is_installed:
+    if isinstance(backend, Lists) and state.is_installed:
         try:
             return json_response(
                 await backend.show_raw(state.spec.id), response_headers("", state.spec.id, "", 0)
@@ -243,7 +239,7 @@ async def get_version(request: Request) -> Response:
     """`GET /api/version`: that of the Ollama behind, and orch's own."""
     found = LIKE
     for backend in service_of(request).orchestrator.runtime.providers.values():
-        if isinstance(backend, OllamaClient):
+        if isinstance(backend, Lists):
             try:
                 found = (await backend.health()).removeprefix("Ollama ")
                 break

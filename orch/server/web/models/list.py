@@ -10,6 +10,7 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from orch.execution.runtime import Runtime
+from orch.providers import Loads, Pulls
 from orch.providers.remote_models import display_host
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
@@ -77,12 +78,10 @@ class ModelList:
         if self._drawn != list(self._states):
             self._draw()
         movable = {
-            name
-            for name, backend in runtime.providers.items()
-            if hasattr(backend, "load") and hasattr(backend, "unload")
+            name for name, backend in runtime.providers.items() if isinstance(backend, Loads)
         }
         fetchable = {
-            name for name, backend in runtime.providers.items() if hasattr(backend, "pull")
+            name for name, backend in runtime.providers.items() if isinstance(backend, Pulls)
         }
         for key, row in self._rows.items():
             state = self._states[key]

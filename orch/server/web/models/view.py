@@ -15,6 +15,7 @@ from orch.config.urls import display_url
 from orch.errors import OrchError
 from orch.execution.lifecycle import load, unload
 from orch.execution.pulling import pull_targets
+from orch.providers.kinds import KINDS
 from orch.routing.catalog import new_digests, performance_table
 from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.registry import Inventory
@@ -136,9 +137,9 @@ class ModelsView:
 
     def _hint(self, provider: str) -> str:
         known = self._service.config.models.providers.get(provider)
-        if known is None or known.kind == "llamacpp":
+        if known is None or not KINDS[known.kind].is_server:
             return "\n".join(embedded_install_commands())
-        if known.kind == "ollama":
+        if KINDS[known.kind].start_command:
             return self._page("Start it with: ollama serve")
         return self._page(
             "Start the server at {address}", address=", ".join(map(display_url, known.urls))

@@ -1,0 +1,79 @@
+"""The table of provider kinds: the client class of each, its default number of slots, and how a
+person gets it running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from orch.config.spec import Models, Provider
+    from orch.providers import ProviderClient
+
+
+class ProviderKind(NamedTuple):
+    """One value of `kind` in models.yaml."""
+
+    module: str
+    client: str
+    """The class in `module`; its `from_config` makes a client."""
+    label: str
+    """What people call a provider of this kind."""
+    slots: int
+    """Requests that run at once, unless `parallel` is set in models.yaml."""
+    is_server: bool
+    """Whether it is reached at addresses of models.yaml; False for the engine inside orch."""
+    setup_hint: str
+    """What to do when it can't be reached; `{at}` stands for its addresses. Empty where the
+    packages to install depend on the machine."""
+    start_command: str = ""
+    """What starts its server on this machine; empty where orch can't know."""
+    max_loaded_variable: str = ""
+    """The environment variable that limits how many models it keeps loaded."""
+
+
+KINDS: Mapping[str, ProviderKind] = {
+    "ollama": ProviderKind(
+        module="orch.providers.ollama",
+        client="OllamaClient",
+        label="Ollama",
+        slots=4,
+        is_server=True,
+        setup_hint="orch setup",
+        start_command="ollama serve",
+        max_loaded_variable="OLLAMA_MAX_LOADED_MODELS",
+    ),
+    "openai": ProviderKind(
+        module="orch.providers.openai_compatible",
+        client="OpenAIClient",
+        label="a server",
+        slots=32,
+        is_server=True,
+        setup_hint="start the server{at}",
+    ),
+    "llamacpp": ProviderKind(
+        module="orch.providers.llamacpp",
+        client="LlamaCppClient",
+        label="orch's own engine",
+        slots=1,
+        is_server=False,
+        setup_hint="",
+    ),
+}
+
+
+def is_server(kind: str | None) -> bool:
+    """Whether a provider of that kind is a server; also for an unknown kind."""
+    return kind is None or kind not in KINDS or KINDS[kind].is_server
+
+
+def open_client(
+    name: str, provider: Provider, models: Models, *, concurrent: bool = False
+) -> ProviderClient:
+    """Makes the client of a provider; imports only the module of its kind. `concurrent` picks a
+    transport for many requests at once."""
+    kind = KINDS[provider.kind]
+    client_class: Any = getattr(import_module(kind.module), kind.client)
+    client: ProviderClient = client_class.from_config(name, provider, models, concurrent=concurrent)
+    return client
