@@ -1,1 +1,2 @@
-"""The endpoint: OpenAI's and Ollama's APIs and orch's own over one runtime."""
+"""The local endpoint: one process that serves every API and the page over the library; needs
+`[serve]`."""

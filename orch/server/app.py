@@ -1,5 +1,4 @@
-"""The FastAPI application: every route in one table, the guard in front, the configuration watched
-behind."""
+"""The FastAPI application: every route in one table."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ from orch.server.service import Service
 
 
 class ApiRoute(NamedTuple):
-    """One route: what it is called in the documentation is its endpoint's docstring."""
+    """One route; its endpoint's docstring is its summary in the API documentation."""
 
     method: str
     path: str
@@ -44,13 +43,13 @@ class ApiRoute(NamedTuple):
 
 
 async def get_metrics(request: Request) -> Response:
-    """`GET /metrics`: Prometheus' text form."""
+    """`GET /metrics`: metrics in Prometheus' text format."""
     service = service_of(request)
     await service.flush_journal()
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-_WISHES = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
+_RUN_HEADERS = ("x-orch-session", "x-orch-priority", "x-orch-timeout", "x-orch-cache")
 
 ROUTES = (
     ApiRoute(
@@ -58,17 +57,17 @@ ROUTES = (
         "/v1/chat/completions",
         chat.chat_completions,
         openai_schemas.ChatCompletionRequest,
-        _WISHES,
+        _RUN_HEADERS,
     ),
     ApiRoute(
         "POST",
         "/v1/completions",
         completions.completions,
         openai_schemas.CompletionRequest,
-        _WISHES,
+        _RUN_HEADERS,
     ),
     ApiRoute(
-        "POST", "/v1/responses", responses.responses, openai_schemas.ResponsesRequest, _WISHES
+        "POST", "/v1/responses", responses.responses, openai_schemas.ResponsesRequest, _RUN_HEADERS
     ),
     ApiRoute(
         "POST", "/v1/embeddings", embeddings.create_embeddings, openai_schemas.EmbeddingsRequest
@@ -77,10 +76,18 @@ ROUTES = (
     ApiRoute("GET", "/v1/models/{model:path}", openai_models.get_model),
     ApiRoute("HEAD", "/", ollama_models.head_root),
     ApiRoute(
-        "POST", "/api/chat", ollama_generate.ollama_chat, ollama_schemas.OllamaChatRequest, _WISHES
+        "POST",
+        "/api/chat",
+        ollama_generate.ollama_chat,
+        ollama_schemas.OllamaChatRequest,
+        _RUN_HEADERS,
     ),
     ApiRoute(
-        "POST", "/api/generate", ollama_generate.generate, ollama_schemas.GenerateRequest, _WISHES
+        "POST",
+        "/api/generate",
+        ollama_generate.generate,
+        ollama_schemas.GenerateRequest,
+        _RUN_HEADERS,
     ),
     ApiRoute("POST", "/api/embed", ollama_generate.embed_inputs, ollama_schemas.EmbedRequest),
     ApiRoute(
@@ -120,8 +127,8 @@ ROUTES = (
 
 
 def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
-    """The application over a service, which it closes when it ends: FastAPI with the routes of the
-    table in front of it, the page behind them."""
+    """The application over a service, which it closes at shutdown: the routes of the table in front
+    of FastAPI, the page behind it."""
     # /docs with scripts of its own: FastAPI's would come from another machine
     app = FastAPIOffline(
         redoc_url=None,
@@ -145,8 +152,8 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
     }
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        """FastAPI's six layers cost a tenth of a request, and the endpoints tell their errors
-        themselves."""
+        """Calls the endpoint directly: FastAPI's six layers cost a tenth of a request, and the
+        endpoints render their errors themselves."""
         endpoint = plain.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is None:
             await whole(scope, receive, send)
@@ -159,7 +166,7 @@ def create_app(service: Service, *, with_page: bool = False) -> ASGIApp:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """No such path, or not by that method, as the API of the path tells it."""
+    """Renders 404 and 405 in the format of the path's API."""
     assert isinstance(error, HTTPException)
     method = f" {request.method}" if error.status_code == 405 else ""
     body, content_type = error_body(
@@ -189,8 +196,8 @@ def _lifespan(service: Service) -> Lifespan[FastAPI]:
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: the routes of the table, their forms, the answers that any of them may
-    give."""
+    """The OpenAPI document: the routes of the table, their request schemas, and the responses
+    common to all."""
     if app.openapi_schema is None:
         schemas: dict[str, Any] = {}
         paths: dict[str, Any] = {}

@@ -1,5 +1,5 @@
-"""The journal of a server: runs are written together, at most 50 ms after they ended, by a thread
-of its own; what can't be written waits in memory."""
+"""A journal that writes runs in batches, within 50 ms of their end, in a thread of its own; runs
+that can't be written are kept in memory."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from orch.storage.journal import Journal, RunRecord
 from orch.text.redact import Redactor
 
 BATCH_S = 0.05
-"""A kill loses no run that ended longer ago (design, decision 1)."""
+"""A kill loses only runs that ended within this time (design, decision 1)."""
 BATCH_RUNS = 500
 """Runs in one transaction."""
-LATELY_S = 1.0
-"""A correction that another process wrote counts after this long."""
+CORRECTIONS_TTL_S = 1.0
+"""A correction written by another process takes effect after this time."""
 RETRY_S = 1.0
-"""A journal that could not be written is tried again after this long (SQLite itself waits for a
-lock before it gives up)."""
-FLUSH_S = 2.0
+"""Interval between attempts to write a journal that failed (SQLite itself waits for a lock before
+it fails)."""
+FLUSH_TIMEOUT_S = 2.0
 """How long a reader waits for the writing thread."""
-MAX_PENDING_RUNS, MOST_UNWRITTEN_CHARS = 5_000, 50_000_000
-"""Runs that are kept in memory until they can be written, and characters of their texts: the ones
-after them are not recorded."""
-_OF_THE_RUN = (
+MAX_PENDING_RUNS, MAX_PENDING_CHARS = 5_000, 50_000_000
+"""Runs kept in memory until they can be written, and characters of their texts; further runs are
+not recorded."""
+_RUN_ERRORS = (
     OverflowError,
     TypeError,
     ValueError,
@@ -37,16 +37,16 @@ _OF_THE_RUN = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-"""Failures that a run itself is the reason for (a number that SQLite can't hold, say): no later try
-would do better."""
+"""Errors caused by a run's own data, such as a number that SQLite can't store: a retry would fail,
+too."""
 
 RunCallback = Callable[[RunRecord], None]
 LOG = logging.getLogger("orch.server")
 
 
 class PendingRuns:
-    """The runs that ended and do not stand in the file yet, in order; bounded. Outlives a change of
-    the configuration."""
+    """Runs that have ended and are not in the file yet, in order; bounded. Survives a reload of the
+    configuration."""
 
     def __init__(self) -> None:
         self.runs: list[RunRecord] = []
@@ -54,11 +54,11 @@ class PendingRuns:
         self._noting, self.writing = threading.Lock(), threading.Lock()
 
     def add(self, run: RunRecord) -> bool:
-        """Keeps a run; whether there was room."""
+        """Adds a run. Returns whether there was room."""
         size = _chars(run)
         with self._noting:
             if len(self.runs) >= MAX_PENDING_RUNS or (
-                self.runs and self._chars + size > MOST_UNWRITTEN_CHARS
+                self.runs and self._chars + size > MAX_PENDING_CHARS
             ):
                 self.refused += 1
                 return False
@@ -67,14 +67,14 @@ class PendingRuns:
         return True
 
     def discard(self, count: int) -> None:
-        """Drops the first ones."""
+        """Removes the first `count` runs."""
         with self._noting:
             self._chars -= sum(map(_chars, self.runs[:count]))
             del self.runs[:count]
 
 
 class BatchedJournal(Journal):
-    """A journal whose `record` only notes a run. `told` is called with each, in the writing
+    """A journal whose `record` only enqueues a run. `told` is called with each run in the writing
     thread."""
 
     def __init__(
@@ -86,7 +86,7 @@ class BatchedJournal(Journal):
         told: RunCallback,
         unwritten: PendingRuns | None = None,
     ) -> None:
-        super().__init__(path, redactor, mode, keep_s, lately_s=LATELY_S)
+        super().__init__(path, redactor, mode, keep_s, lately_s=CORRECTIONS_TTL_S)
         self._told, self._unwritten = told, unwritten or PendingRuns()
         self._untold: list[RunRecord] = []
         self._trouble, self._retry_at = "", 0.0
@@ -95,7 +95,7 @@ class BatchedJournal(Journal):
 
     @property
     def warnings(self) -> list[str]:
-        """What went wrong with the file so far, and how many runs wait for it."""
+        """Problems with the file so far, and the number of runs waiting for it."""
         said = super().warnings
         if self._trouble:
             said.append(
@@ -110,7 +110,7 @@ class BatchedJournal(Journal):
         return said
 
     def record(self, run: RunRecord) -> bool:
-        """Notes a run, which stands in the file soon; whether there was room for it."""
+        """Enqueues a run to be written soon. Returns whether there was room for it."""
         self._untold.append(run)
         noted = self._unwritten.add(run)
         if self._thread is None:
@@ -131,11 +131,11 @@ class BatchedJournal(Journal):
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits, now: before somebody reads it. While the file can't be written, that
+        """Writes pending runs now, so that a read sees them. While the file can't be written, that
         is left to the writing thread."""
         if self._trouble and threading.current_thread() is not self._thread:
             return
-        if self._unwritten.writing.acquire(timeout=FLUSH_S):
+        if self._unwritten.writing.acquire(timeout=FLUSH_TIMEOUT_S):
             try:
                 self._flush()
             finally:
@@ -156,10 +156,10 @@ class BatchedJournal(Journal):
                 break
 
     def _write(self, runs: list[RunRecord]) -> int:
-        """How many of them need to wait no longer, from the first on."""
+        """Writes runs. Returns how many of them, from the first, need no further attempt."""
         try:
             self.write(runs)
-        except _OF_THE_RUN as error:
+        except _RUN_ERRORS as error:
             if len(runs) == 1:
                 self.database.file.add_warning(
                     f"run {runs[0].run_id} could not be written down: {error}"
@@ -173,7 +173,7 @@ class BatchedJournal(Journal):
         return len(runs)
 
     def _write_each(self, runs: list[RunRecord]) -> int:
-        """One alone can be the reason that all can't be written."""
+        """Writes runs one by one, since a single one may be the reason that a batch fails."""
         for done, run in enumerate(runs):
             if not self._write([run]):
                 return done
@@ -193,7 +193,7 @@ class BatchedJournal(Journal):
             self.database.clear_warnings()
 
     def close(self) -> None:
-        """Writes what waits and closes the file."""
+        """Writes pending runs and closes the file."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._closing.set()

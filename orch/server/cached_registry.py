@@ -1,5 +1,4 @@
-"""Which models there are, asked once a second at most: every request of a server needs to know, and
-the answer is the same for all."""
+"""Caches the model inventory for a second: every request needs it, and it is the same for all."""
 
 from __future__ import annotations
 
@@ -20,18 +19,17 @@ from orch.storage.offload import Offload
 from orch.types import ModelKey
 
 FRESH_S = 1.0
-"""Younger than this, a survey is taken as it is."""
-USABLE_S = 5.0
-"""Younger than this, it is taken while a new one is made; older, the request waits for the new
-one."""
+"""Up to this age, an inventory is used as it is."""
+STALE_S = 5.0
+"""Up to this age, it is used while a new one is made; an older one makes the request wait."""
 
 
 class CachedRegistry(Registry):
-    """A Registry that keeps its last survey for a moment, makes one at a time, and tells the gate
-    of each.
+    """A Registry that caches its last inventory, makes one at a time, and reports each to the
+    scheduler.
 
-    Every survey is of all models, also where unlisted ones take no part: those that are loaded take
-    their room all the same.
+    Every inventory covers all models, even if unlisted ones take no part: a loaded one uses memory
+    all the same.
     """
 
     def __init__(
@@ -50,23 +48,23 @@ class CachedRegistry(Registry):
         self._making: asyncio.Task[_Kept] | None = None
 
     async def snapshot(self, *, with_unlisted: bool | None = None) -> Inventory:
-        """A survey that is at most some seconds old."""
+        """An inventory that is at most some seconds old."""
         kept = self._kept
-        age = time.monotonic() - kept.at if kept else USABLE_S
+        age = time.monotonic() - kept.at if kept else STALE_S
         if kept is None or age >= FRESH_S:
             making = self._making or self._make()
-            kept = kept if kept and age < USABLE_S else await asyncio.shield(making)
+            kept = kept if kept and age < STALE_S else await asyncio.shield(making)
         wish = self._models.unlisted == "use" if with_unlisted is None else with_unlisted
         return kept.whole if wish else kept.listed
 
     def invalidate(self) -> None:
-        """The next question asks the providers: what was known has proved wrong, or a model was
-        loaded or fetched."""
+        """Makes the next call ask the providers: the inventory proved wrong, or a model was loaded
+        or pulled."""
         self._kept = self._making = None
 
     def note_loaded(self, model: ModelKey, num_ctx: int | None) -> None:
-        """Until the next survey the model counts as loaded with that context: the next request must
-        not load it with another one."""
+        """Marks a model as loaded with that context until the next inventory, so that the next
+        request does not load it with another."""
         if self._kept is not None:
             whole = _with_loaded(self._kept.whole, model, num_ctx)
             if whole is not self._kept.whole:
@@ -75,7 +73,7 @@ class CachedRegistry(Registry):
                 )
 
     def note_remote(self, state: ModelState, host: str) -> None:
-        """The same, and the next question asks anew."""
+        """Records that a model runs elsewhere, and invalidates the inventory."""
         super().note_remote(state, host)
         self.invalidate()
 
@@ -101,7 +99,7 @@ class CachedRegistry(Registry):
 
 
 def _with_loaded(survey: Inventory, model: ModelKey, num_ctx: int | None) -> Inventory:
-    """The same survey where it says so already."""
+    """The inventory with the model loaded; the same object if it says so already."""
     found = next((state for state in survey.states if state.key == model), None)
     if found is None or (found.resident and found.resident_ctx == num_ctx):
         return survey
@@ -117,7 +115,7 @@ def _with_loaded(survey: Inventory, model: ModelKey, num_ctx: int | None) -> Inv
 
 
 class _Kept(NamedTuple):
-    """A survey, when it was made, and what of it models.yaml lists."""
+    """An inventory, when it was made, and the part of it that models.yaml lists."""
 
     at: float
     whole: Inventory

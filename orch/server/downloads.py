@@ -1,5 +1,5 @@
-"""Models that are being fetched: each goes on when the page that began it is left, and ends when it
-is told to."""
+"""Model downloads: each continues when the page that started it is left, and ends when it is
+dismissed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orch.types import ModelKey
 
 @dataclass(slots=True, eq=False)
 class Download:
-    """One of them. `is_done` when it stands there; `error` where it failed."""
+    """One download; `error` is set if it failed."""
 
     key: ModelKey
     progress: PullProgress = field(default=PullProgress("", 0, 0))
@@ -30,7 +30,7 @@ class Download:
 
 
 class Downloads:
-    """Those of one server, by provider and model; what is done or failed stays until it is
+    """The downloads of one server by provider and model; finished and failed ones stay until
     dismissed."""
 
     def __init__(self, service: Service) -> None:
@@ -38,7 +38,7 @@ class Downloads:
         self.known: dict[ModelKey, Download] = {}
 
     def start(self, model: str, provider: str) -> Download:
-        """Begins to fetch a model, unless that is under way."""
+        """Starts downloading a model, unless that is in progress."""
         key = provider, model
         there = self.known.get(key)
         if there is not None and there.is_active:
@@ -62,7 +62,7 @@ class Downloads:
             self._service.invalidate_inventory()
 
     def dismiss(self, key: ModelKey) -> None:
-        """Ends it where it is under way; it is spoken of no more."""
+        """Removes a download, cancelling it if it is active."""
         gone = self.known.pop(key, None)
         if gone is not None and gone.task is not None:
             gone.task.cancel()

@@ -1,5 +1,5 @@
-"""One server for each ORCH_HOME: a file lock beside its socket, held for the lifetime of the
-process, that names the process."""
+"""Allows one server for each ORCH_HOME: a lock file beside its socket, held while the process
+lives, that names the process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from orch.config import paths
 from orch.config.socket_path import is_private_folder, socket_path
 
 TRIES, TRY_S = 5, 0.02
-"""Who only looks for the server holds the lock for a moment, too."""
+"""A command that only checks for a server holds the lock for a moment, too."""
 
 
 def lock_path() -> Path:
-    """Beside the socket."""
+    """The path of the lock, beside the socket."""
     return socket_path().with_suffix(".lock")
 
 
@@ -38,8 +38,8 @@ else:
 
     @contextlib.contextmanager
     def held() -> Iterator[bool]:
-        """Whether this process holds the lock, within the block; the file is never removed, or two
-        could hold it. Raises OSError."""
+        """Tries to take the lock for the duration of the block; yields whether it did. The file is
+        never removed, or two processes could hold it. Raises OSError."""
         path = lock_path()
         paths.make_private(path.parent)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
@@ -51,8 +51,8 @@ else:
             os.close(descriptor)
 
     def holder() -> int | None:
-        """The id of the server's process, which lives as long as it holds the lock; None where
-        there is none, 0 where it has no id here (another container)."""
+        """The id of the server's process, which lives as long as it holds the lock; None without a
+        server, 0 if the id is unknown here (another container)."""
         if not is_private_folder(lock_path().parent):
             return None
         try:
@@ -70,8 +70,8 @@ else:
             os.close(descriptor)
 
     def _name(descriptor: int) -> None:
-        """Writes over what stands there: that takes no room. On a full disk the lock holds without
-        a name."""
+        """Overwrites the content, which takes no new space. On a full disk the lock holds without a
+        name."""
         named = f"{os.getpid()}\n{_machine()}\n".encode()
         with contextlib.suppress(OSError):
             os.write(descriptor, named)
@@ -92,7 +92,7 @@ else:
         return True
 
     def _machine() -> str:
-        """Where a process id means the same process."""
+        """The namespace in which a process id is valid."""
         try:
             space = os.readlink("/proc/self/ns/pid")
         except OSError:

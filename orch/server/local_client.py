@@ -1,5 +1,5 @@
-"""Asks the running server over its Unix socket, in the least HTTP there is: http.client alone would
-cost 2.6x `python -c pass`."""
+"""Minimal HTTP client for the running server's Unix socket: http.client alone would cost 2.6x
+`python -c pass`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 from orch.config.socket_path import is_private_folder, socket_path
 
-CONNECT_S = 2.0
+CONNECT_TIMEOUT_S = 2.0
 ALIVE_S = 3.0
-"""A server whose event loop does not answer a request that costs nothing within this time is stuck:
-stopped, or frozen."""
-SEND_S = 30.0
-"""For the server to read a request whole."""
+"""A server whose event loop does not answer a trivial request within this time is stopped or
+frozen."""
+SEND_TIMEOUT_S = 30.0
+"""For the server to read a whole request."""
 _READ = 65_536
 _PING = b"HEAD / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 _ALIVE = 200
 
 
 class NoServerError(Exception):
-    """There is no server, or it is none of ours: the command works alone."""
+    """No server runs, or none that the user owns: the command runs without one."""
 
 
 class StuckServerError(NoServerError):
@@ -31,14 +31,12 @@ class StuckServerError(NoServerError):
 
 
 class LocalConnection:
-    """One request and its answer. `headers` are lower-case; `lines` gives the body line by line as
-    it comes.
+    """One request and its response. `headers` are lower-case; `lines` yields the body line by line.
 
-    The server first answers a request that costs nothing (0.14 ms): one that is stuck is found
-    before it has been sent anything that it could do when it
-    wakes. While an answer is waited for, however long the model takes, the server is asked again on
-    a connection of its own. With `timeout_s`
-    the answer is waited for that long and no longer.
+    A trivial request is sent first (0.14 ms), so that a stuck server is detected before it receives
+    anything that it could execute when it wakes. While waiting for a response, however long the
+    model takes, the server is probed on a second connection. With `timeout_s` the response is
+    awaited for that long only.
     """
 
     def __init__(
@@ -65,7 +63,7 @@ class LocalConnection:
         ]
         head += [f"{name}: {value}" for name, value in (headers or {}).items()]
         try:
-            self._socket.settimeout(SEND_S)
+            self._socket.settimeout(SEND_TIMEOUT_S)
             self._socket.sendall(
                 "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + data
             )
@@ -79,8 +77,8 @@ class LocalConnection:
             raise
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of the body; the last one may lack its end. Raises OSError where the connection
-        breaks before the body's end, and StuckServerError."""
+        """The lines of the body; the last one may lack its newline. Raises OSError if the
+        connection breaks before the end, and StuckServerError."""
         rest = b""
         for piece in (
             self._pieces()
@@ -93,8 +91,8 @@ class LocalConnection:
             yield rest
 
     def _pieces(self) -> Iterator[bytes]:
-        """The pieces of a chunked body: each is its length in hexadecimal, a line end, the bytes, a
-        line end; a length of 0 ends it."""
+        """The chunks of a chunked body: each is its length in hexadecimal, CRLF, the bytes, CRLF; a
+        length of 0 ends it."""
         while True:
             while b"\r\n" not in self._rest:
                 self._rest += self._more()
@@ -127,13 +125,13 @@ class LocalConnection:
         return value
 
     def close(self) -> None:
-        """Leaves; what the server does for this request ends."""
+        """Disconnects, which cancels the request at the server."""
         self._socket.close()
 
 
 def _awake(limit_s: float) -> tuple[socket.socket, int, dict[str, str], bytes]:
-    """A connection to a server that answers now: its socket, and status, headers and rest of that
-    answer. Raises NoServerError."""
+    """Connects to a server that responds now: socket, status, headers and the rest of that
+    response. Raises NoServerError."""
     connection = _connected()
     connection.settimeout(limit_s)
     try:
@@ -155,7 +153,7 @@ def _received(connection: socket.socket) -> bytes:
 
 
 def _head(more: Callable[[], bytes]) -> tuple[int, dict[str, str], bytes]:
-    """Status and headers of an answer, and what came of its body with them."""
+    """Status and headers of a response, and the part of its body that came with them."""
     data = more()
     while b"\r\n\r\n" not in data:
         data += more()
@@ -176,7 +174,7 @@ def _connected() -> socket.socket:
     if not hasattr(socket, "AF_UNIX") or not path.exists() or not is_private_folder(path.parent):
         raise NoServerError("no server is running")
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(CONNECT_S)
+    connection.settimeout(CONNECT_TIMEOUT_S)
     try:
         connection.connect(os.fspath(path))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What happened, for Prometheus: by model and type, counted as each run is written down."""
+"""Prometheus metrics: by model and task type, counted as each run is recorded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from orch.server.scheduling.scheduler import Scheduler
 from orch.storage.journal import RunRecord
 
-SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-RATES = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
+LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+RATE_BUCKETS = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
 
 
 class Metrics:
-    """The counters of one server."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -53,19 +53,19 @@ class Metrics:
             "orch_ttft_seconds",
             "Seconds to the first token.",
             ("model", "task_type"),
-            buckets=SECONDS,
+            buckets=LATENCY_BUCKETS,
             registry=registry,
         )
         self._rate = Histogram(
             "orch_tokens_per_second",
             "Tokens of answer a second.",
             ("model", "task_type"),
-            buckets=RATES,
+            buckets=RATE_BUCKETS,
             registry=registry,
         )
 
     def record(self, run: RunRecord) -> None:
-        """Counts a run."""
+        """Counts a finished run."""
         of = (run.model or "", run.task_type or "")
         self._runs.labels(*of, run.status, run.face, run.client).inc()
         if run.source == "cache":
@@ -84,11 +84,11 @@ class Metrics:
                 self._rate.labels(*here).observe(attempt.completion_tokens / attempt.decode_s)
 
     def observe_scheduler(self, gate: Scheduler) -> None:
-        """Reads queue and memory from the gate whenever somebody asks."""
+        """Reads queue lengths and resident models from the scheduler at each scrape."""
         self.registry.register(_Gauges(gate))
 
     def render(self) -> bytes:
-        """Prometheus' text form."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 

@@ -1,4 +1,4 @@
-"""The server as a process: its two sockets, one server for each ORCH_HOME, and an orderly end."""
+"""The server process: its two sockets, one server for each ORCH_HOME, and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from orch.server.local_client import NoServerError, StuckServerError, request_js
 from orch.server.service import Service
 
 BACKLOG = 2048
-GRACE_S = 5
-"""For running answers to end by themselves when the server is told to stop."""
+SHUTDOWN_GRACE_S = 5
+"""For running answers to finish when the server is told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where to listen."""
+    """The address to listen at."""
 
     host: str
     port: int
 
     @property
     def url(self) -> str:
-        """As a client writes it."""
+        """The address as a client writes it."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
@@ -53,7 +53,7 @@ def run_server(
     *,
     with_page: bool,
 ) -> None:
-    """Serves until SIGINT or SIGTERM. Raises OrchError where it can't begin."""
+    """Serves until SIGINT or SIGTERM. Raises OrchError if it can't start."""
     with _only_one(), _bound(address) as listener, _own_socket() as own:
         service = Service.create(config_dir)
         port = listener.getsockname()[1]
@@ -80,20 +80,20 @@ def run_server(
             ws="websockets-sansio" if with_page else "none",
             backlog=BACKLOG,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         )
         _Server(config, own, _said(service.url, rules)).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which also listens on the owner's socket."""
+    """uvicorn's server, which also listens on the owner's Unix socket."""
 
     def __init__(self, config: uvicorn.Config, own: Path | None, said: str) -> None:
         super().__init__(config)
         self._own, self._said = own, said
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Both sockets are there when this returns."""
+        """Opens both sockets."""
         await super().startup(sockets)
         if self._own is not None and self.started:
 
@@ -119,8 +119,8 @@ class _Server(uvicorn.Server):
 
 
 def _said(url: str, rules: Rules) -> str:
-    """What the server says when it begins: where it is, and how its owner gets to the page where
-    the system does not tell who that is."""
+    """The startup message: the URL, and a login link for the owner where the system does not
+    identify peers."""
     link = (
         f"\nits page, for one browser, once: {url}{rules.logins.create_link()}"
         if rules.logins is not None and rules.keys is None and not IDENTIFIES_PEERS
@@ -131,7 +131,7 @@ def _said(url: str, rules: Rules) -> str:
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[None]:
-    """Keeps others of this ORCH_HOME from serving. Raises OrchError where one does already."""
+    """Holds the instance lock. Raises OrchError if another server of this ORCH_HOME has it."""
     with held() as alone:
         if not alone:
             raise OrchError(
@@ -179,7 +179,8 @@ def _bound(address: ListenAddress) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _own_socket() -> Iterator[Path | None]:
-    """The path of the owner's socket, free to be bound; None where there can be none."""
+    """The path of the owner's socket, free to be bound; None where Unix sockets are not
+    supported."""
     path = socket_path()
     if not hasattr(socket, "AF_UNIX"):
         yield None

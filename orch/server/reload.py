@@ -1,5 +1,4 @@
-"""Watches models.yaml and routing.yaml, wherever they may stand, and has the service take over what
-changed."""
+"""Watches the configuration files and reloads the service when they change."""
 
 from __future__ import annotations
 
@@ -13,13 +12,13 @@ from orch.config import paths
 from orch.config.discovery import FILES, KNOWN_MODELS_FILE
 from orch.server.service import Service
 
-ATTEND_S = 2.0
+POLL_S = 2.0
 DEBOUNCE_MS = 300
-"""An editor writes a file in several steps: they are taken as one."""
+"""An editor writes a file in several steps; they count as one change."""
 
 
 async def watch_config(service: Service) -> None:
-    """Reloads at each change, until it is cancelled."""
+    """Reloads at each change until cancelled."""
     names = {*FILES.values(), KNOWN_MODELS_FILE}
     folders = [folder for folder in _folders(service) if folder.is_dir()]
     if not folders:
@@ -36,7 +35,7 @@ async def watch_config(service: Service) -> None:
 
 
 def _folders(service: Service) -> list[Path]:
-    """Every folder in which a file would count."""
+    """Every folder whose files would count."""
     own = paths.config_dir()
     paths.make_private(own)
     named = (
@@ -52,9 +51,9 @@ def _folders(service: Service) -> list[Path]:
 
 
 async def poll_while_waiting(service: Service) -> None:
-    """Asks the providers what is loaded while somebody waits for memory: a model that went by
-    itself wakes nobody."""
+    """Polls the providers while requests wait for memory: a model that was unloaded by its own
+    server notifies nobody."""
     while True:
-        await asyncio.sleep(ATTEND_S)
+        await asyncio.sleep(POLL_S)
         if any(lane["waiting"] for lane in service.gate.status()["providers"].values()):
             await service.orchestrator.runtime.registry.snapshot()

@@ -1,5 +1,5 @@
-"""What the endpoint works with: the orchestrator of the newest good configuration, the gate,
-running runs; the same for every API."""
+"""The server's state, shared by every API: the orchestrator of the last valid configuration, the
+scheduler, and the runs in progress."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from orch.types import ModelKey
 
 
 @dataclass(slots=True, eq=False)
-class _House:
-    """One configuration's orchestrator and how many runs it has under way: the last one out closes
-    it."""
+class ConfigGeneration:
+    """The orchestrator of one configuration and its number of runs; closed when the last of them
+    ends."""
 
     orchestrator: Orchestrator
     uses: int = 0
@@ -43,24 +43,24 @@ class _House:
 
 @dataclass(slots=True)
 class RunInProgress:
-    """A run under way: its task in the event loop, so that it can be ended by its id."""
+    """A run and its task in the event loop, so that it can be cancelled by its id."""
 
     run: Run
     task: asyncio.Task[object]
-    house: _House
+    house: ConfigGeneration
     leaves: bool
-    """Whether its client wants the model out of memory after the answer."""
+    """Whether the client wants the model unloaded after the answer."""
 
 
 @dataclass(slots=True)
 class Service:
-    """The server's state. Make it with `Service.begun`."""
+    """The server's state. Created by `Service.create`."""
 
     config_dir: Path | None
     gate: Scheduler
     metrics: Metrics
     wiring: ServerWiring
-    house: _House
+    house: ConfigGeneration
     config: Config
     fingerprint: str
     conversations: ConversationAffinity = field(default_factory=ConversationAffinity)
@@ -72,12 +72,12 @@ class Service:
 
     @classmethod
     def create(cls, config_dir: Path | None) -> Service:
-        """A service for the configuration that stands there now. Raises ConfigError."""
+        """A service for the current configuration. Raises ConfigError."""
         config = load_config(config_dir)
         gate, metrics = Scheduler(config), Metrics()
         wiring = ServerWiring(gate, metrics.record)
         metrics.observe_scheduler(gate)
-        house = _House(Orchestrator(config=config, face="server", wiring=wiring))
+        house = ConfigGeneration(Orchestrator(config=config, face="server", wiring=wiring))
         return cls(
             config_dir,
             gate,
@@ -90,13 +90,13 @@ class Service:
 
     @property
     def orchestrator(self) -> Orchestrator:
-        """The newest configuration's."""
+        """The orchestrator of the current configuration."""
         return self.house.orchestrator
 
     # ---------------------------------------------------------------- runs
 
     def start_run(self, task: Task, on_partial: OnPartial, face: str) -> Run:
-        """A run on the newest configuration, which it keeps until it has `ended`."""
+        """Starts a run on the current configuration, which stays open until `finish_run`."""
         house, current = self.house, asyncio.current_task()
         assert current is not None
         leaves = any(
@@ -112,7 +112,7 @@ class Service:
         return run
 
     async def finish_run(self, run: Run) -> None:
-        """The run needs nothing any more; the last one of an older configuration closes it."""
+        """Releases what a run holds; the last run of a replaced configuration closes it."""
         running = self.running.pop(run.run_id)
         if running.leaves and run.decision is not None:
             self.unload_when_idle(
@@ -122,8 +122,8 @@ class Service:
         await self._close_if_done(running.house)
 
     def unload_when_idle(self, runtime: Runtime, model: ModelKey) -> None:
-        """Begins to unload a model that a client wants out of memory, unless others use it or wait
-        for it."""
+        """Starts unloading a model that a client wants unloaded, unless other requests use it or
+        wait for it."""
         backend = runtime.providers[model[0]]
         if not self.gate.is_needed(model) and isinstance(backend, Loads):
             task = asyncio.create_task(self._unload(backend, model[1]))
@@ -138,24 +138,26 @@ class Service:
         self.invalidate_inventory()
 
     def cancel_run(self, run_id: str, code: str) -> bool:
-        """Ends a run as if its caller had been interrupted; whether there was one."""
+        """Cancels a run as if its caller had been interrupted. Returns whether it was in
+        progress."""
         running = self.running.get(run_id)
         if running:
             running.task.cancel(code)
         return running is not None
 
     def write_pending_runs(self) -> None:
-        """Writes down what waits, before somebody reads the journal; in a thread."""
+        """Writes pending runs to the journal, so that a read sees them. Blocks: call it in a
+        thread."""
         journal = self.orchestrator.runtime.journal
         assert isinstance(journal, BatchedJournal)
         journal.flush()
 
     async def flush_journal(self) -> None:
-        """The same from the event loop, which does not wait for the disk."""
+        """`write_pending_runs` in a worker thread."""
         await self.wiring.aside(self.write_pending_runs)
 
     def invalidate_inventory(self) -> None:
-        """The next request asks the providers what there is."""
+        """Makes the next request ask the providers for their models again."""
         registry = self.orchestrator.runtime.registry
         assert isinstance(registry, CachedRegistry)
         registry.invalidate()
@@ -163,8 +165,8 @@ class Service:
     # ---------------------------------------------------------------- the configuration
 
     async def reload(self) -> None:
-        """Takes over what stands in the files now, whole, or keeps the last good one and says
-        why."""
+        """Loads the configuration files; keeps the current configuration and records the fault if
+        they are invalid."""
         try:
             config = await asyncio.to_thread(load_config, self.config_dir)
         except OrchError as fault:
@@ -175,7 +177,7 @@ class Service:
             return
         before, self.house = (
             self.house,
-            _House(Orchestrator(config=config, face="server", wiring=self.wiring)),
+            ConfigGeneration(Orchestrator(config=config, face="server", wiring=self.wiring)),
         )
         self.config, self.fingerprint = (
             config,
@@ -188,7 +190,7 @@ class Service:
         await self._memory_of(before).aclose()
         await self._close_if_done(before)
 
-    async def _close_if_done(self, house: _House) -> None:
+    async def _close_if_done(self, house: ConfigGeneration) -> None:
         if not house.retired or house.uses:
             return
         runtime = house.orchestrator.runtime
@@ -200,18 +202,18 @@ class Service:
         await asyncio.to_thread(runtime.journal.close)
 
     @staticmethod
-    def _memory_of(house: _House) -> ResidentMemory:
+    def _memory_of(house: ConfigGeneration) -> ResidentMemory:
         memory = house.orchestrator.runtime.memory
         assert isinstance(memory, ResidentMemory)
         return memory
 
     @property
     def memory(self) -> ResidentMemory:
-        """The newest configuration's memory, held open."""
+        """The memory of the current configuration, which stays open."""
         return self._memory_of(self.house)
 
     async def aclose(self) -> None:
-        """Ends every run, as terminated, and closes everything."""
+        """Cancels every run as terminated and closes everything."""
         tasks = [running.task for running in self.running.values()]
         for task in tasks:
             task.cancel("terminated")
@@ -222,5 +224,5 @@ class Service:
 
 
 def without_keep_alive(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same fields but for that one."""
+    """The fields without `keep_alive`."""
     return {name: value for name, value in fields.items() if name != "keep_alive"}

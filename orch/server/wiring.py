@@ -1,5 +1,5 @@
-"""The parts of a Runtime as a server needs them: one gate, a journal that writes in batches, a kept
-survey, memory that stays open."""
+"""Constructs a runtime for a server: one scheduler, a batched journal, a cached inventory, memory
+that stays open."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _Held = tuple[Provider, tuple[ModelSpec, ...]]
 
 
 class ServerWiring(Wiring):
-    """Wires a runtime anew at each change of the configuration; a backend whose provider did not
-    change goes on in the next one."""
+    """Builds a runtime for each configuration; a provider whose settings did not change is
+    reused."""
 
     def __init__(self, gate: Admission, told: RunCallback) -> None:
         super().__init__(gate)
@@ -40,7 +40,7 @@ class ServerWiring(Wiring):
         self._backends: dict[str, tuple[_Held, ProviderClient]] = {}
 
     def open(self, config: Config) -> Runtime:
-        """The parts for a config."""
+        """The runtime for a configuration."""
         runtime = super().open(config)
         self._backends = {
             name: held for name, held in self._backends.items() if name in config.models.providers
@@ -48,11 +48,11 @@ class ServerWiring(Wiring):
         return runtime
 
     def is_reused(self, backend: ProviderClient) -> bool:
-        """Whether a backend goes on with the newest runtime."""
+        """Whether a provider belongs to the current runtime."""
         return any(backend is kept for _, kept in self._backends.values())
 
     def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
-        """Batched."""
+        """A journal that writes in batches."""
         return BatchedJournal(path, redactor, mode, keep_s, self._told, self._unwritten)
 
     def registry(
@@ -63,13 +63,13 @@ class ServerWiring(Wiring):
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
     ) -> Registry:
-        """Kept for a moment."""
+        """A registry that caches its inventory."""
         return CachedRegistry(models, backends, journal, budget_gb, priors, self.gate, self.aside)
 
     def embedding(
         self, backends: Mapping[str, ProviderClient], registry: Registry
     ) -> Mapping[str, Embeds]:
-        """In turn with all other requests."""
+        """Embedding models whose requests are scheduled like a client's."""
         return {
             name: QueuedEmbedder(name, backend, registry, self.gate)
             for name, backend in backends.items()
@@ -83,7 +83,7 @@ class ServerWiring(Wiring):
         redactor: Redactor,
         cache: AnswerStore,
     ) -> ResidentMemory:
-        """Held open, in a thread of its own."""
+        """Memory that stays open, with a thread of its own."""
         return ResidentMemory(rule, journal, providers, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
@@ -101,8 +101,8 @@ class ServerWiring(Wiring):
 
 
 class QueuedEmbedder:
-    """A provider's embedding models as memory asks them: each request in its turn, as those of
-    clients. No run holds a place while it recalls."""
+    """A provider's embedding models for memory: each request is scheduled like a client's. A run
+    holds no slot while it recalls."""
 
     def __init__(
         self, name: str, backend: ProviderClient, registry: Registry, gate: Admission
@@ -110,8 +110,8 @@ class QueuedEmbedder:
         self._name, self._backend, self._registry, self._gate = name, backend, registry, gate
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text. Raises BackendError, `busy` at once where the model does not fit
-        beside what is loaded: a run would wait in vain."""
+        """One vector a text. Raises ProviderError; `busy` at once if the model does not fit beside
+        the loaded ones, where waiting would be in vain."""
         ticket = SlotRequest(
             f"memory {model}",
             (self._name, model),
@@ -125,7 +125,7 @@ class QueuedEmbedder:
             return await self._backend.embed(model, texts)
 
     async def _footprint(self, model: str) -> int:
-        """Bytes; 0 for a model that is not there, which its provider then says."""
+        """Bytes; 0 for an unknown model, which its provider then reports."""
         key = self._name, canonical_model_name(model)
         survey = await self._registry.snapshot(with_unlisted=True)
         return next(

@@ -1,4 +1,4 @@
-"""Worker threads for the server: they read the journal and compute while the event loop serves
+"""Worker threads of the server: they read the journal and compute while the event loop serves
 requests."""
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
 
-THREADS, SWITCH_S = 4, 0.001
-"""How long each may keep the interpreter before the event loop has it again: Python's own 5 ms,
-taken at each read and write of a request, add up."""
+MAX_THREADS = 4
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread may keep the interpreter before the event loop gets it back: Python's own 5 ms,
+spent at each read and write of a request, add up."""
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
 
 class WorkerThreads:
-    """A few threads. The work of one call must be bounded: a thread can't be stopped, and the
-    client may leave."""
+    """A small thread pool. The work of a call must be bounded: a thread can't be stopped, and the
+    client may disconnect."""
 
     def __init__(self) -> None:
-        sys.setswitchinterval(SWITCH_S)
-        self._pool = ThreadPoolExecutor(THREADS, "orch-aside")
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._pool = ThreadPoolExecutor(MAX_THREADS, "orch-aside")
 
     async def __call__(self, work: Callable[[*_Args], _T], *args: *_Args) -> _T:
-        """Does it in a thread."""
+        """Runs a function in a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
-"""Vectors of texts: by orch's own embedder for `auto`, else by the model that was named, which is
-let in beside what is loaded."""
+"""Embeds texts: with orch's own embedder for `auto`, else with the named model, scheduled like any
+other request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from orch.server.http.disconnect import CancelOnDisconnect
 from orch.server.service import without_keep_alive
 from orch.text.prompt import estimate_text_tokens
 
-MOST_TEXTS = 2_048
+MAX_TEXTS = 2_048
 
 
 class EmbeddingResult(NamedTuple):
-    """The model that embedded, a vector for each text, and about how many tokens they had."""
+    """The model, a vector for each text, and their estimated number of tokens."""
 
     model: str
     vectors: list[list[float]]
@@ -35,9 +35,9 @@ async def embed_texts(
     request: Request, model: str, texts: Sequence[str], extra: Mapping[str, Any]
 ) -> EmbeddingResult:
     """One vector a text. Raises OrchError."""
-    if not texts or len(texts) > MOST_TEXTS:
+    if not texts or len(texts) > MAX_TEXTS:
         raise OrchError(
-            f"{len(texts):,} texts: between 1 and {MOST_TEXTS:,} can be embedded at once",
+            f"{len(texts):,} texts: between 1 and {MAX_TEXTS:,} can be embedded at once",
             code="bad_input",
         )
     tokens = sum(map(estimate_text_tokens, texts))
@@ -80,7 +80,7 @@ async def _named(
 
 
 async def _own(request: Request, texts: Sequence[str], tokens: int) -> EmbeddingResult:
-    """orch's own embedder puts out no model, and computes in threads of its own."""
+    """Embeds with orch's own embedder, which evicts no model and computes in threads of its own."""
     embedder = service_of(request).orchestrator.runtime.memory.embedder()
     vectors = await embedder.passages(texts)
     if vectors is None:

@@ -1,5 +1,5 @@
-"""One request and its answer: the body read and checked, the run begun, its head waited for, its
-chunks sent; the same for every API."""
+"""Request lifecycle shared by all APIs: validates the body, starts the run, waits for the first
+visible chunk, sends the rest."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ ERROR_STATUS = {
     "too_large": 413,
 }
 """`error.code` to the HTTP status of an answer that has not begun; 500 for the others."""
-VISIBLE = ("content", "thinking", "tool_call", "done")
-"""Chunks that an HTTP answer begins with: until then another model may still take over unseen."""
-BODY_AT_ONCE, MOST_VALUES = 200_000, 200_000
-"""Bytes of a body that is parsed on the event loop, and values in a longer one: so many take a
-parser some 80 ms."""
+VISIBLE_CHUNKS = ("content", "thinking", "tool_call", "done")
+"""Chunks that a response can start with: until then another model may still take over unseen."""
+MAX_INLINE_BODY_BYTES, MAX_JSON_VALUES = 200_000, 200_000
+"""Size of a body that is parsed on the event loop, and values allowed in a larger one: so many take
+the parser about 80 ms."""
 MAX_WARNING_HEADERS, MAX_WARNING_CHARS = 16, 500
-"""In an answer's headers: proxies refuse heads of more than some kilobytes."""
+"""Warnings in response headers: proxies reject heads of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
 ErrorEnvelope = Callable[[OrchError], dict[str, Any]]
@@ -73,19 +73,19 @@ def service_of(request: Request) -> Service:
 
 
 async def parse_body(request: Request, form: type[_Body]) -> _Body:
-    """The request's body, checked. Raises OrchError (`bad_input`) with every fault."""
+    """The request's validated body. Raises OrchError (`bad_input`) that lists every fault."""
     body = await request.body() or b"{}"
-    if len(body) <= BODY_AT_ONCE:
+    if len(body) <= MAX_INLINE_BODY_BYTES:
         return validate_body(form, body)
     return await service_of(request).wiring.aside(validate_body, form, body)
 
 
 def validate_body(form: type[_Body], body: bytes) -> _Body:
-    """A body as its form. Raises OrchError (`bad_input`) with every fault; what holds very many
-    values is not parsed at all."""
-    if len(body) > BODY_AT_ONCE and has_more_values(body, MOST_VALUES):
+    """Parses and validates a body. Raises OrchError (`bad_input`) that lists every fault; a body
+    with very many values is not parsed at all."""
+    if len(body) > MAX_INLINE_BODY_BYTES and has_more_values(body, MAX_JSON_VALUES):
         raise OrchError(
-            f"the body holds more than {MOST_VALUES:,} values",
+            f"the body holds more than {MAX_JSON_VALUES:,} values",
             "send it in several requests",
             code="bad_input",
         )
@@ -109,7 +109,7 @@ def _fault(error: Any) -> str:
 
 
 def client_name(request: Request) -> str:
-    """The name of the key that the client showed; empty where none is asked for."""
+    """The name of the client's API key; empty if no keys are required."""
     return str(request.scope.get("state", {}).get("client", ""))
 
 
@@ -117,8 +117,7 @@ def client_name(request: Request) -> str:
 
 
 class PendingResponse:
-    """A run as an answer: `begin` waits for what can be shown, then `chunks` or `result` gives the
-    rest."""
+    """The response of a run: `wait_until_visible`, then read `chunks` or `result`."""
 
     def __init__(self, run_id: str, chunks: AsyncGenerator[Chunk]) -> None:
         self.run_id, self.provider, self.model, self.task_type, self.fallbacks = (
@@ -135,10 +134,10 @@ class PendingResponse:
         self._first: Chunk | None = None
 
     async def wait_until_visible(self) -> None:
-        """Returns when something can be shown. Raises OrchError where the run failed before."""
+        """Returns when something can be shown. Raises OrchError if the run failed before."""
         async for chunk in self._chunks:
             self._note(chunk)
-            if chunk["type"] in VISIBLE:
+            if chunk["type"] in VISIBLE_CHUNKS:
                 self._first = chunk
                 return
 
@@ -158,7 +157,7 @@ class PendingResponse:
             self.warnings += chunk["result"].warnings
 
     async def chunks(self) -> AsyncIterator[Chunk]:
-        """What can be shown, as it comes. Raises OrchError where the run fails on its way."""
+        """The visible chunks as they arrive. Raises OrchError if the run fails."""
         if self._first is not None:
             yield self._first
         async for chunk in self._chunks:
@@ -176,12 +175,12 @@ class PendingResponse:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every answer says about itself."""
+        """The `x-orch-…` headers of the response."""
         return response_headers(self.run_id, self.model, self.task_type, self.fallbacks)
 
 
 def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) -> dict[str, str]:
-    """The `x-orch-…` headers; a model's name that no header can carry is percent-encoded."""
+    """The `x-orch-…` headers; a model name that is not valid in a header is percent-encoded."""
     from urllib.parse import quote
 
     name = model if model.isascii() and model.isprintable() else quote(model)
@@ -194,8 +193,8 @@ def response_headers(run_id: str, model: str, task_type: str, fallbacks: int) ->
 
 
 def with_warning_headers(response: Response, warnings: Iterable[str]) -> Response:
-    """The answer with an `x-orch-warning` for each warning that is known before its first byte:
-    UTF-8, percent-encoded (RFC 3986)."""
+    """Adds an `x-orch-warning` header for each warning known before the first byte: UTF-8,
+    percent-encoded (RFC 3986)."""
     from urllib.parse import quote
 
     for warning in islice(dict.fromkeys(warnings), MAX_WARNING_HEADERS):
@@ -207,7 +206,8 @@ def with_warning_headers(response: Response, warnings: Iterable[str]) -> Respons
 
 
 class StreamedResponse(Response):
-    """A body that is sent as it comes; `held` is left when it ends, however it ends."""
+    """A response whose body is sent as it is produced; releases `held` at its end, however it
+    ends."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class StreamedResponse(Response):
         self._body, self._held = body, held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it. Where the client leaves, nothing more is sent."""
+        """Sends the response; stops if the client disconnects."""
         try:
             async with self._held, aclosing(self._body) as body:
                 await send(
@@ -241,13 +241,13 @@ class StreamedResponse(Response):
 def json_response(
     value: Any, heads: Mapping[str, str] | None = None, status: int = 200
 ) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     return Response(to_json(value), status, dict(heads or {}), "application/json")
 
 
 class ActiveRequest:
-    """What a request holds until it is answered: its client watched, its run, the run's chunks. A
-    Stream that keeps it leaves it at its own end."""
+    """What a request holds until its response is sent: the disconnect watch, the run and its
+    chunks."""
 
     __slots__ = ("_kept", "_service", "_watch", "chunks", "run")
 
@@ -262,7 +262,7 @@ class ActiveRequest:
         self.chunks = self.run.chunks()
 
     def hand_over(self) -> ActiveRequest:
-        """The same, for who leaves it a second time."""
+        """Returns itself for a StreamedResponse to release: the next exit releases nothing."""
         self._kept = True
         return self
 
@@ -293,8 +293,8 @@ RespondCallback = Callable[[PendingResponse, ActiveRequest], Awaitable[Response]
 async def run_and_respond(
     request: Request, task: Task, on_partial: OnPartial, face: str, respond: RespondCallback
 ) -> Response:
-    """Runs a task for a client that is watched, and responds with what has begun; what `respond`
-    does not take over is closed. Raises OrchError."""
+    """Runs a task, cancelled if the client disconnects, and responds once it has begun; closes what
+    `respond` does not take over. Raises OrchError."""
     async with ActiveRequest(request, task, on_partial, face) as held:
         answer = PendingResponse(held.run.run_id, held.chunks)
         await answer.wait_until_visible()
@@ -308,7 +308,7 @@ async def run_and_respond(
 
 
 def with_error_envelope(envelope: ErrorEnvelope) -> Callable[[Endpoint], Endpoint]:
-    """Endpoints whose errors are told in their API's own way."""
+    """Decorates an endpoint: renders its errors in the API's own format."""
 
     def wrap(endpoint: Endpoint) -> Endpoint:
         @wraps(endpoint)
@@ -341,7 +341,7 @@ def _place(error: BaseException) -> str:
 
 
 def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
-    """An error as an answer, with its status and headers."""
+    """An error as a response, with its status and headers."""
     last = error.attempts[-1] if error.attempts else None
     heads = response_headers(
         error.run_id, last.model if last else "", "", max(len(error.attempts) - 1, 0)

@@ -1,4 +1,4 @@
-"""Model names of the endpoint: `auto` and its kinds ask orch to choose, any other name pins a model
+"""Model names of the endpoint: `auto` and its variants let orch choose; any other name pins a model
 (pure)."""
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ AUTO_NAMES = (
 
 
 class RequestedModel(NamedTuple):
-    """What a model's name asks for: a pinned model, or a type, or a profile, or what is loaded, or
-    nothing but a good choice."""
+    """What a model name requests: a pinned model, a task type, a profile, a loaded model, or any
+    model."""
 
     model: str | None = None
     task_type: TaskType | None = None
@@ -30,8 +30,8 @@ class RequestedModel(NamedTuple):
 
 
 def parse_model_name(name: str) -> RequestedModel:
-    """What a name asks for. Raises OrchError (`model_not_found`) for a kind of `auto` that there is
-    not."""
+    """Parses a model name. Raises OrchError (`model_not_found`) for an unknown variant of
+    `auto`."""
     if name in ("auto", "auto:latest"):
         return RequestedModel()
     if not name.startswith("auto:"):

@@ -1,4 +1,4 @@
-"""What a client of any API asks for, as a Task."""
+"""Builds a Task from a request of any API."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from orch.server.api.model_names import parse_model_name
 from orch.text.prompt import Task
 from orch.types import Message
 
-NOT_AGAIN = "x-orch-cache: earlier answers are given to the account that runs this server alone"
+CACHE_DENIED_WARNING = "x-orch-cache: only the account that runs this server gets cached answers"
 
 
 @dataclass(slots=True, kw_only=True)
 class ChatParams:
-    """A request in orch's words: `options` are sampling options, `extra` what orch does not
-    know."""
+    """The parameters of a chat request, independent of the API: `options` are sampling options,
+    `extra` the fields that orch does not know."""
 
     model: str
     messages: list[Message]
@@ -29,19 +29,18 @@ class ChatParams:
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
-    """What of the request was left out."""
+    """Warnings about parts of the request that were ignored."""
 
 
 def build_request_task(request: Request, wishes: ChatParams) -> Task:
-    """The Task. Raises OrchError for an unknown `auto:…`.
+    """The Task of a request. Raises OrchError for an unknown `auto:…`.
 
-    Reads `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout` (seconds to the
-    first token) and `x-orch-cache` (use).
+    Reads the headers `x-orch-session`, `x-orch-priority` (interactive, batch), `x-orch-timeout`
+    (seconds to the first token) and `x-orch-cache` (use).
 
-    An earlier answer is given again only where the client asks for it, or for a temperature of 0:
-    asking the same again is how clients
-    ask for another answer. Who is not the owner gets no earlier answer and nothing that was
-    recalled, and another account's tasks are not remembered.
+    A cached answer is used only if the client asks for it or for a temperature of 0, since clients
+    repeat a request to get another answer. Clients other than the owner get no cached answers and
+    nothing recalled, and another account's tasks are not remembered.
     """
     choice, client = parse_model_name(wishes.model), client_name(request)
     key = conversation_key(wishes.messages, client, request.headers.get("x-orch-session", ""))
@@ -54,7 +53,7 @@ def build_request_task(request: Request, wishes: ChatParams) -> Task:
         extra=wishes.extra,
         tools=wishes.tools,
         response_format=wishes.response_format,
-        warnings=(*wishes.warnings, *((NOT_AGAIN,) if used and not again else ())),
+        warnings=(*wishes.warnings, *((CACHE_DENIED_WARNING,) if used and not again else ())),
         model=choice.model,
         task_type=choice.task_type,
         profile=choice.profile,

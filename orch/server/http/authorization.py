@@ -1,13 +1,13 @@
-"""Authorization over TCP without keys: one table of routes; a route that it does not list requires
-the owner (pure)."""
+"""Authorization over TCP without keys: one table of routes; a route that is not listed requires the
+owner (pure)."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Access = Literal["open", "told", "owner"]
-"""`open`: whoever reaches the server. `told`: the same, but what is done depends on who asks.
-`owner`: the account that runs the server, or a login."""
+"""`open`: everybody who reaches the server. `identified`: the same, but what is done depends on who
+asks. `owner`: the account that runs the server, or a login session."""
 
 ROUTE_ACCESS: dict[str, Access] = {
     # what Ollama too answers to everybody on the machine
@@ -64,7 +64,7 @@ _BELOW: dict[str, Access] = {
 
 
 def required_access(method: str, path: str) -> Access:
-    """What a request wants."""
+    """The access that a request requires."""
     route = f"{method} {path}"
     found = ROUTE_ACCESS.get(route) or next(
         (need for above, need in _BELOW.items() if route.startswith(above)), None

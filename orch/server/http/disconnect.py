@@ -1,4 +1,4 @@
-"""The one who asked, while he waits: what is done for him ends when he leaves."""
+"""Cancels a request's work when its client disconnects."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from starlette.requests import Request
 
 DISCONNECT_CODE = "reader_gone"
 DISCONNECT_EXTENSION = "orch.left"
-"""The ASGI extension that tells when the connection closes:
-`scope["extensions"][LEFT]["departure"]`."""
+"""ASGI extension that reports the end of the connection:
+`scope["extensions"][DISCONNECT_EXTENSION]["signal"]`."""
 
 
 class ClientDisconnected(Exception):
-    """Nobody is there to be answered."""
+    """Raised when the client has disconnected."""
 
 
 class DisconnectSignal:
-    """The end of one connection, and who is to hear of it."""
+    """Notifies listeners once when the connection closes."""
 
     __slots__ = ("happened", "told")
 
@@ -28,17 +28,17 @@ class DisconnectSignal:
         self.told: set[Callable[[], None]] = set()
 
     def notify(self) -> None:
-        """The client is gone."""
+        """Marks the connection as closed and calls every listener."""
         self.happened = True
         for each in tuple(self.told):
             each()
 
 
 class CancelOnDisconnect:
-    """Cancels the task it was entered in when the client's connection closes; leaving it then
-    raises ClientLeft.
+    """Cancels the task that entered it when the client disconnects; leaving it then raises
+    ClientDisconnected.
 
-    Not by waiting for `http.disconnect`, which takes a task of its own for every request.
+    Waiting for `http.disconnect` instead would take a task of its own for each request.
     """
 
     __slots__ = ("_departure", "_left", "_task")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SAFE_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
 """A path of this server that can stand anywhere; nothing that a browser could take for another
 server."""
-_SINGLE = frozenset(
+_SINGLE_HEADERS = frozenset(
     {
         b"host",
         b"origin",
@@ -48,7 +48,7 @@ _SINGLE = frozenset(
         b"sec-fetch-dest",
     }
 )
-_MOST_HOSTS_KEPT = 64
+_MAX_CACHED_HOSTS = 64
 _MB = 1024 * 1024
 
 
@@ -215,7 +215,7 @@ class Guard:
             # listening everywhere: the address the connection came in by is one of ours, and no
             # rebound name
             ours = name in (_at := (scope.get("server") or ("",))[0], f"[{_at}]")
-        if ours and len(self._hosts) < _MOST_HOSTS_KEPT:
+        if ours and len(self._hosts) < _MAX_CACHED_HOSTS:
             self._hosts.add(host)
         return ours
 
@@ -366,7 +366,7 @@ async def _preflight(visit: RequestLimits) -> None:
 
 
 def _ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    names = [name for name, _ in headers if name in _SINGLE]
+    names = [name for name, _ in headers if name in _SINGLE_HEADERS]
     return len(names) != len(set(names))
 
 

@@ -13,8 +13,8 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach what listens there; no for a name that is not localhost,
-    whatever it resolves to today."""
+    """Whether only this machine can reach a listener at this address; False for every name but
+    localhost, whatever it resolves to today."""
     try:
         return (
             address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
@@ -24,7 +24,7 @@ def is_loopback(address: str) -> bool:
 
 
 def client_network(address: str) -> str:
-    """The address, of IPv6 the network: one machine has all of its addresses."""
+    """The address; for IPv6 its /64 network, since one machine has all of its addresses."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -33,8 +33,8 @@ def client_network(address: str) -> str:
 
 
 def parse_host(host: str) -> str:
-    """The name in a Host header, in lower case and without port and last dot; an IPv6 address short
-    and in brackets. Empty when it is none."""
+    """The name in a Host header, in lower case, without port and trailing dot; an IPv6 address
+    compressed and in brackets. Empty if it is invalid."""
     match = _HOST.fullmatch(host)
     if match is None:
         return ""
@@ -48,7 +48,8 @@ def parse_host(host: str) -> str:
 
 
 def validate_host(host: str) -> str:
-    """A host name as it is compared. Raises UsageError for one that could never match."""
+    """A host name in the form that is compared. Raises UsageError for one that could never
+    match."""
     bare = f"[{host}]" if host.count(":") > 1 and host[0] != "[" else host
     name = parse_host(bare)
     if not name or bare.rpartition("]")[2].count(":"):

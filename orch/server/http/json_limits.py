@@ -4,14 +4,14 @@ which blocks the event loop for seconds."""
 from __future__ import annotations
 
 SLICE_BYTES = 128 * 1024
-"""Looked at in one call."""
+"""Examined in one call."""
 _MARKS = (b",", b"[", b"{")
 """Each value but the first follows one of these."""
 
 
 def has_more_values(data: bytes, most: int) -> bool:
-    """Whether JSON holds more values than that; marks in its strings are none. Of what is not JSON
-    it says whatever it likes."""
+    """Whether JSON holds more than `most` values; marks inside strings do not count. For invalid
+    JSON the result is unspecified."""
     slices = [data[begin : begin + SLICE_BYTES] for begin in range(0, len(data), SLICE_BYTES)]
     if sum(_marks(part) for part in slices) <= most:
         return False

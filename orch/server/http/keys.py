@@ -1,5 +1,5 @@
-"""API keys: several, named, read from a file or the environment, and compared in constant time.
-They are kept as digests and never shown."""
+"""API keys: named, read from a file or the environment, stored as digests, compared in constant
+time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import NamedTuple, Self
 from orch.errors import UsageError
 
 ENV_VARIABLE = "ORCH_API_KEY"
-"""What is read when no option names a source."""
+"""Read when no option names a source."""
 
 SECRETS = "/run/secrets"
-"""Where containers find their secrets: Docker gives them the mode 0444, and whoever is in the
-container may read them."""
+"""Where containers mount secrets. Docker gives them mode 0444, so every process in the container
+may read them."""
 
 MIN_KEY_CHARS = 16
 _MAX_FILE_BYTES = 64 * 1024
@@ -29,13 +29,14 @@ _NEW_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes 
 
 class _Entry(NamedTuple):
     place: str
-    """Where it stands; messages name this, since what is read as a name may be the key itself."""
+    """Where the key was found. Error messages name this: what was parsed as a name may be the key
+    itself."""
     name: str
     key: str
 
 
 class ApiKeys:
-    """Named keys. Shows the names and nothing else."""
+    """Named API keys. Its repr shows the names only."""
 
     __slots__ = ("_digests",)
 
@@ -47,11 +48,11 @@ class ApiKeys:
     def read(
         cls, source: str = "", env: Mapping[str, str] = os.environ, *, variable: str = ENV_VARIABLE
     ) -> Self | None:
-        """The keys of a file or of an environment variable; of `variable` when no source is given,
-        None when that is not set. Raises UsageError.
+        """Reads the keys of a file or an environment variable; of `variable` if no source is given,
+        and None if that is not set. Raises UsageError.
 
-        A file has lines `name: key`, or one bare key; a variable has `name=key,name2=key2`, or one
-        bare key. A bare key is called default.
+        A file has one `name: key` a line, or one bare key; a variable has `name=key,name2=key2`, or
+        one bare key. A bare key is named default.
         """
         if not source:
             return cls._of(_of_variable(variable, env[variable])) if env.get(variable) else None
@@ -66,11 +67,12 @@ class ApiKeys:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Who has a key, in the order they were read."""
+        """The names of the keys, in the order in which they were read."""
         return tuple(name for name, _ in self._digests)
 
     def name_of(self, presented: str) -> str | None:
-        """Whose key this is, None when nobody's. Takes as long for every key that is wrong."""
+        """The name of a key; None if it is not valid. The time taken does not depend on how a key
+        is wrong."""
         digest, found = _digest(presented), None
         for name, known in self._digests:
             if hmac.compare_digest(known, digest):
@@ -157,16 +159,16 @@ def _text(path: str) -> str:
 
 
 def _refuse_shared(path: str, place: str, file: os.stat_result) -> None:
-    """A container's secret may be read by others, if it is root's or ours and nobody else can
-    change it."""
+    """Raises UsageError if others can read or change the file. A container secret may be readable
+    by others if it belongs to root or to this user and nobody else can change it."""
     is_secret = place.startswith(f"{SECRETS}/") and file.st_uid in (0, os.geteuid())
     if stat.S_IMODE(file.st_mode) & (0o022 if is_secret else 0o077):
         raise UsageError(f"--api-key {path}: others can read or change it", f"chmod 600 {path}")
 
 
 def _checked(entries: list[_Entry]) -> list[_Entry]:
-    """The same entries, when each is a key and none is there twice. Raises UsageError, which shows
-    no key."""
+    """Returns the entries if each is a valid key and none occurs twice. Raises UsageError, never
+    showing a key."""
     if not entries:
         raise UsageError("--api-key: there is no key in it", _NEW_KEY)
     names: dict[str, str] = {}

@@ -1,5 +1,5 @@
-"""One request from its first look to its last byte: what its body has come to, whether it waits for
-the client, and how it is ended."""
+"""Enforces the limits of one request: body size, time for the body, for each write and for the
+whole."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ if TYPE_CHECKING:
     from orch.server.http.guard import Rules
 
 ABORT_EXTENSION = "orch.cut"
-"""The ASGI extension by which a connection is cut at once: `scope["extensions"][CUT]["now"]()`.
-Closing it would wait for a client that does not read."""
+"""ASGI extension that drops a connection at once: `scope["extensions"][ABORT_EXTENSION]["now"]()`.
+A normal close would wait for a client that does not read."""
 PEER_EXTENSION = "orch.peer"
-"""The ASGI extension that keeps what was found out about a connection's client, as long as the
-connection lives."""
-EXPOSED = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
-"""The headers that a page of a listed origin may read."""
+"""ASGI extension that caches what is known about a connection's peer while the connection lives."""
+EXPOSED_HEADERS = b"x-orch-model, x-orch-task-type, x-orch-run-id, x-orch-fallback, x-orch-warning"
+"""Response headers that a page of an allowed origin may read."""
 
 
 class RequestLimits:
-    """One request under way: what its body and its answer have come to, and since when one waits
-    for the client."""
+    """One request in progress: bytes received, bytes sent, and since when it has been waiting for
+    the client."""
 
     __slots__ = (
         "_begun",
@@ -55,8 +54,8 @@ class RequestLimits:
         self.whole = self.started = self.done = False
 
     async def receive(self) -> Message:
-        """The app's `receive`: counts the body, and ends a request whose body is more than
-        allowed."""
+        """The app's `receive`: counts the body and aborts a request whose body exceeds the
+        limit."""
         if self.whole:
             return await self._receive()
         self._reading = True
@@ -75,7 +74,7 @@ class RequestLimits:
         return message
 
     async def send(self, message: Message) -> None:
-        """The app's `send`; of an answer that was ended nothing goes out any more."""
+        """The app's `send`; drops everything once the response was aborted."""
         if self.cut:
             return
         if self.started:
@@ -90,7 +89,7 @@ class RequestLimits:
         await self.send_timed(message)
 
     async def send_timed(self, message: Message) -> None:
-        """Sends, and lets the guard see how long that waits."""
+        """Sends a message and records how long the client takes to read it."""
         self._blocked = monotonic()
         try:
             await self._send(message)
@@ -98,15 +97,15 @@ class RequestLimits:
             self._blocked = 0.0
 
     def cors_headers(self) -> list[tuple[bytes, bytes]]:
-        """What lets a page of a listed origin read the answer."""
+        """The headers that let a page of an allowed origin read the response."""
         return [
             (b"access-control-allow-origin", self.origin),
-            (b"access-control-expose-headers", EXPOSED),
+            (b"access-control-expose-headers", EXPOSED_HEADERS),
             (b"vary", b"origin"),
         ]
 
     def check_timeouts(self, now: float) -> None:
-        """Ends the answer when the client or the app takes too long."""
+        """Aborts the request if a timeout has passed."""
         rules, slow = self._rules, self._blocked and now - self._blocked > self._rules.write_s
         if slow:
             self.close_connection()
@@ -120,20 +119,21 @@ class RequestLimits:
             self.abort("answer_too_long")
 
     def abort(self, code: str) -> None:
-        """Cancels the app's work; the guard then refuses with this code or hangs up."""
+        """Cancels the app's work; the guard then sends an error with this code or closes the
+        connection."""
         self.cut = code
         if self._task is not None:
             self._task.cancel()
 
     def close_connection(self) -> None:
-        """Cuts the connection now, where the server can."""
+        """Drops the connection, where the server supports it."""
         cut = (self.scope.get("extensions") or {}).get(ABORT_EXTENSION)
         if cut is not None:
             cut["now"]()
 
     async def drain(self, *, until_gone: bool) -> None:
-        """Throws away what comes, to the end of the body or to the end of the connection, for a
-        moment."""
+        """Discards incoming messages until the end of the body or of the connection, for `linger_s`
+        at most."""
         try:
             async with asyncio.timeout(self._rules.linger_s):
                 while (message := await self._receive())["type"] != "http.disconnect" and (

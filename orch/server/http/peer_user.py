@@ -1,5 +1,5 @@
 """Identifies the user at the other end of a TCP connection from Linux's socket tables; the server's
-own user is its owner."""
+own user is the owner."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 IDENTIFIES_PEERS = sys.platform == "linux"
-"""Whether this system says whose a connection is; else the page wants a login link, and programs
-the Unix socket or a key."""
+"""Whether this system reports whose a connection is. Elsewhere the page needs a login link, and
+programs the Unix socket or a key."""
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 MAX_TABLE_BYTES = 64 * 1024 * 1024
-"""Of a table: 400,000 sockets. What stands behind is nobody's that is known."""
+"""Of a table: 400,000 sockets. Sockets beyond that belong to an unknown user."""
 _NETLINK, _SOCK_DIAG, _BY_FAMILY, _REQUEST, _ERROR, _LISTENS = 16, 4, 20, 1, 2, 10
 """linux/netlink.h, linux/sock_diag.h, net/tcp_states.h."""
-READINGS = 3
-"""A table is read in pages, between which it changes: a row can be missed once."""
+TABLE_READS = 3
+"""A table is read in pages and changes between them, so a row can be missed once."""
 SocketAddress = tuple[str, int]
 PeerIdentity = Literal["owner", "stranger", "unknown"]
 _Row = tuple[bytes, bytes]
 
 
 def identify_user(uid: int | None) -> PeerIdentity:
-    """Whether that user is the server's own. root is not, unless the server is root's: it may read
-    the files, and has no need to ask."""
+    """Whether a user is the server's own. root is not, unless the server runs as root: it can read
+    the files anyway."""
     own, nobody = os.geteuid() if os.name == "posix" else -1, _overflow_uid()
     if uid is None or uid == own == nobody:
         # every user of another namespace has this id, strangers too
@@ -39,7 +39,7 @@ def identify_user(uid: int | None) -> PeerIdentity:
 
 
 def _overflow_uid() -> int:
-    """The id that stands for all users who have none here."""
+    """The id that stands for all users without one in this namespace."""
     try:
         with open("/proc/sys/kernel/overflowuid", "rb") as stream:
             return int(stream.read(32))
@@ -48,11 +48,11 @@ def _overflow_uid() -> int:
 
 
 class SocketOwners:
-    """Looks up whose sockets are: by the kernel's diagnosis of one socket (.01 ms), as ss does, or
-    where that is not to be had in the tables of all.
+    """Looks up the users of sockets: by the kernel's diagnosis of one socket (0.01 ms), as ss does,
+    else in the tables of all sockets.
 
-    The tables of 4,600 sockets take 20 ms: they are read in a thread, and all questions that come
-    meanwhile share the next reading. Lives in one event loop.
+    The tables of 4,600 sockets take 20 ms: they are read in a thread, and all requests that arrive
+    meanwhile share the next reading. Belongs to one event loop.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class SocketOwners:
     async def uid_of(
         self, client: SocketAddress | None, server: SocketAddress | None
     ) -> int | None:
-        """The user of the client's socket; None where the system does not say, or it is not on this
-        machine."""
+        """The user of the client's socket; None if the system does not report it or it is on
+        another machine."""
         rows = table_rows_of(client, server)
         if not rows or client is None or server is None:
             return None
@@ -93,7 +93,7 @@ class SocketOwners:
 
     def _look_up(self, asked: list[frozenset[_Row]]) -> list[int | None]:
         found: dict[_Row, int] = {}
-        for _ in range(READINGS):
+        for _ in range(TABLE_READS):
             missing = [rows for rows in asked if not any(row in found for row in rows)]
             if not missing:
                 break
@@ -103,7 +103,7 @@ class SocketOwners:
 
 
 def query_sock_diag(client: SocketAddress, server: SocketAddress) -> int | None:
-    """The user of one socket as the kernel tells it (sock_diag(7)). Raises OSError where it does
+    """The user of one socket as the kernel reports it (sock_diag(7)). Raises OSError if it does
     not."""
     ends = [_plain(end[0]) for end in (client, server)]
     family = (
@@ -128,8 +128,8 @@ def query_sock_diag(client: SocketAddress, server: SocketAddress) -> int | None:
 
 
 def _user_in(told: bytes, ports: bytes) -> int | None:
-    """The user in the kernel's answer: of exactly that socket, while its process has it. Raises
-    OSError."""
+    """The user in the kernel's response, if it is about exactly this socket and its process still
+    has it. Raises OSError."""
     if struct.unpack_from("=H", told, 4)[0] == _ERROR:
         (number,) = struct.unpack_from("=i", told, 16)
         if number == -errno.ENOENT:
@@ -150,7 +150,7 @@ def _read(table: str) -> bytes:
 
 def parse_socket_table(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, int]:
     """The users of the wanted rows of a table. A row without an inode is a socket that its process
-    has closed: what stands there is 0, and not root."""
+    has closed: its user is shown as 0, which does not mean root."""
     found: dict[_Row, int] = {}
     for line in table.splitlines()[1:]:
         columns = line.split(None, 10)
@@ -165,8 +165,8 @@ def parse_socket_table(table: bytes, wanted: Collection[_Row]) -> Mapping[_Row, 
 
 
 def table_rows_of(client: SocketAddress | None, server: SocketAddress | None) -> frozenset[_Row]:
-    """How the client's own socket can stand in the tables: one of IPv6 may speak IPv4. Empty for a
-    connection that is not over loopback."""
+    """The forms in which the client's own socket can appear in the tables: an IPv6 socket may speak
+    IPv4. Empty for a connection that is not over loopback."""
     ends = [
         (_plain(end[0]), end[1])
         for end in (client, server)

@@ -1,5 +1,5 @@
-"""HTTP/1.1 with bounds: uvicorn's protocol over httptools, which turns away what is too much or too
-slow before an app sees it. Logs nothing of a request."""
+"""HTTP/1.1 with limits: extends uvicorn's httptools protocol to refuse what is too large or too
+slow before the app sees it. Logs nothing about requests."""
 
 from __future__ import annotations
 
@@ -19,33 +19,32 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-_MOST_LEAVING = _RESERVED = 64
+_MAX_CLOSING = _RESERVED = 64
 _SPARE_FILES = 256
 _IDLE, _HEAD, _BODY, _LEFT = range(4)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one server takes from its connections."""
+    """What one server accepts from its connections."""
 
     most_connections: int = 2048
     most_head_bytes: int = 32 * 1024
-    """Request line and headers; also what a chunked body may spend on extensions and trailers, its
-    own size again aside."""
+    """Request line and headers; also what a chunked body may spend on extensions and trailers,
+    beyond its own size again."""
     most_pipelined: int = 16
-    """Requests of one connection that wait for an earlier answer."""
+    """Requests of one connection that may wait for an earlier response."""
     head_s: float = 10.0
-    """From the connection's beginning, or from a request's first byte, to the end of its
-    headers."""
+    """From the connection's start, or from a request's first byte, to the end of its headers."""
     flush_s: float = 30.0
-    """For a client to take the rest of an answer that is given."""
+    """For a client to read the rest of a finished response."""
     linger_s: float = 1.0
-    """For a client that was refused to read why."""
+    """For a refused client to read the reason."""
 
 
 def protocol_class(bounds: ConnectionLimits) -> type[BoundedProtocol]:
-    """A class for uvicorn's `http=`: connections are counted for each server, and those turned away
-    for each class."""
+    """A class for uvicorn's `http=`. Each class has its own limits and its own set of closing
+    connections."""
     return type(
         "Protocol",
         (BoundedProtocol,),
@@ -55,7 +54,7 @@ def protocol_class(bounds: ConnectionLimits) -> type[BoundedProtocol]:
 
 def fit_open_files(connections: int) -> int:
     """How many connections fit under this process's limit of open files, which is raised as far as
-    it may be (1,024 is usual, less than the default bound)."""
+    permitted (usually 1,024, less than the default number of connections)."""
     try:
         import resource  # not on Windows
     except ImportError:
@@ -76,15 +75,15 @@ def fit_open_files(connections: int) -> int:
 
 
 class HeadTooLargeError(Exception):
-    """Raised within the parser, which has no other way to be stopped."""
+    """Raised inside the parser callbacks, the only way to stop the parser."""
 
 
 class UnknownTransferCodingError(Exception):
-    """Raised within the parser likewise."""
+    """Raised inside the parser callbacks likewise."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Costs no timer for a request whose headers come in one read."""
+    """One connection. A request whose headers arrive in one read costs no timer."""
 
     # in slots: uvicorn's attributes and these are more than the 30 that CPython finds without a
     # look into a dictionary
@@ -103,8 +102,8 @@ class BoundedProtocol(HttpToolsProtocol):
     bounds: ClassVar[ConnectionLimits]
     leaving: ClassVar[set[BoundedProtocol]]
     waited_for: ClassVar[dict[BoundedProtocol, None]]
-    """Connections without a whole request: kept ones, and those whose head or body is on its way;
-    the one that is waited for longest is first."""
+    """Connections without a complete request (idle, or with a head or body in transit), the one
+    that has been waited for longest first."""
 
     def __init__(
         self,
@@ -122,12 +121,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._departure = DisconnectSignal()
         self._framing = b""
         self._size = self._head_bytes = self._slack = 0
-        """Of this read; of this head, what came before this read; what a body may still spend on
-        its framing."""
+        """Bytes of this read; of this head before this read; that a body may still spend on its
+        framing."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Takes the connection, if need be in the place of the one that is waited for longest;
-        turns it away where all are being answered."""
+        """Accepts the connection, if necessary by evicting the one that has been waited for
+        longest; refuses it if all are busy."""
         super().connection_made(transport)
         self._extensions: dict[str, dict[object, object]] = {
             ABORT_EXTENSION: {"now": transport.abort},
@@ -141,14 +140,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self.bounds.head_s, self._late)
             return
         self.connections.discard(self)
-        if len(self.leaving) >= _MOST_LEAVING:
+        if len(self.leaving) >= _MAX_CLOSING:
             transport.abort()
             return
         self.leaving.add(self)
         self._refuse(503)
 
     def _take_place(self) -> bool:
-        """Closes the connection that is waited for longest; whether there was one."""
+        """Closes the connection that has been waited for longest. Returns whether there was one."""
         for oldest in self.waited_for:
             del self.waited_for[oldest]
             self.connections.discard(oldest)
@@ -157,8 +156,8 @@ class BoundedProtocol(HttpToolsProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tells every request of this connection; uvicorn alone would tell the last one, and leave
-        a model at work for the others."""
+        """Notifies every request of the connection. uvicorn would notify the last one only, and
+        models would go on working for the others."""
         self._disarm()
         self.waited_for.pop(self, None)
         self.leaving.discard(self)
@@ -166,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser, then looks whether what came stays within the bounds."""
+        """Feeds the parser, then checks the limits."""
         if self._stage == _LEFT:
             return
         self._unset_keepalive_if_required()
@@ -213,8 +212,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _pass_by(self, rest: bytes) -> None:
-        """Goes on as if no upgrade had been offered: Java's HTTP client offers h2c with a POST,
-        whose body llhttp would take for the next request."""
+        """Continues as if no upgrade had been offered: Java's HTTP client offers h2c with a POST,
+        whose body llhttp would parse as the next request."""
         if self._should_upgrade():
             self._disarm()
             self.waited_for.pop(self, None)
@@ -228,13 +227,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self.data_received(rest)
 
     def on_message_begin(self) -> None:
-        """A head has begun."""
+        """Called at the start of a head."""
         super().on_message_begin()
         self._stage = _HEAD
 
     def on_headers_complete(self) -> None:
-        """The head is whole: hands the request to the app. Raises when it is more than the bounds
-        allow."""
+        """Called at the end of a head: passes the request to the app. Raises if a limit is
+        exceeded."""
         most = self.bounds.most_head_bytes
         self._slack = 2 * most
         if self._framing:
@@ -280,8 +279,8 @@ class BoundedProtocol(HttpToolsProtocol):
             raise HeadTooLargeError
 
     def _take_authority(self) -> None:
-        """`GET http://name/path`: the name in the target is the host, whatever the Host header says
-        (RFC 9112, 3.2.2). Raises ValueError."""
+        """`GET http://name/path`: the target's name replaces the Host header (RFC 9112, 3.2.2).
+        Raises ValueError."""
         url = httptools.parse_url(self.url)
         if not url.host or url.userinfo or (url.schema or b"").lower() not in (b"http", b"https"):
             raise ValueError
@@ -298,7 +297,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Called at the end of a request."""
         if self._framing:
             return
         # what is left of this read may belong to the next head, and is not counted
@@ -307,8 +306,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is given. A request that has not come whole by now is not waited for: after
-        `Expect: 100-continue` its body may never come."""
+        """Called at the end of a response. A request that is incomplete by now is not waited for:
+        after `Expect: 100-continue` its body may never come."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._see_off()
@@ -318,12 +317,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self.waited_for[self] = None
 
     def timeout_keep_alive_handler(self) -> None:
-        """Nothing came after an answer."""
+        """Called when no request followed a response."""
         super().timeout_keep_alive_handler()
         self._see_off()
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """Called when the server stops."""
         super().shutdown()
         self._see_off()
 
@@ -350,8 +349,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._leave()
 
     def _leave(self) -> None:
-        """Says no more, but hears the client out for a moment: closing on what is still being sent
-        resets the connection, and the answer is lost with it."""
+        """Stops sending, but reads on for a moment: closing while the client still sends would
+        reset the connection and lose the response."""
         self._stage = _LEFT
         self._unset_keepalive_if_required()
         self._forsake()

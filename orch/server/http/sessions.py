@@ -1,5 +1,5 @@
-"""Who has logged in at the page: a random token for each browser and for each link that logs one
-in, kept as digests in memory; and a bound on wrong tries."""
+"""Login sessions of the page, one-time login links, and a rate limit on wrong keys; tokens are kept
+as digests in memory."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
 COOKIE = "orch_login"
 LOGIN_PATH, LOGOUT_PATH, LINK_PARAMETER = "/login", "/logout", "link"
 SESSION_IDLE_S = 12 * 3600.0
-"""Without a request and without an open page, a login is forgotten after this long."""
+"""A session without a request and without an open page expires after this time."""
 MAX_SESSIONS = 100
-"""Logins kept; the longest idle one makes room."""
+"""Sessions kept; the one that has been idle longest is evicted."""
 MAX_WRONG_KEYS, WRONG_KEYS_WINDOW_S = 10, 60.0
-"""Wrong keys in that time from one account or address, after which each more is answered late."""
-LATE_S = 1.0
+"""Wrong keys from one account or address within the window; each further one is answered with a
+delay."""
+WRONG_KEY_DELAY_S = 1.0
 MAX_SOURCES = 1024
 LINK_TTL_S, MAX_LINKS = 600.0, 16
-"""A link logs one browser in, and is good for so long; the oldest makes room."""
+"""A link logs one browser in and expires after this time; the oldest one is evicted."""
 
 
 @dataclass(slots=True, eq=False)
 class LoginSession:
-    """One browser that showed a good key, when it was last heard of, and what is done when it is
-    forgotten."""
+    """One logged-in browser: whose key it used, when it was last active, and a future that resolves
+    when the session ends."""
 
     client: str
     clock: Callable[[], float]
@@ -46,8 +47,8 @@ class LoginSession:
         self.seen = self.clock()
 
     def receive_until_revoked(self, receive: Receive) -> Receive:
-        """What a WebSocket receives, until its login is gone: then that it was disconnected. An
-        open page keeps the login."""
+        """Wraps a WebSocket's `receive`: reports a disconnect once the session has ended. An open
+        page keeps the session alive."""
 
         async def received() -> Message:
             coming = asyncio.ensure_future(receive())
@@ -64,16 +65,18 @@ class LoginSession:
 
 
 class WrongKeyLimiter:
-    """Wrong keys by where they come from. A right one is let in whatever came before: nobody can
-    lock another out."""
+    """Counts wrong keys by source. A valid key is always accepted, so nobody can lock another
+    client out."""
 
-    def __init__(self, late_s: float = LATE_S, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, late_s: float = WRONG_KEY_DELAY_S, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._late_s, self._clock = late_s, clock
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     async def record_failure(self, source: str) -> float:
-        """Counts a wrong key: 0, or after too many of them, late, the seconds until they are
-        forgotten."""
+        """Counts a wrong key. Returns 0, or, after too many and with a delay, the seconds until
+        they expire."""
         wrong = self._wrong.setdefault(source, deque(maxlen=MAX_WRONG_KEYS + 1))
         self._wrong.move_to_end(source)
         wrong.append(self._clock())
@@ -89,8 +92,8 @@ class WrongKeyLimiter:
 
 
 class LoginSessions:
-    """The logins of one server, which ends them when it ends; `keys` are None where the account
-    alone counts. Lives in one event loop."""
+    """The login sessions of one server; `keys` is None where only the owner's account counts.
+    Belongs to one event loop."""
 
     def __init__(
         self,
@@ -103,7 +106,7 @@ class LoginSessions:
         self._links: dict[bytes, float] = {}
 
     def log_in(self, key: str) -> str | None:
-        """A token for a good key; None for a wrong one."""
+        """A session token for a valid key; None for a wrong one."""
         client = self.keys.name_of(key) if self.keys is not None else None
         return None if client is None else self._let_in(client)
 
@@ -116,8 +119,8 @@ class LoginSessions:
         return f"{LOGIN_PATH}?{LINK_PARAMETER}={token}"
 
     def redeem_link(self, link: str) -> str | None:
-        """A token for a link's, which then is good for nothing; None for one that was used or is
-        too old."""
+        """A session token for a link's token, which is then used up; None if it was used or has
+        expired."""
         return self._let_in("") if self._links.pop(_digest(link), 0.0) > self._clock() else None
 
     def _let_in(self, client: str) -> str:
@@ -130,7 +133,7 @@ class LoginSessions:
         return token
 
     def session_of(self, cookies: bytes) -> LoginSession | None:
-        """The login of a Cookie header, which is now the last time it was heard of."""
+        """The session of a Cookie header, marked as active now."""
         digest = _digest(session_token(cookies)) if cookies else b""
         login, now = self._kept.get(digest), self._clock()
         if login is None:
@@ -142,7 +145,7 @@ class LoginSessions:
         return login
 
     def log_out(self, cookies: bytes) -> None:
-        """Forgets a login and ends its open pages."""
+        """Ends a session and disconnects its open pages."""
         self._forget(_digest(session_token(cookies)))
 
     def _forget(self, digest: bytes) -> None:
@@ -152,7 +155,7 @@ class LoginSessions:
 
 
 def session_token(cookies: bytes) -> str:
-    """The token of a Cookie header, empty where there is none."""
+    """The session token in a Cookie header; empty if there is none."""
     try:
         found = SimpleCookie(cookies.decode("latin-1")).get(COOKIE)
     except CookieError:

@@ -1,10 +1,9 @@
-"""Who is let in next at a provider: pure; it is told the time, what is loaded and who could start,
-and finds none of them out.
+"""Picks the next queued request of a provider (pure: time, loaded models and eligibility are passed
+in).
 
-The order of preference: kinds that were passed over for too long; interactive before batch; models
-in use, then loaded ones, before
-cold ones (AABB, not ABAB); the client that has least running, then the one that was last served
-longest ago; first come.
+Order: kinds of work that are overdue; interactive before batch; models in use, then loaded, then
+cold ones (AABB, not ABAB); the client with the fewest running requests, then the one served longest
+ago; first come.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from orch.routing.admission import SlotRequest
 from orch.types import ModelKey
 
 WorkKind = tuple[ModelKey, bool]
-"""A model, and whether the work is batch: what can be passed over. Where a kind waits, one of it is
-let in every `most_wait_s`.
+"""A model, and whether the work is batch: what can become overdue. One request of a waiting kind is
+admitted every `most_wait_s`.
 
-Not the single ticket: under a steady overload all of them have waited too long, and first come,
-first served is ABAB again.
+Not the single request: under steady overload all of them are overdue, and first come, first served
+is ABAB again.
 """
 IN_USE, LOADED, COLD = 0, 1, 2
-SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
-RECENT = 0.2
-"""How much the last service counts in the mean of the recent ones."""
+MIN_RETRY_S, MAX_RETRY_S = 1.0, 60.0
+RECENT_WEIGHT = 0.2
+"""Weight of the last service time in the moving average."""
 
 
 @dataclass(slots=True, eq=False)
 class QueueEntry:
-    """One ticket at its provider. `number` says when it came in the count of turns, `since` when it
-    came or was let in, in seconds."""
+    """One request at its provider. `number` is its order of arrival; `since` is when it arrived or
+    was admitted, in seconds."""
 
     ticket: SlotRequest
     model: ModelKey
@@ -43,9 +42,9 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """What a choice looks at. `warmth` by model (missing: COLD); `running` tickets by client.
+    """The input of a choice. `warmth` by model (missing: COLD); `running` requests by client.
 
-    While others waited, clients were last `served` at that count of turns, and kinds were last
+    While others waited, clients were last `served` at that order number, and kinds were last
     `let_in` at that time.
     """
 
@@ -58,12 +57,12 @@ class QueueSnapshot:
 
 
 Urgency = tuple[float, int]
-"""The smaller, the longer was a kind passed over."""
+"""The smaller, the longer a kind has been overdue."""
 
 
 def urgency(place: QueueEntry, scene: QueueSnapshot) -> Urgency | None:
-    """How pressing it is that this one gets in; None while it need not. Batch counts as come
-    `most_wait_s` later than it did."""
+    """How urgent an entry is; None if it is not overdue. Batch counts as arrived `most_wait_s`
+    later."""
     latest = scene.now - scene.most_wait_s
     if place.since > latest:
         return None
@@ -75,8 +74,8 @@ def urgency(place: QueueEntry, scene: QueueSnapshot) -> Urgency | None:
 
 
 def order_key(place: QueueEntry, scene: QueueSnapshot, before: int = 0) -> tuple[float, ...]:
-    """The smallest goes first. `before` is how many of its client are let in before it, where a
-    whole line is foretold."""
+    """Sort key; the smallest goes first. `before` is how many entries of its client precede it in a
+    predicted order."""
     pressing = urgency(place, scene)
     if pressing:
         return 0, *pressing
@@ -96,8 +95,8 @@ def order_key(place: QueueEntry, scene: QueueSnapshot, before: int = 0) -> tuple
 def choose_next(
     waiting: Iterable[QueueEntry], scene: QueueSnapshot, able: Callable[[QueueEntry], bool]
 ) -> QueueEntry | None:
-    """The one to let in now, of those that wait in the order of their coming; None where none is
-    able to start."""
+    """The waiting entry to admit now, given the entries in order of arrival; None if none can
+    start."""
     heads: dict[tuple[str, bool, ModelKey], QueueEntry] = {}
     for place in waiting:
         heads.setdefault((place.ticket.client, place.ticket.batch, place.model), place)
@@ -107,7 +106,7 @@ def choose_next(
 
 
 def predict_order(waiting: Iterable[QueueEntry], scene: QueueSnapshot) -> list[QueueEntry]:
-    """Those that wait in the order in which they get in if nobody comes and memory allows: the
+    """The waiting entries in the order of admission if no more arrive and memory allows: the
     clients of a group take turns."""
     before: Counter[tuple[str, tuple[float, ...]]] = Counter()
     line = []
@@ -121,7 +120,7 @@ def predict_order(waiting: Iterable[QueueEntry], scene: QueueSnapshot) -> list[Q
 def most_urgent_blocked(
     waiting: Iterable[QueueEntry], scene: QueueSnapshot, stuck: Callable[[QueueEntry], bool]
 ) -> tuple[Urgency, QueueEntry] | None:
-    """The most pressing one that is stuck, for which others have to make room; None where there is
+    """The most urgent entry that is blocked, for which others must make room; None if there is
     none."""
     pressing = [(at, place) for place in waiting if (at := urgency(place, scene)) and stuck(place)]
     return min(pressing, key=lambda pair: pair[0], default=None)
@@ -129,7 +128,7 @@ def most_urgent_blocked(
 
 @dataclass(slots=True, kw_only=True)
 class ProviderQueue:
-    """One provider: who runs, who waits, and its limits."""
+    """One provider: running and waiting requests, and its limits."""
 
     name: str
     parallel: int
@@ -137,28 +136,29 @@ class ProviderQueue:
     most_wait_s: float
     running: dict[QueueEntry, None] = field(default_factory=dict)
     waiting: dict[QueueEntry, None] = field(default_factory=dict)
-    """In the order of their coming."""
+    """In order of arrival."""
     last: ModelKey | None = None
-    """The model that was let in last: the best guess of what is loaded where nobody tells."""
+    """The model admitted last: the best guess of what is loaded at a provider that does not report
+    it."""
     _turns: int = 0
-    """Counts comings and lettings in, to tell which was before which."""
+    """Counts arrivals and admissions, which gives their order."""
     _served: dict[str, int] = field(default_factory=dict)
     _let_in: dict[WorkKind, float] = field(default_factory=dict)
     _service_s: float | None = None
 
     @property
     def is_full(self) -> bool:
-        """Whether no place is free."""
+        """Whether no slot is free."""
         return len(self.running) >= self.parallel
 
     def create_entry(self, ticket: SlotRequest, model: ModelKey, now: float) -> QueueEntry:
-        """A ticket's place, which neither waits nor runs yet."""
+        """An entry for a request, neither waiting nor running yet."""
         self._turns += 1
         return QueueEntry(ticket, model, self._turns, now)
 
     def start(self, place: QueueEntry, now: float) -> None:
-        """Lets one in, and forgets who was served once nobody waits: whoever comes later counts
-        from then."""
+        """Admits an entry. Forgets who was served once nobody waits: a later arrival counts from
+        then."""
         if self.waiting:
             self._turns += 1
             self._served[place.ticket.client] = self._turns
@@ -169,24 +169,24 @@ class ProviderQueue:
         self.last = place.model
 
     def remove_waiting(self, place: QueueEntry) -> None:
-        """One of those that may wait waits no more."""
+        """Removes an entry from those waiting, if it is among them."""
         self.waiting.pop(place, None)
         if not self.waiting:
             self._served.clear()
             self._let_in.clear()
 
     def finish(self, place: QueueEntry, now: float) -> None:
-        """A place gets free."""
+        """Releases an entry's slot."""
         del self.running[place]
         took_s = now - place.since
         self._service_s = (
             took_s
             if self._service_s is None
-            else self._service_s + RECENT * (took_s - self._service_s)
+            else self._service_s + RECENT_WEIGHT * (took_s - self._service_s)
         )
 
     def snapshot(self, now: float, loaded: Iterable[ModelKey]) -> QueueSnapshot:
-        """What there is to see at this time, with the models that are loaded anywhere."""
+        """The queue at this time, given the models that are loaded anywhere."""
         warmth = dict.fromkeys(loaded, LOADED)
         if self.last:
             warmth[self.last] = LOADED
@@ -195,11 +195,11 @@ class ProviderQueue:
         return QueueSnapshot(now, self.most_wait_s, warmth, running, self._served, self._let_in)
 
     def has_overdue(self, now: float) -> bool:
-        """Whether anyone may be passed over for too long: cheap, and never wrong with no."""
+        """Whether an entry may be overdue: cheap; False is always right."""
         return bool(self.waiting) and next(iter(self.waiting)).since <= now - self.most_wait_s
 
     def retry_after_s(self) -> float:
-        """Whole seconds until one that comes now would get in: recent service times by its position
-        and the places."""
+        """Whole seconds until a new arrival would be admitted: recent service times by position and
+        slots."""
         estimate = (self._service_s or 0.0) * (len(self.waiting) + 1) / self.parallel
-        return min(max(float(math.ceil(estimate)), SHORTEST_RETRY_S), LONGEST_RETRY_S)
+        return min(max(float(math.ceil(estimate)), MIN_RETRY_S), MAX_RETRY_S)

@@ -1,5 +1,5 @@
-"""Which models are in memory, and whether one more fits beside them: told by surveys, and guessed
-from who is let in between two; no I/O."""
+"""Tracks which models are in memory and whether another fits: from inventories, and from admissions
+between two of them; no I/O."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from orch.types import ModelKey
 
 
 class Residency:
-    """Local models alone count. What is in use is never put out, and embedding and chat never put
-    out each other."""
+    """Counts local models only. A model in use is never evicted, and embedding and chat models
+    never evict each other."""
 
     def __init__(self) -> None:
         self.budget_bytes: int | None = None
@@ -34,8 +34,8 @@ class Residency:
     # ---------------------------------------------------------------- what is told
 
     def observe(self, survey: Inventory) -> bool:
-        """Takes over what is loaded; what is in use is loaded in any case. False where the survey
-        is the last one again."""
+        """Updates the loaded models from an inventory; models in use stay loaded. Returns False if
+        the inventory is the last one again."""
         if survey is self._survey:
             return False
         self._survey, self.budget_bytes = survey, survey.memory_bytes
@@ -61,7 +61,7 @@ class Residency:
         return True
 
     def _standing(self, states: Iterable[ModelState]) -> dict[ModelKey, ModelKey]:
-        """For each name of a model that has several, the one that it counts under: the one that
+        """For each name of a model with several names, the one that it is counted under: one that
         counts as loaded already, if any does."""
         groups: dict[tuple[str, str], list[ModelKey]] = {}
         for state in states:
@@ -74,8 +74,8 @@ class Residency:
         }
 
     def canonical_key(self, model: ModelKey) -> ModelKey:
-        """Provider and the full name that a model counts under: one for all names that share a
-        digest, or differ by `:latest` alone."""
+        """The key that a model is counted under: one for all names that share a digest or differ by
+        `:latest` only."""
         return self._names.get(_full(model), _full(model))
 
     def _weigh(self, model: ModelKey, state: ModelState) -> None:
@@ -85,7 +85,7 @@ class Residency:
             self._estimated[model] = required_memory(state, state.resident_ctx or state.num_ctx)
 
     def acquire(self, model: ModelKey, ticket: SlotRequest) -> None:
-        """A ticket begins to use its model, which is loaded where it was not."""
+        """A request starts to use its model, which is loaded if it was not."""
         users = self._loaded.get(model)
         self._loaded[model] = (users or 0) + 1
         if users is None:
@@ -94,8 +94,8 @@ class Residency:
             self._put_out_for(model)
 
     def _put_out_for(self, model: ModelKey) -> None:
-        """Forgets the idle models that its provider puts out to load it: the longest idle first, as
-        far as anyone knows."""
+        """Removes the idle models that the provider evicts to load this one: presumably the longest
+        idle first."""
         if self.budget_bytes is None or not self.is_local(model[0]):
             return
         over = (
@@ -115,7 +115,7 @@ class Residency:
             del self._loaded[other]
 
     def release(self, model: ModelKey) -> None:
-        """A ticket is done with its model, which stays loaded while nobody else needs the room."""
+        """A request is done with its model, which stays loaded until the memory is needed."""
         users = self._loaded.pop(model) - 1
         if users or self.is_local(model[0]):
             self._loaded[model] = users
@@ -123,35 +123,35 @@ class Residency:
     # ---------------------------------------------------------------- what follows
 
     def is_local(self, provider: str) -> bool:
-        """Whether its models take this machine's memory. Before the first survey none is known
-        to."""
+        """Whether the provider's models use this machine's memory; False before the first
+        inventory."""
         return provider in self._local
 
     def _is_embedder(self, model: ModelKey) -> bool:
         return self._embeds.get(model, False)
 
     def footprint(self, model: ModelKey) -> int:
-        """Bytes: the most that was measured, else what the last ticket said."""
+        """Bytes: the maximum measured, else the last request's estimate."""
         return self._measured.get(model) or self._estimated.get(model, 0)
 
     def loaded(self) -> Iterator[ModelKey]:
-        """The models that are in memory now, or being loaded."""
+        """The models that are in memory or being loaded."""
         return iter(self._loaded)
 
     def fits(self, model: ModelKey, ticket: SlotRequest) -> bool:
-        """Whether the model can be used without taking room from what must stay."""
+        """Whether the model can be used without evicting what must stay."""
         if self.budget_bytes is None or model in self._loaded or model[0] not in self._local:
             return True
         return self._has_room(model, ticket, self._beside(model, ticket))
 
     def is_blocked(self, model: ModelKey, ticket: SlotRequest) -> bool:
-        """Whether it does not fit now, and will once what is in use is done."""
+        """Whether it does not fit now but will once the models in use are released."""
         return not self.fits(model, ticket) and self._has_room(
             model, ticket, self._other_sort(model, ticket)
         )
 
     def shortage(self, model: ModelKey, ticket: SlotRequest) -> str:
-        """Why it does not fit, in words; empty where it does."""
+        """Why it does not fit; empty if it does."""
         if self.fits(model, ticket):
             return ""
         stay = ", ".join(
@@ -176,13 +176,14 @@ class Residency:
         return self._measured.get(model) or ticket.footprint_bytes
 
     def _has_room(self, model: ModelKey, ticket: SlotRequest, stay: list[ModelKey]) -> bool:
-        """Where nothing must stay, its provider makes room: a model that is larger than all memory
-        was ruled out before it came here."""
+        """Whether there is room beside the models that must stay. If none must, the provider makes
+        room: a model larger than all memory was eliminated before."""
         need = self._need(model, ticket) + sum(map(self.footprint, stay))
         return not stay or self.budget_bytes is None or need <= self.budget_bytes
 
     def _beside(self, model: ModelKey, ticket: SlotRequest) -> list[ModelKey]:
-        """The other models that stay: what is in use, and what is of the other sort."""
+        """The other models that must stay: those in use, and those of the other sort (chat or
+        embedding)."""
         other_sort = self._other_sort(model, ticket)
         return [
             other
@@ -199,7 +200,7 @@ class Residency:
         ]
 
     def status(self) -> dict[str, Any]:
-        """JSON-able: the budget, what is in use, and every local model in memory."""
+        """JSON-able: the budget, the memory in use, and every local model in memory."""
         local = {model: users for model, users in self._loaded.items() if self.is_local(model[0])}
         resident = [
             {

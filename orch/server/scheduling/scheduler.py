@@ -1,7 +1,7 @@
-"""The server's gate: lets requests to a provider through as its places and the memory allow, and
-the others wait their turn.
+"""Schedules model calls: admits requests to a provider as its slots and the memory allow, and
+queues the others.
 
-Everything happens on one event loop, and between two awaits nothing else does: there are no locks.
+Everything runs on one event loop, and nothing else runs between two awaits: there are no locks.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from orch.types import ModelKey
 
 
 class Scheduler:
-    """The Gate of `orch serve`. `clock` gives seconds; waiting for a turn ends by the event loop's
-    own clock."""
+    """The Admission of `orch serve`. `clock` gives seconds; timeouts run on the event loop's own
+    clock."""
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._memory = clock, Residency()
@@ -46,8 +46,8 @@ class Scheduler:
         self.configure(config)
 
     def configure(self, config: Config) -> None:
-        """Takes over the limits; those that run and wait stay where they are, even of a provider
-        that is gone."""
+        """Applies new limits; running and waiting requests stay, even those of a provider that was
+        removed."""
         serve = config.routing.serve
         self._queue, self._most_wait_s = serve.queue, float(duration_seconds(serve.most_wait))
         self._parallel = {
@@ -77,25 +77,24 @@ class Scheduler:
     # ---------------------------------------------------------------- the Gate
 
     def observe(self, survey: Inventory) -> None:
-        """Learns what is loaded, and lets in who fits now."""
+        """Updates which models are loaded, and admits requests that fit now."""
         if self._memory.observe(survey) and self._calls:
             self._let_in(self._lanes.values())
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Waits for the ticket's turn; leaving gives the place free. Raises BackendError `busy`
-        with `retry_after_s`."""
+        """Waits for a slot, and releases it at exit. Raises ProviderError `busy` with
+        `retry_after_s`."""
         return _Turn(self, ticket)
 
     def wait_reason(self, ticket: SlotRequest) -> str:
-        """Why the model could not be loaded now beside what is in use, in words; empty where it
-        could."""
+        """Why the model can't be loaded beside the models in use; empty if it can."""
         return self._memory.shortage(self._memory.canonical_key(ticket.model), ticket)
 
     # ---------------------------------------------------------------- coming and going
 
     def enqueue(self, ticket: SlotRequest) -> QueueEntry:
-        """A place that is let in, or one that waits to be called. Raises BackendError `busy` where
-        too many wait already."""
+        """An entry that is admitted at once, or one that waits. Raises ProviderError `busy` if the
+        queue is full."""
         model, now = self._memory.canonical_key(ticket.model), self._clock()
         lane = self._lanes.get(model[0]) or self._lane(model[0])
         place = lane.create_entry(ticket, model, now)
@@ -115,7 +114,7 @@ class Scheduler:
             self._calls[place] = asyncio.get_running_loop().create_future()
 
     async def wait_for_slot(self, place: QueueEntry) -> None:
-        """Until it is let in. Raises BackendError `busy` when its patience ends."""
+        """Waits until the entry is admitted. Raises ProviderError `busy` at its timeout."""
         call = self._calls.get(place)
         if call is None:
             return
@@ -135,14 +134,14 @@ class Scheduler:
             )
 
     def _tire(self, place: QueueEntry) -> None:
-        """Its patience ends: it waits no more, and those that had to let it go first go on."""
+        """Timeout: removes the entry and wakes the entries that it was blocking."""
         call = self._calls.get(place)
         if call is not None:
             self.release(place)
             _answer(call, False)
 
     def release(self, place: QueueEntry) -> None:
-        """It runs no more, or waits no more, and lets in others."""
+        """Releases the slot or leaves the queue, then admits others."""
         lane = self._lane(place.model[0])
         if place in lane.running:
             lane.finish(place, self._clock())
@@ -161,7 +160,7 @@ class Scheduler:
             _answer(call, True)
 
     def _sharing(self, lane: ProviderQueue) -> list[ProviderQueue]:
-        """The lane, and those whose models share the memory with its models."""
+        """The queue, and those of providers that share the memory with it."""
         others = self._lanes.values() if self._memory.is_local(lane.name) else ()
         return [
             lane,
@@ -187,8 +186,8 @@ class Scheduler:
     # ---------------------------------------------------------------- letting in
 
     def _let_in(self, lanes: Iterable[ProviderQueue]) -> None:
-        """Lets in whoever can start. Each start changes what the others can do, so that all are
-        looked at again."""
+        """Admits every entry that can start. Each start affects the others, so all are examined
+        again."""
         lanes = list(lanes)
         while any(self._let_one_in(lane) for lane in lanes):
             pass
@@ -204,8 +203,8 @@ class Scheduler:
         return place is not None
 
     def _able(self, lane: ProviderQueue, scene: QueueSnapshot) -> Callable[[QueueEntry], bool]:
-        """Whether one of the lane could start now, for memory's sake and for the sake of one that
-        others have to make room for."""
+        """A predicate: whether an entry can start now, given the memory and any overdue entry that
+        others must make room for."""
         first = self._makes_room_for(scene.now) if self._memory.is_local(lane.name) else None
 
         def able(place: QueueEntry) -> bool:
@@ -216,8 +215,7 @@ class Scheduler:
         return able
 
     def _makes_room_for(self, now: float) -> tuple[Urgency, QueueEntry] | None:
-        """The one that was passed over for too long and does not fit: until it does, none that is
-        less pressing starts."""
+        """The overdue entry that does not fit: until it does, no less urgent one starts."""
         lanes = [
             lane
             for lane in self._lanes.values()
@@ -235,7 +233,7 @@ class Scheduler:
     # ---------------------------------------------------------------- what is asked
 
     def is_needed(self, model: ModelKey) -> bool:
-        """Whether somebody uses the model or waits for it."""
+        """Whether a request uses the model or waits for it."""
         key = self._memory.canonical_key(model)
         lane = self._lanes.get(key[0])
         return lane is not None and any(
@@ -245,18 +243,18 @@ class Scheduler:
     # ---------------------------------------------------------------- what /orch/health shows
 
     def waiting_count(self, provider: str) -> int:
-        """How many wait for the provider."""
+        """The number of requests that wait for a provider."""
         lane = self._lanes.get(provider)
         return len(lane.waiting) if lane else 0
 
     def running_count(self, provider: str) -> int:
-        """How many it works on."""
+        """The number of requests that a provider is serving."""
         lane = self._lanes.get(provider)
         return len(lane.running) if lane else 0
 
     def status(self) -> dict[str, Any]:
-        """JSON-able, without prompts: who runs and who waits, in the order in which they would get
-        in, and why; and the memory."""
+        """JSON-able, without prompts: running requests, waiting ones in their predicted order with
+        the reason, and memory."""
         now = self._clock()
         return {
             "providers": {
@@ -304,7 +302,7 @@ class Scheduler:
 
 
 class _Turn:
-    """One ticket's turn. By hand: asynccontextmanager costs three times as much, for every
+    """One request's slot. Written by hand: asynccontextmanager costs three times as much for each
     request."""
 
     __slots__ = ("_gate", "_place", "_ticket")
@@ -327,7 +325,7 @@ class _Turn:
 
 
 def _answer(call: asyncio.Future[bool], is_in: bool) -> None:
-    """One that was cancelled just now still has its place until it wakes up, and gives it back
+    """Resolves a waiting call. A cancelled one keeps its slot until it wakes up, and releases it
     then."""
     if not call.done():
         call.set_result(is_in)

@@ -1,5 +1,5 @@
-"""orch's own API under `/orch`: the library's chunks, decisions, health, figures, memory, runs,
-models and ratings."""
+"""orch's own API under `/orch`: chunks, decisions, health, statistics, memory, runs, models,
+ratings."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ from orch.storage.journal import Journal, decode_run
 from orch.storage.stats import by_client, by_model, by_type
 from orch.text.prompt import Attachment, Task
 
-LINES = "application/x-ndjson"
-MOST_RUNS = 1_000
+NDJSON = "application/x-ndjson"
+MAX_RUNS = 1_000
 
 
 def native_error(error: OrchError) -> dict[str, Any]:
-    """An error as `orch run --json` tells it."""
+    """An error as `orch run --json` renders it."""
     return serialize.error_to_json(error)
 
 
@@ -81,8 +81,8 @@ def _task(request: Request, asked: forms.TaskRequest) -> Task:
 
 @with_error_envelope(native_error)
 async def run_task(request: Request) -> Response:
-    """`POST /orch/run`: the chunks of the library, as server-sent events or, where the client
-    accepts them, one JSON object a line."""
+    """`POST /orch/run`: the library's chunks, as server-sent events or, if the client accepts that,
+    as NDJSON."""
     service = service_of(request)
     asked = await parse_body(request, forms.RunRequest)
     _refuse_strangers(request)
@@ -93,7 +93,7 @@ async def run_task(request: Request) -> Response:
             resolve_session, "", True, service.orchestrator.runtime.journal
         )
     task = _task(request, asked)
-    lines = LINES in request.headers.get("accept", "")
+    lines = NDJSON in request.headers.get("accept", "")
     async with ActiveRequest(request, task, asked.on_partial, asked.face) as held:
         going, chunks = held.run, held.chunks
         first = await anext(chunks)
@@ -105,7 +105,7 @@ async def run_task(request: Request) -> Response:
             StreamedResponse(
                 body,
                 heads,
-                LINES if lines else "text/event-stream; charset=utf-8",
+                NDJSON if lines else "text/event-stream; charset=utf-8",
                 held.hand_over(),
             ),
             going.warnings,
@@ -114,7 +114,7 @@ async def run_task(request: Request) -> Response:
 
 
 def _refuse_strangers(request: Request) -> None:
-    """The commands ask only a server that has their version, folders and configuration."""
+    """Rejects a command whose version, folders or configuration differ from the server's."""
     wanted = request.headers.get("x-orch-fingerprint")
     if wanted and wanted != service_of(request).fingerprint:
         raise OrchError(
@@ -145,7 +145,7 @@ async def _told(
 
 @with_error_envelope(native_error)
 async def route_task(request: Request) -> Response:
-    """`POST /orch/route`: the decision alone."""
+    """`POST /orch/route`: the decision only; no model is run."""
     runtime = service_of(request).orchestrator.runtime
     made = await plan(_task(request, await parse_body(request, forms.TaskRequest)), runtime)
     decision = made.decision
@@ -158,7 +158,7 @@ async def route_task(request: Request) -> Response:
 
 @with_error_envelope(native_error)
 async def end_run(request: Request) -> Response:
-    """`POST /orch/runs/{run_id}/end`: ends a run as its caller's Ctrl-C would."""
+    """`POST /orch/runs/{run_id}/end`: cancels a run as Ctrl-C would."""
     code = (await parse_body(request, forms.EndRunRequest)).code
     run_id = request.path_params["run_id"]
     if not service_of(request).cancel_run(run_id, code):
@@ -181,14 +181,14 @@ async def get_runs(request: Request) -> Response:
     await service.flush_journal()
     limit, since = _number(request, "limit", 50), _number(request, "since", 0)
     body = await service.wiring.aside(
-        _listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MOST_RUNS)
+        _listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MAX_RUNS)
     )
     return Response(body, media_type="application/json")
 
 
 def _listed(journal: Journal, since: float, limit: int) -> bytes:
-    """Packed row by row: a thousand long answers in one go would keep the interpreter for as long
-    as they take."""
+    """Serializes row by row: a thousand long answers in one call would block the interpreter
+    meanwhile."""
     rows = (
         {name: row[name] for name in row if name not in ("messages", "decision")}
         for row in journal.runs(since, limit)
@@ -209,8 +209,8 @@ def _number(request: Request, name: str, otherwise: float) -> float:
 
 @with_error_envelope(native_error)
 async def get_run(request: Request) -> Response:
-    """`GET /orch/runs/{run_id}`: one run whole, with its decision and attempts; `last` is the last
-    one that was answered."""
+    """`GET /orch/runs/{run_id}`: a run with its decision and attempts; `last` is the last one
+    answered."""
     service = service_of(request)
     await service.flush_journal()
     journal, name = service.orchestrator.runtime.journal, request.path_params["run_id"]
@@ -233,7 +233,7 @@ def _found(journal: Journal, name: str) -> bytes | None:
 
 @with_error_envelope(native_error)
 async def get_stats(request: Request) -> Response:
-    """`GET /orch/stats`: real times by model, by type and by client; `since` in seconds since the
+    """`GET /orch/stats`: statistics by model, task type and client; `since` in seconds since the
     epoch."""
     service = service_of(request)
     await service.flush_journal()
@@ -255,7 +255,7 @@ def _figures(journal: Journal, since: float) -> dict[str, Any]:
 
 @with_error_envelope(native_error)
 async def rate_answer(request: Request) -> Response:
-    """`POST /orch/rate`: the user's word on a run."""
+    """`POST /orch/rate`: records the user's rating of a run."""
     service, said = service_of(request), await parse_body(request, forms.RateRequest)
     await service.flush_journal()
     told = await rate_run(
@@ -269,8 +269,8 @@ async def rate_answer(request: Request) -> Response:
 
 @with_error_envelope(native_error)
 async def get_health(request: Request) -> Response:
-    """`GET /orch/health`: every check, the queue, memory for models, addresses, and what is wrong
-    with the configuration."""
+    """`GET /orch/health`: every check, the queue, memory for models, addresses, and configuration
+    faults."""
     service = service_of(request)
     _refuse_strangers(request)
     await service.flush_journal()
@@ -301,7 +301,7 @@ async def get_health(request: Request) -> Response:
 
 @with_error_envelope(native_error)
 async def get_server(request: Request) -> Response:
-    """`GET /orch/server`: which server this is."""
+    """`GET /orch/server`: the server's version, process, address, folder and configuration."""
     service = service_of(request)
     return json_response(
         {
@@ -321,8 +321,8 @@ async def get_server(request: Request) -> Response:
 
 @with_error_envelope(native_error)
 async def create_page_link(request: Request) -> Response:
-    """`POST /orch/page`: the page's address, and a link that logs one browser in, once; `told`
-    where the system says who asks, so that none is needed."""
+    """`POST /orch/page`: the page's address, and a link that logs one browser in, once; `told` if
+    the system identifies the owner, so that no link is needed."""
     logins: LoginSessions | None = request.scope["state"]["logins"]
     if logins is None:
         raise OrchError(
@@ -356,7 +356,8 @@ async def list_all_models(request: Request) -> Response:
 
 @with_error_envelope(native_error)
 async def post_load_model(request: Request) -> Response:
-    """`POST /orch/models/load`: loads a model with its usual context, in its turn."""
+    """`POST /orch/models/load`: loads a model with its usual context, scheduled like any other
+    request."""
     return await _moved(request, load)
 
 
@@ -379,8 +380,8 @@ async def _moved(request: Request, move: Callable[[Runtime, str], Awaitable[str]
 
 @with_error_envelope(native_error)
 async def perform_memory_operation(request: Request) -> Response:
-    """`POST /orch/memory/{name}`: search, list, show, add, forget, export, import, stats, reindex,
-    with the command's arguments as JSON."""
+    """`POST /orch/memory/{name}`: search, list, show, add, forget, export, import, stats or
+    reindex, with the command's arguments as JSON."""
     service = service_of(request)
     _refuse_strangers(request)
     await service.flush_journal()

@@ -1,4 +1,4 @@
-"""What clients of orch's own API send."""
+"""Request bodies of orch's own API."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from orch.types import TaskType
 Text = Annotated[str, Field(max_length=32_000_000)]
 
 
-class _Form(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class AttachmentInput(_Form):
-    """A text, or an image in base64, beside the task."""
+class AttachmentInput(_StrictModel):
+    """A text, or an image in base64, attached to the task."""
 
     name: str = ""
     text: Text = ""
     image: Text = ""
 
 
-class TaskRequest(_Form):
-    """A task: what the library's `execute_streaming` takes."""
+class TaskRequest(_StrictModel):
+    """A task: the parameters of the library's `execute_streaming`."""
 
     text: Text = ""
     system_prompt: Text | None = None
@@ -56,7 +56,7 @@ class RunRequest(TaskRequest):
     face: Literal["server", "cli", "page"] = "server"
 
 
-class RateRequest(_Form):
+class RateRequest(_StrictModel):
     """`POST /orch/rate`."""
 
     run_id: str = Field(min_length=1, max_length=300)
@@ -65,19 +65,19 @@ class RateRequest(_Form):
     task_type: str = ""
 
 
-class EndRunRequest(_Form):
+class EndRunRequest(_StrictModel):
     """`POST /orch/runs/{run_id}/end`."""
 
     code: Literal["interrupted", "terminated", "hung_up"] = "interrupted"
 
 
-class LoadRequest(_Form):
+class LoadRequest(_StrictModel):
     """`POST /orch/models/load` and `/orch/models/unload`."""
 
     model: str = Field(min_length=1, max_length=300)
 
 
 class MemoryArguments(BaseModel):
-    """`POST /orch/memory/{name}`: what the command takes; it is checked there."""
+    """`POST /orch/memory/{name}`: the operation's arguments, validated there."""
 
     model_config = ConfigDict(extra="allow")

@@ -1,5 +1,4 @@
-"""Ollama's API over orch: chat, generate and embeddings; what there is stands in
-`ollama_models`."""
+"""Ollama's API: chat, generate and embeddings; the model list is in `models`."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ from orch.server.api.openai.tools import tools_from_chat
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult
 
-READ = (
+HANDLED_FIELDS = (
     *("model", "messages", "stream", "format", "options", "tools", "prompt", "system", "images"),
     *("suffix", "template", "raw", "context"),
 )
@@ -42,7 +41,7 @@ _NANO = 1_000_000_000
 
 
 def ollama_error(error: OrchError) -> dict[str, Any]:
-    """An error as Ollama's API tells it."""
+    """An error in the format of Ollama's API."""
     return {"error": f"{error.message}; {error.hint}" if error.hint else error.message}
 
 
@@ -112,7 +111,7 @@ async def _answer(
         model=body.model,
         messages=messages,
         options=dict(body.options or {}),
-        extra={name: value for name, value in given.items() if name not in READ},
+        extra={name: value for name, value in given.items() if name not in HANDLED_FIELDS},
         tools=kept.functions or None,
         warnings=kept.warnings,
         response_format=_format(body.format),
@@ -158,7 +157,7 @@ def _format(asked: str | dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 async def _lines(answer: PendingResponse, form: Any) -> AsyncGenerator[bytes]:
-    """The run as Ollama's stream. A run that fails ends with an error and without `done`."""
+    """The run as Ollama's stream. A failed run ends with an error and without `done`."""
     try:
         async for chunk in answer.chunks():
             told = _told(chunk, form)
@@ -174,8 +173,8 @@ async def _lines(answer: PendingResponse, form: Any) -> AsyncGenerator[bytes]:
 
 
 def _remote(answer: PendingResponse) -> dict[str, Any]:
-    """Where the answer came from, if not from its provider's own machine: as Ollama says it, and an
-    orch that asks this one looks for it."""
+    """The host of a remote answer, in Ollama's own field, which an orch that uses this server
+    reads, too."""
     return {"remote_host": answer.remote_host} if answer.remote_host else {}
 
 
@@ -194,7 +193,7 @@ def _logprobs(told: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
 
 
 def _end(result: RunResult) -> dict[str, Any]:
-    """The last line's figures, in nanoseconds."""
+    """The statistics of the last line, in nanoseconds."""
     last = result.attempts[-1] if result.attempts else None
     seconds = {
         "total_duration": result.timing.total_s,
@@ -221,8 +220,8 @@ def _now() -> str:
 async def _loaded(
     request: Request, body: forms.OllamaChatRequest | forms.GenerateRequest, said: dict[str, Any]
 ) -> Response:
-    """A request without a prompt loads its model, and with keep_alive 0 unloads it, unless others
-    want it."""
+    """A request without a prompt loads its model; with keep_alive 0 it unloads it, unless it is
+    needed."""
     done_reason = await _moved(request, body.model, body.keep_alive)
     answer = {
         "model": body.model,
@@ -235,8 +234,8 @@ async def _loaded(
 
 
 async def _moved(request: Request, model: str, keep_alive: str | float | None) -> str:
-    """Loads or unloads a model; `auto` is always there, and so are the models of servers that can't
-    be told to load them."""
+    """Loads or unloads a model. Succeeds for `auto` and for models of servers that can't load on
+    request."""
     service, leaves = service_of(request), unloads_after_answer(keep_alive)
     if model in (*AUTO_NAMES, "auto:latest"):
         return "unload" if leaves else "load"
@@ -282,7 +281,7 @@ async def embed_inputs(request: Request) -> Response:
 
 @with_error_envelope(ollama_error)
 async def embed_prompt(request: Request) -> Response:
-    """`POST /api/embeddings`: one text, as it was before `/api/embed`."""
+    """`POST /api/embeddings`: a single text, the predecessor of `/api/embed`."""
     body = await parse_body(request, forms.LegacyEmbeddingsRequest)
     found = await embedded(request, body.model, [body.prompt], dict(body.model_extra or {}))
     return json_response({"embedding": found.vectors[0]}, response_headers("", found.model, "", 0))

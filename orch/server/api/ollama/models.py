@@ -1,5 +1,4 @@
-"""What Ollama's API tells of models: the names that let orch choose, then every model that can be
-asked."""
+"""Ollama's model list: the names that let orch choose, then every available model."""
 
 from __future__ import annotations
 
@@ -31,17 +30,16 @@ from orch.server.api.ollama import schemas as forms
 from orch.server.api.ollama.generate import ollama_error
 from orch.types import ModelKey
 
-LIKE = "0.12.0"
-"""The Ollama whose API this is, where no real one says its version: clients look whether it is new
-enough."""
-FOREVER = "2318-01-01T00:00:00Z"
-"""When a model leaves memory that stays there: what Ollama says for keep_alive -1 is as far
-away."""
+EMULATED_VERSION = "0.12.0"
+"""The version of Ollama's API, reported if no real Ollama gives one: clients check that it is
+recent enough."""
+NEVER_EXPIRES = "2318-01-01T00:00:00Z"
+"""When a model without an expiry leaves memory: as far away as Ollama's value for keep_alive -1."""
 
 
 @with_error_envelope(ollama_error)
 async def head_root(request: Request) -> Response:
-    """`HEAD /`: that there is somebody, which Ollama's own command asks first."""
+    """`HEAD /`: responds that the server runs, which Ollama's own command checks first."""
     return Response("Ollama is running", media_type="text/plain; charset=utf-8")
 
 
@@ -68,8 +66,7 @@ async def _survey(request: Request) -> Inventory:
 
 
 async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]]:
-    """What every Ollama says of its models, by provider and full name; nothing of one that can't be
-    asked."""
+    """The entries of every Ollama by provider and full name; none for an unreachable one."""
 
     async def ask(provider: str, backend: Lists) -> dict[ModelKey, dict[str, Any]]:
         try:
@@ -88,7 +85,7 @@ async def _as_told(request: Request, path: str) -> dict[ModelKey, dict[str, Any]
 
 
 def _said(state: ModelState, told: dict[ModelKey, dict[str, Any]]) -> dict[str, Any]:
-    """What its provider says of it, under the name that orch knows it by."""
+    """What the provider reports about a model, without its names."""
     entry = told.get((state.spec.provider, canonical_model_name(state.spec.id)), {})
     return {name: value for name, value in entry.items() if value and name not in ("name", "model")}
 
@@ -136,14 +133,14 @@ def _remote(state: ModelState) -> dict[str, Any]:
 
 
 def _digest(text: str) -> str:
-    """Stands for a digest where there is none: Ollama's command ends in a panic at one of less than
-    12 characters."""
+    """A substitute for a missing digest: Ollama's command panics at one of less than 12
+    characters."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 @with_error_envelope(ollama_error)
 async def ps(request: Request) -> Response:
-    """`GET /api/ps`: the models that are loaded now."""
+    """`GET /api/ps`: the models loaded now."""
     service_of(
         request
         # a survey of some seconds ago would not know the model that has just answered
@@ -155,7 +152,7 @@ async def ps(request: Request) -> Response:
             "size": state.resident_bytes or state.size_bytes,
             "size_vram": 0,
             "context_length": state.resident_ctx or state.num_ctx,
-            "expires_at": FOREVER,
+            "expires_at": NEVER_EXPIRES,
             **_said(state, told),
         }
         for state in _loaded(survey, told)
@@ -164,7 +161,7 @@ async def ps(request: Request) -> Response:
 
 
 def _loaded(survey: Inventory, told: dict[ModelKey, dict[str, Any]]) -> list[ModelState]:
-    """What is loaded, each model once: of names that share a digest the one that Ollama lists."""
+    """The loaded models, each once: of names that share a digest, the one that Ollama lists."""
     resident = (state for state in survey.states if state.resident and not state.unavailable)
     listed_last = sorted(
         resident,
@@ -201,8 +198,7 @@ async def show_model(request: Request) -> Response:
 
 
 def _of_auto(name: str, survey: Inventory) -> dict[str, Any]:
-    """What the models that may be chosen can do together, and the longest context that one of them
-    has."""
+    """What the selectable models can do together, and the longest context window among them."""
     able = [
         state
         for state in survey.states
@@ -236,8 +232,8 @@ def _facts(capabilities: list[str], info: dict[str, Any]) -> dict[str, Any]:
 
 @with_error_envelope(ollama_error)
 async def get_version(request: Request) -> Response:
-    """`GET /api/version`: that of the Ollama behind, and orch's own."""
-    found = LIKE
+    """`GET /api/version`: the version of the Ollama behind, and orch's own."""
+    found = EMULATED_VERSION
     for backend in service_of(request).orchestrator.runtime.providers.values():
         if isinstance(backend, Lists):
             try:
@@ -245,4 +241,4 @@ async def get_version(request: Request) -> Response:
                 break
             except ProviderError:
                 continue
-    return json_response({"version": found if found != "?" else LIKE, "orch": VERSION})
+    return json_response({"version": found if found != "?" else EMULATED_VERSION, "orch": VERSION})

@@ -1,5 +1,4 @@
-"""What clients of Ollama's API send: the fields that orch reads; all others are kept as they
-are."""
+"""Request bodies of Ollama's API: the fields that orch reads; all others are kept unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ class OllamaMessage(PassthroughModel):
     tool_call_id: str | None = None
 
 
-class _Asking(PassthroughModel):
+class _RequestBase(PassthroughModel):
     model: str = ModelName
     stream: StrictBool | None = None
     format: str | dict[str, Any] | None = None
@@ -41,14 +40,14 @@ class _Asking(PassthroughModel):
     keep_alive: str | float | None = None
 
 
-class OllamaChatRequest(_Asking):
+class OllamaChatRequest(_RequestBase):
     """`POST /api/chat`."""
 
     messages: list[OllamaMessage] | None = Field(None, max_length=MAX_MESSAGES)
     tools: list[dict[str, Any]] | None = Field(None, max_length=1_024)
 
 
-class GenerateRequest(_Asking):
+class GenerateRequest(_RequestBase):
     """`POST /api/generate`."""
 
     prompt: str | None = None
@@ -69,7 +68,7 @@ class EmbedRequest(PassthroughModel):
 
 
 class LegacyEmbeddingsRequest(PassthroughModel):
-    """`POST /api/embeddings`, as it was before."""
+    """`POST /api/embeddings`, the predecessor of `/api/embed`."""
 
     model: str = ModelName
     prompt: str

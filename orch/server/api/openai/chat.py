@@ -1,4 +1,4 @@
-"""OpenAI's chat completions over orch."""
+"""OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -38,31 +38,32 @@ SAMPLING_FIELDS = (
     "presence_penalty",
     "reasoning_effort",
 )
-"""Fields that are sampling options; what orch does not know besides goes to the model as it is."""
+"""Fields that are sampling options; other fields that orch does not know are passed to the
+model."""
 HANDLED_FIELDS = ("model", "messages", "stream", "stream_options", "tools", "response_format", "n")
-TYPES = {
+ERROR_TYPES = {
     "bad_input": "invalid_request_error",
     "usage": "invalid_request_error",
     "context_overflow": "invalid_request_error",
     "busy": "rate_limit_error",
 }
-CODES = {"context_overflow": "context_length_exceeded", "busy": "rate_limit_exceeded"}
+ERROR_CODES = {"context_overflow": "context_length_exceeded", "busy": "rate_limit_exceeded"}
 
 
 def openai_error(error: OrchError) -> dict[str, Any]:
-    """An error as OpenAI's API tells it."""
+    """An error in the format of OpenAI's API."""
     message = f"{error.message}; {error.hint}" if error.hint else error.message
     kind = (
         "invalid_request_error"
         if error.code == "model_not_found"
-        else TYPES.get(error.code, "api_error")
+        else ERROR_TYPES.get(error.code, "api_error")
     )
     return {
         "error": {
             "message": message,
             "type": kind,
             "param": "model" if error.code == "model_not_found" else None,
-            "code": CODES.get(error.code, error.code),
+            "code": ERROR_CODES.get(error.code, error.code),
         }
     }
 
@@ -91,7 +92,7 @@ async def chat_completions(request: Request) -> Response:
 
 
 def chat_params(body: ChatCompletionRequest) -> ChatParams:
-    """What the body asks for, in orch's words."""
+    """The request's parameters."""
     # nothing is taken from the messages: some servers want even `content: null` beside tool calls
     given = {
         name: value
@@ -119,8 +120,8 @@ def chat_params(body: ChatCompletionRequest) -> ChatParams:
 
 
 def sampling_options(options: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The sampling options of a body: its own fields, then those of Ollama's `options`, which a
-    server that is no Ollama gets as they are too."""
+    """The sampling options of a body: its own fields override those of Ollama's `options`, which
+    other servers get unchanged, too."""
     return {**(options or {}), **{name: given[name] for name in SAMPLING_FIELDS if name in given}}
 
 
@@ -145,7 +146,7 @@ def completion_body(result: RunResult) -> dict[str, Any]:
 
 
 def _logprobs(told: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Logprobs of tokens; Ollama leaves out fields that are empty."""
+    """Logprobs of tokens, with the empty fields that Ollama leaves out."""
     return (
         {"content": [{"bytes": None, "top_logprobs": [], **each} for each in told], "refusal": None}
         if told
@@ -154,14 +155,14 @@ def _logprobs(told: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def finish_reason_of(result: RunResult) -> str:
-    """Why the answer ended, in OpenAI's words."""
+    """The finish reason of OpenAI's API."""
     if result.response.finish_reason == "length":
         return "length"  # also of tool calls: the last one may be cut
     return "tool_calls" if result.response.tool_calls else "stop"
 
 
 def chat_usage(counted: Usage) -> dict[str, int]:
-    """Tokens, in OpenAI's words."""
+    """Token counts as OpenAI's API names them."""
     return {
         "prompt_tokens": counted.prompt_tokens,
         "completion_tokens": counted.completion_tokens,
@@ -182,14 +183,14 @@ def sse_event(value: Any) -> bytes:
 
 
 def fallback_comment(chunk: Chunk) -> bytes:
-    """A comment in a stream: clients pass it over, people who look see it."""
+    """A comment in the stream: clients ignore it, people debugging see it."""
     return (
         b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
     )
 
 
 async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]:
-    """The run as OpenAI's stream. A run that fails ends with an error and without `[DONE]`."""
+    """The run as OpenAI's stream. A failed run ends with an error and without `[DONE]`."""
     head = _head(answer.run_id, "chat.completion.chunk", answer.model)
     usual: dict[str, Any] = {"usage": None} if asked else {}
     calls = 0
@@ -228,7 +229,7 @@ async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]
 
 
 def _deltas(chunk: Chunk, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
-    """What a chunk adds to the message; `calls` tool calls came before."""
+    """The deltas of a chunk; `calls` tool calls precede it."""
     if chunk["type"] == "content":
         yield {"content": chunk["chunk"]}
     elif chunk["type"] == "thinking":

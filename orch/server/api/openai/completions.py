@@ -1,4 +1,4 @@
-"""OpenAI's older completions over orch: a prompt is asked as a chat of one message."""
+"""OpenAI's legacy completions: a prompt is sent as a chat of one message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from orch.server.api.openai.schemas import CompletionRequest
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult
 
-READ = ("model", "prompt", "suffix", "echo", "stream", "stream_options", "n")
+HANDLED_FIELDS = ("model", "prompt", "suffix", "echo", "stream", "stream_options", "n")
 
 
 @with_error_envelope(openai_error)
@@ -49,7 +49,7 @@ async def completions(request: Request) -> Response:
         extra={
             name: value
             for name, value in given.items()
-            if name not in SAMPLING_FIELDS and name not in READ
+            if name not in SAMPLING_FIELDS and name not in HANDLED_FIELDS
         },
     )
     asked = body.stream_options is not None and body.stream_options.include_usage
@@ -92,7 +92,7 @@ def _choice(text: str, finish_reason: str | None = None) -> dict[str, Any]:
 
 
 async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]:
-    """The run as a stream. A run that fails ends with an error and without `[DONE]`."""
+    """The run as a stream. A failed run ends with an error and without `[DONE]`."""
     head = _head(answer, answer.model)
     try:
         async for chunk in answer.chunks():

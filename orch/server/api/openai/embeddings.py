@@ -1,4 +1,4 @@
-"""OpenAI's embeddings over orch."""
+"""OpenAI's embeddings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def create_embeddings(request: Request) -> Response:
 
 
 def _packed(vector: Sequence[float], form: str | None) -> Any:
-    """A vector as numbers, or in base64 as 32-bit floats, the lowest byte first."""
+    """A vector as numbers, or in base64 as little-endian 32-bit floats."""
     return (
         vector
         if form != "base64"

@@ -1,4 +1,4 @@
-"""OpenAI's list of models: the names that let orch choose, then every model that can be asked."""
+"""OpenAI's model list: the names that let orch choose, then every available model."""
 
 from __future__ import annotations
 

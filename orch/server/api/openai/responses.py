@@ -1,5 +1,5 @@
-"""OpenAI's Responses over orch, stateless: every request brings its whole conversation, and nothing
-is kept under a response's name."""
+"""OpenAI's Responses, stateless: each request carries its whole conversation, and responses are not
+stored."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from orch.server.api.openai.tools import FunctionTools, parse_tool_choice, tools
 from orch.server.api.request_task import ChatParams, build_request_task
 from orch.types import RunResult, Usage
 
-KEPT_BY_OPENAI = ("previous_response_id", "conversation", "background", "prompt")
-"""Fields that ask for what OpenAI keeps between requests."""
-READ = (
+STATEFUL_FIELDS = ("previous_response_id", "conversation", "background", "prompt")
+"""Fields that refer to what OpenAI stores between requests."""
+HANDLED_FIELDS = (
     *(
         "model",
         "input",
@@ -58,14 +58,15 @@ READ = (
         "include",
         "truncation",
         "max_tool_calls",
-        *KEPT_BY_OPENAI,
+        *STATEFUL_FIELDS,
     ),
 )
-"""What is not for the model's server, or is told to it in the words of chat completions."""
-LOGPROBS = "message.output_text.logprobs"
-"""What `include` calls them."""
-ERRORS = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
-"""orch's codes to those that a failed response may have; server_error for the others."""
+"""Fields that are not passed to the model's server, or are translated to those of chat
+completions."""
+LOGPROBS_INCLUDE = "message.output_text.logprobs"
+"""Its name in `include`."""
+FAILURE_CODES = {"busy": "rate_limit_exceeded", "context_overflow": "invalid_prompt"}
+"""orch's codes to those of a failed response; server_error for the others."""
 
 
 @with_error_envelope(openai_error)
@@ -99,20 +100,19 @@ async def responses(request: Request) -> Response:
 
 
 def responses_params(body: ResponsesRequest, tools: FunctionTools) -> ChatParams:
-    """What the body asks for, in orch's words. Raises OrchError for what a stateless server can't
-    do."""
+    """The request's parameters. Raises OrchError for what a stateless server can't do."""
     given, text, reasoning = (
         body.model_dump(exclude_unset=True, exclude_none=True),
         body.text or {},
         body.reasoning or {},
     )
-    for name in KEPT_BY_OPENAI:
+    for name in STATEFUL_FIELDS:
         if given.get(name):
             raise field_error(
                 name,
                 "orch is stateless and keeps no responses: send the whole conversation as input",
             )
-    if given.get("top_logprobs") or LOGPROBS in str(given.get("include")):
+    if given.get("top_logprobs") or LOGPROBS_INCLUDE in str(given.get("include")):
         raise field_error("logprobs", NO_LOGPROBS)
     choice = parse_tool_choice(body.tool_choice, tools.names)
     return ChatParams(
@@ -127,7 +127,7 @@ def responses_params(body: ResponsesRequest, tools: FunctionTools) -> ChatParams
                 reasoning_effort=reasoning.get("effort"),
             ),
         ),
-        extra={name: value for name, value in given.items() if name not in READ}
+        extra={name: value for name, value in given.items() if name not in HANDLED_FIELDS}
         | _told(tool_choice=choice.value, verbosity=text.get("verbosity")),
         tools=tools.functions or None,
         response_format=response_format_of(text.get("format")),
@@ -143,7 +143,7 @@ def _told(**fields: Any) -> dict[str, Any]:
 
 
 def initial_response(body: ResponsesRequest, answer: PendingResponse) -> dict[str, Any]:
-    """The response before its first item, with what was asked for."""
+    """The response before its first item, with the request's parameters."""
     return {
         "id": f"resp_{answer.run_id}",
         "object": "response",
@@ -172,7 +172,7 @@ def initial_response(body: ResponsesRequest, answer: PendingResponse) -> dict[st
 
 
 def final_fields(result: RunResult) -> dict[str, Any]:
-    """What the end of a run changes in its response."""
+    """The fields of the response that the end of a run sets."""
     cut = result.response.finish_reason == "length"
     return {
         "status": "incomplete" if cut else "completed",
@@ -183,8 +183,8 @@ def final_fields(result: RunResult) -> dict[str, Any]:
 
 
 def responses_usage(counted: Usage) -> dict[str, Any]:
-    """Tokens, in the words of Responses, which must be numbers: of the details no server tells orch
-    anything."""
+    """Token counts as Responses names them; the details must be numbers, and no server reports
+    them."""
     return {
         "input_tokens": counted.prompt_tokens,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -200,7 +200,7 @@ def responses_usage(counted: Usage) -> dict[str, Any]:
 async def _events(
     answer: PendingResponse, body: ResponsesRequest, tools: FunctionTools
 ) -> AsyncGenerator[bytes]:
-    """The run as typed events. A run that fails ends as `response.failed`."""
+    """The run as typed events. A failed run ends with `response.failed`."""
     output, numbers, response = (
         OutputItems(answer.run_id, tools.members),
         count(),
@@ -245,7 +245,7 @@ def _failed(error: OrchError) -> dict[str, Any]:
     return {
         "status": "failed",
         "error": {
-            "code": ERRORS.get(error.code, "server_error"),
+            "code": FAILURE_CODES.get(error.code, "server_error"),
             "message": openai_error(error)["error"]["message"],
         },
     }

@@ -1,5 +1,5 @@
-"""What a client of OpenAI's Responses sends, as chat completions have it: items as messages, flat
-formats as nested ones (pure)."""
+"""Translates a Responses request to chat completions: items to messages, flat formats to nested
+ones (pure)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from orch.types import Message
 Item = dict[str, Any]
 ROLES = ("user", "assistant", "system", "developer")
 TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
-"""Parts that are text, and where in them it stands."""
+"""Text part types, and the field that holds the text."""
 NO_LOGPROBS = "orch hands logprobs on in chat completions only: ask there"
 
 
 def input_messages(given: str | Sequence[Item], instructions: str | None) -> list[Message]:
-    """The conversation. Raises OrchError (`bad_input`) for an item that no chat has."""
+    """The conversation. Raises OrchError (`bad_input`) for an item without an equivalent in a
+    chat."""
     messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     for number, item in enumerate(items):
@@ -54,7 +55,7 @@ def field_error(place: str, said: str) -> OrchError:
 
 
 def _add_call(messages: list[Message], item: Item, place: str) -> None:
-    """A call belongs to the assistant's message before it, with the calls beside it."""
+    """Adds a call to the assistant message before it, beside that message's other calls."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
     name, arguments = (
@@ -84,7 +85,7 @@ def _text(item: Item, name: str, place: str) -> str:
 
 
 def _content(value: Any, place: str) -> str | list[dict[str, Any]]:
-    """A text, or parts where there are images among it."""
+    """A text, or a list of parts if there are images."""
     if isinstance(value, str):
         return value
     if not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""An answer as the output items of OpenAI's Responses, and the events in which they grow (pure)."""
+"""An answer as output items of OpenAI's Responses, and the events that build them (pure)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Item = dict[str, Any]
 
 
 class _Kind(NamedTuple):
-    """A kind of item that holds one text: the prefix of its ids, its fields, the type of its part,
-    what the part and its events have beside the text."""
+    """An item with one text: the prefix of its ids, its fields, the type of its part, and the extra
+    fields of the part and its events."""
 
     prefix: str
     fields: dict[str, Any]
@@ -26,7 +26,7 @@ class _Kind(NamedTuple):
     in_events: dict[str, Any]
 
 
-KINDS = {
+ITEM_KINDS = {
     "thinking": _Kind("rs", {"type": "reasoning", "summary": []}, "reasoning_text", {}, {}),
     "content": _Kind(
         "msg",
@@ -36,11 +36,11 @@ KINDS = {
         {"logprobs": []},
     ),
 }
-"""Of each kind of chunk."""
+"""By chunk type."""
 
 
 class OutputItems:
-    """Items as they grow. Each event is told without its number in the stream."""
+    """Builds the items. Yields events without their sequence numbers."""
 
     def __init__(self, run_id: str, members: dict[str, tuple[str, str]]) -> None:
         self.items: list[Item] = []
@@ -48,7 +48,7 @@ class OutputItems:
         self._run_id, self._members, self._kind, self._text = run_id, members, "", StringIO()
 
     def add(self, chunk: Chunk) -> Iterator[Event]:
-        """What a chunk adds."""
+        """The events of a chunk."""
         kind = chunk["type"]
         if kind == "tool_call":
             yield from self.close()
@@ -56,16 +56,16 @@ class OutputItems:
         elif kind == "fallback" and self._kind == "thinking":
             # the next model thinks its own thoughts, but goes on with a text
             yield from self.close()
-        elif kind in KINDS:
+        elif kind in ITEM_KINDS:
             if kind != self._kind:
                 yield from self.close()
                 yield from self._opened(kind)
             self._text.write(chunk["chunk"])
             yield {
-                "type": f"response.{KINDS[kind].part}.delta",
+                "type": f"response.{ITEM_KINDS[kind].part}.delta",
                 **self._place,
                 "delta": chunk["chunk"],
-                **KINDS[kind].in_events,
+                **ITEM_KINDS[kind].in_events,
             }
 
     def _opened(self, kind: str) -> Iterator[Event]:
@@ -78,10 +78,10 @@ class OutputItems:
         yield {"type": "response.content_part.added", **self._place, "part": self._part}
 
     def close(self, status: str = "completed") -> Iterator[Event]:
-        """Ends the item that grows, if one does."""
+        """Finishes the open item, if there is one."""
         if not self._kind:
             return
-        kind, part = KINDS[self._kind], self._part
+        kind, part = ITEM_KINDS[self._kind], self._part
         yield {
             "type": f"response.{kind.part}.done",
             **self._place,
@@ -95,18 +95,18 @@ class OutputItems:
         self._kind = ""
 
     def partial_items(self) -> list[Item]:
-        """The items when no more can come."""
+        """The items of a run that failed: the open one is incomplete."""
         return [*self.items, *([self._item([self._part], "incomplete")] if self._kind else [])]
 
     @property
     def _part(self) -> dict[str, Any]:
-        kind = KINDS[self._kind]
+        kind = ITEM_KINDS[self._kind]
         return {"type": kind.part, "text": self._text.getvalue(), **kind.in_part}
 
     @property
     def _place(self) -> dict[str, Any]:
         return {
-            "item_id": self._name(KINDS[self._kind].prefix),
+            "item_id": self._name(ITEM_KINDS[self._kind].prefix),
             "output_index": len(self.items),
             "content_index": 0,
         }
@@ -115,11 +115,11 @@ class OutputItems:
         return f"{prefix}_{self._run_id}_{len(self.items)}"
 
     def _item(self, content: list[dict[str, Any]], status: str) -> Item:
-        kind = KINDS[self._kind]
+        kind = ITEM_KINDS[self._kind]
         return {"id": self._name(kind.prefix), **kind.fields, "status": status, "content": content}
 
     def _called(self, told: dict[str, Any]) -> Iterator[Event]:
-        """A call comes whole."""
+        """A tool call arrives whole."""
         call = to_openai_calls([told], self._run_id, len(self.items))[0]
         arguments, index, name = call["function"]["arguments"], len(self.items), self._name("fc")
         item = {
@@ -147,7 +147,7 @@ class OutputItems:
 
 
 def output_items(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
-    """The items of a finished run; `members` as `Tools` has them."""
+    """The items of a finished run; `members` as in `FunctionTools`."""
     said, output = result.response, OutputItems(result.run_id, members)
     chunks: list[Chunk] = [
         {"type": kind, "chunk": text}

@@ -1,5 +1,4 @@
-"""What clients of OpenAI's API send: the fields that orch reads; all others are kept as they
-are."""
+"""Request bodies of OpenAI's API: the fields that orch reads; all others are kept unchanged."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 def _texts(value: Any) -> list[str]:
-    """One text or several as a list; tokens are refused in words, which a union of types has
-    not."""
+    """One text or several, as a list. Token ids are rejected with a clear error, which a union of
+    types would not give."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise PydanticCustomError(
@@ -27,7 +26,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _prompt(value: Any) -> list[str]:
-    """One prompt."""
+    """A single prompt."""
     texts = _texts(value)
     if len(texts) != 1:
         raise PydanticCustomError(
@@ -37,7 +36,7 @@ def _prompt(value: Any) -> list[str]:
 
 
 def _format(value: dict[str, Any]) -> dict[str, Any]:
-    """What orch can hold an answer against."""
+    """Checks that an answer can be validated against the format."""
     if value.get("type") not in ("text", "json_object", "json_schema"):
         raise PydanticCustomError("format", "its type is text, json_object or json_schema")
     if value["type"] == "json_schema" and not (
@@ -49,7 +48,7 @@ def _format(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _not_in_chat(value: Any) -> Any:
-    """Empty, it asks for nothing: Ollama's own clients send it so."""
+    """Accepts an empty value, which Ollama's own clients send."""
     if value:
         raise PydanticCustomError(
             "chat",
@@ -75,20 +74,20 @@ OllamaOptions = Annotated[
 
 
 class PassthroughModel(BaseModel):
-    """A body whose unknown fields go to the model untouched."""
+    """A body whose unknown fields are passed to the model unchanged."""
 
     model_config = ConfigDict(extra="allow", strict=False)
 
 
 class ToolCallInput(PassthroughModel):
-    """A tool call that a message brings back."""
+    """A tool call in a message."""
 
     id: str | None = None
     function: dict[str, Any] | None = None
 
 
 class ChatMessageBase(PassthroughModel):
-    """What a message may hold, whoever said it; its content is a text or a list of parts."""
+    """A message of any role; its content is a text or a list of parts."""
 
     content: str | list[dict[str, Any]] | None = None
     images: list[str] | None = None
@@ -103,7 +102,7 @@ class ChatMessage(ChatMessageBase):
 
 
 class StreamOptions(PassthroughModel):
-    """What a stream is to hold."""
+    """Options of a stream."""
 
     include_usage: StrictBool = False
 
@@ -134,7 +133,7 @@ class ChatCompletionRequest(PassthroughModel):
 
 
 class CompletionRequest(PassthroughModel):
-    """`POST /v1/completions`: one prompt, as a text."""
+    """`POST /v1/completions`: one prompt."""
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
     prompt: Prompt
@@ -163,7 +162,7 @@ class EmbeddingsRequest(PassthroughModel):
 
 
 class ResponsesRequest(PassthroughModel):
-    """`POST /v1/responses`: everything that a turn needs comes with it."""
+    """`POST /v1/responses`: stateless; each request carries its whole conversation."""
 
     model: str = Field("auto", min_length=1, max_length=300, description="As for chat completions.")
     input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_MESSAGES)]

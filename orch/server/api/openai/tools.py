@@ -1,5 +1,5 @@
-"""Tools as clients send them, down to the functions that orch hands on; a call back to the name
-that its client knows (pure)."""
+"""Translates a request's tools to the functions that orch passes on, and a call's name back to the
+one that its client knows (pure)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FIELDS = ("name", "description", "parameters", "strict")
 
 
 class FunctionTools(NamedTuple):
-    """What is left of a request's tools. `members` has namespace and name of a namespace's
-    functions by every name that a model may call them."""
+    """The supported tools of a request. `members` maps every name that a model may use for a
+    namespaced function to its namespace and name."""
 
     functions: list[Item]
     members: dict[str, tuple[str, str]]
@@ -22,7 +22,7 @@ class FunctionTools(NamedTuple):
 
     @property
     def names(self) -> set[str]:
-        """Of the functions, as the model sees them."""
+        """The functions' names, as the model sees them."""
         return {
             str(each["function"].get("name"))
             for each in self.functions
@@ -31,21 +31,20 @@ class FunctionTools(NamedTuple):
 
 
 class ToolChoice(NamedTuple):
-    """Whether and which tool is to be called, in the words of chat completions; None where nothing
-    is to be said of it."""
+    """Whether and which tool is to be called, as in chat completions; None leaves it unset."""
 
     value: str | Item | None = None
     warnings: tuple[str, ...] = ()
 
 
 def namespaced_name(namespace: str, name: str) -> str:
-    """What the model sees of a namespace's function: dots are not allowed in names everywhere."""
+    """The model's name for a namespaced function: not every server allows dots in names."""
     return f"{namespace}__{name}" if namespace else name
 
 
 def tools_from_responses(tools: Sequence[Item]) -> FunctionTools:
-    """The tools of Responses: functions, those of a namespace among them; what OpenAI or the
-    client's own grammar runs is left out.
+    """The tools of Responses: functions, including namespaced ones. Tools that OpenAI or the
+    client's own grammar runs are ignored.
 
     Raises OrchError (`bad_input`) for a function without a name.
     """
@@ -64,15 +63,14 @@ def tools_from_responses(tools: Sequence[Item]) -> FunctionTools:
 
 
 def tools_from_chat(tools: Sequence[Item]) -> FunctionTools:
-    """The tools of chat completions and of Ollama, which are functions already but for what is left
-    out."""
+    """The tools of chat completions and of Ollama: those that are functions."""
     kinds = ("function", None)
     left = [tool for tool in tools if tool.get("type") not in kinds]
     return FunctionTools([tool for tool in tools if tool.get("type") in kinds], {}, _warnings(left))
 
 
 def _each(tools: Sequence[Item]) -> Iterator[tuple[str, str, Item]]:
-    """Every tool with its place in the body and its namespace, if it has one."""
+    """Every tool with its place in the body and its namespace, if any."""
     for number, tool in enumerate(tools):
         place = f"tools.{number}"
         if tool.get("type") != "namespace":
@@ -95,8 +93,8 @@ def _name(tool: Item, place: str) -> str:
 
 
 def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Small models call a function by its bare name, or with a dot: understood where no other has
-    it."""
+    """Small models call a function by its bare name, or with a dot: accepted if it is
+    unambiguous."""
     often = [name for _, name in pairs]
     known: dict[str, tuple[str, str]] = {}
     for namespace, name in pairs:
@@ -110,7 +108,7 @@ def _members(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:
 
 
 def _warnings(left: Sequence[Item]) -> tuple[str, ...]:
-    """One for each kind of tool, with its name where it has one."""
+    """A warning for each kind of ignored tool, with its name if it has one."""
     return tuple(
         dict.fromkeys(
             f"the tool {_called(tool)} was left out: orch hands on functions only" for tool in left
@@ -125,8 +123,8 @@ def _called(tool: Item) -> str:
 
 
 def parse_tool_choice(choice: str | Item | None, names: Collection[str]) -> ToolChoice:
-    """`tool_choice` for the functions of these names; where it means a tool that was left out, the
-    model chooses."""
+    """`tool_choice` for the functions of these names; if it refers to an ignored tool, the model
+    chooses."""
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         choice = str(
             choice.get("mode") or (choice.get("allowed_tools") or {}).get("mode") or "auto"
@@ -151,8 +149,8 @@ def _ignored(choice: str) -> tuple[str, ...]:
 
 
 def original_name(name: str, members: dict[str, tuple[str, str]]) -> dict[str, str]:
-    """The name of a call as its client knows it: a member of a namespace has both in fields of
-    their own."""
+    """A call's name as its client knows it: a namespaced function has namespace and name in
+    separate fields."""
     if name not in members:
         return {"name": name}
     namespace, bare = members[name]
