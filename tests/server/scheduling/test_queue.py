@@ -252,7 +252,7 @@ async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
 
 async def test_patience_ends() -> None:
     hall = Hall(config(), survey())
-    await hall.asked("A0", "A1", patience_s=0.01)
+    await hall.asked("A0", "A1", timeout_s=0.01)
     await hall.tasks["A1"]
     refused = hall.refused["A1"]
     assert (refused.code, refused.message, refused.retry_after_s) == (
