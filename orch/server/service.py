@@ -131,8 +131,7 @@ class Service:
             task.add_done_callback(self._unloading.discard)
 
     async def _unload(self, backend: Loads, model: str) -> None:
-        """Nobody waits for this, and a provider that fails here keeps the model as long as it
-        likes."""
+        """Unloads in the background; if the provider fails, the model stays loaded."""
         with suppress(ProviderError):
             await backend.unload(model)
         self.invalidate_inventory()

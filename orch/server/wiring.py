@@ -87,8 +87,8 @@ class ServerWiring(Wiring):
         return ResidentMemory(rule, journal, providers, redactor, cache)
 
     def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
-        """Keeps the client of a provider that did not change; opens it for many requests at
-        once."""
+        """A provider's client for many concurrent requests; reused if its settings did not
+        change."""
         is_embedded = not KINDS[provider.kind].is_server
         specs = (spec for spec in models.models if spec.provider == name)
         used = (provider, tuple(spec for spec in specs if is_embedded or spec.remote))
