@@ -1,11 +1,11 @@
-"""Everything that can go wrong, as one tree of errors with one table of exit codes."""
+"""One tree of errors, with tables of error codes and exit codes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # a thin client says errors without the 25 classes of orch.types
+if TYPE_CHECKING:  # a client of a running server raises errors without loading orch.types
     from orch.types import Attempt
 
 EXIT_CODES = {
@@ -33,7 +33,7 @@ EXIT_CODES = {
     "unreachable": 3,
     "error": 1,
 }
-"""`error.code` of a run to the exit code of the process."""
+"""`error.code` of a run to the exit code of the process; 1 for every other code."""
 
 RUN_CODES = {
     "connect": "no_provider",
@@ -56,12 +56,12 @@ RUN_CODES = {
     "remote_answer": "all_failed",
     "interrupted": "interrupted",
 }
-"""`code` of a failed attempt to the run's code when every attempt failed in that way."""
+"""`code` of a failed attempt to the run's code, if every attempt failed in the same way."""
 
 
 class OrchError(Exception):
-    """What happened, and in `hint` what to type next. Keeps the partial answer and every
-    attempt."""
+    """What happened, and in `hint` what to type next. Holds the partial answer and all
+    attempts."""
 
     code = "error"
 
@@ -94,20 +94,19 @@ class OrchError(Exception):
 
 
 class UsageError(OrchError):
-    """The command or the call does not make sense as it stands."""
+    """A command or a call with missing, unknown or contradictory arguments."""
 
     code = "usage"
 
 
 class InputError(OrchError):
-    """What was piped in or named as a file can't be used."""
+    """Piped input, or a file, that can't be used."""
 
     code = "bad_input"
 
 
 class ConfigError(OrchError):
-    """models.yaml or routing.yaml can't be used; `problems` lists every fault, each with its
-    place."""
+    """models.yaml or routing.yaml can't be used; `problems` lists every fault with its place."""
 
     code = "config"
 
@@ -121,15 +120,11 @@ class JournalError(OrchError):
 
 
 class ProviderError(Exception):
-    """A provider did not give what was asked. `code` is one of ATTEMPT_CODES; `retry_after_s` is
-    what the server asked for.
+    """A provider's failure. `code` is one of RUN_CODES; `retry_after_s` is the server's own wait.
 
-    `has_place` says of `busy` that only memory is wanting: the provider has a place for a model
-    that needs none.
-    `remote_host` is the machine that gave an answer which only the provider's own machine should
-    have given.
-    `prompt_tokens` and `context_tokens` are those of a prompt that is too long, if the server
-    told them.
+    `has_free_slot`: of a `busy` provider that lacks memory only, so that a loaded model may run.
+    `remote_host` is the machine that answered although the provider's own machine should have.
+    `prompt_tokens` and `context_tokens` are the counts of a refusal for a full context.
     """
 
     def __init__(
@@ -138,7 +133,7 @@ class ProviderError(Exception):
         message: str,
         *,
         retry_after_s: float | None = None,
-        has_place: bool = False,
+        has_free_slot: bool = False,
         remote_host: str = "",
         prompt_tokens: int | None = None,
         context_tokens: int | None = None,
@@ -147,13 +142,13 @@ class ProviderError(Exception):
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
-        self.has_free_slot = has_place
+        self.has_free_slot = has_free_slot
         self.remote_host = remote_host
-        self.prompt_tokens, self.context_tokens = prompt_tokens, context_tokens
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
 
 
 def run_code(attempts: Sequence[Attempt]) -> str:
-    """The error code of a run that gave no answer: what all attempts have in common, else
-    `all_failed`."""
+    """The error code of a run without an answer: what all attempts share, else `all_failed`."""
     codes = {RUN_CODES.get(attempt.code, "all_failed") for attempt in attempts}
     return codes.pop() if len(codes) == 1 else "all_failed"

@@ -9,15 +9,17 @@ from contextlib import aclosing
 from dataclasses import fields
 from typing import Any, TypedDict, TypeVar, Unpack
 
+from orch.config.explicit import ConfigSource, config_from
 from orch.config.load import Config
 from orch.errors import OrchError, UsageError
 from orch.execution.attempt import Chunk
 from orch.execution.run import OnPartial, Run
-from orch.execution.runtime import ConfigSource, Runtime, Wiring, config_from
+from orch.execution.runtime import Runtime
 from orch.routing.router import plan
 from orch.storage.stats import by_model
 from orch.text.prompt import Task
 from orch.types import Decision, Message, RunResult, TaskType
+from orch.wiring import Wiring
 
 _T = TypeVar("_T")
 
@@ -63,7 +65,7 @@ class Orchestrator:
         face: str = "library",
         wiring: Wiring | None = None,
     ) -> None:
-        self.runtime: Runtime = (wiring or Wiring()).open(config or config_from(models, routing))
+        self.runtime: Runtime = (wiring or Wiring()).build(config or config_from(models, routing))
         self._face = face
 
     # ------------------------------------------------------------ running

@@ -1,4 +1,4 @@
-"""The nouns of orch: frozen values that every other module speaks in."""
+"""The nouns of orch: frozen values that every other module uses."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ from enum import StrEnum
 from typing import Any
 
 Message = dict[str, Any]
-"""One chat message as the OpenAI and Ollama APIs know it: `role`, `content`, and what else the
-client sent."""
+"""One chat message of the OpenAI and Ollama APIs: `role`, `content`, and the client's other
+fields."""
 
 ModelKey = tuple[str, str]
 """Provider and model id: two providers may have a model of the same name."""
 
 
 def display_names(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
-    """What each model is called beside the others: its id, as PROVIDER/ID where several have that
-    id."""
-    asked = dict.fromkeys(keys)
-    often = Counter(model for _, model in asked)
-    return {key: "/".join(key) if often[key[1]] > 1 else key[1] for key in asked}
+    """A name that tells each model from the others: its id, or PROVIDER/ID if several share it."""
+    unique = dict.fromkeys(keys)
+    counts = Counter(model for _, model in unique)
+    return {key: "/".join(key) if counts[key[1]] > 1 else key[1] for key in unique}
+
+
+FIRST_TOKEN_TIMEOUT_S, TOKEN_TIMEOUT_S = 300.0, 60.0
+"""Seconds of silence before the first token, and between two, unless the task has a
+`timeout_s`."""
 
 
 class TaskType(StrEnum):
-    """The eight kinds of work a task can ask for."""
+    """The eight kinds of work."""
 
     CODING = "coding"
     REASONING = "reasoning"
@@ -40,7 +44,7 @@ class TaskType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing in the text that spoke for a task type. `kind` is keyword, pattern, learned,
+    """One feature of a text that supports a task type. `kind` is keyword, pattern, learned,
     opening, correction, turn or forced; `weight` is in logits."""
 
     task_type: TaskType
@@ -51,12 +55,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What kind of task a text is. `scores` holds a probability for every type and sums to 1;
-    `language` is en, es or empty.
+    """The type of a task. `scores` holds a probability for every type and sums to 1; `language`
+    is en, es or empty.
 
-    `confidence` is the probability that the type is the right one or a defensible second; `second`
-    is offered where it is close,
-    and `unsure` says that the confidence is too low to trust a specialist.
+    `confidence` is the probability that the type is the right one or a defensible second. `second`
+    is set if it is close; `unsure` means that the confidence is too low to trust a specialist.
     """
 
     task_type: TaskType
@@ -70,8 +73,8 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How good a model's answer would be, 0 to 1; `sd` is the mean's own uncertainty, `n` the
-    graded answers to texts like this."""
+    """The expected quality of a model's answer, 0 to 1; `sd` is the uncertainty of the mean, `n`
+    the number of graded answers to similar texts."""
 
     mean: float
     sd: float
@@ -81,10 +84,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """How good a model is believed to be before anything was graded here: 0 to 1 by task type.
-    `source` says from what.
+    """A model's expected quality by task type, 0 to 1, before any grade of this machine; `source`
+    names its origin.
 
-    `floor_gap`, 0 to 10, is how far its scale lies below that of ratings, on which floors are.
+    `floor_gap`, 0 to 10, is how far its scale lies below that of ratings, which floors refer to.
     """
 
     quality: dict[TaskType, float]
@@ -93,13 +96,13 @@ class Prior:
 
     @property
     def mean(self) -> float:
-        """Over the types."""
+        """The mean over all types."""
         return math.fsum(self.quality.values()) / len(self.quality)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a task asks of any model: tokens of prompt and of answer room, and capabilities (vision,
+    """What a task requires of a model: context for prompt and answer, and capabilities (vision,
     tools)."""
 
     prompt_tokens: int
@@ -110,8 +113,8 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One model as the router saw it. `terms` are already weighted and sum to `score`; `eliminated`
-    says why it is out."""
+    """One model as the router scored it. `terms` are weighted and sum to `score`; `eliminated`
+    says why it can't take the task."""
 
     model_id: str
     model_name: str
@@ -127,15 +130,15 @@ class Candidate:
     unlisted: bool = False
     num_ctx: int | None = None
     remote_host: str = ""
-    """The machine to which its server sends the text, empty where the server runs the model
+    """The machine to which its server sends the text; empty if the server runs the model
     itself."""
     quality: float = 0.0
-    """How good its answer would be, 0 to 1, over the types that the task may be of."""
+    """Its expected quality, 0 to 1, over the likely types of the task."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """What its seconds are spent on: load, prefill, decode (these are `expected_s`), and eviction,
-    the expected reload of what it unloads."""
+    """Expected seconds by phase: load, prefill, decode (together `expected_s`), and eviction, the
+    expected reload of what it unloads."""
     evicts: int = 0
-    """How many loaded models are unloaded to load it, as far as is known."""
+    """How many loaded models must be unloaded to load it, as far as is known."""
 
     @property
     def key(self) -> ModelKey:
@@ -145,8 +148,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which model takes a task, and every candidate that was weighed, best first, the eliminated
-    ones last."""
+    """The model that takes a task, and every candidate: best first, eliminated ones last."""
 
     model_id: str
     model_name: str
@@ -179,7 +181,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds: to the first visible token, in all, and of loading the model (0 when it was
+    """Seconds to the first visible token, in total, and of loading the model (0 if it was
     resident)."""
 
     ttft_s: float | None = None
@@ -189,8 +191,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One model that was asked. `outcome` is ok, failed or partial; `offset` is how many characters
-    the caller had seen before it."""
+    """One call of a model. `outcome` is ok, failed or partial; `offset` is how many characters the
+    caller had seen before."""
 
     model: str
     provider: str
@@ -209,13 +211,13 @@ class Attempt:
 
     @property
     def key(self) -> ModelKey:
-        """Provider and id of the model that was asked."""
+        """Provider and id of the model."""
         return self.provider, self.model
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the model said."""
+    """A model's answer."""
 
     content: str
     usage: Usage = Usage()
@@ -223,16 +225,16 @@ class Response:
     tool_calls: tuple[dict[str, Any], ...] = ()
     finish_reason: str = "stop"
     logprobs: tuple[dict[str, Any], ...] = ()
-    """Of each token, as the server told them where it was asked to; Ollama's and OpenAI's form are
-    the same."""
+    """One entry a token, as the server sent them on request; the form of Ollama and OpenAI is the
+    same."""
     cut: bool = False
-    """Whether it ended at a limit that the caller did not set: the context was full, or max_tokens
-    of models.yaml was reached."""
+    """Whether it ended at a limit that the caller did not set: a full context, or max_tokens of
+    models.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run: the answer, how it was decided, and every model that was asked on the way."""
+    """A finished run: the answer, the decision, and every attempt on the way."""
 
     decision: Decision
     task_type: TaskType
@@ -254,8 +256,8 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The end of a model's stream: why it ended, tokens, and the provider's own timings in seconds
-    (None where it gives none)."""
+    """The end of a model's stream: its reason, tokens, and the provider's own timings in seconds
+    (None if it reports none)."""
 
     finish_reason: str = "stop"
     prompt_tokens: int | None = None
@@ -267,7 +269,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One piece of a model's stream; `done` is set on the last one only."""
+    """One piece of a model's stream; only the last one has a `completion`."""
 
     content: str = ""
     thinking: str = ""
@@ -275,13 +277,13 @@ class Delta:
     completion: Completion | None = None
     logprobs: tuple[dict[str, Any], ...] = ()
     ignored_fields: str = ""
-    """What of the request the model did not take, in words; it was asked without."""
+    """What the model did not take of the request, as a phrase; it answers without."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a backend is asked. Times are seconds of silence that are allowed before the first token
-    and between two."""
+    """A request to a provider. Timeouts are seconds of silence, before the first token and between
+    two."""
 
     model: str
     messages: list[Message]
@@ -291,18 +293,18 @@ class ChatRequest:
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
-    """What the client sent beside these: handed on as it is, at the top of the body."""
+    """Further fields of the client's request, passed on unchanged at the top of the body."""
     affinity: str = ""
-    """What the requests of one conversation share: of several addresses the one that has its prompt
-    cached is asked."""
-    first_token_timeout_s: float = 300.0
-    token_timeout_s: float = 60.0
+    """The same for all requests of one conversation: of several addresses, the one that has its
+    prompt cached is preferred."""
+    first_token_timeout_s: float = FIRST_TOKEN_TIMEOUT_S
+    token_timeout_s: float = TOKEN_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A model that a provider has. Sizes in bytes; `resident_ctx` is the context length it is
-    loaded with, None when it is not loaded."""
+    """A model that a provider has. `resident_ctx` is the context length that it is loaded with,
+    None if it is not loaded."""
 
     name: str
     digest: str = ""
@@ -313,15 +315,14 @@ class InstalledModel:
     resident_ctx: int | None = None
     resident_bytes: int = 0
     capabilities: tuple[str, ...] | None = None
-    """Where a provider without digests, and so without `info` that could be kept, says them."""
+    """Set by providers without digests, whose `info` can't be cached."""
     remote_host: str = ""
-    """The machine on which its server runs it, where that is another one."""
+    """The machine on which its server runs it, if that is another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a provider knows about a model. `capabilities` is None where the provider does not
-    say."""
+    """What a provider reports about a model. `capabilities` is None if it does not say."""
 
     capabilities: tuple[str, ...] | None = None
     context_window: int | None = None
@@ -329,11 +330,10 @@ class ModelInfo:
     kv_bytes_per_token: int | None = None
     family: str = ""
     num_ctx: int | None = None
-    """The context that its maker loads it with (a Modelfile's `PARAMETER num_ctx`), None where that
-    is left to the server."""
+    """The context length of its Modelfile (`PARAMETER num_ctx`); None leaves it to the server."""
     remote_host: str = ""
     basename: str = ""
-    """What the GGUF says that it is (`general.basename` and its like); empty where it does not."""
+    """From the GGUF's metadata (`general.basename`), as the fields below; empty if absent."""
     size_label: str = ""
     finetune: str = ""
     version: str = ""
@@ -341,15 +341,15 @@ class ModelInfo:
     base_model: str = ""
     quantization: str = ""
     active_b: float | None = None
-    """Billions of parameters that a token takes, of a mixture of experts."""
+    """Billions of active parameters a token, for a mixture of experts."""
     adapted: bool = False
     """Whether an adapter changes its weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedStats:
-    """What this machine measured of a model: seconds of a cold load, tokens per second of prefill
-    and decode, each None until seen."""
+    """A model's speed, measured on this machine: seconds of a cold load, tokens per second of
+    prefill and decode; None until measured."""
 
     n: int
     last_at: float
@@ -358,15 +358,14 @@ class SpeedStats:
     decode_tps: float | None = None
     token_ratio: float | None = None
     answers: dict[TaskType, tuple[int, float]] = field(default_factory=dict)
-    """By task type: how many answers of late, and their mean length in tokens, thinking
-    included."""
+    """By task type: the number of recent answers and their mean length in tokens, with
+    thinking."""
     recounts: tuple[tuple[int, int], ...] = ()
-    """Prompts that proved longer than estimated, the newest first: tokens as estimated and as
-    counted."""
+    """Prompts that were longer than estimated, newest first: tokens estimated and counted."""
 
 
 def decision_to_dict(decision: Decision) -> dict[str, Any]:
-    """A decision as JSON-able values: what dataclasses.asdict gives, at a tenth of its cost."""
+    """A decision as JSON values: equal to dataclasses.asdict, at a tenth of its cost."""
     values = {name: getattr(decision, name) for name in Decision.__slots__}
     values["candidates"] = [
         {name: getattr(candidate, name) for name in Candidate.__slots__}

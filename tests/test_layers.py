@@ -37,7 +37,6 @@ MOVING: set[str] = {
     "routing.catalog imports execution.runtime",
     "routing.feedback imports execution.runtime",
     "routing.replay imports execution.runtime",
-    "routing.router imports execution.request",
     "routing.router imports execution.runtime",
     "server.process imports cli.render",
 }

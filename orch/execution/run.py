@@ -15,7 +15,7 @@ from orch.errors import OrchError, ProviderError
 from orch.execution.answer_cache import REPLAY_CHUNK_CHARS, format_age
 from orch.execution.attempt import Chunk, ModelCall
 from orch.execution.json_schema import AnswerSchema, schema_from_format
-from orch.execution.request import build_chat_request, estimated_prompt_tokens, state_for_retry
+from orch.execution.request import build_chat_request, estimated_prompt_tokens
 from orch.execution.results import (
     RunState,
     all_failed_error,
@@ -24,6 +24,7 @@ from orch.execution.results import (
     last_resort_warning,
     post_run_warnings,
 )
+from orch.execution.retry import state_for_retry
 from orch.execution.runtime import Runtime
 from orch.execution.session import SessionHistory, load_history
 from orch.routing.model_state import free_context

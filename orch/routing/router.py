@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from orch.classifier.keyword_rules import forced_classification
 from orch.config.spec import Routing, canonical_model_name
 from orch.errors import UsageError
-from orch.execution.request import FIRST_TOKEN_TIMEOUT_S, ignored_thinking_warning
 from orch.execution.runtime import Runtime
 from orch.routing.admission import SlotRequest
 from orch.routing.lookup import unknown_model_error
@@ -31,8 +30,18 @@ from orch.routing.selection import (
     prefer_session_model,
     with_remote_note,
 )
+from orch.routing.thinking import ignored_thinking_warning
 from orch.text.prompt import Task, build_messages, estimate_need, estimate_tokens, text_to_classify
-from orch.types import Candidate, Classification, Decision, Message, ModelKey, Need, TaskType
+from orch.types import (
+    FIRST_TOKEN_TIMEOUT_S,
+    Candidate,
+    Classification,
+    Decision,
+    Message,
+    ModelKey,
+    Need,
+    TaskType,
+)
 
 REAL_MODEL_ANSWERED = "real_model_answered"
 _OVERRIDABLE = ("memory", "quality_floor", "last_resort")

@@ -153,7 +153,7 @@ class Service:
 
     async def flush_journal(self) -> None:
         """`write_pending_runs` in a worker thread."""
-        await self.wiring.aside(self.write_pending_runs)
+        await self.wiring.offload(self.write_pending_runs)
 
     def invalidate_inventory(self) -> None:
         """Makes the next request ask the providers for their models again."""

@@ -10,7 +10,7 @@ from typing import Literal
 from orch.config.load import Config
 from orch.config.spec import Memory, Models, ModelSpec, Provider, canonical_model_name
 from orch.errors import ProviderError
-from orch.execution.runtime import Runtime, Wiring
+from orch.execution.runtime import Runtime
 from orch.memory.embedders import Embeds
 from orch.memory.resident import WAIT_S, ResidentMemory
 from orch.providers import ProviderClient
@@ -25,6 +25,7 @@ from orch.server.worker_threads import WorkerThreads
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
+from orch.wiring import Wiring
 
 _Held = tuple[Provider, tuple[ModelSpec, ...]]
 
@@ -36,12 +37,12 @@ class ServerWiring(Wiring):
     def __init__(self, gate: Admission, told: RunCallback) -> None:
         super().__init__(gate)
         self._told, self._unwritten, self.threads = told, PendingRuns(), WorkerThreads()
-        self.aside = self.threads
+        self.offload = self.threads
         self._backends: dict[str, tuple[_Held, ProviderClient]] = {}
 
-    def open(self, config: Config) -> Runtime:
+    def build(self, config: Config) -> Runtime:
         """The runtime for a configuration."""
-        runtime = super().open(config)
+        runtime = super().build(config)
         self._backends = {
             name: held for name, held in self._backends.items() if name in config.models.providers
         }
@@ -51,11 +52,11 @@ class ServerWiring(Wiring):
         """Whether a provider belongs to the current runtime."""
         return any(backend is kept for _, kept in self._backends.values())
 
-    def journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
+    def create_journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
         """A journal that writes in batches."""
         return BatchedJournal(path, redactor, mode, keep_s, self._told, self._unwritten)
 
-    def registry(
+    def create_registry(
         self,
         models: Models,
         backends: Mapping[str, ProviderClient],
@@ -64,18 +65,20 @@ class ServerWiring(Wiring):
         priors: QualityPriors,
     ) -> Registry:
         """A registry that caches its inventory."""
-        return CachedRegistry(models, backends, journal, budget_gb, priors, self.gate, self.aside)
+        return CachedRegistry(
+            models, backends, journal, budget_gb, priors, self.admission, self.offload
+        )
 
-    def embedding(
+    def embedding_providers(
         self, backends: Mapping[str, ProviderClient], registry: Registry
     ) -> Mapping[str, Embeds]:
         """Embedding models whose requests are scheduled like a client's."""
         return {
-            name: QueuedEmbedder(name, backend, registry, self.gate)
+            name: QueuedEmbedder(name, backend, registry, self.admission)
             for name, backend in backends.items()
         }
 
-    def memory(
+    def create_memory(
         self,
         rule: Memory,
         journal: Journal,
@@ -86,7 +89,7 @@ class ServerWiring(Wiring):
         """Memory that stays open, with a thread of its own."""
         return ResidentMemory(rule, journal, providers, redactor, cache)
 
-    def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
+    def create_provider(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """A provider's client for many concurrent requests; reused if its settings did not
         change."""
         is_embedded = not KINDS[provider.kind].is_server

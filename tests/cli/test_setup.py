@@ -569,13 +569,13 @@ def test_a_server_at_a_usual_port_is_found_and_named_in_models_yaml(
     from orch.cli.commands.setup import survey
     from orch.cli.commands.setup.actions import carry_out
     from orch.config.load import config_from_data
-    from orch.execution.runtime import Wiring
+    from orch.wiring import Wiring
 
     with FakeOllama([FakeModel("studio")]) as server:
         monkeypatch.setattr(
             survey, "USUAL_SERVERS", {"LM Studio": server.url, "vLLM": "http://127.0.0.1:1"}
         )
-        runtime = Wiring().open(
+        runtime = Wiring().build(
             config_from_data(
                 {"providers": {"ollama": {"kind": "ollama", "base_url": "http://127.0.0.1:1"}}},
                 None,

@@ -7,9 +7,9 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.config.spec import Models, Provider
-from orch.execution.runtime import Wiring
 from orch.providers import ProviderClient
 from orch.providers.ollama import OllamaClient
+from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 
@@ -45,12 +45,12 @@ NAMES = [f"{fault.kind}-{fault.status}" for fault, _ in FAULTS]
 class ManyWiring(Wiring):
     """As a server wires it: with aiohttp's transport."""
 
-    def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
+    def create_provider(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """Ollama's."""
         return (
             OllamaClient(provider, concurrent=True)
             if provider.kind == "ollama"
-            else super().backend(name, provider, models)
+            else super().create_provider(name, provider, models)
         )
 
 

@@ -174,7 +174,7 @@ def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> ProviderClie
         },
         {"version": 1},
     )
-    return wiring.backend("ollama", config.models.providers["ollama"], config.models)
+    return wiring.create_provider("ollama", config.models.providers["ollama"], config.models)
 
 
 def test_a_backend_does_not_outlive_what_it_was_allowed(server: FakeOllama) -> None:

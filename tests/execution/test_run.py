@@ -39,7 +39,7 @@ class StoppingGate(NoQueue):
     def __init__(self, server: FakeOllama) -> None:
         self._server = server
 
-    def turn(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """Stops the server whose model it is."""
         if ticket.model[0] == "dying":
             self._server.stop()

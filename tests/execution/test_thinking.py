@@ -9,9 +9,10 @@ import pytest
 
 from orch import Orchestrator
 from orch.config.spec import ModelSpec
-from orch.execution.request import build_chat_request, ignored_thinking_warning
+from orch.execution.request import build_chat_request
 from orch.providers.thinking import CANNOT_THINK
 from orch.routing.model_state import ModelState
+from orch.routing.thinking import ignored_thinking_warning
 from orch.text.prompt import Task
 from orch.types import Need
 from tests.conftest import CODER, LLAMA

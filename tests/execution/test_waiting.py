@@ -11,8 +11,8 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.errors import ProviderError
-from orch.execution.runtime import Wiring
 from orch.routing.admission import NoQueue, SlotRequest
+from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.scheduler_harness import Hall, config, survey
@@ -34,7 +34,7 @@ class SlowGate(NoQueue):
         self._late_s += LONG_S
         yield
 
-    def turn(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """After the wait."""
         return self._waited()
 
@@ -43,18 +43,18 @@ class BusyGate(NoQueue):
     """Has no place for the coder; says whether there is one for another model, and why that model
     would have to wait."""
 
-    def __init__(self, *, has_place: bool, lack: str) -> None:
-        self._has_place, self._lack = has_place, lack
+    def __init__(self, *, has_free_slot: bool, lack: str) -> None:
+        self._has_free_slot, self._lack = has_free_slot, lack
 
-    def turn(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
         """Not for the coder."""
         if ticket.model[1] == CODER:
             raise ProviderError(
-                "busy", "waited in vain", retry_after_s=1, has_place=self._has_place
+                "busy", "waited in vain", retry_after_s=1, has_free_slot=self._has_free_slot
             )
         return super().acquire(ticket)
 
-    def must_wait(self, ticket: SlotRequest) -> str:
+    def wait_reason(self, ticket: SlotRequest) -> str:
         """What the other model lacks."""
         return "" if ticket.model[1] == CODER else self._lack
 
@@ -93,7 +93,7 @@ async def test_the_first_token_is_the_first_one_that_is_shown(
 
 
 async def test_who_waited_in_vain_took_no_time_of_a_model(ollama: FakeOllama) -> None:
-    async with Orchestrator(wiring=Wiring(BusyGate(has_place=True, lack=""))) as orchestrator:
+    async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
         result = await orchestrator.execute(TASK)
     first, _ = result.attempts
     assert (first.model, first.code, first.ttft_s, first.total_s) == (CODER, "busy", None, 0)
@@ -105,7 +105,7 @@ async def test_who_waited_in_vain_took_no_time_of_a_model(ollama: FakeOllama) ->
 async def test_another_model_of_the_provider_is_asked_where_only_memory_was_wanting(
     ollama: FakeOllama,
 ) -> None:
-    async with Orchestrator(wiring=Wiring(BusyGate(has_place=True, lack=""))) as orchestrator:
+    async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
         result = await orchestrator.execute(TASK)
     assert [(attempt.model, attempt.code) for attempt in result.attempts] == [
         (CODER, "busy"),
@@ -114,13 +114,15 @@ async def test_another_model_of_the_provider_is_asked_where_only_memory_was_want
 
 
 @pytest.mark.parametrize(
-    ("has_place", "lack"), [(False, ""), (True, "needs 5 GB")], ids=["no place", "no memory either"]
+    ("has_free_slot", "lack"),
+    [(False, ""), (True, "needs 5 GB")],
+    ids=["no place", "no memory either"],
 )
 async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
-    ollama: FakeOllama, has_place: bool, lack: str
+    ollama: FakeOllama, has_free_slot: bool, lack: str
 ) -> None:
     async with Orchestrator(
-        wiring=Wiring(BusyGate(has_place=has_place, lack=lack))
+        wiring=Wiring(BusyGate(has_free_slot=has_free_slot, lack=lack))
     ) as orchestrator:
         with pytest.raises(OrchError) as caught:
             await orchestrator.execute(TASK)
@@ -134,9 +136,9 @@ async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
 async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
     memory = Hall(config(parallel=4), survey())
     await memory.asked("a")
-    await memory.asked("large", patience_s=0.01)
+    await memory.asked("large", timeout_s=0.01)
     places = Hall(config(parallel=1), survey())
-    await places.asked("a", "a2", "large", patience_s=0.01)
+    await places.asked("a", "a2", "large", timeout_s=0.01)
     for name, hall in (("large", memory), ("a2", places), ("large", places)):
         await hall.tasks[name]
     assert [

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from orch.config import paths
-from orch.execution.runtime import JOURNAL_FILE
 from orch.memory import index as index_module
 from orch.memory import on_demand as lazy_module
 from orch.memory.edge_store import EdgeStore
@@ -27,6 +26,7 @@ from orch.memory.store import FORGOTTEN_FOR_GOOD
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
+from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER
 from tests.memory.test_operations import (
     BACKUP,

@@ -18,7 +18,6 @@ import pytest
 from orch.cli.commands.memory import app
 from orch.config import paths, spec
 from orch.errors import OrchError, UsageError
-from orch.execution.runtime import CACHE_FILE, JOURNAL_FILE
 from orch.memory import operations
 from orch.memory import resident as held_module
 from orch.memory.journal_source import JournalSource
@@ -29,6 +28,7 @@ from orch.storage import sqlite_file
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
+from orch.wiring import CACHE_FILE, JOURNAL_FILE
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
 

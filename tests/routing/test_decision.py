@@ -41,7 +41,7 @@ def server() -> Iterator[FakeOllama]:
 class FullGate(NoQueue):
     """Models that are not loaded would wait for memory."""
 
-    def must_wait(self, ticket: SlotRequest) -> str:
+    def wait_reason(self, ticket: SlotRequest) -> str:
         """Only the first model is not loaded."""
         return "c is in use" if ticket.model[1] == A else ""
 

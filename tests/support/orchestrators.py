@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orch import Orchestrator
-from orch.execution.runtime import Wiring
 from orch.routing.admission import NoQueue
+from orch.wiring import Wiring
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 Json = dict[str, Any]

@@ -77,7 +77,7 @@ async def parse_body(request: Request, form: type[_Body]) -> _Body:
     body = await request.body() or b"{}"
     if len(body) <= MAX_INLINE_BODY_BYTES:
         return validate_body(form, body)
-    return await service_of(request).wiring.aside(validate_body, form, body)
+    return await service_of(request).wiring.offload(validate_body, form, body)
 
 
 def validate_body(form: type[_Body], body: bytes) -> _Body:

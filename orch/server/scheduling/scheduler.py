@@ -178,9 +178,9 @@ class Scheduler:
         )
 
     def _busy(self, lane: ProviderQueue, place: QueueEntry, message: str) -> ProviderError:
-        has_place = not lane.is_full and not self._memory.fits(place.model, place.ticket)
+        has_free_slot = not lane.is_full and not self._memory.fits(place.model, place.ticket)
         return ProviderError(
-            "busy", message, retry_after_s=lane.retry_after_s(), has_place=has_place
+            "busy", message, retry_after_s=lane.retry_after_s(), has_free_slot=has_free_slot
         )
 
     # ---------------------------------------------------------------- letting in

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from orch.config.load import Config
 from orch.config.spec import Models, Provider
-from orch.execution.runtime import Runtime, Wiring
+from orch.execution.runtime import Runtime
 from orch.orchestrator import Orchestrator
 from orch.providers import ProviderClient
 from orch.routing.model_state import DEFAULT_NUM_CTX
@@ -26,6 +26,7 @@ from orch.routing.scoring import speed_score
 from orch.storage.journal import Journal
 from orch.text.prompt import Task, build_messages, estimate_tokens
 from orch.types import Candidate, Decision
+from orch.wiring import Wiring
 from tests.evals.days.machine import PREFILL_TIMES, Model
 from tests.evals.days.ollama import URL, Answer, Ollama, ScriptedBackend
 from tests.evals.days.pools import Pool
@@ -179,12 +180,12 @@ class DayWiring(Wiring):
         super().__init__()
         self._server, self._told = server, told
 
-    def open(self, config: Config) -> Runtime:
+    def build(self, config: Config) -> Runtime:
         """The parts for a config."""
         self._shipped = config.shipped_models
-        return super().open(config)
+        return super().build(config)
 
-    def registry(
+    def create_registry(
         self,
         models: Models,
         backends: Mapping[str, ProviderClient],
@@ -194,7 +195,7 @@ class DayWiring(Wiring):
     ) -> Registry:
         """As a known_models.yaml of the user's would have it, which takes seconds to read and
         check."""
-        return super().registry(
+        return super().create_registry(
             models,
             backends,
             journal,
@@ -202,12 +203,12 @@ class DayWiring(Wiring):
             QualityPriors(models.models, self._shipped, self._told) if self._told else priors,
         )
 
-    def backend(self, name: str, provider: Provider, models: Models) -> ProviderClient:
+    def create_provider(self, name: str, provider: Provider, models: Models) -> ProviderClient:
         """The scripted server for Ollama; the engine inside orch stays what it is."""
         return (
             ScriptedBackend(self._server)
             if provider.kind == "ollama"
-            else super().backend(name, provider, models)
+            else super().create_provider(name, provider, models)
         )
 
 

@@ -15,10 +15,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from orch.execution.runtime import JOURNAL_FILE
 from orch.storage.journal import Journal, RunRecord
 from orch.text.redact import Redactor
 from orch.types import Attempt
+from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER, LLAMA, ROOM
 from tests.support.browser import PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeOllama, Fault

@@ -13,11 +13,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from orch.config import paths
-from orch.execution.runtime import JOURNAL_FILE
 from orch.storage.grades import GradedAnswer
 from orch.storage.journal import Journal, RunRecord
 from orch.text.redact import Redactor
 from orch.types import Attempt
+from orch.wiring import JOURNAL_FILE
 from tests.conftest import CODER, LLAMA
 from tests.support.browser import PHONE, Visit, orch_serve
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault

@@ -89,7 +89,7 @@ async def run_task(request: Request) -> Response:
     if asked.carry_on or asked.session:
         await service.flush_journal()  # the turn before may have ended a moment ago
     if asked.carry_on:
-        asked.session = await service.wiring.aside(
+        asked.session = await service.wiring.offload(
             resolve_session, "", True, service.orchestrator.runtime.journal
         )
     task = _task(request, asked)
@@ -180,7 +180,7 @@ async def get_runs(request: Request) -> Response:
     service = service_of(request)
     await service.flush_journal()
     limit, since = _number(request, "limit", 50), _number(request, "since", 0)
-    body = await service.wiring.aside(
+    body = await service.wiring.offload(
         _listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MAX_RUNS)
     )
     return Response(body, media_type="application/json")
@@ -214,7 +214,7 @@ async def get_run(request: Request) -> Response:
     service = service_of(request)
     await service.flush_journal()
     journal, name = service.orchestrator.runtime.journal, request.path_params["run_id"]
-    found = await service.wiring.aside(_found, journal, name)
+    found = await service.wiring.offload(_found, journal, name)
     if found is None:
         raise OrchError(
             f"no run is called {name!r}", "GET /orch/runs lists the last ones", code="not_found"
@@ -238,7 +238,7 @@ async def get_stats(request: Request) -> Response:
     service = service_of(request)
     await service.flush_journal()
     journal, since = service.orchestrator.runtime.journal, _number(request, "since", 0)
-    return json_response(await service.wiring.aside(_figures, journal, since))
+    return json_response(await service.wiring.offload(_figures, journal, since))
 
 
 def _figures(journal: Journal, since: float) -> dict[str, Any]:

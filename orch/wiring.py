@@ -1,0 +1,119 @@
+"""Constructs the parts of a runtime, each once; only the faces import it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from orch.classifier.classifier import Classifier
+from orch.config import paths
+from orch.config.load import Config
+from orch.config.spec import Memory, Models, Provider, duration_seconds
+from orch.execution.answer_cache import AnswerCache
+from orch.execution.runtime import Runtime
+from orch.memory.on_demand import OnDemandMemory
+from orch.providers import ProviderClient
+from orch.providers.kinds import open_client
+from orch.quality.estimator import QualityEstimator
+from orch.routing.admission import Admission, NoQueue
+from orch.routing.priors import QualityPriors
+from orch.routing.registry import Registry
+from orch.storage.answers import AnswerStore
+from orch.storage.journal import Journal
+from orch.storage.offload import Offload, run_inline
+from orch.text.redact import Redactor
+
+if TYPE_CHECKING:
+    from orch.memory.embedders import Embeds
+
+JOURNAL_FILE, CACHE_FILE = "journal.sqlite3", "answers.sqlite3"
+
+
+class Wiring:
+    """Builds a Runtime from a Config. A server overrides the parts that it needs differently."""
+
+    offload: Offload = staticmethod(run_inline)
+
+    def __init__(self, admission: Admission | None = None) -> None:
+        self.admission: Admission = admission or NoQueue()
+
+    def build(self, config: Config) -> Runtime:
+        """The parts for a configuration. Touches neither disk nor network."""
+        models, routing = config.models, config.routing
+        redactor = Redactor(
+            routing.redaction.patterns, routing.redaction.allow, enabled=routing.redaction.enabled
+        )
+        journal = self.create_journal(
+            paths.data_dir() / JOURNAL_FILE,
+            redactor,
+            routing.journal.mode,
+            duration_seconds(routing.journal.keep),
+        )
+        providers = {
+            name: self.create_provider(name, provider, models)
+            for name, provider in models.providers.items()
+        }
+        priors = QualityPriors(models.models, config.shipped_models, config.known_models)
+        registry = self.create_registry(
+            models, providers, journal, routing.memory_budget_gb, priors
+        )
+        store = AnswerStore(paths.cache_dir() / CACHE_FILE, duration_seconds(routing.cache.ttl))
+        embedding_providers = self.embedding_providers(providers, registry)
+        memory = self.create_memory(routing.memory, journal, embedding_providers, redactor, store)
+        classifier = Classifier(config.own_rules)
+        return Runtime(
+            config=config,
+            journal=journal,
+            providers=providers,
+            registry=registry,
+            classifier=classifier,
+            estimator=_estimator(models, journal, priors, classifier),
+            memory=memory,
+            answer_cache=AnswerCache(store, config, providers, memory, redactor, self.offload),
+            admission=self.admission,
+            offload=self.offload,
+        )
+
+    def create_journal(self, path: Path, redactor: Redactor, mode: str, keep_s: int) -> Journal:
+        """The journal of runs."""
+        return Journal(path, redactor, mode, keep_s)
+
+    def create_registry(
+        self,
+        models: Models,
+        providers: Mapping[str, ProviderClient],
+        journal: Journal,
+        budget_gb: Literal["auto"] | float,
+        priors: QualityPriors,
+    ) -> Registry:
+        """The inventory of models."""
+        return Registry(models, providers, journal, budget_gb, priors, self.offload)
+
+    def embedding_providers(
+        self, providers: Mapping[str, ProviderClient], registry: Registry
+    ) -> Mapping[str, Embeds]:
+        """The providers by name, as memory calls their embedding models."""
+        return providers
+
+    def create_memory(
+        self,
+        rule: Memory,
+        journal: Journal,
+        providers: Mapping[str, Embeds],
+        redactor: Redactor,
+        store: AnswerStore,
+    ) -> OnDemandMemory:
+        """Memory; forgetting also deletes cached answers."""
+        return OnDemandMemory(rule, journal, providers, redactor, store)
+
+    def create_provider(self, name: str, provider: Provider, models: Models) -> ProviderClient:
+        """The client of a provider."""
+        return open_client(name, provider, models)
+
+
+def _estimator(
+    models: Models, journal: Journal, priors: QualityPriors, classifier: Classifier
+) -> QualityEstimator:
+    rated = [spec for spec in models.models if priors.is_rated(spec)]
+    return QualityEstimator(journal.feedback, rated, lambda text: classifier.classify(text).scores)
