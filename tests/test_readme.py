@@ -1,64 +1,214 @@
-"""Both READMEs say what the program does: tables and tree are the generated ones, the library's
-snippets run as they stand."""
+"""The READMEs and docs/: generated parts are up to date, tables render, links lead somewhere."""
 
 from __future__ import annotations
 
-import ast
 import re
 from importlib import import_module
-from typing import Any
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from orch.cli.main import COMMANDS
+from orch.config.version import VERSION
 from orch.errors import RUN_CODES
-from tests.readme.tables import ROOT, replaced, sections
-from tests.support.fake_ollama import FakeOllama
-
-FILES = {"en": "README.md", "es": "README.es.md"}
-SNIPPETS = re.findall(
-    r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+from tests.readme import spanish
+from tests.readme.documents import DOCS, PARTS, READMES, ROOT, documents, replaced
+from tests.readme.markup import (
+    anchors,
+    broken_tables,
+    cell,
+    code,
+    fences,
+    images,
+    links,
+    table,
+    uneven_rows,
 )
+from tests.readme.site import references
+
+PAGES = documents()
+MOST_LINES = 200
 
 
-@pytest.mark.parametrize("language", FILES)
-def test_tables_and_tree_are_the_generated_ones(language: str) -> None:
-    text = (ROOT / FILES[language]).read_text(encoding="utf-8")
-    assert text == replaced(text, sections(language)), (
-        "uv run python -m tests.readme writes them anew"
-    )
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", PARTS, ids=lambda path: path.name)
+def test_generated_parts_are_the_present_ones(path: Path) -> None:
+    text = read(path)
+    assert text == replaced(text, PARTS[path]()), "uv run python -m tests.readme regenerates them"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_short_help_is_the_commands_own(name: str) -> None:
     module, about = COMMANDS[name]
-    assert about == " ".join(
-        (get_command(import_module(module).app).help or "").strip().split("\n\n")[0].split()
+    own = (get_command(import_module(module).app).help or "").strip().split("\n\n")[0]
+    assert about == " ".join(own.split())
+
+
+# ---------------------------------------------------------------- READMEs
+
+
+@pytest.mark.parametrize("path", READMES.values(), ids=READMES)
+def test_a_readme_has_at_most_200_lines(path: Path) -> None:
+    assert len(read(path).splitlines()) <= MOST_LINES
+
+
+def test_both_readmes_have_the_same_sections_links_and_pictures() -> None:
+    english, other = (read(path) for path in READMES.values())
+    for part in (
+        _levels,
+        lambda text: sorted(set(links(text)) - {path.name for path in READMES.values()}),
+        lambda text: list(images(text)),
+    ):
+        assert part(english) == part(other)
+
+
+def test_both_readmes_have_the_same_code() -> None:
+    english, other = (
+        [(fence.language, _without_comments(fence.text)) for fence in fences(read(path))]
+        for path in READMES.values()
     )
+    assert english == other
 
 
-def test_both_languages_show_the_same_commands() -> None:
-    english, spanish = (
-        re.findall(r"^uv run .*?(?:  |$)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
-        for name in FILES.values()
+def test_both_readmes_have_tables_of_the_same_size() -> None:
+    english, other = (
+        [line.count("|") for line in read(path).splitlines() if line.startswith("|")]
+        for path in READMES.values()
     )
-    assert english == spanish
+    assert english == other
 
 
-@pytest.mark.parametrize("name", FILES.values())
-def test_every_code_of_a_failed_attempt_is_named(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    assert [code for code in RUN_CODES if f"`{code}`" not in text] == []
+def test_the_spanish_readme_says_what_speaks_english() -> None:
+    assert "están en inglés" in read(READMES["es"])
 
 
-@pytest.mark.parametrize("source", SNIPPETS, ids=["simple", "context", "streaming"])
-async def test_a_library_snippet_runs_as_it_stands(
-    ollama: FakeOllama, capsys: pytest.CaptureFixture[str], source: str
+def test_every_command_has_its_line_in_spanish() -> None:
+    assert list(spanish.COMMANDS) == list(COMMANDS)
+
+
+def _levels(text: str) -> list[str]:
+    return re.findall(r"^#+ ", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"\s+# .*", "", text)
+
+
+# ---------------------------------------------------------------- tables
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_row_of_a_table_has_the_cells_of_its_header(path: Path) -> None:
+    assert list(uneven_rows(read(path))) == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_row_is_part_of_a_table(path: Path) -> None:
+    assert list(broken_tables(read(path))) == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_code_in_a_table_shows_a_backslash_before_a_bar(path: Path) -> None:
+    rows = [line for line in read(path).splitlines() if line.startswith("|")]
+    assert [line for line in rows if re.search(r"`[^`]*\\\|[^`]*`", line)] == []
+
+
+def test_a_bar_in_code_ends_its_cell() -> None:
+    text = "| a | b |\n|---|---|\n| `x|y` | 1 |\n| 2 | 3 |\n"
+    assert list(uneven_rows(text)) == [(3, "| `x|y` | 1 |")]
+
+
+def test_a_bar_in_generated_code_does_not() -> None:
+    text = table(("a", "b"), [(code("x|y"), cell("one of `a|b`, or x|y"))])
+    assert list(uneven_rows(text)) == []
+    assert "<code>x&#124;y</code>" in text
+
+
+def test_a_row_below_an_empty_line_is_told() -> None:
+    assert list(broken_tables("| a |\n|---|\n| 1 |\n\n| 2 |\n")) == [(5, "| 2 |")]
+
+
+# ---------------------------------------------------------------- links
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
+    missing = [
+        target
+        for target in links(read(path))
+        if not target.startswith(("http:", "https:")) and not _exists(path, target)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_pictures_come_from_the_repository(path: Path) -> None:
+    text = read(path)
+    assert [source for source in images(text) if not (path.parent / source).is_file()] == []
+    assert not re.search(r"<(?:img|script|iframe|link)\b", text)
+
+
+def test_every_page_can_be_reached() -> None:
+    navigation = set(re.findall(r'"([\w-]+\.md)"', read(DOCS / "zensical.toml")))
+    assert navigation == {path.name for path in DOCS.glob("*.md")}
+
+
+def _exists(page: Path, target: str) -> bool:
+    name, _, anchor = target.partition("#")
+    file = page.parent / name if name else page
+    return file.exists() and (not anchor or anchor in anchors(read(file)))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_paths_of_the_repository_exist(path: Path) -> None:
+    named = re.findall(r"`((?:orch|tests|docs)/[\w./-]*)`", read(path))
+    assert [name for name in named if not (ROOT / name).exists() and name != "docs/site"] == []
+
+
+# ---------------------------------------------------------------- what must stand somewhere
+
+
+@pytest.mark.parametrize(
+    "path", [*READMES.values(), DOCS / "install.md"], ids=lambda path: path.name
+)
+def test_the_wheels_name_has_the_present_version(path: Path) -> None:
+    assert f"dist/orch_llm-{VERSION}-py3-none-any.whl" in read(path)
+
+
+def test_every_code_of_a_failed_attempt_is_explained() -> None:
+    text = read(DOCS / "routing.md")
+    assert [name for name in RUN_CODES if f"| `{name}` |" not in text] == []
+
+
+def test_every_environment_variable_of_orch_is_explained() -> None:
+    sources = "".join(read(path) for path in (ROOT / "orch").rglob("*.py"))
+    text = read(DOCS / "configuration.md")
+    assert [
+        name
+        for name in sorted(set(re.findall(r'"(ORCH_[A-Z_]+)"', sources)))
+        if f"`{name}`" not in text
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "loaded"),
+    [
+        ('<script src="https://unpkg.com/x.js"></script>', "https://unpkg.com/x.js"),
+        ('<link rel=stylesheet href="//fonts.googleapis.com/css">', "//fonts.googleapis.com/css"),
+        ("<style>@import url(https://a.example/b.css)</style>", "https://a.example/b.css"),
+        ('<pre class="mermaid">graph</pre>', 'class="mermaid'),
+        (
+            '<a href="https://github.com/gitleaks/gitleaks">rules</a> <img src="../images/a.png">',
+            None,
+        ),
+    ],
+)
+def test_the_check_of_the_site_sees_what_a_page_would_load_from_elsewhere(
+    tmp_path: Path, page: str, loaded: str | None
 ) -> None:
-    space: dict[str, Any] = {}
-    work = eval(compile(source, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), space)
-    await work
-    await space["orchestrator"].aclose()
-    assert capsys.readouterr().out.strip()
-    assert ollama.chats()
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    assert list(references(tmp_path)) == ([f"index.html: {loaded}"] if loaded else [])

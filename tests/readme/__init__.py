@@ -1,2 +1,4 @@
-"""The generated parts of README.md and README.es.md; `uv run python -m tests.readme` writes them
-anew."""
+"""The documents of the repository: generates parts of them and checks them.
+
+`uv run python -m tests.readme` regenerates those parts.
+"""

@@ -1,17 +1,22 @@
-"""Writes the generated parts of both READMEs; `--picture` also makes the picture of a run anew,
-with the embedded model."""
+"""Writes the generated parts of the documents.
+
+`--examples` also runs the README's examples anew, `--picture` draws the picture of a run.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from tests.readme import picture
-from tests.readme.tables import ROOT, replaced, sections
+from tests.readme import examples, picture
+from tests.readme.documents import READMES, regenerate
 
-for language, name in (("en", "README.md"), ("es", "README.es.md")):
-    file = ROOT / name
-    file.write_text(
-        replaced(file.read_text(encoding="utf-8"), sections(language)), encoding="utf-8"
-    )
+regenerate()
+if "--examples" in sys.argv:
+    english = examples.written(READMES["en"].read_text(encoding="utf-8"))
+    spanish = READMES["es"].read_text(encoding="utf-8")
+    for old, new in zip(examples.blocks(spanish), examples.blocks(english), strict=True):
+        spanish = spanish.replace(f"```console\n{old}```", f"```console\n{new}```")
+    READMES["en"].write_text(english, encoding="utf-8")
+    READMES["es"].write_text(spanish, encoding="utf-8")
 if "--picture" in sys.argv:
     picture.write()

@@ -1,7 +1,7 @@
-"""The README's table of simulated days: `uv run python tests/evals/day.py --json | uv run python -m
-tests.readme.days` keeps its figures in days.json.
+"""The tables of simulated days, from figures in days.json.
 
-It keeps the goals alone of a report with `--told truth`.
+`uv run python tests/evals/day.py --json | uv run python -m tests.readme.days` stores them
+there; of a report with `--told truth` the goals alone.
 """
 
 from __future__ import annotations
@@ -13,139 +13,76 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.readme.markup import table
+
 FILE = Path(__file__).with_name("days.json")
 SHOWN = {"room": 1, "machine": "gpu", "profile": "balanced"}
-"""The days that the table shows; the line below it counts the goals of all."""
+"""The days that the table shows; the goals below it are counted over all days."""
 NAMES = {
-    "shipped-four": (
-        "the shipped four, with their ratings",
-        "los cuatro de serie, con sus valoraciones",
-    ),
-    "six-of-2026": ("six of 2026", "seis de 2026"),
-    "old-and-new": ("old and new", "viejos y nuevos"),
-    "moe-and-dense": ("sparse and dense, 20 to 30 B", "dispersos y densos, de 20 a 30 B"),
-    "laptop": ("a laptop's, 3 to 4 B", "los de un portátil, de 3 a 4 B"),
-    "coder-pair": ("qwen3:8b and a 7 B coder of 2024", "qwen3:8b y uno de código de 7 B de 2024"),
-    "general-and-maths": ("a general and a maths model", "uno general y uno de matemáticas"),
-    "maths-of-2024": (
-        "qwen3:8b and a maths model of 2024",
-        "qwen3:8b y uno de matemáticas de 2024",
-    ),
-    "big-and-small": ("32 B, 3 B and 1 B", "32 B, 3 B y 1 B"),
-    "shipped-and-unlisted": ("the shipped four and two more", "los cuatro de serie y dos más"),
-    "aliases": ("two names of one model, and others", "dos nombres de un modelo, y otros"),
-    "rated-by-a-person": (
-        "three rated by a person, two not",
-        "tres valorados por una persona, dos no",
-    ),
-    "quantised-fine-tune": (
-        "a 3-bit fine-tune of 2024, and others",
-        "un ajuste fino de 3 bits de 2024, y otros",
-    ),
-    "one-alone": ("one alone", "uno solo"),
+    "shipped-four": "the shipped four, with their ratings",
+    "six-of-2026": "six of 2026",
+    "old-and-new": "old and new",
+    "moe-and-dense": "sparse and dense, 20 to 30 B",
+    "laptop": "a laptop's, 3 to 4 B",
+    "coder-pair": "qwen3:8b and a 7 B coder of 2024",
+    "general-and-maths": "a general and a maths model",
+    "maths-of-2024": "qwen3:8b and a maths model of 2024",
+    "big-and-small": "32 B, 3 B and 1 B",
+    "shipped-and-unlisted": "the shipped four and two more",
+    "aliases": "two names of one model, and others",
+    "rated-by-a-person": "three rated by a person, two not",
+    "quantised-fine-tune": "a 3-bit fine-tune of 2024, and others",
+    "one-alone": "one alone",
 }
-WORDS: dict[str, dict[str, Any]] = {
-    "en": {
-        "head": ("models", "before", "`auto`", "best one kept loaded", "oracle"),
-        "said": (
-            "Mean true quality, seconds, loads of a day of 60 tasks; room for one model, a GPU,"
-            " `balanced`; before: without known models, and judging each load alone."
-        ),
-        "goals": (
-            "Goals reached, over both rooms, a GPU and a CPU, all profiles [where orch is told the"
-            " truth itself]"
-        ),
-        "goal": {
-            "no kept model is better and sooner": (
-                "no kept model is better by .002 at .98 of the seconds"
-            ),
-            "round trips that lose time and quality": (
-                "at most three round trips that lose time and quality"
-            ),
-            "loads as a share of tasks": "loads at most 40 % of tasks (20 % with room for two)",
-            "decisions that leave a loaded model for a slower one that is no better": (
-                "no loaded model left for a slower one that is no better"
-            ),
-            "seconds beside the fastest kept model that is nearly as good": (
-                "`--speed` within 1.20 of the fastest that is nearly as good"
-            ),
-            "quality beside the best kept model": "`--quality` within .02 of the best",
-        },
-    },
-    "es": {
-        "head": ("modelos", "antes", "`auto`", "el mejor, siempre cargado", "oráculo"),
-        "said": (
-            "Calidad verdadera media, segundos y cargas de un día de 60 tareas; sitio para un"
-            " modelo, una GPU, `balanced`; antes: sin modelos conocidos, cada carga juzgada sola."
-        ),
-        "goals": (
-            "Metas alcanzadas, con sitio para uno y para dos, GPU y CPU, todos los perfiles [si"
-            " orch conoce la verdad misma]"
-        ),
-        "goal": {
-            "no kept model is better and sooner": (
-                "ninguno siempre cargado es mejor en .002 con .98 de los segundos"
-            ),
-            "round trips that lose time and quality": (
-                "como mucho tres idas y vueltas que pierden tiempo y calidad"
-            ),
-            "loads as a share of tasks": (
-                "cargas, como mucho el 40 % de las tareas (20 % con sitio para dos)"
-            ),
-            "decisions that leave a loaded model for a slower one that is no better": (
-                "ninguno cargado se deja por otro más lento que no es mejor"
-            ),
-            "seconds beside the fastest kept model that is nearly as good": (
-                "`--speed`, como mucho 1,20 veces el más rápido casi igual de bueno"
-            ),
-            "quality beside the best kept model": (
-                "`--quality`, como mucho .02 por debajo del mejor"
-            ),
-        },
-    },
+HEADS = ("models", "before", "`auto`", "best one kept loaded", "oracle")
+GOALS = {
+    "no kept model is better and sooner": (
+        "no model kept loaded is better by .002 at .98 of the seconds"
+    ),
+    "round trips that lose time and quality": (
+        "at most three round trips that lose time and quality"
+    ),
+    "loads as a share of tasks": "loads at most 40 % of tasks (20 % with room for two)",
+    "decisions that leave a loaded model for a slower one that is no better": (
+        "no loaded model left for a slower one that is no better"
+    ),
+    "seconds beside the fastest kept model that is nearly as good": (
+        "`--speed` within 1.20 of the fastest that is nearly as good"
+    ),
+    "quality beside the best kept model": "`--quality` within .02 of the best",
 }
+ABOUT = (
+    "Each cell: mean true quality, seconds and loads of a day of 60 tasks. Room for one model, "
+    "a GPU, `balanced`. Before: without known models, and each load judged alone."
+)
 
 
-def section(language: str) -> str:
-    """The table and what stands below it."""
-    kept = json.loads(FILE.read_text(encoding="utf-8"))
-    place, words = ("en", "es").index(language), WORDS[language]
-    lines = [_row(words["head"]), "|---" * 5 + "|"]
-    for pool, names in NAMES.items():
-        row = kept["rows"][pool]
-        lines.append(
-            _row(
-                (
-                    names[place],
-                    kept["before"].get(pool, "-"),
-                    row["auto"],
-                    row["kept"],
-                    row["oracle"],
-                )
-            )
+def section() -> str:
+    """Both tables, and what their figures are."""
+    report = json.loads(FILE.read_text(encoding="utf-8"))
+    pools = [
+        (
+            name,
+            report["before"].get(pool, "-"),
+            *(report["rows"][pool][column] for column in ("auto", "kept", "oracle")),
         )
-    reached = "; ".join(
-        f"{said} {kept['goals'][goal]} [{kept['truth'][goal]}]"
-        for goal, said in words["goal"].items()
+        for pool, name in NAMES.items()
+    ]
+    goals = [(about, report["goals"][goal], report["truth"][goal]) for goal, about in GOALS.items()]
+    machine = f"{report['machine']}, {report['date']}, n={report['n']}"
+    over = "Goals over both rooms, a GPU and a CPU, and all profiles; the last column is where"
+    heads = ("goal", "reached", "reached when told the truth")
+    parts = (
+        table(HEADS, pools),
+        ABOUT,
+        f"{over} orch is told the truth itself ({machine}):",
+        table(heads, goals),
     )
-    return "\n".join(
-        [
-            *lines,
-            "",
-            (
-                f"{words['said']} {words['goals']}: {reached}. ({kept['machine']}, {kept['date']},"
-                f" n={kept['n']})"
-            ),
-        ]
-    )
-
-
-def _row(cells: Any) -> str:
-    return f"| {' | '.join(cells)} |"
+    return "\n\n".join(parts)
 
 
 def kept_of(report: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """What the README shows: of this report, and what is known from others."""
+    """What the benchmarks page shows: of this report, and what is known from others."""
     if report["told"] == "truth":
         return {**known, "truth": _goals(report, places=False)}
     days = [
@@ -169,13 +106,13 @@ def kept_of(report: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, An
 
 def _goals(report: Mapping[str, Any], *, places: bool = True) -> dict[str, str]:
     """On how many days each goal was reached, and in which pools it was missed."""
-    found: dict[str, list[tuple[str, bool]]] = {}
+    checks: dict[str, list[tuple[str, bool]]] = {}
     for day in report["days"]:
         for check in day["checks"]:
-            found.setdefault(check["goal"], []).append((day["pool"], check["reached"]))
+            checks.setdefault(check["goal"], []).append((day["pool"], check["reached"]))
     return {
         goal: f"{sum(reached for _, reached in of)}/{len(of)}{_missed(of) if places else ''}"
-        for goal, of in found.items()
+        for goal, of in checks.items()
     }
 
 
@@ -189,10 +126,10 @@ def _best(day: Mapping[str, Any]) -> str:
 
 
 def _totals(totals: Mapping[str, Any], *, loads: bool = True) -> str:
-    said = f"{totals['quality']:.3f} {totals['seconds']:,.0f} s".removeprefix("0")
-    return f"{said} {totals['loads']}" if loads else said
+    figures = f"{totals['quality']:.3f} {totals['seconds']:,.0f} s".removeprefix("0")
+    return f"{figures} {totals['loads']}" if loads else figures
 
 
 if __name__ == "__main__":
-    made = kept_of(json.load(sys.stdin), json.loads(FILE.read_text(encoding="utf-8")))
-    FILE.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    kept = kept_of(json.load(sys.stdin), json.loads(FILE.read_text(encoding="utf-8")))
+    FILE.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ from orch.execution import serialize
 from orch.orchestrator import Orchestrator
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
-FILE = Path(__file__).with_name("run.svg")
+FILE = Path(__file__).parents[2] / "docs" / "images" / "run.svg"
 QUESTION, DECISION = "What is a mutex?", "Debug this Python function"
 WIDTH = 130
 

@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the page: a real `orch serve` before a scripted Ollama, in a real
+"""Takes the documents' pictures of the page: a real `orch serve` before a scripted Ollama, in a real
 Chromium. `uv run python -m tests.readme.screenshots`."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.support.browser import DESK, PHONE, chromium, orch_serve, visits
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
-HERE = Path(__file__).parent
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 ROOM = "version: 1\nmemory_budget_gb: 24\ncache: {mode: 'off'}\n"
 ANSWER = """A **mutex** lets one thread at a time into a section of code. The others wait until it is released.
 
@@ -44,8 +44,7 @@ TASKS = (
 
 
 def main() -> None:
-    """Writes page-chat.png, page-models.png, page-activity.png and page-phone.png beside this
-    file."""
+    """Writes page-chat.png, page-models.png, page-activity.png and page-phone.png."""
     models = [
         FakeModel("llama3.1:8b-instruct-q4_K_M", reply=_pieces("Lima.")),
         FakeModel("qwen2.5-coder:7b-instruct-q4_K_M", reply=_pieces(ANSWER)),
@@ -87,8 +86,8 @@ def _chat(page: Page, name: str = "chat") -> None:
 
 def _taken(page: Page, name: str) -> None:
     page.wait_for_timeout(1_500)
-    page.screenshot(path=HERE / f"page-{name}.png")
-    print(HERE.name, f"page-{name}.png")
+    page.screenshot(path=IMAGES / f"page-{name}.png")
+    print(IMAGES.name, f"page-{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""The documents and their generated parts, each between `<!-- name -->` and `<!-- /name -->`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.readme import commands, configuration, days, endpoints, modules
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+READMES = {"en": ROOT / "README.md", "es": ROOT / "README.es.md"}
+
+
+def documents() -> list[Path]:
+    """Both READMEs and every page of docs/."""
+    return [*READMES.values(), *sorted(DOCS.glob("*.md"))]
+
+
+PARTS: dict[Path, Callable[[], dict[str, str]]] = {
+    READMES["en"]: lambda: {"commands": commands.overview("en")},
+    READMES["es"]: lambda: {"commands": commands.overview("es")},
+    DOCS / "architecture.md": lambda: {"tree": modules.tree(ROOT / "orch")},
+    DOCS / "benchmarks.md": lambda: {"days": days.section()},
+    DOCS / "commands.md": lambda: {
+        "reference": commands.reference(),
+        "exits": commands.exit_codes(),
+    },
+    DOCS / "configuration.md": configuration.sections,
+    DOCS / "endpoint.md": lambda: {"routes": endpoints.routes()},
+}
+"""Each document that has generated parts, and what makes those parts by name."""
+
+
+def replaced(text: str, parts: Mapping[str, str]) -> str:
+    """A document with its generated parts replaced. Raises ValueError for a missing mark."""
+    for name, part in parts.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, mark, rest = text.partition(begin)
+        _, other, after = rest.partition(end)
+        if not mark or not other:
+            raise ValueError(f"the marks of {name} are missing")
+        text = f"{before}{begin}{part}\n{end}{after}"
+    return text
+
+
+def regenerate() -> None:
+    """Writes every generated part."""
+    for path, parts in PARTS.items():
+        path.write_text(replaced(path.read_text(encoding="utf-8"), parts()), encoding="utf-8")
