@@ -21,52 +21,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CORE = ["tests/routing", "tests/execution", "tests/test_router.py"]
-FACES = [
-    f"tests/test_{name}.py"
-    for name in ("cli", "cli_options", "conversation", "last_resort", "waiting", "faults")
-]
-DOORS = [f"tests/test_server_{name}.py" for name in ("guard", "keys", "logins")]
+CORE = ["tests/routing", "tests/execution"]
+FACES = ["tests/cli/test_main.py", "tests/cli/test_options.py"]
+HTTP = [f"tests/server/http/test_{name}.py" for name in ("guard", "keys", "sessions")]
+PROVIDERS = ["tests/providers/test_ollama.py", "tests/providers/test_openai_compatible.py"]
 MODULES: dict[str, tuple[str, list[str], list[str]]] = {
-    "scoring": ("orch/scoring.py", CORE, FACES),
-    "expected_time": ("orch/expected_time.py", CORE, FACES),
-    "selection": ("orch/selection.py", CORE, [*FACES, "tests/test_replay.py"]),
-    "router": ("orch/router.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
-    "model_state": ("orch/model_state.py", CORE, ["tests/test_ollama_backend.py", *FACES]),
-    "decide": (
-        "orch/decide.py",
-        CORE,
-        [*FACES, "tests/test_classifier.py", "tests/test_server_openai.py"],
-    ),
-    "run": (
-        "orch/run.py",
-        [*CORE, "tests/test_faults.py"],
-        [*FACES, "tests/test_cache.py", "tests/test_memory.py", "tests/test_rate.py"],
-    ),
-    "outcome": (
-        "orch/outcome.py",
-        [*CORE, "tests/test_waiting.py"],
-        [*FACES, "tests/test_journal.py", "tests/test_cut_json.py"],
-    ),
-    "registry": (
-        "orch/registry.py",
-        [*CORE, "tests/test_ollama_backend.py"],
-        ["tests/test_models_command.py", *FACES],
-    ),
-    "request": (
-        "orch/request.py",
-        [*CORE, "tests/test_ollama_backend.py"],
-        [*FACES, "tests/test_cut_json.py", "tests/test_openai_backend.py"],
-    ),
+    "scoring": ("orch/routing/scoring.py", CORE, FACES),
+    "expected_time": ("orch/routing/expected_time.py", CORE, FACES),
+    "selection": ("orch/routing/selection.py", CORE, FACES),
+    "ranking": ("orch/routing/ranking.py", CORE, [*PROVIDERS, *FACES]),
+    "model_state": ("orch/routing/model_state.py", CORE, [*PROVIDERS, *FACES]),
+    "router": ("orch/routing/router.py", CORE, [*FACES, "tests/classifier", "tests/server/api"]),
+    "run": ("orch/execution/run.py", CORE, [*FACES, "tests/cli/test_cache.py", "tests/memory"]),
+    "results": ("orch/execution/results.py", CORE, [*FACES, "tests/storage/test_journal.py"]),
+    "registry": ("orch/routing/registry.py", CORE, [*PROVIDERS, "tests/cli/test_models.py"]),
+    "request": ("orch/execution/request.py", CORE, [*PROVIDERS, *FACES]),
     "guard": (
-        "orch/server/guard.py",
-        DOORS,
-        ["tests/test_server_bounds.py", "tests/test_page_security.py"],
+        "orch/server/http/guard.py",
+        HTTP,
+        ["tests/server/http/test_limits.py", "tests/server/web/test_security.py"],
     ),
-    "cache": (
-        "orch/cache.py",
+    "answers": (
+        "orch/storage/answers.py",
         ["tests/execution/test_answer_cache.py"],
-        ["tests/test_cache.py", "tests/test_near.py"],
+        ["tests/storage", "tests/cli/test_cache.py", "tests/text/test_equivalence.py"],
     ),
 }
 """File, the tests that are tried first, and those that are tried where the first notice nothing."""

@@ -145,7 +145,9 @@ def test_qdrants_engine_has_what_is_called_of_it() -> None:
         if "import qdrant_edge as qdrant" in path.read_text()
     ]
     names = set().union(*(called(str(module), "qdrant") for module in modules))
-    methods = called("orch/memory/edge.py", "self._opened") | called("orch/memory/edge.py", "shard")
+    methods = called("orch/memory/edge_store.py", "self._opened") | called(
+        "orch/memory/edge_store.py", "shard"
+    )
     assert {"EdgeShard.load", "EdgeConfig"} <= names
     assert {"update", "close", "count", "scroll"} <= methods
     assert [name for name in names if not has(edge, name)] == []
@@ -154,7 +156,7 @@ def test_qdrants_engine_has_what_is_called_of_it() -> None:
 
 def test_llama_cpp_has_what_is_set_and_called_of_it() -> None:
     xllamacpp = pytest.importorskip("xllamacpp", reason="this platform has no wheel of xllamacpp")
-    names = called("orch/backends/llamacpp.py", "parameters")
+    names = called("orch/providers/llamacpp.py", "parameters")
     assert {"model.path", "n_ctx", "api_keys", "cpuparams.n_threads"} <= names
     assert [name for name in names if not has(xllamacpp.CommonParams(), name)] == []
     assert has(xllamacpp.Server, "listening_address")
