@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -18,7 +17,6 @@ from rich.console import Console
 from orch.bench import answer_parsing as reading
 from orch.bench import graders, suite
 from orch.classifier import features
-from orch.classifier.keyword_rules import forced_classification
 from orch.cli.run_display import TerminalDisplay
 from orch.errors import OrchError
 from orch.execution.results import MAX_UNANSWERED_CHARS
@@ -29,55 +27,12 @@ from orch.server.api.openai import schemas
 from orch.server.http import json_limits
 from orch.server.web.components import markdown_html
 from orch.storage.answers import answer_key
-from orch.text import fold as folding
-from orch.text.equivalence.tokenize import without_accents
-from orch.text.fold import fold
 from orch.text.markdown import BlockSplitter
 from orch.text.prompt import estimate_text_tokens
 from orch.text.redact import Redactor
 from orch.text.slices import OVERLAP_CHARS, SLICE_CHARS, overlapping_slices
-from orch.types import TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import fake, over
-
-MARKS = "a" + "\u0301\u0316" * 50_000
-
-
-@pytest.fixture
-def normalized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The lengths of the texts that are normalized, which takes the square of a run of marks."""
-    lengths: list[int] = []
-
-    def normalize(form: str, text: str) -> str:
-        lengths.append(len(text))
-        return unicodedata.normalize(form, text)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(folding, "normalize", normalize)
-    return lengths
-
-
-def test_combining_marks_are_folded_a_slice_at_a_time(normalized: list[int]) -> None:
-    assert fold(MARKS) == without_accents(MARKS) == "a"
-    assert max(normalized) <= folding.SLICE_CHARS
-
-
-def test_marks_are_folded_alike_wherever_a_text_is_cut() -> None:
-    text = "Ñandú ﬁn ế 가각 " * 400
-    marked = unicodedata.normalize("NFKD", text.lower())
-    assert fold(text) == "".join(each for each in marked if not unicodedata.combining(each))
-
-
-def test_a_language_is_told_from_the_head_of_a_text(normalized: list[int]) -> None:
-    forced_classification(TaskType.CODING, MARKS * 10)
-    assert sum(normalized) <= 2_000
-
-
-def test_a_line_that_comes_in_pieces_is_the_same_block() -> None:
-    text = "# One\n\n" + "word " * 500 + "\n\n```py\nx = 1\n\ny = 2\n```\n\nend"
-    whole, pieces = BlockSplitter(), BlockSplitter()
-    fed = "".join(pieces.feed(each) for each in text)
-    assert (fed, pieces.tail(9), pieces.flush()) == (whole.feed(text), whole.tail(9), whole.flush())
-
 
 # ---------------------------------------------------------------- what is read for secrets
 

@@ -7,8 +7,7 @@ import ast
 import re
 
 from orch.bench.suite_check import find_json
-from orch.classifier.keyword_rules import words_of
-from orch.text.fold import fold
+from orch.text.language import fold, split_words
 
 _THOUGHT = re.compile(
     r"<(think|thinking|thought|reasoning|reflection)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE
@@ -95,7 +94,7 @@ def final_number(text: str, lang: str) -> list[float]:
         return numbers[0]
     lines = [line for line in text.split("\n") if _numbers(line, lang)]
     if not lines:
-        words = [_WORDS[word] for word in words_of(fold(text)) if word in _WORDS]
+        words = [_WORDS[word] for word in split_words(fold(text)) if word in _WORDS]
         return words[-1:]
     bold = [
         numbers

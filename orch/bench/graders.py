@@ -44,10 +44,9 @@ from orch.bench.suite import (
     phrase_pattern,
 )
 from orch.bench.suite_check import find_json, value_at_path
-from orch.classifier.keyword_rules import language, words_of
 from orch.config import regex_limits
 from orch.execution.json_schema import first_violation
-from orch.text.fold import fold
+from orch.text.language import detect_language, fold, split_words
 
 ExecuteCode = Callable[[str, str], SandboxResult]
 """Runs code and its tests: `sandbox.run`."""
@@ -365,7 +364,7 @@ _WORD = re.compile(r"[\w'’-]*\w")
 
 def _rubric(check: Rubric, asked: _Asked) -> Grade:
     text = plain_with_bullets(asked.text)
-    if _goes_round(words_of(fold(text))):
+    if _goes_round(split_words(fold(text))):
         return Grade(0.0, "it repeats itself")
     wanted, limits = list(_wanted(check, text)), list(_limits(check, text))
     missed = [what for what, met in [*wanted, *limits] if not met]
@@ -422,7 +421,8 @@ def _wanted(check: Rubric, text: str) -> Iterator[tuple[str, bool]]:
     if check.language:
         yield (
             f"in {check.language}",
-            language(text) == check.language or (language(text) == "" and sizes["words"] <= 20),
+            detect_language(text) == check.language
+            or (detect_language(text) == "" and sizes["words"] <= 20),
         )
     for unit in ("words", "lines", "sentences"):
         low = getattr(check, f"min_{unit}")
@@ -459,7 +459,11 @@ def _edges(check: Rubric, text: str, lines: list[str]) -> Iterator[tuple[str, bo
     if check.acrostic:
         yield (
             f"the lines spell {check.acrostic}",
-            "".join(words_of(fold(BULLET.sub("", line)))[0][:1] for line in lines if words_of(line))
+            "".join(
+                split_words(fold(BULLET.sub("", line)))[0][:1]
+                for line in lines
+                if split_words(line)
+            )
             == fold(check.acrostic),
         )
 

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from orch.classifier.keyword_rules import RuleClassifier, words_of
+from orch.classifier.keyword_rules import RuleClassifier
 from orch.classifier.linear_model import LinearClassifier
 from orch.classifier.opening_words import EVIDENCE_KIND as OPENING_KIND
 from orch.config.spec import TaskTypeRule
-from orch.text.fold import fold
+from orch.text.language import fold, split_words
 from orch.text.lines import one_line
 from orch.types import Classification, Evidence, TaskType
 
@@ -56,9 +56,9 @@ class Classifier:
 
 def _corrected(text: str, corrections: Corrections) -> Iterator[Evidence]:
     """The nearest corrected task, if it shares half of the words."""
-    own = frozenset(words_of(fold(text[:READ_CHARS]))) if corrections else frozenset()
+    own = frozenset(split_words(fold(text[:READ_CHARS]))) if corrections else frozenset()
     alike = [
-        (_alike(own, frozenset(words_of(fold(task[:READ_CHARS])))), task, kind)
+        (_alike(own, frozenset(split_words(fold(task[:READ_CHARS])))), task, kind)
         for task, kind in corrections
     ]
     share, task, kind = max(alike, default=(0.0, "", ""))

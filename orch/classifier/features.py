@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from orch.classifier.keyword_rules import language
 from orch.classifier.spelling import Vocabulary
-from orch.text.fold import fold
+from orch.text.language import detect_language, fold
 
 BUCKETS = 94_000
 """Times eight types, one byte each, plus the vocabulary: under 800 kB."""
@@ -207,11 +206,6 @@ def features(text: str, vocabulary: Vocabulary) -> dict[str, list[str]]:
     }
 
 
-def words_in(folded: str) -> list[str]:
-    """The words of a folded text."""
-    return _WORD.findall(folded)
-
-
 def hash_features(names: list[str]) -> list[int]:
     """The positions of the weights of features."""
     return list(map(_bucket, names))
@@ -255,7 +249,7 @@ def _shape(part: RequestParts, words: list[str], tokens: list[str]) -> Iterator[
     yield f"slength {min(len(words).bit_length(), 8)}"
     yield f"slines {min(part.asked.count(chr(10)).bit_length(), 4)}"
     yield f"spasted {min(len(part.pasted).bit_length() // 2, 6)}"
-    yield f"slanguage {language('', words)}"
+    yield f"slanguage {detect_language('', words)}"
     yield from (
         f"smark {token}"
         for token in dict.fromkeys(tokens)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from orch.config.regex_limits import READ_CHARS
 from orch.config.spec import TaskTypeRule
-from orch.text.fold import fold
+from orch.text.language import detect_language, fold, split_words
 from orch.types import Classification, Evidence, TaskType
 
 KEYWORD_WEIGHT = 1.0
@@ -27,19 +27,6 @@ SIMPLE_PRIOR = 0.5
 TAIL_CHARS = 1_000
 
 _WORD = re.compile(r"\w+")
-_ES = frozenset(
-    "el la los las un una de del que y en por para con como es son mi tu su al lo se cual este esta"
-    " esto".split()
-)
-_EN = frozenset(
-    "the a an of and to in for with is are my your this that what how which it on from do does i"
-    " you be".split()
-)
-
-
-def words_of(folded: str) -> list[str]:
-    """The words of a folded text."""
-    return _WORD.findall(folded)
 
 
 class RuleClassifier:
@@ -59,7 +46,7 @@ class RuleClassifier:
         if keyword.endswith("*"):
             self._stems.setdefault(fold(keyword[:-1]), []).append((task_type, keyword))
             return
-        words = tuple(_WORD.findall(fold(keyword)))
+        words = tuple(split_words(fold(keyword)))
         if words:
             self._phrases.setdefault(words[0], []).append((words, task_type, keyword))
 
@@ -70,7 +57,7 @@ class RuleClassifier:
             if len(text) <= READ_CHARS + TAIL_CHARS
             else f"{text[:READ_CHARS]}\n{text[-TAIL_CHARS:]}"
         )
-        return tuple(self._evidence(read, words_of(fold(read))))
+        return tuple(self._evidence(read, split_words(fold(read))))
 
     def classify(self, text: str) -> Classification:
         """Classifies a text by its head and its tail. Accepts any text."""
@@ -79,7 +66,7 @@ class RuleClassifier:
             if len(text) <= READ_CHARS + TAIL_CHARS
             else f"{text[:READ_CHARS]}\n{text[-TAIL_CHARS:]}"
         )
-        words = _WORD.findall(fold(read))
+        words = split_words(fold(read))
         evidence = tuple(self._evidence(read, words))
         logits = dict.fromkeys(TaskType, 0.0)
         logits[TaskType.SIMPLE] = SIMPLE_PRIOR
@@ -87,7 +74,7 @@ class RuleClassifier:
             logits[item.task_type] += item.weight
         scores = _softmax(logits)
         best = max(TaskType, key=lambda task_type: scores[task_type])
-        return Classification(best, scores[best], scores, evidence, language(read, words))
+        return Classification(best, scores[best], scores, evidence, detect_language(read, words))
 
     def _evidence(self, text: str, words: list[str]) -> Iterator[Evidence]:
         seen: set[tuple[TaskType, str]] = set()
@@ -127,19 +114,8 @@ def forced_classification(task_type: TaskType, text: str) -> Classification:
         1.0,
         scores,
         (Evidence(task_type, "forced", str(task_type), 0.0),),
-        language(text),
+        detect_language(text),
     )
-
-
-def language(text: str, words: list[str] | None = None) -> str:
-    """en, es, or empty where neither speaks. Counts function words and Spanish letters."""
-    if words is None:
-        words = _WORD.findall(fold(text[:READ_CHARS]))
-    es = sum(word in _ES for word in words) + 2 * sum(text.count(mark) for mark in "¿¡ñ")
-    en = sum(word in _EN for word in words)
-    if es == en:
-        return ""
-    return "es" if es > en else "en"
 
 
 def _softmax(logits: Mapping[TaskType, float]) -> dict[TaskType, float]:

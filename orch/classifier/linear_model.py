@@ -12,10 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from orch.classifier.features import BUCKETS, features, hash_features
-from orch.classifier.keyword_rules import language
 from orch.classifier.opening_words import READ_WORDS, TYPE_OF, keep_second, opening_votes
 from orch.classifier.spelling import Vocabulary
-from orch.text.fold import fold
+from orch.text.language import detect_language, fold
 from orch.types import Classification, Evidence, TaskType
 
 WEIGHTS = Path(__file__).with_name("weights.bin")
@@ -124,7 +123,7 @@ class LinearClassifier:
             confidence=confidence,
             scores=dict(zip(_TYPES, probabilities, strict=True)),
             evidence=evidence,
-            language=language(text[:_READ_CHARS], folded),
+            language=detect_language(text[:_READ_CHARS], folded),
             second=(
                 second
                 if probabilities[order[1]] >= self._head["second_share"] * probabilities[order[0]]

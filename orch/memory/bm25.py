@@ -14,8 +14,7 @@ from functools import cache
 from itertools import pairwise
 from zlib import crc32
 
-from orch.classifier.keyword_rules import language
-from orch.text.fold import fold
+from orch.text.language import STOP_WORDS, fold, likely_language
 
 K1 = 1.2
 """Saturation of repeated words: the usual value of BM25 (Robertson and Zaragoza 2009)."""
@@ -33,32 +32,6 @@ PAIR_BUCKETS = 2**16
 with its own list."""
 
 _WORD = re.compile(r"[^\W_]+")
-_ENGLISH = frozenset(
-    """a about above after again against all also am an and any are aren as at be because been
-    before being below between both but by can cannot could couldn d did didn do does
-    doesn doing don down during each few for from further had hadn has hasn have haven
-    having he her here hers herself him himself his how i if in into is isn it its
-    itself just ll m me more most mustn my myself no nor not now o of off on once only
-    or other our ours ourselves out over own re s same shall shan she should shouldn
-    so some such t than that the their theirs them themselves then there these they
-    this those through to too under until up us ve very was wasn we were weren what
-    when where which while who whom whose why will with won would wouldn you your
-    yours yourself yourselves""".split()
-)
-_SPANISH = frozenset(
-    """a al algo algun alguna algunas alguno algunos ante antes aquel aquella aquellas aquello
-    aquellos aqui asi aun aunque cada como con contra cual cuales cualquier cuando
-    cuanta cuantas cuanto cuantos de del desde donde dos durante e el ella ellas ello
-    ellos en entre era eran eras eres es esa esas ese eso esos esta estaba estaban
-    estado estamos estan estar estas este esto estos estoy fue fueron fui ha habia
-    habian haber hace hacia han has hasta hay he hemos la las le les lo los mas me mi
-    mia mias mio mios mis mucho muy nada ni no nos nosotros nuestra nuestras nuestro
-    nuestros o os otra otras otro otros para pero poco por porque pues que quien
-    quienes se sea sean ser si sido sin sobre sois solo somos son soy su sus suya
-    suyas suyo suyos tal tambien tan tanto te tenia tiene tienen toda todas todo todos
-    tu tus tuya tuyo un una unas uno unos usted ustedes va vosotros y ya yo""".split()
-)
-_STOP_WORDS = {"en": _ENGLISH, "es": _SPANISH}
 _STEMMERS = {"en": "english", "es": "spanish"}
 _MONTHS = dict(
     zip(
@@ -87,8 +60,8 @@ def terms(text: str, stemmed_as: str | None = None) -> list[str]:
     """The terms of a text in order. `stemmed_as` is en or es; by default the language of the
     text."""
     all_words = normalized_words(text)
-    own = _language(text, all_words)
-    stop, stem = _STOP_WORDS[own], _stemmer(stemmed_as or own)
+    own = likely_language(text, all_words)
+    stop, stem = STOP_WORDS[own], _stemmer(stemmed_as or own)
     return [stem(_MONTHS.get(word, word)) for word in all_words if word not in stop]
 
 
@@ -127,16 +100,6 @@ def _tokens(own: Iterable[str]) -> Iterator[int]:
 
 def _pairs(own: list[str]) -> Iterator[int]:
     return (crc32(f"{first} {second}".encode()) % PAIR_BUCKETS for first, second in pairwise(own))
-
-
-def _language(text: str, all_words: list[str]) -> str:
-    """en or es. Many short questions have none of the classifier's words: then the longer lists
-    here decide, and English where they don't.
-
-    One word is too little for that: `sea` is one of Spanish's.
-    """
-    spanish, english = (sum(word in stop for word in all_words) for stop in (_SPANISH, _ENGLISH))
-    return language(text, all_words) or ("es" if spanish > max(english, 1) else "en")
 
 
 @cache

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_FENCE = re.compile(r"(`{3,})[^`]*|(~{3,}).*")
+"""A line that opens a code block (CommonMark 0.31, 4.5): a line of backticks holds no others."""
+
 
 class BlockSplitter:
     """Takes text as it arrives. A blank line ends a block, except inside a code fence or a list.
@@ -10,7 +15,7 @@ class BlockSplitter:
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._partial: list[str] = []
-        self._fence = ""
+        self._opening = self._fence = ""
         self._after_blank = False
 
     def feed(self, text: str) -> str:
@@ -29,11 +34,10 @@ class BlockSplitter:
         if self._after_blank and stripped and not line[0].isspace() and not _is_item(line):
             ready, self._lines = "".join(self._lines), []
         self._lines.append(line)
-        mark = stripped[:3]
-        if not self._fence and mark in ("```", "~~~"):
-            self._fence = line
-        elif self._fence and stripped == self._fence.strip()[:3]:
-            self._fence = ""
+        if not self._fence and (match := _FENCE.fullmatch(stripped)):
+            self._opening, self._fence = line, match[1] or match[2]
+        elif self._fence and _closes(stripped, self._fence):
+            self._opening = self._fence = ""
         self._after_blank = not stripped and not self._fence
         return ready
 
@@ -48,13 +52,18 @@ class BlockSplitter:
             )
         )
         kept = kept[-most_chars:] if most_chars else kept
-        return self._fence + kept if self._fence and self._fence not in kept else kept
+        return self._opening + kept if self._opening and self._opening not in kept else kept
 
     def flush(self) -> str:
         """The incomplete part; empty afterwards."""
         rest = "".join(self._lines) + "".join(self._partial)
         self.__init__()  # type: ignore[misc]
         return rest
+
+
+def _closes(line: str, fence: str) -> bool:
+    """Whether a line closes a code block: only characters of its fence, and at least as many."""
+    return len(line) >= len(fence) and line == fence[0] * len(line)
 
 
 def _is_item(line: str) -> bool:

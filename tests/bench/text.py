@@ -22,7 +22,7 @@ from orch.bench.suite import SuiteTask as Graded
 from orch.bench.suite import load_suite as suite
 from orch.bench.suite_check import find_json
 from orch.classifier.classifier import Classifier
-from orch.classifier.keyword_rules import RuleClassifier, language
+from orch.classifier.keyword_rules import RuleClassifier
 from orch.cli.run_display import TerminalDisplay
 from orch.config.load import load_config
 from orch.errors import ProviderError
@@ -45,7 +45,7 @@ from orch.server.web.components.stream_text import split_tail
 from orch.storage.answers import answer_key
 from orch.text.equivalence.guards import is_equivalent
 from orch.text.equivalence.tokenize import without_accents
-from orch.text.fold import fold
+from orch.text.language import detect_language, fold
 from orch.text.markdown import BlockSplitter
 from orch.text.prompt import Task, estimate_text_tokens, fenced_block, message_text
 from orch.text.redact import Redactor
@@ -193,7 +193,7 @@ def functions() -> dict[str, Work]:
             text, None, [(text, "coding")] * 3
         ),
         "keywords and patterns": rules.classify,
-        "language": language,
+        "language": detect_language,
         "fold": fold,
         "near: bare": without_accents,
         "near: same answer": lambda text: is_equivalent(text, f"{text}!", 1.0),

@@ -166,7 +166,7 @@ def test_the_evidence_names_words_of_the_text() -> None:
 
 def test_predicting_needs_no_numpy() -> None:
     code = (
-        "import sys; from orch.classifier.linear_model import LearnedClassifier as L;"
+        "import sys; from orch.classifier.linear_model import LinearClassifier as L;"
         " L.shipped().classify('hi'); print('numpy' in sys.modules)"
     )
     assert (

@@ -9,12 +9,12 @@ import pytest
 
 from orch import classify
 from orch.classifier.classifier import Classifier
-from orch.classifier.keyword_rules import RuleClassifier, words_of
+from orch.classifier.keyword_rules import RuleClassifier
 from orch.classifier.linear_model import WEIGHTS
 from orch.classifier.opening_words import EVIDENCE_KIND, NEAR, OPENING, keep_second
 from orch.config.load import load_config
 from orch.config.spec import Keywords, TaskTypeRule
-from orch.text.fold import fold
+from orch.text.language import fold, split_words
 from orch.types import TaskType
 from tests.evals.words import GOAL, by_word, placed, sentences, share
 from tests.support.orch_command import orch
@@ -183,7 +183,7 @@ def _types(word: str) -> set[TaskType]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(words_of(fold(text)))
+    return frozenset(split_words(fold(text)))
 
 
 def _alike(a: frozenset[str], b: frozenset[str]) -> float:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orch.classifier.features import split_request, words_in
+from orch.classifier.features import split_request
 from orch.classifier.spelling import Vocabulary
+from orch.text.language import split_words
 from orch.types import TaskType
 
 TYPES = tuple(str(each) for each in TaskType)
@@ -141,7 +142,7 @@ def vocabulary(rows: Sequence[Row]) -> Vocabulary:
             counts.update(
                 {
                     word
-                    for word in words_in(split_request(row.text).asked)
+                    for word in split_words(split_request(row.text).asked)
                     if word.isalpha() and word.isascii()
                 }
             )

@@ -8,18 +8,7 @@ from collections.abc import Iterator
 from orch.text.equivalence.function_words import CONJUNCTIONS, DROPPED_ES, PREPOSITIONS
 from orch.text.equivalence.lexicon import listed_form, looks_like_code, lookup, unit_forms
 from orch.text.equivalence.vocabulary import ALIASES, TECH
-from orch.text.fold import strip_marks
-
-_ENGLISH = frozenset(
-    "the is are how what what's why when where who which do does can could my to of in for with me"
-    " i from this and into please need that".split()
-)
-_SPANISH = frozenset(
-    (
-        "el la los las un una unos de del que es en con por para como cual cuales cuando donde"
-        " quien qué cómo y al sin dame dime explica escribe pasa convierte traduce trenes receta"
-    ).split()
-)
+from orch.text.language import detect_language, fold, likely_language, split_words
 
 
 def tokenize(raw: list[str]) -> list[str]:
@@ -62,19 +51,17 @@ def _pieces(token: str, last: bool) -> Iterator[str]:
 
 
 def is_spanish(text: str, tokens: list[str]) -> bool:
-    """By a mark, function words or a verb at the beginning."""
-    return (
-        "¿" in text
-        or not _SPANISH.isdisjoint(token.lower() for token in tokens)
-        or any(listed_form(without_accents(token)).endswith("-") for token in tokens[:2])
+    """Whether a task is in Spanish: by its function words, or a Spanish verb at the beginning."""
+    return likely_language(text, split_words(fold(text))) == "es" or any(
+        listed_form(without_accents(token)).endswith("-") for token in tokens[:2]
     )
 
 
 def _is_english(tokens: list[str]) -> bool:
-    """By function words or a verb at the beginning."""
-    return not _ENGLISH.isdisjoint(token.lower() for token in tokens) or listed_form(
-        without_accents(tokens[0])
-    ) == without_accents(tokens[0])
+    """Whether a task is in English: by function words except `a`, or a verb at the beginning."""
+    words = [word for token in tokens if token.lower() != "a" for word in split_words(fold(token))]
+    first = without_accents(tokens[0])
+    return detect_language("", words) == "en" or listed_form(first) == first
 
 
 def normalize_token(token: str, at: int, tokens: list[str], spanish: bool) -> str:
@@ -113,7 +100,7 @@ def normalize_token(token: str, at: int, tokens: list[str], spanish: bool) -> st
 
 def without_accents(token: str) -> str:
     """Lower case without accents; ñ stays."""
-    return strip_marks(token.lower().replace("ñ", "\0"), "NFD").replace("\0", "ñ")
+    return fold(token, keep="ñ", form="NFD")
 
 
 def _accent_tense(lower: str, plain: str) -> str:

@@ -13,16 +13,9 @@ import yaml
 
 from orch.config import load, spec
 from orch.errors import ConfigError
-from orch.text.redact import (
-    AFTER_CHARS,
-    BEFORE_CHARS,
-    PIECE_CHARS,
-    Redactor,
-    assignments,
-    detectors,
-    is_retired_pattern,
-)
+from orch.text.redact import Redactor, assignments, detectors, is_retired_pattern
 from orch.text.redact.detectors import find_secrets
+from orch.text.redact.redactor import AFTER_CHARS, BEFORE_CHARS, PIECE_CHARS
 from orch.text.redact.secret_names import NameKind
 from orch.text.redact.secret_values import ValueStyle
 from orch.text.redact.text_view import Span
@@ -136,6 +129,7 @@ def test_an_ordinary_prompt_loads_no_form() -> None:
     assert done.stdout.split() == [
         "orch.text.redact",
         "orch.text.redact.detectors",
+        "orch.text.redact.redactor",
         "orch.text.redact.text_view",
     ]
 
@@ -167,7 +161,7 @@ def test_a_long_text_is_searched_once_and_in_bounded_pieces(
         given.append(len(piece))
         return find_secrets(piece)
 
-    monkeypatch.setattr(detectors, "spans", counted)
+    monkeypatch.setattr(detectors, "find_secrets", counted)
     Redactor({}).redact(text)
     assert max(given) <= BEFORE_CHARS + PIECE_CHARS + AFTER_CHARS
     assert sum(given) <= 1.1 * len(text)
@@ -192,7 +186,7 @@ def test_no_value_is_judged_by_more_than_its_beginning(
         judged.append(len(value))
         return False
 
-    monkeypatch.setattr(assignments, "is_secret", counted)
+    monkeypatch.setattr(assignments, "is_secret_value", counted)
     Redactor({}).redact(text)
     assert judged
     assert max(judged) <= assignments.JUDGED_CHARS
