@@ -27,8 +27,8 @@ from orch.orchestrator import Orchestrator
 from orch.routing.known_models.priors import QUANTIZATION_LOSS
 from orch.routing.scoring import MIN_GRADES, TASKS_PER_LOAD
 from orch.server.api.request_task import ChatParams, build_request_task
-from orch.server.http.guard import Rules
 from orch.server.http.keys import ApiKeys
+from orch.server.http.rules import Rules
 from orch.server.http.sessions import (
     LINK_TTL_S,
     MAX_WRONG_KEYS,

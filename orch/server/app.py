@@ -169,10 +169,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     """Renders 404 and 405 in the format of the path's API."""
     assert isinstance(error, HTTPException)
     method = f" {request.method}" if error.status_code == 405 else ""
-    body, content_type = error_body(
-        request.url.path, error.status_code, "not_found", f"there is no{method} {request.url.path}"
-    )
-    return Response(body, error.status_code, dict(error.headers or {}), content_type)
+    path = request.url.path
+    body = error_body(path, "not_found", f"there is no{method} {path}")
+    return Response(body, error.status_code, dict(error.headers or {}), "application/json")
 
 
 def _lifespan(service: Service) -> Lifespan[FastAPI]:

@@ -19,9 +19,11 @@ from orch.config import paths
 from orch.config.socket_path import is_private_folder, socket_path
 from orch.errors import OrchError, UsageError
 from orch.server.app import create_app
-from orch.server.http.guard import Guard, Rules
+from orch.server.http.connection_limits import ConnectionLimits, fit_open_files
+from orch.server.http.guard import Guard
 from orch.server.http.peer_user import IDENTIFIES_PEERS
-from orch.server.http.protocol import ConnectionLimits, fit_open_files, protocol_class
+from orch.server.http.protocol import protocol_class
+from orch.server.http.rules import Rules
 from orch.server.http.sessions import LOGIN_PATH, LOGOUT_PATH, LoginSessions
 from orch.server.instance_lock import held, holder
 from orch.server.local_client import NoServerError, StuckServerError, request_json
@@ -49,7 +51,7 @@ def run_server(
     config_dir: Path | None,
     address: ListenAddress,
     rules: Rules,
-    bounds: ConnectionLimits,
+    limits: ConnectionLimits,
     *,
     with_page: bool,
 ) -> None:
@@ -61,13 +63,13 @@ def run_server(
         if with_page:
             rules = replace(
                 rules,
-                logins=LoginSessions(rules.keys, rules.tries),
+                logins=LoginSessions(rules.keys, rules.wrong_keys),
                 public_paths=rules.public_paths | {LOGIN_PATH, LOGOUT_PATH},
             )
-        bounded = replace(bounds, most_connections=fit_open_files(bounds.most_connections))
+        limits = replace(limits, max_connections=fit_open_files(limits.max_connections))
         config = uvicorn.Config(
             Guard(create_app(service, with_page=with_page), rules),
-            http=protocol_class(bounded),
+            http=protocol_class(limits),
             loop="auto",
             lifespan="on",
             log_level="warning",

@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from orch.server.http.guard import Guard, Rules
-from orch.server.http.protocol import ConnectionLimits, protocol_class
+from orch.server.http.connection_limits import ConnectionLimits
+from orch.server.http.guard import Guard
+from orch.server.http.protocol import protocol_class
+from orch.server.http.rules import Rules
 
 DEADLINE_S = 10.0
 HOST = b"Host: localhost\r\n"

@@ -14,8 +14,10 @@ from unittest import mock
 import uvicorn
 
 from orch.server.app import create_app
-from orch.server.http.guard import Guard, Rules
-from orch.server.http.protocol import ConnectionLimits, protocol_class
+from orch.server.http.connection_limits import ConnectionLimits
+from orch.server.http.guard import Guard
+from orch.server.http.protocol import protocol_class
+from orch.server.http.rules import Rules
 from orch.server.service import Service
 from orch.storage.database import Database
 from orch.storage.sqlite_file import SQLiteConnection

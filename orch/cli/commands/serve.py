@@ -79,9 +79,9 @@ def serve_command(
     if ctx.invoked_subcommand is not None:
         return
     _needs(*(() if no_ui else PAGE_PACKAGES))
-    from orch.server.http.guard import Rules
+    from orch.server.http.connection_limits import ConnectionLimits
     from orch.server.http.keys import ApiKeys
-    from orch.server.http.protocol import ConnectionLimits
+    from orch.server.http.rules import Rules
     from orch.server.process import ListenAddress, run_server
 
     rules = Rules.for_host(
@@ -89,7 +89,7 @@ def serve_command(
         hosts=allow_host,
         origins=allow_origin,
         keys=ApiKeys.read(api_key),
-        most_body_bytes=int(max_body_mb * 2**20),
+        max_body_bytes=int(max_body_mb * 2**20),
     )
     if detach:
         _detach(sys.argv)

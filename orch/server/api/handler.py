@@ -22,35 +22,13 @@ from orch.errors import OrchError
 from orch.execution.attempt import Chunk
 from orch.execution.run import OnPartial
 from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
+from orch.server.http.errors import error_location, http_error
 from orch.server.http.json_limits import has_more_values
 from orch.server.service import Service
 from orch.text.prompt import Task
 from orch.types import RunResult
 
 LOG = logging.getLogger("orch.server")
-ERROR_STATUS = {
-    "usage": 400,
-    "config": 400,
-    "bad_input": 400,
-    "not_kept": 400,
-    "remote": 400,
-    "no_provider": 503,
-    "model_not_found": 404,
-    "not_found": 404,
-    "context_overflow": 400,
-    "timeout": 504,
-    "all_failed": 502,
-    "unable": 400,
-    "busy": 429,
-    "another": 409,
-    "interrupted": 499,
-    "reader_gone": 499,
-    "terminated": 503,
-    "locked": 503,
-    "unreachable": 503,
-    "too_large": 413,
-}
-"""`error.code` to the HTTP status of an answer that has not begun; 500 for the others."""
 VISIBLE_CHUNKS = ("content", "thinking", "tool_call", "done")
 """Chunks that a response can start with: until then another model may still take over unseen."""
 MAX_INLINE_BODY_BYTES, MAX_JSON_VALUES = 200_000, 200_000
@@ -322,40 +300,22 @@ def with_error_envelope(envelope: ErrorEnvelope) -> Callable[[Endpoint], Endpoin
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                # its words could hold a prompt: the kind and the place must do
-                LOG.error("%s at %s", type(error).__name__, _place(error))
-                return error_response(
-                    OrchError("orch failed at this request", "its log says where"), envelope
-                )
+                LOG.error("%s", error_location(error))
+                failure = OrchError("orch failed at this request", "its log says where")
+                return error_response(failure, envelope)
 
         return call
 
     return wrap
 
 
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-
-
 def error_response(error: OrchError, envelope: ErrorEnvelope) -> Response:
     """An error as a response, with its status and headers."""
-    last = error.attempts[-1] if error.attempts else None
-    heads = response_headers(
-        error.run_id, last.model if last else "", "", max(len(error.attempts) - 1, 0)
-    )
-    limited = bool(error.attempts) and all(
-        attempt.code in ("busy", "rate_limited") for attempt in error.attempts
-    )
-    if error.code == "busy" or limited:
-        heads["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
-    return with_warning_headers(
-        json_response(
-            envelope(error),
-            heads,
-            ERROR_STATUS["busy"] if limited else ERROR_STATUS.get(error.code, 500),
-        ),
-        error.warnings,
-    )
+    model = error.attempts[-1].model if error.attempts else ""
+    headers = response_headers(error.run_id, model, "", max(len(error.attempts) - 1, 0))
+    codes = {attempt.code for attempt in error.attempts}
+    is_limited = error.code == "busy" or (bool(codes) and codes <= {"busy", "rate_limited"})
+    if is_limited:
+        headers["retry-after"] = str(max(round(error.retry_after_s or 1), 1))
+    status = http_error("busy" if is_limited else error.code).status
+    return with_warning_headers(json_response(envelope(error), headers, status), error.warnings)

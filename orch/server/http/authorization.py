@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-Access = Literal["open", "told", "owner"]
+Access = Literal["open", "identified", "owner"]
 """`open`: everybody who reaches the server. `identified`: the same, but what is done depends on who
 asks. `owner`: the account that runs the server, or a login session."""
 
 ROUTE_ACCESS: dict[str, Access] = {
-    # what Ollama too answers to everybody on the machine
+    # Ollama, too, serves these to everybody on the machine
     "HEAD /": "open",
     "GET /api/version": "open",
     "GET /api/tags": "open",
@@ -21,13 +21,13 @@ ROUTE_ACCESS: dict[str, Access] = {
     "GET /v1/models": "open",
     "GET /v1/models/{model:path}": "open",
     "POST /v1/embeddings": "open",
-    # recalls, reads kept answers and is remembered for the owner alone
-    "POST /api/chat": "told",
-    "POST /api/generate": "told",
-    "POST /v1/chat/completions": "told",
-    "POST /v1/completions": "told",
-    "POST /v1/responses": "told",
-    # the journal, memory, measured figures, settings, and what changes them
+    # recall, cached answers and remembering are for the owner only
+    "POST /api/chat": "identified",
+    "POST /api/generate": "identified",
+    "POST /v1/chat/completions": "identified",
+    "POST /v1/completions": "identified",
+    "POST /v1/responses": "identified",
+    # the journal, memory, statistics and settings, and what changes them
     "POST /orch/run": "owner",
     "POST /orch/route": "owner",
     "GET /orch/health": "owner",
@@ -45,20 +45,20 @@ ROUTE_ACCESS: dict[str, Access] = {
     "GET /metrics": "owner",
     "GET /docs": "owner",
     "GET /openapi.json": "owner",
-    # the page, and the way into it
+    # the page and its login
     "GET /": "owner",
     "GET /models": "owner",
     "GET /activity": "owner",
     "GET /memory": "owner",
     "GET /settings": "owner",
-    "GET /login": "told",
-    "POST /login": "told",
-    "GET /logout": "told",
-    "POST /logout": "told",
+    "GET /login": "identified",
+    "POST /login": "identified",
+    "GET /logout": "identified",
+    "POST /logout": "identified",
 }
-_BELOW: dict[str, Access] = {
-    route[: route.index("{")]: need
-    for route, need in ROUTE_ACCESS.items()
+_PREFIX_ACCESS: dict[str, Access] = {
+    route[: route.index("{")]: access
+    for route, access in ROUTE_ACCESS.items()
     if route.endswith(":path}")
 }
 
@@ -66,7 +66,7 @@ _BELOW: dict[str, Access] = {
 def required_access(method: str, path: str) -> Access:
     """The access that a request requires."""
     route = f"{method} {path}"
-    found = ROUTE_ACCESS.get(route) or next(
-        (need for above, need in _BELOW.items() if route.startswith(above)), None
-    )
-    return found or "owner"
+    if route in ROUTE_ACCESS:
+        return ROUTE_ACCESS[route]
+    matching = (access for prefix, access in _PREFIX_ACCESS.items() if route.startswith(prefix))
+    return next(matching, "owner")

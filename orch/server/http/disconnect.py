@@ -21,17 +21,17 @@ class ClientDisconnected(Exception):
 class DisconnectSignal:
     """Notifies listeners once when the connection closes."""
 
-    __slots__ = ("happened", "told")
+    __slots__ = ("is_disconnected", "listeners")
 
     def __init__(self) -> None:
-        self.happened = False
-        self.told: set[Callable[[], None]] = set()
+        self.is_disconnected = False
+        self.listeners: set[Callable[[], None]] = set()
 
     def notify(self) -> None:
         """Marks the connection as closed and calls every listener."""
-        self.happened = True
-        for each in tuple(self.told):
-            each()
+        self.is_disconnected = True
+        for listener in tuple(self.listeners):
+            listener()
 
 
 class CancelOnDisconnect:
@@ -41,23 +41,24 @@ class CancelOnDisconnect:
     Waiting for `http.disconnect` instead would take a task of its own for each request.
     """
 
-    __slots__ = ("_departure", "_left", "_task")
+    __slots__ = ("_is_cancelled", "_signal", "_task")
 
     def __init__(self, request: Request) -> None:
-        departure: DisconnectSignal = request.scope["extensions"][DISCONNECT_EXTENSION]["departure"]
-        self._departure, self._left = departure, False
+        extension = request.scope["extensions"][DISCONNECT_EXTENSION]
+        self._signal: DisconnectSignal = extension["signal"]
+        self._is_cancelled = False
 
     def __enter__(self) -> CancelOnDisconnect:
-        if self._departure.happened:
+        if self._signal.is_disconnected:
             raise ClientDisconnected
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._departure.told.add(self._leave)
+        self._signal.listeners.add(self._cancel)
         return self
 
-    def _leave(self) -> None:
-        self._left = True
+    def _cancel(self) -> None:
+        self._is_cancelled = True
         self._task.cancel(DISCONNECT_CODE)
 
     def __exit__(
@@ -66,7 +67,7 @@ class CancelOnDisconnect:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._departure.told.discard(self._leave)
-        if self._left and isinstance(error, asyncio.CancelledError):
+        self._signal.listeners.discard(self._cancel)
+        if self._is_cancelled and isinstance(error, asyncio.CancelledError):
             self._task.uncancel()
             raise ClientDisconnected from None

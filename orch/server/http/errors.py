@@ -1,72 +1,140 @@
-"""Codes, statuses and messages of refused requests, and the error format of each API (pure)."""
+"""HTTP errors: one table of codes with status and OpenAI error type, and the bodies that carry
+them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-RenderRefusal = Callable[[str, int, str, str], tuple[bytes, str]]
-"""Path, status, code and message of a refusal to its body and content type."""
+INVALID, FAILED, SERVER = "invalid_request_error", "api_error", "server_error"
+SLOW, LIMITED = "timeout_error", "rate_limit_error"
+"""Values of `error.type` in OpenAI's API."""
+_Headers = tuple[tuple[bytes, bytes], ...]
 
-REFUSALS = {
-    "log_in": (303, "this page is shown to who has logged in"),
-    "ambiguous_header": (400, "a header that may be there once is there twice"),
-    "missing_api_key": (
+
+class HttpError(NamedTuple):
+    """What an error code becomes over HTTP; `message` and `headers` where the server itself
+    refuses."""
+
+    status: int
+    type: str
+    message: str = ""
+    headers: _Headers = ()
+
+
+UNKNOWN = HttpError(500, FAILED)
+"""For a code that is not in the table."""
+_OWNER_ONLY = (
+    "only the account that runs this server may request this: `orch page` opens its page, its"
+    " commands and `curl --unix-socket` use its Unix socket, and with API keys set (orch serve"
+    " --api-key) a client with a key may request it, too"
+)
+_BEARER: _Headers = ((b"www-authenticate", b"Bearer"),)
+_RETRY_SOON: _Headers = ((b"retry-after", b"1"),)
+
+ERRORS = {
+    # a run or a request that failed: `error.code` of an OrchError
+    "usage": HttpError(400, INVALID),
+    "bad_input": HttpError(400, INVALID),
+    "context_overflow": HttpError(400, INVALID),
+    "config": HttpError(400, FAILED),
+    "not_kept": HttpError(400, FAILED),
+    "remote": HttpError(400, FAILED),
+    "unable": HttpError(400, FAILED),
+    "model_not_found": HttpError(404, INVALID),
+    "not_found": HttpError(404, INVALID),
+    "another": HttpError(409, FAILED),
+    "too_large": HttpError(413, FAILED),
+    "busy": HttpError(429, LIMITED),
+    "interrupted": HttpError(499, FAILED),
+    "reader_gone": HttpError(499, FAILED),
+    "all_failed": HttpError(502, FAILED),
+    "no_provider": HttpError(503, FAILED),
+    "terminated": HttpError(503, FAILED),
+    "locked": HttpError(503, FAILED),
+    "unreachable": HttpError(503, FAILED),
+    "timeout": HttpError(504, FAILED),
+    # a request that the guard refuses, or a response that it ends
+    "log_in": HttpError(303, INVALID, "log in to see this page"),
+    "ambiguous_header": HttpError(400, INVALID, "a header that may occur once occurs twice"),
+    "missing_api_key": HttpError(
         401,
-        "this server wants an API key, as Authorization: Bearer KEY or as x-api-key: KEY",
+        "authentication_error",
+        "an API key is required: send Authorization: Bearer KEY or x-api-key: KEY",
+        _BEARER,
     ),
-    "invalid_api_key": (401, "the API key is not one of this server's"),
-    "too_many_wrong_keys": (
+    "invalid_api_key": HttpError(
+        401, "authentication_error", "the API key is not valid for this server", _BEARER
+    ),
+    "too_many_wrong_keys": HttpError(
         429,
-        "too many wrong API keys came from there; the right one is let in at any time",
+        LIMITED,
+        "too many wrong API keys from this client; a valid key is accepted at any time",
+        ((b"retry-after", b"60"),),
     ),
-    # not 421, which invites a browser to try again over another connection
-    "host_not_allowed": (403, "this server does not answer under that host name"),
-    "owner_only": (
+    # not 421, which makes a browser try again over another connection
+    "host_not_allowed": HttpError(
         403,
-        (
-            "only the account that runs this server may ask for that: `orch page` opens its page,"
-            " its commands and `curl --unix-socket` ask over its Unix socket, and with API keys set"
-            " (orch serve --api-key) so may whoever shows one"
-        ),
+        "permission_error",
+        "this server is not served under this host name; orch serve --allow-host adds one",
     ),
-    "origin_not_allowed": (403, "this server does not answer pages of that origin"),
-    "body_too_slow": (408, "the request's body did not arrive in time"),
-    "body_too_large": (413, "the request's body is too large"),
-    "internal_error": (500, "something broke in the server"),
-    "stopping": (503, "the server is stopping"),
-    "answer_too_long": (504, "the answer took too long"),
-    "reader_too_slow": (408, "the answer was not read"),
+    "origin_not_allowed": HttpError(
+        403,
+        "permission_error",
+        "pages of this origin may not use this server; orch serve --allow-origin adds one",
+    ),
+    "owner_only": HttpError(403, "permission_error", _OWNER_ONLY),
+    "body_too_slow": HttpError(408, SLOW, "the request body did not arrive in time"),
+    "reader_too_slow": HttpError(408, SLOW, "the client did not read the response in time"),
+    "body_too_large": HttpError(413, INVALID, "the request body is too large"),
+    "internal_error": HttpError(500, SERVER, "internal error; the server's log says where"),
+    "stopping": HttpError(503, SERVER, "the server is shutting down", _RETRY_SOON),
+    "answer_too_long": HttpError(504, SLOW, "the response took too long"),
+    # a connection or a request that the protocol refuses
+    "invalid_http": HttpError(400, INVALID, "the request is not valid HTTP"),
+    "headers_too_large": HttpError(431, INVALID, "the request headers are too large"),
+    "unknown_transfer_encoding": HttpError(
+        501, INVALID, "the only transfer encoding that this server supports is chunked"
+    ),
+    "too_many_connections": HttpError(503, SERVER, "too many connections", _RETRY_SOON),
 }
-"""Why a request is refused or an answer ended: code to status and message."""
-
-_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    408: "timeout_error",
-    429: "rate_limit_error",
-    500: "server_error",
-    503: "server_error",
-    504: "timeout_error",
-}
+"""Every error code that a response can carry."""
 
 
-def error_body(path: str, status: int, code: str, message: str) -> tuple[bytes, str]:
-    """An error as the API of that path writes it: OpenAI's, Ollama's or orch's own."""
-    error: dict[str, Any] = {
+def http_error(code: str) -> HttpError:
+    """The row of a code."""
+    return ERRORS.get(code, UNKNOWN)
+
+
+def openai_body(code: str, message: str) -> dict[str, Any]:
+    """An error as OpenAI's API has it."""
+    return {"error": {"message": message, "type": http_error(code).type, "code": code}}
+
+
+def error_body(path: str, code: str, message: str = "") -> bytes:
+    """An error as JSON in the format of the path's API: OpenAI's, Ollama's or orch's own."""
+    message = message or http_error(code).message
+    body: dict[str, Any] = {
         "v": 1,
         "ok": False,
         "error": {"code": code, "message": message, "hint": ""},
     }
     if path.startswith("/v1/"):
-        error = {
-            "error": {
-                "message": message,
-                "type": _TYPES.get(status, "invalid_request_error"),
-                "code": code,
-            }
-        }
+        body = openai_body(code, message)
     elif path.startswith("/api/"):
-        error = {"error": message}
-    return json.dumps(error).encode(), "application/json"
+        body = {"error": message}
+    return json.dumps(body).encode()
+
+
+def error_location(error: BaseException) -> str:
+    """The class of an exception and the last places it passed, without its message, which may
+    quote a prompt."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    places, step = [], error.__traceback__
+    while step is not None:
+        file = "/".join(Path(step.tb_frame.f_code.co_filename).parts[-3:])
+        places.append(f"{file}:{step.tb_lineno}")
+        step = step.tb_next
+    return f"{type(error).__name__} at {' < '.join(reversed(places[-4:]))}"

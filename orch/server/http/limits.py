@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-    from orch.server.http.guard import Rules
+    from orch.server.http.rules import Rules
 
 ABORT_EXTENSION = "orch.cut"
 """ASGI extension that drops a connection at once: `scope["extensions"][ABORT_EXTENSION]["now"]()`.
@@ -26,78 +26,89 @@ class RequestLimits:
     the client."""
 
     __slots__ = (
-        "_begun",
-        "_blocked",
-        "_reading",
+        "_blocked_since",
+        "_is_reading",
         "_receive",
         "_rules",
         "_send",
         "_size",
+        "_started_at",
         "_task",
-        "cut",
-        "done",
+        "abort_code",
         "headers",
+        "is_body_complete",
+        "is_response_complete",
+        "is_response_started",
         "origin",
         "scope",
-        "started",
-        "whole",
     )
 
     def __init__(self, rules: Rules, scope: Scope, receive: Receive, send: Send) -> None:
         self._rules, self._receive, self._send = rules, receive, send
-        self._task, self._begun = asyncio.current_task(), monotonic()
-        self._blocked, self._reading, self._size = 0.0, False, 0
+        self._task, self._started_at = asyncio.current_task(), monotonic()
+        self._blocked_since, self._is_reading, self._size = 0.0, False, 0
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.origin = b""
-        self.cut = ""
-        self.whole = self.started = self.done = False
+        self.abort_code = ""
+        self.is_body_complete = self.is_response_started = self.is_response_complete = False
+
+    @property
+    def has_unread_body(self) -> bool:
+        """Whether the client may still be sending its body."""
+        length = self.headers.get(b"content-length", b"0")
+        has_body = b"transfer-encoding" in self.headers or length != b"0"
+        return has_body and not self.is_body_complete
 
     async def receive(self) -> Message:
         """The app's `receive`: counts the body and aborts a request whose body exceeds the
         limit."""
-        if self.whole:
+        if self.is_body_complete:
             return await self._receive()
-        self._reading = True
+        self._is_reading = True
         try:
             message = await self._receive()
         finally:
-            self._reading = False
+            self._is_reading = False
         self._size += len(message.get("body", b""))
-        self.whole = not message.get("more_body", False)
-        if self._size > self._rules.most_body_bytes:
+        self.is_body_complete = not message.get("more_body", False)
+        if self._size > self._rules.max_body_bytes:
             self.abort("body_too_large")
-            # here the cancellation strikes, unless the app reads in another task than it was called
-            # in
+            # the cancellation is raised here, unless the app reads in another task than its own
             await asyncio.sleep(0)
             return {"type": "http.disconnect"}
         return message
 
     async def send(self, message: Message) -> None:
         """The app's `send`; drops everything once the response was aborted."""
-        if self.cut:
+        if self.abort_code:
             return
-        if self.started:
-            self.done = not message.get("more_body", False)
+        if self.is_response_started:
+            self.is_response_complete = not message.get("more_body", False)
         elif message["type"] == "http.response.start":
-            self.started = True
+            self.is_response_started = True
             if self.origin:
-                message = {
-                    **message,
-                    "headers": [*message.get("headers", ()), *self.cors_headers()],
-                }
+                headers = [*message.get("headers", ()), *self.cors_headers()]
+                message = {**message, "headers": headers}
         await self.send_timed(message)
+
+    async def start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Sends the head of a response of the guard's own."""
+        self.is_response_started = True
+        await self.send_timed({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send_timed(self, message: Message) -> None:
         """Sends a message and records how long the client takes to read it."""
-        self._blocked = monotonic()
+        self._blocked_since = monotonic()
         try:
             await self._send(message)
         finally:
-            self._blocked = 0.0
+            self._blocked_since = 0.0
 
     def cors_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that let a page of an allowed origin read the response."""
+        if not self.origin:
+            return [(b"vary", b"origin")] if b"origin" in self.headers else []
         return [
             (b"access-control-allow-origin", self.origin),
             (b"access-control-expose-headers", EXPOSED_HEADERS),
@@ -106,30 +117,31 @@ class RequestLimits:
 
     def check_timeouts(self, now: float) -> None:
         """Aborts the request if a timeout has passed."""
-        rules, slow = self._rules, self._blocked and now - self._blocked > self._rules.write_s
-        if slow:
+        rules, since = self._rules, self._blocked_since
+        is_blocked = bool(since) and now - since > rules.write_timeout_s
+        if is_blocked:
             self.close_connection()
-        if self.cut:
+        if self.abort_code:
             return
-        if slow:
+        if is_blocked:
             self.abort("reader_too_slow")
-        elif self._reading and now - self._begun > rules.body_s:
+        elif self._is_reading and now - self._started_at > rules.body_timeout_s:
             self.abort("body_too_slow")
-        elif now - self._begun > rules.stream_s:
+        elif now - self._started_at > rules.request_timeout_s:
             self.abort("answer_too_long")
 
     def abort(self, code: str) -> None:
         """Cancels the app's work; the guard then sends an error with this code or closes the
         connection."""
-        self.cut = code
+        self.abort_code = code
         if self._task is not None:
             self._task.cancel()
 
     def close_connection(self) -> None:
         """Drops the connection, where the server supports it."""
-        cut = (self.scope.get("extensions") or {}).get(ABORT_EXTENSION)
-        if cut is not None:
-            cut["now"]()
+        extension = (self.scope.get("extensions") or {}).get(ABORT_EXTENSION)
+        if extension is not None:
+            extension["now"]()
 
     async def drain(self, *, until_gone: bool) -> None:
         """Discards incoming messages until the end of the body or of the connection, for `linger_s`

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from orch.server.http.guard import SAFE_PATH
+from orch.server.http.origins import SAFE_PATH
 from orch.server.http.sessions import COOKIE, LINK_PARAMETER, LOGIN_PATH, LOGOUT_PATH, LoginSessions
 from orch.server.web.components.i18n import Translator, preferred_language
 

@@ -17,7 +17,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orch.config import paths
-from orch.server.http.guard import error_location
+from orch.server.http.errors import error_location
 from orch.server.service import Service
 from orch.server.web.components.i18n import preferred_language
 

@@ -18,8 +18,8 @@ from schemathesis import Case, HookContext
 from schemathesis.config import SchemathesisConfig
 
 from orch.memory.operations import OPERATIONS
-from orch.server.api.handler import ERROR_STATUS
 from orch.server.app import ROUTES, openapi_document
+from orch.server.http.errors import http_error
 from orch.types import TaskType
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
@@ -219,7 +219,7 @@ def is_whole(path: str, body: bytes) -> bool:
     if path.startswith("/api/"):
         return last["done"] is True
     return last["type"] == "done" or (
-        last["type"] == "error" and ERROR_STATUS.get(last["error"]["code"], 500) < 500
+        last["type"] == "error" and http_error(last["error"]["code"]).status < 500
     )
 
 

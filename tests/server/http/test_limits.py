@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from orch.config.socket_path import socket_path
-from orch.server.http.guard import Rules
-from orch.server.http.protocol import ConnectionLimits, fit_open_files, protocol_class
+from orch.server.http.connection_limits import ConnectionLimits, fit_open_files
+from orch.server.http.protocol import protocol_class
+from orch.server.http.rules import Rules
 from orch.server.local_client import LocalConnection
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama
@@ -30,7 +31,7 @@ KEY, OTHER = "k" * 15 + "1", "k" * 15 + "2"
 @pytest.fixture(scope="module")
 def door() -> Iterator[Door]:
     """The usual bounds, but for a small body."""
-    with guarded(Rules(most_body_bytes=1000, linger_s=0.1)) as there:
+    with guarded(Rules(max_body_bytes=1000, linger_s=0.1)) as there:
         yield there
 
 
@@ -98,7 +99,7 @@ def test_a_connection_is_not_used_again_after_an_answer_that_came_before_the_bod
 
 
 def test_a_body_that_trickles_is_cut() -> None:
-    with guarded(Rules(body_s=0.2)) as there, Client(there.address) as client:
+    with guarded(Rules(body_timeout_s=0.2)) as there, Client(there.address) as client:
         reply = client.say(
             b"POST /api/chat HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\n", b"x"
         ).hear()
@@ -130,12 +131,18 @@ def test_an_upload_that_breaks_off_leaves_no_line_in_the_log(
 
 @pytest.mark.parametrize("said", [b"", b"G", b"GET / HTTP/1.1\r\nHost: local", b"\r\n\r\n"])
 def test_a_head_that_does_not_come_is_not_waited_for(said: bytes) -> None:
-    with guarded(bounds=ConnectionLimits(head_s=0.1)) as there, Client(there.address) as client:
+    with (
+        guarded(bounds=ConnectionLimits(head_timeout_s=0.1)) as there,
+        Client(there.address) as client,
+    ):
         assert client.say(said).rest() == b""
 
 
 def test_a_second_head_that_does_not_come_is_not_waited_for_either() -> None:
-    with guarded(bounds=ConnectionLimits(head_s=0.1)) as there, Client(there.address) as client:
+    with (
+        guarded(bounds=ConnectionLimits(head_timeout_s=0.1)) as there,
+        Client(there.address) as client,
+    ):
         assert client.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").hear().status == 200
         assert client.say(b"\r\nGET / HT").rest() == b""
 
@@ -143,9 +150,9 @@ def test_a_second_head_that_does_not_come_is_not_waited_for_either() -> None:
 def test_a_slow_second_head_does_not_cut_the_answer_before_it() -> None:
     late = threading.Event()
 
-    class Noting(protocol_class(ConnectionLimits(head_s=0.05))):  # type: ignore[misc]  # made by a function
-        def _late(self) -> None:
-            super()._late()
+    class Noting(protocol_class(ConnectionLimits(head_timeout_s=0.05))):  # type: ignore[misc]  # made by a function
+        def _head_timed_out(self) -> None:
+            super()._head_timed_out()
             late.set()
 
     with guarded(http=Noting) as there, Client(there.address) as client:
@@ -166,7 +173,7 @@ def test_a_slow_second_head_does_not_cut_the_answer_before_it() -> None:
     ],
 )
 def test_a_head_that_is_too_large_is_refused_whole_or_in_pieces(head: bytes) -> None:
-    with guarded(bounds=ConnectionLimits(most_head_bytes=2000)) as there:
+    with guarded(bounds=ConnectionLimits(max_head_bytes=2000)) as there:
         assert there.ask(head).status == 431
         assert there.ask(*(head[start : start + 1] for start in range(len(head)))).status == 431
         assert there.site.paths == []
@@ -174,7 +181,7 @@ def test_a_head_that_is_too_large_is_refused_whole_or_in_pieces(head: bytes) -> 
 
 def test_a_head_that_grew_too_large_with_its_end_is_refused() -> None:
     with (
-        guarded(bounds=ConnectionLimits(most_head_bytes=2000)) as there,
+        guarded(bounds=ConnectionLimits(max_head_bytes=2000)) as there,
         Client(there.address) as client,
     ):
         client.say(b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 1900)
@@ -189,7 +196,7 @@ def test_a_head_that_grew_too_large_with_its_end_is_refused() -> None:
 
 def test_heads_that_come_together_are_measured_one_by_one() -> None:
     with (
-        guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there,
+        guarded(bounds=ConnectionLimits(max_head_bytes=200)) as there,
         Client(there.address) as client,
     ):
         request = b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 80 + b"\r\n\r\n"
@@ -200,7 +207,7 @@ def test_heads_that_come_together_are_measured_one_by_one() -> None:
 
 def test_a_large_body_behind_a_head_does_not_count_as_head() -> None:
     with (
-        guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there,
+        guarded(bounds=ConnectionLimits(max_head_bytes=200)) as there,
         Client(there.address) as client,
     ):
         request = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9000\r\n\r\n" + b"x" * 9000
@@ -211,7 +218,7 @@ def test_a_large_body_behind_a_head_does_not_count_as_head() -> None:
 
 def test_large_bodies_in_a_row_are_none_of_each_other_s_framing() -> None:
     with (
-        guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there,
+        guarded(bounds=ConnectionLimits(max_head_bytes=200)) as there,
         Client(there.address) as client,
     ):
         head = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3000\r\n\r\n"
@@ -232,7 +239,7 @@ def test_endless_extensions_and_trailers_are_cut(rest: bytes) -> None:
 
 
 def test_small_chunks_are_no_endless_extension() -> None:
-    with guarded(bounds=ConnectionLimits(most_head_bytes=200)) as there:
+    with guarded(bounds=ConnectionLimits(max_head_bytes=200)) as there:
         assert (
             len(
                 there.ask(
@@ -400,7 +407,7 @@ def held(there: Door, count: int, stack: contextlib.ExitStack) -> None:
 
 
 def test_connections_beyond_the_bound_are_turned_away_until_one_closes() -> None:
-    with guarded(bounds=ConnectionLimits(most_connections=2)) as there:
+    with guarded(bounds=ConnectionLimits(max_connections=2)) as there:
         with contextlib.ExitStack() as stack:
             held(there, 2, stack)
             reply = there.get("Host: localhost")
@@ -414,7 +421,7 @@ def test_connections_beyond_the_bound_are_turned_away_until_one_closes() -> None
 
 def test_the_owner_has_64_places_more_and_then_is_turned_away_too(tmp_path: Path) -> None:
     with (
-        guarded(bounds=ConnectionLimits(most_connections=2), path=tmp_path / "s") as there,
+        guarded(bounds=ConnectionLimits(max_connections=2), path=tmp_path / "s") as there,
         contextlib.ExitStack() as stack,
     ):
         held(there, 2 + 64, stack)
@@ -433,7 +440,7 @@ def test_the_owner_has_64_places_more_and_then_is_turned_away_too(tmp_path: Path
 )
 def test_who_is_waited_for_longest_makes_room_for_who_comes(said: bytes) -> None:
     with (
-        guarded(bounds=ConnectionLimits(most_connections=4)) as there,
+        guarded(bounds=ConnectionLimits(max_connections=4)) as there,
         contextlib.ExitStack() as stack,
     ):
         held(there, 1, stack)
@@ -451,7 +458,7 @@ def test_who_is_waited_for_longest_makes_room_for_who_comes(said: bytes) -> None
 
 def test_a_connection_whose_request_is_being_answered_makes_no_room() -> None:
     with (
-        guarded(bounds=ConnectionLimits(most_connections=2)) as there,
+        guarded(bounds=ConnectionLimits(max_connections=2)) as there,
         Client(there.address) as asking,
         Client(there.address) as kept,
     ):
@@ -541,7 +548,7 @@ def metrics() -> list[bytes]:
 
 
 def test_a_client_that_does_not_read_is_cut_and_the_answer_ended() -> None:
-    with guarded(Rules(write_s=0.2)) as there, Client(there.address, buffer=4096) as client:
+    with guarded(Rules(write_timeout_s=0.2)) as there, Client(there.address, buffer=4096) as client:
         client.say(b"GET /stream HTTP/1.1\r\n" + HOST + b"\r\n")
         assert there.site.ended.wait(DEADLINE_S)
         assert eventually(
@@ -553,7 +560,7 @@ def test_a_client_that_does_not_read_is_cut_and_the_answer_ended() -> None:
 
 def test_an_answer_that_is_given_but_not_fetched_does_not_hold_its_connection() -> None:
     with (
-        guarded(bounds=ConnectionLimits(flush_s=0.2)) as there,
+        guarded(bounds=ConnectionLimits(flush_timeout_s=0.2)) as there,
         Client(there.address, buffer=4096) as client,
     ):
         client.say(b"GET /huge HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
@@ -562,7 +569,7 @@ def test_an_answer_that_is_given_but_not_fetched_does_not_hold_its_connection() 
 
 
 def test_an_answer_that_takes_too_long_is_cut() -> None:
-    with guarded(Rules(stream_s=0.2)) as there:
+    with guarded(Rules(request_timeout_s=0.2)) as there:
         with Client(there.address) as client:
             said = client.say(b"GET /stream HTTP/1.1\r\n" + HOST + b"\r\n").rest()
         assert said.startswith(b"HTTP/1.1 200")

@@ -20,7 +20,6 @@ import pytest
 from orch.server.app import ROUTES
 from orch.server.http.authorization import ROUTE_ACCESS as NEEDS
 from orch.server.http.authorization import required_access
-from orch.server.http.guard import Rules
 from orch.server.http.peer_user import (
     SocketAddress,
     SocketOwners,
@@ -28,6 +27,7 @@ from orch.server.http.peer_user import (
     parse_socket_table,
     table_rows_of,
 )
+from orch.server.http.rules import Rules
 from orch.server.local_client import request_json
 from tests.conftest import CODER
 from tests.support.fake_ollama import FakeOllama

@@ -25,6 +25,7 @@ from orch.server.api.handler import (
 from orch.server.api.openai.schemas import ChatCompletionRequest
 from orch.server.api.openai.tools import parse_tool_choice, tools_from_chat
 from orch.server.api.request_task import ChatParams, build_request_task
+from orch.server.http.errors import http_error
 from orch.types import RunResult, Usage
 
 SAMPLING_FIELDS = (
@@ -41,27 +42,16 @@ SAMPLING_FIELDS = (
 """Fields that are sampling options; other fields that orch does not know are passed to the
 model."""
 HANDLED_FIELDS = ("model", "messages", "stream", "stream_options", "tools", "response_format", "n")
-ERROR_TYPES = {
-    "bad_input": "invalid_request_error",
-    "usage": "invalid_request_error",
-    "context_overflow": "invalid_request_error",
-    "busy": "rate_limit_error",
-}
 ERROR_CODES = {"context_overflow": "context_length_exceeded", "busy": "rate_limit_exceeded"}
 
 
 def openai_error(error: OrchError) -> dict[str, Any]:
     """An error in the format of OpenAI's API."""
     message = f"{error.message}; {error.hint}" if error.hint else error.message
-    kind = (
-        "invalid_request_error"
-        if error.code == "model_not_found"
-        else ERROR_TYPES.get(error.code, "api_error")
-    )
     return {
         "error": {
             "message": message,
-            "type": kind,
+            "type": http_error(error.code).type,
             "param": "model" if error.code == "model_not_found" else None,
             "code": ERROR_CODES.get(error.code, error.code),
         }

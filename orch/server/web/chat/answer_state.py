@@ -15,7 +15,7 @@ from starlette.requests import Request
 from orch.errors import OrchError
 from orch.execution.attempt import Chunk
 from orch.execution.run import Run
-from orch.server.http.guard import error_location
+from orch.server.http.errors import error_location
 from orch.server.service import Service
 from orch.text.prompt import Task
 from orch.types import RunResult, decision_to_dict
