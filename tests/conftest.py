@@ -1,4 +1,4 @@
-"""A home of its own for every test, and a fake Ollama on a real socket."""
+"""Fixtures: a separate ORCH_HOME for every test, and a fake Ollama on a real socket."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 CODER = "qwen2.5-coder:7b-instruct-q4_K_M"
 LLAMA = "llama3.1:8b-instruct-q4_K_M"
 ROOM = "version: 1\nmemory_budget_gb: 100\n"
-"""A routing.yaml under which every model fits, whatever else runs on the machine."""
+"""A routing.yaml under which every model fits in memory, whatever else runs on the machine."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compiles orch once, before workers and hundreds of processes start that would each do it
     again where PYTHONDONTWRITEBYTECODE is set.
 
-    Gives those processes what they would have in a terminal of their own.
+    Sets the environment that those processes would have in a terminal.
     """
     if (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -42,8 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(config.rootpath / "orch", quiet=1)
     elif hasattr(os, "sched_setaffinity"):
-        # a core for each worker and its processes: llama.cpp's threads spin, and those of two tests
-        # would halt each other (seen: an answer in two minutes)
+        # one core for each worker and its processes: llama.cpp's threads spin, and those of two
+        # tests would block each other (seen: an answer in two minutes)
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(
             0, {cores[int(config.workerinput["workerid"].removeprefix("gw")) % len(cores)]}
@@ -51,13 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """A file alone is over before workers have started; otherwise there is one for each core."""
+    """A single file ends before workers have started; otherwise there is one for each core."""
     return 0 if len(config.args) == 1 and ".py" in config.args[0] else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in the browser that fails is tried once more, and the closing line counts it: on a
-    busy machine a browser may take seconds for a frame."""
+    """Reruns a failed browser test once, which the closing line counts: on a busy machine a frame
+    may take seconds."""
     for item in items:
         if "visit" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flaky(reruns=1))
@@ -65,8 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """ORCH_HOME in an empty folder, an empty working directory, and no Ollama of the machine's
-    own."""
+    """Sets ORCH_HOME to an empty folder, with an empty working directory and without the machine's
+    Ollama."""
     folder = tmp_path / "home"
     work = tmp_path / "work"
     work.mkdir()
@@ -80,7 +80,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
-    """A fake Ollama with a coder and a general model, which OLLAMA_HOST points at."""
+    """A fake Ollama with a coder and a general model, named by OLLAMA_HOST."""
     models = [
         FakeModel(CODER, reply=["def ", "f(): ", "pass"]),
         FakeModel(LLAMA, reply=["Hello", " ", "world"]),
@@ -92,7 +92,7 @@ def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
 
 @pytest.fixture
 def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
-    """The server in front of that fake Ollama, with memory for all of its models."""
+    """The server in front of that fake Ollama, with memory for all its models."""
     from tests.support.http_server import served  # FastAPI and uvicorn, which few tests need
 
     home.mkdir(exist_ok=True)
@@ -103,7 +103,7 @@ def url(ollama: FakeOllama, home: Path) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str) -> Iterator[OpenAI]:
-    """OpenAI's own client of that server."""
+    """OpenAI's own client for that server."""
     import openai
 
     with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as made:
@@ -112,8 +112,8 @@ def client(url: str) -> Iterator[OpenAI]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a file: while it is there, an event loop runs in this thread,
-    and no asynchronous test could."""
+    """One Chromium for the tests of a file: while it exists, an event loop runs in this thread, and
+    asynchronous tests are impossible."""
     from tests.support.browser import chromium  # Playwright, which few tests need
 
     with chromium() as one:

@@ -1,8 +1,8 @@
-"""Breaks one rule of the core at a time and tells which breaks no test notices: `uv run python -m
-tests.mutants router decide -n 10`.
+"""Mutation tests of the core: changes one rule at a time and reports changes that no test notices:
+`uv run python -m tests.mutants router run -n 10`.
 
-Not part of the test run: each mutant is a run of the tests of its module. The file is put back
-after each; one with uncommitted changes is refused.
+Not part of the test run: each mutant runs the tests of its module. The file is restored after each;
+a file with uncommitted changes is refused.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MODULES: dict[str, tuple[str, list[str], list[str]]] = {
         ["tests/storage", "tests/cli/test_cache.py", "tests/text/test_equivalence.py"],
     ),
 }
-"""File, the tests that are tried first, and those that are tried where the first notice nothing."""
+"""File, the tests that run first, and those that run if the first notice nothing."""
 MOST_S = 900
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -68,7 +68,7 @@ class Mutant:
 
 
 def main() -> int:
-    """Runs the mutants of the named modules; the exit code is 1 where one survives."""
+    """Runs the mutants of the named modules; the exit code is 1 if one survives."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("modules", nargs="*", choices=[*MODULES, []], help="default: all")
     arguments.add_argument("-n", type=int, default=10, help="mutants a module")
@@ -98,7 +98,7 @@ def _module(name: str, count: int, seed: int) -> list[str]:
         begun = time.monotonic()
         try:
             file.write_bytes(source[: mutant.begin] + mutant.text.encode() + source[mutant.end :])
-            # bytecode goes by whole seconds and length: each change needs a time of its own
+            # bytecode is keyed by whole seconds and length: each change needs a time of its own
             os.utime(file, (written + 2 * number,) * 2)
             noticed = _fails(first) or _fails(then)
         finally:
@@ -114,7 +114,7 @@ def _module(name: str, count: int, seed: int) -> list[str]:
 
 
 def _fails(tests: list[str]) -> bool:
-    """Whether a test notices, or nothing ends in time."""
+    """Whether a test notices, or the run does not end in time."""
     command = [
         sys.executable,
         "-m",
@@ -137,7 +137,7 @@ def _fails(tests: list[str]) -> bool:
 
 
 def _difference(was: str, text: str) -> str:
-    """Both, from the first place where they are not alike."""
+    """Both, from the first difference."""
     one, other = " ".join(was.split()).removeprefix("("), " ".join(text.split()).removeprefix("(")
     alike = sum(
         1
@@ -151,7 +151,7 @@ def _difference(was: str, text: str) -> str:
 
 
 def mutants(source: bytes) -> Iterator[Mutant]:
-    """Every change that is known, in the order of the file."""
+    """Every known change, in file order."""
     tree = ast.parse(source)
     starts = [0]
     for line in source.splitlines(keepends=True):
@@ -185,7 +185,7 @@ def _code(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
-    """What could stand in a node's place."""
+    """Possible replacements of a node."""
     match node:
         case ast.Compare(ops=[operator]) | ast.BoolOp(op=operator) | ast.BinOp(op=operator) if (
             type(operator) in _SWAPS

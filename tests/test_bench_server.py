@@ -1,5 +1,5 @@
-"""The benchmark of the server: its arithmetic, its checker of streams, and that its upstream and
-its load understand each other."""
+"""The benchmark of the server: its arithmetic, its stream checker, and that its upstream and its
+load understand each other."""
 
 from __future__ import annotations
 

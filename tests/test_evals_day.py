@@ -79,8 +79,7 @@ def decision(chosen: Candidate, *others: Candidate) -> Decision:
 
 
 def as_chosen(where: World, names: str) -> Day:
-    """A day on which the models were taken in that order, by the letter with which their names
-    begin."""
+    """A day on which the models were used in that order, by the first letter of their names."""
     by_letter = {each.name[0]: each for each in where.pool.models}
     server = Ollama(where.pool.models, where.room, where.memory_bytes, where.machine)
     steps = [

@@ -1,5 +1,5 @@
-"""How much text each function is given, however long the text is that came: never how long it
-took."""
+"""Bounds the text that each function is given, however long the input: asserts lengths, never
+times."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Every command runs with all ways to other machines blocked, in a folder full of code: no way out
-is tried, no cloud model is asked, no code of the
-folder is run. A new command must be added here.
-"""
+"""Runs every command with all ways to other machines blocked, in a folder full of code: none tries
+to connect, asks a cloud model or runs the folder's code. Add new commands here."""
 
 from __future__ import annotations
 
@@ -84,7 +82,7 @@ CALLS: dict[str, list[list[str]]] = {
     "config path": [[]],
     "config init": [["--to", "made"]],
 }
-"""What each command is called with, once or several times. `{run}` and `{answer}` are those of an
+"""The arguments of each command, for one or several calls. `{run}` and `{answer}` are ids of an
 earlier run, `{backup}` the journal with it."""
 WITHOUT_A_SERVER = {"serve stop": 2, "serve status": 1, "page": 2}
 SUITE = (
@@ -94,7 +92,7 @@ SUITE = (
 
 
 def commands() -> Iterator[str]:
-    """Every command and subcommand, as the program itself has them."""
+    """Every command and subcommand of the program."""
     for name, (module, _) in COMMANDS.items():
         yield name
         yield from (
@@ -104,8 +102,8 @@ def commands() -> Iterator[str]:
 
 
 class Fence(NamedTuple):
-    """Runs orch in `folder` with all ways to other machines blocked, proxies of the environment
-    among them; `file` holds what was tried."""
+    """Runs orch in `folder` with all ways to other machines blocked, including proxies of the
+    environment; `file` records attempts."""
 
     file: Path
     folder: Path
@@ -116,8 +114,7 @@ class Fence(NamedTuple):
         return {**os.environ, **proxies, "PYTHONPATH": str(FENCE), "ORCH_FENCE": str(self.file)}
 
     def __call__(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """A process of its own: what the forked ones have imported was imported without the
-        fence."""
+        """A process of its own: forked ones have imported modules without the fence."""
         command = [sys.executable, str(self.folder.parent / "bin" / "orch"), *words]
         return subprocess.run(
             command,
@@ -130,14 +127,14 @@ class Fence(NamedTuple):
         )
 
     def held(self) -> bool:
-        """Whether nobody tried to pass."""
+        """Whether there was no attempt."""
         return not self.file.exists()
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a module for every name that could be imported, each of which records that it
-    ran; orch's script is elsewhere, as it is installed."""
+    """A folder with a module for every importable name, each of which records that it ran; orch's
+    script is elsewhere, as when installed."""
     base = tmp_path_factory.mktemp("hostile")
     for name in ("bin", "clone"):
         (base / name).mkdir()
@@ -159,7 +156,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fence(tmp_path: Path, hostile: Path) -> Iterator[Fence]:
-    """The fence of this test. Fails the test where code of the folder ran."""
+    """The fence of this test. Fails the test if code of the folder ran."""
     ran = hostile.parent / "ran"
     ran.unlink(missing_ok=True)
     yield Fence(tmp_path / "tried", hostile)
@@ -182,7 +179,7 @@ def server(ollama: FakeOllama, home: Path) -> FakeOllama:
 
 
 def answered(home: Path) -> dict[str, str]:
-    """The ids of an earlier run and of the answer that is kept of it, and a backup with both."""
+    """The ids of an earlier run and of its cached answer, and a backup with both."""
     run_id = json.loads(orch("run", "--json", "Plan three days in Lisbon").stdout)["run_id"]
     with contextlib.closing(sqlite3.connect(home / "cache" / "answers.sqlite3")) as kept:
         ids = {"{run}": run_id, "{answer}": kept.execute("SELECT key FROM answers").fetchone()[0]}
@@ -218,7 +215,7 @@ def test_a_command_speaks_to_this_machine_alone(
 
 
 def use_the_server(fence: Fence) -> None:
-    """Asks what runs in the background, by HTTP and by the commands, and ends it."""
+    """Requests from the background server, by HTTP and by the commands, then stops it."""
     try:
         url = json.loads(fence("serve", "status", "--json").stdout)["server"]["url"]
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:

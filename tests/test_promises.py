@@ -1,5 +1,5 @@
-"""What the documents promise in passing and no other test checks; the figures beside such a promise
-are the program's."""
+"""Promises of the documentation that no other test checks; figures beside a promise are the
+program's own."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ IN_WORDS = {
 
 
 def figures() -> Iterator[str]:
-    """What stands in the documents as the program has it."""
+    """Figures of the program, as they must stand in the documentation."""
     routing = load_config().routing
     weights = routing.weights
     for weight in (weights.fit, weights.quality, weights.speed, weights.confidence):

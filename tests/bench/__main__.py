@@ -1,4 +1,4 @@
-"""Runs the benchmarks and prints their figures as Markdown, with machine, date and n."""
+"""Runs the benchmarks and prints the results as Markdown, with machine, date and n."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BENCHES: dict[str, Callable[[int], list[str]]] = {
 
 
 def machine() -> str:
-    """Cores, processor and Python, as one line."""
+    """Number of cores, processor and Python version, on one line."""
     facts = (
         Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     )

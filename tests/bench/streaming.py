@@ -1,5 +1,5 @@
-"""Chunks per second from a local server through `orch run` into a pipe, and how its memory grows
-from a short answer to a long one."""
+"""Measures chunks per second from a local server through `orch run` into a pipe, and memory growth
+with the length of an answer."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ GOAL_PER_S = 5_000
 
 @dataclass(frozen=True)
 class Flow:
-    """One answer: chunks per second from first byte to last, and the most memory the process held,
-    in bytes."""
+    """One answer: chunks per second from first byte to last, and the peak memory of the process in
+    bytes."""
 
     per_s: float
     peak_bytes: int

@@ -1,4 +1,4 @@
-"""CPU time against length: every function that takes text, on twenty kinds of hostile text, in this
+"""CPU time by length: every function that takes text, on twenty kinds of hostile text, in this
 process."""
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ from orch.text.terminal import sanitize_text
 SIZES = (2_000, 8_000, 32_000, 128_000, 512_000, 2_000_000)
 """Characters."""
 MOST_GROWTH = 1.2
-"""The exponent beyond which a function fails: n log n measures as 1.1, and the rest is noise."""
+"""The exponent above which a function fails: n log n measures as 1.1, the rest is noise."""
 STOP_S = 0.25
-"""A kind that takes longer at some length is not tried at the next: a square would take sixteen
-times as long there."""
+"""A kind slower than this at one length is not tried at the next: quadratic growth would take
+sixteen times as long there."""
 WORTH_S, FREEZES_S = 0.003, 0.1
-"""Less than the one is noise, of which no growth is told; what takes less than the other for 2 MB
-freezes nobody, whatever its exponent."""
+"""Below the first, times are noise and no growth is computed; a function that takes less than the
+second for 2 MB blocks nothing noticeably."""
 PIECE_CHARS = 4
-"""A stream's pieces: about a token."""
+"""The size of a stream's chunks: about a token."""
 Work = Callable[[str], object]
 
 
 def report(_: int) -> list[str]:
-    """A Markdown table: for each function the kind on which it grows fastest. Ends with status 1
-    where one grows beyond the bound."""
+    """Prints a Markdown table: for each function, the kind with the fastest growth. Exits with
+    status 1 if one exceeds the bound."""
     print(
         "| function | worst kind | exponent | longest tried | ms there |\n|---|---|---|---|---|",
         flush=True,
@@ -84,7 +84,7 @@ def report(_: int) -> list[str]:
 
 
 def _row(name: str, work: Work) -> bool:
-    """Measures and prints one function; whether it grows too fast."""
+    """Measures and prints one function; returns whether it grows too fast."""
     found = {kind: measured(work, kind) for kind in KINDS}
     worst = max(
         found,
@@ -102,7 +102,7 @@ def _row(name: str, work: Work) -> bool:
 
 
 def measured(work: Work, kind: str) -> list[tuple[int, float]]:
-    """Lengths and CPU seconds, the best of three where that is quick."""
+    """Lengths and CPU seconds, the best of three for short times."""
     points: list[tuple[int, float]] = []
     for size in SIZES:
         text = made(kind, size)
@@ -127,8 +127,8 @@ def _seconds(work: Work, text: str) -> float:
 
 
 def growth(points: list[tuple[int, float]]) -> float:
-    """The exponent that fits best over the last 64-fold of length, or over what of it is worth
-    measuring; 0 where nothing is."""
+    """The exponent fitted over the last 64-fold of length, or the measurable part of it; 0 if
+    nothing is measurable."""
     worth = [(math.log(size), math.log(seconds)) for size, seconds in points if seconds >= WORTH_S][
         -4:
     ]
@@ -164,7 +164,7 @@ KINDS: dict[str, str | Callable[[int], str]] = {
     "lists and tables": "- a | b\n|-|-|\n",
     "tags": "<think>< a='{",
 }
-"""What is repeated, or what makes a text of some length."""
+"""A string to repeat, or a function of the length."""
 
 
 @cache
@@ -179,7 +179,7 @@ def made(kind: str, size: int) -> str:
 
 @cache
 def functions() -> dict[str, Work]:
-    """By a name that says where they live."""
+    """Functions by module-qualified name."""
     config = load_config()
     redactor, classifier = Redactor(config.routing.redaction.patterns), Classifier({})
     rules = RuleClassifier(config.routing.task_types)
@@ -246,7 +246,7 @@ def functions() -> dict[str, Work]:
 
 
 def _tasks() -> dict[str, Graded]:
-    """The suite's first task of each kind of check, but for what runs code."""
+    """The suite's first task of each grader, except those that run code."""
     return {
         type(check).__name__: task
         for task in reversed(suite().tasks)
@@ -284,7 +284,7 @@ def _lines(data: bytes) -> None:
 
 
 def _drawn(text: str) -> None:
-    """An answer on a terminal, which comes in a hundred parts."""
+    """Displays an answer on a terminal in a hundred chunks."""
     screen = TerminalDisplay(
         thinking=False,
         quiet=True,

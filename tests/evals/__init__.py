@@ -1,1 +1,1 @@
-"""Evaluations: quality on data that stays outside the project; each is a command of its own."""
+"""Evaluations of quality on data outside the project; each is a command."""

@@ -1,8 +1,7 @@
-"""How often the classifier is right: `uv run python tests/evals/classifier.py [--data FILE]
-[--json]`.
+"""Accuracy of the classifier: `uv run python tests/evals/classifier.py [--data FILE] [--json]`.
 
-Rows of the JSONL file have `text`, `label`, `also`, and may have `lang` and `difficulty`. Strict
-counts the label, lenient a defensible second too.
+Rows of the JSONL file have `text`, `label`, `also`, and optionally `lang` and `difficulty`. Strict
+counts the label only, lenient a defensible second type too.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ Classify = Callable[[str], Classification]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A row beside what the classifier said."""
+    """A row with its classification."""
 
     row: Row
     said: str
@@ -98,7 +97,7 @@ def _classifier(asked: argparse.Namespace) -> Classify:
 
 
 def keywords() -> Classify:
-    """The original's classifier: the rules of routing.yaml alone."""
+    """The original's classifier: only the keyword rules of routing.yaml."""
     return RuleClassifier(load_config().routing.task_types).classify
 
 
@@ -129,7 +128,7 @@ def summary(judged: list[Judged]) -> dict[str, Any]:
 
 
 def baselines(rows: list[Row]) -> dict[str, dict[str, float]]:
-    """The most frequent label, and the original's keywords."""
+    """Baselines: the most frequent label, and the original's keywords."""
     common = Counter(row["label"] for row in rows).most_common(1)[0][0]
     majority = [Judged(row, common, 0.0) for row in rows]
     named = {"majority": majority, "keywords": judge(rows, keywords())}
@@ -143,7 +142,7 @@ def baselines(rows: list[Row]) -> dict[str, dict[str, float]]:
 
 
 def wilson(right: list[bool], z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, 1927)."""
+    """95 % confidence interval of a share (Wilson, 1927)."""
     n, share = len(right), sum(right) / len(right)
     middle, half = (
         share + z * z / (2 * n),
@@ -170,7 +169,7 @@ def ece(judged: list[Judged]) -> float:
 
 
 def coverage(judged: list[Judged]) -> dict[str, float]:
-    """Lenient accuracy of the surest share of the decisions."""
+    """Lenient accuracy of the most confident share of decisions."""
     order = sorted(judged, key=lambda each: -each.confidence)
     return {
         f"{share:.0%}": _mean([each.lenient for each in order[: max(1, round(share * len(order)))]])
@@ -179,7 +178,7 @@ def coverage(judged: list[Judged]) -> dict[str, float]:
 
 
 def robustness(rows: list[Row], chosen: Classify) -> dict[str, float]:
-    """Share of prompts whose type stays the same under each change, and over all changes."""
+    """Share of prompts whose type is stable under each change, and under all."""
     chance = random.Random(SEED)
     before = [chosen(row["text"]).task_type for row in rows]
     kept = {
@@ -195,7 +194,7 @@ def robustness(rows: list[Row], chosen: Classify) -> dict[str, float]:
 
 
 def typo(row: Row, chance: random.Random) -> str:
-    """Two neighbouring letters change places in one long word."""
+    """Swaps two neighbouring letters in one long word."""
     text: str = row["text"]
     spots = [at for at in range(1, len(text) - 2) if text[at - 1 : at + 3].isalpha()]
     at = chance.choice(spots) if spots else 0
@@ -203,12 +202,12 @@ def typo(row: Row, chance: random.Random) -> str:
 
 
 def case(row: Row, chance: random.Random) -> str:
-    """All small or all capital letters."""
+    """Lower or upper case throughout."""
     return str(row["text"].upper() if chance.random() < 0.5 else row["text"].lower())
 
 
 def accents(row: Row, chance: random.Random) -> str:
-    """Without accents and tildes."""
+    """Removes accents and tildes."""
     return "".join(
         each
         for each in unicodedata.normalize("NFD", row["text"])
@@ -217,7 +216,7 @@ def accents(row: Row, chance: random.Random) -> str:
 
 
 def polite(row: Row, chance: random.Random) -> str:
-    """A greeting and thanks around it."""
+    """Adds a greeting and thanks."""
     forms = (
         ("Hola, ¿me ayudas con esto? {} Gracias de antemano", "Por favor: {}")
         if row.get("lang") == "es"
@@ -227,7 +226,7 @@ def polite(row: Row, chance: random.Random) -> str:
 
 
 def pasted(row: Row, chance: random.Random) -> str:
-    """A log or a table below it."""
+    """Appends a log or a table."""
     return f"{row['text']}\n\n{chance.choice((LOG, TABLE))}"
 
 
@@ -250,13 +249,13 @@ def _mean(right: list[bool]) -> float:
 
 
 def confusion(judged: list[Judged]) -> list[list[int]]:
-    """Counts: a line for each label, a column for each type said."""
+    """Counts: a row for each label, a column for each predicted type."""
     counts = Counter((each.row["label"], each.said) for each in judged)
     return [[counts[label, said] for said in TYPES] for label in TYPES]
 
 
 def rendered(report: dict[str, Any], judged: list[Judged]) -> str:
-    """For people."""
+    """Prints the figures."""
     lines = [f"{name:16} {json.dumps(value)}" for name, value in report.items()]
     head = " " * 13 + "".join(f"{kind[:8]:>9}" for kind in TYPES)
     table = [
@@ -267,7 +266,7 @@ def rendered(report: dict[str, Any], judged: list[Judged]) -> str:
 
 
 def picture(judged: list[Judged]) -> str:
-    """The confusion matrix as SVG; each line's shades sum to one."""
+    """The confusion matrix as SVG; the shades of each row sum to one."""
     cells = []
     for y, (label, line) in enumerate(zip(TYPES, confusion(judged), strict=True)):
         cells.append(

@@ -2,39 +2,34 @@
 NAME] [--profile P] [--room 1|2] [--quick] [--random N]`.
 
 A day is 60 tasks in the order in which one person asks (`tests/evals/days/tasks.py`). Each goes
-through `Orchestrator.execute` as it is: classifier,
-registry (`/api/tags`, `/api/ps` and `/api/show` of a scripted Ollama, each time), router, journal;
-after each answer the journal holds the seconds that
-Ollama would report, so that measured speeds take over during the day. Nothing waits: seconds are
-computed.
+through `Orchestrator.execute` as it is: classifier, registry (`/api/tags`, `/api/ps` and
+`/api/show` of a scripted Ollama, each time), router, journal; after each answer the journal holds
+the seconds that Ollama would report, so that measured speeds take over during the day. Nothing
+waits: seconds are computed.
 
 - Memory: room for one model or for two, by `memory_budget_gb` (what the largest, or the two
-  largest, need) and OLLAMA_MAX_LOADED_MODELS, which stands in
-  orch's environment too; what was used longest ago is unloaded (`--evicts name`: as Ollama 0.32
-  chooses, by the name of the file).
+  largest, need) and OLLAMA_MAX_LOADED_MODELS, which stands in orch's environment too; what was used
+  longest ago is unloaded (`--evicts name`: as Ollama 0.32 chooses, by the name of the file).
 - True seconds: tokens/s = bandwidth (GPU 400 GB/s, CPU 60) / active gigabytes, prefill ten times as
-  fast, a load .5 s + size / 1.2 GB/s, answers of 80 to
-  600 tokens by true type. Thinking costs nothing, unless `--thinking-tokens N` lets every model
-  that thinks write N tokens more.
+  fast, a load .5 s + size / 1.2 GB/s, answers of 80 to 600 tokens by true type. Thinking costs
+  nothing, unless `--thinking-tokens N` lets every model that thinks write N tokens more.
 - True quality and what orch is told of it come from two halves of the benchmarks
-  (`tests/evals/days/quality.py`). `--told half` (default): orch knows what
-  half A says; `package`: its own known_models.yaml, which knows half B too; `truth`: half B itself,
-  so that what is still missed is the policy's doing.
+  (`tests/evals/days/quality.py`). `--told half` (default): orch knows what half A says; `package`:
+  its own known_models.yaml, which knows half B too; `truth`: half B itself, so that what is still
+  missed is the policy's doing.
 - Beside `auto`: each model kept loaded all day, and an oracle that knows all tasks, seconds and
-  qualities (dynamic programming over what is loaded; it
-  maximises the profile's own quality and speed weights, with no model at a task for which a floor
-  rules it out).
+  qualities (dynamic programming over what is loaded; it maximises the profile's own quality and
+  speed weights, with no model at a task for which a floor rules it out).
 
 - Where a person rated models (the shipped four, pools with a models.yaml), what he wrote is the
-  truth of these (the rating at a strength, .05 less at other
-  types), and the others' scores are moved to that scale; `--by-scores` holds orch to the scores
-  there too, which contradict the ratings.
+  truth of these (the rating at a strength, .05 less at other types), and the others' scores are
+  moved to that scale; `--by-scores` holds orch to the scores there too, which contradict the
+  ratings.
 
 Goals are printed as reached or missed; exit code 1 where one is missed. To use it while working on
-the router: `--pool coder-pair --profile balanced --room 1
---machine gpu` takes a second and names the decisions to blame; `--random 24` draws pools; `--list`
-names the pools;
-`--steps` prints every decision of a day; `--set swap_margin=0.05` tries a value.
+the router: `--pool coder-pair --profile balanced --room 1 --machine gpu` takes a second and names
+the decisions to blame; `--random 24` draws pools; `--list` names the pools; `--steps` prints every
+decision of a day; `--set swap_margin=0.05` tries a value.
 """
 
 from __future__ import annotations
@@ -155,7 +150,7 @@ def _pools(make: Makes, asked: argparse.Namespace) -> list[Pool]:
 
 
 def worlds(pools: Sequence[Pool], make: Makes, asked: argparse.Namespace) -> Iterator[World]:
-    """Every pool in every room, machine and profile that was asked for."""
+    """Simulates every requested pool, room, machine and profile."""
     tasks = day(asked.day)
     known = {"half": told.half, "truth": told.truth}.get(asked.told, lambda _: {})(make.known)
     quick = asked.quick
@@ -231,7 +226,7 @@ def _figures(each: Day, found: Sequence[Check]) -> dict[str, Any]:
 
 
 def rendered(days: Sequence[Day], report: dict[str, Any], asked: argparse.Namespace) -> str:
-    """For people."""
+    """Prints the figures."""
     lines = [
         f"{'pool':24}{'room':>5}{'':>5} {'profile':10}{'auto':>18} "
         f" {'best model kept':44}{'oracle':>18}   missed"

@@ -1,9 +1,9 @@
 """Turn retrieval on LoCoMo, through the product's own journal, index, embedder and search:
 Recall@5, Recall@10 and MRR.
 
-`uv run python tests/evals/memory.py [--data FILE] [--json]`. Each conversation is a memory of its
-own; the query is a question; recall is the share of
-its evidence among the first hits, averaged over questions of categories 1 to 4.
+`uv run python tests/evals/memory.py [--data FILE] [--json]`. Each conversation is a separate
+memory; the query is a question; recall is the share of its evidence among the first hits, averaged
+over questions of categories 1 to 4.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DEPTH = 10
 
 @dataclass(frozen=True)
 class Asked:
-    """One question: its category, its evidence, and the ids of what was found, best first."""
+    """One question: its category, its evidence, and the ids of the hits, best first."""
 
     category: int
     evidence: Sequence[str]
@@ -44,14 +44,14 @@ class Asked:
         return len(set(self.evidence) & set(self.found[:k])) / len(set(self.evidence))
 
     def reciprocal_rank(self) -> float:
-        """1 / rank of the first evidence, 0 where none was found."""
+        """1 / rank of the first evidence, 0 if none was found."""
         return next(
             (1 / rank for rank, name in enumerate(self.found, 1) if name in self.evidence), 0.0
         )
 
 
 async def ask_all(conversation: dict[str, Any], folder: Path) -> list[Asked]:
-    """Remembers every turn and asks every question."""
+    """Stores every turn and searches for every question."""
     journal = Journal(folder / "journal.sqlite3", Redactor({}))
     from orch.config.spec import Memory as Rule
 
@@ -93,7 +93,7 @@ def _note(turn: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def figures(asked: Sequence[Asked]) -> dict[str, Any]:
-    """The figures as the JSON form has them, shares of 1."""
+    """The figures as JSON values, shares of 1."""
     headline = [each for each in asked if each.category in HEADLINE]
     return {
         "recall@5": _mean([each.recall(5) for each in headline]),

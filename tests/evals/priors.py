@@ -1,12 +1,11 @@
-"""What the known models' formula is worth: `uv run python tests/evals/priors.py --data DIR`, where
-DIR has models.jsonl. Ten seconds.
+"""Validates the formula of the known models: `uv run python tests/evals/priors.py --data DIR`,
+where DIR has models.jsonl. Ten seconds.
 
-Each family is left out in turn: its models' values, which their scores tell nearly alone, are told
-by a regression that was fitted without it, and ranked
-(Spearman). Beside it the guess from the size alone that orch had before. Where kin of a model is
-known, what the rest of the family is better by is added.
-Where old and new models share few tests their values lean on the regression too, so that the
-figures flatter it somewhat.
+Each family is left out in turn: its models' values, mostly determined by their scores, are
+predicted by a regression fitted without it, and ranked (Spearman). The baseline is the earlier
+guess from size alone. If a relative of a model is known, the rest of its family's advantage is
+added. Where old and new models share few tests, their values depend on the regression too, so that
+the figures are somewhat optimistic.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def _ranks(these: Sequence[float], those: Sequence[float]) -> float:
 
 
 def _ranked(values: Sequence[float]) -> list[float]:
-    """Ranks; equals share theirs."""
+    """Ranks; ties share theirs."""
     ordered = sorted(values)
     first = {value: place for place, value in reversed(list(enumerate(ordered)))}
     last = {value: place for place, value in enumerate(ordered)}

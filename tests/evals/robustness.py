@@ -1,8 +1,7 @@
-"""How often prompts that were not trained on keep their type when changed: `uv run --group train
+"""Stability of types under changes of prompts that were not trained on: `uv run --group train
 python -m tests.evals.robustness --data DIR`.
 
-Each of four parts of the sources is judged by weights that were fitted to the others; the changes
-are those of `tests/evals/classifier.py`.
+Four-fold cross-validation over sources; the changes are those of `tests/evals/classifier.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def main() -> None:
 
 
 def kept(data: train.Material) -> dict[str, float]:
-    """Shares of prompts whose type stays the same, by change and in all."""
+    """Shares of prompts whose type is stable, by change and overall."""
     dealt, chance = folds(data.rows, by_source=True), random.Random(SEED)
     same: dict[str, list[bool]] = {name: [] for name in CHANGES}
     for fold in range(FOLDS):

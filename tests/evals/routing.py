@@ -1,8 +1,8 @@
-"""How well quality is told before asking: `uv run python tests/evals/routing.py [--data DIR]
-[--json] [--quick]`.
+"""Evaluates quality predictions before the answer: `uv run python tests/evals/routing.py [--data
+DIR] [--json] [--quick]`.
 
-DIR holds the outcomes of many models on the same prompts; its README says what is measured. Quality
-Q is the mean score of the models that were chosen.
+DIR holds the outcomes of many models on the same prompts; its README describes the measures.
+Quality Q is the mean score of the chosen models.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ SMALL = (
 )
 DIALS = (0.0, *np.geomspace(0.001, 3.0, 80).tolist())
 CHEAP = 1.35
-"""The cheap anchor is the best model that costs at most so many times as much as the cheapest."""
+"""The cheap anchor is the best model that costs at most this many times the cheapest."""
 TABLE_WEIGHT = 5.0
-"""Answers that a model's mean counts as in a cell of the tables beside ours."""
+"""The weight of a model's mean, in answers, in a cell of the baseline tables."""
 RESAMPLES, SEED = 300, 4
 WARM, STREAM, LAST = 6, 4_000, 1_000
 QUICK_ROWS = 900
@@ -46,7 +46,7 @@ QUICK_ROWS = 900
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Prompts and what each model's answer was worth and cost: arrays (prompts, models)."""
+    """Prompts with the score and cost of each model's answer: arrays (prompts, models)."""
 
     models: tuple[str, ...]
     texts: list[str]
@@ -56,7 +56,7 @@ class Bench:
     costs: Any
 
     def take(self, rows: Any) -> Bench:
-        """Some of the prompts, by a mask or by places."""
+        """Some of the prompts, by a mask or by indices."""
         at = np.arange(len(self.texts))[rows].tolist()
         return replace(
             self,
@@ -75,7 +75,7 @@ class Bench:
         )
 
     def rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """As QualityModel takes them."""
+        """The rows that QualityModel takes."""
         for text, kind, line in zip(self.texts, self.kinds, self.scores.tolist(), strict=True):
             yield from (
                 (text, kind, model, score) for model, score in zip(self.models, line, strict=True)
@@ -108,7 +108,7 @@ def _arguments() -> argparse.Namespace:
 
 def bench(folder: Path, name: str, quick: bool) -> Bench:
     """One set. An answer costs its model's active parameters in billions, times thousands of tokens
-    where these are known."""
+    if known."""
     rows = [
         json.loads(line)
         for line in gzip.decompress((folder / f"{name}.jsonl.gz").read_bytes()).splitlines()
@@ -151,7 +151,7 @@ def measured(benches: dict[str, Bench], quick: bool) -> dict[str, Any]:
 
 
 def one_set(train: Bench, test: Bench) -> dict[str, Any]:
-    """Our model and what stands beside it, trained and tested."""
+    """Our model and the baselines, trained and tested."""
     begin = time.process_time()
     model = QualityModel.fit(train.rows(), models=train.models, priors={})
     seconds = time.process_time() - begin
@@ -166,12 +166,12 @@ def one_set(train: Bench, test: Bench) -> dict[str, Any]:
 
 
 def means(model: QualityModel, test: Bench) -> Any:
-    """What the model expects of every answer."""
+    """The model's prediction for every answer."""
     return np.array([[each.mean for each in model.predict(text).values()] for text in test.texts])
 
 
 def table(known: list[str], asked: list[str], train: Bench) -> Any:
-    """Means by kind and model, drawn to the model's own, for the kinds that are asked."""
+    """Means by kind and model, shrunk towards the model's own, for the kinds of the prompts."""
     base, labels = train.scores.mean(axis=0), np.array(known)
     cells = {
         kind: (train.scores[labels == kind].sum(axis=0) + TABLE_WEIGHT * base)
@@ -182,7 +182,7 @@ def table(known: list[str], asked: list[str], train: Bench) -> Any:
 
 
 def keyword_table(train: Bench, test: Bench) -> Any:
-    """The kind of task from the keywords of routing.yaml."""
+    """The task type from the keywords of routing.yaml."""
     rules = RuleClassifier(load_config().routing.task_types)
     kinds = [[str(rules.classify(text).task_type) for text in each.texts] for each in (train, test)]
     return table(kinds[0], kinds[1], train)
@@ -190,8 +190,8 @@ def keyword_table(train: Bench, test: Bench) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a policy is held against on the test prompts, and resamples of these as counts (the
-    first counts each once)."""
+    """Baselines on the test prompts, and bootstrap resamples of these as counts (the first counts
+    each once)."""
 
     test: Bench
     best: int
@@ -203,7 +203,7 @@ class Frame:
 
     @classmethod
     def of(cls, train: Bench, test: Bench, true_kind: Any) -> Frame:
-        """Best, cheapest and cheap anchor by the training prompts."""
+        """The best, the cheapest and the cheap anchor by the training prompts."""
         prices, quality, n = train.costs.mean(axis=0), train.scores.mean(axis=0), len(test.texts)
         cheap = np.where(prices <= CHEAP * prices.min(), quality, -1.0).argmax()
         drawn = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
@@ -219,7 +219,7 @@ class Frame:
         )
 
     def figures(self, told: Any) -> dict[str, Any]:
-        """All figures of a policy that takes the largest mean less the dial's share of the cost."""
+        """All figures of a policy that maximizes the mean minus the dial's share of the cost."""
         chosen = [(told - dial * self.prices / self.prices.max()).argmax(axis=1) for dial in DIALS]
         quality = self.counts @ np.stack([self._taken(self.test.scores, each) for each in chosen]).T
         costs = self.counts @ np.stack([self._taken(self.test.costs, each) for each in chosen]).T
@@ -231,7 +231,7 @@ class Frame:
         return figures
 
     def constants(self) -> dict[str, Any]:
-        """Policies that look at no text, and the one that knows all."""
+        """Policies that ignore the text, and the oracle."""
         size = len(self.test.texts)
         same = {
             name: self._at_dial_0(np.full(size, at))
@@ -265,7 +265,7 @@ class Frame:
         }
 
     def _curve(self, costs: Any, quality: Any, counts: Any) -> tuple[float, float]:
-        """Area and cost saved of one resample."""
+        """Area and saved cost of one resample."""
         cheap, best = (
             (float(counts @ self.test.costs[:, at]), float(counts @ self.test.scores[:, at]))
             for at in (self.cheap, self.best)
@@ -278,7 +278,7 @@ Point = tuple[float, float]
 
 
 def upper_hull(points: Iterable[Point]) -> list[Point]:
-    """The concave rising outline of (cost, quality), from the cheapest to the best."""
+    """The rising concave hull of (cost, quality), from the cheapest to the best."""
     hull: list[Point] = []
     for point in sorted(points, key=lambda each: (each[0], -each[1])):
         if hull and point[1] <= hull[-1][1]:
@@ -294,8 +294,8 @@ def _slope(a: Point, b: Point) -> float:
 
 
 def area(hull: list[Point], cheap: Point, best: Point) -> float:
-    """Mean over cost, from the cheap anchor to the best single model, of the share of what lies
-    between their qualities."""
+    """Mean over cost, from the cheap anchor to the best single model, of the share of their
+    difference in quality."""
     grid = np.linspace(cheap[0], best[0], 400)
     quality = np.interp(grid, [each[0] for each in hull], [each[1] for each in hull])
     return (
@@ -306,15 +306,14 @@ def area(hull: list[Point], cheap: Point, best: Point) -> float:
 
 
 def reached(hull: list[Point], quality: float) -> float:
-    """The cost at which the outline reaches a quality; not a number where it never does."""
+    """The cost at which the hull reaches a quality; NaN if it never does."""
     if hull[-1][1] < quality - 1e-9:
         return float("nan")
     return float(np.interp(quality, [each[1] for each in hull], [each[0] for each in hull]))
 
 
 def interval(values: Any) -> list[float | None]:
-    """The figure itself (first of the values) and a 95 % interval by the others; None where there
-    is no such number."""
+    """The figure itself (the first value) and a 95 % interval from the others; None without one."""
     figure, others = values[0], np.array(values[1:])
     others = others[~np.isnan(others)]
     low, high = np.quantile(others, (0.025, 0.975)) if len(others) else (np.nan, np.nan)
@@ -325,7 +324,7 @@ def interval(values: Any) -> list[float | None]:
 
 
 def half_and_half(whole: Bench, seed: int) -> dict[str, Any]:
-    """Gain over the best single model when half of the prompts is trained on."""
+    """Gain over the best single model after training on half of the prompts."""
     dealt = np.random.default_rng(seed).permutation(len(whole.texts)) % 2 == 0
     policies = one_set(whole.take(dealt), whole.take(~dealt))["policies"]
     return {
@@ -335,7 +334,7 @@ def half_and_half(whole: Bench, seed: int) -> dict[str, Any]:
 
 
 def unseen_kinds(whole: Bench) -> dict[str, Any]:
-    """Quality less that of the best single model on each kind, by a model that never saw the kind;
+    """Quality minus that of the best single model on each kind, by a model that never saw the kind;
     and over all prompts."""
     kinds, lost = np.array(whole.kinds), {}
     for kind in sorted(set(whole.kinds)):
@@ -356,8 +355,8 @@ def unseen_kinds(whole: Bench) -> dict[str, Any]:
 
 
 def online(whole: Bench, seed: int) -> dict[str, float]:
-    """A few prompts of each kind with all scores, then one by one, seeing only the chosen model's
-    score. Mean score over the last thousand."""
+    """A few prompts of each kind with all scores, then one at a time with the chosen model's score
+    only. Mean score over the last thousand."""
     order = np.random.default_rng(seed).permutation(len(whole.texts)).tolist()
     warm = [
         at
@@ -383,8 +382,7 @@ def online(whole: Bench, seed: int) -> dict[str, float]:
 
 
 def predict_ms(whole: Bench) -> dict[str, list[float]]:
-    """Median and 99th percentile of one prediction in ms of CPU, by length of text in
-    characters."""
+    """Median and 99th percentile of one prediction in CPU ms, by length of text in characters."""
     model = QualityModel.fit(whole.rows(), models=whole.models, priors={})
     together = " ".join(whole.texts)
     return {
@@ -406,7 +404,7 @@ def _timed(call: Callable[[str], object], texts: list[str]) -> list[float]:
 
 
 def rendered(report: dict[str, Any]) -> str:
-    """For people: a figure and its interval in brackets."""
+    """Prints a figure and its interval in brackets."""
     lines = []
     for name, each in report["sets"].items():
         columns = ("quality", "cost", "gain", "share", "area", "saved")

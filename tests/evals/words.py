@@ -1,9 +1,8 @@
 """How often a plain sentence with one of the original's words gets that word's type first or
 second: `uv run python tests/evals/words.py [--json]`.
 
-`words.jsonl` holds ten sentences in English and ten in Spanish for each word, to which two readings
-by the rubric gave the word's type. None of them is
-trained on.
+`words.jsonl` holds ten sentences in English and ten in Spanish for each word, labelled twice by the
+rubric with the word's type. None is trained on.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ GOAL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence, the word of the original that it stands for, and that word's type."""
+    """A sentence, its word of the original, and that word's type."""
 
     word: str
     lang: str
@@ -34,7 +33,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A sentence, and the place of its type among the eight: 1 is the first."""
+    """A sentence, and the rank of its type among the eight: 1 is the first."""
 
     sentence: Sentence
     place: int
@@ -61,7 +60,7 @@ def _place(sentence: Sentence) -> int:
 
 
 def share(all_of_them: Iterable[Placed]) -> float:
-    """How many have their type first or second, 0 to 1."""
+    """The share with their type first or second."""
     right = [each.right for each in all_of_them]
     return sum(right) / len(right)
 

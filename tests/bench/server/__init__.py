@@ -1,2 +1,2 @@
-"""`orch serve` under load, beside the bare upstream, bare proxies and LiteLLM: `uv run python -m
-tests.bench.server`."""
+"""`orch serve` under load, compared with the bare upstream, bare proxies and LiteLLM: `uv run
+python -m tests.bench.server`."""

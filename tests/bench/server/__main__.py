@@ -1,5 +1,5 @@
-"""Measures `orch serve` beside the bare upstream, bare proxies and LiteLLM, and prints the figures
-as Markdown with machine, date and n."""
+"""Measures `orch serve`, the bare upstream, bare proxies and LiteLLM, and prints Markdown with
+machine, date and n."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _raise_limit() -> None:
-    """As many open files as the system allows, here and in the servers."""
+    """Raises the limit of open files to the maximum, here and in the servers."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -95,7 +95,7 @@ def _compared(args: argparse.Namespace, home: Path) -> list[str]:
 
 
 def _held(args: argparse.Namespace, home: Path) -> list[str]:
-    """Through orch, half of the streams with a model named and half routed."""
+    """Requests to orch: half of the streams name a model, half are routed."""
     with running([ORCH_PINNED], home) as (servers, missing):
         if missing:
             sys.exit(f"orch serve did not start: {missing[ORCH_PINNED]}")

@@ -1,5 +1,5 @@
-"""Who is measured: the upstream itself, two bare proxies, LiteLLM, and orch asked for one model and
-asked to choose."""
+"""The servers under test: the upstream, two bare proxies, LiteLLM, and orch with a named model and
+with routing."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ cache: {mode: 'off'}
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """How one is started, in a folder of its own before the upstream's URL, and what it is
-    asked."""
+    """How to start a server, in a folder of its own and with the upstream's URL, and what to
+    request."""
 
     start: Callable[[str, Path], Server]
     model: str = PINNED
@@ -97,8 +97,8 @@ def upstream(home: Path) -> Server:
 
 @contextmanager
 def running(names: Iterable[str], home: Path) -> Iterator[tuple[dict[str, Server], dict[str, str]]]:
-    """The servers that could be started, by name, and why the others could not. The upstream is
-    always there."""
+    """The servers that could be started, by name, and why the others could not. Always contains the
+    upstream."""
     servers: dict[str, Server] = {}
     missing: dict[str, str] = {}
     with ExitStack() as held:

@@ -1,4 +1,4 @@
-"""Medians, quartiles and percentiles of few or many numbers."""
+"""Medians, quartiles and percentiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median between its quartiles; all three are not a number where nothing was measured."""
+    """A median with its quartiles; NaN without measurements."""
 
     low: float
     middle: float
@@ -18,7 +18,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of what was measured; what is not a number was not."""
+        """The spread of the values; NaN values are ignored."""
         values = [value for value in values if not math.isnan(value)]
         if len(values) < 2:
             return cls(*((values or [math.nan])[0],) * 3)
@@ -26,8 +26,7 @@ class Spread:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The least value that so many of all do not exceed (nearest rank); not a number where there is
-    none."""
+    """The percentile by nearest rank; NaN without values."""
     if not values:
         return math.nan
     return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]

@@ -1,5 +1,5 @@
-"""Many streams held open for a while through one server, each checked token by token, with the
-server's memory beside them."""
+"""Holds many concurrent streams open through one server, checks each token by token, and records
+the server's memory."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many streams, how long each is held, its pause between tokens, and within how long they
-    are opened; seconds."""
+    """Number of streams, how long each is held, the pause between tokens, and the time in which
+    they are opened; seconds."""
 
     streams: int
     hold_s: float = 60.0
@@ -31,13 +31,12 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """Tokens of a stream."""
+        """Tokens per stream."""
         return max(round(self.hold_s / self.interval_s), 1)
 
 
 class Checker:
-    """What one stream must say: `NAME-0 NAME-1 …`, up to `count`; `fault` is the first thing that
-    was otherwise."""
+    """Expects a stream of `NAME-0 NAME-1 …` up to `count`; `fault` is the first difference."""
 
     def __init__(self, name: str, count: int) -> None:
         self.name = name
@@ -47,14 +46,14 @@ class Checker:
         self._rest = ""
 
     def feed(self, text: str) -> None:
-        """Checks the tokens that are whole."""
+        """Checks the complete tokens."""
         *tokens, self._rest = (self._rest + text).split(" ")
         for token in tokens:
             self.fault = self.fault or self._wrong(token)
             self.seen += 1
 
     def end(self) -> str:
-        """The fault of the whole stream, empty where there is none."""
+        """The fault of the complete stream, empty if there is none."""
         if self.fault:
             return self.fault
         return "cut" if self.seen < self.count or self._rest else ""
@@ -68,8 +67,7 @@ class Checker:
 
 
 class Stream(asyncio.Protocol):
-    """One stream on a connection of its own; `gone` is set with its fault, empty where it was
-    whole."""
+    """One stream on its own connection; `gone` is set to its fault, empty if it was complete."""
 
     def __init__(self, host: str, model: str, checker: Checker, interval_s: float) -> None:
         said = f"hold {checker.name} {checker.count} {interval_s:g} "
@@ -81,12 +79,12 @@ class Stream(asyncio.Protocol):
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asks."""
+        """Sends the request."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Checks the lines that are whole."""
+        """Checks the complete lines."""
         whole, _, self._lines = (self._lines + self._response.feed(data)).rpartition(b"\n")
         self._checker.feed(text_of(whole).decode())
         self._end = self._end or b"data: [DONE]" in whole
@@ -94,7 +92,7 @@ class Stream(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tells how it was."""
+        """Reports the result."""
         if self._response.status not in (0, 200):
             fault = f"status {self._response.status}"
         else:
@@ -104,8 +102,8 @@ class Stream(asyncio.Protocol):
 
 @dataclass
 class Held:
-    """What was seen: faults by kind, tokens, and the memory of the server in bytes over time
-    (seconds from the first stream)."""
+    """The result: faults by kind, tokens, and the server's memory in bytes over time (seconds since
+    the first stream)."""
 
     plan: Plan
     tokens: int = 0
@@ -117,7 +115,7 @@ class Held:
     peak: int = 0
 
     def between(self, begin: float, end: float) -> int:
-        """The most memory seen between two moments, 0 where none was looked at."""
+        """The peak memory between two moments, 0 without samples."""
         return max((size for at, size in self.memory if begin <= at < end), default=0)
 
 
@@ -174,7 +172,7 @@ async def _watch(server: Server, found: Held, begun: float) -> None:
 
 
 def report(found: Held) -> list[str]:
-    """Sentences with figures, and whether the goals were reached."""
+    """Returns sentences with figures, and whether the goals were reached."""
     plan = found.plan
     early, late = (
         found.between(plan.ramp_s, plan.ramp_s + plan.hold_s / 4),

@@ -1,5 +1,5 @@
-"""The little of HTTP/1.1 that the benchmark's own server and clients speak: whole requests in,
-lengths and chunks."""
+"""A minimal HTTP/1.1 for the benchmark's server and clients: whole requests, content lengths and
+chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came."""
+    """One received request."""
 
     method: bytes
     path: bytes
@@ -20,8 +20,8 @@ class Request:
 
 
 def request_in(data: bytes) -> tuple[Request, bytes] | None:
-    """The first request of `data` and what follows it; None while it is not whole. Raises
-    ValueError on a chunked body."""
+    """The first request in `data` and the remaining bytes; None while it is incomplete. Raises
+    ValueError for a chunked body."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -42,7 +42,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def post(host: str, path: str, body: bytes) -> bytes:
-    """A POST of JSON on a connection that stays open."""
+    """A POST of JSON with keep-alive."""
     return (
         f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length:"
         f" {len(body)}\r\n\r\n".encode()
@@ -51,8 +51,8 @@ def post(host: str, path: str, body: bytes) -> bytes:
 
 
 class Response:
-    """One response, fed as it comes: `status` is 0 until the head was read, `done` says that it is
-    complete."""
+    """An incremental response parser: `status` is 0 until the head is complete, `done` is set when
+    the body is."""
 
     __slots__ = ("_chunked", "_left", "_raw", "done", "status")
 
@@ -64,8 +64,8 @@ class Response:
         self._left = 0
 
     def feed(self, data: bytes) -> bytes:
-        """What of the body came with `data`. Raises ValueError where the server says neither length
-        nor chunks."""
+        """Feeds bytes, returns the part of the body in them. Raises ValueError without a length or
+        chunks."""
         self._raw += data
         if not self.status and not self._read_head():
             return b""

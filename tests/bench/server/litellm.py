@@ -13,7 +13,7 @@ from tests.bench.server.process import Server, environment, free_port
 from tests.bench.server.prompts import MODELS
 
 NEWEST, OLDER = "litellm[proxy]", "litellm[proxy]==1.77.*"
-"""The newest one, and the one of the first comparison, which is faster."""
+"""The newest version, and that of the first comparison, which is faster."""
 INSTALL_S = 600.0
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -21,23 +21,22 @@ QUIET = {
     "LITELLM_MODE": "PRODUCTION",
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
-"""Nothing is fetched at the start, no .env file is read, only errors are written, and on loopback
-it needs no key."""
+"""Fetches nothing at start, reads no .env file, logs only errors, needs no key on loopback."""
 
 
 class NotThere(Exception):
-    """LiteLLM cannot be had here; the text says why."""
+    """LiteLLM is not available; the message says why."""
 
 
 def folder() -> Path:
-    """Where the environments are kept."""
+    """Where the environments are stored."""
     if sys.platform == "darwin":
         return Path.home() / "Library/Caches/orch-bench"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orch-bench"
 
 
 def installed(requirement: str) -> Path:
-    """The commands of its environment, which is made where it is missing. Raises NotThere."""
+    """The commands of its environment, created if missing. Raises NotThere."""
     place = folder() / (
         "litellm" if requirement == NEWEST else requirement.partition("==")[2].rstrip(".*")
     )
@@ -73,7 +72,7 @@ def _run(words: list[str]) -> None:
 
 
 def version(requirement: str) -> str:
-    """The version that is installed. Raises NotThere."""
+    """The installed version. Raises NotThere."""
     script = "from importlib.metadata import version; print(version('litellm'))"
     return subprocess.run(
         [str(installed(requirement) / "python"), "-c", script],
@@ -94,7 +93,7 @@ def config(upstream: str) -> str:
 
 
 def proxy(requirement: str) -> Callable[[str, Path], Server]:
-    """How one is started, with one worker; the function raises NotThere and DidNotStart."""
+    """How to start it, with one worker; the function raises NotThere and DidNotStart."""
 
     def start(upstream: str, home: Path) -> Server:
         path = home / "litellm.yaml"

@@ -1,5 +1,5 @@
-"""The load generator, a process of its own: a closed loop over keep-alive connections that checks
-every answer; prints one line of JSON."""
+"""The load generator: a closed loop over keep-alive connections in its own process that checks
+every answer and prints one line of JSON."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.bench.server.http1 import Response, post
 from tests.bench.server.prompts import PATHS, PINNED, Ask, asks, text_of
 
 PATIENCE_S = 30.0
-"""How long an answer may take when the loop has ended."""
+"""Timeout for an answer after the end of the loop."""
 _TOKEN = re.compile(rb'"content":\s*"[^"]')
 _ENDS = (b'"finish_reason":"stop"', b'"finish_reason": "stop"', b'"done":true', b'"done": true')
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a closed loop saw: `asked` counts every request, the others those that ended after the
+    """Results of a closed loop: `asked` counts all requests, the others those that ended after the
     warm-up. Milliseconds."""
 
     asked: int
@@ -42,8 +42,8 @@ class Load:
 
 @dataclass
 class Tally:
-    """What the connections of one loop have in common: where to ask, when to count and when to stop
-    (clock seconds), what they saw."""
+    """State shared by the connections of one loop: where to send, when to count and stop (clock
+    seconds), and the results."""
 
     host: str
     path: str
@@ -57,7 +57,7 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
 
     def load(self) -> Load:
-        """The figures."""
+        """The results."""
         spent = max(self.last - self.counts_from, 1e-9)
         whole, first = (
             [percentile(values, share) * 1000 for share in (0.5, 0.99)]
@@ -75,8 +75,8 @@ class Tally:
 
 
 class Client(asyncio.Protocol):
-    """One connection, which asks again as soon as it was answered; `gone` is set when it has
-    ended."""
+    """One connection, which sends the next request as soon as it has the answer; `gone` is set when
+    it has ended."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -84,7 +84,7 @@ class Client(asyncio.Protocol):
         self.gone = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asks for the first time."""
+        """Sends the first request."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
         self._ask()
 
@@ -99,7 +99,7 @@ class Client(asyncio.Protocol):
         self._transport.write(post(tally.host, tally.path, ask.body))
 
     def data_received(self, data: bytes) -> None:
-        """Reads on; asks again after the last byte."""
+        """Reads on; sends the next request after the last byte."""
         self._body += self._response.feed(data)
         now = time.perf_counter()
         if not self._first and _TOKEN.search(self._body):
@@ -130,14 +130,14 @@ class Client(asyncio.Protocol):
         return "" if any(end in self._body for end in _ENDS) else "no end"
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Counts an answer that never came."""
+        """Counts an answer that never arrived."""
         if self._under_way:
             self._tally.errors["connection lost"] += 1
         self.gone.set_result(None)
 
 
 async def _worker(tally: Tally, host: str, port: int) -> None:
-    """Keeps one connection until the loop ends; a server that closes it is met anew."""
+    """Keeps one connection open until the loop ends, and reconnects if the server closes it."""
     while time.perf_counter() < tally.ends:
         try:
             _, client = await asyncio.get_running_loop().create_connection(
@@ -153,7 +153,7 @@ async def _worker(tally: Tally, host: str, port: int) -> None:
 async def load(
     url: str, *, api: str, model: str, connections: int, seconds: float, warm_s: float, stream: bool
 ) -> Load:
-    """A closed loop of `seconds`, after `warm_s` that do not count."""
+    """Runs a closed loop of `seconds`, after a warm-up of `warm_s`."""
     where = urlsplit(url)
     begun = time.perf_counter()
     tally = Tally(

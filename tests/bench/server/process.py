@@ -1,5 +1,5 @@
-"""A server in a process of its own: started, waited for, weighed by /proc together with its
-children, and stopped."""
+"""Runs a server as a child process: starts it, waits until it is ready, reads its usage and its
+children's from /proc, and stops it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ROOT = Path(__file__).parents[3]
 
 
 class DidNotStart(Exception):
-    """The process ended, or answered nothing in time; the text is the end of what it wrote."""
+    """The process ended, or was not ready in time; the message is the end of its output."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """An unused port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
@@ -37,8 +37,7 @@ def module(name: str, *words: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment as a user's machine has it: bytecode is kept, no proxy stands in
-    the way."""
+    """This process's environment as on a user's machine: bytecode is cached, no proxy is set."""
     proxies = {"http_proxy", "https_proxy", "all_proxy"}
     return {
         name: value
@@ -48,7 +47,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class Server:
-    """One server and its children. Without a `port` it is told on the first line of its output."""
+    """One server and its children. Without a `port` it is read from the first line of output."""
 
     def __init__(
         self,
@@ -97,7 +96,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Asks the process to end, and ends it where it does not."""
+        """Terminates the process, and kills it if it does not end."""
         self._process.terminate()
         try:
             self._process.wait(STOP_S)
@@ -108,15 +107,15 @@ class Server:
             self._process.stdout.close()
 
     def cpu_s(self) -> float:
-        """Seconds of CPU, user and system, that the process and its children have taken."""
+        """CPU seconds, user and system, of the process and its children."""
         return sum(_cpu_s(pid) for pid in _tree(self._process.pid))
 
     def peak_bytes(self) -> int:
-        """The most memory that each held, added up."""
+        """The sum of their peak memory."""
         return sum(_memory(pid, "VmHWM") for pid in _tree(self._process.pid))
 
     def bytes_now(self) -> int:
-        """The memory they hold now."""
+        """Their current memory."""
         return sum(_memory(pid, "VmRSS") for pid in _tree(self._process.pid))
 
     def files(self) -> int:
@@ -145,7 +144,7 @@ def _tree(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
-    # the name in the second field may hold spaces; what follows its bracket may not
+    # the name in the second field may contain spaces; the fields after its bracket may not
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(int(field) for field in fields[11:15]) / _TICKS
 

@@ -1,5 +1,5 @@
-"""What the load generator asks and the upstream answers: numbered, so that nothing comes from a
-cache and a mixed-up answer shows."""
+"""The prompts and answers of the benchmark: numbered, so that nothing comes from a cache and a
+mixed-up answer is noticed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MODELS = ("quick:3b", "coder:7b", "writer:8b", "thinker:14b")
-"""What the upstream lists."""
+"""The models that the upstream lists."""
 PINNED = MODELS[0]
-"""What a contestant that does not choose is asked for."""
+"""The model requested from servers without routing."""
 TASKS = (
     "Write a Python function that merges two sorted lists",
     "What is the capital of the smallest country in Asia?",
@@ -40,14 +40,14 @@ _TEXT = re.compile(rb'"content":\s*"([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request's body, and the text that answers it."""
+    """The body of a request, and the text of its answer."""
 
     body: bytes
     answer: bytes
 
 
 def asks(model: str, stream: bool) -> Iterator[Ask]:
-    """Requests without end, none of which another call or process makes again."""
+    """Endless requests that no other call or process repeats."""
     number = time.time_ns() // 1000 % 10**12
     while True:
         number += 1
@@ -63,17 +63,17 @@ def body(model: str, said: str, stream: bool) -> bytes:
 
 
 def answer(number: int) -> bytes:
-    """The text that answers the prompt of this number."""
+    """The answer to the prompt with this number."""
     return "".join((*BEFORE, f" {number}", *AFTER)).encode()
 
 
 def number_of(request_body: bytes) -> int:
-    """The number of the last prompt in a request, 0 where it has none."""
+    """The number of the last prompt in a request, 0 if it has none."""
     found = _CASE.findall(request_body)
     return int(found[-1]) if found else 0
 
 
 def text_of(answer_body: bytes) -> bytes:
-    """What was said, put together from JSON, server-sent events or NDJSON, of either API. Escapes
-    are left as they are."""
+    """The text in JSON, server-sent events or NDJSON of either API. Escapes are left as they
+    are."""
     return b"".join(_TEXT.findall(answer_body))

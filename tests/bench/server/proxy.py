@@ -1,5 +1,5 @@
-"""The least a proxy can be: one ASGI function that passes a POST on with httpx, over its own
-transport or aiohttp's."""
+"""A minimal proxy: one ASGI function that forwards a POST with httpx, over its own transport or
+aiohttp's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Proxy:
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        """Passes one request on."""
+        """Forwards one request."""
         assert scope["type"] == "http"
         body, more = b"", True
         while more:
@@ -60,7 +60,7 @@ class Proxy:
 
 
 def _over_aiohttp() -> httpx.AsyncBaseTransport:
-    # without a limit of its own the connector would hold the hundred-and-first request back
+    # without a limit of its own the connector would block the 101st request
     return AiohttpTransport(
         client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
     )

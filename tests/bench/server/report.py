@@ -1,4 +1,4 @@
-"""What the samples say: two tables, and every goal beside what was reached."""
+"""The report: two tables of samples, and every goal with the result."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ STREAM_ONE, STREAM_MANY = Cell(1, True), Cell(32, True)
 
 
 class Figures:
-    """The samples, read round by round."""
+    """The samples, by round."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
         self.names = list(dict.fromkeys(name for name, _ in samples))
 
     def each(self, name: str, cell: Cell, figure: str) -> list[float]:
-        """One number a round; none where the contestant was not there."""
+        """One number per round, without the rounds in which the server was missing."""
         return [FIGURES[figure](sample) for sample in self._samples.get((name, cell), ())]
 
     def spread(self, name: str, cell: Cell, figure: str) -> Spread:
@@ -46,7 +46,7 @@ class Figures:
         return Spread.of(self.each(name, cell, figure))
 
     def added(self, name: str, cell: Cell, figure: str) -> Spread:
-        """How much more than the upstream in the same round."""
+        """The difference from the upstream in the same round."""
         base = self.each(UPSTREAM, cell, figure)
         return Spread.of(
             [
@@ -56,7 +56,7 @@ class Figures:
         )
 
     def ratio(self, name: str, cell: Cell, others: Iterable[str]) -> Spread:
-        """How many times the requests a second of the fastest of the others in the same round."""
+        """Requests per second relative to the fastest of the others in the same round."""
         rows = [row for other in others if (row := self.each(other, cell, "per_s"))]
         best = [max(each) for each in zip(*rows, strict=True)]
         return Spread.of(
@@ -67,7 +67,7 @@ class Figures:
         )
 
     def errors(self) -> list[str]:
-        """What went wrong, by contestant."""
+        """The errors of each server."""
         found: dict[str, int] = {}
         for (name, _), samples in self._samples.items():
             for text, count in (each for sample in samples for each in sample.load.errors.items()):
@@ -77,8 +77,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A wish, the figure that tells whether it was reached, and the bound: at least it, or less
-    than it."""
+    """A goal, the measured figure, and its bound: a minimum, or a maximum."""
 
     wish: str
     figure: Spread
@@ -104,7 +103,7 @@ def said(spread: Spread, digits: int = 0) -> str:
 
 
 def whole_table(figures: Figures, peaks: dict[str, int]) -> list[str]:
-    """Answers in one piece."""
+    """Answers without streaming."""
     lines = [
         "| in one piece | 1: requests/s | 1: added median, ms | 32: requests/s | 32: p99, ms | 32:"
         " added p99, ms | CPU/request, ms | peak memory |"
@@ -150,7 +149,7 @@ def stream_table(figures: Figures) -> list[str]:
 
 
 def goals(figures: Figures) -> list[Goal]:
-    """The goals, each with what was measured; ratios of one round, then their median."""
+    """The goals with the measured figures; ratios within one round, then their median."""
     bare, lite = (HTTPX, AIOHTTP), (LITELLM, LITELLM_OLDER)
     found = []
     for cell in (ONE, MANY):
@@ -199,7 +198,7 @@ def goals(figures: Figures) -> list[Goal]:
 
 
 def goals_table(figures: Figures) -> list[str]:
-    """The goals beside what was reached."""
+    """The goals and results."""
     return [
         "| goal | measured | reached |",
         "|---|---|---|",

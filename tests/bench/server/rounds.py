@@ -1,5 +1,5 @@
-"""Interleaved rounds: every contestant in every cell once a round, each round beginning with
-another one."""
+"""Interleaved rounds: each round measures every server in every cell, starting with a different
+one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WARM_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is asked of each: so many requests at once, streamed or not."""
+    """A cell: the number of concurrent requests, streamed or not."""
 
     connections: int
     stream: bool
@@ -25,8 +25,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One contestant in one cell in one round: what the load saw, and the CPU of a request in
-    milliseconds."""
+    """One server in one cell in one round: the load's results, and CPU milliseconds per request."""
 
     load: Load
     cpu_ms: float
@@ -37,8 +36,7 @@ Samples = dict[tuple[str, Cell], list[Sample]]
 
 
 def measured(servers: dict[str, Server], rounds: int, seconds: float) -> Samples:
-    """The samples of each contestant and cell, one a round. What a server does for the first time
-    is done before."""
+    """The samples of each server and cell, one per round, after a warm-up."""
     names = list(servers)
     for name in names:
         for cell in CELLS[1::2]:

@@ -1,5 +1,5 @@
-"""A fake model server that costs next to nothing: OpenAI's and Ollama's chat over uvloop, each
-answer in one write unless it is held."""
+"""A fake model server with minimal cost: OpenAI's and Ollama's chat over uvloop, one write per
+answer unless it is held."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _dump(value: Json) -> bytes:
 
 
 class OpenAI:
-    """How `/v1/chat/completions` writes."""
+    """The format of `/v1/chat/completions`."""
 
     content_type = "text/event-stream"
     streams_unasked = False
@@ -43,12 +43,12 @@ class OpenAI:
         )
 
     def end(self, model: str, tokens: int) -> bytes:
-        """What follows the last token."""
+        """The end of a stream."""
         stop = _event(model, choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
         return stop + _event(model, choices=[], usage=_usage(tokens)) + b"data: [DONE]\n\n"
 
     def whole(self, model: str, text: str) -> Json:
-        """The answer in one piece."""
+        """An answer without streaming."""
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text},
@@ -85,7 +85,7 @@ def _usage(tokens: int) -> Json:
 
 
 class Ollama:
-    """How `/api/chat` writes; durations are nanoseconds."""
+    """The format of `/api/chat`; durations are nanoseconds."""
 
     content_type = "application/x-ndjson"
     streams_unasked = True
@@ -109,7 +109,7 @@ class Ollama:
         return _dump(_last(model, "", tokens)) + b"\n"
 
     def whole(self, model: str, text: str) -> Json:
-        """The answer in one piece."""
+        """An answer without streaming."""
         return _last(model, text, WORDS)
 
 
@@ -154,7 +154,7 @@ def _head(wire: Wire) -> bytes:
 
 @cache
 def _around(wire: Wire, model: str) -> tuple[bytes, bytes]:
-    """A streamed answer's bytes before and behind its number; each token is a chunk of its own."""
+    """A streamed answer's bytes before and after its number; each token is its own chunk."""
     before = _head(wire) + b"".join(chunk(wire.token(model, word)) for word in BEFORE)
     behind = b"".join(chunk(wire.token(model, word)) for word in AFTER)
     return before, behind + chunk(wire.end(model, WORDS)) + _END
@@ -218,23 +218,23 @@ CHATS: dict[tuple[bytes, bytes], Wire] = {
 
 
 class Connection(asyncio.Protocol):
-    """One connection: answers its requests in the order they come."""
+    """One connection: answers its requests in order."""
 
     def __init__(self) -> None:
         self._data = b""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the transport."""
+        """Stores the transport."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Ends what is held."""
+        """Cancels held answers."""
         if self._timer is not None:
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Answers each request that is whole."""
+        """Answers each complete request."""
         self._data += data
         while (found := request_in(self._data)) is not None:
             request, self._data = found

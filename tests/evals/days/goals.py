@@ -1,5 +1,5 @@
-"""The goals of a day as checks: each says whether it is reached, by how much, and which decisions
-are to blame."""
+"""The goals of a day as checks: each tells whether it is reached, by how much, and which decisions
+explain a miss."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ MOST_TOLD = 6
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One goal on one day. `figure` is held against `limit`; `missed_by` is 0 where it is
-    reached."""
+    """One goal on one day. `figure` is compared with `limit`; `missed_by` is 0 if it is reached."""
 
     goal: str
     figure: float
@@ -31,7 +30,7 @@ class Check:
     blamed: tuple[str, ...] = field(default=())
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """As JSON values."""
         return asdict(self)
 
 
@@ -59,7 +58,7 @@ def _balanced(day: Day) -> Iterator[Check]:
 
 
 def _not_dominated(day: Day) -> Check:
-    """No kept model is better at fewer seconds."""
+    """No kept model is better in fewer seconds."""
     auto = day.auto
     over = {
         name: each
@@ -121,7 +120,7 @@ def _quality(day: Day) -> Iterator[Check]:
 
 
 def _never_passed_over(day: Day) -> Check:
-    """No loaded model is left for one that is slower and no better by what orch itself says."""
+    """No loaded model is left for a slower one that orch itself does not rate better."""
     lost = [step for step in day.steps if step.left]
     return _at_most(
         "decisions that leave a loaded model for a slower one that is no better",
@@ -141,8 +140,8 @@ def _at_most(
 
 
 def round_trips(day: Day) -> tuple[str, ...]:
-    """Ways from one model to others and back that took longer than staying, with no better answers;
-    in words."""
+    """Sequences of model switches and back that took longer than staying, without better answers;
+    as text."""
     lost = []
     used = [step.answer.model for step in day.steps]
     for at in range(1, len(used)):
@@ -171,7 +170,7 @@ def round_trips(day: Day) -> tuple[str, ...]:
 
 
 def _worse_than(day: Day, name: str) -> tuple[str, ...]:
-    """Where the chosen model was worse than the one that is kept, by type and model."""
+    """Where the chosen model was worse than the kept one, by type and model."""
     model = next(each for each in day.world.pool.models if each.name == name)
     lost: Counter[str] = Counter()
     times: Counter[str] = Counter()

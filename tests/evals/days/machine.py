@@ -1,5 +1,4 @@
-"""What the simulated machine is made of: models with sizes and true speeds, and how long an answer
-takes."""
+"""The simulated machine: models with sizes and true speeds, and the time of an answer."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ BANDWIDTH_GB_S = {"gpu": 400.0, "cpu": 60.0}
 PREFILL_TIMES = 10.0
 LOAD_FIXED_S, LOAD_GB_S = 0.5, 1.2
 WARM_S = 0.02
-"""What Ollama reports as the load of a model that is loaded."""
+"""The load time that Ollama reports for a loaded model."""
 GB_PER_B = {
     "Q2_K": 0.39,
     "Q3_K_M": 0.49,
@@ -26,12 +25,12 @@ GB_PER_B = {
     "F16": 2.0,
 }
 LOST = {"Q2_K": 0.05, "Q3_K_M": 0.02}
-"""True quality that is lost below 4 bits: an assumption, since every score is of 16 bits."""
+"""True quality lost below 4 bits: an assumption, since all scores are of 16 bits."""
 _FILE_TYPE = {"F16": 1, "Q4_0": 2, "Q8_0": 7, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "MXFP4": 38}
 _SIZE = re.compile(r"(?:^|-)((?:\d+x)?\d+(?:\.\d+)?[bm](?:-a\d+(?:\.\d+)?[bm])?|e\db)(?=-|$)")
 _ACTIVE = re.compile(r"-a(\d+(?:\.\d+)?)b\b")
 _LAYERS = ((1.0, 24, 2), (3.5, 28, 8), (9.0, 32, 8), (16.0, 40, 8), (40.0, 60, 8), (1e9, 80, 8))
-"""Up to so many billions: layers and KV heads, about as real models have them."""
+"""Up to this many billions: layers and KV heads, close to real models."""
 _ARCHITECTURES = (
     ("deepseek-r1-distill-llama", "llama"), ("deepseek-r1-0528", "qwen3"), ("deepseek-r1", "qwen2"), ("deepseek-coder-v2", "deepseek2"), ("deepcoder", "qwen2"),
     ("qwen3.6", "qwen35"), ("qwen3.5", "qwen35"), ("qwen3-vl", "qwen3vl"), ("qwen3", "qwen3"), ("qwen2.5-vl", "qwen25vl"), ("qwen", "qwen2"),
@@ -41,7 +40,7 @@ _ARCHITECTURES = (
     ("exaone", "exaone"), ("olmo-2", "olmo2"), ("olmo-3", "olmo3"), ("internlm2", "internlm2"), ("glm-4.7", "glm4moelite"), ("glm", "chatglm"),
     ("codegeex", "chatglm"), ("nemotron", "nemotron_h_moe"), ("lfm2", "lfm2"), ("starcoder2", "starcoder2"), ("stablelm", "stablelm"), ("falcon-", "falcon"),
 )  # fmt: skip
-"""By the beginning of the canonical name; what is left is of Llama's architecture."""
+"""By the prefix of the canonical name; Llama's architecture otherwise."""
 _BARE = (
     "gemma3",
     "gemma3n",
@@ -54,14 +53,15 @@ _BARE = (
     "glm4moelite",
     "nemotron_h_moe",
 )
-"""Architectures whose models Ollama converts itself: `/api/show` tells no basename of theirs."""
+"""Architectures whose models Ollama converts itself: `/api/show` has no basename for them."""
 _NAMED_SINCE = "2024-07"
-"""GGUF files made before have no basename either (llama.cpp writes it since then)."""
+"""Older GGUF files have no basename either (llama.cpp writes it since then)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One blob in the simulated Ollama under one or several names. `quality` is the true one."""
+    """One blob in the simulated Ollama under one or several names. `quality` is the true
+    quality."""
 
     names: tuple[str, ...]
     canonical: str
@@ -90,21 +90,21 @@ class Model:
 
     @property
     def digest(self) -> str:
-        """Of the blob, whatever its names."""
+        """The digest of the blob, the same for all names."""
         return hashlib.sha256(f"{self.canonical} {self.bits} {self.names[0]}".encode()).hexdigest()
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Layers and KV heads."""
+        """The numbers of layers and KV heads."""
         return next((layers, heads) for most, layers, heads in _LAYERS if self.params_b <= most)
 
     def bytes_at(self, num_ctx: int) -> int:
-        """Memory when it is loaded with that context."""
+        """Memory of the loaded model with that context."""
         layers, heads = self.shape
         return int(self.size_gb * 1e9) + layers * heads * 256 * 2 * num_ctx
 
     def rate(self, machine: str) -> float:
-        """Tokens a second of an answer: the memory's bandwidth over the active gigabytes."""
+        """Decoding speed in tokens per second: memory bandwidth / active gigabytes."""
         return BANDWIDTH_GB_S[machine] / (self.size_gb * self.active_b / self.params_b)
 
     @property
@@ -148,7 +148,7 @@ class Model:
 
     @property
     def architecture(self) -> str:
-        """As GGUF names it."""
+        """The name in GGUF metadata."""
         arch = architecture(self.canonical)
         return (
             f"{arch}moe"
@@ -177,8 +177,8 @@ def made(
     bits: str = "",
     style: str = "usual",
 ) -> Model:
-    """A model from its line of the data; `style` of its metadata: usual (as the real one's is
-    likely to be), bare, or sized (size in the basename)."""
+    """A model from its line of the data; `style` of the metadata: usual (like the real model's),
+    bare, or sized (size in the basename)."""
     bits = bits or ("MXFP4" if facts["family"] == "gpt-oss" else "Q4_K_M")
     return Model(
         names=names or (facts["ollama"][0],),
@@ -194,29 +194,30 @@ def made(
 
 
 def _active_in(names: Sequence[str]) -> float | None:
-    """Active billions that a name tells where the data does not (granite4:7b-a1b-h)."""
+    """Active billions from the name if the data lacks them (granite4:7b-a1b-h)."""
     return next((float(found[1]) for name in names if (found := _ACTIVE.search(name))), None)
 
 
 def mode_of(facts: Mapping[str, Any]) -> str:
-    """How Ollama's model answers where nothing is said of thinking: a model that can think does."""
+    """How Ollama's model answers by default: a model that can think does."""
     return "on" if any(score["mode"] == "on" for score in facts["scores"]) else "off"
 
 
 def _capabilities(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    # the data tells thinking by library family: an instruct model of a family that thinks does not
+    # the data records thinking by library family: an instruct model of a thinking family does not
+    # think
     return tuple(
         each for each in facts["capabilities"] if each != "thinking" or mode_of(facts) == "on"
     )
 
 
 def architecture(canonical: str) -> str:
-    """As GGUF names it, without the ending of a mixture of experts."""
+    """The name in GGUF metadata, without the suffix of a mixture of experts."""
     return next((arch for begin, arch in _ARCHITECTURES if canonical.startswith(begin)), "llama")
 
 
 def metadata(facts: Mapping[str, Any], style: str) -> dict[str, Any]:
-    """The `general.*` keys that tell a model's name."""
+    """The `general.*` keys with the model's name."""
     name = facts["model"]
     old = (facts["released"] or "2024-01") < _NAMED_SINCE
     if style == "bare" or (style == "usual" and (architecture(name) in _BARE or old)):

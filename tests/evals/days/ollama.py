@@ -1,5 +1,5 @@
 """A scripted Ollama in this process: `/api/tags`, `/api/ps` and `/api/show` through orch's own
-reading of the wire, memory that evicts, no waiting."""
+parsing, memory that evicts, no waiting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "http://127.0.0.1:11434"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in memory, by the name under which it was loaded."""
+    """A loaded model, by the name under which it was loaded."""
 
     model: Model
     name: str
@@ -29,7 +29,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one answer took, in seconds and tokens; `load_s` is 0 for a model that was there."""
+    """Seconds and tokens of one answer; `load_s` is 0 for a loaded model."""
 
     model: Model
     load_s: float
@@ -40,16 +40,16 @@ class Answer:
 
     @property
     def seconds(self) -> float:
-        """All of it."""
+        """The total."""
         return self.load_s + self.prefill_s + self.decode_s
 
 
 class Ollama:
-    """The server. `most` is its OLLAMA_MAX_LOADED_MODELS; the model that was used longest ago goes
-    first, or `by_name` the first by its blob's file.
+    """The server. `most` is its OLLAMA_MAX_LOADED_MODELS; evicts the least recently used model, or
+    with `by_name` the first by its blob's file.
 
-    Ollama 0.32 unloads the one with the shortest keep_alive (here they are all the same), then the
-    first by file (`ByDurationAndName` in its sched.go).
+    Ollama 0.32 unloads the model with the shortest keep_alive (here all are equal), then the first
+    by file (`ByDurationAndName` in its sched.go).
     """
 
     def __init__(
@@ -70,24 +70,24 @@ class Ollama:
             thinking_tokens,
         )
         self.loaded: list[Loaded] = []
-        """The one that was used last stands last."""
+        """Loaded models, the most recently used last."""
         self.answers: list[Answer] = []
         self.answer_tokens = 0
-        """Tokens of the next answer: the task's, whoever gives it."""
+        """Tokens of the next answer: those of the task, whichever model answers."""
         self._by_name = {
             canonical_model_name(name): model for model in models for name in model.names
         }
 
     def named(self, name: str) -> Model:
-        """The model of that name. Raises BackendError."""
+        """The model with that name. Raises ProviderError."""
         try:
             return self._by_name[canonical_model_name(name)]
         except KeyError:
             raise ProviderError("model_not_found", f"model {name!r} not found") from None
 
     def ask(self, name: str, num_ctx: int, prompt_tokens: int) -> Answer:
-        """One answer: loads the model where it is not there with that context, and evicts what has
-        no room."""
+        """One answer: loads the model if it is not loaded with that context, and evicts to make
+        room."""
         model = self.named(name)
         load_s = self._bring(model, name, num_ctx)
         rate = model.rate(self._machine)
@@ -126,7 +126,7 @@ class Ollama:
         return sum(each.model.bytes_at(each.num_ctx) for each in self.loaded)
 
     def json(self, path: str, body: Any) -> dict[str, Any]:
-        """What it answers to a question about its models."""
+        """Answers a request about its models."""
         if path == "/api/tags":
             return {"models": [model.tag(name) for model in self.models for name in model.names]}
         if path == "/api/ps":
@@ -146,7 +146,7 @@ class Ollama:
 
 
 class Wire(HttpClient):
-    """Takes the place of HTTP: a question is answered at once."""
+    """Replaces HTTP: answers a request at once."""
 
     def __init__(self, server: Ollama) -> None:
         super().__init__([URL])
@@ -158,8 +158,8 @@ class Wire(HttpClient):
 
 
 class ScriptedBackend(OllamaClient):
-    """orch's backend for Ollama over the scripted server; `chat` gives an answer with the seconds
-    that Ollama would report."""
+    """orch's Ollama client over the scripted server; `chat` answers with the seconds that Ollama
+    would report."""
 
     def __init__(self, server: Ollama) -> None:
         super().__init__(Provider(kind="ollama", base_url=URL))

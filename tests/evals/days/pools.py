@@ -1,4 +1,4 @@
-"""Pools of models: some that people really have together, and random ones."""
+"""Pools of models: combinations that people really have, and random ones."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.evals.days.machine import Model, made, mode_of
 from tests.evals.days.quality import Halves
 
 RATED_HIGHER = 1.4
-"""How much higher people's ratings of 2024 are than benchmarks of today say (findings: the mean of
-the original's four, shrunk)."""
+"""How much higher ratings of 2024 are than today's benchmark scores (findings: the mean of the
+original's four models, shrunk)."""
 ORDINARY, WEAK = 0.05, 0.15
-"""How much worse than at its strengths a rated model is at other types, and at its weaknesses: an
+"""How much worse a rated model is at types other than its strengths, and at its weaknesses: an
 assumption."""
 _MOST_GB = (7.0, 12.0, 25.0)
-"""What models of a random pool may weigh: a laptop, a small GPU, a large one."""
+"""Weight limits of a random pool: a laptop, a small GPU, a large one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Models that are installed, and what models.yaml says of some: `listed` is that file's
-    `models`, None for the shipped file."""
+    """Installed models, and entries of models.yaml for some: `listed` is that file's `models`, None
+    for the shipped file."""
 
     name: str
     models: tuple[Model, ...]
@@ -35,8 +35,8 @@ class Pool:
 
 
 class Makes:
-    """Makes models from the data, by their name there or in Ollama. `by_scores`: scores are the
-    truth also where a person's ratings say otherwise."""
+    """Creates models from the data, by their name there or in Ollama. `by_scores`: scores are the
+    truth even if ratings contradict them."""
 
     def __init__(self, known: Halves, *, by_scores: bool = False) -> None:
         self.known, self.by_scores = known, by_scores
@@ -60,8 +60,7 @@ class Makes:
         )
 
     def likely(self) -> list[str]:
-        """Names in Ollama of models that chat, have scores and weigh no more than the largest pool
-        allows."""
+        """Names in Ollama of chat models with scores that fit the largest pool."""
         return sorted(
             facts["ollama"][0]
             for facts in self.known.facts.values()
@@ -73,15 +72,15 @@ class Makes:
 
 
 def named(make: Makes) -> Iterator[Pool]:
-    """The pools by name, each made when it is its turn."""
+    """The pools by name, each created on demand."""
     for name, members in _PLAIN.items():
         yield Pool(name, tuple(make(member) for member in members))
     yield from (maker(make) for maker in _OTHERS)
 
 
 def as_rated(pool: Pool, ratings: Sequence[Mapping[str, Any]]) -> Pool:
-    """The pool as the person sees it who rated some of its models: what he wrote is the truth of
-    these, on whose scale the others' scores are moved."""
+    """The pool as seen by a person who rated some of its models: the ratings are the truth for
+    these, and the others' scores are moved to that scale."""
     written = {
         model.name: _as_written(rating)
         for model in pool.models
@@ -98,8 +97,8 @@ def as_rated(pool: Pool, ratings: Sequence[Mapping[str, Any]]) -> Pool:
 
 
 def _as_written(rating: Mapping[str, Any]) -> dict[TaskType, float]:
-    """The rating at a strength, and at all types where none is named; less at others, and less
-    again at a weakness."""
+    """The rating at a strength, and at all types if no strengths are named; less at others, and
+    less again at a weakness."""
     strong, weak = rating.get("strengths", ()), rating.get("weaknesses", ())
     named = any(kind in strong for kind in TaskType)
     less = {
@@ -231,8 +230,8 @@ _OTHERS: tuple[Callable[[Makes], Pool], ...] = (
 
 
 def drawn(make: Makes, seed: int) -> Pool:
-    """A random pool: two to seven models of one weight class; some have two names, few bits or a
-    user's name, some are rated by a person."""
+    """A random pool: two to seven models of one weight class; some have two names, low quantization
+    or a user's name, some are rated."""
     chance = random.Random(f"pool {seed}")
     most = chance.choice(_MOST_GB)
     names = [name for name in make.likely() if make(name).size_gb <= most]
@@ -261,7 +260,7 @@ def _member(make: Makes, name: str, chance: random.Random) -> Model:
 
 
 def _rating(model: Model, chance: random.Random) -> dict[str, Any]:
-    """What a person writes of it: about its true quality, on the scale of 2024."""
+    """A person's rating: close to its true quality, on the scale of 2024."""
     rated = fmean(model.quality.values()) * 10 + RATED_HIGHER + chance.gauss(0, 0.5)
     return {
         "id": model.name,

@@ -38,14 +38,14 @@ TOGETHER = ("arena",)
 Column = tuple[str, str]
 """Kind and test."""
 Unit = tuple[str, str]
-"""A model of the data and its mode: on (it thinks) or off."""
+"""A model of the data and its mode: on (thinking) or off."""
 Table = dict[Unit, dict[TaskType, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """The true qualities, from 0 to 1; `scored` is, of half B, the weight of a type's kinds in
-    which the model has a score."""
+    """True qualities, from 0 to 1; `scored` is, for half B, the weight of a type's kinds in which
+    the model has a score."""
 
     true: Table
     scored: Table
@@ -79,8 +79,8 @@ def module(folder: Path) -> Any:
 
 
 def split(dates: Mapping[Column, Sequence[float]], seed: int) -> dict[Column, str]:
-    """Half A or B for every test of every kind, by the dates of the models that took it: two that
-    models of one time took go to different halves."""
+    """Assigns half A or B to every test of every kind, by the dates of the tested models: two tests
+    of models of one time go to different halves."""
     chance = random.Random(seed)
     shared = {test: chance.choice("AB") for test in TOGETHER}
     dealt: dict[Column, str] = {}
@@ -116,12 +116,12 @@ def _dates(prior: Any, units: list[dict[str, Any]]) -> dict[Column, list[float]]
 
 
 def stem(column: str) -> str:
-    """A test by its benchmark: one by several sources, or in several releases, is one test."""
+    """A test identified by its benchmark: several sources or releases of one are one test."""
     return _SAME_TEST.sub(r"\1", column.partition("|")[0])
 
 
 def _table(prior: Any, units: list[dict[str, Any]], kept: set[Column]) -> tuple[Table, Table]:
-    """Qualities by one half's scores, and how much of each type these scores cover."""
+    """Qualities from one half's scores, and how much of each type these scores cover."""
     kinds = {kind for mix in prior.TASKS.values() for kind in mix}
     part = [
         unit | {"cells": {c: v for c, v in unit["cells"].items() if (c[0], stem(c[1])) in kept}}
@@ -153,7 +153,7 @@ def _table(prior: Any, units: list[dict[str, Any]], kept: set[Column]) -> tuple[
 def _values(
     prior: Any, whole: list[dict[str, Any]], part: list[dict[str, Any]], kind: str
 ) -> list[float]:
-    """A half's value of every unit, on the scale of the whole."""
+    """A half's value of every unit, on the common scale."""
     columns, all_columns = prior.columns(part, kind), prior.columns(whole, kind)
     par, tau2, _, mu, _ = prior.fit(whole, all_columns)
     reference, _ = prior.posterior(all_columns, par, mu, tau2, True)
@@ -166,8 +166,8 @@ def _values(
 
 
 def unscored(known: Halves, models: Collection[str]) -> tuple[int, int]:
-    """Cells (model, mode and type) of true quality of some models, and those of them that no score
-    of half B told: there the regression is the truth."""
+    """Cells (model, mode and type) of true quality, and those without a score in half B: there the
+    regression is the truth."""
     cells = [
         share
         for (model, _), shares in known.scored.items()

@@ -1,4 +1,4 @@
-"""Days of 60 tasks in the order in which one person asks: some of one kind, then a change."""
+"""Days of 60 tasks in the order in which one person asks: several of one type, then a change."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ANSWER_TOKENS = {
     TaskType.WRITING: 520,
     TaskType.RESEARCH: 600,
 }
-"""Tokens of a true answer by true type, which a task varies by a third either way. orch is not
-told: routing.yaml guesses others, then it measures."""
+"""Tokens of an answer by true type, varied by a third either way. orch does not know them: it
+starts from routing.yaml, then measures."""
 _PASTED = (
     "2026-11-29 09:14:07 worker-3 batch 118 of 240 done, 37 rows skipped, next at offset 40960\n"
 )
@@ -33,8 +33,7 @@ _TOKENS_A_LINE = 38
 
 @dataclass(frozen=True, slots=True)
 class DayTask:
-    """One task: what is asked, its true type, and how many tokens an answer takes, thinking left
-    out."""
+    """One task: its prompt, its true type, and the tokens of an answer without thinking."""
 
     text: str
     label: TaskType
@@ -43,7 +42,7 @@ class DayTask:
 
 
 def day(number: int) -> tuple[DayTask, ...]:
-    """A day's tasks in their order: every second prompt of each type, in runs of one type."""
+    """A day's tasks in order: every second prompt of each type, in runs of one type."""
     chance = random.Random(number)
     by_type: dict[TaskType, list[DayTask]] = {}
     for place, row in enumerate(_rows()):

@@ -1,5 +1,5 @@
-"""What orch is told of the models' quality: the content of a known_models.yaml, which replaces all
-that the package's own says."""
+"""What orch knows of the models' quality: the content of a known_models.yaml that replaces the
+package's own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.evals.days.quality import Column, Halves, Table, stem
 
 
 def half(known: Halves) -> dict[str, Any]:
-    """What the package's own script derives from half A's scores alone; it replaces all that the
-    package's file says."""
+    """Derived from half A's scores alone by the package's own script; replaces the package's
+    file."""
     return derive(
         [
             {**facts, "scores": _kept(facts["scores"], known.dealt, "A")}
@@ -22,8 +22,7 @@ def half(known: Halves) -> dict[str, Any]:
 
 
 def truth(known: Halves) -> dict[str, Any]:
-    """The truth itself, for every model that has one: with it, what is missed is not the prior's
-    fault."""
+    """The truth itself, for every model that has one: remaining misses are not the prior's."""
     content = derive(list(known.facts.values()))
     return {**content, "models": [_with_modes(entry, known.true) for entry in content["models"]]}
 

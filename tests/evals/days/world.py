@@ -1,5 +1,5 @@
-"""A day in one world: what orch does, task by task, what each model kept loaded would have done,
-and the best that could be done."""
+"""A day in one world: orch's decisions task by task, each model kept loaded all day, and the best
+possible day."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from tests.evals.days.pools import Pool
 from tests.evals.days.tasks import DayTask
 
 SPARE = 1.02
-"""The budget is what the largest model needs, or the two largest, and a little."""
+"""The budget is what the largest model, or the two largest, need, and a little more."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where a day is spent. `room` is how many models fit, `machine` gpu or cpu; `told` is the
+    """The setting of a day. `room` is how many models fit, `machine` gpu or cpu; `told` is the
     content of a known_models.yaml, empty for the package's own."""
 
     pool: Pool
@@ -49,9 +49,9 @@ class World:
     thinking_tokens: int = 0
     told: Mapping[str, Any] = field(default_factory=dict)
     by_name: bool = False
-    """Whether the server unloads by the files' names rather than what was used longest ago."""
+    """Whether the server evicts by file name instead of least recent use."""
     routing: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of routing.yaml that are tried."""
+    """Keys of routing.yaml to try."""
 
     @property
     def memory_bytes(self) -> int:
@@ -62,7 +62,7 @@ class World:
         return int(sum(needs[: self.room]) * SPARE)
 
     def seconds(self, model: Model, task: DayTask) -> float:
-        """True seconds of a task with a model that is loaded."""
+        """True seconds of a task with a loaded model."""
         rate = model.rate(self.machine)
         thinking = self.thinking_tokens if model.thinks else 0
         return prompt_tokens(task) / (rate * PREFILL_TIMES) + (task.answer_tokens + thinking) / rate
@@ -70,7 +70,7 @@ class World:
 
 @cache
 def prompt_tokens(task: DayTask) -> int:
-    """Tokens of the prompt, as orch estimates them: the simulated server counts the same."""
+    """Tokens of the prompt as orch estimates them: the simulated server counts the same."""
     return estimate_tokens(build_messages(Task(text=task.text, context=task.pasted)))
 
 
@@ -82,15 +82,15 @@ class Step:
     decision: Decision
     answer: Answer
     before: tuple[str, ...]
-    """Canonical names of what was loaded."""
+    """Canonical names of the loaded models."""
     left: tuple[Candidate, ...]
     """Loaded models that orch itself expects sooner and rates no worse than the chosen one."""
     ruled_out: frozenset[str]
-    """Names of models that a quality floor ruled out."""
+    """Models eliminated by a quality floor."""
 
     @property
     def quality(self) -> float:
-        """The true one."""
+        """The true quality."""
         return self.answer.model.quality[self.task.label]
 
 
@@ -110,7 +110,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day as it went, and what it is held against."""
+    """A simulated day and its baselines."""
 
     world: World
     steps: tuple[Step, ...]
@@ -120,7 +120,7 @@ class Day:
 
 
 def spent(world: World) -> Day:
-    """A day through orch's own code."""
+    """Simulates a day with orch's own code."""
     with home(world):
         steps = tuple(asyncio.run(_steps(world)))
     loads = sum(step.answer.load_s > 0 for step in steps)
@@ -141,7 +141,7 @@ def spent(world: World) -> Day:
 
 @contextmanager
 def home(world: World) -> Iterator[Path]:
-    """An empty ORCH_HOME in an empty folder, with the world's files and Ollama's own variable."""
+    """An empty ORCH_HOME in an empty folder, with the world's files and Ollama's variable."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(
         dir="/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -174,14 +174,14 @@ def home(world: World) -> Iterator[Path]:
 
 
 class DayWiring(Wiring):
-    """orch as it is, over the scripted server, with known models of its own."""
+    """orch over the scripted server, with its own known models."""
 
     def __init__(self, server: Ollama, told: Mapping[str, Any]) -> None:
         super().__init__()
         self._server, self._told = server, told
 
     def build(self, config: Config) -> Runtime:
-        """The parts for a config."""
+        """Constructs the parts for a config."""
         self._shipped = config.shipped_models
         return super().build(config)
 
@@ -193,8 +193,7 @@ class DayWiring(Wiring):
         budget_gb: Literal["auto"] | float,
         priors: QualityPriors,
     ) -> Registry:
-        """As a known_models.yaml of the user's would have it, which takes seconds to read and
-        check."""
+        """As in a user's known_models.yaml, which takes seconds to read and check."""
         return super().create_registry(
             models,
             backends,
@@ -204,7 +203,7 @@ class DayWiring(Wiring):
         )
 
     def create_provider(self, name: str, provider: Provider, models: Models) -> ProviderClient:
-        """The scripted server for Ollama; the engine inside orch stays what it is."""
+        """The scripted server for Ollama; the embedded engine is unchanged."""
         return (
             ScriptedBackend(self._server)
             if provider.kind == "ollama"
@@ -246,8 +245,8 @@ async def _step(world: World, orchestrator: Orchestrator, server: Ollama, task: 
 
 
 def passed_over(decision: Decision) -> tuple[Candidate, ...]:
-    """Loaded models that could take the task, that orch expects sooner and that it rates no worse
-    than the chosen one."""
+    """Loaded models that could take the task, that orch expects sooner and rates no worse than the
+    chosen one."""
     chosen = next(each for each in decision.candidates if each.key == decision.key)
     able = (each for each in decision.candidates if each.resident and not each.eliminated)
     return tuple(
@@ -258,8 +257,7 @@ def passed_over(decision: Decision) -> tuple[Candidate, ...]:
 
 
 def not_ruled_out(steps: Sequence[Step], world: World) -> list[str]:
-    """Names of the models that no quality floor rules out for most tasks; all of them where there
-    is none."""
+    """Models that no quality floor eliminates for most tasks; all of them without floors."""
     names = [model.name for model in world.pool.models]
     return [
         name for name in names if sum(name in step.ruled_out for step in steps) * 2 <= len(steps)
@@ -280,19 +278,19 @@ def kept(world: World, model: Model) -> Totals:
 
 
 def worth(quality: float, seconds: float, weighed: Mapping[str, float]) -> float:
-    """One answer: its quality and speed with the profile's own weights of these two."""
+    """One answer: its quality and speed with the profile's weights of these two."""
     return weighed["quality"] * quality + weighed["speed"] * speed_score(seconds)
 
 
 def oracle(
     world: World, weighed: Mapping[str, float], ruled_out: Sequence[Collection[str]]
 ) -> Totals:
-    """The best possible day: knows every true quality and second, and all tasks that follow; what a
-    floor rules out at a task is not used for it.
+    """The best possible day: knows every true quality and time and all future tasks; a model
+    eliminated by a floor is not used for that task.
 
-    It maximises the sum over the tasks of quality and speed with the profile's own two weights,
-    speed being orch's logarithm of the seconds, by dynamic
-    programming over what is loaded, in the order of use.
+    Maximizes the sum over the tasks of quality and speed with the profile's two weights, speed
+    being orch's logarithm of the seconds, by dynamic programming over the loaded models in order of
+    use.
     """
     models = world.pool.models
     best: dict[tuple[int, ...], tuple[float, tuple[float, float, int]]] = {(): (0.0, (0.0, 0.0, 0))}
@@ -316,7 +314,7 @@ def oracle(
 
 
 def _after(loaded: tuple[int, ...], at: int, world: World) -> tuple[int, ...]:
-    """What is loaded once a model was used, the last used last."""
+    """The loaded models after one was used, the most recent last."""
     if at in loaded:
         return (*(each for each in loaded if each != at), at)
     models, others = world.pool.models, list(loaded)
