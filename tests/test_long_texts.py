@@ -28,7 +28,7 @@ from orch.server.http import json_limits
 from orch.server.web.components import markdown_html
 from orch.storage.answers import answer_key
 from orch.text.markdown import BlockSplitter
-from orch.text.prompt import estimate_text_tokens
+from orch.text.prompt import estimate_text_tokens, prepare_task
 from orch.text.redact import Redactor
 from orch.text.slices import OVERLAP_CHARS, SLICE_CHARS, overlapping_slices
 from tests.support.fake_ollama import FakeModel, FakeOllama
@@ -83,13 +83,10 @@ async def test_a_long_task_is_looked_through_in_slices(
     server: FakeOllama, looked_through: list[int]
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
-        assert await orchestrator.runtime.answer_cache.key(build_task("word " * 40_000)) is not None
-        assert (
-            await orchestrator.runtime.answer_cache.key(
-                build_task("word " * 40_000 + "password: hunter2secret")
-            )
-            is None
-        )
+        key = orchestrator.runtime.answer_cache.key
+        harmless, secret = "word " * 40_000, "word " * 40_000 + "password: hunter2secret"
+        assert await key(prepare_task(build_task(harmless))) is not None
+        assert await key(prepare_task(build_task(secret))) is None
     assert max(looked_through) <= SLICE_CHARS
 
 
@@ -113,7 +110,7 @@ async def test_an_image_is_neither_looked_through_nor_kept_in_the_journal(
 
 def test_two_long_texts_that_differ_by_one_letter_have_two_keys() -> None:
     texts = ["word " * 40_000, "word " * 39_999 + "lord ", "word " * 40_000 + "x"]
-    assert len({answer_key(build_task(text), "c0") for text in texts}) == 3
+    assert len({answer_key(prepare_task(build_task(text)), "c0") for text in texts}) == 3
 
 
 # ---------------------------------------------------------------- at the server

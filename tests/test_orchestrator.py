@@ -3,6 +3,7 @@ is known."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, cast
 
 import pytest
@@ -58,11 +59,6 @@ def test_a_decision_is_the_same_by_each_name_of_the_task(
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
-        (
-            {"sytem_prompt": "Be brief"},
-            ("there is no argument 'sytem_prompt'", "did you mean system_prompt?"),
-        ),
-        ({"xyzzy": 1}, ("there is no argument 'xyzzy'", "one of: system_prompt, context, ")),
         ({"text": "Another one"}, ("task and text both name the task", "give one of them")),
         ({"task_type": "cooking"}, ("'cooking' is not a task type", "one of: coding, ")),
     ],
@@ -80,3 +76,18 @@ async def test_a_task_that_is_not_a_text_is_refused() -> None:
     async with Orchestrator() as orchestrator:
         with pytest.raises(OrchError, match="the task is a list, not a string"):
             await orchestrator.execute(cast("str", [QUESTION]))
+
+
+@pytest.mark.parametrize("name", ["execute", "execute_streaming", "decide"])
+def test_every_argument_stands_in_the_signature(name: str) -> None:
+    parameters = inspect.signature(getattr(Orchestrator, name)).parameters
+    kinds = {each.kind for each in parameters.values()}
+    assert [*parameters][:3] == ["self", "task", "system_prompt"]
+    assert {*ORIGINAL, "model", "task_type", "dial", "messages", "timeout_s"} <= {*parameters}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+
+
+def test_an_unknown_argument_is_a_type_error() -> None:
+    call: Any = Orchestrator().decide
+    with pytest.raises(TypeError, match="sytem_prompt"):
+        call(QUESTION, sytem_prompt="Be brief")

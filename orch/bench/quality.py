@@ -118,7 +118,7 @@ async def _answer(
     )
     row = _row(job)
     try:
-        async for _ in asking.chunks():
+        async for _ in asking.events():
             pass
     except ProviderError as failure:
         if failure.code != "empty":  # an empty answer is an answer, worth nothing

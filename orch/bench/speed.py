@@ -145,7 +145,7 @@ class SpeedMeter:
     async def _answer(self, cell: SpeedCell, row: BenchmarkSample) -> BenchmarkSample:
         asking, begun, first_at = self._asking(cell), time.perf_counter(), 0.0
         try:
-            async for _ in asking.chunks():
+            async for _ in asking.events():
                 first_at = first_at or time.perf_counter()
         except ProviderError as failure:
             if failure.code == "context_overflow":

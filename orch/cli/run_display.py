@@ -53,7 +53,9 @@ def fallback_line(chunk: dict[str, Any]) -> str:
     from orch.execution.serialize import fallback_model_names  # few runs fall back
 
     where = f" after {chunk['offset']} characters" if chunk["offset"] else ""
-    failed, other = fallback_model_names(chunk)
+    failed, other = fallback_model_names(
+        (chunk["from_provider"], chunk["from"]), (chunk["to_provider"], chunk["to"])
+    )
     return one_line(
         f"! {failed} failed{where}: {chunk['reason']}; "
         + (f"{other} takes over" if other != failed else "it is asked once more")

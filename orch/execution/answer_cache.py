@@ -1,5 +1,5 @@
-"""Whether an earlier answer is given again: the exact question, while the model that gave it is
-installed as it was; a near one is only named."""
+"""Reuses an earlier answer to exactly the same task, while the model that gave it is installed
+unchanged; a similar task is only named."""
 
 from __future__ import annotations
 
@@ -15,72 +15,72 @@ from orch.config.spec import canonical_model_name
 from orch.errors import ProviderError
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
-from orch.storage.answers import AnswerStore, CachedAnswer, answer_key, is_cacheable, is_standalone
+from orch.storage.answers import (
+    AnswerStore,
+    CachedAnswer,
+    answer_key,
+    is_cacheable,
+    is_standalone,
+)
 from orch.storage.offload import Offload, run_inline
-from orch.text.prompt import LONG_TASK_CHARS, Task, build_messages, text_size
+from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, text_size
 from orch.text.redact import Redactor
 from orch.text.slices import batched, iter_texts, overlapping_slices
 from orch.types import RunResult
 
 SINGLE_FLIGHT_TIMEOUT_S = 60.0
-"""How long a run waits for an identical one; longer, and it asks by itself."""
+"""How long a run waits for an identical one before it calls a model itself."""
 SLICES_PER_BATCH = 4
-"""Slices of a long task that are looked through for secrets before anything else has its turn."""
+"""Slices of a long task that are searched for secrets before other work gets its turn."""
 REPLAY_CHUNK_CHARS = 32
-"""A cached answer is replayed as a stream of pieces of this size."""
+"""A cached answer is streamed in chunks of this size."""
 
 
 class AnswerCache:
-    """The cache as a run sees it."""
+    """The answer cache as a run uses it."""
 
     def __init__(
         self,
-        cache: AnswerStore,
+        store: AnswerStore,
         config: Config,
-        backends: Mapping[str, ProviderClient],
+        providers: Mapping[str, ProviderClient],
         memory: OnDemandMemory,
         redactor: Redactor,
-        aside: Offload = run_inline,
+        offload: Offload = run_inline,
     ) -> None:
-        self.store, self._aside = cache, aside
-        self._config, self._backends, self._memory, self._redactor = (
-            config,
-            backends,
-            memory,
-            redactor,
-        )
-        self._running: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+        self.store, self._offload = store, offload
+        self._config, self._providers = config, providers
+        self._memory, self._redactor = memory, redactor
+        self._in_flight: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def key(self, task: Task) -> str | None:
-        """The key of a task; None where nothing is cached: the cache is off, no texts are kept,
-        memory is recalled, or the text holds secrets."""
-        routing = self._config.routing
-        recalls = routing.memory.recall if task.retrieve_context is None else task.retrieve_context
+    async def key(self, prepared: PreparedTask) -> str | None:
+        """The key of a task; None if its answer is not cached: the cache is off, no texts are
+        stored, memory is recalled, or the text holds secrets."""
+        task, routing = prepared.task, self._config.routing
+        recall = task.retrieve_context
+        recalls = routing.memory.recall if recall is None else recall
         if routing.cache.mode == "off" or routing.journal.mode != "full" or recalls:
             return None
-        aside = self._aside if text_size(task) > LONG_TASK_CHARS else run_inline
-        parts = (
-            part for text in iter_texts(build_messages(task)) for part in overlapping_slices(text)
-        )
-        for some in batched(
-            parts, SLICES_PER_BATCH
-        ):  # a caller who leaves has no more than this read in vain
-            if not await aside(self._is_clean, some):
+        offload = self._offload if text_size(task) > LONG_TASK_CHARS else run_inline
+        texts = iter_texts(prepared.messages)
+        slices = (part for text in texts for part in overlapping_slices(text))
+        for batch in batched(slices, SLICES_PER_BATCH):  # a disconnect wastes no more than this
+            if not await offload(self._has_no_secrets, batch):
                 return None
-        return await aside(answer_key, task, self._config.hash)
+        return await offload(answer_key, prepared, self._config.hash)
 
-    def _is_clean(self, texts: Sequence[str]) -> bool:
+    def _has_no_secrets(self, texts: Sequence[str]) -> bool:
         return all(self._redactor.redact(text) == text for text in texts)
 
     @asynccontextmanager
     async def single_flight(self, key: str | None) -> AsyncIterator[None]:
-        """Holds an identical run of this event loop back until the first one is done, so that the
-        model is asked once."""
+        """Delays an identical run of this event loop until the first one is done, so that the
+        model is called once."""
         if key is None:
             yield
             return
-        place = (id(asyncio.get_running_loop()), key)
-        lock = self._running.get(place) or self._running.setdefault(place, asyncio.Lock())
+        flight = (id(asyncio.get_running_loop()), key)
+        lock = self._in_flight.get(flight) or self._in_flight.setdefault(flight, asyncio.Lock())
         try:
             async with asyncio.timeout(SINGLE_FLIGHT_TIMEOUT_S):
                 await lock.acquire()
@@ -94,53 +94,49 @@ class AnswerCache:
 
     async def lookup(self, key: str) -> CachedAnswer | None:
         """The earlier answer, if its model is still installed with the same digest."""
-        found = await self._aside(self.store.get, key)
-        if found is None or await self.model_digest(found.provider, found.model) != found.digest:
+        answer = await self._offload(self.store.get, key)
+        if answer is None:
             return None
-        await self._aside(self.store.mark_used, key)
-        return found
+        if await self.model_digest(answer.provider, answer.model) != answer.digest:
+            return None
+        await self._offload(self.store.mark_used, key)
+        return answer
 
     async def model_digest(self, provider: str, model: str) -> str | None:
-        """The digest of an installed model, empty where its provider tells none; None where it is
-        not installed."""
-        if provider not in self._backends:
+        """The digest of an installed model, empty if its provider reports none; None if it is not
+        installed."""
+        if provider not in self._providers:
             return None
         try:
-            installed = await self._backends[provider].installed()
+            installed = await self._providers[provider].installed()
         except ProviderError:
             return None
+        name = canonical_model_name(model)
         return next(
-            (
-                item.digest
-                for item in installed
-                if canonical_model_name(item.name) == canonical_model_name(model)
-            ),
-            None,
+            (each.digest for each in installed if canonical_model_name(each.name) == name), None
         )
 
     def save(self, key: str, task: Task, result: RunResult, digest: str) -> None:
-        """Keeps an answer that is whole and holds no secret."""
+        """Stores an answer that is complete and holds no secret."""
         content = result.response.content
         if is_cacheable(result) and self._redactor.redact(content) == content:
             self.store.put(key, task, replace(result, warnings=()), digest)
 
     async def suggest_similar(self, task: Task) -> str | None:
-        """Words that name the nearest earlier task, where routing.yaml asks for it and one answer
-        would serve both."""
+        """A sentence that names the nearest earlier task, if routing.yaml asks for it (`cache.mode:
+        suggest`) and one answer would serve both."""
         if self._config.routing.cache.mode != "suggest" or not is_standalone(task):
             return None
         from orch.execution.similar_tasks import find_similar_task
 
-        found = await find_similar_task(task.text, self.store, self._memory, self._aside)
-        return (
-            f"asked before: {found[1]!r}; orch cache use {found[0][:12]} prints that answer"
-            if found
-            else None
-        )
+        similar = await find_similar_task(task.text, self.store, self._memory, self._offload)
+        if similar is None:
+            return None
+        return f"asked before: {similar[1]!r}; orch cache use {similar[0][:12]} prints that answer"
 
 
 def format_age(at: float) -> str:
-    """How long ago, in words."""
+    """How long ago a time was: `3 h ago`."""
     seconds = max(time.time() - at, 0)
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= size:

@@ -1,222 +1,164 @@
-"""Asks one model and turns what it sends into chunks; says what came of it as an Attempt."""
+"""Calls one model, streams its output as events and records the outcome as an Attempt."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
 from orch.errors import ProviderError
+from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
+from orch.execution.events import Content, Thinking, ToolCall
 from orch.execution.json_schema import AnswerSchema
 from orch.providers import ProviderClient
 from orch.providers.stream_parsing import ThinkTagSplitter
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
-from orch.types import Attempt, Candidate, ChatRequest, Completion
+from orch.types import Attempt, Candidate, ChatRequest, Completion, Delta
 
-Chunk = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class IgnoredFields:
+    """What the model did not take of the request, as a sentence; it answers without."""
+
+    message: str
+
+
+CallEvent = Content | Thinking | ToolCall | IgnoredFields
 
 
 class ModelCall:
-    """One model being asked. Iterate `chunks`; then `attempt` tells what came of it. Raises
-    BackendError from `chunks`.
+    """One call of a model. Iterate `events`, then read `as_attempt`.
 
-    `limit` is how many tokens of answer the caller wants at most: JSON that is cut there is what
-    was asked for.
+    `events` raises ProviderError. `limit` is the caller's own limit of answer tokens: JSON that is
+    cut there is returned as is.
     """
 
     def __init__(
         self,
         candidate: Candidate,
         state: ModelState,
-        backend: ProviderClient,
+        provider: ProviderClient,
         request: ChatRequest,
         estimate: int,
         limit: int | None = None,
         schema: AnswerSchema | None = None,
     ) -> None:
-        self.candidate, self.state = candidate, state
+        self.candidate, self.state, self.request = candidate, state, request
         self.reported = False
-        """Whether `attempt` was asked what came of it."""
+        """Whether `as_attempt` was called."""
         self.tool_calls: list[dict[str, Any]] = []
         self.logprobs: list[dict[str, Any]] = []
         self.completion: Completion | None = None
         self.first_token_at: float | None = None
         """When the first visible token came, by the performance counter."""
-        self._backend, self.request, self._estimate, self._limit, self._schema = (
-            backend,
-            request,
-            estimate,
-            limit,
-            schema,
-        )
+        self._provider, self._estimate = provider, estimate
+        self._limit, self._schema = limit, schema
         self._splitter = ThinkTagSplitter()
         # not a list of pieces: a chunk of five letters would take sixty bytes
-        self._text, self._thought = StringIO(), StringIO()
-        self._blank: list[str] = []
-        self._begun: float | None = None
-        self._untold: list[dict[str, Any]] = []
+        self._text, self._thinking = StringIO(), StringIO()
+        self._leading_blanks = ""
+        self._started_at: float | None = None
+        self._pending_logprobs: list[dict[str, Any]] = []
 
-    async def chunks(self) -> AsyncGenerator[Chunk]:
-        """Content, thinking and tool calls as they come, with `logprobs` where the server tells
-        them. An answer without any visible one is a failure."""
-        self._begun = (
-            time.perf_counter()
-        )  # not before: the wait for a place is no time of the model's
-        async with aclosing(self._backend.chat(self.request)) as deltas:
+    # ------------------------------------------------------------ the stream
+
+    async def events(self) -> AsyncGenerator[CallEvent]:
+        """Content, thinking and tool calls as they arrive; then checks the answer."""
+        self._started_at = time.perf_counter()  # the wait for a slot is over
+        async with aclosing(self._provider.chat(self.request)) as deltas:
             async for delta in deltas:
-                if delta.ignored_fields:
-                    yield {
-                        "type": "left_out",
-                        "message": f"{self.request.model} {delta.ignored_fields}",
-                    }
-                if delta.logprobs:
-                    self.logprobs += delta.logprobs
-                    self._untold += delta.logprobs
-                for chunk in self._split(*self._splitter.feed(delta.content), delta.thinking):
-                    yield chunk
-                for call in delta.tool_calls:
-                    self.tool_calls.append(call)
-                    yield {"type": "tool_call", "tool_call": call}
-                self.completion = delta.completion or self.completion
-        for chunk in self._split(*self._splitter.flush(), ""):
-            yield chunk
-        self._check()
-        await self._check_schema()
-        if self._untold:
-            yield self._with_logprobs({"type": "content", "chunk": ""})
+                for event in self._delta_events(delta):
+                    yield event
+        for event in self._text_events(*self._splitter.flush(), ""):
+            yield event
+        await check_answer(self._finished, self._schema)
+        if self._pending_logprobs:
+            yield self._with_logprobs(Content(""))
 
-    def _split(self, content: str, thought: str, more_thought: str) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        if thought or more_thought:
-            self._thought.write(thought + more_thought)
-            chunks.append({"type": "thinking", "chunk": thought + more_thought})
+    def _delta_events(self, delta: Delta) -> list[CallEvent]:
+        events: list[CallEvent] = []
+        if delta.ignored_fields:
+            events.append(IgnoredFields(f"{self.request.model} {delta.ignored_fields}"))
+        self.logprobs += delta.logprobs
+        self._pending_logprobs += delta.logprobs
+        events += self._text_events(*self._splitter.feed(delta.content), delta.thinking)
+        self.tool_calls += delta.tool_calls
+        events += map(ToolCall, delta.tool_calls)
+        self.completion = delta.completion or self.completion
+        return events
+
+    def _text_events(
+        self, content: str, tagged_thinking: str, thinking: str
+    ) -> list[Content | Thinking]:
+        events: list[Content | Thinking] = []
+        if thinking := tagged_thinking + thinking:
+            self._thinking.write(thinking)
+            events.append(Thinking(thinking))
         if content and self.first_token_at is None and not content.strip():
-            # blank so far: it belongs to the answer only when something follows
-            self._blank.append(content)
+            # blank so far: it belongs to the answer only if something follows
+            self._leading_blanks += content
         elif content:
-            content, self._blank = "".join((*self._blank, content)), []
+            content, self._leading_blanks = self._leading_blanks + content, ""
             self.first_token_at = self.first_token_at or time.perf_counter()
             self._text.write(content)
-            chunks.append({"type": "content", "chunk": content})
-        if self._untold and chunks:
-            self._with_logprobs(chunks[-1])
-        return chunks
+            events.append(Content(content))
+        if events and self._pending_logprobs:
+            events[-1] = self._with_logprobs(events[-1])
+        return events
 
-    def _with_logprobs(self, chunk: Chunk) -> Chunk:
-        """The chunk with those of its tokens, and of tokens that gave no text to show."""
-        chunk["logprobs"], self._untold = self._untold, []
-        return chunk
+    def _with_logprobs(self, event: Content | Thinking) -> Content | Thinking:
+        """The event with the logprobs of its tokens, and of tokens that gave no visible text."""
+        logprobs, self._pending_logprobs = tuple(self._pending_logprobs), []
+        return replace(event, logprobs=logprobs)
 
-    def _check(self) -> None:
-        if not self.text and not self.tool_calls:
-            why = " (it only thought)" if self.thinking else ""
-            raise ProviderError(
-                "empty",
-                "the answer was"
-                f" empty{why}{', cut at its token limit' if self.reached_token_limit else ''}",
-            )
-        if self._must_be_json:
-            try:
-                json.loads(self.text)
-            except (ValueError, RecursionError):
-                raise ProviderError(
-                    "invalid_json", "the answer is not the JSON that was asked for"
-                ) from None
-
-    @property
-    def _must_be_json(self) -> bool:
-        """JSON that ends at the caller's own limit is given as it is."""
-        asked = self.request.response_format
-        return (
-            asked is not None
-            and asked.get("type") != "text"
-            and not self.tool_calls
-            and not (self.reached_token_limit and not self.cut)
-        )
-
-    async def _check_schema(self) -> None:
-        if (
-            self._schema is not None
-            and self._must_be_json
-            and (fault := await self._schema.violation(self.text))
-        ):
-            raise ProviderError("schema_mismatch", f"the answer breaks the schema: {fault}")
-
-    @property
-    def reached_token_limit(self) -> bool:
-        """Whether the answer ended at a limit, whoever set it."""
-        return self.completion is not None and self.completion.finish_reason == "length"
-
-    @property
-    def cut(self) -> bool:
-        """Whether it ended at a limit that the caller did not set: the room in the context,
-        models.yaml's, or the server's own."""
-        if self.completion is None or not self.reached_token_limit:
-            return False
-        counted = self.completion.completion_tokens
-        return (
-            self._limit is None
-            or self._limit != self.max_tokens
-            or (counted is not None and counted < self._limit)
-        )
-
-    @property
-    def num_ctx(self) -> int | None:
-        """Tokens of context that it was asked with; None where the server alone knows."""
-        own = self.request.num_ctx or self.state.default_ctx
-        return own if own < UNKNOWN_CTX else None
-
-    @property
-    def max_tokens(self) -> int | None:
-        """Tokens of answer that it was allowed: what was asked for, or the room in the context
-        where that is less."""
-        return self.request.max_tokens
-
-    @property
-    def exceeded_context(self) -> bool:
-        """Whether prompt and answer took more than the context: the server dropped a part of them
-        while it answered, and did not say so."""
-        done, num_ctx = self.completion, self.request.num_ctx
-        return (
-            done is not None
-            and num_ctx is not None
-            and (done.prompt_tokens or 0) + (done.completion_tokens or 0) > num_ctx
-        )
-
-    def raise_if_context_exceeded(self) -> None:
-        """Raises BackendError where it overran: for an answer that nobody has seen yet."""
-        if self.exceeded_context and self.completion:
-            raise ProviderError(
-                "context_overflow",
-                self.context_exceeded_message,
-                prompt_tokens=self.completion.prompt_tokens,
-            )
-
-    @property
-    def context_exceeded_message(self) -> str:
-        """How it overran, in words."""
-        done = self.completion or Completion()
-        counted = (
-            f"{done.prompt_tokens or 0:,} tokens of prompt and {done.completion_tokens or 0:,} of"
-            " answer"
-        )
-        return (
-            f"{counted} in a context of {self.request.num_ctx or 0:,}: the server dropped a part of"
-            " them while it answered"
-        )
+    # ------------------------------------------------------------ what came of it
 
     @property
     def text(self) -> str:
-        """What came so far."""
+        """The answer so far."""
         return self._text.getvalue()
 
     @property
     def thinking(self) -> str:
         """What the model thought so far."""
-        return self._thought.getvalue()
+        return self._thinking.getvalue()
+
+    @property
+    def _finished(self) -> FinishedAnswer:
+        has_calls = bool(self.tool_calls)
+        return FinishedAnswer(
+            self.request, self.completion, self.text, self.thinking, has_calls, self._limit
+        )
+
+    @property
+    def reached_token_limit(self) -> bool:
+        """Whether the answer ended at a limit, whoever set it."""
+        return self._finished.reached_token_limit
+
+    @property
+    def cut(self) -> bool:
+        """Whether the answer ended at a limit that the caller did not set."""
+        return self._finished.cut
+
+    @property
+    def num_ctx(self) -> int | None:
+        """Tokens of context that the model was called with; None where only the server knows."""
+        num_ctx = self.request.num_ctx or self.state.default_ctx
+        return num_ctx if num_ctx < UNKNOWN_CTX else None
+
+    @property
+    def context_exceeded_message(self) -> str:
+        """How prompt and answer exceeded the context; empty where they did not."""
+        return exceeded_context(self.request, self.completion)
+
+    def raise_if_context_exceeded(self) -> None:
+        """Raises ProviderError (`context_overflow`): for an answer that nobody has seen yet."""
+        if message := self.context_exceeded_message:
+            counted = self.completion.prompt_tokens if self.completion else None
+            raise ProviderError("context_overflow", message, prompt_tokens=counted)
 
     def as_attempt(
         self,
@@ -225,17 +167,16 @@ class ModelCall:
         code: str = "",
         message: str = "",
         offset: int = 0,
-        counted: int | None = None,
+        prompt_tokens: int | None = None,
     ) -> Attempt:
-        """What came of it. Seconds are the provider's own where it tells them, else the clock's,
-        from when the model was asked."""
+        """The record of this call. Seconds are the provider's own where it reports them, else
+        measured from the start of the call. `prompt_tokens` is a refusal's count."""
         self.reported = True
-        done, now = self.completion or Completion(), time.perf_counter()
-        begun, first_at = now if self._begun is None else self._begun, self.first_token_at
-        ttft_s = first_at - begun if first_at else None
-        decode_s = (
-            done.decode_s if done.decode_s is not None else (now - first_at if first_at else None)
-        )
+        completion, now = self.completion or Completion(), time.perf_counter()
+        started_at = now if self._started_at is None else self._started_at
+        first_at, decode_s = self.first_token_at, completion.decode_s
+        if decode_s is None and first_at:
+            decode_s = now - first_at
         return Attempt(
             model=self.candidate.model_id,
             provider=self.candidate.provider,
@@ -243,12 +184,12 @@ class ModelCall:
             code=code,
             message=message,
             offset=offset,
-            total_s=now - begun,
-            ttft_s=ttft_s,
-            load_s=done.load_s,
-            prompt_tokens=done.prompt_tokens or counted or 0,
-            completion_tokens=done.completion_tokens or 0,
-            prefill_s=done.prefill_s,
+            total_s=now - started_at,
+            ttft_s=first_at - started_at if first_at else None,
+            load_s=completion.load_s,
+            prompt_tokens=completion.prompt_tokens or prompt_tokens or 0,
+            completion_tokens=completion.completion_tokens or 0,
+            prefill_s=completion.prefill_s,
             decode_s=decode_s,
             estimated_tokens=self._estimate,
         )

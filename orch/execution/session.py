@@ -1,4 +1,4 @@
-"""The earlier turns of a session, from the journal, as messages that go before a task."""
+"""The earlier turns of a session, read from the journal as messages that precede a task."""
 
 from __future__ import annotations
 
@@ -12,68 +12,65 @@ from orch.text.prompt import estimate_tokens
 from orch.types import Message
 
 MAX_HISTORY_TOKENS = 3_000
-"""Of earlier turns: older ones are left out, and that is said. A prompt that grows without end
-costs prefill at every turn."""
+"""Older turns are left out, with a warning. A prompt that grows without end costs prefill at every
+turn."""
 MAX_HISTORY_TURNS = 100
 INTERRUPTED_ANSWER = "[I was interrupted before I answered.]"
-"""Stands where an interrupted turn has no text: an empty answer, or two user messages in a row, is
-refused by strict chat templates."""
+"""The answer of an interrupted turn without text: strict chat templates refuse an empty answer and
+two user messages in a row."""
 
 
 class SessionHistory(NamedTuple):
-    """Earlier turns, oldest first, and what is to be said of them."""
+    """Earlier turns, oldest first, and warnings about them."""
 
     messages: tuple[Message, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def load_history(session: str, journal: Journal, asked: str = "") -> SessionHistory:
-    """What was said in a session before `asked`. Raises OrchError where the journal keeps no
+def load_history(session: str, journal: Journal, next_task: str = "") -> SessionHistory:
+    """The turns of a session before `next_task`. Raises OrchError where the journal stores no
     texts."""
-    _must_keep_texts(journal)
-    turns: list[Message] = []
-    left, out, redacted = MAX_HISTORY_TOKENS, 0, False
-    for row in _without_superseded(journal.turns(session, MAX_HISTORY_TURNS), asked):
-        pair = turn_messages(row["task"], row["answer"], row["status"])
-        left -= estimate_tokens(pair)
-        if out or left < 0:
-            out += 1
+    _require_texts(journal)
+    messages: list[Message] = []
+    tokens_left, omitted, redacted = MAX_HISTORY_TOKENS, 0, False
+    for row in _without_superseded(journal.turns(session, MAX_HISTORY_TURNS), next_task):
+        turn = turn_messages(row["task"], row["answer"], row["status"])
+        tokens_left -= estimate_tokens(turn)
+        if omitted or tokens_left < 0:
+            omitted += 1
             continue
-        turns, redacted = pair + turns, redacted or bool(row["redacted"])
-    said = (
-        [f"the {out} oldest turns of this conversation were left out"]
-        if out > 1
-        else ["the oldest turn of this conversation was left out"]
-        if out
-        else []
-    )
-    said += (
-        ["parts of this conversation were redacted: the model sees them as redacted"]
-        if redacted
-        else []
-    )
-    return SessionHistory(tuple(turns), tuple(said))
+        messages, redacted = turn + messages, redacted or bool(row["redacted"])
+    return SessionHistory(tuple(messages), tuple(_warnings(omitted, redacted)))
+
+
+def _warnings(omitted: int, redacted: bool) -> Iterator[str]:
+    if omitted == 1:
+        yield "the oldest turn of this conversation was left out"
+    elif omitted:
+        yield f"the {omitted} oldest turns of this conversation were left out"
+    if redacted:
+        yield "parts of this conversation were redacted: the model sees them as redacted"
 
 
 def turn_messages(question: str, answer: str, status: str) -> list[Message]:
-    """A turn as messages; what was interrupted goes with the text that had come."""
-    said = answer if answer or status == "ok" else INTERRUPTED_ANSWER
-    return [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
+    """A turn as messages; an interrupted one with the text that it had given."""
+    text = answer if answer or status == "ok" else INTERRUPTED_ANSWER
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
 
 
-def _without_superseded(rows: Sequence[dict[str, Any]], asked: str) -> Iterator[dict[str, Any]]:
-    """Turns, newest first, but for the unfinished ones after which the same was asked again."""
+def _without_superseded(rows: Sequence[dict[str, Any]], next_task: str) -> Iterator[dict[str, Any]]:
+    """Turns, newest first, without the unfinished ones that were followed by the same task."""
     for row in rows:
-        if row["status"] == "ok" or row["task"] != asked:
+        if row["status"] == "ok" or row["task"] != next_task:
             yield row
-        asked = row["task"]
+        next_task = row["task"]
 
 
-def resolve_session(name: str, carry_on: bool, journal: Journal) -> str:
-    """The session of that name, a new one where there is none, or for `carry_on` the one of the
-    last run. Raises OrchError."""
-    _must_keep_texts(journal)
-    if not carry_on:
+def resolve_session(name: str, continue_last: bool, journal: Journal) -> str:
+    """The session's name: the given one, a new one without a name, or with `continue_last` that of
+    the last run. Raises OrchError."""
+    _require_texts(journal)
+    if not continue_last:
         return name or f"chat-{int(time.time() * 1000):x}"
     if name:
         raise UsageError("--continue and --session both name a conversation", "give one of them")
@@ -84,10 +81,11 @@ def resolve_session(name: str, carry_on: bool, journal: Journal) -> str:
     return session
 
 
-def _must_keep_texts(journal: Journal) -> None:
+def _require_texts(journal: Journal) -> None:
     if journal.mode != "full":
-        said = (
+        raise OrchError(
             "a conversation needs the texts of earlier turns, and the journal keeps none"
-            f" (journal.mode is {journal.mode})"
+            f" (journal.mode is {journal.mode})",
+            "set journal: {mode: full} in routing.yaml",
+            code="not_kept",
         )
-        raise OrchError(said, "set journal: {mode: full} in routing.yaml", code="not_kept")

@@ -1,5 +1,5 @@
-"""Finds the earlier task that one answer would serve as well: by vectors, then by guards that look
-at every word."""
+"""Finds an earlier task that the same answer would serve: by vectors, then by guards that compare
+every word."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from orch.storage.offload import Offload
 from orch.text.equivalence.guards import is_equivalent
 
 MAX_COMPARED_TASKS = 2_000
-"""Earlier tasks that are compared."""
 MAX_TASK_CHARS = 400
-"""A longer task is not compared: guards are made for questions."""
+"""A longer task is not compared: the guards are made for questions."""
 
 
 async def find_similar_task(
-    text: str, cache: AnswerStore, memory: OnDemandMemory, aside: Offload
+    text: str, store: AnswerStore, memory: OnDemandMemory, offload: Offload
 ) -> tuple[str, str] | None:
-    """Key and task of the nearest earlier task; None where none is near enough, or nothing can be
+    """Key and text of the nearest earlier task; None if none is near enough, or nothing can be
     embedded."""
     if len(text) > MAX_TASK_CHARS:
         return None
@@ -31,35 +30,27 @@ async def find_similar_task(
         vector = await embedder.query(text)
         if vector is None:
             return None
-        new = [
-            (key, task)
-            for key, task in await aside(
-                cache.tasks_without_vector, embedder.name, MAX_COMPARED_TASKS
-            )
+        tasks = await offload(store.tasks_without_vector, embedder.name, MAX_COMPARED_TASKS)
+        vectors = [
+            (key, array("f", await embedder.query(task) or ()).tobytes())
+            for key, task in tasks
             if len(task) <= MAX_TASK_CHARS
         ]
-        kept = [(key, array("f", await embedder.query(task) or ()).tobytes()) for key, task in new]
-        await aside(cache.set_vectors, embedder.name, kept)
-        return await aside(_nearest, text, vector, cache, embedder.name)
+        await offload(store.set_vectors, embedder.name, vectors)
+        return await offload(_nearest, text, vector, store, embedder.name)
     except (OrchError, ImportError):
         return None
 
 
 def _nearest(
-    text: str, vector: Sequence[float], cache: AnswerStore, embedder: str
+    text: str, vector: Sequence[float], store: AnswerStore, embedder: str
 ) -> tuple[str, str] | None:
-    scored = [
-        (_cosine(vector, blob), key, task)
-        for key, task, blob in cache.vectors(embedder, MAX_COMPARED_TASKS)
-    ]
-    return next(
-        (
-            (key, task)
-            for score, key, task in sorted(scored, reverse=True)
-            if task != text and is_equivalent(text, task, score)
-        ),
-        None,
-    )
+    rows = store.vectors(embedder, MAX_COMPARED_TASKS)
+    scored = [(_cosine(vector, blob), key, task) for key, task, blob in rows]
+    for score, key, task in sorted(scored, reverse=True):
+        if task != text and is_equivalent(text, task, score):
+            return key, task
+    return None
 
 
 def _cosine(vector: Sequence[float], blob: bytes) -> float:

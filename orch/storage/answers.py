@@ -14,7 +14,7 @@ from typing import Any
 
 from orch.storage.database import database_at
 from orch.storage.sqlite_file import transaction
-from orch.text.prompt import Task, build_messages
+from orch.text.prompt import PreparedTask, Task
 from orch.text.slices import SLICE_CHARS
 from orch.types import Candidate, Decision, Response, RunResult, TaskType, Timing, Usage
 
@@ -79,16 +79,25 @@ def _decision(data: dict[str, Any]) -> Decision:
     return Decision(**{**data, "task_type": TaskType(data["task_type"]), "candidates": candidates})
 
 
-def answer_key(task: Task, config_hash: str) -> str:
+def answer_key(prepared: PreparedTask, config_hash: str) -> str:
     """The hash of everything that an answer depends on: exact messages, tools, format, options,
     pin, fallback, type, profile, dial, configuration."""
-    asked = [
-        _hashable(build_messages(task)), task.tools, task.response_format, task.options, task.extra, task.model, task.may_fall_back, task.task_type, task.profile,
-        task.dial, config_hash,
-    ]  # fmt: skip
-    return hashlib.sha256(
-        json.dumps(asked, sort_keys=True, default=str).encode("utf-8", "replace")
-    ).hexdigest()
+    task = prepared.task
+    depends_on = [
+        _hashable(prepared.messages),
+        task.tools,
+        task.response_format,
+        task.options,
+        task.extra,
+        task.model,
+        task.may_fall_back,
+        task.task_type,
+        task.profile,
+        task.dial,
+        config_hash,
+    ]
+    text = json.dumps(depends_on, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _hashable(value: Any) -> Any:

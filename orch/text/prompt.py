@@ -131,6 +131,29 @@ class Task:
         return next((int(value) for value in asked if isinstance(value, int) and value > 0), None)
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedTask:
+    """A task and what is derived from it, once: the text to classify, the messages for a model,
+    and what the task requires of a model."""
+
+    task: Task
+    text: str
+    messages: list[Message]
+    need: Need
+
+    @property
+    def own_messages(self) -> list[Message]:
+        """The messages without the session's earlier turns."""
+        start = 1 if self.task.system_prompt else 0
+        return [*self.messages[:start], *self.messages[start + len(self.task.history) :]]
+
+
+def prepare_task(task: Task) -> PreparedTask:
+    """Derives everything that routing, the cache and the call of a model need of a task."""
+    messages = build_messages(task)
+    return PreparedTask(task, text_to_classify(task), messages, estimate_need(task, messages))
+
+
 def text_size(task: Task) -> int:
     """Characters of the task's texts and images. Cheap: nothing is copied."""
     parts = (

@@ -47,7 +47,13 @@ from orch.text.equivalence.guards import is_equivalent
 from orch.text.equivalence.tokenize import without_accents
 from orch.text.language import detect_language, fold
 from orch.text.markdown import BlockSplitter
-from orch.text.prompt import Task, estimate_text_tokens, fenced_block, message_text
+from orch.text.prompt import (
+    Task,
+    estimate_text_tokens,
+    fenced_block,
+    message_text,
+    prepare_task,
+)
 from orch.text.redact import Redactor
 from orch.text.terminal import sanitize_text
 
@@ -206,7 +212,7 @@ def functions() -> dict[str, Work]:
         "message text": lambda text: message_text(
             {"content": [{"type": "text", "text": part} for part in text.split("\n")]}
         ),
-        "cache key": lambda text: answer_key(Task(text=text), ""),
+        "cache key": lambda text: answer_key(prepare_task(Task(text=text)), ""),
         "conversation key": lambda text: conversation_of(
             [{"role": "user", "content": text}], "", ""
         ),

@@ -11,7 +11,7 @@ import pytest
 import orch.storage.answers
 from orch.orchestrator import build_task
 from orch.storage.answers import AnswerStore, answer_key, is_cacheable, is_standalone
-from orch.text.prompt import Attachment, Task
+from orch.text.prompt import Attachment, PreparedTask, Task, prepare_task
 from orch.types import Decision, Response, RunResult, TaskType, Timing
 from tests.support.fake_ollama import FakeOllama
 from tests.support.orchestrators import fake, over
@@ -107,23 +107,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 # ---------------------------------------------------------------- the key
 
 
+def prepared(text: str, **fields: Any) -> PreparedTask:
+    """A task as a run prepares it."""
+    return prepare_task(build_task(text, **fields))
+
+
 @pytest.mark.parametrize("wish", OTHER, ids=lambda wish: next(iter(wish)))
 def test_whatever_an_answer_depends_on_is_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert answer_key(build_task(TASK, **wish), "c0") != answer_key(build_task(TASK), "c0")
+    assert answer_key(prepared(TASK, **wish), "c0") != answer_key(prepared(TASK), "c0")
 
 
 @pytest.mark.parametrize("wish", SAME, ids=lambda wish: next(iter(wish)))
 def test_what_changes_no_answer_is_no_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert answer_key(build_task(TASK, **wish), "c0") == answer_key(build_task(TASK), "c0")
+    assert answer_key(prepared(TASK, **wish), "c0") == answer_key(prepared(TASK), "c0")
 
 
 def test_another_text_and_another_configuration_are_another_key() -> None:
     assert (
         len(
             {
-                answer_key(build_task(TASK), "c0"),
-                answer_key(build_task(TASK + " "), "c0"),
-                answer_key(build_task(TASK), "c1"),
+                answer_key(prepared(TASK), "c0"),
+                answer_key(prepared(f"{TASK} "), "c0"),
+                answer_key(prepared(TASK), "c1"),
             }
         )
         == 3
@@ -136,10 +141,10 @@ async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllam
         over({"ollama": server}, memory={"recall": True}) as recalling,
     ):
         keys = [
-            await plain.runtime.answer_cache.key(build_task(TASK)),
-            await plain.runtime.answer_cache.key(build_task(TASK, retrieve_context=True)),
-            await recalling.runtime.answer_cache.key(build_task(TASK)),
-            await recalling.runtime.answer_cache.key(build_task(TASK, retrieve_context=False)),
+            await plain.runtime.answer_cache.key(prepared(TASK)),
+            await plain.runtime.answer_cache.key(prepared(TASK, retrieve_context=True)),
+            await recalling.runtime.answer_cache.key(prepared(TASK)),
+            await recalling.runtime.answer_cache.key(prepared(TASK, retrieve_context=False)),
         ]
     assert [key is not None for key in keys] == [True, False, False, True]
 
@@ -147,8 +152,8 @@ async def test_a_run_that_recalls_has_no_key_whoever_wished_it(server: FakeOllam
 async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) -> None:
     async with over({"ollama": server}) as orchestrator:
         key = orchestrator.runtime.answer_cache.key
-        assert await key(build_task(TASK, context=["password: hunter2secret"])) is None
-        assert await key(build_task(TASK, system_prompt="the token: abcdefghij12345")) is None
+        assert await key(prepared(TASK, context=["password: hunter2secret"])) is None
+        assert await key(prepared(TASK, system_prompt="the token: abcdefghij12345")) is None
 
 
 # ---------------------------------------------------------------- what is kept

@@ -44,7 +44,7 @@ async def test_another_model_takes_over_only_where_it_may(
     async with Orchestrator() as orchestrator:
         run = orchestrator.start_run(build_task(TASK, **wishes), "restart")
         with suppress(OrchError):
-            _ = [chunk async for chunk in run.chunks()]
+            _ = [event async for event in run.events()]
         attempts = orchestrator.runtime.journal.attempts_of(run.run_id)
     assert [attempt["model"] for attempt in attempts] == asked
     assert (run.error.exit_code if run.error else 0) == (7 if asked == [CODER] else 0)
@@ -104,8 +104,10 @@ async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(
     async with Orchestrator(models=two_homes(*twins)) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
     (fallback,) = [chunk for chunk in chunks if chunk["type"] == "fallback"]
+    failed = fallback["from_provider"], fallback["from"]
+    successor = fallback["to_provider"], fallback["to"]
     result = chunks[-1]["result"]
-    assert fallback_model_names(fallback) == (f"one/{TWIN}", f"other/{TWIN}")
+    assert fallback_model_names(failed, successor) == (f"one/{TWIN}", f"other/{TWIN}")
     assert (result.decision.provider, result.decision.reason.split(":")[0]) == ("other", "fallback")
 
 

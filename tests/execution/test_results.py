@@ -53,7 +53,7 @@ def failed(*codes: str) -> list[Attempt]:
 def test_the_error_has_the_code_that_all_attempts_have_in_common_else_that_all_failed(
     codes: list[str], code: str, exit_code: int
 ) -> None:
-    error = all_failed_error(failed(*codes), "", others=False)
+    error = all_failed_error(failed(*codes), "", has_more=False)
     assert (error.code, error.exit_code) == (code, exit_code)
 
 
@@ -63,7 +63,7 @@ def test_every_code_of_an_attempt_leads_to_an_exit_code_of_its_own_table() -> No
 
 @pytest.mark.parametrize("code", ["connect", "timeout", "context_overflow", "model_not_found"])
 def test_once_text_was_shown_no_other_code_than_all_failed_is_true(code: str) -> None:
-    assert all_failed_error(failed(code), "shown", others=False).code == "all_failed"
+    assert all_failed_error(failed(code), "shown", has_more=False).code == "all_failed"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_once_text_was_shown_no_other_code_than_all_failed_is_true(code: str) ->
     ],
 )
 def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
-    assert all_failed_error(failed(code), "", others=True).hint == hint
+    assert all_failed_error(failed(code), "", has_more=True).hint == hint
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,18 @@ def test_going_on_is_offered_where_text_was_shown_and_somebody_could(
 
 
 def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
-    assert all_failed_error(failed("empty"), "", others=False).message == "m0 failed: why 0"
+    assert all_failed_error(failed("empty"), "", has_more=False).message == "m0 failed: why 0"
     assert (
-        all_failed_error(failed("empty", "cut"), "", others=False).message
+        all_failed_error(failed("empty", "cut"), "", has_more=False).message
         == "every model that was asked failed: m0: why 0; m1: why 1"
     )
 
 
 def test_how_long_to_wait_is_handed_on() -> None:
     assert (
-        all_failed_error(failed("rate_limited"), "", others=False, retry_after_s=7.0).retry_after_s
+        all_failed_error(
+            failed("rate_limited"), "", has_more=False, retry_after_s=7.0
+        ).retry_after_s
         == 7.0
     )
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from orch import OrchError, Orchestrator
-from orch.execution.attempt import Chunk
-from orch.execution.run import MAX_BACKOFF_S, OnPartial
+from orch.execution.events import Chunk
+from orch.execution.retry import MAX_BACKOFF_S
+from orch.execution.run import OnPartial
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
 from tests.support.fake_ollama import FakeOllama, Fault

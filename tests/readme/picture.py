@@ -17,7 +17,7 @@ from rich.text import Text
 
 from orch.cli import run_display
 from orch.execution import serialize
-from orch.orchestrator import Orchestrator
+from orch.orchestrator import Orchestrator, build_task
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
 FILE = Path(__file__).parents[2] / "docs" / "images" / "run.svg"
@@ -55,8 +55,9 @@ def _prompt(console: Console, command: str) -> None:
 async def _run(console: Console) -> None:
     screen = run_display.TerminalDisplay(thinking=False, quiet=False, out=console, notes=console)
     async with Orchestrator() as orchestrator:
-        async for chunk in orchestrator.execute_streaming(QUESTION, options={"temperature": 0}):
-            screen.show(serialize.chunk_to_json(chunk))
+        task = build_task(QUESTION, options={"temperature": 0})
+        async for event in orchestrator.start_run(task, "continue").events():
+            screen.show(serialize.event_to_json(event))
     screen.close()
     console.print()
 

@@ -302,9 +302,9 @@ async def consume(run: Run, face: OutputMode) -> None:
 
     show = OutputWriter(face)
     try:
-        async with aclosing(run.chunks()) as chunks:
-            async for chunk in chunks:
-                show.write(serialize.chunk_to_json(chunk))
+        async with aclosing(run.events()) as events:
+            async for event in events:
+                show.write(serialize.event_to_json(event))
     finally:
         show.close()
 

@@ -19,7 +19,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from orch.errors import OrchError
-from orch.execution.attempt import Chunk
+from orch.execution.events import (
+    Content,
+    Done,
+    Failed,
+    Fallback,
+    Metadata,
+    RunEvent,
+    RunWarning,
+    Thinking,
+    ToolCall,
+)
 from orch.execution.run import OnPartial
 from orch.server.http.disconnect import CancelOnDisconnect, ClientDisconnected
 from orch.server.http.errors import error_location, http_error
@@ -29,8 +39,8 @@ from orch.text.prompt import Task
 from orch.types import RunResult
 
 LOG = logging.getLogger("orch.server")
-VISIBLE_CHUNKS = ("content", "thinking", "tool_call", "done")
-"""Chunks that a response can start with: until then another model may still take over unseen."""
+VISIBLE_EVENTS = (Content, Thinking, ToolCall, Done)
+"""Events that a response can start with: until then another model may still take over unseen."""
 MAX_INLINE_BODY_BYTES, MAX_JSON_VALUES = 200_000, 200_000
 """Size of a body that is parsed on the event loop, and values allowed in a larger one: so many take
 the parser about 80 ms."""
@@ -95,60 +105,51 @@ def client_name(request: Request) -> str:
 
 
 class PendingResponse:
-    """The response of a run: `wait_until_visible`, then read `chunks` or `result`."""
+    """The response of a run: `wait_until_visible`, then read `events` or `result`."""
 
-    def __init__(self, run_id: str, chunks: AsyncGenerator[Chunk]) -> None:
-        self.run_id, self.provider, self.model, self.task_type, self.fallbacks = (
-            run_id,
-            "",
-            "",
-            "",
-            0,
-        )
+    def __init__(self, run_id: str, events: AsyncGenerator[RunEvent]) -> None:
+        self.run_id, self.fallbacks = run_id, 0
+        self.provider, self.model, self.task_type = "", "", ""
         self.warnings: list[str] = []
-        """What was said so far."""
+        """The warnings so far."""
         self.remote_host = ""
-        self._chunks = chunks
-        self._first: Chunk | None = None
+        self._events = events
+        self._first: RunEvent | None = None
 
     async def wait_until_visible(self) -> None:
         """Returns when something can be shown. Raises OrchError if the run failed before."""
-        async for chunk in self._chunks:
-            self._note(chunk)
-            if chunk["type"] in VISIBLE_CHUNKS:
-                self._first = chunk
+        async for event in self._events:
+            self._note(event)
+            if isinstance(event, VISIBLE_EVENTS):
+                self._first = event
                 return
 
-    def _note(self, chunk: Chunk) -> None:
-        if chunk["type"] == "metadata":
-            self.provider, self.model, self.task_type = (
-                chunk["provider"],
-                chunk["model_id"],
-                chunk["task_type"],
-            )
-            self.remote_host = chunk["remote_host"]
-        elif chunk["type"] == "fallback":
+    def _note(self, event: RunEvent) -> None:
+        if isinstance(event, Metadata):
+            decision = event.decision
+            self.provider, self.model = decision.key
+            self.task_type, self.remote_host = str(decision.task_type), decision.remote_host
+        elif isinstance(event, Fallback):
             self.fallbacks += 1
-        elif chunk["type"] == "warning":
-            self.warnings.append(chunk["message"])
-        elif chunk["type"] == "done":
-            self.warnings += chunk["result"].warnings
+        elif isinstance(event, RunWarning):
+            self.warnings.append(event.message)
+        elif isinstance(event, Done):
+            self.warnings += event.result.warnings
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
-        """The visible chunks as they arrive. Raises OrchError if the run fails."""
+    async def events(self) -> AsyncIterator[RunEvent]:
+        """The visible events as they arrive. Raises OrchError if the run fails."""
         if self._first is not None:
             yield self._first
-        async for chunk in self._chunks:
-            self._note(chunk)
-            if chunk["type"] != "error":
-                yield chunk
+        async for event in self._events:
+            self._note(event)
+            if not isinstance(event, Failed):
+                yield event
 
     async def result(self) -> RunResult:
         """The finished run. Raises OrchError."""
-        async for chunk in self.chunks():
-            if chunk["type"] == "done":
-                result: RunResult = chunk["result"]
-                return result
+        async for event in self.events():
+            if isinstance(event, Done):
+                return event.result
         raise OrchError("the run ended without an answer")
 
     @property
@@ -225,9 +226,9 @@ def json_response(
 
 class ActiveRequest:
     """What a request holds until its response is sent: the disconnect watch, the run and its
-    chunks."""
+    events."""
 
-    __slots__ = ("_kept", "_service", "_watch", "chunks", "run")
+    __slots__ = ("_kept", "_service", "_watch", "events", "run")
 
     def __init__(self, request: Request, task: Task, on_partial: OnPartial, face: str) -> None:
         self._kept, self._service, self._watch = (
@@ -237,7 +238,7 @@ class ActiveRequest:
         )
         self._watch.__enter__()
         self.run = self._service.start_run(task, on_partial, face)
-        self.chunks = self.run.chunks()
+        self.events = self.run.events()
 
     def hand_over(self) -> ActiveRequest:
         """Returns itself for a StreamedResponse to release: the next exit releases nothing."""
@@ -257,7 +258,7 @@ class ActiveRequest:
             self._kept = False
             return
         try:
-            await self.chunks.aclose()
+            await self.events.aclose()
         finally:
             try:
                 await self._service.finish_run(self.run)
@@ -274,7 +275,7 @@ async def run_and_respond(
     """Runs a task, cancelled if the client disconnects, and responds once it has begun; closes what
     `respond` does not take over. Raises OrchError."""
     async with ActiveRequest(request, task, on_partial, face) as held:
-        answer = PendingResponse(held.run.run_id, held.chunks)
+        answer = PendingResponse(held.run.run_id, held.events)
         await answer.wait_until_visible()
         if task.affinity:
             service_of(request).conversations.record(task.affinity, (answer.provider, answer.model))

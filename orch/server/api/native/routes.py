@@ -18,7 +18,7 @@ from orch.config import paths
 from orch.config.version import VERSION
 from orch.errors import OrchError
 from orch.execution import serialize
-from orch.execution.attempt import Chunk
+from orch.execution.events import Metadata, RunEvent
 from orch.execution.health import run_health_checks
 from orch.execution.lifecycle import load, unload
 from orch.execution.run import Run
@@ -95,12 +95,12 @@ async def run_task(request: Request) -> Response:
     task = _task(request, asked)
     lines = NDJSON in request.headers.get("accept", "")
     async with ActiveRequest(request, task, asked.on_partial, asked.face) as held:
-        going, chunks = held.run, held.chunks
-        first = await anext(chunks)
-        heads = response_headers(
-            going.run_id, str(first.get("model_id", "")), str(first.get("task_type", "")), 0
-        )
-        body = _told(first, chunks, going, lines)
+        going, events = held.run, held.events
+        first = await anext(events)
+        decision = first.decision if isinstance(first, Metadata) else None
+        model, task_type = (decision.model_id, decision.task_type) if decision else ("", "")
+        heads = response_headers(going.run_id, model, str(task_type), 0)
+        body = _body(first, events, going, lines)
         return with_warning_headers(
             StreamedResponse(
                 body,
@@ -124,16 +124,16 @@ def _refuse_strangers(request: Request) -> None:
         )
 
 
-async def _told(
-    first: Chunk, rest: AsyncGenerator[Chunk], going: Run, lines: bool
+async def _body(
+    first: RunEvent, rest: AsyncGenerator[RunEvent], going: Run, lines: bool
 ) -> AsyncGenerator[bytes]:
     def packed(form: dict[str, Any]) -> bytes:
         return to_json(form) + b"\n" if lines else b"data: " + to_json(form) + b"\n\n"
 
-    yield packed(serialize.chunk_to_json(first))
+    yield packed(serialize.event_to_json(first))
     try:
-        async for chunk in rest:
-            yield packed(serialize.chunk_to_json(chunk))
+        async for event in rest:
+            yield packed(serialize.event_to_json(event))
     except OrchError:
         return  # the error chunk has told it
     except asyncio.CancelledError:

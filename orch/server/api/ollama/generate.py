@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
-from orch.execution.attempt import Chunk
+from orch.execution.events import Content, Done, Logprobs, RunEvent, Thinking, ToolCall
 from orch.execution.lifecycle import load, require_usable_model, unload, unloads_after_answer
 from orch.providers.message_formats import to_ollama_calls
 from orch.server.api.embeddings import embed_texts as embedded
@@ -159,15 +159,11 @@ def _format(asked: str | dict[str, Any] | None) -> dict[str, Any] | None:
 async def _lines(answer: PendingResponse, form: Any) -> AsyncGenerator[bytes]:
     """The run as Ollama's stream. A failed run ends with an error and without `done`."""
     try:
-        async for chunk in answer.chunks():
-            told = _told(chunk, form)
-            if told is not None:
-                yield (
-                    to_json(
-                        {"model": answer.model, **_remote(answer), "created_at": _now(), **told}
-                    )
-                    + b"\n"
-                )
+        async for event in answer.events():
+            fields = _fields(event, form)
+            if fields is not None:
+                head = {"model": answer.model, **_remote(answer), "created_at": _now()}
+                yield to_json({**head, **fields}) + b"\n"
     except OrchError as error:
         yield to_json(ollama_error(error)) + b"\n"
 
@@ -178,18 +174,19 @@ def _remote(answer: PendingResponse) -> dict[str, Any]:
     return {"remote_host": answer.remote_host} if answer.remote_host else {}
 
 
-def _told(chunk: Chunk, form: Any) -> dict[str, Any] | None:
-    if chunk["type"] == "content":
-        return {**form(chunk["chunk"]), **_logprobs(chunk.get("logprobs")), "done": False}
-    if chunk["type"] == "thinking":
-        return {**form("", chunk["chunk"]), **_logprobs(chunk.get("logprobs")), "done": False}
-    if chunk["type"] == "tool_call":
-        return {**form("", "", to_ollama_calls([chunk["tool_call"]])), "done": False}
-    return {**form(), **_end(chunk["result"])} if chunk["type"] == "done" else None
+def _fields(event: RunEvent, form: Any) -> dict[str, Any] | None:
+    """The line of an event without its head; None for events that Ollama does not have."""
+    if isinstance(event, Content):
+        return {**form(event.text), **_logprobs(event.logprobs), "done": False}
+    if isinstance(event, Thinking):
+        return {**form("", event.text), **_logprobs(event.logprobs), "done": False}
+    if isinstance(event, ToolCall):
+        return {**form("", "", to_ollama_calls([event.call])), "done": False}
+    return {**form(), **_end(event.result)} if isinstance(event, Done) else None
 
 
-def _logprobs(told: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
-    return {"logprobs": told} if told else {}
+def _logprobs(logprobs: Logprobs) -> dict[str, Any]:
+    return {"logprobs": logprobs} if logprobs else {}
 
 
 def _end(result: RunResult) -> dict[str, Any]:

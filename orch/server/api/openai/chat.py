@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
-from orch.execution.attempt import Chunk
+from orch.execution.events import Content, Done, Fallback, RunEvent, Thinking, ToolCall
 from orch.providers.message_formats import to_openai_calls
 from orch.server.api.handler import (
     ActiveRequest,
@@ -172,11 +172,10 @@ def sse_event(value: Any) -> bytes:
     return b"data: " + to_json(value) + b"\n\n"
 
 
-def fallback_comment(chunk: Chunk) -> bytes:
+def fallback_comment(event: Fallback) -> bytes:
     """A comment in the stream: clients ignore it, people debugging see it."""
-    return (
-        b": fallback " + to_json({name: chunk[name] for name in ("from", "to", "offset")}) + b"\n\n"
-    )
+    fields = {"from": event.failed[1], "to": event.successor[1], "offset": event.offset}
+    return b": fallback " + to_json(fields) + b"\n\n"
 
 
 async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]:
@@ -186,9 +185,9 @@ async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]
     calls = 0
     yield sse_event({**head, "choices": [_choice({"role": "assistant", "content": ""})], **usual})
     try:
-        async for chunk in answer.chunks():
-            if chunk["type"] == "done":
-                result: RunResult = chunk["result"]
+        async for event in answer.events():
+            if isinstance(event, Done):
+                result = event.result
                 yield sse_event(
                     {
                         **head,
@@ -202,34 +201,25 @@ async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]
                         {**head, "choices": [], "usage": chat_usage(result.response.usage)}
                     )
                 yield b"data: [DONE]\n\n"
-            elif chunk["type"] == "fallback":
-                yield fallback_comment(chunk)
+            elif isinstance(event, Fallback):
+                yield fallback_comment(event)
             else:
-                for delta in _deltas(chunk, answer.run_id, calls):
-                    calls += "tool_calls" in delta
-                    yield sse_event(
-                        {
-                            **head,
-                            "choices": [_choice(delta, logprobs=chunk.get("logprobs", ()))],
-                            **usual,
-                        }
-                    )
+                for choice in _choices(event, answer.run_id, calls):
+                    calls += "tool_calls" in choice["delta"]
+                    yield sse_event({**head, "choices": [choice], **usual})
     except OrchError as error:
         yield sse_event({**head, "choices": [_choice({}, "error")], **openai_error(error)})
 
 
-def _deltas(chunk: Chunk, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
-    """The deltas of a chunk; `calls` tool calls precede it."""
-    if chunk["type"] == "content":
-        yield {"content": chunk["chunk"]}
-    elif chunk["type"] == "thinking":
-        yield {"reasoning_content": chunk["chunk"]}
-    elif chunk["type"] == "tool_call":
-        yield {
-            "tool_calls": [
-                {**to_openai_calls([chunk["tool_call"]], run_id, calls)[0], "index": calls}
-            ]
-        }
+def _choices(event: RunEvent, run_id: str, calls: int) -> Iterator[dict[str, Any]]:
+    """The choice of an event, if it has one; `calls` tool calls precede it."""
+    if isinstance(event, Content):
+        yield _choice({"content": event.text}, logprobs=event.logprobs)
+    elif isinstance(event, Thinking):
+        yield _choice({"reasoning_content": event.text}, logprobs=event.logprobs)
+    elif isinstance(event, ToolCall):
+        call = to_openai_calls([event.call], run_id, calls)[0]
+        yield _choice({"tool_calls": [{**call, "index": calls}]})
 
 
 def _choice(

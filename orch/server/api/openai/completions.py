@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
+from orch.execution.events import Content, Done
 from orch.server.api.handler import (
     ActiveRequest,
     PendingResponse,
@@ -30,7 +31,6 @@ from orch.server.api.openai.chat import (
 from orch.server.api.openai.responses_input import NO_LOGPROBS, field_error
 from orch.server.api.openai.schemas import CompletionRequest
 from orch.server.api.request_task import ChatParams, build_request_task
-from orch.types import RunResult
 
 HANDLED_FIELDS = ("model", "prompt", "suffix", "echo", "stream", "stream_options", "n")
 
@@ -95,11 +95,11 @@ async def _events(answer: PendingResponse, asked: bool) -> AsyncGenerator[bytes]
     """The run as a stream. A failed run ends with an error and without `[DONE]`."""
     head = _head(answer, answer.model)
     try:
-        async for chunk in answer.chunks():
-            if chunk["type"] == "content":
-                yield sse_event({**head, "choices": [_choice(chunk["chunk"])]})
-            elif chunk["type"] == "done":
-                result: RunResult = chunk["result"]
+        async for event in answer.events():
+            if isinstance(event, Content):
+                yield sse_event({**head, "choices": [_choice(event.text)]})
+            elif isinstance(event, Done):
+                result = event.result
                 yield sse_event({**head, "choices": [_choice("", finish_reason_of(result))]})
                 if asked:
                     yield sse_event(

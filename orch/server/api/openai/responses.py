@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orch.errors import OrchError
+from orch.execution.events import Done, Fallback
 from orch.server.api.handler import (
     ActiveRequest,
     PendingResponse,
@@ -209,12 +210,12 @@ async def _events(
     for kind in ("response.created", "response.in_progress"):
         yield _event(next(numbers), {"type": kind, "response": response})
     try:
-        async for chunk in answer.chunks():
-            if chunk["type"] == "fallback":
-                yield fallback_comment(chunk)
-            end = final_fields(chunk["result"]) if chunk["type"] == "done" else None
-            for event in output.close(end["status"]) if end else output.add(chunk):
-                yield _event(next(numbers), event)
+        async for event in answer.events():
+            if isinstance(event, Fallback):
+                yield fallback_comment(event)
+            end = final_fields(event.result) if isinstance(event, Done) else None
+            for item in output.close(end["status"]) if end else output.add(event):
+                yield _event(next(numbers), item)
             if end:
                 yield _event(
                     next(numbers),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import Any, NamedTuple
 
-from orch.execution.attempt import Chunk
+from orch.execution.events import Content, Fallback, RunEvent, Thinking, ToolCall
 from orch.providers.message_formats import to_openai_calls
 from orch.server.api.openai.tools import original_name
 from orch.types import RunResult
@@ -36,7 +36,7 @@ ITEM_KINDS = {
         {"logprobs": []},
     ),
 }
-"""By chunk type."""
+"""By the kind of text."""
 
 
 class OutputItems:
@@ -47,26 +47,30 @@ class OutputItems:
         """Those that are whole."""
         self._run_id, self._members, self._kind, self._text = run_id, members, "", StringIO()
 
-    def add(self, chunk: Chunk) -> Iterator[Event]:
-        """The events of a chunk."""
-        kind = chunk["type"]
-        if kind == "tool_call":
+    def add(self, event: RunEvent) -> Iterator[Event]:
+        """The events of Responses for an event of the run."""
+        if isinstance(event, ToolCall):
             yield from self.close()
-            yield from self._called(chunk["tool_call"])
-        elif kind == "fallback" and self._kind == "thinking":
-            # the next model thinks its own thoughts, but goes on with a text
+            yield from self._called(event.call)
+        elif isinstance(event, Fallback) and self._kind == "thinking":
+            # the next model thinks for itself, but continues the text
             yield from self.close()
-        elif kind in ITEM_KINDS:
-            if kind != self._kind:
-                yield from self.close()
-                yield from self._opened(kind)
-            self._text.write(chunk["chunk"])
-            yield {
-                "type": f"response.{ITEM_KINDS[kind].part}.delta",
-                **self._place,
-                "delta": chunk["chunk"],
-                **ITEM_KINDS[kind].in_events,
-            }
+        elif isinstance(event, Content | Thinking):
+            yield from self._add_text(
+                "content" if isinstance(event, Content) else "thinking", event.text
+            )
+
+    def _add_text(self, kind: str, text: str) -> Iterator[Event]:
+        if kind != self._kind:
+            yield from self.close()
+            yield from self._opened(kind)
+        self._text.write(text)
+        yield {
+            "type": f"response.{ITEM_KINDS[kind].part}.delta",
+            **self._place,
+            "delta": text,
+            **ITEM_KINDS[kind].in_events,
+        }
 
     def _opened(self, kind: str) -> Iterator[Event]:
         self._kind, self._text = kind, StringIO()
@@ -148,14 +152,11 @@ class OutputItems:
 
 def output_items(result: RunResult, members: dict[str, tuple[str, str]]) -> list[Item]:
     """The items of a finished run; `members` as in `FunctionTools`."""
-    said, output = result.response, OutputItems(result.run_id, members)
-    chunks: list[Chunk] = [
-        {"type": kind, "chunk": text}
-        for kind, text in (("thinking", said.thinking), ("content", said.content))
-        if text
-    ]
-    chunks += [{"type": "tool_call", "tool_call": call} for call in said.tool_calls]
-    for chunk in chunks:
-        list(output.add(chunk))
-    list(output.close("incomplete" if said.finish_reason == "length" else "completed"))
+    response, output = result.response, OutputItems(result.run_id, members)
+    events: list[RunEvent] = [Thinking(response.thinking)] if response.thinking else []
+    events += [Content(response.content)] if response.content else []
+    events += map(ToolCall, response.tool_calls)
+    for event in events:
+        list(output.add(event))
+    list(output.close("incomplete" if response.finish_reason == "length" else "completed"))
     return output.items

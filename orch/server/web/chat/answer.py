@@ -9,10 +9,11 @@ from typing import Any
 
 from nicegui import ui
 
+from orch.execution.events import Fallback, ToolCall
 from orch.execution.results import DEMO_MODEL_WARNING
 from orch.execution.serialize import fallback_model_names
 from orch.routing.feedback import record_rating
-from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer
+from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer, ChatNote
 from orch.server.web.chat.why import explain_choice
 from orch.server.web.components.page import Page, error_box, with_notification
 from orch.server.web.components.stream_text import StreamedMarkdown
@@ -282,24 +283,19 @@ def task_type_names(page: Page) -> dict[str, str]:
     }
 
 
-def _note(page: Page, note: dict[str, Any]) -> str:
-    if note["type"] == "fallback":
-        failed, other = fallback_model_names(note)
+def _note(page: Page, note: ChatNote) -> str:
+    if isinstance(note, Fallback):
+        failed, other = fallback_model_names(note.failed, note.successor)
         return page(
             "{model} failed: {why}. {other} takes over.",
             model=failed,
-            why=note["reason"],
+            why=note.reason,
             other=other,
         )
-    if note["type"] == "tool_call":
-        return page(
-            "The model called {name}.", name=note["tool_call"].get("function", {}).get("name", "?")
-        )
-    return (
-        page.reason(DEMO_MODEL_WARNING)
-        if note["message"] == DEMO_MODEL_WARNING
-        else str(note["message"])
-    )
+    if isinstance(note, ToolCall):
+        name = note.call.get("function", {}).get("name", "?")
+        return page("The model called {name}.", name=name)
+    return page.reason(DEMO_MODEL_WARNING) if note.message == DEMO_MODEL_WARNING else note.message
 
 
 def _figures(page: Page, answer: ChatAnswer) -> str:

@@ -13,17 +13,28 @@ from typing import Any
 from starlette.requests import Request
 
 from orch.errors import OrchError
-from orch.execution.attempt import Chunk
+from orch.execution.events import (
+    Content,
+    Done,
+    Failed,
+    Fallback,
+    Metadata,
+    RunEvent,
+    RunWarning,
+    Thinking,
+    ToolCall,
+)
 from orch.execution.run import Run
 from orch.server.http.errors import error_location
 from orch.server.service import Service
 from orch.text.prompt import Task
-from orch.types import RunResult, decision_to_dict
+from orch.types import decision_to_dict
 
 UNWATCHED_TIMEOUT_S = 120.0
 """An answer that no page has watched for so long is ended: it was enough to reload, or to look at
 another conversation."""
 Watcher = Callable[[], None]
+ChatNote = RunWarning | Fallback | ToolCall
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +55,7 @@ class ChatAnswer:
     cached: bool = False
     text: str = ""
     thinking: str = ""
-    notes: list[Chunk] = field(default_factory=list)
+    notes: list[ChatNote] = field(default_factory=list)
     """Warnings, fallbacks and calls of tools, in order."""
     decision: dict[str, Any] | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -66,9 +77,9 @@ class ChatAnswer:
         """PROVIDER/ID, which no other model has."""
         return f"{self.provider}/{self.model}"
 
-    def apply(self, chunk: Chunk) -> None:
-        """One chunk of the run."""
-        _HANDLERS[chunk["type"]](self, chunk)
+    def apply(self, event: RunEvent) -> None:
+        """Takes over one event of the run."""
+        _HANDLERS[type(event)](self, event)
         self.notify_watchers()
 
     def notify_watchers(self) -> None:
@@ -80,30 +91,28 @@ class ChatAnswer:
 # ---------------------------------------------------------------- chunks
 
 
-def _metadata(answer: ChatAnswer, chunk: Chunk) -> None:
-    answer.provider, answer.model, answer.model_name = (
-        chunk["provider"],
-        chunk["model_id"],
-        chunk["model_name"],
-    )
-    answer.task_type, answer.confidence = chunk["task_type"], chunk["confidence"]
-    answer.reason, answer.degraded = chunk["reason"], chunk["degraded"]
+def _metadata(answer: ChatAnswer, event: Metadata) -> None:
+    decision = event.decision
+    answer.provider, answer.model = decision.key
+    answer.model_name, answer.task_type = decision.model_name, str(decision.task_type)
+    answer.confidence, answer.reason = decision.confidence, decision.reason
+    answer.degraded = decision.degraded
 
 
-def _content(answer: ChatAnswer, chunk: Chunk) -> None:
-    answer.text += chunk["chunk"]
+def _content(answer: ChatAnswer, event: Content) -> None:
+    answer.text += event.text
 
 
-def _thinking(answer: ChatAnswer, chunk: Chunk) -> None:
-    answer.thinking += chunk["chunk"]
+def _thinking(answer: ChatAnswer, event: Thinking) -> None:
+    answer.thinking += event.text
 
 
-def _note(answer: ChatAnswer, chunk: Chunk) -> None:
-    answer.notes.append(chunk)
+def _note(answer: ChatAnswer, event: ChatNote) -> None:
+    answer.notes.append(event)
 
 
-def _done(answer: ChatAnswer, chunk: Chunk) -> None:
-    result: RunResult = chunk["result"]
+def _done(answer: ChatAnswer, event: Done) -> None:
+    result = event.result
     answer.status, answer.run_id, answer.decision = (
         "ok",
         result.run_id,
@@ -119,29 +128,26 @@ def _done(answer: ChatAnswer, chunk: Chunk) -> None:
         result.timing.total_s,
         result.response.usage.completion_tokens,
     )
-    told = {note.get("message") for note in answer.notes}
-    answer.notes += [
-        {"type": "warning", "message": said} for said in result.warnings if said not in told
-    ]
+    warnings = map(RunWarning, result.warnings)
+    answer.notes += [warning for warning in warnings if warning not in answer.notes]
 
 
-def _error(answer: ChatAnswer, chunk: Chunk) -> None:
+def _failed(answer: ChatAnswer, event: Failed) -> None:
+    error = event.error
     answer.status = "failed"
-    answer.attempts = [asdict(attempt) for attempt in chunk["attempts"]]
-    answer.error = OrchError(
-        chunk["error"]["message"], chunk["error"]["hint"], code=chunk["error"]["code"]
-    )
+    answer.attempts = [asdict(attempt) for attempt in error.attempts]
+    answer.error = OrchError(error.message, error.hint, code=error.code)
 
 
-_HANDLERS: dict[str, Callable[[ChatAnswer, Chunk], None]] = {
-    "metadata": _metadata,
-    "content": _content,
-    "thinking": _thinking,
-    "warning": _note,
-    "fallback": _note,
-    "tool_call": _note,
-    "done": _done,
-    "error": _error,
+_HANDLERS: dict[type[Any], Callable[[ChatAnswer, Any], None]] = {
+    Metadata: _metadata,
+    Content: _content,
+    Thinking: _thinking,
+    RunWarning: _note,
+    Fallback: _note,
+    ToolCall: _note,
+    Done: _done,
+    Failed: _failed,
 }
 
 
@@ -200,10 +206,10 @@ class ActiveAnswers:
 async def _follow(run: Run, answer: ChatAnswer) -> None:
     """Takes every chunk. Nothing is raised: who looks at the answer sees how it ended."""
     try:
-        async with aclosing(run.chunks()) as chunks:
-            async for chunk in chunks:
-                answer.apply(chunk)
-                if chunk["type"] == "metadata" and run.decision is not None:
+        async with aclosing(run.events()) as events:
+            async for event in events:
+                answer.apply(event)
+                if isinstance(event, Metadata) and run.decision is not None:
                     answer.decision = decision_to_dict(run.decision)
     except OrchError:
         return  # the error chunk has told it

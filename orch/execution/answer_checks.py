@@ -1,0 +1,90 @@
+"""Checks a finished answer: an empty answer, broken JSON, a schema that is not followed and an
+exceeded context make the attempt a failed one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from orch.errors import ProviderError
+from orch.execution.json_schema import AnswerSchema
+from orch.types import ChatRequest, Completion
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedAnswer:
+    """What a model sent, complete. `limit` is how many tokens the caller wants at most."""
+
+    request: ChatRequest
+    completion: Completion | None
+    text: str
+    thinking: str
+    has_tool_calls: bool
+    limit: int | None = None
+
+    @property
+    def reached_token_limit(self) -> bool:
+        """Whether it ended at a limit, whoever set it."""
+        return self.completion is not None and self.completion.finish_reason == "length"
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ended at a limit that the caller did not set: the room in the context, the
+        limit in models.yaml, or one of the server."""
+        if self.completion is None or not self.reached_token_limit:
+            return False
+        counted = self.completion.completion_tokens
+        if self.limit is None or self.limit != self.request.max_tokens:
+            return True
+        return counted is not None and counted < self.limit
+
+    @property
+    def must_be_json(self) -> bool:
+        """Whether JSON was requested. JSON cut at the caller's own limit is returned as is."""
+        requested = self.request.response_format
+        if requested is None or requested.get("type") == "text" or self.has_tool_calls:
+            return False
+        return self.cut or not self.reached_token_limit
+
+
+async def check_answer(answer: FinishedAnswer, schema: AnswerSchema | None) -> None:
+    """Raises ProviderError (`empty`, `invalid_json`, `schema_mismatch`) for a failed answer."""
+    _check_not_empty(answer)
+    if not answer.must_be_json:
+        return
+    _check_json(answer.text)
+    if schema is not None and (violation := await schema.violation(answer.text)):
+        raise ProviderError("schema_mismatch", f"the answer breaks the schema: {violation}")
+
+
+def _check_not_empty(answer: FinishedAnswer) -> None:
+    if answer.text or answer.has_tool_calls:
+        return
+    only_thoughts = " (it only thought)" if answer.thinking else ""
+    cut = ", cut at its token limit" if answer.reached_token_limit else ""
+    raise ProviderError("empty", f"the answer was empty{only_thoughts}{cut}")
+
+
+def _check_json(text: str) -> None:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProviderError(
+            "invalid_json", "the answer is not the JSON that was requested"
+        ) from None
+
+
+def exceeded_context(request: ChatRequest, completion: Completion | None) -> str:
+    """How prompt and answer together exceeded the context, as a phrase; empty where they did not.
+
+    The server then dropped a part of them while it generated, without an error.
+    """
+    if completion is None or request.num_ctx is None:
+        return ""
+    prompt, answer = completion.prompt_tokens or 0, completion.completion_tokens or 0
+    if prompt + answer <= request.num_ctx:
+        return ""
+    return (
+        f"{prompt:,} tokens of prompt and {answer:,} of answer in a context of"
+        f" {request.num_ctx:,}: the server dropped a part of them while it answered"
+    )

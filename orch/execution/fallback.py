@@ -1,0 +1,179 @@
+"""Calls the planned models in order until one answers; falls back as routing.yaml allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from orch.errors import ProviderError
+from orch.execution.attempt import CallEvent, IgnoredFields, ModelCall
+from orch.execution.events import Fallback, Metadata, RunEvent
+from orch.execution.json_schema import AnswerSchema
+from orch.execution.request import build_chat_request, estimated_prompt_tokens
+from orch.execution.results import RunState, all_failed_error, last_resort_warning
+from orch.execution.retry import (
+    backoff_s,
+    can_retry_with_more_context,
+    next_candidates,
+    state_for_retry,
+)
+from orch.execution.runtime import Runtime
+from orch.routing.router import Plan, slot_request
+from orch.types import Attempt, Candidate, Decision
+
+
+class FallbackChain:
+    """The calls of one run. Iterate `events`; then the answer is that of `state.call`.
+
+    `stops` forbids that another model continues text that was already shown.
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        plan: Plan,
+        runtime: Runtime,
+        schema: AnswerSchema | None,
+        *,
+        stops: bool,
+    ) -> None:
+        self._state, self._plan, self._runtime = state, plan, runtime
+        self._schema, self._stops = schema, stops
+        self._task = state.task
+        self._queue = list(plan.order)
+        self._calls_left = runtime.config.routing.fallback.max_attempts
+
+    async def events(self) -> AsyncGenerator[RunEvent]:
+        """The events of every call. Raises OrchError when no model answered."""
+        while True:
+            candidate = self._queue.pop(0)
+            self._calls_left -= 1
+            call = self._start_call(candidate)
+            try:
+                async with aclosing(self._call_events(call)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except ProviderError as failure:
+                async with aclosing(self._after_failure(call, failure)) as events:
+                    async for event in events:
+                        yield event
+
+    # ------------------------------------------------------------ one call
+
+    def _start_call(self, candidate: Candidate) -> ModelCall:
+        run, model = self._state, self._plan.states[candidate.key]
+        run.text_before, run.call = run.visible_text, None
+        need = self._plan.need
+        run.call = ModelCall(
+            candidate,
+            model,
+            self._runtime.providers[candidate.provider],
+            build_chat_request(self._task, self._plan.messages, need, model, run.text_before),
+            estimated_prompt_tokens(need, run.text_before),
+            self._task.max_tokens,
+            self._schema,
+        )
+        return run.call
+
+    async def _call_events(self, call: ModelCall) -> AsyncGenerator[RunEvent]:
+        run = self._state
+        slot = slot_request(call.state, self._plan.need, self._task, run.run_id)
+        poor = last_resort_warning(call.state.spec)
+        async with self._runtime.admission.acquire(slot), aclosing(call.events()) as events:
+            async for event in events:
+                if poor:
+                    yield run.warning(poor)
+                    poor = ""
+                if visible := self._visible(event):
+                    yield visible
+        if run.buffered:
+            call.raise_if_context_exceeded()
+        run.add_attempt(call.as_attempt("ok", offset=len(run.text_before)))
+        self._runtime.registry.note_loaded(call.candidate.key, call.num_ctx)
+
+    def _visible(self, event: CallEvent) -> RunEvent | None:
+        """The event as the caller sees it. Ignored fields are reported only where the caller chose
+        the model: elsewhere they are a wish."""
+        if not isinstance(event, IgnoredFields):
+            return event
+        return self._state.warning(event.message) if self._task.model is not None else None
+
+    # ------------------------------------------------------------ a failure
+
+    async def _after_failure(
+        self, call: ModelCall, failure: ProviderError
+    ) -> AsyncGenerator[RunEvent]:
+        """Records the failure and prepares the next call. Raises OrchError if there is none."""
+        run, failed = self._state, call.candidate
+        run.add_attempt(self._failed_attempt(call, failure))
+        if failure.code == "remote_answer":
+            registry = self._runtime.registry
+            await self._runtime.offload(registry.note_remote, call.state, failure.remote_host)
+        if self._plan_retry(call, failure):
+            yield run.warning(
+                f"{failed.model_id} found the prompt longer than expected: it is asked once more"
+                f" ({failure.message})"
+            )
+            return
+        self._queue = next_candidates(self._queue, failed, failure, run.attempts, self._fits_now)
+        has_more = bool(self._queue) and self._calls_left > 0
+        if not has_more or (run.visible_text and self._stops):
+            raise all_failed_error(
+                run.attempts, run.visible_text, has_more, failure.retry_after_s
+            ) from None
+        successor = self._queue[0]
+        if pause_s := backoff_s(failure, failed, successor):
+            await asyncio.sleep(pause_s)
+        offset = len(run.visible_text)
+        yield Fallback(failed.key, successor.key, failure.message, failure.code, offset)
+        yield Metadata(decision_for(self._plan, successor))
+
+    def _failed_attempt(self, call: ModelCall, failure: ProviderError) -> Attempt:
+        is_partial = call.text and not self._state.buffered
+        return call.as_attempt(
+            "partial" if is_partial else "failed",
+            code=failure.code,
+            message=failure.message,
+            offset=len(self._state.text_before),
+            prompt_tokens=failure.prompt_tokens,
+        )
+
+    def _plan_retry(self, call: ModelCall, failure: ProviderError) -> bool:
+        """Whether the same model is called again with more context. The retry is no other model,
+        so it uses up no attempt."""
+        run, candidate = self._state, call.candidate
+        is_shown = call.text and not run.buffered
+        if is_shown or not can_retry_with_more_context(failure, candidate.key, run.attempts):
+            return False
+        plan = self._plan
+        tokens = estimated_prompt_tokens(plan.need, run.text_before)
+        need = replace(plan.need, prompt_tokens=tokens)
+        corrected = state_for_retry(call.state, need, call.request, failure)
+        if corrected is None:
+            return False
+        self._plan = replace(plan, states={**plan.states, candidate.key: corrected})
+        run.plan = self._plan
+        self._queue = [candidate, *self._queue]
+        self._calls_left += 1
+        return True
+
+    def _fits_now(self, candidate: Candidate) -> bool:
+        state = self._plan.states[candidate.key]
+        slot = slot_request(state, self._plan.need, self._task, "")
+        return not self._runtime.admission.wait_reason(slot)
+
+
+def decision_for(plan: Plan, candidate: Candidate) -> Decision:
+    """The plan's decision with this candidate as the model that is called."""
+    return replace(
+        plan.decision,
+        model_id=candidate.model_id,
+        model_name=candidate.model_name,
+        provider=candidate.provider,
+        reason=candidate.reason,
+        degraded=plan.states[candidate.key].spec.last_resort,
+        remote_host=candidate.remote_host,
+    )
