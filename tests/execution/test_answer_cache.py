@@ -222,7 +222,7 @@ def test_the_least_recently_used_answers_make_room(
     cache: AnswerStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.put("a", build_task(TASK), answer(), "d0")
-    monkeypatch.setattr(orch.storage.answers, "MOST_BYTES", cache.stats()["bytes"] * 2)
+    monkeypatch.setattr(orch.storage.answers, "MAX_BYTES", cache.stats()["bytes"] * 2)
     clock[0] += 1.0
     cache.put("b", build_task(TASK), answer(), "d0")
     clock[0] += 1.0

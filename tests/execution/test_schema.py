@@ -148,7 +148,7 @@ def test_an_answer_that_is_nested_too_deeply_is_a_failed_attempt(ollama: FakeOll
 def test_a_pattern_that_takes_ages_does_not_stop_the_server(
     url: str, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_schema, "CHECK_S", 2.0)
+    monkeypatch.setattr(json_schema, "CHECK_TIMEOUT_S", 2.0)
     ollama.models[CODER].reply, ollama.models[LLAMA].reply = [ENDLESS], ['{"a": "aa"}']
     wish = {
         "model": "auto",
@@ -234,7 +234,7 @@ async def test_a_huge_answer_is_not_repeated() -> None:
 async def test_references_that_fan_out_without_end_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(json_schema, "CHECK_S", 0.5)
+    monkeypatch.setattr(json_schema, "CHECK_TIMEOUT_S", 0.5)
     layers = {f"n{n}": {"allOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 8} for n in range(30)}
     assert "could not be checked" in await fault(
         {"$ref": "#/$defs/n0", "$defs": {**layers, "n30": True}}, "1"
