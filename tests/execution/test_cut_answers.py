@@ -96,9 +96,7 @@ async def test_an_openai_server_that_ends_before_the_callers_cap_has_cut(
     ollama.models[CODER].faults.append(Fault("length", after=9))
     result = await run(ollama, {"max_tokens": 32_000}, kind="openai")
     assert result.cut
-    assert result.warnings == (
-        "the answer was cut at 9 tokens, a limit of the model's server",
-    )
+    assert result.warnings == ("the answer was cut at 9 tokens, a limit of the model's server",)
 
 
 # ---------------------------------------------------------------- at the faces
