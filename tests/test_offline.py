@@ -10,72 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from orch.config.urls import is_loopback, url_scope
 from orch.execution.reachable_addresses import DEFAULT_SERVERS
 from tests.providers.test_remote_models import CLOUD
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
-
-# ---------------------------------------------------------------- how far away an address is
-
-SCOPES = {
-    "loopback": [
-        "http://127.0.0.1:1",
-        "http://127.8.9.1",
-        "http://localhost:1",
-        "https://[::1]:1",
-        "http://0.0.0.0:1",
-        "http://[::]:1",
-        "localhost:6333",
-    ],
-    "private": [
-        "http://10.1.2.3",
-        "http://172.16.0.1",
-        "http://172.31.255.255",
-        "http://192.168.1.5:11434",
-        "http://169.254.1.1",
-        "http://[fd00::1]",
-    ],
-    "beyond": [
-        "http://8.8.8.8",
-        "http://172.32.0.1",
-        "http://100.64.0.1",
-        "http://[2001:db8::1]",
-        "https://ollama.com",
-        "http://nas:11434",
-        "http://x.local",
-    ],
-}
-MAPPED = {
-    "http://[::ffff:127.0.0.1]:1": "loopback",
-    "http://[::ffff:0.0.0.0]": "loopback",
-    "http://[::ffff:10.0.0.1]": "private",
-    "http://[::ffff:8.8.8.8]": "beyond",
-}
-ODD = {
-    "http://127.1": "beyond",
-    "http://2130706433": "beyond",
-    "http://127.0.0.1.nip.io": "beyond",
-    "http://127.0.0.1@evil.example": "beyond",
-    "http://[": "beyond",
-}
-ZONES = {
-    "http://[fe80::1%25eth0]:1": "private",
-    "http://localhost.evil.example": "beyond",
-    "": "beyond",
-}
-
-
-@pytest.mark.parametrize(
-    ("url", "scope"),
-    [
-        *((url, scope) for scope, urls in SCOPES.items() for url in urls),
-        *(MAPPED | ODD | ZONES).items(),
-    ],
-)
-def test_an_address_is_on_this_machine_in_a_private_network_or_beyond(url: str, scope: str) -> None:
-    assert (url_scope(url), is_loopback(url)) == (scope, scope == "loopback")
-
 
 # ---------------------------------------------------------------- the command
 

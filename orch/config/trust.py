@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from orch.config import paths
 from orch.config.interpolation import strings_with_variables
-from orch.config.urls import display_url, is_loopback
+from orch.config.urls import display_url, is_local_url
 from orch.config.yaml_document import Problem, YamlDocument
 from orch.text.redact import is_retired_pattern
 
@@ -85,7 +85,7 @@ def _is_shipped_once(key: str, value: Any) -> bool:
 def _reaches_too_far(url: str) -> str | None:
     """Why a working directory's file may not use a URL, or None. Credentials are not allowed in it
     either."""
-    if not is_loopback(url):
+    if not is_local_url(url):
         return "is not on this machine"
     parts = urlsplit(url)
     if "@" in parts.netloc:

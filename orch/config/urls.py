@@ -28,7 +28,28 @@ PRIVATE_NETWORKS = tuple(
 of a carrier share. `ip.is_private` covers more, and differs between Python versions."""
 
 
-def is_loopback(url: str) -> bool:
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def parse_ip(host: str) -> Ip | None:
+    """The IP address that a host is written as, or None. ::ffff:127.0.0.1 is 127.0.0.1, which
+    ipaddress itself knows only from Python 3.13 on."""
+    bare = host.strip("[]")
+    try:
+        ip = ipaddress.ip_address(bare.partition("%")[0] if ":" in bare else bare)  # IPv6 zone
+    except ValueError:
+        return None
+    return (ip.ipv4_mapped if ip.version == 6 else None) or ip
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on a host. Names are not resolved: none but
+    localhost is loopback."""
+    ip = parse_ip(host)
+    return host.lower() == "localhost" if ip is None else ip.is_loopback
+
+
+def is_local_url(url: str) -> bool:
     """Whether a connection to a URL stays on this machine."""
     return url_scope(url) == "loopback"
 
@@ -38,15 +59,14 @@ def url_scope(url: str) -> UrlScope:
     so does an address in a short form such as 127.1."""
     try:
         host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
-        host = host.partition("%")[0] if ":" in host else host  # the zone of an IPv6 address
-        if host == "localhost":
-            return "loopback"
-        ip = ipaddress.ip_address(host)
     except ValueError:
         return "beyond"
-    # ::ffff:127.0.0.1 is 127.0.0.1; ipaddress itself knows that only from Python 3.13 on
-    ip = (ip.ipv4_mapped if ip.version == 6 else None) or ip
-    if ip.is_loopback or ip.is_unspecified:  # a connection to 0.0.0.0 reaches this machine
+    if is_loopback(host):
+        return "loopback"
+    ip = parse_ip(host)
+    if ip is None:
+        return "beyond"
+    if ip.is_unspecified:  # a connection to 0.0.0.0 reaches this machine
         return "loopback"
     return "private" if any(ip in network for network in PRIVATE_NETWORKS) else "beyond"
 

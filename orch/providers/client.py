@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from orch.config.urls import display_url, is_loopback
+from orch.config.urls import display_url, is_local_url
 from orch.errors import ConfigError, ProviderError
 from orch.providers.load_balancer import InFlightRequest, LoadBalancer
 from orch.providers.read_limits import (
@@ -66,7 +66,7 @@ class HttpClient:
     @property
     def local(self) -> bool:
         """Whether every address is on this machine."""
-        return all(is_loopback(url) for url in self.urls)
+        return all(is_local_url(url) for url in self.urls)
 
     def _transport(self, url: str) -> Transport:
         transports = self._transports.setdefault(asyncio.get_running_loop(), {})

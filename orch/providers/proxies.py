@@ -14,7 +14,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from orch.config.urls import display_url, is_hostname, is_loopback
+from orch.config.urls import display_url, is_hostname, is_local_url
 
 HTTP_SCHEMES = ("http", "https")
 SOCKS_SCHEMES = ("socks5", "socks5h")
@@ -45,7 +45,7 @@ class Proxy(NamedTuple):
 
 def proxy_for(url: str) -> Proxy | None:
     """The proxy for a URL; None for a URL on this machine or in NO_PROXY."""
-    if is_loopback(url):
+    if is_local_url(url):
         return None
     from urllib.request import getproxies  # 20 ms, not spent for URLs on this machine
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from orch.config.urls import parse_ip
 from orch.errors import UsageError
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -12,24 +13,12 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\.?
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#*@]+")
 
 
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach a listener at this address; False for every name but
-    localhost, whatever it resolves to today."""
-    try:
-        return (
-            address.lower() == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
-        )
-    except ValueError:
-        return False
-
-
 def client_network(address: str) -> str:
     """The address; for IPv6 its /64 network, since one machine has all of its addresses."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
+    ip = parse_ip(address)
+    if ip is None:
         return address
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)
 
 
 def parse_host(host: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import socket
 import struct
 import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
+
+from orch.config.urls import Ip, parse_ip
 
 IDENTIFIES_PEERS = sys.platform == "linux"
 """Whether this system reports whose a connection is. Elsewhere the page needs a login link, and
@@ -105,7 +106,7 @@ class SocketOwners:
 def query_sock_diag(client: SocketAddress, server: SocketAddress) -> int | None:
     """The user of one socket as the kernel reports it (sock_diag(7)). Raises OSError if it does
     not."""
-    ends = [_plain(end[0]) for end in (client, server)]
+    ends = [parse_ip(end[0]) for end in (client, server)]
     family = (
         socket.AF_INET6
         if any(end is not None and end.version == 6 for end in ends)
@@ -168,7 +169,7 @@ def table_rows_of(client: SocketAddress | None, server: SocketAddress | None) ->
     """The forms in which the client's own socket can appear in the tables: an IPv6 socket may speak
     IPv4. Empty for a connection that is not over loopback."""
     ends = [
-        (_plain(end[0]), end[1])
+        (parse_ip(end[0]), end[1])
         for end in (client, server)
         if end is not None and end[1] is not None
     ]
@@ -183,18 +184,7 @@ def table_rows_of(client: SocketAddress | None, server: SocketAddress | None) ->
     return frozenset((local, remote) for local, remote in forms)
 
 
-_IP = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def _plain(address: str) -> _IP | None:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    return getattr(ip, "ipv4_mapped", None) or ip
-
-
-def _hex(address: _IP, port: int, *, mapped: bool) -> bytes:
+def _hex(address: Ip, port: int, *, mapped: bool) -> bytes:
     packed = address.packed
     if mapped and address.version == 4:
         packed = b"\0" * 10 + b"\xff\xff" + packed

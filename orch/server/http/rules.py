@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from orch.config.urls import is_loopback
 from orch.errors import UsageError
-from orch.server.http.hosts import LOOPBACK_HOSTS, is_loopback, validate_host, validate_origin
+from orch.server.http.hosts import LOOPBACK_HOSTS, validate_host, validate_origin
 from orch.server.http.peer_user import SocketAddress, SocketOwners
 from orch.server.http.sessions import WrongKeyLimiter
 

@@ -15,7 +15,7 @@ from orch.cli.commands.setup.hardware import Machine, measure_machine
 from orch.cli.commands.setup.offers import MachineSurvey, QualityLookup, Server
 from orch.config.installation import install_library_command
 from orch.config.spec import Provider
-from orch.config.urls import display_url, is_loopback
+from orch.config.urls import display_url, is_local_url
 from orch.errors import ProviderError
 from orch.execution.reachable_addresses import DEFAULT_SERVERS
 from orch.execution.runtime import Runtime
@@ -38,7 +38,7 @@ async def survey_machine(
     ollama = next((name for name, provider in providers.items() if provider.kind == "ollama"), "")
     urls = providers[ollama].urls if ollama else ()
     taken = {
-        _port(url) for provider in providers.values() for url in provider.urls if is_loopback(url)
+        _port(url) for provider in providers.values() for url in provider.urls if is_local_url(url)
     }
     # a second Ollama is nobody's: OLLAMA_HOST says where the one is
     usual = [
@@ -53,7 +53,7 @@ async def survey_machine(
         _room(runtime, survey, here),
         free_disk_bytes() - RESERVE_BYTES,
         ollama,
-        all(is_loopback(url) for url in urls),
+        all(is_local_url(url) for url in urls),
         shutil.which("ollama", path=env.get("PATH")) or "",
         "" if find_spec(ENGINE_PACKAGE) else install_library_command(ENGINE_PACKAGE),
         qualities,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from orch.config.urls import display_url, is_loopback
+from orch.config.urls import display_url, is_local_url
 from orch.errors import OrchError, ProviderError
 from orch.providers.proxies import proxy_for
 from orch.providers.transport import client_options, import_httpx
@@ -52,7 +52,7 @@ def _followed(clients: ExitStack, url: str, headers: Mapping[str, str]) -> Any:
     """The answer behind all redirects."""
     httpx, at = import_httpx(), url
     for _ in range(MAX_REDIRECTS + 1):
-        check_url(at, may_be_here=is_loopback(url))
+        check_url(at, may_be_here=is_local_url(url))
         client = clients.enter_context(_client(at, headers))
         try:
             response = client.send(client.build_request("GET", at), stream=True)
@@ -80,7 +80,7 @@ def check_url(url: str, *, may_be_here: bool) -> None:
         asked = httpx.URL(url)
     except httpx.InvalidURL:
         raise OrchError(f"{display_url(url)} is not an address") from None
-    here = is_loopback(url)
+    here = is_local_url(url)
     if (
         not asked.host
         or (asked.scheme != "https" and not (here and may_be_here))

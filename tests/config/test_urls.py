@@ -1,0 +1,99 @@
+"""URLs and addresses: what is valid, how far away it is, and what stays on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from orch.config.urls import is_local_url, is_loopback, parse_ip, url_scope
+
+SCOPES = {
+    "loopback": [
+        "http://127.0.0.1:1",
+        "http://127.8.9.1",
+        "http://localhost:1",
+        "https://[::1]:1",
+        "http://0.0.0.0:1",
+        "http://[::]:1",
+        "localhost:6333",
+    ],
+    "private": [
+        "http://10.1.2.3",
+        "http://172.16.0.1",
+        "http://172.31.255.255",
+        "http://192.168.1.5:11434",
+        "http://169.254.1.1",
+        "http://[fd00::1]",
+    ],
+    "beyond": [
+        "http://8.8.8.8",
+        "http://172.32.0.1",
+        "http://100.64.0.1",
+        "http://[2001:db8::1]",
+        "https://ollama.com",
+        "http://nas:11434",
+        "http://x.local",
+    ],
+}
+MAPPED = {
+    "http://[::ffff:127.0.0.1]:1": "loopback",
+    "http://[::ffff:0.0.0.0]": "loopback",
+    "http://[::ffff:10.0.0.1]": "private",
+    "http://[::ffff:8.8.8.8]": "beyond",
+}
+ODD = {
+    "http://127.1": "beyond",
+    "http://2130706433": "beyond",
+    "http://127.0.0.1.nip.io": "beyond",
+    "http://127.0.0.1@evil.example": "beyond",
+    "http://[": "beyond",
+}
+ZONES = {
+    "http://[fe80::1%25eth0]:1": "private",
+    "http://localhost.evil.example": "beyond",
+    "": "beyond",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "scope"),
+    [
+        *((url, scope) for scope, urls in SCOPES.items() for url in urls),
+        *(MAPPED | ODD | ZONES).items(),
+    ],
+)
+def test_the_scope_of_a_url(url: str, scope: str) -> None:
+    assert (url_scope(url), is_local_url(url)) == (scope, scope == "loopback")
+
+
+LISTENING = {
+    "127.0.0.1": True,
+    "127.9.9.9": True,
+    "localhost": True,
+    "LOCALHOST": True,
+    "::1": True,
+    "[::1]": True,
+    "::1%lo": True,
+    "::ffff:127.0.0.1": True,
+    "::ffff:7f00:1": True,
+    "0.0.0.0": False,
+    "::": False,
+    "::ffff:0.0.0.0": False,
+    "::ffff:10.0.0.1": False,
+    "192.168.1.5": False,
+    "nas.local": False,
+    "localhost.evil.example": False,
+    "127.1": False,
+    "127.0.0.1%2eevil.example": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize(("host", "expected"), LISTENING.items())
+def test_only_this_machine_reaches_a_loopback_host(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_a_mapped_address_is_its_ipv4_address_on_every_version_of_python() -> None:
+    assert parse_ip("::ffff:10.0.0.1") == ipaddress.IPv4Address("10.0.0.1")
