@@ -9,11 +9,12 @@ from enum import EnumType
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from orch.config import spec
+from orch.config import known_models, spec
 from tests.readme.markup import cell, code, table
 
 HEADS = ("key", "value", "meaning")
 BOUNDS = (
+    ("gt", "more than {}"),
     ("ge", "at least {}"),
     ("le", "at most {}"),
     ("min_length", "at least {} long"),
@@ -24,7 +25,11 @@ NAMES = {str: "text", int: "whole number", float: "number", bool: "`true` or `fa
 
 def sections() -> dict[str, str]:
     """The reference of each file by the name of its mark."""
-    return {"models.yaml": _file(spec.Models), "routing.yaml": _file(spec.Routing)}
+    return {
+        "models.yaml": _file(spec.Models),
+        "routing.yaml": _file(spec.Routing),
+        "known_models.yaml": _file(known_models.KnownModels),
+    }
 
 
 def _file(top: type) -> str:
@@ -53,11 +58,16 @@ def _dataclasses(hint: Any) -> Iterator[tuple[type, str]]:
     elif get_origin(hint) is dict:
         of, value = get_args(hint)
         yield from (
-            (below, f".{'TYPE' if isinstance(of, EnumType) else 'NAME'}{suffix}")
-            for below, suffix in _dataclasses(value)
+            (below, f".{_placeholder(of)}{suffix}") for below, suffix in _dataclasses(value)
         )
     elif get_origin(hint) is tuple:
         yield from ((below, f"[]{suffix}") for below, suffix in _dataclasses(get_args(hint)[0]))
+
+
+def _placeholder(of: Any) -> str:
+    if get_origin(of) is Literal:
+        return "/".join(get_args(of))
+    return "TYPE" if isinstance(of, EnumType) else "NAME"
 
 
 def _keys(cls: type) -> str:

@@ -20,7 +20,10 @@ def documents() -> list[Path]:
 PARTS: dict[Path, Callable[[], dict[str, str]]] = {
     READMES["en"]: lambda: {"commands": commands.overview("en")},
     READMES["es"]: lambda: {"commands": commands.overview("es")},
-    DOCS / "architecture.md": lambda: {"tree": modules.tree(ROOT / "orch")},
+    DOCS / "architecture.md": lambda: {
+        "ranks": modules.ranks(ROOT / "tests" / "test_layers.py"),
+        "tree": modules.tree(ROOT / "orch"),
+    },
     DOCS / "benchmarks.md": lambda: {"days": days.section()},
     DOCS / "commands.md": lambda: {
         "reference": commands.reference(),

@@ -10,6 +10,16 @@ from pathlib import Path
 WIDTH = 28
 
 
+def ranks(test: Path) -> str:
+    """The packages in the order of the test that keeps imports between them pointing down."""
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(test.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RANKS"
+    )
+    return " → ".join(f"`{name}`" for name in reversed(names))
+
+
 def tree(top: Path) -> str:
     """The packages and modules below a folder, indented by depth."""
     return "\n".join(["```text", *_lines(top, 0), "```"])
