@@ -30,7 +30,8 @@ from tests.evals.classifier import CHANGES, SEED
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="the default: one object on stdout")
     print(json.dumps(measured(load_rows(parser.parse_args().data)), indent=2))
 
 

@@ -43,15 +43,15 @@ class Placed:
         return self.place <= 2
 
 
-def sentences() -> list[Sentence]:
-    """All of them, in the order of the file."""
-    rows = map(json.loads, SENTENCES.read_text("utf-8").splitlines())
+def sentences(file: Path = SENTENCES) -> list[Sentence]:
+    """All sentences of a file, in order."""
+    rows = map(json.loads, file.read_text("utf-8").splitlines())
     return [Sentence(row["word"], row["lang"], TaskType(row["type"]), row["text"]) for row in rows]
 
 
-def placed() -> list[Placed]:
-    """Every sentence, classified."""
-    return [Placed(each, _place(each)) for each in sentences()]
+def placed(file: Path = SENTENCES) -> list[Placed]:
+    """Every sentence of a file, classified."""
+    return [Placed(each, _place(each)) for each in sentences(file)]
 
 
 def _place(sentence: Sentence) -> int:
@@ -73,8 +73,10 @@ def by_word(found: list[Placed]) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object on stdout")
-    asked, found = parser.parse_args(), placed()
+    parser.add_argument("--data", type=Path, default=SENTENCES, metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="one object on one line")
+    asked = parser.parse_args()
+    found = placed(asked.data)
     first = sum(each.place == 1 for each in found) / len(found)
     report = {
         "n": len(found),
