@@ -1,5 +1,5 @@
-"""Puts the page into the endpoint: its views at their paths, NiceGUI's own files, and a policy that
-lets a browser fetch and run nothing else."""
+"""Mounts the page on the API's application: its views, NiceGUI's own files, and a policy that lets
+the browser load and run nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -19,64 +19,47 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from orch.config import paths
 from orch.server.http.errors import error_location
 from orch.server.service import Service
-from orch.server.web.components.i18n import preferred_language
+from orch.server.web.components.i18n import Translator, preferred_language
+from orch.server.web.components.standalone import error_page
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self'"
     " 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'"
 )
-"""NiceGUI compiles its components in the browser (`unsafe-eval`) and styles them in place; no
-script but this origin's is ever run."""
-# not no-referrer: a browser would then say of our own forms that they come from nowhere (Origin:
-# null)
+"""NiceGUI compiles its components in the browser (`unsafe-eval`) and styles them inline; only
+scripts of this origin run."""
 HEADERS = (
+    # not no-referrer: browsers would send `Origin: null` with the page's own forms
     (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-_ENGLISH = (b'<html lang="en-US"', b"/lang/en-US.umd", b'const language = "en-US"')
-"""Where NiceGUI, which has one language for all, names it in a page."""
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
+_NO_MODULES = (
+    b"Your browser does not support ES modules.<br />Please use a modern browser.",
+    "Tu navegador no admite módulos ES.<br />Usa un navegador moderno.".encode(),
+)
+"""A text of NiceGUI's template that it does not translate."""
 
 
 def mount_page(app: FastAPI, service: Service) -> ASGIApp:
-    """The page behind the application's own routes; what is given back serves both."""
-    # NiceGUI makes a folder for what pages store as soon as it is imported; ours store nothing
+    """Adds the views behind the application's own routes; returns the application that serves
+    both."""
+    # NiceGUI creates a storage folder when it is imported; the page stores nothing there
     os.environ.setdefault("NICEGUI_STORAGE_PATH", str(paths.data_dir() / "page"))
     from nicegui import core, ui
 
     from orch.server.web import login
-    from orch.server.web.activity import view as activity
-    from orch.server.web.chat import view as chat
-    from orch.server.web.memory import view as memory
-    from orch.server.web.models import view as models
-    from orch.server.web.settings import view as settings
 
-    logging.getLogger("nicegui").setLevel(
-        logging.CRITICAL
-    )  # it would write down what an error says, and that may be a prompt
+    # NiceGUI would log the text of exceptions, which may quote a prompt
+    logging.getLogger("nicegui").setLevel(logging.CRITICAL)
     core.app.on_exception(
         lambda error: logging.getLogger("orch.server").error("%s", error_location(error))
     )
-    views: dict[str, Callable[[Request, Service], Any]] = {
-        "/": chat.chat_view,
-        "/models": models.models_view,
-        "/activity": activity.activity_view,
-        "/memory": memory.memory_view,
-        "/settings": settings.settings_view,
-    }
-    for path, view in views.items():
+    for path, view in _views().items():
         ui.page(path, response_timeout=30)(_page(view, service))
-    app.router.routes += login.routes()
-    app.router.routes += [
-        Route(
-            f"/{api}/{{rest:path}}",
-            _unknown_api_path,
-            methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        )
-        for api in ("v1", "api", "orch")
-    ]
+    app.router.routes += [*login.routes(), *_unknown_api_routes()]
     ui.run_with(
         app,
         title="orch",
@@ -90,6 +73,22 @@ def mount_page(app: FastAPI, service: Service) -> ASGIApp:
     return _with_page_policy(app)
 
 
+def _views() -> dict[str, Callable[[Request, Service], Any]]:
+    from orch.server.web.activity.view import activity_view
+    from orch.server.web.chat.view import chat_view
+    from orch.server.web.memory.view import memory_view
+    from orch.server.web.models.view import models_view
+    from orch.server.web.settings.view import settings_view
+
+    return {
+        "/": chat_view,
+        "/models": models_view,
+        "/activity": activity_view,
+        "/memory": memory_view,
+        "/settings": settings_view,
+    }
+
+
 def _page(view: Callable[[Request, Service], Any], service: Service) -> Callable[[Request], Any]:
     async def draw(request: Request) -> None:
         await view(request, service)
@@ -97,30 +96,37 @@ def _page(view: Callable[[Request, Service], Any], service: Service) -> Callable
     return draw
 
 
+def _unknown_api_routes() -> list[Route]:
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    return [
+        Route(f"/{api}/{{rest:path}}", _unknown_api_path, methods=methods)
+        for api in ("v1", "api", "orch")
+    ]
+
+
 async def _unknown_api_path(request: Request) -> None:
-    """A path of an API that nobody serves is no page."""
+    """An unknown API path gets an API error instead of a page."""
     others = [
         route
         for route in request.app.router.routes
         if isinstance(route, Route) and route.endpoint is not _unknown_api_path
     ]
-    partly = any(route.matches(request.scope)[0] is Match.PARTIAL for route in others)
-    raise HTTPException(405 if partly else 404)
+    is_wrong_method = any(route.matches(request.scope)[0] is Match.PARTIAL for route in others)
+    raise HTTPException(405 if is_wrong_method else 404)
 
 
 def _with_page_policy(app: ASGIApp) -> ASGIApp:
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Adds the security headers to every response, and a policy with a nonce to HTML pages."""
+
+    async def with_policy(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
         head: list[Message] = []
         body = bytearray()
-        nonce = secrets.token_urlsafe(16).encode()
-        language = preferred_language(
-            dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
-        )
+        accepted = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
 
-        async def told(message: Message) -> None:
+        async def send_checked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if _is_page(message):
                     head.append(message)
@@ -129,23 +135,17 @@ def _with_page_policy(app: ASGIApp) -> ASGIApp:
             elif head:
                 body.extend(message.get("body", b""))
                 if not message.get("more_body"):
-                    await _send_page(head[0], _localized(language, bytes(body)), nonce, send)
+                    await _send_page(head[0], bytes(body), preferred_language(accepted), send)
                 return
             await send(message)
 
-        await app(scope, receive, told)
+        await app(scope, receive, send_checked)
 
-    return guarded
-
-
-def _localized(language: str, body: bytes) -> bytes:
-    for named in _ENGLISH if language == "es" else ():
-        body = body.replace(named, named.replace(b"en-US", b"es"), 1)
-    return body
+    return with_policy
 
 
 def _is_page(message: Message) -> bool:
-    """Whether it is a page that has no policy of its own."""
+    """Whether the response is HTML without a policy of its own."""
     headers = {name.lower(): value for name, value in message.get("headers", ())}
     return (
         b"text/html" in headers.get(b"content-type", b"")
@@ -153,11 +153,18 @@ def _is_page(message: Message) -> bool:
     )
 
 
-async def _send_page(head: Message, body: bytes, nonce: bytes, send: Send) -> None:
-    # NiceGUI escapes every < of what elements hold, so that each script tag here is its own
-    body = _SCRIPT.sub(b'<script nonce="' + nonce + b'"', body)
-    kept = [(name, value) for name, value in head["headers"] if name.lower() != b"content-length"]
-    policy = POLICY.format(nonce=nonce.decode()).encode()
-    own = [(b"content-length", b"%d" % len(body)), (b"content-security-policy", policy), *HEADERS]
-    await send({**head, "headers": [*kept, *own]})
+async def _send_page(head: Message, body: bytes, language: str, send: Send) -> None:
+    nonce = secrets.token_urlsafe(16)
+    if head["status"] >= 400:
+        body = error_page(Translator(language), head["status"], nonce).encode()
+    elif language == "es":
+        body = body.replace(*_NO_MODULES)
+    # NiceGUI escapes every < in element data, so each script tag is one of its own
+    body = _SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', body)
+    headers = [
+        (name, value) for name, value in head["headers"] if name.lower() != b"content-length"
+    ]
+    policy = POLICY.format(nonce=nonce).encode()
+    headers += [(b"content-length", b"%d" % len(body)), (b"content-security-policy", policy)]
+    await send({**head, "headers": [*headers, *HEADERS]})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -131,10 +131,10 @@ def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(
     page = visit(f"{site}/activity")
     expect(page.get_by_text("Nothing is running.")).to_be_visible()
     threads = [asked(site, f"Hello there, number {number}") for number in range(5)]
-    live = page.get_by_role("list", name="Runs under way")
+    live = page.get_by_role("list", name="Active runs")
     expect(live.get_by_role("listitem")).to_have_count(5)
     expect(page.get_by_text("4 running, 1 waiting")).to_be_visible()
-    expect(live.get_by_text("waiting, place 1")).to_be_visible()
+    expect(live.get_by_text("waiting, position 1")).to_be_visible()
     expect(live.get_by_text("its 4 places are taken")).to_be_visible()
     expect(
         live.get_by_text(re.compile(r"\b[1-9]\d* s\b")).first
@@ -161,8 +161,8 @@ def test_a_run_that_is_opened_while_it_runs_shows_its_decision_and_then_its_end(
     ollama.wait_for(lambda: bool(ollama.chats()))
     (running,) = httpx.get(f"{site}/orch/health").json()["queue"]["providers"]["ollama"]["running"]
     page = visit(f"{site}/activity?run={running['run_id']}")
-    expect(page.get_by_text("This run is still under way.")).to_be_visible()
-    expect(page.get_by_role("list", name="Candidates").get_by_text("taken")).to_be_visible()
+    expect(page.get_by_text("This run is still active.")).to_be_visible()
+    expect(page.get_by_role("list", name="Candidates").get_by_text("selected")).to_be_visible()
     httpx.post(f"{site}/orch/runs/{running['run_id']}/end", json={"code": "interrupted"})
     thread.join(20)
     expect(page.get_by_role("heading", name="Attempts")).to_be_visible()
@@ -190,11 +190,11 @@ def test_the_history_is_turned_in_pages_and_filtered(full: str, visit: Visit) ->
     page.reload()
     expect(page.get_by_text("1 to 50 of 250 runs")).to_be_visible()
     page.goto(f"{full}/activity")
-    page.get_by_label("Words of the question or the answer").fill("a needle")
+    page.get_by_label("Text in question or answer").fill("a needle")
     expect(page.get_by_text("1 run", exact=True)).to_be_visible()
     expect(rows(page)).to_contain_text("Question 1234")
-    page.get_by_label("Words of the question or the answer").fill("100%_")
-    expect(page.get_by_text("No run is like that.")).to_be_visible()
+    page.get_by_label("Text in question or answer").fill("100%_")
+    expect(page.get_by_text("No run matches the filters.")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()
     expect(page.get_by_text("1 to 50 of 5,000 runs")).to_be_visible()
 
@@ -218,11 +218,13 @@ def test_a_run_is_opened_by_keyboard_alone_and_the_way_back_keeps_the_filter(
 
 def test_the_figures_of_a_period_are_bars_and_the_same_as_a_table(full: str, visit: Visit) -> None:
     page = visit(f"{full}/activity")
-    page.get_by_role("tab", name="Figures").click()
-    expect(page.get_by_role("heading", name="Speed of writing")).to_be_visible()
+    page.get_by_role("tab", name="Statistics").click()
+    expect(page.get_by_role("heading", name="Output speed")).to_be_visible()
     expect(page.get_by_text("median 60.0 tokens/s").first).to_be_visible()
-    page.get_by_text("The same as a table").click()
-    expect(page.get_by_role("region", name="Figures by model").get_by_role("row")).to_have_count(3)
+    page.get_by_text("Show as a table").click()
+    expect(page.get_by_role("region", name="Statistics by model").get_by_role("row")).to_have_count(
+        3
+    )
     expect(page.get_by_role("region", name="Fallbacks").get_by_text("server_error")).to_be_visible()
     expect(page.get_by_role("region", name="Cold loads").get_by_role("row").last).to_contain_text(
         "4.5 s"
@@ -261,12 +263,12 @@ def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(
     expect(page.get_by_text("not installed").first).to_be_visible()
     attempts = page.locator(".orch-attempts > li")
     expect(attempts).to_have_count(2)
-    expect(attempts.first).to_contain_text("failed: server_error")
+    expect(attempts.first).to_contain_text("failed: server error")
     expect(attempts.first).to_contain_text("out of memory")
     expect(attempts.last).to_contain_text("answered")
     expect(attempts.last).to_contain_text("tokens/s")
     expect(page.locator(".orch-answer strong")).to_have_text("bold")
-    expect(page.get_by_text(f"{CODER}: 1.0 of 1 (your word)")).to_be_visible()
+    expect(page.get_by_text(f"{CODER}: 1.0 of 1 (your rating)")).to_be_visible()
     expect(page.get_by_text(f"Hello there! {hostile}").first).to_be_visible()
     assert page.evaluate("window.struck") is None
     assert not serious(page)
@@ -274,7 +276,7 @@ def test_one_run_shows_its_decision_its_attempts_its_texts_and_its_rating(
 
 def test_a_run_that_is_not_there_says_so(site: str, visit: Visit) -> None:
     page = visit(f"{site}/activity?run=nope")
-    expect(page.get_by_text("No run is called that.")).to_be_visible()
+    expect(page.get_by_text("No run has this id.")).to_be_visible()
     page.get_by_role("link", name="All runs").click()
     expect(page.get_by_text("No runs yet.")).to_be_visible()
 
@@ -301,12 +303,12 @@ def test_without_runs_it_says_what_to_do(site: str, visit: Visit) -> None:
     page = visit(f"{site}/activity", language="es")
     expect(page.get_by_text("Aún no hay ejecuciones.")).to_be_visible()
     page.get_by_role("tab", name="Cifras").click()
-    expect(page.get_by_text("Aún no hay cifras.")).to_be_visible()
+    expect(page.get_by_text("Aún no hay estadísticas.")).to_be_visible()
 
 
 @pytest.mark.parametrize(
     ("mode", "said"),
-    [("off", "runs are not recorded"), ("meta", "The texts of this run are not kept.")],
+    [("off", "runs are not recorded"), ("meta", "The texts of this run are not stored.")],
 )
 def test_a_journal_that_keeps_less_says_so(
     home: Path, ollama: FakeOllama, visit: Visit, mode: str, said: str
@@ -317,6 +319,6 @@ def test_a_journal_that_keeps_less_says_so(
         httpx.post(f"{url}/orch/run", json={"text": "Hello there"}, timeout=30)
         page = visit(f"{url}/activity")
         if mode == "meta":
-            expect(rows(page)).to_contain_text("(text not kept)")
+            expect(rows(page)).to_contain_text("(text not stored)")
             rows(page).get_by_role("link").click()
         expect(page.get_by_text(said)).to_be_visible()

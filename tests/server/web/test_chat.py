@@ -3,7 +3,6 @@ go wrong on the way."""
 
 from __future__ import annotations
 
-import ast
 import re
 import socket
 import sqlite3
@@ -18,10 +17,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, Page, Request, expect
 
 from orch.config import paths
-from orch.errors import InputError
-from orch.server.web.chat.es import SPANISH
 from orch.server.web.chat.files import MAX_FILE_BYTES, attachment_from_bytes
-from orch.server.web.components import decision
+from orch.server.web.components.errors import PageError
 from orch.server.web.components.i18n import Translator
 from orch.server.web.components.stream_text import split_tail
 from tests.conftest import CODER, LLAMA, ROOM
@@ -194,7 +191,7 @@ def test_the_fold_out_tells_scores_eliminations_memory_and_failed_attempts(
     ask(page, CODE_TASK)
     answered(page)
     expect(page.locator(".orch-chat-note")).to_contain_text(f"{CODER} failed")
-    fold = page.get_by_role("button", name="Why this model")
+    fold = page.get_by_role("button", name="Why this model?")
     expect(fold).to_have_attribute("aria-expanded", "false")
     fold.click()
     expect(fold).to_have_attribute("aria-expanded", "true")
@@ -302,7 +299,7 @@ def test_the_same_question_and_the_same_model_again_give_a_new_answer(
     ask(page, CODE_TASK)
     answered(page, 2)
     page.get_by_role("button", name="Try another model").last.click()
-    page.get_by_role("button", name="The same model again").click()
+    page.get_by_role("button", name="Same model again").click()
     answered(page, 3)
     assert len(ollama.chats()) == 3
 
@@ -312,8 +309,8 @@ def test_this_was_another_type(chat: str, visit: Visit) -> None:
     ask(page, CODE_TASK)
     answered(page)
     page.get_by_role("button", name="Wrong type?").click()
-    page.get_by_role("group", name="Kind of task").get_by_role("button", name="analysis").click()
-    expect(page.locator(".q-notification")).to_contain_text("is analysis, not coding")
+    page.get_by_role("group", name="Task type").get_by_role("button", name="analysis").click()
+    expect(page.locator(".q-notification")).to_contain_text("Task type corrected to analysis.")
     assert rows("SELECT said, task_type FROM corrections") == [("coding", "analysis")]
 
 
@@ -323,12 +320,12 @@ def test_this_was_another_type(chat: str, visit: Visit) -> None:
 def test_the_choice_is_shown_first_and_can_be_changed(shared: Shared, visit: Visit) -> None:
     page = opened(visit, shared.url)
     page.get_by_role("button", name="Settings").click()
-    page.get_by_role("switch", name="Show the choice first").click()
+    page.get_by_role("switch", name="Preview the choice").click()
     ask(page, CODE_TASK)
     offered = page.locator(".orch-chat-candidate")
     expect(offered).to_have_count(2)
     expect(offered.first).to_contain_text("best for coding")
-    expect(page.get_by_role("button", name="Ask this one").first).to_be_focused()
+    expect(page.get_by_role("button", name="Use this model").first).to_be_focused()
     assert shared.fake.chats() == []
     offered.last.get_by_role("button").click()
     answered(page)
@@ -337,7 +334,7 @@ def test_the_choice_is_shown_first_and_can_be_changed(shared: Shared, visit: Vis
         True,
     )
     ask(page, "And now in another way")
-    page.get_by_role("button", name="Ask this one").first.press("Enter")
+    page.get_by_role("button", name="Use this model").first.press("Enter")
     answered(page, 2)
     assert last_run(shared.url)["decision"]["pinned"] is False
 
@@ -391,13 +388,13 @@ def test_files_go_with_the_question_and_what_is_neither_text_nor_picture_is_refu
 
 
 def test_the_size_of_a_file_is_bounded() -> None:
-    say = Translator("en")
-    with pytest.raises(InputError, match="larger than 8 MB"):
-        attachment_from_bytes("big.png", b"\x89PNG\r\n" + bytes(MAX_FILE_BYTES), say)
-    with pytest.raises(InputError, match="longer than 2 MB"):
-        attachment_from_bytes("long.txt", b"a" * 2_000_001, say)
-    with pytest.raises(InputError, match="empty"):
-        attachment_from_bytes("none.txt", b"", say)
+    translator = Translator("en")
+    with pytest.raises(PageError, match="larger than 8 MB"):
+        attachment_from_bytes("big.png", b"\x89PNG\r\n" + bytes(MAX_FILE_BYTES), translator)
+    with pytest.raises(PageError, match="more than 2 MB"):
+        attachment_from_bytes("long.txt", b"a" * 2_000_001, translator)
+    with pytest.raises(PageError, match="empty"):
+        attachment_from_bytes("none.txt", b"", translator)
 
 
 # ---------------------------------------------------------------- stop, errors, no models
@@ -468,7 +465,7 @@ def test_without_ollama_the_page_says_so_before_and_after_a_question(
     (home / "routing.yaml").write_text("version: 1\nfallback: {last_resort: never}\n")
     with orch_serve() as (url, _):
         page = opened(visit, url)
-        expect(page.get_by_text("No model can be reached")).to_be_visible()
+        expect(page.get_by_text("No provider can be reached")).to_be_visible()
         ask(page, "Hello")
         expect(
             page.get_by_role("alert").filter(has_text="no provider can be reached")
@@ -617,7 +614,7 @@ def test_by_keyboard_alone(chat: str, visit: Visit) -> None:
     for name, key in (("Good answer", "Enter"), ("Wrong type?", "Space"), ("analysis", "Enter")):
         tab_to(page, name)
         page.keyboard.press(key)
-    expect(page.locator(".q-notification", has_text="is analysis")).to_be_visible()
+    expect(page.locator(".q-notification", has_text="corrected to analysis")).to_be_visible()
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -644,31 +641,11 @@ def test_in_spanish_on_a_phone_and_a_desk(
     ask(page, "Escribe una función de Python que sume dos números")
     expect(page.get_by_role("button", name="Buena respuesta")).to_be_visible()
     expect(page.locator(".orch-chat-head")).to_contain_text(re.compile(r"código.*confianza \d+ %"))
-    page.get_by_role("button", name="Por qué este modelo").click()
-    expect(page.locator(".orch-decision-one").first).to_contain_text(re.compile(r"aptitud 0,\d\d"))
+    page.get_by_role("button", name="¿Por qué este modelo?").click()
+    expect(page.locator(".orch-decision-one").first).to_contain_text(
+        re.compile(r"idoneidad 0,\d\d")
+    )
     page.get_by_role("button", name="Ajustes", exact=True).click()
-    page.get_by_role("button", name="¿Otro tipo?").click()
+    page.get_by_role("button", name="¿Tipo incorrecto?").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     no_serious_fault(page)
-
-
-def test_every_text_of_the_view_has_its_spanish() -> None:
-    folder = Path(__file__).parents[3] / "orch" / "server" / "web"
-    said = {
-        text
-        for path in folder.glob("chat*.py")
-        for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
-    }
-    assert said | set(decision.SPANISH) == set(SPANISH)
-
-
-def _texts(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Call)
-            and ast.unparse(node.func).split(".")[-1].lstrip("_") in ("page", "say")
-            and node.args
-        ):
-            first = node.args[0]
-            if isinstance(first, ast.Constant):
-                yield str(first.value)

@@ -137,16 +137,16 @@ def test_the_list_tells_each_models_state_and_no_serious_fault_is_found(
         page = visit(models, dark=dark)
         expect(row(page, "Quick")).to_contain_text("installed")
         expect(row(page, CODER)).to_contain_text("unlisted")
-        expect(row(page, CODER)).to_contain_text("may be routed to")
+        expect(row(page, CODER)).to_contain_text("can be selected")
         expect(row(page, CODER)).to_contain_text("4.7 GB")
-        expect(row(page, "embedder:latest")).to_contain_text("only embeds")
-        expect(page.get_by_text("Nothing is measured yet")).to_be_visible()
+        expect(row(page, "embedder:latest")).to_contain_text("embeddings only")
+        expect(page.get_by_text("No measurements yet")).to_be_visible()
         assert faults(page) == []
 
 
 WORDS = {
-    "en": ("remote, ollama.com", "not routed to: models.yaml does not say remote: allow", "Load"),
-    "es": ("remoto, ollama.com", "no recibe tareas: models.yaml no dice remote: allow", "Cargar"),
+    "en": ("remote, ollama.com", "not selected: models.yaml does not set remote: allow", "Load"),
+    "es": ("remoto, ollama.com", "no se elige: models.yaml no tiene remote: allow", "Cargar"),
 }
 
 
@@ -180,10 +180,10 @@ def test_without_ollama_it_says_why_and_what_to_do(home: Path, visit: Visit) -> 
         page = visit(f"{url}/models")
         expect(
             page.get_by_role("alert").filter(
-                has_text="Provider ollama can't be used: can't connect"
+                has_text="Provider ollama is not available: can't connect"
             )
         ).to_contain_text("ollama serve")
-        expect(row(page, "Llama 3.1 8B")).to_contain_text("its provider is down")
+        expect(row(page, "Llama 3.1 8B")).to_contain_text("provider not available")
         assert faults(page) == []
 
 
@@ -193,8 +193,8 @@ def test_without_any_model_it_says_how_to_get_one(
     ollama.models.clear()
     file.write_text("providers: {ollama: {kind: ollama, base_url: 'http://127.0.0.1:11434'}}\n")
     page = visit(models)
-    expect(page.get_by_text("There is no model yet")).to_be_visible()
-    expect(page.get_by_text("No installed model could be measured")).to_be_visible()
+    expect(page.get_by_text("No models yet")).to_be_visible()
+    expect(page.get_by_text("No installed model to measure")).to_be_visible()
 
 
 def test_measured_stands_beside_rated_with_numbers_and_n(models: str, visit: Visit) -> None:
@@ -221,18 +221,18 @@ def test_a_model_is_loaded_and_unloaded_and_the_bar_follows(
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
-    expect(page.get_by_text("No model is loaded; there are 24.0 GB")).to_be_visible()
+    expect(page.get_by_text("No model is loaded; 24.0 GB available")).to_be_visible()
     page.get_by_role("button", name="Load: Quick").click()
     expect(page.get_by_role("img", name="4.7 GB of 24.0 GB loaded")).to_be_visible()
     expect(row(page, "Quick")).to_contain_text("loaded")
     assert list(ollama.resident) == [LLAMA]
     page.get_by_role("button", name="Unload: Quick").click()
-    expect(page.get_by_text("No model is loaded; there are 24.0 GB")).to_be_visible()
+    expect(page.get_by_text("No model is loaded; 24.0 GB available")).to_be_visible()
     assert not ollama.resident
     ollama.remove(LLAMA)
     page.get_by_role("button", name="Load: Quick").click()
     expect(page.get_by_text(f"{LLAMA}: not installed")).to_be_visible()
-    expect(page.get_by_role("button", name="Fetch: Quick")).to_be_visible()
+    expect(page.get_by_role("button", name="Download: Quick")).to_be_visible()
 
 
 # ---------------------------------------------------------------- fetching
@@ -242,13 +242,13 @@ def test_a_model_is_fetched_and_takes_part_and_one_that_no_library_knows_is_told
     models: str, visit: Visit, ollama: FakeOllama
 ) -> None:
     page = visit(models)
-    page.get_by_label("Name, such as qwen3:4b").fill("qwen3:4b")
+    page.get_by_label("Name, for example qwen3:4b").fill("qwen3:4b")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("group", name="qwen3:4b")).to_contain_text("It is installed.")
+    expect(page.get_by_role("group", name="qwen3:4b")).to_contain_text("Installed.")
     expect(row(page, "qwen3:4b")).to_contain_text("unlisted")
     assert ollama.pulled == ["qwen3:4b"]
-    page.get_by_label("Name, such as qwen3:4b").fill("missing-model")
-    page.get_by_role("button", name="Fetch", exact=True).click()
+    page.get_by_label("Name, for example qwen3:4b").fill("missing-model")
+    page.get_by_role("button", name="Download", exact=True).click()
     told = page.get_by_role("group", name="missing-model")
     expect(told).to_contain_text("file does not exist")
     expect(told).to_contain_text("ollama.com/library")
@@ -262,8 +262,8 @@ def test_fetching_goes_on_without_the_page_and_ends_when_it_is_cancelled(
     page = visit(models)
     expect(row(page, "Quick")).to_be_visible()
     ollama.server_status = Fault("stall", after=4, seconds=120)
-    page.get_by_label("Name, such as qwen3:4b").fill("qwen3:4b")
-    page.get_by_role("button", name="Fetch", exact=True).click()
+    page.get_by_label("Name, for example qwen3:4b").fill("qwen3:4b")
+    page.get_by_role("button", name="Download", exact=True).click()
     expect(page.get_by_role("group", name="qwen3:4b")).to_contain_text("2.4 of 4.7 GB · 50 %")
     page.reload()
     shown = page.get_by_role("group", name="qwen3:4b")
@@ -284,21 +284,21 @@ def test_an_unlisted_model_is_listed_by_a_change_that_is_shown_and_comments_stay
 ) -> None:
     page = visit(models)
     page.get_by_role("checkbox", name=f"Listed in models.yaml: {CODER}").click()
-    page.get_by_role("button", name="Show the change to models.yaml").click()
-    dialog = page.get_by_role("dialog", name="The change to models.yaml")
+    page.get_by_role("button", name="Show the changes to models.yaml").click()
+    dialog = page.get_by_role("dialog", name="Changes to models.yaml")
     expect(dialog).to_contain_text(f"+  - id: {CODER}")
     page.wait_for_function(
         "document.getAnimations().length === 0"
     )  # half transparent, its contrast is low
     assert faults(page) == []
-    dialog.get_by_role("button", name="Leave it").click()
+    dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert file.read_text() == OWN
-    page.get_by_role("button", name="Show the change to models.yaml").click()
-    page.get_by_role("button", name="Write it").click()
-    expect(page.get_by_text("models.yaml is written")).to_be_visible()
+    page.get_by_role("button", name="Show the changes to models.yaml").click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("models.yaml saved")).to_be_visible()
     expect(row(page, CODER)).not_to_contain_text("unlisted")
-    expect(page.get_by_role("button", name="Show the change to models.yaml")).to_be_disabled()
+    expect(page.get_by_role("button", name="Show the changes to models.yaml")).to_be_disabled()
     new = iter(file.read_text().splitlines())
     assert [
         line for line in OWN.splitlines() if line not in new
@@ -314,11 +314,11 @@ def test_a_model_is_put_aside_and_the_unlisted_left_out(
     page.get_by_role("button", name="Undo").click()
     expect(box).to_be_checked()
     box.click()
-    expect(row(page, "Quick")).to_contain_text("may be routed to")  # as an unlisted one
-    page.get_by_role("switch", name="Unlisted models may be routed to as well").click()
-    expect(row(page, "Quick")).to_contain_text("not routed to")
-    page.get_by_role("button", name="Show the change to models.yaml").click()
-    page.get_by_role("button", name="Write it").click()
+    expect(row(page, "Quick")).to_contain_text("can be selected")  # as an unlisted one
+    page.get_by_role("switch", name="The router can also select unlisted models").click()
+    expect(row(page, "Quick")).to_contain_text("not selected")
+    page.get_by_role("button", name="Show the changes to models.yaml").click()
+    page.get_by_role("button", name="Save").click()
     expect(row(page, LLAMA)).to_contain_text("unlisted")
     assert f"  #- id: {LLAMA}\n  #  name: 'Quick'    # quotes stay" in file.read_text()
     assert "unlisted: ignore" in file.read_text()
@@ -345,7 +345,7 @@ def test_a_model_is_loaded_by_the_keyboard_alone_and_the_focus_stays_and_what_ot
 ) -> None:
     page = visit(models)
     expect(row(page, "Quick")).to_be_visible()
-    page.get_by_label("Name, such as qwen3:4b").focus()
+    page.get_by_label("Name, for example qwen3:4b").focus()
     label = "document.activeElement.getAttribute('aria-label') || ''"
     while not page.evaluate(label).startswith("Load: Quick"):
         assert page.evaluate("document.activeElement !== document.body")

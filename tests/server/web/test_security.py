@@ -147,7 +147,7 @@ def test_a_browser_logs_in_and_out_and_the_key_is_nowhere_to_be_seen(
     page.goto(f"{url}/activity?run=last")
     assert page.url == f"{url}/login?to=/activity"
     _log_in(page, "nobodys-key-0123456789")
-    expect(page.get_by_role("alert")).to_have_text("That is none of this server's keys.")
+    expect(page.get_by_role("alert")).to_have_text("This is not one of this server's keys.")
     _log_in(page)
     page.wait_for_url(f"{url}/activity")
     page.wait_for_function("() => window.did_handshake === true")  # the WebSocket was let in too
@@ -342,7 +342,9 @@ def test_a_link_logs_a_browser_in_and_stays_in_no_address(
     assert not [each for each in referrers if "link=" in each]
     other = context.browser.new_page()  # type: ignore[union-attr]
     other.goto(link)
-    expect(other.get_by_role("alert")).to_have_text("That link was used already, or is too old.")
+    expect(other.get_by_role("alert")).to_have_text(
+        "This link has already been used or has expired."
+    )
     assert other.context.cookies() == []
     other.close()
 

@@ -91,19 +91,19 @@ def test_weights_are_replayed_as_they_change_and_saved_with_the_comments_kept(
 ) -> None:
     page = visit(settings)
     expect(page.get_by_text("No decision changes")).to_be_visible()
-    expect(page.get_by_text("Nothing is changed yet.")).to_be_visible()
+    expect(page.get_by_text("No changes yet.")).to_be_visible()
     _speed_alone(page)
-    expect(page.get_by_text("1 of 2 decisions change")).to_be_visible()
+    expect(page.get_by_text("1 of 2 decisions changes")).to_be_visible()
     [change] = page.locator(".orch-settings-changes li").all()
     expect(change).to_contain_text(CODE)
     expect(change).to_contain_text(f"from {CODER} to {LLAMA}")
     expect(change).to_contain_text(re.compile(r"coding.*expected time \d+\.\d → \d+\.\d s"))
-    difference = page.get_by_label("Difference in routing.yaml")
+    difference = page.get_by_label("Changes to routing.yaml")
     expect(difference).to_contain_text("-  quality: 0.40     # the answer")
     expect(difference).to_contain_text("+  quality: 0.00     # the answer")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved and in force")).to_be_visible()
-    expect(page.get_by_text("These are the weights in force: what was learned")).to_be_visible()
+    expect(page.get_by_text("Saved and active")).to_be_visible()
+    expect(page.get_by_text("These are the active weights: the decisions differ")).to_be_visible()
     changes = {
         "fit: 0.20": "fit: 0.00",
         "quality: 0.40": "quality: 0.00",
@@ -112,7 +112,7 @@ def test_weights_are_replayed_as_they_change_and_saved_with_the_comments_kept(
     }
     assert own.read_text() == _replaced(OWN, changes)
     assert own.stat().st_mode & 0o777 == 0o640
-    assert page.locator("p", has_text="In force: configuration").inner_text().split()[-1].strip(
+    assert page.locator("p", has_text="Active configuration:").inner_text().split()[-1].strip(
         "."
     ) == _config_hash(settings)
     replayed = orch("replay", "--json")
@@ -141,15 +141,15 @@ def test_a_task_is_shown_and_never_run(settings: str, visit: Visit) -> None:
 def test_a_sum_that_is_not_1_can_be_tried_and_not_saved(settings: str, visit: Visit) -> None:
     page = visit(settings)
     _number(page, "Speed").fill("0.9")
-    expect(page.get_by_text("Sum 1.60 of 1")).to_be_visible()
-    expect(page.get_by_text("Nothing can be saved before the sum is 1.")).to_be_visible()
+    expect(page.get_by_text("Sum: 1.60 of 1")).to_be_visible()
+    expect(page.get_by_text("The weights can be saved once they add up to 1.")).to_be_visible()
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
-    page.get_by_role("button", name="Make the sum 1").click()
-    expect(page.get_by_text("Sum 1.00 of 1")).to_be_visible()
+    page.get_by_role("button", name="Scale the sum to 1").click()
+    expect(page.get_by_text("Sum: 1.00 of 1")).to_be_visible()
     expect(_number(page, "Speed")).to_have_value("0.57")
     expect(page.get_by_role("button", name="Save")).to_be_enabled()
-    page.get_by_role("button", name="Back to what is in force").click()
-    expect(page.get_by_text("Nothing is changed yet.")).to_be_visible()
+    page.get_by_role("button", name="Reset to the active weights").click()
+    expect(page.get_by_text("No changes yet.")).to_be_visible()
 
 
 def test_the_keyboard_alone_is_enough(settings: str, visit: Visit, own: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_keyboard_alone_is_enough(settings: str, visit: Visit, own: Path) ->
     expect(page.get_by_role("button", name="Save")).to_be_enabled()
     _tab_to(page, "Save")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Saved and in force")).to_be_visible()
+    expect(page.get_by_text("Saved and active")).to_be_visible()
     assert "fit: 0.21" in own.read_text()
 
 
@@ -189,10 +189,10 @@ def test_an_invalid_file_is_told_while_the_last_good_one_goes_on(
     page = visit(settings)
     expect(page.get_by_text("No decision changes")).to_be_visible()
     own.write_text(OWN.replace("speed: 0.30", "speed: 0.50"))
-    expect(page.get_by_text("What stands on the disk is not valid")).to_be_visible()
+    expect(page.get_by_text("The configuration on disk is not valid")).to_be_visible()
     expect(page.get_by_text("the weights sum to 1.2, not 1")).to_be_visible()
     own.write_text(OWN.replace("speed: 0.30", "speed: 0.20").replace("fit: 0.20", "fit: 0.30"))
-    expect(page.get_by_text("What stands on the disk is not valid")).to_have_count(0)
+    expect(page.get_by_text("The configuration on disk is not valid")).to_have_count(0)
     expect(_number(page, "Speed")).to_have_value(
         "0.20"
     )  # an editor's change, taken over by the open page
@@ -206,9 +206,9 @@ def test_without_runs_and_without_a_file_of_ones_own_both_are_said(
     expect(page.get_by_text("Aún no hay ejecuciones que repetir")).to_be_visible()
     page.get_by_label("Velocidad, número").fill("0.2")
     page.get_by_label("Idoneidad, número").fill("0.3")
-    expect(page.get_by_text("Aún no tienes un routing.yaml propio")).to_be_visible()
+    expect(page.get_by_text("Aún no tienes un routing.yaml")).to_be_visible()
     page.get_by_role("button", name="Guardar").click()
-    expect(page.get_by_text("Guardado y en vigor")).to_be_visible()
+    expect(page.get_by_text("Guardado y activo")).to_be_visible()
     assert (
         (home / "routing.yaml")
         .read_text()

@@ -1,7 +1,8 @@
-"""What the runs of a period add up to: times and speed by model, fallbacks, cold loads and cache
-hits."""
+"""Statistics of a period: times and speeds by model, fallbacks, cold loads and cache hits."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from nicegui import ui
 
@@ -13,6 +14,7 @@ from orch.server.web.activity.queries import (
     median,
     read_journal,
 )
+from orch.server.web.components.labels import CACHE_MODES, CODES, label
 from orch.server.web.components.page import Page, empty_state, loading
 from orch.server.web.components.tables import (
     bar_chart,
@@ -22,67 +24,14 @@ from orch.server.web.components.tables import (
     text_element,
 )
 
-SPANISH = {
-    "Figures": "Cifras",
-    "Period": "Periodo",
-    "last 24 hours": "últimas 24 horas",
-    "last 7 days": "últimos 7 días",
-    "last 30 days": "últimos 30 días",
-    "all": "todo",
-    "No figures yet.": "Aún no hay cifras.",
-    "No model was asked in this time.": "No se preguntó a ningún modelo en este tiempo.",
-    "Time to the first token": "Tiempo hasta el primer token",
-    "Time of the whole answer": "Tiempo de la respuesta completa",
-    "Speed of writing": "Velocidad de escritura",
-    "median {middle}, 95 % under {most}": "mediana {middle}, 95 % por debajo de {most}",
-    "median {speed} tokens/s": "mediana {speed} tokens/s",
-    "The solid bar is the median, the pale one where 95 % lie below.": (
-        "La barra llena es la mediana; la pálida, bajo la que queda el 95 %."
-    ),
-    "The same as a table": "Lo mismo en una tabla",
-    "Figures by model": "Cifras por modelo",
-    "Model": "Modelo",
-    "Asked": "Preguntado",
-    "Errors": "Errores",
-    "Fallbacks": "Reemplazos",
-    "Tokens": "Tokens",
-    "First token, median": "Primer token, mediana",
-    "First token, 95 %": "Primer token, 95 %",
-    "Whole, median": "Completa, mediana",
-    "Whole, 95 %": "Completa, 95 %",
-    "Speed, median": "Velocidad, mediana",
-    "{speed} tokens/s": "{speed} tokens/s",
-    "Failed": "Falló",
-    "Why": "Por qué",
-    "Then asked": "Después",
-    "How often": "Veces",
-    "No model had to stand in for another.": "Ningún modelo tuvo que sustituir a otro.",
-    "Cold loads": "Cargas en frío",
-    "Loads": "Cargas",
-    "In all": "En total",
-    "Median": "Mediana",
-    "Longest": "La más larga",
-    "No model had to be loaded first.": "Ningún modelo tuvo que cargarse antes.",
-    "Answers from the cache": "Respuestas de la caché",
-    "Runs answered from it": "Ejecuciones respondidas con ella",
-    "{cached} of {runs} ({share} %)": "{cached} de {runs} ({share} %)",
-    "Answers kept": "Respuestas guardadas",
-    "Size": "Tamaño",
-    "{size} MB": "{size} MB",
-    "{size} kB": "{size} kB",
-    "Given again so far": "Dadas de nuevo hasta ahora",
-    "Oldest": "La más antigua",
-    "{hours} h": "{hours} h",
-    "Mode": "Modo",
-}
 PERIODS_S = {"1": 86_400, "7": 7 * 86_400, "30": 30 * 86_400, "": 0}
 
 
 class Charts:
-    """The figures of a period that can be chosen; empty until they are loaded."""
+    """The statistics of a period that can be selected; empty until `load` is called."""
 
     def __init__(self, page: Page) -> None:
-        self._page, self._turn = page, 0
+        self._page, self._generation = page, 0
         periods = {
             "1": page("last 24 hours"),
             "7": page("last 7 days"),
@@ -90,182 +39,156 @@ class Charts:
             "": page("all"),
         }
         with ui.element("div").classes("orch-activity-head"):
-            text_element("h2", page("Figures"))
-            self._period = ui.select(
-                periods, label=page("Period"), value="7", on_change=self.load
-            ).props("dense outlined")
-        self._place = ui.element("div").classes("orch-figures")
+            text_element("h2", page("Statistics"))
+            self._period = ui.select(periods, label=page("Period"), value="7", on_change=self.load)
+            self._period.props("dense outlined")
+        self._body = ui.element("div").classes("orch-figures")
 
     async def load(self) -> None:
-        """Reads the journal and draws, unless another period was chosen meanwhile."""
-        self._turn += 1
-        turn, page = self._turn, self._page
+        """Reads the journal and draws, unless another period was selected in the meantime."""
+        self._generation += 1
+        generation, page = self._generation, self._page
         cache = page.service.orchestrator.runtime.answer_cache.store
-        async with loading(page, self._place, self.load):
-            found = await read_journal(
-                page.service,
-                lambda journal: activity_figures(
-                    journal, PERIODS_S[self._period.value], cache.stats
-                ),
+        period_s = PERIODS_S[self._period.value]
+        async with loading(page, self._body, self.load):
+            figures = await read_journal(
+                page.service, lambda journal: activity_figures(journal, period_s, cache.stats)
             )
-            if turn == self._turn:
-                self._draw(found)
+            if generation == self._generation:
+                self._draw(figures)
 
-    def _draw(self, found: ActivityFigures) -> None:
+    def _draw(self, figures: ActivityFigures) -> None:
         page = self._page
-        if not found.runs and not found.models:
-            empty_state(
-                "bar_chart", page("No figures yet."), page("No model was asked in this time.")
-            )
+        if not figures.runs and not figures.models:
+            hint = page("No model was used in this period.")
+            empty_state("bar_chart", page("No statistics yet."), hint)
             return
-        _speeds(page, found.models)
-        _fallbacks(page, found)
-        _loads(page, found)
-        _cache(page, found)
+        if figures.models:
+            _draw_speeds(page, figures.models)
+        _draw_fallbacks(page, figures)
+        _draw_loads(page, figures)
+        _draw_cache(page, figures)
 
 
-def _speeds(page: Page, models: dict[str, Row]) -> None:
-    if not models:
-        return
-    number = page.translator.number
+def _draw_speeds(page: Page, models: Mapping[str, Row]) -> None:
     with ui.element("div").classes("orch-figures-charts"):
-        for title, name in (
+        for title, measure in (
             (page("Time to the first token"), "ttft"),
-            (page("Time of the whole answer"), "total"),
+            (page("Time to the complete answer"), "total"),
         ):
-            known = {
-                model: (row[f"{name}_p50_s"], row[f"{name}_p95_s"])
-                for model, row in models.items()
-                if row[f"{name}_p50_s"] is not None
-            }
             with ui.element("div"):
-                said = page("median {middle}, 95 % under {most}")
-                bar_chart(
-                    title,
-                    [
-                        (
-                            model,
-                            said.format(
-                                middle=duration_text(page, p50), most=duration_text(page, p95)
-                            ),
-                            p50,
-                            p95,
-                        )
-                        for model, (p50, p95) in known.items()
-                    ],
-                )
-        rates = {
-            model: row["tokens_per_s"]
-            for model, row in models.items()
-            if row["tokens_per_s"] is not None
-        }
+                bar_chart(title, _time_bars(page, models, measure))
         with ui.element("div"):
-            bar_chart(
-                page("Speed of writing"),
-                [
-                    (model, page("median {speed} tokens/s", speed=number(rate, 1)), rate, 0.0)
-                    for model, rate in rates.items()
-                ],
+            bar_chart(page("Output speed"), _speed_bars(page, models))
+    note = page("The solid bar is the median, the pale bar the 95th percentile.")
+    text_element("p", note, "orch-dim")
+    with disclosure(page("Show as a table")):
+        rows = [_table_row(page, name, row) for name, row in models.items()]
+        html_table(page("Statistics by model"), _table_heads(page), rows)
+
+
+def _time_bars(
+    page: Page, models: Mapping[str, Row], measure: str
+) -> list[tuple[str, str, float, float]]:
+    bars = []
+    for model, row in models.items():
+        p50, p95 = row[f"{measure}_p50_s"], row[f"{measure}_p95_s"]
+        if p50 is not None:
+            text = page(
+                "median {median}, p95 {p95}",
+                median=duration_text(page, p50),
+                p95=duration_text(page, p95),
             )
-    text_element(
-        "p", page("The solid bar is the median, the pale one where 95 % lie below."), "orch-dim"
-    )
-    with disclosure(page("The same as a table")):
-        html_table(
-            page("Figures by model"),
-            _heads(page),
-            [_figures(page, name, row) for name, row in models.items()],
-        )
+            bars.append((model, text, p50, p95))
+    return bars
 
 
-def _heads(page: Page) -> list[str]:
+def _speed_bars(page: Page, models: Mapping[str, Row]) -> list[tuple[str, str, float, float]]:
+    speeds = {model: row["tokens_per_s"] for model, row in models.items()}
     return [
-        page("Model"), page("Asked"), page("Errors"), page("Fallbacks"), page("Tokens"), page("First token, median"), page("First token, 95 %"),
-        page("Whole, median"), page("Whole, 95 %"), page("Speed, median"),
-    ]  # fmt: skip
+        (model, page("median {speed} tokens/s", speed=page.number(speed, 1)), speed, 0.0)
+        for model, speed in speeds.items()
+        if speed is not None
+    ]
 
 
-def _figures(page: Page, name: str, row: Row) -> list[str]:
-    counts = [
-        page.translator.number(row[each]) for each in ("runs", "errors", "fallbacks", "tokens")
-    ]
-    times = [
-        duration_text(page, row[each])
-        for each in ("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s")
-    ]
-    rate = row["tokens_per_s"]
+def _table_heads(page: Page) -> list[str]:
     return [
-        name,
-        *counts,
-        *times,
-        "–" if rate is None else page("{speed} tokens/s", speed=page.translator.number(rate, 1)),
+        page("Model"),
+        page("Runs"),
+        page("Errors"),
+        page("Fallbacks"),
+        page("Tokens"),
+        page("First token, median"),
+        page("First token, p95"),
+        page("Complete, median"),
+        page("Complete, p95"),
+        page("Speed, median"),
     ]
 
 
-def _fallbacks(page: Page, found: ActivityFigures) -> None:
+def _table_row(page: Page, name: str, row: Row) -> list[str]:
+    counts = [page.number(row[key]) for key in ("runs", "errors", "fallbacks", "tokens")]
+    keys = ("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s")
+    times = [duration_text(page, row[key]) for key in keys]
+    speed = row["tokens_per_s"]
+    text = "–" if speed is None else page("{n} tokens/s", n=page.number(speed, 1))
+    return [name, *counts, *times, text]
+
+
+def _draw_fallbacks(page: Page, figures: ActivityFigures) -> None:
     text_element("h3", page("Fallbacks"))
     rows = [
-        (failed, code or "–", then, page.translator.number(count))
-        for (failed, code, then), count in found.fallbacks.most_common()
+        (failed, label(page, CODES, code) or "–", fallback, page.number(count))
+        for (failed, code, fallback), count in figures.fallbacks.most_common()
     ]
-    if rows:
-        html_table(
-            page("Fallbacks"),
-            [page("Failed"), page("Why"), page("Then asked"), page("How often")],
-            rows,
-            (0, 1, 2),
-        )
-    else:
-        text_element("p", page("No model had to stand in for another."), "orch-dim")
+    if not rows:
+        text_element("p", page("No fallbacks in this period."), "orch-dim")
+        return
+    heads = [page("Failed model"), page("Reason"), page("Fallback model"), page("Count")]
+    html_table(page("Fallbacks"), heads, rows, text_columns=(0, 1, 2))
 
 
-def _loads(page: Page, found: ActivityFigures) -> None:
+def _draw_loads(page: Page, figures: ActivityFigures) -> None:
     text_element("h3", page("Cold loads"))
-    rows = [
-        (
-            name,
-            page.translator.number(len(all_s)),
-            *(duration_text(page, value) for value in (sum(all_s), median(all_s), max(all_s))),
-        )
-        for name, all_s in found.loads.items()
-    ]
-    if rows:
-        html_table(
-            page("Cold loads"),
-            [page("Model"), page("Loads"), page("In all"), page("Median"), page("Longest")],
-            rows,
-        )
-    else:
-        text_element("p", page("No model had to be loaded first."), "orch-dim")
+    rows = []
+    for name, loads_s in figures.loads.items():
+        times = (sum(loads_s), median(loads_s), max(loads_s))
+        count = page.number(len(loads_s))
+        rows.append((name, count, *(duration_text(page, time) for time in times)))
+    if not rows:
+        text_element("p", page("No run had to load a model first."), "orch-dim")
+        return
+    heads = [page("Model"), page("Loads"), page("Total"), page("Median"), page("Longest")]
+    html_table(page("Cold loads"), heads, rows)
 
 
-def _cache(page: Page, found: ActivityFigures) -> None:
-    number, kept = page.translator.number, found.cache
+def _draw_cache(page: Page, figures: ActivityFigures) -> None:
+    number, cache = page.number, figures.cache
+    share = number(100 * figures.cached / figures.runs) if figures.runs else "0"
+    cached = page(
+        "{cached} of {runs} ({share} %)",
+        cached=number(figures.cached),
+        runs=number(figures.runs),
+        share=share,
+    )
+    oldest_s = cache.get("oldest_s")
     text_element("h3", page("Answers from the cache"))
-    share = number(100 * found.cached / found.runs) if found.runs else "0"
-    oldest = kept.get("oldest_s")
     fact_list(
         {
-            page("Runs answered from it"): page(
-                "{cached} of {runs} ({share} %)",
-                cached=number(found.cached),
-                runs=number(found.runs),
-                share=share,
-            ),
-            page("Answers kept"): number(kept.get("answers", 0)),
-            page("Size"): _size(page, kept.get("bytes", 0)),
-            page("Given again so far"): number(kept.get("hits", 0)),
-            page("Oldest"): (
-                page("{hours} h", hours=number(oldest / 3600, 1)) if oldest is not None else ""
-            ),
-            page("Mode"): page.service.config.routing.cache.mode,
+            page("Runs answered from the cache"): cached,
+            page("Stored answers"): number(cache.get("answers", 0)),
+            page("Size"): _size_text(page, cache.get("bytes", 0)),
+            page("Cache hits"): number(cache.get("hits", 0)),
+            page("Oldest answer"): ""
+            if oldest_s is None
+            else page("{hours} h", hours=number(oldest_s / 3600, 1)),
+            page("Mode"): label(page, CACHE_MODES, page.service.config.routing.cache.mode),
         }
     )
 
 
-def _size(page: Page, size_bytes: int) -> str:
-    return (
-        page("{size} MB", size=page.translator.number(size_bytes / 1e6, 1))
-        if size_bytes >= 1e6
-        else page("{size} kB", size=page.translator.number(size_bytes / 1e3, 1))
-    )
+def _size_text(page: Page, size_bytes: int) -> str:
+    if size_bytes >= 1e6:
+        return page("{size} MB", size=page.number(size_bytes / 1e6, 1))
+    return page("{size} kB", size=page.number(size_bytes / 1e3, 1))

@@ -1,4 +1,4 @@
-"""The runs that are over, a page at a time, with what a person may ask for."""
+"""Past runs, a page at a time, with filters."""
 
 from __future__ import annotations
 
@@ -19,229 +19,177 @@ from orch.server.web.activity.queries import (
     list_runs,
     read_journal,
 )
+from orch.server.web.components.labels import CODES, label, task_type_label, task_type_options
 from orch.server.web.components.page import Page, empty_state, loading
 from orch.server.web.components.tables import text_element
-from orch.types import TaskType
 
-SPANISH = {
-    "History": "Historial",
-    "Outcome": "Resultado",
-    "Type": "Tipo",
-    "Model": "Modelo",
-    "Words of the question or the answer": "Palabras de la pregunta o la respuesta",
-    "any": "cualquiera",
-    "answered": "respondida",
-    "failed": "fallida",
-    "interrupted": "interrumpida",
-    "from the cache": "de la caché",
-    "with a fallback": "con reemplazo",
-    "failed: {code}": "fallida: {code}",
-    "interrupted: {code}": "interrumpida: {code}",
-    "answered, after {number} attempts": "respondida, tras {number} intentos",
-    "last resort": "último recurso",
-    "When": "Cuándo",
-    "Question": "Pregunta",
-    "First token": "Primer token",
-    "Total": "Total",
-    "Answer": "Respuesta",
-    "{seconds} s": "{seconds} s",
-    "{ms} ms": "{ms} ms",
-    "{number} tokens": "{number} tokens",
-    "(text not kept)": "(texto no guardado)",
-    "{first} to {last} of {total} runs": "{first} a {last} de {total} ejecuciones",
-    "1 run": "1 ejecución",
-    "Newer runs": "Ejecuciones más recientes",
-    "Older runs": "Ejecuciones anteriores",
-    "Refresh": "Actualizar",
-    "Show {number} new": "Mostrar {number} nuevas",
-    "Show 1 new": "Mostrar 1 nueva",
-    "Clear filters": "Quitar filtros",
-    "No runs yet.": "Aún no hay ejecuciones.",
-    'Ask something in Chat, or type: orch run "What is a mutex?"': (
-        'Pregunta algo en Chat, o escribe: orch run "¿Qué es un mutex?"'
-    ),
-    "No run is like that.": "Ninguna ejecución es así.",
-    "Clear the filters to see all of them.": "Quite los filtros para verlas todas.",
-    "This page is past the end.": "Esta página está después del final.",
-}
-_WHEN = """<q-td :props="props"><a class="orch-runs-link" :href="'/activity?run=' + encodeURIComponent(props.row.id)" @click.stop>{{ props.value }}</a></q-td>"""
-_OUTCOME = """<q-td :props="props"><span :class="'orch-runs-' + props.row.tone">{{ props.value }}</span></q-td>"""
+_WHEN_CELL = (
+    '<q-td :props="props"><a class="orch-runs-link"'
+    " :href=\"'/activity?run=' + encodeURIComponent(props.row.id)\" @click.stop>"
+    "{{ props.value }}</a></q-td>"
+)
+_OUTCOME_CELL = (
+    '<q-td :props="props"><span :class="\'orch-runs-\' + props.row.tone">{{ props.value }}'
+    "</span></q-td>"
+)
 
 
 class RunHistory:
-    """Filters, a page of runs, and the way to the next."""
+    """Draws the filters, one page of runs, and the buttons to the next and the previous page."""
 
-    def __init__(self, page: Page, wish: RunFilter) -> None:
-        self._page, self._wish = page, wish
-        self._turn, self._new = 0, 0
-        self._head()
-        self._filters()
-        self._place = ui.element("div").classes("orch-history")
-        self._pager()
+    def __init__(self, page: Page, run_filter: RunFilter) -> None:
+        self._page, self._filter = page, run_filter
+        self._generation, self._new_runs = 0, 0
+        self._draw_head()
+        self._draw_filters()
+        self._body = ui.element("div").classes("orch-history")
+        self._draw_pager()
         ui.timer(0, self.load, once=True)
 
-    # ---------------------------------------------------------------- what stands there always
+    # ---------------------------------------------------------------- controls
 
-    def _head(self) -> None:
+    def _draw_head(self) -> None:
         page = self._page
         with ui.element("div").classes("orch-activity-head"):
             text_element("h2", page("History"))
             self._refresh = ui.button(
-                page("Refresh"), icon="refresh", on_click=lambda: self._ask(page=1)
-            ).props("flat dense no-caps")
+                page("Refresh"), icon="refresh", on_click=lambda: self._change(page=1)
+            )
+            self._refresh.props("flat dense no-caps")
 
-    def _filters(self) -> None:
-        page, wish = self._page, self._wish
-        outcomes = {
-            "": page("any"),
-            "ok": page("answered"),
-            "failed": page("failed"),
-            "interrupted": page("interrupted"),
-            "cache": page("from the cache"),
-            "fallback": page("with a fallback"),
-        }
-        types = {"": page("any"), **{each.value: each.value for each in TaskType}}
+    def _draw_filters(self) -> None:
+        page, current = self._page, self._filter
+        types = {"": page("any"), **task_type_options(page)}
+        models = {"": page("any")} | ({current.model: current.model} if current.model else {})
+        task_type = current.task_type if current.task_type in types else ""
         with ui.element("div").classes("orch-activity-filters").props("role=search"):
             self._text = ui.input(
-                page("Words of the question or the answer"),
-                value=wish.text,
+                page("Text in question or answer"),
+                value=current.text,
                 on_change=self._changed("text"),
             )
             self._text.props("dense outlined clearable debounce=300").classes("wide")
-            self._outcome = ui.select(
-                outcomes,
-                label=page("Outcome"),
-                value=wish.outcome,
-                on_change=self._changed("outcome"),
-            ).props("dense outlined")
-            self._type = ui.select(
-                types,
-                label=page("Type"),
-                value=wish.task_type if wish.task_type in types else "",
-                on_change=self._changed("task_type"),
+            self._outcome = self._select(
+                page("Outcome"), "outcome", _outcome_options(page), current.outcome
             )
-            self._type.props("dense outlined")
-            models = {"": page("any")} | ({wish.model: wish.model} if wish.model else {})
-            self._model = ui.select(
-                models, label=page("Model"), value=wish.model, on_change=self._changed("model")
-            ).props("dense outlined")
+            self._type = self._select(page("Type"), "task_type", types, task_type)
+            self._model = self._select(page("Model"), "model", models, current.model)
 
-    def _pager(self) -> None:
+    def _select(self, name: str, field: str, options: dict[str, str], value: str) -> ui.select:
+        select = ui.select(options, label=name, value=value, on_change=self._changed(field))
+        return select.props("dense outlined")
+
+    def _draw_pager(self) -> None:
         page = self._page
         with ui.element("nav").classes("orch-history-pager") as pager:
             pager.props["aria-label"] = page("History")
             self._newer = ui.button(
-                page("Newer runs"),
-                icon="chevron_left",
-                on_click=lambda: self._ask(page=self._wish.page - 1),
+                page("Newer runs"), icon="chevron_left", on_click=lambda: self._turn_page(-1)
             )
-            self._where = text_element("span", "", "orch-dim").props("role=status")
-            self._older = ui.button(
-                page("Older runs"), on_click=lambda: self._ask(page=self._wish.page + 1)
-            ).props("icon-right=chevron_right")
+            self._range = text_element("span", "", "orch-dim").props("role=status")
+            self._older = ui.button(page("Older runs"), on_click=lambda: self._turn_page(1))
+            self._older.props("icon-right=chevron_right")
         for button in (self._newer, self._older):
             button.props("flat dense no-caps").props["aria-label"] = button.text
             button.disable()
 
-    # ---------------------------------------------------------------- asking
+    # ---------------------------------------------------------------- changes
 
-    def _changed(self, name: str) -> Any:
+    def _changed(self, field: str) -> Any:
         async def change(event: ValueChangeEventArguments[Any]) -> None:
             value = event.value or ""
-            if value != getattr(self._wish, name):
-                await self._ask(page=1, **{name: value})
+            if value != getattr(self._filter, field):
+                await self._change(page=1, **{field: value})
 
         return change
 
-    async def _ask(self, **changes: Any) -> None:
-        self._wish = replace(self._wish, **changes)
-        ui.navigate.history.replace(self._wish.url)
+    async def _turn_page(self, step: int) -> None:
+        await self._change(page=self._filter.page + step)
+
+    async def _change(self, **changes: Any) -> None:
+        self._filter = replace(self._filter, **changes)
+        ui.navigate.history.replace(self._filter.url)
         await self.load()
 
     async def _clear(self) -> None:
-        self._wish = RunFilter()
+        self._filter = RunFilter()
         for field in (self._text, self._outcome, self._type, self._model):
             field.value = ""
-        await self._ask(page=1)
+        await self._change(page=1)
 
     def count_ended(self, ended: int) -> None:
-        """Runs have ended: they are shown when it is wished, so that nothing moves under a hand."""
-        self._new += ended
-        self._refresh.text = (
-            self._page("Show 1 new")
-            if self._new == 1
-            else self._page("Show {number} new", number=self._new)
-        )
+        """Offers to show runs that have ended, so that rows do not move while they are read."""
+        self._new_runs += ended
+        self._refresh.text = self._page.ngettext("Show {n} new", "Show {n} new", self._new_runs)
 
     # ---------------------------------------------------------------- drawing
 
     async def load(self) -> None:
-        """Reads the page that is wished for and draws it, unless another one was wished for
-        meanwhile."""
-        self._turn += 1
-        turn = self._turn
-        async with loading(self._page, self._place, self.load):
-            found = await read_journal(
-                self._page.service, lambda journal: list_runs(journal, self._wish)
+        """Reads the page of runs and draws it, unless the filter was changed in the meantime."""
+        self._generation += 1
+        generation = self._generation
+        async with loading(self._page, self._body, self.load):
+            runs = await read_journal(
+                self._page.service, lambda journal: list_runs(journal, self._filter)
             )
-            if turn == self._turn:
-                self._draw(found)
+            if generation == self._generation:
+                self._draw(runs)
 
-    def _draw(self, found: RunPage) -> None:
-        page, wish = self._page, self._wish
-        self._new, self._refresh.text = 0, page("Refresh")
-        self._model.set_options(
-            {
-                "": page("any"),
-                **{
-                    name: name
-                    for name in sorted({*found.models, *([wish.model] if wish.model else [])})
-                },
-            },
-            value=wish.model,
-        )
-        first = (wish.page - 1) * PAGE_ROWS
-        self._newer.set_enabled(wish.page > 1)
-        self._older.set_enabled(first + len(found.rows) < found.total)
-        self._where.text = _range(page, first, len(found.rows), found.total)
-        if found.rows:
-            _table(page, found.rows)
-        elif wish.page > 1:
-            empty_state("last_page", page("This page is past the end."))
-        elif wish.is_active:
-            empty_state(
-                "filter_alt_off",
-                page("No run is like that."),
-                page("Clear the filters to see all of them."),
-            )
-            ui.button(page("Clear filters"), on_click=self._clear).props("flat no-caps").classes(
-                "orch-history-clear"
-            )
+    def _draw(self, runs: RunPage) -> None:
+        page, current = self._page, self._filter
+        first = (current.page - 1) * PAGE_ROWS
+        self._new_runs, self._refresh.text = 0, page("Refresh")
+        self._update_models(runs.models)
+        self._newer.set_enabled(current.page > 1)
+        self._older.set_enabled(first + len(runs.rows) < runs.total)
+        self._range.text = _range_text(page, first, len(runs.rows), runs.total)
+        if runs.rows:
+            _draw_table(page, runs.rows)
         else:
-            empty_state(
-                "history",
-                page("No runs yet."),
-                page('Ask something in Chat, or type: orch run "What is a mutex?"'),
-            )
+            self._draw_empty()
+
+    def _update_models(self, models: list[str]) -> None:
+        current = self._filter.model
+        names = sorted({*models, *([current] if current else [])})
+        options = {"": self._page("any"), **{name: name for name in names}}
+        self._model.set_options(options, value=current)
+
+    def _draw_empty(self) -> None:
+        page, current = self._page, self._filter
+        if current.page > 1:
+            empty_state("last_page", page("This page does not exist."))
+        elif current.is_active:
+            hint = page("Clear the filters to see all runs.")
+            empty_state("filter_alt_off", page("No run matches the filters."), hint)
+            clear = ui.button(page("Clear filters"), on_click=self._clear).props("flat no-caps")
+            clear.classes("orch-history-clear")
+        else:
+            hint = page('Ask something in Chat, or type: orch run "What is a mutex?"')
+            empty_state("history", page("No runs yet."), hint)
 
 
-def _range(page: Page, first: int, shown: int, total: int) -> str:
+def _outcome_options(page: Page) -> dict[str, str]:
+    return {
+        "": page("any"),
+        "ok": page("answered"),
+        "failed": page("failed"),
+        "interrupted": page("interrupted"),
+        "cache": page("from the cache"),
+        "fallback": page("with a fallback"),
+    }
+
+
+def _range_text(page: Page, first: int, shown: int, total: int) -> str:
     if not shown:
         return ""
-    number = page.translator.number
-    return (
-        page("1 run")
-        if total == 1
-        else page(
-            "{first} to {last} of {total} runs",
-            first=number(first + 1),
-            last=number(first + shown),
-            total=number(total),
-        )
-    )
+    if total == 1:
+        return page.ngettext("{n} run", "{n} runs", total)
+    numbers = (page.number(number) for number in (first + 1, first + shown, total))
+    values = dict(zip(("first", "last", "total"), numbers, strict=True))
+    return page("{first} to {last} of {total} runs", **values)
 
 
-def _table(page: Page, rows: list[Row]) -> None:
+def _draw_table(page: Page, rows: list[Row]) -> None:
     columns = [
         _column("when", page("When"), "left", "orch-runs-when"),
         _column("task", page("Question"), "left", "orch-runs-task"),
@@ -252,24 +200,21 @@ def _table(page: Page, rows: list[Row]) -> None:
         _column("total", page("Total"), "right", "orch-runs-figure"),
         _column("tokens", page("Answer"), "right", "orch-wide-only orch-runs-figure"),
     ]
-    shown = (
-        ui.table(rows=[_row(page, row) for row in rows], columns=columns, row_key="id")
-        .classes("orch-runs")
-        .props("flat dense wrap-cells")
-    )
-    shown.add_slot("body-cell-when", _WHEN)
-    shown.add_slot("body-cell-outcome", _OUTCOME)
-    shown.on("rowClick", _open, args=[[], ["id"], None])
+    table = ui.table(rows=[_row(page, row) for row in rows], columns=columns, row_key="id")
+    table.classes("orch-runs").props("flat dense wrap-cells")
+    table.add_slot("body-cell-when", _WHEN_CELL)
+    table.add_slot("body-cell-outcome", _OUTCOME_CELL)
+    table.on("rowClick", _open_run, args=[[], ["id"], None])
 
 
-def _open(event: GenericEventArguments) -> None:
+def _open_run(event: GenericEventArguments) -> None:
     ui.navigate.to(f"/activity?{urlencode({'run': event.args[1]['id']})}")
 
 
-def _column(name: str, label: str, align: str, classes: str = "") -> dict[str, Any]:
+def _column(name: str, text: str, align: str, classes: str = "") -> dict[str, Any]:
     return {
         "name": name,
-        "label": label,
+        "label": text,
         "field": name,
         "align": align,
         "classes": classes,
@@ -278,56 +223,49 @@ def _column(name: str, label: str, align: str, classes: str = "") -> dict[str, A
 
 
 def _row(page: Page, row: Row) -> dict[str, str]:
+    tokens = row["completion_tokens"]
     return {
         "id": row["run_id"],
         "when": local_datetime(row["at"]),
-        "task": " ".join((row["task"] or page("(text not kept)")).split()),
-        "type": row["task_type"] or "–",
+        "task": " ".join((row["task"] or page("(text not stored)")).split()),
+        "type": task_type_label(page, row["task_type"] or "–"),
         "model": row["model"] or "–",
         "outcome": outcome_text(page, row),
         "tone": row["status"] if row["status"] in ("ok", "failed", "interrupted") else "ok",
         "ttft": duration_text(page, row["ttft_s"]),
         "total": duration_text(page, row["total_s"]),
-        "tokens": (
-            "–"
-            if row["completion_tokens"] is None
-            else page("{number} tokens", number=page.translator.number(row["completion_tokens"]))
-        ),
+        "tokens": "–" if tokens is None else page.ngettext("{n} token", "{n} tokens", tokens),
     }
 
 
 def outcome_text(page: Page, row: Mapping[str, Any]) -> str:
-    """How a run ended, in words. `attempts` is how many models were asked."""
-    code = row["error_code"] or ""
+    """How a run ended. `attempts` in the row is the number of models that were tried."""
+    code, attempts = row["error_code"] or "", row["attempts"]
     if row["status"] == "failed":
-        return page("failed: {code}", code=code) if code else page("failed")
+        return page("failed: {code}", code=label(page, CODES, code)) if code else page("failed")
     if row["status"] == "interrupted":
-        return (
-            page("interrupted: {code}", code=code)
-            if code and code != "interrupted"
-            else page("interrupted")
-        )
+        if not code or code == "interrupted":
+            return page("interrupted")
+        return page("interrupted: {code}", code=label(page, CODES, code))
     if row["source"] == "cache":
         return page("from the cache")
-    said = (
-        page("answered, after {number} attempts", number=row["attempts"])
-        if row["attempts"] > 1
-        else page("answered")
-    )
-    return f"{said} · {page('last resort')}" if row["degraded"] else said
+    text = page("answered")
+    if attempts > 1:
+        text = page.ngettext(
+            "answered, after {n} attempt", "answered, after {n} attempts", attempts
+        )
+    return " · ".join((text, page("last resort"))) if row["degraded"] else text
 
 
 def local_datetime(at: float) -> str:
-    """Seconds since the epoch as the day and time of this machine."""
+    """Seconds since the epoch as a local date and time."""
     return datetime.fromtimestamp(at).isoformat(" ", timespec="seconds")
 
 
-def duration_text(page: Page, value: float | None) -> str:
-    """A time with its unit, below a second in milliseconds; a dash where it was not measured."""
-    if value is None:
+def duration_text(page: Page, value_s: float | None) -> str:
+    """A duration with its unit, milliseconds below one second; a dash for None."""
+    if value_s is None:
         return "–"
-    return (
-        page("{seconds} s", seconds=page.translator.number(value, 1))
-        if value >= 1
-        else page("{ms} ms", ms=page.translator.number(1000 * value))
-    )
+    if value_s >= 1:
+        return page("{seconds} s", seconds=page.number(value_s, 1))
+    return page("{ms} ms", ms=page.number(1000 * value_s))

@@ -1,5 +1,5 @@
-"""One answer on the page: who gives it and why, the text as it comes, and the reader's word on
-it."""
+"""One answer on the page: its model and decision, its text as it arrives, and the reader's
+feedback."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ from typing import Any
 from nicegui import ui
 
 from orch.execution.events import Fallback, ToolCall
-from orch.execution.results import DEMO_MODEL_WARNING
 from orch.execution.serialize import fallback_model_names
 from orch.routing.feedback import record_rating
 from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer, ChatNote
 from orch.server.web.chat.why import explain_choice
-from orch.server.web.components.page import Page, error_box, with_notification
+from orch.server.web.components.collapsible import Collapsible
+from orch.server.web.components.errors import error_box, warning_note
+from orch.server.web.components.i18n import N_
+from orch.server.web.components.labels import (
+    CODES,
+    label,
+    task_type_label,
+    task_type_options,
+)
+from orch.server.web.components.page import Page, with_notification
 from orch.server.web.components.stream_text import StreamedMarkdown
-from orch.server.web.components.throttle import Collapsible, Throttle
-from orch.types import TaskType
+from orch.server.web.components.throttle import Throttle
 
 MAX_OTHER_MODELS = 12
 OVERRIDABLE_ELIMINATIONS = ("memory", "quality_floor", "last_resort")
-"""Eliminations that naming the model overrules."""
+"""Eliminations that do not apply to a model that is named."""
+INTERRUPTED = {
+    "terminated": N_("The server ended during this answer."),
+    "killed": N_("The server ended before this answer was recorded."),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerActions:
-    """What a reader may want besides: `again` in the answer's place, `other` beside it by the model
-    of that full name."""
+    """What an answer asks of its conversation: `retry` replaces it, `ask_other_model` adds one by
+    the model of that full name beside it, `on_end` reports that it has ended."""
 
     retry: Callable[[ChatAnswer], None]
     ask_other_model: Callable[[ChatAnswer, str], None]
@@ -36,25 +47,22 @@ class AnswerActions:
 
 
 class AnswerView:
-    """An answer that is drawn as it comes."""
+    """Draws an answer while it arrives."""
 
     def __init__(
-        self, page: Page, answer: ChatAnswer, going: ActiveAnswers, wishes: AnswerActions
+        self, page: Page, answer: ChatAnswer, active: ActiveAnswers, actions: AnswerActions
     ) -> None:
-        self._page, self.answer, self._going, self._wishes = page, answer, going, wishes
-        self._paced = Throttle(self._show)
-        self._told = 0
-        self._over = False
-        self.box = (
-            ui.element("article")
-            .classes("orch-chat-answer")
-            .props(f'aria-label="{page("Answer")}"')
-        )
+        self._page, self.answer, self._active, self._actions = page, answer, active, actions
+        self._throttled = Throttle(self._show)
+        self._drawn_notes = 0
+        self._has_ended = False
+        self.box = ui.element("article").classes("orch-chat-answer")
+        self.box.props["aria-label"] = page("Answer")
         with self.box:
-            self._head()
-            self._thought = Collapsible(page("Thinking"), self._draw_thinking, "psychology")
-            self._thought.place_body()
-            self._thought.button.set_visibility(False)
+            self._draw_head()
+            self._thinking = Collapsible(page("Thinking"), self._draw_thinking, "psychology")
+            self._thinking.place_body()
+            self._thinking.button.set_visibility(False)
             self._notes = ui.element("div").classes("orch-chat-notes").props("role=status")
             self._waiting = ui.row().classes("orch-loading").props("role=status")
             with self._waiting:
@@ -64,23 +72,23 @@ class AnswerView:
             self._foot = ui.element("div").classes("orch-chat-foot")
         self._show()
         if answer.is_running:
-            answer.watchers.add(self._paced)
+            answer.watchers.add(self._throttled)
 
     def detach(self) -> None:
-        """The page is gone, or shows another answer here."""
-        self._paced.cancel()
-        self._going.unwatch(self.answer, self._paced)
+        """Stops watching: the page is gone, or shows another answer here."""
+        self._throttled.cancel()
+        self._active.unwatch(self.answer, self._throttled)
 
-    # ------------------------------------------------------------ as it comes
+    # ------------------------------------------------------------ while it arrives
 
-    def _head(self) -> None:
+    def _draw_head(self) -> None:
         with ui.row().classes("orch-chat-head"):
             self._model = ui.label().classes("orch-chat-model")
-            self._kind = ui.label().classes("orch-chat-kind")
-            self._sure = ui.label().classes("orch-dim")
-            self._mark = ui.label().classes("orch-chat-mark")
+            self._task_type = ui.label().classes("orch-chat-kind")
+            self._confidence = ui.label().classes("orch-dim")
+            self._marks = ui.label().classes("orch-chat-mark")
             self._why = Collapsible(
-                self._page("Why this model"),
+                self._page("Why this model?"),
                 lambda: explain_choice(self._page, self.answer),
                 "insights",
             )
@@ -88,223 +96,192 @@ class AnswerView:
         self._why.place_body()
 
     def _show(self) -> None:
-        """Draws what is new since the last time."""
+        """Draws what is new since the last call."""
         if self.box.is_deleted:
             return
-        answer, page = self.answer, self._page
+        answer = self.answer
         with self.box:
             self._show_head()
             if answer.thinking:
-                self._thought.button.set_visibility(True)
-                if self._thought.is_open:
-                    self._thinking.set_text(answer.thinking)
-            for note in answer.notes[self._told :]:
-                with self._notes:
-                    ui.label(_note(page, note)).classes("orch-chat-note")
-            self._told = len(answer.notes)
+                self._thinking.button.set_visibility(True)
+                if self._thinking.is_open:
+                    self._thinking_text.set_text(answer.thinking)
+            self._show_notes()
             self._waiting.set_visibility(answer.is_running and not answer.text)
             self._text.show(answer.text, whole=not answer.is_running)
-            if not answer.is_running and not self._over:
+            if not answer.is_running and not self._has_ended:
                 self._end()
 
     def _show_head(self) -> None:
         answer, page = self.answer, self._page
-        self._model.set_text(
-            answer.model_name
-            or answer.model
-            or (page("Choosing a model…") if answer.is_running else page("No model"))
-        )
-        self._kind.set_text(task_type_names(page).get(answer.task_type, answer.task_type))
-        self._kind.set_visibility(bool(answer.task_type))
-        self._sure.set_text(
-            page("confidence {n} %", n=page.translator.number(answer.confidence * 100))
-            if answer.task_type
-            else ""
-        )
-        marks = (
-            [page("interrupted")]
-            if answer.status == "interrupted"
-            else [page("failed")]
-            if answer.status == "failed"
-            else []
-        )
-        marks += [page("from the cache")] if answer.cached else []
-        marks += [page("built-in demonstration, often wrong")] if answer.degraded else []
-        self._mark.set_text(" · ".join(marks))
+        unnamed = page("Choosing a model…") if answer.is_running else page("No model")
+        confidence = page("confidence {n} %", n=page.number(answer.confidence * 100))
+        self._model.set_text(answer.model_name or answer.model or unnamed)
+        self._task_type.set_text(task_type_label(page, answer.task_type))
+        self._task_type.set_visibility(bool(answer.task_type))
+        self._confidence.set_text(confidence if answer.task_type else "")
+        self._marks.set_text(" · ".join(_marks(page, answer)))
         self._why.button.set_visibility(answer.decision is not None or bool(answer.attempts))
 
     def _draw_thinking(self) -> None:
-        self._thinking = ui.label(self.answer.thinking).classes("orch-chat-thinking")
+        self._thinking_text = ui.label(self.answer.thinking).classes("orch-chat-thinking")
 
-    # ------------------------------------------------------------ when it is over
+    def _show_notes(self) -> None:
+        for note in self.answer.notes[self._drawn_notes :]:
+            with self._notes:
+                _draw_note(self._page, note)
+        self._drawn_notes = len(self.answer.notes)
+
+    # ------------------------------------------------------------ when it has ended
 
     def _end(self) -> None:
-        self._over = True
+        self._has_ended = True
         answer, page = self.answer, self._page
         self._why.redraw()
         with self._foot:
             if answer.error is not None and answer.status == "failed":
-                error_box(page, answer.error, lambda: self._wishes.retry(answer))
+                error_box(page.translator, answer.error, lambda: self._actions.retry(answer))
             elif answer.status == "interrupted":
-                self._interrupted()
-            ui.label(_figures(page, answer)).classes("orch-dim")
-            if answer.status == "ok" or (
-                answer.status == "interrupted" and answer.text and answer.run_id
-            ):
-                self._word()
-        if answer.watchers:  # it ended before our eyes
-            self._wishes.on_end(answer)
+                self._draw_interruption()
+            ui.label(_measurements(page, answer)).classes("orch-dim")
+            was_stopped = answer.status == "interrupted" and answer.text and answer.run_id
+            if answer.status == "ok" or was_stopped:
+                self._draw_feedback()
+        if answer.watchers:  # it ended while this page showed it
+            self._actions.on_end(answer)
 
-    def _interrupted(self) -> None:
+    def _draw_interruption(self) -> None:
         page, code = self._page, self.answer.error.code if self.answer.error else ""
-        said = {
-            "terminated": page("The server ended in the middle of this answer."),
-            "killed": page("The server ended before this answer was written down."),
-        }.get(code, page("This answer was interrupted."))
         with ui.row().classes("orch-chat-interrupted").props("role=status"):
-            ui.label(said)
-            ui.button(page("Ask again"), on_click=lambda: self._wishes.retry(self.answer)).props(
-                "flat dense no-caps"
-            )
+            text = INTERRUPTED.get(code, "")
+            ui.label(page(text) if text else page("This answer was interrupted."))
+            again = ui.button(page("Ask again"), on_click=lambda: self._actions.retry(self.answer))
+            again.props("flat dense no-caps")
 
-    def _word(self) -> None:
+    def _draw_feedback(self) -> None:
         page = self._page
-        with (
-            ui.row()
-            .classes("orch-chat-actions")
-            .props(f'role=group aria-label="{page("Your word on this answer")}"')
-        ):
+        with ui.row().classes("orch-chat-actions").props("role=group") as row:
+            row.props["aria-label"] = page("Rate this answer")
             self._good = self._thumb("thumb_up", page("Good answer"), "good")
             self._bad = self._thumb("thumb_down", page("Bad answer"), "bad")
-            others = Collapsible(page("Try another model"), self._draw_others, "alt_route")
-            kind = Collapsible(page("Wrong type?"), self._draw_kinds, "label")
+            others = Collapsible(page("Try another model"), self._draw_other_models, "alt_route")
+            types = Collapsible(page("Wrong type?"), self._draw_task_types, "label")
         others.place_body()
-        kind.place_body()
-        self._folds = (others, kind)
+        types.place_body()
+        self._other_models, self._task_types = others, types
 
-    def _thumb(self, icon: str, label: str, word: str) -> ui.button:
-        act = with_notification(self._page, lambda: self._rate(word=word))
-        return (
-            ui.button(icon=icon, on_click=act, color=None)
-            .props(f'flat round dense aria-pressed=false aria-label="{label}"')
-            .classes("orch-chat-thumb")
-        )
+    def _thumb(self, icon: str, name: str, word: str) -> ui.button:
+        handler = with_notification(self._page, lambda: self._rate(word))
+        button = ui.button(icon=icon, on_click=handler, color=None).classes("orch-chat-thumb")
+        button.props("flat round dense aria-pressed=false").props["aria-label"] = name
+        return button
 
-    async def _rate(self, **said: str) -> str:
-        service = self._page.service
-        await service.flush_journal()
-        told = "; ".join(
-            await record_rating(service.orchestrator.runtime, self.answer.run_id, **said)
-        )
-        if "word" in said:
-            for thumb, word in ((self._good, "good"), (self._bad, "bad")):
-                thumb.props(f"aria-pressed={'true' if said['word'] == word else 'false'}")
-        return told
+    async def _rate(self, word: str) -> str:
+        await self._feedback(self.answer, word=word)
+        for thumb, each in ((self._good, "good"), (self._bad, "bad")):
+            thumb.props(f"aria-pressed={'true' if each == word else 'false'}")
+        page = self._page
+        return page("Rated as good.") if word == "good" else page("Rated as bad.")
 
     async def mark_better(self, worse: list[ChatAnswer]) -> str:
-        """Says that this answer is better than those of other models."""
+        """Records that this answer is better than those of other models."""
+        for answer in worse:
+            await self._feedback(answer, better=self.answer.full_model)
+        self.box.classes(add="orch-chat-better")
+        name = self.answer.model_name or self.answer.model
+        return self._page("{model} is marked as better.", model=name)
+
+    async def _feedback(self, answer: ChatAnswer, **feedback: str) -> None:
         service = self._page.service
         await service.flush_journal()
-        told = [
-            await record_rating(
-                service.orchestrator.runtime, each.run_id, better=self.answer.full_model
-            )
-            for each in worse
-        ]
-        self.box.classes(add="orch-chat-better")
-        return "; ".join(line for lines in told for line in lines)
+        await record_rating(service.orchestrator.runtime, answer.run_id, **feedback)
 
-    def _draw_others(self) -> None:
+    def _draw_other_models(self) -> None:
         page, answer = self._page, self.answer
-        candidates = [
-            each
-            for each in (answer.decision or {}).get("candidates", ())
-            if not each["eliminated"] or each["eliminated_code"] in OVERRIDABLE_ELIMINATIONS
-        ]
-        with (
-            ui.row()
-            .classes("orch-chat-choices")
-            .props(f'role=group aria-label="{page("Try another model")}"')
-        ):
-            for each in [
-                each
-                for each in candidates
-                if (each["provider"], each["model_id"]) != (answer.provider, answer.model)
-            ][:MAX_OTHER_MODELS]:
-                self._choice(
-                    each["model_name"], self._other(f"{each['provider']}/{each['model_id']}")
-                )
-            self._choice(page("The same model again"), self._other(answer.full_model))
+        with ui.row().classes("orch-chat-choices").props("role=group") as row:
+            row.props["aria-label"] = page("Try another model")
+            for candidate in _other_candidates(answer)[:MAX_OTHER_MODELS]:
+                model = f"{candidate['provider']}/{candidate['model_id']}"
+                self._draw_option(candidate["model_name"], self._asks(model))
+            self._draw_option(page("Same model again"), self._asks(answer.full_model))
 
-    def _other(self, model: str) -> Callable[[], None]:
+    def _asks(self, model: str) -> Callable[[], None]:
         def ask() -> None:
-            self._folds[0].show(False)
-            self._wishes.ask_other_model(self.answer, model)
+            self._other_models.show(False)
+            self._actions.ask_other_model(self.answer, model)
 
         return ask
 
-    def _draw_kinds(self) -> None:
+    def _draw_task_types(self) -> None:
         page = self._page
-        ui.label(page("This was …"))
-        with (
-            ui.row()
-            .classes("orch-chat-choices")
-            .props(f'role=group aria-label="{page("Kind of task")}"')
-        ):
-            for kind, name in task_type_names(page).items():
-                self._choice(name, with_notification(page, self._correction(kind)))
+        ui.label(page("The task type is …"))
+        with ui.row().classes("orch-chat-choices").props("role=group") as row:
+            row.props["aria-label"] = page("Task type")
+            for task_type, name in task_type_options(page).items():
+                self._draw_option(name, with_notification(page, self._corrects(task_type, name)))
 
-    def _correction(self, kind: str) -> Callable[[], Awaitable[str]]:
+    def _corrects(self, task_type: str, name: str) -> Callable[[], Awaitable[str]]:
         async def correct() -> str:
-            told = await self._rate(task_type=kind)
-            self._folds[1].show(False)
-            return told
+            await self._feedback(self.answer, task_type=task_type)
+            self._task_types.show(False)
+            return self._page("Task type corrected to {type}.", type=name)
 
         return correct
 
-    def _choice(self, name: str, act: Callable[[], Any]) -> None:
-        ui.button(name, on_click=act).props("outline dense no-caps")
+    def _draw_option(self, name: str, handler: Callable[[], Any]) -> None:
+        ui.button(name, on_click=handler).props("outline dense no-caps")
 
 
-# ---------------------------------------------------------------- words
+# ---------------------------------------------------------------- texts
 
 
-def task_type_names(page: Page) -> dict[str, str]:
-    """The task types as people call them."""
-    return {
-        TaskType.CODING: page("coding"),
-        TaskType.REASONING: page("reasoning"),
-        TaskType.EXPLORATION: page("exploration"),
-        TaskType.WRITING: page("writing"),
-        TaskType.SIMPLE: page("simple"),
-        TaskType.ANALYSIS: page("analysis"),
-        TaskType.CREATIVE: page("creative"),
-        TaskType.RESEARCH: page("research"),
-    }
+def _marks(page: Page, answer: ChatAnswer) -> list[str]:
+    states = {"interrupted": page("interrupted"), "failed": page("failed")}
+    marks = (
+        states.get(answer.status, ""),
+        page("from the cache") if answer.cached else "",
+        page("built-in demonstration model, often wrong") if answer.degraded else "",
+    )
+    return [mark for mark in marks if mark]
 
 
-def _note(page: Page, note: ChatNote) -> str:
-    if isinstance(note, Fallback):
-        failed, other = fallback_model_names(note.failed, note.successor)
-        return page(
-            "{model} failed: {why}. {other} takes over.",
-            model=failed,
-            why=note.reason,
-            other=other,
+def _other_candidates(answer: ChatAnswer) -> list[dict[str, Any]]:
+    """The candidates that can be asked by name, without the model that answered."""
+    return [
+        candidate
+        for candidate in (answer.decision or {}).get("candidates", ())
+        if (candidate["provider"], candidate["model_id"]) != (answer.provider, answer.model)
+        and (
+            not candidate["eliminated"] or candidate["eliminated_code"] in OVERRIDABLE_ELIMINATIONS
         )
-    if isinstance(note, ToolCall):
+    ]
+
+
+def _draw_note(page: Page, note: ChatNote) -> None:
+    if isinstance(note, Fallback):
+        ui.label(_fallback_text(page, note)).classes("orch-chat-note")
+    elif isinstance(note, ToolCall):
         name = note.call.get("function", {}).get("name", "?")
-        return page("The model called {name}.", name=name)
-    return page.reason(DEMO_MODEL_WARNING) if note.message == DEMO_MODEL_WARNING else note.message
+        ui.label(page("The model called {name}.", name=name)).classes("orch-chat-note")
+    else:
+        warning_note(page.translator, note.message)
 
 
-def _figures(page: Page, answer: ChatAnswer) -> str:
-    number = page.translator.number
+def _fallback_text(page: Page, note: Fallback) -> str:
+    failed, other = fallback_model_names(note.failed, note.successor)
+    is_english = page.translator.language == "en"
+    reason = note.reason if is_english else label(page, CODES, note.code)
+    return page(
+        "{model} failed: {why}. {other} answers instead.", model=failed, why=reason, other=other
+    )
+
+
+def _measurements(page: Page, answer: ChatAnswer) -> str:
     parts = []
     if answer.ttft_s is not None:
-        parts.append(page("{s} s to the first token", s=number(answer.ttft_s, 2)))
+        parts.append(page("{s} s to the first token", s=page.number(answer.ttft_s, 2)))
     if answer.total_s is not None:
-        parts.append(page("{s} s in all", s=number(answer.total_s, 2)))
+        parts.append(page("{s} s total", s=page.number(answer.total_s, 2)))
     if answer.tokens:
-        parts.append(page("{n} tokens", n=number(answer.tokens)))
+        parts.append(page.ngettext("{n} token", "{n} tokens", answer.tokens))
     return " · ".join(parts)

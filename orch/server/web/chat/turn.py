@@ -1,5 +1,4 @@
-"""A question and its answers, side by side where several were asked for, of which the better one
-can be marked."""
+"""A turn of a conversation: a question and its answers, of which the better one can be marked."""
 
 from __future__ import annotations
 
@@ -14,22 +13,25 @@ from orch.text.prompt import Task, message_text
 
 
 class TurnView:
-    """A question and its answers: the first one, which the conversation goes on with, and others
-    beside it."""
+    """Draws a question and its answers side by side; the conversation goes on with the first."""
 
     def __init__(
-        self, page: Page, answers: Sequence[ChatAnswer], going: ActiveAnswers, wishes: AnswerActions
+        self,
+        page: Page,
+        answers: Sequence[ChatAnswer],
+        active: ActiveAnswers,
+        actions: AnswerActions,
     ) -> None:
-        self._page, self._going, self._wishes = page, going, wishes
+        self._page, self._active, self._actions = page, active, actions
         self.views: list[AnswerView] = []
         task = answers[0].task
         with ui.element("section").classes("orch-chat-turn"):
             with ui.element("div").classes("orch-chat-question"):
                 ui.label(question_text(task)).classes("orch-chat-asked")
-                for each in task.attachments:
-                    ui.label(each.name).classes("orch-dim")
+                for file in task.attachments:
+                    ui.label(file.name).classes("orch-dim")
             self._answers = ui.element("div").classes("orch-chat-answers")
-            self._better = ui.row().classes("orch-chat-actions")
+            self._comparison = ui.row().classes("orch-chat-actions")
         for answer in answers:
             self.add_answer(answer)
 
@@ -39,56 +41,52 @@ class TurnView:
         return self.views[0].answer
 
     def add_answer(self, answer: ChatAnswer) -> None:
-        """Puts one more answer beside the others."""
+        """Draws one more answer beside the others."""
         with self._answers:
-            self.views.append(AnswerView(self._page, answer, self._going, self._wishes))
+            self.views.append(AnswerView(self._page, answer, self._active, self._actions))
         if len(self.views) > 1:
             self._answers.classes(add="orch-chat-several")
         self.draw_comparison()
 
     def replace_answer(self, old: ChatAnswer, new: ChatAnswer) -> None:
-        """An answer in the place of another."""
-        place = next(place for place, view in enumerate(self.views) if view.answer is old)
-        self.views[place].detach()
-        self.views[place].box.delete()
+        """Draws an answer in place of another."""
+        index = next(index for index, view in enumerate(self.views) if view.answer is old)
+        self.views[index].detach()
+        self.views[index].box.delete()
         with self._answers:
-            view = AnswerView(self._page, new, self._going, self._wishes)
-        view.box.move(target_index=place)
-        self.views[place] = view
+            view = AnswerView(self._page, new, self._active, self._actions)
+        view.box.move(target_index=index)
+        self.views[index] = view
         self.draw_comparison()
 
     def draw_comparison(self) -> None:
-        """Where answers of several models are there, the better one can be marked."""
+        """Draws a button for each complete answer, where there are answers of several models."""
         page = self._page
-        self._better.clear()
-        whole = [view for view in self.views if view.answer.status == "ok"]
-        if len({view.answer.full_model for view in whole}) < 2:
+        self._comparison.clear()
+        complete = [view for view in self.views if view.answer.status == "ok"]
+        if len({view.answer.full_model for view in complete}) < 2:
             return
-        with self._better.props(f'role=group aria-label="{page("Which answer is better?")}"'):
+        self._comparison.props("role=group").props["aria-label"] = page("Which answer is better?")
+        with self._comparison:
             ui.label(page("Which answer is better?"))
-            for view in whole:
-                mark = with_notification(page, self._marking(view, whole))
-                ui.button(view.answer.model_name or view.answer.model, on_click=mark).props(
-                    "outline dense no-caps"
-                )
+            for view in complete:
+                handler = with_notification(page, self._marks_better(view, complete))
+                button = ui.button(view.answer.model_name or view.answer.model, on_click=handler)
+                button.props("outline dense no-caps")
 
-    def _marking(
-        self, better: AnswerView, whole: Sequence[AnswerView]
+    def _marks_better(
+        self, better: AnswerView, complete: Sequence[AnswerView]
     ) -> Callable[[], Awaitable[str]]:
         async def mark() -> str:
-            for view in whole:
+            for view in complete:
                 view.box.classes(remove="orch-chat-better")
-            return await better.mark_better(
-                [
-                    view.answer
-                    for view in whole
-                    if view.answer.full_model != better.answer.full_model
-                ]
-            )
+            model = better.answer.full_model
+            worse = [view.answer for view in complete if view.answer.full_model != model]
+            return await better.mark_better(worse)
 
         return mark
 
 
 def question_text(task: Task) -> str:
-    """What was asked, as the reader wrote it."""
+    """The question as the reader wrote it."""
     return task.text or (message_text(task.messages[-1]) if task.messages else "")

@@ -1,4 +1,4 @@
-"""The view `Chat`: a conversation, its turns, and the list of the others."""
+"""The Chat view: a conversation, and the list of the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from starlette.requests import Request
 from orch.server.service import Service
 from orch.server.web.chat.answer_state import active_answers
 from orch.server.web.chat.conversation import ConversationView
-from orch.server.web.chat.es import SPANISH
 from orch.server.web.chat.history import (
     ConversationSummary,
     ConversationTurns,
@@ -19,6 +18,7 @@ from orch.server.web.chat.history import (
     load_turns,
 )
 from orch.server.web.chat.why import short_datetime
+from orch.server.web.components.i18n import N_
 from orch.server.web.components.page import Page, content, open_page
 from orch.text.lines import one_line
 
@@ -26,76 +26,66 @@ TITLE_CHARS = 60
 
 
 async def chat_view(request: Request, service: Service) -> None:
-    """Draws it. `/?session=NAME` continues a conversation."""
-    page = open_page(request, service, "Chat", SPANISH)
-    name, going = request.query_params.get("session", ""), active_answers(request, service)
-    under_way = (
-        going.in_conversation(name) if name else []
-    )  # before the journal is read: what ends meanwhile stands there
+    """Draws the view; `/?session=NAME` continues a conversation."""
+    page = open_page(request, service, N_("Chat"))
+    name, active = request.query_params.get("session", ""), active_answers(request, service)
+    # read before the journal: an answer that ends in between is in the journal
+    unfinished = active.in_conversation(name) if name else []
     await service.flush_journal()
     journal = service.orchestrator.runtime.journal
-    listed = await asyncio.to_thread(list_conversations, journal)
-    past = (
-        await asyncio.to_thread(load_turns, journal, name) if name else ConversationTurns([], False)
-    )
+    summaries = await asyncio.to_thread(list_conversations, journal)
+    past = ConversationTurns([], False)
+    if name:
+        past = await asyncio.to_thread(load_turns, journal, name)
     with content().classes("orch-chat"):
-        aside = (
-            ui.element("aside")
-            .classes("orch-chat-aside")
-            .props(f'aria-label="{page("Conversations")}"')
-        )
+        aside = ui.element("aside").classes("orch-chat-aside")
+        aside.props["aria-label"] = page("Conversations")
         with ui.element("div").classes("orch-chat-main"):
             with ui.element("h1").classes("orch-chat-unseen"):
                 ui.label(page("Chat"))
             ConversationView(
-                page, going, name, past, under_way, lambda now: _redraw(page, aside, now)
+                page, active, name, past, unfinished, lambda name: _redraw(page, aside, name)
             )
     with aside:
-        _aside(page, listed, name)
+        _draw_aside(page, summaries, name)
 
 
 async def _redraw(page: Page, aside: ui.element, name: str) -> None:
-    """A turn has ended."""
+    """Updates the list after a turn has ended."""
     await page.service.flush_journal()
-    listed = await asyncio.to_thread(list_conversations, page.service.orchestrator.runtime.journal)
+    journal = page.service.orchestrator.runtime.journal
+    summaries = await asyncio.to_thread(list_conversations, journal)
     if not aside.is_deleted:
         aside.clear()
         with aside:
-            _aside(page, listed, name)
+            _draw_aside(page, summaries, name)
 
 
-def _aside(page: Page, listed: list[ConversationSummary], name: str) -> None:
-    def turn() -> None:
-        shown = "orch-chat-open" not in box.classes
-        box.classes(**({"add": "orch-chat-open"} if shown else {"remove": "orch-chat-open"}))
-        button.props(f"aria-expanded={'true' if shown else 'false'}")
+def _draw_aside(page: Page, summaries: list[ConversationSummary], name: str) -> None:
+    def toggle() -> None:
+        is_open = "orch-chat-open" in box.classes
+        box.classes(**{"remove" if is_open else "add": "orch-chat-open"})
+        button.props(f"aria-expanded={'false' if is_open else 'true'}")
 
     with ui.row().classes("orch-chat-aside-head"):
-        new = ui.link(target="/").classes("orch-chat-new")
-        with new:
+        with ui.link(target="/").classes("orch-chat-new"):
             ui.icon("add").props("aria-hidden=true")
             ui.label(page("New conversation"))
-        button = ui.button(page("Conversations"), icon="history", on_click=turn).props(
-            "flat dense no-caps aria-expanded=false"
-        )
-        button.classes("orch-chat-narrow")
+        button = ui.button(page("Conversations"), icon="history", on_click=toggle)
+        button.props("flat dense no-caps aria-expanded=false").classes("orch-chat-narrow")
     with ui.element("div").classes("orch-chat-listed") as box:
-        if not listed:
-            ui.label(page("No conversation yet.")).classes("orch-dim")
-        for each in listed:
-            _listed(page, each, each.name == name)
+        if not summaries:
+            ui.label(page("No conversations yet.")).classes("orch-dim")
+        for summary in summaries:
+            _draw_summary(page, summary, is_current=summary.name == name)
 
 
-def _listed(page: Page, each: ConversationSummary, is_here: bool) -> None:
-    title = one_line(each.task)[:TITLE_CHARS] or page("(not kept)")
-    link = ui.link(target=f"/?session={quote(each.name, safe='')}").classes("orch-chat-past")
-    if is_here:
+def _draw_summary(page: Page, summary: ConversationSummary, *, is_current: bool) -> None:
+    title = one_line(summary.task)[:TITLE_CHARS] or page("(not stored)")
+    link = ui.link(target=f"/?session={quote(summary.name, safe='')}").classes("orch-chat-past")
+    if is_current:
         link.classes("here").props("aria-current=page")
     with link:
         ui.label(title).classes("orch-chat-title")
-        turns = (
-            page("1 turn")
-            if each.turns == 1
-            else page("{n} turns", n=page.translator.number(each.turns))
-        )
-        ui.label(f"{short_datetime(each.at)} · {turns}").classes("orch-dim")
+        turns = page.ngettext("{n} turn", "{n} turns", summary.turns)
+        ui.label(f"{short_datetime(summary.at)} · {turns}").classes("orch-dim")

@@ -1,5 +1,5 @@
-"""Why this model: the candidates' scores by term as bars with numbers, who was out and why, what
-was recalled, who was asked."""
+"""Why a model was chosen: the candidates with their scores, recalled memories, and the models that
+were tried."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ from nicegui import ui
 
 from orch.server.web.chat.answer_state import ChatAnswer
 from orch.server.web.components.decision import candidate_list
+from orch.server.web.components.errors import original
+from orch.server.web.components.labels import CODES, PROFILES, attempt_outcome, label
 from orch.server.web.components.page import Page
+
+TASK_CHARS = 160
+MIN_LOAD_S = 0.1
+"""A shorter load is not worth showing."""
 
 
 def explain_choice(page: Page, answer: ChatAnswer) -> None:
-    """Draws it."""
+    """Draws the explanation of an answer's decision."""
     decision = answer.decision
     if decision is None:
-        ui.label(page("The decision was not kept.")).classes("orch-dim")
+        ui.label(page("The decision was not stored.")).classes("orch-dim")
     else:
         ui.label(_choice(page, decision)).classes("orch-chat-line")
         candidate_list(page, decision)
-    _recalled(page, answer)
-    _attempts(page, answer)
+    _draw_recalled(page, answer)
+    _draw_attempts(page, answer)
 
 
 def _choice(page: Page, decision: dict[str, Any]) -> str:
-    tokens = page("{n} tokens of prompt", n=page.translator.number(decision["prompt_tokens"]))
-    profile = page("profile: {name}", name=decision["profile"])
+    tokens = page.ngettext("{n} token of prompt", "{n} tokens of prompt", decision["prompt_tokens"])
+    profile = page("profile: {name}", name=label(page, PROFILES, decision["profile"]))
     return f"{page.reason(decision['reason'])} · {profile} · {tokens}"
 
 
@@ -36,7 +42,7 @@ def _heading(text: str) -> None:
         ui.label(text)
 
 
-def _recalled(page: Page, answer: ChatAnswer) -> None:
+def _draw_recalled(page: Page, answer: ChatAnswer) -> None:
     if answer.recalled is None:
         return
     _heading(page("Recalled from memory"))
@@ -46,60 +52,56 @@ def _recalled(page: Page, answer: ChatAnswer) -> None:
     with ui.element("ul").classes("orch-chat-list"):
         for row in answer.recalled:
             with ui.element("li"):
-                score = (
-                    page.translator.number(row["score"], 2)
-                    if isinstance(row.get("score"), int | float)
-                    else ""
-                )
-                ui.label(
-                    " · ".join(
-                        part
-                        for part in (
-                            short_datetime(row["at"]),
-                            " ".join(row["task"].split())[:160],
-                            score,
-                        )
-                        if part
-                    )
-                )
+                ui.label(_recalled_line(page, row))
 
 
-def _attempts(page: Page, answer: ChatAnswer) -> None:
+def _recalled_line(page: Page, row: dict[str, Any]) -> str:
+    score = row.get("score")
+    parts = (
+        short_datetime(row["at"]),
+        " ".join(row["task"].split())[:TASK_CHARS],
+        page.number(score, 2) if isinstance(score, int | float) else "",
+    )
+    return " · ".join(filter(None, parts))
+
+
+def _draw_attempts(page: Page, answer: ChatAnswer) -> None:
     if not answer.attempts:
         return
-    _heading(page("Asked"))
+    _heading(page("Models used"))
     with ui.element("ul").classes("orch-chat-list"):
         for attempt in answer.attempts:
             with ui.element("li"):
-                ui.label(_attempt(page, attempt)).classes(
-                    "" if attempt["outcome"] == "ok" else "orch-chat-bad"
-                )
+                line = ui.label(_attempt_line(page, attempt))
+                if attempt["outcome"] != "ok":
+                    line.classes("orch-chat-bad")
+                if page.translator.language != "en":
+                    original(page.translator, attempt["message"] or "")
 
 
-def _attempt(page: Page, attempt: dict[str, Any]) -> str:
-    outcomes = {"ok": page("answered"), "failed": page("failed"), "partial": page("broke off")}
-    parts = [
-        f"{attempt['model']}: {outcomes.get(attempt['outcome'], attempt['outcome'])}",
-        attempt["message"] or attempt["code"] or "",
-    ]
-    if attempt["load_s"] and attempt["load_s"] > 0.1:
-        parts.append(page("{s} s to load", s=page.translator.number(attempt["load_s"], 1)))
+def _attempt_line(page: Page, attempt: dict[str, Any]) -> str:
+    parts = [f"{attempt['model']}: {attempt_outcome(page, attempt['outcome'])}"]
+    if page.translator.language == "en" and attempt["message"]:
+        parts.append(attempt["message"])
+    elif attempt["code"]:
+        parts.append(label(page, CODES, attempt["code"]))
+    return " · ".join([*parts, *_timings(page, attempt)])
+
+
+def _timings(page: Page, attempt: dict[str, Any]) -> list[str]:
+    number, timings = page.number, []
+    if attempt["load_s"] and attempt["load_s"] > MIN_LOAD_S:
+        timings.append(page("{s} s to load", s=number(attempt["load_s"], 1)))
     if attempt["ttft_s"] is not None:
-        parts.append(
-            page("{s} s to the first token", s=page.translator.number(attempt["ttft_s"], 2))
-        )
+        timings.append(page("{s} s to the first token", s=number(attempt["ttft_s"], 2)))
     if attempt["completion_tokens"] and attempt["decode_s"]:
-        parts.append(
-            page(
-                "{n} tokens/s",
-                n=page.translator.number(attempt["completion_tokens"] / attempt["decode_s"], 1),
-            )
-        )
+        speed = attempt["completion_tokens"] / attempt["decode_s"]
+        timings.append(page("{n} tokens/s", n=number(speed, 1)))
     if attempt["total_s"] is not None:
-        parts.append(page("{s} s in all", s=page.translator.number(attempt["total_s"], 2)))
-    return " · ".join(part for part in parts if part)
+        timings.append(page("{s} s total", s=number(attempt["total_s"], 2)))
+    return timings
 
 
 def short_datetime(at: float) -> str:
-    """A time as a day and a minute."""
+    """Seconds since the epoch as a local day and minute."""
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")

@@ -1,5 +1,5 @@
-"""Markdown of a model to HTML that can do nothing: no script, no event handler, no picture from
-elsewhere, no link but to the web (pure)."""
+"""Converts a model's Markdown to inert HTML: no scripts, no event handlers, no images, and links
+only to the web and to mail (pure)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ ATTRIBUTES = {
     "code": {"class"},
 }
 MAX_MARKDOWN_CHARS = 20_000
-"""What of a block is drawn as Markdown, which takes some 40 ms of the event loop; the rest stands
-below it as it was written."""
+"""Rendering this much takes some 40 ms of the event loop; the rest follows as plain text."""
 MAX_HIGHLIGHTED_CHARS, MAX_HIGHLIGHTED_LINE_CHARS = 6_000, 300
-"""Code that is coloured in one text: lexers are regular expressions in Python, 100 kB/s at their
-worst, and some take the square of a line."""
+"""Limits of highlighting in one text: lexers are regular expressions in Python, 100 kB/s at their
+worst, and some take time quadratic in the length of a line."""
 LEXERS = frozenset(
     (
         "python javascript jsx typescript tsx json yaml bash console html xml css scss sql go rust"
@@ -41,17 +40,16 @@ LEXERS = frozenset(
         " toml ini powershell"
     ).split()
 )
-"""Those that take at most 60 ms for any of 42 kinds of hostile code of that length (Pygments 2.20).
-Perl's and Java's take seconds."""
+"""Lexers that take at most 60 ms for any of 42 kinds of hostile code of that length (Pygments
+2.20). Perl's and Java's take seconds."""
 _SUBSTITUTE_LEXERS = {"java": "cpp", "csharp": "cpp"}
-"""Whose lexers are not among them, and one that knows most of their words."""
+"""Languages without a bounded lexer, and a lexer that knows most of their keywords."""
 _SCHEMES = {"http", "https", "mailto"}
 
 
 @dataclass(frozen=True, slots=True)
 class HtmlBlock:
-    """A part of an answer: prose as HTML, or a block of code with its language, as HTML and as it
-    is to be copied."""
+    """A part of an answer: prose as HTML, or a code block as HTML and as text to copy."""
 
     html: str
     code: str = ""
@@ -59,15 +57,15 @@ class HtmlBlock:
 
 
 def render_blocks(markdown: str) -> list[HtmlBlock]:
-    """An answer in parts. Blocks of code stand alone, so that each has its own button."""
+    """Renders an answer as blocks; each code block is one of its own, with its own copy button."""
     head = markdown[: _markdown_end(markdown)]
     rest = markdown[len(head) :]
     return [*_drawn(head), *([HtmlBlock(f"<pre>{escape(rest)}</pre>")] if rest else [])]
 
 
 def _markdown_end(markdown: str) -> int:
-    """Where the lines end that are drawn as Markdown. Blocks of code don't count: they are read
-    line by line and no further."""
+    """The offset up to which the text is rendered as Markdown. Code blocks do not count: they are
+    parsed line by line."""
     at, counted, fence = 0, 0, ""
     for line in markdown.splitlines(keepends=True) if len(markdown) > MAX_MARKDOWN_CHARS else ():
         mark = line.lstrip()[:3]
@@ -111,7 +109,7 @@ def _drawn(markdown: str) -> list[HtmlBlock]:
 
 
 def sanitize(html: str) -> str:
-    """HTML without anything that acts."""
+    """HTML reduced to the allowed tags, attributes and URL schemes."""
     return nh3.clean(
         html,
         tags=set(TAGS),
@@ -136,7 +134,7 @@ def _code(text: str, language: str, *, coloured: bool) -> HtmlBlock:
 
 
 def _lexer(language: str) -> Lexer | None:
-    """The lexer of a language, if there is one whose time is bounded."""
+    """The lexer of a language, if there is one with bounded time."""
     try:
         name = str(get_lexer_by_name(language).aliases[0])
     except ClassNotFound:
@@ -146,7 +144,7 @@ def _lexer(language: str) -> Lexer | None:
 
 
 def _image(self: Any, tokens: list[Any], index: int, options: Any, env: Any) -> str:
-    """A picture as its description: fetching it would tell somebody that it was looked at."""
+    """An image as its description: fetching it would tell its host that it was viewed."""
     said = tokens[index].content or str(tokens[index].attrs.get("src", ""))
     return f"<em>[{escape(said)}]</em>"
 

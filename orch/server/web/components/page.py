@@ -1,9 +1,10 @@
-"""What the views of the page share: the head with its links, the look, and how loading, nothing and
-failure are shown."""
+"""The frame that all views share: the page's language, its head with the navigation, and how
+loading, emptiness and failure look."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,36 +14,24 @@ from starlette.requests import Request
 
 from orch.errors import OrchError
 from orch.server.service import Service
-from orch.server.web.components.i18n import Translator, preferred_language
+from orch.server.web.components.errors import error_box, notify_error
+from orch.server.web.components.i18n import N_, Translator, preferred_language
 from orch.server.web.components.reasons_es import in_spanish
 
 STYLE = Path(__file__).with_name("page.css")
 NAVIGATION = (
-    ("/", "Chat", "forum"),
-    ("/models", "Models", "memory"),
-    ("/activity", "Activity", "timeline"),
-    ("/memory", "Memory", "psychology"),
-    ("/settings", "Settings", "tune"),
+    ("/", N_("Chat"), "forum"),
+    ("/models", N_("Models"), "memory"),
+    ("/activity", N_("Activity"), "timeline"),
+    ("/memory", N_("Memory"), "psychology"),
+    ("/settings", N_("Settings"), "tune"),
 )
-SPANISH = {
-    "Chat": "Chat",
-    "Models": "Modelos",
-    "Activity": "Actividad",
-    "Memory": "Memoria",
-    "Settings": "Ajustes",
-    "Light or dark": "Claro u oscuro",
-    "Views": "Vistas",
-    "Skip to content": "Saltar al contenido",
-    "Loading…": "Cargando…",
-    "Try again": "Reintentar",
-    "Log out": "Cerrar sesión",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One open page: the server's state, the client's name (empty without keys) and the words in
-    its language."""
+    """One open page: the server's state, its texts in the reader's language, and the client's name
+    (empty without API keys)."""
 
     service: Service
     translator: Translator
@@ -52,44 +41,70 @@ class Page:
         """The text in the page's language."""
         return self.translator(text, **values)
 
+    def ngettext(self, singular: str, plural: str, n: int, **values: object) -> str:
+        """The text for `n` things; `{n}` in it is the number."""
+        return self.translator.ngettext(singular, plural, n, **values)
+
+    def pgettext(self, context: str, text: str) -> str:
+        """The text where its translation depends on what it describes."""
+        return self.translator.pgettext(context, text)
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """A number as the page's language writes it."""
+        return self.translator.number(value, digits)
+
     def reason(self, text: str) -> str:
         """A reason of the library's in the page's language."""
         return in_spanish(text) if self.translator.language == "es" else text
 
 
-def open_page(request: Request, service: Service, title: str, spanish: Mapping[str, str]) -> Page:
-    """Begins a page: its head is drawn, and what follows goes below it."""
-    say = Translator(
-        preferred_language(request.headers.get("accept-language", "")), SPANISH, spanish
-    )
-    page = Page(service, say, str(request.scope.get("state", {}).get("client", "") or ""))
-    ui.page_title(f"orch · {say(title)}")
+def open_page(request: Request, service: Service, title: str) -> Page:
+    """Starts a page in the reader's language and draws its head."""
+    language = preferred_language(request.headers.get("accept-language", ""))
+    state = request.scope.get("state", {})
+    page = Page(service, Translator(language), str(state.get("client", "") or ""))
+    _set_language(language)
+    ui.page_title(f"orch · {page(title)}")
     ui.add_css(STYLE.read_text(encoding="utf-8"))
-    _draw_head(page, title, with_way_out=request.scope.get("state", {}).get("login") is not None)
+    _draw_head(page, title, with_logout=state.get("login") is not None)
     return page
 
 
-def _draw_head(page: Page, title: str, *, with_way_out: bool) -> None:
-    dark = ui.dark_mode(None)
+def _set_language(language: str) -> None:
+    """Sets the language of NiceGUI's own texts and of the HTML element, for this client alone."""
+    client = ui.context.client
+    client.page = copy.copy(client.page)
+    client.page.language = "es" if language == "es" else "en-US"
+
+
+def _draw_head(page: Page, title: str, *, with_logout: bool) -> None:
     ui.link(page("Skip to content"), "#content").classes("skip")
     with ui.header().classes("orch-head"):
         ui.label("orch").classes("orch-name")
-        with ui.element("nav").props(f'aria-label="{page("Views")}"').classes("orch-links"):
-            for target, name, icon in NAVIGATION:
-                link = ui.link(target=target).classes("orch-link")
-                if name == title:
-                    link.classes("here").props("aria-current=page")
-                with link:
-                    ui.icon(icon).props("aria-hidden=true")
-                    ui.label(page(name))
-        ui.button(icon="contrast", on_click=lambda: dark.set_value(not dark.value)).props(
-            f'flat round dense aria-label="{page("Light or dark")}"'
-        )
-        if with_way_out:
+        _draw_navigation(page, title)
+        _draw_theme_button(page)
+        if with_logout:
             with ui.element("form").props("method=post action=/logout"):
-                ui.button(icon="logout").props(
-                    f'type=submit flat round dense aria-label="{page("Log out")}"'
-                )
+                button = ui.button(icon="logout").props("type=submit flat round dense")
+                button.props["aria-label"] = page("Log out")
+
+
+def _draw_navigation(page: Page, title: str) -> None:
+    with ui.element("nav").classes("orch-links") as navigation:
+        navigation.props["aria-label"] = page("Views")
+        for target, name, icon in NAVIGATION:
+            link = ui.link(target=target).classes("orch-link")
+            if name == title:
+                link.classes("here").props("aria-current=page")
+            with link:
+                ui.icon(icon).props("aria-hidden=true")
+                ui.label(page(name))
+
+
+def _draw_theme_button(page: Page) -> None:
+    dark = ui.dark_mode(None)
+    button = ui.button(icon="contrast", on_click=lambda: dark.set_value(not dark.value))
+    button.props("flat round dense").props["aria-label"] = page("Light or dark theme")
 
 
 def content() -> ui.element:
@@ -98,7 +113,7 @@ def content() -> ui.element:
 
 
 def empty_state(icon: str, text: str, hint: str = "") -> None:
-    """What stands where there is nothing to show, with what would change that."""
+    """Draws what an empty part shows, with a hint at what would fill it."""
     with ui.column().classes("orch-nothing").props("role=status"):
         ui.icon(icon).props("aria-hidden=true").classes("orch-nothing-icon")
         ui.label(text)
@@ -106,25 +121,15 @@ def empty_state(icon: str, text: str, hint: str = "") -> None:
             ui.label(hint).classes("orch-hint")
 
 
-def error_box(page: Page, error: OrchError, again: Callable[[], object] | None = None) -> None:
-    """An error in its own words, with what to do."""
-    with ui.column().classes("orch-failed").props("role=alert"):
-        ui.label(error.message)
-        if error.hint:
-            ui.label(error.hint).classes("orch-hint")
-        if again is not None:
-            ui.button(page("Try again"), on_click=again).props("flat")
-
-
 @asynccontextmanager
 async def loading(
-    page: Page, place: ui.element, again: Callable[[], object] | None = None
+    page: Page, place: ui.element, retry: Callable[[], object] | None = None
 ) -> AsyncIterator[None]:
-    """Shows in `place` that something is awaited, then what the block draws, or why it failed."""
+    """Shows a spinner in `place` until the block has drawn; shows an OrchError that it raises."""
     place.clear()
     with place:
-        waiting = ui.row().classes("orch-loading").props("role=status")
-        with waiting:
+        spinner = ui.row().classes("orch-loading").props("role=status")
+        with spinner:
             ui.spinner(size="sm")
             ui.label(page("Loading…"))
         try:
@@ -132,29 +137,24 @@ async def loading(
         except OrchError as error:
             place.clear()
             with place:
-                error_box(page, error, again)
+                error_box(page.translator, error, retry)
         finally:
-            if not waiting.is_deleted:
-                waiting.delete()
+            if not spinner.is_deleted:
+                spinner.delete()
 
 
 def with_notification(
     page: Page, action: Callable[[], Awaitable[str | None]]
 ) -> Callable[[], Awaitable[None]]:
-    """A handler that does something and tells how it went."""
+    """An event handler that runs `action` and shows its message or error as a notification."""
 
-    async def act() -> None:
+    async def handler() -> None:
         try:
-            said = await action()
+            message = await action()
         except OrchError as error:
-            ui.notify(
-                f"{error.message}. {error.hint}" if error.hint else error.message,
-                type="negative",
-                close_button=True,
-                timeout=0,
-            )
+            notify_error(page.translator, error)
         else:
-            if said:
-                ui.notify(said, type="positive")
+            if message:
+                ui.notify(message, type="positive")
 
-    return act
+    return handler

@@ -1,5 +1,4 @@
-"""Markdown on the page as it comes: what is complete is drawn once, only the unfinished tail
-again."""
+"""Streamed Markdown: complete blocks are drawn once; only the unfinished end is drawn again."""
 
 from __future__ import annotations
 
@@ -14,116 +13,118 @@ from orch.text.markdown import BlockSplitter
 COPY_SCRIPT = """(event) => {
     const code = event.currentTarget.closest('.orch-code').querySelector('pre');
     if (navigator.clipboard) navigator.clipboard.writeText(code.textContent);
-    else { getSelection().selectAllChildren(code); document.execCommand('copy'); getSelection().removeAllRanges(); }
+    else {
+        getSelection().selectAllChildren(code);
+        document.execCommand('copy');
+        getSelection().removeAllRanges();
+    }
     emit();
 }"""
-"""A page that did not come over HTTPS, nor from this machine, has no clipboard but the old one."""
-_EVERYTHING = 1_000_000
-"""Lines."""
-
-
+"""`navigator.clipboard` exists only on HTTPS and localhost; elsewhere the old command is used."""
 CHARS_PER_STEP, STEP_INTERVAL_S = 8_000, 0.03
-"""Of a long text that is drawn at once, and seconds until it goes on: others have their turn
-between."""
+"""A long text is drawn in steps, so that the event loop serves others in between."""
 LINES_PER_SEGMENT = 40
-"""Lines of a code block that is still coming which are drawn together; at its end it is drawn
-whole."""
+"""An unfinished code block is drawn in segments of this many lines, and whole when it ends."""
+_ALL_LINES = 1_000_000
 
 
 @dataclass(slots=True)
-class _Drawn:
-    piece: HtmlBlock
+class _DrawnBlock:
+    block: HtmlBlock
     box: ui.element
     html: ui.html
-    name: ui.label | None
+    language: ui.label | None
+    """None for prose."""
 
-    def becomes(self, piece: HtmlBlock, goes_on: bool) -> bool:
-        """Shows another piece in its place; whether that is possible."""
-        if (self.name is None) == _is_code(piece):
+    def update(self, block: HtmlBlock, *, continues: bool) -> bool:
+        """Shows another block in this one's place; False where one is code and the other prose."""
+        if (self.language is None) == _is_code(block):
             return False
-        if piece != self.piece:
-            self.piece = piece
-            self.html.set_content(piece.html)
-            if self.name is not None:
-                self.name.set_text(piece.language)
-        self.suit(goes_on)
+        if block != self.block:
+            self.block = block
+            self.html.set_content(block.html)
+            if self.language is not None:
+                self.language.set_text(block.language)
+        self.adjust(continues=continues)
         return True
 
-    def suit(self, goes_on: bool) -> None:
-        """Joins code to the code before it; what scrolls sideways can be scrolled by keyboard,
-        too."""
-        if goes_on != ("orch-chat-goes-on" in self.box.classes):
-            self.box.classes(**{"add" if goes_on else "remove": "orch-chat-goes-on"})
-        if self.name is None and "<table" in self.piece.html and "tabindex" not in self.html.props:
+    def adjust(self, *, continues: bool) -> None:
+        """Joins a code segment to the one before, and makes wide tables scrollable by keyboard."""
+        if continues != ("orch-chat-goes-on" in self.box.classes):
+            self.box.classes(**{"add" if continues else "remove": "orch-chat-goes-on"})
+        is_table = self.language is None and "<table" in self.block.html
+        if is_table and "tabindex" not in self.html.props:
             self.html.props("tabindex=0").classes("orch-chat-wide")
 
 
 class StreamedMarkdown:
-    """An answer's text. `show` takes the whole of it, again and again, as it grows."""
+    """The text of an answer; `show` is called with all of it, again and again, as it grows."""
 
     def __init__(self, page: Page) -> None:
-        self._page, self._blocks, self._seen = page, BlockSplitter(), 0
-        self._text, self._whole, self._goes_on = "", False, False
-        self._drawn: list[_Drawn] = []
-        self._fixed = 0
+        self._page, self._blocks, self._fed = page, BlockSplitter(), 0
+        self._text, self._is_whole, self._is_scheduled = "", False, False
+        self._drawn: list[_DrawnBlock] = []
+        self._finished = 0
         self._tail: dict[str, list[HtmlBlock]] = {}
         self.box = ui.element("div").classes("orch-answer")
 
     def show(self, text: str, *, whole: bool) -> None:
-        """Draws what is new, of much that is new a part now and the rest a little later. A `whole`
-        text has no tail."""
-        self._text, self._whole = text, whole
+        """Draws what is new, a long addition in steps. A `whole` text has no unfinished end."""
+        self._text, self._is_whole = text, whole
         self._draw()
 
     def _draw(self) -> None:
-        end = min(self._seen + CHARS_PER_STEP, len(self._text))
-        ready, self._seen = self._blocks.feed(self._text[self._seen : end]), end
+        end = min(self._fed + CHARS_PER_STEP, len(self._text))
+        ready, self._fed = self._blocks.feed(self._text[self._fed : end]), end
         if end < len(self._text):
-            self._go_on()
-        elif self._whole:
+            self._schedule()
+        elif self._is_whole:
             ready += self._blocks.flush()
-        fixed = render_blocks(ready) if ready else []
-        for place, piece in enumerate(fixed, self._fixed):
-            self._put(place, piece)
-        self._fixed += len(fixed)
-        place = self._fixed
-        parts = split_tail(self._blocks.tail(_EVERYTHING))
+        finished = render_blocks(ready) if ready else []
+        for index, block in enumerate(finished, self._finished):
+            self._put(index, block)
+        self._finished += len(finished)
+        self._draw_tail()
+
+    def _draw_tail(self) -> None:
+        index = self._finished
+        parts = split_tail(self._blocks.tail(_ALL_LINES))
         self._tail = {part: self._tail.get(part) or render_blocks(part) for part in parts}
         for number, part in enumerate(parts):
-            for nth, piece in enumerate(self._tail[part]):
-                self._put(place, piece, goes_on=number > 0 and nth == 0)
-                place += 1
-        self._cut(place)
+            for position, block in enumerate(self._tail[part]):
+                self._put(index, block, continues=number > 0 and position == 0)
+                index += 1
+        self._delete_from(index)
 
-    def _go_on(self) -> None:
-        if not self._goes_on:
-            self._goes_on = True
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
             with self.box:
-                ui.timer(STEP_INTERVAL_S, self._next, once=True)
+                ui.timer(STEP_INTERVAL_S, self._next_step, once=True)
 
-    def _next(self) -> None:
-        self._goes_on = False
+    def _next_step(self) -> None:
+        self._is_scheduled = False
         if not self.box.is_deleted:
             self._draw()
 
-    def _put(self, place: int, piece: HtmlBlock, *, goes_on: bool = False) -> None:
-        if place < len(self._drawn) and self._drawn[place].becomes(piece, goes_on):
+    def _put(self, index: int, block: HtmlBlock, *, continues: bool = False) -> None:
+        if index < len(self._drawn) and self._drawn[index].update(block, continues=continues):
             return
-        self._cut(place)
+        self._delete_from(index)
         with self.box:
-            drawn = _code(piece, self._page) if _is_code(piece) else _prose(piece)
-        drawn.suit(goes_on)
+            drawn = _draw_code(block, self._page) if _is_code(block) else _draw_prose(block)
+        drawn.adjust(continues=continues)
         self._drawn.append(drawn)
 
-    def _cut(self, place: int) -> None:
-        for old in self._drawn[place:]:
-            old.box.delete()
-        del self._drawn[place:]
+    def _delete_from(self, index: int) -> None:
+        for drawn in self._drawn[index:]:
+            drawn.box.delete()
+        del self._drawn[index:]
 
 
 def split_tail(tail: str) -> list[str]:
-    """Markdown that is still coming, a long block of code in parts: each but the last stays as it
-    is, and each begins with its fence."""
+    """Splits unfinished Markdown so that only the last part changes: a long code block becomes
+    several parts, and each starts with its fence."""
     parts, lines, fence = [], list[str](), ""
     for line in tail.splitlines(keepends=True):
         if fence and len(lines) > LINES_PER_SEGMENT and not _is_fence(line):
@@ -139,26 +140,22 @@ def _is_fence(line: str) -> bool:
     return line.lstrip().startswith(("```", "~~~"))
 
 
-def _is_code(piece: HtmlBlock) -> bool:
-    return bool(piece.code or piece.language)
+def _is_code(block: HtmlBlock) -> bool:
+    return bool(block.code or block.language)
 
 
-def _prose(piece: HtmlBlock) -> _Drawn:
-    html = ui.html(piece.html, sanitize=False)  # it was cleaned where it was made
-    return _Drawn(piece, html, html, None)
+def _draw_prose(block: HtmlBlock) -> _DrawnBlock:
+    html = ui.html(block.html, sanitize=False)  # sanitized by render_blocks
+    return _DrawnBlock(block, html, html, None)
 
 
-def _code(piece: HtmlBlock, page: Page) -> _Drawn:
+def _draw_code(block: HtmlBlock, page: Page) -> _DrawnBlock:
     with ui.element("div").classes("orch-code") as box:
         with ui.element("div").classes("orch-code-head"):
-            name = ui.label(piece.language)
-            copy = ui.button(icon="content_copy").props(
-                f'flat dense round size=sm aria-label="{page("Copy code")}"'
-            )
+            language = ui.label(block.language)
+            copy = ui.button(icon="content_copy").props("flat dense round size=sm")
+            copy.props["aria-label"] = page("Copy code")
             copy.on("click", lambda: ui.notify(page("Copied")), js_handler=COPY_SCRIPT)
-        html = (
-            ui.html(piece.html, sanitize=False)
-            .props(f'tabindex=0 role=region aria-label="{page("Code")}"')
-            .classes("orch-chat-code")
-        )
-    return _Drawn(piece, box, html, name)
+        html = ui.html(block.html, sanitize=False).props("tabindex=0 role=region")
+        html.classes("orch-chat-code").props["aria-label"] = page("Code")
+    return _DrawnBlock(block, box, html, language)

@@ -1,5 +1,5 @@
-"""Asks memory for the page: what is awaited shows how far it is, and what is forgotten is confirmed
-first."""
+"""Memory operations of the page: progress while the index is updated, and a confirmation before
+an entry is forgotten."""
 
 from __future__ import annotations
 
@@ -17,63 +17,63 @@ PROGRESS_INTERVAL_S = 0.5
 
 
 async def perform_operation(page: Page, name: str, **arguments: Any) -> dict[str, Any]:
-    """What an operation of memory gives. While a long index is being brought up to date, it is said
-    here how far. Raises OrchError."""
-    seen: list[tuple[int, int]] = []
-    said = text_element("p", "", "orch-dim")
+    """The result of a memory operation. Shows the progress of indexing here in the meantime.
 
-    def look() -> None:
-        if seen:
-            done, total = seen[-1]
-            said.text = page(
-                "Indexing {done} of {total} entries…",
-                done=page.translator.number(done),
-                total=page.translator.number(total),
+    Raises OrchError.
+    """
+    progress: list[tuple[int, int]] = []
+    text = text_element("p", "", "orch-dim")
+
+    def show_progress() -> None:
+        if progress:
+            done, total = progress[-1]
+            text.text = page.ngettext(
+                "Indexing {done} of {n} entry…",
+                "Indexing {done} of {n} entries…",
+                total,
+                done=page.number(done),
             )
 
-    timer = ui.timer(PROGRESS_INTERVAL_S, look)
+    timer = ui.timer(PROGRESS_INTERVAL_S, show_progress)
     try:
         await asyncio.to_thread(page.service.write_pending_runs)
         return await page.service.memory.perform(
-            name, arguments, lambda done, total: seen.append((done, total))
+            name, arguments, lambda done, total: progress.append((done, total))
         )
     finally:
-        for each in (timer, said):
-            if not each.is_deleted:
-                each.delete()
+        for element in (timer, text):
+            if not element.is_deleted:
+                element.delete()
 
 
 def confirm_forget(page: Page, row: Row, then: Callable[[], Awaitable[None]]) -> None:
-    """Asks whether this entry is to be forgotten, forgets it, and goes on."""
+    """Opens a dialog that forgets the entry and calls `then`."""
     with ui.dialog() as dialog, ui.card().classes("orch-memory-forget"):
-        text_element("h2", page("Forget this for good?"))
+        text_element("h2", page("Forget this permanently?"))
         text_element("p", entry_title(row), "orch-memory-quote")
         text_element("p", entry_summary(page, row), "orch-dim")
-        text_element("p", _lost(page, row))
+        text_element("p", _consequences(page, row))
         with ui.element("div").classes("orch-memory-buttons"):
             ui.button(page("Keep"), on_click=dialog.close).props("flat no-caps autofocus")
-            ui.button(
-                page("Forget"),
-                on_click=with_notification(page, lambda: _forget(page, row, dialog, then)),
-                color=None,
-            ).props("no-caps unelevated").classes("orch-memory-bad")
-    dialog.props("transition-duration=0").props["aria-label"] = page("Forget this for good?")
+            handler = with_notification(page, lambda: _forget(page, row, dialog, then))
+            forget = ui.button(page("Forget"), on_click=handler, color=None)
+            forget.props("no-caps unelevated").classes("orch-memory-bad")
+    dialog.props("transition-duration=0").props["aria-label"] = page("Forget this permanently?")
     dialog.on("hide", dialog.delete)
     dialog.open()
 
 
-def _lost(page: Page, row: Row) -> str:
+def _consequences(page: Page, row: Row) -> str:
     if not row["note"]:
         return page(
-            "Question and answer go from the journal, the index and the cache, and can't be brought"
-            " back. The figures of the run stay, without words."
+            "The question and the answer are deleted from the journal, the index and the cache."
+            " This cannot be undone. The run's measurements are kept, without its texts."
         )
-    piece = (
-        f" {page('It is one piece of a text; its other pieces stay.')}"
-        if (row["session"] or "").startswith("note-")
-        else ""
-    )
-    return page("The note goes from the journal and the index, and can't be brought back.") + piece
+    text = page("The note is deleted from the journal and the index. This cannot be undone.")
+    if (row["session"] or "").startswith("note-"):
+        part = page("It is one part of a longer text; the other parts are kept.")
+        return f"{text} {part}"
+    return text
 
 
 async def _forget(

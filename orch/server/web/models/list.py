@@ -1,5 +1,4 @@
-"""The list of the view `Models`: each model's state, with what can be done to it, and which are to
-be listed in models.yaml."""
+"""The models of the Models view: their state, their actions, and whether models.yaml lists them."""
 
 from __future__ import annotations
 
@@ -14,19 +13,20 @@ from orch.providers import Loads, Pulls
 from orch.providers.remote_models import display_host
 from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.routing.registry import Inventory
+from orch.server.web.components.labels import CAPABILITIES, label, task_type_label
 from orch.server.web.components.page import Page, empty_state
 from orch.types import ModelKey
 
 
 class MoveModel(Protocol):
-    """Loads a model by PROVIDER/ID, or unloads it."""
+    """Loads a model given as PROVIDER/ID, or unloads it."""
 
     async def __call__(self, name: str, *, out: bool) -> None:
-        """Tells how it went."""
+        """Shows the outcome as a notification."""
 
 
 class ListingChange(NamedTuple):
-    """What is to stand in models.yaml."""
+    """A change to models.yaml: models to add, models to remove, and the `unlisted` key."""
 
     listed: list[ModelState]
     dropped: list[ModelKey]
@@ -34,151 +34,150 @@ class ListingChange(NamedTuple):
 
 
 class ModelList:
-    """Every model as a row. Rows stay where they are and change in place, so that the keyboard does
-    not lose its place."""
+    """Draws every model as a row. Rows are updated in place, so that the focus stays."""
 
     def __init__(
         self,
         page: Page,
         move: MoveModel,
-        fetch: Callable[[str, str], None],
+        download: Callable[[str, str], None],
         propose: Callable[[], Awaitable[None]],
     ) -> None:
-        self._page, self._move, self._fetch = page, move, fetch
+        self._page, self._move, self._download = page, move, download
         self._rows: dict[ModelKey, _Row] = {}
         self._drawn: list[ModelKey] | None = None
         self._states: dict[ModelKey, ModelState] = {}
-        self._wanted: dict[ModelKey, bool] = {}
-        self._take_part: bool | None = None
-        self._in_force = True
+        self._pending: dict[ModelKey, bool] = {}
+        self._pending_unlisted: bool | None = None
+        self._active_unlisted = True
         with ui.element("section").classes("orch-card orch-models-part"):
             TextElement(tag="h2", text=page("All models"))
-            ui.label(page("Listed models stand in models.yaml, and may be routed to.")).classes(
-                "orch-hint"
-            )
-            self._place = ui.element("div").classes("orch-models-list").props("role=list")
+            hint = page("Listed models are in models.yaml and can be selected by the router.")
+            ui.label(hint).classes("orch-hint")
+            self._body = ui.element("div").classes("orch-models-list").props("role=list")
             self._switch = ui.switch(
-                page("Unlisted models may be routed to as well"),
-                on_change=lambda changed: self._switched(changed.value),
+                page("The router can also select unlisted models"),
+                on_change=lambda event: self._set_unlisted(event.value),
             )
             with ui.row().classes("orch-models-actions"):
-                self._show_change = (
-                    ui.button(page("Show the change to models.yaml"), on_click=propose, color=None)
-                    .props("unelevated no-caps")
-                    .classes("orch-models-main")
-                )
-                self._undo = ui.button(page("Undo"), on_click=self._undone).props("flat no-caps")
+                self._draw_buttons(propose)
 
-    # ---------------------------------------------------------------- what is there
+    def _draw_buttons(self, propose: Callable[[], Awaitable[None]]) -> None:
+        page = self._page
+        self._show_changes = ui.button(
+            page("Show the changes to models.yaml"), on_click=propose, color=None
+        )
+        self._show_changes.props("unelevated no-caps").classes("orch-models-main")
+        self._undo = ui.button(page("Undo"), on_click=self._undo_changes).props("flat no-caps")
+
+    # ---------------------------------------------------------------- state
 
     def show(self, survey: Inventory, runtime: Runtime, new: frozenset[str]) -> None:
-        """The models as they stand now. What was wished and not written yet stays."""
+        """Shows the models as they are now; changes that are not saved yet are kept."""
         self._states = {state.key: state for state in survey.states}
-        self._in_force = survey.use_unlisted
+        self._active_unlisted = survey.use_unlisted
         if self._drawn != list(self._states):
             self._draw()
-        movable = {
-            name for name, backend in runtime.providers.items() if isinstance(backend, Loads)
-        }
-        fetchable = {
-            name for name, backend in runtime.providers.items() if isinstance(backend, Pulls)
-        }
+        providers = runtime.providers.items()
+        movable = {name for name, provider in providers if isinstance(provider, Loads)}
+        pulling = {name for name, provider in providers if isinstance(provider, Pulls)}
+        pulling -= set(survey.unreachable)
         for key, row in self._rows.items():
             state = self._states[key]
             row.show(
                 state,
                 is_new=state.digest in new,
                 can_move=key[0] in movable,
-                can_fetch=key[0] in fetchable and key[0] not in survey.unreachable,
+                can_download=key[0] in pulling,
             )
-        self._show_wish()
+        self._show_pending()
 
     def _draw(self) -> None:
-        self._place.clear()
+        self._body.clear()
         self._rows.clear()
         self._drawn = list(self._states)
-        with self._place:
+        page = self._page
+        with self._body:
             for state in self._states.values():
-                self._rows[state.key] = _Row(self._page, state, self)
-        if not self._states:
-            with self._place:
-                empty_state(
-                    "inventory_2",
-                    self._page("There is no model yet"),
-                    self._page("Fetch one above, such as qwen3:4b"),
-                )
+                self._rows[state.key] = _Row(page, state, self)
+            if not self._states:
+                hint = page("Download one above, for example qwen3:4b")
+                empty_state("inventory_2", page("No models yet"), hint)
 
-    # ---------------------------------------------------------------- what is wished
+    # ---------------------------------------------------------------- pending changes
 
     def discard_pending(self) -> None:
-        """What was wished stands in the file now, or is wished no more."""
-        self._wanted.clear()
-        self._take_part = None
+        """Forgets the changes: they were saved or undone."""
+        self._pending.clear()
+        self._pending_unlisted = None
 
     def pending_change(self) -> ListingChange:
-        """What models.yaml is to say."""
+        """The changes that are not saved yet."""
+        states = self._states
         listed = [
-            self._states[key]
-            for key, wanted in self._wanted.items()
-            if wanted and key in self._states and self._states[key].unlisted
+            states[key]
+            for key, is_listed in self._pending.items()
+            if is_listed and key in states and states[key].unlisted
         ]
         dropped = [
             key
-            for key, wanted in self._wanted.items()
-            if not wanted and key in self._states and not self._states[key].unlisted
+            for key, is_listed in self._pending.items()
+            if not is_listed and key in states and not states[key].unlisted
         ]
-        return ListingChange(listed, dropped, "use" if self.unlisted_take_part else "ignore")
+        return ListingChange(listed, dropped, "use" if self.uses_unlisted else "ignore")
 
     @property
-    def unlisted_take_part(self) -> bool:
-        """Whether unlisted models may be routed to, as wished."""
-        return self._in_force if self._take_part is None else self._take_part
+    def uses_unlisted(self) -> bool:
+        """Whether the router can select unlisted models, with pending changes applied."""
+        return self._active_unlisted if self._pending_unlisted is None else self._pending_unlisted
 
     def is_listed(self, key: ModelKey) -> bool:
-        """Whether a model is listed, as wished."""
-        return self._wanted.get(key, not self._states[key].unlisted)
+        """Whether a model is listed, with pending changes applied."""
+        return self._pending.get(key, not self._states[key].unlisted)
 
     def set_listed(self, key: ModelKey, listed: bool) -> None:
-        """The user wishes a model listed, or not."""
+        """Adds a model to the list, or removes it, as a pending change."""
         if listed != self.is_listed(key):
-            self._wanted[key] = listed
-            self._show_wish()
+            self._pending[key] = listed
+            self._show_pending()
 
-    def _switched(self, take_part: bool) -> None:
-        if take_part != self.unlisted_take_part:
-            self._take_part = take_part
-            self._show_wish()
+    def _set_unlisted(self, uses_unlisted: bool) -> None:
+        if uses_unlisted != self.uses_unlisted:
+            self._pending_unlisted = uses_unlisted
+            self._show_pending()
 
-    def _undone(self) -> None:
+    def _undo_changes(self) -> None:
         self.discard_pending()
-        self._show_wish()
+        self._show_pending()
 
-    def _show_wish(self) -> None:
-        wish = self.pending_change()
-        self._switch.value = self.unlisted_take_part
+    def _show_pending(self) -> None:
+        change = self.pending_change()
+        self._switch.value = self.uses_unlisted
         for key, row in self._rows.items():
             listed = self.is_listed(key)
-            row.show_wish(listed=listed, routed=listed or self.unlisted_take_part)
-        is_other = bool(wish.listed or wish.dropped) or self.unlisted_take_part != self._in_force
-        self._show_change.set_enabled(is_other)
-        self._undo.set_enabled(is_other)
+            row.show_listed(listed=listed, selectable=listed or self.uses_unlisted)
+        has_changes = bool(change.listed or change.dropped)
+        has_changes = has_changes or self.uses_unlisted != self._active_unlisted
+        self._show_changes.set_enabled(has_changes)
+        self._undo.set_enabled(has_changes)
 
-    # ---------------------------------------------------------------- what is done
+    # ---------------------------------------------------------------- actions
 
     async def move(self, state: ModelState) -> None:
-        """Loads the model, or unloads it where it is loaded."""
+        """Loads the model, or unloads it if it is loaded."""
         await self._move("/".join(state.key), out=state.resident)
 
-    def fetch(self, state: ModelState) -> None:
-        """Begins to fetch the model."""
-        self._fetch(state.spec.id, state.spec.provider)
+    def download(self, state: ModelState) -> None:
+        """Starts to download the model."""
+        self._download(state.spec.id, state.spec.provider)
 
 
 class _Row:
-    """One model."""
+    """The row of one model."""
 
-    def __init__(self, page: Page, state: ModelState, listing: ModelList) -> None:
-        self._page, self._state, self._listing = page, state, listing
+    def __init__(self, page: Page, state: ModelState, models: ModelList) -> None:
+        self._page, self._state, self._models = page, state, models
+        self._drawn_chips: tuple[str, ...] = ()
         with ui.element("div").classes("orch-models-row").props("role=listitem"):
             with ui.element("div").classes("orch-models-about"):
                 with ui.element("div").classes("orch-models-names"):
@@ -188,109 +187,100 @@ class _Row:
                 self._chips = ui.element("div").classes("orch-models-chips")
                 self._facts = ui.label().classes("orch-dim")
             with ui.element("div").classes("orch-models-does"):
-                self._listed = ui.checkbox(
-                    page("Listed"),
-                    on_change=lambda changed: listing.set_listed(state.key, changed.value),
-                )
-                self._listed.props["aria-label"] = page(
-                    "Listed in models.yaml: {name}", name=state.spec.label
-                )
-                self._routed = ui.label().classes("orch-dim orch-models-routed")
-                self._button = (
-                    ui.button(on_click=self._act)
-                    .props("outline no-caps dense")
-                    .classes("orch-models-move")
-                )
-        self._said: tuple[str, ...] = ()
+                self._draw_controls()
 
-    def show(self, state: ModelState, *, is_new: bool, can_move: bool, can_fetch: bool) -> None:
-        """The model as it stands now."""
+    def _draw_controls(self) -> None:
+        page, spec, key = self._page, self._state.spec, self._state.key
+        self._listed = ui.checkbox(
+            page("Listed"), on_change=lambda event: self._models.set_listed(key, event.value)
+        )
+        name = page("Listed in models.yaml: {name}", name=spec.label)
+        self._listed.props["aria-label"] = name
+        self._selectable = ui.label().classes("orch-dim orch-models-routed")
+        self._button = ui.button(on_click=self._act).props("outline no-caps dense")
+        self._button.classes("orch-models-move")
+
+    def show(self, state: ModelState, *, is_new: bool, can_move: bool, can_download: bool) -> None:
+        """Shows the model as it is now."""
         self._state = state
-        said = self._words(is_new)
-        if said != self._said:
-            self._said = said
+        self._show_chips(self._chip_texts(is_new))
+        self._facts.text = self._facts_text()
+        downloads = can_download and _is_missing(state)
+        moves = can_move and state.unavailable is None and not state.remote_host
+        self._button.set_visibility(downloads or moves)
+        self._show_button(downloads)
+
+    def _show_chips(self, texts: tuple[str, ...]) -> None:
+        if texts != self._drawn_chips:
+            self._drawn_chips = texts
             self._chips.clear()
             with self._chips:
-                for word in said:
-                    ui.label(word).classes("orch-models-chip")
-        self._facts.text = self._about()
-        fetches = (
-            can_fetch and state.unavailable is not None and state.unavailable[0] == "not_installed"
-        )
-        self._button.set_visibility(
-            fetches or (can_move and state.unavailable is None and not state.remote_host)
-        )
-        word = (
-            self._page("Fetch")
-            if fetches
-            else self._page("Unload")
-            if state.resident
-            else self._page("Load")
-        )
-        if self._button.text != word:
-            self._button.text = word
-            self._button.props["aria-label"] = f"{word}: {state.spec.label}"
+                for text in texts:
+                    ui.label(text).classes("orch-models-chip")
 
-    def show_wish(self, *, listed: bool, routed: bool) -> None:
-        """Whether it is to be listed, and what follows."""
-        self._listed.value = listed
-        chats = self._state.capabilities is None or "completion" in self._state.capabilities
-        said = (
-            self._page("only embeds")
-            if not chats
-            else self._page("may be routed to")
-            if routed
-            else self._page("not routed to")
-        )
+    def _show_button(self, downloads: bool) -> None:
+        page = self._page
+        text = page("Unload") if self._state.resident else page("Load")
+        text = page("Download") if downloads else text
+        if self._button.text != text:
+            self._button.text = text
+            self._button.props["aria-label"] = f"{text}: {self._state.spec.label}"
+
+    def show_listed(self, *, listed: bool, selectable: bool) -> None:
+        """Shows whether the model is listed and can be selected, with pending changes applied."""
+        page, capabilities = self._page, self._state.capabilities
+        text = page("can be selected") if selectable else page("not selected")
+        if capabilities is not None and "completion" not in capabilities:
+            text = page("embeddings only")
         if self._state.is_remote_denied:
-            said = self._page("not routed to: models.yaml does not say remote: allow")
-        if self._routed.text != said:
-            self._routed.text = said
+            text = page("not selected: models.yaml does not set remote: allow")
+        self._listed.value = listed
+        if self._selectable.text != text:
+            self._selectable.text = text
 
     async def _act(self) -> None:
         if self._state.unavailable:
-            self._listing.fetch(self._state)
+            self._models.download(self._state)
             return
         self._button.props("loading")
         try:
-            await self._listing.move(self._state)
+            await self._models.move(self._state)
         finally:
             if not self._button.is_deleted:
                 self._button.props(remove="loading")
 
-    def _words(self, is_new: bool) -> tuple[str, ...]:
+    def _chip_texts(self, is_new: bool) -> tuple[str, ...]:
         state, page = self._state, self._page
         where = page("loaded") if state.resident else page("installed")
         if state.remote_host and state.is_installed:
             where = page("remote, {host}", host=display_host(state.remote_host))
+        elif _is_missing(state):
+            where = page("not installed")
         elif state.unavailable:
-            where = (
-                page("not installed")
-                if state.unavailable[0] == "not_installed"
-                else page("its provider is down")
-            )
-        told = {
+            where = page("provider not available")
+        marks = {
             page("unlisted"): state.unlisted,
             page("new"): is_new,
             page("last resort"): state.spec.last_resort,
         }
-        return (where, *(word for word, holds in told.items() if holds))
+        return (where, *(text for text, applies in marks.items() if applies))
 
-    def _about(self) -> str:
-        """Facts in a line: provider, size, context, what it can, what it is good at."""
+    def _facts_text(self) -> str:
+        """Provider, size, context, capabilities and strengths in one line."""
         state, page = self._state, self._page
         parts = [state.spec.provider]
         if state.size_bytes:
-            parts.append(f"{page.translator.number(state.size_bytes / 1e9, 1)} GB")
+            parts.append(f"{page.number(state.size_bytes / 1e9, 1)} GB")
         if state.context_window < UNKNOWN_CTX:
-            parts.append(
-                page(
-                    "{tokens} tokens of context",
-                    tokens=page.translator.number(state.context_window),
-                )
-            )
-        if state.capabilities and state.capabilities - {"completion"}:
-            parts.append(", ".join(sorted(state.capabilities - {"completion"})))
+            tokens = page.number(state.context_window)
+            parts.append(page("{tokens} tokens of context", tokens=tokens))
+        capabilities = sorted((state.capabilities or frozenset()) - {"completion"})
+        parts.append(", ".join(label(page, CAPABILITIES, each) for each in capabilities))
         if state.spec.strengths:
-            parts.append(page("good at {kinds}", kinds=", ".join(map(page, state.spec.strengths))))
-        return " · ".join(parts)
+            kinds = ", ".join(task_type_label(page, each) for each in state.spec.strengths)
+            parts.append(page("good at {kinds}", kinds=kinds))
+        return " · ".join(filter(None, parts))
+
+
+def _is_missing(state: ModelState) -> bool:
+    return state.unavailable is not None and state.unavailable[0] == "not_installed"

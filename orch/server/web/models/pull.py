@@ -1,4 +1,4 @@
-"""Fetching in the view `Models`: a name, and how far each model is that is being fetched."""
+"""Downloads of the Models view: a form for the model's name, and the progress of each download."""
 
 from __future__ import annotations
 
@@ -7,82 +7,91 @@ from collections.abc import Awaitable, Callable
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from orch.errors import OrchError
 from orch.server.downloads import Download, Downloads
-from orch.server.web.components.page import Page, error_box
+from orch.server.web.components.errors import PageError, error_box
+from orch.server.web.components.i18n import N_
+from orch.server.web.components.labels import label
+from orch.server.web.components.page import Page
 from orch.types import ModelKey
 
 POLL_S = 0.4
+STEPS = {
+    "pulling manifest": N_("Reading the manifest…"),
+    "verifying sha256 digest": N_("Verifying the download…"),
+    "writing manifest": N_("Writing the manifest…"),
+    "removing any unused layers": N_("Removing unused layers…"),
+    "removing unused layers": N_("Removing unused layers…"),
+    "success": N_("Installed."),
+}
+"""What Ollama reports while it downloads a model."""
 Handler = Callable[[Callable[[], Awaitable[str | None]]], Callable[[], Awaitable[None]]]
 
 
 class PullPanel:
-    """The form, and the server's Pulls, which are looked at while one is under way."""
+    """Draws the form and the server's downloads, which are polled while one is active."""
 
     def __init__(
-        self, page: Page, pulls: Downloads, handler: Handler, refresh: Callable[[], Awaitable[None]]
+        self,
+        page: Page,
+        pulls: Downloads,
+        handler: Handler,
+        refresh: Callable[[], Awaitable[None]],
     ) -> None:
         self._page, self._pulls, self._refresh = page, pulls, refresh
         self._shown: dict[ModelKey, _PullRow] = {}
         with ui.element("section").classes("orch-card orch-models-part"):
-            TextElement(tag="h2", text=page("Fetch a model"))
+            TextElement(tag="h2", text=page("Download a model"))
             with ui.element("div").classes("orch-models-fetch") as self._form:
-                self._name = (
-                    ui.input(page("Name, such as qwen3:4b"))
-                    .props("outlined dense")
-                    .classes("orch-models-input")
-                )
-                self._name.on("keydown.enter", handler(self._asked))
-                self._where = (
-                    ui.select([], label=page("Provider"))
-                    .props("outlined dense")
-                    .classes("orch-models-where-to")
-                )
-                ui.button(page("Fetch"), on_click=handler(self._asked), color=None).props(
-                    "unelevated no-caps"
-                ).classes("orch-models-main")
-            self._none = ui.label(
-                page("models.yaml has no Ollama into which models could be fetched.")
-            ).classes("orch-hint")
-            self._place = ui.element("div").classes("orch-models-part")
-            self._timer = ui.timer(POLL_S, self._tick, active=True)
+                self._draw_form(handler(self._submitted))
+            none = page("models.yaml has no Ollama provider to download models to.")
+            self._none = ui.label(none).classes("orch-hint")
+            self._body = ui.element("div").classes("orch-models-part")
+            self._timer = ui.timer(POLL_S, self._poll, active=True)
+
+    def _draw_form(self, submit: Callable[[], Awaitable[None]]) -> None:
+        page = self._page
+        self._name = ui.input(page("Name, for example qwen3:4b")).props("outlined dense")
+        self._name.classes("orch-models-input").on("keydown.enter", submit)
+        self._provider = ui.select([], label=page("Provider")).props("outlined dense")
+        self._provider.classes("orch-models-where-to")
+        button = ui.button(page("Download"), on_click=submit, color=None)
+        button.props("unelevated no-caps").classes("orch-models-main")
 
     def show(self, providers: list[str]) -> None:
-        """The Ollamas there are; which one is asked only where there are several."""
+        """Shows the Ollama providers; with several, one can be selected."""
         self._form.set_visibility(bool(providers))
         self._none.set_visibility(not providers)
-        if self._where.options != providers:
-            self._where.set_options(providers, value=next(iter(providers), None))
-        self._where.set_visibility(len(providers) > 1)
+        if self._provider.options != providers:
+            self._provider.set_options(providers, value=next(iter(providers), None))
+        self._provider.set_visibility(len(providers) > 1)
 
     def begin(self, model: str, provider: str) -> None:
-        """Begins to fetch a model, and shows how far it is."""
+        """Starts a download and shows its progress."""
         self._pulls.start(model, provider)
         self._timer.activate()
 
-    async def _asked(self) -> str | None:
+    async def _submitted(self) -> str | None:
         name = str(self._name.value or "").strip()
         if not name:
-            raise OrchError(self._page("Write the model's name first"))
+            raise PageError(self._page("Enter the model's name first"))
         self._name.value = ""
-        self.begin(name, str(self._where.value))
+        self.begin(name, str(self._provider.value))
         return None
 
-    async def _tick(self) -> None:
-        """Draws what changed. Rests while nothing is under way."""
-        ended = False
-        for key in [
-            key for key in self._shown if self._pulls.known.get(key) is not self._shown[key].pull
-        ]:
+    async def _poll(self) -> None:
+        """Draws what has changed; stops polling while no download is active."""
+        has_ended = False
+        known = self._pulls.known
+        for key in [key for key, row in self._shown.items() if known.get(key) is not row.pull]:
             self._shown.pop(key).row.delete()
-        for key, pull in self._pulls.known.items():
+        for key, pull in known.items():
             if key not in self._shown:
-                with self._place:
+                with self._body:
                     self._shown[key] = _PullRow(self._page, pull, self._dismiss)
-            ended = self._shown[key].show() or ended
-        if not any(pull.is_active for pull in self._pulls.known.values()):
+            has_ended = self._shown[key].show() or has_ended
+        if not any(pull.is_active for pull in known.values()):
             self._timer.deactivate()
-        if ended:
+        if has_ended:
             await self._refresh()
 
     def _dismiss(self, pull: Download) -> None:
@@ -92,53 +101,54 @@ class PullPanel:
 
 
 class _PullRow:
-    """One model that is being fetched, or was."""
+    """One download, active or ended."""
 
     def __init__(self, page: Page, pull: Download, dismiss: Callable[[Download], None]) -> None:
-        self._page, self.pull, self._is_over = page, pull, False
+        self._page, self.pull, self._has_ended = page, pull, False
         with ui.element("div").classes("orch-models-pulled").props("role=group") as self.row:
             self.row.props["aria-label"] = pull.key[1]
             with ui.element("div").classes("orch-models-pull-head"):
                 ui.label(pull.key[1]).classes("orch-models-name")
-                self._button = ui.button(page("Cancel"), on_click=lambda: dismiss(pull)).props(
-                    "flat no-caps dense"
-                )
-            self._bar = ui.linear_progress(0, size="10px", show_value=False).classes(
-                "orch-models-progress"
-            )
-            self._bar.props["aria-label"] = page("Progress")
+                self._button = ui.button(page("Cancel"), on_click=lambda: dismiss(pull))
+                self._button.props("flat no-caps dense")
+            self._bar = ui.linear_progress(0, size="10px", show_value=False)
+            self._bar.classes("orch-models-progress").props["aria-label"] = page("Progress")
             self._text = ui.label().props("role=status").classes("orch-dim")
 
     def show(self) -> bool:
-        """How far it is; whether it ended just now."""
-        if self._is_over:
+        """Shows the progress; returns whether the download has ended since the last call."""
+        if self._has_ended:
             return False
         if self.pull.is_active:
             self._show_progress()
             return False
-        self._is_over = True
+        self._has_ended = True
         self._bar.delete()
         self._button.text = self._page("Close")
         self._show_end()
         return True
 
     def _show_progress(self) -> None:
+        page = self._page
         status, done, total = self.pull.progress
         self._bar.value = done / total if total else 0
-        self._text.text = self._amount(done, total) if total else status or self._page("It begins…")
+        step = label(page, STEPS, status) or page("Starting…")
+        self._text.text = self._amount_text(done, total) if total else step
 
     def _show_end(self) -> None:
         if self.pull.error is None:
-            self._text.text = self._page("It is installed.")
+            self._text.text = self._page("Installed.")
             return
         self._text.delete()
         with self.row:
-            error_box(self._page, self.pull.error)
+            error_box(self._page.translator, self.pull.error)
 
-    def _amount(self, done: int, total: int) -> str:
-        unit, size = ("GB", 1e9) if total >= 1e9 else ("MB", 1e6)
-        number = self._page.translator.number
-        return (
-            f"{self._page('{done} of {total}', done=number(done / size, 1), total=number(total / size, 1))}"
-            f" {unit} · {number(100 * done / total)} %"
+    def _amount_text(self, done: int, total: int) -> str:
+        page = self._page
+        unit, factor = ("GB", 1e9) if total >= 1e9 else ("MB", 1e6)
+        amount = page(
+            "{done} of {total}",
+            done=page.number(done / factor, 1),
+            total=page.number(total / factor, 1),
         )
+        return f"{amount} {unit} · {page.number(100 * done / total)} %"

@@ -1,5 +1,5 @@
-"""The view `Models`: what is installed and loaded, how fast and good it is, what is fetched, and
-which may be routed to."""
+"""The Models view: what is installed and loaded, downloads, speed and quality, and which models the
+router can select."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.registry import Inventory
 from orch.server.downloads import Downloads
 from orch.server.service import Service
+from orch.server.web.components.errors import original
+from orch.server.web.components.i18n import N_
 from orch.server.web.components.page import Page, content, loading, open_page, with_notification
-from orch.server.web.models import heatmap
 from orch.server.web.models.diff import confirm_change
-from orch.server.web.models.es import SPANISH
+from orch.server.web.models.heatmap import draw_heatmaps
 from orch.server.web.models.list import ModelList
 from orch.server.web.models.memory_bar import MemoryBar
 from orch.server.web.models.pull import PullPanel
 
-__all__ = ["SPANISH", "models_view"]
 POLL_S = 5
-"""How often the memory is looked at while the page is in view."""
+"""How often the state is refreshed while the page is visible."""
 
 
 async def models_view(request: Request, service: Service) -> None:
-    """Draws it."""
-    page = open_page(request, service, "Models", SPANISH)
+    """Draws the view."""
+    page = open_page(request, service, N_("Models"))
     state = request.app.state
     if not hasattr(state, "pulls"):
-        state.pulls = Downloads(service)  # of the server, so that a page that is left ends none
+        state.pulls = Downloads(service)  # the server's: a download goes on when the page is closed
     with content():
         TextElement(tag="h1", text=page("Models"))
         ModelsView(page, state.pulls).open()
 
 
 class ModelsView:
-    """One open page of it. The parts know how to show; what is done is done here, by the library's
+    """The view of one open page. Its parts only draw; actions happen here, by the library's
     functions."""
 
     def __init__(self, page: Page, pulls: Downloads) -> None:
         self._page, self._service, self._pulls = page, page.service, pulls
         self._root = ui.element("div").classes("orch-models")
         self._is_drawn = False
-        self._said_down: dict[str, str] = {}
-        self._down: ui.element
+        self._drawn_unreachable: dict[str, str] = {}
+        self._unreachable: ui.element
         self._memory: MemoryBar
-        self._listing: ModelList
-        self._fetching: PullPanel
-        self._heat: ui.element
+        self._models: ModelList
+        self._downloads: PullPanel
+        self._heatmaps: ui.element
 
     def open(self) -> None:
-        """Loads once the browser is there, and looks at the memory again and again."""
+        """Loads once the browser is connected, then refreshes the state regularly."""
         ui.timer(0, self._load, once=True)
-        ui.on("orch-models-look", self._look)
-        # by the browser, which alone knows whether somebody sees the page
+        ui.on("orch-models-look", self._poll)
+        # a timer of the browser's, which knows whether the page is visible
         ui.run_javascript(
             f'setInterval(() => document.hidden || emitEvent("orch-models-look"), {POLL_S * 1000})'
         )
@@ -72,7 +72,7 @@ class ModelsView:
     async def _load(self) -> None:
         async with loading(self._page, self._root, self._load):
             self._service.invalidate_inventory()
-            survey, new = await self._known()
+            survey, new = await self._read()
             self._draw()
             self._is_drawn = True
             self._show(survey, new)
@@ -80,113 +80,129 @@ class ModelsView:
             await self._measure(survey)
 
     def _draw(self) -> None:
-        """The parts, from the top: what is wrong, memory, fetching, the list, figures."""
-        self._down = ui.element("div").classes("orch-models-part")
+        """Draws the empty parts from top to bottom."""
+        self._unreachable = ui.element("div").classes("orch-models-part")
         self._memory = MemoryBar(self._page)
-        self._fetching = PullPanel(self._page, self._pulls, self.handler, self.refresh)
-        self._listing = ModelList(self._page, self.move, self._fetching.begin, self.propose)
-        self._heat = ui.element("section").classes("orch-card orch-models-part")
+        self._downloads = PullPanel(self._page, self._pulls, self.handler, self.refresh)
+        self._models = ModelList(self._page, self.move, self._downloads.begin, self.propose)
+        self._heatmaps = ui.element("section").classes("orch-card orch-models-part")
 
-    async def _known(self) -> tuple[Inventory, frozenset[str]]:
-        """What is there, and which of it is new."""
+    async def _read(self) -> tuple[Inventory, frozenset[str]]:
+        """The models, and the digests of those that are new."""
         runtime = self._service.orchestrator.runtime
         survey = await runtime.registry.snapshot(with_unlisted=True)
         return survey, await asyncio.to_thread(new_digests, runtime)
 
     def _show(self, survey: Inventory, new: frozenset[str]) -> None:
         runtime = self._service.orchestrator.runtime
-        self._show_down(survey)
+        self._show_unreachable(survey)
         self._memory.show(self._service.gate.status()["memory"])
-        self._listing.show(survey, runtime, new)
-        self._fetching.show(list(pull_targets(runtime)))
+        self._models.show(survey, runtime, new)
+        self._downloads.show(list(pull_targets(runtime)))
 
     async def refresh(self) -> None:
-        """Shows what is there now."""
+        """Asks the providers again and shows the new state."""
         self._service.invalidate_inventory()
-        await self._look()
+        await self._poll()
 
-    async def _look(self) -> None:
-        """The same, lightly: what another asked a moment ago will do."""
+    async def _poll(self) -> None:
+        """Shows the state as last read from the providers, which may be a moment old."""
         if self._is_drawn:
-            survey, new = await self._known()
+            survey, new = await self._read()
             if not self._root.is_deleted:
                 with self._root:
                     self._show(survey, new)
 
     async def _measure(self, survey: Inventory) -> None:
-        """The figures, which take the longest, come last."""
-        async with loading(self._page, self._heat, lambda: self._measure(survey)):
+        """Draws the heat maps last: reading them takes the longest."""
+        async with loading(self._page, self._heatmaps, lambda: self._measure(survey)):
             self._service.write_pending_runs()
-            rows = await asyncio.to_thread(
-                performance_table, self._service.orchestrator.runtime, survey
-            )
-            heatmap.draw_heatmaps(self._page, rows)
+            runtime = self._service.orchestrator.runtime
+            draw_heatmaps(self._page, await asyncio.to_thread(performance_table, runtime, survey))
 
-    def _show_down(self, survey: Inventory) -> None:
-        """Which provider can't be reached, why, and what to do. Drawn again only where that
-        changed: a reader is told each time."""
-        if self._said_down == dict(survey.unreachable):
+    def _show_unreachable(self, survey: Inventory) -> None:
+        """Shows which providers can't be reached, and why. Drawn only when that changes, because
+        screen readers announce it each time."""
+        if self._drawn_unreachable == dict(survey.unreachable):
             return
-        self._said_down = dict(survey.unreachable)
-        self._down.clear()
-        with self._down:
+        self._drawn_unreachable = dict(survey.unreachable)
+        self._unreachable.clear()
+        with self._unreachable:
             for name, why in survey.unreachable.items():
-                with ui.column().classes("orch-failed").props("role=alert"):
-                    ui.label(self._page("Provider {name} can't be used: {why}", name=name, why=why))
-                    ui.label(self._hint(name)).classes("orch-hint orch-models-lines")
+                self._draw_unreachable(name, why)
+
+    def _draw_unreachable(self, name: str, why: str) -> None:
+        page = self._page
+        with ui.column().classes("orch-failed").props("role=alert"):
+            if page.translator.language == "en":
+                ui.label(page("Provider {name} is not available: {why}", name=name, why=why))
+            else:
+                ui.label(page("Provider {name} is not available.", name=name))
+            ui.label(self._hint(name)).classes("orch-hint orch-lines")
+            if page.translator.language != "en":
+                original(page.translator, why)
 
     def _hint(self, provider: str) -> str:
-        known = self._service.config.models.providers.get(provider)
+        page, known = self._page, self._service.config.models.providers.get(provider)
         if known is None or not KINDS[known.kind].is_server:
             return "\n".join(embedded_install_commands())
         if KINDS[known.kind].start_command:
-            return self._page("Start it with: ollama serve")
-        return self._page(
+            return page("Start it with: {command}", command=KINDS[known.kind].start_command)
+        return page(
             "Start the server at {address}", address=", ".join(map(display_url, known.urls))
         )
 
-    # ---------------------------------------------------------------- what is done
+    # ---------------------------------------------------------------- actions
 
     def handler(self, action: Callable[[], Awaitable[str | None]]) -> Callable[[], Awaitable[None]]:
-        """An action that outlives the button it was begun by."""
-        act = with_notification(self._page, action)
+        """An event handler that goes on when the button that started it is deleted."""
+        notifying = with_notification(self._page, action)
 
-        async def acted() -> None:
+        async def handle() -> None:
             with self._root:
-                await act()
+                await notifying()
 
-        return acted
+        return handle
 
     async def move(self, name: str, *, out: bool) -> None:
         """Loads a model, or unloads it."""
 
-        async def moved() -> str:
+        async def act() -> str:
             self._service.invalidate_inventory()
-            said = await (unload if out else load)(self._service.orchestrator.runtime, name)
-            return said
+            await (unload if out else load)(self._service.orchestrator.runtime, name)
+            page, model = self._page, name.partition("/")[2]
+            return (
+                page("{model} is unloaded.", model=model)
+                if out
+                else page("{model} is loaded.", model=model)
+            )
 
-        await self.handler(moved)()
+        await self.handler(act)()
         await self.refresh()
 
     async def propose(self) -> None:
-        """Shows what would stand in models.yaml, and writes it when that is wished."""
+        """Shows the change to models.yaml, and saves it when it is confirmed."""
 
-        async def changed() -> str | None:
-            wish = self._listing.pending_change()
+        async def act() -> str | None:
+            pending = self._models.pending_change()
             change = await asyncio.to_thread(
-                propose_listing, self._service.config_dir, wish.listed, wish.dropped, wish.unlisted
+                propose_listing,
+                self._service.config_dir,
+                pending.listed,
+                pending.dropped,
+                pending.unlisted,
             )
-            return await self._saved(change) if await confirm_change(self._page, change) else None
+            return await self._save(change) if await confirm_change(self._page, change) else None
 
-        await self.handler(changed)()
+        await self.handler(act)()
 
-    async def _saved(self, change: ModelsChange) -> str:
+    async def _save(self, change: ModelsChange) -> str:
         await asyncio.to_thread(write_change, change)
         await self._service.reload()
         fault: OrchError | None = self._service.config_fault
         if fault is not None:
             raise fault
-        self._listing.discard_pending()
+        self._models.discard_pending()
         await self.refresh()
-        await self._measure((await self._known())[0])
-        return self._page("models.yaml is written")
+        await self._measure((await self._read())[0])
+        return self._page("models.yaml saved")

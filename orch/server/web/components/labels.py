@@ -1,0 +1,103 @@
+"""Labels for values that orch stores as codes: task types, profiles, outcomes, error codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orch.server.web.components.i18n import N_
+from orch.server.web.components.page import Page
+from orch.types import TaskType
+
+TASK_TYPES = {
+    TaskType.CODING: N_("coding"),
+    TaskType.REASONING: N_("reasoning"),
+    TaskType.EXPLORATION: N_("exploration"),
+    TaskType.WRITING: N_("writing"),
+    TaskType.SIMPLE: N_("simple"),
+    TaskType.ANALYSIS: N_("analysis"),
+    TaskType.CREATIVE: N_("creative"),
+    TaskType.RESEARCH: N_("research"),
+}
+PROFILES = {
+    "balanced": N_("balanced"),
+    "speed": N_("speed"),
+    "quality": N_("quality"),
+    "dial": N_("dial"),
+}
+SOURCES = {
+    "cli": N_("command line"),
+    "library": N_("Python library"),
+    "page": N_("web page"),
+    "server": N_("API"),
+}
+"""The faces of orch, as the journal names them."""
+CAPABILITIES = {
+    "audio": N_("audio"),
+    "completion": N_("chat"),
+    "embedding": N_("embeddings"),
+    "insert": N_("insertion"),
+    "thinking": N_("thinking"),
+    "tools": N_("tools"),
+    "vision": N_("vision"),
+}
+CODES = {
+    "all_failed": N_("all models failed"),
+    "bad_input": N_("unusable input"),
+    "bad_response": N_("invalid response"),
+    "busy": N_("busy"),
+    "config": N_("invalid configuration"),
+    "connect": N_("no connection"),
+    "context_overflow": N_("context too small"),
+    "cut": N_("answer cut off"),
+    "denied": N_("access denied"),
+    "empty": N_("empty answer"),
+    "hung_up": N_("terminal closed"),
+    "invalid_json": N_("invalid JSON"),
+    "killed": N_("server killed"),
+    "model_not_found": N_("model not found"),
+    "no_provider": N_("no provider reachable"),
+    "rate_limited": N_("rate limit reached"),
+    "reader_gone": N_("client disconnected"),
+    "rejected": N_("request rejected"),
+    "remote": N_("remote models not allowed"),
+    "remote_answer": N_("answered by another machine"),
+    "schema_mismatch": N_("answer does not match the schema"),
+    "server_error": N_("server error"),
+    "stalled": N_("answer stalled"),
+    "stream_error": N_("stream interrupted"),
+    "terminated": N_("server stopped"),
+    "timeout": N_("timeout"),
+    "unable": N_("no suitable model"),
+    "usage": N_("invalid request"),
+}
+"""Error codes of runs and attempts."""
+CACHE_MODES = {
+    "off": N_("off"),
+    "exact": N_("exact"),
+    "suggest": N_("suggest"),
+}
+
+
+def label(page: Page, labels: Mapping[str, str], code: str) -> str:
+    """The label of a code in the page's language; the code itself where there is none."""
+    return page(labels[code]) if code in labels else code
+
+
+def task_type_label(page: Page, task_type: str) -> str:
+    """The task type as people call it."""
+    return page(TASK_TYPES[TaskType(task_type)]) if task_type in tuple(TaskType) else task_type
+
+
+def task_type_options(page: Page) -> dict[str, str]:
+    """Every task type with its label, in the order of `TaskType`."""
+    return {task_type.value: page(text) for task_type, text in TASK_TYPES.items()}
+
+
+def attempt_outcome(page: Page, outcome: str) -> str:
+    """How asking a model ended."""
+    labels = {
+        "ok": page.pgettext("attempt", "answered"),
+        "failed": page.pgettext("attempt", "failed"),
+        "partial": page.pgettext("attempt", "cut off"),
+    }
+    return labels.get(outcome, outcome)
