@@ -107,7 +107,9 @@ def test_an_answered_question_is_read_whole_and_forgotten_by_keyboard_alone(
     page.get_by_role("link", name="All entries").press("Enter")
     page.get_by_role("button", name="Forget: What is a mutex?").press("Enter")
     dialog = page.get_by_role("dialog", name="Forget this permanently?")
-    expect(dialog.get_by_text("The question and the answer are deleted from the journal")).to_be_visible()
+    expect(
+        dialog.get_by_text("The question and the answer are deleted from the journal")
+    ).to_be_visible()
     expect(dialog.get_by_role("button", name="Keep")).to_be_focused()
     assert not serious(page)
     page.keyboard.press("Tab")
