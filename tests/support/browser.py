@@ -110,4 +110,4 @@ def visits(browser: Browser) -> Iterator[Visit]:
     yield visit
     for context in contexts:
         context.close()
-    assert not wrong
+    assert not wrong, wrong

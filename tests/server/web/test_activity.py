@@ -225,7 +225,7 @@ def test_the_figures_of_a_period_are_bars_and_the_same_as_a_table(full: str, vis
     expect(page.get_by_role("region", name="Statistics by model").get_by_role("row")).to_have_count(
         3
     )
-    expect(page.get_by_role("region", name="Fallbacks").get_by_text("server_error")).to_be_visible()
+    expect(page.get_by_role("region", name="Fallbacks").get_by_text("server error")).to_be_visible()
     expect(page.get_by_role("region", name="Cold loads").get_by_role("row").last).to_contain_text(
         "4.5 s"
     )
@@ -302,7 +302,7 @@ def test_it_fits_a_phone_in_spanish_in_both_themes(full: str, visit: Visit) -> N
 def test_without_runs_it_says_what_to_do(site: str, visit: Visit) -> None:
     page = visit(f"{site}/activity", language="es")
     expect(page.get_by_text("Aún no hay ejecuciones.")).to_be_visible()
-    page.get_by_role("tab", name="Cifras").click()
+    page.get_by_role("tab", name="Estadísticas").click()
     expect(page.get_by_text("Aún no hay estadísticas.")).to_be_visible()
 
 
