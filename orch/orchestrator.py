@@ -193,7 +193,7 @@ class Orchestrator:
 
     def get_stats(self, since: float = 0.0) -> dict[str, dict[str, Any]]:
         """Measured times by model since a time (seconds since the epoch)."""
-        return by_model(self.runtime.journal.attempts(since))
+        return by_model(self.runtime.journal.history.attempts(since))
 
     # ------------------------------------------------------------ the same for a Task
 

@@ -19,7 +19,7 @@ from orch.bench.report import conclusion, make_report, wilson_interval
 from orch.bench.suite import load_suite
 from orch.config.spec import ModelSpec
 from orch.routing.model_state import ModelState
-from orch.storage.grades import GradedAnswer
+from orch.storage.feedback import GradedAnswer
 from orch.types import ModelKey
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault

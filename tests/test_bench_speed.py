@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -48,8 +47,8 @@ from orch.config.spec import ModelSpec
 from orch.errors import OrchError, UsageError
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
-from orch.storage.benchmark_sample import BenchmarkSample
 from orch.storage.journal import Journal
+from orch.storage.timings import BenchmarkSample
 from orch.text.redact import Redactor
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND
@@ -483,7 +482,7 @@ def test_it_is_said_whose_timings_they_are() -> None:
         row(cell) for cell in plan_cells([ONE, TWO], ["short"], 1, [1], frozenset({ONE, TWO}))
     )
     assert "TTFT and total by the clock (one:1b); all by the clock" in timing_note(
-        [mine, replace(other, timed_by="clock")]
+        [mine, other._replace(timed_by="clock")]
     )
 
 

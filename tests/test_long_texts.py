@@ -74,7 +74,7 @@ async def test_what_fits_no_model_is_not_read_for_secrets_and_only_its_beginning
     async with over({"ollama": server}) as orchestrator:
         with pytest.raises(OrchError, match="fits no model"):
             await orchestrator.execute("word " * 400_000)
-        (row,) = orchestrator.runtime.journal.runs()
+        (row,) = orchestrator.runtime.journal.history.runs()
     assert sum(looked_through) < 2 * MAX_UNANSWERED_CHARS
     assert row["task"].endswith("[… of 2,000,000 characters]")
 
@@ -102,7 +102,7 @@ async def test_an_image_is_neither_looked_through_nor_kept_in_the_journal(
     ]
     async with over({"ollama": server}) as orchestrator:
         await orchestrator.execute(messages=said)
-        (row,) = orchestrator.runtime.journal.runs()
+        (row,) = orchestrator.runtime.journal.history.runs()
     assert picture in server.chats()[-1].body["messages"][0]["images"]
     assert sum(looked_through) < 2_000
     assert picture not in row["messages"]

@@ -36,7 +36,7 @@ from orch.server.http.sessions import (
     WRONG_KEYS_WINDOW_S,
 )
 from orch.server.local_client import ALIVE_S
-from orch.storage.timings import HALF_LIFE_S, _median
+from orch.storage.timings import HALF_LIFE_S, _weighted_median
 from orch.text.prompt import Task
 from tests.conftest import CODER, LLAMA
 from tests.readme.documents import DOCS
@@ -195,8 +195,8 @@ def test_a_measurement_counts_half_as_much_as_one_two_weeks_younger() -> None:
     old = [(1.0, 0.0), (1.0, 0.0)]
     assert (
         HALF_LIFE_S,
-        _median([*old, (9.0, HALF_LIFE_S - 1)], HALF_LIFE_S),
-        _median([*old, (9.0, HALF_LIFE_S + 1)], HALF_LIFE_S + 1),
+        _weighted_median([*old, (9.0, HALF_LIFE_S - 1)], HALF_LIFE_S),
+        _weighted_median([*old, (9.0, HALF_LIFE_S + 1)], HALF_LIFE_S + 1),
     ) == (14 * 86_400, 1, 9)
 
 

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from orch.bench.speed_plan import COLD, SHORT, TOGETHER, WARM, is_failure
-from orch.storage.benchmark_sample import BenchmarkSample
+from orch.storage.timings import BenchmarkSample
 from orch.text.terminal import sanitize_text
 from orch.types import ModelKey
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from orch.bench.graders import ExecuteCode, grade
@@ -16,7 +16,7 @@ from orch.execution.attempt import ModelCall
 from orch.execution.request import build_chat_request
 from orch.providers import ProviderClient
 from orch.routing.model_state import ModelState
-from orch.storage.grades import GradedAnswer
+from orch.storage.feedback import GradedAnswer
 from orch.text import prompt as tasks
 from orch.types import Candidate, ModelKey
 
@@ -122,11 +122,11 @@ async def _answer(
             pass
     except ProviderError as failure:
         if failure.code != "empty":  # an empty answer is an answer, worth nothing
-            return replace(row, error=failure.message)
+            return row._replace(error=failure.message)
     attempt = asking.as_attempt("ok")
     seconds = attempt.total_s - (attempt.load_s or 0.0)
     return regrade(
-        replace(row, answer=asking.text, seconds=round(max(seconds, 0.0), 4)), job.task, execute
+        row._replace(answer=asking.text, seconds=round(max(seconds, 0.0), 4)), job.task, execute
     )
 
 
@@ -148,4 +148,4 @@ def _row(job: GradingJob) -> GradedAnswer:
 def regrade(row: GradedAnswer, task: SuiteTask, execute: ExecuteCode | None) -> GradedAnswer:
     """The row with the grade that its kept answer gets now."""
     found = grade(task, row.answer or "", execute)
-    return replace(row, score=found.score, how=found.how, why=found.why)
+    return row._replace(score=found.score, how=found.how, why=found.why)

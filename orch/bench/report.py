@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orch.storage.grades import GradedAnswer, is_evidence
+from orch.storage.feedback import GradedAnswer, is_evidence
 from orch.types import ModelKey
 
 FOLDS = 5

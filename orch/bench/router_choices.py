@@ -12,7 +12,7 @@ from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy
 from orch.routing.ranking import profile_weights, rank_candidates
 from orch.routing.selection import prefer_loaded
-from orch.storage.grades import GradedAnswer
+from orch.storage.feedback import GradedAnswer
 from orch.text.prompt import Task as Asked
 from orch.text.prompt import build_messages, estimate_need
 from orch.types import Classification, ModelKey

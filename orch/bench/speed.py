@@ -32,8 +32,8 @@ from orch.errors import ProviderError
 from orch.execution.attempt import ModelCall
 from orch.providers import Loads, ProviderClient
 from orch.routing.model_state import ModelState
-from orch.storage.benchmark_sample import BenchmarkSample
 from orch.storage.journal import Journal
+from orch.storage.timings import BenchmarkSample
 from orch.types import Candidate, ChatRequest, Completion, InstalledModel, ModelKey
 
 OPTIONS = {"temperature": 0, "seed": 7, "keep_alive": "5m"}
@@ -102,9 +102,9 @@ class SpeedMeter:
     async def _cell(self, cell: SpeedCell) -> list[BenchmarkSample]:
         row = self._row(cell)
         if context_for_size(cell.size) > self.num_ctx[cell.model]:
-            return [replace(row, error=TOO_LONG)]
+            return [row._replace(error=TOO_LONG)]
         if cell.kind == COLD and not await self._unload(cell.model):
-            return [replace(row, error=STAYS_LOADED)]
+            return [row._replace(error=STAYS_LOADED)]
         if cell.kind != COLD and self._warm != cell.model:
             row = await self._answer(
                 replace(cell, size=SHORT), row
@@ -119,7 +119,7 @@ class SpeedMeter:
         self._warm = None if any(each.error for each in rows) else cell.model
         now = await self._installed(cell.model)
         return [
-            replace(each, resident_bytes=now.resident_bytes or None if now else None)
+            each._replace(resident_bytes=now.resident_bytes or None if now else None)
             for each in rows
         ]
 
@@ -149,11 +149,11 @@ class SpeedMeter:
                 first_at = first_at or time.perf_counter()
         except ProviderError as failure:
             if failure.code == "context_overflow":
-                return replace(row, error=TOO_LONG)
+                return row._replace(error=TOO_LONG)
             if not (
                 failure.code == "empty" and asking.thinking
             ):  # thinking is as fast as answering
-                return replace(row, error=failure.message[:MAX_ERROR_CHARS])
+                return row._replace(error=failure.message[:MAX_ERROR_CHARS])
         first_s = first_at - begun if first_at else None
         return _timed(row, asking, first_s, time.perf_counter() - begun)
 
@@ -215,8 +215,7 @@ def _timed(
     done = asking.completion or Completion()
     own = done.prefill_s is not None and done.decode_s is not None
     alone = first_s is not None and row.kind not in (COLD, TOGETHER)
-    return replace(
-        row,
+    return row._replace(
         timed_by="provider" if own else "clock",
         prompt_tokens=done.prompt_tokens,
         completion_tokens=done.completion_tokens,

@@ -15,7 +15,7 @@ from orch.routing.no_candidate import how_to_get_a_model
 from orch.routing.policy import Policy
 from orch.routing.ranking import eliminate
 from orch.routing.registry import Inventory
-from orch.storage.benchmark_sample import BenchmarkSample
+from orch.storage.timings import BenchmarkSample
 from orch.types import ModelKey, Need
 
 COLD, WARM, TOGETHER = "cold", "warm", "together"

@@ -102,7 +102,7 @@ async def _config(runtime: Runtime) -> Finding:
 async def _journal(runtime: Runtime) -> Finding:
     journal = runtime.journal
     try:
-        count = await runtime.offload(journal.count)
+        count = await runtime.offload(journal.history.count)
     except JournalError as error:
         return "fail", "; ".join(dict.fromkeys((error.message, *journal.warnings))), error.hint
     except Exception as error:  # whatever SQLite says of a broken file

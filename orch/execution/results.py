@@ -268,6 +268,7 @@ def build_record(
         model=model[1],
         provider=model[0],
         session=task.session,
+        alternative_to=task.alternative_to,
         client=task.client,
         remember=remember,
         error_code=error.code if error else None,
@@ -302,6 +303,7 @@ def _shortened(task: Task) -> Task:
         text=f"{text[:MAX_UNANSWERED_CHARS]}\n[… of {size:,} characters]",
         system_prompt=(task.system_prompt or "")[:MAX_UNANSWERED_CHARS] or None,
         session=task.session,
+        alternative_to=task.alternative_to,
         client=task.client,
     )
 

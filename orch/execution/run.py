@@ -161,7 +161,7 @@ class Run:
     async def _load_history(self) -> SessionHistory:
         """Puts the session's earlier turns before the task, unless the caller sent messages."""
         state, task = self._state, self._state.task
-        if task.session is None or task.messages:
+        if task.session is None or task.messages or task.alternative_to:
             return SessionHistory()
         journal = self._runtime.journal
         history = await self._runtime.offload(load_history, task.session, journal, task.text)

@@ -33,7 +33,7 @@ def load_history(session: str, journal: Journal, next_task: str = "") -> Session
     _require_texts(journal)
     messages: list[Message] = []
     tokens_left, omitted, redacted = MAX_HISTORY_TOKENS, 0, False
-    for row in _without_superseded(journal.turns(session, MAX_HISTORY_TURNS), next_task):
+    for row in _without_superseded(journal.history.turns(session, MAX_HISTORY_TURNS), next_task):
         turn = turn_messages(row["task"], row["answer"], row["status"])
         tokens_left -= estimate_tokens(turn)
         if omitted or tokens_left < 0:

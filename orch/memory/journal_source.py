@@ -233,7 +233,7 @@ def _near(sign: str, order: str) -> str:
     return (
         "SELECT near.run_id FROM runs AS own JOIN runs AS near ON near.session = own.session AND"
         f" near.seq {sign} own.seq WHERE own.run_id = ? AND own.session IS NOT NULL AND"
-        " near.remember = 1 AND near.task IS NOT NULL AND near.status IN ('ok', 'note') ORDER BY"
+        " near.remember = 1 AND near.alternative_to IS NULL AND near.task IS NOT NULL AND near.status IN ('ok', 'note') ORDER BY"
         f" near.seq {order} LIMIT ?"
     )
 

@@ -17,7 +17,7 @@ from orch.types import Estimate, ModelKey, TaskType
 if TYPE_CHECKING:
     from orch.quality import QualityModel
     from orch.quality.table import Prior
-    from orch.storage.grades import GradedAnswer, Rating
+    from orch.storage.feedback import GradedAnswer, Rating
 
 NAME = "quality"
 UNKNOWN_PRIOR = DEFAULT_RATING / 10
@@ -161,7 +161,7 @@ def fit_quality_model(
     predicts.
     """
     from orch.quality import QualityModel
-    from orch.storage.grades import is_evidence
+    from orch.storage.feedback import is_evidence
 
     answered = [each for each in graded if is_evidence(each)]
     words = [each for each in ratings if each.kind != RERUN]

@@ -20,11 +20,6 @@ NEW_S = 7 * 86_400
 """A model is new for a week after it was first seen."""
 FIRST_LOOK_S = 60
 """What is seen this soon after the very first model was there before orch."""
-_RATES = """
-    SELECT provider, model, task_type, completion_tokens / decode_s AS rate FROM (
-        SELECT *, row_number() OVER (PARTITION BY provider, model, task_type ORDER BY id DESC) AS place FROM attempts
-        WHERE outcome = 'ok' AND decode_s > 0 AND completion_tokens >= 8 AND task_type IS NOT NULL)
-    WHERE place <= ?"""
 
 
 class MeasuredValue(NamedTuple):
@@ -81,12 +76,7 @@ def _rated_quality(state: ModelState) -> float:
 
 def _speeds(runtime: Runtime) -> dict[ModelKey, dict[TaskType, MeasuredValue]]:
     """Medians over each model's last answers of each type."""
-    rates: dict[tuple[ModelKey, TaskType], list[float]] = {}
-    rows = runtime.journal.database.rows(_RATES, (RECENT_ANSWERS,))
-    for row in (row for row in rows if row["task_type"] in set(TaskType)):
-        rates.setdefault(((row["provider"], row["model"]), TaskType(row["task_type"])), []).append(
-            row["rate"]
-        )
+    rates = runtime.journal.timings.decode_rates(RECENT_ANSWERS)
     found: dict[ModelKey, dict[TaskType, MeasuredValue]] = {}
     for (key, task_type), values in rates.items():
         found.setdefault(key, {})[task_type] = MeasuredValue(
@@ -113,10 +103,4 @@ def _qualities(
 def new_digests(runtime: Runtime) -> frozenset[str]:
     """Of the models that were first seen within the last week; not of those that were there when
     orch came."""
-    query = (
-        "SELECT digest FROM model_info WHERE at > ? AND at > (SELECT min(at) FROM model_info) + ?"
-    )
-    return frozenset(
-        row["digest"]
-        for row in runtime.journal.database.rows(query, (time.time() - NEW_S, FIRST_LOOK_S))
-    )
+    return runtime.journal.digests_first_seen(time.time() - NEW_S, FIRST_LOOK_S)

@@ -56,7 +56,7 @@ def _run(runtime: Runtime, run_id: str) -> dict[str, Any]:
             code="not_kept",
         )
     journal.open()
-    run = journal.find_run(run_id.encode("utf-8", "replace").decode())
+    run = journal.history.find_run(run_id.encode("utf-8", "replace").decode())
     if run is None and run_id == "last":
         raise UsageError(
             "; ".join(journal.warnings) or "there is no answered run yet",

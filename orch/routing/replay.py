@@ -16,7 +16,7 @@ from orch.routing.ranking import profile_weights
 from orch.routing.registry import Inventory
 from orch.routing.router import apply_preferences, classify_text, estimated_states, ranked
 from orch.routing.scoring import expected_quality, type_shares
-from orch.storage.journal import is_turn
+from orch.storage.history import is_turn
 from orch.text.prompt import Task, estimate_need, message_text, text_to_classify
 from orch.types import Candidate, Classification, Message, ModelKey, Need, TaskType, display_names
 

@@ -246,7 +246,9 @@ def classify_text(
 def _former_turn(task: Task, runtime: Runtime) -> dict[str, Any]:
     """Type, model and provider of the conversation's former turn."""
     return (
-        runtime.journal.last_routed_turn(task.session) if task.session and task.history else None
+        runtime.journal.history.last_routed_turn(task.session)
+        if task.session and task.history
+        else None
     ) or {}
 
 

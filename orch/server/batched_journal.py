@@ -86,7 +86,7 @@ class BatchedJournal(Journal):
         told: RunCallback,
         unwritten: PendingRuns | None = None,
     ) -> None:
-        super().__init__(path, redactor, mode, keep_s, lately_s=CORRECTIONS_TTL_S)
+        super().__init__(path, redactor, mode, keep_s, cache_s=CORRECTIONS_TTL_S)
         self._told, self._unwritten = told, unwritten or PendingRuns()
         self._untold: list[RunRecord] = []
         self._trouble, self._retry_at = "", 0.0

@@ -33,8 +33,8 @@ class Metrics:
         )
         self._fallbacks = Counter(
             "orch_fallbacks",
-            "Times that another model took over.",
-            ("model", "task_type"),
+            "Times that model was asked after failed_model had failed.",
+            ("model", "task_type", "failed_model"),
             registry=registry,
         )
         self._cached = Counter(
@@ -75,7 +75,7 @@ class Metrics:
             if attempt.code:
                 self._errors.labels(*here, attempt.code).inc()
             if number:
-                self._fallbacks.labels(*here).inc()
+                self._fallbacks.labels(*here, run.attempts[number - 1].model).inc()
             self._tokens.labels(*here, "prompt").inc(attempt.prompt_tokens)
             self._tokens.labels(*here, "completion").inc(attempt.completion_tokens)
             if attempt.ttft_s is not None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orch.config.fingerprint import fingerprint
 from orch.config.load import Config, load_config
@@ -27,8 +27,11 @@ from orch.server.cached_registry import CachedRegistry
 from orch.server.metrics import Metrics
 from orch.server.scheduling.scheduler import Scheduler
 from orch.server.wiring import ServerWiring
+from orch.storage.history import History
 from orch.text.prompt import Task
 from orch.types import ModelKey
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True, eq=False)
@@ -150,6 +153,16 @@ class Service:
         journal = self.orchestrator.runtime.journal
         assert isinstance(journal, BatchedJournal)
         journal.flush()
+
+    async def read_history(self, read: Callable[[History], _T]) -> _T:
+        """Writes pending runs, then calls `read` in a worker thread."""
+        history = self.orchestrator.runtime.journal.history
+
+        def work() -> _T:
+            self.write_pending_runs()
+            return read(history)
+
+        return await self.wiring.offload(work)
 
     async def flush_journal(self) -> None:
         """`write_pending_runs` in a worker thread."""

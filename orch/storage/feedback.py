@@ -1,110 +1,132 @@
-"""What is known about the worth of answers: the user's word, and grades of `orch bench
---quality`."""
+"""Stores user feedback (ratings, corrections), benchmark grades, and what was learned from them."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from orch.storage.database import Database, insert_row
 from orch.storage.sqlite_file import transaction
 from orch.text.redact import Redactor
 from orch.types import ModelKey
 
-if TYPE_CHECKING:
-    from orch.storage.grades import GradedAnswer, Rating
-
 GOOD, BAD = 1.0, 0.0
 BETTER, WORSE = 0.9, 0.3
 """Scores of two models of which the user named the better one: a comparison says less about each
 than good or bad."""
 RERUN, RERUN_SCORE = "rerun", 0.4
-"""The kind of rating that an answer gets whose task was run again with another model: it was
-probably not liked. Its score is written as ever, and not read."""
+"""The kind of rating for an answer whose task was run again with another model, which suggests that
+it was not liked. The score is written for older versions and not read."""
 RERUN_WITHIN_S = 3_600
-_RERUNS_SEEN = 20
+_RERUN_RUNS = 20
+"""How many of the last runs are searched for the same task."""
 _T = TypeVar("_T")
 
 
+# named tuples: a dataclass of so many fields takes 1.4 ms to create at each start, these 0.25 ms
+
+
+class GradedAnswer(NamedTuple):
+    """One graded answer of a benchmark. `score` is 0 to 1, None if the model failed (`error` says
+    why); `how` is graded, static or executed."""
+
+    at: float
+    task_id: str
+    task_hash: str
+    task_type: str
+    lang: str
+    prompt: str
+    model: str
+    provider: str
+    digest: str
+    answer: str | None = None
+    score: float | None = None
+    how: str | None = None
+    why: str | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+class Rating(NamedTuple):
+    """The user's rating of one model's answer to a task. `kind` is word, better or rerun."""
+
+    id: int
+    task: str
+    task_type: str | None
+    model: str
+    provider: str
+    score: float
+    kind: str
+
+
+def is_evidence(answer: GradedAnswer) -> bool:
+    """Whether a grade is evidence of a model's quality: code that was not executed is not."""
+    return answer.score is not None and answer.how != "static"
+
+
 class FeedbackStore:
-    """The journal's figures of quality."""
+    """The feedback of one journal. A file that can't be used becomes a warning of its database."""
 
     def __init__(
-        self, database: Database, redactor: Redactor, mode: str, keep_s: float = 0.0
+        self, database: Database, redactor: Redactor, mode: str, cache_s: float = 0.0
     ) -> None:
-        """`keep_s`: how long figures that every decision asks for may be old, where another process
-        changes them."""
-        self._database, self._redactor, self._mode, self._keep_s = database, redactor, mode, keep_s
-        self._kept: dict[str, tuple[float, Any]] = {}
+        """`cache_s`: for how long values that every decision needs may be cached, which another
+        process may change."""
+        self._database, self._redactor, self._mode = database, redactor, mode
+        self._cache_s = cache_s
+        self._cache: dict[str, tuple[float, Any]] = {}
 
-    def _lately(self, name: str, ask: Callable[[], _T]) -> _T:
-        """What was found a moment ago, or what is found now."""
-        at, found = self._kept.get(name, (0.0, None))
-        if time.monotonic() - at < self._keep_s:
-            kept: _T = found  # under a name of its own
-            return kept
-        value = ask()
-        self._kept[name] = (time.monotonic(), value)
-        return value
+    def _cached(self, name: str, read: Callable[[], _T]) -> _T:
+        at, value = self._cache.get(name, (0.0, None))
+        if time.monotonic() - at < self._cache_s:
+            cached: _T = value
+            return cached
+        new = read()
+        self._cache[name] = (time.monotonic(), new)
+        return new
 
-    # ------------------------------------------------------------ kinds of tasks
+    # ------------------------------------------------------------ corrections of task types
 
     def set_correction(self, run: dict[str, Any], task_type: str) -> bool:
-        """Keeps what kind of task a run really was; whether it now stands there."""
+        """Stores the right task type of a run; returns whether it was written."""
         row = (run["run_id"], time.time(), run["task"], run["task_type"], task_type)
-        self._kept.clear()
-        return self._database.run_or_default(
-            lambda c: bool(
-                c.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)", row)
-            ),
-            False,
-        )
+        self._cache.clear()
+        query = "INSERT OR REPLACE INTO corrections VALUES (?, ?, ?, ?, ?)"
+        return self._database.run_or_default(lambda c: bool(c.execute(query, row)), False)
 
     def corrections(self, limit: int = 500) -> list[tuple[str, str]]:
-        """Task and right type of what the user corrected, newest first; none where texts are not
-        kept."""
-        query = "SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?"
+        """Tasks and their right types, newest first; empty if texts are not recorded."""
         if self._mode != "full":
             return []
-        return self._lately(
-            f"corrections {limit}",
-            lambda: self._database.run_or_default(
+        query = "SELECT task, task_type FROM corrections ORDER BY at DESC LIMIT ?"
+
+        def read() -> list[tuple[str, str]]:
+            return self._database.run_or_default(
                 lambda c: c.execute(query, (limit,)).fetchall(), []
-            ),
-        )
+            )
+
+        return self._cached(f"corrections {limit}", read)
 
     def count_corrections(self, since: float) -> int:
-        """How often the user corrected a type since a time."""
-        found = (
-            self._database.rows("SELECT count(*) AS n FROM corrections WHERE at >= ?", (since,))
-            if self._mode == "full"
-            else []
-        )
-        return int(found[0]["n"]) if found else 0
+        """The number of corrections since a time."""
+        if self._mode != "full":
+            return 0
+        return self._count("SELECT count(*) AS n FROM corrections WHERE at >= ?", since)
 
-    # ------------------------------------------------------------ the user's word on answers
+    # ------------------------------------------------------------ ratings of answers
 
     def set_ratings(self, run: dict[str, Any], scores: dict[ModelKey, float], kind: str) -> bool:
-        """Keeps scores of models for a run's task, in the place of earlier ones; whether they now
-        stand there."""
+        """Stores scores of models for a run's task, replacing earlier ones; returns whether they
+        were written."""
+        shared = {"run_id": run["run_id"], "at": time.time(), "kind": kind}
+        shared |= {"task": run["task"], "task_type": run["task_type"]}
         rows = [
-            {
-                "run_id": run["run_id"],
-                "at": time.time(),
-                "task": run["task"],
-                "task_type": run["task_type"],
-                "model": model,
-                "provider": provider,
-                "score": score,
-                "kind": kind,
-            }
+            {**shared, "model": model, "provider": provider, "score": score}
             for (provider, model), score in scores.items()
         ]
-
-        self._kept.clear()
+        self._cache.clear()
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
@@ -116,46 +138,47 @@ class FeedbackStore:
         return self._database.run_or_default(write, False)
 
     def record_rerun(self, task: str, model: ModelKey, at: float) -> bool:
-        """Notes that a task was run again with another model, within an hour: weak evidence about
-        the first one. Whether there was one."""
+        """Records that a task was run again with another model within RERUN_WITHIN_S, which is weak
+        evidence against the first one. Returns whether there was a first one."""
         if self._mode != "full":
             return False
         query = (
-            "SELECT run_id, task, task_type, model, provider FROM (SELECT * FROM runs ORDER BY seq"
-            " DESC LIMIT ?) WHERE task = ? AND at >= ? AND status = 'ok' AND source = 'model' AND"
-            " (model != ? OR provider != ?) AND run_id NOT IN (SELECT run_id FROM ratings) LIMIT 1"
+            "SELECT run_id, task, task_type, model, provider"
+            " FROM (SELECT * FROM runs ORDER BY seq DESC LIMIT ?)"
+            " WHERE task = ? AND at >= ? AND status = 'ok' AND source = 'model'"
+            " AND (model != ? OR provider != ?)"
+            " AND run_id NOT IN (SELECT run_id FROM ratings) LIMIT 1"
         )
-        clean = self._redactor.redact(task)
-        found = self._database.rows(
-            query, (_RERUNS_SEEN, clean, at - RERUN_WITHIN_S, model[1], model[0])
-        )
-        return bool(found) and self.set_ratings(
-            found[0], {(found[0]["provider"], found[0]["model"]): RERUN_SCORE}, RERUN
-        )
+        provider, name = model
+        values = (_RERUN_RUNS, self._redactor.redact(task), at - RERUN_WITHIN_S, name, provider)
+        runs = self._database.rows(query, values)
+        if not runs:
+            return False
+        first = runs[0]
+        return self.set_ratings(first, {(first["provider"], first["model"]): RERUN_SCORE}, RERUN)
 
     def ratings(self, after: int = 0) -> list[Rating]:
-        """Every rating whose id is above `after`, the oldest first."""
-        query = (
-            "SELECT id, task, task_type, model, provider, score, kind FROM ratings WHERE id > ?"
-            " ORDER BY id"
-        )
-        from orch.storage.grades import Rating  # few runs have any
-
+        """Ratings with an id above `after`, oldest first."""
+        columns = ", ".join(Rating._fields)
+        query = f"SELECT {columns} FROM ratings WHERE id > ? ORDER BY id"
         return [Rating(**row) for row in self._database.rows(query, (after,))]
 
     def count_ratings_up_to(self, last: int) -> int:
-        """How many ratings there are with ids up to `last`: fewer than there were when one was
-        forgotten or given anew."""
-        found = self._database.rows("SELECT count(*) AS n FROM ratings WHERE id <= ?", (last,))
-        return int(found[0]["n"]) if found else 0
+        """The number of ratings with ids up to `last`; it shrinks if one is forgotten or
+        replaced."""
+        return self._count("SELECT count(*) AS n FROM ratings WHERE id <= ?", last)
+
+    def _count(self, query: str, value: float) -> int:
+        rows = self._database.rows(query, (value,))
+        return int(rows[0]["n"]) if rows else 0
 
     # ------------------------------------------------------------ graded answers
 
     def add_grades(self, answers: Iterable[GradedAnswer]) -> bool:
-        """Keeps graded answers, in the place of earlier ones to the same task by the same model;
-        whether they now stand there."""
-        rows = [asdict(answer) for answer in answers]
-        self._kept.clear()
+        """Stores graded answers, replacing earlier ones of the same task and model; returns whether
+        they were written."""
+        rows = [answer._asdict() for answer in answers]
+        self._cache.clear()
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
@@ -166,53 +189,40 @@ class FeedbackStore:
         return self._database.run_or_default(write, False)
 
     def graded_answers(self) -> list[GradedAnswer]:
-        """Every graded answer, the oldest first."""
-        from orch.storage.grades import GradedAnswer  # only a bench and fitting read them again
-
-        return [
-            GradedAnswer(**{name: row[name] for name in GradedAnswer.__slots__})
-            for row in self._database.rows("SELECT * FROM graded ORDER BY id")
-        ]
+        """All graded answers, oldest first."""
+        columns = ", ".join(GradedAnswer._fields)
+        rows = self._database.rows(f"SELECT {columns} FROM graded ORDER BY id")
+        return [GradedAnswer(**row) for row in rows]
 
     def mean_grades(self) -> dict[ModelKey, tuple[float, int]]:
         """Mean score and number of the graded answers of each model."""
         query = (
-            "SELECT provider, model, avg(score) AS mean, count(*) AS n FROM graded WHERE score IS"
-            " NOT NULL AND how != 'static' GROUP BY provider, model"
+            "SELECT provider, model, avg(score) AS mean, count(*) AS n FROM graded"
+            " WHERE score IS NOT NULL AND how != 'static' GROUP BY provider, model"
         )
-        return {
-            (row["provider"], row["model"]): (row["mean"], row["n"])
-            for row in self._database.rows(query)
-        }
+        rows = self._database.rows(query)
+        return {(row["provider"], row["model"]): (row["mean"], row["n"]) for row in rows}
 
     def last_ids(self) -> tuple[int, int]:
-        """The highest ids of graded answers and of ratings: what was learned from."""
-        found = self._lately(
-            "marks",
-            lambda: self._database.rows(
-                "SELECT (SELECT max(id) FROM graded) AS graded, (SELECT max(id) FROM ratings) AS"
-                " ratings"
-            ),
+        """The highest ids of graded answers and of ratings, which identify the evidence."""
+        query = (
+            "SELECT (SELECT max(id) FROM graded) AS graded,"
+            " (SELECT max(id) FROM ratings) AS ratings"
         )
-        return (found[0]["graded"] or 0, found[0]["ratings"] or 0) if found else (0, 0)
+        rows = self._cached("last ids", lambda: self._database.rows(query))
+        return (rows[0]["graded"] or 0, rows[0]["ratings"] or 0) if rows else (0, 0)
 
-    # ------------------------------------------------------------ what was learned from them
+    # ------------------------------------------------------------ fitted models
 
     def save_learned(self, name: str, stamp: str, data: bytes) -> None:
-        """Keeps something that was fitted to the evidence; `stamp` says to what."""
-        self._database.run_or_default(
-            lambda c: c.execute(
-                "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", (name, stamp, data)
-            ),
-            None,
-        )
+        """Stores a fitted model; `stamp` identifies the evidence."""
+        query, values = "INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", (name, stamp, data)
+        self._database.run_or_default(lambda c: c.execute(query, values), None)
 
     def load_learned(self, name: str) -> tuple[str, bytes] | None:
-        """What was kept under a name: its stamp and data."""
+        """The stamp and the data of a fitted model."""
+        query = "SELECT stamp, data FROM learned WHERE name = ?"
         row: Sequence[Any] | None = self._database.run_or_default(
-            lambda c: c.execute(
-                "SELECT stamp, data FROM learned WHERE name = ?", (name,)
-            ).fetchone(),
-            None,
+            lambda c: c.execute(query, (name,)).fetchone(), None
         )
         return (str(row[0]), bytes(row[1])) if row else None

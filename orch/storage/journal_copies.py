@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from orch.errors import JournalError, UsageError
-from orch.storage.journal import Journal, decode_run
+from orch.storage.history import decode_run
+from orch.storage.journal import Journal
 from orch.storage.schema import MIGRATIONS
 from orch.storage.sqlite_file import (
     BUSY_TIMEOUT_S,
@@ -54,7 +55,11 @@ def export_runs(journal: Journal, since: float = 0.0) -> Iterator[dict[str, Any]
                 name: journal.database.rows(each, (row["run_id"],))
                 for name, each in _JUDGED.items()
             }
-            yield {**decode_run(row), "attempts": journal.attempts_of(row["run_id"]), **beside}
+            yield {
+                **decode_run(row),
+                "attempts": journal.history.attempts_of(row["run_id"]),
+                **beside,
+            }
         after = rows[-1]["seq"]
 
 

@@ -57,4 +57,18 @@ MIGRATIONS = (
     CREATE TABLE learned (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, data BLOB NOT NULL);
     """,
     "ALTER TABLE runs ADD COLUMN client TEXT;",
+    # an alternative answer was recorded under the session CONVERSATION/other/RUN/TIME, with a run
+    # id of 18 and a time of some hexadecimal digits
+    """
+    ALTER TABLE runs ADD COLUMN alternative_to TEXT;
+    UPDATE runs SET
+        alternative_to = substr(rtrim(session, '0123456789abcdef'), -19, 18),
+        session = substr(rtrim(session, '0123456789abcdef'), 1,
+                         length(rtrim(session, '0123456789abcdef')) - 26)
+    WHERE session LIKE '%/other/%/%'
+        AND substr(rtrim(session, '0123456789abcdef'), -26, 7) = '/other/'
+        AND substr(rtrim(session, '0123456789abcdef'), -19, 18) NOT GLOB '*[^0-9a-f]*'
+        AND rtrim(session, '0123456789abcdef') != session
+        AND substr(rtrim(session, '0123456789abcdef'), -1) = '/';
+    """,
 )

@@ -1,19 +1,25 @@
-"""What the journal's attempts add up to: runs, errors, fallbacks, tokens and times, by model and by
-type (pure)."""
+"""Aggregates attempts: runs, errors, fallbacks, tokens and times by model, by task type and by
+client (pure)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from orch.storage.timings import COLD_LOAD_S
 from orch.types import display_names
 
 Row = dict[str, Any]
 
 
 def by_model(attempts: Sequence[Row]) -> dict[str, Row]:
-    """Figures by model id, as PROVIDER/ID where several providers have it. Times in seconds, None
-    where nothing was measured."""
+    """Statistics by model id, or PROVIDER/ID if several providers have the id. Times are in
+    seconds, None if nothing was measured.
+
+    `fallbacks` counts how often the model failed and another attempt followed, `takeovers` how
+    often it was asked after a failure.
+    """
     names = display_names((row["provider"], row["model"]) for row in attempts)
     return _grouped(
         [{**row, "model": names[row["provider"], row["model"]]} for row in attempts], "model"
@@ -26,19 +32,50 @@ def by_type(attempts: Sequence[Row]) -> dict[str, Row]:
 
 
 def by_client(runs: Sequence[Row]) -> dict[str, Row]:
-    """Runs, errors and tokens by the name of the key that asked; the empty name is who needs
-    none."""
-    found: dict[str, Row] = {}
+    """Runs, errors and tokens by the name of the client's key; empty for clients without one."""
+    clients: dict[str, Row] = {}
     for run in runs:
-        row = found.setdefault(
-            run["client"] or "",
-            {"runs": 0, "errors": 0, "prompt_tokens": 0, "completion_tokens": 0},
-        )
+        empty = {"runs": 0, "errors": 0, "prompt_tokens": 0, "completion_tokens": 0}
+        row = clients.setdefault(run["client"] or "", empty)
         row["runs"] += 1
         row["errors"] += run["status"] != "ok"
         for kind in ("prompt_tokens", "completion_tokens"):
             row[kind] += run[kind] or 0
-    return found
+    return clients
+
+
+def count_fallbacks(attempts: Sequence[Row]) -> Counter[tuple[str, str, str]]:
+    """Counts fallbacks by (failed model, error code, model that took over). The attempts of a run
+    must be in order."""
+    names = display_names((row["provider"], row["model"]) for row in attempts)
+    previous: dict[str, Row] = {}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for row in attempts:
+        failed = previous.get(row["run_id"])
+        if failed is not None:
+            failed_name = names[failed["provider"], failed["model"]]
+            counts[failed_name, failed["code"] or "", names[row["provider"], row["model"]]] += 1
+        previous[row["run_id"]] = row
+    return counts
+
+
+def cold_loads(attempts: Sequence[Row]) -> dict[str, list[float]]:
+    """Seconds of every cold load by model."""
+    names = display_names((row["provider"], row["model"]) for row in attempts)
+    loads: dict[str, list[float]] = {}
+    for row in attempts:
+        if (row["load_s"] or 0.0) > COLD_LOAD_S:
+            loads.setdefault(names[row["provider"], row["model"]], []).append(row["load_s"])
+    return dict(sorted(loads.items()))
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """The nearest-rank percentile; None if there are no values."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    rank = max(-(-len(ordered) * percent // 100), 1)
+    return ordered[int(rank) - 1]
 
 
 def _grouped(attempts: Sequence[Row], key: str) -> dict[str, Row]:
@@ -47,38 +84,30 @@ def _grouped(attempts: Sequence[Row], key: str) -> dict[str, Row]:
     for row in attempts:
         if row[key] is not None:
             groups.setdefault(row[key], []).append(row)
-    return {name: _figures(rows, last) for name, rows in sorted(groups.items())}
+    return {name: _statistics(rows, last) for name, rows in sorted(groups.items())}
 
 
-def _figures(rows: list[Row], last: dict[str, int]) -> Row:
-    good = [row for row in rows if row["outcome"] == "ok"]
-    bad = [row for row in rows if row["outcome"] != "ok" and row["code"] != "interrupted"]
+def _statistics(rows: list[Row], last: dict[str, int]) -> Row:
+    answered = [row for row in rows if row["outcome"] == "ok"]
+    failed = [row for row in rows if row["outcome"] != "ok" and row["code"] != "interrupted"]
     rates = [
         row["completion_tokens"] / row["decode_s"]
-        for row in good
+        for row in answered
         if row["decode_s"] and row["completion_tokens"]
     ]
     return {
         "runs": len(rows),
-        "errors": len(bad),
-        "fallbacks": sum(row["n"] < last[row["run_id"]] for row in bad),
+        "errors": len(failed),
+        "fallbacks": sum(row["n"] < last[row["run_id"]] for row in failed),
+        "takeovers": sum(row["n"] > 0 for row in rows),
         "tokens": sum(row["completion_tokens"] or 0 for row in rows),
-        "ttft_p50_s": percentile(_known(good, "ttft_s"), 50),
-        "ttft_p95_s": percentile(_known(good, "ttft_s"), 95),
-        "total_p50_s": percentile(_known(good, "total_s"), 50),
-        "total_p95_s": percentile(_known(good, "total_s"), 95),
+        "ttft_p50_s": percentile(_known(answered, "ttft_s"), 50),
+        "ttft_p95_s": percentile(_known(answered, "ttft_s"), 95),
+        "total_p50_s": percentile(_known(answered, "total_s"), 50),
+        "total_p95_s": percentile(_known(answered, "total_s"), 95),
         "tokens_per_s": percentile(rates, 50),
     }
 
 
 def _known(rows: Iterable[Row], key: str) -> list[float]:
     return [row[key] for row in rows if row[key] is not None]
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The nearest-rank percentile, None of nothing."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    rank = max(-(-len(ordered) * share // 100), 1)
-    return ordered[int(rank) - 1]

@@ -1,89 +1,146 @@
-"""What the machine measured of each model's speed: cells of `orch bench` and live answers, read as
-one."""
+"""Stores benchmark samples, and computes each model's speed from them and from live answers."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from orch.storage.database import Database, insert_row
 from orch.storage.sqlite_file import transaction
 from orch.types import ModelKey, SpeedStats, TaskType
 
-if TYPE_CHECKING:
-    from orch.storage.benchmark_sample import BenchmarkSample
-
-_TYPES = frozenset(TaskType)
-RECENT_ANSWERS = 20
-"""Answers that are looked at: live runs keep the figures fresh."""
-RECENT_LOADS = 5
+RECENT_ANSWERS, RECENT_LOADS = 20, 5
+"""How many answers and cold loads are used: live answers keep the figures current."""
+RECENT_LENGTHS = 100
+"""How many answers are used for their length."""
+RECENT_CHOICES = 20
+"""How many answers predict which model is needed next."""
 COLD_LOAD_S = 0.1
-"""A load shorter than this is a model that was there already: Ollama reports some milliseconds for
-those."""
+"""A shorter load is that of a loaded model, for which Ollama reports some milliseconds."""
 HALF_LIFE_S = 14 * 86_400
-"""A measurement counts half as much as one that is two weeks younger."""
-_ANSWERS = """
-    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, estimated_tokens FROM attempts
-                   WHERE model = :model AND provider = :provider AND outcome = 'ok' ORDER BY id DESC LIMIT :most)
+"""A measurement counts half as much as one that is two weeks newer."""
+MIN_COMPARED_TOKENS = 200
+"""Estimated tokens from which the server's count corrects estimates: below, most tokens are the
+model's template."""
+_TYPES = frozenset(TaskType)
+_MODEL = "model = :model AND provider = :provider"
+_ANSWERS = f"""
+    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens,
+                          estimated_tokens FROM attempts
+                   WHERE {_MODEL} AND outcome = 'ok' ORDER BY id DESC LIMIT :most)
     UNION ALL
-    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, NULL FROM speeds
-                   WHERE model = :model AND provider = :provider AND concurrency = 1 AND error IS NULL ORDER BY id DESC LIMIT :most)
+    SELECT * FROM (SELECT at, prefill_s, decode_s, prompt_tokens, completion_tokens, NULL
+                   FROM speeds
+                   WHERE {_MODEL} AND concurrency = 1 AND error IS NULL ORDER BY id DESC LIMIT :most)
     ORDER BY at DESC LIMIT :most"""
 _LOADS = f"""
     SELECT * FROM (SELECT at, load_s FROM attempts
-                   WHERE model = :model AND provider = :provider AND load_s > {COLD_LOAD_S} ORDER BY id DESC LIMIT :most)
+                   WHERE {_MODEL} AND load_s > {COLD_LOAD_S} ORDER BY id DESC LIMIT :most)
     UNION ALL
     SELECT * FROM (SELECT at, load_s FROM speeds
-                   WHERE model = :model AND provider = :provider AND load_s > {COLD_LOAD_S} AND error IS NULL ORDER BY id DESC LIMIT :most)
+                   WHERE {_MODEL} AND load_s > {COLD_LOAD_S} AND error IS NULL
+                   ORDER BY id DESC LIMIT :most)
     ORDER BY at DESC LIMIT :most"""
-_LENGTHS = """
+_LENGTHS = f"""
     SELECT task_type, count(*), avg(completion_tokens) FROM (
-        SELECT task_type, completion_tokens FROM attempts WHERE model = :model AND provider = :provider AND outcome = 'ok' ORDER BY id DESC LIMIT :most)
+        SELECT task_type, completion_tokens FROM attempts
+        WHERE {_MODEL} AND outcome = 'ok' ORDER BY id DESC LIMIT :most)
     WHERE task_type IS NOT NULL AND completion_tokens > 0 GROUP BY task_type"""
-_LATELY = """
-    SELECT provider, model, count(*) AS count FROM (SELECT provider, model FROM attempts WHERE outcome = 'ok' ORDER BY id DESC LIMIT ?)
+_CHOICES = """
+    SELECT provider, model, count(*) AS count FROM (
+        SELECT provider, model FROM attempts WHERE outcome = 'ok' ORDER BY id DESC LIMIT ?)
     GROUP BY provider, model"""
-RECENT_LENGTHS = 100
-"""Answers whose length is looked at."""
-RECENT_CHOICES = 20
-"""Answers that tell which model is likely wanted next."""
-MIN_COMPARED_TOKENS = 200
-"""Estimated tokens from which a count tells how far estimates are off: of less, most is the model's
-own template."""
-_RECOUNTS = """
+_OVERFLOWS = f"""
     SELECT at, estimated_tokens, prompt_tokens FROM attempts
-    WHERE model = :model AND provider = :provider AND outcome IN ('failed', 'partial') AND code = 'context_overflow' AND prompt_tokens > 0
-          AND estimated_tokens > 0 ORDER BY id DESC LIMIT :most"""
+    WHERE {_MODEL} AND outcome IN ('failed', 'partial') AND code = 'context_overflow'
+          AND prompt_tokens > 0 AND estimated_tokens > 0
+    ORDER BY id DESC LIMIT :most"""
+_DECODE_RATES = """
+    SELECT provider, model, task_type, completion_tokens / decode_s AS rate FROM (
+        SELECT *, row_number() OVER
+            (PARTITION BY provider, model, task_type ORDER BY id DESC) AS place
+        FROM attempts WHERE outcome = 'ok' AND decode_s > 0 AND completion_tokens >= 8
+            AND task_type IS NOT NULL)
+    WHERE place <= ?"""
+
+
+class BenchmarkSample(NamedTuple):
+    """One measured cell of a speed benchmark, in seconds, tokens and bytes. `kind` is cold, warm or
+    together; `timed_by` is provider or clock."""
+
+    # a named tuple: a dataclass of so many fields takes 1.4 ms to create at each start, this 0.25
+
+    at: float
+    bench: str
+    cell: str
+    round: int
+    model: str
+    provider: str
+    digest: str
+    kind: str
+    size: str
+    concurrency: int
+    timed_by: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    load_s: float | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None
+    ttft_s: float | None = None
+    total_s: float | None = None
+    resident_bytes: int | None = None
+    error: str | None = None
+
+
+class _Answer(NamedTuple):
+    """One row of _ANSWERS."""
+
+    at: float
+    prefill_s: float | None
+    decode_s: float | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    estimated_tokens: int | None
 
 
 class TimingStore:
-    """The journal's figures of speed."""
+    """The timings of one journal. A file that can't be used becomes a warning of its database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    # ------------------------------------------------------------ speed of models
+
     def speed_stats(self, models: Sequence[ModelKey]) -> dict[ModelKey, SpeedStats]:
-        """By provider and model: weighted medians over the last 20 answers and the last 5 cold
-        loads, younger ones counting more."""
+        """Weighted medians over the last answers and cold loads of each model, newer ones counting
+        more. Models without measurements are left out."""
 
         def read(connection: sqlite3.Connection) -> dict[ModelKey, SpeedStats]:
-            found = ((key, _measured(connection, *key)) for key in models)
-            return {key: measured for key, measured in found if measured is not None}
+            stats = ((key, _read_stats(connection, *key)) for key in models)
+            return {key: each for key, each in stats if each is not None}
 
         return self._database.run_or_default(read, {})
 
     def recent_answer_counts(self) -> dict[ModelKey, int]:
-        """How many of the last 20 answers each model gave."""
-        return {
-            (row["provider"], row["model"]): row["count"]
-            for row in self._database.rows(_LATELY, (RECENT_CHOICES,))
-        }
+        """How many of the last RECENT_CHOICES answers each model gave."""
+        rows = self._database.rows(_CHOICES, (RECENT_CHOICES,))
+        return {(row["provider"], row["model"]): row["count"] for row in rows}
 
-    def add_samples(self, speeds: Iterable[BenchmarkSample]) -> bool:
-        """Keeps cells of a bench; whether they now stand there."""
-        rows = [asdict(speed) for speed in speeds]
+    def decode_rates(self, limit: int) -> dict[tuple[ModelKey, TaskType], list[float]]:
+        """Tokens per second of the last `limit` answers of each model and task type."""
+        rates: dict[tuple[ModelKey, TaskType], list[float]] = {}
+        for row in self._database.rows(_DECODE_RATES, (limit,)):
+            if row["task_type"] in _TYPES:
+                key = (row["provider"], row["model"]), TaskType(row["task_type"])
+                rates.setdefault(key, []).append(row["rate"])
+        return rates
+
+    # ------------------------------------------------------------ benchmark samples
+
+    def add_samples(self, samples: Iterable[BenchmarkSample]) -> bool:
+        """Stores samples; returns whether they were written."""
+        rows = [sample._asdict() for sample in samples]
 
         def write(connection: sqlite3.Connection) -> bool:
             with transaction(connection):
@@ -93,84 +150,89 @@ class TimingStore:
 
         return self._database.run_or_default(write, False)
 
-    def samples_of(self, name: str) -> list[BenchmarkSample]:
-        """The cells of one bench, in the order they were measured."""
-        return [
-            _speed(row)
-            for row in self._database.rows(
-                "SELECT * FROM speeds WHERE bench = ? ORDER BY id", (name,)
-            )
-        ]
+    def samples_of(self, bench: str) -> list[BenchmarkSample]:
+        """The samples of one benchmark, in the order they were measured."""
+        columns = ", ".join(BenchmarkSample._fields)
+        query = f"SELECT {columns} FROM speeds WHERE bench = ? ORDER BY id"
+        return [BenchmarkSample(**row) for row in self._database.rows(query, (bench,))]
 
     def benchmarked_models(self) -> set[ModelKey]:
-        """The models of which anything was benched."""
-        return {
-            (row["provider"], row["model"])
-            for row in self._database.rows(
-                "SELECT DISTINCT provider, model FROM speeds WHERE error IS NULL"
-            )
-        }
+        """The models with at least one successful sample."""
+        rows = self._database.rows(
+            "SELECT DISTINCT provider, model FROM speeds WHERE error IS NULL"
+        )
+        return {(row["provider"], row["model"]) for row in rows}
 
 
-def _speed(row: dict[str, Any]) -> BenchmarkSample:
-    from orch.storage.benchmark_sample import BenchmarkSample  # only a bench reads its cells again
-
-    return BenchmarkSample(**{name: row[name] for name in BenchmarkSample.__slots__})
+# ---------------------------------------------------------------- statistics
 
 
-def _measured(connection: sqlite3.Connection, provider: str, model: str) -> SpeedStats | None:
-    key = {"model": model, "provider": provider}
-    rows = connection.execute(_ANSWERS, {**key, "most": RECENT_ANSWERS}).fetchall()
-    recounts = connection.execute(_RECOUNTS, {**key, "most": RECENT_LOADS}).fetchall()
-    if not rows:
-        return SpeedStats(0, recounts[0][0], recounts=_pairs(recounts)) if recounts else None
-    loads = connection.execute(_LOADS, {**key, "most": RECENT_LOADS}).fetchall()
-    newest = rows[0][0]
+def _read_stats(connection: sqlite3.Connection, provider: str, model: str) -> SpeedStats | None:
+    def read(query: str, most: int) -> list[tuple[Any, ...]]:
+        values = {"model": model, "provider": provider, "most": most}
+        return connection.execute(query, values).fetchall()
+
+    answers = [_Answer._make(row) for row in read(_ANSWERS, RECENT_ANSWERS)]
+    overflows = read(_OVERFLOWS, RECENT_LOADS)
+    recounts = tuple((estimated, counted) for _, estimated, counted in overflows)
+    if not answers:
+        return SpeedStats(0, overflows[0][0], recounts=recounts) if overflows else None
+    newest = answers[0].at
+    loads = [(load_s, at) for at, load_s in read(_LOADS, RECENT_LOADS)]
     return SpeedStats(
-        n=len(rows),
+        n=len(answers),
         last_at=newest,
-        load_s=_median([(row[1], row[0]) for row in loads], newest),
-        prefill_tps=_median(
-            [(row[3] / row[1], row[0]) for row in rows if row[1] and (row[3] or 0) >= 32], newest
-        ),
-        decode_tps=_median(
-            [(row[4] / row[2], row[0]) for row in rows if row[2] and (row[4] or 0) >= 8], newest
-        ),
-        token_ratio=_median(
-            [
-                (row[3] / row[5], row[0])
-                for row in rows
-                if row[3] and _tells_of_others(row[5] or 0, recounts)
-            ],
-            newest,
-        ),
-        answers=_lengths(connection.execute(_LENGTHS, {**key, "most": RECENT_LENGTHS}).fetchall()),
-        recounts=_pairs(recounts),
+        load_s=_weighted_median(loads, newest),
+        prefill_tps=_weighted_median(_prefill_rates(answers), newest),
+        decode_tps=_weighted_median(_decode_rates(answers), newest),
+        token_ratio=_weighted_median(_token_ratios(answers, recounts), newest),
+        answers=_lengths(read(_LENGTHS, RECENT_LENGTHS)),
+        recounts=recounts,
     )
 
 
-def _lengths(rows: Iterable[tuple[str, int, float]]) -> dict[TaskType, tuple[int, float]]:
+def _prefill_rates(answers: Sequence[_Answer]) -> list[tuple[float, float]]:
+    return [
+        ((each.prompt_tokens or 0) / each.prefill_s, each.at)
+        for each in answers
+        if each.prefill_s and (each.prompt_tokens or 0) >= 32
+    ]
+
+
+def _decode_rates(answers: Sequence[_Answer]) -> list[tuple[float, float]]:
+    return [
+        ((each.completion_tokens or 0) / each.decode_s, each.at)
+        for each in answers
+        if each.decode_s and (each.completion_tokens or 0) >= 8
+    ]
+
+
+def _token_ratios(
+    answers: Sequence[_Answer], recounts: Sequence[tuple[int, int]]
+) -> list[tuple[float, float]]:
+    """How far estimates are off. A prompt that overflowed before is left out: its own count is
+    known."""
+    refused = {estimated for estimated, _ in recounts}
+    return [
+        (each.prompt_tokens / each.estimated_tokens, each.at)
+        for each in answers
+        if each.prompt_tokens
+        and each.estimated_tokens is not None
+        and each.estimated_tokens >= MIN_COMPARED_TOKENS
+        and each.estimated_tokens not in refused
+    ]
+
+
+def _lengths(rows: Sequence[tuple[Any, ...]]) -> dict[TaskType, tuple[int, float]]:
     return {TaskType(task_type): (n, mean) for task_type, n, mean in rows if task_type in _TYPES}
 
 
-def _tells_of_others(estimated: int, recounts: Iterable[tuple[float, int, int]]) -> bool:
-    """Whether a count says how far estimates of other prompts are off: not that of a prompt that
-    was refused before, which stands for itself."""
-    return estimated >= MIN_COMPARED_TOKENS and all(
-        estimated != refused for _, refused, _ in recounts
-    )
-
-
-def _pairs(rows: Iterable[tuple[float, int, int]]) -> tuple[tuple[int, int], ...]:
-    return tuple((estimated, counted) for _, estimated, counted in rows)
-
-
-def _median(values: list[tuple[float, float]], newest: float) -> float | None:
-    """The weighted median of (value, when); None of nothing."""
-    weighed = sorted((value, 0.5 ** (max(newest - at, 0.0) / HALF_LIFE_S)) for value, at in values)
-    half = sum(weight for _, weight in weighed) / 2
-    for value, weight in weighed:
+def _weighted_median(values: Sequence[tuple[float, float]], newest: float) -> float | None:
+    """The weighted median of (value, time) pairs; None if there are none."""
+    weighted = sorted((value, 0.5 ** (max(newest - at, 0.0) / HALF_LIFE_S)) for value, at in values)
+    half = sum(weight for _, weight in weighted) / 2
+    for value, weight in weighted:
         half -= weight
         if half < 0:
             return value
-    return weighed[-1][0] if weighed else None
+    return weighted[-1][0] if weighted else None

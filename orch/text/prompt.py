@@ -97,6 +97,9 @@ class Task:
     profile: str = "balanced"
     dial: float | None = None
     session: str | None = None
+    alternative_to: str | None = None
+    """The run of the session to which this asks for another answer; the conversation continues
+    without it."""
     stay_with: ModelKey | None = None
     """The model that answered this conversation before: it is kept unless another one is clearly
     better."""

@@ -18,7 +18,7 @@ from tests.support.orch_command import orch
 
 NO_FIGURES = dict.fromkeys(
     ("ttft_p50_s", "ttft_p95_s", "total_p50_s", "total_p95_s", "tokens_per_s")
-) | dict.fromkeys(("errors", "fallbacks", "tokens"), 0)
+) | dict.fromkeys(("errors", "fallbacks", "takeovers", "tokens"), 0)
 
 
 @pytest.mark.real

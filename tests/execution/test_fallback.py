@@ -13,7 +13,7 @@ from orch import OrchError, Orchestrator
 from orch.execution.results import all_failed_error
 from orch.execution.serialize import fallback_model_names
 from orch.orchestrator import build_task
-from orch.storage.journal import decode_run
+from orch.storage.history import decode_run
 from orch.types import Attempt
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
@@ -45,7 +45,7 @@ async def test_another_model_takes_over_only_where_it_may(
         run = orchestrator.start_run(build_task(TASK, **wishes), "restart")
         with suppress(OrchError):
             _ = [event async for event in run.events()]
-        attempts = orchestrator.runtime.journal.attempts_of(run.run_id)
+        attempts = orchestrator.runtime.journal.history.attempts_of(run.run_id)
     assert [attempt["model"] for attempt in attempts] == asked
     assert (run.error.exit_code if run.error else 0) == (7 if asked == [CODER] else 0)
 
@@ -117,7 +117,7 @@ async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_on
     twins[0].models[TWIN].faults.append(CUT)
     async with Orchestrator(models=two_homes(*twins)) as orchestrator:
         await orchestrator.execute(TASK)
-        row = decode_run(orchestrator.runtime.journal.find_run("last") or {})
+        row = decode_run(orchestrator.runtime.journal.history.find_run("last") or {})
         again = await orchestrator.execute(TASK)
         figures = orchestrator.get_stats()
     assert (row["provider"], row["decision"]["provider"]) == ("other", "other")

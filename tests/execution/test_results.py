@@ -115,8 +115,8 @@ async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(
     async with over({"ollama": server}) as orchestrator:
         with pytest.raises(OrchError) as caught:
             await orchestrator.execute(TASK)
-        (row,) = orchestrator.runtime.journal.runs()
-        kept = orchestrator.runtime.journal.attempts_of(caught.value.run_id)
+        (row,) = orchestrator.runtime.journal.history.runs()
+        kept = orchestrator.runtime.journal.history.attempts_of(caught.value.run_id)
     assert (
         [attempt.code for attempt in caught.value.attempts]
         == [each["code"] for each in kept]
@@ -136,7 +136,7 @@ async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counte
         result = await orchestrator.execute(
             TASK, system_prompt="be brief", session="s", model="a:1b"
         )
-        row = orchestrator.runtime.journal.find_run(result.run_id) or {}
+        row = orchestrator.runtime.journal.history.find_run(result.run_id) or {}
     asked = ("task", "system", "session", "face", "status", "source", "config_hash")
     assert [row[name] for name in asked] == [
         TASK,

@@ -191,7 +191,7 @@ async def test_after_a_fallback_the_decision_names_who_answered_and_says_that_it
     server.models["a:1b"].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
-        (row,) = orchestrator.runtime.journal.runs()
+        (row,) = orchestrator.runtime.journal.history.runs()
     assert (result.decision.model_id, result.response.content) == ("b:1b", "by b:1b")
     assert result.decision.reason.startswith("fallback: ")
     assert (row["model"], row["provider"]) == ("b:1b", "ollama")
@@ -320,7 +320,7 @@ async def test_every_run_ends_in_the_journal_once_whatever_became_of_it(server: 
         stream = orchestrator.execute_streaming(TASK, model="c:1b")
         assert [(await anext(stream))["type"] for _ in range(2)] == ["metadata", "content"]
         await stream.aclose()
-        rows = orchestrator.runtime.journal.runs()
+        rows = orchestrator.runtime.journal.history.runs()
     ends = {row["status"]: (row["model"], row["answer"], row["error_code"]) for row in rows}
     assert ends == {
         "failed": ("a:1b", "", "all_failed"),
@@ -334,7 +334,7 @@ async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
         sources = [(await orchestrator.execute(TASK, store_memory=True)).source for _ in range(2)]
-        rows = orchestrator.runtime.journal.runs()
+        rows = orchestrator.runtime.journal.history.runs()
     assert sources == ["model", "cache"]
     assert sorted((row["source"], row["remember"]) for row in rows) == [("cache", 0), ("model", 1)]
 
@@ -348,5 +348,5 @@ async def test_store_memory_overrules_routing_yaml(
 ) -> None:
     async with over({"ollama": server}, memory={"remember": remember}) as orchestrator:
         await orchestrator.execute(TASK, store_memory=wish)
-        (row,) = orchestrator.runtime.journal.runs()
+        (row,) = orchestrator.runtime.journal.history.runs()
     assert row["remember"] == kept

@@ -243,7 +243,7 @@ async def test_half_a_character_is_no_reason_to_fail(wire: respx.MockRouter) -> 
     say(wire, piece(content="Hi \ud83d"), piece(content="\ude00"), piece("stop"))
     async with served(NOBODY) as orchestrator:
         assert (await orchestrator.execute(TASK)).response.content.startswith("Hi ")
-        assert orchestrator.runtime.journal.count() == 1
+        assert orchestrator.runtime.journal.history.count() == 1
 
 
 async def test_vectors_come_in_the_order_of_the_texts(wire: respx.MockRouter) -> None:

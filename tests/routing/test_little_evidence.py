@@ -15,7 +15,7 @@ from orch.quality import QualityModel
 from orch.quality.estimator import RERUN_STEP, QualityEstimator, apply_rating, fit_quality_model
 from orch.routing.model_state import ModelState
 from orch.routing.priors import prior_from_rating
-from orch.storage.grades import GradedAnswer, Rating
+from orch.storage.feedback import GradedAnswer, Rating
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
 from orch.types import TaskType

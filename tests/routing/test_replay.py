@@ -198,7 +198,7 @@ async def _told_again(orchestrator: Orchestrator) -> list[str]:
     survey = await runtime.registry.snapshot()
     return [
         each.task_type
-        for each in replay_runs(runtime.journal.runs(), decider(runtime, survey)).decisions
+        for each in replay_runs(runtime.journal.history.runs(), decider(runtime, survey)).decisions
     ]
 
 

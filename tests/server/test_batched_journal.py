@@ -137,10 +137,10 @@ def test_runs_that_can_not_be_written_are_said_to_wait_and_are_written_when_they
         until(
             lambda: "wait in memory until the journal can be written" in " ".join(journal.warnings)
         )
-        assert journal.runs() == []
-    until(lambda: len(journal.runs()) == len(names))
+        assert journal.history.runs() == []
+    until(lambda: len(journal.history.runs()) == len(names))
     assert journal.warnings == []
-    assert [run["run_id"] for run in reversed(journal.runs())] == names
+    assert [run["run_id"] for run in reversed(journal.history.runs())] == names
     assert [entry.levelname for entry in caplog.records] == ["WARNING", "WARNING"]
 
 
@@ -181,7 +181,7 @@ def test_what_waits_outlives_a_change_of_the_configuration(
         before.close()
     after = BatchedJournal(journal.path, Redactor({}), "full", 10**9, lambda run: None, unwritten)
     after.flush()
-    assert [run["run_id"] for run in after.runs()] == ["run"]
+    assert [run["run_id"] for run in after.history.runs()] == ["run"]
 
 
 def test_what_was_never_written_is_said_at_the_end(

@@ -68,11 +68,11 @@ def test_a_journal_of_each_released_schema_is_read_and_written(home: Path, dump:
     of_schema(home, dump)
     journal = opened(home)
     assert journal.record(record("new", 1.8e9))
-    assert [(run["task"], run["answer"]) for run in journal.runs()] == [
+    assert [(run["task"], run["answer"]) for run in journal.history.runs()] == [
         ("task", "answer"),
         ("asked of old", "answered of old"),
     ]
-    assert [attempt["model"] for attempt in journal.attempts()] == ["old:7b"]
+    assert [attempt["model"] for attempt in journal.history.attempts()] == ["old:7b"]
     journal.close()
     assert query(home, "PRAGMA user_version") == [(len(MIGRATIONS),)]
 

@@ -296,14 +296,18 @@ def test_a_clock_that_jumps_years_ahead_deletes_nothing(home: Path) -> None:
         ("set right", today + 60),
     ]:
         journal.record(record(name, at))
-    assert {run["run_id"] for run in journal.runs()} == {
+    assert {run["run_id"] for run in journal.history.runs()} == {
         "before",
         "ahead",
         "ahead again",
         "set right",
     }
     journal.record(record("a day later", today + 801 * DAY_S))
-    assert {run["run_id"] for run in journal.runs()} == {"ahead", "ahead again", "a day later"}
+    assert {run["run_id"] for run in journal.history.runs()} == {
+        "ahead",
+        "ahead again",
+        "a day later",
+    }
     journal.close()
 
 

@@ -105,7 +105,7 @@ async def _replayed(orchestrator: Orchestrator, begin: float) -> tuple[Replay, t
         runtime.journal.open()
         survey, lifted = assume_reachable(await runtime.registry.snapshot(), runtime)
         fitted = runtime.journal.feedback.load_learned(estimator.NAME)
-        found = replay_runs(runtime.journal.runs(begin, MAX_RUNS), decider(runtime, survey))
+        found = replay_runs(runtime.journal.history.runs(begin, MAX_RUNS), decider(runtime, survey))
         if fitted and runtime.journal.feedback.load_learned(estimator.NAME) != fitted:
             # fitted to the ratings of the models.yaml to try: the present one would have to be
             # fitted again

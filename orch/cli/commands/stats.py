@@ -15,6 +15,7 @@ _COLUMNS = (
     "runs",
     "errors",
     "fallbacks",
+    "takeovers",
     "tokens",
     "ttft_p50_s",
     "ttft_p95_s",
@@ -25,7 +26,8 @@ _COLUMNS = (
 _HEADS = (
     "runs",
     "errors",
-    "fallbacks",
+    "fell back",
+    "took over",
     "tokens",
     "TTFT p50",
     "p95",
@@ -61,7 +63,7 @@ def stats_command(
             code="not_kept",
         )
     journal.open()
-    models, types = orchestrator.get_stats(begin), by_type(journal.attempts(begin))
+    models, types = orchestrator.get_stats(begin), by_type(journal.history.attempts(begin))
     for warning in journal.warnings:
         render.print_warning(warning)
     corrected = journal.feedback.count_corrections(begin)

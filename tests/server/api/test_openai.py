@@ -618,6 +618,6 @@ def test_a_row_that_cant_be_written_takes_no_other_with_it(
     for run in (row("a", 1), row("b", 10**30), row("c", 2)):
         journal.record(run)
     journal.flush()
-    assert [each["run_id"] for each in journal.runs()] == ["c", "a"]
+    assert [each["run_id"] for each in journal.history.runs()] == ["c", "a"]
     assert "run b could not be written down" in journal.warnings[0]
     journal.close()

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from orch.config import paths
-from orch.storage.grades import GradedAnswer
+from orch.storage.feedback import GradedAnswer
 from orch.storage.journal import Journal, RunRecord
 from orch.text.redact import Redactor
 from orch.types import Attempt

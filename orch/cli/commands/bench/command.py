@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orch.orchestrator import Orchestrator
     from orch.routing.model_state import ModelState
     from orch.routing.registry import Inventory
-    from orch.storage.benchmark_sample import BenchmarkSample
+    from orch.storage.timings import BenchmarkSample
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -431,7 +431,7 @@ def _plain(outcome: BenchResult, found: Sequence[SpeedSummary]) -> dict[str, Any
         "at": outcome.bench and outcome.bench.at,
         "machine": machine_facts(),
         "models": summaries_json(found, outcome.rows, outcome.num_ctx),
-        "cells": [asdict(row) for row in outcome.rows],
+        "cells": [row._asdict() for row in outcome.rows],
         "left": outcome.remaining,
     }
 

@@ -33,7 +33,7 @@ from orch.routing.registry import Inventory
 if TYPE_CHECKING:
     from orch.bench.graders import ExecuteCode
     from orch.orchestrator import Orchestrator
-    from orch.storage.grades import GradedAnswer
+    from orch.storage.feedback import GradedAnswer
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ from orch.server.api.native import schemas as forms
 from orch.server.http.disconnect import DISCONNECT_CODE
 from orch.server.http.peer_user import IDENTIFIES_PEERS
 from orch.server.http.sessions import LoginSessions
-from orch.storage.journal import Journal, decode_run
+from orch.storage.feedback import FeedbackStore
+from orch.storage.history import History, decode_run
 from orch.storage.stats import by_client, by_model, by_type
 from orch.text.prompt import Attachment, Task
 
@@ -178,20 +179,18 @@ async def get_runs(request: Request) -> Response:
     """`GET /orch/runs`: the last runs, newest first; `limit` (50) and `since` (seconds since the
     epoch)."""
     service = service_of(request)
-    await service.flush_journal()
     limit, since = _number(request, "limit", 50), _number(request, "since", 0)
-    body = await service.wiring.offload(
-        _listed, service.orchestrator.runtime.journal, since, min(max(int(limit), 1), MAX_RUNS)
-    )
+    most = min(max(int(limit), 1), MAX_RUNS)
+    body = await service.read_history(lambda history: _listed(history, since, most))
     return Response(body, media_type="application/json")
 
 
-def _listed(journal: Journal, since: float, limit: int) -> bytes:
+def _listed(history: History, since: float, limit: int) -> bytes:
     """Serializes row by row: a thousand long answers in one call would block the interpreter
     meanwhile."""
     rows = (
         {name: row[name] for name in row if name not in ("messages", "decision")}
-        for row in journal.runs(since, limit)
+        for row in history.runs(since, limit)
     )
     return b'{"v":1,"runs":[' + b",".join(map(to_json, rows)) + b"]}"
 
@@ -212,20 +211,19 @@ async def get_run(request: Request) -> Response:
     """`GET /orch/runs/{run_id}`: a run with its decision and attempts; `last` is the last one
     answered."""
     service = service_of(request)
-    await service.flush_journal()
-    journal, name = service.orchestrator.runtime.journal, request.path_params["run_id"]
-    found = await service.wiring.offload(_found, journal, name)
-    if found is None:
+    name = request.path_params["run_id"]
+    body = await service.read_history(lambda history: _found(history, name))
+    if body is None:
         raise OrchError(
             f"no run is called {name!r}", "GET /orch/runs lists the last ones", code="not_found"
         )
-    return Response(found, media_type="application/json")
+    return Response(body, media_type="application/json")
 
 
-def _found(journal: Journal, name: str) -> bytes | None:
-    row = journal.find_run(name)
+def _found(history: History, name: str) -> bytes | None:
+    row = history.find_run(name)
     return (
-        to_json({"v": 1, "run": decode_run(row), "attempts": journal.attempts_of(row["run_id"])})
+        to_json({"v": 1, "run": decode_run(row), "attempts": history.attempts_of(row["run_id"])})
         if row
         else None
     )
@@ -236,20 +234,21 @@ async def get_stats(request: Request) -> Response:
     """`GET /orch/stats`: statistics by model, task type and client; `since` in seconds since the
     epoch."""
     service = service_of(request)
-    await service.flush_journal()
-    journal, since = service.orchestrator.runtime.journal, _number(request, "since", 0)
-    return json_response(await service.wiring.offload(_figures, journal, since))
+    since = _number(request, "since", 0)
+    feedback = service.orchestrator.runtime.journal.feedback
+    return json_response(
+        await service.read_history(lambda history: _statistics(history, feedback, since))
+    )
 
 
-def _figures(journal: Journal, since: float) -> dict[str, Any]:
-    attempts = journal.attempts(since)
-    corrected = journal.feedback.count_corrections(since)
+def _statistics(history: History, feedback: FeedbackStore, since: float) -> dict[str, Any]:
+    attempts = history.attempts(since)
     return {
         "v": 1,
         "models": by_model(attempts),
         "types": by_type(attempts),
-        "clients": by_client(journal.outcomes(since)),
-        "corrected": corrected,
+        "clients": by_client(history.outcomes(since)),
+        "corrected": feedback.count_corrections(since),
     }
 
 

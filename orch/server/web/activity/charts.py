@@ -12,7 +12,7 @@ from orch.server.web.activity.queries import (
     Row,
     activity_figures,
     median,
-    read_journal,
+    read_history,
 )
 from orch.server.web.components.labels import CACHE_MODES, CODES, label
 from orch.server.web.components.page import Page, empty_state, loading
@@ -51,8 +51,8 @@ class Charts:
         cache = page.service.orchestrator.runtime.answer_cache.store
         period_s = PERIODS_S[self._period.value]
         async with loading(page, self._body, self.load):
-            figures = await read_journal(
-                page.service, lambda journal: activity_figures(journal, period_s, cache.stats)
+            figures = await read_history(
+                page.service, lambda history: activity_figures(history, period_s, cache.stats)
             )
             if generation == self._generation:
                 self._draw(figures)

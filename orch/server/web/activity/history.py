@@ -15,13 +15,13 @@ from orch.server.web.activity.queries import (
     PAGE_ROWS,
     Row,
     RunFilter,
-    RunPage,
     list_runs,
-    read_journal,
+    read_history,
 )
 from orch.server.web.components.labels import CODES, label, task_type_label, task_type_options
 from orch.server.web.components.page import Page, empty_state, loading
 from orch.server.web.components.tables import text_element
+from orch.storage.history import RunPage
 
 _WHEN_CELL = (
     '<q-td :props="props"><a class="orch-runs-link"'
@@ -129,8 +129,8 @@ class RunHistory:
         self._generation += 1
         generation = self._generation
         async with loading(self._page, self._body, self.load):
-            runs = await read_journal(
-                self._page.service, lambda journal: list_runs(journal, self._filter)
+            runs = await read_history(
+                self._page.service, lambda history: list_runs(history, self._filter)
             )
             if generation == self._generation:
                 self._draw(runs)

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from orch.server.web.activity.history import duration_text, local_datetime, outcome_text
-from orch.server.web.activity.queries import Row, RunDetail, read_journal, run_detail
+from orch.server.web.activity.queries import Row, read_history
 from orch.server.web.components.decision import candidate_list
 from orch.server.web.components.errors import OTHER, TEXTS, original
 from orch.server.web.components.i18n import N_
@@ -24,6 +24,7 @@ from orch.server.web.components.labels import (
 from orch.server.web.components.page import Page, empty_state, loading
 from orch.server.web.components.stream_text import StreamedMarkdown
 from orch.server.web.components.tables import disclosure, fact_list, text_element
+from orch.storage.history import RunDetail
 from orch.types import decision_to_dict
 
 RATING_KINDS = {
@@ -68,9 +69,7 @@ class RunView:
             self._timer.activate()
             return
         async with loading(page, self._body, self.load):
-            detail = await read_journal(
-                page.service, lambda journal: run_detail(journal, self._run_id)
-            )
+            detail = await read_history(page.service, lambda history: history.detail(self._run_id))
             if detail is None:
                 hint = page(
                     "It may have been forgotten, or it is older than the journal's retention"

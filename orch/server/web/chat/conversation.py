@@ -17,7 +17,7 @@ from orch.routing.router import last_resort_allowed, plan
 from orch.server.web.chat.answer import AnswerActions
 from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer
 from orch.server.web.chat.composer import Composer
-from orch.server.web.chat.history import ConversationTurns, alternative_of, alternative_session
+from orch.server.web.chat.history import ConversationTurns
 from orch.server.web.chat.model_choice import choice_preview
 from orch.server.web.chat.turn import TurnView, question_text
 from orch.server.web.components.errors import error_box, original
@@ -102,7 +102,7 @@ class ConversationView:
 
     def _draw_unfinished(self, answer: ChatAnswer) -> None:
         """An answer that was started before the page was reloaded."""
-        first = alternative_of(self._name, answer.task.session or "")
+        first = answer.task.alternative_to
         turn = next((turn for turn in self._turns if first and turn.first.run_id == first), None)
         if turn is None:
             self._add_turn([answer])
@@ -268,7 +268,7 @@ class ConversationView:
         index, turn = self._find_turn(answer)
         task = replace(answer.task, fresh=True, client=self._page.client)
         if answer is not turn.first:
-            task = replace(task, session=self._alternative_session(turn))
+            task = self._as_alternative(task, turn)
         elif task.session is None and self._name:  # the task was read from the journal
             before = () if task.text else self._messages_before(index)
             task = replace(task, session=self._name, messages=(*before, *task.messages))
@@ -288,16 +288,18 @@ class ConversationView:
             fallback=False,
             fresh=True,
             client=self._page.client,
-            session=self._alternative_session(turn),
             history=(),
             messages=(*before, *task.messages),
         )
-        turn.add_answer(self._active.start(task, self._name))
+        turn.add_answer(self._active.start(self._as_alternative(task, turn), self._name))
         self._composer.set_busy(True)
         self._composer.focus()
 
-    def _alternative_session(self, turn: TurnView) -> str | None:
-        return alternative_session(self._name, turn.first.run_id) if self._name else None
+    def _as_alternative(self, task: Task, turn: TurnView) -> Task:
+        """The task as a request for another answer to a turn."""
+        if not self._name:
+            return replace(task, session=None)
+        return replace(task, session=self._name, alternative_to=turn.first.run_id)
 
     def _stop(self) -> None:
         for turn in self._turns:

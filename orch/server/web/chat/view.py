@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import quote
 
 from nicegui import ui
@@ -11,15 +10,11 @@ from starlette.requests import Request
 from orch.server.service import Service
 from orch.server.web.chat.answer_state import active_answers
 from orch.server.web.chat.conversation import ConversationView
-from orch.server.web.chat.history import (
-    ConversationSummary,
-    ConversationTurns,
-    list_conversations,
-    load_turns,
-)
+from orch.server.web.chat.history import ConversationTurns, list_conversations, load_turns
 from orch.server.web.chat.why import short_datetime
 from orch.server.web.components.i18n import N_
 from orch.server.web.components.page import Page, content, open_page
+from orch.storage.history import ConversationSummary
 from orch.text.lines import one_line
 
 TITLE_CHARS = 60
@@ -31,12 +26,10 @@ async def chat_view(request: Request, service: Service) -> None:
     name, active = request.query_params.get("session", ""), active_answers(request, service)
     # read before the journal: an answer that ends in between is in the journal
     unfinished = active.in_conversation(name) if name else []
-    await service.flush_journal()
-    journal = service.orchestrator.runtime.journal
-    summaries = await asyncio.to_thread(list_conversations, journal)
+    summaries = await service.read_history(list_conversations)
     past = ConversationTurns([], False)
     if name:
-        past = await asyncio.to_thread(load_turns, journal, name)
+        past = await service.read_history(lambda history: load_turns(history, name))
     with content().classes("orch-chat"):
         aside = ui.element("aside").classes("orch-chat-aside")
         aside.props["aria-label"] = page("Conversations")
@@ -52,9 +45,7 @@ async def chat_view(request: Request, service: Service) -> None:
 
 async def _redraw(page: Page, aside: ui.element, name: str) -> None:
     """Updates the list after a turn has ended."""
-    await page.service.flush_journal()
-    journal = page.service.orchestrator.runtime.journal
-    summaries = await asyncio.to_thread(list_conversations, journal)
+    summaries = await page.service.read_history(list_conversations)
     if not aside.is_deleted:
         aside.clear()
         with aside:

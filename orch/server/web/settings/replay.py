@@ -57,7 +57,7 @@ class Replayer:
 
     def _read(self) -> None:
         self._service.write_pending_runs()
-        rows = self._runtime.journal.runs(0.0, MAX_RUNS)
+        rows = self._runtime.journal.history.runs(0.0, MAX_RUNS)
         self.all_runs, self.history = len(rows), recorded_decisions(rows)
 
     async def decided(self, weights: Mapping[str, float]) -> Replay | None:
