@@ -45,7 +45,7 @@ MAX_INLINE_BODY_BYTES, MAX_JSON_VALUES = 200_000, 200_000
 """Size of a body that is parsed on the event loop, and values allowed in a larger one: so many take
 the parser about 80 ms."""
 MAX_WARNING_HEADERS, MAX_WARNING_CHARS = 16, 500
-"""Warnings in response headers: proxies reject heads of more than some kilobytes."""
+"""Warnings in response headers: proxies reject headers of more than some kilobytes."""
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
 ErrorEnvelope = Callable[[OrchError], dict[str, Any]]
@@ -57,18 +57,18 @@ def service_of(request: Request) -> Service:
     return service
 
 
-# ---------------------------------------------------------------- what comes in
+# ---------------------------------------------------------------- requests
 
 
-async def parse_body(request: Request, form: type[_Body]) -> _Body:
+async def parse_body(request: Request, schema: type[_Body]) -> _Body:
     """The request's validated body. Raises OrchError (`bad_input`) that lists every fault."""
     body = await request.body() or b"{}"
     if len(body) <= MAX_INLINE_BODY_BYTES:
-        return validate_body(form, body)
-    return await service_of(request).wiring.offload(validate_body, form, body)
+        return validate_body(schema, body)
+    return await service_of(request).wiring.offload(validate_body, schema, body)
 
 
-def validate_body(form: type[_Body], body: bytes) -> _Body:
+def validate_body(schema: type[_Body], body: bytes) -> _Body:
     """Parses and validates a body. Raises OrchError (`bad_input`) that lists every fault; a body
     with very many values is not parsed at all."""
     if len(body) > MAX_INLINE_BODY_BYTES and has_more_values(body, MAX_JSON_VALUES):
@@ -78,20 +78,13 @@ def validate_body(form: type[_Body], body: bytes) -> _Body:
             code="bad_input",
         )
     try:
-        return form.model_validate_json(body)
+        return schema.model_validate_json(body)
     except pydantic.ValidationError as error:
-        raise OrchError(
-            "; ".join(
-                map(
-                    _fault,
-                    error.errors(include_url=False, include_context=False, include_input=False),
-                )
-            ),
-            code="bad_input",
-        ) from None
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise OrchError("; ".join(map(_describe_fault, faults)), code="bad_input") from None
 
 
-def _fault(error: Any) -> str:
+def _describe_fault(error: Any) -> str:
     place = ".".join(map(str, error["loc"]))
     return f"{place}: {error['msg']}" if place else str(error["msg"])
 
@@ -101,7 +94,7 @@ def client_name(request: Request) -> str:
     return str(request.scope.get("state", {}).get("client", ""))
 
 
-# ---------------------------------------------------------------- what goes out
+# ---------------------------------------------------------------- responses
 
 
 class PendingResponse:
@@ -185,31 +178,26 @@ def with_warning_headers(response: Response, warnings: Iterable[str]) -> Respons
 
 
 class StreamedResponse(Response):
-    """A response whose body is sent as it is produced; releases `held` at its end, however it
+    """A response whose body is sent as it is produced; releases `active` at its end, however it
     ends."""
 
     def __init__(
         self,
         body: AsyncGenerator[bytes],
-        heads: Mapping[str, str],
+        headers: Mapping[str, str],
         media_type: str,
-        held: ActiveRequest,
+        active: ActiveRequest,
     ) -> None:
         self.status_code, self.background, self.media_type = 200, None, media_type
-        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **heads})
-        self._body, self._held = body, held
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no", **headers})
+        self._body, self._active = body, active
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the response; stops if the client disconnects."""
         try:
-            async with self._held, aclosing(self._body) as body:
-                await send(
-                    {
-                        "type": "http.response.start",
-                        "status": self.status_code,
-                        "headers": self.raw_headers,
-                    }
-                )
+            async with self._active, aclosing(self._body) as body:
+                start = {"type": "http.response.start", "status": self.status_code}
+                await send({**start, "headers": self.raw_headers})
                 async for part in body:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -218,31 +206,28 @@ class StreamedResponse(Response):
 
 
 def json_response(
-    value: Any, heads: Mapping[str, str] | None = None, status: int = 200
+    value: Any, headers: Mapping[str, str] | None = None, status: int = 200
 ) -> Response:
     """A JSON response."""
-    return Response(to_json(value), status, dict(heads or {}), "application/json")
+    return Response(to_json(value), status, dict(headers or {}), "application/json")
 
 
 class ActiveRequest:
     """What a request holds until its response is sent: the disconnect watch, the run and its
     events."""
 
-    __slots__ = ("_kept", "_service", "_watch", "events", "run")
+    __slots__ = ("_is_handed_over", "_service", "_disconnect_watch", "events", "run")
 
     def __init__(self, request: Request, task: Task, on_partial: OnPartial, face: str) -> None:
-        self._kept, self._service, self._watch = (
-            False,
-            service_of(request),
-            CancelOnDisconnect(request),
-        )
-        self._watch.__enter__()
+        self._is_handed_over, self._service = False, service_of(request)
+        self._disconnect_watch = CancelOnDisconnect(request)
+        self._disconnect_watch.__enter__()
         self.run = self._service.start_run(task, on_partial, face)
         self.events = self.run.events()
 
     def hand_over(self) -> ActiveRequest:
         """Returns itself for a StreamedResponse to release: the next exit releases nothing."""
-        self._kept = True
+        self._is_handed_over = True
         return self
 
     async def __aenter__(self) -> ActiveRequest:
@@ -254,8 +239,8 @@ class ActiveRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._kept:
-            self._kept = False
+        if self._is_handed_over:
+            self._is_handed_over = False
             return
         try:
             await self.events.aclose()
@@ -263,7 +248,7 @@ class ActiveRequest:
             try:
                 await self._service.finish_run(self.run)
             finally:
-                self._watch.__exit__(kind, error, trace)
+                self._disconnect_watch.__exit__(kind, error, trace)
 
 
 RespondCallback = Callable[[PendingResponse, ActiveRequest], Awaitable[Response]]
@@ -274,16 +259,16 @@ async def run_and_respond(
 ) -> Response:
     """Runs a task, cancelled if the client disconnects, and responds once it has begun; closes what
     `respond` does not take over. Raises OrchError."""
-    async with ActiveRequest(request, task, on_partial, face) as held:
-        answer = PendingResponse(held.run.run_id, held.events)
+    async with ActiveRequest(request, task, on_partial, face) as active:
+        answer = PendingResponse(active.run.run_id, active.events)
         await answer.wait_until_visible()
         if task.affinity:
             service_of(request).conversations.record(task.affinity, (answer.provider, answer.model))
-        response = await respond(answer, held)
+        response = await respond(answer, active)
         return with_warning_headers(response, answer.warnings)
 
 
-# ---------------------------------------------------------------- what goes wrong
+# ---------------------------------------------------------------- errors
 
 
 def with_error_envelope(envelope: ErrorEnvelope) -> Callable[[Endpoint], Endpoint]:
