@@ -112,7 +112,11 @@ class Chaos:
             await settle()
         cancelled = {name for name in left if self.hall.tasks[name].cancelled()}
         assert left - cancelled - self.hall.refused.keys() <= set(self.hall.order)
-        assert (gate.running_count("ollama"), gate.running_count("far"), gate._calls) == (0, 0, {})
+        assert (gate.running_count("ollama"), gate.running_count("far"), gate._waiters) == (
+            0,
+            0,
+            {},
+        )
         before = len(self.hall.order)
         await self.hall.asked(*(f"a-{n}" for n in range(self.parallel)))
         assert len(self.hall.order) == before + self.parallel

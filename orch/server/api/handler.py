@@ -216,7 +216,7 @@ class ActiveRequest:
     """What a request holds until its response is sent: the disconnect watch, the run and its
     events."""
 
-    __slots__ = ("_is_handed_over", "_service", "_disconnect_watch", "events", "run")
+    __slots__ = ("_disconnect_watch", "_is_handed_over", "_service", "events", "run")
 
     def __init__(self, request: Request, task: Task, on_partial: OnPartial, face: str) -> None:
         self._is_handed_over, self._service = False, service_of(request)

@@ -19,32 +19,30 @@ class Residency:
 
     def __init__(self) -> None:
         self.budget_bytes: int | None = None
-        self._survey: Inventory | None = None
+        self._inventory: Inventory | None = None
         self._local: frozenset[str] = frozenset()
-        self._loaded: dict[
-            ModelKey, int
-        ] = {}  # to the tickets that use it; of the idle ones the longest idle first
-        self._names: dict[
-            ModelKey, ModelKey
-        ] = {}  # of models with several names, to the one that stands for all
+        # to the number of requests that use it; idle ones are in order, the longest idle first
+        self._loaded: dict[ModelKey, int] = {}
+        # for models with several names, to the one that they are counted under
+        self._names: dict[ModelKey, ModelKey] = {}
         self._embeds: dict[ModelKey, bool] = {}
         self._measured: dict[ModelKey, int] = {}
         self._estimated: dict[ModelKey, int] = {}
 
-    # ---------------------------------------------------------------- what is told
+    # ---------------------------------------------------------------- updates
 
-    def observe(self, survey: Inventory) -> bool:
+    def observe(self, inventory: Inventory) -> bool:
         """Updates the loaded models from an inventory; models in use stay loaded. Returns False if
         the inventory is the last one again."""
-        if survey is self._survey:
+        if inventory is self._inventory:
             return False
-        self._survey, self.budget_bytes = survey, survey.memory_bytes
-        local = [state for state in survey.states if state.local]
-        # of a provider that can't be asked now the survey may have no models
+        self._inventory, self.budget_bytes = inventory, inventory.memory_bytes
+        local = [state for state in inventory.states if state.local]
+        # the inventory may lack the models of a provider that is unreachable now
         self._local = frozenset(state.spec.provider for state in local) | (
-            self._local & frozenset(survey.unreachable)
+            self._local & frozenset(inventory.unreachable)
         )
-        self._names = self._standing(local)
+        self._names = self._canonical_names(local)
         self._embeds |= {
             self.canonical_key(state.key): "completion" not in state.capabilities
             for state in local
@@ -52,15 +50,15 @@ class Residency:
         }
         there = {self.canonical_key(state.key): state for state in local if state.resident}
         for model, state in there.items():
-            self._weigh(model, state)
+            self._record_size(model, state)
         known = {model: users for model, users in self._loaded.items() if users or model in there}
         self._loaded = known | {model: 0 for model in there if model not in known}
         for model in known:
-            if model not in there:  # being loaded: what it puts out may be there still
-                self._put_out_for(model)
+            if model not in there:  # being loaded: what it evicts may still be listed
+                self._remove_evicted(model)
         return True
 
-    def _standing(self, states: Iterable[ModelState]) -> dict[ModelKey, ModelKey]:
+    def _canonical_names(self, states: Iterable[ModelState]) -> dict[ModelKey, ModelKey]:
         """For each name of a model with several names, the one that it is counted under: one that
         counts as loaded already, if any does."""
         groups: dict[tuple[str, str], list[ModelKey]] = {}
@@ -78,22 +76,22 @@ class Residency:
         `:latest` only."""
         return self._names.get(_full(model), _full(model))
 
-    def _weigh(self, model: ModelKey, state: ModelState) -> None:
+    def _record_size(self, model: ModelKey, state: ModelState) -> None:
         if state.resident_bytes:
             self._measured[model] = max(self._measured.get(model, 0), state.resident_bytes)
         else:
             self._estimated[model] = required_memory(state, state.resident_ctx or state.num_ctx)
 
-    def acquire(self, model: ModelKey, ticket: SlotRequest) -> None:
+    def acquire(self, model: ModelKey, request: SlotRequest) -> None:
         """A request starts to use its model, which is loaded if it was not."""
         users = self._loaded.get(model)
         self._loaded[model] = (users or 0) + 1
         if users is None:
-            self._embeds.setdefault(model, ticket.embeds)
-            self._estimated[model] = ticket.footprint_bytes
-            self._put_out_for(model)
+            self._embeds.setdefault(model, request.embeds)
+            self._estimated[model] = request.footprint_bytes
+            self._remove_evicted(model)
 
-    def _put_out_for(self, model: ModelKey) -> None:
+    def _remove_evicted(self, model: ModelKey) -> None:
         """Removes the idle models that the provider evicts to load this one: presumably the longest
         idle first."""
         if self.budget_bytes is None or not self.is_local(model[0]):
@@ -120,7 +118,7 @@ class Residency:
         if users or self.is_local(model[0]):
             self._loaded[model] = users
 
-    # ---------------------------------------------------------------- what follows
+    # ---------------------------------------------------------------- queries
 
     def is_local(self, provider: str) -> bool:
         """Whether the provider's models use this machine's memory; False before the first
@@ -138,32 +136,32 @@ class Residency:
         """The models that are in memory or being loaded."""
         return iter(self._loaded)
 
-    def fits(self, model: ModelKey, ticket: SlotRequest) -> bool:
+    def fits(self, model: ModelKey, request: SlotRequest) -> bool:
         """Whether the model can be used without evicting what must stay."""
         if self.budget_bytes is None or model in self._loaded or model[0] not in self._local:
             return True
-        return self._has_room(model, ticket, self._beside(model, ticket))
+        return self._has_room(model, request, self._staying(model, request))
 
-    def is_blocked(self, model: ModelKey, ticket: SlotRequest) -> bool:
+    def is_blocked(self, model: ModelKey, request: SlotRequest) -> bool:
         """Whether it does not fit now but will once the models in use are released."""
-        return not self.fits(model, ticket) and self._has_room(
-            model, ticket, self._other_sort(model, ticket)
+        return not self.fits(model, request) and self._has_room(
+            model, request, self._other_sort(model, request)
         )
 
-    def shortage(self, model: ModelKey, ticket: SlotRequest) -> str:
+    def shortage(self, model: ModelKey, request: SlotRequest) -> str:
         """Why it does not fit; empty if it does."""
-        if self.fits(model, ticket):
+        if self.fits(model, request):
             return ""
         stay = ", ".join(
-            f"{_name(other)} ({_gb(self.footprint(other))}, {self._why(other)})"
-            for other in self._beside(model, ticket)
+            f"{_name(other)} ({_gb(self.footprint(other))}, {self._stay_reason(other)})"
+            for other in self._staying(model, request)
         )
         return (
-            f"needs {_gb(self._need(model, ticket))} beside {stay}, there are"
+            f"needs {_gb(self._need(model, request))} beside {stay}, there are"
             f" {_gb(self.budget_bytes or 0)}"
         )
 
-    def _why(self, model: ModelKey) -> str:
+    def _stay_reason(self, model: ModelKey) -> str:
         return (
             "in use"
             if self._loaded[model]
@@ -172,27 +170,27 @@ class Residency:
             else "loaded for chat"
         )
 
-    def _need(self, model: ModelKey, ticket: SlotRequest) -> int:
-        return self._measured.get(model) or ticket.footprint_bytes
+    def _need(self, model: ModelKey, request: SlotRequest) -> int:
+        return self._measured.get(model) or request.footprint_bytes
 
-    def _has_room(self, model: ModelKey, ticket: SlotRequest, stay: list[ModelKey]) -> bool:
+    def _has_room(self, model: ModelKey, request: SlotRequest, stay: list[ModelKey]) -> bool:
         """Whether there is room beside the models that must stay. If none must, the provider makes
         room: a model larger than all memory was eliminated before."""
-        need = self._need(model, ticket) + sum(map(self.footprint, stay))
+        need = self._need(model, request) + sum(map(self.footprint, stay))
         return not stay or self.budget_bytes is None or need <= self.budget_bytes
 
-    def _beside(self, model: ModelKey, ticket: SlotRequest) -> list[ModelKey]:
+    def _staying(self, model: ModelKey, request: SlotRequest) -> list[ModelKey]:
         """The other models that must stay: those in use, and those of the other sort (chat or
         embedding)."""
-        other_sort = self._other_sort(model, ticket)
+        other_sort = self._other_sort(model, request)
         return [
             other
             for other, users in self._loaded.items()
             if other in other_sort or (users and other != model and self.is_local(other[0]))
         ]
 
-    def _other_sort(self, model: ModelKey, ticket: SlotRequest) -> list[ModelKey]:
-        embeds = self._embeds.get(model, ticket.embeds)
+    def _other_sort(self, model: ModelKey, request: SlotRequest) -> list[ModelKey]:
+        embeds = self._embeds.get(model, request.embeds)
         return [
             other
             for other in self._loaded

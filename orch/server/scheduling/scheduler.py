@@ -38,219 +38,213 @@ class Scheduler:
     clock."""
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._memory = clock, Residency()
-        self._lanes: dict[str, ProviderQueue] = {}
-        self._calls: dict[
-            QueueEntry, asyncio.Future[bool]
-        ] = {}  # of all that wait, at any provider: true calls in, false sends away
+        self._clock, self._residency = clock, Residency()
+        self._queues: dict[str, ProviderQueue] = {}
+        # of all waiting entries, at any provider: True admits one, False is its timeout
+        self._waiters: dict[QueueEntry, asyncio.Future[bool]] = {}
         self.configure(config)
 
     def configure(self, config: Config) -> None:
         """Applies new limits; running and waiting requests stay, even those of a provider that was
         removed."""
         serve = config.routing.serve
-        self._queue, self._most_wait_s = serve.queue, float(duration_seconds(serve.most_wait))
-        self._parallel = {
+        self._max_waiting = serve.queue
+        self._overdue_s = float(duration_seconds(serve.most_wait))
+        self._slots = {
             name: provider.parallel or KINDS[provider.kind].slots
             for name, provider in config.models.providers.items()
         }
-        self._lanes = {
-            name: lane for name, lane in self._lanes.items() if lane.running or lane.waiting
-        }
-        for name in {*self._lanes, *self._parallel}:
-            lane = self._lane(name)
-            lane.parallel, lane.queue, lane.most_wait_s = (
-                self._parallel.get(name, lane.parallel),
-                self._queue,
-                self._most_wait_s,
+        active = {name: each for name, each in self._queues.items() if each.running or each.waiting}
+        self._queues = active
+        for name in {*active, *self._slots}:
+            queue = self._queue_of(name)
+            queue.slots = self._slots.get(name, queue.slots)
+            queue.max_waiting, queue.overdue_s = self._max_waiting, self._overdue_s
+        self._admit(self._queues.values())
+
+    def _queue_of(self, name: str) -> ProviderQueue:
+        if name not in self._queues:
+            self._queues[name] = ProviderQueue(
+                name=name,
+                slots=self._slots.get(name, KINDS["ollama"].slots),
+                max_waiting=self._max_waiting,
+                overdue_s=self._overdue_s,
             )
-        self._let_in(self._lanes.values())
+        return self._queues[name]
 
-    def _lane(self, name: str) -> ProviderQueue:
-        if name not in self._lanes:
-            parallel = self._parallel.get(name, KINDS["ollama"].slots)
-            self._lanes[name] = ProviderQueue(
-                name=name, parallel=parallel, queue=self._queue, most_wait_s=self._most_wait_s
-            )
-        return self._lanes[name]
+    # ---------------------------------------------------------------- Admission
 
-    # ---------------------------------------------------------------- the Gate
-
-    def observe(self, survey: Inventory) -> None:
+    def observe(self, inventory: Inventory) -> None:
         """Updates which models are loaded, and admits requests that fit now."""
-        if self._memory.observe(survey) and self._calls:
-            self._let_in(self._lanes.values())
+        if self._residency.observe(inventory) and self._waiters:
+            self._admit(self._queues.values())
 
-    def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
+    def acquire(self, request: SlotRequest) -> AbstractAsyncContextManager[None]:
         """Waits for a slot, and releases it at exit. Raises ProviderError `busy` with
         `retry_after_s`."""
-        return _Turn(self, ticket)
+        return _Slot(self, request)
 
-    def wait_reason(self, ticket: SlotRequest) -> str:
+    def wait_reason(self, request: SlotRequest) -> str:
         """Why the model can't be loaded beside the models in use; empty if it can."""
-        return self._memory.shortage(self._memory.canonical_key(ticket.model), ticket)
+        return self._residency.shortage(self._residency.canonical_key(request.model), request)
 
-    # ---------------------------------------------------------------- coming and going
+    # ---------------------------------------------------------------- slots
 
-    def enqueue(self, ticket: SlotRequest) -> QueueEntry:
+    def enqueue(self, request: SlotRequest) -> QueueEntry:
         """An entry that is admitted at once, or one that waits. Raises ProviderError `busy` if the
         queue is full."""
-        model, now = self._memory.canonical_key(ticket.model), self._clock()
-        lane = self._lanes.get(model[0]) or self._lane(model[0])
-        place = lane.create_entry(ticket, model, now)
-        if not self._calls and not lane.is_full and self._memory.fits(model, ticket):
-            self._start(lane, place, now)
+        model, now = self._residency.canonical_key(request.model), self._clock()
+        queue = self._queues.get(model[0]) or self._queue_of(model[0])
+        entry = queue.create_entry(request, model, now)
+        if not self._waiters and not queue.is_full and self._residency.fits(model, request):
+            self._start(queue, entry, now)
         else:
-            self._queue_up(lane, place)
-        return place
+            self._add_waiting(queue, entry)
+        return entry
 
-    def _queue_up(self, lane: ProviderQueue, place: QueueEntry) -> None:
-        lane.waiting[place] = None
-        self._let_in([lane])
-        if place in lane.waiting and len(lane.waiting) > lane.queue:
-            lane.remove_waiting(place)
-            raise self._busy(lane, place, self._crowd(lane))
-        if place in lane.waiting:
-            self._calls[place] = asyncio.get_running_loop().create_future()
+    def _add_waiting(self, queue: ProviderQueue, entry: QueueEntry) -> None:
+        queue.waiting[entry] = None
+        self._admit([queue])
+        if entry in queue.waiting and len(queue.waiting) > queue.max_waiting:
+            queue.remove_waiting(entry)
+            raise self._busy(queue, entry, self._queue_full_message(queue))
+        if entry in queue.waiting:
+            self._waiters[entry] = asyncio.get_running_loop().create_future()
 
-    async def wait_for_slot(self, place: QueueEntry) -> None:
+    async def wait_for_slot(self, entry: QueueEntry) -> None:
         """Waits until the entry is admitted. Raises ProviderError `busy` at its timeout."""
-        call = self._calls.get(place)
-        if call is None:
+        waiter = self._waiters.get(entry)
+        if waiter is None:
             return
-        timer = asyncio.get_running_loop().call_later(place.ticket.timeout_s, self._tire, place)
+        timer = asyncio.get_running_loop().call_later(
+            entry.request.timeout_s, self._time_out, entry
+        )
         try:
-            is_in = await call
+            is_admitted = await waiter
         except BaseException:
-            self.release(place)  # it may have been called at this very moment
+            self.release(entry)  # it may have been admitted at this very moment
             raise
         finally:
             timer.cancel()
-        if not is_in:
-            raise self._busy(
-                self._lane(place.model[0]),
-                place,
-                f"waited {place.ticket.timeout_s:g} s for {place.model[0]} in vain",
-            )
+        if not is_admitted:
+            provider = entry.model[0]
+            message = f"waited {entry.request.timeout_s:g} s for {provider} without getting a slot"
+            raise self._busy(self._queue_of(provider), entry, message)
 
-    def _tire(self, place: QueueEntry) -> None:
+    def _time_out(self, entry: QueueEntry) -> None:
         """Timeout: removes the entry and wakes the entries that it was blocking."""
-        call = self._calls.get(place)
-        if call is not None:
-            self.release(place)
-            _answer(call, False)
+        waiter = self._waiters.get(entry)
+        if waiter is not None:
+            self.release(entry)
+            _resolve(waiter, False)
 
-    def release(self, place: QueueEntry) -> None:
+    def release(self, entry: QueueEntry) -> None:
         """Releases the slot or leaves the queue, then admits others."""
-        lane = self._lane(place.model[0])
-        if place in lane.running:
-            lane.finish(place, self._clock())
-            self._memory.release(place.model)
+        queue = self._queue_of(entry.model[0])
+        if entry in queue.running:
+            queue.finish(entry, self._clock())
+            self._residency.release(entry.model)
         else:
-            lane.remove_waiting(place)
-            self._calls.pop(place, None)
-        if self._calls:
-            self._let_in(self._sharing(lane))
+            queue.remove_waiting(entry)
+            self._waiters.pop(entry, None)
+        if self._waiters:
+            self._admit(self._sharing_memory(queue))
 
-    def _start(self, lane: ProviderQueue, place: QueueEntry, now: float) -> None:
-        lane.start(place, now)
-        self._memory.acquire(place.model, place.ticket)
-        call = self._calls.pop(place, None)
-        if call is not None:
-            _answer(call, True)
+    def _start(self, queue: ProviderQueue, entry: QueueEntry, now: float) -> None:
+        queue.start(entry, now)
+        self._residency.acquire(entry.model, entry.request)
+        waiter = self._waiters.pop(entry, None)
+        if waiter is not None:
+            _resolve(waiter, True)
 
-    def _sharing(self, lane: ProviderQueue) -> list[ProviderQueue]:
+    def _sharing_memory(self, queue: ProviderQueue) -> list[ProviderQueue]:
         """The queue, and those of providers that share the memory with it."""
-        others = self._lanes.values() if self._memory.is_local(lane.name) else ()
-        return [
-            lane,
-            *(other for other in others if other is not lane and self._memory.is_local(other.name)),
-        ]
+        others = self._queues.values() if self._residency.is_local(queue.name) else ()
+        local = (other for other in others if self._residency.is_local(other.name))
+        return [queue, *(other for other in local if other is not queue)]
 
-    def _crowd(self, lane: ProviderQueue) -> str:
-        waiting = len(lane.waiting)
+    def _queue_full_message(self, queue: ProviderQueue) -> str:
+        waiting = len(queue.waiting)
         if not waiting:
-            return f"{lane.name} is at work, and none may wait for it"
-        return (
-            f"{waiting} requests wait for {lane.name} already"
-            if waiting > 1
-            else f"a request waits for {lane.name} already"
-        )
+            return f"{queue.name} is busy, and its queue takes no requests"
+        requests = "1 request is" if waiting == 1 else f"{waiting} requests are"
+        return f"{requests} waiting for {queue.name} already"
 
-    def _busy(self, lane: ProviderQueue, place: QueueEntry, message: str) -> ProviderError:
-        has_free_slot = not lane.is_full and not self._memory.fits(place.model, place.ticket)
+    def _busy(self, queue: ProviderQueue, entry: QueueEntry, message: str) -> ProviderError:
+        has_free_slot = not queue.is_full and not self._residency.fits(entry.model, entry.request)
         return ProviderError(
-            "busy", message, retry_after_s=lane.retry_after_s(), has_free_slot=has_free_slot
+            "busy", message, retry_after_s=queue.retry_after_s(), has_free_slot=has_free_slot
         )
 
-    # ---------------------------------------------------------------- letting in
+    # ---------------------------------------------------------------- admitting
 
-    def _let_in(self, lanes: Iterable[ProviderQueue]) -> None:
+    def _admit(self, queues: Iterable[ProviderQueue]) -> None:
         """Admits every entry that can start. Each start affects the others, so all are examined
         again."""
-        lanes = list(lanes)
-        while any(self._let_one_in(lane) for lane in lanes):
+        queues = list(queues)
+        while any(self._admit_next(queue) for queue in queues):
             pass
 
-    def _let_one_in(self, lane: ProviderQueue) -> bool:
-        if not lane.waiting or lane.is_full:
+    def _admit_next(self, queue: ProviderQueue) -> bool:
+        if not queue.waiting or queue.is_full:
             return False
         now = self._clock()
-        scene = lane.snapshot(now, self._memory.loaded())
-        place = choose_next(lane.waiting, scene, self._able(lane, scene))
-        if place is not None:
-            self._start(lane, place, now)
-        return place is not None
+        snapshot = queue.snapshot(now, self._residency.loaded())
+        entry = choose_next(queue.waiting, snapshot, self._can_start(queue, snapshot))
+        if entry is not None:
+            self._start(queue, entry, now)
+        return entry is not None
 
-    def _able(self, lane: ProviderQueue, scene: QueueSnapshot) -> Callable[[QueueEntry], bool]:
+    def _can_start(
+        self, queue: ProviderQueue, snapshot: QueueSnapshot
+    ) -> Callable[[QueueEntry], bool]:
         """A predicate: whether an entry can start now, given the memory and any overdue entry that
         others must make room for."""
-        first = self._makes_room_for(scene.now) if self._memory.is_local(lane.name) else None
+        first = (
+            self._most_urgent_blocked(snapshot.now)
+            if self._residency.is_local(queue.name)
+            else None
+        )
 
-        def able(place: QueueEntry) -> bool:
-            return self._memory.fits(place.model, place.ticket) and (
-                first is None or _goes_before(urgency(place, scene), first[0])
-            )
+        def can_start(entry: QueueEntry) -> bool:
+            if not self._residency.fits(entry.model, entry.request):
+                return False
+            return first is None or _is_as_urgent(urgency(entry, snapshot), first[0])
 
-        return able
+        return can_start
 
-    def _makes_room_for(self, now: float) -> tuple[Urgency, QueueEntry] | None:
+    def _most_urgent_blocked(self, now: float) -> tuple[Urgency, QueueEntry] | None:
         """The overdue entry that does not fit: until it does, no less urgent one starts."""
-        lanes = [
-            lane
-            for lane in self._lanes.values()
-            if lane.has_overdue(now) and self._memory.is_local(lane.name)
-        ]
-        found = [
-            most_urgent_blocked(lane.waiting, lane.snapshot(now, ()), self._is_stuck)
-            for lane in lanes
-        ]
-        return min((each for each in found if each), key=lambda each: each[0], default=None)
+        overdue = (queue for queue in self._queues.values() if queue.has_overdue(now))
+        blocked = (
+            most_urgent_blocked(queue.waiting, queue.snapshot(now, ()), self._is_blocked)
+            for queue in overdue
+            if self._residency.is_local(queue.name)
+        )
+        return min(filter(None, blocked), key=lambda each: each[0], default=None)
 
-    def _is_stuck(self, place: QueueEntry) -> bool:
-        return self._memory.is_blocked(place.model, place.ticket)
+    def _is_blocked(self, entry: QueueEntry) -> bool:
+        return self._residency.is_blocked(entry.model, entry.request)
 
-    # ---------------------------------------------------------------- what is asked
+    # ---------------------------------------------------------------- queries
 
     def is_needed(self, model: ModelKey) -> bool:
         """Whether a request uses the model or waits for it."""
-        key = self._memory.canonical_key(model)
-        lane = self._lanes.get(key[0])
-        return lane is not None and any(
-            place.model == key for place in (*lane.running, *lane.waiting)
+        key = self._residency.canonical_key(model)
+        queue = self._queues.get(key[0])
+        return queue is not None and any(
+            entry.model == key for entry in (*queue.running, *queue.waiting)
         )
-
-    # ---------------------------------------------------------------- what /orch/health shows
 
     def waiting_count(self, provider: str) -> int:
         """The number of requests that wait for a provider."""
-        lane = self._lanes.get(provider)
-        return len(lane.waiting) if lane else 0
+        queue = self._queues.get(provider)
+        return len(queue.waiting) if queue else 0
 
     def running_count(self, provider: str) -> int:
         """The number of requests that a provider is serving."""
-        lane = self._lanes.get(provider)
-        return len(lane.running) if lane else 0
+        queue = self._queues.get(provider)
+        return len(queue.running) if queue else 0
 
     def status(self) -> dict[str, Any]:
         """JSON-able, without prompts: running requests, waiting ones in their predicted order with
@@ -258,62 +252,65 @@ class Scheduler:
         now = self._clock()
         return {
             "providers": {
-                name: self._lane_status(lane, now) for name, lane in sorted(self._lanes.items())
+                name: self._queue_status(queue, now) for name, queue in sorted(self._queues.items())
             },
-            "memory": self._memory.status(),
+            "memory": self._residency.status(),
         }
 
-    def _lane_status(self, lane: ProviderQueue, now: float) -> dict[str, Any]:
-        line = predict_order(lane.waiting, lane.snapshot(now, self._memory.loaded()))
-        first = self._makes_room_for(now) if line and self._memory.is_local(lane.name) else None
+    def _queue_status(self, queue: ProviderQueue, now: float) -> dict[str, Any]:
+        order = predict_order(queue.waiting, queue.snapshot(now, self._residency.loaded()))
+        first = (
+            self._most_urgent_blocked(now)
+            if order and self._residency.is_local(queue.name)
+            else None
+        )
         return {
-            "parallel": lane.parallel,
-            "queue_bound": lane.queue,
+            "parallel": queue.slots,
+            "queue_bound": queue.max_waiting,
             "running": [
-                {**_who(place), "for_s": round(now - place.since, 1)} for place in lane.running
+                {**_entry_status(entry), "for_s": round(now - entry.since, 1)}
+                for entry in queue.running
             ],
             "waiting": [
                 {
                     "position": position,
-                    **_who(place),
-                    "priority": "batch" if place.ticket.batch else "interactive",
-                    "waited_s": round(now - place.since, 1),
-                    "reason": self._reason(lane, place, first),
+                    **_entry_status(entry),
+                    "priority": "batch" if entry.request.batch else "interactive",
+                    "waited_s": round(now - entry.since, 1),
+                    "reason": self._reason(queue, entry, first),
                 }
-                for position, place in enumerate(line, 1)
+                for position, entry in enumerate(order, 1)
             ],
         }
 
     def _reason(
-        self, lane: ProviderQueue, place: QueueEntry, first: tuple[Urgency, QueueEntry] | None
+        self, queue: ProviderQueue, entry: QueueEntry, first: tuple[Urgency, QueueEntry] | None
     ) -> str:
-        lack = self._memory.shortage(place.model, place.ticket)
-        if lack or lane.is_full:
-            return lack or (
-                "its place is taken"
-                if lane.parallel == 1
-                else f"its {lane.parallel} places are taken"
+        shortage = self._residency.shortage(entry.model, entry.request)
+        if shortage:
+            return shortage
+        if queue.is_full:
+            return (
+                "its slot is in use" if queue.slots == 1 else f"its {queue.slots} slots are in use"
             )
-        return (
-            f"{first[1].ticket.model[1]} was passed over for too long and goes first"
-            if first
-            else "it is about to start"
-        )
+        if first:
+            return f"{first[1].request.model[1]} has waited too long and goes first"
+        return "it is about to start"
 
 
-class _Turn:
+class _Slot:
     """One request's slot. Written by hand: asynccontextmanager costs three times as much for each
     request."""
 
-    __slots__ = ("_gate", "_place", "_ticket")
+    __slots__ = ("_entry", "_request", "_scheduler")
 
-    def __init__(self, gate: Scheduler, ticket: SlotRequest) -> None:
-        self._gate, self._ticket = gate, ticket
+    def __init__(self, scheduler: Scheduler, request: SlotRequest) -> None:
+        self._scheduler, self._request = scheduler, request
 
     async def __aenter__(self) -> None:
-        self._place = self._gate.enqueue(self._ticket)
-        if self._gate._calls:
-            await self._gate.wait_for_slot(self._place)
+        self._entry = self._scheduler.enqueue(self._request)
+        if self._scheduler._waiters:
+            await self._scheduler.wait_for_slot(self._entry)
 
     async def __aexit__(
         self,
@@ -321,23 +318,23 @@ class _Turn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._gate.release(self._place)
+        self._scheduler.release(self._entry)
 
 
-def _answer(call: asyncio.Future[bool], is_in: bool) -> None:
-    """Resolves a waiting call. A cancelled one keeps its slot until it wakes up, and releases it
+def _resolve(waiter: asyncio.Future[bool], is_admitted: bool) -> None:
+    """Resolves a waiting waiter. A cancelled one keeps its slot until it wakes up, and releases it
     then."""
-    if not call.done():
-        call.set_result(is_in)
+    if not waiter.done():
+        waiter.set_result(is_admitted)
 
 
-def _who(place: QueueEntry) -> dict[str, Any]:
+def _entry_status(entry: QueueEntry) -> dict[str, Any]:
     return {
-        "run_id": place.ticket.run_id,
-        "model": place.ticket.model[1],
-        "client": place.ticket.client,
+        "run_id": entry.request.run_id,
+        "model": entry.request.model[1],
+        "client": entry.request.client,
     }
 
 
-def _goes_before(mine: Urgency | None, others: Urgency) -> bool:
-    return mine is not None and mine <= others
+def _is_as_urgent(one: Urgency | None, other: Urgency) -> bool:
+    return one is not None and one <= other

@@ -97,7 +97,7 @@ async def test_new_clients_do_not_pass_one_that_waits_longer() -> None:
     await settle()
     await hall.asked("A3", client="new")
     assert await hall.drain() == ["A0", "A1", "A2", "A3"]
-    assert hall.gate._lanes["ollama"]._served == {}  # clients are forgotten once nobody waits
+    assert hall.gate._queues["ollama"]._served == {}  # clients are forgotten once nobody waits
 
 
 async def test_positions_foretell_who_gets_in_when() -> None:
@@ -224,7 +224,7 @@ async def test_beyond_the_bound_it_is_busy_and_says_when_to_come_back() -> None:
     refused = hall.refused["A65"]
     assert (refused.code, refused.message, refused.retry_after_s) == (
         "busy",
-        "64 requests wait for ollama already",
+        "64 requests are waiting for ollama already",
         60.0,
     )
 
@@ -245,7 +245,7 @@ async def test_without_places_to_wait_a_free_place_is_still_taken() -> None:
     refused = hall.refused["A1"]
     assert hall.inside == ["A0"]
     assert (refused.message, refused.retry_after_s) == (
-        "ollama is at work, and none may wait for it",
+        "ollama is busy, and its queue takes no requests",
         1.0,
     )
 
@@ -257,7 +257,7 @@ async def test_patience_ends() -> None:
     refused = hall.refused["A1"]
     assert (refused.code, refused.message, refused.retry_after_s) == (
         "busy",
-        "waited 0.01 s for ollama in vain",
+        "waited 0.01 s for ollama without getting a slot",
         1.0,
     )
     assert hall.gate.waiting_count("ollama") == 0
@@ -287,7 +287,7 @@ async def test_one_that_is_cancelled_at_the_moment_it_is_called_hands_its_place_
 ) -> None:
     hall = Hall(config(), survey())
     await hall.asked("A0", "A1", "A2")
-    place = next(iter(hall.gate._lanes["ollama"].running))
+    place = next(iter(hall.gate._queues["ollama"].running))
     if called_first:
         hall.gate.release(place)
     hall.tasks["A1"].cancel()
@@ -304,13 +304,13 @@ async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider
 ):
     hall = Hall(config(), survey("embed:1", budget=10.5))
     await hall.asked("large")
-    place = next(iter(hall.gate._lanes["ollama"].waiting))
+    place = next(iter(hall.gate._queues["ollama"].waiting))
     hall.tasks["large"].cancel()
-    hall.gate._tire(place)
+    hall.gate._time_out(place)
     hall.gate.configure(without_ollama())
     await settle()
     assert hall.tasks["large"].cancelled()
-    assert hall.gate._calls == {}
+    assert hall.gate._waiters == {}
 
 
 async def test_an_error_inside_gives_the_place_free() -> None:
@@ -374,7 +374,7 @@ async def test_health_shows_who_runs_who_waits_and_why() -> None:
         "client": "you",
         "priority": "interactive",
         "waited_s": 2.5,
-        "reason": "its place is taken",
+        "reason": "its slot is in use",
     }
     reason = (
         "needs 10.0 GB beside embed:1 (1.0 GB, loaded for embedding), a:8b (5.0 GB, in use), there"

@@ -122,7 +122,7 @@ async def test_others_that_fit_may_pass_until_it_has_waited_too_long() -> None:
     assert hall.inside == ["b1"]
     assert {place["run_id"]: place["reason"] for place in waiting_in(hall)}[
         "a3"
-    ] == "large:14b was passed over for too long and goes first"
+    ] == "large:14b has waited too long and goes first"
     hall.finish("b1")
     await settle()
     assert hall.inside == ["large"]

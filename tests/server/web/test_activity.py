@@ -135,7 +135,7 @@ def test_a_run_is_seen_while_it_is_answered_with_those_that_wait_and_gone_after(
     expect(live.get_by_role("listitem")).to_have_count(5)
     expect(page.get_by_text("4 running, 1 waiting")).to_be_visible()
     expect(live.get_by_text("waiting, position 1")).to_be_visible()
-    expect(live.get_by_text("its 4 places are taken")).to_be_visible()
+    expect(live.get_by_text("its 4 slots are in use")).to_be_visible()
     expect(
         live.get_by_text(re.compile(r"\b[1-9]\d* s\b")).first
     ).to_be_visible()  # it goes on by itself

@@ -63,7 +63,7 @@ def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_
             DEMO_MODEL_WARNING,
             "demostración integrada de 135 M de parámetros, a menudo errónea; mejor: orch setup",
         ),
-        ("its 4 places are taken", "sus 4 plazas están ocupadas"),
+        ("its 4 slots are in use", "sus 4 plazas están ocupadas"),
         (
             "general, loaded; Qwen 3 8B would be slower and no better",
             "general, cargado; Qwen 3 8B tardaría más y no sería mejor",

@@ -73,10 +73,10 @@ PHRASES = tuple(
         (r"and no (\w+)", r"ni \1"),
         (r"not installed", "sin instalar"),
         (r"provider (\S+) is down: ", r"el proveedor \1 no responde: "),
-        (r"its place is taken", "su plaza está ocupada"),
-        (r"its (\d+) places are taken", r"sus \1 plazas están ocupadas"),
+        (r"its slot is in use", "su plaza está ocupada"),
+        (r"its (\d+) slots are in use", r"sus \1 plazas están ocupadas"),
         (
-            r"(\S+) was passed over for too long and goes first",
+            r"(\S+) has waited too long and goes first",
             r"\1 lleva demasiado tiempo esperando y va primero",
         ),
         (r"it is about to start", "está a punto de empezar"),
