@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import os
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from orch.cli.options import CHAT_OPTIONS, task_options
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.forked import COMMAND, Forked
@@ -46,6 +50,21 @@ def open_pipe() -> Iterator[int]:
     yield reading
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("run", tuple(inspect.signature(task_options).parameters)),
+        ("route", tuple(inspect.signature(task_options).parameters)),
+        ("chat", CHAT_OPTIONS),
+    ],
+)
+def test_shared_options_are_the_declared_ones_in_their_order(
+    name: str, expected: tuple[str, ...]
+) -> None:
+    command = get_command(import_module(f"orch.cli.commands.{name}").app)
+    assert tuple(param.name for param in command.params)[: len(expected)] == expected
 
 
 # ---------------------------------------------------------------- forms of output

@@ -393,7 +393,7 @@ with held():
 def test_a_server_that_does_not_end_is_killed_and_no_other_process_is(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    monkeypatch.setattr(serve, "STOP_S", 0.1)
+    monkeypatch.setattr(serve, "STOP_TIMEOUT_S", 0.1)
     with subprocess.Popen([sys.executable, "-P", "-c", FROZEN], stdout=subprocess.PIPE) as frozen:
         assert frozen.stdout is not None
         assert frozen.stdout.readline() == b"held\n"

@@ -1,4 +1,4 @@
-"""`orch chat`: a conversation, one turn a line."""
+"""`orch chat`: a conversation in the terminal, one turn per line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orch.cli import context
-from orch.cli.commands.run import INTERRUPTION_CODES, OutputMode, cancel_on_signals, consume
-from orch.cli.options import Dial, Loaded, Model, Profile, Quality, Speed, System, chosen_profile
+from orch.cli import context, render
+from orch.cli.options import CHAT_OPTIONS, Continue, Params, task_options, with_options
+from orch.cli.output import OutputMode, consume
+from orch.cli.signals import INTERRUPTION_CODES, cancel_on_signals
+from orch.cli.task_input import chosen_profile
 from orch.errors import OrchError
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ HELP = """/model ID   ask this model from now on; /model auto chooses again
 
 @dataclass
 class ChatState:
-    """A conversation that is going on."""
+    """The conversation in progress."""
 
     orchestrator: Orchestrator
     session: str
@@ -42,20 +44,32 @@ class ChatState:
     recall: bool
     last_decision: Decision | None = None
 
+    @classmethod
+    def open(cls, ctx: typer.Context) -> ChatState:
+        """The conversation that the options ask for. Raises UsageError."""
+        from orch.execution.session import resolve_session
+
+        params: Params = ctx.params
+        profile = chosen_profile(params)
+        orchestrator = context.open_orchestrator(ctx)
+        journal = orchestrator.runtime.journal
+        return cls(
+            orchestrator,
+            resolve_session(params["session"], params["carry_on"], journal),
+            params["model"] or None,
+            params["system"] or None,
+            profile,
+            params["dial"],
+            params["loaded"],
+            params["recall"],
+        )
+
 
 @app.command()
+@with_options(task_options, only=CHAT_OPTIONS)
 def chat_command(
     ctx: typer.Context,
-    model: Model = "",
-    speed: Speed = False,
-    quality: Quality = False,
-    profile: Profile = "",
-    dial: Dial = None,
-    loaded: Loaded = False,
-    system: System = "",
-    carry_on: Annotated[
-        bool, typer.Option("-c", "--continue", help="Go on with the last conversation.")
-    ] = False,
+    carry_on: Continue = False,
     session: Annotated[
         str,
         typer.Option(
@@ -67,58 +81,26 @@ def chat_command(
     ] = False,
 ) -> None:
     """Talk with your models, turn by turn."""
-    from orch.cli import render
-    from orch.execution.session import resolve_session
-
-    orchestrator = context.open_orchestrator(ctx)
-    name = resolve_session(session, carry_on, orchestrator.runtime.journal)
-    talk = ChatState(
-        orchestrator,
-        name,
-        model or None,
-        system or None,
-        chosen_profile(ctx.params),
-        dial,
-        loaded,
-        recall,
-    )
-    face = OutputMode.from_params(
-        {
-            "as_json": False,
-            "jsonl": False,
-            "stream": True,
-            "plain": False,
-            "continue_partial": True,
-            "show_thinking": False,
-            "quiet": False,
-        }
-    )
+    chat = ChatState.open(ctx)
+    mode = OutputMode(live=render.is_terminal(sys.stdout))
     try:
-        while (line := _line()) is not None:
-            if line == "/quit":
-                break
-            try:
-                if line:
-                    _command(ctx, talk, line) if line.startswith("/") else asyncio.run(
-                        _turn(talk, face, _task(talk, line))
-                    )
-            except OrchError as error:
-                if error.code in INTERRUPTION_CODES[1:]:
-                    raise
-                render.print_error(error)
+        while (line := _read_line()) is not None and line != "/quit":
+            if line:
+                _answer_line(ctx, chat, mode, line)
     finally:
-        asyncio.run(orchestrator.aclose())
+        asyncio.run(chat.orchestrator.aclose())
 
 
-def _line() -> str | None:
-    """The next line that was typed; None at the end. Arrow keys and history work where readline is
-    there."""
+def _read_line() -> str | None:
+    """The next line, without surrounding blanks; None at the end of stdin.
+
+    Arrow keys and history work where readline is available.
+    """
     if not sys.stdin.isatty():
         line = sys.stdin.buffer.readline().decode("utf-8", "replace")
         return line.strip() if line else None
     with suppress(ImportError):
         import readline  # noqa: F401 - input() uses it once it is imported
-    from orch.cli import render
 
     try:
         return render.prompt_user("> ")
@@ -127,55 +109,70 @@ def _line() -> str | None:
         return ""
 
 
-def _task(talk: ChatState, text: str) -> Task:
-    from orch.cli.swap_question import confirm_swap
+def _answer_line(ctx: typer.Context, chat: ChatState, mode: OutputMode, line: str) -> None:
+    """Runs one turn or slash command. An error is printed; Ctrl-C ends the turn alone, another
+    signal the command."""
+    try:
+        if line.startswith("/"):
+            _run_slash_command(ctx, chat, line)
+        else:
+            asyncio.run(_run_turn(chat, mode, _make_task(chat, line)))
+    except OrchError as error:
+        if error.code in INTERRUPTION_CODES[1:]:
+            raise
+        render.print_error(error)
+
+
+def _make_task(chat: ChatState, text: str) -> Task:
+    from orch.cli.prompts import confirm_swap
     from orch.orchestrator import build_task
 
-    wishes: dict[str, Any] = {
-        "session": talk.session,
-        "model": talk.model,
-        "system_prompt": talk.system,
-        "profile": talk.profile,
-        "dial": talk.dial,
+    fields: dict[str, Any] = {
+        "session": chat.session,
+        "model": chat.model,
+        "system_prompt": chat.system,
+        "profile": chat.profile,
+        "dial": chat.dial,
+        "loaded": chat.loaded,
+        "retrieve_context": True if chat.recall else None,
     }
-    task = build_task(
-        text, retrieve_context=True if talk.recall else None, loaded=talk.loaded, **wishes
-    )
-    return confirm_swap(talk.orchestrator, task)
+    return confirm_swap(chat.orchestrator, build_task(text, **fields))
 
 
-async def _turn(talk: ChatState, face: OutputMode, task: Task) -> None:
-    from orch.cli import render
-
-    run = talk.orchestrator.start_run(task, "continue")
-    reasons = cancel_on_signals()
+async def _run_turn(chat: ChatState, mode: OutputMode, task: Task) -> None:
+    run = chat.orchestrator.start_run(task, mode.on_partial)
+    codes = cancel_on_signals()
     try:
-        await consume(run, face)
+        await consume(run, mode)
         if not sys.stdout.isatty():
             render.write_stdout(b"\n")
     except asyncio.CancelledError:
-        raise run.error or OrchError(reasons[0].replace("_", " "), code=reasons[0]) from None
+        raise run.error or OrchError(codes[0].replace("_", " "), code=codes[0]) from None
     finally:
-        talk.last_decision = run.decision or talk.last_decision
-        await talk.orchestrator.release()
+        chat.last_decision = run.decision or chat.last_decision
+        await chat.orchestrator.release()
 
 
-def _command(ctx: typer.Context, talk: ChatState, line: str) -> None:
-    from orch.cli import render
-    from orch.cli.commands.route import print_decision
-
-    word, _, rest = line.partition(" ")
-    if word == "/model":
-        talk.model = None if rest.strip() in ("", "auto") else rest.strip()
-        render.print_stderr(f"from now on: {talk.model or 'chosen for each turn'}")
-    elif word == "/why" and talk.last_decision is not None:
-        print_decision(talk.last_decision)
-    elif word == "/why":
-        render.print_stderr("nothing was answered yet")
-    elif word == "/forget":
+def _run_slash_command(ctx: typer.Context, chat: ChatState, line: str) -> None:
+    name, _, argument = line.partition(" ")
+    if name == "/model":
+        chat.model = None if argument.strip() in ("", "auto") else argument.strip()
+        render.print_stderr(f"from now on: {chat.model or 'chosen for each turn'}")
+    elif name == "/why":
+        _explain(chat)
+    elif name == "/forget":
         from orch.cli.commands.memory import forget_session
 
-        count = forget_session(ctx, talk.session)
+        count = forget_session(ctx, chat.session)
         render.print_stderr(f"forgot {count} {'turn' if count == 1 else 'turns'}")
     else:
         render.print_stderr(HELP)
+
+
+def _explain(chat: ChatState) -> None:
+    from orch.cli.decision import print_decision
+
+    if chat.last_decision is None:
+        render.print_stderr("nothing was answered yet")
+    else:
+        print_decision(chat.last_decision)

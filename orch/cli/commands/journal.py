@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orch.cli import context
+from orch.cli.prompts import can_prompt, confirm
 from orch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,29 +93,17 @@ def restore(
         kept = journal.path.with_name(
             f"{journal.path.stem}.replaced-{time.strftime('%Y%m%d-%H%M%S')}{journal.path.suffix}"
         )
-        if not (
-            yes
-            or _agreed(
-                f"Replace the journal ({_told(now)}) by {file} ({_told(holds)})? What is there now"
-                " is kept. [y/N] "
-            )
-        ):
+        question = (
+            f"Replace the journal ({_told(now)}) by {file} ({_told(holds)})? What is there now is"
+            " kept."
+        )
+        if not (yes or (can_prompt() and confirm(question))):
             raise UsageError("nothing was changed", f"orch journal restore --yes {file}")
     journal_copies.restore_journal(journal, source, kept)
     render.print_stdout(
         f"restored {_told(holds)} from {file}"
         + (f"; what was there is kept as {kept}" if kept else "")
     )
-
-
-def _agreed(question: str) -> bool:
-    from orch.cli import render
-    from orch.cli.swap_question import YES_ANSWERS, can_prompt
-
-    if not can_prompt():
-        return False
-    render.print_stderr(question, end="")
-    return sys.stdin.readline().strip().lower() in YES_ANSWERS
 
 
 def _journal(ctx: typer.Context) -> Journal:

@@ -223,7 +223,7 @@ class BenchResult:
 
 
 async def _bench(orchestrator: Orchestrator, wishes: SpeedBenchOptions) -> BenchResult:
-    from orch.cli.commands.run import cancel_on_signals
+    from orch.cli.signals import cancel_on_signals
 
     reasons, outcome = cancel_on_signals(), BenchResult()
     try:
