@@ -31,9 +31,6 @@ RANKS = (
 """The packages of orch, the lowest first: imports point to lower ranks, never up."""
 PLACE = {name: number for number, name in enumerate(RANKS)}
 MOVING: set[str] = {
-    "config.edit_models imports routing.model_state",
-    "quality.estimator imports routing.expected_time",
-    "quality.estimator imports routing.model_state",
     "routing.catalog imports execution.runtime",
     "routing.feedback imports execution.runtime",
     "routing.replay imports execution.runtime",

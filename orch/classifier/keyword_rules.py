@@ -72,7 +72,7 @@ class RuleClassifier:
         logits[TaskType.SIMPLE] = SIMPLE_PRIOR
         for item in evidence:
             logits[item.task_type] += item.weight
-        scores = _softmax(logits)
+        scores = softmax(logits)
         best = max(TaskType, key=lambda task_type: scores[task_type])
         return Classification(best, scores[best], scores, evidence, detect_language(read, words))
 
@@ -118,7 +118,8 @@ def forced_classification(task_type: TaskType, text: str) -> Classification:
     )
 
 
-def _softmax(logits: Mapping[TaskType, float]) -> dict[TaskType, float]:
+def softmax(logits: Mapping[TaskType, float]) -> dict[TaskType, float]:
+    """The probability of each type."""
     top = max(logits.values())
     weights = {task_type: math.exp(value - top) for task_type, value in logits.items()}
     total = sum(weights.values())

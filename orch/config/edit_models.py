@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -24,13 +24,10 @@ from orch.config.discovery import (
 )
 from orch.config.spec import canonical_model_name
 from orch.errors import ConfigError
-from orch.routing.model_state import UNKNOWN_CTX, ModelState
 from orch.types import ModelKey
 
 GUESSED = ("speed_rating",)
 """Keys that are derived from a model's size. Quality is not: a rating in the file is the user's."""
-MIN_CTX = 256
-"""The minimum num_ctx in models.yaml."""
 
 
 def ensure_own_file(config_dir: Path | None = None) -> Path:
@@ -55,32 +52,13 @@ def _begun_from(config_dir: Path | None) -> tuple[Path, str, bool]:
     )
 
 
-def model_entry(state: ModelState) -> dict[str, Any]:
-    """The entry of an installed model, with the facts that its provider reports."""
-    spec = state.spec
-    values = {
-        "id": spec.id,
-        "name": spec.name or None,
-        "provider": spec.provider,
-        "strengths": list(spec.strengths) or None,
-        "context_window": state.context_window if state.context_window < UNKNOWN_CTX else None,
-        "num_ctx": state.modelfile_ctx if (state.modelfile_ctx or 0) >= MIN_CTX else None,
-        "speed_rating": spec.speed_rating,
-        "quality_rating": spec.quality_rating,
-        "memory_gb": round(state.size_bytes * 1.1 / 1e9, 1)
-        if state.size_bytes and not state.remote_host
-        else None,
-    }
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def add_model(path: Path, model: dict[str, Any], guessed: Sequence[str] = ()) -> None:
     """Appends a model to the file. Raises ConfigError and leaves the file unchanged. The `guessed`
     keys get a comment."""
     _replace(path, _with_model(path, _read(path), model, guessed))
 
 
-def _with_model(path: Path, text: str, model: dict[str, Any], guessed: Sequence[str]) -> str:
+def _with_model(path: Path, text: str, model: Mapping[str, Any], guessed: Sequence[str]) -> str:
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
     yaml, data = _loaded(path, text)
@@ -122,29 +100,27 @@ class ModelsChange:
 
 def propose_listing(
     config_dir: Path | None,
-    listed: Sequence[ModelState],
+    listed: Sequence[Mapping[str, Any]],
     dropped: Sequence[ModelKey],
     unlisted: Literal["use", "ignore"],
 ) -> ModelsChange:
     """The change that lists some models, removes others and sets how unlisted ones are treated.
     Raises ConfigError; writes nothing.
 
-    A removed model becomes a comment, from which it can be restored.
+    `listed` are entries of the file. A removed model becomes a comment, from which it can be
+    restored.
     """
     path, before, is_new = _begun_from(config_dir)
     after = before
     for key in dropped:
         after = _put_aside(path, after, key)
-    for state in listed:
-        after = _taken_back(path, after, state.key) or _with_model(
-            path, after, model_entry(state), GUESSED
-        )
+    for entry in listed:
+        after = _taken_back(path, after, _key_of(entry)) or _with_model(path, after, entry, GUESSED)
     change = ModelsChange(path, before, _with_unlisted(path, after, unlisted), is_new)
     _check(
         config_dir,
         change,
-        {*_keys(path, before), *(_full(state.key) for state in listed)}
-        - {_full(key) for key in dropped},
+        {*_keys(path, before), *map(_key_of, listed)} - {_full(key) for key in dropped},
     )
     return change
 
@@ -240,7 +216,7 @@ def _full(key: ModelKey) -> ModelKey:
 
 def _key_of(entry: Any) -> ModelKey:
     """Provider and full name of an entry, valid or not."""
-    known = entry if isinstance(entry, dict) else {}
+    known = entry if isinstance(entry, Mapping) else {}
     return str(known.get("provider") or "ollama"), canonical_model_name(str(known.get("id", "")))
 
 

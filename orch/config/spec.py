@@ -14,6 +14,8 @@ from typing import Any, Literal
 from orch.types import TaskType
 
 DEFAULT_OLLAMA_URL = "http://127.0.0.1:11434"
+DEFAULT_RATING = 6.0
+"""The quality and speed rating of a model without one, 0 to 10."""
 TERMS = ("fit", "quality", "speed", "confidence")
 
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from orch.config.spec import ModelSpec
-from orch.routing.expected_time import DEFAULT_RATING
-from orch.routing.model_state import ModelState
+from orch.config.spec import DEFAULT_RATING, ModelSpec
 from orch.storage.feedback import RERUN, FeedbackStore
 from orch.types import Estimate, ModelKey, TaskType
 
 if TYPE_CHECKING:
+    from orch import types
     from orch.quality import QualityModel
     from orch.quality.table import Prior
     from orch.storage.feedback import GradedAnswer, Rating
@@ -31,6 +30,20 @@ _BESIDE = {"benchmarks": "benchmarked", "known_models.yaml": "benchmarked", "gue
 source."""
 TypeShares = Mapping[TaskType, float]
 """P(task type | text)."""
+
+
+class RatedModel(Protocol):
+    """A model with a prior, as the registry reports it."""
+
+    @property
+    def key(self) -> ModelKey:
+        """Provider and id."""
+        ...
+
+    @property
+    def prior(self) -> types.Prior | None:
+        """The expected quality without grades; None if its provider does not have it."""
+        ...
 
 
 class QualityEstimator:
@@ -55,7 +68,7 @@ class QualityEstimator:
         }
 
     def estimates(
-        self, text: str, shares: TypeShares, states: Iterable[ModelState]
+        self, text: str, shares: TypeShares, states: Iterable[RatedModel]
     ) -> dict[ModelKey, Estimate]:
         """Estimates for each model with evidence, for a text of these types; empty without any
         evidence."""
@@ -72,7 +85,7 @@ class QualityEstimator:
         self._catch_up(model, stamp, priors)
         return _told(by_key(model.predict(text)), states)
 
-    def fit(self, states: Iterable[ModelState]) -> None:
+    def fit(self, states: Iterable[RatedModel]) -> None:
         """Fits a model to all evidence and stores it."""
         self._fit(self._rated | current_priors(states), lambda text: _plain(self._shares(text)))
 
@@ -139,7 +152,7 @@ class QualityEstimator:
         return data
 
 
-def current_priors(states: Iterable[ModelState]) -> dict[str, Prior]:
+def current_priors(states: Iterable[RatedModel]) -> dict[str, Prior]:
     """The priors by task type, 0 to 1, of the models that their provider reports now."""
     return {
         qualified_name(state.key): _plain(state.prior.quality)
@@ -201,7 +214,7 @@ def apply_rating(model: QualityModel, rating: Rating) -> None:
 
 
 def _told(
-    estimates: dict[ModelKey, Estimate], states: Iterable[ModelState]
+    estimates: dict[ModelKey, Estimate], states: Iterable[RatedModel]
 ) -> dict[ModelKey, Estimate]:
     """The estimates with the source of each prior named beside the measurement."""
     words = {

@@ -74,7 +74,7 @@ class QualityModel:
         cls,
         rows: Iterable[Row],
         models: Sequence[str],
-        priors: Mapping[str, Prior],
+        priors: Mapping[str, Prior] | None = None,
         *,
         kinds: Kinds | None = None,
         moves: Iterable[float] = (),
@@ -94,7 +94,8 @@ class QualityModel:
         if len(set(models)) != len(models):
             raise ValueError("a model is named twice")
         graded = GradedDataset.of(rows, models, kinds, moves)
-        rated = {model: checked_prior(priors[model]) for model in models if model in priors}
+        given = priors or {}
+        rated = {model: checked_prior(given[model]) for model in models if model in given}
         lines, shares = _learned(graded) or (
             WeightColumns(),
             graded.given or [[]] * len(graded.texts),

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from orch.config.spec import DEFAULT_RATING
 from orch.execution.runtime import Runtime
-from orch.routing.expected_time import DEFAULT_RATING, rated_tps
+from orch.routing.expected_time import rated_tps
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.storage.stats import percentile

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from orch.config.spec import DEFAULT_RATING
 from orch.routing.model_state import ModelState, required_memory
 from orch.routing.policy import Policy, TypeShares
 from orch.types import Need, TaskType
 
-DEFAULT_RATING = 6.0
 LOAD_GB_PER_S = 1.2
 """Reading weights from an ordinary SSD, until a cold load was measured."""
 LOAD_FIXED_S = 0.5

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from orch.config.spec import ModelSpec, canonical_model_name
-from orch.routing.expected_time import DEFAULT_RATING, TimeContext, TimeEstimate
+from orch.config.spec import DEFAULT_RATING, ModelSpec, canonical_model_name
+from orch.routing.expected_time import TimeContext, TimeEstimate
 from orch.routing.model_state import ModelState
 from orch.routing.policy import Policy, TypeShares
 from orch.types import Classification, Need, TaskType

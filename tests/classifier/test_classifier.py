@@ -67,20 +67,6 @@ def test_the_shipped_rules_are_not_the_users_own(home: Path) -> None:
     ]
 
 
-def test_a_correction_shifts_the_same_and_like_tasks_only() -> None:
-    corrections = [("rank the candidates for the job in madrid", "analysis")]
-    same, like, other = (
-        Classifier({}).classify(text, None, corrections)
-        for text in (corrections[0][0], "rank the candidates for the job in paris", PLAIN)
-    )
-    assert (same.task_type, like.task_type) == ("analysis", "analysis")
-    assert other.task_type == classify(PLAIN).task_type
-
-
-def test_a_correction_of_the_very_same_text_always_wins() -> None:
-    assert Classifier({}).classify(PLAIN, None, [(PLAIN, "coding")]).task_type is TaskType.CODING
-
-
 def test_rating_the_last_run_counts_at_once(ollama: FakeOllama) -> None:
     orch("run", "-m", CODER, "-t", "coding", "do the quarterly thing for the board")
     assert orch("rate", "last", "--type", "research").returncode == 0

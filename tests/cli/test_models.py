@@ -12,12 +12,8 @@ import pytest
 import respx
 
 from orch import Orchestrator
-from orch.config import edit_models
-from orch.config.load import load_config
-from orch.config.spec import ModelSpec
-from orch.errors import ConfigError, OrchError
+from orch.errors import OrchError
 from orch.execution.pulling import pull_model
-from orch.routing.model_state import ModelState
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
@@ -233,120 +229,6 @@ def test_what_can_not_be_added_leaves_the_file_as_it_was(
     done = orch("models", "add", name)
     assert (done.returncode, name.encode() in done.stderr) == (code, True)
     assert file.read_text() == OWN
-
-
-# ---------------------------------------------------------------- a change that is shown first
-
-HELD = f"""# my models
-version: 1
-providers: {{ollama: {{kind: ollama, base_url: http://127.0.0.1:11434}}}}
-models:
-- id: {LLAMA}    # the quick one
-  system: |
-    Be short.
-
-    # Above all
-  speed_rating: 9
-# the clever one
-- name: Clever
-  id: qwen3
-"""
-
-
-def state(name: str) -> ModelState:
-    """An installed model of that name."""
-    return ModelState(
-        ModelSpec(id=name, quality_rating=6.5, speed_rating=8.0), size_bytes=2_000_000_000
-    )
-
-
-@pytest.mark.parametrize("text", [HELD, HELD.replace("\n", "\r\n"), OWN])
-def test_a_model_that_is_dropped_and_listed_again_stands_there_as_before(
-    own: Write, text: str
-) -> None:
-    file = own("")
-    file.write_bytes(text.encode())
-    edit_models.write_change(edit_models.propose_listing(None, [], [("ollama", LLAMA)], "use"))
-    assert {spec.id for spec in load_config().models.models} == {"qwen3"} - (
-        {"qwen3"} if text == OWN else set()
-    )
-    assert "#- id: " in file.read_text()
-    edit_models.write_change(edit_models.propose_listing(None, [state(LLAMA)], [], "use"))
-    assert file.read_bytes().decode() == text
-
-
-def test_each_model_that_is_dropped_is_a_comment_of_its_own_and_other_comments_stay(
-    own: Write,
-) -> None:
-    own(HELD)
-    change = edit_models.propose_listing(
-        None, [], [("ollama", LLAMA), ("ollama", "qwen3:latest")], "use"
-    )
-    assert "\n    # Above all" not in change.after
-    assert "\n# the clever one\n#- name: Clever\n#  id: qwen3\n" in change.after
-    own(change.after)
-    again = edit_models.propose_listing(None, [state("qwen3:latest")], [], "use")
-    assert "\n# the clever one\n- name: Clever\n  id: qwen3\n" in again.after
-    assert f"#- id: {LLAMA}" in again.after
-
-
-def test_a_model_on_one_line_with_others_goes_and_a_new_one_is_marked_as_guessed(
-    own: Write,
-) -> None:
-    own(f"{PROVIDERS}models: [{{id: {LLAMA}}}, {{id: x}}]\n")
-    change = edit_models.propose_listing(None, [state("new:1b")], [("ollama", "x")], "use")
-    assert LLAMA in change.after
-    assert "id: x" not in change.after
-    assert any("guessed from its size" in line for line in change.diff() if line.startswith("+"))
-
-
-@pytest.mark.parametrize(
-    "head", ["", "version: 1\n", "# mine\nversion: 1\nunlisted: use   # for now\n"]
-)
-def test_what_is_done_with_unlisted_models_is_written_and_nothing_else(
-    own: Write, head: str
-) -> None:
-    file = own(f"{head}{PROVIDERS}")
-    change = edit_models.propose_listing(None, [], [], "ignore")
-    assert [line for line in change.diff() if line[0] in "+-"][-1].startswith("+unlisted: ignore")
-    assert len(change.after.splitlines()) == len(change.before.splitlines()) + (
-        "unlisted" not in head
-    )
-    edit_models.write_change(change)
-    assert file.read_text().startswith(head.partition("version")[0])
-    assert load_config().models.unlisted == "ignore"
-
-
-def test_a_change_is_written_only_to_the_file_that_it_was_made_from(own: Write, home: Path) -> None:
-    anew = edit_models.propose_listing(None, [], [], "ignore")
-    assert (anew.is_new, (home / "models.yaml").exists()) == (True, False)
-    file = own(OWN)
-    change = edit_models.propose_listing(None, [], [], "ignore")
-    file.write_text(HELD)
-    for each in (anew, change):
-        with pytest.raises(ConfigError, match="changed meanwhile"):
-            edit_models.write_change(each)
-    assert file.read_text() == HELD
-    file.unlink()
-    edit_models.write_change(anew)
-    assert (file.stat().st_mode & 0o777, load_config().models.unlisted) == (0o600, "ignore")
-
-
-@pytest.mark.parametrize(
-    ("text", "dropped"),
-    [
-        ("models: [\n", "x"),
-        (OWN, "nowhere:1b"),
-        (f"{PROVIDERS}models:\n- {{id: x, speed_rating: 99}}\n", LLAMA),
-    ],
-)
-def test_what_can_not_be_changed_is_told_before_anything_is_written(
-    own: Write, text: str, dropped: str
-) -> None:
-    file = own(text)
-    with pytest.raises(ConfigError):
-        edit_models.propose_listing(None, [], [("ollama", dropped)], "ignore")
-    assert file.read_text() == text
 
 
 # ---------------------------------------------------------------- health

@@ -525,3 +525,9 @@ def test_what_a_former_version_kept_is_refused_and_so_fitted_anew() -> None:
         QualityModel.from_bytes(
             b"orchqua1" + QualityModel.fit([], models=MODELS, priors={}).to_bytes()[8:]
         )
+
+
+def test_priors_are_optional() -> None:
+    fitted = QualityModel.fit(graded(), models=MODELS)
+    assert fitted.to_bytes() == QualityModel.fit(graded(), models=MODELS, priors={}).to_bytes()
+    assert QualityModel.fit([], models=MODELS).predict("anything")["small"].source == "assumed"

@@ -16,7 +16,8 @@ from orch.cli.options import Json
 from orch.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from orch.classifier.classifier import Classifier, Corrections
+    from orch.classifier.classifier import Classifier
+    from orch.classifier.corrections import Corrections
     from orch.types import Classification
 
 MAX_LINE_CHARS = 16_000_000

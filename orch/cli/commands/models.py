@@ -104,11 +104,12 @@ def models_add(
     """Write an installed model into models.yaml, with what its provider says of it."""
     from orch.cli import render
     from orch.config import edit_models
+    from orch.routing.model_entry import model_entry
 
     orchestrator = context.open_orchestrator(ctx)
     state, name = asyncio.run(_to_add(orchestrator, model, provider))
     path = edit_models.ensure_own_file(context.chosen_config_dir(ctx))
-    edit_models.add_model(path, edit_models.model_entry(state), guessed=edit_models.GUESSED)
+    edit_models.add_model(path, model_entry(state), guessed=edit_models.GUESSED)
     render.print_stdout(f"added {name} to {path}")
     if state.is_remote_denied:
         from orch.providers.remote_models import display_host

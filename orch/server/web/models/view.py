@@ -17,6 +17,7 @@ from orch.execution.lifecycle import load, unload
 from orch.execution.pulling import pull_targets
 from orch.providers.kinds import KINDS
 from orch.routing.catalog import new_digests, performance_table
+from orch.routing.model_entry import model_entry
 from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.registry import Inventory
 from orch.server.downloads import Downloads
@@ -188,7 +189,7 @@ class ModelsView:
             change = await asyncio.to_thread(
                 propose_listing,
                 self._service.config_dir,
-                pending.listed,
+                [model_entry(state) for state in pending.listed],
                 pending.dropped,
                 pending.unlisted,
             )
