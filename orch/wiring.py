@@ -11,6 +11,7 @@ from orch.config import paths
 from orch.config.load import Config
 from orch.config.spec import Memory, Models, Provider, duration_seconds
 from orch.execution.answer_cache import AnswerCache
+from orch.execution.lifecycle import ModelLoader
 from orch.execution.runtime import Runtime
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
@@ -72,6 +73,7 @@ class Wiring:
             memory=memory,
             answer_cache=AnswerCache(store, config, providers, memory, redactor, self.offload),
             admission=self.admission,
+            loader=ModelLoader(registry, providers, self.admission),
             offload=self.offload,
         )
 

@@ -22,7 +22,7 @@ ORIGINAL: dict[str, Any] = {
 """The original's call, beside the task."""
 
 
-async def test_the_original_s_call_runs(ollama: FakeOllama) -> None:
+async def test_the_originals_call_runs(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(task=QUESTION, **ORIGINAL)
     asked = ollama.chats()[-1].body["messages"]
@@ -46,7 +46,7 @@ async def test_a_stream_takes_the_task_by_name(ollama: FakeOllama) -> None:
     [((QUESTION,), {}), ((), {"task": QUESTION}), ((), {"text": QUESTION})],
     ids=["position", "task", "text"],
 )
-def test_a_decision_is_the_same_by_each_name_of_the_task(
+def test_the_task_may_be_given_by_each_name(
     ollama: FakeOllama, call: tuple[tuple[str, ...], dict[str, Any]]
 ) -> None:
     given, named = call
@@ -63,16 +63,14 @@ def test_a_decision_is_the_same_by_each_name_of_the_task(
         ({"task_type": "cooking"}, ("'cooking' is not a task type", "one of: coding, ")),
     ],
 )
-def test_what_makes_no_sense_is_said_with_what_was_meant(
-    wishes: dict[str, Any], said: tuple[str, str]
-) -> None:
+def test_a_usage_error_names_what_is_valid(wishes: dict[str, Any], said: tuple[str, str]) -> None:
     with pytest.raises(OrchError) as caught:
         Orchestrator().decide(QUESTION, **wishes)
     assert (caught.value.code, caught.value.message) == ("usage", said[0])
     assert caught.value.hint.startswith(said[1])
 
 
-async def test_a_task_that_is_not_a_text_is_refused() -> None:
+async def test_a_task_that_is_not_a_string_is_rejected() -> None:
     async with Orchestrator() as orchestrator:
         with pytest.raises(OrchError, match="the task is a list, not a string"):
             await orchestrator.execute(cast("str", [QUESTION]))

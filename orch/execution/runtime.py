@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orch.classifier.classifier import Classifier
 from orch.config.load import Config
 from orch.execution.answer_cache import AnswerCache
+from orch.execution.lifecycle import ModelLoader
 from orch.memory.on_demand import OnDemandMemory
 from orch.providers import ProviderClient
 from orch.quality.estimator import QualityEstimator
@@ -30,6 +31,7 @@ class Runtime:
     memory: OnDemandMemory
     answer_cache: AnswerCache
     admission: Admission
+    loader: ModelLoader
     offload: Offload = run_inline
     """Runs what blocks: reads of the journal, long computations."""
 

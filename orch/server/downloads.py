@@ -51,7 +51,7 @@ class Downloads:
         provider, model = begun.key
         try:
             async with aclosing(
-                pull_model(self._service.orchestrator.runtime, model, provider)
+                pull_model(self._service.orchestrator.runtime.providers, model, provider)
             ) as steps:
                 async for begun.progress in steps:
                     pass

@@ -31,7 +31,7 @@ def object_in_two_tokens(ollama: FakeOllama) -> None:
 
 @pytest.mark.parametrize("form", [OBJECT, SCHEMA], ids=["object", "schema"])
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens", "num_predict"])
-async def test_json_that_is_cut_where_the_caller_wished_is_given_as_it_is(
+async def test_json_cut_at_the_callers_own_limit_is_returned_as_is(
     ollama: FakeOllama, form: dict[str, Any], limit: str
 ) -> None:
     async with Orchestrator() as orchestrator:
@@ -42,7 +42,9 @@ async def test_json_that_is_cut_where_the_caller_wished_is_given_as_it_is(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_of_openai_gets_the_half_and_length(url: str, stream: bool) -> None:
+def test_an_openai_client_gets_the_cut_json_with_finish_reason_length(
+    url: str, stream: bool
+) -> None:
     asked = {
         "model": CODER,
         "messages": SAID,
@@ -66,7 +68,7 @@ def test_a_client_of_openai_gets_the_half_and_length(url: str, stream: bool) -> 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_of_ollama_gets_the_half_and_length(url: str, stream: bool) -> None:
+def test_an_ollama_client_gets_the_cut_json_with_done_reason_length(url: str, stream: bool) -> None:
     asked = {
         "model": CODER,
         "messages": SAID,
@@ -82,7 +84,7 @@ def test_a_client_of_ollama_gets_the_half_and_length(url: str, stream: bool) -> 
     )
 
 
-async def test_json_that_is_cut_at_a_limit_of_models_yaml_is_a_failure(ollama: FakeOllama) -> None:
+async def test_json_cut_at_a_limit_of_models_yaml_fails(ollama: FakeOllama) -> None:
     models = {
         "providers": {"ollama": {"kind": "ollama", "base_url": ollama.url}},
         "models": [{"id": CODER, "max_tokens": 1}],
@@ -96,9 +98,7 @@ async def test_json_that_is_cut_at_a_limit_of_models_yaml_is_a_failure(ollama: F
 @pytest.mark.parametrize(
     "fault", [Fault("empty"), Fault("thinking_only")], ids=lambda fault: str(fault.kind)
 )
-async def test_an_answer_without_a_word_is_a_failure_at_any_limit(
-    ollama: FakeOllama, fault: Fault
-) -> None:
+async def test_an_empty_answer_fails_at_any_limit(ollama: FakeOllama, fault: Fault) -> None:
     ollama.models[CODER].faults.append(fault)
     ollama.models[LLAMA].reply = ["{}"]
     async with Orchestrator() as orchestrator:
@@ -109,7 +109,7 @@ async def test_an_answer_without_a_word_is_a_failure_at_any_limit(
     ]
 
 
-async def test_what_is_no_json_though_it_was_not_cut_is_a_failure(ollama: FakeOllama) -> None:
+async def test_invalid_json_that_was_not_cut_fails(ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[LLAMA].reply = [HALF], ["{}"]
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(TASK, response_format=OBJECT, options={"max_tokens": 9})

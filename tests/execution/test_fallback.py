@@ -37,7 +37,7 @@ CUT = Fault("cut", after=1)
         ({"model": CODER, "fallback": True}, [CODER, LLAMA]),
     ],
 )
-async def test_another_model_takes_over_only_where_it_may(
+async def test_another_model_takes_over_only_if_fallback_is_allowed(
     ollama: FakeOllama, wishes: dict[str, Any], asked: list[str]
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
@@ -50,7 +50,7 @@ async def test_another_model_takes_over_only_where_it_may(
     assert (run.error.exit_code if run.error else 0) == (7 if asked == [CODER] else 0)
 
 
-async def test_a_model_that_is_busy_is_asked_once_more_also_without_fallback(
+async def test_a_rate_limited_model_is_called_again_even_without_fallback(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=429, retry_after="0"))
@@ -62,7 +62,7 @@ async def test_a_model_that_is_busy_is_asked_once_more_also_without_fallback(
     ]
 
 
-async def test_an_answer_of_another_model_is_not_given_again_where_none_may_take_over(
+async def test_a_fallback_answer_is_not_reused_where_fallback_is_off(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
@@ -97,7 +97,7 @@ def two_homes(one: FakeOllama, other: FakeOllama) -> dict[str, Any]:
     }
 
 
-async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(
+async def test_a_fallback_to_the_same_id_at_another_provider_is_reported(
     twins: tuple[FakeOllama, FakeOllama],
 ) -> None:
     twins[0].models[TWIN].faults.append(CUT)
@@ -111,7 +111,7 @@ async def test_a_fallback_to_a_namesake_is_told_as_the_second_one(
     assert (result.decision.provider, result.decision.reason.split(":")[0]) == ("other", "fallback")
 
 
-async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_one(
+async def test_a_fallback_to_the_same_id_is_journaled_and_cached_under_its_provider(
     twins: tuple[FakeOllama, FakeOllama],
 ) -> None:
     twins[0].models[TWIN].faults.append(CUT)
@@ -125,7 +125,7 @@ async def test_a_fallback_to_a_namesake_is_journaled_and_cached_as_the_second_on
     assert (figures[f"one/{TWIN}"]["errors"], figures[f"other/{TWIN}"]["errors"]) == (1, 0)
 
 
-async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(
+async def test_a_rate_limited_model_with_the_same_id_elsewhere_is_called_again(
     twins: tuple[FakeOllama, FakeOllama],
 ) -> None:
     limited = Fault("status", status=429, retry_after="0")
@@ -136,7 +136,7 @@ async def test_a_busy_namesake_is_asked_once_more_as_any_other_model(
     assert [attempt.provider for attempt in result.attempts] == ["one", "other", "other"]
 
 
-def test_the_error_of_namesakes_names_their_providers() -> None:
+def test_the_error_names_the_providers_of_models_with_the_same_id() -> None:
     attempts = [
         Attempt(TWIN, provider, "failed", "cut", "it broke off") for provider in ("one", "other")
     ]

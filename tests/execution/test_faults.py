@@ -62,7 +62,7 @@ def wiring(request: pytest.FixtureRequest) -> Wiring:
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_fault_falls_back_afresh_when_nothing_was_shown(
+async def test_a_fault_before_the_first_token_falls_back_from_scratch(
     ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str
 ) -> None:
     ollama.models[CODER].faults.append(fault)
@@ -76,7 +76,7 @@ async def test_a_fault_falls_back_afresh_when_nothing_was_shown(
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)
-async def test_a_streamed_fault_is_told_and_the_next_model_goes_on(
+async def test_after_a_fault_in_the_stream_the_next_model_continues(
     ollama: FakeOllama, wiring: Wiring, fault: Fault, code: str
 ) -> None:
     ollama.models[CODER].faults.append(fault)

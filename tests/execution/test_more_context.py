@@ -65,7 +65,7 @@ def contexts(ollama: FakeOllama) -> list[int]:
 
 
 @pytest.mark.parametrize("said", SAID)
-async def test_a_refused_prompt_is_asked_once_more_with_a_context_that_holds_it(
+async def test_a_refused_prompt_is_retried_with_a_context_that_holds_it(
     ollama: FakeOllama, dense: FakeModel, said: str
 ) -> None:
     dense.overflow = said
@@ -80,7 +80,7 @@ async def test_a_refused_prompt_is_asked_once_more_with_a_context_that_holds_it(
 
 
 @pytest.mark.parametrize("said", [OLLAMA, LLAMACPP])
-async def test_the_same_prompt_is_not_refused_a_second_time(
+async def test_the_same_prompt_is_not_refused_twice(
     ollama: FakeOllama, dense: FakeModel, said: str
 ) -> None:
     dense.overflow = said
@@ -92,7 +92,7 @@ async def test_the_same_prompt_is_not_refused_a_second_time(
     assert second.warnings == ()
 
 
-async def test_what_was_learned_of_one_prompt_rules_out_no_other(
+async def test_a_recount_of_one_prompt_does_not_rule_out_others(
     ollama: FakeOllama, dense: FakeModel
 ) -> None:
     await run(ollama, num_ctx=4_096)
@@ -101,7 +101,7 @@ async def test_what_was_learned_of_one_prompt_rules_out_no_other(
         assert [each.code for each in (await run(ollama, "word " * words)).attempts] == [""]
 
 
-async def test_a_prompt_beyond_the_window_is_refused_once_and_then_before_it_is_sent(
+async def test_a_prompt_beyond_the_window_is_sent_only_once(
     ollama: FakeOllama, dense: FakeModel
 ) -> None:
     for chats in (1, 1):
@@ -110,7 +110,7 @@ async def test_a_prompt_beyond_the_window_is_refused_once_and_then_before_it_is_
         assert (caught.value.exit_code, len(ollama.chats())) == (5, chats)
 
 
-async def test_a_model_that_refuses_twice_is_not_asked_a_third_time(ollama: FakeOllama) -> None:
+async def test_a_model_that_refuses_twice_is_not_called_again(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("overflow", times=-1))
     with pytest.raises(OrchError) as caught:
         await run(ollama, "hi")
@@ -118,7 +118,7 @@ async def test_a_model_that_refuses_twice_is_not_asked_a_third_time(ollama: Fake
     assert contexts(ollama) == [8_192, 16_384]
 
 
-async def test_to_ask_once_more_leaves_every_other_model_its_turn(ollama: FakeOllama) -> None:
+async def test_a_retry_uses_up_no_attempt(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("overflow", times=-1))
     routing = {"version": 1, "memory_budget_gb": 100, "fallback": {"max_attempts": 2}}
     async with Orchestrator(routing=routing) as orchestrator:
@@ -126,7 +126,7 @@ async def test_to_ask_once_more_leaves_every_other_model_its_turn(ollama: FakeOl
     assert [each.model for each in result.attempts] == [CODER, CODER, LLAMA]
 
 
-async def test_a_server_that_ignores_the_context_it_is_asked_for_is_not_asked_again(
+async def test_a_server_that_ignores_num_ctx_is_not_retried(
     ollama: FakeOllama,
 ) -> None:
     ollama.models[CODER].faults.append(
@@ -141,7 +141,7 @@ async def test_a_server_that_ignores_the_context_it_is_asked_for_is_not_asked_ag
     assert (caught.value.exit_code, len(ollama.chats())) == (5, 1)
 
 
-async def test_an_openai_server_that_takes_the_cap_for_a_reservation_is_asked_for_less(
+async def test_an_openai_server_that_reserves_max_tokens_is_retried_with_less(
     ollama: FakeOllama,
 ) -> None:
     said = (
@@ -166,7 +166,7 @@ def shifting(ollama: FakeOllama) -> FakeOllama:
     return ollama
 
 
-async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_it(
+async def test_a_buffered_answer_beyond_the_context_fails(
     shifting: FakeOllama,
 ) -> None:
     result = await run(shifting, num_ctx=4_096)
@@ -177,7 +177,7 @@ async def test_an_answer_beyond_the_context_is_a_failure_where_nobody_has_seen_i
     assert contexts(shifting) == [4_096, 8_192]
 
 
-async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_counts(
+async def test_a_shown_answer_beyond_the_context_is_reported_with_the_counts(
     shifting: FakeOllama,
 ) -> None:
     models = {
@@ -197,7 +197,7 @@ async def test_an_answer_beyond_the_context_that_was_seen_is_told_with_the_count
 # ---------------------------------------------------------------- at the faces
 
 
-def test_orch_run_answers_a_prompt_that_was_refused(ollama: FakeOllama, dense: FakeModel) -> None:
+def test_orch_run_answers_a_refused_prompt(ollama: FakeOllama, dense: FakeModel) -> None:
     words = ("run", "--json", "--fresh", "-m", CODER, "-o", "num_ctx=4096", SYLLABLES)
     first, second = (json.loads(orch(*words).stdout) for _ in range(2))
     assert (first["ok"], [each["code"] for each in first["attempts"]]) == (
@@ -208,7 +208,7 @@ def test_orch_run_answers_a_prompt_that_was_refused(ollama: FakeOllama, dense: F
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_of_the_endpoint_does_not_notice(
+def test_a_client_of_the_endpoint_does_not_notice_the_retry(
     url: str, ollama: FakeOllama, dense: FakeModel, stream: bool
 ) -> None:
     asked = {
@@ -246,7 +246,7 @@ def test_a_client_of_the_endpoint_does_not_notice(
         ("no numbers here", b"[1]", (None, None)),
     ],
 )  # fmt: skip
-def test_the_numbers_of_a_refusal_are_read_in_the_words_of_every_server(
+def test_token_counts_are_parsed_from_every_servers_refusal(
     message: str, body: bytes, told: tuple[int | None, int | None]
 ) -> None:
     assert parse_overflow(message, body) == told

@@ -48,7 +48,7 @@ async def installed(running: list[Json], tags: list[Json]) -> dict[str, Installe
             await backend.aclose()
 
 
-async def test_every_name_of_a_loaded_model_is_loaded_whichever_ollama_lists() -> None:
+async def test_every_name_of_a_loaded_model_counts_as_loaded() -> None:
     tags = [{"name": name, "digest": "one"} for name in (FULL, SHORT)] + [
         {"name": "other:1b", "digest": "two"}
     ]
@@ -60,14 +60,14 @@ async def test_every_name_of_a_loaded_model_is_loaded_whichever_ollama_lists() -
     }
 
 
-async def test_a_name_that_was_given_to_another_model_is_not_loaded() -> None:
+async def test_a_reassigned_name_does_not_count_as_loaded() -> None:
     tags = [{"name": FULL, "digest": "new"}, {"name": SHORT, "digest": "old"}]
     there = await installed([{"name": FULL, "digest": "old", "context_length": 4096}], tags)
     assert {name: each.resident for name, each in there.items()} == {FULL: False, SHORT: True}
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:one", "of-another-form"])
-async def test_where_no_digest_tells_the_name_does(digest: str) -> None:
+async def test_without_a_digest_the_name_decides(digest: str) -> None:
     there = await installed(
         [{"name": "llama3.1", "digest": digest}], [{"name": FULL, "digest": "one"}]
     )
@@ -82,14 +82,14 @@ def test_a_model_is_loaded_by_one_name_and_unloaded_by_another(aliases: FakeOlla
     assert aliases.resident == {}
 
 
-def test_a_model_that_is_loaded_by_another_name_is_no_cold_load(aliases: FakeOllama) -> None:
+def test_a_model_loaded_under_another_name_is_not_a_cold_load(aliases: FakeOllama) -> None:
     aliases.resident[FULL] = 8_192
     decided = json.loads(orch("route", "--json", "-m", SHORT, "hi").stdout)
     (taken,) = (each for each in decided["decision"]["candidates"] if each["model_id"] == SHORT)
     assert (taken["resident"], taken["num_ctx"]) == (True, 8_192)
 
 
-async def test_a_model_gives_back_its_memory_once(
+async def test_a_models_memory_is_released_once(
     aliases: FakeOllama, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setattr("orch.providers.hardware.free_memory_bytes", lambda: 0)
@@ -137,7 +137,7 @@ async def test_a_model_with_two_names_takes_its_memory_once() -> None:
     assert [each["gb"] for each in hall.gate.status()["memory"]["resident"]] == [10.0]
 
 
-async def test_names_that_come_to_share_a_model_while_it_is_used_do_no_harm() -> None:
+async def test_names_may_come_to_share_a_model_while_it_runs() -> None:
     hall = Hall(config(parallel=4), survey())
     hall.ask("a", SHORT, footprint_bytes=10 * GB)
     await settle()

@@ -58,7 +58,7 @@ def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
     )
 
 
-async def test_it_is_a_failed_attempt_that_says_where_the_text_went(server: FakeOllama) -> None:
+async def test_a_remote_answer_is_a_failed_attempt_that_names_the_host(server: FakeOllama) -> None:
     async with orchestrator(server) as made:
         chunks = [chunk async for chunk in made.execute_streaming(TASK)]
     assert "".join(chunk["chunk"] for chunk in chunks if chunk["type"] == "content") == "From here"
@@ -67,7 +67,7 @@ async def test_it_is_a_failed_attempt_that_says_where_the_text_went(server: Fake
     assert "the text went to far.example" in fallback["reason"]
 
 
-async def test_the_model_is_not_asked_again_by_this_process_or_by_another(
+async def test_a_model_that_answered_remotely_is_not_called_again(
     server: FakeOllama,
 ) -> None:
     for _ in range(2):
@@ -77,7 +77,7 @@ async def test_the_model_is_not_asked_again_by_this_process_or_by_another(
     assert len(server.asked(LIAR)) == 1
 
 
-async def test_named_it_fails_with_exit_code_7(server: FakeOllama) -> None:
+async def test_a_pinned_model_that_answers_remotely_exits_with_7(server: FakeOllama) -> None:
     async with orchestrator(server) as made:
         with pytest.raises(OrchError, match=r"the text went to far\.example") as caught:
             await made.execute(TASK, model=LIAR, fallback=False)
@@ -88,14 +88,14 @@ async def test_named_it_fails_with_exit_code_7(server: FakeOllama) -> None:
     )
 
 
-async def test_reading_stops_at_once(server: FakeOllama) -> None:
+async def test_reading_stops_when_a_remote_answer_is_recognized(server: FakeOllama) -> None:
     server.models[LIAR].reply, server.models[LIAR].chunk_delay_s = ["word "] * 10_000, 0.05
     async with orchestrator(server) as made:
         await made.execute(TASK)
     server.wait_for(lambda: server.asked(LIAR)[0].aborted)
 
 
-async def test_where_it_is_allowed_the_answer_passes(server: FakeOllama) -> None:
+async def test_an_allowed_remote_answer_passes(server: FakeOllama) -> None:
     async with orchestrator(server, remote="allow") as made:
         assert (await made.execute(TASK)).response.content == "From afar"
 
@@ -104,7 +104,7 @@ async def test_where_it_is_allowed_the_answer_passes(server: FakeOllama) -> None
 
 
 @pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient])
-async def test_a_cloud_name_is_sent_nothing(
+async def test_nothing_is_sent_to_a_cloud_model(
     server: FakeOllama, kind: type[OllamaClient] | type[OpenAIClient]
 ) -> None:
     server.add(FakeModel("x:cloud", capabilities=["completion", "embedding"]))
@@ -119,7 +119,7 @@ async def test_a_cloud_name_is_sent_nothing(
     assert {request.path for request in server.requests} <= {"/api/tags", "/api/ps"}
 
 
-async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_either(
+async def test_a_remote_answer_of_an_openai_server_fails(
     server: FakeOllama,
 ) -> None:
     backend = OpenAIClient(Provider(kind="openai", base_url=server.url))
@@ -129,7 +129,7 @@ async def test_an_openai_server_that_answers_from_elsewhere_is_not_believed_eith
 
 
 @pytest.mark.parametrize("where", ["tags", "show"])
-async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_runs(
+async def test_the_embedding_models_host_is_checked_before_text_is_sent(
     server: FakeOllama, where: str
 ) -> None:
     server.add(
@@ -147,14 +147,14 @@ async def test_before_a_text_is_embedded_its_provider_is_asked_where_the_model_r
     assert (caught.value.code, server.asked("far-embed")) == ("remote", [])
 
 
-async def test_vectors_that_came_from_elsewhere_are_not_used(server: FakeOllama) -> None:
+async def test_vectors_of_a_remote_machine_are_not_used(server: FakeOllama) -> None:
     backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(ProviderError, match=r"the text went to far\.example"):
         await backend.embed(LIAR, ["my diary"])
     await backend.aclose()
 
 
-async def test_a_model_that_runs_elsewhere_is_not_loaded(server: FakeOllama) -> None:
+async def test_a_remote_model_is_not_loaded(server: FakeOllama) -> None:
     backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(ProviderError, match="would go to another machine"):
         await backend.load("x:cloud", 8192)
@@ -177,7 +177,7 @@ def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> ProviderClie
     return wiring.create_provider("ollama", config.models.providers["ollama"], config.models)
 
 
-def test_a_backend_does_not_outlive_what_it_was_allowed(server: FakeOllama) -> None:
+def test_a_provider_client_is_replaced_when_its_remote_policy_changes(server: FakeOllama) -> None:
     wiring = ServerWiring(Scheduler(config_from_data(None, {"version": 1})), lambda record: None)
     allowed = wired("allow", wiring, server)
     assert wired("allow", wiring, server) is allowed

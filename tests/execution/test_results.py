@@ -50,19 +50,19 @@ def failed(*codes: str) -> list[Attempt]:
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else None,
 )
-def test_the_error_has_the_code_that_all_attempts_have_in_common_else_that_all_failed(
+def test_the_error_has_the_code_that_all_attempts_share_else_all_failed(
     codes: list[str], code: str, exit_code: int
 ) -> None:
     error = all_failed_error(failed(*codes), "", has_more=False)
     assert (error.code, error.exit_code) == (code, exit_code)
 
 
-def test_every_code_of_an_attempt_leads_to_an_exit_code_of_its_own_table() -> None:
+def test_every_attempt_code_leads_to_an_exit_code() -> None:
     assert set(RUN_CODES.values()) <= set(EXIT_CODES)
 
 
 @pytest.mark.parametrize("code", ["connect", "timeout", "context_overflow", "model_not_found"])
-def test_once_text_was_shown_no_other_code_than_all_failed_is_true(code: str) -> None:
+def test_after_visible_text_the_code_is_all_failed(code: str) -> None:
     assert all_failed_error(failed(code), "shown", has_more=False).code == "all_failed"
 
 
@@ -84,13 +84,13 @@ def test_the_hint_is_what_to_type_next(code: str, hint: str) -> None:
     ("shown", "others", "offered"),
     [("text", True, True), ("text", False, False), ("", True, False)],
 )
-def test_going_on_is_offered_where_text_was_shown_and_somebody_could(
+def test_continuing_is_suggested_if_text_was_shown_and_a_model_is_left(
     shown: str, others: bool, offered: bool
 ) -> None:
     assert ("--continue-partial" in all_failed_error(failed("cut"), shown, others).hint) is offered
 
 
-def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
+def test_the_message_names_every_failed_model() -> None:
     assert all_failed_error(failed("empty"), "", has_more=False).message == "m0 failed: why 0"
     assert (
         all_failed_error(failed("empty", "cut"), "", has_more=False).message
@@ -98,7 +98,7 @@ def test_one_failure_is_told_by_its_model_and_several_by_each() -> None:
     )
 
 
-def test_how_long_to_wait_is_handed_on() -> None:
+def test_retry_after_is_passed_on() -> None:
     assert (
         all_failed_error(
             failed("rate_limited"), "", has_more=False, retry_after_s=7.0
@@ -107,7 +107,7 @@ def test_how_long_to_wait_is_handed_on() -> None:
     )
 
 
-async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(
+async def test_a_failed_run_keeps_its_attempts_and_its_id(
     server: FakeOllama,
 ) -> None:
     for model in server.models.values():
@@ -129,7 +129,7 @@ async def test_a_failed_run_keeps_every_attempt_and_its_name_in_the_journal(
     )
 
 
-async def test_the_row_of_a_run_holds_what_was_asked_answered_decided_and_counted(
+async def test_a_runs_record_holds_task_answer_decision_and_counts(
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
@@ -190,7 +190,7 @@ LONG, SHORT = "sea and land " * 100, "sea and land " * 20
     ],
     ids=["near", "far more", "far less", "short"],
 )
-async def test_a_prompt_that_counts_over_twice_or_under_half_of_its_estimate_is_told(
+async def test_a_prompt_estimate_off_by_more_than_two_is_reported(
     server: FakeOllama, text: str, bytes_per_token: float, said: str
 ) -> None:
     warnings = await warnings_of(server, text, bytes_per_token)

@@ -84,7 +84,7 @@ def kinds(chunks: list[Chunk]) -> list[str]:
     [({"fallback": {"max_attempts": 1}}, 1), ({"fallback": {"max_attempts": 2}}, 2), ({}, 3)],
     ids=str,
 )
-async def test_no_more_models_are_asked_than_max_attempts_and_that_is_three_unless_said(
+async def test_at_most_max_attempts_models_are_called_three_by_default(
     server: FakeOllama, routing: dict[str, Any], asked: int
 ) -> None:
     for model in server.models.values():
@@ -96,7 +96,7 @@ async def test_no_more_models_are_asked_than_max_attempts_and_that_is_three_unle
     assert (error.code, error.exit_code) == ("all_failed", 7)
 
 
-async def test_the_models_are_asked_in_the_order_of_the_decision(server: FakeOllama) -> None:
+async def test_models_are_called_in_the_order_of_the_decision(server: FakeOllama) -> None:
     for name in FOUR[:2]:
         server.models[name].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
@@ -109,7 +109,7 @@ async def test_the_models_are_asked_in_the_order_of_the_decision(server: FakeOll
     assert [candidate.model_id for candidate in result.decision.candidates] == list(FOUR)
 
 
-async def test_no_other_model_of_a_provider_that_is_gone_is_asked() -> None:
+async def test_other_models_of_an_unreachable_provider_are_skipped() -> None:
     with fake("a:1b", "b:1b") as dying, fake("c:1b") as well:
         async with over({"dying": dying, "well": well}, gate=StoppingGate(dying)) as orchestrator:
             result = await orchestrator.execute(TASK)
@@ -119,7 +119,7 @@ async def test_no_other_model_of_a_provider_that_is_gone_is_asked() -> None:
     ]
 
 
-async def test_a_provider_that_is_gone_with_all_its_models_is_no_provider() -> None:
+async def test_an_unreachable_provider_with_all_models_is_no_provider() -> None:
     with fake("a:1b", "b:1b") as dying:
         async with over({"dying": dying}, gate=StoppingGate(dying)) as orchestrator:
             error = await failure(orchestrator)
@@ -127,7 +127,7 @@ async def test_a_provider_that_is_gone_with_all_its_models_is_no_provider() -> N
     assert (error.code, error.exit_code) == ("no_provider", 3)
 
 
-async def test_other_models_of_a_provider_where_only_one_model_fails_are_asked(
+async def test_other_models_of_a_provider_are_called_if_only_one_fails(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(Fault("close"))
@@ -151,7 +151,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.mark.parametrize(("wished", "waited"), [("1.5", 1.5), ("30", MAX_BACKOFF_S), (None, 0.25)])
-async def test_a_rate_limited_model_that_is_alone_is_asked_once_more_after_a_bounded_wait(
+async def test_the_only_model_is_called_again_after_a_bounded_backoff(
     server: FakeOllama, naps: list[float], wished: str | None, waited: float
 ) -> None:
     server.models["a:1b"].faults.append(Fault("status", status=429, retry_after=wished))
@@ -164,7 +164,7 @@ async def test_a_rate_limited_model_that_is_alone_is_asked_once_more_after_a_bou
     assert waited in naps
 
 
-async def test_a_rate_limited_model_is_not_asked_a_third_time(
+async def test_a_rate_limited_model_is_not_called_a_third_time(
     server: FakeOllama, naps: list[float]
 ) -> None:
     server.models["a:1b"].faults += [Fault("status", status=429, retry_after="0")] * 3
@@ -173,7 +173,7 @@ async def test_a_rate_limited_model_is_not_asked_a_third_time(
     assert [attempt.code for attempt in error.attempts] == ["rate_limited"] * 2
 
 
-async def test_a_rate_limited_model_makes_way_for_another_one(
+async def test_another_model_is_called_instead_of_a_rate_limited_one(
     server: FakeOllama, naps: list[float]
 ) -> None:
     server.models["a:1b"].faults.append(Fault("status", status=429, retry_after="0"))
@@ -185,7 +185,7 @@ async def test_a_rate_limited_model_makes_way_for_another_one(
 # ---------------------------------------------------------------- who answered
 
 
-async def test_after_a_fallback_the_decision_names_who_answered_and_says_that_it_is_a_fallback(
+async def test_after_a_fallback_the_decision_names_the_model_that_answered(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(BROKEN)
@@ -197,14 +197,14 @@ async def test_after_a_fallback_the_decision_names_who_answered_and_says_that_it
     assert (row["model"], row["provider"]) == ("b:1b", "ollama")
 
 
-async def test_without_a_fallback_nothing_is_called_one(server: FakeOllama) -> None:
+async def test_without_a_fallback_the_reason_mentions_none(server: FakeOllama) -> None:
     async with over({"ollama": server}) as orchestrator:
         result = await orchestrator.execute(TASK)
     assert result.decision.model_id == "a:1b"
     assert "fallback" not in result.decision.reason
 
 
-async def test_each_model_is_announced_before_its_first_word(server: FakeOllama) -> None:
+async def test_metadata_precedes_each_models_first_token(server: FakeOllama) -> None:
     server.models["a:1b"].faults.append(BROKEN)
     async with over({"ollama": server}) as orchestrator:
         chunks, error = await streamed(orchestrator, "continue")
@@ -226,7 +226,7 @@ async def test_each_model_is_announced_before_its_first_word(server: FakeOllama)
 # ---------------------------------------------------------------- after text was shown
 
 
-async def test_the_next_model_goes_on_from_the_text_that_was_shown(server: FakeOllama) -> None:
+async def test_the_next_model_continues_the_visible_text(server: FakeOllama) -> None:
     server.models["a:1b"].faults.append(Fault("cut", after=1))
     async with over({"ollama": server}) as orchestrator:
         chunks, error = await streamed(orchestrator, "continue")
@@ -240,7 +240,7 @@ async def test_the_next_model_goes_on_from_the_text_that_was_shown(server: FakeO
     assert server.chats()[-1].body["messages"][-1] == {"role": "assistant", "content": "by "}
 
 
-async def test_text_that_was_held_back_is_dropped_and_the_next_model_starts_afresh(
+async def test_buffered_text_is_dropped_and_the_next_model_starts_from_scratch(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(Fault("cut", after=1))
@@ -253,7 +253,7 @@ async def test_text_that_was_held_back_is_dropped_and_the_next_model_starts_afre
     assert server.chats()[-1].body["messages"][-1] == {"role": "user", "content": TASK}
 
 
-async def test_where_nothing_may_follow_the_run_ends_with_what_was_shown(
+async def test_a_run_that_must_stop_ends_with_the_visible_text(
     server: FakeOllama,
 ) -> None:
     """The failure's own code (here a time-out) would say that nothing came: text came, so it is
@@ -269,7 +269,7 @@ async def test_where_nothing_may_follow_the_run_ends_with_what_was_shown(
     ]
 
 
-async def test_where_nothing_was_shown_the_code_of_the_failure_is_the_run_s(
+async def test_without_visible_text_the_run_has_the_failures_code(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(Fault("slow", seconds=20))
@@ -278,7 +278,7 @@ async def test_where_nothing_was_shown_the_code_of_the_failure_is_the_run_s(
     assert (error.code, error.exit_code, error.partial) == ("timeout", 6, "")
 
 
-async def test_a_run_that_stops_at_shown_text_still_falls_back_before_the_first_word(
+async def test_a_run_that_stops_at_visible_text_falls_back_before_it(
     server: FakeOllama,
 ) -> None:
     server.models["a:1b"].faults.append(BROKEN)
@@ -293,7 +293,7 @@ async def test_a_run_that_stops_at_shown_text_still_falls_back_before_the_first_
     [{"tools": TOOLS}, {"response_format": {"type": "json_object"}}],
     ids=["tools", "format"],
 )
-async def test_an_answer_with_tools_or_a_format_is_never_continued_in_its_middle(
+async def test_an_answer_with_tools_or_a_format_is_never_continued(
     server: FakeOllama, whole: dict[str, Any]
 ) -> None:
     for model in server.models.values():
@@ -312,7 +312,7 @@ async def test_an_answer_with_tools_or_a_format_is_never_continued_in_its_middle
 # ---------------------------------------------------------------- what is written down
 
 
-async def test_every_run_ends_in_the_journal_once_whatever_became_of_it(server: FakeOllama) -> None:
+async def test_every_run_is_journaled_once_however_it_ends(server: FakeOllama) -> None:
     server.models["a:1b"].faults += [BROKEN] * 4
     async with over({"ollama": server}) as orchestrator:
         await failure(orchestrator, model="a:1b")
@@ -329,7 +329,7 @@ async def test_every_run_ends_in_the_journal_once_whatever_became_of_it(server: 
     }
 
 
-async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(
+async def test_a_cached_answer_is_journaled_but_not_remembered(
     server: FakeOllama,
 ) -> None:
     async with over({"ollama": server}) as orchestrator:
@@ -343,7 +343,7 @@ async def test_an_answer_from_the_cache_is_journaled_and_not_remembered_again(
     ("remember", "wish", "kept"),
     [(True, None, 1), (False, None, 0), (True, False, 0), (False, True, 1)],
 )
-async def test_store_memory_overrules_routing_yaml(
+async def test_store_memory_overrides_routing_yaml(
     server: FakeOllama, remember: bool, wish: bool | None, kept: int
 ) -> None:
     async with over({"ollama": server}, memory={"remember": remember}) as orchestrator:

@@ -62,7 +62,7 @@ class BusyGate(NoQueue):
 # ---------------------------------------------------------------- whose time it is
 
 
-async def test_the_wait_is_the_callers_time_and_not_the_models(
+async def test_the_wait_for_a_slot_counts_for_the_run_not_for_the_attempt(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Orchestrator(wiring=Wiring(SlowGate(monkeypatch))) as orchestrator:
@@ -78,7 +78,7 @@ async def test_the_wait_is_the_callers_time_and_not_the_models(
 
 
 @pytest.mark.parametrize(("stream", "waits"), [(False, 2), (True, 1)])
-async def test_the_first_token_is_the_first_one_that_is_shown(
+async def test_ttft_is_that_of_the_first_visible_token(
     ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, stream: bool, waits: int
 ) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=1))
@@ -92,7 +92,7 @@ async def test_the_first_token_is_the_first_one_that_is_shown(
     assert result.timing.total_s // LONG_S == 2
 
 
-async def test_who_waited_in_vain_took_no_time_of_a_model(ollama: FakeOllama) -> None:
+async def test_a_run_that_waited_in_vain_has_attempts_of_no_duration(ollama: FakeOllama) -> None:
     async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
         result = await orchestrator.execute(TASK)
     first, _ = result.attempts
@@ -102,7 +102,7 @@ async def test_who_waited_in_vain_took_no_time_of_a_model(ollama: FakeOllama) ->
 # ---------------------------------------------------------------- who is asked then
 
 
-async def test_another_model_of_the_provider_is_asked_where_only_memory_was_wanting(
+async def test_a_loaded_model_of_a_busy_provider_is_called_if_only_memory_is_short(
     ollama: FakeOllama,
 ) -> None:
     async with Orchestrator(wiring=Wiring(BusyGate(has_free_slot=True, lack=""))) as orchestrator:
@@ -118,7 +118,7 @@ async def test_another_model_of_the_provider_is_asked_where_only_memory_was_want
     [(False, ""), (True, "needs 5 GB")],
     ids=["no place", "no memory either"],
 )
-async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
+async def test_no_other_model_of_a_busy_provider_is_called_if_it_would_wait_too(
     ollama: FakeOllama, has_free_slot: bool, lack: str
 ) -> None:
     async with Orchestrator(
@@ -133,7 +133,7 @@ async def test_no_other_model_of_the_provider_is_asked_where_it_would_wait_too(
     assert not ollama.chats()
 
 
-async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
+async def test_busy_says_whether_only_memory_is_short() -> None:
     memory = Hall(config(parallel=4), survey())
     await memory.asked("a")
     await memory.asked("large", timeout_s=0.01)
@@ -148,7 +148,7 @@ async def test_the_gate_tells_whether_only_memory_was_wanting() -> None:
     ] == [True, False, False]
 
 
-async def test_the_gate_tells_it_also_of_a_queue_that_is_full() -> None:
+async def test_busy_of_a_full_queue_says_so_too() -> None:
     hall = Hall(config(parallel=4, queue=0), survey())
     await hall.asked("a", "large")
     assert (hall.refused["large"].code, hall.refused["large"].has_free_slot) == ("busy", True)

@@ -143,12 +143,9 @@ def _move(ctx: typer.Context, where: str, model: str) -> None:
 
 
 async def _move_here(ctx: typer.Context, where: str, model: str) -> str:
-    from orch.execution import lifecycle
-
     async with context.open_orchestrator(ctx) as orchestrator:
-        return await (lifecycle.load if where == "load" else lifecycle.unload)(
-            orchestrator.runtime, model
-        )
+        loader = orchestrator.runtime.loader
+        return await (loader.load if where == "load" else loader.unload)(model)
 
 
 # ---------------------------------------------------------------- asking
@@ -193,7 +190,7 @@ async def _pull(ctx: typer.Context, name: str, provider: str) -> None:
 
     async with context.open_orchestrator(ctx) as orchestrator:
         with render.ProgressBar(name) as progress:
-            async for step in pull_model(orchestrator.runtime, name, provider):
+            async for step in pull_model(orchestrator.runtime.providers, name, provider):
                 progress.update(step.status, step.completed_bytes, step.total_bytes or None)
     render.print_stdout(f"{name} is installed")
 

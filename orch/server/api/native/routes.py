@@ -20,9 +20,8 @@ from orch.errors import OrchError
 from orch.execution import serialize
 from orch.execution.events import Metadata, RunEvent
 from orch.execution.health import run_health_checks
-from orch.execution.lifecycle import load, unload
+from orch.execution.lifecycle import ModelLoader
 from orch.execution.run import Run
-from orch.execution.runtime import Runtime
 from orch.execution.session import resolve_session
 from orch.orchestrator import build_task
 from orch.providers import BalancesLoad
@@ -357,21 +356,21 @@ async def list_all_models(request: Request) -> Response:
 async def post_load_model(request: Request) -> Response:
     """`POST /orch/models/load`: loads a model with its usual context, scheduled like any other
     request."""
-    return await _moved(request, load)
+    return await _moved(request, ModelLoader.load)
 
 
 @with_error_envelope(native_error)
 async def post_unload_model(request: Request) -> Response:
     """`POST /orch/models/unload`: frees a model's memory."""
-    return await _moved(request, unload)
+    return await _moved(request, ModelLoader.unload)
 
 
-async def _moved(request: Request, move: Callable[[Runtime, str], Awaitable[str]]) -> Response:
+async def _moved(request: Request, move: Callable[[ModelLoader, str], Awaitable[str]]) -> Response:
     service = service_of(request)
     _refuse_strangers(request)
     service.invalidate_inventory()  # the model may have been loaded a moment ago
     said = await move(
-        service.orchestrator.runtime, (await parse_body(request, forms.LoadRequest)).model
+        service.orchestrator.runtime.loader, (await parse_body(request, forms.LoadRequest)).model
     )
     service.invalidate_inventory()
     return json_response({"v": 1, "ok": True, "said": said})

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from orch.config.edit_models import ModelsChange, propose_listing, write_change
 from orch.config.urls import display_url
 from orch.errors import OrchError
-from orch.execution.lifecycle import load, unload
 from orch.execution.pulling import pull_targets
 from orch.providers.kinds import KINDS
 from orch.routing.catalog import new_digests, performance_table
@@ -99,7 +98,7 @@ class ModelsView:
         self._show_unreachable(survey)
         self._memory.show(self._service.gate.status()["memory"])
         self._models.show(survey, runtime, new)
-        self._downloads.show(list(pull_targets(runtime)))
+        self._downloads.show(list(pull_targets(runtime.providers)))
 
     async def refresh(self) -> None:
         """Asks the providers again and shows the new state."""
@@ -170,7 +169,8 @@ class ModelsView:
 
         async def act() -> str:
             self._service.invalidate_inventory()
-            await (unload if out else load)(self._service.orchestrator.runtime, name)
+            loader = self._service.orchestrator.runtime.loader
+            await (loader.unload if out else loader.load)(name)
             page, model = self._page, name.partition("/")[2]
             return (
                 page("{model} is unloaded.", model=model)
