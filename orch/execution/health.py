@@ -26,6 +26,7 @@ from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.registry import Inventory
+from orch.routing.router import last_resort_allowed
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload
 
@@ -82,7 +83,7 @@ def _can_answer(inventory: Inventory, runtime: Runtime) -> bool:
     ]
     if any(not state.spec.last_resort for state in usable):
         return True
-    return bool(usable) and runtime.router.allows_last_resort(inventory)
+    return bool(usable) and last_resort_allowed(runtime, inventory)
 
 
 # ---------------------------------------------------------------- orch itself
@@ -96,7 +97,7 @@ async def _check_config(config: Config) -> Finding:
 
 async def _check_journal(journal: Journal, offload: Offload) -> Finding:
     try:
-        count = await offload(journal.count)
+        count = await offload(journal.history.count)
     except JournalError as error:
         return "fail", "; ".join(dict.fromkeys((error.message, *journal.warnings))), error.hint
     except Exception as error:  # whatever SQLite raises for a broken file
