@@ -164,6 +164,8 @@ class Decision:
     pinned: bool = False
     degraded: bool = False
     remote_host: str = ""
+    type_forced: bool = False
+    """Whether the caller named the task type."""
 
     @property
     def key(self) -> ModelKey:

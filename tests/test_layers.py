@@ -31,10 +31,6 @@ RANKS = (
 """The packages of orch, the lowest first: imports point to lower ranks, never up."""
 PLACE = {name: number for number, name in enumerate(RANKS)}
 MOVING: set[str] = {
-    "routing.catalog imports execution.runtime",
-    "routing.feedback imports execution.runtime",
-    "routing.replay imports execution.runtime",
-    "routing.router imports execution.runtime",
     "server.process imports cli.render",
 }
 """Arrows up that are about to go."""

@@ -26,7 +26,6 @@ from orch.providers.remote_models import display_host
 from orch.routing.model_state import ModelState
 from orch.routing.no_candidate import embedded_install_commands
 from orch.routing.registry import Inventory
-from orch.routing.router import last_resort_allowed
 from orch.storage.journal import Journal
 from orch.storage.offload import Offload
 
@@ -83,7 +82,7 @@ def _can_answer(inventory: Inventory, runtime: Runtime) -> bool:
     ]
     if any(not state.spec.last_resort for state in usable):
         return True
-    return bool(usable) and last_resort_allowed(runtime, inventory)
+    return bool(usable) and runtime.router.allows_last_resort(inventory)
 
 
 # ---------------------------------------------------------------- orch itself

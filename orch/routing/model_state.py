@@ -91,6 +91,11 @@ class ModelState:
         return self.unavailable is not None and self.unavailable[0] == "remote"
 
     @property
+    def can_chat(self) -> bool:
+        """Whether the model generates text, as far as its provider tells; others only embed."""
+        return self.capabilities is None or "completion" in self.capabilities
+
+    @property
     def num_ctx(self) -> int:
         """The context it is loaded with now, at most its window; else its own."""
         return (

@@ -32,7 +32,7 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from orch.cli import render
-    from orch.routing.lookup import describe
+    from orch.routing.catalog import describe
 
     orchestrator = context.open_orchestrator(ctx)
     survey = asyncio.run(_survey(orchestrator))
@@ -72,7 +72,8 @@ def models_command(ctx: typer.Context, as_json: Json = False) -> None:
 def models_show(ctx: typer.Context, model: ModelId, as_json: Json = False) -> None:
     """Show everything that is known about one model."""
     from orch.cli import render
-    from orch.routing.lookup import describe, resolve_model
+    from orch.routing.catalog import describe
+    from orch.routing.lookup import resolve_model
 
     orchestrator = context.open_orchestrator(ctx)
     state = resolve_model(asyncio.run(_survey(orchestrator)), model)

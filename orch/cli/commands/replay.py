@@ -98,14 +98,18 @@ def _opened(ctx: typer.Context, models: str, routing: str) -> Orchestrator:
 async def _replayed(orchestrator: Orchestrator, begin: float) -> tuple[Replay, tuple[str, ...]]:
     """The replay, and the providers whose models had to be taken for installed."""
     from orch.quality import estimator
-    from orch.routing.replay import MAX_RUNS, assume_reachable, decider, replay_runs
+    from orch.routing.recorded_decisions import recorded_decisions
+    from orch.routing.replay import MAX_RUNS, DecisionReplayer, assume_reachable, replay_decisions
 
     async with orchestrator:
         runtime = orchestrator.runtime
         runtime.journal.open()
-        survey, lifted = assume_reachable(await runtime.registry.snapshot(), runtime)
+        survey, lifted = assume_reachable(
+            await runtime.registry.snapshot(), runtime.journal.timings
+        )
         fitted = runtime.journal.feedback.load_learned(estimator.NAME)
-        found = replay_runs(runtime.journal.history.runs(begin, MAX_RUNS), decider(runtime, survey))
+        recorded = recorded_decisions(runtime.journal.history.runs(begin, MAX_RUNS))
+        found = replay_decisions(recorded, DecisionReplayer(runtime.router, survey).decide)
         if fitted and runtime.journal.feedback.load_learned(estimator.NAME) != fitted:
             # fitted to the ratings of the models.yaml to try: the present one would have to be
             # fitted again

@@ -25,9 +25,7 @@ from orch.execution.run import Run
 from orch.execution.session import resolve_session
 from orch.orchestrator import build_task
 from orch.providers import BalancesLoad
-from orch.routing.feedback import record_rating as rate_run
-from orch.routing.lookup import describe
-from orch.routing.router import plan
+from orch.routing.catalog import describe
 from orch.server.api.handler import (
     ActiveRequest,
     StreamedResponse,
@@ -147,7 +145,7 @@ async def _body(
 async def route_task(request: Request) -> Response:
     """`POST /orch/route`: the decision only; no model is run."""
     runtime = service_of(request).orchestrator.runtime
-    made = await plan(_task(request, await parse_body(request, forms.TaskRequest)), runtime)
+    made = await runtime.router.plan(_task(request, await parse_body(request, forms.TaskRequest)))
     decision = made.decision
     heads = response_headers("", decision.model_id, str(decision.task_type), 0)
     return with_warning_headers(
@@ -256,8 +254,8 @@ async def rate_answer(request: Request) -> Response:
     """`POST /orch/rate`: records the user's rating of a run."""
     service, said = service_of(request), await parse_body(request, forms.RateRequest)
     await service.flush_journal()
-    told = await rate_run(
-        service.orchestrator.runtime, said.run_id, said.word, said.better, said.task_type
+    told = await service.orchestrator.runtime.feedback.record(
+        said.run_id, said.word, said.better, said.task_type
     )
     return json_response({"v": 1, "ok": True, "said": told})
 

@@ -11,7 +11,6 @@ from nicegui import ui
 
 from orch.execution.events import Fallback, ToolCall
 from orch.execution.serialize import fallback_model_names
-from orch.routing.feedback import record_rating
 from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer, ChatNote
 from orch.server.web.chat.why import explain_choice
 from orch.server.web.components.collapsible import Collapsible
@@ -177,7 +176,7 @@ class AnswerView:
         return button
 
     async def _rate(self, word: str) -> str:
-        await self._feedback(self.answer, word=word)
+        await self._feedback(self.answer, verdict=word)
         for thumb, each in ((self._good, "good"), (self._bad, "bad")):
             thumb.props(f"aria-pressed={'true' if each == word else 'false'}")
         page = self._page
@@ -194,7 +193,7 @@ class AnswerView:
     async def _feedback(self, answer: ChatAnswer, **feedback: str) -> None:
         service = self._page.service
         await service.flush_journal()
-        await record_rating(service.orchestrator.runtime, answer.run_id, **feedback)
+        await service.orchestrator.runtime.feedback.record(answer.run_id, **feedback)
 
     def _draw_other_models(self) -> None:
         page, answer = self._page, self.answer

@@ -91,7 +91,7 @@ class ModelsView:
         """The models, and the digests of those that are new."""
         runtime = self._service.orchestrator.runtime
         survey = await runtime.registry.snapshot(with_unlisted=True)
-        return survey, await asyncio.to_thread(new_digests, runtime)
+        return survey, await asyncio.to_thread(new_digests, runtime.journal)
 
     def _show(self, survey: Inventory, new: frozenset[str]) -> None:
         runtime = self._service.orchestrator.runtime
@@ -118,7 +118,10 @@ class ModelsView:
         async with loading(self._page, self._heatmaps, lambda: self._measure(survey)):
             self._service.write_pending_runs()
             runtime = self._service.orchestrator.runtime
-            draw_heatmaps(self._page, await asyncio.to_thread(performance_table, runtime, survey))
+            rows = await asyncio.to_thread(
+                performance_table, survey, runtime.journal, runtime.estimator
+            )
+            draw_heatmaps(self._page, rows)
 
     def _show_unreachable(self, survey: Inventory) -> None:
         """Shows which providers can't be reached, and why. Drawn only when that changes, because
