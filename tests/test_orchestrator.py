@@ -1,5 +1,4 @@
-"""How the library is called: the task first, by position or by name, and every wish by a name that
-is known."""
+"""The library's calls: the task by position or by name, and every other argument by keyword."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ ORIGINAL: dict[str, Any] = {
     "store_memory": True,
     "retrieve_context": True,
 }
-"""The original's call, beside the task."""
+"""The keyword arguments of the original's example."""
 
 
 async def test_the_originals_call_runs(ollama: FakeOllama) -> None:

@@ -1,4 +1,5 @@
-"""What makes two tasks the same question, which answers are kept, and for how long."""
+"""The answer cache: its key, which answers are stored, how long they are valid, when they are
+reused."""
 
 from __future__ import annotations
 
@@ -90,7 +91,7 @@ def answer(
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[AnswerStore]:
-    """A cache that keeps answers for 100 seconds."""
+    """A store with a TTL of 100 seconds."""
     made = AnswerStore(tmp_path / "answers.sqlite3", 100)
     yield made
     made.close()
@@ -98,7 +99,7 @@ def cache(tmp_path: Path) -> Iterator[AnswerStore]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The cache's time, to be set."""
+    """The store's clock, as a list that a test sets."""
     now = [1_000_000.0]
     monkeypatch.setattr("orch.storage.answers.time.time", lambda: now[0])
     return now
@@ -156,7 +157,7 @@ async def test_a_secret_anywhere_in_the_messages_has_no_key(server: FakeOllama) 
         assert await key(prepared(TASK, system_prompt="the token: abcdefghij12345")) is None
 
 
-# ---------------------------------------------------------------- what is kept
+# ---------------------------------------------------------------- what is stored
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ async def test_an_answer_with_a_secret_is_not_stored(server: FakeOllama) -> None
         assert [(await orchestrator.execute(TASK)).source for _ in range(2)] == ["model", "model"]
 
 
-# ---------------------------------------------------------------- for how long
+# ---------------------------------------------------------------- how long
 
 
 def test_an_answer_is_valid_until_its_ttl_ends(cache: AnswerStore, clock: list[float]) -> None:
@@ -267,7 +268,7 @@ def test_a_stored_answer_is_restored_without_its_attempts(cache: AnswerStore) ->
     )
 
 
-# ---------------------------------------------------------------- when it is given again
+# ---------------------------------------------------------------- when it is reused
 
 
 async def test_an_answer_is_reused_only_while_its_model_is_installed_unchanged(

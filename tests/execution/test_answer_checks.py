@@ -1,15 +1,19 @@
-"""JSON that ends at a limit: given as it is where the caller set the limit, a failure where he did
-not."""
+"""Checks of a finished answer: JSON that was cut, empty answers, invalid JSON."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.errors import ProviderError
+from orch.execution.answer_checks import FinishedAnswer, check_answer, exceeded_context
+from orch.execution.json_schema import AnswerSchema
+from orch.types import ChatRequest, Completion
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 
@@ -25,7 +29,7 @@ HALF = '{"a": '
 
 @pytest.fixture(autouse=True)
 def object_in_two_tokens(ollama: FakeOllama) -> None:
-    """The coder says an object, whose half is none."""
+    """The coder answers with an object; half of it is invalid JSON."""
     ollama.models[CODER].reply = [HALF, "1}"]
 
 
@@ -117,3 +121,53 @@ async def test_invalid_json_that_was_not_cut_fails(ollama: FakeOllama) -> None:
         (CODER, "invalid_json"),
         (LLAMA, ""),
     ]
+
+
+# ---------------------------------------------------------------- the checks themselves
+
+
+def finished(text: str = "", **fields: Any) -> FinishedAnswer:
+    """An answer without thinking or tool calls, unless named."""
+    usual: dict[str, Any] = {"completion": Completion(), "thinking": "", "has_tool_calls": False}
+    request = ChatRequest("a:1b", [], response_format=fields.pop("form", None))
+    return FinishedAnswer(request=request, text=text, **usual | fields)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "message"),
+    [
+        (finished(), "empty", "the answer was empty"),
+        (finished(thinking="hm"), "empty", "the answer was empty (it only thought)"),
+        (finished("no", form=OBJECT), "invalid_json", "the answer is not the JSON"),
+    ],
+)
+async def test_a_failed_check_has_a_code(answer: FinishedAnswer, code: str, message: str) -> None:
+    with pytest.raises(ProviderError, match=re.escape(message)) as caught:
+        await check_answer(answer, None)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        finished("hi"),
+        finished("1", form=OBJECT),
+        finished("no", form={"type": "text"}),
+        finished(has_tool_calls=True, form=OBJECT),
+    ],
+)
+async def test_a_good_answer_passes(answer: FinishedAnswer) -> None:
+    await check_answer(answer, None)
+
+
+async def test_an_answer_that_breaks_its_schema_fails() -> None:
+    with pytest.raises(ProviderError) as caught:
+        await check_answer(finished("1", form=OBJECT), AnswerSchema({"type": "string"}))
+    assert caught.value.code == "schema_mismatch"
+
+
+@pytest.mark.parametrize(("answer_tokens", "exceeds"), [(20, False), (21, True)])
+def test_prompt_and_answer_together_may_fill_the_context(answer_tokens: int, exceeds: bool) -> None:
+    request = ChatRequest("a:1b", [], num_ctx=100)
+    completion = Completion(prompt_tokens=80, completion_tokens=answer_tokens)
+    assert bool(exceeded_context(request, completion)) == exceeds

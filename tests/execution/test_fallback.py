@@ -1,5 +1,5 @@
-"""Which other model may take over, and as what it is told: none where that was ruled out, and a
-namesake at another provider as itself."""
+"""Fallback: whether another model may take over, and how a model with the same id at another
+provider is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TWIN = "twin:8b"
 CUT = Fault("cut", after=1)
 
 
-# ---------------------------------------------------------------- whether another one may
+# ---------------------------------------------------------------- when another model may take over
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_a_fallback_answer_is_not_reused_where_fallback_is_off(
 
 @pytest.fixture
 def twins() -> Iterator[tuple[FakeOllama, FakeOllama]]:
-    """Two servers that have a model of the same name; only the first one prefers to be asked."""
+    """Two servers with a model of the same name; the first one is rated higher."""
     with (
         FakeOllama([FakeModel(TWIN, reply=["first"])]) as one,
         FakeOllama([FakeModel(TWIN, reply=["second"])]) as other,
@@ -86,7 +86,7 @@ def twins() -> Iterator[tuple[FakeOllama, FakeOllama]]:
 
 
 def two_homes(one: FakeOllama, other: FakeOllama) -> dict[str, Any]:
-    """models.yaml with both; it lists the first one's model, as a good one."""
+    """models.yaml with both; it lists the model of the first one with a high rating."""
     return {
         "version": 1,
         "providers": {

@@ -1,5 +1,5 @@
-"""An answer from a machine that nobody was told of is an error, and is not asked for twice; the
-backend refuses what must not be asked by itself."""
+"""An unannounced answer of a remote machine is an error and is not requested twice; the provider's
+client sends nothing to a remote model by itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TASK = "Tell me about the sea"
 
 @pytest.fixture
 def server() -> Iterator[FakeOllama]:
-    """An Ollama whose best model turns out to run elsewhere only when it answers."""
+    """An Ollama whose best model reveals only in its answer that it runs on another machine."""
     liar = FakeModel(
         LIAR,
         reply=["From", " afar"],
@@ -41,7 +41,7 @@ def server() -> Iterator[FakeOllama]:
 
 
 def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
-    """An orchestrator that prefers the liar."""
+    """An orchestrator that prefers that model."""
     listed = [
         {"id": LIAR, "quality_rating": 9, "speed_rating": 9, **liar},
         {"id": LOCAL, "quality_rating": 3, "speed_rating": 3},
@@ -100,7 +100,7 @@ async def test_an_allowed_remote_answer_passes(server: FakeOllama) -> None:
         assert (await made.execute(TASK)).response.content == "From afar"
 
 
-# ---------------------------------------------------------------- at the backend
+# ---------------------------------------------------------------- at the client
 
 
 @pytest.mark.parametrize("kind", [OllamaClient, OpenAIClient])
@@ -166,7 +166,7 @@ async def test_a_remote_model_is_not_loaded(server: FakeOllama) -> None:
 
 
 def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> ProviderClient:
-    """The backend of a configuration that says that word of the liar."""
+    """The client for a configuration with that value of `remote`."""
     config = config_from_data(
         {
             "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},

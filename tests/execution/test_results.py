@@ -1,5 +1,4 @@
-"""How a run that failed is told, what is warned of at the end of one that did not, and what its row
-in the journal holds."""
+"""The error of a failed run, the warnings at the end of a run, and its journal record."""
 
 from __future__ import annotations
 
@@ -19,20 +18,20 @@ TASK = "Tell me about the sea"
 
 @pytest.fixture
 def server() -> Iterator[FakeOllama]:
-    """Two models on one server, the first one rated best."""
+    """Two models on one server; the first one is rated higher."""
     with fake("a:1b", "b:1b") as running:
         yield running
 
 
 def failed(*codes: str) -> list[Attempt]:
-    """An attempt for each code, each of another model."""
+    """One attempt a code, each by another model."""
     return [
         Attempt(f"m{number}", "ollama", "failed", code=code, message=f"why {number}")
         for number, code in enumerate(codes)
     ]
 
 
-# ---------------------------------------------------------------- how it is told
+# ---------------------------------------------------------------- the error
 
 
 @pytest.mark.parametrize(
@@ -167,11 +166,11 @@ async def test_a_runs_record_holds_task_answer_decision_and_counts(
     assert 0 < row["ttft_s"] <= row["total_s"]
 
 
-# ---------------------------------------------------------------- what is warned of
+# ---------------------------------------------------------------- the warnings
 
 
 async def warnings_of(server: FakeOllama, text: str, bytes_per_token: float) -> tuple[str, ...]:
-    """The warnings of a whole run by a model whose server counts so."""
+    """The warnings of a run whose server reports this count."""
     server.models["a:1b"].bytes_per_token = bytes_per_token
     async with over({"ollama": server}) as orchestrator:
         return (await orchestrator.execute(text)).warnings

@@ -1,9 +1,7 @@
-"""Each sentence about fallback, attempts and what is written down, as a test that fails when the
-sentence is no longer true."""
+"""The rules of a run: attempts, fallback before and after visible text, and the journal."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
@@ -12,7 +10,6 @@ import pytest
 
 from orch import OrchError, Orchestrator
 from orch.execution.events import Chunk
-from orch.execution.retry import MAX_BACKOFF_S
 from orch.execution.run import OnPartial
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
@@ -29,26 +26,26 @@ TOOLS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def server() -> Iterator[FakeOllama]:
-    """Four models on one server, the first one rated best."""
+    """Four models on one server, rated in this order."""
     with fake(*FOUR) as running:
         yield running
 
 
 class StoppingGate(NoQueue):
-    """The server dies as its first model is about to be asked."""
+    """Stops a server just before its first model is called."""
 
     def __init__(self, server: FakeOllama) -> None:
         self._server = server
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Stops the server whose model it is."""
+        """Stops the server of the model."""
         if ticket.model[0] == "dying":
             self._server.stop()
         return super().acquire(ticket)
 
 
 async def failure(orchestrator: Orchestrator, **wishes: Any) -> OrchError:
-    """The error of a whole run that gives no answer."""
+    """The error of a run with `execute`."""
     with pytest.raises(OrchError) as caught:
         await orchestrator.execute(TASK, **wishes)
     return caught.value
@@ -57,7 +54,7 @@ async def failure(orchestrator: Orchestrator, **wishes: Any) -> OrchError:
 async def streamed(
     orchestrator: Orchestrator, on_partial: OnPartial, **wishes: Any
 ) -> tuple[list[Chunk], OrchError | None]:
-    """The chunks of a run as a face asks for it, and its error."""
+    """The chunks of a streamed run, and its error."""
     chunks: list[Chunk] = []
     try:
         async with aclosing(
@@ -71,12 +68,12 @@ async def streamed(
 
 
 def kinds(chunks: list[Chunk]) -> list[str]:
-    """Their types in order, each run of equal ones once."""
+    """Their types in order, without repetitions."""
     types = [chunk["type"] for chunk in chunks]
     return [each for place, each in enumerate(types) if place == 0 or types[place - 1] != each]
 
 
-# ---------------------------------------------------------------- how many are asked
+# ---------------------------------------------------------------- which models are called
 
 
 @pytest.mark.parametrize(
@@ -136,53 +133,7 @@ async def test_other_models_of_a_provider_are_called_if_only_one_fails(
     assert [attempt.model for attempt in result.attempts] == ["a:1b", "b:1b"]
 
 
-@pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was slept, by a clock that does not wait."""
-    slept: list[float] = []
-    real = asyncio.sleep
-
-    async def nap(seconds: float, *rest: Any) -> None:
-        slept.append(seconds)
-        await real(0, *rest)
-
-    monkeypatch.setattr("orch.execution.run.asyncio.sleep", nap)
-    return slept
-
-
-@pytest.mark.parametrize(("wished", "waited"), [("1.5", 1.5), ("30", MAX_BACKOFF_S), (None, 0.25)])
-async def test_the_only_model_is_called_again_after_a_bounded_backoff(
-    server: FakeOllama, naps: list[float], wished: str | None, waited: float
-) -> None:
-    server.models["a:1b"].faults.append(Fault("status", status=429, retry_after=wished))
-    async with over({"ollama": server}) as orchestrator:
-        result = await orchestrator.execute(TASK, model="a:1b")
-    assert [(attempt.model, attempt.code) for attempt in result.attempts] == [
-        ("a:1b", "rate_limited"),
-        ("a:1b", ""),
-    ]
-    assert waited in naps
-
-
-async def test_a_rate_limited_model_is_not_called_a_third_time(
-    server: FakeOllama, naps: list[float]
-) -> None:
-    server.models["a:1b"].faults += [Fault("status", status=429, retry_after="0")] * 3
-    async with over({"ollama": server}) as orchestrator:
-        error = await failure(orchestrator, model="a:1b")
-    assert [attempt.code for attempt in error.attempts] == ["rate_limited"] * 2
-
-
-async def test_another_model_is_called_instead_of_a_rate_limited_one(
-    server: FakeOllama, naps: list[float]
-) -> None:
-    server.models["a:1b"].faults.append(Fault("status", status=429, retry_after="0"))
-    async with over({"ollama": server}) as orchestrator:
-        result = await orchestrator.execute(TASK)
-    assert [attempt.model for attempt in result.attempts] == ["a:1b", "b:1b"]
-
-
-# ---------------------------------------------------------------- who answered
+# ---------------------------------------------------------------- the model that answered
 
 
 async def test_after_a_fallback_the_decision_names_the_model_that_answered(
@@ -223,7 +174,7 @@ async def test_metadata_precedes_each_models_first_token(server: FakeOllama) -> 
     )
 
 
-# ---------------------------------------------------------------- after text was shown
+# ---------------------------------------------------------------- after visible text
 
 
 async def test_the_next_model_continues_the_visible_text(server: FakeOllama) -> None:
@@ -256,8 +207,7 @@ async def test_buffered_text_is_dropped_and_the_next_model_starts_from_scratch(
 async def test_a_run_that_must_stop_ends_with_the_visible_text(
     server: FakeOllama,
 ) -> None:
-    """The failure's own code (here a time-out) would say that nothing came: text came, so it is
-    `all_failed`."""
+    """The failure's own code (a timeout) would mean that there was no text."""
     server.models["a:1b"].faults.append(Fault("stall", after=1, seconds=20))
     async with over({"ollama": server}) as orchestrator:
         _, error = await streamed(orchestrator, "stop", timeout_s=0.5)
@@ -309,7 +259,7 @@ async def test_an_answer_with_tools_or_a_format_is_never_continued(
     )
 
 
-# ---------------------------------------------------------------- what is written down
+# ---------------------------------------------------------------- the journal
 
 
 async def test_every_run_is_journaled_once_however_it_ends(server: FakeOllama) -> None:

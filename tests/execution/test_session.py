@@ -1,5 +1,4 @@
-"""A session carries its earlier turns, also those that were interrupted; what was redacted is
-replayed so, what does not fit is left out, and both are said."""
+"""Sessions send their earlier turns, interrupted ones too, and report redacted and omitted ones."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from tests.support.orch_command import orch
 
 
 def asked(ollama: FakeOllama) -> list[tuple[str, str]]:
-    """Role and text of what the model was asked last."""
+    """Role and text of the last request's messages."""
     messages: list[dict[str, Any]] = ollama.chats()[-1].body["messages"]
     return [(message["role"], message["content"]) for message in messages]
 

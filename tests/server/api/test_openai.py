@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from tests.conftest import CODER, LLAMA, ROOM
-from tests.execution.test_faults import FAULTS, NAMES
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
+from tests.support.faults import FAULTS, NAMES
 from tests.support.http_server import served
 
 TASK = "Write a Python function that sorts a list"

@@ -1,8 +1,8 @@
-"""A prompt that proves too long: the same model is asked once more with a context that holds it,
-and the next time at once."""
+"""Retries: rate limits, and a prompt that the server counts as too long for the context."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,8 +10,15 @@ import httpx
 import pytest
 
 from orch import OrchError, Orchestrator
+from orch.errors import ProviderError
+from orch.execution.retry import (
+    MAX_BACKOFF_S,
+    RATE_LIMIT_BACKOFF_S,
+    backoff_s,
+    next_candidates,
+)
 from orch.providers.context_overflow import parse_overflow
-from orch.types import RunResult
+from orch.types import Attempt, Candidate, RunResult
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 from tests.support.orch_command import orch
@@ -27,14 +34,12 @@ LLAMACPP = (
 SILENT = "the input length exceeds the context length"
 SAID = [OLLAMA, LLAMACPP, SILENT]
 SYLLABLES = "ba " * 2_500
-"""About 2,500 tokens by orch's estimate; a model that takes a token for each byte counts three
-times as many."""
+"""About 2,500 tokens by orch's estimate, three times as many for a model with one token a byte."""
 
 
 @pytest.fixture
 def dense(ollama: FakeOllama) -> FakeModel:
-    """A coder that takes a token for each byte, as one does of numbers that the estimate does not
-    know."""
+    """A coder that counts one token a byte, as some models do for digits."""
     ollama.models[CODER].bytes_per_token = 1.0
     ollama.models[CODER].overflow = OLLAMA
     return ollama.models[CODER]
@@ -48,7 +53,7 @@ async def run(
     options: dict[str, Any] | None = None,
     **facts: Any,
 ) -> RunResult:
-    """The coder's answer; `facts` are what models.yaml says of it."""
+    """The coder's answer; `facts` are its fields in models.yaml."""
     providers = {"there": {"kind": kind, "base_url": ollama.url}}
     models = {
         "unlisted": "ignore",
@@ -62,6 +67,88 @@ async def run(
 def contexts(ollama: FakeOllama) -> list[int]:
     """The num_ctx of every chat."""
     return [chat.body["options"]["num_ctx"] for chat in ollama.chats()]
+
+
+# ---------------------------------------------------------------- which candidates are left
+
+
+def candidates(*keys: str) -> list[Candidate]:
+    """Candidates named PROVIDER/ID."""
+    pairs = (key.split("/") for key in keys)
+    return [Candidate(model, model, provider) for provider, model in pairs]
+
+
+A, B, C = candidates("one/a", "one/b", "two/c")
+ONCE = [Attempt("a", "one", "failed", code="rate_limited")]
+
+
+@pytest.mark.parametrize("code", ["server_error", "empty", "invalid_json", "timeout", "cut"])
+def test_after_most_failures_every_other_candidate_is_left(code: str) -> None:
+    failure = ProviderError(code, "")
+    assert next_candidates([B, C], A, failure, ONCE, lambda candidate: False) == [B, C]
+
+
+@pytest.mark.parametrize("code", ["connect", "busy"])
+def test_other_models_of_a_provider_without_a_slot_are_skipped(code: str) -> None:
+    failure = ProviderError(code, "")
+    assert next_candidates([B, C], A, failure, ONCE, lambda candidate: True) == [C]
+
+
+@pytest.mark.parametrize(("fits", "left"), [(True, [B, C]), (False, [C])])
+def test_a_model_that_fits_now_is_left_if_the_provider_has_a_free_slot(
+    fits: bool, left: list[Candidate]
+) -> None:
+    failure = ProviderError("busy", "", has_free_slot=True)
+    assert next_candidates([B, C], A, failure, ONCE, lambda candidate: fits) == left
+
+
+@pytest.mark.parametrize(
+    ("queue", "calls", "left"), [([B], 1, [B]), ([], 1, [A]), ([], 2, [])], ids=str
+)
+def test_only_the_last_model_is_called_again_after_a_rate_limit(
+    queue: list[Candidate], calls: int, left: list[Candidate]
+) -> None:
+    failure = ProviderError("rate_limited", "")
+    assert next_candidates(queue, A, failure, ONCE * calls, lambda candidate: True) == left
+
+
+# ---------------------------------------------------------------- how long a retry waits
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "waited_s"), [(None, RATE_LIMIT_BACKOFF_S), (1.5, 1.5), (30.0, MAX_BACKOFF_S)]
+)
+def test_the_backoff_is_the_servers_wait_within_a_limit(
+    retry_after_s: float | None, waited_s: float
+) -> None:
+    failure = ProviderError("rate_limited", "", retry_after_s=retry_after_s)
+    assert backoff_s(failure, A, B) == waited_s
+
+
+def test_another_provider_is_called_at_once() -> None:
+    assert backoff_s(ProviderError("rate_limited", "", retry_after_s=1.5), A, C) == 0
+
+
+def test_other_failures_have_no_backoff() -> None:
+    assert backoff_s(ProviderError("server_error", "", retry_after_s=1.5), A, B) == 0
+
+
+async def test_the_backoff_is_slept(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def record(seconds: float, *rest: Any) -> None:
+        slept.append(seconds)
+        await sleep(0, *rest)
+
+    monkeypatch.setattr("orch.execution.fallback.asyncio.sleep", record)
+    ollama.models[CODER].faults.append(Fault("status", status=429, retry_after="1.5"))
+    result = await run(ollama)
+    assert [attempt.code for attempt in result.attempts] == ["rate_limited", ""]
+    assert 1.5 in slept
+
+
+# ---------------------------------------------------------------- more context
 
 
 @pytest.mark.parametrize("said", SAID)
@@ -154,13 +241,13 @@ async def test_an_openai_server_that_reserves_max_tokens_is_retried_with_less(
     assert result.response.content == "def f(): pass"
 
 
-# ---------------------------------------------------------------- dropped in silence
+# ---------------------------------------------------------------- context dropped without an error
 
 
 @pytest.fixture
 def shifting(ollama: FakeOllama) -> FakeOllama:
-    """A coder that counts more than was estimated, though not more than its context, and says more
-    than fits beside that."""
+    """A coder that counts more than estimated, within its context, and answers with more than the rest
+    of it holds."""
     ollama.models[CODER].bytes_per_token = 2.0
     ollama.models[CODER].reply = ["word "] * 3_000
     return ollama
@@ -194,7 +281,7 @@ async def test_a_shown_answer_beyond_the_context_is_reported_with_the_counts(
     assert "context of 4,096" in warning
 
 
-# ---------------------------------------------------------------- at the faces
+# ---------------------------------------------------------------- through the faces
 
 
 def test_orch_run_answers_a_refused_prompt(ollama: FakeOllama, dense: FakeModel) -> None:
@@ -225,7 +312,7 @@ def test_a_client_of_the_endpoint_does_not_notice_the_retry(
     )
 
 
-# ---------------------------------------------------------------- what servers say
+# ---------------------------------------------------------------- the messages of servers
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
-"""The wish to think: sent to a model that can, left out for one that can't, and never a reason to
-fail."""
+"""Requests for thinking: passed to models that can think, dropped for others, never an error."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""An answer that ends at a limit: who set it is told, and an end that orch or the server brought
-about is `cut`."""
+"""The call of a model: which limits make its answer `cut`, and what is reported about them."""
 
 from __future__ import annotations
 
@@ -22,14 +21,14 @@ WORDS = 2_000
 
 @pytest.fixture(autouse=True)
 def long_answer(ollama: FakeOllama) -> None:
-    """The coder says 2,000 words."""
+    """The coder answers with 2,000 words."""
     ollama.models[CODER].reply = ["word "] * WORDS
 
 
 async def run(
     ollama: FakeOllama, options: dict[str, Any], kind: str = "ollama", **facts: Any
 ) -> RunResult:
-    """The coder's answer; `facts` are what models.yaml says of it."""
+    """The coder's answer; `facts` are its fields in models.yaml."""
     providers = {"there": {"kind": kind, "base_url": ollama.url}}
     models = {
         "unlisted": "ignore",
@@ -99,12 +98,12 @@ async def test_an_answer_that_ends_before_the_callers_limit_is_cut(
     assert result.warnings == ("the answer was cut at 9 tokens, a limit of the model's server",)
 
 
-# ---------------------------------------------------------------- at the faces
+# ---------------------------------------------------------------- through the faces
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
-    """An Ollama whose one model holds 1,024 tokens and says 2,000 words."""
+    """An Ollama with one model: a context of 1,024 tokens, answers of 2,000 words."""
     with FakeOllama([FakeModel("small", reply=["word "] * WORDS, context_length=1_024)]) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         yield server

@@ -1,5 +1,5 @@
-"""`orch health --offline` names every address that orch could speak to, and none of the commands
-speaks to another one."""
+"""`orch health --offline` lists every address that orch could connect to; no command connects to
+another one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from orch.execution.reachable_addresses import DEFAULT_SERVERS
-from tests.providers.test_remote_models import CLOUD
 from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
+
+CLOUD = "gpt-oss:120b-cloud"
 
 # ---------------------------------------------------------------- the command
 
 
 def listed(folder: str = "", **env: str) -> tuple[int, dict[str, str]]:
-    """The exit code of the command, and the scope of each address."""
+    """The command's exit code, and the scope of each address."""
     words = ["--config", folder] if folder else []
     done = subprocess.run(
         [*COMMAND, *words, "health", "--offline", "--json"],

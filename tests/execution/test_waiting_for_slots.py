@@ -1,5 +1,4 @@
-"""Waiting for a place: it is the caller's time and not the model's, and where it was in vain,
-whoever needs no place of that kind is asked."""
+"""Waiting for a slot: how it is timed, and which models are called after a wait in vain."""
 
 from __future__ import annotations
 
@@ -19,11 +18,11 @@ from tests.support.scheduler_harness import Hall, config, survey
 
 TASK = "Write a Python function that sorts a list"
 LONG_S = 10_000.0
-"""By a clock that is set forward: nobody waits for it."""
+"""By a clock that is set forward: nothing waits."""
 
 
 class SlowGate(NoQueue):
-    """Lets all through, each after a long wait."""
+    """Grants every slot after a long wait."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._late_s, clock = 0.0, time.perf_counter
@@ -35,19 +34,19 @@ class SlowGate(NoQueue):
         yield
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """After the wait."""
+        """Grants the slot after the wait."""
         return self._waited()
 
 
 class BusyGate(NoQueue):
-    """Has no place for the coder; says whether there is one for another model, and why that model
-    would have to wait."""
+    """Has no slot for the coder. `has_free_slot`: another model could run; `lack`: why it would
+    wait."""
 
     def __init__(self, *, has_free_slot: bool, lack: str) -> None:
         self._has_free_slot, self._lack = has_free_slot, lack
 
     def acquire(self, ticket: SlotRequest) -> AbstractAsyncContextManager[None]:
-        """Not for the coder."""
+        """Raises `busy` for the coder."""
         if ticket.model[1] == CODER:
             raise ProviderError(
                 "busy", "waited in vain", retry_after_s=1, has_free_slot=self._has_free_slot
@@ -55,11 +54,11 @@ class BusyGate(NoQueue):
         return super().acquire(ticket)
 
     def wait_reason(self, ticket: SlotRequest) -> str:
-        """What the other model lacks."""
+        """The lack, for every other model."""
         return "" if ticket.model[1] == CODER else self._lack
 
 
-# ---------------------------------------------------------------- whose time it is
+# ---------------------------------------------------------------- how the wait is timed
 
 
 async def test_the_wait_for_a_slot_counts_for_the_run_not_for_the_attempt(
@@ -99,7 +98,7 @@ async def test_a_run_that_waited_in_vain_has_attempts_of_no_duration(ollama: Fak
     assert (first.model, first.code, first.ttft_s, first.total_s) == (CODER, "busy", None, 0)
 
 
-# ---------------------------------------------------------------- who is asked then
+# ---------------------------------------------------------------- which models are called
 
 
 async def test_a_loaded_model_of_a_busy_provider_is_called_if_only_memory_is_short(

@@ -1,5 +1,5 @@
-"""Names that share a digest (`llama3.1`, `llama3.1:8b`) are one model in memory: seen as loaded,
-loaded once, unloaded, and counted once."""
+"""Names that share a digest (`llama3.1`, `llama3.1:8b`) are one model in memory: loaded, unloaded
+and counted once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GB = 10**9
 
 @pytest.fixture
 def aliases(ollama: FakeOllama) -> FakeOllama:
-    """An Ollama where two names more stand for its Llama."""
+    """An Ollama with two further names for its Llama."""
     digest = ollama.models[LLAMA].digest
     for name in (FULL, SHORT):
         ollama.add(FakeModel(name, digest=digest))
@@ -37,7 +37,7 @@ def aliases(ollama: FakeOllama) -> FakeOllama:
 
 
 async def installed(running: list[Json], tags: list[Json]) -> dict[str, InstalledModel]:
-    """What the backend makes of /api/ps and /api/tags, by name."""
+    """The installed models by name, as the client reads them from /api/ps and /api/tags."""
     with respx.mock(base_url="http://ollama.example") as router:
         router.get("/api/ps").respond(json={"models": running})
         router.get("/api/tags").respond(json={"models": tags})
@@ -104,7 +104,7 @@ async def test_a_models_memory_is_released_once(
 
 
 def named(name: str, *, resident: bool = False) -> ModelState:
-    """One of the names of a model of 10 GB."""
+    """One of the names of a 10 GB model."""
     return ModelState(
         ModelSpec(id=name),
         digest="one",

@@ -1,5 +1,5 @@
-"""With which context models are loaded: other clients of the same Ollama do not set it back and
-forth, and a Modelfile's counts."""
+"""The request for a model: which num_ctx it has, so that other clients of the same Ollama do not
+cause reloads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = {"version": 1, "memory_budget_gb": 100}
 
 
 def bare(ollama: FakeOllama) -> None:
-    """A chat as `ollama run` sends it: without a num_ctx."""
+    """A chat of another client, such as `ollama run`: without num_ctx."""
     assert (
         httpx.post(f"{ollama.url}/api/chat", json={"model": LLAMA, "messages": SAID}).status_code
         == 200
@@ -27,7 +27,7 @@ def bare(ollama: FakeOllama) -> None:
 
 
 def sent(ollama: FakeOllama) -> list[int | None]:
-    """The num_ctx of every chat that orch asked for."""
+    """The num_ctx of every chat request of orch."""
     return [chat.body["options"]["num_ctx"] for chat in ollama.chats() if "options" in chat.body]
 
 

@@ -1,5 +1,5 @@
-"""An answer that breaks the JSON Schema that was asked for is a failed attempt, whoever enforces it
-or not; nothing is fetched, and nothing hangs."""
+"""An answer that violates its JSON Schema is a failed attempt, whether or not the server enforces
+it; nothing is fetched, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def refused(schema: Any) -> OrchError:
     return caught.value
 
 
-# ---------------------------------------------------------------- every face
+# ---------------------------------------------------------------- through the faces
 
 
 async def test_the_next_model_is_called_and_the_attempt_names_the_violation() -> None:
@@ -185,7 +185,7 @@ def test_jsonschema_is_imported_only_for_a_schema(ollama: FakeOllama, more: list
     assert done.stderr.decode().splitlines()[-1] == str(bool(more))
 
 
-# ---------------------------------------------------------------- the rule itself
+# ---------------------------------------------------------------- the check
 
 
 @pytest.mark.parametrize(
