@@ -100,7 +100,7 @@ def validate_document(
         checked = root.model_validate(data).model_dump(mode="json", exclude_unset=True)
     except pydantic.ValidationError as error:
         return {}, [_problem(document, root, dict(fault)) for fault in error.errors()]
-    return checked, list(_MORE[which](document, checked))
+    return checked, list(_CROSS_CHECKS[which](document, checked))
 
 
 # ---------------------------------------------------------------- pydantic's faults in our words
@@ -109,12 +109,14 @@ def validate_document(
 def _problem(
     document: YamlDocument, root: type[pydantic.BaseModel], fault: dict[str, Any]
 ) -> Problem:
-    path = _in_file(document, fault["loc"])
+    path = _file_path(document, fault["loc"])
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _known_keys(root, path[:-1])
+        allowed_keys = _known_keys(root, path[:-1])
         return document.problem(
-            path, f"unknown key{_did_you_mean(str(path[-1]), known)}; allowed: {', '.join(known)}"
+            path,
+            f"unknown key{_did_you_mean(str(path[-1]), allowed_keys)};"
+            f" allowed: {', '.join(allowed_keys)}",
         )
     if kind == "missing":
         return document.problem(path, "is missing")
@@ -123,7 +125,7 @@ def _problem(
         words = [word.strip() for word in allowed.replace(" or ", ",").split(",")]
         return document.problem(
             path,
-            f"{_short(path, fault['input'])} is not"
+            f"{_shown_value(path, fault['input'])} is not"
             f" allowed{_did_you_mean(str(fault['input']), words)}; allowed: {allowed}",
         )
     message = (
@@ -133,11 +135,11 @@ def _problem(
         .replace("a valid dictionary", "a mapping of keys")
     )
     return document.problem(
-        path, f"{message[0].lower()}{message[1:]}, not {_short(path, fault['input'])}"
+        path, f"{message[0].lower()}{message[1:]}, not {_shown_value(path, fault['input'])}"
     )
 
 
-def _in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
+def _file_path(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
     """pydantic's location without the parts that are not keys of the file (branches of a union,
     `[key]`)."""
     path: KeyPath = ()
@@ -167,14 +169,14 @@ def _known_keys(root: type[pydantic.BaseModel], path: KeyPath) -> list[str]:
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f", did you mean {near[0]}?" if near else ""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f", did you mean {matches[0]}?" if matches else ""
 
 
-def _short(path: KeyPath, value: Any) -> str:
+def _shown_value(path: KeyPath, value: Any) -> str:
     """A value as errors show it: no secrets, and shortened."""
     secret = is_secret_key(next((part for part in reversed(path) if isinstance(part, str)), ""))
-    text = "what stands there" if secret and value is not None else repr(mask_secrets(value))
+    text = "the value" if secret and value is not None else repr(mask_secrets(value))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -193,36 +195,35 @@ def _check_models(document: YamlDocument, data: dict[str, Any]) -> Iterator[Prob
             near = _did_you_mean(used, list(providers))
             yield document.problem(
                 (*path, "provider"),
-                f"no provider is called {used!r}{near}; there are:"
-                f" {', '.join(providers) or 'none'}",
+                f"unknown provider {used!r}{near}; providers: {', '.join(providers) or 'none'}",
             )
         yield from _check_numbers(document, path, model)
-        if fault := _gguf_fault(model.get("gguf") or ""):
+        if fault := _gguf_problem(model.get("gguf") or ""):
             yield document.problem((*path, "gguf"), fault)
         for key, name in _names(path, model):
             full = spec.canonical_model_name(name)
             if full in seen and seen[full] != path:
                 yield document.problem(
-                    key, f"{name!r} is already a name of {_owner(data, seen[full])}"
+                    key, f"{name!r} is already a name of {_model_id(data, seen[full])}"
                 )
             seen.setdefault(full, path)
 
 
-def _gguf_fault(gguf: str) -> str | None:
+def _gguf_problem(gguf: str) -> str | None:
     """Why a model file can't have this name, or None."""
     if "\0" in gguf:
         return "there is a zero character in it"
     if not gguf.startswith("package:"):
         return None
-    package, _, file = gguf.removeprefix("package:").partition("/")
+    package, _, path = gguf.removeprefix("package:").partition("/")
     if (
         not package.isidentifier()
-        or {"", ".", ".."} & set(file.split("/"))
-        or "\\" in file
-        or ":" in file
+        or {"", ".", ".."} & set(path.split("/"))
+        or "\\" in path
+        or ":" in path
     ):
         return (
-            f"{gguf!r} names no file in the folder of an installed package; it must look like"
+            f"{gguf!r} is not a file in the folder of an installed package; the form is"
             " package:NAME/FILE"
         )
     return None
@@ -234,7 +235,7 @@ def _names(path: KeyPath, model: dict[str, Any]) -> Iterator[tuple[KeyPath, str]
         yield (*path, "aliases", number), alias
 
 
-def _owner(data: dict[str, Any], path: KeyPath) -> str:
+def _model_id(data: dict[str, Any], path: KeyPath) -> str:
     return str(data["models"][path[1]]["id"])
 
 
@@ -311,7 +312,7 @@ def _check_redaction(document: YamlDocument, rule: dict[str, Any]) -> Iterator[P
         if name not in FORM_NAMES:
             yield document.problem(
                 ("redaction", "allow", index),
-                f"orch knows no form {name!r}; a form's name stands in its mark, such as [redacted:"
+                f"unknown form {name!r}; the name of a form is in its mark, such as [redacted:"
                 " jwt]",
             )
 
@@ -319,26 +320,26 @@ def _check_redaction(document: YamlDocument, rule: dict[str, Any]) -> Iterator[P
 def _check_patterns(document: YamlDocument, rules: dict[str, Any]) -> Iterator[Problem]:
     """Checks each pattern, and the total time of all. A total that is too high is reported at the
     slowest pattern in this file."""
-    found = {
+    patterns = {
         ("task_types", name, "patterns", at): pattern
         for name, rule in rules.items()
         for at, pattern in enumerate(rule.get("patterns", []))
     }
-    if len(found) > regex_limits.MAX_COUNT:
+    if len(patterns) > regex_limits.MAX_COUNT:
         yield document.problem(
             ("task_types",),
-            f"there are {len(found):,} patterns; {regex_limits.MAX_COUNT:,} are allowed in all",
+            f"there are {len(patterns):,} patterns; {regex_limits.MAX_COUNT:,} are allowed in all",
         )
         return
     faults = {
         path: fault
-        for path, pattern in found.items()
+        for path, pattern in patterns.items()
         if (fault := regex_limits.pattern_problem(pattern))
     }
     yield from (document.problem(path, fault) for path, fault in faults.items())
     steps = {
         path: regex_limits.max_steps(pattern)
-        for path, pattern in found.items()
+        for path, pattern in patterns.items()
         if path not in faults
     }
     if sum(steps.values()) > regex_limits.MAX_STEPS_IN_ALL:
@@ -351,7 +352,7 @@ def _check_known(document: YamlDocument, data: dict[str, Any]) -> Iterator[Probl
     for index, model in enumerate(data.get("models", [])):
         path: KeyPath = ("models", index)
         if model["name"] in seen:
-            yield document.problem((*path, "name"), f"{model['name']!r} stands here twice")
+            yield document.problem((*path, "name"), f"{model['name']!r} appears twice")
         seen.add(model["name"])
         if model.get("active_b") and model["active_b"] > model["params_b"]:
             yield document.problem(
@@ -360,7 +361,7 @@ def _check_known(document: YamlDocument, data: dict[str, Any]) -> Iterator[Probl
             )
 
 
-_MORE = {MODELS: _check_models, ROUTING: _check_routing, KNOWN: _check_known}
+_CROSS_CHECKS = {MODELS: _check_models, ROUTING: _check_routing, KNOWN: _check_known}
 """Checks across keys, by file."""
 
 

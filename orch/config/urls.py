@@ -110,19 +110,19 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,=:-]*)*")
 
 def url_problem(url: str) -> str | None:
     """Why a URL can't be the base URL of a server, or None."""
-    said = repr(display_url(url))
+    shown = repr(display_url(url))
     if any(char.isspace() or not char.isprintable() for char in url):
-        return f"{said} is not an address: there is a blank or a control character in it"
+        return f"{shown} is not a valid URL: it contains a blank or a control character"
     if "?" in url or "#" in url:
         return (
-            f"{said} is not an address to ask at: it must end before ? and #, since the paths of"
-            " the API are put behind it"
+            f"{shown} is not a base URL: it must not contain ? or #, since the paths of the API"
+            " are appended to it"
         )
     try:
         parts = urlsplit(url)
         port_is_good = parts.port != 0
     except ValueError:
-        return f"{said} is not an address; it must look like http://127.0.0.1:11434"
+        return f"{shown} is not a valid URL; an example is http://127.0.0.1:11434"
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
@@ -130,10 +130,10 @@ def url_problem(url: str) -> str | None:
         or not is_hostname(parts.hostname)
         or "\\" in url
     ):
-        return f"{said} is not an address; it must look like http://127.0.0.1:11434"
+        return f"{shown} is not a valid URL; an example is http://127.0.0.1:11434"
     if not _PATH.fullmatch(parts.path) or {".", ".."} & set(parts.path.split("/")):
         return (
-            f"{said} is not an address to ask at: its path may have letters, digits and"
+            f"{shown} is not a base URL: its path may have letters, digits and"
             " -._~!$&'()*+,=: between slashes, and no . or .. alone"
         )
     return None
@@ -148,12 +148,14 @@ def ollama_host_url(host: str) -> str:
         port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
     except ValueError:
         raise ConfigError(
-            f"OLLAMA_HOST: {display_url(host)!r} is not an address", "it looks like 127.0.0.1:11434"
+            f"OLLAMA_HOST: {display_url(host)!r} is not a valid address",
+            "an example is 127.0.0.1:11434",
         ) from None
     name = parts.hostname or "127.0.0.1"
     if not is_hostname(name):
         raise ConfigError(
-            f"OLLAMA_HOST: {display_url(host)!r} is not an address", "it looks like 127.0.0.1:11434"
+            f"OLLAMA_HOST: {display_url(host)!r} is not a valid address",
+            "an example is 127.0.0.1:11434",
         )
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
     return f"{scheme or 'http'}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"

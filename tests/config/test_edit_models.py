@@ -125,7 +125,7 @@ def test_a_change_is_not_written_to_a_file_that_was_changed(own: Write, home: Pa
     change = edit_models.propose_listing(None, [], [], "ignore")
     file.write_text(HELD)
     for each in (new_file, change):
-        with pytest.raises(ConfigError, match="changed meanwhile"):
+        with pytest.raises(ConfigError, match="has changed since"):
             edit_models.write_change(each)
     assert file.read_text() == HELD
     file.unlink()

@@ -18,8 +18,8 @@ NAME_STEMS = tuple(
 """Every name of a secret contains one of these."""
 
 
-def _table(kept: bytes) -> bytes:
-    return bytes(0x61 if byte in kept else 0x20 for byte in range(256))
+def _table(members: bytes) -> bytes:
+    return bytes(0x61 if byte in members else 0x20 for byte in range(256))
 
 
 _LETTERS = (
