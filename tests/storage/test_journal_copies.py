@@ -351,7 +351,7 @@ def test_a_journal_that_is_locked_is_not_replaced_and_that_is_said(
     journal = opened(home)
     with contextlib.closing(sqlite3.connect(home / JOURNAL, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalError, match="it is as it was"):
+        with pytest.raises(JournalError, match="it is unchanged"):
             journal_copies.restore_journal(journal, Path("kept.sqlite3"), None)
     journal.close()
     assert sorted(path.name for path in home.iterdir() if "restoring" in path.name) == []
