@@ -169,6 +169,13 @@ def test_paths_of_the_repository_exist(path: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists() and name != "docs/site"] == []
 
 
+def test_the_modules_of_the_architecture_page_exist() -> None:
+    named = re.findall(r"`([a-z][\w/]*(?:\.py|/))`", read(DOCS / "architecture.md"))
+    assert [
+        name for name in named if not ((ROOT / "orch" / name).exists() or (ROOT / name).exists())
+    ] == []
+
+
 # ---------------------------------------------------------------- what must stand somewhere
 
 
