@@ -28,6 +28,7 @@ from tests.readme.markup import (
 from tests.readme.site import references
 
 PAGES = documents()
+ORCH = ROOT / "orch"
 MOST_LINES = 200
 
 
@@ -171,9 +172,8 @@ def test_paths_of_the_repository_exist(path: Path) -> None:
 
 def test_the_modules_of_the_architecture_page_exist() -> None:
     named = re.findall(r"`([a-z][\w/]*(?:\.py|/))`", read(DOCS / "architecture.md"))
-    assert [
-        name for name in named if not ((ROOT / "orch" / name).exists() or (ROOT / name).exists())
-    ] == []
+    missing = [name for name in named if not any((top / name).exists() for top in (ROOT, ORCH))]
+    assert missing == []
 
 
 # ---------------------------------------------------------------- what must stand somewhere
