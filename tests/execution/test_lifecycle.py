@@ -20,7 +20,7 @@ from orch.types import InstalledModel
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Json
 from tests.support.orch_command import orch
-from tests.support.scheduler_harness import Hall, config, settle, survey
+from tests.support.scheduler_harness import SchedulerHarness, config, inventory, settle
 
 FULL, SHORT = "llama3.1:latest", "llama3.1:8b"
 SAID = [{"role": "user", "content": "hi"}]
@@ -114,39 +114,43 @@ def named(name: str, *, resident: bool = False) -> ModelState:
 
 
 async def test_two_names_of_one_model_run_side_by_side() -> None:
-    hall = Hall(config(parallel=4), replace(survey(), states=(named(FULL), named(SHORT))))
-    hall.ask("a", FULL, footprint_bytes=10 * GB)
-    hall.ask("b", SHORT, footprint_bytes=10 * GB)
+    harness = SchedulerHarness(
+        config(parallel=4), replace(inventory(), states=(named(FULL), named(SHORT)))
+    )
+    harness.submit("a", FULL, footprint_bytes=10 * GB)
+    harness.submit("b", SHORT, footprint_bytes=10 * GB)
     await settle()
-    assert hall.inside == ["a", "b"]
-    assert hall.gate.is_needed(("ollama", FULL))
-    hall.finish("a")
+    assert harness.admitted == ["a", "b"]
+    assert harness.scheduler.is_needed(("ollama", FULL))
+    harness.finish("a")
     await settle()
-    assert hall.gate.is_needed(("ollama", FULL))
+    assert harness.scheduler.is_needed(("ollama", FULL))
 
 
 async def test_a_model_with_two_names_takes_its_memory_once() -> None:
     small = ModelState(ModelSpec(id="small"), size_bytes=2 * GB)
-    hall = Hall(
+    harness = SchedulerHarness(
         config(parallel=4),
-        replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True), small)),
+        replace(
+            inventory(), states=(named(FULL, resident=True), named(SHORT, resident=True), small)
+        ),
     )
-    hall.ask("a", SHORT, footprint_bytes=10 * GB)
+    harness.submit("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    assert hall.gate.wait_reason(SlotRequest("r", ("ollama", "small"), 2 * GB)) == ""
-    assert [each["gb"] for each in hall.gate.status()["memory"]["resident"]] == [10.0]
+    assert harness.scheduler.wait_reason(SlotRequest("r", ("ollama", "small"), 2 * GB)) == ""
+    assert [each["gb"] for each in harness.scheduler.status()["memory"]["resident"]] == [10.0]
 
 
 async def test_names_may_come_to_share_a_model_while_it_runs() -> None:
-    hall = Hall(config(parallel=4), survey())
-    hall.ask("a", SHORT, footprint_bytes=10 * GB)
+    harness = SchedulerHarness(config(parallel=4), inventory())
+    harness.submit("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    hall.gate.observe(
-        replace(survey(), states=(named(FULL, resident=True), named(SHORT, resident=True)))
+    harness.scheduler.observe(
+        replace(inventory(), states=(named(FULL, resident=True), named(SHORT, resident=True)))
     )
-    hall.ask("b", FULL, footprint_bytes=10 * GB)
+    harness.submit("b", FULL, footprint_bytes=10 * GB)
     await settle()
-    assert await hall.drain() == ["a", "b"]
+    assert await harness.drain() == ["a", "b"]
 
 
 def test_ps_lists_a_model_once_under_the_name_that_ollama_lists(

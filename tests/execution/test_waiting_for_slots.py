@@ -14,7 +14,7 @@ from orch.routing.admission import NoQueue, SlotRequest
 from orch.wiring import Wiring
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
-from tests.support.scheduler_harness import Hall, config, survey
+from tests.support.scheduler_harness import SchedulerHarness, config, inventory
 
 TASK = "Write a Python function that sorts a list"
 LONG_S = 10_000.0
@@ -133,13 +133,13 @@ async def test_no_other_model_of_a_busy_provider_is_called_if_it_would_wait_too(
 
 
 async def test_busy_says_whether_only_memory_is_short() -> None:
-    memory = Hall(config(parallel=4), survey())
-    await memory.asked("a")
-    await memory.asked("large", timeout_s=0.01)
-    places = Hall(config(parallel=1), survey())
-    await places.asked("a", "a2", "large", timeout_s=0.01)
-    for name, hall in (("large", memory), ("a2", places), ("large", places)):
-        await hall.tasks[name]
+    memory = SchedulerHarness(config(parallel=4), inventory())
+    await memory.submit_all("a")
+    await memory.submit_all("large", timeout_s=0.01)
+    places = SchedulerHarness(config(parallel=1), inventory())
+    await places.submit_all("a", "a2", "large", timeout_s=0.01)
+    for name, harness in (("large", memory), ("a2", places), ("large", places)):
+        await harness.tasks[name]
     assert [
         memory.refused["large"].has_free_slot,
         places.refused["a2"].has_free_slot,
@@ -148,6 +148,6 @@ async def test_busy_says_whether_only_memory_is_short() -> None:
 
 
 async def test_busy_of_a_full_queue_says_so_too() -> None:
-    hall = Hall(config(parallel=4, queue=0), survey())
-    await hall.asked("a", "large")
-    assert (hall.refused["large"].code, hall.refused["large"].has_free_slot) == ("busy", True)
+    harness = SchedulerHarness(config(parallel=4, queue=0), inventory())
+    await harness.submit_all("a", "large")
+    assert (harness.refused["large"].code, harness.refused["large"].has_free_slot) == ("busy", True)

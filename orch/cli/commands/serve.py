@@ -79,6 +79,7 @@ def serve_command(
     if ctx.invoked_subcommand is not None:
         return
     _needs(*(() if no_ui else PAGE_PACKAGES))
+    from orch.cli import render
     from orch.server.http.connection_limits import ConnectionLimits
     from orch.server.http.keys import ApiKeys
     from orch.server.http.rules import Rules
@@ -100,6 +101,7 @@ def serve_command(
         rules,
         ConnectionLimits(),
         with_page=not no_ui,
+        announce=render.print_stdout,
     )
 
 
@@ -194,9 +196,9 @@ def serve_stop() -> None:
     """End the running server; answers under way get some seconds, and one that does not end then is
     killed."""
     from orch.cli import render
-    from orch.server.instance_lock import holder
+    from orch.server.instance_lock import lock_holder
 
-    pid = holder()
+    pid = lock_holder()
     if pid is None:
         raise UsageError("no server is running", "orch serve --detach begins one")
     if pid == 0:
@@ -218,13 +220,13 @@ def serve_stop() -> None:
 def _ended(pid: int, number: signal.Signals, seconds: float) -> signal.Signals | None:
     """The signal, if it ended the server: the lock then is nobody's. A stopped process hears
     SIGTERM only when it goes on."""
-    from orch.server.instance_lock import holder
+    from orch.server.instance_lock import lock_holder
 
-    if holder() == pid:
+    if lock_holder() == pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
             os.kill(pid, signal.SIGCONT)
-    return number if _until(lambda: holder() != pid, seconds) else None
+    return number if _until(lambda: lock_holder() != pid, seconds) else None
 
 
 @app.command("status")
@@ -232,7 +234,7 @@ def serve_status(ctx: typer.Context, as_json: Json = False) -> None:
     """Show whether a server runs, and what it does."""
     from orch.cli import render
     from orch.cli.via_server import local_fingerprint
-    from orch.server.instance_lock import holder
+    from orch.server.instance_lock import lock_holder
 
     there = _known()
     stuck = there is not None and "stuck" in there
@@ -242,14 +244,14 @@ def serve_status(ctx: typer.Context, as_json: Json = False) -> None:
                 "v": 1,
                 "running": there is not None,
                 "server": None if stuck else there,
-                "stuck": {"pid": holder()} if stuck else None,
+                "stuck": {"pid": lock_holder()} if stuck else None,
             }
         )
     elif there is None:
         render.print_stdout("no server is running")
     elif stuck:
         render.print_stdout(
-            f"a server runs (process {holder()}), and does not answer; orch serve stop ends it"
+            f"a server runs (process {lock_holder()}), and does not answer; orch serve stop ends it"
         )
     else:
         same = there["fingerprint"] == local_fingerprint(context.chosen_config_dir(ctx))

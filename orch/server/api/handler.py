@@ -263,7 +263,7 @@ async def run_and_respond(
         answer = PendingResponse(active.run.run_id, active.events)
         await answer.wait_until_visible()
         if task.affinity:
-            service_of(request).conversations.record(task.affinity, (answer.provider, answer.model))
+            service_of(request).affinity.record(task.affinity, (answer.provider, answer.model))
         response = await respond(answer, active)
         return with_warning_headers(response, answer.warnings)
 

@@ -619,5 +619,5 @@ def test_a_row_that_cant_be_written_takes_no_other_with_it(
         journal.record(run)
     journal.flush()
     assert [each["run_id"] for each in journal.history.runs()] == ["c", "a"]
-    assert "run b could not be written down" in journal.warnings[0]
+    assert "run b could not be written to the journal" in journal.warnings[0]
     journal.close()

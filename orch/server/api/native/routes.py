@@ -282,7 +282,7 @@ async def get_health(request: Request) -> Response:
         for name, backend in runtime.providers.items()
         if isinstance(backend, BalancesLoad)
     }
-    queue = service.gate.status()
+    queue = service.scheduler.status()
     return json_response(
         {
             "v": 1,

@@ -239,7 +239,7 @@ async def _moved(request: Request, model: str, keep_alive: str | float | None) -
     loader = service.orchestrator.runtime.loader
     service.invalidate_inventory()  # the model may have been loaded a moment ago
     try:
-        if leaves and service.gate.is_needed((await loader.find(model)).key):
+        if leaves and service.scheduler.is_needed((await loader.find(model)).key):
             return "load"  # others use it or wait for it
         await (loader.unload(model) if leaves else loader.load(model, keep_alive))
     except OrchError as error:

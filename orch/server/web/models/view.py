@@ -96,7 +96,7 @@ class ModelsView:
     def _show(self, survey: Inventory, new: frozenset[str]) -> None:
         runtime = self._service.orchestrator.runtime
         self._show_unreachable(survey)
-        self._memory.show(self._service.gate.status()["memory"])
+        self._memory.show(self._service.scheduler.status()["memory"])
         self._models.show(survey, runtime, new)
         self._downloads.show(list(pull_targets(runtime.providers)))
 
