@@ -24,7 +24,7 @@ def test_every_view_fits_a_phone_in_both_languages_and_themes(
         assert page.evaluate(FITS)
 
 
-def test_the_policy_allows_this_origin_alone_and_unknown_paths_of_an_api_are_no_pages(
+def test_the_policy_allows_only_this_origin_and_unknown_api_paths_are_not_pages(
     site: str,
 ) -> None:
     policy = httpx.get(site).headers["content-security-policy"]
