@@ -362,7 +362,7 @@ def test_files_are_sent_with_the_question_and_other_types_are_refused(
         {"name": "a.zip", "mimeType": "application/zip", "buffer": b"PK\x03\x04\x00\xff\xfe\x00"},
     ]
     chosen.value.set_files(files)
-    expect(page.locator(".q-notification")).to_contain_text("a.zip is neither a text nor a picture")
+    expect(page.locator(".q-notification")).to_contain_text("a.zip is neither text nor an image")
     expect(page.locator(".orch-chat-file")).to_have_count(2)
     ask(page, "What is in these files?")
     answered(page)

@@ -11,7 +11,8 @@ from nicegui import ui
 
 from orch.execution.events import Fallback, ToolCall
 from orch.execution.serialize import fallback_model_names
-from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer, ChatNote
+from orch.server.web.chat.active_answers import ActiveAnswers
+from orch.server.web.chat.answer_state import ChatAnswer, ChatNote
 from orch.server.web.chat.why import explain_choice
 from orch.server.web.components.collapsible import Collapsible
 from orch.server.web.components.errors import error_box, warning_note

@@ -13,8 +13,9 @@ from nicegui import background_tasks, ui
 
 from orch.errors import OrchError
 from orch.execution.session import load_history, resolve_session, turn_messages
+from orch.server.web.chat.active_answers import ActiveAnswers
 from orch.server.web.chat.answer import AnswerActions
-from orch.server.web.chat.answer_state import ActiveAnswers, ChatAnswer
+from orch.server.web.chat.answer_state import ChatAnswer
 from orch.server.web.chat.composer import Composer
 from orch.server.web.chat.history import ConversationTurns
 from orch.server.web.chat.model_choice import choice_preview

@@ -29,6 +29,7 @@ PHRASES = tuple(
         (r"guessed, its size is unknown", "estimado sin saber su tamaño"),
         (r"as a relative of (\S+)", r"como pariente de \1"),
         (r"rated by you", "valorado por ti"),
+        (r"rated\b", "valorado en models.yaml"),
         (r"remote, ", "remoto, "),
         (r"no loaded model can take this task", "ningún modelo cargado puede con esta tarea"),
         (r"loaded for embedding", "cargado para vectores"),
