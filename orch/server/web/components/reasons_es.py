@@ -68,7 +68,6 @@ PHRASES = tuple(
         ),
         (r"needs (\S+ GB) beside (.+), there are (\S+ GB)", r"necesita \1 junto a \2, hay \3"),
         (r"needs (\S+ GB), there are (\S+ GB)", r"necesita \1, hay \2"),
-        (r"in use", "en uso"),
         (r"it only embeds", "solo hace vectores"),
         (r"it has no (\w+)", r"no tiene \1"),
         (r"and no (\w+)", r"ni \1"),
