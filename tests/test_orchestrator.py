@@ -24,8 +24,8 @@ ORIGINAL: dict[str, Any] = {
 async def test_the_originals_call_runs(ollama: FakeOllama) -> None:
     async with Orchestrator() as orchestrator:
         result = await orchestrator.execute(task=QUESTION, **ORIGINAL)
-    asked = ollama.chats()[-1].body["messages"]
-    assert (asked[0]["content"], asked[-1]["content"].splitlines()[0]) == (
+    messages = ollama.chats()[-1].body["messages"]
+    assert (messages[0]["content"], messages[-1]["content"].splitlines()[0]) == (
         "You are a database expert",
         QUESTION,
     )
@@ -56,17 +56,19 @@ def test_the_task_may_be_given_by_each_name(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("arguments", "expected"),
     [
         ({"text": "Another one"}, ("task and text both name the task", "give one of them")),
         ({"task_type": "cooking"}, ("'cooking' is not a task type", "one of: coding, ")),
     ],
 )
-def test_a_usage_error_names_what_is_valid(wishes: dict[str, Any], said: tuple[str, str]) -> None:
+def test_a_usage_error_names_what_is_valid(
+    arguments: dict[str, Any], expected: tuple[str, str]
+) -> None:
     with pytest.raises(OrchError) as caught:
-        Orchestrator().decide(QUESTION, **wishes)
-    assert (caught.value.code, caught.value.message) == ("usage", said[0])
-    assert caught.value.hint.startswith(said[1])
+        Orchestrator().decide(QUESTION, **arguments)
+    assert (caught.value.code, caught.value.message) == ("usage", expected[0])
+    assert caught.value.hint.startswith(expected[1])
 
 
 async def test_a_task_that_is_not_a_string_is_rejected() -> None:

@@ -40,7 +40,7 @@ SAME: list[dict[str, Any]] = [
     {"client": "me"},
     {"batch": True},
     {"timeout_s": 5},
-    {"store_memory": False},
+    {"openedmemory": False},
     {"fresh": True},
 ]
 
@@ -92,9 +92,9 @@ def answer(
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[AnswerStore]:
     """A store with a TTL of 100 seconds."""
-    made = AnswerStore(tmp_path / "answers.sqlite3", 100)
-    yield made
-    made.close()
+    opened = AnswerStore(tmp_path / "answers.sqlite3", 100)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -113,14 +113,14 @@ def prepared(text: str, **fields: Any) -> PreparedTask:
     return prepare_task(build_task(text, **fields))
 
 
-@pytest.mark.parametrize("wish", OTHER, ids=lambda wish: next(iter(wish)))
-def test_everything_that_an_answer_depends_on_is_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert answer_key(prepared(TASK, **wish), "c0") != answer_key(prepared(TASK), "c0")
+@pytest.mark.parametrize("fields", OTHER, ids=lambda fields: next(iter(fields)))
+def test_everything_that_an_answer_depends_on_is_part_of_the_key(fields: dict[str, Any]) -> None:
+    assert answer_key(prepared(TASK, **fields), "c0") != answer_key(prepared(TASK), "c0")
 
 
-@pytest.mark.parametrize("wish", SAME, ids=lambda wish: next(iter(wish)))
-def test_fields_that_change_no_answer_are_not_part_of_the_key(wish: dict[str, Any]) -> None:
-    assert answer_key(prepared(TASK, **wish), "c0") == answer_key(prepared(TASK), "c0")
+@pytest.mark.parametrize("fields", SAME, ids=lambda fields: next(iter(fields)))
+def test_fields_that_change_no_answer_are_not_part_of_the_key(fields: dict[str, Any]) -> None:
+    assert answer_key(prepared(TASK, **fields), "c0") == answer_key(prepared(TASK), "c0")
 
 
 def test_another_text_or_configuration_gives_another_key() -> None:
@@ -177,7 +177,7 @@ def test_only_a_complete_text_answer_is_cacheable(result: RunResult, whole: bool
     assert is_cacheable(result) is whole
 
 
-@pytest.mark.parametrize("beside", OTHER[:6], ids=lambda wish: next(iter(wish)))
+@pytest.mark.parametrize("beside", OTHER[:6], ids=lambda fields: next(iter(fields)))
 def test_only_a_standalone_question_is_compared(
     beside: dict[str, Any],
 ) -> None:

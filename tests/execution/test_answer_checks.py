@@ -18,7 +18,7 @@ from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 
 TASK = "Write a Python function that sorts a list"
-SAID = [{"role": "user", "content": TASK}]
+MESSAGES = [{"role": "user", "content": TASK}]
 OBJECT: dict[str, Any] = {"type": "json_object"}
 SCHEMA: dict[str, Any] = {
     "type": "json_schema",
@@ -49,14 +49,14 @@ async def test_json_cut_at_the_callers_own_limit_is_returned_as_is(
 def test_an_openai_client_gets_the_cut_json_with_finish_reason_length(
     url: str, stream: bool
 ) -> None:
-    asked = {
+    body = {
         "model": CODER,
-        "messages": SAID,
+        "messages": MESSAGES,
         "response_format": OBJECT,
         "max_tokens": 1,
         "stream": stream,
     }
-    answer = httpx.post(f"{url}/v1/chat/completions", json=asked)
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body)
     assert answer.status_code == 200
     if stream:
         *events, end = answer.text.strip().split("\n\n")
@@ -73,14 +73,14 @@ def test_an_openai_client_gets_the_cut_json_with_finish_reason_length(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_ollama_client_gets_the_cut_json_with_done_reason_length(url: str, stream: bool) -> None:
-    asked = {
+    body = {
         "model": CODER,
-        "messages": SAID,
+        "messages": MESSAGES,
         "format": "json",
         "options": {"num_predict": 1},
         "stream": stream,
     }
-    answer = httpx.post(f"{url}/api/chat", json=asked)
+    answer = httpx.post(f"{url}/api/chat", json=body)
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert ("".join(line["message"]["content"] for line in lines), lines[-1]["done_reason"]) == (
         HALF,

@@ -111,22 +111,23 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
 
 def test_orch_run_accepts_max_tokens_beyond_the_window(small: FakeOllama) -> None:
     done = orch("run", "-m", "small", "-o", "max_tokens=32000", "--json", "--no-stdin", TASK)
-    said = json.loads(done.stdout)
-    assert (done.returncode, said["cut"], said["finish_reason"]) == (0, True, "length")
-    assert "context of 1,024" in said["warnings"][0]
+    output = json.loads(done.stdout)
+    assert (done.returncode, output["cut"], output["finish_reason"]) == (0, True, "length")
+    assert "context of 1,024" in output["warnings"][0]
 
 
 def test_both_apis_accept_max_tokens_beyond_the_window(url: str, ollama: FakeOllama) -> None:
-    said = [{"role": "user", "content": TASK}]
+    messages = [{"role": "user", "content": TASK}]
     ollama.models[CODER].context_length = 1_024
     openai = httpx.post(
-        f"{url}/v1/chat/completions", json={"model": CODER, "messages": said, "max_tokens": 32_000}
+        f"{url}/v1/chat/completions",
+        json={"model": CODER, "messages": messages, "max_tokens": 32_000},
     )
     native = httpx.post(
         f"{url}/api/chat",
         json={
             "model": CODER,
-            "messages": said,
+            "messages": messages,
             "options": {"num_predict": 32_000},
             "stream": False,
         },

@@ -27,7 +27,7 @@ CUT = Fault("cut", after=1)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "asked"),
+    ("arguments", "called"),
     [
         ({}, [CODER, LLAMA]),
         ({"fallback": True}, [CODER, LLAMA]),
@@ -38,16 +38,16 @@ CUT = Fault("cut", after=1)
     ],
 )
 async def test_another_model_takes_over_only_if_fallback_is_allowed(
-    ollama: FakeOllama, wishes: dict[str, Any], asked: list[str]
+    ollama: FakeOllama, arguments: dict[str, Any], called: list[str]
 ) -> None:
     ollama.models[CODER].faults.append(Fault("status", status=500))
     async with Orchestrator() as orchestrator:
-        run = orchestrator.start_run(build_task(TASK, **wishes), "restart")
+        run = orchestrator.start_run(build_task(TASK, **arguments), "restart")
         with suppress(OrchError):
             _ = [event async for event in run.events()]
         attempts = orchestrator.runtime.journal.history.attempts_of(run.run_id)
-    assert [attempt["model"] for attempt in attempts] == asked
-    assert (run.error.exit_code if run.error else 0) == (7 if asked == [CODER] else 0)
+    assert [attempt["model"] for attempt in attempts] == called
+    assert (run.error.exit_code if run.error else 0) == (7 if called == [CODER] else 0)
 
 
 async def test_a_rate_limited_model_is_called_again_even_without_fallback(

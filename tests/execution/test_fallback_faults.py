@@ -30,8 +30,8 @@ class ConcurrentWiring(Wiring):
 @pytest.fixture(params=[Wiring, ConcurrentWiring], ids=["httpx", "aiohttp"])
 def wiring(request: pytest.FixtureRequest) -> Wiring:
     """Either transport: every fault has the same code."""
-    made: Wiring = request.param()
-    return made
+    chosen: Wiring = request.param()
+    return chosen
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=NAMES)

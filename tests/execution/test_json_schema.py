@@ -45,7 +45,7 @@ def schema_file(schema: Any) -> str:
     return "schema.json"
 
 
-async def fault(schema: Any, answer: Any) -> str:
+async def violation_of(schema: Any, answer: Any) -> str:
     return await AnswerSchema(schema).violation(
         answer if isinstance(answer, str) else json.dumps(answer)
     )
@@ -90,27 +90,27 @@ def test_visible_text_stays_and_the_run_exits_with_7(ollama: FakeOllama) -> None
 
 def test_the_error_if_every_model_breaks_the_schema(ollama: FakeOllama) -> None:
     ollama.models[LLAMA].reply = [BAD]
-    told = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
-    assert (told["error"]["code"], {each["code"] for each in told["attempts"]}) == (
+    output = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
+    assert (output["error"]["code"], {each["code"] for each in output["attempts"]}) == (
         "all_failed",
         {"schema_mismatch"},
     )
-    assert "-m MODEL asks another model" in told["error"]["hint"]
+    assert "-m MODEL asks another model" in output["error"]["hint"]
 
 
 @pytest.mark.parametrize(
-    ("path", "wish"),
+    ("path", "fields"),
     [
         ("/v1/chat/completions", {"response_format": FORMAT}),
         ("/api/chat", {"format": NUMBER, "stream": False}),
     ],
 )
 def test_clients_of_both_apis_get_the_answer_that_fits(
-    url: str, path: str, wish: dict[str, Any]
+    url: str, path: str, fields: dict[str, Any]
 ) -> None:
     answer = httpx.post(
         f"{url}{path}",
-        json={"model": "auto", "messages": [{"role": "user", "content": TASK}], **wish},
+        json={"model": "auto", "messages": [{"role": "user", "content": TASK}], **fields},
         timeout=30,
     )
     assert (answer.status_code, answer.headers["x-orch-fallback"]) == (200, "1")
@@ -125,8 +125,8 @@ def test_clients_of_both_apis_get_the_answer_that_fits(
 def test_an_unusable_schema_is_rejected_before_any_call(
     url: str, ollama: FakeOllama, schema: dict[str, Any]
 ) -> None:
-    wish = {"model": "auto", "messages": [{"role": "user", "content": TASK}], "format": schema}
-    answer = httpx.post(f"{url}/api/chat", json=wish, timeout=30)
+    fields = {"model": "auto", "messages": [{"role": "user", "content": TASK}], "format": schema}
+    answer = httpx.post(f"{url}/api/chat", json=fields, timeout=30)
     assert (answer.status_code, "JSON Schema can't be used" in answer.text) == (400, True)
     done = orch("run", "--no-server", "--schema", schema_file(schema), TASK)
     assert (done.returncode, b"JSON Schema can't be used" in done.stderr) == (2, True)
@@ -141,8 +141,8 @@ def test_a_schema_file_nested_too_deeply_is_rejected(ollama: FakeOllama) -> None
 
 def test_an_answer_nested_too_deeply_is_a_failed_attempt(ollama: FakeOllama) -> None:
     ollama.models[CODER].reply = ["[" * 100_000, "]" * 100_000]
-    told = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
-    assert (told["attempts"][0]["code"], told["answer"]) == ("invalid_json", GOOD)
+    output = json.loads(orch("run", "--json", "--schema", schema_file(NUMBER), TASK).stdout)
+    assert (output["attempts"][0]["code"], output["answer"]) == ("invalid_json", GOOD)
 
 
 def test_a_slow_pattern_does_not_block_the_server(
@@ -150,7 +150,7 @@ def test_a_slow_pattern_does_not_block_the_server(
 ) -> None:
     monkeypatch.setattr(json_schema, "CHECK_TIMEOUT_S", 2.0)
     ollama.models[CODER].reply, ollama.models[LLAMA].reply = [ENDLESS], ['{"a": "aa"}']
-    wish = {
+    fields = {
         "model": "auto",
         "messages": [{"role": "user", "content": TASK}],
         "format": CATASTROPHE,
@@ -158,7 +158,7 @@ def test_a_slow_pattern_does_not_block_the_server(
     }
     answers: list[httpx.Response] = []
     asking = threading.Thread(
-        target=lambda: answers.append(httpx.post(f"{url}/api/chat", json=wish, timeout=60))
+        target=lambda: answers.append(httpx.post(f"{url}/api/chat", json=fields, timeout=60))
     )
     asking.start()
     ollama.wait_for(lambda: bool(ollama.chats()))
@@ -189,7 +189,7 @@ def test_jsonschema_is_imported_only_for_a_schema(ollama: FakeOllama, more: list
 
 
 @pytest.mark.parametrize(
-    ("schema", "answer", "said"),
+    ("schema", "answer", "expected"),
     [
         (NUMBER, {"a": 1}, ""),
         (NUMBER, {"a": 1.5}, "$.a must be of type integer"),
@@ -217,14 +217,14 @@ def test_jsonschema_is_imported_only_for_a_schema(ollama: FakeOllama, more: list
         (False, "1", "$ must not be there"),
     ],
 )
-async def test_a_violation_names_its_path(schema: Any, answer: Any, said: str) -> None:
-    told = await fault(schema, answer)
-    assert told.startswith(said) if said else told == ""
+async def test_a_violation_names_its_path(schema: Any, answer: Any, expected: str) -> None:
+    violation = await violation_of(schema, answer)
+    assert violation.startswith(expected) if expected else violation == ""
 
 
 async def test_a_violation_does_not_quote_a_huge_answer() -> None:
-    assert len(await fault({"type": "integer"}, "x" * 1_000_000)) < 200
-    assert len(await fault({"additionalProperties": False}, {"x" * 1_000_000: 1})) < 200
+    assert len(await violation_of({"type": "integer"}, "x" * 1_000_000)) < 200
+    assert len(await violation_of({"additionalProperties": False}, {"x" * 1_000_000: 1})) < 200
 
 
 async def test_references_that_fan_out_are_limited_in_time(
@@ -232,7 +232,7 @@ async def test_references_that_fan_out_are_limited_in_time(
 ) -> None:
     monkeypatch.setattr(json_schema, "CHECK_TIMEOUT_S", 0.5)
     layers = {f"n{n}": {"allOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 8} for n in range(30)}
-    assert "could not be checked" in await fault(
+    assert "could not be checked" in await violation_of(
         {"$ref": "#/$defs/n0", "$defs": {**layers, "n30": True}}, "1"
     )
 
@@ -253,7 +253,7 @@ def test_an_external_reference_is_rejected(reference: str) -> None:
 
 
 async def test_formats_are_not_checked() -> None:
-    assert await fault({"type": "string", "format": "email"}, '"no address"') == ""
+    assert await violation_of({"type": "string", "format": "email"}, '"no address"') == ""
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_a_schema_nested_too_deeply_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "schema"),
+    ("response_format", "schema"),
     [
         (None, None),
         ({"type": "text"}, None),
@@ -290,6 +290,6 @@ def test_a_schema_nested_too_deeply_is_rejected() -> None:
     ],
 )
 def test_the_schema_is_found_in_each_response_format(
-    asked: dict[str, Any] | None, schema: Any
+    response_format: dict[str, Any] | None, schema: Any
 ) -> None:
-    assert schema_from_format(asked) == schema
+    assert schema_from_format(response_format) == schema

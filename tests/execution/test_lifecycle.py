@@ -23,7 +23,7 @@ from tests.support.orch_command import orch
 from tests.support.scheduler_harness import SchedulerHarness, config, inventory, settle
 
 FULL, SHORT = "llama3.1:latest", "llama3.1:8b"
-SAID = [{"role": "user", "content": "hi"}]
+MESSAGES = [{"role": "user", "content": "hi"}]
 GB = 10**9
 
 
@@ -157,10 +157,10 @@ def test_ps_lists_a_model_once_under_the_name_that_ollama_lists(
     url: str, aliases: FakeOllama
 ) -> None:
     httpx.post(
-        f"{aliases.url}/api/chat", json={"model": SHORT, "messages": SAID}
+        f"{aliases.url}/api/chat", json={"model": SHORT, "messages": MESSAGES}
     ).raise_for_status()
     assert [each["name"] for each in httpx.get(f"{url}/api/ps").json()["models"]] == [SHORT]
-    httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": SAID}).raise_for_status()
+    httpx.post(f"{url}/api/chat", json={"model": FULL, "messages": MESSAGES}).raise_for_status()
     httpx.post(
         f"{url}/api/chat", json={"model": FULL, "messages": [], "keep_alive": 0}
     ).raise_for_status()

@@ -20,7 +20,7 @@ from orch.server.wiring import ServerWiring
 from orch.types import ChatRequest, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 
-LIAR, LOCAL, HOST = "liar:70b", "llama3.2:3b", "https://far.example:443"
+HIDDEN_REMOTE, LOCAL, HOST = "liar:70b", "llama3.2:3b", "https://far.example:443"
 TASK = "Tell me about the sea"
 
 
@@ -28,7 +28,7 @@ TASK = "Tell me about the sea"
 def server() -> Iterator[FakeOllama]:
     """An Ollama whose best model reveals only in its answer that it runs on another machine."""
     liar = FakeModel(
-        LIAR,
+        HIDDEN_REMOTE,
         reply=["From", " afar"],
         remote_host=HOST,
         says_remote_in=frozenset({"answer"}),
@@ -43,7 +43,7 @@ def server() -> Iterator[FakeOllama]:
 def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
     """An orchestrator that prefers that model."""
     listed = [
-        {"id": LIAR, "quality_rating": 9, "speed_rating": 9, **liar},
+        {"id": HIDDEN_REMOTE, "quality_rating": 9, "speed_rating": 9, **liar},
         {"id": LOCAL, "quality_rating": 3, "speed_rating": 3},
     ]
     models = {"providers": {"ollama": {"kind": "ollama", "base_url": server.url}}, "models": listed}
@@ -59,11 +59,15 @@ def orchestrator(server: FakeOllama, **liar: Any) -> Orchestrator:
 
 
 async def test_a_remote_answer_is_a_failed_attempt_that_names_the_host(server: FakeOllama) -> None:
-    async with orchestrator(server) as made:
-        chunks = [chunk async for chunk in made.execute_streaming(TASK)]
+    async with orchestrator(server) as opened:
+        chunks = [chunk async for chunk in opened.execute_streaming(TASK)]
     assert "".join(chunk["chunk"] for chunk in chunks if chunk["type"] == "content") == "From here"
     fallback = next(chunk for chunk in chunks if chunk["type"] == "fallback")
-    assert (fallback["code"], fallback["from"], fallback["offset"]) == ("remote_answer", LIAR, 0)
+    assert (fallback["code"], fallback["from"], fallback["offset"]) == (
+        "remote_answer",
+        HIDDEN_REMOTE,
+        0,
+    )
     assert "the text went to far.example" in fallback["reason"]
 
 
@@ -71,16 +75,16 @@ async def test_a_model_that_answered_remotely_is_not_called_again(
     server: FakeOllama,
 ) -> None:
     for _ in range(2):
-        async with orchestrator(server) as made:
+        async with orchestrator(server) as opened:
             for _ in range(2):
-                assert (await made.execute(TASK)).decision.model_id == LOCAL
-    assert len(server.asked(LIAR)) == 1
+                assert (await opened.execute(TASK)).decision.model_id == LOCAL
+    assert len(server.asked(HIDDEN_REMOTE)) == 1
 
 
 async def test_a_pinned_model_that_answers_remotely_exits_with_7(server: FakeOllama) -> None:
-    async with orchestrator(server) as made:
+    async with orchestrator(server) as opened:
         with pytest.raises(OrchError, match=r"the text went to far\.example") as caught:
-            await made.execute(TASK, model=LIAR, fallback=False)
+            await opened.execute(TASK, model=HIDDEN_REMOTE, fallback=False)
     assert (caught.value.exit_code, caught.value.partial, caught.value.attempts[0].code) == (
         7,
         "",
@@ -89,15 +93,18 @@ async def test_a_pinned_model_that_answers_remotely_exits_with_7(server: FakeOll
 
 
 async def test_reading_stops_when_a_remote_answer_is_recognized(server: FakeOllama) -> None:
-    server.models[LIAR].reply, server.models[LIAR].chunk_delay_s = ["word "] * 10_000, 0.05
-    async with orchestrator(server) as made:
-        await made.execute(TASK)
-    server.wait_for(lambda: server.asked(LIAR)[0].aborted)
+    server.models[HIDDEN_REMOTE].reply, server.models[HIDDEN_REMOTE].chunk_delay_s = (
+        ["word "] * 10_000,
+        0.05,
+    )
+    async with orchestrator(server) as opened:
+        await opened.execute(TASK)
+    server.wait_for(lambda: server.asked(HIDDEN_REMOTE)[0].aborted)
 
 
 async def test_an_allowed_remote_answer_passes(server: FakeOllama) -> None:
-    async with orchestrator(server, remote="allow") as made:
-        assert (await made.execute(TASK)).response.content == "From afar"
+    async with orchestrator(server, remote="allow") as opened:
+        assert (await opened.execute(TASK)).response.content == "From afar"
 
 
 # ---------------------------------------------------------------- at the client
@@ -124,7 +131,7 @@ async def test_a_remote_answer_of_an_openai_server_fails(
 ) -> None:
     backend = OpenAIClient(Provider(kind="openai", base_url=server.url))
     with pytest.raises(ProviderError, match=r"the text went to far\.example"):
-        await anext(backend.chat(ChatRequest(LIAR, [{"role": "user", "content": "hi"}])))
+        await anext(backend.chat(ChatRequest(HIDDEN_REMOTE, [{"role": "user", "content": "hi"}])))
     await backend.aclose()
 
 
@@ -150,7 +157,7 @@ async def test_the_embedding_models_host_is_checked_before_text_is_sent(
 async def test_vectors_of_a_remote_machine_are_not_used(server: FakeOllama) -> None:
     backend = OllamaClient(Provider(kind="ollama", base_url=server.url))
     with pytest.raises(ProviderError, match=r"the text went to far\.example"):
-        await backend.embed(LIAR, ["my diary"])
+        await backend.embed(HIDDEN_REMOTE, ["my diary"])
     await backend.aclose()
 
 
@@ -170,7 +177,7 @@ def wired(remote: str, wiring: ServerWiring, server: FakeOllama) -> ProviderClie
     config = config_from_data(
         {
             "providers": {"ollama": {"kind": "ollama", "base_url": server.url}},
-            "models": [{"id": LIAR, "remote": remote}],
+            "models": [{"id": HIDDEN_REMOTE, "remote": remote}],
         },
         {"version": 1},
     )

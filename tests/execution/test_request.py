@@ -14,14 +14,16 @@ from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orch_command import orch
 
 TASK = "What is a mutex?"
-SAID = [{"role": "user", "content": TASK}]
+MESSAGES = [{"role": "user", "content": TASK}]
 MANY = {"version": 1, "memory_budget_gb": 100}
 
 
 def bare(ollama: FakeOllama) -> None:
     """A chat of another client, such as `ollama run`: without num_ctx."""
     assert (
-        httpx.post(f"{ollama.url}/api/chat", json={"model": LLAMA, "messages": SAID}).status_code
+        httpx.post(
+            f"{ollama.url}/api/chat", json={"model": LLAMA, "messages": MESSAGES}
+        ).status_code
         == 200
     )
 
@@ -52,13 +54,13 @@ def test_smaller_requested_contexts_do_not_reload_a_model(url: str, ollama: Fake
     for num_ctx in (8_192, 4_100, 4_200, 3_000):
         httpx.post(
             f"{url}/api/chat",
-            json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": num_ctx}},
+            json={"model": LLAMA, "messages": MESSAGES, "options": {"num_ctx": num_ctx}},
         ).raise_for_status()
     httpx.post(
         f"{url}/v1/chat/completions",
-        json={"model": LLAMA, "messages": SAID, "options": {"num_ctx": 2_000}},
+        json={"model": LLAMA, "messages": MESSAGES, "options": {"num_ctx": 2_000}},
     ).raise_for_status()
-    httpx.post(f"{url}/api/chat", json={"model": LLAMA, "messages": SAID}).raise_for_status()
+    httpx.post(f"{url}/api/chat", json={"model": LLAMA, "messages": MESSAGES}).raise_for_status()
     assert (ollama.loads, sent(ollama)) == (1, [8_192] * 6)
 
 

@@ -136,8 +136,8 @@ async def test_a_runs_record_holds_task_answer_decision_and_counts(
             TASK, system_prompt="be brief", session="s", model="a:1b"
         )
         row = orchestrator.runtime.journal.history.find_run(result.run_id) or {}
-    asked = ("task", "system", "session", "face", "status", "source", "config_hash")
-    assert [row[name] for name in asked] == [
+    columns = ("task", "system", "session", "face", "status", "source", "config_hash")
+    assert [row[name] for name in columns] == [
         TASK,
         "be brief",
         "s",
@@ -180,7 +180,7 @@ LONG, SHORT = "sea and land " * 100, "sea and land " * 20
 
 
 @pytest.mark.parametrize(
-    ("text", "bytes_per_token", "said"),
+    ("text", "bytes_per_token", "phrase"),
     [
         (LONG, 4.0, ""),
         (LONG, 1.0, "were expected"),
@@ -190,8 +190,8 @@ LONG, SHORT = "sea and land " * 100, "sea and land " * 20
     ids=["near", "far more", "far less", "short"],
 )
 async def test_a_prompt_estimate_off_by_more_than_two_is_reported(
-    server: FakeOllama, text: str, bytes_per_token: float, said: str
+    server: FakeOllama, text: str, bytes_per_token: float, phrase: str
 ) -> None:
     warnings = await warnings_of(server, text, bytes_per_token)
-    assert [said in warning for warning in warnings] == ([True] if said else [])
+    assert [phrase in warning for warning in warnings] == ([True] if phrase else [])
     assert all(("may have been cut" in warning) is (bytes_per_token > 4) for warning in warnings)

@@ -32,7 +32,7 @@ LLAMACPP = (
     ' size","n_prompt_tokens":{tokens},"n_ctx":{context}}}}}'
 )
 SILENT = "the input length exceeds the context length"
-SAID = [OLLAMA, LLAMACPP, SILENT]
+REFUSALS = [OLLAMA, LLAMACPP, SILENT]
 SYLLABLES = "ba " * 2_500
 """About 2,500 tokens by orch's estimate, three times as many for a model with one token a byte."""
 
@@ -151,13 +151,13 @@ async def test_the_backoff_is_slept(ollama: FakeOllama, monkeypatch: pytest.Monk
 # ---------------------------------------------------------------- more context
 
 
-@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("refusal", REFUSALS)
 async def test_a_refused_prompt_is_retried_with_a_context_that_holds_it(
-    ollama: FakeOllama, dense: FakeModel, said: str
+    ollama: FakeOllama, dense: FakeModel, refusal: str
 ) -> None:
-    dense.overflow = said
+    dense.overflow = refusal
     result = await run(ollama, num_ctx=4_096)
-    assert contexts(ollama) == ([4_096, 16_384] if said != SILENT else [4_096, 8_192])
+    assert contexts(ollama) == ([4_096, 16_384] if refusal != SILENT else [4_096, 8_192])
     assert [(each.model, each.outcome, each.code) for each in result.attempts] == [
         (CODER, "failed", "context_overflow"),
         (CODER, "ok", ""),
@@ -166,11 +166,11 @@ async def test_a_refused_prompt_is_retried_with_a_context_that_holds_it(
     assert any("it is asked once more" in warning for warning in result.warnings)
 
 
-@pytest.mark.parametrize("said", [OLLAMA, LLAMACPP])
+@pytest.mark.parametrize("refusal", [OLLAMA, LLAMACPP])
 async def test_the_same_prompt_is_not_refused_twice(
-    ollama: FakeOllama, dense: FakeModel, said: str
+    ollama: FakeOllama, dense: FakeModel, refusal: str
 ) -> None:
-    dense.overflow = said
+    dense.overflow = refusal
     await run(ollama, num_ctx=4_096)
     ollama.resident.clear()
     second = await run(ollama, num_ctx=4_096)
@@ -231,11 +231,11 @@ async def test_a_server_that_ignores_num_ctx_is_not_retried(
 async def test_an_openai_server_that_reserves_max_tokens_is_retried_with_less(
     ollama: FakeOllama,
 ) -> None:
-    said = (
+    refusal = (
         "This model's maximum context length is 4096 tokens. However, you requested 32012 tokens"
         " (12 in the messages, 32000 in the completion)."
     )
-    ollama.models[CODER].faults.append(Fault("status", status=400, message=said))
+    ollama.models[CODER].faults.append(Fault("status", status=400, message=refusal))
     result = await run(ollama, "hi", kind="openai", options={"max_tokens": 32_000})
     assert [chat.body["max_tokens"] for chat in ollama.chats()] == [32_000, 4_096 - 12 - 16]
     assert result.response.content == "def f(): pass"
@@ -298,13 +298,13 @@ def test_orch_run_answers_a_refused_prompt(ollama: FakeOllama, dense: FakeModel)
 def test_a_client_of_the_endpoint_does_not_notice_the_retry(
     url: str, ollama: FakeOllama, dense: FakeModel, stream: bool
 ) -> None:
-    asked = {
+    body = {
         "model": CODER,
         "messages": [{"role": "user", "content": SYLLABLES}],
         "options": {"num_ctx": 4_096},
         "stream": stream,
     }
-    answer = httpx.post(f"{url}/api/chat", json=asked)
+    answer = httpx.post(f"{url}/api/chat", json=body)
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert (answer.status_code, "".join(line["message"]["content"] for line in lines)) == (
         200,
@@ -316,7 +316,7 @@ def test_a_client_of_the_endpoint_does_not_notice_the_retry(
 
 
 @pytest.mark.parametrize(
-    ("message", "body", "told"),
+    ("message", "body", "counts"),
     [
         ("request (18369 tokens) exceeds the available context size (8192 tokens), try increasing it", b"", (18_369, 8_192)),
         ("too long", b'{"error":{"n_prompt_tokens":5012,"n_ctx":4096}}', (5_012, 4_096)),
@@ -334,6 +334,6 @@ def test_a_client_of_the_endpoint_does_not_notice_the_retry(
     ],
 )  # fmt: skip
 def test_token_counts_are_parsed_from_every_servers_refusal(
-    message: str, body: bytes, told: tuple[int | None, int | None]
+    message: str, body: bytes, counts: tuple[int | None, int | None]
 ) -> None:
-    assert parse_overflow(message, body) == told
+    assert parse_overflow(message, body) == counts

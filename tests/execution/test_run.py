@@ -44,21 +44,21 @@ class StoppingGate(NoQueue):
         return super().acquire(ticket)
 
 
-async def failure(orchestrator: Orchestrator, **wishes: Any) -> OrchError:
+async def failure(orchestrator: Orchestrator, **arguments: Any) -> OrchError:
     """The error of a run with `execute`."""
     with pytest.raises(OrchError) as caught:
-        await orchestrator.execute(TASK, **wishes)
+        await orchestrator.execute(TASK, **arguments)
     return caught.value
 
 
 async def streamed(
-    orchestrator: Orchestrator, on_partial: OnPartial, **wishes: Any
+    orchestrator: Orchestrator, on_partial: OnPartial, **arguments: Any
 ) -> tuple[list[Chunk], OrchError | None]:
     """The chunks of a streamed run, and its error."""
     chunks: list[Chunk] = []
     try:
         async with aclosing(
-            orchestrator.stream_task(build_task(TASK, **wishes), on_partial)
+            orchestrator.stream_task(build_task(TASK, **arguments), on_partial)
         ) as stream:
             async for chunk in stream:
                 chunks.append(chunk)
@@ -77,19 +77,19 @@ def kinds(chunks: list[Chunk]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("routing", "asked"),
+    ("routing", "called"),
     [({"fallback": {"max_attempts": 1}}, 1), ({"fallback": {"max_attempts": 2}}, 2), ({}, 3)],
     ids=str,
 )
 async def test_at_most_max_attempts_models_are_called_three_by_default(
-    server: FakeOllama, routing: dict[str, Any], asked: int
+    server: FakeOllama, routing: dict[str, Any], called: int
 ) -> None:
     for model in server.models.values():
         model.faults.append(BROKEN)
     async with over({"ollama": server}, **routing) as orchestrator:
         error = await failure(orchestrator)
-    assert [attempt.model for attempt in error.attempts] == list(FOUR[:asked])
-    assert len(server.chats()) == asked
+    assert [attempt.model for attempt in error.attempts] == list(FOUR[:called])
+    assert len(server.chats()) == called
     assert (error.code, error.exit_code) == ("all_failed", 7)
 
 
@@ -290,13 +290,13 @@ async def test_a_cached_answer_is_journaled_but_not_remembered(
 
 
 @pytest.mark.parametrize(
-    ("remember", "wish", "kept"),
+    ("remember", "requested", "remembered"),
     [(True, None, 1), (False, None, 0), (True, False, 0), (False, True, 1)],
 )
 async def test_store_memory_overrides_routing_yaml(
-    server: FakeOllama, remember: bool, wish: bool | None, kept: int
+    server: FakeOllama, remember: bool, requested: bool | None, remembered: int
 ) -> None:
     async with over({"ollama": server}, memory={"remember": remember}) as orchestrator:
-        await orchestrator.execute(TASK, store_memory=wish)
+        await orchestrator.execute(TASK, store_memory=requested)
         (row,) = orchestrator.runtime.journal.history.runs()
-    assert row["remember"] == kept
+    assert row["remember"] == remembered

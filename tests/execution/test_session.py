@@ -21,7 +21,7 @@ from tests.support.forked import COMMAND
 from tests.support.orch_command import orch
 
 
-def asked(ollama: FakeOllama) -> list[tuple[str, str]]:
+def last_messages(ollama: FakeOllama) -> list[tuple[str, str]]:
     """Role and text of the last request's messages."""
     messages: list[dict[str, Any]] = ollama.chats()[-1].body["messages"]
     return [(message["role"], message["content"]) for message in messages]
@@ -31,14 +31,22 @@ def test_a_session_sends_its_earlier_turns(ollama: FakeOllama) -> None:
     orch("run", "--session", "s", "-m", CODER, "one")
     orch("run", "--session", "other", "-m", CODER, "elsewhere")
     orch("run", "--session", "s", "-m", CODER, "two")
-    assert asked(ollama) == [("user", "one"), ("assistant", "def f(): pass"), ("user", "two")]
+    assert last_messages(ollama) == [
+        ("user", "one"),
+        ("assistant", "def f(): pass"),
+        ("user", "two"),
+    ]
 
 
 def test_continue_resumes_the_last_run_even_without_a_session(ollama: FakeOllama) -> None:
     orch("run", "-m", CODER, "one")
     orch("run", "-c", "-m", CODER, "two")
     orch("run", "-c", "-m", CODER, "three")
-    assert [text for role, text in asked(ollama) if role == "user"] == ["one", "two", "three"]
+    assert [text for role, text in last_messages(ollama) if role == "user"] == [
+        "one",
+        "two",
+        "three",
+    ]
 
 
 def test_continue_without_an_earlier_run_is_an_error(ollama: FakeOllama) -> None:
@@ -59,7 +67,7 @@ def test_a_session_needs_a_journal_with_texts(ollama: FakeOllama, home: Path, mo
 def test_redacted_turns_are_sent_as_redacted_with_a_warning(ollama: FakeOllama) -> None:
     orch("run", "--session", "s", "-m", CODER, "password: hunter2secret")
     done = orch("run", "--session", "s", "-m", CODER, "what was it?")
-    assert asked(ollama)[0] == ("user", "password: [redacted: assignment]")
+    assert last_messages(ollama)[0] == ("user", "password: [redacted: assignment]")
     assert b"redacted" in done.stderr
 
 
@@ -68,7 +76,7 @@ def test_turns_beyond_the_limit_are_left_out_with_a_warning(ollama: FakeOllama) 
         orch("run", "--session", "s", "-m", CODER, f"{number} " + "word " * 1000)
     done = orch("run", "--session", "s", "-m", CODER, "and now?")
     assert b"oldest turn" in done.stderr
-    assert len(asked(ollama)) < 9
+    assert len(last_messages(ollama)) < 9
 
 
 def test_each_turn_is_journaled_once(ollama: FakeOllama, home: Path) -> None:
@@ -83,7 +91,7 @@ def test_each_turn_is_journaled_once(ollama: FakeOllama, home: Path) -> None:
 def test_chat_runs_one_turn_a_line(ollama: FakeOllama) -> None:
     done = orch("chat", "-m", CODER, stdin=b"one\ntwo\n/why\n/quit\nnever\n")
     assert done.returncode == 0
-    assert [text for role, text in asked(ollama) if role == "user"] == ["one", "two"]
+    assert [text for role, text in last_messages(ollama) if role == "user"] == ["one", "two"]
     assert b"named by you" in done.stdout
 
 
@@ -128,7 +136,7 @@ def test_continue_resumes_an_interrupted_run(ollama: FakeOllama, number: signal.
     orch("run", "-m", CODER, "apples?")
     interrupted(ollama, "count", number=number)
     orch("run", "-c", "-m", CODER, "go on")
-    question, answer, last = asked(ollama)
+    question, answer, last = last_messages(ollama)
     assert (question, last) == (("user", "count"), ("user", "go on"))
     assert (answer[0], answer[1].startswith("tick ")) == ("assistant", True)
 
@@ -139,7 +147,7 @@ def test_a_run_interrupted_before_its_first_token_keeps_the_roles_alternating(
     orch("run", "--session", "s", "-m", CODER, "one")
     interrupted(ollama, "--session", "s", "two", text=b"")
     orch("run", "-c", "-m", CODER, "three")
-    turns = asked(ollama)
+    turns = last_messages(ollama)
     assert [role for role, _ in turns] == ["user", "assistant"] * 2 + ["user"]
     assert [text for role, text in turns if role == "user"] == ["one", "two", "three"]
     assert turns[3][1] == INTERRUPTED_ANSWER
@@ -149,7 +157,7 @@ def test_visible_text_of_a_failed_run_is_a_turn(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("cut", after=2))
     assert orch("run", "--session", "s", "-m", CODER, "one").returncode == 7
     orch("run", "-c", "-m", CODER, "go on")
-    assert asked(ollama) == [("user", "one"), ("assistant", "def f(): "), ("user", "go on")]
+    assert last_messages(ollama) == [("user", "one"), ("assistant", "def f(): "), ("user", "go on")]
 
 
 def test_a_failed_run_without_text_is_not_a_turn(ollama: FakeOllama) -> None:
@@ -157,7 +165,7 @@ def test_a_failed_run_without_text_is_not_a_turn(ollama: FakeOllama) -> None:
     ollama.models[CODER].faults.append(Fault("status"))
     assert orch("run", "--session", "s", "-m", CODER, "two").returncode == 7
     orch("run", "-c", "-m", CODER, "three")
-    assert [text for role, text in asked(ollama) if role == "user"] == ["one", "three"]
+    assert [text for role, text in last_messages(ollama) if role == "user"] == ["one", "three"]
 
 
 def test_a_repeated_question_replaces_its_unfinished_turn(
@@ -165,9 +173,9 @@ def test_a_repeated_question_replaces_its_unfinished_turn(
 ) -> None:
     interrupted(ollama, "--session", "s", "count")
     orch("run", "--session", "s", "-m", CODER, "count")
-    assert asked(ollama) == [("user", "count")]
+    assert last_messages(ollama) == [("user", "count")]
     orch("run", "--session", "s", "-m", CODER, "and now?")
-    assert asked(ollama) == [
+    assert last_messages(ollama) == [
         ("user", "count"),
         ("assistant", "def f(): pass"),
         ("user", "and now?"),
@@ -186,8 +194,8 @@ def test_the_next_turn_keeps_type_and_model_unless_it_failed(
         ollama.models[CODER].faults.append(Fault("cut", after=1))
         assert orch("run", "-t", "creative", "-m", CODER, "a poem on the sea").returncode == 7
     ollama.resident.clear()
-    told = json.loads(orch("run", "--json", "-c", "more").stdout)
-    assert (told["task_type"], told["model"]) == (
+    output = json.loads(orch("run", "--json", "-c", "more").stdout)
+    assert (output["task_type"], output["model"]) == (
         "creative",
         CODER if ends == "interrupted" else LLAMA,
     )
@@ -202,22 +210,22 @@ async def test_a_cancelled_library_run_is_a_turn(ollama: FakeOllama) -> None:
                 if chunk["type"] == "content":
                     break
         await orchestrator.execute("go on", session="s", model=CODER)
-    assert asked(ollama) == [("user", "one"), ("assistant", "def "), ("user", "go on")]
+    assert last_messages(ollama) == [("user", "one"), ("assistant", "def "), ("user", "go on")]
 
 
 def test_a_run_ended_at_the_endpoint_is_a_turn(url: str, ollama: FakeOllama) -> None:
     ollama.models[CODER].reply, ollama.models[CODER].chunk_delay_s = ["tick "] * 1_000, 0.02
-    wished = {"text": "one", "session": "s", "model": CODER}
+    body = {"text": "one", "session": "s", "model": CODER}
     with httpx.stream(
-        "POST", f"{url}/orch/run", json=wished, headers={"accept": "application/x-ndjson"}
+        "POST", f"{url}/orch/run", json=body, headers={"accept": "application/x-ndjson"}
     ) as answer:
         lines = answer.iter_lines()
         assert any('"content"' in line for line in lines)
         httpx.post(f"{url}/orch/runs/{answer.headers['x-orch-run-id']}/end", json={})
         assert '"interrupted"' in list(lines)[-1]
     ollama.models[CODER].reply = ["done"]
-    httpx.post(f"{url}/orch/run", json={**wished, "text": "go on"}, timeout=30)
-    assert [(role, text[:9]) for role, text in asked(ollama)] == [
+    httpx.post(f"{url}/orch/run", json={**body, "text": "go on"}, timeout=30)
+    assert [(role, text[:9]) for role, text in last_messages(ollama)] == [
         ("user", "one"),
         ("assistant", "tick tick"),
         ("user", "go on"),
