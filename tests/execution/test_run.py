@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
@@ -13,6 +14,7 @@ from orch.execution.events import Chunk
 from orch.execution.run import OnPartial
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
+from orch.text import prompt
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orchestrators import fake, over
 
@@ -300,3 +302,31 @@ async def test_store_memory_overrides_routing_yaml(
         await orchestrator.execute(TASK, store_memory=requested)
         (row,) = orchestrator.runtime.journal.history.runs()
     assert row["remember"] == remembered
+
+
+# ---------------------------------------------------------------- what is derived from the task
+
+
+@pytest.mark.parametrize("session", [None, "s"])
+async def test_messages_and_text_are_derived_once_a_run(
+    server: FakeOllama, session: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for name in ("build_messages", "text_to_classify", "estimate_need"):
+        _count_calls(monkeypatch, name, calls)
+    async with over({"ollama": server}) as orchestrator:
+        await orchestrator.execute(TASK, session=session)
+    assert sorted(calls) == ["build_messages", "estimate_need", "text_to_classify"]
+
+
+def _count_calls(monkeypatch: pytest.MonkeyPatch, name: str, calls: list[str]) -> None:
+    """Notes every call of a function of `orch.text.prompt`, whichever module makes it."""
+    function = getattr(prompt, name)
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(name)
+        return function(*arguments)
+
+    for module in [*sys.modules.values()]:
+        if getattr(module, name, None) is function and module.__name__.startswith("orch."):
+            monkeypatch.setattr(module, name, counted)
