@@ -122,7 +122,7 @@ def test_a_name_that_no_run_or_several_have_finds_nothing(journal: Journal, name
 
 
 def test_a_conversation_without_runs_has_no_turns(journal: Journal) -> None:
-    assert write(journal).conversation("empty", 10) == Conversation([], {}, False)
+    assert journal.history.conversation("empty", 10) == Conversation([], {}, False)
 
 
 def test_a_conversation_whose_name_contains_other_is_listed(journal: Journal) -> None:
