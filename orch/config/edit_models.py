@@ -142,7 +142,7 @@ def propose_embedded_model(config_dir: Path | None, model: dict[str, Any]) -> Mo
     if name is None:
         name = _free_name("embedded", providers)
         providers[name] = {"kind": "llamacpp"}
-    key = (name, str(model["id"]))
+    key = ModelKey(name, str(model["id"]))
     entry = next(
         (each for each in data.get("models") or () if _key_of(each) == _full_key(key)), None
     )
@@ -213,13 +213,14 @@ def _check(config_dir: Path | None, change: ModelsChange, wanted: set[ModelKey])
 
 
 def _full_key(key: ModelKey) -> ModelKey:
-    return key[0], canonical_model_name(key[1])
+    return ModelKey(key.provider, canonical_model_name(key.model))
 
 
 def _key_of(entry: Any) -> ModelKey:
     """Provider and full name of an entry, valid or not."""
     fields = entry if isinstance(entry, Mapping) else {}
-    return str(fields.get("provider") or "ollama"), canonical_model_name(str(fields.get("id", "")))
+    model = canonical_model_name(str(fields.get("id", "")))
+    return ModelKey(str(fields.get("provider") or "ollama"), model)
 
 
 def _keys(path: Path, text: str) -> set[ModelKey]:

@@ -28,7 +28,7 @@ from orch.routing.model_state import free_context
 from orch.routing.router import REAL_MODEL_ANSWERED, Plan
 from orch.storage.answers import CachedAnswer
 from orch.text.prompt import LONG_TASK_CHARS, PreparedTask, Task, prepare_task, text_size
-from orch.types import Decision, RunResult
+from orch.types import Decision, ModelKey, RunResult
 
 OnPartial = Literal["restart", "continue", "stop"]
 """When a model fails after it gave text: restart (the text was buffered and is dropped), continue
@@ -123,7 +123,7 @@ class Run:
 
     def _demo_warnings(self, decision: Decision) -> list[str]:
         specs = self._runtime.config.models.models
-        answered = (spec for spec in specs if (spec.provider, spec.id) == decision.key)
+        answered = (spec for spec in specs if ModelKey(spec.provider, spec.id) == decision.key)
         return [warning for spec in answered if (warning := last_resort_warning(spec))]
 
     async def _call_models(

@@ -66,7 +66,9 @@ class QualityEstimator:
     ) -> None:
         self._feedback, self._shares = feedback, shares
         self._rated = {
-            qualified_name((spec.provider, spec.id)): _uniform_prior(spec.quality_rating / 10)
+            qualified_name(ModelKey(spec.provider, spec.id)): _uniform_prior(
+                spec.quality_rating / 10
+            )
             for spec in specs
             if spec.quality_rating is not None
         }
@@ -142,7 +144,7 @@ class QualityEstimator:
         """Learns the ratings since the model was stored, and stores it again."""
         later = self._feedback.ratings(after=stamp["ratings"])
         for rating in later:
-            name = qualified_name((rating.provider, rating.model))
+            name = qualified_name(ModelKey(rating.provider, rating.model))
             prior = stamp["priors"].setdefault(name, priors.get(name, UNKNOWN_PRIOR))
             model.meet(name, prior)
             apply_rating(model, rating)
@@ -186,13 +188,18 @@ def fit_quality_model(
         (
             each.prompt,
             each.task_type,
-            qualified_name((each.provider, each.model)),
+            qualified_name(ModelKey(each.provider, each.model)),
             float(each.score or 0.0),
         )
         for each in answered
     ]
     rows += [
-        (each.task, each.task_type or "", qualified_name((each.provider, each.model)), each.score)
+        (
+            each.task,
+            each.task_type or "",
+            qualified_name(ModelKey(each.provider, each.model)),
+            each.score,
+        )
         for each in words
     ]
     models = sorted({row[2] for row in rows})
@@ -201,7 +208,7 @@ def fit_quality_model(
         rows, models, rated, kinds=kinds, moves=[_grade_offset(answered, priors)] * len(answered)
     )
     for each in (each for each in ratings if each.kind == RERUN):
-        name = qualified_name((each.provider, each.model))
+        name = qualified_name(ModelKey(each.provider, each.model))
         model.meet(name, priors.get(name, UNKNOWN_PRIOR))
         apply_rating(model, each)
     return model
@@ -210,7 +217,7 @@ def fit_quality_model(
 def apply_rating(model: QualityModel, rating: Rating) -> None:
     """Applies one more rating of a known model. The stored score of a rerun is ignored: earlier
     versions stored an absolute one."""
-    name, score = qualified_name((rating.provider, rating.model)), rating.score
+    name, score = qualified_name(ModelKey(rating.provider, rating.model)), rating.score
     if rating.kind == RERUN:
         expected = model.predict(rating.task)[name].mean
         score = expected - min(RERUN_STEP, expected / 2)
@@ -253,7 +260,7 @@ def _grade_offset(graded: Sequence[GradedAnswer], priors: Mapping[str, Prior]) -
 
     distances: dict[str, list[float]] = {}
     for each in graded:
-        name = qualified_name((each.provider, each.model))
+        name = qualified_name(ModelKey(each.provider, each.model))
         if name in priors:
             distances.setdefault(name, []).append(
                 prior_at(priors[name], each.task_type) - float(each.score or 0.0)
@@ -281,4 +288,4 @@ def qualified_name(key: ModelKey) -> str:
 
 def _key(name: str) -> ModelKey:
     provider, _, model = name.partition("/")
-    return provider, model
+    return ModelKey(provider, model)

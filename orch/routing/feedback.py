@@ -136,7 +136,7 @@ def _scores(
     cut_off = run["status"] == "interrupted" and not run["answer"]
     if not run["model"] or run["status"] == "failed" or cut_off:
         raise UsageError(f"no model answered run {run['run_id']}", "rate a run that was answered")
-    answered = (run["provider"], run["model"])
+    answered = ModelKey(run["provider"], run["model"])
     scores = {answered: GOOD if verdict == "good" else BAD if verdict == "bad" else WORSE}
     if better:
         other = resolve_model(inventory, better).key

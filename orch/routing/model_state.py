@@ -65,7 +65,7 @@ class ModelState:
     @property
     def key(self) -> ModelKey:
         """Provider and id."""
-        return self.spec.provider, self.spec.id
+        return ModelKey(self.spec.provider, self.spec.id)
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -81,7 +81,7 @@ def _previous_turns(rows: Sequence[Mapping[str, Any]]) -> list[_PreviousTurn]:
         turns.append(last.get(row["session"] or "", _PreviousTurn()))
         if row["session"] and row["task_type"] in tuple(TaskType) and is_turn(row):
             answered = row["model"] and row["status"] != "failed"
-            model = (row["provider"], row["model"]) if answered else None
+            model = ModelKey(row["provider"], row["model"]) if answered else None
             last[row["session"]] = _PreviousTurn(TaskType(row["task_type"]), model)
     return turns[::-1]
 
@@ -105,12 +105,14 @@ def _recorded(
         # decisions of orch 0.1 before the fact was recorded: a forced type has confidence 1
         type_forced=decision.get("type_forced", decision["confidence"] == 1.0),
         previous_type=turn.task_type,
-        model=(first["provider"], first["model_id"]),
+        model=ModelKey(first["provider"], first["model_id"]),
         profile=decision["profile"],
         weights=decision["weights"],
         need=replace(need, prompt_tokens=decision["prompt_tokens"]),
         loaded=frozenset(
-            (each["provider"], each["model_id"]) for each in candidates if each.get("resident")
+            ModelKey(each["provider"], each["model_id"])
+            for each in candidates
+            if each.get("resident")
         ),
         session_model=turn.model,
     )

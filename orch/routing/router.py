@@ -289,4 +289,4 @@ def _type_of(turn: Mapping[str, Any]) -> TaskType | None:
 def _answered_by(turn: Mapping[str, Any]) -> ModelKey | None:
     if not turn or turn["status"] == "failed":
         return None
-    return turn["provider"], turn["model"]
+    return ModelKey(turn["provider"], turn["model"])

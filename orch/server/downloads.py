@@ -39,7 +39,7 @@ class Downloads:
 
     def start(self, model: str, provider: str) -> Download:
         """Starts downloading a model, unless that is in progress."""
-        key = provider, model
+        key = ModelKey(provider, model)
         existing = self.by_model.get(key)
         if existing is not None and existing.is_active:
             return existing

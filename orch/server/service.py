@@ -118,7 +118,7 @@ class Service:
         """Releases what a run holds; the last run of a replaced configuration closes it."""
         running = self.running.pop(run.run_id)
         if running.unloads_model and run.decision is not None:
-            model = run.decision.provider, run.decision.model_id
+            model = run.decision.key
             self.unload_when_idle(running.generation.orchestrator.runtime, model)
         running.generation.run_count -= 1
         await self._close_if_done(running.generation)

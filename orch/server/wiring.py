@@ -25,6 +25,7 @@ from orch.server.worker_threads import WorkerThreads
 from orch.storage.answers import AnswerStore
 from orch.storage.journal import Journal
 from orch.text.redact import Redactor
+from orch.types import ModelKey
 from orch.wiring import Wiring
 
 _Settings = tuple[Provider, tuple[ModelSpec, ...]]
@@ -120,7 +121,7 @@ class QueuedEmbedder:
         the loaded ones, where waiting would be in vain."""
         request = SlotRequest(
             f"memory {model}",
-            (self._name, model),
+            ModelKey(self._name, model),
             await self._footprint(model),
             embeds=True,
             timeout_s=WAIT_S,

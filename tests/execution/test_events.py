@@ -21,7 +21,7 @@ from orch.execution.events import (
     as_chunk,
 )
 from orch.execution.serialize import event_to_json
-from orch.types import Attempt, Decision, Response, RunResult, Timing
+from orch.types import Attempt, Decision, ModelKey, Response, RunResult, Timing
 
 DECISION = Decision(
     "a:1b", "A", "ollama", TaskType.CODING, 0.9, "best", (), "balanced", {}, 12, "c0"
@@ -36,7 +36,7 @@ ERROR = OrchError(
     run_id="run1",
 )
 CALL: dict[str, Any] = {"function": {"name": "add", "arguments": {}}}
-FALLBACK = Fallback(("one", "a:1b"), ("two", "b:1b"), "it broke", "server_error", 3)
+FALLBACK = Fallback(ModelKey("one", "a:1b"), ModelKey("two", "b:1b"), "it broke", "server_error", 3)
 EVENTS: list[tuple[RunEvent, str, dict[str, Any]]] = [
     (Metadata(DECISION), "metadata", {"model_id": "a:1b", "task_type": "coding", "reason": "best"}),
     (Content("hi"), "content", {"chunk": "hi"}),

@@ -14,7 +14,7 @@ from orch.execution.results import all_failed_error
 from orch.execution.serialize import fallback_model_names
 from orch.orchestrator import build_task
 from orch.storage.history import decode_run
-from orch.types import Attempt
+from orch.types import Attempt, ModelKey
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Fault
 
@@ -104,8 +104,8 @@ async def test_a_fallback_to_the_same_id_at_another_provider_is_reported(
     async with Orchestrator(models=two_homes(*twins)) as orchestrator:
         chunks = [chunk async for chunk in orchestrator.execute_streaming(TASK)]
     (fallback,) = [chunk for chunk in chunks if chunk["type"] == "fallback"]
-    failed = fallback["from_provider"], fallback["from"]
-    successor = fallback["to_provider"], fallback["to"]
+    failed = ModelKey(fallback["from_provider"], fallback["from"])
+    successor = ModelKey(fallback["to_provider"], fallback["to"])
     result = chunks[-1]["result"]
     assert fallback_model_names(failed, successor) == (f"one/{TWIN}", f"other/{TWIN}")
     assert (result.decision.provider, result.decision.reason.split(":")[0]) == ("other", "fallback")

@@ -16,7 +16,7 @@ from orch.config.spec import ModelSpec, Provider
 from orch.providers.ollama import OllamaClient
 from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
-from orch.types import InstalledModel
+from orch.types import InstalledModel, ModelKey
 from tests.conftest import LLAMA
 from tests.support.fake_ollama import FakeModel, FakeOllama, Json
 from tests.support.orch_command import orch
@@ -121,10 +121,10 @@ async def test_two_names_of_one_model_run_side_by_side() -> None:
     harness.submit("b", SHORT, footprint_bytes=10 * GB)
     await settle()
     assert harness.admitted == ["a", "b"]
-    assert harness.scheduler.is_needed(("ollama", FULL))
+    assert harness.scheduler.is_needed(ModelKey("ollama", FULL))
     harness.finish("a")
     await settle()
-    assert harness.scheduler.is_needed(("ollama", FULL))
+    assert harness.scheduler.is_needed(ModelKey("ollama", FULL))
 
 
 async def test_a_model_with_two_names_takes_its_memory_once() -> None:
@@ -137,7 +137,9 @@ async def test_a_model_with_two_names_takes_its_memory_once() -> None:
     )
     harness.submit("a", SHORT, footprint_bytes=10 * GB)
     await settle()
-    assert harness.scheduler.wait_reason(SlotRequest("r", ("ollama", "small"), 2 * GB)) == ""
+    assert (
+        harness.scheduler.wait_reason(SlotRequest("r", ModelKey("ollama", "small"), 2 * GB)) == ""
+    )
     assert [each["gb"] for each in harness.scheduler.status()["memory"]["resident"]] == [10.0]
 
 

@@ -12,7 +12,7 @@ from orch import OrchError, Orchestrator
 from orch.orchestrator import build_task
 from orch.routing.admission import NoQueue, SlotRequest
 from orch.text.prompt import Attachment, estimate_tokens
-from orch.types import TaskType
+from orch.types import ModelKey, TaskType
 from tests.support.fake_ollama import FakeModel, FakeOllama
 from tests.support.orchestrators import Json, fake, over
 
@@ -94,7 +94,9 @@ async def test_the_model_of_a_session_s_former_turn_is_the_conversation_s_model(
 async def test_a_conversation_s_model_is_known_by_its_provider_too() -> None:
     with fake(A) as one, fake(A) as two:
         async with over({"one": one, "two": two}, models=[], session_margin=1) as orchestrator:
-            made = await orchestrator.runtime.router.plan(build_task(TASK, stay_with=("two", A)))
+            made = await orchestrator.runtime.router.plan(
+                build_task(TASK, stay_with=ModelKey("two", A))
+            )
     assert [candidate.provider for candidate in made.order] == ["two", "one"]
 
 

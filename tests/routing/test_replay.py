@@ -16,7 +16,7 @@ from orch.classifier.classifier import Classifier
 from orch.orchestrator import Orchestrator
 from orch.routing.recorded_decisions import RecordedDecision, recorded_decisions
 from orch.routing.replay import DecisionReplayer, NewDecision, Replay, known_means, replay_decisions
-from orch.types import Candidate, Classification, TaskType
+from orch.types import Candidate, Classification, ModelKey, TaskType
 from tests.conftest import CODER, LLAMA
 from tests.support.fake_ollama import FakeOllama, Fault
 from tests.support.orch_command import orch
@@ -363,7 +363,9 @@ def _b_takes_all(past: RecordedDecision) -> NewDecision:
         Candidate("b", "B", "there", expected_s=2.0, reason="it is b"),
         Candidate("a", "A", "there", expected_s=5.0),
     )
-    return NewDecision(TaskType.CODING, candidates, {("there", "a"): 0.4, ("there", "b"): 0.6})
+    return NewDecision(
+        TaskType.CODING, candidates, {ModelKey("there", "a"): 0.4, ModelKey("there", "b"): 0.6}
+    )
 
 
 def _again(rows: list[dict[str, Any]]) -> Replay:

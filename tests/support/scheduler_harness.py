@@ -13,6 +13,7 @@ from orch.routing.admission import SlotRequest
 from orch.routing.model_state import ModelState
 from orch.routing.registry import Inventory
 from orch.server.scheduling.scheduler import Scheduler
+from orch.types import ModelKey
 
 SIZES = {"a:8b": 5, "b:8b": 6, "large:14b": 10, "embed:1": 1}
 """GB of each model."""
@@ -64,7 +65,7 @@ class SchedulerHarness:
     def submit(self, name: str, model: str = "a:8b", provider: str = "ollama", **more: Any) -> None:
         """Starts a request."""
         more.setdefault("footprint_bytes", int(SIZES.get(model, 0) * 1e9))
-        request = SlotRequest(name, (provider, model), **more)
+        request = SlotRequest(name, ModelKey(provider, model), **more)
         self._done[name] = asyncio.Event()
         self.tasks[name] = asyncio.create_task(self._run(name, request))
 

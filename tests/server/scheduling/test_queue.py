@@ -131,14 +131,18 @@ def test_the_preferences_are_in_this_order() -> None:
         since: float = 90.0,
     ) -> QueueEntry:
         return QueueEntry(
-            SlotRequest(str(number), ("p", model), client=client, batch=batch),
-            ("p", model),
+            SlotRequest(str(number), ModelKey("p", model), client=client, batch=batch),
+            ModelKey("p", model),
             number,
             since,
         )
 
     warmth, running = (
-        {("p", "used"): IN_USE, ("p", "there"): LOADED, ("p", "cold"): COLD},
+        {
+            ModelKey("p", "used"): IN_USE,
+            ModelKey("p", "there"): LOADED,
+            ModelKey("p", "cold"): COLD,
+        },
         {"busy": 1},
     )
     scene = QueueSnapshot(100.0, 30.0, warmth, running, {"served": 11})
@@ -166,7 +170,7 @@ def test_the_preferences_are_in_this_order() -> None:
 PLACES = st.lists(
     st.builds(
         lambda model, client, batch, since: (
-            SlotRequest("r", ("p", model), client=client, batch=batch),
+            SlotRequest("r", ModelKey("p", model), client=client, batch=batch),
             since,
         ),
         st.sampled_from("abc"),
@@ -327,7 +331,7 @@ async def test_one_that_is_cancelled_at_the_moment_its_patience_and_its_provider
 async def test_an_error_inside_gives_the_place_free() -> None:
     harness = SchedulerHarness(config(), inventory())
     with pytest.raises(ZeroDivisionError):
-        async with harness.scheduler.acquire(SlotRequest("r", ("ollama", "a:8b"))):
+        async with harness.scheduler.acquire(SlotRequest("r", ModelKey("ollama", "a:8b"))):
             _ = 1 / 0
     assert harness.scheduler.running_count("ollama") == 0
 

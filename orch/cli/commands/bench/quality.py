@@ -29,6 +29,7 @@ from orch.cli import context
 from orch.errors import OrchError, UsageError
 from orch.routing.lookup import resolve_model
 from orch.routing.registry import Inventory
+from orch.types import ModelKey
 
 if TYPE_CHECKING:
     from orch.bench.graders import ExecuteCode
@@ -132,7 +133,7 @@ async def _ask(
         render.print_warning(f"{name}: {why}; it is left out unless it is named")
     before = [row for row in judgements.graded_answers() if not row.error]
     if wishes.new:
-        asked = {(row.provider, row.model) for row in before}
+        asked = {ModelKey(row.provider, row.model) for row in before}
         states = [state for state in states if state.key not in asked]
     todo = pending_jobs(
         suite.tasks, states, frozenset() if wishes.fresh else frozenset(map(grading_key_of, before))
@@ -208,7 +209,7 @@ def _show(
         for row in runtime.journal.feedback.graded_answers()
         if row.task_id in tasks and task_hash(tasks[row.task_id]) == row.task_hash
     ]
-    graded = {(row.provider, row.model) for row in rows}
+    graded = {ModelKey(row.provider, row.model) for row in rows}
     states = [
         state for state in survey.states if state.key in graded and not state.is_remote_denied
     ]
@@ -223,7 +224,7 @@ def _show(
         else None
     )
     there = {state.key for state in states}
-    found = make_report([row for row in rows if (row.provider, row.model) in there], choose)
+    found = make_report([row for row in rows if ModelKey(row.provider, row.model) in there], choose)
     if wishes.svg:
         quality_curve.write_curve(Path(wishes.svg), found)
     if wishes.as_json:

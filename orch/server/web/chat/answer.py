@@ -26,6 +26,7 @@ from orch.server.web.components.labels import (
 from orch.server.web.components.page import Page, with_notification
 from orch.server.web.components.stream_text import StreamedMarkdown
 from orch.server.web.components.throttle import Throttle
+from orch.types import ModelKey
 
 MAX_OTHER_MODELS = 12
 OVERRIDABLE_ELIMINATIONS = ("memory", "quality_floor", "last_resort")
@@ -250,7 +251,8 @@ def _other_candidates(answer: ChatAnswer) -> list[dict[str, Any]]:
     return [
         candidate
         for candidate in (answer.decision or {}).get("candidates", ())
-        if (candidate["provider"], candidate["model_id"]) != (answer.provider, answer.model)
+        if ModelKey(candidate["provider"], candidate["model_id"])
+        != ModelKey(answer.provider, answer.model)
         and (
             not candidate["eliminated"] or candidate["eliminated_code"] in OVERRIDABLE_ELIMINATIONS
         )

@@ -20,7 +20,7 @@ from orch.execution.events import (
     ToolCall,
 )
 from orch.text.prompt import Task
-from orch.types import decision_to_dict
+from orch.types import ModelKey, decision_to_dict
 
 Watcher = Callable[[], None]
 ChatNote = RunWarning | Fallback | ToolCall
@@ -142,7 +142,7 @@ def answer_from_row(row: dict[str, Any], attempts: list[dict[str, Any]]) -> Chat
     if code := row["error_code"]:
         error = OrchError(row["error"] or code, code=code)
     names = {
-        (candidate["provider"], candidate["model_id"]): candidate["model_name"]
+        ModelKey(candidate["provider"], candidate["model_id"]): candidate["model_name"]
         for candidate in decision.get("candidates", ())
     }
     return ChatAnswer(
@@ -151,7 +151,7 @@ def answer_from_row(row: dict[str, Any], attempts: list[dict[str, Any]]) -> Chat
         run_id=row["run_id"],
         provider=row["provider"] or "",
         model=row["model"] or "",
-        model_name=names.get((row["provider"], row["model"]), row["model"] or ""),
+        model_name=names.get(ModelKey(row["provider"], row["model"]), row["model"] or ""),
         task_type=row["task_type"] or "",
         confidence=row["confidence"] or 0.0,
         reason=decision.get("reason", ""),
