@@ -92,13 +92,13 @@ def display_url(url: str) -> str:
     """The URL without user, password, query and fragment, for display and storage. Accepts invalid
     URLs too."""
     scheme, slashes, rest = url.partition("//") if "//" in url else ("", "", url)
-    authority, path, behind = _PARTS.match(rest).groups()  # type: ignore[union-attr]  # it matches any text
+    authority, path, behind = _parts(rest)
     host = authority.rpartition("@")[2]
     if "@" in path + behind:  # the rest of a password with a slash in it, or an @ in the path
         return (
             f"{scheme}{slashes}{host}/…"
             if _AUTHORITY.fullmatch(host)
-            else f"{scheme}{slashes}{_PARTS.match(rest.rpartition('@')[2])[1]}"  # type: ignore[index]
+            else f"{scheme}{slashes}{_parts(rest.rpartition('@')[2])[0]}"
         )
     return f"{scheme}{slashes}{host}{path}{'?…' if behind else ''}"
 
@@ -106,6 +106,13 @@ def display_url(url: str) -> str:
 _PARTS = re.compile(r"([^/?#\\]*)([^?#]*)(.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"(\[[A-Fa-f0-9:.%]+\]|[^:]+)(:[0-9]*)?")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,=:-]*)*")
+
+
+def _parts(rest: str) -> tuple[str, str, str]:
+    """Authority, path, and query with fragment."""
+    match = _PARTS.match(rest)
+    assert match is not None  # it matches any text
+    return match[1], match[2], match[3]
 
 
 def url_problem(url: str) -> str | None:
@@ -158,4 +165,5 @@ def ollama_host_url(host: str) -> str:
             "an example is 127.0.0.1:11434",
         )
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
-    return f"{scheme or 'http'}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"
+    host_part = f"[{name}]" if ":" in name else name
+    return f"{scheme or 'http'}://{host_part}:{port}{parts.path.rstrip('/')}"

@@ -13,7 +13,10 @@ TOKEN_RUN = b"a" * 14
 
 NAME_STEMS = tuple(
     stem.encode()
-    for stem in "pass pwd secret key token contrase clave credential credencial auth cookie bearer psk sessid pw".split()
+    for stem in (
+        "pass pwd secret key token contrase clave credential credencial auth cookie "
+        "bearer psk sessid pw"
+    ).split()
 )
 """Every name of a secret contains one of these."""
 

@@ -67,7 +67,7 @@ def test_the_patterns_of_an_old_routing_yaml_are_ignored() -> None:
         ({"patterns": {"slow": r"(a+)+b"}}, "too long"),
         ({"patterns": {f"p{n}": r"a{0,200}b{0,200}c{0,150}" for n in range(12)}}, "before it"),
         ({"patterns": {"broken": "("}}, "not a regular expression"),
-        ({"allow": ["github"]}, "no form 'github'"),
+        ({"allow": ["github"]}, "unknown form 'github'"),
     ],
 )
 def test_an_invalid_pattern_or_form_name_is_refused_with_its_position(
