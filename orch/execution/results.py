@@ -251,7 +251,7 @@ def build_record(
     answer = result.response.content if result else error.partial if error else ""
     task, text, messages = _recorded_task(state, has_answer=bool(answer))
     decision = result.decision if result else state.plan.decision if state.plan else None
-    model = last.key if last else decision.key if result and decision else (None, None)
+    key = last.key if last else decision.key if result and decision else None
     return RunRecord(
         run_id=state.run_id,
         at=state.started_at,
@@ -265,8 +265,8 @@ def build_record(
         confidence=decision.confidence if decision else None,
         decision=decision_to_dict(decision) if decision else None,
         attempts=state.attempts,
-        model=model[1],
-        provider=model[0],
+        model=key.model if key else None,
+        provider=key.provider if key else None,
         session=task.session,
         alternative_to=task.alternative_to,
         client=task.client,

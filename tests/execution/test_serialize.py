@@ -59,4 +59,4 @@ def test_a_fallback_names_providers_only_for_the_same_id() -> None:
 
 def key(provider: str, model: str) -> ModelKey:
     """A model's key."""
-    return provider, model
+    return ModelKey(provider, model)
